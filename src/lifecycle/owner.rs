@@ -46,8 +46,8 @@ impl Flux {
     }
 
     /// Returns the owner of a removed task's directory in the trash, if that is another user.
-    pub(crate) fn remover(&self, one: &Archived) -> Option<String> {
-        other_owner(&self.trash().join(&one.name))
+    pub(crate) fn remover(&self, entry: &Archived) -> Option<String> {
+        other_owner(&self.trash().join(&entry.name))
     }
 
     /// Fails if a task belongs to another user.

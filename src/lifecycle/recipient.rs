@@ -39,7 +39,7 @@ pub(crate) struct Recipient {
 
 impl Recipient {
     /// Returns the text as it must be typed.
-    fn typed(&self, text: &str) -> Result<Typed> {
+    fn prepare(&self, text: &str) -> Result<Typed> {
         let text = message::harmless(text);
         let Some(composer) = &self.profile.composer else {
             return Ok(Typed {
@@ -58,12 +58,12 @@ impl Recipient {
     /// Sends a message, one at a time, and waits until it is submitted. Returns whether the agent is known
     /// to have received it.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
-        let typed = self.typed(text)?;
+        let typed = self.prepare(text)?;
         let _lock = Lock::acquire_soon(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
         let told_before = self.run.told();
         let sent = clock::now();
-        let looked = Cell::new(Instant::now());
-        let arrived = || self.has_started_work(sent, &looked);
+        let checked = Cell::new(Instant::now());
+        let arrived = || self.has_started_work(sent, &checked);
         // An agent at work reads it later.
         let is_awaited = self.profile.confirms && !self.is_at_work;
         let receiver = Receiver {
@@ -113,15 +113,15 @@ impl Recipient {
     }
 
     /// Returns whether the agent has reported work since `at`, or its title shows it.
-    fn has_started_work(&self, at: Timestamp, looked: &Cell<Instant>) -> Result<bool> {
+    fn has_started_work(&self, at: Timestamp, checked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
         if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
             return Ok(true);
         }
-        if looked.get().elapsed() < TITLE_INTERVAL {
+        if checked.get().elapsed() < TITLE_INTERVAL {
             return Ok(false);
         }
-        looked.set(Instant::now());
+        checked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
         let project = self.task.worktree.file_name().unwrap_or_default();
         let title = self.profile.title(&title, &project.to_string_lossy());

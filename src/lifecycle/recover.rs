@@ -72,13 +72,13 @@ fn is_interrupted(flux: &Flux, task: &Task) -> bool {
 
 /// Deletes the marks of a class whose refs are gone, since a command died before its first or after its last
 /// transaction.
-pub(super) fn clear_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) -> Result<()> {
+pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bool) -> Result<()> {
     let marks = flux.repo.marks();
     for owner in marks.list(class)? {
         let name = [FLUX, &owner].concat();
         let (_, id) = owner.rsplit_once('/').unwrap_or_default();
         let (id, _) = id.split_once('.').unwrap_or((id, ""));
-        let Some(id) = id.parse().ok().filter(|_| !has(&name)) else {
+        let Some(id) = id.parse().ok().filter(|_| !has_ref(&name)) else {
             continue;
         };
         // A command that is about to create the ref holds the lock, maybe another user's.
@@ -131,17 +131,17 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
 }
 
 /// Completes or rolls back one task, and returns a message. After a failure the next command tries again.
-pub(super) fn finish(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<String>> {
+pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
-    let record = task_ref(&seen.id);
-    let mut found = refs::list(repo.home(), &[&record, &seen.branch_ref()])?;
+    let record = task_ref(&listed.id);
+    let mut found = refs::list(repo.home(), &[&record, &listed.branch_ref()])?;
     let Some(oid) = found.remove(&record) else {
         // Removed since it was listed. We have just created its lock file.
-        flux.run_dir(&seen.id).remove()?;
+        flux.run_dir(&listed.id).remove()?;
         return Ok(None);
     };
     let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
-    if !store::is_ours(&repo.marks(), &flux.settings, &seen.id, &oid, Some(&task)) {
+    if !store::is_ours(&repo.marks(), &flux.settings, &listed.id, &oid, Some(&task)) {
         bail!("its record was replaced by a fetched one");
     }
     let tip = found.remove(&task.branch_ref());
@@ -160,8 +160,8 @@ pub(super) fn finish(flux: &Flux, seen: &Task, lock: &Lock) -> Result<Option<Str
 }
 
 impl Teardown<'_> {
-    fn advance(&self, task: &Task, also: Transaction) -> Result<()> {
-        store::advance(&self.flux.repo, self.oid, task, also, self.lock).map(drop)
+    fn advance(&self, task: &Task, updates: Transaction) -> Result<()> {
+        store::advance(&self.flux.repo, self.oid, task, updates, self.lock).map(drop)
     }
 
     /// Records the pane that the dead command opened, and deletes its temporary repository.
@@ -226,12 +226,12 @@ impl Teardown<'_> {
             None if task.restored.is_some() => find_shell(flux, task)?,
             found => found,
         };
-        let mut also = Transaction::default();
+        let mut updates = Transaction::default();
         if let Some(from) = from {
-            also = from.forget(also);
+            updates = from.forget(updates);
             tidy_up(flux, from);
         }
-        self.advance(&task.running_in(target), also)?;
+        self.advance(&task.running_in(target), updates)?;
         let running = flux.run_dir(&task.id).running()?;
         let when = if running.is_some_and(|running| running.setup.step.is_some()) {
             "during its setup"

@@ -172,10 +172,10 @@ fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     }
     // Processes of other terminals are not affected.
     let others = process::standing_in(&task.worktree, Some(shell), false)?;
-    let mut inside = process::standing_in(&task.worktree, Some(shell), true)?;
-    inside.retain(|process| !others.contains(process));
+    let mut in_worktree = process::standing_in(&task.worktree, Some(shell), true)?;
+    in_worktree.retain(|process| !others.contains(process));
     let jobs = process::put_aside(shell, None)?;
-    let Some(job) = jobs.iter().chain(&inside).next() else {
+    let Some(job) = jobs.iter().chain(&in_worktree).next() else {
         return Ok(());
     };
     let (name, pid) = (sanitize::line(&job.name), job.pid);

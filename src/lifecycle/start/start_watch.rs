@@ -87,7 +87,7 @@ pub(super) fn wait_until_started(
 impl StartWatch<'_> {
     /// Returns whether the agent runs or has ended. Fails if the setup failed or the pane did not start.
     fn has_started(&mut self) -> Result<bool> {
-        // First, because the launcher releases the lock after writing `running`, and before `exit`.
+        // In this order, because the launcher writes `exit` last, and unlocks the file when all is written.
         if self.released.is_none() && !self.run.launch().exists() && is_unlocked(self.request) {
             self.released = Some(Instant::now());
         }
@@ -190,18 +190,18 @@ pub(crate) fn wait_for_early_exits<'a>(
     timeout: Duration,
 ) -> Result<Vec<(&'a Started, Exit)>> {
     let mut ended = Vec::new();
-    let mut left: Vec<&Started> = started.into_iter().collect();
+    let mut pending: Vec<&Started> = started.into_iter().collect();
     let check = || {
-        for started in mem::take(&mut left) {
+        for started in mem::take(&mut pending) {
             match flux.run_dir(&started.task.id).exit()? {
                 // A shell is no agent.
                 Some(exit) if exit.is_none() => {}
                 Some(exit) => ended.push((started, exit)),
                 None if is_raw(&started.opened.tty) => {}
-                None => left.push(started),
+                None => pending.push(started),
             }
         }
-        Ok((left.is_empty() || interrupt::requested()).then_some(()))
+        Ok((pending.is_empty() || interrupt::requested()).then_some(()))
     };
     wait_until(timeout, SHORT_INTERVAL, check)?;
     Ok(ended)

@@ -88,13 +88,13 @@ impl<'a> StartTransaction<'a> {
     fn complete(&self) -> Result<Task> {
         let target = self.opened.as_ref().map(|opened| opened.target.clone());
         let task = self.start.task.running_in(target);
-        let mut also = Transaction::default();
+        let mut updates = Transaction::default();
         if let Some(from) = self.start.archived() {
-            also = from.forget(also);
+            updates = from.forget(updates);
             // Before the record, since no later command repeats it.
             tidy_up(self.flux, from);
         }
-        store::advance(&self.flux.repo, &self.record, &task, also, &self.lock)?;
+        store::advance(&self.flux.repo, &self.record, &task, updates, &self.lock)?;
         Ok(task)
     }
 
