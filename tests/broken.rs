@@ -164,7 +164,7 @@ fn cleanup_leads_out_where_the_branch_is_gone() {
         delete_branch(world, id);
     });
     case(
-        "not a worktree of this repository",
+        "no longer a worktree of this repository",
         false,
         |world, id, worktree| {
             prune(world, worktree);
@@ -175,7 +175,7 @@ fn cleanup_leads_out_where_the_branch_is_gone() {
 
 #[test]
 fn cleanup_leads_out_where_the_worktree_is_something_else() {
-    let said = "not a worktree of this repository";
+    let said = "no longer a worktree of this repository";
     case(said, false, |world, _, worktree| prune(world, worktree));
     case(said, true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();

@@ -217,7 +217,7 @@ fn a_worktree_with_another_head() {
 #[test]
 fn a_worktree_that_git_does_not_know_any_more() {
     refused(
-        &["is not a worktree of this repository"],
+        &["is no longer a worktree of this repository"],
         |world, worktree| {
             fs::rename(worktree, world.root().join("away")).unwrap();
             world.git(["worktree", "prune"]);
