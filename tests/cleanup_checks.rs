@@ -203,7 +203,11 @@ fn each_check_refuses_with_its_reason() {
     case(
         replaced,
         &[],
-        ("worktree", "refuses", "no longer a worktree of this repository"),
+        (
+            "worktree",
+            "refuses",
+            "no longer a worktree of this repository",
+        ),
     );
     let gone = |_: &World, _: &str, worktree: &Path| std::fs::remove_dir_all(worktree).unwrap();
     case(gone, &[], ("worktree", "refuses", "is gone"));

@@ -121,7 +121,7 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     all.pop().with_context(|| {
         Failure::new(format!("there is no branch '{name}'"))
             .hint("git branch --all")
-            .hint("omit --branch to create a new branch")
+            .hint("leave out --branch to create a new branch")
     })
 }
 

@@ -238,7 +238,7 @@ fn choose_agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
     if matches!(request.start_point, StartPoint::Branch(_)) && named.len() * request.count > 1 {
         let what = "--branch can start only one task";
         return Err(Failure::new(what)
-            .hint("omit --branch, or start one task")
+            .hint("leave out --branch, or start one task")
             .code(USAGE)
             .into());
     }

@@ -12,7 +12,7 @@ use crate::ui::{quoted, shown};
 /// The maximal number of files in a message.
 const MAX_SHOWN: usize = 8;
 
-const OMIT: &str = "omit --with-changes";
+const LEAVE_OUT: &str = "leave out --with-changes";
 
 /// Returns the uncommitted changes of the current worktree, applied to `onto`; none if there are
 /// none. `base` is the user's name of that commit.
@@ -20,7 +20,7 @@ const OMIT: &str = "omit --with-changes";
 /// # Errors
 /// Also when the changes do not apply.
 pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
-    let none = || Failure::new("no worktree here to take changes from").hint(OMIT);
+    let none = || Failure::new("no worktree here to take changes from").hint(LEAVE_OUT);
     let here = flux.repo.current().with_context(none)?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
@@ -29,7 +29,7 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     if let Some(names) = list(&changes, Change::conflicted) {
         let what = format!("cannot take conflicts along: {names}");
         let look = format!("git -C {} status", quoted(here));
-        return Err(Failure::new(what).hint(look).hint(OMIT).into());
+        return Err(Failure::new(what).hint(look).hint(LEAVE_OUT).into());
     }
     let is_nested = |change: &Change| change.is_repository() || change.submodule;
     if let Some(names) = list(&changes, is_nested) {
@@ -54,7 +54,7 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     let what = base.unwrap_or("the start of the task");
     let files = join(&files);
     let failure = Failure::new(format!("your changes do not apply to '{what}': {files}"));
-    let failure = failure.hint("omit --base, or --with-changes");
+    let failure = failure.hint("leave out --base, or --with-changes");
     let look = format!("git diff HEAD {}", &onto[..onto.len().min(9)]);
     Err(failure.hint(look).into())
 }
@@ -69,7 +69,7 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     let what = format!("cannot take changes along: a {operation} is in progress in '{here}'");
     let failure = Failure::new(what);
     let look = format!("finish or abort it: git -C {pasted} status");
-    Err(failure.hint(look).hint(OMIT).into())
+    Err(failure.hint(look).hint(LEAVE_OUT).into())
 }
 
 /// Returns whether a change is only inside another repository.
