@@ -37,8 +37,8 @@ pub(super) struct Copies {
     files: Vec<(PathBuf, FileStamp)>,
     /// The created directories.
     dirs: Vec<PathBuf>,
-    /// Directories of the worktree that exist.
-    known: HashSet<PathBuf>,
+    /// Directories of the worktree that exist and are no links.
+    checked: HashSet<PathBuf>,
 }
 
 /// Inode, size and ctime of a file, by which a change is found.
@@ -121,7 +121,7 @@ impl Copies {
 
     /// Creates a directory of the worktree if it does not exist. Fails at a link.
     fn create_dir(&mut self, dir: &Path) -> io::Result<()> {
-        if dir.as_os_str().is_empty() || self.known.contains(dir) {
+        if dir.as_os_str().is_empty() || self.checked.contains(dir) {
             return Ok(());
         }
         if let Some(parent) = dir.parent() {
@@ -142,7 +142,7 @@ impl Copies {
                 self.dirs.push(dir.to_owned());
             }
         }
-        self.known.insert(dir.to_owned());
+        self.checked.insert(dir.to_owned());
         Ok(())
     }
 

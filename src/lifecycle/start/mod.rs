@@ -78,6 +78,7 @@ fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.home(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
+        // The record may have been fetched just now.
         let store = Store::load(&flux.repo, &flux.settings)?;
         store.ensure_not_foreign(&flux.repo, &task.id)?;
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;

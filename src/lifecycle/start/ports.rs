@@ -58,9 +58,8 @@ fn try_claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Result<u16> {
     let start = rand::rng().random_range(0..BLOCK_COUNT);
     let blocks = (0..BLOCK_COUNT).map(|n| (start + n) % BLOCK_COUNT * PORT_DISTANCE + FIRST_PORT);
     let ports = previous.into_iter().chain(blocks);
-    let links: Vec<(u16, PathBuf)> = ports
-        .map(|port| (port, dir.join(port.to_string())))
-        .collect();
+    let link = |port: u16| (port, dir.join(port.to_string()));
+    let links: Vec<(u16, PathBuf)> = ports.map(link).collect();
     for (port, link) in &links {
         match optional(fs::read_link(link)) {
             Ok(Some(owner)) if owner == run.0 => return Ok(*port),
