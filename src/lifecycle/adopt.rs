@@ -99,7 +99,6 @@ impl<'a> Adoption<'a> {
         })
     }
 
-    /// Returns the branch of the worktree.
     fn branch(&self, entry: &Worktree) -> Result<BranchName> {
         if let Some(name) = &entry.branch {
             return Ok(BranchName::typed(name));

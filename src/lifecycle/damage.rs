@@ -59,7 +59,6 @@ impl Damage {
         }))
     }
 
-    /// Describes a missing branch.
     pub(super) fn missing_branch(flux: &Flux, task: &Task) -> Result<Self> {
         let what = format!("the branch '{}' of '{}' is gone", task.branch, task.id);
         Self::with_missing_branch(flux, task, what)
@@ -136,7 +135,6 @@ impl Damage {
     }
 }
 
-/// Fails if a task is damaged.
 pub(crate) fn ensure_intact(flux: &Flux, task: &Task) -> Result<()> {
     match Damage::find(flux, task)? {
         Some(damage) => Err(damage.failure().into()),

@@ -158,7 +158,6 @@ pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Wo
     State::of(task.phase, &observe_files(flux, store, task, entries)).0
 }
 
-/// Observes one task.
 pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
     let seen = observe_each(flux, store, &[task])?.pop();
     seen.context("internal error: the task was not observed")

@@ -104,7 +104,6 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<StopRequest>> {
 }
 
 impl StopRequest {
-    /// Waits until the agent has ended.
     pub(crate) fn wait(self) -> Result<()> {
         wait_for_agent_end(&self.id, &self.run)?;
         self.run.remove_stop();

@@ -142,7 +142,6 @@ pub(super) fn warn_of_missing_directory(flux: &Flux, task: &Task) {
     }
 }
 
-/// Warns that tmux exits when no terminal is attached.
 pub(super) fn warn_of_exit_unattached(flux: &Flux, opened: &Opened) {
     if opened.exits_unattached {
         flux.ui

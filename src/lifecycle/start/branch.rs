@@ -219,7 +219,6 @@ pub(crate) fn fork_point(
     Ok((base, into))
 }
 
-/// Fails if the name of a branch is invalid.
 pub(crate) fn ensure_valid_name(flux: &Flux, branch: &BranchName) -> Result<()> {
     if is_branch_name(branch) {
         return Ok(());
@@ -231,7 +230,6 @@ pub(crate) fn ensure_valid_name(flux: &Flux, branch: &BranchName) -> Result<()> 
     Err(failure.hint("git config flux.branchPrefix feature/").into())
 }
 
-/// Fails if a branch cannot be created.
 pub(super) fn ensure_can_create(flux: &Flux, store: &Store, branch: &BranchName) -> Result<()> {
     if store.tip(branch).is_some() {
         return Err(duplicate_branch(branch).into());

@@ -168,7 +168,6 @@ fn is_fatal(error: &io::Error) -> bool {
     )
 }
 
-/// Reports the copied files and the failures.
 fn report(ui: &Ui, copied: usize, failed: &[(&Path, io::Error)]) {
     if copied > 0 {
         let files = count(copied, "file");

@@ -103,7 +103,6 @@ fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
     Ok(error.context(start.failure().hints(full)))
 }
 
-/// Fails if a task has this id.
 pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
     store.ensure_not_foreign(&flux.repo, id)?;
     if store.tasks.iter().any(|stored| stored.id == *id) {

@@ -91,7 +91,6 @@ impl<'a> Preparation<'a> {
         })
     }
 
-    /// Returns the number of tasks.
     pub(crate) fn count(&self) -> usize {
         self.agents.len()
     }
@@ -229,7 +228,6 @@ pub(crate) fn head_branch(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<
     Ok(head.as_ref().and_then(RefName::branch))
 }
 
-/// Returns the agent of each task.
 fn choose_agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
     let named: Vec<&str> = match request.agents.as_slice() {
         [] => vec![flux.settings.agent()],

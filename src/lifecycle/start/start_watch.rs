@@ -125,7 +125,6 @@ impl StartWatch<'_> {
         Ok(released && !is_gone)
     }
 
-    /// Shows the running setup step.
     fn show_step(&mut self, step: Option<String>) {
         if self.step == step {
             return;
