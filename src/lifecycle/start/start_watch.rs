@@ -119,9 +119,7 @@ impl StartWatch<'_> {
         if is_gone && self.begun.elapsed() > EXIT_LAG && self.run.exit()?.is_none() {
             return Err(Failure::new("the pane closed before the agent was started").into());
         }
-        let released = self
-            .released
-            .is_some_and(|since| since.elapsed() > EXIT_LAG);
+        let released = self.released.is_some_and(|at| at.elapsed() > EXIT_LAG);
         Ok(released && !is_gone)
     }
 

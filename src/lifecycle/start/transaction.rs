@@ -20,7 +20,7 @@ use crate::lifecycle::teardown::Teardown;
 use crate::store;
 use crate::system::clock::in_seconds;
 use crate::system::disk::disk_full;
-use crate::task::Task;
+use crate::task::{Target, Task};
 use crate::ui::shown;
 
 impl<'a> StartTransaction<'a> {
@@ -48,7 +48,8 @@ impl<'a> StartTransaction<'a> {
         }
         let since = self.confirm_pane()?;
         let has_agent = self.start.has_agent();
-        let task = match self.complete() {
+        let target = self.opened.as_ref().map(|opened| opened.target.clone());
+        let task = match self.complete(target) {
             Ok(task) => task,
             // The agent may have done work: the next command completes the record.
             Err(cause) if has_agent || self.start.archived().is_some() => {
@@ -85,8 +86,7 @@ impl<'a> StartTransaction<'a> {
     }
 
     /// Completes the record. From then on nothing is rolled back.
-    fn complete(&self) -> Result<Task> {
-        let target = self.opened.as_ref().map(|opened| opened.target.clone());
+    fn complete(&self, target: Option<Target>) -> Result<Task> {
         let task = self.start.task.running_in(target);
         let mut updates = Transaction::default();
         if let Some(from) = self.start.archived() {
@@ -135,7 +135,10 @@ impl<'a> StartTransaction<'a> {
             && self.begun.contains(&Step::CheckOut)
             && has_strayed(flux, task)?
         {
-            self.complete_without_pane()?;
+            if self.run.exit()?.is_none() {
+                self.run.write_exit(&not_started())?;
+            }
+            self.complete(None)?;
             return Ok(Rollback::TaskLeft);
         }
         let existed = fs::exists(&task.worktree).context("could not look at the worktree")?;
@@ -185,16 +188,6 @@ impl<'a> StartTransaction<'a> {
             self.run.write_exit(exit)?;
         }
         Ok(())
-    }
-
-    /// Completes the record of a task without a pane.
-    fn complete_without_pane(&self) -> Result<()> {
-        if self.run.exit()?.is_none() {
-            self.run.write_exit(&not_started())?;
-        }
-        let left = self.start.task.running_in(None);
-        let none = Transaction::default();
-        store::advance(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
     }
 }
 
