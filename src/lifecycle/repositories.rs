@@ -29,10 +29,7 @@ pub(crate) struct WaitingTask {
 pub(crate) fn find_repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
     let panes = pane::list(None)?.into_iter();
     let found: BTreeSet<PathBuf> = panes.filter_map(|pane| pane.repo).collect();
-    let opened = found.into_iter().map(|common_dir| {
-        let flux = open(&common_dir, ui);
-        (common_dir, flux)
-    });
+    let opened = found.iter().map(|dir| (dir.clone(), open(dir, ui)));
     Ok(opened.collect())
 }
 
