@@ -61,8 +61,8 @@ impl Wakeups {
             }
             let panes = servers
                 .entry(&target.socket)
-                .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
-            let pane = panes.iter().find(|pane| pane.is(target));
+                .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
+            let pane = panes.iter().find(|pane| pane.matches(target));
             let is_told = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
             self.terminals.insert(target.pane_pid, is_told);
         }

@@ -115,7 +115,7 @@ impl Follow {
         log.append(&event)?;
         drop(log);
         if event.state != before.state {
-            pane::mark_own(self.running.launcher, event.state.into_str());
+            pane::set_own_state(self.running.launcher, event.state.into_str());
         }
         let env = &self.launch.env;
         let teller = notices::begin(self.notices.clone(), Some(&before), &event, env)?;

@@ -84,7 +84,7 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     let is_shown = |before: Event| before.event != START && before.state == event.state;
     let is_shown = before.is_some_and(is_shown);
     if !is_shown && let Some(running) = run.running()? {
-        pane::mark_own(running.launcher, event.state.into_str());
+        pane::set_own_state(running.launcher, event.state.into_str());
     }
     Ok(())
 }

@@ -120,12 +120,12 @@ fn start(job: &mut Job) -> Result<Pid> {
     // Without any step, the agent runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(job.running.launcher, Said::Starting.into_str());
+        pane::set_own_state(job.running.launcher, Said::Starting.into_str());
     }
     job.enter()?;
     job.make_ready()?;
     if has_steps {
-        pane::mark_own(job.running.launcher, "running");
+        pane::set_own_state(job.running.launcher, "running");
     }
     job.start()
 }
@@ -147,7 +147,7 @@ fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
     if !exit.stopped {
         drop(notify::begin(notices, None, &end, &job.launch.env));
     }
-    pane::mark_own(job.running.launcher, State::Ended(exit.clone()).name());
+    pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
     job.exec_shell(exit)
 }
 

@@ -203,9 +203,9 @@ fn look(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> 
         // What a server does not tell is not known; the files are.
         let panes = servers
             .entry(&target.socket)
-            .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
-        if let Some(pane) = panes.iter().find(|pane| pane.is(target)) {
-            seen.target = Some(pane.named(target));
+            .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
+        if let Some(pane) = panes.iter().find(|pane| pane.matches(target)) {
+            seen.target = Some(pane.with_current_names(target));
             add_shown(task, pane, seen);
         }
     }
@@ -229,7 +229,7 @@ fn add_shown(task: &Task, pane: &Pane, seen: &mut Seen) {
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = profile.title(&pane.title, &project.to_string_lossy());
     seen.shown = Some(pane.title.clone());
-    seen.stirred = pane.stirred;
+    seen.stirred = pane.last_output_seconds;
     seen.habit = profile.habit(&pane.title, pane.extent);
 }
 

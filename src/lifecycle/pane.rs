@@ -13,7 +13,7 @@ use crate::run::watch::RunWatch;
 use crate::system::{process, wait_until};
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
-use crate::tmux::target::session_name;
+use crate::tmux::placement::session_name;
 
 /// How long a launcher may take to end its agent and itself.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,13 +35,13 @@ pub(crate) fn current(task: &Task) -> Result<Option<Target>> {
 fn find(target: &Target) -> Result<Option<Target>> {
     let panes = pane::list(Some(&target.socket))?;
     ensure_reached(target, &panes)?;
-    let pane = panes.iter().find(|pane| pane.is(target));
-    Ok(pane.map(|pane| pane.named(target)))
+    let pane = panes.iter().find(|pane| pane.matches(target));
+    Ok(pane.map(|pane| pane.with_current_names(target)))
 }
 
 /// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
 fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
-    let is_told = panes.iter().any(|pane| pane.is_beside(target));
+    let is_told = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
     let is_settled = || Ok((is_told || !runs()).then_some(()));
     if wait_until(ENDS, ENDS / 100, is_settled)?.is_some() {
@@ -64,7 +64,7 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
         return Ok(None);
     };
     let is_proven = |pane: &&Pane| {
-        let is_made_for_it = || pane.is_made_for(&task.id, flux.repo.common_dir());
+        let is_made_for_it = || pane.belongs_to(&task.id, flux.repo.common_dir());
         pane.pid() == running.launcher && run.is_launcher(pane.pid()).unwrap_or_else(is_made_for_it)
     };
     let session = session_name(&flux.repo.project(), &task.id);
@@ -79,8 +79,8 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 /// When it is not known what runs.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
-    let session_of = |pane: &Pane| pane.session_of(flux.repo.common_dir(), &session);
-    Ok(pane::list(None)?.iter().find_map(session_of))
+    let as_session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);
+    Ok(pane::list(None)?.iter().find_map(as_session_of))
 }
 
 /// Ends what was started for a task: asks the launcher, if the system proves which process that is,

@@ -16,7 +16,7 @@ use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
 use crate::task::{Said, Target, Task, Title};
-use crate::tmux::composer::Typed;
+use crate::tmux::composer::EscapedMessage;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
 
@@ -39,15 +39,15 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    fn typed(&self, text: &str) -> Result<Typed> {
-        let text = message::harmless(text);
+    fn typed(&self, text: &str) -> Result<EscapedMessage> {
+        let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
-            return Ok(Typed {
+            return Ok(EscapedMessage {
                 text,
-                ..Typed::default()
+                ..EscapedMessage::default()
             });
         };
-        composer.typed(&text).map_err(|trap| {
+        composer.escape(&text).map_err(|trap| {
             let meaning = trap.meaning();
             self.failure(format_args!(
                 "would not take this for a message: it {meaning}"
@@ -63,7 +63,7 @@ impl Recipient {
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.typed(text)?;
         let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
-        let told_before = self.run.told();
+        let previous_messages = self.run.told();
         let sent = clock::now();
         let looked = Cell::new(Instant::now());
         let arrived = || self.has_begun(sent, &looked);
@@ -72,9 +72,9 @@ impl Recipient {
         let receiver = Receiver {
             target: &self.target,
             composer: self.profile.composer.as_ref(),
-            told_before: &told_before,
-            listens: &|| self.listens(),
-            arrived: is_awaited.then_some(&arrived),
+            previous_messages: &previous_messages,
+            is_listening: &|| self.listens(),
+            has_arrived_fn: is_awaited.then_some(&arrived),
         };
         let is_told = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
@@ -90,8 +90,8 @@ impl Recipient {
 
     fn refusal(&self, delivery: Delivery) -> Error {
         self.failure(match delivery {
-            Delivery::Draft => "has text in its composer that is not sent yet",
-            Delivery::Left => "did not take the message, which may stand in its composer",
+            Delivery::HasDraft => "has text in its composer that is not sent yet",
+            Delivery::MayRemain => "did not take the message, which may stand in its composer",
             Delivery::NotTaken => "did not take the message in time, and it was cleared",
             Delivery::NotShown => "does not show the message, and Enter was not pressed",
             Delivery::NotListening => {

@@ -200,7 +200,7 @@ impl Teardown<'_> {
             ));
         }
         if let Some(target) = &task.target
-            && !pane::is_ours(target)
+            && !pane::is_own(target)
         {
             close(target, &flux.run_dir(id))?;
         }

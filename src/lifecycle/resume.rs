@@ -19,7 +19,7 @@ use crate::store::{self, Store};
 use crate::system::process;
 use crate::task::{Layout, Target, Task, TaskId};
 use crate::tmux::pane;
-use crate::tmux::target::{self, Place, Wanted, session_name};
+use crate::tmux::placement::{self, Placement, LayoutRequest, session_name};
 use crate::ui::word;
 
 /// Returns what makes the agent of a task go on where it was; none if it is not there, or cannot.
@@ -149,7 +149,7 @@ pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
         return Ok(target);
     }
     let name = session_name(&flux.repo.project(), id);
-    let chosen = target::choose(Wanted::Preferred(Layout::Session), name);
+    let chosen = placement::choose(LayoutRequest::Preferred(Layout::Session), name);
     let pane = NewPane::shell(or_restored(flux, task, chosen)?);
     let started = under_lock(flux, &mut Start::again(stored, pane)?, lock)?;
     Ok(started.context(NO_PANE)?.opened.target)
@@ -157,12 +157,12 @@ pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
 
 /// Returns the pane of a task, if it is there with nothing but a shell in it. The one that we
 /// stand in is not taken away from under our feet.
-fn own_pane(task: &Task) -> Result<Option<Place>> {
-    let Some(target) = current(task)?.filter(|target| !pane::is_ours(target)) else {
+fn own_pane(task: &Task) -> Result<Option<Placement>> {
+    let Some(target) = current(task)?.filter(|target| !pane::is_own(target)) else {
         return Ok(None);
     };
     ensure_shell_alone(task, &target)?;
-    Ok(Some(Place::Again(target)))
+    Ok(Some(Placement::Respawn(target)))
 }
 
 /// Returns the place that was `chosen`. Where that is refused, the session that the task had is taken
@@ -171,18 +171,18 @@ fn own_pane(task: &Task) -> Result<Option<Place>> {
 ///
 /// # Errors
 /// Why `chosen` was refused, or something else runs in that session.
-fn or_restored(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place> {
+fn or_restored(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Placement> {
     let refused = match chosen {
         Ok(place) => return Ok(place),
         Err(error) => error,
     };
     let name = session_name(&flux.repo.project(), &task.id);
     let target = match pane::restored_shell(&name, &task.worktree)? {
-        Some(target) if !pane::is_ours(&target) => target,
+        Some(target) if !pane::is_own(&target) => target,
         _ => return Err(refused),
     };
     ensure_shell_alone(task, &target)?;
-    Ok(Place::Again(target))
+    Ok(Placement::Respawn(target))
 }
 
 /// Fails unless the shell in the pane is in front, has put nothing aside (^Z, `&`), which would go with

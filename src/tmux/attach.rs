@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::client::{self, Client, our_terminal};
-use super::command::{answers, outer_session, outer_socket, own_pane};
+use super::client::{self, Client, own_terminal};
+use super::command::{is_listening, env_session, env_socket, env_pane};
 use super::pane::{self, Pane};
 use crate::failure::Failure;
 use crate::system::version::version;
@@ -21,7 +21,7 @@ use crate::task::Target;
 /// When there is no such client, or no terminal.
 pub(crate) fn attach(target: &Target) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
-    let client = caller(target, &panes)?;
+    let client = calling_client(target, &panes)?;
     // The pane may have been moved since: its id is enough for all of them.
     let to = |tmux: Tmux, name| tmux.then(name).target(target.pane);
     let tmux = match &client {
@@ -34,8 +34,8 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
             to(to(tmux, "select-window"), "select-pane")
         }
     };
-    let tmux = match panes.iter().find(|pane| pane.is(target)) {
-        Some(pane) => say(tmux, pane, client.as_ref()),
+    let tmux = match panes.iter().find(|pane| pane.matches(target)) {
+        Some(pane) => add_return_message(tmux, pane, client.as_ref()),
         None => tmux,
     };
     match client {
@@ -48,20 +48,20 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
 ///
 /// The terminal of `$TMUX_PANE` is ours, or we are in a popup, which has none: what starts another
 /// terminal, as an editor does, hands both variables to it.
-fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
-    if outer_socket().as_ref() != Some(&target.socket) || !answers(&target.socket) {
+fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
+    if env_socket().as_ref() != Some(&target.socket) || !is_listening(&target.socket) {
         return Ok(None);
     }
-    let ours = our_terminal();
+    let ours = own_terminal();
     let pane = panes.iter().find(|pane| match &ours {
         Some(ours) => pane.tty == Path::new(ours),
-        None => own_pane() == Some(pane.id()),
+        None => env_pane() == Some(pane.id()),
     });
     let mut clients = client::list(&target.socket)?;
     // The one that shows the window comes last, or else the one that was used last.
     let window = pane.map(Pane::window);
     clients.sort_by_key(|client| (Some(client.window) == window, client.activity));
-    let in_popup = || outer_session().filter(|_| env::var_os("TMUX_PANE").is_none());
+    let in_popup = || env_session().filter(|_| env::var_os("TMUX_PANE").is_none());
     let Some(session) = pane.map(|pane| pane.session).or_else(in_popup) else {
         return Ok(None);
     };
@@ -75,13 +75,13 @@ fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
 }
 
 /// What brings a client back to where it was.
-struct Back {
+struct ReturnKey {
     key: char,
     /// The command that tmux has for it.
     command: &'static str,
 }
 
-impl Back {
+impl ReturnKey {
     fn of(client: Option<&Client>, to: &Pane) -> Self {
         let (key, command) = match client {
             None => ('d', "detach-client"),
@@ -92,8 +92,8 @@ impl Back {
         Self { key, command }
     }
 
-    fn line(&self, prefix: &str) -> String {
-        let press = keys(prefix, self.key);
+    fn message(&self, prefix: &str) -> String {
+        let press = format_keys(prefix, self.key);
         let press = press.unwrap_or_else(|| format!("'tmux {}'", self.command));
         match self.key {
             'd' => format!("git flux: {press} detaches; the session keeps running"),
@@ -103,18 +103,18 @@ impl Back {
 }
 
 /// Adds a message about the way back, which stays for some seconds where tmux can do that.
-fn say(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
-    let line = Back::of(client, pane).line(&pane.prefix);
+fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
+    let line = ReturnKey::of(client, pane).message(&pane.prefix);
     let tmux = tmux.then("display-message");
     let client = client.map(|client| ["-c", &client.name]);
     let tmux = tmux.args(client.iter().flatten());
     let has_delay = version(&pane.version).is_none_or(|version| version >= (3, 2));
     let tmux = tmux.args(has_delay.then_some(["-d", "4000"]).iter().flatten());
-    tmux.arg(pane::unexpanded_text(&line))
+    tmux.arg(pane::escape_message(&line))
 }
 
 /// Returns what to press for `key`, as people write it; `None` where tmux has no prefix key.
-pub(crate) fn keys(prefix: &str, key: impl Display) -> Option<String> {
+pub(crate) fn format_keys(prefix: &str, key: impl Display) -> Option<String> {
     let prefix = crate::sanitize::line(prefix);
     let prefix = match prefix.split_once('-') {
         Some(("C", key)) => format!("Ctrl+{key}"),
@@ -131,15 +131,15 @@ mod tests {
 
     #[test]
     fn keys_are_written_as_people_say_them() {
-        assert_eq!(keys("C-b", 'L').as_deref(), Some("Ctrl+b L"));
-        assert_eq!(keys("M-x", 'd').as_deref(), Some("Alt+x d"));
-        assert_eq!(keys("`", 'd').as_deref(), Some("` d"));
-        assert_eq!(keys("None", 'd'), None);
-        let back = Back {
+        assert_eq!(format_keys("C-b", 'L').as_deref(), Some("Ctrl+b L"));
+        assert_eq!(format_keys("M-x", 'd').as_deref(), Some("Alt+x d"));
+        assert_eq!(format_keys("`", 'd').as_deref(), Some("` d"));
+        assert_eq!(format_keys("None", 'd'), None);
+        let back = ReturnKey {
             key: 'L',
             command: "switch-client -l",
         };
         let line = "git flux: 'tmux switch-client -l' goes back";
-        assert_eq!(back.line("None"), line);
+        assert_eq!(back.message("None"), line);
     }
 }

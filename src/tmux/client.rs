@@ -11,7 +11,7 @@ use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::unistd::ttyname;
 
 use super::Tmux;
-use super::command::outer_socket;
+use super::command::env_socket;
 use super::fields::Fields;
 use crate::task::{SessionId, SessionName, WindowId};
 
@@ -54,7 +54,7 @@ pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
 }
 
 /// Returns the name of the terminal we are on.
-pub(super) fn our_terminal() -> Option<String> {
+pub(super) fn own_terminal() -> Option<String> {
     let tty = ttyname(io::stdin()).or_else(|_| ttyname(io::stderr()));
     let tty = tty.or_else(|_| ttyname(io::stdout()));
     Some(tty.ok()?.to_string_lossy().into_owned())
@@ -66,8 +66,8 @@ pub(super) fn our_terminal() -> Option<String> {
 ///
 /// # Errors
 /// When there is no server, or it does not answer.
-pub(crate) fn write(text: &str) -> Result<()> {
-    let socket = outer_socket().context("there is no tmux")?;
+pub(crate) fn write_to_terminals(text: &str) -> Result<()> {
+    let socket = env_socket().context("there is no tmux")?;
     let format = "#{client_control_mode} #{client_tty}";
     let list = Tmux::on(&socket, "list-clients").args(["-F", format]);
     let clients = list.within(Duration::from_secs(2)).output()?;

@@ -27,10 +27,10 @@ use crate::task::{PaneId, SessionId, Target};
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait until the next look whether it has ended.
-const PAUSE: Duration = Duration::from_micros(500);
+const POLL_INTERVAL: Duration = Duration::from_micros(500);
 
 /// The oldest tmux with pane options and argument vectors everywhere.
-const OLDEST: (u32, u32) = (3, 0);
+const MIN_VERSION: (u32, u32) = (3, 0);
 
 /// One `tmux` process; commands are separated by [`Tmux::then`].
 #[must_use]
@@ -38,18 +38,18 @@ pub(crate) struct Tmux {
     command: Command,
     /// Its first command.
     name: OsString,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Tmux {
     /// `tmux -u <name>`. Without `-u` every byte that is not ASCII comes out as `_`.
     pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
-        Self::with(None, name.as_ref())
+        Self::build(None, name.as_ref())
     }
 
     /// `tmux -u -S <socket> <name>`
     pub(crate) fn on(socket: &Path, name: impl AsRef<OsStr>) -> Self {
-        Self::with(Some(socket), name.as_ref())
+        Self::build(Some(socket), name.as_ref())
     }
 
     /// `tmux -u -S <socket> <name> -t <pane>`
@@ -59,7 +59,7 @@ impl Tmux {
 
     /// Its directory is `/`: a server started in a worktree would start every
     /// later pane in a deleted directory.
-    pub(super) fn with(socket: Option<&Path>, name: &OsStr) -> Self {
+    pub(super) fn build(socket: Option<&Path>, name: &OsStr) -> Self {
         let mut command = Command::new("tmux");
         command.current_dir("/").arg("-u").stdin(Stdio::null());
         if let Some(socket) = socket {
@@ -73,25 +73,25 @@ impl Tmux {
         }
         command.envs(plain_path().map(|path| ("PATH", path)));
         // A server that is gone, or another user's: we are outside, on our own.
-        if !inside() {
+        if !is_inside_tmux() {
             command.env_remove("TMUX").env_remove("TMUX_PANE");
         }
         command.arg(name);
         Self {
             command,
             name: name.to_owned(),
-            patience: TIMEOUT,
+            timeout: TIMEOUT,
         }
     }
 
     /// Lets it take no longer.
-    pub(crate) fn within(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub(crate) fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Adds an argument, byte for byte.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.command.arg(literal(arg.as_ref()));
+        self.command.arg(escape_semicolon(arg.as_ref()));
         self
     }
 
@@ -140,28 +140,28 @@ impl Tmux {
             return Ok(Ok(String::from_utf8_lossy(&printed.stdout).into_owned()));
         }
         Ok(Err(match String::from_utf8_lossy(printed.stderr.trim()) {
-            said if said.is_empty() => self.failed(),
-            said => anyhow!(said.into_owned()).context(self.failed()),
+            said if said.is_empty() => self.failure(),
+            said => anyhow!(said.into_owned()).context(self.failure()),
         }))
     }
 
     fn wait(&self, child: &mut Child) -> Result<()> {
         let begun = Instant::now();
         while child.try_wait()?.is_none() {
-            if begun.elapsed() > self.patience {
+            if begun.elapsed() > self.timeout {
                 child.kill()?;
                 child.wait()?;
-                let (name, seconds) = (self.name.display(), self.patience.as_secs());
+                let (name, seconds) = (self.name.display(), self.timeout.as_secs());
                 return Err(Failure::new(format!("`tmux {name}` did not answer in {seconds} seconds"))
                     .hint("is the server's tmux of another version than the one on PATH? tmux -V; tmux display-message -p '#{version}'")
                     .into());
             }
-            thread::sleep(PAUSE);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 
-    fn failed(&self) -> Error {
+    fn failure(&self) -> Error {
         anyhow!("`tmux {}` failed", self.name.display())
     }
 
@@ -189,30 +189,30 @@ impl Tmux {
         let status = self.command.stdin(Stdio::inherit()).status();
         let status = status.map_err(not_started)?;
         interrupt::clear();
-        status.success().then_some(()).ok_or_else(|| self.failed())
+        status.success().then_some(()).ok_or_else(|| self.failure())
     }
 }
 
 /// Returns whether the server that `$TMUX` names answers.
-pub(super) fn inside() -> bool {
-    outer_socket().is_some_and(|socket| answers(&socket))
+pub(super) fn is_inside_tmux() -> bool {
+    env_socket().is_some_and(|socket| is_listening(&socket))
 }
 
 /// Returns whether a server listens on this socket. Its file stays when the server goes.
-pub(super) fn answers(socket: &Path) -> bool {
+pub(super) fn is_listening(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
 /// Returns whether surely no server listens on this socket.
-pub(super) fn is_gone(socket: &Path) -> bool {
+pub(super) fn is_not_listening(socket: &Path) -> bool {
     let error = UnixStream::connect(socket).err();
     let gone = [ErrorKind::ConnectionRefused, ErrorKind::NotFound];
     error.is_some_and(|error| gone.contains(&error.kind()))
 }
 
 /// Returns the socket of the user's own server: the one we stand in, or the default one.
-pub(super) fn own_socket() -> PathBuf {
-    let outer = outer_socket().filter(|socket| answers(socket));
+pub(super) fn default_socket() -> PathBuf {
+    let outer = env_socket().filter(|socket| is_listening(socket));
     outer.unwrap_or_else(|| {
         let dir = env::var_os("TMUX_TMPDIR").and_then(|dir| fs::canonicalize(dir).ok());
         let dir = dir.unwrap_or_else(|| PathBuf::from("/tmp"));
@@ -221,20 +221,20 @@ pub(super) fn own_socket() -> PathBuf {
 }
 
 /// Returns the socket that `$TMUX` names.
-pub(super) fn outer_socket() -> Option<PathBuf> {
+pub(super) fn env_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
 }
 
 /// Returns the session that `$TMUX` names: that of a popup's client, too.
-pub(super) fn outer_session() -> Option<SessionId> {
+pub(super) fn env_session() -> Option<SessionId> {
     let tmux = env::var("TMUX").ok()?;
     Some(SessionId(tmux.rsplit(',').next()?.parse().ok()?))
 }
 
 /// Returns the pane that this process was started in, by `$TMUX_PANE`.
-pub(super) fn own_pane() -> Option<PaneId> {
+pub(super) fn env_pane() -> Option<PaneId> {
     env::var("TMUX_PANE").ok()?.parse().ok()
 }
 
@@ -254,31 +254,31 @@ pub(super) fn ensure_installed() -> Result<()> {
 /// # Errors
 /// When it is too old.
 pub(crate) fn ensure_recent(text: &str) -> Result<()> {
-    let Some((major, minor)) = version(text).filter(|found| *found < OLDEST) else {
+    let Some((major, minor)) = version(text).filter(|found| *found < MIN_VERSION) else {
         return Ok(());
     };
-    let (oldest, old) = OLDEST;
+    let (oldest, old) = MIN_VERSION;
     Err(Failure::new(format!(
         "tmux {major}.{minor} is too old, git flux needs {oldest}.{old} or newer"
     ))
-    .hint(INSTALL)
+    .hint(INSTALL_HINT)
     .into())
 }
 
-const INSTALL: &str =
+const INSTALL_HINT: &str =
     "apt install tmux  |  dnf install tmux  |  pacman -S tmux  |  brew install tmux";
 
 fn not_started(error: io::Error) -> Error {
     if error.kind() == ErrorKind::NotFound {
         return Failure::new("tmux is not installed, or not on PATH")
-            .hint(INSTALL)
+            .hint(INSTALL_HINT)
             .into();
     }
     Error::new(error).context("could not start tmux")
 }
 
 /// Writes a `;` at the end of an argument as `\;`: else it would end the command.
-fn literal(arg: &OsStr) -> OsString {
+fn escape_semicolon(arg: &OsStr) -> OsString {
     match arg.as_bytes() {
         [head @ .., b';'] => OsString::from_vec([head, b"\\;"].concat()),
         _ => arg.to_owned(),
@@ -286,7 +286,7 @@ fn literal(arg: &OsStr) -> OsString {
 }
 
 /// Returns a path for an option that tmux expands as a format (`-c`): `#(…)` would run a shell.
-pub(super) fn unexpanded(path: &Path) -> OsString {
+pub(super) fn escape_format(path: &Path) -> OsString {
     OsString::from_vec(path.as_os_str().as_bytes().replace("#", "##"))
 }
 
@@ -296,10 +296,10 @@ mod tests {
 
     #[test]
     fn no_argument_is_a_command_or_a_format() {
-        assert_eq!(literal(OsStr::new("a;")), "a\\;");
-        assert_eq!(literal(OsStr::new("a\\;")), "a\\\\;");
-        assert_eq!(literal(OsStr::new(";a")), ";a");
-        assert_eq!(unexpanded(Path::new("/#(touch x)/##")), "/##(touch x)/####");
+        assert_eq!(escape_semicolon(OsStr::new("a;")), "a\\;");
+        assert_eq!(escape_semicolon(OsStr::new("a\\;")), "a\\\\;");
+        assert_eq!(escape_semicolon(OsStr::new(";a")), ";a");
+        assert_eq!(escape_format(Path::new("/#(touch x)/##")), "/##(touch x)/####");
     }
 
     #[test]

@@ -66,12 +66,12 @@ pub(crate) enum Content {
     /// A message.
     Text(String),
     /// It is no message, but a command to be.
-    Other(String),
+    Command(String),
 }
 
 /// A message as it has to be typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Typed {
+pub(crate) struct EscapedMessage {
     pub(crate) text: String,
     /// The first character of the text has to be typed behind a space that is erased.
     pub(crate) is_erased_space_first: bool,
@@ -85,13 +85,13 @@ pub(crate) struct Typed {
 const CLEAR_LINE: &str = "\u{15}\u{7f}";
 
 /// As many rows may be a part of a message; fewer have to be all of it.
-const WINDOW: usize = 5;
+const MIN_VISIBLE_ROWS: usize = 5;
 
 /// How many bytes are pasted in pieces.
-const MUCH: usize = 8_000;
+const MAX_SPLIT_BYTES: usize = 8_000;
 
 /// A paste of fewer bytes in one line is shown as it is.
-const SHORT: usize = 100;
+const MAX_UNFOLDED_BYTES: usize = 100;
 
 impl Composer {
     /// Returns what the composer holds; `None` if the screen shows something else, like a dialog.
@@ -108,7 +108,7 @@ impl Composer {
         let text = texts.collect::<Vec<_>>().join("\n").trim().to_owned();
         let shows_hint = !self.placeholder.is_empty() && text.starts_with(self.placeholder);
         Some(if !is_message {
-            Content::Other(text)
+            Content::Command(text)
         } else if text.is_empty() || shows_hint {
             Content::Empty
         } else {
@@ -149,15 +149,15 @@ impl Composer {
         let Content::Text(shown) = content else {
             return false;
         };
-        let (plain_shown, plain_text) = (plain(shown), plain(text));
-        let is_long = text.contains('\n') || text.len() > SHORT;
-        let is_window = shown.lines().count() >= WINDOW && plain_text.ends_with(&plain_shown);
+        let (plain_shown, plain_text) = (normalize(shown), normalize(text));
+        let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED_BYTES;
+        let is_window = shown.lines().count() >= MIN_VISIBLE_ROWS && plain_text.ends_with(&plain_shown);
         plain_shown == plain_text || is_long && (is_window || is_folded(&plain_shown))
     }
 
     /// Returns whether that is all of `text`, or its end; and not a paste of which it shows nothing.
     pub(crate) fn shows(&self, content: &Content, text: &str) -> bool {
-        let is_folded = matches!(content, Content::Text(shown) if is_folded(&plain(shown)));
+        let is_folded = matches!(content, Content::Text(shown) if is_folded(&normalize(shown)));
         !is_folded && self.holds(content, text)
     }
 
@@ -165,11 +165,11 @@ impl Composer {
     ///
     /// # Errors
     /// When nothing prevents that: with the trap.
-    pub(crate) fn typed(&self, text: &str) -> Result<Typed, Trap> {
-        let mut typed = Typed {
+    pub(crate) fn escape(&self, text: &str) -> Result<EscapedMessage, Trap> {
+        let mut typed = EscapedMessage {
             text: text.to_owned(),
-            longest_paste: self.longest_paste.filter(|_| text.len() <= MUCH),
-            ..Typed::default()
+            longest_paste: self.longest_paste.filter(|_| text.len() <= MAX_SPLIT_BYTES),
+            ..EscapedMessage::default()
         };
         for (trap, remedy) in self.traps.iter().filter(|(trap, _)| trap.is_in(text)) {
             match remedy {
@@ -222,12 +222,12 @@ impl Trap {
 }
 
 /// Returns the keys that clear a composer with `text` in it, whose cursor is at the end.
-pub(super) fn clearing(text: &str) -> String {
+pub(super) fn clearing_keys(text: &str) -> String {
     CLEAR_LINE.repeat((text.lines().count() + text.len() / 20 + 4).min(2_000))
 }
 
 /// Returns what is left of a text wherever it is wrapped, and however a terminal paints it.
-fn plain(text: &str) -> String {
+fn normalize(text: &str) -> String {
     let is_kept = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().filter(is_kept).collect()
 }

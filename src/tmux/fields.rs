@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use crate::task::{Layout, Rest, SessionName, Target};
 
 /// The names of the values that a target is made of, which are asked for always.
-const TARGET: &str = "socket_path pid start_time session_name window_id pane_id pane_pid";
-const TARGETS: usize = 7;
+const TARGET_NAMES: &str = "socket_path pid start_time session_name window_id pane_id pane_pid";
+const TARGET_COUNT: usize = 7;
 
 /// The names of the other values of a record, in one string.
 pub(super) struct Fields<const N: usize> {
@@ -18,7 +18,7 @@ pub(super) struct Fields<const N: usize> {
 
 /// The values of a record.
 pub(super) struct Record<'a, const N: usize> {
-    target: [&'a str; TARGETS],
+    target: [&'a str; TARGET_COUNT],
     pub(super) values: [&'a str; N],
 }
 
@@ -31,7 +31,7 @@ impl<const N: usize> Fields<N> {
     /// Returns the format for tmux's `-F`, or for `display-message -p`.
     pub(super) fn format(&self) -> String {
         let mark = &self.mark;
-        let names = [TARGET, self.names].into_iter();
+        let names = [TARGET_NAMES, self.names].into_iter();
         let names = names.flat_map(str::split_whitespace);
         let values: String = names.map(|name| format!("{mark}#{{{name}}}")).collect();
         values + mark
@@ -45,7 +45,7 @@ impl<const N: usize> Fields<N> {
         let mut records = Vec::new();
         let mut rest = out;
         while !rest.is_empty() {
-            let (record, more) = self.first(rest)?;
+            let (record, more) = self.read_first(rest)?;
             records.push(record);
             rest = more;
         }
@@ -56,8 +56,8 @@ impl<const N: usize> Fields<N> {
     ///
     /// # Errors
     /// When something else is printed.
-    pub(super) fn first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
-        let parts: Vec<&str> = out.splitn(TARGETS + N + 2, &self.mark).collect();
+    pub(super) fn read_first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
+        let parts: Vec<&str> = out.splitn(TARGET_COUNT + N + 2, &self.mark).collect();
         let first = || {
             let ["", values @ .., rest] = &parts[..] else {
                 return None;

@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::composer::{Composer, Content, Typed, clearing};
+use super::composer::{Composer, Content, EscapedMessage, clearing_keys};
 use super::screen::Screen;
-use super::typing::{Before, PAUSE, lasts, paste, type_text};
+use super::typing::{PaneSnapshot, POLL_INTERVAL, is_stable_within, paste, type_text};
 use crate::system::wait_until;
 use crate::task::Target;
 
 /// How long a program whose composer is known may take to show what was pasted, or cleared.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long it may show no composer while it paints.
-const SHOWS: Duration = Duration::from_secs(2);
+const COMPOSER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a program may take to take a message out of its composer, once Enter was pressed.
-const TAKES: Duration = Duration::from_secs(3);
+const SUBMIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long it may take to say that it has got the message.
-const ANSWER: Duration = Duration::from_secs(3);
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long what is typed may take to have its effect, where nothing tells.
-const SETTLES: Duration = Duration::from_millis(400);
+const SETTLE_TIME: Duration = Duration::from_millis(400);
 
 /// As a paste it gets there also while the pane is in copy mode, where a key would not.
 const ENTER: &str = "\r";
@@ -35,12 +35,12 @@ pub(crate) struct Receiver<'a> {
     /// Where it shows what is typed; none if that is not known.
     pub(crate) composer: Option<&'a Composer>,
     /// What it was told before: it puts that back into its composer when it is interrupted.
-    pub(crate) told_before: &'a [String],
+    pub(crate) previous_messages: &'a [String],
     /// Returns whether it still reads what is typed: a shell that is there once the program has ended
     /// must not take the message for a command.
-    pub(crate) listens: &'a dyn Fn() -> Result<bool>,
+    pub(crate) is_listening: &'a dyn Fn() -> Result<bool>,
     /// Returns whether it says that it has got the message; none where it cannot say that.
-    pub(crate) arrived: Option<&'a dyn Fn() -> Result<bool>>,
+    pub(crate) has_arrived_fn: Option<&'a dyn Fn() -> Result<bool>>,
 }
 
 /// What has become of a message. Only the last three have reached the program.
@@ -51,13 +51,13 @@ pub(crate) enum Delivery {
     /// The pane shows no composer; nothing was typed.
     NoComposer,
     /// Something stands in the composer that is not git flux's to clear; nothing was typed.
-    Draft,
+    HasDraft,
     /// The pane did not show it, so Enter was not pressed, and it was cleared.
     NotShown,
     /// Enter was pressed, the program did not take it, and it was cleared.
     NotTaken,
     /// It was not submitted, and may stand where it was typed.
-    Left,
+    MayRemain,
     /// It was submitted.
     Submitted,
     /// It was, and is out of the composer.
@@ -67,14 +67,14 @@ pub(crate) enum Delivery {
 }
 
 /// Replaces what would end a paste, or be a key: newlines and tabs are text.
-pub(crate) fn harmless(text: &str) -> String {
-    let harmless = |c: char| match c {
+pub(crate) fn escape_keys(text: &str) -> String {
+    let escape_keys = |c: char| match c {
         '\n' | '\t' => c.to_string(),
         c if c.is_control() => c.escape_unicode().to_string(),
         c => c.to_string(),
     };
     let text = text.replace("\r\n", "\n");
-    text.trim_end().chars().map(harmless).collect()
+    text.trim_end().chars().map(escape_keys).collect()
 }
 
 impl Receiver<'_> {
@@ -87,95 +87,95 @@ impl Receiver<'_> {
     ///
     /// # Errors
     /// When the pane is gone.
-    pub(crate) fn deliver(&self, typed: &Typed) -> Result<Delivery> {
+    pub(crate) fn deliver(&self, typed: &EscapedMessage) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.has_line_editor()) {
-            Some(composer) => self.compose(composer, &screen, typed),
-            None => self.type_unseen(&screen, typed),
+            Some(composer) => self.send_to_composer(composer, &screen, typed),
+            None => self.send_without_composer(&screen, typed),
         }
     }
 
     fn has_arrived(&self) -> Result<bool> {
-        self.arrived.map_or(Ok(false), |arrived| arrived())
+        self.has_arrived_fn.map_or(Ok(false), |has_arrived_fn| has_arrived_fn())
     }
 
     /// Returns what a composer holds; `None` if the pane does not show it.
-    fn look(&self, composer: &Composer) -> Result<Option<Content>> {
+    fn read_composer(&self, composer: &Composer) -> Result<Option<Content>> {
         Screen::of(self.target).map(|screen| composer.read(&screen))
     }
 
     /// [`Self::deliver`] by way of a composer that can be read.
-    fn compose(&self, composer: &Composer, first: &Screen, typed: &Typed) -> Result<Delivery> {
-        match self.emptied(composer, first)? {
-            Some(Content::Empty) if (self.listens)()? => {}
+    fn send_to_composer(&self, composer: &Composer, first: &Screen, typed: &EscapedMessage) -> Result<Delivery> {
+        match self.prepare_composer(composer, first)? {
+            Some(Content::Empty) if (self.is_listening)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
-            Some(Content::Text(_) | Content::Other(_)) => return Ok(Delivery::Draft),
+            Some(Content::Text(_) | Content::Command(_)) => return Ok(Delivery::HasDraft),
             None => return Ok(Delivery::NoComposer),
         }
-        let delivery = match self.type_in(composer, typed)? {
+        let delivery = match self.type_message(composer, typed)? {
             true => self.submit(composer, typed)?,
             false => Delivery::NotShown,
         };
         if delivery == Delivery::Taken {
-            return self.or_confirmed(delivery);
+            return self.await_confirmation(delivery);
         }
         let is_entered = delivery == Delivery::NotTaken;
         if is_entered && self.has_arrived()? {
             return Ok(Delivery::Confirmed);
         }
-        let is_cleared = self.cleared(composer, &typed.text)?;
+        let is_cleared = self.clear_composer(composer, &typed.text)?;
         // A slow program has come to the key before it came to those that clear.
         if is_entered && self.has_arrived()? {
             return Ok(Delivery::Confirmed);
         }
-        Ok(if is_cleared { delivery } else { Delivery::Left })
+        Ok(if is_cleared { delivery } else { Delivery::MayRemain })
     }
 
     /// Waits for the program to say that it has got a message that was submitted.
-    fn or_confirmed(&self, delivery: Delivery) -> Result<Delivery> {
-        let Some(arrived) = self.arrived else {
+    fn await_confirmation(&self, delivery: Delivery) -> Result<Delivery> {
+        let Some(has_arrived_fn) = self.has_arrived_fn else {
             return Ok(delivery);
         };
-        let confirmed = || Ok(arrived()?.then_some(Delivery::Confirmed));
-        Ok(wait_until(ANSWER, PAUSE, confirmed)?.unwrap_or(delivery))
+        let confirmed = || Ok(has_arrived_fn()?.then_some(Delivery::Confirmed));
+        Ok(wait_until(CONFIRM_TIMEOUT, POLL_INTERVAL, confirmed)?.unwrap_or(delivery))
     }
 
     /// Types a message into an empty composer, with the keys that come before Enter. Returns whether
     /// it stands there.
-    fn type_in(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
+    fn type_message(&self, composer: &Composer, typed: &EscapedMessage) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut stands = self.stands(composer, typed)?;
+        let mut stands = self.is_echoed(composer, typed)?;
         for keys in &typed.keys {
             // What they are for, such as a list that is put together, may come up late.
-            thread::sleep(SETTLES);
-            if stands && (self.listens)()? {
+            thread::sleep(SETTLE_TIME);
+            if stands && (self.is_listening)()? {
                 paste(self.target, keys, &[])?;
-                stands = self.stands(composer, typed)?;
+                stands = self.is_echoed(composer, typed)?;
             }
         }
         Ok(stands)
     }
 
     /// Waits until a text stands in the composer, and stays there.
-    fn stands(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
-        lasts(PATIENCE, || {
-            let content = self.look(composer)?;
+    fn is_echoed(&self, composer: &Composer, typed: &EscapedMessage) -> Result<bool> {
+        is_stable_within(ECHO_TIMEOUT, || {
+            let content = self.read_composer(composer)?;
             Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
     }
 
     /// Presses Enter as long as the text stands in the composer, twice at most.
-    fn submit(&self, composer: &Composer, typed: &Typed) -> Result<Delivery> {
+    fn submit(&self, composer: &Composer, typed: &EscapedMessage) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
-            if !(self.listens)()? {
+            if !(self.is_listening)()? {
                 break;
             }
             delivery = Delivery::NotTaken;
             paste(self.target, ENTER, &[])?;
             let mut last = None;
-            let taken = wait_until(TAKES, PAUSE, || {
-                last = self.look(composer)?;
+            let taken = wait_until(SUBMIT_TIMEOUT, POLL_INTERVAL, || {
+                last = self.read_composer(composer)?;
                 let is_taken = matches!(last, None | Some(Content::Empty));
                 Ok(is_taken.then_some(Delivery::Taken))
             })?;
@@ -192,17 +192,17 @@ impl Receiver<'_> {
 
     /// Waits for a composer to be shown, and clears it if it holds what the program was told before:
     /// returns what it holds then, `None` if none is shown.
-    fn emptied(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
+    fn prepare_composer(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
         let mut content = composer.read(first);
         if content.is_none() {
             // A screen that is being painted shows none for a moment.
-            content = wait_until(SHOWS, PAUSE, || self.look(composer))?;
+            content = wait_until(COMPOSER_TIMEOUT, POLL_INTERVAL, || self.read_composer(composer))?;
         }
-        let mut told = self.told_before.iter();
+        let mut told = self.previous_messages.iter();
         if let Some(found @ Content::Text(_)) = &content
             && let Some(text) = told.find(|text| composer.shows(found, text))
-            && (self.listens)()?
-            && self.cleared(composer, text)?
+            && (self.is_listening)()?
+            && self.clear_composer(composer, text)?
         {
             return Ok(Some(Content::Empty));
         }
@@ -210,16 +210,16 @@ impl Receiver<'_> {
     }
 
     /// Clears the composer with `text` in it. Returns whether it is empty then.
-    fn cleared(&self, composer: &Composer, text: &str) -> Result<bool> {
+    fn clear_composer(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
             // What shows no composer may be a dialog, where keys are answers.
-            if self.look(composer)?.is_none() || !(self.listens)()? {
+            if self.read_composer(composer)?.is_none() || !(self.is_listening)()? {
                 return Ok(false);
             }
-            paste(self.target, &clearing(text), &[])?;
+            paste(self.target, &clearing_keys(text), &[])?;
             let is_empty = |content: &Content| *content == Content::Empty;
-            let empty = || Ok(self.look(composer)?.filter(is_empty));
-            if wait_until(PATIENCE, PAUSE, empty)?.is_some() {
+            let empty = || Ok(self.read_composer(composer)?.filter(is_empty));
+            if wait_until(ECHO_TIMEOUT, POLL_INTERVAL, empty)?.is_some() {
                 return Ok(true);
             }
         }
@@ -227,23 +227,23 @@ impl Receiver<'_> {
     }
 
     /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
-    fn type_unseen(&self, first: &Screen, typed: &Typed) -> Result<Delivery> {
-        let before = Before::new(self.target, first, typed)?;
+    fn send_without_composer(&self, first: &Screen, typed: &EscapedMessage) -> Result<Delivery> {
+        let before = PaneSnapshot::new(self.target, first, typed)?;
         // A shell that is there instead would run it, line by line.
-        if !(self.listens)()? {
+        if !(self.is_listening)()? {
             return Ok(Delivery::NotListening);
         }
         paste(self.target, &typed.text, &["-p"])?;
-        let is_shown = before.is_shown_soon(self.target)?;
-        if !(self.listens)()? {
-            return Ok(Delivery::Left);
+        let is_shown = before.is_echoed(self.target)?;
+        if !(self.is_listening)()? {
+            return Ok(Delivery::MayRemain);
         }
         if !is_shown {
-            paste(self.target, &clearing(&typed.text), &[])?;
+            paste(self.target, &clearing_keys(&typed.text), &[])?;
             return Ok(Delivery::NotShown);
         }
         paste(self.target, ENTER, &[])?;
-        self.or_confirmed(Delivery::Submitted)
+        self.await_confirmation(Delivery::Submitted)
     }
 }
 
@@ -253,9 +253,9 @@ mod tests {
 
     #[test]
     fn a_message_is_text_whatever_is_in_it() {
-        assert_eq!(harmless("a\r\n\tb\n"), "a\n\tb");
-        assert_eq!(harmless("\u{1b}[201~\rrm"), "\\u{1b}[201~\\u{d}rm");
-        assert_eq!(harmless("\u{9b}31m\u{7f}\0"), "\\u{9b}31m\\u{7f}\\u{0}");
-        assert_eq!(harmless("👨\u{200d}👩"), "👨\u{200d}👩");
+        assert_eq!(escape_keys("a\r\n\tb\n"), "a\n\tb");
+        assert_eq!(escape_keys("\u{1b}[201~\rrm"), "\\u{1b}[201~\\u{d}rm");
+        assert_eq!(escape_keys("\u{9b}31m\u{7f}\0"), "\\u{9b}31m\\u{7f}\\u{0}");
+        assert_eq!(escape_keys("👨\u{200d}👩"), "👨\u{200d}👩");
     }
 }

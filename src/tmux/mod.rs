@@ -5,13 +5,13 @@ pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;
 mod fields;
-pub(crate) mod leave;
+pub(crate) mod own_pane;
 pub(crate) mod message;
-pub(crate) mod open;
+pub(crate) mod opened_pane;
 pub(crate) mod pane;
 pub(crate) mod screen;
-pub(crate) mod target;
+pub(crate) mod placement;
 mod typing;
 
 pub(crate) use command::Tmux;
-pub(crate) use target::Place;
+pub(crate) use placement::Placement;

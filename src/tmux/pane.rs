@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{TIMEOUT, is_gone, outer_socket, own_pane, own_socket};
+use super::command::{TIMEOUT, is_not_listening, env_socket, env_pane, default_socket};
 use super::fields::{Fields, Record};
 use crate::sanitize;
 use crate::system::program;
@@ -35,7 +35,7 @@ pub(crate) struct Pane {
     /// What the program in it calls itself.
     pub(crate) title: String,
     /// When its window last showed something, in seconds since 1970.
-    pub(crate) stirred: Option<u64>,
+    pub(crate) last_output_seconds: Option<u64>,
     pub(crate) extent: Extent,
 }
 
@@ -56,10 +56,10 @@ impl Pane {
             prefix: prefix.to_owned(),
             version: version.to_owned(),
             tty: tty.into(),
-            repo: decode(repo),
+            repo: decode_path(repo),
             task: task.to_owned(),
             title: title.to_owned(),
-            stirred: activity.parse().ok(),
+            last_output_seconds: activity.parse().ok(),
             extent: match panes {
                 "1" => Extent::Window,
                 _ => Extent::Part,
@@ -82,24 +82,24 @@ impl Pane {
 
     /// Returns whether it is the pane that `target` means, and not one that got its id after a
     /// restart of the server or a `respawn-pane`.
-    pub(crate) fn is(&self, target: &Target) -> bool {
+    pub(crate) fn matches(&self, target: &Target) -> bool {
         let own = &self.target;
-        self.is_beside(target) && (own.pane_pid, own.pane) == (target.pane_pid, target.pane)
+        self.is_on_server_of(target) && (own.pane_pid, own.pane) == (target.pane_pid, target.pane)
     }
 
     /// Returns whether it is one of the server that `target` was made by.
-    pub(crate) fn is_beside(&self, target: &Target) -> bool {
+    pub(crate) fn is_on_server_of(&self, target: &Target) -> bool {
         let own = &self.target;
         (own.server_pid, own.server_start) == (target.server_pid, target.server_start)
     }
 
     /// Returns whether git flux wrote this task of this repository on it.
-    pub(crate) fn is_made_for(&self, id: &TaskId, repo: &Path) -> bool {
+    pub(crate) fn belongs_to(&self, id: &TaskId, repo: &Path) -> bool {
         self.task == id.as_str() && self.repo.as_deref() == Some(repo)
     }
 
     /// Returns `target` with the names that session and window have now.
-    pub(crate) fn named(&self, target: &Target) -> Target {
+    pub(crate) fn with_current_names(&self, target: &Target) -> Target {
         Target {
             session: self.target.session.clone(),
             window: self.target.window,
@@ -108,7 +108,7 @@ impl Pane {
     }
 
     /// Returns the target this pane is, if git flux made it for `repo` as the session of this name.
-    pub(crate) fn session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
+    pub(crate) fn as_session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
         let is_ours = self.target.session == *session && self.repo.as_deref() == Some(repo);
         is_ours.then(|| self.target(session))
     }
@@ -130,26 +130,26 @@ impl Pane {
 /// # Errors
 /// When tmux is missing or does not answer: then it is not known what runs.
 pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
-    listed(socket, TIMEOUT)
+    list_within(socket, TIMEOUT)
 }
 
 /// Returns them as [`list`] does, for who has no more than a look and can do without.
 ///
 /// # Errors
 /// When tmux is missing or does not answer soon.
-pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
-    listed(Some(socket), Duration::from_secs(2))
+pub(crate) fn list_quickly(socket: &Path) -> Result<Vec<Pane>> {
+    list_within(Some(socket), Duration::from_secs(2))
 }
 
 /// How often a server is asked that says no: it may be about to end.
-const ATTEMPTS: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 
-fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
+fn list_within(socket: Option<&Path>, timeout: Duration) -> Result<Vec<Pane>> {
     let fields = Fields::new(
         "session_id prefix version pane_tty window_activity window_panes pane_title \
          @flux_repo @flux_task",
     );
-    let Some(out) = ask(socket, patience, &fields)? else {
+    let Some(out) = ask(socket, timeout, &fields)? else {
         return Ok(Vec::new());
     };
     let mut panes: Vec<Pane> = Vec::new();
@@ -164,10 +164,10 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
 }
 
 /// Asks a server for its panes; `None` if there is no server, or no session on it.
-fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<Option<String>> {
+fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<Option<String>> {
     let ask = |name: &str, options: &[&str]| {
-        let tmux = Tmux::with(socket, name.as_ref());
-        tmux.args(options).within(patience).outcome()
+        let tmux = Tmux::build(socket, name.as_ref());
+        tmux.args(options).within(timeout).outcome()
     };
     let mut attempts = 0;
     loop {
@@ -177,13 +177,13 @@ fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<
             Err(error) => error,
         };
         // No server has no panes, and one without sessions refuses to list them.
-        if is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned))
+        if is_not_listening(&socket.map_or_else(default_socket, ToOwned::to_owned))
             || ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty())
         {
             return Ok(None);
         }
         // What a server does not tell is not known, unless it has just come or gone.
-        if attempts == ATTEMPTS {
+        if attempts == MAX_ATTEMPTS {
             return Err(error);
         }
     }
@@ -203,7 +203,7 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
 /// Returns what the pane that this process was started in shows: `tmux capture-pane -pJ`. None if
 /// there is no such pane, or tmux does not tell.
 pub(crate) fn capture_own() -> Option<String> {
-    let capture = Tmux::new("capture-pane").arg("-pJ").target(own_pane()?);
+    let capture = Tmux::new("capture-pane").arg("-pJ").target(env_pane()?);
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
@@ -226,21 +226,21 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
 
 /// Shows `message` to the clients that show the pane: `tmux display-message`, which expands
 /// formats and the conversions of strftime(3). That there is no client is no error.
-pub(crate) fn notice(target: &Target, message: impl Display) {
-    let text = unexpanded_text(&sanitize::line(&message.to_string()));
+pub(crate) fn display_message(target: &Target, message: impl Display) {
+    let text = escape_message(&sanitize::line(&message.to_string()));
     drop(Tmux::at(target, "display-message").arg(text).run());
 }
 
 /// Returns a text that `display-message` shows as it is.
-pub(super) fn unexpanded_text(text: &str) -> String {
+pub(super) fn escape_message(text: &str) -> String {
     text.replace('#', "##").replace('%', "%%")
 }
 
 /// Writes `state`, a word of ours, as `@flux_state` on the pane that the environment names, if
 /// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
 /// For status lines, so it is no error if that fails.
-pub(crate) fn mark_own(launcher: i32, state: impl Display) {
-    let (Some(socket), Some(pane)) = (outer_socket(), own_pane()) else {
+pub(crate) fn set_own_state(launcher: i32, state: impl Display) {
+    let (Some(socket), Some(pane)) = (env_socket(), env_pane()) else {
         return;
     };
     let mark = Tmux::on(&socket, "if-shell").arg("-F").target(pane);
@@ -250,16 +250,16 @@ pub(crate) fn mark_own(launcher: i32, state: impl Display) {
 }
 
 /// Returns whether we were started in this pane: by its user, or by the agent itself.
-pub(crate) fn is_ours(target: &Target) -> bool {
+pub(crate) fn is_own(target: &Target) -> bool {
     let tmux = env::var("TMUX").unwrap_or_default();
     let server = tmux.rsplit(',').nth(1).and_then(|pid| pid.parse().ok());
     server == Some(target.server_pid)
-        && outer_socket().as_ref() == Some(&target.socket)
-        && own_pane() == Some(target.pane)
+        && env_socket().as_ref() == Some(&target.socket)
+        && env_pane() == Some(target.pane)
 }
 
 /// Returns bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
-pub(super) fn encode(path: &Path) -> String {
+pub(super) fn encode_path(path: &Path) -> String {
     let encoded = |byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(*byte).into(),
         _ => format!(":{byte:02X}"),
@@ -267,7 +267,7 @@ pub(super) fn encode(path: &Path) -> String {
     path.as_os_str().as_bytes().iter().map(encoded).collect()
 }
 
-fn decode(text: &str) -> Option<PathBuf> {
+fn decode_path(text: &str) -> Option<PathBuf> {
     let mut parts = text.split(':');
     let mut bytes = parts.next()?.as_bytes().to_owned();
     for part in parts {
@@ -279,7 +279,7 @@ fn decode(text: &str) -> Option<PathBuf> {
 }
 
 /// The programs that are a shell; beside them `$SHELL`.
-const SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
+const KNOWN_SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
 
 /// Returns the pane of the session of this name, which something else made anew after a restart of
 /// tmux as tmux-resurrect does, if that is its only one and shows a shell in `dir`
@@ -307,7 +307,7 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 
 fn is_shell(command: &OsStr) -> bool {
     let own = program::shell();
-    Path::new(&own).file_name() == Some(command) || SHELLS.split(' ').any(|shell| command == shell)
+    Path::new(&own).file_name() == Some(command) || KNOWN_SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]
@@ -317,13 +317,13 @@ mod tests {
     #[test]
     fn paths_survive_in_pane_options() {
         let path = PathBuf::from(OsString::from_vec(b"/a b/#(x)\n\xff/.git".to_vec()));
-        let text = encode(&path);
+        let text = encode_path(&path);
         assert!(
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(&b)),
             "{text}"
         );
-        assert_eq!(decode(&text), Some(path));
-        assert_eq!(decode(""), None);
+        assert_eq!(decode_path(&text), Some(path));
+        assert_eq!(decode_path(""), None);
     }
 }

@@ -25,15 +25,15 @@ pub(crate) struct Screen {
 
 /// A row, each character with whether it is a hint of the program and no text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Row(Vec<(char, Style)>);
+pub(crate) struct Row(Vec<(char, CellStyle)>);
 
 /// How a character is painted, as far as it matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Style {
+struct CellStyle {
     is_faint: bool,
     is_reversed: bool,
     /// The colour behind it.
-    ground: u32,
+    background: u32,
 }
 
 impl Screen {
@@ -46,7 +46,7 @@ impl Screen {
         let ask = Tmux::at(target, "display-message").arg("-p");
         let ask = ask.arg(fields.format()).then("capture-pane");
         let out = ask.args(["-p", "-e"]).target(target.pane).output()?;
-        let (record, shown) = fields.first(&out)?;
+        let (record, shown) = fields.read_first(&out)?;
         let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);
         let now = record.target(target.kind);
         if now.as_ref().map(process) != Some(process(target)) {
@@ -54,7 +54,7 @@ impl Screen {
         }
         let [column, row, tty, title] = record.values;
         Ok(Self {
-            rows: rows(shown),
+            rows: parse_rows(shown),
             cursor: row.parse().context("a cursor is in a row")?,
             column: column.parse().context("a cursor is in a column")?,
             title: title.to_owned(),
@@ -137,16 +137,16 @@ impl Row {
     pub(crate) fn behind_bar(&self) -> Option<Self> {
         let bar = self.0.iter().position(|(c, _)| !c.is_whitespace())?;
         let (_, rest) = self.0.split_at(bar + 1);
-        let ground = rest.first().map(|(_, style)| style.ground);
-        let is_ours = |(_, style): &(char, Style)| Some(style.ground) == ground;
-        let end = rest.iter().rposition(is_ours).map_or(0, |last| last + 1);
+        let background = rest.first().map(|(_, style)| style.background);
+        let is_beside_bar = |(_, style): &(char, CellStyle)| Some(style.background) == background;
+        let end = rest.iter().rposition(is_beside_bar).map_or(0, |last| last + 1);
         (self.0[bar].0 == '┃').then(|| Self(rest[..end].to_vec()))
     }
 }
 
 /// Returns the rows of what `capture-pane -e` printed.
-pub(crate) fn rows(shown: &str) -> Vec<Row> {
-    let mut style = Style::default();
+pub(crate) fn parse_rows(shown: &str) -> Vec<Row> {
+    let mut style = CellStyle::default();
     let row = |line: &str| {
         let mut parts = line.split('\u{1b}');
         let first = parts.next().unwrap_or_default();
@@ -157,7 +157,7 @@ pub(crate) fn rows(shown: &str) -> Vec<Row> {
             if text.next() == Some('[') {
                 text.find(|c| ('@'..='~').contains(c));
                 let numbers = part[1..part.len() - text.as_str().len()].strip_suffix('m');
-                style = numbers.map_or(style, |numbers| style.after(numbers));
+                style = numbers.map_or(style, |numbers| style.apply_sgr(numbers));
             }
             cells.extend(text.map(|c| (c, style)));
         }
@@ -166,8 +166,8 @@ pub(crate) fn rows(shown: &str) -> Vec<Row> {
     shown.lines().map(row).collect()
 }
 
-impl Style {
-    fn after(mut self, numbers: &str) -> Self {
+impl CellStyle {
+    fn apply_sgr(mut self, numbers: &str) -> Self {
         let mut numbers = numbers.split(';');
         while let Some(number) = numbers.next() {
             match number {
@@ -184,13 +184,13 @@ impl Style {
                         all << 8 | part.parse().unwrap_or(0)
                     });
                     if number == "48" {
-                        self.ground = colour;
+                        self.background = colour;
                     }
                 }
-                "49" => self.ground = 0,
+                "49" => self.background = 0,
                 _ => {
-                    if let Ok(ground @ (40..=47 | 100..=107)) = number.parse() {
-                        self.ground = ground;
+                    if let Ok(background @ (40..=47 | 100..=107)) = number.parse() {
+                        self.background = background;
                     }
                 }
             }

@@ -13,9 +13,9 @@ use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Task, TaskId};
-use crate::tmux::Place;
-use crate::tmux::attach::keys;
-use crate::tmux::open::Opened;
+use crate::tmux::Placement;
+use crate::tmux::attach::format_keys;
+use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::words::count;
 use crate::ui::{pasted, shown, word};
 
@@ -101,7 +101,7 @@ pub(super) fn status(started: &Started) -> Status {
 /// Says that a window was made where a pane was asked for, or what fits. Returns whether it was.
 pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
     let place = plan.pane.as_ref().map(|pane| &pane.place);
-    let is_wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
+    let is_wanted = matches!(place, Some(Placement::Window { no_room: false, .. }));
     let is_cramped = started.opened.target.kind == Layout::Window && !is_wanted;
     if is_cramped {
         flux.ui
@@ -127,10 +127,10 @@ pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
 fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     let task = &start.task;
     let place = match &pane.place {
-        Place::Pane { .. } => "a pane of this window".to_owned(),
-        Place::Window { .. } => "a window of this session".to_owned(),
-        Place::Session { name } => format!("session {name}"),
-        Place::Again(target) => format!("pane {}", target.pane),
+        Placement::Pane { .. } => "a pane of this window".to_owned(),
+        Placement::Window { .. } => "a window of this session".to_owned(),
+        Placement::Session { name } => format!("session {name}"),
+        Placement::Respawn(target) => format!("pane {}", target.pane),
     };
     let into = task.into.as_deref();
     let into = into.unwrap_or("none: cleanup will ask for --into");
@@ -212,7 +212,7 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl 
 }
 
 /// Returns where a task was opened, what to do to go there, and another way to do it.
-fn way(opened: &Opened) -> (String, &'static str, Option<String>) {
+fn way(opened: &OpenedPane) -> (String, &'static str, Option<String>) {
     let target = &opened.target;
     match target.kind {
         Layout::Session => (
@@ -234,8 +234,8 @@ fn way(opened: &Opened) -> (String, &'static str, Option<String>) {
 }
 
 /// The keys that do something, `Ctrl+b, d`. Without a prefix key there is none to press.
-fn keys_of(opened: &Opened, key: &str) -> Option<String> {
-    let keys = keys(&opened.prefix, key)?;
+fn keys_of(opened: &OpenedPane, key: &str) -> Option<String> {
+    let keys = format_keys(&opened.prefix, key)?;
     Some(keys.replacen(' ', ", ", 1))
 }
 

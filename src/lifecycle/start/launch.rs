@@ -19,7 +19,7 @@ use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
 use crate::task::{Bytes, Exit, How, Task};
-use crate::tmux::open::Opened;
+use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::shown;
 
 /// Returns what is configured for every new worktree.
@@ -155,7 +155,7 @@ pub(super) fn warn_of_directory(flux: &Flux, task: &Task) {
 }
 
 /// Says that the agent ends when its user is not looking.
-pub(super) fn warn_of_end(flux: &Flux, opened: &Opened) {
+pub(super) fn warn_of_end(flux: &Flux, opened: &OpenedPane) {
     if opened.exits_unattached {
         flux.ui.warning(
             "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",

@@ -11,9 +11,9 @@ use crate::lifecycle::archive::Archived;
 use crate::run::launch::Ready;
 use crate::store::Stored;
 use crate::task::{Exit, Layout, Task, TaskId};
-use crate::tmux::Place;
-use crate::tmux::open::Opened;
-use crate::tmux::target::{self, Wanted};
+use crate::tmux::Placement;
+use crate::tmux::opened_pane::OpenedPane;
+use crate::tmux::placement::{self, LayoutRequest};
 
 /// A task about to start.
 pub(crate) struct Start {
@@ -44,7 +44,7 @@ pub(crate) enum Origin {
 
 /// A pane that is to be opened.
 pub(crate) struct NewPane {
-    pub(crate) place: Place,
+    pub(crate) place: Placement,
     /// What runs in it; none for a shell alone.
     pub(crate) agent: Option<AgentCommand>,
     /// What makes the worktree ready for its agent, and starts that.
@@ -56,7 +56,7 @@ pub(crate) struct NewPane {
 /// A task that has started.
 pub(crate) struct Started {
     pub(crate) task: Task,
-    pub(crate) opened: Opened,
+    pub(crate) opened: OpenedPane,
     /// Why there is no agent, if it could not be executed.
     pub(crate) exit: Option<Exit>,
     /// When its launcher began, in seconds since 1970.
@@ -115,7 +115,7 @@ impl Start {
 
 impl NewPane {
     /// Returns a pane with a shell alone.
-    pub(in crate::lifecycle) fn shell(place: Place) -> Self {
+    pub(in crate::lifecycle) fn shell(place: Placement) -> Self {
         Self {
             place,
             agent: None,
@@ -129,12 +129,12 @@ impl NewPane {
 ///
 /// # Errors
 /// When there is no such place.
-pub(crate) fn place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Place> {
+pub(crate) fn place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
-        (Some(layout), _) => Wanted::Demanded(layout),
-        (None, Some(layout)) => Wanted::Preferred(layout),
-        (None, None) => Wanted::Any,
+        (Some(layout), _) => LayoutRequest::Required(layout),
+        (None, Some(layout)) => LayoutRequest::Preferred(layout),
+        (None, None) => LayoutRequest::Any,
     };
-    let session = target::session_name(&flux.repo.project(), id);
-    target::choose(wanted, session)
+    let session = placement::session_name(&flux.repo.project(), id);
+    placement::choose(wanted, session)
 }

@@ -22,7 +22,7 @@ use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Bytes, Layout, Phase, RefName, Rest, Task, TaskId};
-use crate::tmux::Place;
+use crate::tmux::Placement;
 
 /// New tasks, as they are asked for.
 pub(crate) struct Request {
@@ -196,7 +196,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// Returns where a task is to run, once the place for its worktree is known to be free.
-    fn place(&self, task: &Task) -> Result<Place> {
+    fn place(&self, task: &Task) -> Result<Placement> {
         let (flux, id) = (self.flux, &task.id);
         let free = ensure_no_files(&task.worktree, &self.worktrees);
         free.and_then(|()| place(flux, id, self.request.layout))

@@ -21,8 +21,8 @@ use crate::run::launch::Running;
 use crate::store;
 use crate::system::program::ourselves;
 use crate::task::Exit;
-use crate::tmux::open::{Opened, PaneProgram};
-use crate::tmux::target::Place;
+use crate::tmux::opened_pane::{OpenedPane, PaneProgram};
+use crate::tmux::placement::Placement;
 use crate::ui::shown;
 
 /// A step of a start. The record is there before the first, and is completed after the last.
@@ -83,7 +83,7 @@ pub(super) struct StartTransaction<'a> {
     /// The marks of an earlier run.
     pub(super) earlier: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
-    pub(super) opened: Option<Opened>,
+    pub(super) opened: Option<OpenedPane>,
 }
 
 impl StartTransaction<'_> {
@@ -200,7 +200,7 @@ impl StartTransaction<'_> {
     }
 
     /// Opens a place in which git flux itself runs with these arguments.
-    fn open_place(&self, place: &Place, verb: &str, about: &Path) -> Result<Opened> {
+    fn open_place(&self, place: &Placement, verb: &str, about: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, ourselves()?);
         place.open(&PaneProgram {
             task: &task.id,

@@ -11,7 +11,7 @@ use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
 use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
-use crate::tmux::Place;
+use crate::tmux::Placement;
 
 impl World {
     /// A start whose record is there.
@@ -249,7 +249,7 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
     };
     let pane = NewPane {
         agent: Some(agent),
-        ..NewPane::shell(Place::Session {
+        ..NewPane::shell(Placement::Session {
             name: SessionName::new("flux-repo-fix"),
         })
     };
@@ -274,7 +274,7 @@ fn a_shell_that_is_opened_again_leaves_what_is_known_of_the_agent() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let pane = NewPane::shell(Place::Session {
+    let pane = NewPane::shell(Placement::Session {
         name: SessionName::new("flux-repo-fix"),
     });
     let start = Start::again(&store.tasks[0], pane).unwrap();

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{is_gone, own_socket, unexpanded};
+use super::command::{is_not_listening, default_socket, escape_format};
 use super::fields::Fields;
-use super::pane::encode;
-use super::target::{Place, Split};
+use super::pane::encode_path;
+use super::placement::{Placement, Split};
 use crate::git::Lock;
 use crate::task::{Layout, SessionId, SessionName, Target, TaskId};
 
@@ -29,7 +29,7 @@ pub(crate) struct PaneProgram<'a> {
 
 /// What a made target looks like to its user.
 #[derive(Clone, Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedPane {
     pub(crate) target: Target,
     /// The number `prefix q` shows on it.
     pub(crate) pane_index: String,
@@ -41,26 +41,26 @@ pub(crate) struct Opened {
     pub(crate) exits_unattached: bool,
 }
 
-impl Place {
+impl Placement {
     /// Opens the place with a program as its process, and sets the options on the pane that let other
     /// tools find the task.
     ///
     /// # Errors
     /// When tmux refuses.
-    pub(crate) fn open(&self, program: &PaneProgram) -> Result<Opened> {
+    pub(crate) fn open(&self, program: &PaneProgram) -> Result<OpenedPane> {
         let fields = Fields::new("pane_tty pane_index prefix exit-unattached");
-        let (out, kind) = self.make(program, &fields)?;
-        let (record, _) = fields.first(&out)?;
+        let (out, kind) = self.create_pane(program, &fields)?;
+        let (record, _) = fields.read_first(&out)?;
         let [tty, pane_index, prefix, exits_unattached] = record.values;
         let target = record.target(kind);
         let target = target.context("tmux did not say what it made")?;
         // That of a new session is set with it.
         if !matches!(self, Self::Session { .. }) {
             let set = Tmux::on(&target.socket, "set-option");
-            let tagged = program.tag(set, target.pane).run();
+            let tagged = program.add_tags(set, target.pane).run();
             tagged.context("the pane closed at once")?;
         }
-        Ok(Opened {
+        Ok(OpenedPane {
             target,
             pane_index: pane_index.to_owned(),
             prefix: prefix.to_owned(),
@@ -70,7 +70,7 @@ impl Place {
     }
 
     /// Makes the pane; returns what tmux printed of it, and what it is.
-    fn make(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
+    fn create_pane(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
         match self {
             Self::Pane {
                 beside,
@@ -82,7 +82,7 @@ impl Place {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.start(split, fields)?.outcome()? {
+                match program.print_and_run(split, fields)?.outcome()? {
                     Ok(out) => Ok((out, Layout::Pane)),
                     Err(_) => Ok((program.new_window(*session, fields)?, Layout::Window)),
                 }
@@ -90,11 +90,11 @@ impl Place {
             Self::Window { session, .. } => {
                 Ok((program.new_window(*session, fields)?, Layout::Window))
             }
-            Self::Again(old) => Ok((program.respawn(old, fields)?, old.kind)),
+            Self::Respawn(old) => Ok((program.respawn(old, fields)?, old.kind)),
             Self::Session { name } => {
                 let out = match program.new_session(name, fields)? {
                     // It came to a server that was about to end: the next one is a new one.
-                    Err(_) if is_gone(&own_socket()) => program.new_session(name, fields)?,
+                    Err(_) if is_not_listening(&default_socket()) => program.new_session(name, fields)?,
                     out => out,
                 };
                 Ok((out?, Layout::Session))
@@ -105,13 +105,13 @@ impl Place {
 
 impl PaneProgram<'_> {
     /// Completes a command that makes a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn start(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+    fn print_and_run(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
         self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
     /// Completes a command that starts a program in a pane: `-c <dir> -- <program>`
     fn run(&self, tmux: Tmux) -> Result<Tmux> {
-        let tmux = tmux.arg("-c").arg(unexpanded(self.dir));
+        let tmux = tmux.arg("-c").arg(escape_format(self.dir));
         tmux.arg("--").args(self.argv).holding(self.lock)
     }
 
@@ -120,7 +120,7 @@ impl PaneProgram<'_> {
     fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
-        self.start(window, fields)?.output()
+        self.print_and_run(window, fields)?.output()
     }
 
     /// `tmux respawn-pane -k -t <pane> …`, which does not print what it has made.
@@ -136,26 +136,26 @@ impl PaneProgram<'_> {
         let session = Tmux::new("new-session")
             .args(["-s", name.as_str(), "-n", &window_name(self.task)])
             .args(["-x", &width.to_string(), "-y", &height.to_string()]);
-        let own = format!("={name}:");
+        let target_of_session = format!("={name}:");
         // Else it ends at once where the user has `destroy-unattached` on.
-        let made = self.start(session, fields)?.then("set-option");
-        let made = made.target(&own).args(["destroy-unattached", "off"]);
-        self.tag(made.then("set-option"), own).outcome()
+        let made = self.print_and_run(session, fields)?.then("set-option");
+        let made = made.target(&target_of_session).args(["destroy-unattached", "off"]);
+        self.add_tags(made.then("set-option"), target_of_session).outcome()
     }
 
     /// Completes `set-option` to write `@flux_task`, `@flux_state` and `@flux_repo` on the pane.
-    fn tag(&self, tmux: Tmux, pane: impl Display) -> Tmux {
+    fn add_tags(&self, tmux: Tmux, pane: impl Display) -> Tmux {
         let tmux = tmux.arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_task", self.task.as_str()]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_state", "running"]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);
-        tmux.args(["@flux_repo", &encode(self.repo)])
+        tmux.args(["@flux_repo", &encode_path(self.repo)])
     }
 }
 
 /// How long the name of a window is, about.
-const LENGTH: usize = 16;
+const MAX_NAME_LENGTH: usize = 16;
 
 /// Returns the name of a task's window: the first words of its id, which is too long for a status line.
 fn window_name(id: &TaskId) -> String {
@@ -165,7 +165,7 @@ fn window_name(id: &TaskId) -> String {
     for word in words {
         // The number of one of several tasks tells them apart.
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
-        if is_number || name.len() + word.len() < LENGTH {
+        if is_number || name.len() + word.len() < MAX_NAME_LENGTH {
             name = [&name, word].join("-");
         }
     }

@@ -5,20 +5,20 @@ use std::ffi::OsStr;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::client::our_terminal;
-use super::command::{ensure_installed, ensure_recent, inside, own_pane};
+use super::client::own_terminal;
+use super::command::{ensure_installed, ensure_recent, is_inside_tmux, env_pane};
 use super::fields::Fields;
 use crate::failure::Failure;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId};
 
 /// The smallest pane an agent is put into without asking.
-const ROOM: (u32, u32) = (80, 15);
+const MIN_PANE: (u32, u32) = (80, 15);
 /// How many panes a window may have before the next task gets a window of its own.
-const PANES: u32 = 4;
+const MAX_PANES: u32 = 4;
 
 /// Where the next task will run, decided before anything exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Placement {
     /// Beside the pane we stand in.
     Pane {
         beside: PaneId,
@@ -29,12 +29,12 @@ pub(crate) enum Place {
     Window {
         session: SessionId,
         /// No pane had room.
-        cramped: bool,
+        no_room: bool,
     },
     /// A detached session of its own.
     Session { name: SessionName },
     /// The pane it had, in which nothing runs any more.
-    Again(Target),
+    Respawn(Target),
 }
 
 /// How a pane is split in two.
@@ -46,23 +46,23 @@ pub(crate) enum Split {
 
 /// Which layout the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum LayoutRequest {
     /// A pane inside tmux and a session outside.
     Any,
     /// This one where there is room: by a setting.
     Preferred(Layout),
     /// This one: by an option.
-    Demanded(Layout),
+    Required(Layout),
 }
 
 /// The pane we stand in.
-struct Here {
+struct CurrentPane {
     pane: PaneId,
     session: SessionId,
     panes: u32,
     width: u32,
     height: u32,
-    zoomed: bool,
+    is_zoomed: bool,
 }
 
 /// Decides the place for a task.
@@ -70,58 +70,58 @@ struct Here {
 /// # Errors
 /// When tmux is missing or too old, when a pane is demanded outside tmux, or
 /// when the session exists already.
-pub(crate) fn choose(wanted: Wanted, session: SessionName) -> Result<Place> {
-    let layout = match wanted {
-        Wanted::Any => None,
-        Wanted::Preferred(layout) | Wanted::Demanded(layout) => Some(layout),
+pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Placement> {
+    let layout = match request {
+        LayoutRequest::Any => None,
+        LayoutRequest::Preferred(layout) | LayoutRequest::Required(layout) => Some(layout),
     };
-    let here = match layout {
+    let current = match layout {
         Some(Layout::Session) => None,
-        _ => here()?,
+        _ => current_pane()?,
     };
-    let Some(here) = here else {
-        if let Wanted::Demanded(layout @ (Layout::Pane | Layout::Window)) = wanted {
+    let Some(current) = current else {
+        if let LayoutRequest::Required(layout @ (Layout::Pane | Layout::Window)) = request {
             let layout = layout.into_str();
             let what = format!("no {layout} can be made: this is not inside tmux");
             return Err(Failure::new(what)
                 .hint("leave the option out for a session of its own, or start tmux first")
                 .into());
         }
-        ensure_free(&session)?;
-        return Ok(Place::Session { name: session });
+        ensure_unused(&session)?;
+        return Ok(Placement::Session { name: session });
     };
     let is_window = layout == Some(Layout::Window);
-    let is_demanded = matches!(wanted, Wanted::Demanded(_));
-    if !is_window && (is_demanded || here.has_room()) {
-        return Ok(here.beside());
+    let is_required = matches!(request, LayoutRequest::Required(_));
+    if !is_window && (is_required || current.has_room()) {
+        return Ok(current.beside());
     }
-    Ok(Place::Window {
-        session: here.session,
-        cramped: !is_window,
+    Ok(Placement::Window {
+        session: current.session,
+        no_room: !is_window,
     })
 }
 
-impl Here {
+impl CurrentPane {
     fn is_wide(&self) -> bool {
-        self.width > 2 * ROOM.0
+        self.width > 2 * MIN_PANE.0
     }
 
-    fn is_high(&self) -> bool {
-        self.height > 2 * ROOM.1
+    fn is_tall(&self) -> bool {
+        self.height > 2 * MIN_PANE.1
     }
 
     /// Returns whether there is room for another pane.
     fn has_room(&self) -> bool {
-        let fits = self.is_wide() || (self.width >= ROOM.0 && self.is_high());
-        !self.zoomed && self.panes < PANES && fits
+        let fits = self.is_wide() || (self.width >= MIN_PANE.0 && self.is_tall());
+        !self.is_zoomed && self.panes < MAX_PANES && fits
     }
 
-    fn beside(&self) -> Place {
-        let split = match self.is_wide() || !self.is_high() {
+    fn beside(&self) -> Placement {
+        let split = match self.is_wide() || !self.is_tall() {
             true => Split::LeftRight,
             false => Split::TopBottom,
         };
-        Place::Pane {
+        Placement::Pane {
             beside: self.pane,
             session: self.session,
             split,
@@ -133,8 +133,8 @@ impl Here {
 /// terminal is ours. Without any terminal (an agent runs us) `$TMUX_PANE` is trusted.
 ///
 /// `tmux display-message -p -t <pane> …`
-fn here() -> Result<Option<Here>> {
-    let Some(pane) = own_pane().filter(|_| inside()) else {
+fn current_pane() -> Result<Option<CurrentPane>> {
+    let Some(pane) = env_pane().filter(|_| is_inside_tmux()) else {
         return Ok(None);
     };
     let fields = Fields::new(
@@ -144,29 +144,29 @@ fn here() -> Result<Option<Here>> {
     let Ok(out) = ask.arg(fields.format()).outcome()? else {
         return Ok(None);
     };
-    let Ok((record, _)) = fields.first(&out) else {
+    let Ok((record, _)) = fields.read_first(&out) else {
         return Ok(None);
     };
     let [version, session, tty, panes, width, height, is_zoomed] = record.values;
     ensure_recent(version)?;
-    if our_terminal().is_some_and(|ours| ours != tty) {
+    if own_terminal().is_some_and(|ours| ours != tty) {
         return Ok(None);
     }
     let read = || {
-        Some(Here {
+        Some(CurrentPane {
             pane,
             session: session.parse().ok()?,
             panes: panes.parse().ok()?,
             width: width.parse().ok()?,
             height: height.parse().ok()?,
-            zoomed: is_zoomed == "1",
+            is_zoomed: is_zoomed == "1",
         })
     };
     Ok(read())
 }
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
-fn ensure_free(session: &SessionName) -> Result<()> {
+fn ensure_unused(session: &SessionName) -> Result<()> {
     let fields = Fields::new("version session_name");
     let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
     let Ok(out) = list.outcome()? else {
@@ -214,19 +214,19 @@ mod tests {
 
     #[test]
     fn a_pane_is_split_only_where_two_have_room() {
-        let place = |width, height, panes, zoomed| {
-            let here = Here {
+        let place = |width, height, panes, is_zoomed| {
+            let current = CurrentPane {
                 pane: "%1".parse().unwrap(),
                 session: SessionId(1),
                 panes,
                 width,
                 height,
-                zoomed,
+                is_zoomed,
             };
-            (here.has_room(), here.beside())
+            (current.has_room(), current.beside())
         };
-        let case = |(has_room, place): (bool, Place), expected: (bool, Split)| {
-            let Place::Pane { split, .. } = place else {
+        let case = |(has_room, place): (bool, Placement), expected: (bool, Split)| {
+            let Placement::Pane { split, .. } = place else {
                 panic!("{place:?} is no pane");
             };
             assert_eq!((has_room, split), expected);
