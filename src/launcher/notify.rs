@@ -144,12 +144,12 @@ fn tell() -> Result<()> {
     let body = plain(line.unwrap_or(&notices.title));
     for way in &notices.ways {
         let told = match way.as_str() {
-            BELL => client::write_to_terminals("\x07"),
-            OSC9 => client::write_to_terminals(&format!("\x1b]9;{head}: {body}\x07")),
+            BELL => client::write_to_all("\x07"),
+            OSC9 => client::write_to_all(&format!("\x1b]9;{head}: {body}\x07")),
             // Its fields end at a semicolon.
             OSC777 => {
                 let body = body.replace(';', ",");
-                client::write_to_terminals(&format!("\x1b]777;notify;{head};{body}\x07"))
+                client::write_to_all(&format!("\x1b]777;notify;{head};{body}\x07"))
             }
             DESKTOP => desktop(&head, &body),
             command => own(command, &notices),

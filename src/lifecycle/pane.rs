@@ -79,8 +79,8 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 /// When it is not known what runs.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
-    let as_session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);
-    Ok(pane::list(None)?.iter().find_map(as_session_of))
+    let session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);
+    Ok(pane::list(None)?.iter().find_map(session_of))
 }
 
 /// Ends what was started for a task: asks the launcher, if the system proves which process that is,

@@ -16,7 +16,7 @@ use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
 use crate::task::{Said, Target, Task, Title};
-use crate::tmux::composer::EscapedMessage;
+use crate::tmux::composer::SafeText;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
 
@@ -39,12 +39,12 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    fn typed(&self, text: &str) -> Result<EscapedMessage> {
+    fn typed(&self, text: &str) -> Result<SafeText> {
         let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
-            return Ok(EscapedMessage {
+            return Ok(SafeText {
                 text,
-                ..EscapedMessage::default()
+                ..SafeText::default()
             });
         };
         composer.escape(&text).map_err(|trap| {
@@ -74,7 +74,7 @@ impl Recipient {
             composer: self.profile.composer.as_ref(),
             previous_messages: &previous_messages,
             is_listening: &|| self.listens(),
-            has_arrived_fn: is_awaited.then_some(&arrived),
+            is_confirmed: is_awaited.then_some(&arrived),
         };
         let is_told = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
@@ -91,7 +91,7 @@ impl Recipient {
     fn refusal(&self, delivery: Delivery) -> Error {
         self.failure(match delivery {
             Delivery::HasDraft => "has text in its composer that is not sent yet",
-            Delivery::MayRemain => "did not take the message, which may stand in its composer",
+            Delivery::Stuck => "did not take the message, which may stand in its composer",
             Delivery::NotTaken => "did not take the message in time, and it was cleared",
             Delivery::NotShown => "does not show the message, and Enter was not pressed",
             Delivery::NotListening => {

@@ -19,7 +19,7 @@ use crate::store::{self, Store};
 use crate::system::process;
 use crate::task::{Layout, Target, Task, TaskId};
 use crate::tmux::pane;
-use crate::tmux::placement::{self, Placement, LayoutRequest, session_name};
+use crate::tmux::placement::{self, LayoutRequest, Placement, session_name};
 use crate::ui::word;
 
 /// Returns what makes the agent of a task go on where it was; none if it is not there, or cannot.

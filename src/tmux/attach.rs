@@ -1,4 +1,4 @@
-//! Going to a pane, and the way back.
+//! Attaching to a pane.
 
 use std::env;
 use std::fmt::Display;
@@ -8,21 +8,18 @@ use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::client::{self, Client, own_terminal};
-use super::command::{is_listening, env_session, env_socket, env_pane};
+use super::command::{env_pane, env_session, env_socket, is_listening};
 use super::pane::{self, Pane};
 use crate::failure::Failure;
 use crate::system::version::version;
 use crate::task::Target;
 
-/// Goes to the pane: `switch-client` for the client that we were called from, if there is one on this
-/// server, and `attach-session` otherwise. It says with `display-message` how to come back.
-///
-/// # Errors
-/// When there is no such client, or no terminal.
+/// Attaches to a pane with `attach-session`, or with `switch-client` if called from a client of its
+/// server. Shows with `display-message` how to return.
 pub(crate) fn attach(target: &Target) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
     let client = calling_client(target, &panes)?;
-    // The pane may have been moved since: its id is enough for all of them.
+    // The pane may have moved, but its id is enough for each command.
     let to = |tmux: Tmux, name| tmux.then(name).target(target.pane);
     let tmux = match &client {
         None => {
@@ -44,10 +41,10 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     }
 }
 
-/// Returns the client of the server of `target` that we were called from; `None` outside of it.
+/// Returns the client that this process was called from, if it is on the server of `target`.
 ///
-/// The terminal of `$TMUX_PANE` is ours, or we are in a popup, which has none: what starts another
-/// terminal, as an editor does, hands both variables to it.
+/// `$TMUX_PANE` is valid only if the pane has this terminal: an editor passes it on to other
+/// terminals. Popups have no `$TMUX_PANE`.
 fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     if env_socket().as_ref() != Some(&target.socket) || !is_listening(&target.socket) {
         return Ok(None);
@@ -58,7 +55,7 @@ fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
         None => env_pane() == Some(pane.id()),
     });
     let mut clients = client::list(&target.socket)?;
-    // The one that shows the window comes last, or else the one that was used last.
+    // Last: the client that shows the window, or the one that was used most recently.
     let window = pane.map(Pane::window);
     clients.sort_by_key(|client| (Some(client.window) == window, client.activity));
     let in_popup = || env_session().filter(|_| env::var_os("TMUX_PANE").is_none());
@@ -74,10 +71,10 @@ fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     found.map(Some)
 }
 
-/// What brings a client back to where it was.
+/// A key that brings a client back to its previous pane.
 struct ReturnKey {
     key: char,
-    /// The command that tmux has for it.
+    /// The equivalent tmux command.
     command: &'static str,
 }
 
@@ -102,7 +99,7 @@ impl ReturnKey {
     }
 }
 
-/// Adds a message about the way back, which stays for some seconds where tmux can do that.
+/// Adds a message that explains how to return, for four seconds if tmux supports that.
 fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
     let line = ReturnKey::of(client, pane).message(&pane.prefix);
     let tmux = tmux.then("display-message");
@@ -113,7 +110,7 @@ fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux 
     tmux.arg(pane::escape_message(&line))
 }
 
-/// Returns what to press for `key`, as people write it; `None` where tmux has no prefix key.
+/// Formats the prefix key and `key` for users: `Ctrl+b d`. Returns `None` without a prefix key.
 pub(crate) fn format_keys(prefix: &str, key: impl Display) -> Option<String> {
     let prefix = crate::sanitize::line(prefix);
     let prefix = match prefix.split_once('-') {
@@ -130,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_written_as_people_say_them() {
+    fn format_keys_spells_out_modifiers() {
         assert_eq!(format_keys("C-b", 'L').as_deref(), Some("Ctrl+b L"));
         assert_eq!(format_keys("M-x", 'd').as_deref(), Some("Alt+x d"));
         assert_eq!(format_keys("`", 'd').as_deref(), Some("` d"));

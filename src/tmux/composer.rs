@@ -71,7 +71,7 @@ pub(crate) enum Content {
 
 /// A message as it has to be typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EscapedMessage {
+pub(crate) struct SafeText {
     pub(crate) text: String,
     /// The first character of the text has to be typed behind a space that is erased.
     pub(crate) is_erased_space_first: bool,
@@ -85,7 +85,7 @@ pub(crate) struct EscapedMessage {
 const CLEAR_LINE: &str = "\u{15}\u{7f}";
 
 /// As many rows may be a part of a message; fewer have to be all of it.
-const MIN_VISIBLE_ROWS: usize = 5;
+const MIN_ROWS: usize = 5;
 
 /// How many bytes are pasted in pieces.
 const MAX_SPLIT_BYTES: usize = 8_000;
@@ -149,10 +149,10 @@ impl Composer {
         let Content::Text(shown) = content else {
             return false;
         };
-        let (plain_shown, plain_text) = (normalize(shown), normalize(text));
+        let (shown_text, whole_text) = (normalize(shown), normalize(text));
         let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED_BYTES;
-        let is_window = shown.lines().count() >= MIN_VISIBLE_ROWS && plain_text.ends_with(&plain_shown);
-        plain_shown == plain_text || is_long && (is_window || is_folded(&plain_shown))
+        let is_window = shown.lines().count() >= MIN_ROWS && whole_text.ends_with(&shown_text);
+        shown_text == whole_text || is_long && (is_window || is_folded(&shown_text))
     }
 
     /// Returns whether that is all of `text`, or its end; and not a paste of which it shows nothing.
@@ -165,11 +165,11 @@ impl Composer {
     ///
     /// # Errors
     /// When nothing prevents that: with the trap.
-    pub(crate) fn escape(&self, text: &str) -> Result<EscapedMessage, Trap> {
-        let mut typed = EscapedMessage {
+    pub(crate) fn escape(&self, text: &str) -> Result<SafeText, Trap> {
+        let mut typed = SafeText {
             text: text.to_owned(),
             longest_paste: self.longest_paste.filter(|_| text.len() <= MAX_SPLIT_BYTES),
-            ..EscapedMessage::default()
+            ..SafeText::default()
         };
         for (trap, remedy) in self.traps.iter().filter(|(trap, _)| trap.is_in(text)) {
             match remedy {

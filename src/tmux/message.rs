@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::composer::{Composer, Content, EscapedMessage, clearing_keys};
+use super::composer::{Composer, Content, SafeText, clearing_keys};
 use super::screen::Screen;
-use super::typing::{PaneSnapshot, POLL_INTERVAL, is_stable_within, paste, type_text};
+use super::typing::{POLL_INTERVAL, PaneSnapshot, is_stable_within, paste, type_text};
 use crate::system::wait_until;
 use crate::task::Target;
 
@@ -40,7 +40,7 @@ pub(crate) struct Receiver<'a> {
     /// must not take the message for a command.
     pub(crate) is_listening: &'a dyn Fn() -> Result<bool>,
     /// Returns whether it says that it has got the message; none where it cannot say that.
-    pub(crate) has_arrived_fn: Option<&'a dyn Fn() -> Result<bool>>,
+    pub(crate) is_confirmed: Option<&'a dyn Fn() -> Result<bool>>,
 }
 
 /// What has become of a message. Only the last three have reached the program.
@@ -57,7 +57,7 @@ pub(crate) enum Delivery {
     /// Enter was pressed, the program did not take it, and it was cleared.
     NotTaken,
     /// It was not submitted, and may stand where it was typed.
-    MayRemain,
+    Stuck,
     /// It was submitted.
     Submitted,
     /// It was, and is out of the composer.
@@ -87,16 +87,17 @@ impl Receiver<'_> {
     ///
     /// # Errors
     /// When the pane is gone.
-    pub(crate) fn deliver(&self, typed: &EscapedMessage) -> Result<Delivery> {
+    pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.has_line_editor()) {
-            Some(composer) => self.send_to_composer(composer, &screen, typed),
-            None => self.send_without_composer(&screen, typed),
+            Some(composer) => self.compose(composer, &screen, typed),
+            None => self.send_blindly(&screen, typed),
         }
     }
 
-    fn has_arrived(&self) -> Result<bool> {
-        self.has_arrived_fn.map_or(Ok(false), |has_arrived_fn| has_arrived_fn())
+    fn is_confirmed(&self) -> Result<bool> {
+        self.is_confirmed
+            .map_or(Ok(false), |is_confirmed| is_confirmed())
     }
 
     /// Returns what a composer holds; `None` if the pane does not show it.
@@ -105,7 +106,7 @@ impl Receiver<'_> {
     }
 
     /// [`Self::deliver`] by way of a composer that can be read.
-    fn send_to_composer(&self, composer: &Composer, first: &Screen, typed: &EscapedMessage) -> Result<Delivery> {
+    fn compose(&self, composer: &Composer, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         match self.prepare_composer(composer, first)? {
             Some(Content::Empty) if (self.is_listening)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
@@ -120,44 +121,48 @@ impl Receiver<'_> {
             return self.await_confirmation(delivery);
         }
         let is_entered = delivery == Delivery::NotTaken;
-        if is_entered && self.has_arrived()? {
+        if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
         let is_cleared = self.clear_composer(composer, &typed.text)?;
         // A slow program has come to the key before it came to those that clear.
-        if is_entered && self.has_arrived()? {
+        if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        Ok(if is_cleared { delivery } else { Delivery::MayRemain })
+        Ok(if is_cleared {
+            delivery
+        } else {
+            Delivery::Stuck
+        })
     }
 
     /// Waits for the program to say that it has got a message that was submitted.
     fn await_confirmation(&self, delivery: Delivery) -> Result<Delivery> {
-        let Some(has_arrived_fn) = self.has_arrived_fn else {
+        let Some(is_confirmed) = self.is_confirmed else {
             return Ok(delivery);
         };
-        let confirmed = || Ok(has_arrived_fn()?.then_some(Delivery::Confirmed));
-        Ok(wait_until(CONFIRM_TIMEOUT, POLL_INTERVAL, confirmed)?.unwrap_or(delivery))
+        let check = || Ok(is_confirmed()?.then_some(Delivery::Confirmed));
+        Ok(wait_until(CONFIRM_TIMEOUT, POLL_INTERVAL, check)?.unwrap_or(delivery))
     }
 
     /// Types a message into an empty composer, with the keys that come before Enter. Returns whether
     /// it stands there.
-    fn type_message(&self, composer: &Composer, typed: &EscapedMessage) -> Result<bool> {
+    fn type_message(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut stands = self.is_echoed(composer, typed)?;
+        let mut is_shown = self.is_echoed(composer, typed)?;
         for keys in &typed.keys {
             // What they are for, such as a list that is put together, may come up late.
             thread::sleep(SETTLE_TIME);
-            if stands && (self.is_listening)()? {
+            if is_shown && (self.is_listening)()? {
                 paste(self.target, keys, &[])?;
-                stands = self.is_echoed(composer, typed)?;
+                is_shown = self.is_echoed(composer, typed)?;
             }
         }
-        Ok(stands)
+        Ok(is_shown)
     }
 
     /// Waits until a text stands in the composer, and stays there.
-    fn is_echoed(&self, composer: &Composer, typed: &EscapedMessage) -> Result<bool> {
+    fn is_echoed(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         is_stable_within(ECHO_TIMEOUT, || {
             let content = self.read_composer(composer)?;
             Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
@@ -165,7 +170,7 @@ impl Receiver<'_> {
     }
 
     /// Presses Enter as long as the text stands in the composer, twice at most.
-    fn submit(&self, composer: &Composer, typed: &EscapedMessage) -> Result<Delivery> {
+    fn submit(&self, composer: &Composer, typed: &SafeText) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
             if !(self.is_listening)()? {
@@ -196,7 +201,9 @@ impl Receiver<'_> {
         let mut content = composer.read(first);
         if content.is_none() {
             // A screen that is being painted shows none for a moment.
-            content = wait_until(COMPOSER_TIMEOUT, POLL_INTERVAL, || self.read_composer(composer))?;
+            content = wait_until(COMPOSER_TIMEOUT, POLL_INTERVAL, || {
+                self.read_composer(composer)
+            })?;
         }
         let mut told = self.previous_messages.iter();
         if let Some(found @ Content::Text(_)) = &content
@@ -227,7 +234,7 @@ impl Receiver<'_> {
     }
 
     /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
-    fn send_without_composer(&self, first: &Screen, typed: &EscapedMessage) -> Result<Delivery> {
+    fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = PaneSnapshot::new(self.target, first, typed)?;
         // A shell that is there instead would run it, line by line.
         if !(self.is_listening)()? {
@@ -236,7 +243,7 @@ impl Receiver<'_> {
         paste(self.target, &typed.text, &["-p"])?;
         let is_shown = before.is_echoed(self.target)?;
         if !(self.is_listening)()? {
-            return Ok(Delivery::MayRemain);
+            return Ok(Delivery::Stuck);
         }
         if !is_shown {
             paste(self.target, &clearing_keys(&typed.text), &[])?;

@@ -5,12 +5,12 @@ pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;
 mod fields;
-pub(crate) mod own_pane;
 pub(crate) mod message;
 pub(crate) mod opened_pane;
+pub(crate) mod own_pane;
 pub(crate) mod pane;
-pub(crate) mod screen;
 pub(crate) mod placement;
+pub(crate) mod screen;
 mod typing;
 
 pub(crate) use command::Tmux;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{is_not_listening, default_socket, escape_format};
+use super::command::{default_socket, escape_format, is_gone};
 use super::fields::Fields;
 use super::pane::encode_path;
 use super::placement::{Placement, Split};
@@ -57,7 +57,7 @@ impl Placement {
         // That of a new session is set with it.
         if !matches!(self, Self::Session { .. }) {
             let set = Tmux::on(&target.socket, "set-option");
-            let tagged = program.add_tags(set, target.pane).run();
+            let tagged = program.tag(set, target.pane).run();
             tagged.context("the pane closed at once")?;
         }
         Ok(OpenedPane {
@@ -82,7 +82,7 @@ impl Placement {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.print_and_run(split, fields)?.outcome()? {
+                match program.print_target(split, fields)?.outcome()? {
                     Ok(out) => Ok((out, Layout::Pane)),
                     Err(_) => Ok((program.new_window(*session, fields)?, Layout::Window)),
                 }
@@ -94,7 +94,7 @@ impl Placement {
             Self::Session { name } => {
                 let out = match program.new_session(name, fields)? {
                     // It came to a server that was about to end: the next one is a new one.
-                    Err(_) if is_not_listening(&default_socket()) => program.new_session(name, fields)?,
+                    Err(_) if is_gone(&default_socket()) => program.new_session(name, fields)?,
                     out => out,
                 };
                 Ok((out?, Layout::Session))
@@ -105,7 +105,7 @@ impl Placement {
 
 impl PaneProgram<'_> {
     /// Completes a command that makes a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn print_and_run(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+    fn print_target(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
         self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
@@ -120,7 +120,7 @@ impl PaneProgram<'_> {
     fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
-        self.print_and_run(window, fields)?.output()
+        self.print_target(window, fields)?.output()
     }
 
     /// `tmux respawn-pane -k -t <pane> …`, which does not print what it has made.
@@ -136,15 +136,15 @@ impl PaneProgram<'_> {
         let session = Tmux::new("new-session")
             .args(["-s", name.as_str(), "-n", &window_name(self.task)])
             .args(["-x", &width.to_string(), "-y", &height.to_string()]);
-        let target_of_session = format!("={name}:");
+        let by_name = format!("={name}:");
         // Else it ends at once where the user has `destroy-unattached` on.
-        let made = self.print_and_run(session, fields)?.then("set-option");
-        let made = made.target(&target_of_session).args(["destroy-unattached", "off"]);
-        self.add_tags(made.then("set-option"), target_of_session).outcome()
+        let made = self.print_target(session, fields)?.then("set-option");
+        let made = made.target(&by_name).args(["destroy-unattached", "off"]);
+        self.tag(made.then("set-option"), by_name).outcome()
     }
 
     /// Completes `set-option` to write `@flux_task`, `@flux_state` and `@flux_repo` on the pane.
-    fn add_tags(&self, tmux: Tmux, pane: impl Display) -> Tmux {
+    fn tag(&self, tmux: Tmux, pane: impl Display) -> Tmux {
         let tmux = tmux.arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_task", self.task.as_str()]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);

@@ -32,19 +32,19 @@ pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
 /// Returns whether a client was shown the lines.
 fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     let panes = pane::list(Some(&target.socket))?;
-    let closing = panes.iter().find(|pane| pane.matches(target));
-    let closing = closing.context("the pane is closed already")?;
+    let own = panes.iter().find(|pane| pane.matches(target));
+    let own = own.context("the pane is closed already")?;
     let mut clients = client::list(&target.socket)?;
-    clients.retain(|client| client.window == closing.window());
+    clients.retain(|client| client.window == own.window());
     // Somebody may look at another pane of the window.
-    if clients.is_empty() || active_pane(target, closing.window())? != closing.id() {
+    if clients.is_empty() || active_pane(target, own.window())? != own.id() {
         return Ok(false);
     }
     let text = lines.join("\n") + "\n";
     let file = write_temporary(&text)?;
     let mut shown = Vec::new();
     for client in &clients {
-        let Some(pane) = switch_client_away(target, closing, &panes, client)? else {
+        let Some(pane) = switch(target, own, &panes, client)? else {
             // The client's shell reads it once we have gone.
             let path = quote(&self::write_temporary(&text)?.into_temp_path().keep()?);
             let detach = Tmux::on(&target.socket, "detach-client");
@@ -65,15 +65,15 @@ fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
 /// Brings a client to where it would land, and returns the pane there: to the pane, the window or the
 /// session that was in front before. Where its session ends with the pane and there was none before,
 /// it is left to be detached.
-fn switch_client_away(target: &Target, closing: &Pane, panes: &[Pane], client: &Client) -> Result<Option<PaneId>> {
+fn switch(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Option<PaneId>> {
     let on = |name: &str| Tmux::on(&target.socket, name);
-    let mut others = panes.iter().filter(|pane| pane.id() != closing.id());
-    if let Some(beside) = others.clone().find(|pane| pane.window() == closing.window()) {
+    let mut others = panes.iter().filter(|pane| pane.id() != own.id());
+    if let Some(beside) = others.clone().find(|pane| pane.window() == own.window()) {
         // There may have been no other one in front.
-        if on("last-pane").target(closing.id()).outcome()?.is_err() {
+        if on("last-pane").target(own.id()).outcome()?.is_err() {
             on("select-pane").target(beside.id()).run()?;
         }
-        return active_pane(target, closing.window()).map(Some);
+        return active_pane(target, own.window()).map(Some);
     }
     if others.any(|pane| pane.session == client.session) {
         let session = format!("{}:", client.session);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{TIMEOUT, is_not_listening, env_socket, env_pane, default_socket};
+use super::command::{TIMEOUT, default_socket, env_pane, env_socket, is_gone};
 use super::fields::{Fields, Record};
 use crate::sanitize;
 use crate::system::program;
@@ -177,7 +177,7 @@ fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<O
             Err(error) => error,
         };
         // No server has no panes, and one without sessions refuses to list them.
-        if is_not_listening(&socket.map_or_else(default_socket, ToOwned::to_owned))
+        if is_gone(&socket.map_or_else(default_socket, ToOwned::to_owned))
             || ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty())
         {
             return Ok(None);
@@ -307,7 +307,8 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 
 fn is_shell(command: &OsStr) -> bool {
     let own = program::shell();
-    Path::new(&own).file_name() == Some(command) || KNOWN_SHELLS.split(' ').any(|shell| command == shell)
+    Path::new(&own).file_name() == Some(command)
+        || KNOWN_SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]

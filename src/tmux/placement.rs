@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::client::own_terminal;
-use super::command::{ensure_installed, ensure_recent, is_inside_tmux, env_pane};
+use super::command::{ensure_installed, ensure_recent, env_pane, is_inside_tmux};
 use super::fields::Fields;
 use crate::failure::Failure;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId};

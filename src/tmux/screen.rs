@@ -139,7 +139,10 @@ impl Row {
         let (_, rest) = self.0.split_at(bar + 1);
         let background = rest.first().map(|(_, style)| style.background);
         let is_beside_bar = |(_, style): &(char, CellStyle)| Some(style.background) == background;
-        let end = rest.iter().rposition(is_beside_bar).map_or(0, |last| last + 1);
+        let end = rest
+            .iter()
+            .rposition(is_beside_bar)
+            .map_or(0, |last| last + 1);
         (self.0[bar].0 == '┃').then(|| Self(rest[..end].to_vec()))
     }
 }

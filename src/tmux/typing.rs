@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::composer::EscapedMessage;
+use super::composer::SafeText;
 use super::screen::Screen;
 use crate::system::wait_until;
 use crate::task::Target;
@@ -34,7 +34,7 @@ const MAX_ECHOED_BYTES: usize = 400;
 /// Types a message: in one paste, or in as many as the composer takes for typed text. A first
 /// character that would be obeyed comes behind a space, which is erased before the rest comes.
 /// `tmux has-session -t <pane> ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
-pub(super) fn type_text(target: &Target, typed: &EscapedMessage) -> Result<()> {
+pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     let mut rest = typed.text.as_str();
     let mut pastes = Vec::new();
     if typed.is_erased_space_first
@@ -104,7 +104,10 @@ fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
 }
 
 /// Waits until something shows, and stays: a program that is still painting may swallow a key.
-pub(super) fn is_stable_within(patience: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
+pub(super) fn is_stable_within(
+    patience: Duration,
+    shows: impl Fn() -> Result<bool>,
+) -> Result<bool> {
     let mut since: Option<Instant> = None;
     let lasts = wait_until(patience, POLL_INTERVAL, || {
         since = shows()?.then(|| since.unwrap_or_else(Instant::now));
@@ -124,7 +127,7 @@ pub(super) struct PaneSnapshot<'a> {
 }
 
 impl<'a> PaneSnapshot<'a> {
-    pub(super) fn new(target: &Target, first: &Screen, typed: &'a EscapedMessage) -> Result<Self> {
+    pub(super) fn new(target: &Target, first: &Screen, typed: &'a SafeText) -> Result<Self> {
         let text = typed.text.trim_end();
         let mut before = Self {
             text,

@@ -24,10 +24,10 @@ const RULE: &str = "────────────────────
 #[test]
 fn composers_are_read_as_their_programs_paint_them() {
     let claude = |inner: &str| {
-        let parse_rows = inner.lines().count();
+        let rows = inner.lines().count();
         let shown =
             format!("❯ before\n\n● All right.\n{RULE}\n{inner}\n{RULE}\n  E[38;5;211m⏵⏵ bypass");
-        read("claude", &shown, 3 + parse_rows)
+        read("claude", &shown, 3 + rows)
     };
     assert_eq!(
         claude("E[39m❯\u{a0}E[7m E[0mE[39mE[49m"),
@@ -114,7 +114,10 @@ fn composers_are_read_as_their_programs_paint_them() {
         Some(Content::Empty)
     );
     assert_eq!(opencode("  hey you", "  Build · s"), text("hey you"));
-    assert!(matches!(opencode(" ", "  Shell"), Some(Content::Command(_))));
+    assert!(matches!(
+        opencode(" ", "  Shell"),
+        Some(Content::Command(_))
+    ));
 }
 
 #[test]
