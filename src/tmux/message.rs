@@ -1,4 +1,4 @@
-//! A message to the program on a pane.
+//! Messages to the program in a pane.
 
 use std::thread;
 use std::time::Duration;
@@ -11,82 +11,75 @@ use super::typing::{POLL_INTERVAL, PaneSnapshot, is_stable_within, paste, type_t
 use crate::system::wait_until;
 use crate::task::Target;
 
-/// How long a program whose composer is known may take to show what was pasted, or cleared.
+/// The time limit for a composer to show a pasted or cleared text.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may show no composer while it paints.
+/// The time limit for a composer to appear while the program redraws.
 const COMPOSER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a program may take to take a message out of its composer, once Enter was pressed.
+/// The time limit for the composer to become empty after Enter.
 const SUBMIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long it may take to say that it has got the message.
+/// The time limit for the program to confirm the message.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long what is typed may take to have its effect, where nothing tells.
+/// The time for the effect of a key that cannot be observed.
 const SETTLE_TIME: Duration = Duration::from_millis(400);
 
-/// As a paste it gets there also while the pane is in copy mode, where a key would not.
+/// Pasted, because a key would not reach the program in copy mode.
 const ENTER: &str = "\r";
 
-/// The program that a message goes to.
+/// A program that receives a message.
 pub(crate) struct Receiver<'a> {
     pub(crate) target: &'a Target,
-    /// Where it shows what is typed; none if that is not known.
+    /// `None` if unknown.
     pub(crate) composer: Option<&'a Composer>,
-    /// What it was told before: it puts that back into its composer when it is interrupted.
+    /// Earlier messages, which an interrupted program puts back into its composer.
     pub(crate) previous_messages: &'a [String],
-    /// Returns whether it still reads what is typed: a shell that is there once the program has ended
-    /// must not take the message for a command.
+    /// Returns `false` once the program has ended or asks a question. A shell must not run the
+    /// message as a command.
     pub(crate) is_listening: &'a dyn Fn() -> Result<bool>,
-    /// Returns whether it says that it has got the message; none where it cannot say that.
+    /// Returns whether the program has confirmed the message; `None` if it cannot.
     pub(crate) is_confirmed: Option<&'a dyn Fn() -> Result<bool>>,
 }
 
-/// What has become of a message. Only the last three have reached the program.
+/// The result of a message. Only the last three mean that it was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// The program asks something by now, or is not in front any more; nothing was typed.
+    /// The program asks a question or has ended; nothing was typed.
     NotListening,
     /// The pane shows no composer; nothing was typed.
     NoComposer,
-    /// Something stands in the composer that is not git flux's to clear; nothing was typed.
+    /// The composer contains a draft of the user; nothing was typed.
     HasDraft,
-    /// The pane did not show it, so Enter was not pressed, and it was cleared.
+    /// The pane did not show the text. It was cleared, without Enter.
     NotShown,
-    /// Enter was pressed, the program did not take it, and it was cleared.
+    /// The text remained in the composer after Enter, and was cleared.
     NotTaken,
-    /// It was not submitted, and may stand where it was typed.
+    /// The text was not submitted, and may still be in the composer.
     Stuck,
-    /// It was submitted.
+    /// Enter was pressed.
     Submitted,
-    /// It was, and is out of the composer.
+    /// The text has left the composer.
     Taken,
-    /// It was, and the program says that it has got it.
+    /// The program has confirmed the message.
     Confirmed,
 }
 
-/// Replaces what would end a paste, or be a key: newlines and tabs are text.
+/// Escapes control characters, which would be keys or end the paste, except newlines and tabs.
 pub(crate) fn escape_keys(text: &str) -> String {
-    let escape_keys = |c: char| match c {
+    let escape = |c: char| match c {
         '\n' | '\t' => c.to_string(),
         c if c.is_control() => c.escape_unicode().to_string(),
         c => c.to_string(),
     };
     let text = text.replace("\r\n", "\n");
-    text.trim_end().chars().map(escape_keys).collect()
+    text.trim_end().chars().map(escape).collect()
 }
 
 impl Receiver<'_> {
-    /// Types a message, and presses Enter once it shows on the pane: a program that shows something
-    /// else, like a dialog, must not take it for an answer.
-    /// `tmux load-buffer -`, `tmux paste-buffer -p -r`
-    ///
-    /// What a terminal would obey arrives as text. Where no program can say that it has arrived, it
-    /// is submitted at best.
-    ///
-    /// # Errors
-    /// When the pane is gone.
+    /// Types a message, and presses Enter once the pane shows it, so that it does not answer a
+    /// dialog. `tmux load-buffer -`, `tmux paste-buffer -p -r`
     pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.has_line_editor()) {
@@ -100,12 +93,12 @@ impl Receiver<'_> {
             .map_or(Ok(false), |is_confirmed| is_confirmed())
     }
 
-    /// Returns what a composer holds; `None` if the pane does not show it.
+    /// Returns the content of a composer, or `None` if the pane shows no composer.
     fn read_composer(&self, composer: &Composer) -> Result<Option<Content>> {
         Screen::of(self.target).map(|screen| composer.read(&screen))
     }
 
-    /// [`Self::deliver`] by way of a composer that can be read.
+    /// Delivers through a composer, and checks each step.
     fn compose(&self, composer: &Composer, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         match self.prepare_composer(composer, first)? {
             Some(Content::Empty) if (self.is_listening)()? => {}
@@ -124,19 +117,15 @@ impl Receiver<'_> {
         if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        let is_cleared = self.clear_composer(composer, &typed.text)?;
-        // A slow program has come to the key before it came to those that clear.
+        let is_empty = self.clear_composer(composer, &typed.text)?;
+        // A slow program may have handled Enter only now, before the keys that clear.
         if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        Ok(if is_cleared {
-            delivery
-        } else {
-            Delivery::Stuck
-        })
+        Ok(if is_empty { delivery } else { Delivery::Stuck })
     }
 
-    /// Waits for the program to say that it has got a message that was submitted.
+    /// Waits for the program to confirm a submitted message.
     fn await_confirmation(&self, delivery: Delivery) -> Result<Delivery> {
         let Some(is_confirmed) = self.is_confirmed else {
             return Ok(delivery);
@@ -145,13 +134,13 @@ impl Receiver<'_> {
         Ok(wait_until(CONFIRM_TIMEOUT, POLL_INTERVAL, check)?.unwrap_or(delivery))
     }
 
-    /// Types a message into an empty composer, with the keys that come before Enter. Returns whether
-    /// it stands there.
+    /// Types a message into an empty composer, and the keys before Enter. Returns whether the
+    /// composer shows it.
     fn type_message(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         type_text(self.target, typed)?;
         let mut is_shown = self.is_echoed(composer, typed)?;
         for keys in &typed.keys {
-            // What they are for, such as a list that is put together, may come up late.
+            // The keys may close a list, which may open late.
             thread::sleep(SETTLE_TIME);
             if is_shown && (self.is_listening)()? {
                 paste(self.target, keys, &[])?;
@@ -161,7 +150,7 @@ impl Receiver<'_> {
         Ok(is_shown)
     }
 
-    /// Waits until a text stands in the composer, and stays there.
+    /// Waits until the composer shows a text and keeps it.
     fn is_echoed(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         is_stable_within(ECHO_TIMEOUT, || {
             let content = self.read_composer(composer)?;
@@ -169,7 +158,7 @@ impl Receiver<'_> {
         })
     }
 
-    /// Presses Enter as long as the text stands in the composer, twice at most.
+    /// Presses Enter while the composer contains the text, at most twice.
     fn submit(&self, composer: &Composer, typed: &SafeText) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
@@ -187,7 +176,7 @@ impl Receiver<'_> {
             if let Some(taken) = taken {
                 return Ok(taken);
             }
-            // The key was swallowed, or something else was done with it.
+            // Try again only if the key had no effect.
             if !last.is_some_and(|content| composer.holds(&content, &typed.text)) {
                 break;
             }
@@ -195,12 +184,11 @@ impl Receiver<'_> {
         Ok(delivery)
     }
 
-    /// Waits for a composer to be shown, and clears it if it holds what the program was told before:
-    /// returns what it holds then, `None` if none is shown.
+    /// Waits for a composer, clears it if it contains an earlier message, and returns its content;
+    /// `None` without a composer.
     fn prepare_composer(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
         let mut content = composer.read(first);
         if content.is_none() {
-            // A screen that is being painted shows none for a moment.
             content = wait_until(COMPOSER_TIMEOUT, POLL_INTERVAL, || {
                 self.read_composer(composer)
             })?;
@@ -216,10 +204,10 @@ impl Receiver<'_> {
         Ok(content)
     }
 
-    /// Clears the composer with `text` in it. Returns whether it is empty then.
+    /// Clears a composer that contains `text`. Returns whether it is empty then.
     fn clear_composer(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
-            // What shows no composer may be a dialog, where keys are answers.
+            // In a dialog, the keys would be answers.
             if self.read_composer(composer)?.is_none() || !(self.is_listening)()? {
                 return Ok(false);
             }
@@ -233,10 +221,10 @@ impl Receiver<'_> {
         Ok(false)
     }
 
-    /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
+    /// Delivers without a known composer: presses Enter once the pane shows the text.
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = PaneSnapshot::new(self.target, first, typed)?;
-        // A shell that is there instead would run it, line by line.
+        // A shell would run the text.
         if !(self.is_listening)()? {
             return Ok(Delivery::NotListening);
         }
@@ -259,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_text_whatever_is_in_it() {
+    fn escape_keys_escapes_control_characters() {
         assert_eq!(escape_keys("a\r\n\tb\n"), "a\n\tb");
         assert_eq!(escape_keys("\u{1b}[201~\rrm"), "\\u{1b}[201~\\u{d}rm");
         assert_eq!(escape_keys("\u{9b}31m\u{7f}\0"), "\\u{9b}31m\\u{7f}\\u{0}");

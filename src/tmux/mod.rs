@@ -1,4 +1,4 @@
-//! tmux: addressed by ids, never by names or prefixes; fed argument vectors, never text for a shell.
+//! tmux. Targets are ids, never names or prefixes; commands are arguments, never text for a shell.
 
 pub(crate) mod attach;
 pub(crate) mod client;

@@ -1,4 +1,4 @@
-//! Closing the pane that we run in: what was said on it goes with it, so it is shown where its clients land.
+//! Closing the pane of this process, and showing its messages elsewhere.
 
 use std::fmt::Display;
 use std::fs;
@@ -13,14 +13,11 @@ use super::command::escape_format;
 use super::pane::{self, Pane};
 use crate::task::{PaneId, Target};
 
-/// Shows `lines` to the clients that look at the pane, and closes it. A pane that they land in shows
-/// them in view mode (`run-shell -t`), until `q` is pressed; outside of tmux they stay on the terminal
-/// (`detach-client -E`). Who looks elsewhere gets a notice in a line.
-///
-/// # Errors
-/// When the pane cannot be closed.
+/// Closes the pane, and shows `lines` to its clients: in view mode in the pane that they switch to
+/// (`run-shell -t`), or in the terminal if they detach (`detach-client -E`). Clients of other panes
+/// get one line.
 pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
-    // To be read is not worth a failure: everything is done but this.
+    // The pane must close even if the lines cannot be shown.
     if !show_lines(target, lines).unwrap_or(false)
         && let Some(line) = lines.iter().find(|line| line.starts_with("removed"))
     {
@@ -29,14 +26,13 @@ pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
     pane::close(target).map(drop)
 }
 
-/// Returns whether a client was shown the lines.
+/// Shows the lines to the clients of the pane. Returns `false` if there are none.
 fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     let panes = pane::list(Some(&target.socket))?;
     let own = panes.iter().find(|pane| pane.matches(target));
     let own = own.context("the pane is closed already")?;
     let mut clients = client::list(&target.socket)?;
     clients.retain(|client| client.window == own.window());
-    // Somebody may look at another pane of the window.
     if clients.is_empty() || active_pane(target, own.window())? != own.id() {
         return Ok(false);
     }
@@ -45,7 +41,7 @@ fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     let mut shown = Vec::new();
     for client in &clients {
         let Some(pane) = switch(target, own, &panes, client)? else {
-            // The client's shell reads it once we have gone.
+            // The client's shell reads the file after this process has ended.
             let path = quote(&self::write_temporary(&text)?.into_temp_path().keep()?);
             let detach = Tmux::on(&target.socket, "detach-client");
             let detach = detach.args(["-t", &client.name, "-E"]);
@@ -62,14 +58,13 @@ fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     Ok(true)
 }
 
-/// Brings a client to where it would land, and returns the pane there: to the pane, the window or the
-/// session that was in front before. Where its session ends with the pane and there was none before,
-/// it is left to be detached.
+/// Switches a client to the previous pane, window or session, and returns the pane there. Returns
+/// `None` if the session ends with the pane and the client has no previous one.
 fn switch(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Option<PaneId>> {
     let on = |name: &str| Tmux::on(&target.socket, name);
     let mut others = panes.iter().filter(|pane| pane.id() != own.id());
     if let Some(beside) = others.clone().find(|pane| pane.window() == own.window()) {
-        // There may have been no other one in front.
+        // There may be no last pane.
         if on("last-pane").target(own.id()).outcome()?.is_err() {
             on("select-pane").target(beside.id()).run()?;
         }
@@ -90,11 +85,11 @@ fn switch(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Resul
     active_pane(target, last).map(Some)
 }
 
-/// Returns the pane in front in a window or session: `tmux display-message -p -t <it> '#{pane_id}'`
+/// Returns the active pane of a window or session: `tmux display-message -p -t <it> '#{pane_id}'`
 fn active_pane(target: &Target, of: impl Display) -> Result<PaneId> {
     let ask = Tmux::on(&target.socket, "display-message");
     let out = ask.arg("-p").target(of).arg("#{pane_id}").output()?;
-    out.trim_end().parse().context("tmux printed no pane")
+    out.trim_end().parse().context("tmux printed no pane id")
 }
 
 fn write_temporary(text: impl AsRef<[u8]>) -> Result<NamedTempFile> {
@@ -103,7 +98,7 @@ fn write_temporary(text: impl AsRef<[u8]>) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Returns a path of ours as a shell reads it.
+/// Quotes a path for a shell.
 fn quote(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! Where an agent can run: a pane, a window or a session that git flux makes.
+//! The place of a new agent: a pane, a window or a session.
 
 use std::ffi::OsStr;
 
@@ -11,51 +11,51 @@ use super::fields::Fields;
 use crate::failure::Failure;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId};
 
-/// The smallest pane an agent is put into without asking.
+/// The minimum columns and lines of a pane.
 const MIN_PANE: (u32, u32) = (80, 15);
-/// How many panes a window may have before the next task gets a window of its own.
+/// A window with as many panes is not split further.
 const MAX_PANES: u32 = 4;
 
-/// Where the next task will run, decided before anything exists.
+/// The place of a new task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
-    /// Beside the pane we stand in.
+    /// Beside the current pane.
     Pane {
         beside: PaneId,
         session: SessionId,
         split: Split,
     },
-    /// A new window of the session we stand in.
+    /// A new window of the current session.
     Window {
         session: SessionId,
-        /// No pane had room.
+        /// The window is too small for another pane.
         no_room: bool,
     },
-    /// A detached session of its own.
+    /// A new detached session.
     Session { name: SessionName },
-    /// The pane it had, in which nothing runs any more.
+    /// The task's previous pane, which is idle.
     Respawn(Target),
 }
 
-/// How a pane is split in two.
+/// The direction in which a pane is split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Split {
     LeftRight,
     TopBottom,
 }
 
-/// Which layout the user wants.
+/// The layout that the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LayoutRequest {
-    /// A pane inside tmux and a session outside.
+    /// A pane inside tmux, a session outside.
     Any,
-    /// This one where there is room: by a setting.
+    /// A setting: used if there is room.
     Preferred(Layout),
-    /// This one: by an option.
+    /// An option.
     Required(Layout),
 }
 
-/// The pane we stand in.
+/// The pane of this process.
 struct CurrentPane {
     pane: PaneId,
     session: SessionId,
@@ -65,11 +65,11 @@ struct CurrentPane {
     is_zoomed: bool,
 }
 
-/// Decides the place for a task.
+/// Chooses the place of a task.
 ///
 /// # Errors
-/// When tmux is missing or too old, when a pane is demanded outside tmux, or
-/// when the session exists already.
+/// When tmux is missing or too old, when a pane is required outside tmux, or when the session
+/// exists already.
 pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Placement> {
     let layout = match request {
         LayoutRequest::Any => None,
@@ -82,9 +82,9 @@ pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Pla
     let Some(current) = current else {
         if let LayoutRequest::Required(layout @ (Layout::Pane | Layout::Window)) = request {
             let layout = layout.into_str();
-            let what = format!("no {layout} can be made: this is not inside tmux");
+            let what = format!("no {layout} can be opened outside tmux");
             return Err(Failure::new(what)
-                .hint("leave the option out for a session of its own, or start tmux first")
+                .hint("omit the option for a new session, or start tmux first")
                 .into());
         }
         ensure_unused(&session)?;
@@ -110,7 +110,6 @@ impl CurrentPane {
         self.height > 2 * MIN_PANE.1
     }
 
-    /// Returns whether there is room for another pane.
     fn has_room(&self) -> bool {
         let fits = self.is_wide() || (self.width >= MIN_PANE.0 && self.is_tall());
         !self.is_zoomed && self.panes < MAX_PANES && fits
@@ -129,9 +128,8 @@ impl CurrentPane {
     }
 }
 
-/// Returns the pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
-/// terminal is ours. Without any terminal (an agent runs us) `$TMUX_PANE` is trusted.
-///
+/// Returns the pane of this process: `$TMUX_PANE`, if the server of `$TMUX` is running and the pane
+/// has this terminal. Without a terminal, as in an agent's command, `$TMUX_PANE` is enough.
 /// `tmux display-message -p -t <pane> …`
 fn current_pane() -> Result<Option<CurrentPane>> {
     let Some(pane) = env_pane().filter(|_| is_inside_tmux()) else {
@@ -173,7 +171,7 @@ fn ensure_unused(session: &SessionName) -> Result<()> {
         return ensure_installed();
     };
     let sessions = fields.read(&out).or_else(|error| {
-        // One that is too old answers in a form of its own.
+        // An old tmux may not know the format.
         ensure_installed()?;
         Err(error)
     });
@@ -192,7 +190,7 @@ fn ensure_unused(session: &SessionName) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name for a task's session: only what every tmux takes as it is.
+/// Returns the name of a task's session, with characters that every tmux allows.
 pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> SessionName {
     let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
     let project = project.to_string_lossy().replace(is_odd, "_");
@@ -204,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_names_are_plain() {
+    fn session_name_replaces_special_characters() {
         let id = "fix-1".parse().unwrap();
         assert_eq!(
             session_name(OsStr::new("a.b:c #(x)"), &id).as_str(),
@@ -213,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pane_is_split_only_where_two_have_room() {
+    fn has_room_depends_on_size_panes_and_zoom() {
         let place = |width, height, panes, is_zoomed| {
             let current = CurrentPane {
                 pane: "%1".parse().unwrap(),

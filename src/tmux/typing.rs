@@ -1,4 +1,4 @@
-//! Text for the program on a pane, as if it were typed or pasted there, and whether it shows.
+//! Typing and pasting text into a pane, and waiting until the pane shows it.
 
 use std::io::{Seek as _, Write as _};
 use std::process;
@@ -13,26 +13,24 @@ use super::screen::Screen;
 use crate::system::wait_until;
 use crate::task::Target;
 
-/// How many pastes a tmux client can say at once, in less than 16 KiB.
+/// The number of pastes that one tmux client can send, in less than 16 KiB.
 const MAX_PASTES: usize = 15;
 
-/// How long to wait until the next look.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long another program may take to show what was pasted.
+/// The time limit for a program without a known composer to show a text.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many characters of a line are looked for; it may be wrapped.
+/// The number of characters of a line to search for; the rest may be wrapped.
 const COMPARED_CHARS: usize = 20;
 
-/// How long nothing may move on a pane that counts as still: longer than a picture of what moves is shown.
+/// A pane that does not change for this long is still. Longer than a frame of an animation.
 const STILL_TIME: Duration = Duration::from_millis(150);
 
-/// How many bytes of one line a program shows as they are; of more it may show only that there is something.
+/// A program may not show a longer line in full.
 const MAX_ECHOED_BYTES: usize = 400;
 
-/// Types a message: in one paste, or in as many as the composer takes for typed text. A first
-/// character that would be obeyed comes behind a space, which is erased before the rest comes.
+/// Types a message in one or several pastes, as the composer requires.
 /// `tmux has-session -t <pane> ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
 pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     let mut rest = typed.text.as_str();
@@ -42,7 +40,7 @@ pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     {
         rest = &rest[first.len_utf8()..];
         pastes.push((format!(" {first}"), &["-p"][..]));
-        // To the beginning, delete, to the end.
+        // Home, Delete, End.
         pastes.push(("\u{1}\u{1b}[3~\u{5}".to_owned(), &[]));
     }
     if let Some(longest) = typed.longest_paste {
@@ -65,7 +63,7 @@ pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     }
 }
 
-/// Cuts a text into pieces of no more than `longest` bytes and two lines.
+/// Splits a text into pieces of at most `longest` bytes and two lines.
 fn split_text(text: &str, longest: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut lines) = (0, 0);
@@ -81,7 +79,7 @@ fn split_text(text: &str, longest: usize) -> Vec<&str> {
     pieces
 }
 
-/// Pastes text by one process: `tmux load-buffer -b <name> - ; paste-buffer -r -d -b <name>`
+/// Pastes text with one process: `tmux load-buffer -b <name> - ; paste-buffer -r -d -b <name>`
 pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
     let mut file = tempfile::tempfile().context("could not make a temporary file")?;
     file.write_all(text.as_bytes())?;
@@ -91,19 +89,19 @@ pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()>
     then_paste(tmux, target, options).run()
 }
 
-/// Returns a name that no other message to a pane of this server uses now.
+/// Returns a unique name for the buffer.
 fn buffer_name(target: &Target) -> String {
     format!("flux-{}-{}", process::id(), target.pane)
 }
 
-/// Adds the paste of the buffer, which goes with it.
+/// Adds a command that pastes and deletes the buffer.
 fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
     let tmux = tmux.then("paste-buffer").args(options);
     let tmux = tmux.args(["-r", "-d", "-b", &buffer_name(target)]);
     tmux.target(target.pane)
 }
 
-/// Waits until something shows, and stays: a program that is still painting may swallow a key.
+/// Waits until `shows` is true twice in a row. A program may ignore keys while it redraws.
 pub(super) fn is_stable_within(
     patience: Duration,
     shows: impl Fn() -> Result<bool>,
@@ -116,13 +114,13 @@ pub(super) fn is_stable_within(
     Ok(lasts.is_some())
 }
 
-/// A pane before a text is typed there.
+/// The state of a pane before a text is typed.
 pub(super) struct PaneSnapshot<'a> {
     text: &'a str,
-    /// What stands before the cursor in its row.
+    /// The text before the cursor.
     typed: String,
     rows: Vec<String>,
-    /// The text is long, and nothing moves on the pane: any change counts.
+    /// The text is long and the pane is still, so any change is an echo.
     is_any_change: bool,
 }
 
@@ -144,27 +142,27 @@ impl<'a> PaneSnapshot<'a> {
         Ok(before)
     }
 
-    /// Returns whether the text shows soon, and stays.
+    /// Waits until the pane shows the text, and returns whether it does.
     pub(super) fn is_echoed(&self, target: &Target) -> Result<bool> {
         is_stable_within(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
-    /// Returns whether the beginning or the end of the text shows once more than before, or its end
-    /// before the cursor.
+    /// Returns whether the pane shows the beginning or the end of the text more often than before,
+    /// or its end before the cursor.
     fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
         let last = self.text.char_indices().nth_back(COMPARED_CHARS - 1);
         let last = last.map_or(self.text, |(at, _)| &self.text[at..]);
         let mut lines = self.text.lines();
         let mut ends = [lines.next(), lines.next_back()].into_iter().flatten();
-        // A word may have been in what an empty one shows, and be there as often as before.
+        // A placeholder that contained the text may have disappeared.
         typed != self.typed && typed.ends_with(last)
             || self.is_any_change && rows != self.rows
             || ends.any(|line| count_matches(&rows, line) > count_matches(&self.rows, line))
     }
 }
 
-/// Returns how often the beginning of `line` shows; the rest may be wrapped.
+/// Counts the beginning of `line` in the rows; the rest may be wrapped.
 fn count_matches(rows: &[String], line: &str) -> usize {
     let beginning: String = line.trim().chars().take(COMPARED_CHARS).collect();
     match beginning.as_str() {
@@ -178,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_at_lines_and_characters_and_nothing_is_lost() {
+    fn split_text_cuts_at_lines_and_characters() {
         for (text, longest, expected) in [
             ("", 9, &[][..]),
             ("a\nb", 9, &["a\nb"]),
