@@ -66,7 +66,7 @@ fn follow_hint(world: &World, output: &Output, begin: &str) {
     assert!(shell.status().unwrap().success(), "{hint}");
 }
 
-const WAY_OUT: &str = "to go on without it: ";
+const WAY_OUT: &str = "to continue without it: ";
 
 #[test]
 fn cleanup_signals_no_process_that_is_not_the_launcher_whatever_running_names() {

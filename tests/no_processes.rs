@@ -87,7 +87,7 @@ impl Started<'_> {
         output.code(1).stderr_has(words);
         self.world.assert_unchanged(&before);
         let hints = output.stderr.lines();
-        let mut hints = hints.filter_map(|line| line.strip_prefix("hint: to go on without it: "));
+        let mut hints = hints.filter_map(|line| line.strip_prefix("hint: to continue without it: "));
         let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
         let mut shell = self.world.command("/bin/sh");
         assert!(shell.args(["-c", hint]).status().unwrap().success());
@@ -115,7 +115,7 @@ fn a_stranger_with_the_number_of_launcher_or_agent_is_left_alone() {
     stranger.take(&task, "launcher");
     fs::remove_file(task.run_file("alive")).unwrap();
     assert_eq!(task.status()["state"], "unknown");
-    task.refused("this system does not tell whether process");
+    task.refused("cannot determine whether process");
     stranger.assert_alive();
     task.cleanup().success();
 

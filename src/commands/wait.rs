@@ -113,7 +113,7 @@ impl Waiting<'_> {
         }
         let mut failed = Vec::new();
         for id in &self.open {
-            if let Err(error) = self.wakeups.watch.run(&self.flux.run_dir(id)) {
+            if let Err(error) = self.wakeups.watch.watch_run(&self.flux.run_dir(id)) {
                 failed.push((id.clone(), error));
             }
         }

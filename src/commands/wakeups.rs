@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::run::pace::Pace;
-use crate::run::watch::{News, Watch};
+use crate::run::poll_schedule::PollSchedule;
+use crate::run::watch::{Watch, WatchEvent};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::{agent, interrupt};
@@ -16,8 +16,8 @@ use crate::{agent, interrupt};
 /// What wakes `wait` for another look.
 pub(super) struct Wakeups {
     pub(super) watch: Watch,
-    news: Receiver<News>,
-    pace: Pace,
+    news: Receiver<WatchEvent>,
+    schedule: PollSchedule,
     /// The panes of the tasks of which something can be learned there.
     panes: BTreeMap<TaskId, Target>,
     /// Which of them were looked for, by their processes, and whether their terminals tell of output.
@@ -30,7 +30,7 @@ impl Wakeups {
         Ok(Self {
             watch: Watch::new(sender)?,
             news,
-            pace: Pace::new(Instant::now()),
+            schedule: PollSchedule::new(Instant::now()),
             panes: BTreeMap::new(),
             terminals: HashMap::new(),
         })
@@ -38,8 +38,8 @@ impl Wakeups {
 
     /// Notes that a look begins: it sees what was told until now.
     pub(super) fn begin_look(&mut self) {
-        self.watch.take_output();
-        self.pace.note_look(Instant::now());
+        self.watch.reset_output();
+        self.schedule.note_poll(Instant::now());
     }
 
     /// Notes the panes of those `tasks` of which something can be learned there.
@@ -63,11 +63,11 @@ impl Wakeups {
                 .entry(&target.socket)
                 .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
             let pane = panes.iter().find(|pane| pane.matches(target));
-            let is_told = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
-            self.terminals.insert(target.pane_pid, is_told);
+            let reports_output = pane.is_some_and(|pane| self.watch.watch_terminal(&pane.tty));
+            self.terminals.insert(target.pane_pid, reports_output);
         }
         let mut targets = self.panes.values();
-        self.pace.is_told = targets.all(|target| self.terminals[&target.pane_pid]);
+        self.schedule.reports_output = targets.all(|target| self.terminals[&target.pane_pid]);
     }
 
     /// Waits until it is time for another look; `false` if that is not before the deadline.
@@ -78,7 +78,7 @@ impl Wakeups {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(false);
             }
-            let due = (!self.panes.is_empty()).then(|| self.pace.due());
+            let due = (!self.panes.is_empty()).then(|| self.schedule.next_poll());
             if due.is_some_and(|due| due <= now) {
                 return Ok(true);
             }
@@ -87,19 +87,19 @@ impl Wakeups {
                 None => self.news.recv().map_err(Into::into),
             };
             match news {
-                Ok(News::Run) => {
+                Ok(WatchEvent::Run) => {
                     // Of many at once one look is enough.
                     if { self.news.try_iter() }
-                        .filter(|news| *news == News::Output)
+                        .filter(|news| *news == WatchEvent::Output)
                         .count()
                         > 0
                     {
-                        self.pace.note_output(Instant::now());
+                        self.schedule.note_output(Instant::now());
                     }
                     return Ok(true);
                 }
-                Ok(News::Output) => self.pace.note_output(Instant::now()),
-                Ok(News::Signal) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(WatchEvent::Output) => self.schedule.note_output(Instant::now()),
+                Ok(WatchEvent::Signal) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => bail!("nothing can be watched any more"),
             }
         }

@@ -14,7 +14,7 @@ use super::job::Job;
 use super::notify::{self as notices, Notices};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
-use crate::run::events::{self, Event, Log};
+use crate::run::events::{self, Event, EventLog};
 use crate::run::launch::{Launch, Running};
 use crate::task::Said;
 use crate::task::finding::{LAG, PAUSE};
@@ -107,7 +107,7 @@ impl Follow {
     /// Adds what the files say to what has happened, if that is news.
     fn note(&self) -> Result<()> {
         let path = self.run.events();
-        let log = Log::open(&path)?;
+        let log = EventLog::open(&path)?;
         let before = events::last(&path)?.context("the run has not begun")?;
         let Some(event) = self.news(&before) else {
             return Ok(());

@@ -19,7 +19,7 @@ use super::notify::{self, Notices};
 use crate::agent::report::{Beginning, Kind, Report};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
-use crate::run::events::{self, Event, Log, START};
+use crate::run::events::{self, Event, EventLog, START};
 use crate::task::Said;
 use crate::tmux::pane;
 
@@ -69,7 +69,7 @@ fn handle(args: &[OsString]) -> Result<()> {
 fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     // Two hooks at once would both see the same state before theirs.
     let path = run.events();
-    let log = Log::open(&path)?;
+    let log = EventLog::open(&path)?;
     let before = events::last(&path)?;
     let report = complete(profile, before.as_ref(), report);
     let Some(event) = report.and_then(|report| if_news(before.as_ref(), report)) else {

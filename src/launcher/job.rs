@@ -21,7 +21,7 @@ use super::group::{
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::file::end_of;
+use crate::run::file::read_end;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
 use crate::task::{Bytes, Exit};
@@ -90,7 +90,7 @@ impl Job {
     pub(super) fn start(&mut self) -> Result<Pid> {
         // The task, where a person is to read it.
         if let Some(file) = &self.launch.shown {
-            let text = end_of(Path::new(&file.0), u64::MAX).context("could not read the task")?;
+            let text = read_end(Path::new(&file.0), u64::MAX).context("could not read the task")?;
             let text = sanitize::text(&String::from_utf8_lossy(&text));
             writeln!(io::stdout(), "{}\n", text.trim_end())?;
         }

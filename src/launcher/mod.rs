@@ -33,8 +33,8 @@ use self::job::Job;
 use self::notify::Notices;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::events::{Event, Log, START};
-use crate::run::launch::{Launch, Machine, Progress, Running};
+use crate::run::events::{Event, EventLog, START};
+use crate::run::launch::{Launch, Machine, Running, SetupProgress};
 use crate::system::clock::{seconds, this_second};
 use crate::system::process::boot;
 use crate::system::program;
@@ -107,11 +107,11 @@ fn mark_of(launch: &Launch) -> Running {
     Running {
         launcher: pid,
         boot: boot(),
-        machine: Some(Machine::here()),
+        machine: Some(Machine::current()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
         since: this_second(),
-        setup: Progress::default(),
+        setup: SetupProgress::default(),
     }
 }
 
@@ -132,7 +132,7 @@ fn start(job: &mut Job) -> Result<Pid> {
 
 /// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.
 fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
-    let end = Event::new(Said::Exited, "exit").saying(exit);
+    let end = Event::new(Said::Exited, "exit").with_message(exit);
     note(&job.run, &end);
     let is_hung_up = job.received.is_hung_up;
     if !is_hung_up && let Some(screen) = pane::capture_own() {
@@ -154,7 +154,7 @@ fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
 /// Adds to what has happened. What counts is in files of its own: a full disk is no reason
 /// to start nothing.
 fn note(run: &RunDir, event: &Event) {
-    drop(Log::open(&run.events()).and_then(|log| log.append(event)));
+    drop(EventLog::open(&run.events()).and_then(|log| log.append(event)));
 }
 
 /// Becomes the user's shell in `worktree`: for a task whose agent has ended.

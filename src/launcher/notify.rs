@@ -56,7 +56,7 @@ impl Notices {
     /// When it cannot be written.
     pub(crate) fn arrange(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
         if ways.is_empty() {
-            return run.forget(FILE);
+            return run.remove_file(FILE);
         }
         let notices = Self {
             task: task.id.to_string(),

@@ -31,7 +31,7 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
         return Ok(());
     };
     let id = &task.id;
-    let place = machine.map(|machine| machine.place());
+    let place = machine.map(|machine| machine.location());
     let there = place.as_deref().unwrap_or("there");
     let hint = format!("to stop it, {there}: git flux stop {id}");
     let unseen = "its launcher cannot be seen from here";
@@ -48,7 +48,7 @@ pub(crate) fn doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     let Launcher::Unknown(machine) = launcher(flux, task)? else {
         return Ok(None);
     };
-    let (id, place) = (&task.id, machine.place());
+    let (id, place) = (&task.id, machine.location());
     Ok(Some(format!(
         "the agent of '{id}' was started {place}, and may run there"
     )))

@@ -127,7 +127,7 @@ fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
     while in_pane.is_some_and(|(pid, born)| process::is_alive(pid, born)) || run.is_alive()? {
         if begun.elapsed() > PATIENCE {
             let failure = Failure::new("the agent does not end");
-            return Err(failure.hint(run.way_out("alive")).into());
+            return Err(failure.hint(run.removal_hint("alive")).into());
         }
         news.wait(PAUSE);
     }
@@ -145,7 +145,7 @@ pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     };
     let gone = format!("the launcher of '{id}' is gone, but its agent");
     let orphan = running.orphan(&task.worktree).with_context(|| {
-        Failure::new(format!("{gone} may be alive")).hint(run.way_out("running"))
+        Failure::new(format!("{gone} may be alive")).hint(run.removal_hint("running"))
     })?;
     let Some(orphan) = orphan else {
         return Ok(());

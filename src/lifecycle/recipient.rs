@@ -63,7 +63,7 @@ impl Recipient {
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.typed(text)?;
         let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
-        let previous_messages = self.run.told();
+        let previous_messages = self.run.sent_messages();
         let sent = clock::now();
         let looked = Cell::new(Instant::now());
         let arrived = || self.has_begun(sent, &looked);
@@ -84,7 +84,7 @@ impl Recipient {
             refused => return Err(self.refusal(refused)),
         };
         // It is of use to the next message alone.
-        drop(self.run.write_sent(&typed.text));
+        drop(self.run.write_last_message(&typed.text));
         Ok(is_told)
     }
 

@@ -216,7 +216,7 @@ impl Teardown<'_> {
     /// Completes a start whose agent had started, and undoes another.
     fn settle_start(&self) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
-        let never_ran = flux.run_dir(&task.id).withdraw()?;
+        let never_ran = flux.run_dir(&task.id).cancel_launch()?;
         let mut from = None;
         if let Some(name) = &task.restored {
             let mut archived = archive::list_all(flux)?.archived.into_iter();

@@ -38,7 +38,7 @@ pub(crate) struct Launch {
     /// A file that is the agent's standard input.
     pub(crate) input: Option<Bytes>,
     #[serde(default)]
-    pub(crate) ready: Ready,
+    pub(crate) ready: Setup,
 }
 
 /// The launcher's mark: it has taken the request.
@@ -56,7 +56,7 @@ pub(crate) struct Running {
     #[serde(with = "in_seconds")]
     pub(crate) since: Timestamp,
     #[serde(default)]
-    pub(crate) setup: Progress,
+    pub(crate) setup: SetupProgress,
 }
 
 impl Running {
@@ -99,7 +99,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Returns the machine and the PID namespace of this process.
-    pub(crate) fn here() -> Self {
+    pub(crate) fn current() -> Self {
         Self {
             id: process::machine_id(),
             host: process::host().unwrap_or_default(),
@@ -117,9 +117,9 @@ impl Machine {
     }
 
     /// Returns where it is, for people.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         let host = sanitize::line(&self.host);
-        if self.is_same(&Self::here()) {
+        if self.is_same(&Self::current()) {
             return format!("in another PID namespace of '{host}'");
         }
         format!("on the machine '{host}'")
@@ -136,7 +136,7 @@ impl fmt::Display for Machine {
 
 /// What the launcher is told beside the agent itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ready {
+pub(crate) struct Setup {
     /// What is put before the agent's program.
     pub(crate) wrapper: Vec<Bytes>,
     /// What runs before it, one after the other.
@@ -155,7 +155,7 @@ pub(crate) struct Step {
 
 impl Step {
     /// A command of the user's, for a shell.
-    pub(crate) fn of_shell(command: &OsStr) -> Self {
+    pub(crate) fn shell(command: &OsStr) -> Self {
         let text = command.to_string_lossy();
         let mut lines = text.trim().lines();
         let mut name = lines.next().unwrap_or_default().to_owned();
@@ -170,7 +170,7 @@ impl Step {
 
 /// How far the launcher has come with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct SetupProgress {
     /// The step that runs now, or has failed.
     pub(crate) step: Option<String>,
     /// What failed, and was no reason to stop.

@@ -22,11 +22,11 @@ pub(crate) enum Launcher {
 impl Running {
     /// Returns whether this was noted in this PID namespace, on this machine. What is not noted, as
     /// by an older git flux, or not told, does not count.
-    fn is_of_here(&self) -> bool {
+    fn is_local(&self) -> bool {
         let Some(noted) = &self.machine else {
             return true;
         };
-        let here = Machine::here();
+        let here = Machine::current();
         let is_same_namespace = match (&here.pid_namespace, &noted.pid_namespace) {
             (Some(ours), Some(noted)) => ours == noted,
             _ => true,
@@ -44,7 +44,7 @@ impl RunDir {
     pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {
-            if self.is_seen(running.as_ref(), target) {
+            if self.is_visible(running.as_ref(), target) {
                 return Ok(Launcher::Here);
             }
             // It may have ended since; then that it cannot be seen says nothing.
@@ -60,10 +60,10 @@ impl RunDir {
         };
         let is_told = if running.boot.is_some() && running.boot == process::boot() {
             // One system has one view of a lock, if there was room for it.
-            self.alive().exists() || running.is_of_here()
+            self.alive().exists() || running.is_local()
         } else {
             let noted = running.machine.as_ref();
-            noted.is_none_or(|noted| noted.is_same(&Machine::here()))
+            noted.is_none_or(|noted| noted.is_same(&Machine::current()))
         };
         Ok(match running.machine {
             Some(machine) if !is_told => Launcher::Unknown(machine),
@@ -72,7 +72,7 @@ impl RunDir {
     }
 
     /// Returns whether the process that holds the launcher's lock is in this PID namespace.
-    fn is_seen(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
+    fn is_visible(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
         let ours = process::own_namespace();
         let is_ours = |pid: i32| process::namespace(pid) == ours;
         if self.proven_launcher(target).is_some_and(is_ours) {
@@ -83,7 +83,7 @@ impl RunDir {
             // What its mark says, the agent may have written: the kernel says who holds the lock.
             owner => match owner.ok().flatten().and_then(process::namespace) {
                 Some(namespace) => Some(namespace) == ours,
-                None => running.is_none_or(Running::is_of_here),
+                None => running.is_none_or(Running::is_local),
             },
         }
     }
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_free_lock_says_nothing_of_another_machine() {
-        let (here, boot) = (Machine::here(), process::boot());
+        let (here, boot) = (Machine::current(), process::boot());
         let earlier = Some("another".to_owned());
         let other = Machine {
             id: Some("another".to_owned()),

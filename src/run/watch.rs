@@ -19,7 +19,7 @@ use crate::interrupt;
 
 /// What a watch tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum WatchEvent {
     /// A file of a run has changed, or its launcher has ended.
     Run,
     /// Something was written to a terminal.
@@ -35,9 +35,9 @@ pub(crate) struct Watch {
 }
 
 struct Shared {
-    news: Sender<News>,
+    events: Sender<WatchEvent>,
     /// The `alive` files of the runs that are watched, and the inode of that whose launcher is followed.
-    followed: Mutex<HashMap<PathBuf, Option<u64>>>,
+    launchers: Mutex<HashMap<PathBuf, Option<u64>>>,
     terminals: Mutex<HashSet<PathBuf>>,
     /// Whether output was told of and not yet taken: of an agent that paints, one is enough.
     output: AtomicBool,
@@ -48,26 +48,26 @@ impl Watch {
     ///
     /// # Errors
     /// When the system has no room for one more.
-    pub(crate) fn new(news: Sender<News>) -> Result<Self> {
-        let signals = news.clone();
+    pub(crate) fn new(events: Sender<WatchEvent>) -> Result<Self> {
+        let signals = events.clone();
         interrupt::on_signal(move || {
             // Nobody listens any more: that is no error.
-            signals.send(News::Signal).ok();
+            signals.send(WatchEvent::Signal).ok();
         })?;
-        Self::of_files(news)
+        Self::without_signals(events)
     }
 
     /// Returns a watch of nothing yet.
-    fn of_files(news: Sender<News>) -> Result<Self> {
+    fn without_signals(events: Sender<WatchEvent>) -> Result<Self> {
         let shared = Arc::new(Shared {
-            news,
-            followed: Mutex::default(),
+            events,
+            launchers: Mutex::default(),
             terminals: Mutex::default(),
             output: AtomicBool::new(false),
         });
-        let told = Arc::clone(&shared);
+        let handler = Arc::clone(&shared);
         let files = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            told.handle(event.ok().as_ref());
+            handler.handle(event.ok().as_ref());
         });
         let files = files.context("could not watch files")?;
         Ok(Self { files, shared })
@@ -79,16 +79,16 @@ impl Watch {
     ///
     /// # Errors
     /// When the directory cannot be watched.
-    pub(crate) fn run(&mut self, dir: &RunDir) -> Result<()> {
-        lock(&self.shared.followed).insert(dir.alive(), None);
+    pub(crate) fn watch_run(&mut self, dir: &RunDir) -> Result<()> {
+        lock(&self.shared.launchers).insert(dir.alive(), None);
         let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
         watched.with_context(|| format!("could not watch '{}'", dir.0.display()))?;
-        self.shared.follow(&dir.alive());
+        self.shared.watch_launcher(&dir.alive());
         Ok(())
     }
 
     /// Tells whenever something is written to the terminal `tty`. Returns whether it can: Linux tells it.
-    pub(crate) fn terminal(&mut self, tty: &Path) -> bool {
+    pub(crate) fn watch_terminal(&mut self, tty: &Path) -> bool {
         let kind = tty.metadata().map(|found| found.file_type());
         if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
@@ -98,7 +98,7 @@ impl Watch {
     }
 
     /// Takes what was told of output: later output is told again.
-    pub(crate) fn take_output(&self) {
+    pub(crate) fn reset_output(&self) {
         self.shared.output.store(false, Ordering::SeqCst);
     }
 }
@@ -107,32 +107,32 @@ impl Watch {
 pub(crate) struct RunWatch {
     /// None where the system has no room for one more.
     watch: Option<Watch>,
-    news: Receiver<News>,
+    events: Receiver<WatchEvent>,
 }
 
 impl RunWatch {
     pub(crate) fn of(run: &RunDir) -> Self {
-        let (sender, news) = channel();
-        let mut watch = Watch::of_files(sender).ok();
-        watch.take_if(|watch| watch.run(run).is_err());
-        Self { watch, news }
+        let (sender, events) = channel();
+        let mut watch = Watch::without_signals(sender).ok();
+        watch.take_if(|watch| watch.watch_run(run).is_err());
+        Self { watch, events }
     }
 
     /// Waits until a file of the run has changed since the last time, or its launcher has ended; or
     /// for that long, since not everything is told.
     pub(crate) fn wait(&self, longest: Duration) {
         if self.watch.is_none() {
-            return thread::sleep(longest.min(UNWATCHED));
+            return thread::sleep(longest.min(UNWATCHED_INTERVAL));
         }
-        if self.news.recv_timeout(longest).is_ok() {
+        if self.events.recv_timeout(longest).is_ok() {
             // Of many changes at once one look is enough.
-            self.news.try_iter().for_each(drop);
+            self.events.try_iter().for_each(drop);
         }
     }
 }
 
 /// How long to wait where nothing is told.
-const UNWATCHED: Duration = Duration::from_millis(5);
+const UNWATCHED_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Shared {
     /// Passes on an event, if something has changed. That a file was opened or closed says nothing:
@@ -145,28 +145,28 @@ impl Shared {
         let is_output = |path: &PathBuf| lock(&self.terminals).contains(path);
         if !paths.is_empty() && paths.iter().all(is_output) {
             if !self.output.swap(true, Ordering::SeqCst) {
-                self.news.send(News::Output).ok();
+                self.events.send(WatchEvent::Output).ok();
             }
             return;
         }
         // The launcher may have come only now, or another one.
-        let runs: Vec<PathBuf> = lock(&self.followed).keys().cloned().collect();
-        runs.iter().for_each(|alive| self.follow(alive));
+        let runs: Vec<PathBuf> = lock(&self.launchers).keys().cloned().collect();
+        runs.iter().for_each(|alive| self.watch_launcher(alive));
         // Nobody listens any more: that is no error.
-        self.news.send(News::Run).ok();
+        self.events.send(WatchEvent::Run).ok();
     }
 
     /// Tells when the launcher ends that holds the lock `alive`, unless it is followed already.
-    fn follow(&self, alive: &Path) {
+    fn watch_launcher(&self, alive: &Path) {
         let opened = open_file(alive).and_then(|file| Ok((file.metadata()?.ino(), file)));
         let Ok((inode, file)) = opened else { return };
-        if lock(&self.followed).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
+        if lock(&self.launchers).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
             return;
         }
-        let news = self.news.clone();
+        let events = self.events.clone();
         thread::spawn(move || {
             if Flock::lock(file, FlockArg::LockShared).is_ok() {
-                news.send(News::Run).ok();
+                events.send(WatchEvent::Run).ok();
             }
         });
     }

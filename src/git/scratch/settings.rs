@@ -30,7 +30,7 @@ const SPARSE_KEYS: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutco
 pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
     let listed = original.asking("config").args(LIST_ARGS).output()?;
-    let settings = Config::read(&listed)?;
+    let settings = ConfigEntries::read(&listed)?;
     let common = original.repo.common_dir().join("config");
     let mut base = settings.base(original, &common)?;
     write_file(&file, &base)?;
@@ -39,7 +39,7 @@ pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let head = RefName::new(head.answer()?.unwrap_or("refs/heads/.none".to_owned()));
     set_head(path, &head)?;
     let listed = Git::reading(path, "config").args(LIST_ARGS).output()?;
-    let mut found = Config::read(&listed)?.files(path);
+    let mut found = ConfigEntries::read(&listed)?.files(path);
     found.push(common.canonicalize().unwrap_or(common));
     let mut files = settings.files(original.top());
     files.retain(|file| !found.contains(file));
@@ -70,9 +70,9 @@ struct ConfigEntry<'a> {
 }
 
 /// The whole configuration of a repository.
-struct Config<'a>(Vec<ConfigEntry<'a>>);
+struct ConfigEntries<'a>(Vec<ConfigEntry<'a>>);
 
-impl<'a> Config<'a> {
+impl<'a> ConfigEntries<'a> {
     fn read(listed: &'a [u8]) -> Result<Self> {
         let fields: Vec<&[u8]> = records(listed)?.collect();
         let (pairs, rest) = fields.as_chunks();

@@ -14,7 +14,7 @@ use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::launcher::notify::Notices;
-use crate::run::launch::{Launch, Ready, Step};
+use crate::run::launch::{Launch, Setup, Step};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
@@ -26,10 +26,10 @@ use crate::ui::shown;
 ///
 /// # Errors
 /// When it means nothing, or the wrapper is not installed.
-pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
+pub(crate) fn configured(flux: &Flux) -> Result<Setup> {
     let commands = flux.settings.setup();
-    let steps = commands.iter().map(|command| Step::of_shell(command));
-    Ok(Ready {
+    let steps = commands.iter().map(|command| Step::shell(command));
+    Ok(Setup {
         steps: steps.collect(),
         ..wrapped(flux)?
     })
@@ -39,10 +39,10 @@ pub(crate) fn configured(flux: &Flux) -> Result<Ready> {
 ///
 /// # Errors
 /// As [`configured`].
-pub(crate) fn wrapped(flux: &Flux) -> Result<Ready> {
+pub(crate) fn wrapped(flux: &Flux) -> Result<Setup> {
     // It is needed later, when it is late to say what is wrong with it.
     flux.settings.notify()?;
-    Ok(Ready {
+    Ok(Setup {
         wrapper: wrapper(&flux.settings)?,
         steps: Vec::new(),
         required: flux.settings.setup_required()?,

@@ -8,7 +8,7 @@ use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::git::carry::Carried;
 use crate::lifecycle::archive::Archived;
-use crate::run::launch::Ready;
+use crate::run::launch::Setup;
 use crate::store::Stored;
 use crate::task::{Exit, Layout, Task, TaskId};
 use crate::tmux::Placement;
@@ -48,7 +48,7 @@ pub(crate) struct NewPane {
     /// What runs in it; none for a shell alone.
     pub(crate) agent: Option<AgentCommand>,
     /// What makes the worktree ready for its agent, and starts that.
-    pub(crate) ready: Ready,
+    pub(crate) ready: Setup,
     /// What of the repository's own runs before that.
     pub(crate) init: Option<Init>,
 }
@@ -119,7 +119,7 @@ impl NewPane {
         Self {
             place,
             agent: None,
-            ready: Ready::default(),
+            ready: Setup::default(),
             init: None,
         }
     }

@@ -17,7 +17,7 @@ use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, ObjectId, Worktree, worktree};
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::run::launch::Ready;
+use crate::run::launch::Setup;
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
@@ -60,7 +60,7 @@ pub(crate) struct Preparation<'a> {
     branch: Option<ChosenBranch>,
     /// The agent of each task.
     agents: Vec<Chosen>,
-    ready: Ready,
+    ready: Setup,
 }
 
 impl<'a> Preparation<'a> {

@@ -117,7 +117,7 @@ impl StartTransaction<'_> {
         if let Origin::Task(_) = self.start.origin {
             self.earlier = Some((self.run.running()?, self.run.exit()?));
         }
-        self.run.begin_again()?;
+        self.run.reset()?;
         if let Some(from) = self.start.archived().filter(|from| !from.foreign)
             && let Some(events) = self.flux.repo.find_file(&from.record, store::EVENTS)?
         {

@@ -170,7 +170,7 @@ impl<'a> StartTransaction<'a> {
 
     /// Closes the pane. If the agent has been there, what it did in that moment is kept.
     fn close_pane(&self) -> Result<()> {
-        self.run.withdraw()?;
+        self.run.cancel_launch()?;
         let opened = self.opened.as_ref().map(|opened| opened.target.clone());
         // tmux may have made a pane and said that it failed.
         let opened = match opened {
@@ -185,7 +185,7 @@ impl<'a> StartTransaction<'a> {
         let Some((running, exit)) = &self.earlier else {
             return Ok(());
         };
-        self.run.begin_again()?;
+        self.run.reset()?;
         if let Some(running) = running {
             self.run.write_running(running)?;
         }
