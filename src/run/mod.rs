@@ -1,5 +1,4 @@
-//! The directory of a run: its files are what the command that starts a task, the launcher in its
-//! pane and the hooks of its agent tell each other.
+//! The run directory, by whose files commands, launcher and hooks communicate.
 
 pub(crate) mod dir;
 pub(crate) mod events;

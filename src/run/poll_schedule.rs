@@ -1,28 +1,28 @@
-//! How often to look at agents whose state is not all in files.
+//! The times for polling agents whose state is not only in files.
 
 use std::time::{Duration, Instant};
 
-/// How long after output, to see what came with it.
+/// The time after output until its effects are visible.
 const OUTPUT_DELAY: Duration = Duration::from_millis(200);
 
-/// How soon after a look the next one may come, however much is written.
+/// The minimum between two polls.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How late a look may come where nothing is written: files over a network may change unnoticed.
+/// The maximum between two polls. Files on a network may change without an event.
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often to look at a terminal that does not tell of its output.
+/// The maximum between two polls if a terminal does not report output.
 const BLIND_INTERVAL: Duration = Duration::from_secs(2);
 
-/// When to look again: soon after output, for a title may have changed; and, where there is no
-/// output, ever more rarely, for a state may be concluded from that.
+/// A schedule: soon after output, because the title may have changed, and at growing intervals
+/// without output, because a state may follow from that.
 #[derive(Debug)]
 pub(crate) struct PollSchedule {
     last_output: Instant,
     last_poll: Instant,
-    /// Whether there was output since the last look.
+    /// Output since the last poll.
     has_output: bool,
-    /// Whether all terminals tell of their output.
+    /// All terminals report their output.
     pub(crate) reports_output: bool,
 }
 
@@ -36,19 +36,17 @@ impl PollSchedule {
         }
     }
 
-    /// Notes output.
     pub(crate) fn note_output(&mut self, now: Instant) {
         self.last_output = now;
         self.has_output = true;
     }
 
-    /// Notes a look.
     pub(crate) fn note_poll(&mut self, now: Instant) {
         self.last_poll = now;
         self.has_output = false;
     }
 
-    /// Returns when to look next.
+    /// Returns the time of the next poll.
     pub(crate) fn next_poll(&self) -> Instant {
         if self.has_output {
             return (self.last_output + OUTPUT_DELAY).max(self.last_poll + MIN_INTERVAL);
@@ -68,7 +66,7 @@ impl PollSchedule {
 mod tests {
     use super::*;
 
-    /// The seconds, from `begun`, of all looks within an hour without output.
+    /// Returns the times, in seconds after `begun`, of all polls in an hour without output.
     fn polls(mut schedule: PollSchedule, begun: Instant) -> Vec<f64> {
         let mut polls = Vec::new();
         while schedule.next_poll() < begun + Duration::from_secs(3600) {
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_get_rarer_where_nothing_is_written_and_find_each_age_in_time() {
+    fn next_poll_comes_at_growing_intervals_without_output() {
         let begun = Instant::now();
         let polls = polls(PollSchedule::new(begun), begun);
         assert!(polls.len() < 100, "{}", polls.len());
@@ -91,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_does_not_tell_is_looked_at_every_other_second() {
+    fn next_poll_comes_within_two_seconds_without_reports() {
         let begun = Instant::now();
         let schedule = PollSchedule {
             reports_output: false,
@@ -105,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn output_is_looked_at_soon_and_never_more_than_once_a_second() {
+    fn next_poll_follows_output_at_most_once_a_second() {
         let begun = Instant::now();
         let mut schedule = PollSchedule::new(begun);
         schedule.note_poll(begun + Duration::from_secs(100));
