@@ -98,7 +98,7 @@ fn suspend_gives_a_shell_and_its_end_resumes_the_agent() {
         wait_until("the agent to stop", || {
             task.agent.process().unwrap().state == 'T'
         });
-        task.wait_for_screen("The agent is stopped");
+        task.wait_for_screen("The agent is suspended");
         assert_eq!(
             task.ask_shell("pwd -P"),
             world.worktree(&task.id).to_str().unwrap()
@@ -128,7 +128,7 @@ fn suspended_the_agents_terminal_is_put_aside_and_comes_back() {
         .args(["-STOP", "--", &group])
         .status()
         .unwrap();
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     let modes = task.ask_shell("stty -a");
     assert!(
         modes.contains(" icanon") && modes.contains(" echo "),
@@ -280,7 +280,7 @@ fn a_request_is_taken_once() {
         .join("launch");
     assert!(!launch.exists());
     let again = world.flux(["__run".as_ref(), launch.as_os_str()]).run();
-    again.code(1).stderr_has("nothing to start");
+    again.code(1).stderr_has("the start of the task was cancelled");
     assert_eq!(task.agent.starts(), 1);
     assert_eq!(task.status()["state"], "running");
 }

@@ -71,7 +71,7 @@ fn an_agent_that_will_not_end_is_killed_with_its_pane() {
 fn a_pane_that_is_closed_while_the_agent_is_stopped_ends_it_too() {
     let stop = |task: &Started| {
         task.keys(["C-z"]);
-        task.wait_for_screen("The agent is stopped");
+        task.wait_for_screen("The agent is suspended");
         task.world.tmux(["kill-pane", "-t", &task.pane]);
     };
     closed("wait", stop, &killed(1));
@@ -104,7 +104,7 @@ fn an_agent_that_is_stopped_goes_on_where_no_shell_can_be_started() {
     world.tmux(["send-keys", "-t", &pane, "C-z"]);
     wait_until("the agent to have been stopped", || {
         let screen = world.tmux(["capture-pane", "-p", "-t", &pane]);
-        screen.contains("The agent is stopped")
+        screen.contains("The agent is suspended")
     });
     world.tmux(["send-keys", "-t", &pane, "back", "Enter"]);
     agent.wait_stdin("back\n");

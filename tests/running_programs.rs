@@ -206,7 +206,7 @@ fn a_hang_up_of_the_launcher_while_the_agent_is_stopped_ends_both() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     world
         .command("kill")
         .args(["-HUP", &task.launcher.to_string()])
@@ -344,7 +344,7 @@ fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
     output.success().has_not("put aside");
