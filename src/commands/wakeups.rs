@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::run::poll_schedule::PollSchedule;
-use crate::run::watch::{Watch, WatchEvent};
+use crate::run::schedule::Schedule;
+use crate::run::watch::{Wakeup, Watch};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::{agent, interrupt};
@@ -16,8 +16,8 @@ use crate::{agent, interrupt};
 /// What wakes `wait` for another look.
 pub(super) struct Wakeups {
     pub(super) watch: Watch,
-    news: Receiver<WatchEvent>,
-    schedule: PollSchedule,
+    news: Receiver<Wakeup>,
+    schedule: Schedule,
     /// The panes of the tasks of which something can be learned there.
     panes: BTreeMap<TaskId, Target>,
     /// Which of them were looked for, by their processes, and whether their terminals tell of output.
@@ -30,7 +30,7 @@ impl Wakeups {
         Ok(Self {
             watch: Watch::new(sender)?,
             news,
-            schedule: PollSchedule::new(Instant::now()),
+            schedule: Schedule::new(Instant::now()),
             panes: BTreeMap::new(),
             terminals: HashMap::new(),
         })
@@ -63,11 +63,11 @@ impl Wakeups {
                 .entry(&target.socket)
                 .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
             let pane = panes.iter().find(|pane| pane.matches(target));
-            let reports_output = pane.is_some_and(|pane| self.watch.watch_terminal(&pane.tty));
-            self.terminals.insert(target.pane_pid, reports_output);
+            let has_reports = pane.is_some_and(|pane| self.watch.watch_terminal(&pane.tty));
+            self.terminals.insert(target.pane_pid, has_reports);
         }
         let mut targets = self.panes.values();
-        self.schedule.reports_output = targets.all(|target| self.terminals[&target.pane_pid]);
+        self.schedule.has_reports = targets.all(|target| self.terminals[&target.pane_pid]);
     }
 
     /// Waits until it is time for another look; `false` if that is not before the deadline.
@@ -87,10 +87,10 @@ impl Wakeups {
                 None => self.news.recv().map_err(Into::into),
             };
             match news {
-                Ok(WatchEvent::Run) => {
+                Ok(Wakeup::Run) => {
                     // Of many at once one look is enough.
                     if { self.news.try_iter() }
-                        .filter(|news| *news == WatchEvent::Output)
+                        .filter(|news| *news == Wakeup::Output)
                         .count()
                         > 0
                     {
@@ -98,8 +98,8 @@ impl Wakeups {
                     }
                     return Ok(true);
                 }
-                Ok(WatchEvent::Output) => self.schedule.note_output(Instant::now()),
-                Ok(WatchEvent::Signal) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wakeup::Output) => self.schedule.note_output(Instant::now()),
+                Ok(Wakeup::Signal) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => bail!("nothing can be watched any more"),
             }
         }

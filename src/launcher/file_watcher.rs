@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::job::Job;
-use super::notify::{NotifyConfig, start_notifier};
+use super::notify::{Notifier, start};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, EventLog};
@@ -33,7 +33,7 @@ pub(super) struct FileWatcher {
     run: RunDir,
     launch: Launch,
     running: Running,
-    config: Option<NotifyConfig>,
+    notifier: Option<Notifier>,
     writes: Receiver<()>,
 }
 
@@ -56,7 +56,7 @@ impl FileWatcher {
             is_watching: false,
             files,
             dir,
-            config: NotifyConfig::of(&run),
+            notifier: Notifier::of(&run),
             run,
             launch,
             running: job.running.clone(),
@@ -66,7 +66,7 @@ impl FileWatcher {
 
     /// Records changes after each write, forever. Checks several times, because a contradiction to
     /// a hook is only valid after a while.
-    pub(super) fn record_changes(&mut self) {
+    pub(super) fn run(&mut self) {
         // Files may have been written before the watch.
         let mut checks_left = CHECKS_PER_WRITE;
         self.watch();
@@ -83,7 +83,7 @@ impl FileWatcher {
             // One check is enough for several writes.
             self.writes.try_iter().for_each(drop);
             self.watch();
-            drop(self.record_change());
+            drop(self.record());
         }
     }
 
@@ -101,7 +101,7 @@ impl FileWatcher {
     }
 
     /// Appends an event if the files show a new state.
-    fn record_change(&self) -> Result<()> {
+    fn record(&self) -> Result<()> {
         let path = self.run.events();
         let log = EventLog::open(&path)?;
         let before = events::last(&path)?.context("the run has no events")?;
@@ -114,8 +114,8 @@ impl FileWatcher {
             pane::set_own_state(self.running.launcher, event.state.into_str());
         }
         let env = &self.launch.env;
-        let notifier = start_notifier(self.config.clone(), Some(&before), &event, env)?;
-        notifier.map_or(Ok(()), |mut notifier| Ok(notifier.wait().map(drop)?))
+        let child = start(self.notifier.clone(), Some(&before), &event, env)?;
+        child.map_or(Ok(()), |mut child| Ok(child.wait().map(drop)?))
     }
 
     fn changed_event(&self, before: &Event) -> Option<Event> {

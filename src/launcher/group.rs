@@ -20,7 +20,7 @@ use crate::system::{process, wait_until};
 use crate::task::{Exit, How};
 
 /// The time limit for the rest of a job after a signal to its leader.
-const GRACE_PERIOD: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The time between SIGTERM and SIGHUP.
 const TERM_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,11 +28,11 @@ const TERM_TIMEOUT: Duration = Duration::from_secs(3);
 /// The time between SIGHUP and SIGKILL.
 const HANG_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A signal to the launcher that ends its job.
 #[derive(Default)]
-pub(super) struct ReceivedSignal {
+pub(super) struct EndSignal {
     /// The first signal.
     pub(super) signal: Option<i32>,
     /// The terminal may be closed.
@@ -41,7 +41,7 @@ pub(super) struct ReceivedSignal {
     is_stopped: bool,
 }
 
-impl ReceivedSignal {
+impl EndSignal {
     /// Ends a job after SIGHUP or SIGTERM. Returns `false` for other signals.
     pub(super) fn pass_on(&mut self, number: i32, run: &RunDir, job: Pid) -> bool {
         let Ok(signal @ (Signal::SIGHUP | Signal::SIGTERM)) = Signal::try_from(number) else {
@@ -114,7 +114,7 @@ fn end_job(job: Pid, signal: Signal) {
     signal::kill(job, signal).ok();
     signal::killpg(job, Signal::SIGCONT).ok();
     thread::spawn(move || {
-        thread::sleep(GRACE_PERIOD);
+        thread::sleep(GRACE);
         signal_group(job, signal);
         if signal == Signal::SIGTERM {
             thread::sleep(TERM_TIMEOUT);
@@ -128,10 +128,7 @@ fn end_job(job: Pid, signal: Signal) {
 /// Waits for the rest of a job whose leader has ended, then sends SIGHUP.
 pub(super) fn wait_for_group(job: Pid) {
     let has_ended = || Ok((!has_processes(job)).then_some(()));
-    if !matches!(
-        wait_until(GRACE_PERIOD, POLL_INTERVAL, has_ended),
-        Ok(Some(()))
-    ) {
+    if !matches!(wait_until(GRACE, INTERVAL, has_ended), Ok(Some(()))) {
         signal_group(job, Signal::SIGHUP);
     }
 }

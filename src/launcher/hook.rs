@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::notify::{self, NotifyConfig};
+use super::notify::{self, Notifier};
 use crate::agent::report::{Beginning, Kind, Report};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
@@ -23,7 +23,7 @@ use crate::run::events::{self, Event, EventLog, START};
 use crate::task::Said;
 use crate::tmux::pane;
 
-const MAX_INPUT_BYTES: u64 = 1024 * 1024;
+const MAX_INPUT: u64 = 1024 * 1024;
 
 /// The time limit for the agent to write the input.
 const INPUT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -69,15 +69,15 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     let path = run.events();
     let log = EventLog::open(&path)?;
     let before = events::last(&path)?;
-    let report = complete_report(profile, before.as_ref(), report);
+    let report = complete(profile, before.as_ref(), report);
     let Some(event) = report.and_then(|report| if_changed(before.as_ref(), report)) else {
         return Ok(());
     };
     log.append(&event)?;
     drop(log);
-    let config = NotifyConfig::of(run);
+    let notifier = Notifier::of(run);
     // The pane's state must be set even if the notification fails.
-    drop(notify::start_notifier(config, before.as_ref(), &event, &[]));
+    drop(notify::start(notifier, before.as_ref(), &event, &[]));
     // After the start event, the pane shows "running".
     let is_shown = |before: Event| before.event != START && before.state == event.state;
     let is_shown = before.is_some_and(is_shown);
@@ -108,11 +108,7 @@ fn find_run(own: RunDir, cwd: &Path) -> RunDir {
 }
 
 /// Completes a report from the agent's transcript. Returns `None` for an internal conversation.
-fn complete_report(
-    profile: &Profile,
-    before: Option<&Event>,
-    mut report: Report,
-) -> Option<Report> {
+fn complete(profile: &Profile, before: Option<&Event>, mut report: Report) -> Option<Report> {
     let Some(conversation) = &profile.conversation else {
         return Some(report);
     };
@@ -142,10 +138,7 @@ fn read_input() -> Vec<u8> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        io::stdin()
-            .take(MAX_INPUT_BYTES)
-            .read_to_end(&mut bytes)
-            .ok();
+        io::stdin().take(MAX_INPUT).read_to_end(&mut bytes).ok();
         sender.send(bytes).ok();
     });
     receiver.recv_timeout(INPUT_TIMEOUT).unwrap_or_default()

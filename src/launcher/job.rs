@@ -15,13 +15,13 @@ use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
 use super::group::{
-    ReceivedSignal, exit_of, foreground, give_terminal, poll_status, signal_group, spawn,
+    EndSignal, exit_of, foreground, give_terminal, poll_status, signal_group, spawn,
     wait_for_group, wait_in_front,
 };
 use crate::git::admin;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::file::read_end;
+use crate::run::file::read_tail;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
 use crate::task::{Bytes, Exit};
@@ -41,7 +41,7 @@ pub(super) struct Job {
     /// The settings of the terminal before the agent.
     pub(super) terminal: Option<Termios>,
     pub(super) signals: Signals,
-    pub(super) received: ReceivedSignal,
+    pub(super) received: EndSignal,
     /// Process groups in the background, left by setup.
     pub(super) leftovers: Vec<Pid>,
 }
@@ -88,7 +88,8 @@ impl Job {
     /// Starts the agent, and records its process id.
     pub(super) fn start(&mut self) -> Result<Pid> {
         if let Some(file) = &self.launch.shown {
-            let text = read_end(Path::new(&file.0), u64::MAX).context("could not read the task")?;
+            let text =
+                read_tail(Path::new(&file.0), u64::MAX).context("could not read the task")?;
             let text = sanitize::text(&String::from_utf8_lossy(&text));
             writeln!(io::stdout(), "{}\n", text.trim_end())?;
         }

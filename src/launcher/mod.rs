@@ -26,9 +26,9 @@ use signal_hook::consts::{
 use signal_hook::iterator::Signals;
 
 use self::file_watcher::FileWatcher;
-use self::group::ReceivedSignal;
+use self::group::EndSignal;
 use self::job::Job;
-use self::notify::NotifyConfig;
+use self::notify::Notifier;
 use crate::git::regular_file::open_file;
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
@@ -55,21 +55,21 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     run.write_running(&running)?;
     fs::remove_file(path).context(CANCELLED)?;
     append_event(&run, &Event::new(Said::Starting, START));
-    let config = NotifyConfig::of(&run);
+    let notifier = Notifier::of(&run);
     let mut job = Job {
         launch,
         run,
         running,
         terminal: termios::tcgetattr(io::stdin()).ok(),
         signals,
-        received: ReceivedSignal::default(),
+        received: EndSignal::default(),
         leftovers: Vec::new(),
     };
     let mut exit = match start(&mut job) {
         Ok(agent) => {
             drop(request);
             if let Some(mut watcher) = FileWatcher::of(&job) {
-                thread::spawn(move || watcher.record_changes());
+                thread::spawn(move || watcher.run());
             }
             job.wait_for_agent(agent)?
         }
@@ -77,7 +77,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     };
     job.received.add_to(&mut exit);
     job.hang_up_leftovers();
-    finish(&job, &exit, config)
+    finish(&job, &exit, notifier)
 }
 
 const CANCELLED: &str = "the start of the task was cancelled";
@@ -122,7 +122,7 @@ fn start(job: &mut Job) -> Result<Pid> {
 }
 
 /// Records the agent's exit status, and becomes a shell unless the terminal is closed.
-fn finish(job: &Job, exit: &Exit, config: Option<NotifyConfig>) -> Result<()> {
+fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     let end = Event::new(Said::Exited, "exit").with_message(exit);
     append_event(&job.run, &end);
     let is_hung_up = job.received.is_hung_up;
@@ -135,7 +135,7 @@ fn finish(job: &Job, exit: &Exit, config: Option<NotifyConfig>) -> Result<()> {
         return Ok(());
     }
     if !exit.stopped {
-        drop(notify::start_notifier(config, None, &end, &job.launch.env));
+        drop(notify::start(notifier, None, &end, &job.launch.env));
     }
     pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
     job.exec_shell(exit)

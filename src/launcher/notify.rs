@@ -23,7 +23,7 @@ use crate::tmux::client;
 
 /// The notification settings of a run, stored because hooks open no repository.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct NotifyConfig {
+pub(crate) struct Notifier {
     task: String,
     title: String,
     branch: BranchName,
@@ -48,9 +48,9 @@ pub(crate) fn is_method(text: &str) -> bool {
     METHODS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
 }
 
-impl NotifyConfig {
+impl Notifier {
     /// Writes the settings for `task`, or removes the file if there are none.
-    pub(crate) fn write_file(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
+    pub(crate) fn write_to(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
         if ways.is_empty() {
             return run.remove_file(FILE_NAME);
         }
@@ -73,8 +73,8 @@ impl NotifyConfig {
 
 /// Starts a process for `event` if the user should know it and it differs from `before`. The process
 /// gets `env` in addition, and its settings on standard input.
-pub(super) fn start_notifier(
-    config: Option<NotifyConfig>,
+pub(super) fn start(
+    config: Option<Notifier>,
     before: Option<&Event>,
     event: &Event,
     env: &[(Bytes, Bytes)],
@@ -94,10 +94,10 @@ pub(super) fn start_notifier(
     command.env("FLUX_STATE", event.state.into_str());
     command.env("FLUX_REASON", event.why.map_or("", |why| why.into_str()));
     command.env("FLUX_MESSAGE", event.message.as_deref().unwrap_or_default());
-    let mut notifier = spawn(command, Stdio::piped())?;
-    let mut input = notifier.stdin.take().context("no pipe")?;
+    let mut child = spawn(command, Stdio::piped())?;
+    let mut input = child.stdin.take().context("no pipe")?;
     serde_json::to_writer(&mut input, &config).context("could not write to the pipe")?;
-    Ok(Some(notifier))
+    Ok(Some(child))
 }
 
 /// Passes an event on to the notification program in the agent's settings.
@@ -121,7 +121,7 @@ pub(crate) fn run() {
 }
 
 fn notify_all() -> Result<()> {
-    let config: NotifyConfig = serde_json::from_reader(io::stdin())?;
+    let config: Notifier = serde_json::from_reader(io::stdin())?;
     let text = |name: &str| env::var(name).unwrap_or_default();
     let (state, reason) = (text("FLUX_STATE"), text("FLUX_REASON"));
     let head = match (state.as_str(), reason.as_str()) {
@@ -178,7 +178,7 @@ fn show_on_desktop(head: &str, body: &str) -> Result<()> {
 }
 
 /// Starts a command of the user.
-fn run_command(text: &str, config: &NotifyConfig) -> Result<()> {
+fn run_command(text: &str, config: &Notifier) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", text]);
     command.env("FLUX_TASK", &config.task);

@@ -63,7 +63,7 @@ impl Recipient {
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.typed(text)?;
         let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
-        let previous_messages = self.run.sent_messages();
+        let earlier = self.run.sent_messages();
         let sent = clock::now();
         let looked = Cell::new(Instant::now());
         let arrived = || self.has_begun(sent, &looked);
@@ -72,9 +72,9 @@ impl Recipient {
         let receiver = Receiver {
             target: &self.target,
             composer: self.profile.composer.as_ref(),
-            previous_messages: &previous_messages,
-            is_listening: &|| self.listens(),
-            is_confirmed: is_awaited.then_some(&arrived),
+            earlier: &earlier,
+            is_ready: &|| self.listens(),
+            confirmed: is_awaited.then_some(&arrived),
         };
         let is_told = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
-use super::file::{MAX_FILE_BYTES, read, read_end_if_any, write};
+use super::file::{MAX_BYTES, find_tail, read, write};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
@@ -16,7 +16,7 @@ use crate::system::{optional, process};
 use crate::task::{Exit, How, Target};
 
 /// The limit for the events and the screen that a removed task keeps.
-const MAX_KEPT_BYTES: u64 = 1024 * 1024;
+const MAX_KEPT: u64 = 1024 * 1024;
 
 /// The directory of a run, with the files that launcher, hooks and commands share.
 #[derive(Clone, Debug)]
@@ -44,8 +44,7 @@ impl RunDir {
 
     /// Returns the prompt and the last message, if they can be read.
     pub(crate) fn sent_messages(&self) -> Vec<String> {
-        let texts =
-            [self.prompt(), self.last_message()].map(|path| read_end_if_any(&path, MAX_FILE_BYTES));
+        let texts = [self.prompt(), self.last_message()].map(|path| find_tail(&path, MAX_BYTES));
         let texts = texts.into_iter().flatten().flatten();
         let texts = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
         texts.collect()
@@ -163,8 +162,7 @@ impl RunDir {
 
     /// Returns the ends of the events and of the last screen, if they can be read.
     pub(crate) fn events_and_screen(&self) -> [Option<Vec<u8>>; 2] {
-        [self.events(), self.screen()]
-            .map(|path| read_end_if_any(&path, MAX_KEPT_BYTES).ok().flatten())
+        [self.events(), self.screen()].map(|path| find_tail(&path, MAX_KEPT).ok().flatten())
     }
 
     pub(crate) fn events(&self) -> PathBuf {

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::read_end_if_any;
+use super::file::find_tail;
 use crate::git::regular_file::open_to_append;
 use crate::system::clock::{in_milliseconds, now};
 use crate::system::wait_until;
@@ -20,18 +20,18 @@ use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why};
 
 /// The limit for an agent's message. A line stays below a page.
-const MAX_MESSAGE_BYTES: usize = 1_500;
+const MAX_MESSAGE: usize = 1_500;
 
 /// The part of the file that is searched for the last event.
-const LAST_EVENT_BYTES: u64 = 64 * 1024;
+const TAIL_BYTES: u64 = 64 * 1024;
 
 /// The part of the file that is read for all events.
-const MAX_READ_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The time limit for the lock, which an agent could hold forever.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-const RETRY_INTERVAL: Duration = Duration::from_millis(2);
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// The launcher's first event.
 pub(crate) const START: &str = "start";
@@ -78,8 +78,8 @@ impl Event {
     pub(crate) fn with_message(mut self, message: impl Display) -> Self {
         // An environment variable cannot contain NUL.
         let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
-        let mut ends = (0..=MAX_MESSAGE_BYTES).rev();
-        if message.len() > MAX_MESSAGE_BYTES
+        let mut ends = (0..=MAX_MESSAGE).rev();
+        if message.len() > MAX_MESSAGE
             && let Some(end) = ends.find(|end| message.is_char_boundary(*end))
         {
             message.replace_range(end.., "…");
@@ -117,7 +117,7 @@ impl<'a> EventLog<'a> {
         let file = file.with_context(|| format!("could not write '{}'", path.display()))?;
         let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
         // A duplicate line is better than none.
-        wait_until(LOCK_TIMEOUT, RETRY_INTERVAL, || Ok(is_free().then_some(())))?;
+        wait_until(LOCK_TIMEOUT, INTERVAL, || Ok(is_free().then_some(())))?;
         Ok(Self { file, path })
     }
 
@@ -142,14 +142,14 @@ impl<'a> EventLog<'a> {
 
 /// Returns all events, and the number of events by a newer git flux. Skips lines that are no event.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
-    let bytes = read_end_if_any(path, MAX_READ_BYTES)?;
+    let bytes = find_tail(path, MAX_BYTES)?;
     Ok(parse(&bytes.unwrap_or_default()))
 }
 
 /// Returns the last event, from the end of the file. Returns `None` if a newer git flux wrote it,
 /// because earlier ones are out of date.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
-    let bytes = read_end_if_any(path, LAST_EVENT_BYTES)?;
+    let bytes = find_tail(path, TAIL_BYTES)?;
     Ok(bytes.and_then(|bytes| parse_lines(&bytes).next_back()?.ok()))
 }
 
@@ -269,10 +269,10 @@ mod tests {
             let event = Event::new(Said::Done, number).with_message("ä".repeat(2000));
             append(&path, &event).unwrap();
         }
-        assert!(fs::metadata(&path).unwrap().len() > LAST_EVENT_BYTES);
+        assert!(fs::metadata(&path).unwrap().len() > TAIL_BYTES);
         let found = last(&path).unwrap().unwrap();
         assert_eq!(found.event, "99");
         let message = found.message.unwrap();
-        assert!(message.len() < MAX_MESSAGE_BYTES + 4 && message.ends_with("ä…"));
+        assert!(message.len() < MAX_MESSAGE + 4 && message.ends_with("ä…"));
     }
 }

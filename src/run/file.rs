@@ -12,24 +12,24 @@ use crate::system::optional;
 use crate::task::version;
 
 /// The limit for a file that is read as a whole.
-pub(super) const MAX_FILE_BYTES: u64 = 1024 * 1024;
+pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a JSON file, if it exists.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
-    let bytes = read_end_if_any(path, MAX_FILE_BYTES)?;
+    let bytes = find_tail(path, MAX_BYTES)?;
     let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN).with_context(what);
     bytes.map(read).transpose()
 }
 
 /// Reads the last `length` bytes of a file, if it exists.
-pub(crate) fn read_end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
-    let end = optional(read_end(path, length));
+pub(crate) fn find_tail(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
+    let end = optional(read_tail(path, length));
     end.with_context(|| format!("could not read '{}'", path.display()))
 }
 
 /// Reads the last `length` bytes of a regular file. Others may block, or never end.
-pub(crate) fn read_end(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_tail(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     let mut file = open_file(path)?;
     let whole = file.metadata()?.len();
     file.seek(SeekFrom::Start(whole.saturating_sub(length)))?;

@@ -5,7 +5,7 @@ pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod launch;
 pub(crate) mod launcher;
-pub(crate) mod poll_schedule;
+pub(crate) mod schedule;
 pub(crate) mod watch;
 
 pub(crate) use dir::RunDir;

@@ -19,7 +19,7 @@ use crate::interrupt;
 
 /// An event of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WatchEvent {
+pub(crate) enum Wakeup {
     /// A file of a run has changed, or a launcher has ended.
     Run,
     /// A terminal has new output.
@@ -35,7 +35,7 @@ pub(crate) struct Watch {
 }
 
 struct Shared {
-    events: Sender<WatchEvent>,
+    events: Sender<Wakeup>,
     /// The lock files of launchers, with the inode of the one that a thread waits for.
     launchers: Mutex<HashMap<PathBuf, Option<u64>>>,
     terminals: Mutex<HashSet<PathBuf>>,
@@ -45,16 +45,16 @@ struct Shared {
 
 impl Watch {
     /// Creates a watch of signals.
-    pub(crate) fn new(events: Sender<WatchEvent>) -> Result<Self> {
+    pub(crate) fn new(events: Sender<Wakeup>) -> Result<Self> {
         let signals = events.clone();
         interrupt::on_signal(move || {
             // The receiver may be gone.
-            signals.send(WatchEvent::Signal).ok();
+            signals.send(Wakeup::Signal).ok();
         })?;
         Self::without_signals(events)
     }
 
-    fn without_signals(events: Sender<WatchEvent>) -> Result<Self> {
+    fn without_signals(events: Sender<Wakeup>) -> Result<Self> {
         let shared = Arc::new(Shared {
             events,
             launchers: Mutex::default(),
@@ -99,7 +99,7 @@ impl Watch {
 pub(crate) struct RunWatch {
     /// `None` if the system's limit is reached, for one.
     watch: Option<Watch>,
-    events: Receiver<WatchEvent>,
+    events: Receiver<Wakeup>,
 }
 
 impl RunWatch {
@@ -113,7 +113,7 @@ impl RunWatch {
     /// Waits until a file of the run has changed or its launcher has ended, at most for `longest`.
     pub(crate) fn wait(&self, longest: Duration) {
         if self.watch.is_none() {
-            return thread::sleep(longest.min(UNWATCHED_INTERVAL));
+            return thread::sleep(longest.min(INTERVAL));
         }
         if self.events.recv_timeout(longest).is_ok() {
             // One event is enough for several changes.
@@ -123,7 +123,7 @@ impl RunWatch {
 }
 
 /// The poll interval without a watch.
-const UNWATCHED_INTERVAL: Duration = Duration::from_millis(5);
+const INTERVAL: Duration = Duration::from_millis(5);
 
 impl Shared {
     /// Passes on an event unless a file was only opened, closed or read.
@@ -135,7 +135,7 @@ impl Shared {
         let is_output = |path: &PathBuf| lock(&self.terminals).contains(path);
         if !paths.is_empty() && paths.iter().all(is_output) {
             if !self.output.swap(true, Ordering::SeqCst) {
-                self.events.send(WatchEvent::Output).ok();
+                self.events.send(Wakeup::Output).ok();
             }
             return;
         }
@@ -143,7 +143,7 @@ impl Shared {
         let runs: Vec<PathBuf> = lock(&self.launchers).keys().cloned().collect();
         runs.iter().for_each(|alive| self.watch_launcher(alive));
         // The receiver may be gone.
-        self.events.send(WatchEvent::Run).ok();
+        self.events.send(Wakeup::Run).ok();
     }
 
     /// Starts a thread that sends an event when the lock `alive` is released, if none exists.
@@ -156,7 +156,7 @@ impl Shared {
         let events = self.events.clone();
         thread::spawn(move || {
             if Flock::lock(file, FlockArg::LockShared).is_ok() {
-                events.send(WatchEvent::Run).ok();
+                events.send(Wakeup::Run).ok();
             }
         });
     }

@@ -26,7 +26,7 @@ use crate::task::{PaneId, SessionId, Target};
 /// A client may hang forever on a server of another version.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-const POLL_INTERVAL: Duration = Duration::from_micros(500);
+const INTERVAL: Duration = Duration::from_micros(500);
 
 /// The first version with pane options and with argument vectors for every command.
 const MIN_VERSION: (u32, u32) = (3, 0);
@@ -72,7 +72,7 @@ impl Tmux {
         }
         command.envs(plain_path().map(|path| ("PATH", path)));
         // The server has ended, or belongs to another user.
-        if !is_inside_tmux() {
+        if !is_inside() {
             command.env_remove("TMUX").env_remove("TMUX_PANE");
         }
         command.arg(name);
@@ -152,7 +152,7 @@ impl Tmux {
                     .hint("compare the versions of client and server: tmux -V; tmux display-message -p '#{version}'")
                     .into());
             }
-            thread::sleep(POLL_INTERVAL);
+            thread::sleep(INTERVAL);
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Tmux {
 }
 
 /// Returns whether the server of `$TMUX` is running.
-pub(super) fn is_inside_tmux() -> bool {
+pub(super) fn is_inside() -> bool {
     env_socket().is_some_and(|socket| is_listening(&socket))
 }
 

@@ -87,10 +87,10 @@ const CLEAR_LINE: &str = "\u{15}\u{7f}";
 const MIN_ROWS: usize = 5;
 
 /// Longer texts are pasted at once.
-const MAX_SPLIT_BYTES: usize = 8_000;
+const MAX_SPLIT: usize = 8_000;
 
 /// Shorter pastes of one line are shown in full.
-const MAX_UNFOLDED_BYTES: usize = 100;
+const MAX_UNFOLDED: usize = 100;
 
 impl Composer {
     /// Returns the content, or `None` if the screen shows no composer, as in a dialog.
@@ -147,10 +147,10 @@ impl Composer {
         let Content::Text(shown) = content else {
             return false;
         };
-        let (shown_text, whole_text) = (normalize(shown), normalize(text));
-        let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED_BYTES;
-        let is_window = shown.lines().count() >= MIN_ROWS && whole_text.ends_with(&shown_text);
-        shown_text == whole_text || is_long && (is_window || is_folded(&shown_text))
+        let (visible, whole) = (normalize(shown), normalize(text));
+        let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED;
+        let is_window = shown.lines().count() >= MIN_ROWS && whole.ends_with(&visible);
+        visible == whole || is_long && (is_window || is_folded(&visible))
     }
 
     /// Returns whether the content is `text` or the visible part of it, and not a folded paste.
@@ -166,7 +166,7 @@ impl Composer {
     pub(crate) fn escape(&self, text: &str) -> Result<SafeText, Trap> {
         let mut typed = SafeText {
             text: text.to_owned(),
-            longest_paste: self.longest_paste.filter(|_| text.len() <= MAX_SPLIT_BYTES),
+            longest_paste: self.longest_paste.filter(|_| text.len() <= MAX_SPLIT),
             ..SafeText::default()
         };
         for (trap, remedy) in self.traps.iter().filter(|(trap, _)| trap.is_in(text)) {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::composer::{Composer, Content, SafeText, clearing_keys};
 use super::screen::Screen;
-use super::typing::{POLL_INTERVAL, PaneSnapshot, is_stable_within, paste, type_text};
+use super::typing::{INTERVAL, PaneSnapshot, is_stable, paste, type_text};
 use crate::system::wait_until;
 use crate::task::Target;
 
@@ -35,12 +35,12 @@ pub(crate) struct Receiver<'a> {
     /// `None` if unknown.
     pub(crate) composer: Option<&'a Composer>,
     /// Earlier messages, which an interrupted program puts back into its composer.
-    pub(crate) previous_messages: &'a [String],
+    pub(crate) earlier: &'a [String],
     /// Returns `false` once the program has ended or asks a question. A shell must not run the
     /// message as a command.
-    pub(crate) is_listening: &'a dyn Fn() -> Result<bool>,
+    pub(crate) is_ready: &'a dyn Fn() -> Result<bool>,
     /// Returns whether the program has confirmed the message; `None` if it cannot.
-    pub(crate) is_confirmed: Option<&'a dyn Fn() -> Result<bool>>,
+    pub(crate) confirmed: Option<&'a dyn Fn() -> Result<bool>>,
 }
 
 /// The result of a message. Only the last three mean that it was submitted.
@@ -89,35 +89,34 @@ impl Receiver<'_> {
     }
 
     fn is_confirmed(&self) -> Result<bool> {
-        self.is_confirmed
-            .map_or(Ok(false), |is_confirmed| is_confirmed())
+        self.confirmed.map_or(Ok(false), |confirmed| confirmed())
     }
 
     /// Returns the content of a composer, or `None` if the pane shows no composer.
-    fn read_composer(&self, composer: &Composer) -> Result<Option<Content>> {
+    fn read(&self, composer: &Composer) -> Result<Option<Content>> {
         Screen::of(self.target).map(|screen| composer.read(&screen))
     }
 
     /// Delivers through a composer, and checks each step.
     fn compose(&self, composer: &Composer, first: &Screen, typed: &SafeText) -> Result<Delivery> {
-        match self.prepare_composer(composer, first)? {
-            Some(Content::Empty) if (self.is_listening)()? => {}
+        match self.prepare(composer, first)? {
+            Some(Content::Empty) if (self.is_ready)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
             Some(Content::Text(_) | Content::Command(_)) => return Ok(Delivery::HasDraft),
             None => return Ok(Delivery::NoComposer),
         }
-        let delivery = match self.type_message(composer, typed)? {
+        let delivery = match self.type_in(composer, typed)? {
             true => self.submit(composer, typed)?,
             false => Delivery::NotShown,
         };
         if delivery == Delivery::Taken {
-            return self.await_confirmation(delivery);
+            return self.confirm(delivery);
         }
         let is_entered = delivery == Delivery::NotTaken;
         if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        let is_empty = self.clear_composer(composer, &typed.text)?;
+        let is_empty = self.clear(composer, &typed.text)?;
         // A slow program may have handled Enter only now, before the keys that clear.
         if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
@@ -126,23 +125,23 @@ impl Receiver<'_> {
     }
 
     /// Waits for the program to confirm a submitted message.
-    fn await_confirmation(&self, delivery: Delivery) -> Result<Delivery> {
-        let Some(is_confirmed) = self.is_confirmed else {
+    fn confirm(&self, delivery: Delivery) -> Result<Delivery> {
+        let Some(confirmed) = self.confirmed else {
             return Ok(delivery);
         };
-        let check = || Ok(is_confirmed()?.then_some(Delivery::Confirmed));
-        Ok(wait_until(CONFIRM_TIMEOUT, POLL_INTERVAL, check)?.unwrap_or(delivery))
+        let check = || Ok(confirmed()?.then_some(Delivery::Confirmed));
+        Ok(wait_until(CONFIRM_TIMEOUT, INTERVAL, check)?.unwrap_or(delivery))
     }
 
     /// Types a message into an empty composer, and the keys before Enter. Returns whether the
     /// composer shows it.
-    fn type_message(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
+    fn type_in(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         type_text(self.target, typed)?;
         let mut is_shown = self.is_echoed(composer, typed)?;
         for keys in &typed.keys {
             // The keys may close a list, which may open late.
             thread::sleep(SETTLE_TIME);
-            if is_shown && (self.is_listening)()? {
+            if is_shown && (self.is_ready)()? {
                 paste(self.target, keys, &[])?;
                 is_shown = self.is_echoed(composer, typed)?;
             }
@@ -152,8 +151,8 @@ impl Receiver<'_> {
 
     /// Waits until the composer shows a text and keeps it.
     fn is_echoed(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
-        is_stable_within(ECHO_TIMEOUT, || {
-            let content = self.read_composer(composer)?;
+        is_stable(ECHO_TIMEOUT, || {
+            let content = self.read(composer)?;
             Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
     }
@@ -162,14 +161,14 @@ impl Receiver<'_> {
     fn submit(&self, composer: &Composer, typed: &SafeText) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
-            if !(self.is_listening)()? {
+            if !(self.is_ready)()? {
                 break;
             }
             delivery = Delivery::NotTaken;
             paste(self.target, ENTER, &[])?;
             let mut last = None;
-            let taken = wait_until(SUBMIT_TIMEOUT, POLL_INTERVAL, || {
-                last = self.read_composer(composer)?;
+            let taken = wait_until(SUBMIT_TIMEOUT, INTERVAL, || {
+                last = self.read(composer)?;
                 let is_taken = matches!(last, None | Some(Content::Empty));
                 Ok(is_taken.then_some(Delivery::Taken))
             })?;
@@ -186,18 +185,16 @@ impl Receiver<'_> {
 
     /// Waits for a composer, clears it if it contains an earlier message, and returns its content;
     /// `None` without a composer.
-    fn prepare_composer(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
+    fn prepare(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
         let mut content = composer.read(first);
         if content.is_none() {
-            content = wait_until(COMPOSER_TIMEOUT, POLL_INTERVAL, || {
-                self.read_composer(composer)
-            })?;
+            content = wait_until(COMPOSER_TIMEOUT, INTERVAL, || self.read(composer))?;
         }
-        let mut told = self.previous_messages.iter();
+        let mut told = self.earlier.iter();
         if let Some(found @ Content::Text(_)) = &content
             && let Some(text) = told.find(|text| composer.shows(found, text))
-            && (self.is_listening)()?
-            && self.clear_composer(composer, text)?
+            && (self.is_ready)()?
+            && self.clear(composer, text)?
         {
             return Ok(Some(Content::Empty));
         }
@@ -205,16 +202,16 @@ impl Receiver<'_> {
     }
 
     /// Clears a composer that contains `text`. Returns whether it is empty then.
-    fn clear_composer(&self, composer: &Composer, text: &str) -> Result<bool> {
+    fn clear(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
             // In a dialog, the keys would be answers.
-            if self.read_composer(composer)?.is_none() || !(self.is_listening)()? {
+            if self.read(composer)?.is_none() || !(self.is_ready)()? {
                 return Ok(false);
             }
             paste(self.target, &clearing_keys(text), &[])?;
             let is_empty = |content: &Content| *content == Content::Empty;
-            let empty = || Ok(self.read_composer(composer)?.filter(is_empty));
-            if wait_until(ECHO_TIMEOUT, POLL_INTERVAL, empty)?.is_some() {
+            let empty = || Ok(self.read(composer)?.filter(is_empty));
+            if wait_until(ECHO_TIMEOUT, INTERVAL, empty)?.is_some() {
                 return Ok(true);
             }
         }
@@ -225,12 +222,12 @@ impl Receiver<'_> {
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = PaneSnapshot::new(self.target, first, typed)?;
         // A shell would run the text.
-        if !(self.is_listening)()? {
+        if !(self.is_ready)()? {
             return Ok(Delivery::NotListening);
         }
         paste(self.target, &typed.text, &["-p"])?;
         let is_shown = before.is_echoed(self.target)?;
-        if !(self.is_listening)()? {
+        if !(self.is_ready)()? {
             return Ok(Delivery::Stuck);
         }
         if !is_shown {
@@ -238,7 +235,7 @@ impl Receiver<'_> {
             return Ok(Delivery::NotShown);
         }
         paste(self.target, ENTER, &[])?;
-        self.await_confirmation(Delivery::Submitted)
+        self.confirm(Delivery::Submitted)
     }
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn list_quickly(socket: &Path) -> Result<Vec<Pane>> {
 }
 
 /// A server may refuse while it starts or ends.
-const MAX_ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 3;
 
 fn list_within(socket: Option<&Path>, timeout: Duration) -> Result<Vec<Pane>> {
     let fields = Fields::new(
@@ -177,7 +177,7 @@ fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<O
         {
             return Ok(None);
         }
-        if attempts == MAX_ATTEMPTS {
+        if attempts == ATTEMPTS {
             return Err(error);
         }
     }
@@ -266,7 +266,7 @@ fn decode_path(text: &str) -> Option<PathBuf> {
 }
 
 /// Shells, beside `$SHELL`.
-const KNOWN_SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
+const SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
 
 /// Returns the only pane of the session of this name, if a shell runs there in `dir` or below, as
 /// tmux-resurrect restores it: `tmux list-panes -s -t =<name>: -F …`. The shell may have jobs.
@@ -290,8 +290,7 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 
 fn is_shell(command: &OsStr) -> bool {
     let own = program::shell();
-    Path::new(&own).file_name() == Some(command)
-        || KNOWN_SHELLS.split(' ').any(|shell| command == shell)
+    Path::new(&own).file_name() == Some(command) || SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]

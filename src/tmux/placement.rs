@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::Tmux;
 use super::client::own_terminal;
-use super::command::{ensure_installed, ensure_recent, env_pane, is_inside_tmux};
+use super::command::{ensure_installed, ensure_recent, env_pane, is_inside};
 use super::fields::Fields;
 use crate::failure::Failure;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId};
@@ -132,7 +132,7 @@ impl CurrentPane {
 /// has this terminal. Without a terminal, as in an agent's command, `$TMUX_PANE` is enough.
 /// `tmux display-message -p -t <pane> …`
 fn current_pane() -> Result<Option<CurrentPane>> {
-    let Some(pane) = env_pane().filter(|_| is_inside_tmux()) else {
+    let Some(pane) = env_pane().filter(|_| is_inside()) else {
         return Ok(None);
     };
     let fields = Fields::new(

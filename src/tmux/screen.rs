@@ -24,14 +24,14 @@ pub(crate) struct Screen {
 
 /// A row of characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Row(Vec<(char, CellStyle)>);
+pub(crate) struct Row(Vec<(char, Paint)>);
 
 /// The attributes of a character by which hints and columns are recognized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct CellStyle {
+struct Paint {
     is_faint: bool,
     is_reversed: bool,
-    background: u32,
+    colour: u32,
 }
 
 impl Screen {
@@ -108,9 +108,9 @@ impl Row {
     pub(crate) fn without_hints(&self, skipped: usize) -> String {
         let cells = self.0.get(skipped..).unwrap_or_default();
         let nexts = cells.iter().skip(1).map(Some).chain([None]);
-        let typed = cells.iter().zip(nexts).filter(|((_, style), next)| {
+        let typed = cells.iter().zip(nexts).filter(|((_, paint), next)| {
             let is_before_hint = next.is_some_and(|(c, next)| next.is_faint && !c.is_whitespace());
-            !(style.is_faint || style.is_reversed && is_before_hint)
+            !(paint.is_faint || paint.is_reversed && is_before_hint)
         });
         let text: String = typed.map(|((c, _), _)| c).collect();
         text.trim_end().to_owned()
@@ -133,39 +133,36 @@ impl Row {
     pub(crate) fn behind_bar(&self) -> Option<Self> {
         let bar = self.0.iter().position(|(c, _)| !c.is_whitespace())?;
         let (_, rest) = self.0.split_at(bar + 1);
-        let background = rest.first().map(|(_, style)| style.background);
-        let is_beside_bar = |(_, style): &(char, CellStyle)| Some(style.background) == background;
-        let end = rest
-            .iter()
-            .rposition(is_beside_bar)
-            .map_or(0, |last| last + 1);
+        let colour = rest.first().map(|(_, paint)| paint.colour);
+        let is_same = |(_, paint): &(char, Paint)| Some(paint.colour) == colour;
+        let end = rest.iter().rposition(is_same).map_or(0, |last| last + 1);
         (self.0[bar].0 == '┃').then(|| Self(rest[..end].to_vec()))
     }
 }
 
 /// Parses the output of `capture-pane -e`.
 pub(crate) fn parse_rows(shown: &str) -> Vec<Row> {
-    let mut style = CellStyle::default();
+    let mut paint = Paint::default();
     let row = |line: &str| {
         let mut parts = line.split('\u{1b}');
         let first = parts.next().unwrap_or_default();
-        let mut cells: Vec<_> = first.chars().map(|c| (c, style)).collect();
+        let mut cells: Vec<_> = first.chars().map(|c| (c, paint)).collect();
         for part in parts {
             let mut text = part.chars();
             // SGR: ESC [ <numbers> m
             if text.next() == Some('[') {
                 text.find(|c| ('@'..='~').contains(c));
                 let numbers = part[1..part.len() - text.as_str().len()].strip_suffix('m');
-                style = numbers.map_or(style, |numbers| style.apply_sgr(numbers));
+                paint = numbers.map_or(paint, |numbers| paint.apply_sgr(numbers));
             }
-            cells.extend(text.map(|c| (c, style)));
+            cells.extend(text.map(|c| (c, paint)));
         }
         Row(cells)
     };
     shown.lines().map(row).collect()
 }
 
-impl CellStyle {
+impl Paint {
     fn apply_sgr(mut self, numbers: &str) -> Self {
         let mut numbers = numbers.split(';');
         while let Some(number) = numbers.next() {
@@ -183,13 +180,13 @@ impl CellStyle {
                         all << 8 | part.parse().unwrap_or(0)
                     });
                     if number == "48" {
-                        self.background = colour;
+                        self.colour = colour;
                     }
                 }
-                "49" => self.background = 0,
+                "49" => self.colour = 0,
                 _ => {
-                    if let Ok(background @ (40..=47 | 100..=107)) = number.parse() {
-                        self.background = background;
+                    if let Ok(colour @ (40..=47 | 100..=107)) = number.parse() {
+                        self.colour = colour;
                     }
                 }
             }

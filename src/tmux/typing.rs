@@ -16,19 +16,19 @@ use crate::task::Target;
 /// The number of pastes that one tmux client can send, in less than 16 KiB.
 const MAX_PASTES: usize = 15;
 
-pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The time limit for a program without a known composer to show a text.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The number of characters of a line to search for; the rest may be wrapped.
-const COMPARED_CHARS: usize = 20;
+const PREFIX: usize = 20;
 
 /// A pane that does not change for this long is still. Longer than a frame of an animation.
 const STILL_TIME: Duration = Duration::from_millis(150);
 
 /// A program may not show a longer line in full.
-const MAX_ECHOED_BYTES: usize = 400;
+const MAX_ECHO: usize = 400;
 
 /// Types a message in one or several pastes, as the composer requires.
 /// `tmux has-session -t <pane> ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
@@ -102,14 +102,11 @@ fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
 }
 
 /// Waits until `shows` is true twice in a row. A program may ignore keys while it redraws.
-pub(super) fn is_stable_within(
-    patience: Duration,
-    shows: impl Fn() -> Result<bool>,
-) -> Result<bool> {
+pub(super) fn is_stable(timeout: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
     let mut since: Option<Instant> = None;
-    let lasts = wait_until(patience, POLL_INTERVAL, || {
+    let lasts = wait_until(timeout, INTERVAL, || {
         since = shows()?.then(|| since.unwrap_or_else(Instant::now));
-        Ok(since.filter(|since| since.elapsed() >= POLL_INTERVAL))
+        Ok(since.filter(|since| since.elapsed() >= INTERVAL))
     })?;
     Ok(lasts.is_some())
 }
@@ -133,7 +130,7 @@ impl<'a> PaneSnapshot<'a> {
             rows: first.text(),
             is_any_change: false,
         };
-        if text.contains('\n') || text.len() > MAX_ECHOED_BYTES {
+        if text.contains('\n') || text.len() > MAX_ECHO {
             thread::sleep(STILL_TIME);
             let now = Screen::of(target)?.text();
             before.is_any_change = now == before.rows;
@@ -144,14 +141,14 @@ impl<'a> PaneSnapshot<'a> {
 
     /// Waits until the pane shows the text, and returns whether it does.
     pub(super) fn is_echoed(&self, target: &Target) -> Result<bool> {
-        is_stable_within(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
+        is_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
     /// Returns whether the pane shows the beginning or the end of the text more often than before,
     /// or its end before the cursor.
     fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
-        let last = self.text.char_indices().nth_back(COMPARED_CHARS - 1);
+        let last = self.text.char_indices().nth_back(PREFIX - 1);
         let last = last.map_or(self.text, |(at, _)| &self.text[at..]);
         let mut lines = self.text.lines();
         let mut ends = [lines.next(), lines.next_back()].into_iter().flatten();
@@ -164,7 +161,7 @@ impl<'a> PaneSnapshot<'a> {
 
 /// Counts the beginning of `line` in the rows; the rest may be wrapped.
 fn count_matches(rows: &[String], line: &str) -> usize {
-    let beginning: String = line.trim().chars().take(COMPARED_CHARS).collect();
+    let beginning: String = line.trim().chars().take(PREFIX).collect();
     match beginning.as_str() {
         "" => 0,
         beginning => rows.join("\n").matches(beginning).count(),

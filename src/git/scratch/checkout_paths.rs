@@ -25,10 +25,7 @@ pub(super) fn names_checkout(path: &Path, checkout: &Path) -> bool {
         let dirs = libs.iter().flatten();
         let mut sites: Vec<_> = dirs.map(|dir| dir.join("site-packages")).collect();
         sites.push(place.join("lib"));
-        is_cmake_build(place, checkout)
-            || sites
-                .iter()
-                .any(|site| has_editable_install(site, checkout))
+        is_cmake_build(place, checkout) || sites.iter().any(|site| has_package(site, checkout))
     })
 }
 
@@ -43,7 +40,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns whether a directory of Python packages refers to the checkout.
-fn has_editable_install(site: &Path, checkout: &Path) -> bool {
+fn has_package(site: &Path, checkout: &Path) -> bool {
     entries(site).any(|entry| {
         let (name, mut file) = (entry.file_name(), entry.path());
         let name = name.as_bytes();
@@ -55,8 +52,7 @@ fn has_editable_install(site: &Path, checkout: &Path) -> bool {
         {
             return false;
         }
-        read_file(&file)
-            .is_ok_and(|text| contains_path(&text, checkout) || leads_into(&text, checkout))
+        read_file(&file).is_ok_and(|text| mentions(&text, checkout) || leads_into(&text, checkout))
     })
 }
 
@@ -65,12 +61,12 @@ fn is_cmake_build(dir: &Path, checkout: &Path) -> bool {
     let text = read_file(&dir.join("CMakeCache.txt")).unwrap_or_default();
     text.lines().any(|line| {
         let home = line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL=");
-        home.is_some_and(|home| contains_path(home, checkout))
+        home.is_some_and(|home| mentions(home, checkout))
     })
 }
 
 /// Returns whether a text contains the path of the checkout, plain or as in a URL.
-fn contains_path(text: &[u8], checkout: &Path) -> bool {
+fn mentions(text: &[u8], checkout: &Path) -> bool {
     let path = checkout.as_os_str().as_bytes();
     let has = |text: &[u8]| {
         let mut rests = text.find_iter(path).map(|at| &text[at + path.len()..]);
@@ -120,7 +116,7 @@ mod tests {
             ("/x/my p2 /x/my p-a", false),
             ("/x/my", false),
         ] {
-            assert_eq!(contains_path(text.as_bytes(), checkout), expected, "{text}");
+            assert_eq!(mentions(text.as_bytes(), checkout), expected, "{text}");
         }
     }
 }

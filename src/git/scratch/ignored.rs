@@ -22,7 +22,7 @@ use crate::system::optional;
 
 /// An ignored file of the checkout that hooks do not see.
 #[derive(Debug)]
-pub(crate) enum SkippedFile {
+pub(crate) enum Skipped {
     /// Contains the path of the checkout.
     NamesCheckout(PathBuf),
     /// A link of this name would not be ignored.
@@ -31,11 +31,7 @@ pub(crate) enum SkippedFile {
 
 /// Links the ignored files of `from` into the worktree at `to`, and returns those that it skips.
 /// A directory in which one of `commits` has files becomes a directory: git would replace a link.
-pub(super) fn link(
-    from: &Checkout,
-    to: &Path,
-    commits: [&ObjectId; 2],
-) -> Result<Vec<SkippedFile>> {
+pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<Skipped>> {
     let names = list_untracked(from.reading("ls-files").arg("--ignored"))?;
     if names.is_empty() {
         return Ok(Vec::new());
@@ -52,7 +48,7 @@ pub(super) fn link(
             continue;
         }
         if names_checkout(&there, linker.from) {
-            skipped.push(SkippedFile::NamesCheckout(name));
+            skipped.push(Skipped::NamesCheckout(name));
             continue;
         }
         linker.mirror(&name, 1)?;
@@ -77,7 +73,7 @@ fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
 
 /// Removes the links that `git add` would stage, because a `.gitignore` includes the link but
 /// not the directory.
-fn remove_unignored(path: &Path) -> Result<Vec<SkippedFile>> {
+fn remove_unignored(path: &Path) -> Result<Vec<Skipped>> {
     let names = list_untracked(Git::reading(path, "ls-files"))?;
     for name in &names {
         let link = path.join(name);
@@ -87,7 +83,7 @@ fn remove_unignored(path: &Path) -> Result<Vec<SkippedFile>> {
         }
         .with_context(|| format!("could not remove '{}'", link.display()))?;
     }
-    Ok(names.into_iter().map(SkippedFile::NotIgnored).collect())
+    Ok(names.into_iter().map(Skipped::NotIgnored).collect())
 }
 
 /// Returns the directories of the commits: `git ls-tree -d -r -z --name-only --full-tree <commit>`
@@ -102,7 +98,7 @@ fn list_tracked_dirs(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<Has
 
 /// The way in which an ignored file is put into the scratch worktree.
 #[derive(PartialEq, Eq)]
-enum Mirroring {
+enum Mirror {
     Link,
     /// A directory with its entries, each mirrored.
     Entries,
@@ -110,7 +106,7 @@ enum Mirroring {
     Copy,
 }
 
-impl Mirroring {
+impl Mirror {
     /// Chooses by `names`, the parts of the path from the ignored file on.
     fn of(path: &Path, names: &[&[u8]]) -> Self {
         match names {
@@ -157,19 +153,14 @@ impl Linker<'_> {
         let what = || format!("could not link '{}'", there.display());
         let found = there.symlink_metadata().with_context(what)?;
         let names: Vec<&[u8]> = name.iter().map(OsStr::as_bytes).collect();
-        match Mirroring::of(&there, &names[names.len().saturating_sub(depth)..]) {
+        match Mirror::of(&there, &names[names.len().saturating_sub(depth)..]) {
             _ if found.is_symlink() => {
                 let target = fs::read_link(&there).with_context(what)?;
                 let target = self.translate_target(&target, there.parent().unwrap_or(self.from));
                 symlink(target, &here).with_context(what)
             }
-            Mirroring::Copy if found.is_file() => {
-                fs::copy(&there, &here).map(drop).with_context(what)
-            }
-            mirroring
-                if found.is_dir()
-                    && (mirroring == Mirroring::Entries || self.tracked.contains(name)) =>
-            {
+            Mirror::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
+            kind if found.is_dir() && (kind == Mirror::Entries || self.tracked.contains(name)) => {
                 make_dir(&here)?;
                 for entry in fs::read_dir(&there).with_context(what)? {
                     let below = entry.with_context(what)?.file_name();

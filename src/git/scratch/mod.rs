@@ -18,7 +18,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub(crate) use self::ignored::SkippedFile;
+pub(crate) use self::ignored::Skipped;
 pub(crate) use self::repository::Original;
 use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
@@ -38,7 +38,7 @@ pub(crate) struct Scratch<'a> {
     /// A tag has the name of one of the branches.
     has_tag: bool,
     /// Ignored files that hooks do not see.
-    pub(crate) skipped: Vec<SkippedFile>,
+    pub(crate) skipped: Vec<Skipped>,
     lock: &'a Lock,
 }
 
@@ -54,14 +54,12 @@ impl<'a> Scratch<'a> {
         let mut scratch = Self {
             path,
             verify: original.verify,
-            hooks_path: find_hooks_path(path)?,
+            hooks_path: hooks_config(path)?,
             has_tag,
             skipped: Vec::new(),
             lock,
         };
-        let read = scratch
-            .git_without_hooks("read-tree")?
-            .args(["--reset", "-u"]);
+        let read = scratch.plain_git("read-tree")?.args(["--reset", "-u"]);
         read.args(["--no-recurse-submodules", "HEAD"]).run()?;
         if let Some(checkout) = original.checkout {
             let commits = original.branches.map(|(_, commit)| commit);
@@ -79,7 +77,7 @@ impl<'a> Scratch<'a> {
         Ok(git.with_hooks().loud())
     }
 
-    fn git_without_hooks(&self, subcommand: &str) -> Result<Git> {
+    fn plain_git(&self, subcommand: &str) -> Result<Git> {
         let git = Git::new(self.path, subcommand).config(NO_HOOKS);
         git.holding(self.lock)
     }
@@ -103,7 +101,7 @@ impl<'a> Scratch<'a> {
     /// --cleanup=whitespace -F <message>`.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let merge = self
-            .git_without_hooks("merge")?
+            .plain_git("merge")?
             .args(["--quiet", "--ff", "--squash"]);
         merge.arg("--no-commit").arg(self.name_of(branch)).run()?;
         let git = self.git("commit")?.arg("--quiet");
@@ -167,7 +165,7 @@ impl<'a> Scratch<'a> {
 
 /// Returns an argument for `-c` if the caller's environment overrides `core.hooksPath` for the
 /// worktree at `path`: `git rev-parse --git-path hooks`
-fn find_hooks_path(path: &Path) -> Result<Option<OsString>> {
+fn hooks_config(path: &Path) -> Result<Option<OsString>> {
     let own = path.join(".git/hooks");
     let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
     let mut found = ask.output()?;

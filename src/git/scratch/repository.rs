@@ -59,11 +59,11 @@ impl Original<'_> {
 
 /// Names of git and git flux in the common git directory, beside those of each worktree. All other
 /// files belong to tools (git-lfs, git-annex) that read them there.
-const SHARED_NAMES: &str = "branches config description flux gc.pid gitweb hooks objects packed-refs \
+const SHARED: &str = "branches config description flux gc.pid gitweb hooks objects packed-refs \
     remotes shallow svn";
 
 /// Larger files of a tool are linked instead of copied.
-const MAX_COPIED_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Makes the git directory of the worktree at `path`, with refs in files even if the original has
 /// reftables. Returns whether a tag has the name of a branch of the merge.
@@ -105,15 +105,11 @@ fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
             let (name, there) = (entry.file_name(), entry.path());
             let link = git_dir.join(&name);
             let is_known =
-                is_of_git(name.as_bytes()) || SHARED_NAMES.split(' ').any(|known| name == known);
+                is_of_git(name.as_bytes()) || SHARED.split(' ').any(|known| name == known);
             if is_known || link.symlink_metadata().is_ok() {
                 continue;
             }
-            if there.is_dir()
-                || there
-                    .metadata()
-                    .is_ok_and(|found| found.len() > MAX_COPIED_BYTES)
-            {
+            if there.is_dir() || there.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
                 make_link(&there, &link)?;
             } else {
                 copy(&there, &link)?;

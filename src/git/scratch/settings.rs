@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
 
 use super::repository::{Original, c_quoted, set_head, write as write_file};
-use super::wrappers::COMMIT_HOOKS;
+use super::wrappers::HOOKS;
 use crate::git::command::records::records;
 use crate::git::hooks::Hooks;
 use crate::git::repo::parse_bool;
@@ -16,12 +16,12 @@ use crate::git::{Checkout, Git};
 use crate::task::RefName;
 
 /// Keys that git reads only from the file itself, not from an include.
-const EXTENSION_KEYS: [&[u8]; 3] = [
+const EXTENSIONS: [&[u8]; 3] = [
     b"extensions.objectformat",
     b"extensions.compatobjectformat",
     b"extensions.partialclone",
 ];
-const SPARSE_KEYS: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutcone"];
+const SPARSE: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutcone"];
 
 /// Writes `config` for the worktree at `path`, and returns its hooks, which may depend on the
 /// branch (`includeIf.onbranch`). It includes each file that git reads in the original, even if
@@ -30,7 +30,7 @@ const SPARSE_KEYS: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutco
 pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
     let listed = original.asking("config").args(LIST_ARGS).output()?;
-    let settings = ConfigEntries::read(&listed)?;
+    let settings = Entries::read(&listed)?;
     let common = original.repo.common_dir().join("config");
     let mut base = settings.base(original, &common)?;
     write_file(&file, &base)?;
@@ -39,11 +39,11 @@ pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let head = RefName::new(head.answer()?.unwrap_or("refs/heads/.none".to_owned()));
     set_head(path, &head)?;
     let listed = Git::reading(path, "config").args(LIST_ARGS).output()?;
-    let mut found = ConfigEntries::read(&listed)?.files(path);
+    let mut found = Entries::read(&listed)?.files(path);
     found.push(common.canonicalize().unwrap_or(common));
     let mut files = settings.files(original.top());
     files.retain(|file| !found.contains(file));
-    base.extend(files.iter().flat_map(|file| include_line(file)));
+    base.extend(files.iter().flat_map(|file| include(file)));
     let branch_ref = original.head.full();
     let mut entries = settings.0.iter();
     let hooks = if entries.any(|entry| entry.key.starts_with(b"includeif.onbranch:")) {
@@ -70,9 +70,9 @@ struct ConfigEntry<'a> {
 }
 
 /// The whole configuration of a repository.
-struct ConfigEntries<'a>(Vec<ConfigEntry<'a>>);
+struct Entries<'a>(Vec<ConfigEntry<'a>>);
 
-impl<'a> ConfigEntries<'a> {
+impl<'a> Entries<'a> {
     fn read(listed: &'a [u8]) -> Result<Self> {
         let fields: Vec<&[u8]> = records(listed)?.collect();
         let (pairs, rest) = fields.as_chunks();
@@ -91,7 +91,7 @@ impl<'a> ConfigEntries<'a> {
 
     /// Returns the lines of these keys, if set.
     fn lines_of(&self, keys: &[&[u8]]) -> Vec<u8> {
-        let set = |key: &&[u8]| self.last(key).map(|value| config_line(key, value));
+        let set = |key: &&[u8]| self.last(key).map(|value| line(key, value));
         keys.iter().filter_map(set).flatten().collect()
     }
 
@@ -110,45 +110,45 @@ impl<'a> ConfigEntries<'a> {
         let mut base = Vec::new();
         // A merge uses the last value, a rebase the first.
         if self.last(b"pull.twohead").is_some() {
-            base.extend(config_line(b"pull.twohead", b"ort"));
+            base.extend(line(b"pull.twohead", b"ort"));
         }
         base.extend(b"[core]\n\trepositoryFormatVersion = 1\n\tbare = false\n");
-        base.extend(self.lines_of(&EXTENSION_KEYS));
-        base.extend(copy_local_config(original, common)?);
+        base.extend(self.lines_of(&EXTENSIONS));
+        base.extend(copy_local(original, common)?);
         let of_worktree = original.git_dir().join("config.worktree");
         let is_read = self.last(b"extensions.worktreeconfig");
         let is_read = is_read.and_then(|value| parse_bool(value.to_str().ok()?));
         if is_read == Some(true) && of_worktree.exists() {
-            base.extend(include_line(&of_worktree));
+            base.extend(include(&of_worktree));
         }
         Ok(base)
     }
 
     /// Returns the last part of the file: values that override the user's.
     fn tail(&self, original: &Original<'_>, path: &Path, hooks: &Hooks) -> Vec<u8> {
-        let mut tail = self.lines_of(&SPARSE_KEYS);
+        let mut tail = self.lines_of(&SPARSE);
         if self.last(b"pull.twohead").is_some() {
-            tail.extend(config_line(b"pull.twohead", b"ort"));
+            tail.extend(line(b"pull.twohead", b"ort"));
         }
         for hook in &hooks.configured {
             let key = format!("hook.{}.event", hook.name);
             // An empty value clears the previous ones.
-            tail.extend(config_line(key.as_bytes(), b""));
+            tail.extend(line(key.as_bytes(), b""));
             for event in &hook.events {
-                if COMMIT_HOOKS.contains(&event.as_str()) {
-                    tail.extend(config_line(key.as_bytes(), event.as_bytes()));
+                if HOOKS.contains(&event.as_str()) {
+                    tail.extend(line(key.as_bytes(), event.as_bytes()));
                 }
             }
         }
         if !hooks.is_usual {
             let dir = path.join(".git/hooks");
-            tail.extend(config_line(b"core.hooksPath", dir.as_os_str().as_bytes()));
+            tail.extend(line(b"core.hooksPath", dir.as_os_str().as_bytes()));
         } else if self.last(b"core.hookspath").is_some() {
-            tail.extend(config_line(b"core.hooksPath", b".git/hooks"));
+            tail.extend(line(b"core.hooksPath", b".git/hooks"));
         }
         // Options of a merge by hand could change the result.
         let options = format!("branch.{}.mergeOptions", original.head);
-        let own_values: [(&[u8], &[u8]); 6] = [
+        let own: [(&[u8], &[u8]); 6] = [
             (b"core.bare", b"false"),
             (b"core.fsmonitor", b"false"),
             (b"gc.auto", b"0"),
@@ -157,11 +157,7 @@ impl<'a> ConfigEntries<'a> {
             (b"uploadpack.allowAnySHA1InWant", b"true"),
             (options.as_bytes(), b""),
         ];
-        tail.extend(
-            own_values
-                .iter()
-                .flat_map(|(key, value)| config_line(key, value)),
-        );
+        tail.extend(own.iter().flat_map(|(key, value)| line(key, value)));
         tail
     }
 }
@@ -190,7 +186,7 @@ fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Re
 
 /// Copies the entries of the user's `config`, because `git config --local` follows no include.
 /// Relative includes become absolute. `git config --local --no-includes --list -z`
-fn copy_local_config(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
+fn copy_local(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
     let list = ["--local", "--no-includes", "--list", "-z"];
     let out = original.asking("config").args(list).output()?;
     let dir = file.parent().context("a file is in a directory")?;
@@ -204,9 +200,9 @@ fn copy_local_config(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
         // A relative path.
         if is_include && !matches!(value, [b'/' | b'~', ..] | [b'%', b'(', ..]) {
             let path = dir.join(value.to_path_lossy());
-            copy.extend(config_line(key, path.as_os_str().as_bytes()));
+            copy.extend(line(key, path.as_os_str().as_bytes()));
         } else {
-            copy.extend(config_line(key, value));
+            copy.extend(line(key, value));
         }
     }
     Ok(copy)
@@ -224,12 +220,12 @@ fn split_entry(entry: &[u8]) -> (&[u8], &[u8]) {
     entry.split_once_str("\n").unwrap_or((entry, b"true"))
 }
 
-fn include_line(file: &Path) -> Vec<u8> {
-    config_line(b"include.path", file.as_os_str().as_bytes())
+fn include(file: &Path) -> Vec<u8> {
+    line(b"include.path", file.as_os_str().as_bytes())
 }
 
 /// Formats a section with one variable as `git config` does.
-fn config_line(key: &[u8], value: &[u8]) -> Vec<u8> {
+fn line(key: &[u8], value: &[u8]) -> Vec<u8> {
     let (section, rest) = key.split_once_str(".").unwrap_or((key, b""));
     let mut text = [b"[", section].concat();
     let variable = match rest.rsplit_once_str(".") {
@@ -252,7 +248,7 @@ mod tests {
     #[test]
     fn config_line_quotes_special_characters() {
         let text = |key: &str, value: &str| {
-            String::from_utf8(config_line(key.as_bytes(), value.as_bytes())).unwrap()
+            String::from_utf8(line(key.as_bytes(), value.as_bytes())).unwrap()
         };
         assert_eq!(
             text("include.path", "/a \"b\";#\\c\nd"),

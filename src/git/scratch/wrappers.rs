@@ -14,7 +14,7 @@ use super::repository::write as write_file;
 use crate::git::hooks::{Hooks, is_executable};
 
 /// Hooks that run before a commit.
-pub(super) const COMMIT_HOOKS: [&str; 7] = [
+pub(super) const HOOKS: [&str; 7] = [
     "pre-merge-commit",
     "pre-commit",
     "prepare-commit-msg",
@@ -25,7 +25,7 @@ pub(super) const COMMIT_HOOKS: [&str; 7] = [
 ];
 
 /// All other hooks of githooks(5).
-const OTHER_HOOKS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p4-pre-submit \
+const OTHERS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p4-pre-submit \
     p4-prepare-changelist post-applypatch post-checkout post-commit post-index-change post-merge \
     post-receive post-rewrite post-update pre-auto-gc pre-push pre-receive proc-receive \
     push-to-checkout reference-transaction sendemail-validate update";
@@ -40,12 +40,10 @@ const OTHER_HOOKS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p
 pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
     let dir = path.join(".git/hooks");
     link_helpers(&hooks.dir, &dir)?;
-    for name in COMMIT_HOOKS {
+    for name in HOOKS {
         let there = hooks.file(name);
         // The task's branch must not change the hook that protects the target.
-        let within = there
-            .as_deref()
-            .and_then(|file| path_in_worktree(top, file));
+        let within = there.as_deref().and_then(|file| relative_to(top, file));
         let within = within.or_else(|| Some(hooks.relative.as_ref()?.join(name)));
         let within = within.filter(|_| name != "pre-rebase");
         let wrapper = dir.join(name);
@@ -57,7 +55,7 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
             (there, within) => {
                 let is_merged = |file: &PathBuf| is_executable(&path.join(file));
                 let there = there.filter(|_| !within.as_ref().is_some_and(is_merged));
-                let files = within.map(explicit_path).into_iter().chain(there);
+                let files = within.map(explicit).into_iter().chain(there);
                 let script: Vec<u8> = files.flat_map(|file| exec_line(&file)).collect();
                 write_file(&wrapper, &[b"#!/bin/sh\n", &script[..]].concat())?;
                 fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
@@ -71,14 +69,14 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
 }
 
 /// Returns the path of a hook relative to the worktree, if it is in the worktree.
-fn path_in_worktree(top: &Path, file: &Path) -> Option<PathBuf> {
+fn relative_to(top: &Path, file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
     let within = file.strip_prefix(top).ok()?;
     (!within.starts_with(".git")).then(|| within.to_owned())
 }
 
 /// Adds `./` to a relative path that a shell would take for an option or look up in PATH.
-fn explicit_path(file: PathBuf) -> PathBuf {
+fn explicit(file: PathBuf) -> PathBuf {
     let bytes = file.as_os_str().as_bytes();
     match bytes.contains(&b'/') && !bytes.starts_with(b"-") {
         true => file,
@@ -91,9 +89,7 @@ fn link_helpers(from: &Path, to: &Path) -> Result<()> {
     // The directory may not exist.
     for entry in fs::read_dir(from).into_iter().flatten() {
         let name = entry.context("could not read the hooks")?.file_name();
-        let mut hooks = COMMIT_HOOKS
-            .into_iter()
-            .chain(OTHER_HOOKS.split_whitespace());
+        let mut hooks = HOOKS.into_iter().chain(OTHERS.split_whitespace());
         if !hooks.any(|hook| name == hook) && !name.as_bytes().ends_with(b".sample") {
             symlink(from.join(&name), to.join(&name)).context("could not link what hooks call")?;
         }
@@ -103,12 +99,12 @@ fn link_helpers(from: &Path, to: &Path) -> Result<()> {
 
 /// Returns a line of a script that replaces the shell by a file, if that is executable.
 fn exec_line(file: &Path) -> Vec<u8> {
-    let file = sh_quote(file.as_os_str().as_bytes());
+    let file = quote(file.as_os_str().as_bytes());
     [b"[ ! -x ", &file[..], b" ] || exec ", &file, b" \"$@\"\n"].concat()
 }
 
 /// Quotes a word for a shell.
-fn sh_quote(word: &[u8]) -> Vec<u8> {
+fn quote(word: &[u8]) -> Vec<u8> {
     [b"'", &word.replace("'", r"'\''")[..], b"'"].concat()
 }
 
@@ -118,6 +114,6 @@ mod tests {
 
     #[test]
     fn sh_quote_escapes_a_quote() {
-        assert_eq!(sh_quote(b"/a b/$c'd"), b"'/a b/$c'\\''d'");
+        assert_eq!(quote(b"/a b/$c'd"), b"'/a b/$c'\\''d'");
     }
 }

@@ -14,7 +14,7 @@ use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
-use crate::git::scratch::{Original, Scratch, SkippedFile};
+use crate::git::scratch::{Original, Scratch, Skipped};
 use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
 use crate::lifecycle::archive::tree;
@@ -109,10 +109,8 @@ impl ScratchMerge<'_> {
         for one in &scratch.skipped {
             let target = shown(target);
             let (path, why) = match one {
-                SkippedFile::NamesCheckout(path) => (path, format!("names '{target}' by its path")),
-                SkippedFile::NotIgnored(path) => {
-                    (path, "would not be ignored as a link".to_owned())
-                }
+                Skipped::NamesCheckout(path) => (path, format!("names '{target}' by its path")),
+                Skipped::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
             };
             let what = format!("the hooks do not see '{}', which {why}", shown(path));
             self.flux.ui.warning(what);

@@ -13,7 +13,7 @@ use super::ports;
 use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::launcher::notify::NotifyConfig;
+use crate::launcher::notify::Notifier;
 use crate::run::launch::{Launch, Setup, Step};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
@@ -139,7 +139,7 @@ pub(super) fn prepare(
         launch.ready.steps.splice(0..0, init.put(&dir)?);
     }
     ports::set_env(task, &flux.repo.project(), &mut launch.env);
-    NotifyConfig::write_file(task, flux.settings.notify()?, &dir)?;
+    Notifier::write_to(task, flux.settings.notify()?, &dir)?;
     Ok(launch)
 }
 

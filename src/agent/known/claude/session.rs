@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::agent::profile::{Variables, home_of};
 use crate::run::events::Event;
-use crate::run::file::read_end;
+use crate::run::file::read_tail;
 use crate::run::launch::Running;
 use crate::system::clock::{in_milliseconds, now};
 use crate::task::Why;
@@ -72,7 +72,7 @@ pub(super) fn event(
 fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
-    let read = |path: PathBuf| serde_json::from_slice(&read_end(&path, LONGEST).ok()?).ok();
+    let read = |path: PathBuf| serde_json::from_slice(&read_tail(&path, LONGEST).ok()?).ok();
     let entries: Vec<Entry> = files.filter_map(read).collect();
     choose(&entries, running, worktree)
 }
