@@ -280,7 +280,9 @@ fn a_request_is_taken_once() {
         .join("launch");
     assert!(!launch.exists());
     let again = world.flux(["__run".as_ref(), launch.as_os_str()]).run();
-    again.code(1).stderr_has("the start of the task was cancelled");
+    again
+        .code(1)
+        .stderr_has("the start of the task was cancelled");
     assert_eq!(task.agent.starts(), 1);
     assert_eq!(task.status()["state"], "running");
 }

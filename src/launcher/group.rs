@@ -77,7 +77,7 @@ pub(super) fn wait_in_front(
 ) -> Result<Exit> {
     foreground(job);
     loop {
-        while let Some(status) = poll_status(job)? {
+        while let Some(status) = poll(job)? {
             if let Some(exit) = exit_of(status) {
                 return Ok(exit);
             }
@@ -91,7 +91,7 @@ pub(super) fn wait_in_front(
 }
 
 /// Returns the change of a child's status since the last call, without waiting.
-pub(super) fn poll_status(pid: Pid) -> Result<Option<WaitStatus>> {
+pub(super) fn poll(pid: Pid) -> Result<Option<WaitStatus>> {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
         Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => Ok(None),
         status => status.map(Some).context("could not wait for the agent"),

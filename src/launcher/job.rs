@@ -15,8 +15,8 @@ use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
 use super::group::{
-    EndSignal, exit_of, foreground, give_terminal, poll_status, signal_group, spawn,
-    wait_for_group, wait_in_front,
+    EndSignal, exit_of, foreground, give_terminal, poll, signal_group, spawn, wait_for_group,
+    wait_in_front,
 };
 use crate::git::admin;
 use crate::git::regular_file::open_file;
@@ -123,7 +123,7 @@ impl Job {
     /// Waits until the agent ends.
     pub(super) fn wait_for_agent(&mut self, agent: Pid) -> Result<Exit> {
         loop {
-            while let Some(status) = poll_status(agent)? {
+            while let Some(status) = poll(agent)? {
                 if let Some(exit) = exit_of(status) {
                     if self.received.signal.is_some() {
                         wait_for_group(agent);

@@ -12,7 +12,7 @@ use nix::sys::termios::{self, FlushArg};
 
 use super::group::{has_processes, is_in_session, signal_group, spawn, wait_in_front};
 use super::job::Job;
-use crate::run::launch::Step;
+use crate::run::launch::SetupStep;
 use crate::sanitize;
 
 impl Job {
@@ -37,7 +37,7 @@ impl Job {
     }
 
     /// Runs a step, and returns its failure, if any.
-    fn run_step(&mut self, step: &Step) -> Result<Option<String>> {
+    fn run_step(&mut self, step: &SetupStep) -> Result<Option<String>> {
         self.run.write_running(&self.running)?;
         let name = &step.name;
         print_line(format_args!("$ {name}"))?;

@@ -230,7 +230,7 @@ fn add_shown(task: &Task, pane: &Pane, seen: &mut Seen) {
     seen.title = profile.title(&pane.title, &project.to_string_lossy());
     seen.shown = Some(pane.title.clone());
     seen.stirred = pane.last_output_seconds;
-    seen.habit = profile.habit(&pane.title, pane.extent);
+    seen.habit = profile.habit(&pane.title, pane.is_alone);
 }
 
 /// Returns what git tells of a task, and the files of its run.

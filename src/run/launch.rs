@@ -138,20 +138,20 @@ pub(crate) struct Setup {
     /// A command that runs the agent.
     pub(crate) wrapper: Vec<Bytes>,
     /// Commands that run before the agent.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<SetupStep>,
     /// Do not start the agent after a failed step.
     pub(crate) required: bool,
 }
 
 /// A command that runs before the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
+pub(crate) struct SetupStep {
     /// A name in one line.
     pub(crate) name: String,
     pub(crate) argv: Vec<Bytes>,
 }
 
-impl Step {
+impl SetupStep {
     /// Creates a step that a shell runs.
     pub(crate) fn shell(command: &OsStr) -> Self {
         let text = command.to_string_lossy();

@@ -71,37 +71,21 @@ fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     found.map(Some)
 }
 
-/// A key that brings a client back to its previous pane.
-struct ReturnKey {
-    key: char,
-    /// The equivalent tmux command.
-    command: &'static str,
-}
-
-impl ReturnKey {
-    fn of(client: Option<&Client>, to: &Pane) -> Self {
-        let (key, command) = match client {
-            None => ('d', "detach-client"),
-            Some(client) if client.session != to.session => ('L', "switch-client -l"),
-            Some(client) if client.window != to.window() => ('l', "last-window"),
-            Some(_) => (';', "last-pane"),
-        };
-        Self { key, command }
-    }
-
-    fn message(&self, prefix: &str) -> String {
-        let press = format_keys(prefix, self.key);
-        let press = press.unwrap_or_else(|| format!("'tmux {}'", self.command));
-        match self.key {
-            'd' => format!("git flux: {press} detaches; the session keeps running"),
-            _ => format!("git flux: {press} goes back"),
-        }
-    }
-}
-
 /// Adds a message that explains how to return, for four seconds if tmux supports that.
 fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
-    let line = ReturnKey::of(client, pane).message(&pane.prefix);
+    let (key, command) = match client {
+        None => ('d', "detach-client"),
+        Some(client) if client.session != pane.session => ('L', "switch-client -l"),
+        Some(client) if client.window != pane.window() => ('l', "last-window"),
+        Some(_) => (';', "last-pane"),
+    };
+    let keys = format_keys(&pane.prefix, key);
+    let keys = keys.unwrap_or_else(|| format!("'tmux {command}'"));
+    let effect = match client {
+        None => "detaches; the session keeps running",
+        Some(_) => "goes back",
+    };
+    let line = format!("git flux: {keys} {effect}");
     let tmux = tmux.then("display-message");
     let client = client.map(|client| ["-c", &client.name]);
     let tmux = tmux.args(client.iter().flatten());
@@ -132,11 +116,5 @@ mod tests {
         assert_eq!(format_keys("M-x", 'd').as_deref(), Some("Alt+x d"));
         assert_eq!(format_keys("`", 'd').as_deref(), Some("` d"));
         assert_eq!(format_keys("None", 'd'), None);
-        let back = ReturnKey {
-            key: 'L',
-            command: "switch-client -l",
-        };
-        let line = "git flux: 'tmux switch-client -l' goes back";
-        assert_eq!(back.message("None"), line);
     }
 }

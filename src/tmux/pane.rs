@@ -35,14 +35,8 @@ pub(crate) struct Pane {
     pub(crate) title: String,
     /// The time of the window's last output, in seconds since 1970.
     pub(crate) last_output_seconds: Option<u64>,
-    pub(crate) extent: Extent,
-}
-
-/// The part of its window that a pane fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    Window,
-    Part,
+    /// The only pane of its window.
+    pub(crate) is_alone: bool,
 }
 
 impl Pane {
@@ -59,10 +53,7 @@ impl Pane {
             task: task.to_owned(),
             title: title.to_owned(),
             last_output_seconds: activity.parse().ok(),
-            extent: match panes {
-                "1" => Extent::Window,
-                _ => Extent::Part,
-            },
+            is_alone: panes == "1",
         })
     }
 

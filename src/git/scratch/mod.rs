@@ -100,10 +100,9 @@ impl<'a> Scratch<'a> {
     /// Runs `git merge --ff --squash --no-commit <branch>` without hooks, then `git commit
     /// --cleanup=whitespace -F <message>`.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
-        let merge = self
-            .plain_git("merge")?
-            .args(["--quiet", "--ff", "--squash"]);
-        merge.arg("--no-commit").arg(self.name_of(branch)).run()?;
+        let merge = self.plain_git("merge")?.arg("--quiet");
+        let merge = merge.args(["--ff", "--squash", "--no-commit"]);
+        merge.arg(self.name_of(branch)).run()?;
         let git = self.git("commit")?.arg("--quiet");
         let git = git.arg("--cleanup=whitespace");
         git.args(self.no_verify()).arg("-F").arg(message).run()?;

@@ -14,7 +14,7 @@ use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::launcher::notify::Notifier;
-use crate::run::launch::{Launch, Setup, Step};
+use crate::run::launch::{Launch, Setup, SetupStep};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
@@ -28,7 +28,7 @@ use crate::ui::shown;
 /// When it means nothing, or the wrapper is not installed.
 pub(crate) fn configured(flux: &Flux) -> Result<Setup> {
     let commands = flux.settings.setup();
-    let steps = commands.iter().map(|command| Step::shell(command));
+    let steps = commands.iter().map(|command| SetupStep::shell(command));
     Ok(Setup {
         steps: steps.collect(),
         ..wrapped(flux)?

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::git::directory::{self, Entry, Kind};
 use crate::git::{ObjectId, Sharing};
 use crate::run::RunDir;
-use crate::run::launch::Step;
+use crate::run::launch::SetupStep;
 use crate::sanitize;
 use crate::store;
 use crate::system::optional;
@@ -133,7 +133,7 @@ impl Init {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(in crate::lifecycle) fn put(&self, run: &RunDir) -> Result<Vec<Step>> {
+    pub(in crate::lifecycle) fn put(&self, run: &RunDir) -> Result<Vec<SetupStep>> {
         let dir = run.0.join("init");
         optional(fs::remove_dir_all(&dir)).context("could not begin another run")?;
         make(&dir)?;
@@ -151,7 +151,7 @@ impl Init {
                 .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
                 .with_context(|| format!("could not write '{}'", shown(&path)))?;
             if is_script(entry) {
-                steps.push(Step {
+                steps.push(SetupStep {
                     name: format!("{NAME}/{}", entry.path.to_string_lossy()),
                     argv: vec![Bytes(path.into())],
                 });
