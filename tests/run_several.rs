@@ -1,4 +1,4 @@
-//! `git flux run -n` and `--agent one,two`: several tasks on one description.
+//! Tests `git flux run -n` and `--agent one,two`.
 
 use crate::world::*;
 
@@ -11,9 +11,9 @@ fn ids(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn several_tasks_have_everything_of_their_own() {
+fn run_count_starts_several_tasks_with_separate_ids_and_worktrees() {
     let world = World::new();
-    let run = ["run", "-q", "-n", "3", "--name", "fix", "Fix it"];
+    let run = ["run", "-q", "--count", "3", "--name", "fix", "Fix it"];
     world
         .flux(run)
         .run()
@@ -39,7 +39,7 @@ fn several_tasks_have_everything_of_their_own() {
 }
 
 #[test]
-fn each_of_several_agents_gets_as_many() {
+fn run_count_starts_that_many_tasks_per_agent() {
     let world = World::new();
     world.install_agent("codex");
     world.git(["config", "flux.codex.command", "codex"]);
@@ -48,7 +48,7 @@ fn each_of_several_agents_gets_as_many() {
         "--json",
         "--agent",
         "claude,codex",
-        "-n",
+        "--count",
         "2",
         "Fix the login",
     ];
@@ -67,17 +67,17 @@ fn each_of_several_agents_gets_as_many() {
 }
 
 #[test]
-fn one_that_fails_leaves_the_others() {
+fn run_count_continues_after_a_start_that_fails() {
     let world = World::new();
     let fault = Fault::nth("tmux", 2, Mode::Fail);
     let words = "new-session";
     world.fault(&Fault { words, ..fault });
-    let run = ["run", "--json", "-n", "3", "--name", "fix", "Fix it"];
+    let run = ["run", "--json", "--count", "3", "--name", "fix", "Fix it"];
     let output = world.flux(run).run();
     output
         .code(1)
         .stderr_has("could not start 'fix-2'; nothing was left behind")
-        .stderr_has("error: 1 of 3 tasks were not started as they should");
+        .stderr_has("error: 1 of 3 tasks did not start properly");
     let started = output.json();
     let started: Vec<_> = started
         .as_array()
@@ -96,12 +96,12 @@ fn one_that_fails_leaves_the_others() {
 }
 
 #[test]
-fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
+fn run_count_reports_agents_that_exit_at_once_as_failed() {
     let world = World::new();
     world.behaviour("exit 3");
     let terminal = world.terminal(200, 50);
-    terminal.command("git-flux run -n 2 --name fix Fix it");
-    let screen = terminal.wait_for_screen("error: 2 of 2 tasks were not started as they should");
+    terminal.command("git-flux run --count 2 --name fix Fix it");
+    let screen = terminal.wait_for_screen("error: 2 of 2 tasks did not start properly");
     assert_eq!(terminal.exit_code(), 1);
     for said in ["the agent of 'fix-1' exited with status 3 at once", "fix-2"] {
         assert!(screen.contains(said), "no {said:?} in\n{screen}");
@@ -110,7 +110,7 @@ fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
 }
 
 #[test]
-fn what_any_of_them_lacks_is_found_before_anything_exists() {
+fn run_count_refuses_before_creating_anything_if_one_task_cannot_start() {
     let world = World::new();
     world.git(["branch", "feature/fix-2"]);
     let refused = |args: &[&str], code: i32, why: &str| {
@@ -126,8 +126,8 @@ fn what_any_of_them_lacks_is_found_before_anything_exists() {
     );
     refused(&["--agent", "claude,nobody", "Fix"], 1, "'nobody'");
     refused(&["-n0", "Fix"], 2, "0");
-    refused(&["-n", "many", "Fix"], 2, "many");
-    let attach = "--attach goes to one task, and several are asked for";
+    refused(&["--count", "many", "Fix"], 2, "many");
+    let attach = "--attach is for a single task";
     refused(&["-n2", "--attach", "Fix"], 2, attach);
     // What is only to be said is said of each.
     let before = world.snapshot();
@@ -140,10 +140,10 @@ fn what_any_of_them_lacks_is_found_before_anything_exists() {
 }
 
 #[test]
-fn several_take_panes_until_there_is_no_room() {
+fn run_count_opens_panes_until_there_is_no_room() {
     let world = World::new();
     let terminal = world.terminal_inside();
-    let command = "git flux run -n 4 --name fix Fix it";
+    let command = "git flux run --count 4 --name fix Fix it";
     assert_eq!(terminal.command(command).exit_code(), 0);
     let panes = world.tmux(["list-panes", "-a", "-F", "#{@flux_task} #{window_panes}"]);
     let of = |id: &str| panes.lines().find(|line| line.starts_with(id)).unwrap();
@@ -161,12 +161,12 @@ fn several_take_panes_until_there_is_no_room() {
 }
 
 #[test]
-fn an_interruption_while_one_is_set_up_ends_them_all_and_keeps_what_is_there() {
+fn run_count_stops_all_starts_when_interrupted_and_keeps_files() {
     let world = World::new();
     let setup = "echo w >made; echo >../made; exec sleep 1000";
     world.git(["config", "flux.setup", setup]);
     let terminal = world.terminal(120, 30);
-    terminal.command("git-flux run -n 3 --name fix 'Fix it'");
+    terminal.command("git-flux run --count 3 --name fix 'Fix it'");
     let made = world.root().join("made");
     wait_until("the setup to begin", || made.exists());
     terminal.keys(["C-c"]);

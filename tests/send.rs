@@ -1,4 +1,4 @@
-//! `git flux send`.
+//! Tests `git flux send`.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use crate::world::{World, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;
 
-/// A task whose agent is done with its first turn.
+/// Makes a task whose agent is done with its first turn.
 fn done(world: &World, description: &str) -> String {
     let id = world.start(description);
     world.agent(&id).wait_started();
@@ -17,36 +17,36 @@ fn done(world: &World, description: &str) -> String {
     id
 }
 
-/// What an agent has read so far.
+/// Returns what an agent has read so far.
 fn read_by(world: &World, id: &str) -> String {
     String::from_utf8(world.agent(id).stdin()).unwrap()
 }
 
-/// What the agent's hook does once it has read `text`.
-fn confirms(world: &World, id: &str, text: &str) {
+/// Runs the hook of the agent once it has read `text`.
+fn confirm_when_read(world: &World, id: &str, text: &str) {
     world.agent(id).wait_stdin(text);
     hook(world, id, "UserPromptSubmit", SESSION);
 }
 
 #[test]
-fn a_message_is_confirmed_by_the_agents_hook() {
+fn send_is_confirmed_by_a_hook_of_the_agent() {
     let world = World::new();
     let id = done(&world, "Fix login");
     thread::scope(|scope| {
-        scope.spawn(|| confirms(&world, &id, "[201~it"));
+        scope.spawn(|| confirm_when_read(&world, &id, "[201~it"));
         world
             .flux(["send", &id, "And", "test \u{1b}[201~it"])
             .run()
             .success()
             .stdout_is("")
-            .stderr_is(&format!("told the agent of '{id}'\n"));
+            .stderr_is(&format!("sent to '{id}'\n"));
     });
     let read = read_by(&world, &id);
     assert!(read.contains("And test \\u{1b}[201~it\n"), "{read}");
 }
 
 #[test]
-fn that_nobody_confirms_it_is_said() {
+fn send_warns_if_the_agent_does_not_confirm() {
     let world = World::new();
     let id = done(&world, "Fix login");
     world
@@ -54,14 +54,14 @@ fn that_nobody_confirms_it_is_said() {
         .run()
         .success()
         .stderr_has("warning: ")
-        .stderr_has("does not confirm that it has got it");
+        .stderr_has("this agent cannot confirm receipt");
     let read = read_by(&world, &id);
     // And that was all: another Enter might answer what the agent asks by then.
     assert_eq!(read, "And test it\n");
 }
 
 #[test]
-fn one_at_work_reads_it_when_it_comes_to_it() {
+fn send_queues_a_message_for_a_working_agent() {
     let world = World::new();
     let id = done(&world, "Fix login");
     hook(&world, &id, "UserPromptSubmit", SESSION);
@@ -74,7 +74,7 @@ fn one_at_work_reads_it_when_it_comes_to_it() {
 }
 
 #[test]
-fn it_comes_from_standard_input_or_the_editor_too() {
+fn send_reads_the_message_from_stdin_or_an_editor() {
     let world = World::new();
     let id = done(&world, "Fix login");
     hook(&world, &id, "UserPromptSubmit", SESSION);
@@ -94,7 +94,7 @@ fn it_comes_from_standard_input_or_the_editor_too() {
 }
 
 #[test]
-fn who_would_take_it_for_something_else_is_not_told() {
+fn send_refuses_an_agent_that_is_asking_has_ended_or_is_a_shell() {
     let world = World::new();
     let id = done(&world, "Fix login");
     hook(&world, &id, "PermissionRequest", SESSION);
@@ -104,18 +104,21 @@ fn who_would_take_it_for_something_else_is_not_told() {
         output.code(1).stderr_has(why).stderr_has("hint: git flux ");
         world.assert_unchanged(&before);
     };
-    refused(&id, "waits for an answer, and would take this for one");
+    refused(
+        &id,
+        "waits for an answer, and would take the message as one",
+    );
     assert_eq!(read_by(&world, &id), "");
     world.agent(&id).tell("exit 0");
     world.flux(["wait", "--for", "exited", &id]).run().success();
-    refused(&id, "does not run: exited(0)");
+    refused(&id, "is not running: exited(0)");
     let shell = ["run", "-q", "--agent", "shell", "--name", "by-hand", "x"];
     world.flux(shell).run().success();
-    refused("by-hand", "does not read what is typed");
+    refused("by-hand", "does not accept input");
 }
 
 #[test]
-fn a_dialog_that_comes_up_in_the_last_moment_is_not_typed_into() {
+fn send_refuses_if_a_dialog_opens_just_before() {
     let world = World::new();
     let id = done(&world, "Fix login");
     let script = format!(
@@ -134,7 +137,7 @@ fn a_dialog_that_comes_up_in_the_last_moment_is_not_typed_into() {
 }
 
 #[test]
-fn nothing_is_no_message() {
+fn send_refuses_an_empty_message_or_two_messages() {
     let world = World::new();
     let id = done(&world, "Fix login");
     let before = world.snapshot();
@@ -147,23 +150,23 @@ fn nothing_is_no_message() {
             .flux(args)
             .run()
             .code(2)
-            .stderr_has("error: there is no message");
+            .stderr_has("error: no message given");
     }
     let twice = world.flux(["send", "--stdin", &id, "x"]).stdin("y").run();
     twice
         .code(2)
-        .stderr_has("error: the message is given twice");
+        .stderr_has("error: the message is given both as arguments and with --stdin");
     world.assert_unchanged(&before);
 }
 
 #[test]
-fn all_who_can_be_told_are_told() {
+fn send_all_reaches_every_agent_that_can_receive_messages() {
     let world = World::new();
     let before = world.snapshot();
     let nobody = world.flux(["send", "--all", "x"]).run();
     nobody
         .code(1)
-        .stderr_has("there is no agent that could be told");
+        .stderr_has("no running agent accepts messages");
     world.assert_unchanged(&before);
     let ids = ["One", "Two", "Three"].map(|name| done(&world, name));
     for id in &ids {
@@ -174,7 +177,7 @@ fn all_who_can_be_told_are_told() {
         .flux(["send", "--all", "Stop", "soon"])
         .run()
         .success()
-        .stderr_has(&format!("not told: the agent of '{}' waits", ids[2]));
+        .stderr_has(&format!("not sent: the agent of '{}' waits", ids[2]));
     for id in &ids[..2] {
         world.agent(id).wait_stdin("Stop soon");
     }
@@ -182,7 +185,7 @@ fn all_who_can_be_told_are_told() {
 }
 
 #[test]
-fn much_text_is_submitted_only_where_it_shows_or_nothing_else_moves() {
+fn send_does_not_submit_a_long_message_that_is_not_shown() {
     let world = World::new();
     // It shows nothing that is typed, and its clock moves.
     let clock = "stty -echo; (while :; do echo tick; sleep 0.1; done) & echo first; \
