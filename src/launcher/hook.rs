@@ -34,10 +34,10 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let args: Vec<OsString> = args.collect();
     drop(panic::catch_unwind(|| handle(&args).ok()));
-    if let [_, _, program, told @ ..] = args.as_slice()
-        && !told.is_empty()
+    if let [_, _, program, rest @ ..] = args.as_slice()
+        && !rest.is_empty()
     {
-        drop(notify::pass_on(program, told));
+        drop(notify::pass_on(program, rest));
     }
 }
 
@@ -152,17 +152,17 @@ fn if_changed(before: Option<&Event>, report: Report) -> Option<Event> {
         return Some(event);
     };
     let bound = before.session.as_deref();
-    let own = bound.is_none() || event.session.is_none() || event.session.as_deref() == bound;
+    let is_own = bound.is_none() || event.session.is_none() || event.session.as_deref() == bound;
     // A question with an id is open.
-    let open = |before: &Event| before.state == Said::Waiting && before.about.is_some();
+    let is_open = |before: &Event| before.state == Said::Waiting && before.about.is_some();
     let at_work = matches!(before.state, Said::Working | Said::Waiting);
     match kind {
         // A new session of a working agent is that of an agent it has started.
-        Kind::Begins(beginning) if own || beginning == Beginning::InPlace || !at_work => {}
+        Kind::Begins(beginning) if is_own || beginning == Beginning::InPlace || !at_work => {}
         _ if before.state == Said::Exited => return None,
         Kind::Turn => {}
-        _ if !own => return None,
-        Kind::Step if open(before) && before.about != event.about => return None,
+        _ if !is_own => return None,
+        Kind::Step if is_open(before) && before.about != event.about => return None,
         // A step answers the question.
         Kind::Step => event.about = None,
         Kind::Reminder if before.state != Said::Working => return None,

@@ -51,7 +51,7 @@ impl Job {
     pub(super) fn enter_worktree(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
         change_dir(worktree)?;
-        let here = env::current_dir().context("could not tell where this is")?;
+        let here = env::current_dir().context("could not read the working directory")?;
         // The recorded path has no links, so a new link leads elsewhere.
         let common = self.run.common_dir().context("no launch file")?;
         if here != *worktree || !admin::is_ours(common, worktree)? {
@@ -80,8 +80,8 @@ impl Job {
         for name in PANE_VARIABLES.split(' ') {
             command.envs(env::var_os(name).map(|value| (name, value)));
         }
-        let own = self.launch.env.iter();
-        command.envs(own.map(|(name, value)| (&name.0, &value.0)));
+        let vars = self.launch.env.iter();
+        command.envs(vars.map(|(name, value)| (&name.0, &value.0)));
         command
     }
 
@@ -96,19 +96,19 @@ impl Job {
         let agent = self.spawn_agent()?;
         foreground(agent);
         self.running.agent = Some(agent.as_raw());
-        let written = self.run.write_running(&self.running);
-        if written.is_err() {
+        let result = self.run.write_running(&self.running);
+        if result.is_err() {
             // No command could stop the agent.
             signal::killpg(agent, Signal::SIGKILL).ok();
             waitpid(agent, None).ok();
         }
-        written.map(|()| agent)
+        result.map(|()| agent)
     }
 
     fn spawn_agent(&self) -> Result<Pid> {
         let wrapper = self.launch.ready.wrapper.iter();
         let mut words = wrapper.chain(&self.launch.argv);
-        let program = &words.next().context("there is no program to start")?.0;
+        let program = &words.next().context("no program to start")?.0;
         let mut command = self.command(program);
         command.args(words.map(|word| &word.0));
         command.env("PWD", self.enter_directory()?);

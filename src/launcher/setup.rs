@@ -70,6 +70,6 @@ impl Job {
 fn print_line(line: impl Display) -> Result<()> {
     let line = sanitize::line(&line.to_string());
     let mut out = io::stdout().lock();
-    let written = write!(out, "\x1b[0m{line}\r\n").and_then(|()| out.flush());
-    written.context("could not write to the pane")
+    let result = write!(out, "\x1b[0m{line}\r\n").and_then(|()| out.flush());
+    result.context("could not write to the pane")
 }

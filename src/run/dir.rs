@@ -80,11 +80,11 @@ impl RunDir {
     /// Makes and holds the launcher's lock. Returns `None` if the disk is full, for one: the agent
     /// starts nevertheless.
     pub(crate) fn hold_alive_lock(&self) -> Option<Lock> {
-        let own = self.alive().with_extension("own");
+        let new = self.alive().with_extension("own");
         // The file of an earlier run may be locked.
-        drop(fs::remove_file(&own));
-        let lock = Lock::attempt(&own, Sharing::Private).ok().flatten();
-        let lock = lock.filter(|_| fs::rename(own, self.alive()).is_ok());
+        drop(fs::remove_file(&new));
+        let lock = Lock::attempt(&new, Sharing::Private).ok().flatten();
+        let lock = lock.filter(|_| fs::rename(new, self.alive()).is_ok());
         if lock.is_none() {
             // The lock of an earlier launcher would mean that this one has ended.
             fs::remove_file(self.alive()).ok();

@@ -136,8 +136,8 @@ impl Tmux {
             return Ok(Ok(String::from_utf8_lossy(&printed.stdout).into_owned()));
         }
         Ok(Err(match String::from_utf8_lossy(printed.stderr.trim()) {
-            said if said.is_empty() => self.failure(),
-            said => anyhow!(said.into_owned()).context(self.failure()),
+            text if text.is_empty() => self.failure(),
+            text => anyhow!(text.into_owned()).context(self.failure()),
         }))
     }
 

@@ -190,9 +190,9 @@ impl Receiver<'_> {
         if content.is_none() {
             content = wait_until(COMPOSER_TIMEOUT, INTERVAL, || self.read(composer))?;
         }
-        let mut told = self.earlier.iter();
+        let mut texts = self.earlier.iter();
         if let Some(found @ Content::Text(_)) = &content
-            && let Some(text) = told.find(|text| composer.shows(found, text))
+            && let Some(text) = texts.find(|text| composer.shows(found, text))
             && (self.is_ready)()?
             && self.clear(composer, text)?
         {

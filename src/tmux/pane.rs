@@ -41,8 +41,8 @@ pub(crate) struct Pane {
 
 impl Pane {
     fn read(record: &Record<9>) -> Option<Self> {
-        let [session, prefix, version, tty, others @ ..] = record.values;
-        let [activity, panes, title, repo, task] = others;
+        let [session, prefix, version, tty, rest @ ..] = record.values;
+        let [activity, panes, title, repo, task] = rest;
         Some(Self {
             target: record.target(Layout::Pane)?,
             session: session.parse().ok()?,
@@ -72,14 +72,14 @@ impl Pane {
     /// Returns whether this is the pane of `target`. After a restart of the server or a
     /// `respawn-pane`, another one may have its id.
     pub(crate) fn matches(&self, target: &Target) -> bool {
-        let own = &self.target;
-        self.is_on_server_of(target) && (own.pane_pid, own.pane) == (target.pane_pid, target.pane)
+        let ids = |it: &Target| (it.pane_pid, it.pane);
+        self.is_on_server_of(target) && ids(&self.target) == ids(target)
     }
 
     /// Returns whether the pane is on the server of `target`, not restarted since.
     pub(crate) fn is_on_server_of(&self, target: &Target) -> bool {
-        let own = &self.target;
-        (own.server_pid, own.server_start) == (target.server_pid, target.server_start)
+        let server = |it: &Target| (it.server_pid, it.server_start);
+        server(&self.target) == server(target)
     }
 
     /// Returns whether the pane's options name this task of this repository.
@@ -280,8 +280,9 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 }
 
 fn is_shell(command: &OsStr) -> bool {
-    let own = program::shell();
-    Path::new(&own).file_name() == Some(command) || SHELLS.split(' ').any(|shell| command == shell)
+    let shell = program::shell();
+    Path::new(&shell).file_name() == Some(command)
+        || SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]

@@ -43,11 +43,11 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
     };
     let (mut skipped, mut exclude) = (Vec::new(), Vec::new());
     for name in names {
-        let there = linker.from.join(&name);
-        if there.symlink_metadata().is_err() || !linker.make_parents(&name)? {
+        let path = linker.from.join(&name);
+        if path.symlink_metadata().is_err() || !linker.make_parents(&name)? {
             continue;
         }
-        if names_checkout(&there, linker.from) {
+        if names_checkout(&path, linker.from) {
             skipped.push(Skipped::NamesCheckout(name));
             continue;
         }
@@ -149,26 +149,26 @@ impl Linker<'_> {
 
     /// Mirrors a file. The last `depth` parts of its name begin with the ignored file.
     fn mirror(&self, name: &Path, depth: usize) -> Result<()> {
-        let (there, here) = (self.from.join(name), self.to.join(name));
-        let what = || format!("could not link '{}'", there.display());
-        let found = there.symlink_metadata().with_context(what)?;
+        let (from, to) = (self.from.join(name), self.to.join(name));
+        let what = || format!("could not link '{}'", from.display());
+        let found = from.symlink_metadata().with_context(what)?;
         let names: Vec<&[u8]> = name.iter().map(OsStr::as_bytes).collect();
-        match Mirror::of(&there, &names[names.len().saturating_sub(depth)..]) {
+        match Mirror::of(&from, &names[names.len().saturating_sub(depth)..]) {
             _ if found.is_symlink() => {
-                let target = fs::read_link(&there).with_context(what)?;
-                let target = self.translate_target(&target, there.parent().unwrap_or(self.from));
-                symlink(target, &here).with_context(what)
+                let target = fs::read_link(&from).with_context(what)?;
+                let target = self.translate_target(&target, from.parent().unwrap_or(self.from));
+                symlink(target, &to).with_context(what)
             }
-            Mirror::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
+            Mirror::Copy if found.is_file() => fs::copy(&from, &to).map(drop).with_context(what),
             kind if found.is_dir() && (kind == Mirror::Entries || self.tracked.contains(name)) => {
-                make_dir(&here)?;
-                for entry in fs::read_dir(&there).with_context(what)? {
+                make_dir(&to)?;
+                for entry in fs::read_dir(&from).with_context(what)? {
                     let below = entry.with_context(what)?.file_name();
                     self.mirror(&name.join(below), depth + 1)?;
                 }
                 Ok(())
             }
-            _ => symlink(&there, &here).with_context(what),
+            _ => symlink(&from, &to).with_context(what),
         }
     }
 

@@ -165,12 +165,12 @@ impl<'a> Scratch<'a> {
 /// Returns an argument for `-c` if the caller's environment overrides `core.hooksPath` for the
 /// worktree at `path`: `git rev-parse --git-path hooks`
 fn hooks_config(path: &Path) -> Result<Option<OsString>> {
-    let own = path.join(".git/hooks");
+    let hooks = path.join(".git/hooks");
     let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
     let mut found = ask.output()?;
     found.pop_if(|last| *last == b'\n');
     let found = path.join(OsString::from_vec(found));
-    Ok((found.canonicalize().ok() != own.canonicalize().ok()).then(|| setting(&own)))
+    Ok((found.canonicalize().ok() != hooks.canonicalize().ok()).then(|| setting(&hooks)))
 }
 
 /// Links the siblings of the original beside the worktree at `path`: a driver, a hook or the URL

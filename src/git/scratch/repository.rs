@@ -88,31 +88,31 @@ pub(super) fn make_git_dir(original: &Original<'_>, path: &Path) -> Result<bool>
 
 /// Copies reflogs, `info` and the files of tools.
 fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
-    let (common, own) = (original.repo.common_dir(), original.git_dir());
+    let (common, private) = (original.repo.common_dir(), original.git_dir());
     let log = Path::new("logs").join(&*original.head.full());
-    copy(&own.join("logs/HEAD"), &git_dir.join("logs/HEAD"))?;
+    copy(&private.join("logs/HEAD"), &git_dir.join("logs/HEAD"))?;
     copy(&common.join(&log), &git_dir.join(&log))?;
     copy(&common.join("shallow"), &git_dir.join("shallow"))?;
-    for dir in [common, own] {
+    for dir in [common, private] {
         for entry in entries(&dir.join("info"))? {
             let name = Path::new("info").join(entry.file_name());
             // Each worktree has its own sparse-checkout.
-            if !name.ends_with("sparse-checkout") || dir == own {
+            if !name.ends_with("sparse-checkout") || dir == private {
                 copy(&entry.path(), &git_dir.join(name))?;
             }
         }
         for entry in entries(dir)? {
-            let (name, there) = (entry.file_name(), entry.path());
+            let (name, source) = (entry.file_name(), entry.path());
             let link = git_dir.join(&name);
             let is_known =
                 is_of_git(name.as_bytes()) || SHARED.split(' ').any(|known| name == known);
             if is_known || link.symlink_metadata().is_ok() {
                 continue;
             }
-            if there.is_dir() || there.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
-                make_link(&there, &link)?;
+            if source.is_dir() || source.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
+                make_link(&source, &link)?;
             } else {
-                copy(&there, &link)?;
+                copy(&source, &link)?;
             }
         }
     }

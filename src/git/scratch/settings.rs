@@ -148,7 +148,7 @@ impl<'a> Entries<'a> {
         }
         // Options of a merge by hand could change the result.
         let options = format!("branch.{}.mergeOptions", original.head);
-        let own: [(&[u8], &[u8]); 6] = [
+        let values: [(&[u8], &[u8]); 6] = [
             (b"core.bare", b"false"),
             (b"core.fsmonitor", b"false"),
             (b"gc.auto", b"0"),
@@ -157,7 +157,7 @@ impl<'a> Entries<'a> {
             (b"uploadpack.allowAnySHA1InWant", b"true"),
             (options.as_bytes(), b""),
         ];
-        tail.extend(own.iter().flat_map(|(key, value)| line(key, value)));
+        tail.extend(values.iter().flat_map(|(key, value)| line(key, value)));
         tail
     }
 }

@@ -41,21 +41,21 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
     let dir = path.join(".git/hooks");
     link_helpers(&hooks.dir, &dir)?;
     for name in HOOKS {
-        let there = hooks.file(name);
+        let file = hooks.file(name);
         // The task's branch must not change the hook that protects the target.
-        let within = there.as_deref().and_then(|file| relative_to(top, file));
-        let within = within.or_else(|| Some(hooks.relative.as_ref()?.join(name)));
-        let within = within.filter(|_| name != "pre-rebase");
+        let relative = file.as_deref().and_then(|file| relative_to(top, file));
+        let relative = relative.or_else(|| Some(hooks.relative.as_ref()?.join(name)));
+        let relative = relative.filter(|_| name != "pre-rebase");
         let wrapper = dir.join(name);
-        match (there, within) {
+        match (file, relative) {
             (None, None) => continue,
             (Some(file), None) if hooks.is_usual => {
                 symlink(&file, &wrapper).context("could not link a hook")?;
             }
-            (there, within) => {
+            (file, relative) => {
                 let is_merged = |file: &PathBuf| is_executable(&path.join(file));
-                let there = there.filter(|_| !within.as_ref().is_some_and(is_merged));
-                let files = within.map(explicit).into_iter().chain(there);
+                let file = file.filter(|_| !relative.as_ref().is_some_and(is_merged));
+                let files = relative.map(explicit).into_iter().chain(file);
                 let script: Vec<u8> = files.flat_map(|file| exec_line(&file)).collect();
                 write_file(&wrapper, &[b"#!/bin/sh\n", &script[..]].concat())?;
                 fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
@@ -91,7 +91,7 @@ fn link_helpers(from: &Path, to: &Path) -> Result<()> {
         let name = entry.context("could not read the hooks")?.file_name();
         let mut hooks = HOOKS.into_iter().chain(OTHERS.split_whitespace());
         if !hooks.any(|hook| name == hook) && !name.as_bytes().ends_with(b".sample") {
-            symlink(from.join(&name), to.join(&name)).context("could not link what hooks call")?;
+            symlink(from.join(&name), to.join(&name)).context("could not link a hook helper")?;
         }
     }
     Ok(())
