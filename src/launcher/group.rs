@@ -13,10 +13,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
-use crate::git::Lock;
 use crate::run::RunDir;
 use crate::system::clock::seconds;
-use crate::system::{process, wait_until};
+use crate::system::{Lock, process, wait_until};
 use crate::task::{Exit, How};
 
 /// The time limit for the rest of a job after a signal to its leader.

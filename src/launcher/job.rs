@@ -19,11 +19,10 @@ use super::group::{
     wait_in_front,
 };
 use crate::git::admin;
-use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::file::read_tail;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
+use crate::system::regular_file::{open_file, read_file};
 use crate::task::{Bytes, Exit};
 
 /// Resets the screen after an agent: alternate screen, bracketed paste, mouse, focus and kitty keys
@@ -88,8 +87,7 @@ impl Job {
     /// Starts the agent, and records its process id.
     pub(super) fn start(&mut self) -> Result<Pid> {
         if let Some(file) = &self.launch.shown {
-            let text =
-                read_tail(Path::new(&file.0), u64::MAX).context("could not read the task")?;
+            let text = read_file(Path::new(&file.0)).context("could not read the task")?;
             let text = sanitize::text(&String::from_utf8_lossy(&text));
             writeln!(io::stdout(), "{}\n", text.trim_end())?;
         }

@@ -29,13 +29,13 @@ use self::file_watcher::FileWatcher;
 use self::group::EndSignal;
 use self::job::Job;
 use self::notify::Notifier;
-use crate::git::regular_file::open_file;
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
 use crate::run::launch::{Launch, Machine, Running, SetupProgress};
 use crate::system::clock::{seconds, this_second};
 use crate::system::process::boot;
 use crate::system::program;
+use crate::system::regular_file::open_file;
 use crate::task::{Bytes, Exit, How, Said, State, version};
 use crate::tmux::pane;
 

@@ -9,10 +9,9 @@ use serde::de::DeserializeOwned;
 use super::file::{MAX_BYTES, find_tail, read, write};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
-use crate::git::{Lock, Sharing};
 use crate::sanitize;
 use crate::system::clock::seconds;
-use crate::system::{optional, process};
+use crate::system::{Lock, Sharing, optional, process};
 use crate::task::{Exit, How, Target};
 
 /// The limit for the events and the screen that a removed task keeps.

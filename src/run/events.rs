@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::file::find_tail;
-use crate::git::regular_file::open_to_append;
 use crate::system::clock::{in_milliseconds, now};
+use crate::system::regular_file::open_to_append;
 use crate::system::wait_until;
 use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why};

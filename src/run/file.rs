@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 
-use crate::git::Sharing;
-use crate::git::regular_file::open_file;
-use crate::system::optional;
+use crate::system::regular_file::open_file;
+use crate::system::{Sharing, optional};
 use crate::task::version;
 
 /// The limit for a file that is read as a whole.

@@ -2,8 +2,7 @@
 
 use super::RunDir;
 use super::launch::{Machine, Running};
-use crate::git::Lock;
-use crate::system::process;
+use crate::system::{Lock, process};
 use crate::task::Target;
 
 /// The location of a run's launcher.

@@ -14,8 +14,8 @@ use nix::fcntl::{Flock, FlockArg};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::RunDir;
-use crate::git::regular_file::open_file;
 use crate::interrupt;
+use crate::system::regular_file::open_file;
 
 /// An event of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use anyhow::{Error, Result, anyhow};
 use bstr::ByteSlice as _;
 
 use crate::failure::Failure;
-use crate::git::Lock;
 use crate::interrupt;
+use crate::system::Lock;
 use crate::system::captured::{Captured, Stderr};
 use crate::system::program::plain_path;
 use crate::system::version::version;

@@ -11,7 +11,7 @@ use super::command::{default_socket, escape_format, is_gone};
 use super::fields::Fields;
 use super::pane::encode_path;
 use super::placement::{Placement, Split};
-use crate::git::Lock;
+use crate::system::Lock;
 use crate::task::{Layout, SessionId, SessionName, Target, TaskId};
 
 /// The program of a task's pane.

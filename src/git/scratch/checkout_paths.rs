@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice as _;
 
-use crate::git::regular_file::read_file;
+use crate::system::regular_file::read_file;
 
 /// Returns whether the directory `path`, or one in it, is a Python environment with an editable
 /// package of the checkout, or a build directory of CMake.

@@ -10,10 +10,10 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::hooks::Hooks;
-use crate::git::regular_file::read_file;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Checkout, Git, ObjectId, Repo};
 use crate::system::optional;
+use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
 /// The repository that a scratch repository copies.
