@@ -124,12 +124,6 @@ impl FileWatcher {
         }
         let worktree = &self.launch.worktree;
         let event = (self.files.read)(&self.dir, &self.running, worktree, before)?;
-        let event = Event {
-            session: event.session.or_else(|| before.session.clone()),
-            transcript: event.transcript.or_else(|| before.transcript.clone()),
-            ..event
-        };
-        let key = |event: &Event| (event.state, event.why, event.about.clone());
-        (key(&event) != key(before)).then_some(event)
+        (!event.has_state_of(before)).then(|| event.with_session_of(before))
     }
 }

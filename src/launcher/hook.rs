@@ -168,8 +168,7 @@ fn if_changed(before: Option<&Event>, report: Report) -> Option<Event> {
         Kind::Reminder if before.state != Said::Working => return None,
         Kind::Begins(_) | Kind::Prompt | Kind::Reminder | Kind::Plain => {}
     }
-    event.session = event.session.or_else(|| before.session.clone());
-    event.transcript = event.transcript.or_else(|| before.transcript.clone());
+    let event = event.with_session_of(before);
     let same = Event {
         at: event.at,
         event: event.event.clone(),

@@ -83,8 +83,7 @@ pub(super) fn start(
         event.state,
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
-    let key = |event: &Event| (event.state, event.why, event.about.clone());
-    let is_new = before.is_none_or(|before| key(before) != key(event));
+    let is_new = before.is_none_or(|before| !before.has_state_of(event));
     let Some(config) = config.filter(|_| is_worth && is_new) else {
         return Ok(None);
     };

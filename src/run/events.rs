@@ -88,6 +88,20 @@ impl Event {
         self
     }
 
+    /// Adds the session of an earlier event if this one has none.
+    pub(crate) fn with_session_of(mut self, before: &Self) -> Self {
+        self.session = self.session.or_else(|| before.session.clone());
+        let transcript = before.transcript.clone();
+        self.transcript = self.transcript.or(transcript);
+        self
+    }
+
+    /// Returns whether both events have one state, for one reason and one question.
+    pub(crate) fn has_state_of(&self, other: &Self) -> bool {
+        let key = |event: &Self| (event.state, event.why, event.about.clone());
+        key(self) == key(other)
+    }
+
     /// Returns whether the agent's turn has ended, but its background jobs are running.
     pub(crate) fn is_in_background(&self) -> bool {
         self.event == "Stop" && self.state == Said::Working

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::composer::{Composer, Content, SafeText, clearing_keys};
 use super::screen::Screen;
-use super::typing::{INTERVAL, PaneSnapshot, is_stable, paste, type_text};
+use super::typing::{Baseline, INTERVAL, is_stable, paste, type_text};
 use crate::system::wait_until;
 use crate::task::Target;
 
@@ -220,7 +220,7 @@ impl Receiver<'_> {
 
     /// Delivers without a known composer: presses Enter once the pane shows the text.
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
-        let before = PaneSnapshot::new(self.target, first, typed)?;
+        let before = Baseline::new(self.target, first, typed)?;
         // A shell would run the text.
         if !(self.is_ready)()? {
             return Ok(Delivery::NotListening);

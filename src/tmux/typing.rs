@@ -112,7 +112,7 @@ pub(super) fn is_stable(timeout: Duration, shows: impl Fn() -> Result<bool>) -> 
 }
 
 /// The state of a pane before a text is typed.
-pub(super) struct PaneSnapshot<'a> {
+pub(super) struct Baseline<'a> {
     text: &'a str,
     /// The text before the cursor.
     typed: String,
@@ -121,7 +121,7 @@ pub(super) struct PaneSnapshot<'a> {
     is_any_change: bool,
 }
 
-impl<'a> PaneSnapshot<'a> {
+impl<'a> Baseline<'a> {
     pub(super) fn new(target: &Target, first: &Screen, typed: &'a SafeText) -> Result<Self> {
         let text = typed.text.trim_end();
         let mut before = Self {
