@@ -70,7 +70,7 @@ fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
     let log = EventLog::open(&path)?;
     let before = events::last(&path)?;
     let report = complete(profile, before.as_ref(), report);
-    let Some(event) = report.and_then(|report| if_changed(before.as_ref(), report)) else {
+    let Some(event) = report.and_then(|report| changed_event(before.as_ref(), report)) else {
         return Ok(());
     };
     log.append(&event)?;
@@ -146,7 +146,7 @@ fn read_input() -> Vec<u8> {
 
 /// Returns the event of a report if it changes the state or the session after `before`. Returns
 /// `None` for events of other agents, which may have been started by this one.
-fn if_changed(before: Option<&Event>, report: Report) -> Option<Event> {
+fn changed_event(before: Option<&Event>, report: Report) -> Option<Event> {
     let Report { mut event, kind } = report;
     let Some(before) = before else {
         return Some(event);
@@ -154,15 +154,15 @@ fn if_changed(before: Option<&Event>, report: Report) -> Option<Event> {
     let bound = before.session.as_deref();
     let is_own = bound.is_none() || event.session.is_none() || event.session.as_deref() == bound;
     // A question with an id is open.
-    let is_open = |before: &Event| before.state == Said::Waiting && before.about.is_some();
-    let at_work = matches!(before.state, Said::Working | Said::Waiting);
+    let is_open = before.state == Said::Waiting && before.about.is_some();
+    let is_working = matches!(before.state, Said::Working | Said::Waiting);
     match kind {
         // A new session of a working agent is that of an agent it has started.
-        Kind::Begins(beginning) if is_own || beginning == Beginning::InPlace || !at_work => {}
+        Kind::Begins(beginning) if is_own || beginning == Beginning::InPlace || !is_working => {}
         _ if before.state == Said::Exited => return None,
         Kind::Turn => {}
         _ if !is_own => return None,
-        Kind::Step if is_open(before) && before.about != event.about => return None,
+        Kind::Step if is_open && before.about != event.about => return None,
         // A step answers the question.
         Kind::Step => event.about = None,
         Kind::Reminder if before.state != Said::Working => return None,
@@ -174,6 +174,6 @@ fn if_changed(before: Option<&Event>, report: Report) -> Option<Event> {
         event: event.event.clone(),
         ..before.clone()
     };
-    let always = before.event == START || kind == Kind::Prompt;
-    (always || event != same).then_some(event)
+    let is_new = before.event == START || kind == Kind::Prompt;
+    (is_new || event != same).then_some(event)
 }

@@ -20,15 +20,15 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
     let client = calling_client(target, &panes)?;
     // The pane may have moved, but its id is enough for each command.
-    let to = |tmux: Tmux, name| tmux.then(name).target(target.pane);
+    let add = |tmux: Tmux, name| tmux.then(name).target(target.pane);
     let tmux = match &client {
         None => {
             let tmux = Tmux::at(target, "select-window");
-            to(to(tmux, "select-pane"), "attach-session")
+            add(add(tmux, "select-pane"), "attach-session")
         }
         Some(client) => {
             let tmux = Tmux::at(target, "switch-client").args(["-c", &client.name]);
-            to(to(tmux, "select-window"), "select-pane")
+            add(add(tmux, "select-window"), "select-pane")
         }
     };
     let tmux = match panes.iter().find(|pane| pane.matches(target)) {

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn contains_path_ignores_the_path_as_part_of_a_longer_name() {
+    fn mentions_ignores_the_path_as_part_of_a_longer_name() {
         let checkout = Path::new("/x/my p");
         for (text, expected) in [
             ("/x/my p", true),

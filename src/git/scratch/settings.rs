@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn config_line_quotes_special_characters() {
+    fn line_quotes_special_characters() {
         let text = |key: &str, value: &str| {
             String::from_utf8(line(key.as_bytes(), value.as_bytes())).unwrap()
         };

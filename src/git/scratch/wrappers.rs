@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sh_quote_escapes_a_quote() {
+    fn quote_escapes_a_quote() {
         assert_eq!(quote(b"/a b/$c'd"), b"'/a b/$c'\\''d'");
     }
 }
