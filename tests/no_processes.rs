@@ -88,7 +88,8 @@ impl Started<'_> {
         output.code(1).stderr_has(words);
         self.world.assert_unchanged(&before);
         let hints = output.stderr.lines();
-        let mut hints = hints.filter_map(|line| line.strip_prefix("hint: to go on without it: "));
+        let mut hints =
+            hints.filter_map(|line| line.strip_prefix("hint: to continue without it: "));
         let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
         let mut shell = self.world.command("/bin/sh");
         assert!(shell.args(["-c", hint]).status().unwrap().success());
@@ -116,7 +117,7 @@ fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
     impostor.take(&task, "launcher");
     fs::remove_file(task.run_file("alive")).unwrap();
     assert_eq!(task.status()["state"], "unknown");
-    task.refused("this system does not tell whether process");
+    task.refused("cannot determine whether process");
     impostor.assert_alive();
     task.cleanup().success();
 

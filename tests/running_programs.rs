@@ -206,7 +206,7 @@ fn launcher_and_suspended_agent_end_on_a_hangup() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     world
         .command("kill")
         .args(["-HUP", &task.launcher.to_string()])
@@ -343,7 +343,7 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
     output.success().has_not("put aside");

@@ -189,7 +189,7 @@ impl Teardown<'_> {
             ));
         }
         if let Some(target) = &task.target
-            && !pane::is_ours(target)
+            && !pane::is_own(target)
         {
             close(target, &flux.run_dir(id))?;
         }
@@ -205,7 +205,7 @@ impl Teardown<'_> {
     /// Completes a start whose agent ran, and rolls back any other.
     fn finish_start(&self) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
-        let never_ran = flux.run_dir(&task.id).withdraw()?;
+        let never_ran = flux.run_dir(&task.id).cancel_launch()?;
         let mut from = None;
         if let Some(name) = &task.restored {
             let mut archived = archive::list_all(flux)?.archived.into_iter();

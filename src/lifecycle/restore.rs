@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::git::{Worktree, admin, worktree};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Removal, Task};
-use crate::tmux::target::{self, Wanted};
+use crate::tmux::placement::{self, LayoutRequest};
 use crate::ui::{quoted, shown, word};
 
 /// Settles everything that can fail before the task is there again.
@@ -37,9 +37,9 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
         (None, Some(_)) => agent_launch::load_setup(flux)?,
         _ => agent_launch::load_wrapper(flux)?,
     };
-    let name = target::session_name(&flux.repo.project(), &task.id);
+    let name = placement::session_name(&flux.repo.project(), &task.id);
     let pane = NewPane {
-        place: target::choose(Wanted::Preferred(Layout::Session), name)?,
+        place: placement::choose(LayoutRequest::Preferred(Layout::Session), name)?,
         agent,
         ready,
         init: None,

@@ -15,7 +15,7 @@ use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{Merged, Rest, Task};
-use crate::tmux::leave;
+use crate::tmux::own_pane;
 use crate::ui::words::{capital, count};
 use crate::ui::{Ui, quoted, shown, word};
 
@@ -191,7 +191,7 @@ pub(super) fn tell(flux: &Flux, facts: &Facts, done: &Done) -> Result<()> {
         ui.hint(format_args!("this directory is gone: cd {home}"));
     }
     match (&facts.task.target, facts.runs.is_own_pane) {
-        (Some(target), true) => leave::close(target, &story.said),
+        (Some(target), true) => own_pane::close(target, &story.said),
         _ => Ok(()),
     }
 }

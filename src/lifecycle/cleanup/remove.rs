@@ -168,11 +168,11 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
     {
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
-    let [events, screen] = flux.run_dir(&removing.id).story();
+    let [events, screen] = flux.run_dir(&removing.id).events_and_screen();
     let events = events.map(|events| (store::EVENTS, events));
     let screen = screen.map(|screen| (store::SCREEN, screen));
-    let story: Vec<_> = events.into_iter().chain(screen).collect();
-    store::advance_with(&flux.repo, &facts.oid, removing, &story, verify, lock)
+    let files: Vec<_> = events.into_iter().chain(screen).collect();
+    store::advance_with(&flux.repo, &facts.oid, removing, &files, verify, lock)
 }
 
 /// Where the work of a task is, for its record.

@@ -60,7 +60,7 @@ impl Runs {
             foreground: foreground.flatten(),
             jobs,
             others,
-            is_own_pane: task.target.as_ref().is_some_and(pane::is_ours),
+            is_own_pane: task.target.as_ref().is_some_and(pane::is_own),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::hooks::Hooks;
 use crate::git::same::is_same_place;
-use crate::git::scratch::{LeftOut, Original, Scratch};
+use crate::git::scratch::{Original, Scratch, Skipped};
 use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
 use crate::lifecycle::archive::tree;
@@ -101,16 +101,16 @@ impl ScratchMerge<'_> {
             let _spinner = self.flux.ui.spinner(what);
             Scratch::open(&original, &path, self.lock)?
         };
-        self.warn_of_what_is_left_out(&scratch, target);
+        self.warn_of_skipped(&scratch, target);
         self.commit(&scratch, &notes.join("message"))
     }
 
-    fn warn_of_what_is_left_out(&self, scratch: &Scratch<'_>, target: &Path) {
-        for one in &scratch.left_out {
+    fn warn_of_skipped(&self, scratch: &Scratch<'_>, target: &Path) {
+        for one in &scratch.skipped {
             let target = shown(target);
             let (path, why) = match one {
-                LeftOut::NamesCheckout(path) => (path, format!("names '{target}' by its path")),
-                LeftOut::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
+                Skipped::NamesCheckout(path) => (path, format!("names '{target}' by its path")),
+                Skipped::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
             };
             let what = format!("the hooks do not see '{}', which {why}", shown(path));
             self.flux.ui.warning(what);
@@ -131,7 +131,7 @@ impl ScratchMerge<'_> {
             NewCommits::Rebase => scratch.rebase(target),
         };
         let made = made.map_err(|error| explain(error, self.facts, into, scratch))?;
-        scratch.deliver(repo, &made)?;
+        scratch.send_commit(repo, &made)?;
         let (ahead, behind) = repo.ahead_behind(&made, &into.tip)?;
         let is_whole = match (self.commits, &into.merge) {
             (NewCommits::Merge(_), _) => repo.parents_of(&made)?.contains(tip),

@@ -165,7 +165,7 @@ impl<'a> StartTransaction<'a> {
     }
 
     fn close_pane(&self) -> Result<()> {
-        self.run.withdraw()?;
+        self.run.cancel_launch()?;
         let opened = self.opened.as_ref().map(|opened| opened.target.clone());
         // tmux may have created a pane although it reported a failure.
         let opened = match opened {
@@ -180,7 +180,7 @@ impl<'a> StartTransaction<'a> {
         let Some((running, exit)) = &self.previous else {
             return Ok(());
         };
-        self.run.begin_again()?;
+        self.run.reset()?;
         if let Some(running) = running {
             self.run.write_running(running)?;
         }
