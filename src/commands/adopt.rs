@@ -14,7 +14,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
 use crate::lifecycle::adopt::{Adoption, adopt, real, rejoin, strayed};
-use crate::lifecycle::checked_out::ensure_main_is_known;
+use crate::lifecycle::branch_uses::ensure_main_is_known;
 use crate::lifecycle::resume::{from_the_beginning, resume};
 use crate::lifecycle::start::plan::{Start, place};
 use crate::store::Stored;

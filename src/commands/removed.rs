@@ -8,7 +8,7 @@ use super::object::{RemovedObject, UnreadObject};
 use super::table::Table;
 use crate::context::Flux;
 use crate::failure::{self, Failure, USAGE};
-use crate::lifecycle::archive::tree::size;
+use crate::lifecycle::archive::tree::measure;
 use crate::lifecycle::archive::{Archived, Listed, Unread};
 use crate::sanitize;
 use crate::system::clock::seconds;
@@ -16,7 +16,7 @@ use crate::task::version;
 use crate::ui::words::{age, count};
 
 /// A removed task, and the size of its worktree in the trash, if there is one.
-type Measured<'a> = (&'a Archived, Option<Result<u64>>);
+type MeasuredTask<'a> = (&'a Archived, Option<Result<u64>>);
 
 /// Prints what can be restored, and names what cannot.
 ///
@@ -27,15 +27,15 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
     let spinner = flux.ui.spinner("measuring the trash");
     let sized = archived
         .iter()
-        .map(|one| (one, one.trash.as_deref().map(size)));
-    let sized: Vec<Measured> = sized.collect();
+        .map(|one| (one, one.trash.as_deref().map(measure)));
+    let sized: Vec<MeasuredTask> = sized.collect();
     drop(spinner);
     if json {
         let objects = sized.iter().map(object);
         let objects: Vec<_> = objects.chain(unread.iter().map(unread_object)).collect();
         flux.ui.json(&objects)?;
     } else {
-        rows(flux, &sized, unread)?;
+        print_rows(flux, &sized, unread)?;
     }
     let mut faults = Faults::default();
     for (_, size) in &sized {
@@ -44,13 +44,13 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
         }
     }
     for one in unread {
-        name(flux, one.refusal());
+        warn_of(flux, one.refusal());
         if !version::is_newer(&one.error) {
             faults.count();
         }
     }
-    for left in flux.leftovers()? {
-        name(flux, left);
+    for left in flux.list_undeleted()? {
+        warn_of(flux, left);
     }
     faults.ensure_none("not everything could be read")
 }
@@ -59,7 +59,11 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
 ///
 /// # Errors
 /// When there is none, or nobody to pick it.
-pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
+pub(super) fn pick_removed<'a>(
+    flux: &Flux,
+    listed: &'a Listed,
+    verb: &str,
+) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
@@ -69,7 +73,7 @@ pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'
         bail!(failure.hint("git flux restore --list").code(USAGE));
     }
     let row = |one: &&Archived| {
-        let state = format!("{}, {}", since(one), ended(one));
+        let state = format!("{}, {}", describe_age(one), describe_end(one));
         [one.name.clone(), state, one.task.title.clone()]
     };
     let rows: Vec<_> = ours.iter().map(row).collect();
@@ -77,14 +81,14 @@ pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'
 }
 
 /// Says what is left, and the way out.
-pub(super) fn name(flux: &Flux, left: Failure) {
+pub(super) fn warn_of(flux: &Flux, left: Failure) {
     let left = Error::from(left);
     flux.ui.warning(&left);
     failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
 }
 
 /// How a task ended, in words.
-fn ended(one: &Archived) -> String {
+fn describe_end(one: &Archived) -> String {
     if one.foreign {
         return "foreign".to_owned();
     }
@@ -97,8 +101,8 @@ fn ended(one: &Archived) -> String {
 }
 
 /// How it ended, and how many uncommitted files it has.
-pub(super) fn content(flux: &Flux, one: &Archived) -> String {
-    let ended = ended(one);
+pub(super) fn describe_content(flux: &Flux, one: &Archived) -> String {
+    let ended = describe_end(one);
     let count_files = |snapshot| flux.repo.count_files_of_snapshot(snapshot);
     match one.snapshot().map(count_files) {
         None => ended,
@@ -108,11 +112,11 @@ pub(super) fn content(flux: &Flux, one: &Archived) -> String {
 }
 
 /// How long ago it was removed.
-fn since(one: &Archived) -> String {
+fn describe_age(one: &Archived) -> String {
     format!("{} ago", age(seconds().saturating_sub(one.removed())))
 }
 
-fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
+fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[Unread]) -> Result<()> {
     if sized.is_empty() && unread.is_empty() {
         flux.ui.status("there is nothing to restore");
         return Ok(());
@@ -120,13 +124,13 @@ fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
     let known = sized.iter().map(|(one, size)| {
         [
             sanitize::line(&one.name),
-            since(one),
+            describe_age(one),
             match size {
                 Some(Ok(size)) => HumanBytes(*size).to_string(),
                 Some(Err(_)) => "?".to_owned(),
                 None => "-".to_owned(),
             },
-            content(flux, one),
+            describe_content(flux, one),
             sanitize::line(&one.task.title),
         ]
     });
@@ -146,7 +150,7 @@ fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
 }
 
 /// A removed task as programs read it.
-fn object<'a>(sized: &'a Measured<'_>) -> RemovedObject<'a> {
+fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
     let (one, size) = sized;
     let task = &one.task;
     RemovedObject {

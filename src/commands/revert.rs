@@ -11,7 +11,7 @@ use crate::task::Merged;
 ///
 /// # Errors
 /// When the merge is missing.
-pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
+pub(crate) fn revert_hint(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
     let Merged { from, to, .. } = merged;
     if from == to {
         return Ok(None);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::branch_uses::BranchUses;
 use super::broken::Broken;
-use super::checked_out::BranchUses;
 use super::other_machine::ensure_not_elsewhere;
 use super::start::branch::{ChosenBranch, configured_into, origin, resolved};
 use super::start::plan::{Origin, Start};
@@ -304,7 +304,7 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
     // What a killed command has registered there is ours.
     let twin = scratch.join(path.file_name().unwrap_or_default());
-    let uses = BranchUses::of_git(flux, &worktrees, &task.branch)?;
+    let uses = BranchUses::find_in_git(flux, &worktrees, &task.branch)?;
     uses.except(path).except(&twin).ensure_none()?;
     let _guard = flux.lock_repo()?;
     worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)

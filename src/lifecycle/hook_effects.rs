@@ -21,7 +21,7 @@ use crate::ui::{quoted, word};
 ///
 /// # Errors
 /// When it is not known whether there is one, or on interruption.
-pub(super) fn post_checkout(
+pub(super) fn run_post_checkout(
     flux: &Flux,
     task: &Task,
     checkout: &Checkout,
@@ -31,34 +31,34 @@ pub(super) fn post_checkout(
     let place = flux.repo.main().or(flux.repo.current());
     let place = place.map(|path| flux.repo.checkout(path)).transpose()?;
     let hooks = Hooks::find(&flux.repo, place.as_ref(), flux.settings.configured_hooks())?;
-    let before = Listing::before(flux, &hooks, &["post-checkout"])?;
+    let before = RepositoryState::take_if_any(flux, &hooks, &["post-checkout"])?;
     if let Some(error) = hooks::post_checkout(&hooks, checkout, head)? {
         interrupt::check()?;
         let what = "the post-checkout hook failed";
         flux.ui.warning(format_args!("{what}: {error:#}"));
     }
     if let Some(before) = before {
-        before.warn(flux, &task.branch_ref());
+        before.warn_of_changes(flux, &task.branch_ref());
     }
     Ok(())
 }
 
 /// How many refs are named.
-const NAMED: usize = 5;
+const MAX_WARNINGS: usize = 5;
 
 /// What a hook is not to change: core.bare, and refs that are not git flux's.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Listing {
+pub(super) struct RepositoryState {
     is_bare: bool,
     refs: BTreeMap<RefName, ObjectId>,
 }
 
-impl Listing {
+impl RepositoryState {
     /// Takes a listing before hooks run; none if there is none of these names.
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn before(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
+    pub(super) fn take_if_any(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
         hooks.has(names).then(|| Self::take(flux)).transpose()
     }
 
@@ -72,7 +72,7 @@ impl Listing {
 
     /// Warns of what has changed since, but for the branches of tasks and the ref `moved`, which the
     /// command itself moves.
-    pub(super) fn warn(&self, flux: &Flux, moved: &RefName) {
+    pub(super) fn warn_of_changes(&self, flux: &Flux, moved: &RefName) {
         let ui = &flux.ui;
         let now =
             Self::take(flux).and_then(|now| Ok((now, Store::load(&flux.repo, &flux.settings)?)));
@@ -103,13 +103,13 @@ impl Listing {
                 (None, None) => continue,
             };
             found += 1;
-            if found <= NAMED {
+            if found <= MAX_WARNINGS {
                 ui.warning(format_args!("while hooks ran, '{shown}' was {what}"));
                 ui.hint(format_args!("to undo that: git update-ref {undo}"));
             }
         }
-        if found > NAMED {
-            let more = found - NAMED;
+        if found > MAX_WARNINGS {
+            let more = found - MAX_WARNINGS;
             ui.warning(format_args!("and {more} other refs have changed"));
         }
     }

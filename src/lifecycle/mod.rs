@@ -35,12 +35,12 @@
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
+pub(crate) mod branch_uses;
 pub(crate) mod broken;
-pub(crate) mod checked_out;
 pub(crate) mod cleanup;
+pub(crate) mod disposal;
 pub(crate) mod elsewhere;
 pub(crate) mod everywhere;
-pub(crate) mod fate;
 mod hook_effects;
 pub(crate) mod observe;
 pub(crate) mod other_machine;

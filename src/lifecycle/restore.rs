@@ -3,9 +3,9 @@
 use anyhow::{Result, bail};
 
 use super::archive::Archived;
+use super::branch_uses::{BranchUses, ensure_main_is_known};
 use super::broken::free_beside;
-use super::checked_out::{BranchUses, ensure_main_is_known};
-use super::fate::ensure_not_elsewhere;
+use super::disposal::ensure_unused_elsewhere;
 use super::resume::going_on;
 use super::start::branch::{ensure_name, worktree_of};
 use super::start::launch;
@@ -29,7 +29,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
         ..one.task.in_phase(Phase::Starting)
     };
     ensure_free(flux, store, &task)?;
-    let task = existing(store, task, one)?;
+    let task = with_current_branch(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
     let agent = going_on(flux, &task, &description).filter(|_| !one.foreign);
     // One that comes back with its ignored files is as ready as it was.
@@ -60,11 +60,11 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     ensure_main_is_known(flux, &worktrees)?;
     if task.existing.is_some() && store.tasks.iter().all(|stored| stored.id != *id) {
         store.ensure_not_symbolic(&task.branch)?;
-        ensure_not_elsewhere(flux, &worktrees, task)?;
+        ensure_unused_elsewhere(flux, &worktrees, task)?;
         let uses = BranchUses::find(flux, store, &worktrees, &task.branch)?;
         uses.except(&task.worktree).ensure_none()?;
     }
-    let taken = name_taken(store, task).or_else(|| place_taken(flux, &worktrees, task));
+    let taken = name_conflict(store, task).or_else(|| path_conflict(flux, &worktrees, task));
     match taken {
         Some(taken) => bail!(taken.hint(format!("then: git flux restore {id}"))),
         None => Ok(()),
@@ -72,7 +72,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
 }
 
 /// The refusal where the id or the branch is taken.
-fn name_taken(store: &Store, task: &Task) -> Option<Failure> {
+fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
     let (id, branch) = (&task.id, &task.branch);
     if store.tasks.iter().any(|stored| stored.id == *id) {
         let failure = Failure::new(format!("there is a task '{id}' already"));
@@ -89,7 +89,7 @@ fn name_taken(store: &Store, task: &Task) -> Option<Failure> {
 }
 
 /// The refusal where something stands at the place of the worktree, or git has one there.
-fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failure> {
+fn path_conflict(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failure> {
     let path = &task.worktree;
     let (shown, pasted) = (shown(path), quoted(path));
     if path.symlink_metadata().is_ok() {
@@ -110,7 +110,7 @@ fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failu
 ///
 /// # Errors
 /// When it has moved since: what was uncommitted belongs on top of where it stood.
-fn existing(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
+fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
     let Some(existing) = &mut task.existing else {
         return Ok(task);
     };
@@ -136,7 +136,7 @@ fn existing(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
 ///
 /// # Errors
 /// When its branch has no name for one.
-pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
+pub(crate) fn limit_foreign(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
     let task = &one.task;
     ensure_name(flux, &task.branch)?;
     let removal = task.removal.as_ref().map(|removal| Removal {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::archive::{self, Kept, free_name};
+use super::archive::{self, KeptParts, find_free_name};
 use super::cleanup::scratch;
-use super::fate::{Worktree, is_registered};
+use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, hide, keep, refs, worktree};
@@ -26,7 +26,7 @@ pub(super) struct Teardown<'a> {
 }
 
 /// Where what a task has done is, once its refs are gone.
-enum Whereabouts {
+enum WorkLocation {
     Archived,
     /// It has done nothing, or it is in the archive as it was: a ref that has everything that the
     /// deleted branch has, and what it stands at; none if no branch is deleted.
@@ -42,19 +42,19 @@ impl Teardown<'_> {
     ///
     /// # Errors
     /// When a step fails; the record is still there then, and says so.
-    pub(super) fn run(&self, how: &Worktree) -> Result<Kept> {
+    pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
-        scratch::clear(flux, &task.id, Some(task))?;
+        scratch::remove_leftovers(flux, &task.id, Some(task))?;
         let guard = flux.lock_repo()?;
-        let mut worktree = self.put_away(how, &guard)?;
+        let mut worktree = self.dispose_worktree(disposal, &guard)?;
         if let Err(error) = hide::forget(&task.worktree) {
             flux.ui.warning(format_args!("{error:#}"));
         }
         store::remove_config(&flux.repo, task, &guard)?;
         drop(guard);
-        let wanted = worktree.as_deref().and_then(archive::name_of);
-        let always = !matches!(how, Worktree::Discard | Worktree::Foreign);
-        let archive = self.delete_refs(wanted.clone(), always)?;
+        let wanted = worktree.as_deref().and_then(archive::trash_name);
+        let must_archive = !matches!(disposal, Disposal::Delete | Disposal::Leave);
+        let archive = self.delete_refs(wanted.clone(), must_archive)?;
         if let (Some(place), Some(name)) = (&mut worktree, &archive)
             && wanted.as_ref() != Some(name)
         {
@@ -65,26 +65,26 @@ impl Teardown<'_> {
         let run = flux.run_dir(&task.id);
         run.remove()?;
         ports::release(task, &run);
-        Ok(Kept { archive, worktree })
+        Ok(KeptParts { archive, worktree })
     }
 
     /// Does with the worktree what is to be done, and returns where it is kept. `guard` is the
     /// repository's lock.
-    fn put_away(&self, how: &Worktree, guard: &Lock) -> Result<Option<PathBuf>> {
+    fn dispose_worktree(&self, disposal: &Disposal, guard: &Lock) -> Result<Option<PathBuf>> {
         let (flux, repo, path) = (self.flux, &self.flux.repo, &self.task.worktree);
-        match how {
-            Worktree::Foreign => Ok(None),
-            Worktree::Discard => worktree::forget(repo, path, guard).map(|()| None),
-            Worktree::Moved(trash) => {
+        match disposal {
+            Disposal::Leave => Ok(None),
+            Disposal::Delete => worktree::forget(repo, path, guard).map(|()| None),
+            Disposal::InTrash(trash) => {
                 if is_registered(flux, self.task)? {
                     keep::forget(repo, path, trash)?;
                 }
                 Ok(Some(trash.clone()))
             }
-            Worktree::Keep | Worktree::KeepOnly => {
-                let trash = flux.trash_for(self.task)?;
-                if matches!(how, Worktree::KeepOnly) {
-                    fs::write(trash.join(archive::trash::ONLY), "")
+            Disposal::Trash | Disposal::TrashSoleCopy => {
+                let trash = flux.make_trash_dir(self.task)?;
+                if matches!(disposal, Disposal::TrashSoleCopy) {
+                    fs::write(trash.join(archive::trash::SOLE_COPY_MARK), "")
                         .context("could not mark a worktree in the trash")?;
                 }
                 let removed = keep::Removed {
@@ -104,32 +104,32 @@ impl Teardown<'_> {
     /// Deletes branch, base and record in one transaction, which also keeps below
     /// `refs/flux/archive` what they stood at. Returns the name there: that in the trash, which is
     /// `wanted`, unless an earlier task has it. A task that has done nothing is not kept, but
-    /// `always`, if the transaction can verify that another ref has the commit of its branch.
+    /// `must_archive`, if the transaction can verify that another ref has the commit of its branch.
     ///
     /// # Errors
     /// When git fails: then nothing has changed.
     pub(super) fn delete_refs(
         &self,
         mut wanted: Option<String>,
-        always: bool,
+        must_archive: bool,
     ) -> Result<Option<String>> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let message = format!("flux cleanup: {id}");
         let mut base = Some(task.base.clone());
         loop {
-            let (name, proof) = match (self.whereabouts(always)?, wanted.take()) {
-                (Whereabouts::Archived, None) => (Some(free_name(flux, id, "")?), None),
-                (Whereabouts::Archived, wanted) => (wanted, None),
-                (Whereabouts::Elsewhere(proof), _) => (None, proof),
+            let (name, proof) = match (self.find_work(must_archive)?, wanted.take()) {
+                (WorkLocation::Archived, None) => (Some(find_free_name(flux, id, "")?), None),
+                (WorkLocation::Archived, wanted) => (wanted, None),
+                (WorkLocation::Elsewhere(proof), _) => (None, proof),
             };
             let mut refs = Transaction::default();
             if let Some(name) = &name {
-                refs = self.archive(refs, name, base.as_ref());
+                refs = self.add_archive_refs(refs, name, base.as_ref());
             }
             if let Some((name, object)) = &proof {
                 refs = refs.verify(name, object);
             }
-            if let Some(tip) = self.deleted() {
+            if let Some(tip) = self.deleted_tip() {
                 refs = refs.delete(&task.branch_ref(), tip);
             }
             if let Some(base) = &base {
@@ -141,7 +141,7 @@ impl Teardown<'_> {
             };
             // An earlier task of this id may be in the archive: it stays. The base may have been
             // moved, and so may the proof.
-            let next = name.as_ref().map(|name| free_name(flux, id, name));
+            let next = name.as_ref().map(|name| find_free_name(flux, id, name));
             let next = next.transpose()?;
             let found = self.find_ref(&base_ref(id))?;
             let is_proven = match &proof {
@@ -161,33 +161,38 @@ impl Teardown<'_> {
     }
 
     /// The tip of the branch, if that goes with the task.
-    fn deleted(&self) -> Option<&ObjectId> {
+    fn deleted_tip(&self) -> Option<&ObjectId> {
         self.tip.filter(|_| !self.task.keeps_branch())
     }
 
-    fn whereabouts(&self, always: bool) -> Result<Whereabouts> {
+    fn find_work(&self, must_archive: bool) -> Result<WorkLocation> {
         let task = self.task;
         let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
             // What did not come back is in the archive still.
             let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = self.find_ref(&name)?.filter(|found| found == tip);
             found.map(|tip| (name, tip))
-        } else if always || self.tip.is_some_and(|tip| tip != task.start()) {
+        } else if must_archive || self.tip.is_some_and(|tip| tip != task.start()) {
             None
-        } else if let Some(tip) = self.deleted() {
+        } else if let Some(tip) = self.deleted_tip() {
             let own = task.branch_ref();
             let others = refs::containing(self.flux.repo.home(), tip)?;
             others.into_iter().find(|(name, _)| *name != own)
         } else {
-            return Ok(Whereabouts::Elsewhere(None));
+            return Ok(WorkLocation::Elsewhere(None));
         };
-        Ok(proof.map_or(Whereabouts::Archived, |proof| {
-            Whereabouts::Elsewhere(Some(proof))
+        Ok(proof.map_or(WorkLocation::Archived, |proof| {
+            WorkLocation::Elsewhere(Some(proof))
         }))
     }
 
     /// Adds what the archive keeps. Of a branch that is gone that is the commit it began at.
-    fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
+    fn add_archive_refs(
+        &self,
+        refs: Transaction,
+        name: &str,
+        base: Option<&ObjectId>,
+    ) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let refs = refs
@@ -214,9 +219,9 @@ pub(crate) fn drop_from_copy(
     stored: &Stored,
     tip: Option<&ObjectId>,
     lock: &Lock,
-) -> Result<Kept> {
+) -> Result<KeptParts> {
     let (repo, task) = (&flux.repo, stored.readable()?);
-    let trash = flux.trash_for(task)?;
+    let trash = flux.make_trash_dir(task)?;
     {
         let guard = flux.lock_repo()?;
         if !keep::set_aside(repo.common_dir(), &task.worktree, &trash)? {
@@ -231,9 +236,9 @@ pub(crate) fn drop_from_copy(
         tip,
         lock,
     };
-    let archive = teardown.delete_refs(archive::name_of(&trash), true)?;
+    let archive = teardown.delete_refs(archive::trash_name(&trash), true)?;
     flux.run_dir(&task.id).remove()?;
-    Ok(Kept {
+    Ok(KeptParts {
         archive,
         worktree: None,
     })

@@ -25,7 +25,12 @@ use crate::ui::{self, word};
 ///
 /// # Errors
 /// When any of them is refused, with the highest exit code of all.
-pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Output) -> Result<()> {
+pub(super) fn clean_up(
+    flux: &Flux,
+    plans: Vec<Plan>,
+    options: &Options,
+    output: Output,
+) -> Result<()> {
     if output == Output::Json {
         dry_run::print_json(flux, &plans, options)?;
         return for_each(plans, dry_run::ensure);
@@ -34,7 +39,7 @@ pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Out
         flux.ui.status("no task to remove");
         return Ok(());
     }
-    let row = |plan: &Plan| [plan.id.to_string(), row(plan, options)];
+    let row = |plan: &Plan| [plan.id.to_string(), describe_plan(plan, options)];
     let rows = plans.iter().map(row).collect();
     // Whole, however long: it is what is agreed to.
     let lines = table::lines(["TASK", "PLAN"], rows, None);
@@ -48,12 +53,12 @@ pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Out
     for line in lines {
         flux.ui.status(line);
     }
-    let options = agree(flux, &plans, options)?;
+    let options = ask_once(flux, &plans, options)?;
     remove(flux, plans, &options, porcelain)
 }
 
 /// Asks one question about all plans, and returns the options with what is agreed to by that.
-fn agree(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
+fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     let doable = plans.iter().filter(|plan| plan.refusal().is_none());
     let doable: Vec<&Plan> = doable.collect();
     let mut options = options.clone();
@@ -82,7 +87,7 @@ fn agree(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
 /// Returns whether a removal stops more than an agent that is done.
 fn stops_work(plan: &Plan) -> bool {
     let facts = plan.facts.as_ref();
-    facts.is_some_and(|facts| facts.runs.must_stop() && facts.state != State::Done)
+    facts.is_some_and(|facts| facts.processes.must_stop() && facts.state != State::Done)
 }
 
 fn remove(
@@ -94,7 +99,7 @@ fn remove(
     // The pane that the command was called in goes with its task: the very last thing.
     plans.sort_by_key(|plan| {
         let facts = plan.facts.as_ref().filter(|_| plan.refusal().is_none());
-        facts.is_some_and(|facts| facts.runs.is_own_pane)
+        facts.is_some_and(|facts| facts.processes.is_own_pane)
     });
     for_each(plans, |plan| {
         let id = plan.ensure()?.id;
@@ -126,33 +131,33 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
     bail!(Failure::new(what).code(worst))
 }
 
-fn row(plan: &Plan, options: &Options) -> String {
+fn describe_plan(plan: &Plan, options: &Options) -> String {
     if let Some(refusal) = plan.refusal() {
         return sanitize::line(&format!("refused: {refusal}"));
     }
-    let mut deeds = words::deeds(plan, options);
+    let mut steps = words::list_steps(plan, options);
     // That it is removed goes without saying.
     if !plan.is_update() {
-        deeds.pop();
+        steps.pop();
     }
-    sanitize::line(&deeds.join(", "))
+    sanitize::line(&steps.join(", "))
 }
 
 /// Plans the cleanup of the tasks that are merged, and of those of which that cannot be told.
 ///
 /// # Errors
 /// When they would be merged into what is no branch.
-pub(super) fn merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
+pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
     if let Branch::Merge {
         into: Some(into), ..
     } = &options.branch
     {
         ensure_branch(flux, store, into)?;
     }
-    let tasks = in_order(flux, store);
+    let tasks = sort_tasks(flux, store);
     let tasks = tasks.filter(|stored| may_be_merged(flux, store, stored, &options.branch));
     let plans = tasks.map(|stored| Plan::make(flux, store, &stored.id, options));
-    Ok(plans.filter(|plan| is_meant(plan, options)).collect())
+    Ok(plans.filter(|plan| is_selected(plan, options)).collect())
 }
 
 /// Returns whether the work of a task may be in its target, as far as that is known at first sight.
@@ -161,7 +166,7 @@ fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -
     match branch {
         Branch::MergedIn { commit, .. } => store
             .tip(&task.branch)
-            .is_some_and(|tip| *tip != task.base && has(flux, commit, tip)),
+            .is_some_and(|tip| *tip != task.base && contains_work(flux, commit, tip)),
         // One that goes nowhere is merged nowhere.
         Branch::Merge { into, .. } => into.is_some() || task.into.is_some(),
         Branch::Discard => task.into.is_some(),
@@ -170,11 +175,11 @@ fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -
 
 /// Returns whether a task is among those that are meant: not one that is not merged, and not one
 /// of which that is known and something else refuses.
-fn is_meant(plan: &Plan, options: &Options) -> bool {
-    let Some(facts) = plan.outlook() else {
+fn is_selected(plan: &Plan, options: &Options) -> bool {
+    let Some(facts) = plan.forecast() else {
         return true;
     };
-    let is_unread = facts.unread.is_some() && options.uncommitted != Uncommitted::Discard;
+    let is_unread = facts.read_error.is_some() && options.uncommitted != Uncommitted::Discard;
     let is_joint = |check: &Check| check.consent().is_some_and(|it| it.question.is_joint());
     let is_left_out = |check: &Check| check.agreed() == Agreed::No && !is_joint(check);
     is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))
@@ -194,7 +199,7 @@ fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
 }
 
 /// Returns whether a commit has the work of a branch; where that cannot be told, it has not.
-fn has(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
+fn contains_work(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
     let plan = MergePlan::make(&flux.repo, commit, tip, MergeStyle::Merge);
     matches!(plan, Ok(MergePlan::UpToDate(how)) if how != Integrated::Cancelled)
 }
@@ -213,7 +218,7 @@ fn is_merged(facts: &Facts) -> bool {
 }
 
 /// Returns the user's tasks in the order of `git flux list`.
-pub(super) fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
+pub(super) fn sort_tasks<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
     let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
     tasks.sort_by_key(|stored| stored.created());
     tasks.into_iter()

@@ -15,7 +15,7 @@ use crate::ui::{quoted, shown};
 
 /// Where conflicts are resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ConflictSite {
     /// In the task's worktree, by its agent or by the user.
     Task,
     /// In the worktree of the target.
@@ -26,16 +26,16 @@ pub(super) enum Place {
 ///
 /// # Errors
 /// When that is to be nowhere.
-pub(super) fn ask(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<Place> {
+pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<ConflictSite> {
     let into = facts.into().context("nothing is merged")?;
     flux.ui.status(refusal);
-    let mut places = vec![Some(Place::Task), None];
+    let mut places = vec![Some(ConflictSite::Task), None];
     let mut items = vec![
         format!("merge '{}' into the task's worktree", into.branch),
         "abort".to_owned(),
     ];
     if let Some(worktree) = &into.worktree {
-        places.insert(1, Some(Place::Target));
+        places.insert(1, Some(ConflictSite::Target));
         items.insert(1, format!("start the merge in '{}'", shown(worktree)));
     }
     let chosen = flux.ui.select("Where are they to be resolved?", &items)?;
@@ -46,21 +46,26 @@ pub(super) fn ask(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<Place> 
 ///
 /// # Errors
 /// Always: the task is not removed.
-pub(super) fn start(flux: &Flux, facts: &Facts, place: Place, lock: &Lock) -> Result<()> {
+pub(super) fn start_merge(
+    flux: &Flux,
+    facts: &Facts,
+    place: ConflictSite,
+    lock: &Lock,
+) -> Result<()> {
     let into = facts.into().context("nothing is merged")?;
     let task = &facts.task;
     let (path, theirs) = match (place, &into.worktree) {
-        (Place::Target, Some(worktree)) => (worktree, &task.branch),
+        (ConflictSite::Target, Some(worktree)) => (worktree, &task.branch),
         _ => (&task.worktree, &into.branch),
     };
-    let is_to_tell = place == Place::Task && wants_to_tell(flux, facts)?;
+    let is_to_tell = place == ConflictSite::Task && wants_to_tell(flux, facts)?;
     merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
     flux.ui.status(format_args!(
         "merging '{theirs}' in '{}': it stopped at the conflicts",
         shown(path)
     ));
     if is_to_tell {
-        tell(flux, task)?;
+        tell_agent(flux, task)?;
     }
     Err(not_removed(task, path).into())
 }
@@ -80,24 +85,24 @@ pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
 }
 
 /// What an agent is told of the conflicts. No name of anybody's is in it.
-const MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
+const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
                        conflicts. Please resolve them and commit the merge.";
 
 /// Asks whether a running agent is to be told of the conflicts in its worktree.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
     let is_heard = || recipient::listening(flux, &facts.task, clock::now(), true);
-    if !flux.ui.can_ask() || facts.runs.is_own_pane || is_heard()?.is_none() {
+    if !flux.ui.can_ask() || facts.processes.is_own_pane || is_heard()?.is_none() {
         return Ok(false);
     }
     let question = format!("The agent of '{}' is running. Tell it?", facts.task.id);
     flux.ui.confirm(question, true)
 }
 
-fn tell(flux: &Flux, task: &Task) -> Result<()> {
+fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
     // It may have ended since, or do so at any time. Its answer is not waited for.
     let told = match recipient::listening(flux, task, clock::now(), true)? {
-        Some(recipient) => recipient.send(MESSAGE).map(drop),
+        Some(recipient) => recipient.send(CONFLICT_MESSAGE).map(drop),
         None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
     match told {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::conflicts::{self, Place};
+use super::conflicts::{self, ConflictSite};
 use super::words;
 use crate::commands::diff::show;
 use crate::context::Flux;
@@ -17,21 +17,21 @@ use crate::ui::shown;
 use crate::ui::words::capital;
 
 /// What is to be done, with everything agreed to.
-pub(super) enum Settled {
+pub(super) enum NextStep {
     Remove(Plan),
     /// The merge is started where its conflicts are to be resolved.
-    Resolve(Plan, Place),
+    Resolve(Plan, ConflictSite),
 }
 
 /// Asks for each consent that a plan needs; answers become options, and change the plan.
 ///
 /// # Errors
 /// The first refusal, or that an answer is no.
-pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<Settled> {
+pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<NextStep> {
     loop {
         plan = plan.ensure()?;
         if plan.is_update() {
-            return Ok(Settled::Resolve(plan, Place::Task));
+            return Ok(NextStep::Resolve(plan, ConflictSite::Task));
         }
         // What becomes of the work comes first.
         let mut open = plan.consents(Agreed::Ask);
@@ -40,11 +40,11 @@ pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Resu
         };
         let facts = facts(&plan)?;
         match consent.question {
-            Question::Conflicts => match conflicts::ask(flux, facts, &consent.refusal)? {
-                Place::Task => options.conflicts = Conflicts::Update,
-                Place::Target => {
+            Question::Conflicts => match conflicts::ask_place(flux, facts, &consent.refusal)? {
+                ConflictSite::Task => options.conflicts = Conflicts::Update,
+                ConflictSite::Target => {
                     drop(open);
-                    return Ok(Settled::Resolve(plan, Place::Target));
+                    return Ok(NextStep::Resolve(plan, ConflictSite::Target));
                 }
             },
             Question::Uncommitted => {
@@ -56,15 +56,15 @@ pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Resu
         plan.decide(flux, options);
     }
     agree_to_removal(flux, options, &plan)?;
-    Ok(Settled::Remove(plan))
+    Ok(NextStep::Remove(plan))
 }
 
 /// Asks whether the task is to go, and about everything that would end or stay behind.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
-    let facts = plan.outlook().context("there are no facts")?;
+    let facts = plan.forecast().context("there are no facts")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
-        let what = format!("ignored files are {}", check.why());
+        let what = format!("ignored files are {}", check.reason());
         flux.ui.status(what);
     }
     // -y agrees to them.
@@ -78,7 +78,8 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         open.partition(|open| open.question == Question::OtherBranch);
     // -y agrees to the merge, not to a branch that nobody named.
     if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
-        let mut question = words::question(facts, elsewhere.first().map(|open| &*open.what));
+        let mut question =
+            words::removal_question(facts, elsewhere.first().map(|open| &*open.what));
         // An agent that is done is not worth a question of its own.
         let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
         let is_joined = is_only_to_stop && facts.state == State::Done;
@@ -157,7 +158,9 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Unco
     loop {
         match flux.ui.select("What is to become of them?", &choices)? {
             0 => {
-                let message = flux.ui.input("Message", &words::offered(&facts.task))?;
+                let message = flux
+                    .ui
+                    .input("Message", &words::default_message(&facts.task))?;
                 return Ok(Uncommitted::Commit(message));
             }
             1 => return Ok(Uncommitted::Discard),

@@ -90,7 +90,7 @@ impl Cleanup {
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
             let plans = self.plans(&flux, &store, &options)?;
-            return bulk::bulk(&flux, plans, &options, output);
+            return bulk::clean_up(&flux, plans, &options, output);
         }
         let name = self.tasks.first().map(String::as_str);
         let stored = choose_own(&flux, &store, name, "cleanup")?;
@@ -104,7 +104,7 @@ impl Cleanup {
             return remove::remove_task(&flux, &id, seen, &options, porcelain);
         }
         let mut plan = Plan::make(&flux, &store, &id, &options);
-        plan.foresee_collisions(&flux);
+        plan.check_collisions(&flux);
         match output {
             Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
             Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
@@ -149,7 +149,7 @@ impl Cleanup {
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
-            ids.extend(bulk::in_order(flux, store).map(|stored| &stored.id));
+            ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
             let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
@@ -159,11 +159,11 @@ impl Cleanup {
         }
         let make = |id| Plan::make(flux, store, id, options);
         let mut plans = match self.merged {
-            Some(_) => bulk::merged(flux, store, options)?,
+            Some(_) => bulk::plan_merged(flux, store, options)?,
             None => ids.into_iter().map(make).collect(),
         };
         for plan in &mut plans {
-            plan.foresee_collisions(flux);
+            plan.check_collisions(flux);
         }
         Ok(plans)
     }

@@ -3,17 +3,17 @@
 use anyhow::{Context as _, Error, Result, bail};
 
 use super::args::Porcelain;
-use super::consent::{Settled, facts, settle};
+use super::consent::{NextStep, ask_consents, facts};
 use super::{conflicts, words};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::CommitAll;
 use crate::git::{Lock, MergePlan};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::merge::{self, Made};
+use crate::lifecycle::cleanup::merge::{self, PreparedMerge};
 use crate::lifecycle::cleanup::options::{Options, Uncommitted, Verify};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::cleanup::remove::{Removed, halt, is_unchanged, remove};
+use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -25,7 +25,7 @@ use crate::ui::words::count;
 const ATTEMPTS: usize = 5;
 
 /// The removal of one task, whose lock is held.
-pub(super) struct Removal<'a> {
+pub(super) struct TaskRemoval<'a> {
     flux: &'a Flux,
     id: &'a TaskId,
     lock: &'a Lock,
@@ -55,7 +55,7 @@ pub(super) fn remove_task(
         // Whoever holds it changes what was seen before.
         None => (flux.lock_task(id)?, load()?),
     };
-    let removal = Removal {
+    let removal = TaskRemoval {
         flux,
         id,
         lock: &lock,
@@ -72,7 +72,7 @@ pub(super) fn remove_task(
     done
 }
 
-impl Removal<'_> {
+impl TaskRemoval<'_> {
     fn run(mut self, mut store: Store) -> Result<()> {
         let (flux, id) = (self.flux, self.id);
         for attempt in 0..ATTEMPTS {
@@ -82,13 +82,13 @@ impl Removal<'_> {
             if attempt == 0
                 && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
             {
-                words::heirs(flux, &store, &facts.task);
+                words::warn_of_dependents(flux, &store, &facts.task);
             }
-            match settle(flux, &mut self.options, plan)? {
-                Settled::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
-                Settled::Remove(_) => {}
-                Settled::Resolve(plan, place) => {
-                    return conflicts::start(flux, facts(&plan)?, place, self.lock);
+            match ask_consents(flux, &mut self.options, plan)? {
+                NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
+                NextStep::Remove(_) => {}
+                NextStep::Resolve(plan, place) => {
+                    return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
                 }
             }
             self.options.uncommitted = self.before.uncommitted.clone();
@@ -130,12 +130,12 @@ impl Removal<'_> {
             Uncommitted::Commit(message) if !facts.uncommitted.is_empty() => message,
             _ => return self.merge_and_remove(facts),
         };
-        let outlook = plan.outlook().context("there are no facts")?;
-        outlook.ensure_free(self.flux, None)?;
+        let forecast = plan.forecast().context("there are no facts")?;
+        forecast.ensure_no_collision(self.flux, None)?;
         if self.is_ready(facts, None)? {
             self.commit(facts, message)?;
         } else {
-            self.start_anew();
+            self.forget_answers();
         }
         Ok(false)
     }
@@ -144,31 +144,31 @@ impl Removal<'_> {
         let (flux, lock) = (self.flux, self.lock);
         // Whatever can refuse does so while the agent still runs.
         let made = merge::prepare(flux, facts, self.options.verify, lock)?;
-        if facts.runs.must_stop() {
-            facts.ensure_free(flux, made.as_ref().map(|made| &made.commit))?;
+        if facts.processes.must_stop() {
+            facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
         if !self.is_ready(facts, made.as_ref())? {
-            self.start_anew();
+            self.forget_answers();
             return Ok(false);
         }
         if made.is_some() && self.queue.is_none() {
             self.queue = Some(flux.lock_merge()?);
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
-            Removed::Done(done) => words::tell(flux, facts, &done).map(|()| true),
-            Removed::Changed => {
+            Outcome::Done(done) => words::report_removal(flux, facts, &done).map(|()| true),
+            Outcome::Changed => {
                 self.queue = None;
-                self.start_anew();
+                self.forget_answers();
                 Ok(false)
             }
-            Removed::TargetMoved => Ok(false),
+            Outcome::TargetMoved => Ok(false),
         }
     }
 
     /// Stops what runs, and returns whether the task still is what it was when it was looked at.
-    fn is_ready(&self, facts: &Facts, made: Option<&Made>) -> Result<bool> {
-        if facts.runs.must_stop() || facts.runs.has_foreign_jobs() {
-            return halt(self.flux, facts);
+    fn is_ready(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
+        if facts.processes.must_stop() || facts.processes.has_foreign_jobs() {
+            return stop_agent(self.flux, facts);
         }
         // A question or a hook may have taken any time.
         let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.ran_hooks);
@@ -176,7 +176,7 @@ impl Removal<'_> {
     }
 
     /// Forgets what was agreed to of a task that has changed meanwhile.
-    fn start_anew(&mut self) {
+    fn forget_answers(&mut self) {
         let what = format!("'{}' changed meanwhile; looking at it again", self.id);
         self.flux.ui.status(what);
         self.options = self.before.clone();
@@ -184,7 +184,7 @@ impl Removal<'_> {
 
     fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
         let (flux, task) = (self.flux, &facts.task);
-        let offered = words::offered(task);
+        let offered = words::default_message(task);
         let message = if message.trim().is_empty() {
             &offered
         } else {

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::{Archived, reflog_ref, trash, tree, vouched};
+use super::{Archived, is_vouched, reflog_ref, trash, tree};
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
@@ -12,7 +12,7 @@ use crate::git::{Lock, Transaction, refs};
 ///
 /// # Errors
 /// When something of it stays.
-pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
+pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
     flux.tidy_run(&one.task.id)?;
@@ -22,30 +22,34 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
 fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
     let mut refs = Transaction::default();
-    let mut aside = None;
+    let mut marked = None;
     // What is in the trash under the name of a foreign one is not its worktree.
     if !one.foreign {
         // By a name of its own it is no worktree of anything, should some of it stay.
-        aside = trash::set_aside(&flux.trash().join(&one.name))?;
+        marked = trash::mark_for_deletion(&flux.trash().join(&one.name))?;
         let logs = refs::list(flux.repo.home(), &[&reflog_ref(&one.task.id, "")])?;
-        let own = logs.iter().filter(|(name, oid)| vouched(flux, name, oid));
+        let own = logs
+            .iter()
+            .filter(|(name, oid)| is_vouched(flux, name, oid));
         refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }
     let message = format!("flux restore: drop {}", one.name);
     let forgotten = one.forget(refs).commit(&flux.repo, &message, lock);
-    let Some(aside) = aside else { return forgotten };
+    let Some(marked) = marked else {
+        return forgotten;
+    };
     if forgotten.is_err() {
-        fs::rename(&aside, flux.trash().join(&one.name))
+        fs::rename(&marked, flux.trash().join(&one.name))
             .context("could not move a worktree back in the trash")?;
         return forgotten;
     }
-    trash::clear(&aside)
+    trash::delete_marked(&marked)
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
 /// Removes what is left at a place in the trash whose worktree has been put back.
 /// That some of it stays is worth a warning, and in nobody's way.
-pub(in crate::lifecycle) fn tidy_up(flux: &Flux, one: &Archived) {
+pub(in crate::lifecycle) fn remove_trash_leftovers(flux: &Flux, one: &Archived) {
     let place = flux.trash().join(&one.name);
     if one.foreign || place.join("worktree").exists() {
         return;

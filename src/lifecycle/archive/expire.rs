@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::delete::drop_for_good;
+use super::delete::delete_archived;
 use super::trash;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -24,12 +24,12 @@ use crate::task::TaskId;
 use crate::ui;
 
 /// How long one process may go on deleting.
-const PATIENCE: Duration = Duration::from_secs(600);
+const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 /// How often the archive is looked at, at most.
-const DAY: Duration = Duration::from_secs(86_400);
+const INTERVAL: Duration = Duration::from_secs(86_400);
 
-const HOUR: Duration = Duration::from_secs(3600);
+const MIN_AGE: Duration = Duration::from_secs(3600);
 
 impl Flux {
     pub(in crate::lifecycle) fn expire_lock(&self) -> PathBuf {
@@ -43,11 +43,11 @@ impl Flux {
     /// When it cannot be told, or the process cannot be started.
     pub(crate) fn expire_in_background(&self) -> Result<()> {
         let lately = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
-            Ok(looked_at) => looked_at.elapsed().is_ok_and(|since| since < DAY),
+            Ok(looked_at) => looked_at.elapsed().is_ok_and(|since| since < INTERVAL),
             // The first removal of all: nothing is old yet.
             Err(_) => Lock::attempt(&self.expire_lock(), self.repo.sharing()?).is_ok(),
         };
-        if lately && self.outlived()?.is_empty() {
+        if lately && self.expired_worktrees()?.is_empty() {
             return Ok(());
         }
         let mut command = Command::new(ourselves()?);
@@ -78,31 +78,35 @@ impl Flux {
         };
         lock.note_time().context("could not note the time")?;
         // What cannot be deleted is in the way of nothing else.
-        let mut faults = self.drop_expired(begun)?;
-        faults.extend(self.sweep_archive_marks()?);
-        let outlived = self.outlived()?;
-        faults.extend(outlived.iter().filter_map(|place| self.let_go(place).err()));
-        faults.extend(self.clear_going(begun)?);
+        let mut errors = self.delete_expired(begun)?;
+        errors.extend(self.sweep_archive_marks()?);
+        let expired = self.expired_worktrees()?;
+        errors.extend(
+            expired
+                .iter()
+                .filter_map(|place| self.expire_worktree(place).err()),
+        );
+        errors.extend(self.delete_all_marked(begun)?);
         drop(lock);
-        if faults.is_empty() {
+        if errors.is_empty() {
             return Ok(());
         }
-        faults.iter().for_each(ui::show);
+        errors.iter().for_each(ui::show);
         bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
     /// Deletes from the archive what is merged and was removed before `flux.archiveExpire`; returns
     /// what stayed of it, and why.
-    fn drop_expired(&self, begun: Instant) -> Result<Vec<Error>> {
+    fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
             self.remover(one).is_none() && one.removed() < limit && one.is_merged()
         };
         let mut all = archive::list(self)?;
         all.retain(is_old);
-        let all = all.iter().take_while(|_| begun.elapsed() < PATIENCE);
+        let all = all.iter().take_while(|_| begun.elapsed() < TIME_LIMIT);
         Ok(all
-            .filter_map(|one| drop_for_good(self, one).err())
+            .filter_map(|one| delete_archived(self, one).err())
             .collect())
     }
 
@@ -116,19 +120,19 @@ impl Flux {
     }
 
     /// Returns what is marked as to be deleted.
-    fn going(&self) -> Result<Vec<PathBuf>> {
-        let mut going = entries(&self.trash())?;
-        going.retain(|place| trash::is_going(place) && other_owner(place).is_none());
-        going.sort();
-        Ok(going)
+    fn list_marked(&self) -> Result<Vec<PathBuf>> {
+        let mut marked = entries(&self.trash())?;
+        marked.retain(|place| trash::is_marked(place) && other_owner(place).is_none());
+        marked.sort();
+        Ok(marked)
     }
 
     /// Deletes what is marked as to be deleted; returns what stayed of it, and why.
-    fn clear_going(&self, begun: Instant) -> Result<Vec<Error>> {
-        let going = self.going()?.into_iter();
-        let going = going.filter(|_| begun.elapsed() < PATIENCE);
-        Ok(going
-            .filter_map(|place| trash::clear(&place).err())
+    fn delete_all_marked(&self, begun: Instant) -> Result<Vec<Error>> {
+        let marked = self.list_marked()?.into_iter();
+        let marked = marked.filter(|_| begun.elapsed() < TIME_LIMIT);
+        Ok(marked
+            .filter_map(|place| trash::delete_marked(&place).err())
             .collect())
     }
 
@@ -136,36 +140,36 @@ impl Flux {
     ///
     /// # Errors
     /// When the trash cannot be read.
-    pub(crate) fn leftovers(&self) -> Result<Vec<Failure>> {
+    pub(crate) fn list_undeleted(&self) -> Result<Vec<Failure>> {
         // What another git flux deletes right now is no leftover.
         if Lock::is_held(&self.expire_lock()) {
             return Ok(Vec::new());
         }
         let failure = |place: &PathBuf| {
             let what = format!("'{}' could not be deleted", place.display());
-            Failure::new(what).hint(trash::rid(place))
+            Failure::new(what).hint(trash::deletion_command(place))
         };
-        Ok(self.going()?.iter().map(failure).collect())
+        Ok(self.list_marked()?.iter().map(failure).collect())
     }
 
     /// Deletes again what could not be deleted. Returns for each that stays the file at fault.
     ///
     /// # Errors
     /// When the trash cannot be read.
-    pub(crate) fn clear_leftovers(&self) -> Result<Vec<Error>> {
-        if self.going()?.is_empty() {
+    pub(crate) fn retry_deletions(&self) -> Result<Vec<Error>> {
+        if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
         }
         match Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? {
-            Some(_lock) => self.clear_going(Instant::now()),
+            Some(_lock) => self.delete_all_marked(Instant::now()),
             None => Ok(Vec::new()),
         }
     }
 
     /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
     /// back, or cannot be read: a newer git flux may mean to keep it.
-    fn let_go(&self, place: &Path) -> Result<()> {
-        let name = archive::name_of(place).context("a name in the trash is ours")?;
+    fn expire_worktree(&self, place: &Path) -> Result<()> {
+        let name = archive::trash_name(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
         let what = || format!("'{}' is not of git flux", place.display());
         let id: TaskId = id.parse().with_context(what)?;
@@ -179,21 +183,21 @@ impl Flux {
         };
         let record = task_ref(&id);
         if refs::list(self.repo.home(), &[&record])?.is_empty() {
-            trash::set_aside(place)?;
+            trash::mark_for_deletion(place)?;
         }
         self.tidy_run(&id)
     }
 
     /// The worktrees in the trash that are not kept any longer: neither one of the last
     /// `flux.trashKeep`, nor removed within the hour, since many may be removed at once.
-    fn outlived(&self) -> Result<Vec<PathBuf>> {
+    fn expired_worktrees(&self) -> Result<Vec<PathBuf>> {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();
         for place in entries(&self.trash())? {
             let name = place.file_name().unwrap_or_default();
             let is_kept = name.as_encoded_bytes().starts_with(b".")
                 || other_owner(&place).is_some()
-                || place.join(trash::ONLY).exists();
+                || place.join(trash::SOLE_COPY_MARK).exists();
             if is_kept || !place.join("worktree").exists() {
                 continue;
             }
@@ -203,7 +207,7 @@ impl Flux {
         }
         places.sort();
         // What seems to come from the future was removed before the clock was set.
-        let is_fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= HOUR);
+        let is_fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= MIN_AGE);
         let older = places.into_iter().rev().skip(keep);
         let old = older.filter(|(at, _)| keep == 0 || !is_fresh(at));
         Ok(old.map(|(_, place)| place).collect())

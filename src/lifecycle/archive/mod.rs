@@ -85,7 +85,7 @@ impl Archived {
         let name = &self.name;
         let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
         let has = |part: &RefName| self.foreign || self.refs.contains_key(part);
-        found.retain(|part, oid| has(part) || vouched(flux, part, oid));
+        found.retain(|part, oid| has(part) || is_vouched(flux, part, oid));
         let what = format!("the removed task '{name}' is not what it was just now");
         let failure = Failure::new(format!("{what}; nothing was changed"));
         ensure!(found == self.refs, failure.hint("git flux restore --list"));
@@ -98,7 +98,11 @@ impl Archived {
     ///
     /// # Errors
     /// When git fails.
-    pub(in crate::lifecycle) fn put_own(&self, repo: &Repo, lock: &Lock) -> Result<()> {
+    pub(in crate::lifecycle) fn restore_worktree_refs(
+        &self,
+        repo: &Repo,
+        lock: &Lock,
+    ) -> Result<()> {
         let mut logs = self.trash.iter().map(|trash| trash.join(keep::LOG));
         let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
@@ -131,7 +135,7 @@ impl Archived {
 
 /// What a teardown left for whoever wants it back.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct KeptParts {
     /// The name below `refs/flux/archive`.
     pub(crate) archive: Option<String>,
     /// Where the worktree was moved to.
@@ -194,7 +198,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     let all = || refs::list(flux.repo.home(), &[ARCHIVE, TASKS]);
     let mut refs = all()?;
     loop {
-        let listed = sorted(flux, &refs);
+        let listed = sort_refs(flux, &refs);
         if listed.archived.iter().all(|one| !one.foreign) && listed.unread.is_empty() {
             return Ok(listed);
         }
@@ -207,7 +211,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     }
 }
 
-fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
+fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
     let mut found: BTreeMap<&str, Vec<(RefName, ObjectId)>> = BTreeMap::new();
@@ -220,7 +224,7 @@ fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     }
     let (mut archived, mut unread) = (Vec::new(), Vec::new());
     for (name, parts) in found {
-        match read(flux, name, parts, &tasks) {
+        match read_entry(flux, name, parts, &tasks) {
             Ok(one) => archived.push(one),
             Err(error) => unread.push(Unread {
                 name: name.to_owned(),
@@ -234,7 +238,7 @@ fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
 }
 
 /// The entry of these refs. What others have added to one of ours is no part of it.
-fn read(
+fn read_entry(
     flux: &Flux,
     name: &str,
     parts: Vec<(RefName, ObjectId)>,
@@ -270,7 +274,7 @@ fn read(
 }
 
 /// Returns whether this repository has made the ref.
-fn vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
+fn is_vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().vouch(name, oid) == Some(true)
 }
 
@@ -304,7 +308,7 @@ pub(in crate::lifecycle) fn names(id: &TaskId) -> impl Iterator<Item = String> {
 
 /// The first name that neither the archive nor the trash has, where `ours` is not
 /// somebody else's.
-pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
+pub(in crate::lifecycle) fn find_free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let is_free = |name: &String| {
         let entry = format!("{ARCHIVE}{name}");
@@ -318,6 +322,6 @@ pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> R
 }
 
 /// The name of what lies at this place in the trash.
-pub(in crate::lifecycle) fn name_of(place: &Path) -> Option<String> {
+pub(in crate::lifecycle) fn trash_name(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
 }

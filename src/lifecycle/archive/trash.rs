@@ -18,10 +18,10 @@ use crate::task::Task;
 use crate::ui::quoted;
 
 /// What is being deleted has a name that begins with this.
-const GOING: &str = ".going-";
+const DELETING_PREFIX: &str = ".going-";
 
 /// The mark of a worktree that holds what no snapshot has: it stays until its task is deleted.
-pub(in crate::lifecycle) const ONLY: &str = "only";
+pub(in crate::lifecycle) const SOLE_COPY_MARK: &str = "only";
 
 impl Flux {
     /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
@@ -35,7 +35,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(in crate::lifecycle) fn is_abroad(&self, path: &Path) -> Result<bool> {
+    pub(in crate::lifecycle) fn is_on_other_filesystem(&self, path: &Path) -> Result<bool> {
         let trash = Some(self.trash()).filter(|trash| trash.exists());
         let there = trash.unwrap_or_else(|| self.repo.flux_dir());
         let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
@@ -52,7 +52,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(in crate::lifecycle) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
+    pub(in crate::lifecycle) fn make_trash_dir(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
         let Listed { archived, unread } = match task.restored {
             Some(_) => archive::list_all(self)?,
@@ -79,7 +79,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(in crate::lifecycle) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
+    pub(in crate::lifecycle) fn find_moved_worktree(&self, task: &Task) -> Result<Option<PathBuf>> {
         // A place that the archive names is that of a task that was removed before.
         let (removed, common) = (archive::list(self)?, self.repo.common_dir());
         let mut found = None;
@@ -102,40 +102,41 @@ impl Flux {
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub(in crate::lifecycle) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
-    let name = archive::name_of(place).context("a name in the trash is ours")?;
+pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<PathBuf>> {
+    let name = archive::trash_name(place).context("a name in the trash is ours")?;
     // One of this name may be left of a process that was killed, or of one that could not.
     for n in 0_u32.. {
-        let aside = place.with_file_name(format!("{GOING}{name}.{}.{n}", process::id()));
-        if aside.symlink_metadata().is_err() {
+        let marked = place.with_file_name(format!("{DELETING_PREFIX}{name}.{}.{n}", process::id()));
+        if marked.symlink_metadata().is_err() {
             let what = || format!("could not move '{}' in the trash", place.display());
-            let moved = optional(fs::rename(place, &aside)).with_context(what)?;
-            return Ok(moved.map(|()| aside));
+            let moved = optional(fs::rename(place, &marked)).with_context(what)?;
+            return Ok(moved.map(|()| marked));
         }
     }
     bail!("the trash is full")
 }
 
 /// Returns whether what lies at `place` is being deleted, or was to be.
-pub(in crate::lifecycle) fn is_going(place: &Path) -> bool {
+pub(in crate::lifecycle) fn is_marked(place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default();
-    name.as_encoded_bytes().starts_with(GOING.as_bytes())
+    name.as_encoded_bytes()
+        .starts_with(DELETING_PREFIX.as_bytes())
 }
 
-/// Deletes what [`set_aside`] has put aside.
+/// Deletes what [`mark_for_deletion`] has put marked.
 ///
 /// # Errors
 /// When some of it stays: the file at fault, and how to get rid of it.
-pub(in crate::lifecycle) fn clear(aside: &Path) -> Result<()> {
-    let what = format!("what is left of it is in '{}'", aside.display());
+pub(in crate::lifecycle) fn delete_marked(marked: &Path) -> Result<()> {
+    let what = format!("what is left of it is in '{}'", marked.display());
     // An earlier git flux left it running.
-    if let Some(common_dir) = aside.ancestors().nth(3) {
-        keep::stop_monitor(common_dir, &aside.join("entry"));
+    if let Some(common_dir) = marked.ancestors().nth(3) {
+        keep::stop_monitor(common_dir, &marked.join("entry"));
     }
-    tree::delete(aside).with_context(|| Failure::new(what).hint(rid(aside)))
+    tree::delete(marked).with_context(|| Failure::new(what).hint(deletion_command(marked)))
 }
 
 /// The command that deletes what we cannot.
-pub(in crate::lifecycle) fn rid(aside: &Path) -> String {
-    format!("sudo rm -rf {}", quoted(aside))
+pub(in crate::lifecycle) fn deletion_command(marked: &Path) -> String {
+    format!("sudo rm -rf {}", quoted(marked))
 }

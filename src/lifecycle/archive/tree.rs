@@ -20,13 +20,13 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use crate::ui::shown;
 
 /// How long a path in a message may be, in bytes.
-const LONGEST: usize = 400;
+const MAX_PATH_CHARS: usize = 400;
 
 /// Returns how many bytes the files below `path` have.
 ///
 /// # Errors
 /// Names the first file that could not be looked at.
-pub(crate) fn size(path: &Path) -> Result<u64> {
+pub(crate) fn measure(path: &Path) -> Result<u64> {
     walk(path, Purpose::Measure)
 }
 
@@ -59,7 +59,7 @@ fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
         return Ok(walk.bytes);
     };
     let mut text = shown(&path);
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_PATH_CHARS) {
         text.replace_range(end.., "…");
     }
     let verb = if walk.deletes { "delete" } else { "measure" };
@@ -86,10 +86,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(&mut self) {
-        let (top, root) = (AT_FDCWD, name_of(self.root.as_os_str()));
+        let (top, root) = (AT_FDCWD, to_cstring(self.root.as_os_str()));
         match fstatat(top, self.root, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) if self.deletes => return,
-            Err(error) => return self.note(None, error),
+            Err(error) => return self.note_fault(None, error),
             Ok(found) if !is_dir(&found) => {
                 self.bytes += found.st_size.unsigned_abs();
                 return self.remove(top, &root, UnlinkatFlags::NoRemoveDir);
@@ -98,13 +98,13 @@ impl Walk<'_> {
         }
         let mut dir = match self.enter(top, &root) {
             Ok(dir) => dir,
-            Err(error) => return self.note(None, error),
+            Err(error) => return self.note_fault(None, error),
         };
         while let Some(level) = self.levels.last_mut() {
             if let Some(name) = level.left.pop() {
                 match self.enter(dir.as_fd(), &name) {
                     Ok(below) => dir = below,
-                    Err(error) => self.note(Some(&name), error),
+                    Err(error) => self.note_fault(Some(&name), error),
                 }
                 continue;
             }
@@ -114,11 +114,15 @@ impl Walk<'_> {
             if self.levels.is_empty() {
                 return self.remove(top, &root, UnlinkatFlags::RemoveDir);
             }
-            dir = match self.up(&dir) {
+            dir = match self.open_parent(&dir) {
                 Ok(parent) => parent,
-                Err(error) => return self.note(None, error),
+                Err(error) => return self.note_fault(None, error),
             };
-            self.remove(dir.as_fd(), &name_of(&done.name), UnlinkatFlags::RemoveDir);
+            self.remove(
+                dir.as_fd(),
+                &to_cstring(&done.name),
+                UnlinkatFlags::RemoveDir,
+            );
         }
     }
 
@@ -143,19 +147,19 @@ impl Walk<'_> {
         }
         self.levels.push(Level {
             name: OsStr::from_bytes(name.to_bytes()).to_owned(),
-            id: id(&found),
+            id: inode_id(&found),
             left: Vec::new(),
         });
-        match self.look(dir.as_fd()) {
+        match self.read_dir(dir.as_fd()) {
             Ok(left) => self.levels.last_mut().expect("it was pushed").left = left,
-            Err(error) => self.note(None, error),
+            Err(error) => self.note_fault(None, error),
         }
         Ok(dir)
     }
 
     /// Returns to the last of the levels from `dir`, which was in it; from the top where `dir`
     /// keeps us out.
-    fn up(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
+    fn open_parent(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {
             let top = openat(AT_FDCWD, self.root, flags, Mode::empty())?;
@@ -166,7 +170,8 @@ impl Walk<'_> {
                 .map(|level| level.name.as_os_str());
             names.try_fold(top, |dir, name| openat(dir, name, flags, Mode::empty()))
         })?;
-        let is_parent = self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?));
+        let is_parent =
+            self.levels.last().map(|level| level.id) == Some(inode_id(&fstat(&parent)?));
         // It may have been moved meanwhile.
         if is_parent {
             Ok(parent)
@@ -176,7 +181,7 @@ impl Walk<'_> {
     }
 
     /// Returns the directories in `dir`.
-    fn look(&mut self, dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+    fn read_dir(&mut self, dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
         // Its own file position, beside that of `dir`.
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut list = Dir::openat(dir, ".", flags, Mode::empty())?;
@@ -194,7 +199,7 @@ impl Walk<'_> {
                 Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
                 Ok(found) => self.bytes += found.st_size.unsigned_abs(),
                 Err(Errno::ENOENT) => {}
-                Err(error) => self.note(Some(name), error),
+                Err(error) => self.note_fault(Some(name), error),
             }
         }
         Ok(dirs)
@@ -207,12 +212,12 @@ impl Walk<'_> {
         if let Err(error) = unlinkat(parent, name, how)
             && error != Errno::ENOENT
         {
-            self.note((!self.levels.is_empty()).then_some(name), error);
+            self.note_fault((!self.levels.is_empty()).then_some(name), error);
         }
     }
 
     /// Notes what refused: `name` in the directory that is looked at, or that itself.
-    fn note(&mut self, name: Option<&CStr>, error: Errno) {
+    fn note_fault(&mut self, name: Option<&CStr>, error: Errno) {
         if self.fault.is_some() {
             return;
         }
@@ -223,7 +228,7 @@ impl Walk<'_> {
     }
 }
 
-fn name_of(name: &OsStr) -> CString {
+fn to_cstring(name: &OsStr) -> CString {
     CString::new(name.as_bytes()).expect("a path has no NUL")
 }
 
@@ -231,7 +236,7 @@ fn is_dir(found: &FileStat) -> bool {
     SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-fn id(found: &FileStat) -> (dev_t, ino_t) {
+fn inode_id(found: &FileStat) -> (dev_t, ino_t) {
     (found.st_dev, found.st_ino)
 }
 
@@ -261,11 +266,11 @@ mod tests {
         }
         fs::rename(&step, root.join("directory")).unwrap();
         let link = kept.as_os_str().len() as u64;
-        assert_eq!(size(&root).unwrap(), 5 + link);
+        assert_eq!(measure(&root).unwrap(), 5 + link);
         delete(&root).unwrap();
         assert!(!root.exists() && kept.exists());
         delete(&root).unwrap();
-        assert!(size(&root).is_err());
+        assert!(measure(&root).is_err());
     }
 
     #[test]

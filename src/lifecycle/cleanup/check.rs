@@ -80,7 +80,7 @@ impl Check {
     }
 
     /// Returns what was found.
-    pub(crate) fn why(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         match &self.verdict {
             Verdict::Ok(why) => why.clone(),
             Verdict::NeedsConsent(consent) => consent.what.clone(),

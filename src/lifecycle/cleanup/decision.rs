@@ -4,8 +4,10 @@ use anyhow::{Error, Result, anyhow};
 
 use super::check::{Checks, Verdict};
 use super::facts::Facts;
-use super::files::{ensure_committable, ignored, large, listed, named, overlooked};
-use super::obstacle::named_conflicts;
+use super::files::{
+    ensure_committable, find_large, name_files, name_hidden, name_ignored, quote_paths,
+};
+use super::obstacle::name_conflicts;
 use super::options::{Branch, Conflicts, Options, Question, Uncommitted};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -26,11 +28,11 @@ pub(super) struct Decision<'a> {
 
 impl Decision<'_> {
     /// Adds what is decided to the checks.
-    pub(super) fn make(&mut self) {
+    pub(super) fn decide(&mut self) {
         let mergeable = self.facts.ensure_mergeable();
         let is_mergeable = mergeable.is_ok();
         if let Err(error) = mergeable {
-            let verdict = self.conflict(error);
+            let verdict = self.judge_conflict(error);
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
                 let free = self.facts.ensure_updatable(self.flux);
@@ -42,32 +44,38 @@ impl Decision<'_> {
         if is_mergeable {
             self.decide_about_merge();
         }
-        self.look_at_standing();
-        self.look_around();
+        self.check_current_branch();
+        self.check_agent();
     }
 
-    fn outlook(&self) -> &Facts {
+    fn forecast(&self) -> &Facts {
         self.committed.as_ref().unwrap_or(self.facts)
     }
 
-    fn ok(&mut self, name: &'static str, why: &str) {
+    fn pass(&mut self, name: &'static str, why: &str) {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
-    fn ask(&mut self, name: &'static str, question: Question, what: String, refusal: Failure) {
+    fn require_consent(
+        &mut self,
+        name: &'static str,
+        question: Question,
+        what: String,
+        refusal: Failure,
+    ) {
         let verdict = Verdict::consent(self.options, question, what, refusal);
         self.checks.add(name, verdict);
     }
 
     /// Both sides changed the same, or a fast-forward is not possible.
-    fn conflict(&self, error: Error) -> Verdict {
+    fn judge_conflict(&self, error: Error) -> Verdict {
         let into = self.facts.into().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
             return Verdict::Refused(error);
         };
         let what = match self.options.conflicts {
             Conflicts::Update => {
-                let files = named_conflicts(files);
+                let files = name_conflicts(files);
                 let merged = format!("'{}' is merged into the task's worktree", into.branch);
                 format!("conflicts in {files}: {merged}")
             }
@@ -83,30 +91,30 @@ impl Decision<'_> {
         if self.checks.require("uncommitted", read).is_none() {
             return;
         }
-        let movable = facts.ensure_movable(flux, &self.options.uncommitted);
+        let movable = facts.ensure_trashable(flux, &self.options.uncommitted);
         let why = "the worktree is moved to the trash";
         self.checks.pass("file system", movable, why);
         self.decide_about_uncommitted();
         let files = facts.uncommitted.iter();
-        let why = kept(&named(files.filter(|change| change.is_repository())));
+        let why = restorable(&name_files(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
             Uncommitted::Commit(_) => ensure_committable(facts),
             Uncommitted::Ask | Uncommitted::Discard => Ok(()),
         };
         self.checks.pass("repositories", committable, why);
-        if let Some(found) = self.checks.require("large files", large(facts)) {
+        if let Some(found) = self.checks.require("large files", find_large(facts)) {
             self.decide_about_large_files(&found);
         }
-        let ignored = ignored(flux, facts).map(|names| kept(&names));
+        let ignored = name_ignored(flux, facts).map(|names| restorable(&names));
         if let Some(why) = self.checks.require("ignored", ignored) {
-            self.ok("ignored", &why);
+            self.pass("ignored", &why);
         }
     }
 
     /// Fails if it cannot be told what is uncommitted, and it is not to be left in the trash.
     fn ensure_read(&self) -> Result<()> {
         let is_left = self.options.uncommitted == Uncommitted::Discard;
-        let Some(why) = self.facts.unread.as_ref().filter(|_| !is_left) else {
+        let Some(why) = self.facts.read_error.as_ref().filter(|_| !is_left) else {
             return Ok(());
         };
         let id = &self.facts.task.id;
@@ -122,9 +130,9 @@ impl Decision<'_> {
 
     fn decide_about_uncommitted(&mut self) {
         let (id, files) = (&self.facts.task.id, &self.facts.uncommitted);
-        let names = named(files);
+        let names = name_files(files);
         let why = match self.options.uncommitted {
-            _ if self.facts.unread.is_some() => {
+            _ if self.facts.read_error.is_some() => {
                 "unknown; the worktree is left in the trash whole".to_owned()
             }
             _ if self.facts.missing => "unknown, since the worktree is gone".to_owned(),
@@ -133,25 +141,25 @@ impl Decision<'_> {
             Uncommitted::Discard => format!("left in the trash: {names}"),
             Uncommitted::Ask => {
                 let number = count(files.len(), "uncommitted file");
-                let what = format!("'{id}' has {number}{}", overlooked(self.facts));
+                let what = format!("'{id}' has {number}{}", name_hidden(self.facts));
                 let refusal = Failure::new(what)
                     .hint(format!("git flux cleanup {id} --commit"))
                     .hint(format!("git flux cleanup {id} --discard"));
                 let what = format!("commit or discard {names}");
-                return self.ask("uncommitted", Question::Uncommitted, what, refusal);
+                return self.require_consent("uncommitted", Question::Uncommitted, what, refusal);
             }
         };
-        self.ok("uncommitted", &why);
+        self.pass("uncommitted", &why);
     }
 
     fn decide_about_large_files(&mut self, found: &[String]) {
         if found.is_empty() {
-            return self.ok("large files", "none");
+            return self.pass("large files", "none");
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
         let refusal = Failure::new(format!("{what}, which would go into the repository"))
             .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
-        self.ask("large files", Question::LargeFiles, what, refusal);
+        self.require_consent("large files", Question::LargeFiles, what, refusal);
     }
 
     /// Decides about the merge as it will be once what is uncommitted is committed.
@@ -164,16 +172,16 @@ impl Decision<'_> {
                 return;
             }
         }
-        let outlook = self.outlook();
-        let (mergeable, why) = (outlook.ensure_mergeable(), describe_merge(outlook));
+        let forecast = self.forecast();
+        let (mergeable, why) = (forecast.ensure_mergeable(), describe_merge(forecast));
         self.checks.pass("merge", mergeable, why);
     }
 
     /// Looks whether the work goes to another branch than the user's, which was not named.
-    fn look_at_standing(&mut self) {
-        let outlook = self.outlook();
-        let (Some(into), Some(name)) = (outlook.into(), standing(self.flux, outlook)) else {
-            return self.ok("standing", "the target is where you are, or was named");
+    fn check_current_branch(&mut self) {
+        let forecast = self.forecast();
+        let (Some(into), Some(name)) = (forecast.into(), other_branch(self.flux, forecast)) else {
+            return self.pass("standing", "the target is where you are, or was named");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(
@@ -182,71 +190,71 @@ impl Decision<'_> {
         .hint(format!("git flux cleanup {id} --into {}", word(branch)))
         .code(USAGE);
         let what = format!("you are on '{name}'");
-        self.ask("standing", Question::OtherBranch, what, refusal);
+        self.require_consent("standing", Question::OtherBranch, what, refusal);
     }
 
     /// Looks at who else is there, and what has to be stopped.
-    fn look_around(&mut self) {
-        let (id, runs) = (&self.facts.task.id, &self.facts.runs);
+    fn check_agent(&mut self) {
+        let (id, processes) = (&self.facts.task.id, &self.facts.processes);
         // That its agent runs elsewhere, or that it is not known what runs, refuses.
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
-        if let Some(doubt) = &runs.doubt {
+        if let Some(doubt) = &processes.doubt {
             let refusal = other_machine::refusal(doubt, &format!("git flux cleanup {id}"));
-            self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
+            self.require_consent("agent", Question::AgentEnded, doubt.clone(), refusal);
         }
-        self.look_at_processes();
-        if runs.must_stop() || (runs.is_own_pane && runs.is_alive) {
-            let question = match runs.is_own_pane {
+        self.check_processes();
+        if processes.must_stop() || (processes.is_own_pane && processes.is_alive) {
+            let question = match processes.is_own_pane {
                 true => Question::OwnPane,
                 false => Question::Stop,
             };
             if !is_refused {
-                self.ask_for_yes(
+                self.require_yes(
                     "agent",
                     question,
-                    format!("{} is still running", runs.stopped(id)),
+                    format!("{} is still running", processes.describe_stopped(id)),
                 );
             }
-        } else if runs.is_own_pane {
+        } else if processes.is_own_pane {
             let what = format!("the pane of '{id}', which you are in, would be closed");
-            self.ask_for_yes("agent", Question::OwnPane, what);
-        } else if !is_refused && runs.doubt.is_none() {
-            self.ok("agent", "nothing has to be stopped");
+            self.require_yes("agent", Question::OwnPane, what);
+        } else if !is_refused && processes.doubt.is_none() {
+            self.pass("agent", "nothing has to be stopped");
         }
     }
 
     /// Looks at what would end with the pane, or lose the directory it is in.
-    fn look_at_processes(&mut self) {
-        let (id, runs) = (&self.facts.task.id, &self.facts.runs);
-        let (others, jobs) = (runs.other_processes(), runs.ending_jobs(id));
+    fn check_processes(&mut self) {
+        let (id, processes) = (&self.facts.task.id, &self.facts.processes);
+        let (others, jobs) = (processes.describe_others(), processes.describe_jobs(id));
         if others.is_none() && jobs.is_none() {
-            self.ok("processes", "no other stands in the worktree");
+            self.pass("processes", "no other stands in the worktree");
         }
         if let Some(what) = others {
-            self.ask_for_yes("processes", Question::Processes, what);
+            self.require_yes("processes", Question::Processes, what);
         }
         match jobs {
-            Some(what) if runs.has_suspended_jobs() => {
+            Some(what) if processes.has_suspended_jobs() => {
                 let refusal = Failure::new(&what).hint(format!("git flux attach {id}"));
-                self.ask("processes", Question::SuspendedJobs, what, refusal);
+                self.require_consent("processes", Question::SuspendedJobs, what, refusal);
             }
-            Some(what) => self.ask_for_yes("processes", Question::Jobs, what),
+            Some(what) => self.require_yes("processes", Question::Jobs, what),
             None => {}
         }
     }
 
     /// Asks what `--yes` agrees to.
-    fn ask_for_yes(&mut self, name: &'static str, question: Question, what: String) {
+    fn require_yes(&mut self, name: &'static str, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
             .hint(format!("git flux attach {id}"))
             .hint(format!("git flux cleanup {id} --yes"));
-        self.ask(name, question, what, refusal);
+        self.require_consent(name, question, what, refusal);
     }
 }
 
-fn kept(names: &str) -> String {
+fn restorable(names: &str) -> String {
     match names {
         "" => "none".to_owned(),
         names => format!("kept in the trash: {names}"),
@@ -268,12 +276,12 @@ fn describe_merge(facts: &Facts) -> String {
     let MergePlan::Drivers { files, .. } = &into.merge else {
         return format!("{commits}, no conflict ({style})");
     };
-    let names = listed(files.iter().map(|file| &file.path));
+    let names = quote_paths(files.iter().map(|file| &file.path));
     format!("{commits}, not tried: a merge driver decides about {names} ({style})")
 }
 
 /// Returns the branch that the user is on, if commits go to another.
-fn standing(flux: &Flux, facts: &Facts) -> Option<String> {
+fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
     let standing = match flux.repo.current() {
         Some(current) if current != facts.task.worktree => current,
         // In the task's own worktree: the main worktree is what counts.

@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::check::{Check, Checks, Verdict};
 use super::options::{Branch, Options, Question};
-use super::runs::Runs;
+use super::processes::TaskProcesses;
 use super::target::{Destination, MergeTarget, TargetSearch};
-use super::worktree as place;
+use super::worktree as own_worktree;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
@@ -36,15 +36,15 @@ pub(crate) struct Facts {
     /// Uncommitted files: what `git status` shows, and what it was told to overlook.
     pub(crate) uncommitted: Vec<Change>,
     /// Why it cannot be told what is uncommitted, if so.
-    pub(crate) unread: Option<String>,
+    pub(crate) read_error: Option<String>,
     /// Ignored files, which stay in the trash.
     pub(crate) ignored: Vec<Change>,
     pub(crate) destination: Destination,
-    pub(crate) runs: Runs,
+    pub(crate) processes: TaskProcesses,
     /// The worktree's directory is gone already.
     pub(crate) missing: bool,
     /// It is on another file system than the trash: it cannot be moved there.
-    pub(crate) abroad: bool,
+    pub(crate) other_filesystem: bool,
     /// The worktrees of the repository.
     pub(crate) worktrees: Vec<Worktree>,
 }
@@ -178,28 +178,30 @@ impl Observer<'_> {
         let state = observe::state(flux, self.store, task, &self.worktrees);
         let settled = ensure_settled(&task.id, &state, &flux.run_dir(&task.id));
         self.checks.pass("state", settled, state.label());
-        let tip = self.tip();
-        self.look_at_worktree();
-        let abroad = (!self.missing).then(|| flux.is_abroad(&task.worktree));
-        let abroad = abroad.unwrap_or(Ok(false));
-        let abroad = self.checks.require("file system", abroad);
-        let submodules = tip.as_ref().map(|_| self.submodules(abroad));
+        let tip = self.check_tip();
+        self.check_worktree();
+        let other_filesystem = (!self.missing).then(|| flux.is_on_other_filesystem(&task.worktree));
+        let other_filesystem = other_filesystem.unwrap_or(Ok(false));
+        let other_filesystem = self.checks.require("file system", other_filesystem);
+        let submodules = tip
+            .as_ref()
+            .map(|_| self.check_submodules(other_filesystem));
         let before = self.checks.0.len();
-        let destination = tip.as_ref().and_then(|tip| self.destination(tip));
-        let runs = ran.and_then(|ran| Runs::find(flux, task, ran));
-        let runs = self.checks.require("agent", runs);
-        if runs.is_some() {
+        let destination = tip.as_ref().and_then(|tip| self.find_destination(tip));
+        let processes = ran.and_then(|ran| TaskProcesses::find(flux, task, ran));
+        let processes = self.checks.require("agent", processes);
+        if processes.is_some() {
             let here = other_machine::ensure_not_elsewhere(flux, task);
             self.checks.require("agent", here);
         }
-        let (all, unread) = match files() {
+        let (all, read_error) = match files() {
             Ok(all) => (all, None),
             // Whoever leaves it in the trash need not know.
             Err(error) => (Vec::new(), Some(format!("{error:#}"))),
         };
         // What cannot be looked into goes to the trash whole, submodules too.
         if let Some(found) = submodules
-            && (unread.is_none() || abroad != Some(false))
+            && (read_error.is_none() || other_filesystem != Some(false))
         {
             let verdict = found.map_or_else(Verdict::Refused, Verdict::Ok);
             let name = "submodules";
@@ -213,17 +215,17 @@ impl Observer<'_> {
             tip: tip?,
             branch_gone: self.branch_gone,
             uncommitted,
-            unread,
+            read_error,
             ignored,
             destination: destination?,
-            runs: runs?,
+            processes: processes?,
             missing: self.missing,
-            abroad: abroad?,
+            other_filesystem: other_filesystem?,
             worktrees: self.worktrees.clone(),
         })
     }
 
-    fn tip(&mut self) -> Option<ObjectId> {
+    fn check_tip(&mut self) -> Option<ObjectId> {
         let tip = self.checks.require("branch", self.find_tip())?;
         let (branch, short) = (&self.task.branch, tip.short());
         let why = match self.branch_gone {
@@ -248,7 +250,7 @@ impl Observer<'_> {
         }
         if !matches!(self.options.branch, Branch::Discard) {
             broken::ensure_whole(self.flux, task)?;
-            return Err(changed(&task.id));
+            return Err(changed_failure(&task.id));
         }
         if let Some(other) = store.in_the_way(branch).map(word) {
             let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
@@ -258,9 +260,9 @@ impl Observer<'_> {
     }
 
     /// Looks whether the worktree is what it should be.
-    fn look_at_worktree(&mut self) {
+    fn check_worktree(&mut self) {
         let (flux, task) = (self.flux, self.task);
-        let ours = place::ensure_ours(flux, task, &self.worktrees, self.missing);
+        let ours = own_worktree::ensure_ours(flux, task, &self.worktrees, self.missing);
         let checks = &mut self.checks;
         let is_ours = checks.require("worktree", ours).is_some();
         let path = shown(&task.worktree);
@@ -269,23 +271,23 @@ impl Observer<'_> {
         }
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
-            checks.pass("lock", place::ensure_unlocked(entry), "not locked");
+            checks.pass("lock", own_worktree::ensure_unlocked(entry), "not locked");
             // Where it is not ours, that has been said.
             if !self.missing
                 && let Ok(checkout) = flux.repo.checkout(&task.worktree)
             {
-                let idle = place::ensure_idle(&checkout);
+                let idle = own_worktree::ensure_idle(&checkout);
                 checks.pass("operation", idle, "none is in progress");
             }
             if !self.branch_gone {
                 let why = format!("'{}' is checked out", task.branch);
-                checks.pass("HEAD", place::ensure_on_branch(task, entry), why);
+                checks.pass("HEAD", own_worktree::ensure_on_branch(task, entry), why);
             }
         }
         // A locked one may come back with its stick.
         if is_ours && self.missing {
             let refusal = broken::ensure_whole(flux, task).err();
-            let refusal = refusal.unwrap_or_else(|| changed(&task.id));
+            let refusal = refusal.unwrap_or_else(|| changed_failure(&task.id));
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;
             let verdict = Verdict::consent(self.options, question, what, refusal);
@@ -294,16 +296,16 @@ impl Observer<'_> {
     }
 
     /// Looks into each submodule, and says why nothing of them is lost.
-    fn submodules(&self, abroad: Option<bool>) -> Result<String> {
-        let found = place::submodules(self.flux, self.task)?;
-        if abroad == Some(true) {
-            place::ensure_none_checked_out(self.task, &found)?;
+    fn check_submodules(&self, other_filesystem: Option<bool>) -> Result<String> {
+        let found = own_worktree::list_submodules(self.flux, self.task)?;
+        if other_filesystem == Some(true) {
+            own_worktree::ensure_none_checked_out(self.task, &found)?;
         }
-        Ok(place::describe(&found))
+        Ok(own_worktree::describe_submodules(&found))
     }
 
     /// Finds where the work goes.
-    fn destination(&mut self, tip: &ObjectId) -> Option<Destination> {
+    fn find_destination(&mut self, tip: &ObjectId) -> Option<Destination> {
         let search = TargetSearch {
             flux: self.flux,
             store: self.store,
@@ -321,7 +323,7 @@ impl Observer<'_> {
 }
 
 /// The refusal of a task in which something is there again that was missing.
-fn changed(id: &TaskId) -> anyhow::Error {
+fn changed_failure(id: &TaskId) -> anyhow::Error {
     Failure::new(format!("'{id}' changed meanwhile"))
         .hint(format!("git flux cleanup {id}"))
         .into()

@@ -15,20 +15,20 @@ use crate::ui::{quoted, shown};
 
 /// The size from which on a single untracked file is asked about: it goes into the
 /// repository, and does not leave it soon.
-const LARGE: u64 = 100 << 20;
+const LARGE_FILE_BYTES: u64 = 100 << 20;
 
-/// Returns the untracked files that are [`LARGE`], with their sizes.
+/// Returns the untracked files that are [`LARGE_FILE_BYTES`], with their sizes.
 ///
 /// # Errors
 /// When one of them cannot be looked at.
-pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
+pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for change in facts.uncommitted.iter().filter(|change| change.untracked()) {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
         let what = || format!("could not look at '{}'", path.display());
         let metadata = metadata.with_context(what)?;
-        if metadata.is_file() && metadata.len() > LARGE {
+        if metadata.is_file() && metadata.len() > LARGE_FILE_BYTES {
             let size = HumanBytes(metadata.len());
             found.push(format!("'{}' has {size}", shown(&change.path)));
         }
@@ -37,9 +37,9 @@ pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
 }
 
 /// Names the uncommitted files that git itself does not show.
-pub(super) fn overlooked(facts: &Facts) -> String {
+pub(super) fn name_hidden(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
-    match named(files.filter(|change| change.overlooked.is_some())) {
+    match name_files(files.filter(|change| change.overlooked.is_some())) {
         names if names.is_empty() => names,
         names => format!(", of which git was told to overlook {names}"),
     }
@@ -53,7 +53,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     let discard = format!("git flux cleanup {} --discard", facts.task.id);
     for change in &facts.uncommitted {
         let path = shown(&change.path);
-        if let Some(hint) = reveal(change, &facts.task.worktree) {
+        if let Some(hint) = reveal_command(change, &facts.task.worktree) {
             let what = format!("git was told to overlook '{path}', and does not commit it");
             bail!(Failure::new(what).hint(hint).hint(discard));
         }
@@ -69,17 +69,17 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
 ///
 /// # Errors
 /// When git fails.
-pub(super) fn ignored(flux: &Flux, facts: &Facts) -> Result<String> {
+pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
         true => others::ignored(&flux.repo.checkout(&facts.task.worktree)?)?,
         false => Vec::new(),
     };
-    Ok(collapsed(&facts.ignored, directories))
+    Ok(collapse_directories(&facts.ignored, directories))
 }
 
 /// The files, but for those in one of `directories` the directory with the number of them.
-fn collapsed(files: &[Change], mut directories: Vec<PathBuf>) -> String {
+fn collapse_directories(files: &[Change], mut directories: Vec<PathBuf>) -> String {
     directories.retain(|path| path.as_os_str().as_bytes().ends_with(b"/"));
     let mut names: Vec<(&Path, usize)> = Vec::new();
     for Change { path, .. } in files {
@@ -90,18 +90,18 @@ fn collapsed(files: &[Change], mut directories: Vec<PathBuf>) -> String {
             (None, _) => names.push((path, 0)),
         }
     }
-    first(names.into_iter().map(|(path, number)| match number {
+    name_first(names.into_iter().map(|(path, number)| match number {
         0 => shown(path),
         number => format!("{} ({})", shown(path), count(number, "file")),
     }))
 }
 
 /// Names the first few files.
-pub(super) fn named<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
-    first(changes.into_iter().map(|change| shown(&change.path)))
+pub(super) fn name_files<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
+    name_first(changes.into_iter().map(|change| shown(&change.path)))
 }
 
-fn first(names: impl Iterator<Item = String>) -> String {
+fn name_first(names: impl Iterator<Item = String>) -> String {
     const LISTED: usize = 8;
     let mut names: Vec<String> = names.take(LISTED + 1).collect();
     if names.len() > LISTED {
@@ -111,14 +111,14 @@ fn first(names: impl Iterator<Item = String>) -> String {
 }
 
 /// Returns the command after which git looks again at a change that it was told to overlook.
-pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
+pub(super) fn reveal_command(change: &Change, worktree: &Path) -> Option<String> {
     let option = change.overlooked?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
     Some(format!("git -C {worktree} update-index {option} -- {path}"))
 }
 
 /// Names all files.
-pub(super) fn listed<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
+pub(super) fn quote_paths<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
     let names: Vec<String> = paths.map(|path| format!("'{}'", shown(path))).collect();
     names.join(", ")
 }
@@ -138,9 +138,9 @@ mod tests {
         let files = [".env", "a/x.log", "node_modules/a/b", "node_modules/c", "z"].map(ignored);
         let directories = ["node_modules/", "z"].map(PathBuf::from);
         assert_eq!(
-            collapsed(&files, directories.to_vec()),
+            collapse_directories(&files, directories.to_vec()),
             ".env, a/x.log, node_modules/ (2 files), z"
         );
-        assert_eq!(collapsed(&files[..1], Vec::new()), ".env");
+        assert_eq!(collapse_directories(&files[..1], Vec::new()), ".env");
     }
 }

@@ -9,13 +9,13 @@ use anyhow::{Context as _, Result, bail};
 
 use super::facts::Facts;
 use super::options::Verify;
-use super::scratch::{NewCommits, ScratchMerge, refused};
+use super::scratch::{NewCommits, ScratchMerge, merge_failure};
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, signs};
 use crate::git::forward::FastForward;
-use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
+use crate::git::hooks::{Hooks, post_commit};
 use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, ObjectId, Style, forward};
 use crate::settings::Settings;
@@ -23,7 +23,7 @@ use crate::system::Lock;
 use crate::ui::quoted;
 
 /// What the target will go to, which no branch has yet.
-pub(crate) struct Made {
+pub(crate) struct PreparedMerge {
     pub(crate) commit: ObjectId,
     /// Hooks have run, for as long as they wanted.
     pub(crate) ran_hooks: bool,
@@ -39,7 +39,7 @@ pub(crate) fn prepare(
     facts: &Facts,
     verify: Verify,
     lock: &Lock,
-) -> Result<Option<Made>> {
+) -> Result<Option<PreparedMerge>> {
     facts.ensure_mergeable()?;
     let Some(into) = facts.into() else {
         return Ok(None);
@@ -47,7 +47,7 @@ pub(crate) fn prepare(
     let commits = match (&into.merge, into.style) {
         (MergePlan::FastForward { .. }, _) => {
             let (commit, ran_hooks) = (facts.tip.clone(), false);
-            return Ok(Some(Made { commit, ran_hooks }));
+            return Ok(Some(PreparedMerge { commit, ran_hooks }));
         }
         (MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. }, _) => {
             return Ok(None);
@@ -56,9 +56,10 @@ pub(crate) fn prepare(
         (_, Style::Squash) => NewCommits::Squash(squash_message(flux, facts, into)?),
         (_, Style::Merge | Style::FastForward) => NewCommits::Merge(merge_message(facts, into)),
     };
-    let settings = settings_of(flux, into)?;
-    let hooks = hooks_of(flux, into, &settings)?;
-    let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
+    let settings = load_settings(flux, into)?;
+    let hooks = find_hooks_with(flux, into, &settings)?;
+    let ran_hooks =
+        needs_checkout(into, &settings, &hooks) || hooks.has(hook_names(into.style, verify));
     let scratch = ScratchMerge {
         flux,
         facts,
@@ -70,17 +71,17 @@ pub(crate) fn prepare(
     };
     let made = match ran_hooks {
         true => scratch.make(),
-        false => off_tree(flux, facts, into, &commits),
+        false => make_commits(flux, facts, into, &commits),
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
-        false => failure::over(error, refused(facts)),
+        false => failure::over(error, merge_failure(facts)),
     })?;
-    Ok(Some(Made { commit, ran_hooks }))
+    Ok(Some(PreparedMerge { commit, ran_hooks }))
 }
 
 /// Returns whether the merge has to be made by git, where there are files and the branch.
-fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
+fn needs_checkout(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
     // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
     // A driver wants files, and a hook may be one of the files of the merge.
@@ -91,7 +92,7 @@ fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
 }
 
 /// Makes it without a file, where nobody wants to see one.
-fn off_tree(
+fn make_commits(
     flux: &Flux,
     facts: &Facts,
     into: &MergeTarget,
@@ -152,7 +153,7 @@ fn squash_message(flux: &Flux, facts: &Facts, into: &MergeTarget) -> Result<Vec<
 }
 
 /// The hooks that git would run before such commits are made, those that `--no-verify` leaves out last.
-fn names(style: Style, verify: Verify) -> &'static [&'static str] {
+fn hook_names(style: Style, verify: Verify) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
         Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
@@ -171,7 +172,7 @@ fn names(style: Style, verify: Verify) -> &'static [&'static str] {
 }
 
 /// What is configured where the target is checked out; in the main worktree if that is nowhere.
-fn settings_of<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Settings>> {
+fn load_settings<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Settings>> {
     let repo = &flux.repo;
     let place = into.worktree.as_deref().unwrap_or(repo.home());
     if repo.current().unwrap_or(repo.home()) == place {
@@ -187,12 +188,12 @@ fn settings_of<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Setting
 ///
 /// # Errors
 /// When git fails.
-pub(super) fn hooks(flux: &Flux, into: &MergeTarget) -> Result<Hooks> {
-    let settings = settings_of(flux, into)?;
-    hooks_of(flux, into, &settings)
+pub(super) fn find_hooks(flux: &Flux, into: &MergeTarget) -> Result<Hooks> {
+    let settings = load_settings(flux, into)?;
+    find_hooks_with(flux, into, &settings)
 }
 
-fn hooks_of(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hooks> {
+fn find_hooks_with(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hooks> {
     let (repo, configured) = (&flux.repo, settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
@@ -223,7 +224,12 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
 ///
 /// # Errors
 /// When something is in the way: then the branch and its files are as they were.
-pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
+pub(crate) fn move_target(
+    flux: &Flux,
+    facts: &Facts,
+    commit: &ObjectId,
+    lock: &Lock,
+) -> Result<()> {
     let Some(into) = facts.into() else {
         return Ok(());
     };
@@ -240,7 +246,7 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     };
     let worktree = flux.repo.checkout(place)?;
     let none = format!("branch.{branch}.mergeOptions=");
-    let has_some = settings_of(flux, into)?.has_merge_options(branch);
+    let has_some = load_settings(flux, into)?.has_merge_options(branch);
     let to = FastForward {
         old: &into.tip,
         commit,
@@ -254,11 +260,11 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     };
     let moved = forward::checked_out(&worktree, &to, lock);
     let Err(error) = moved else {
-        post_commit(flux, into, &worktree, commit, lock);
+        run_post_commit(flux, into, &worktree, commit, lock);
         return Ok(());
     };
     let back = forward::back(&worktree, commit, &into.tip, lock);
-    if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
+    if let Some(blocked) = facts.collision_failure(flux, commit, begun) {
         bail!(blocked);
     }
     let what = match back {
@@ -270,15 +276,15 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
 }
 
 /// `git commit` runs it after a squash, whatever it comes to.
-fn post_commit(
+fn run_post_commit(
     flux: &Flux,
     into: &MergeTarget,
     worktree: &Checkout,
     commit: &ObjectId,
     lock: &Lock,
 ) {
-    let run = || match hooks(flux, into)?.has(&["post-commit"]) {
-        true => post_commit_hook(worktree, commit, lock),
+    let run = || match find_hooks(flux, into)?.has(&["post-commit"]) {
+        true => post_commit(worktree, commit, lock),
         false => Ok(()),
     };
     if into.style == Style::Squash

@@ -13,8 +13,8 @@ pub(crate) mod merge;
 mod obstacle;
 pub(crate) mod options;
 pub(crate) mod plan;
+pub(crate) mod processes;
 pub(crate) mod remove;
-pub(crate) mod runs;
 pub(in crate::lifecycle) mod scratch;
 pub(crate) mod target;
 #[cfg(test)]

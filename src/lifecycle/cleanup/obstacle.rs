@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
-use super::files::{listed, reveal};
+use super::files::{quote_paths, reveal_command};
 use super::options::Uncommitted;
 use super::target::MergeTarget;
 use crate::context::Flux;
@@ -35,7 +35,7 @@ impl Facts {
             return Ok(());
         };
         match &into.merge {
-            MergePlan::Conflicts { files } => bail!(self.conflict(into, files)),
+            MergePlan::Conflicts { files } => bail!(self.conflict_failure(into, files)),
             MergePlan::Moved { by } => {
                 let (target, branch) = (&into.branch, &self.task.branch);
                 let moved = format!("'{target}' has moved: it has commits ({by})");
@@ -48,9 +48,9 @@ impl Facts {
     }
 
     /// The refusal of a merge with conflicts.
-    pub(super) fn conflict(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
+    pub(super) fn conflict_failure(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
         let (id, branch, target) = (&self.task.id, &self.task.branch, word(&into.branch));
-        let (files, worktree) = (named_conflicts(files), quoted(&self.task.worktree));
+        let (files, worktree) = (name_conflicts(files), quoted(&self.task.worktree));
         let into_branch = &into.branch;
         let what =
             format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was touched");
@@ -76,7 +76,7 @@ impl Facts {
     ///
     /// # Errors
     /// What is in the way.
-    pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
+    pub(crate) fn ensure_no_collision(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
         let Some(into) = self.into() else {
             return Ok(());
         };
@@ -92,8 +92,8 @@ impl Facts {
             let unused = forward::ensure_unused(flux.repo.home(), branch, &into.tip);
             return unused.context(failure);
         };
-        ensure_unlocked(branch, &flux.repo.checkout(worktree)?)?;
-        let found = blockers(flux, into, worktree, &tree).with_context(|| {
+        wait_for_index_lock(branch, &flux.repo.checkout(worktree)?)?;
+        let found = find_collisions(flux, into, worktree, &tree).with_context(|| {
             let (place, status) = (
                 shown(worktree),
                 format!("git -C {} status", quoted(worktree)),
@@ -103,7 +103,10 @@ impl Facts {
                 .hint(status)
                 .hint(format!("then: {again}"))
         })?;
-        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        ensure!(
+            found.is_empty(),
+            overwrite_failure(branch, worktree, &found, &again)
+        );
         Ok(())
     }
 
@@ -118,8 +121,8 @@ impl Facts {
             return Ok(());
         };
         broken::ensure_whole(flux, task)?;
-        ensure_unlocked(&task.branch, &repo.checkout(&task.worktree)?)?;
-        if let Some(why) = &self.unread {
+        wait_for_index_lock(&task.branch, &repo.checkout(&task.worktree)?)?;
+        if let Some(why) = &self.read_error {
             bail!("{why}");
         }
         let Some(base) = repo.merge_base(&self.tip, &into.tip)? else {
@@ -134,14 +137,17 @@ impl Facts {
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
         let again = format!("git flux cleanup {} --update", task.id);
         let (branch, worktree) = (&task.branch, &task.worktree);
-        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        ensure!(
+            found.is_empty(),
+            overwrite_failure(branch, worktree, &found, &again)
+        );
         Ok(())
     }
 
     /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
     /// since files of the user's are in its way that were there before `begun`. A file that
     /// is younger may be one that git had begun to write.
-    pub(super) fn was_blocked(
+    pub(super) fn collision_failure(
         &self,
         flux: &Flux,
         made: &ObjectId,
@@ -149,8 +155,11 @@ impl Facts {
     ) -> Option<Failure> {
         let into = self.into()?;
         let worktree = into.worktree.as_ref()?;
-        let found = blockers(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
-        let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
+        let found = find_collisions(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
+        let limit = begun
+            .checked_sub(FILE_TIME_LAG)?
+            .duration_since(UNIX_EPOCH)
+            .ok()?;
         let limit = (limit.as_secs(), u64::from(limit.subsec_nanos()));
         let is_older = |change: &Change| {
             let file = worktree.join(&change.path).symlink_metadata();
@@ -159,7 +168,7 @@ impl Facts {
         };
         let again = format!("git flux cleanup {}", self.task.id);
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| blocked(&into.branch, worktree, &found, &again))
+        is_untouched.then(|| overwrite_failure(&into.branch, worktree, &found, &again))
     }
 
     /// Fails where the worktree cannot be moved to the trash, since that is on another
@@ -167,8 +176,8 @@ impl Facts {
     ///
     /// # Errors
     /// When it is so, or it cannot be told.
-    pub(super) fn ensure_movable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
-        if !self.abroad {
+    pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
+        if !self.other_filesystem {
             return Ok(());
         }
         let mut left = self.ignored.len();
@@ -197,10 +206,17 @@ impl Facts {
 }
 
 /// The refusal that names the files which a merge would overwrite.
-fn blocked(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
-    let files = listed(found.iter().map(|change| &change.path));
+fn overwrite_failure(
+    branch: &BranchName,
+    worktree: &Path,
+    found: &[Change],
+    again: &str,
+) -> Failure {
+    let files = quote_paths(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
-    let overlooked = found.iter().find_map(|change| reveal(change, worktree));
+    let overlooked = found
+        .iter()
+        .find_map(|change| reveal_command(change, worktree));
     let failure = overlooked
         .into_iter()
         .fold(Failure::new(what), Failure::hint);
@@ -211,7 +227,7 @@ fn blocked(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) 
 }
 
 /// Names files in conflict, each with its kind.
-pub(super) fn named_conflicts(files: &[Conflict]) -> String {
+pub(super) fn name_conflicts(files: &[Conflict]) -> String {
     let name = |file: &Conflict| match file.kind.as_str() {
         "" => format!("'{}'", shown(&file.path)),
         kind => format!("'{}' ({kind})", shown(&file.path)),
@@ -220,10 +236,10 @@ pub(super) fn named_conflicts(files: &[Conflict]) -> String {
 }
 
 /// How far the times of files may be behind the clock.
-const TICK: Duration = Duration::from_millis(10);
+const FILE_TIME_LAG: Duration = Duration::from_millis(10);
 
 /// Returns what stands in the worktree of the target where going to `tree` would write.
-fn blockers(
+fn find_collisions(
     flux: &Flux,
     into: &MergeTarget,
     worktree: &Path,
@@ -250,7 +266,7 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
 }
 
 /// Waits a moment for another git that writes the index of the target's worktree.
-fn ensure_unlocked(branch: &BranchName, worktree: &Checkout) -> Result<()> {
+fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {
         let is_there = fs::exists(&lock).context("could not look for a lock")?;

@@ -64,28 +64,28 @@ impl Plan {
             checks: Checks(std::mem::take(&mut self.checks)),
             committed: None,
         };
-        decision.make();
+        decision.decide();
         self.committed = decision.committed;
         self.checks = decision.checks.0;
     }
 
     /// Looks whether files are in the way of the merge. A removal learns that from git, so that
     /// it takes the time for it only before it stops an agent.
-    pub(crate) fn foresee_collisions(&mut self, flux: &Flux) {
-        let Some(outlook) = self.outlook().filter(|_| !self.is_update()) else {
+    pub(crate) fn check_collisions(&mut self, flux: &Flux) {
+        let Some(forecast) = self.forecast().filter(|_| !self.is_update()) else {
             return;
         };
-        let why = match outlook.into().map(|into| &into.merge) {
+        let why = match forecast.into().map(|into| &into.merge) {
             Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
             _ => "no file is in the way of the merge",
         };
         let mut checks = Checks::default();
-        checks.pass("collisions", outlook.ensure_free(flux, None), why);
+        checks.pass("collisions", forecast.ensure_no_collision(flux, None), why);
         self.checks.extend(checks.0);
     }
 
     /// Returns the facts as they will be when the task is merged.
-    pub(crate) fn outlook(&self) -> Option<&Facts> {
+    pub(crate) fn forecast(&self) -> Option<&Facts> {
         self.committed.as_ref().or(self.facts.as_ref())
     }
 

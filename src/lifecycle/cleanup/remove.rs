@@ -13,9 +13,9 @@ use crate::git::{
     Checkout, Ignored, ObjectId, Transaction, all_changes, own, refs, snapshot, worktree,
 };
 use crate::interrupt;
-use crate::lifecycle::archive::Kept;
-use crate::lifecycle::fate::Worktree;
-use crate::lifecycle::hook_effects::Listing;
+use crate::lifecycle::archive::KeptParts;
+use crate::lifecycle::disposal::Disposal;
+use crate::lifecycle::hook_effects::RepositoryState;
 use crate::lifecycle::pane::close;
 use crate::lifecycle::stop::{ask, await_agent};
 use crate::lifecycle::teardown::Teardown;
@@ -28,15 +28,15 @@ use crate::task::{Merged, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
 
 /// What a removal has left.
-pub(crate) struct Done {
+pub(crate) struct RemovalReport {
     /// The merge commit, if one was made.
     pub(crate) merge: Option<ObjectId>,
-    pub(crate) kept: Kept,
+    pub(crate) kept: KeptParts,
 }
 
 /// What a removal came to.
-pub(crate) enum Removed {
-    Done(Done),
+pub(crate) enum Outcome {
+    Done(RemovalReport),
     /// The task changed after it was looked at: look again. Nothing was removed.
     Changed,
     /// The target did: plan the merge again. Nothing was merged.
@@ -48,24 +48,24 @@ pub(crate) enum Removed {
 ///
 /// # Errors
 /// When the agent does not end, or it cannot be told what it left.
-pub(crate) fn halt(flux: &Flux, facts: &Facts) -> Result<bool> {
-    stop(flux, facts)?;
+pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
+    end_agent(flux, facts)?;
     if let Some(target) = &facts.task.target
-        && facts.runs.has_foreign_jobs()
+        && facts.processes.has_foreign_jobs()
     {
         // A question may have been open for long: its number then may be another's by now.
         let program = in_front(target.pane_pid).ok().flatten();
         let program = program.map(|pid| (pid, born(pid)));
         close(target, &flux.run_dir(&facts.task.id))?;
         if let Some((pid, born)) = program {
-            await_process(pid, born)?;
+            wait_for_exit(pid, born)?;
         }
     }
     is_unchanged(flux, facts)
 }
 
 /// Waits for a program whose terminal has gone.
-fn await_process(pid: i32, born: Option<u64>) -> Result<()> {
+fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     let (patience, pause) = (Duration::from_secs(15), Duration::from_millis(10));
     let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
     if wait_until(patience, pause, has_ended)?.is_some() {
@@ -84,7 +84,7 @@ pub(crate) fn remove(
     facts: &Facts,
     merge: Option<ObjectId>,
     lock: &Lock,
-) -> Result<Removed> {
+) -> Result<Outcome> {
     let task = &facts.task;
     interrupt::check()?;
     if facts.branch_gone {
@@ -93,26 +93,26 @@ pub(crate) fn remove(
         let message = format!("flux cleanup: {}: its branch was gone", task.id);
         again.commit(&flux.repo, &message, lock)?;
     }
-    let (removal, how) = archived(flux, facts)?;
+    let (removal, how) = prepare_archive(flux, facts)?;
     if let Some(commit) = &merge
-        && let Err(error) = forward(flux, facts, commit, lock)
+        && let Err(error) = move_target(flux, facts, commit, lock)
     {
         interrupt::check()?;
-        return match target_stands(flux, facts)? {
+        return match is_target_unchanged(flux, facts)? {
             true => Err(error),
-            false => Ok(Removed::TargetMoved),
+            false => Ok(Outcome::TargetMoved),
         };
     }
     // The merge is the point of no return: what ^C came too late for is completed.
     interrupt::clear();
     let removing = task.leaving(Removal {
         at: seconds(),
-        into: merged(facts, merge.as_ref()),
+        into: merged_record(facts, merge.as_ref()),
         ..removal
     });
-    let oid = match advance(flux, facts, &removing, lock) {
+    let oid = match advance_record(flux, facts, &removing, lock) {
         Ok(oid) => oid,
-        Err(error) => return moved_on(flux, facts, merge.as_ref(), error),
+        Err(error) => return explain_conflict(flux, facts, merge.as_ref(), error),
     };
     let teardown = Teardown {
         flux,
@@ -122,7 +122,7 @@ pub(crate) fn remove(
         lock,
     };
     let finish = || {
-        if let (Some(target), false) = (&task.target, facts.runs.is_own_pane) {
+        if let (Some(target), false) = (&task.target, facts.processes.is_own_pane) {
             close(target, &flux.run_dir(&task.id))?;
         }
         teardown.run(&how)
@@ -132,13 +132,13 @@ pub(crate) fn remove(
             .hint("the next command that changes anything settles it: git flux cleanup");
         failure::over(error, failure)
     })?;
-    Ok(Removed::Done(Done { merge, kept }))
+    Ok(Outcome::Done(RemovalReport { merge, kept }))
 }
 
 /// Returns what is kept of a task, and what becomes of its worktree.
-fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
+fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     let task = &facts.task;
-    let (snapshot, how) = snapshot_of(flux, facts)?;
+    let (snapshot, how) = take_snapshot(flux, facts)?;
     let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
         .context("could not archive what only the worktree has; nothing was changed")?;
     // A question may have been open for long.
@@ -160,7 +160,7 @@ fn archived(flux: &Flux, facts: &Facts) -> Result<(Removal, Worktree)> {
 /// # Errors
 /// When a commit was made in this very moment: the branch is as it was looked at. And the merge is
 /// where it belongs, whatever branch was checked out there just now.
-fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
+fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
     if let (Some(into), Some(merged)) = (facts.into(), merged)
@@ -176,7 +176,7 @@ fn advance(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<O
 }
 
 /// Where the work of a task is, for its record.
-fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
+fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
     let (branch, from, to) = match &facts.destination {
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
         Destination::MergedIn { name, commit, .. } => (name.as_str(), commit, commit),
@@ -191,7 +191,7 @@ fn merged(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
 }
 
 /// The hooks that run where a branch goes forward.
-const HOOKS: &[&str] = &[
+const TARGET_HOOKS: &[&str] = &[
     "post-merge",
     "post-commit",
     "post-index-change",
@@ -199,24 +199,24 @@ const HOOKS: &[&str] = &[
 ];
 
 /// Moves the target, and says what the hooks have changed beside.
-fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
+fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = facts.into() else {
         return Ok(());
     };
-    let before = Listing::before(flux, &merge::hooks(flux, into)?, HOOKS)?;
-    let moved = merge::forward(flux, facts, commit, lock);
+    let before = RepositoryState::take_if_any(flux, &merge::find_hooks(flux, into)?, TARGET_HOOKS)?;
+    let moved = merge::move_target(flux, facts, commit, lock);
     if let Some(before) = before {
-        before.warn(flux, &into.branch_ref());
+        before.warn_of_changes(flux, &into.branch_ref());
     }
     moved
 }
 
 /// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
 /// that cannot be taken is in the way of nothing where the worktree stays whole.
-fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree)> {
-    let is_clean = facts.uncommitted.is_empty() && facts.unread.is_none();
+fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Disposal)> {
+    let is_clean = facts.uncommitted.is_empty() && facts.read_error.is_none();
     if is_clean || facts.missing {
-        return Ok((None, Worktree::Keep));
+        return Ok((None, Disposal::Trash));
     }
     let task = &facts.task;
     let checkout = flux.repo.checkout(&task.worktree);
@@ -225,8 +225,10 @@ fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree
         Err(error) => Err(anyhow!("{error:#}")),
     };
     match taken {
-        Ok(snapshot) => Ok((Some(snapshot), Worktree::Keep)),
-        Err(error) if facts.abroad || checkout.is_ok_and(|it| can_archive(facts, &it)) => {
+        Ok(snapshot) => Ok((Some(snapshot), Disposal::Trash)),
+        Err(error)
+            if facts.other_filesystem || checkout.is_ok_and(|it| can_archive(facts, &it)) =>
+        {
             Err(error.context("could not archive what is uncommitted; nothing was changed"))
         }
         Err(error) => {
@@ -234,7 +236,7 @@ fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree
             let what = format!("what is uncommitted in '{}' cannot be archived", task.id);
             let what = format!("{what}, and stays in the trash alone: {error:#}");
             flux.ui.warning(what);
-            Ok((None, Worktree::KeepOnly))
+            Ok((None, Disposal::TrashSoleCopy))
         }
     }
 }
@@ -242,27 +244,32 @@ fn snapshot_of(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Worktree
 /// Whether git can take in what is uncommitted: not where a filter is gone, or a file is another user's.
 fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
     let mut files = facts.uncommitted.iter().map(|change| &change.path);
-    facts.unread.is_none() && snapshot::can_hash(checkout, &mut files)
+    facts.read_error.is_none() && snapshot::can_hash(checkout, &mut files)
 }
 
 /// Whether the target is where it was when it was looked at.
-fn target_stands(flux: &Flux, facts: &Facts) -> Result<bool> {
+fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     let Some(into) = facts.into() else {
         return Ok(true);
     };
-    stand(flux, &[(into.branch_ref(), &into.tip)])
+    are_refs_at(flux, &[(into.branch_ref(), &into.tip)])
 }
 
 /// The record could not be advanced: because something moved on, or for another reason?
-fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Removed> {
+fn explain_conflict(
+    flux: &Flux,
+    facts: &Facts,
+    merge: Option<&ObjectId>,
+    error: Error,
+) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
     let mut expected = vec![(facts.task.branch_ref(), &facts.tip), record];
     if let (Some(into), Some(merge)) = (facts.into(), merge) {
         expected.push((into.branch_ref(), merge));
     }
-    if !stand(flux, &expected)? {
-        return Ok(Removed::Changed);
+    if !are_refs_at(flux, &expected)? {
+        return Ok(Outcome::Changed);
     }
     let merged = merge.map_or("", |_| "it is merged, but ");
     let why = format!("{merged}its record cannot be changed; the task is whole");
@@ -271,7 +278,7 @@ fn moved_on(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) 
 }
 
 /// Returns whether refs are where they are expected.
-fn stand(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
+fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
     let mut expected = expected.iter();
@@ -295,7 +302,7 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     if facts.missing {
         return Ok(true);
     }
-    if facts.unread.is_some() {
+    if facts.read_error.is_some() {
         // That its branch stands where it did is verified when the task goes.
         let (path, branch) = (&facts.task.worktree, facts.task.branch_ref());
         let entries = worktree::list(flux.repo.home())?;
@@ -309,7 +316,7 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
 }
 
 /// Asks the agent to end, and waits until it has.
-fn stop(flux: &Flux, facts: &Facts) -> Result<()> {
+fn end_agent(flux: &Flux, facts: &Facts) -> Result<()> {
     let task = &facts.task;
     let run = flux.run_dir(&task.id);
     // Once there is an exit, the process is the user's shell.

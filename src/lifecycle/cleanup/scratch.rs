@@ -33,7 +33,7 @@ pub(super) enum NewCommits {
 }
 
 /// The refusal of a merge that cannot be made.
-pub(super) fn refused(facts: &Facts) -> Failure {
+pub(super) fn merge_failure(facts: &Facts) -> Failure {
     let what = format!("could not make the merge of '{}'", facts.task.id);
     Failure::new(format!("{what}; nothing was changed"))
 }
@@ -57,14 +57,14 @@ impl ScratchMerge<'_> {
     pub(super) fn make(&self) -> Result<ObjectId> {
         let (flux, task) = (self.flux, &self.facts.task);
         let target = self.into.worktree.as_deref().unwrap_or(flux.repo.home());
-        clear(flux, &task.id, Some(task))?;
-        let dir = place(flux, task, target)?;
+        remove_leftovers(flux, &task.id, Some(task))?;
+        let dir = choose_dir(flux, task, target)?;
         // From here on the next command looks for it.
         let notes = flux.run_dir(&task.id).scratch();
         fs::create_dir(&notes).with_context(|| format!("could not make '{}'", notes.display()))?;
         let made = self.make_in(&dir, target, &notes);
         // What is left of it, the next command clears away.
-        if let Err(error) = clear(flux, &task.id, Some(task)) {
+        if let Err(error) = remove_leftovers(flux, &task.id, Some(task)) {
             flux.ui.warning(format_args!("{error:#}"));
         }
         if made.is_err() {
@@ -101,11 +101,11 @@ impl ScratchMerge<'_> {
             let _spinner = self.flux.ui.spinner(what);
             Scratch::open(&original, &path, self.lock)?
         };
-        self.warn_of_what_is_left_out(&scratch, target);
+        self.warn_of_omissions(&scratch, target);
         self.commit(&scratch, &notes.join("message"))
     }
 
-    fn warn_of_what_is_left_out(&self, scratch: &Scratch<'_>, target: &Path) {
+    fn warn_of_omissions(&self, scratch: &Scratch<'_>, target: &Path) {
         for one in &scratch.left_out {
             let target = shown(target);
             let (path, why) = match one {
@@ -130,7 +130,7 @@ impl ScratchMerge<'_> {
             NewCommits::Squash(_) => scratch.squash(branch, file),
             NewCommits::Rebase => scratch.rebase(target),
         };
-        let made = made.map_err(|error| explain(error, self.facts, into, scratch))?;
+        let made = made.map_err(|error| explain_failure(error, self.facts, into, scratch))?;
         scratch.deliver(repo, &made)?;
         let (ahead, behind) = repo.ahead_behind(&made, &into.tip)?;
         let is_whole = match (self.commits, &into.merge) {
@@ -152,16 +152,21 @@ impl ScratchMerge<'_> {
 }
 
 /// What else there is to say where a hook may have refused.
-fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_>) -> Error {
+fn explain_failure(
+    error: Error,
+    facts: &Facts,
+    into: &MergeTarget,
+    scratch: &Scratch<'_>,
+) -> Error {
     let files = scratch.conflicts().unwrap_or_default();
     if !files.is_empty() {
-        return facts.conflict(into, &files).into();
+        return facts.conflict_failure(into, &files).into();
     }
     let error = match scratch.has_changes() {
         true => error.context("changes that a hook or a merge driver made were discarded"),
         false => error,
     };
-    let failure = refused(facts);
+    let failure = merge_failure(facts);
     let Some(place) = &into.worktree else {
         return failure::over(error, failure);
     };
@@ -177,8 +182,8 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
 ///
 /// # Errors
 /// When there is something at it, or no such place.
-fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
-    let [first, others @ ..] = &places(flux, &task.id, Some(task))[..] else {
+fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
+    let [first, others @ ..] = &candidate_dirs(flux, &task.id, Some(task))[..] else {
         bail!("there is no place for the merge");
     };
     let is_within = |dir: &Path| {
@@ -203,7 +208,7 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
 
 /// Where the merge of a task may be made: beside its worktree, beside the repository, and above
 /// that. The name is this repository's alone: another of the same name may have a task of the same id.
-fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
+fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
     let repo = &flux.repo;
     let number = fs::metadata(repo.common_dir()).map_or(0, |found| found.ino());
     let mut name = OsString::from(".");
@@ -222,7 +227,11 @@ fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When some of it stays.
-pub(in crate::lifecycle) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
+pub(in crate::lifecycle) fn remove_leftovers(
+    flux: &Flux,
+    id: &TaskId,
+    task: Option<&Task>,
+) -> Result<()> {
     let notes = flux.run_dir(id).scratch();
     match notes.symlink_metadata() {
         Ok(found) if found.is_dir() => {}
@@ -233,7 +242,7 @@ pub(in crate::lifecycle) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>)
         }
         Err(_) => return Ok(()),
     }
-    for place in places(flux, id, task) {
+    for place in candidate_dirs(flux, id, task) {
         if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
             let failure = Failure::new("could not delete the scratch repository");
             let failure = failure.hint(format!("rm -rf {}", quoted(&place)));

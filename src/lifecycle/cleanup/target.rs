@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::git::{
     Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, same,
 };
-use crate::lifecycle::checked_out::BranchUses;
+use crate::lifecycle::branch_uses::BranchUses;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{BranchName, RefName, Task};
@@ -56,7 +56,7 @@ impl MergeTarget {
     /// When they cannot be merged at all, or git fails.
     pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &ObjectId) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
-            .map_err(|error| explain(error, task, &self.branch))
+            .map_err(|error| explain_unmergeable(error, task, &self.branch))
     }
 }
 
@@ -81,7 +81,7 @@ impl TargetSearch<'_> {
         Ok(match &self.options.branch {
             Branch::Discard => (Destination::Dropped, None),
             Branch::Merge { style, .. } => {
-                let into = self.branch(*style)?;
+                let into = self.find_branch(*style)?;
                 let place = match &into.worktree {
                     Some(path) => format!("checked out in '{}'", shown(path)),
                     None => "checked out nowhere".to_owned(),
@@ -103,18 +103,18 @@ impl TargetSearch<'_> {
     }
 
     /// Finds the branch and how the task can be merged into it.
-    fn branch(&self, style: Style) -> Result<MergeTarget> {
+    fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
         let hint = format!("git flux cleanup {id} --into <branch>");
-        let Some(named) = self.typed().or(task.into.as_ref()) else {
+        let Some(named) = self.chosen().or(task.into.as_ref()) else {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
         let branch = BranchName::new(store.resolve(named)?);
         let tip = store
             .tip(&branch)
-            .with_context(|| self.no_branch(&branch))?;
+            .with_context(|| self.missing_branch(&branch))?;
         if same::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
             bail!(Failure::new(format!("'{branch}' cannot be merged into itself")).hint(hint));
         }
@@ -124,7 +124,7 @@ impl TargetSearch<'_> {
             self.ensure_ready(&branch, path)?;
         }
         let merge = MergePlan::make(&flux.repo, tip, self.tip, style)
-            .map_err(|error| explain(error, task, &branch))?;
+            .map_err(|error| explain_unmergeable(error, task, &branch))?;
         if !matches!(merge, MergePlan::UpToDate(_)) {
             uses.ensure_movable(&task.branch)?;
         }
@@ -139,19 +139,21 @@ impl TargetSearch<'_> {
     }
 
     /// Returns the branch that was named on the command line.
-    fn typed(&self) -> Option<&BranchName> {
+    fn chosen(&self) -> Option<&BranchName> {
         match &self.options.branch {
             Branch::Merge { into, .. } => into.as_ref(),
             Branch::MergedIn { .. } | Branch::Discard => None,
         }
     }
 
-    fn no_branch(&self, branch: &BranchName) -> Failure {
+    fn missing_branch(&self, branch: &BranchName) -> Failure {
         let id = &self.task.id;
         let what = format!("there is no branch '{branch}' to merge '{id}' into");
         let mut settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
         let whence = |s| self.flux.settings.whence(s, &self.task.branch, branch);
-        let whence = settings.find_map(whence).filter(|_| self.typed().is_none());
+        let whence = settings
+            .find_map(whence)
+            .filter(|_| self.chosen().is_none());
         let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
         failure
             .hint(format!("git flux cleanup {id} --into <branch>"))
@@ -167,7 +169,7 @@ impl TargetSearch<'_> {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
             };
-            let into = self.typed().map(|into| format!(" --into {}", word(into)));
+            let into = self.chosen().map(|into| format!(" --into {}", word(into)));
             let then = format!(
                 "then: git flux cleanup {}{}",
                 self.task.id,
@@ -187,7 +189,7 @@ impl TargetSearch<'_> {
 
 /// Adds to an error why a task and the branch `into` cannot be merged at all, with a merge by hand:
 /// once that is done, nothing of the branch is missing in the task.
-fn explain(error: Error, task: &Task, into: &BranchName) -> Error {
+fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
     let (id, branch, path) = (&task.id, &task.branch, quoted(&task.worktree));
     let by_hand = |options: &str| {
         let into = word(into);

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
 use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::lifecycle::broken::Broken;
-use crate::lifecycle::fate::ensure_not_elsewhere;
+use crate::lifecycle::disposal::ensure_unused_elsewhere;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
@@ -22,7 +22,7 @@ pub(super) fn ensure_ours(
     missing: bool,
 ) -> Result<()> {
     let (id, path) = (&task.id, &task.worktree);
-    ensure_not_elsewhere(flux, worktrees, task)?;
+    ensure_unused_elsewhere(flux, worktrees, task)?;
     let is_known = worktrees.iter().any(|entry| entry.path == *path);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && (!is_known || !admin::is_ours(flux.repo.common_dir(), path)?) {
@@ -88,11 +88,11 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 ///
 /// # Errors
 /// When one of them holds what is nowhere else, or that cannot be told.
-pub(super) fn submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
+pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree)?;
     let is_whole = |one: &&Submodule| matches!(one.holds, Holds::Nothing | Holds::Itself);
     if let Some(first) = found.iter().find(|one| !is_whole(one)) {
-        bail!(refusal(task, first, &found));
+        bail!(submodule_failure(task, first, &found));
     }
     Ok(found)
 }
@@ -117,21 +117,24 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
 }
 
 /// Says why nothing of the submodules is lost.
-pub(super) fn describe(found: &[Submodule]) -> String {
-    match (names(found, Holds::Nothing), names(found, Holds::Itself)) {
+pub(super) fn describe_submodules(found: &[Submodule]) -> String {
+    match (
+        name_those(found, Holds::Nothing),
+        name_those(found, Holds::Itself),
+    ) {
         (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
         (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
         (_, own) => format!("kept in the trash, for what no remote has: {own}"),
     }
 }
 
-fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
+fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let parts = [
         ("uncommitted changes in", Holds::Files),
         ("commits that no remote has in", Holds::Commits),
         ("other worktrees of", Holds::Worktrees),
     ];
-    let parts = parts.map(|(what, holds)| (what, names(all, holds)));
+    let parts = parts.map(|(what, holds)| (what, name_those(all, holds)));
     let parts = parts.iter().filter(|(_, names)| !names.is_empty());
     let parts: Vec<String> = parts
         .map(|(what, names)| format!("{what} {names}"))
@@ -158,7 +161,7 @@ fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
 }
 
 /// Names the submodules that hold this.
-fn names(submodules: &[Submodule], holds: Holds) -> String {
+fn name_those(submodules: &[Submodule], holds: Holds) -> String {
     let those = submodules.iter().filter(|one| one.holds == holds);
     let names: Vec<String> = those.map(|one| format!("'{}'", shown(&one.name))).collect();
     names.join(", ")

@@ -104,7 +104,7 @@ impl StartTransaction<'_> {
             }
             Step::Fill => self.fill(),
             Step::PutRefsBack => match start.archived() {
-                Some(from) => from.put_own(&flux.repo, &self.lock),
+                Some(from) => from.restore_worktree_refs(&flux.repo, &self.lock),
                 None => Ok(()),
             },
             Step::Copy => self.copies.make(flux, &start.task),
@@ -176,7 +176,7 @@ impl StartTransaction<'_> {
             carried.put(&checkout, lock)?;
         }
         interrupt::check()?;
-        hook_effects::post_checkout(flux, &start.task, &checkout, start.tip())
+        hook_effects::run_post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
     /// Opens the pane, and waits until what is to run in it does.

@@ -13,7 +13,7 @@ mod plan;
 use super::check::{Check, Verdict};
 use super::options::{Agreed, Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify};
 use super::plan::Plan;
-use super::runs::Runs;
+use super::processes::TaskProcesses;
 use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, USAGE};
 use crate::git::{Git, Repo, Style};
@@ -77,7 +77,7 @@ impl Scene {
     fn plan(&self, options: &Options) -> Plan {
         let store = Store::load(&self.flux.repo, &self.flux.settings).unwrap();
         let mut plan = Plan::make(&self.flux, &store, &self.id, options);
-        plan.foresee_collisions(&self.flux);
+        plan.check_collisions(&self.flux);
         plan
     }
 
@@ -207,7 +207,7 @@ fn outcome(verdict: &Verdict) -> &'static str {
 fn assert_check(plan: &Plan, name: &str, expected: &str, why: &str) {
     let checks = plan.checks.iter().filter(|check| check.name == name);
     let found: Vec<_> = checks
-        .map(|check| (outcome(&check.verdict), check.why()))
+        .map(|check| (outcome(&check.verdict), check.reason()))
         .collect();
     let is_it = |(outcome, reason): &(&str, String)| *outcome == expected && reason.contains(why);
     assert!(found.iter().any(is_it), "{name} {expected}: {found:?}");

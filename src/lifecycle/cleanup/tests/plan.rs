@@ -49,7 +49,7 @@ fn an_answer_changes_what_depends_on_it_and_nothing_else() {
     let scene = Scene::new();
     fs::write(scene.worktree.join("new"), "new\n").unwrap();
     let mut plan = scene.plan(&ask());
-    let commits = |plan: &Plan| plan.outlook().unwrap().commits();
+    let commits = |plan: &Plan| plan.forecast().unwrap().commits();
     assert_eq!(commits(&plan), 1);
     plan.decide(
         &scene.flux,
@@ -132,9 +132,9 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
         ..never()
     };
     let mut plan = scene.plan(&never());
-    let mut case = |spoil: &dyn Fn(&mut Runs), name: &str, cases: &[(&Options, &str)]| {
+    let mut case = |spoil: &dyn Fn(&mut TaskProcesses), name: &str, cases: &[(&Options, &str)]| {
         let before = plan.facts.clone();
-        spoil(&mut plan.facts.as_mut().unwrap().runs);
+        spoil(&mut plan.facts.as_mut().unwrap().processes);
         for (options, expected) in cases {
             plan.decide(&scene.flux, options);
             assert_check(&plan, name, expected, "");
@@ -148,16 +148,16 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
         (&discard(), "not agreed"),
         (&yes(), "agreed"),
     ];
-    case(&|runs| runs.is_alive = true, "agent", &by_yes);
-    case(&|runs| runs.foreground = Some(1), "agent", &by_yes);
+    case(&|it| it.is_alive = true, "agent", &by_yes);
+    case(&|it| it.foreground_pid = Some(1), "agent", &by_yes);
     case(
-        &|runs| runs.others = Some(vec![process(false)]),
+        &|it| it.others = Some(vec![process(false)]),
         "processes",
         &by_yes,
     );
-    case(&|runs| runs.others = None, "processes", &by_yes);
+    case(&|it| it.others = None, "processes", &by_yes);
     case(
-        &|runs| runs.jobs = Some(vec![process(false)]),
+        &|it| it.jobs = Some(vec![process(false)]),
         "processes",
         &by_yes,
     );
@@ -168,12 +168,12 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
         (&yes(), "not agreed"),
     ];
     case(
-        &|runs| runs.jobs = Some(vec![process(true)]),
+        &|it| it.jobs = Some(vec![process(true)]),
         "processes",
         &never_by_yes,
     );
-    case(&|runs| runs.jobs = None, "processes", &never_by_yes);
-    let doubt = |runs: &mut Runs| runs.doubt = Some("it may run".to_owned());
+    case(&|it| it.jobs = None, "processes", &never_by_yes);
+    let doubt = |processes: &mut TaskProcesses| processes.doubt = Some("it may run".to_owned());
     let by_gone = [
         (&ask(), "asks"),
         (&jointly(), "not agreed"),
@@ -182,5 +182,5 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
     ];
     case(&doubt, "agent", &by_gone);
     let own_pane = [(&never(), "not agreed"), (&yes(), "agreed")];
-    case(&|runs| runs.is_own_pane = true, "agent", &own_pane);
+    case(&|it| it.is_own_pane = true, "agent", &own_pane);
 }

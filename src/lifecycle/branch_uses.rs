@@ -21,7 +21,7 @@ enum BranchUse {
     /// A worktree that has it checked out.
     Worktree(PathBuf),
     /// A worktree that has it checked out under another name, which the file system takes for the same.
-    Spelled { path: PathBuf, name: RefName },
+    OtherSpelling { path: PathBuf, name: RefName },
     /// The worktree of a task, of which git has no entry.
     Unregistered(Box<Task>),
     /// Files somewhere, of a repository that is bare for git.
@@ -51,7 +51,7 @@ impl<'a> BranchUses<'a> {
         worktrees: &[Worktree],
         branch: &'a str,
     ) -> Result<Self> {
-        let mut uses = Self::of_git(flux, worktrees, branch)?;
+        let mut uses = Self::find_in_git(flux, worktrees, branch)?;
         for entry in worktrees {
             // Its record tells.
             let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
@@ -80,7 +80,11 @@ impl<'a> BranchUses<'a> {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(super) fn of_git(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
+    pub(super) fn find_in_git(
+        flux: &'a Flux,
+        worktrees: &[Worktree],
+        branch: &'a str,
+    ) -> Result<Self> {
         let (full, found) = (BranchName::new(branch).full(), Vec::new());
         let mut uses = Self {
             flux,
@@ -93,7 +97,7 @@ impl<'a> BranchUses<'a> {
                 Some(name) if *name == full => uses.found.push(BranchUse::Worktree(path)),
                 Some(name) if uses.is_branch(name) => {
                     let name = name.clone();
-                    uses.found.push(BranchUse::Spelled { path, name });
+                    uses.found.push(BranchUse::OtherSpelling { path, name });
                 }
                 _ => {}
             }
@@ -122,7 +126,7 @@ impl<'a> BranchUses<'a> {
     pub(crate) fn except(mut self, path: &Path) -> Self {
         self.found.retain(|one| match one {
             BranchUse::Worktree(at)
-            | BranchUse::Spelled { path: at, .. }
+            | BranchUse::OtherSpelling { path: at, .. }
             | BranchUse::Operation { path: at, .. }
             | BranchUse::Lost { path: at, .. } => at != path && !is_same_file(at, path),
             BranchUse::Unregistered(task) => task.worktree != path,
@@ -151,7 +155,7 @@ impl<'a> BranchUses<'a> {
     pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
         if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {
-            bail!(self.failure(one, Some(from))?);
+            bail!(self.use_failure(one, Some(from))?);
         }
         if self.found.len() < 2 {
             return Ok(());
@@ -178,21 +182,21 @@ impl<'a> BranchUses<'a> {
     /// Also when its way out cannot be told.
     pub(crate) fn ensure_none(&self) -> Result<()> {
         match self.found.first() {
-            Some(one) => bail!(self.failure(one, None)?),
+            Some(one) => bail!(self.use_failure(one, None)?),
             None => Ok(()),
         }
     }
 
     /// The refusal of a branch for one place where it is checked out or in use. `from` is what it
     /// was to be moved to.
-    fn failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
+    fn use_failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
         let branch = self.branch;
         Ok(match one {
             BranchUse::Worktree(path) => {
                 let what = format!("the branch '{branch}' is checked out in '{}'", shown(path));
                 Failure::new(what).hint(format!("git -C {} switch --detach", quoted(path)))
             }
-            BranchUse::Spelled { path, name } => {
+            BranchUse::OtherSpelling { path, name } => {
                 let (path, place, name) = (quoted(path), shown(path), sanitize::line(name));
                 let head = word(&format!("refs/heads/{branch}"));
                 let what = format!("'{place}' has the branch '{branch}' checked out as '{name}'");
@@ -207,7 +211,7 @@ impl<'a> BranchUses<'a> {
                 let common = shown(self.flux.repo.common_dir());
                 let what =
                     format!("'{branch}' has files checked out, but git takes '{common}' for bare");
-                with_ways_out(self.flux, Failure::new(what), from)?
+                with_hints(self.flux, Failure::new(what), from)?
             }
             BranchUse::Operation { name, path } => {
                 let place = shown(path);
@@ -239,11 +243,11 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
     }
     let common = shown(common);
     let what = format!("files are checked out, but git takes '{common}' for bare");
-    bail!(with_ways_out(flux, Failure::new(what), None)?)
+    bail!(with_hints(flux, Failure::new(what), None)?)
 }
 
 /// Adds the ways out to the refusal of a repository that is bare for git and has files somewhere.
-fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
+fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
     let scope = bare_is_set_in(flux.repo.home())?.map(|(scope, _)| scope);

@@ -12,13 +12,13 @@ use crate::tmux::pane;
 
 /// What runs for a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Runs {
+pub(crate) struct TaskProcesses {
     /// Its agent runs, whatever else may be wrong with it.
     pub(crate) is_alive: bool,
     /// Why it is not known whether its agent has ended, if so.
     pub(crate) doubt: Option<String>,
     /// A program that runs in the pane, though the agent has ended.
-    pub(crate) foreground: Option<i32>,
+    pub(crate) foreground_pid: Option<i32>,
     /// Suspended and background jobs of the pane; none if that cannot be told.
     pub(crate) jobs: Option<Vec<Process>>,
     /// Other processes whose directory is in the worktree; none if that cannot be told.
@@ -27,7 +27,7 @@ pub(crate) struct Runs {
     pub(crate) is_own_pane: bool,
 }
 
-impl Runs {
+impl TaskProcesses {
     /// Finds what runs for a task, whose agent ran `before` if that is true.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl Runs {
         }
         let shell = pane.map(|target| target.pane_pid);
         let agent = running.as_ref().and_then(|running| running.agent);
-        let pane = in_pane(shell, agent, is_alive);
+        let pane = find_in_pane(shell, agent, is_alive);
         let leader = shell.or(running.map(|running| running.launcher));
         let has_jobs = shell.is_some() && !is_alive;
         let mut others = process::standing_in(&task.worktree, leader, has_jobs).ok();
@@ -57,7 +57,7 @@ impl Runs {
         Ok(Self {
             is_alive,
             doubt,
-            foreground: foreground.flatten(),
+            foreground_pid: foreground.flatten(),
             jobs,
             others,
             is_own_pane: task.target.as_ref().is_some_and(pane::is_ours),
@@ -67,25 +67,25 @@ impl Runs {
     /// Returns whether something has to be stopped: an agent that runs, or what runs in its
     /// pane by now, unless it is who called.
     pub(crate) fn must_stop(&self) -> bool {
-        (self.is_alive || self.foreground.is_some()) && !self.is_own_pane
+        (self.is_alive || self.foreground_pid.is_some()) && !self.is_own_pane
     }
 
     /// Returns whether the pane has to be closed before the last look, for what runs in it by now
     /// may still write: there is such a program, or there may be.
     pub(crate) fn has_foreign_jobs(&self) -> bool {
-        (self.foreground.is_some() || self.jobs.is_none()) && !self.is_own_pane
+        (self.foreground_pid.is_some() || self.jobs.is_none()) && !self.is_own_pane
     }
 
     /// Names what is to be stopped.
-    pub(crate) fn stopped(&self, id: &TaskId) -> String {
-        match self.foreground {
+    pub(crate) fn describe_stopped(&self, id: &TaskId) -> String {
+        match self.foreground_pid {
             Some(pid) => format!("a program in the pane of '{id}' (process {pid})"),
             None => format!("the agent of '{id}'"),
         }
     }
 
     /// Names the other processes in the worktree, if there are any.
-    pub(super) fn other_processes(&self) -> Option<String> {
+    pub(super) fn describe_others(&self) -> Option<String> {
         let Some(others) = &self.others else {
             return Some("this system does not tell which processes stand in it".to_owned());
         };
@@ -94,18 +94,21 @@ impl Runs {
             1 => ("1 other process".to_owned(), "stands"),
             many => (format!("{many} other processes"), "stand"),
         };
-        Some(format!("{count} {verb} in the worktree: {}", list(others)))
+        Some(format!(
+            "{count} {verb} in the worktree: {}",
+            name_processes(others)
+        ))
     }
 
     /// Names the jobs that would end with the pane, if there are any.
-    pub(super) fn ending_jobs(&self, id: &TaskId) -> Option<String> {
+    pub(super) fn describe_jobs(&self, id: &TaskId) -> Option<String> {
         let Some(jobs) = &self.jobs else {
             return Some(format!(
                 "this system does not tell what runs in the pane of '{id}', and would end with it"
             ));
         };
         let what = format!("what was put aside in the pane of '{id}' would end with it");
-        (!jobs.is_empty()).then(|| format!("{what}: {}", list(jobs)))
+        (!jobs.is_empty()).then(|| format!("{what}: {}", name_processes(jobs)))
     }
 
     /// Returns whether a job is suspended, or may be: it may hold what is not saved, and cannot say so.
@@ -117,7 +120,7 @@ impl Runs {
 
 /// Returns the program in front and the jobs of the pane of a `shell`, in which the `agent` may
 /// run; none if that cannot be told.
-fn in_pane(
+fn find_in_pane(
     shell: Option<i32>,
     agent: Option<i32>,
     is_alive: bool,
@@ -138,7 +141,7 @@ fn in_pane(
 }
 
 /// Names processes.
-fn list(processes: &[Process]) -> String {
+fn name_processes(processes: &[Process]) -> String {
     let name = |one: &Process| format!("{} ({})", one.name, one.pid);
     let names: Vec<String> = processes.iter().map(name).collect();
     sanitize::line(&names.join(", "))

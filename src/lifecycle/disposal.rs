@@ -6,53 +6,53 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::archive::Archived;
+use super::branch_uses::BranchUses;
 use super::broken::Broken;
-use super::checked_out::BranchUses;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{ObjectId, Worktree as Entry, admin, keep, snapshot, worktree};
+use crate::git::{ObjectId, Worktree, admin, keep, snapshot, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
 /// What the descent does with the worktree.
-pub(super) enum Worktree {
+pub(super) enum Disposal {
     /// Moves it to the trash, whole.
-    Keep,
+    Trash,
     /// Moves it to the trash, where it stays until the task is deleted: no snapshot has what is in it.
-    KeepOnly,
+    TrashSoleCopy,
     /// It was moved here by a command that was killed: git forgets it.
-    Moved(PathBuf),
+    InTrash(PathBuf),
     /// Deletes it: nothing but a checkout of our own was ever in it.
-    Discard,
+    Delete,
     /// What is at its path, if anything, is somebody else's.
-    Foreign,
+    Leave,
 }
 
-impl Worktree {
+impl Disposal {
     /// What becomes of the worktree of a task that did not start: what others
     /// put there, or may have put there, is kept.
     ///
     /// # Errors
     /// When it cannot be told whose it is.
-    pub(super) fn unstarted(flux: &Flux, task: &Task) -> Result<Self> {
+    pub(super) fn of_unstarted(flux: &Flux, task: &Task) -> Result<Self> {
         let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
         if adopted || !is_registered(flux, task)? {
-            return Ok(Self::Foreign);
+            return Ok(Self::Leave);
         }
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         if !exists(path)? {
-            return Ok(Self::Discard);
+            return Ok(Self::Delete);
         }
         if admin::has_moved(common, path, task.start())? {
-            return Ok(Self::Keep);
+            return Ok(Self::Trash);
         }
         // What went along is the user's, who has it still.
         let (commit, carried) = (task.start(), task.carried.as_ref());
-        Ok(Self::unless_more_than(flux, task, commit, carried))
+        Ok(Self::delete_if_held(flux, task, commit, carried))
     }
 
     /// Keeps a worktree that has more than a commit or a snapshot.
-    fn unless_more_than(
+    fn delete_if_held(
         flux: &Flux,
         task: &Task,
         commit: &ObjectId,
@@ -63,7 +63,7 @@ impl Worktree {
             worktree::is_untouched(&checkout, commit).unwrap_or(false)
                 || snapshot.is_some_and(holds)
         });
-        if is_held { Self::Discard } else { Self::Keep }
+        if is_held { Self::Delete } else { Self::Trash }
     }
 
     /// What becomes of the worktree of a task that was not restored: it goes back
@@ -72,14 +72,14 @@ impl Worktree {
     ///
     /// # Errors
     /// When it cannot be told whose it is, or not be moved.
-    pub(super) fn unrestored(
+    pub(super) fn of_unrestored(
         flux: &Flux,
         task: &Task,
         name: &str,
         from: Option<&Archived>,
     ) -> Result<Self> {
         if !is_registered(flux, task)? {
-            return Ok(Self::Foreign);
+            return Ok(Self::Leave);
         }
         // What is in the trash under the name of a foreign one is not its worktree.
         let foreign = from.is_some_and(|from| from.foreign);
@@ -91,28 +91,28 @@ impl Worktree {
             keep::take_back(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
-            return Ok(Self::Discard);
+            return Ok(Self::Delete);
         }
         if waits {
             // git does not remove one that has lost its `.git`, as it may have by now.
             if fs::remove_dir(&task.worktree).is_ok() {
-                return Ok(Self::Discard);
+                return Ok(Self::Delete);
             }
             // Registered, and no more: nothing but git's own file is in it.
             let mut entries =
                 fs::read_dir(&task.worktree).context("could not look at the worktree")?;
             let empty = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
-            return Ok(if empty { Self::Discard } else { Self::Keep });
+            return Ok(if empty { Self::Delete } else { Self::Trash });
         }
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
             keep::take_back(common, &task.worktree, &place)?;
-            return Ok(Self::Discard);
+            return Ok(Self::Delete);
         }
         Ok(match from {
-            Some(from) => Self::unless_more_than(flux, task, &from.tip, from.snapshot()),
-            None => Self::Keep,
+            Some(from) => Self::delete_if_held(flux, task, &from.tip, from.snapshot()),
+            None => Self::Trash,
         })
     }
 }
@@ -127,7 +127,7 @@ fn exists(path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// When it cannot be told.
-pub(super) fn has_strayed(flux: &Flux, task: &Task) -> Result<bool> {
+pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     let Some(entry) = entries.iter().find(|entry| entry.path == task.worktree) else {
         return Ok(false);
@@ -143,7 +143,7 @@ pub(super) fn has_strayed(flux: &Flux, task: &Task) -> Result<bool> {
 pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {
-        ensure_not_elsewhere(flux, &entries, task)?;
+        ensure_unused_elsewhere(flux, &entries, task)?;
     }
     let (path, branch) = (&task.worktree, task.branch_ref());
     Ok(entries
@@ -153,8 +153,12 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
 
 /// # Errors
 /// When the task's branch is checked out or in use in another worktree than the task's.
-pub(crate) fn ensure_not_elsewhere(flux: &Flux, entries: &[Entry], task: &Task) -> Result<()> {
-    let uses = BranchUses::of_git(flux, entries, &task.branch)?.except(&task.worktree);
+pub(crate) fn ensure_unused_elsewhere(
+    flux: &Flux,
+    entries: &[Worktree],
+    task: &Task,
+) -> Result<()> {
+    let uses = BranchUses::find_in_git(flux, entries, &task.branch)?.except(&task.worktree);
     let Some(elsewhere) = uses.worktree() else {
         return uses.ensure_none();
     };
