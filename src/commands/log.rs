@@ -75,7 +75,7 @@ impl Log {
             if store.tasks.is_empty() {
                 let archived = archive::list_all(flux)?;
                 if archived.archived.iter().any(|one| !one.foreign) {
-                    return of_removed(flux, removed::pick_removed(flux, &archived, "log")?);
+                    return of_removed(flux, removed::pick(flux, &archived, "log")?);
                 }
             }
             return of_task(flux, &store, choose(flux, &store, None, "log")?);

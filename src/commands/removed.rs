@@ -59,11 +59,7 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
 ///
 /// # Errors
 /// When there is none, or nobody to pick it.
-pub(super) fn pick_removed<'a>(
-    flux: &Flux,
-    listed: &'a Listed,
-    verb: &str,
-) -> Result<&'a Archived> {
+pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
@@ -101,7 +97,7 @@ fn describe_end(one: &Archived) -> String {
 }
 
 /// How it ended, and how many uncommitted files it has.
-pub(super) fn describe_content(flux: &Flux, one: &Archived) -> String {
+pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
     let ended = describe_end(one);
     let count_files = |snapshot| flux.repo.count_files_of_snapshot(snapshot);
     match one.snapshot().map(count_files) {
@@ -130,7 +126,7 @@ fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[Unread]) -> Result<
                 Some(Err(_)) => "?".to_owned(),
                 None => "-".to_owned(),
             },
-            describe_content(flux, one),
+            describe(flux, one),
             sanitize::line(&one.task.title),
         ]
     });

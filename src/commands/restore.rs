@@ -5,7 +5,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use std::slice;
 
-use super::removed::{self, describe_content};
+use super::removed::{self, describe};
 use super::revert::revert_hint;
 use super::{Faults, candidates, settled, starting};
 use crate::context::Flux;
@@ -84,7 +84,7 @@ impl Restore {
 
     fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
         let Some(name) = &self.task else {
-            return removed::pick_removed(flux, all, "restore");
+            return removed::pick(flux, all, "restore");
         };
         archive::find(all, name).map_err(|error| {
             let tasks = store.tasks.iter();
@@ -122,14 +122,10 @@ impl Restore {
 
     fn agree_to_delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
         let question = if let [one] = which {
-            format!(
-                "Delete '{}' for good ({})?",
-                one.name,
-                describe_content(flux, one)
-            )
+            format!("Delete '{}' for good ({})?", one.name, describe(flux, one))
         } else {
             for one in which {
-                let content = describe_content(flux, one);
+                let content = describe(flux, one);
                 flux.ui.status(format_args!("  {}  {content}", one.name));
             }
             format!("Delete these {} for good?", which.len())

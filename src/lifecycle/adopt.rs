@@ -304,7 +304,7 @@ pub(crate) fn rejoin(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
     // What a killed command has registered there is ours.
     let twin = scratch.join(path.file_name().unwrap_or_default());
-    let uses = BranchUses::find_in_git(flux, &worktrees, &task.branch)?;
+    let uses = BranchUses::scan(flux, &worktrees, &task.branch)?;
     uses.except(path).except(&twin).ensure_none()?;
     let _guard = flux.lock_repo()?;
     worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)

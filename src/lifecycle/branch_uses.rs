@@ -51,7 +51,7 @@ impl<'a> BranchUses<'a> {
         worktrees: &[Worktree],
         branch: &'a str,
     ) -> Result<Self> {
-        let mut uses = Self::find_in_git(flux, worktrees, branch)?;
+        let mut uses = Self::scan(flux, worktrees, branch)?;
         for entry in worktrees {
             // Its record tells.
             let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
@@ -80,11 +80,7 @@ impl<'a> BranchUses<'a> {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(super) fn find_in_git(
-        flux: &'a Flux,
-        worktrees: &[Worktree],
-        branch: &'a str,
-    ) -> Result<Self> {
+    pub(super) fn scan(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
         let (full, found) = (BranchName::new(branch).full(), Vec::new());
         let mut uses = Self {
             flux,

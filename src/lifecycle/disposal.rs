@@ -143,7 +143,7 @@ pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool>
 pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {
-        ensure_unused_elsewhere(flux, &entries, task)?;
+        ensure_unshared(flux, &entries, task)?;
     }
     let (path, branch) = (&task.worktree, task.branch_ref());
     Ok(entries
@@ -153,12 +153,8 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
 
 /// # Errors
 /// When the task's branch is checked out or in use in another worktree than the task's.
-pub(crate) fn ensure_unused_elsewhere(
-    flux: &Flux,
-    entries: &[Worktree],
-    task: &Task,
-) -> Result<()> {
-    let uses = BranchUses::find_in_git(flux, entries, &task.branch)?.except(&task.worktree);
+pub(crate) fn ensure_unshared(flux: &Flux, entries: &[Worktree], task: &Task) -> Result<()> {
+    let uses = BranchUses::scan(flux, entries, &task.branch)?.except(&task.worktree);
     let Some(elsewhere) = uses.worktree() else {
         return uses.ensure_none();
     };

@@ -131,7 +131,7 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     };
     // A task that is about to start makes its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
-        scratch::remove_leftovers(flux, id, None)?;
+        scratch::sweep(flux, id, None)?;
         flux.run_dir(id).remove()?;
     }
     Ok(())
@@ -178,7 +178,7 @@ impl Teardown<'_> {
     /// Notes a pane that the command has opened for the task, and removes where it merged.
     fn note_pane(&self) -> Result<()> {
         let (flux, task) = (self.flux, self.task);
-        scratch::remove_leftovers(flux, &task.id, Some(task))?;
+        scratch::sweep(flux, &task.id, Some(task))?;
         if is_unnoted(flux, task)
             && let Some(target) = find_target(flux, task)?
         {

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::archive::Archived;
 use super::branch_uses::{BranchUses, ensure_main_is_known};
 use super::broken::free_beside;
-use super::disposal::ensure_unused_elsewhere;
+use super::disposal::ensure_unshared;
 use super::resume::going_on;
 use super::start::branch::{ensure_name, worktree_of};
 use super::start::launch;
@@ -60,7 +60,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     ensure_main_is_known(flux, &worktrees)?;
     if task.existing.is_some() && store.tasks.iter().all(|stored| stored.id != *id) {
         store.ensure_not_symbolic(&task.branch)?;
-        ensure_unused_elsewhere(flux, &worktrees, task)?;
+        ensure_unshared(flux, &worktrees, task)?;
         let uses = BranchUses::find(flux, store, &worktrees, &task.branch)?;
         uses.except(&task.worktree).ensure_none()?;
     }

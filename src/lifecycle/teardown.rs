@@ -44,7 +44,7 @@ impl Teardown<'_> {
     /// When a step fails; the record is still there then, and says so.
     pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
-        scratch::remove_leftovers(flux, &task.id, Some(task))?;
+        scratch::sweep(flux, &task.id, Some(task))?;
         let guard = flux.lock_repo()?;
         let mut worktree = self.dispose_worktree(disposal, &guard)?;
         if let Err(error) = hide::forget(&task.worktree) {
@@ -124,7 +124,7 @@ impl Teardown<'_> {
             };
             let mut refs = Transaction::default();
             if let Some(name) = &name {
-                refs = self.add_archive_refs(refs, name, base.as_ref());
+                refs = self.archive(refs, name, base.as_ref());
             }
             if let Some((name, object)) = &proof {
                 refs = refs.verify(name, object);
@@ -187,12 +187,7 @@ impl Teardown<'_> {
     }
 
     /// Adds what the archive keeps. Of a branch that is gone that is the commit it began at.
-    fn add_archive_refs(
-        &self,
-        refs: Transaction,
-        name: &str,
-        base: Option<&ObjectId>,
-    ) -> Transaction {
+    fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let refs = refs

@@ -25,12 +25,7 @@ use crate::ui::{self, word};
 ///
 /// # Errors
 /// When any of them is refused, with the highest exit code of all.
-pub(super) fn clean_up(
-    flux: &Flux,
-    plans: Vec<Plan>,
-    options: &Options,
-    output: Output,
-) -> Result<()> {
+pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Output) -> Result<()> {
     if output == Output::Json {
         dry_run::print_json(flux, &plans, options)?;
         return for_each(plans, dry_run::ensure);

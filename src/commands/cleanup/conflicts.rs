@@ -46,19 +46,14 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
 ///
 /// # Errors
 /// Always: the task is not removed.
-pub(super) fn start_merge(
-    flux: &Flux,
-    facts: &Facts,
-    place: ConflictSite,
-    lock: &Lock,
-) -> Result<()> {
+pub(super) fn start(flux: &Flux, facts: &Facts, site: ConflictSite, lock: &Lock) -> Result<()> {
     let into = facts.into().context("nothing is merged")?;
     let task = &facts.task;
-    let (path, theirs) = match (place, &into.worktree) {
+    let (path, theirs) = match (site, &into.worktree) {
         (ConflictSite::Target, Some(worktree)) => (worktree, &task.branch),
         _ => (&task.worktree, &into.branch),
     };
-    let is_to_tell = place == ConflictSite::Task && wants_to_tell(flux, facts)?;
+    let is_to_tell = site == ConflictSite::Task && wants_to_tell(flux, facts)?;
     merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
     flux.ui.status(format_args!(
         "merging '{theirs}' in '{}': it stopped at the conflicts",

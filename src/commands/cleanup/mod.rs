@@ -90,7 +90,7 @@ impl Cleanup {
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
             let plans = self.plans(&flux, &store, &options)?;
-            return bulk::clean_up(&flux, plans, &options, output);
+            return bulk::run(&flux, plans, &options, output);
         }
         let name = self.tasks.first().map(String::as_str);
         let stored = choose_own(&flux, &store, name, "cleanup")?;

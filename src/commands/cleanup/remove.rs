@@ -88,7 +88,7 @@ impl TaskRemoval<'_> {
                 NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
                 NextStep::Remove(_) => {}
                 NextStep::Resolve(plan, place) => {
-                    return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
+                    return conflicts::start(flux, facts(&plan)?, place, self.lock);
                 }
             }
             self.options.uncommitted = self.before.uncommitted.clone();

@@ -42,7 +42,7 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     if forecast.processes.must_stop() {
         steps.push(format!(
             "stop {}",
-            forecast.processes.describe_stopped(&plan.id)
+            forecast.processes.name_stopped(&plan.id)
         ));
     }
     steps.push(match merging(forecast) {

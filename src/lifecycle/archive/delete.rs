@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::{Archived, is_vouched, reflog_ref, trash, tree};
+use super::{Archived, is_ours, reflog_ref, trash, tree};
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
@@ -22,28 +22,26 @@ pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
 fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
     let mut refs = Transaction::default();
-    let mut marked = None;
+    let mut dir = None;
     // What is in the trash under the name of a foreign one is not its worktree.
     if !one.foreign {
         // By a name of its own it is no worktree of anything, should some of it stay.
-        marked = trash::mark_for_deletion(&flux.trash().join(&one.name))?;
+        dir = trash::mark_for_deletion(&flux.trash().join(&one.name))?;
         let logs = refs::list(flux.repo.home(), &[&reflog_ref(&one.task.id, "")])?;
-        let own = logs
-            .iter()
-            .filter(|(name, oid)| is_vouched(flux, name, oid));
+        let own = logs.iter().filter(|(name, oid)| is_ours(flux, name, oid));
         refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }
     let message = format!("flux restore: drop {}", one.name);
     let forgotten = one.forget(refs).commit(&flux.repo, &message, lock);
-    let Some(marked) = marked else {
+    let Some(dir) = dir else {
         return forgotten;
     };
     if forgotten.is_err() {
-        fs::rename(&marked, flux.trash().join(&one.name))
+        fs::rename(&dir, flux.trash().join(&one.name))
             .context("could not move a worktree back in the trash")?;
         return forgotten;
     }
-    trash::delete_marked(&marked)
+    trash::delete_marked(&dir)
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 

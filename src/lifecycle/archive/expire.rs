@@ -81,11 +81,7 @@ impl Flux {
         let mut errors = self.delete_expired(begun)?;
         errors.extend(self.sweep_archive_marks()?);
         let expired = self.expired_worktrees()?;
-        errors.extend(
-            expired
-                .iter()
-                .filter_map(|place| self.expire_worktree(place).err()),
-        );
+        errors.extend(expired.iter().filter_map(|dir| self.expire_one(dir).err()));
         errors.extend(self.delete_all_marked(begun)?);
         drop(lock);
         if errors.is_empty() {
@@ -168,7 +164,7 @@ impl Flux {
 
     /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
     /// back, or cannot be read: a newer git flux may mean to keep it.
-    fn expire_worktree(&self, place: &Path) -> Result<()> {
+    fn expire_one(&self, place: &Path) -> Result<()> {
         let name = archive::trash_name(place).context("a name in the trash is ours")?;
         let id = name.split('.').next().unwrap_or(&name);
         let what = || format!("'{}' is not of git flux", place.display());

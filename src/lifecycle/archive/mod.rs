@@ -85,7 +85,7 @@ impl Archived {
         let name = &self.name;
         let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
         let has = |part: &RefName| self.foreign || self.refs.contains_key(part);
-        found.retain(|part, oid| has(part) || is_vouched(flux, part, oid));
+        found.retain(|part, oid| has(part) || is_ours(flux, part, oid));
         let what = format!("the removed task '{name}' is not what it was just now");
         let failure = Failure::new(format!("{what}; nothing was changed"));
         ensure!(found == self.refs, failure.hint("git flux restore --list"));
@@ -98,11 +98,7 @@ impl Archived {
     ///
     /// # Errors
     /// When git fails.
-    pub(in crate::lifecycle) fn restore_worktree_refs(
-        &self,
-        repo: &Repo,
-        lock: &Lock,
-    ) -> Result<()> {
+    pub(in crate::lifecycle) fn restore_own_refs(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let mut logs = self.trash.iter().map(|trash| trash.join(keep::LOG));
         let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
@@ -274,7 +270,7 @@ fn read_entry(
 }
 
 /// Returns whether this repository has made the ref.
-fn is_vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
+fn is_ours(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().vouch(name, oid) == Some(true)
 }
 

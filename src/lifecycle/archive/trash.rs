@@ -18,7 +18,7 @@ use crate::task::Task;
 use crate::ui::quoted;
 
 /// What is being deleted has a name that begins with this.
-const DELETING_PREFIX: &str = ".going-";
+const MARK_PREFIX: &str = ".going-";
 
 /// The mark of a worktree that holds what no snapshot has: it stays until its task is deleted.
 pub(in crate::lifecycle) const SOLE_COPY_MARK: &str = "only";
@@ -35,7 +35,7 @@ impl Flux {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(in crate::lifecycle) fn is_on_other_filesystem(&self, path: &Path) -> Result<bool> {
+    pub(in crate::lifecycle) fn is_on_other_fs(&self, path: &Path) -> Result<bool> {
         let trash = Some(self.trash()).filter(|trash| trash.exists());
         let there = trash.unwrap_or_else(|| self.repo.flux_dir());
         let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
@@ -106,7 +106,7 @@ pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<Pat
     let name = archive::trash_name(place).context("a name in the trash is ours")?;
     // One of this name may be left of a process that was killed, or of one that could not.
     for n in 0_u32.. {
-        let marked = place.with_file_name(format!("{DELETING_PREFIX}{name}.{}.{n}", process::id()));
+        let marked = place.with_file_name(format!("{MARK_PREFIX}{name}.{}.{n}", process::id()));
         if marked.symlink_metadata().is_err() {
             let what = || format!("could not move '{}' in the trash", place.display());
             let moved = optional(fs::rename(place, &marked)).with_context(what)?;
@@ -119,8 +119,7 @@ pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<Pat
 /// Returns whether what lies at `place` is being deleted, or was to be.
 pub(in crate::lifecycle) fn is_marked(place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default();
-    name.as_encoded_bytes()
-        .starts_with(DELETING_PREFIX.as_bytes())
+    name.as_encoded_bytes().starts_with(MARK_PREFIX.as_bytes())
 }
 
 /// Deletes what [`mark_for_deletion`] has put marked.

@@ -70,7 +70,7 @@ fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
 struct Level {
     name: OsString,
     /// Device and number, by which it is known again.
-    id: (dev_t, ino_t),
+    inode: (dev_t, ino_t),
     /// The directories in it that are still to be looked at.
     left: Vec<CString>,
 }
@@ -86,7 +86,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(&mut self) {
-        let (top, root) = (AT_FDCWD, to_cstring(self.root.as_os_str()));
+        let (top, root) = (AT_FDCWD, cstring(self.root.as_os_str()));
         match fstatat(top, self.root, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) if self.deletes => return,
             Err(error) => return self.note_fault(None, error),
@@ -118,11 +118,7 @@ impl Walk<'_> {
                 Ok(parent) => parent,
                 Err(error) => return self.note_fault(None, error),
             };
-            self.remove(
-                dir.as_fd(),
-                &to_cstring(&done.name),
-                UnlinkatFlags::RemoveDir,
-            );
+            self.remove(dir.as_fd(), &cstring(&done.name), UnlinkatFlags::RemoveDir);
         }
     }
 
@@ -147,7 +143,7 @@ impl Walk<'_> {
         }
         self.levels.push(Level {
             name: OsStr::from_bytes(name.to_bytes()).to_owned(),
-            id: inode_id(&found),
+            inode: inode(&found),
             left: Vec::new(),
         });
         match self.read_dir(dir.as_fd()) {
@@ -171,7 +167,7 @@ impl Walk<'_> {
             names.try_fold(top, |dir, name| openat(dir, name, flags, Mode::empty()))
         })?;
         let is_parent =
-            self.levels.last().map(|level| level.id) == Some(inode_id(&fstat(&parent)?));
+            self.levels.last().map(|level| level.inode) == Some(inode(&fstat(&parent)?));
         // It may have been moved meanwhile.
         if is_parent {
             Ok(parent)
@@ -228,7 +224,7 @@ impl Walk<'_> {
     }
 }
 
-fn to_cstring(name: &OsStr) -> CString {
+fn cstring(name: &OsStr) -> CString {
     CString::new(name.as_bytes()).expect("a path has no NUL")
 }
 
@@ -236,7 +232,7 @@ fn is_dir(found: &FileStat) -> bool {
     SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-fn inode_id(found: &FileStat) -> (dev_t, ino_t) {
+fn inode(found: &FileStat) -> (dev_t, ino_t) {
     (found.st_dev, found.st_ino)
 }
 

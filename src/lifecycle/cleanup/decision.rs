@@ -4,9 +4,7 @@ use anyhow::{Error, Result, anyhow};
 
 use super::check::{Checks, Verdict};
 use super::facts::Facts;
-use super::files::{
-    ensure_committable, find_large, name_files, name_hidden, name_ignored, quote_paths,
-};
+use super::files::{self, name_files, quote_paths};
 use super::obstacle::name_conflicts;
 use super::options::{Branch, Conflicts, Options, Question, Uncommitted};
 use crate::context::Flux;
@@ -56,13 +54,7 @@ impl Decision<'_> {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
-    fn require_consent(
-        &mut self,
-        name: &'static str,
-        question: Question,
-        what: String,
-        refusal: Failure,
-    ) {
+    fn ask(&mut self, name: &'static str, question: Question, what: String, refusal: Failure) {
         let verdict = Verdict::consent(self.options, question, what, refusal);
         self.checks.add(name, verdict);
     }
@@ -98,14 +90,14 @@ impl Decision<'_> {
         let files = facts.uncommitted.iter();
         let why = restorable(&name_files(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
-            Uncommitted::Commit(_) => ensure_committable(facts),
+            Uncommitted::Commit(_) => files::ensure_committable(facts),
             Uncommitted::Ask | Uncommitted::Discard => Ok(()),
         };
         self.checks.pass("repositories", committable, why);
-        if let Some(found) = self.checks.require("large files", find_large(facts)) {
+        if let Some(found) = self.checks.require("large files", files::find_large(facts)) {
             self.decide_about_large_files(&found);
         }
-        let ignored = name_ignored(flux, facts).map(|names| restorable(&names));
+        let ignored = files::name_ignored(flux, facts).map(|names| restorable(&names));
         if let Some(why) = self.checks.require("ignored", ignored) {
             self.pass("ignored", &why);
         }
@@ -141,12 +133,12 @@ impl Decision<'_> {
             Uncommitted::Discard => format!("left in the trash: {names}"),
             Uncommitted::Ask => {
                 let number = count(files.len(), "uncommitted file");
-                let what = format!("'{id}' has {number}{}", name_hidden(self.facts));
+                let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
                 let refusal = Failure::new(what)
                     .hint(format!("git flux cleanup {id} --commit"))
                     .hint(format!("git flux cleanup {id} --discard"));
                 let what = format!("commit or discard {names}");
-                return self.require_consent("uncommitted", Question::Uncommitted, what, refusal);
+                return self.ask("uncommitted", Question::Uncommitted, what, refusal);
             }
         };
         self.pass("uncommitted", &why);
@@ -159,7 +151,7 @@ impl Decision<'_> {
         let (id, what) = (&self.facts.task.id, found.join(", "));
         let refusal = Failure::new(format!("{what}, which would go into the repository"))
             .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
-        self.require_consent("large files", Question::LargeFiles, what, refusal);
+        self.ask("large files", Question::LargeFiles, what, refusal);
     }
 
     /// Decides about the merge as it will be once what is uncommitted is committed.
@@ -190,7 +182,7 @@ impl Decision<'_> {
         .hint(format!("git flux cleanup {id} --into {}", word(branch)))
         .code(USAGE);
         let what = format!("you are on '{name}'");
-        self.require_consent("standing", Question::OtherBranch, what, refusal);
+        self.ask("standing", Question::OtherBranch, what, refusal);
     }
 
     /// Looks at who else is there, and what has to be stopped.
@@ -201,7 +193,7 @@ impl Decision<'_> {
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
             let refusal = other_machine::refusal(doubt, &format!("git flux cleanup {id}"));
-            self.require_consent("agent", Question::AgentEnded, doubt.clone(), refusal);
+            self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
         }
         self.check_processes();
         if processes.must_stop() || (processes.is_own_pane && processes.is_alive) {
@@ -213,7 +205,7 @@ impl Decision<'_> {
                 self.require_yes(
                     "agent",
                     question,
-                    format!("{} is still running", processes.describe_stopped(id)),
+                    format!("{} is still running", processes.name_stopped(id)),
                 );
             }
         } else if processes.is_own_pane {
@@ -237,7 +229,7 @@ impl Decision<'_> {
         match jobs {
             Some(what) if processes.has_suspended_jobs() => {
                 let refusal = Failure::new(&what).hint(format!("git flux attach {id}"));
-                self.require_consent("processes", Question::SuspendedJobs, what, refusal);
+                self.ask("processes", Question::SuspendedJobs, what, refusal);
             }
             Some(what) => self.require_yes("processes", Question::Jobs, what),
             None => {}
@@ -250,7 +242,7 @@ impl Decision<'_> {
         let refusal = Failure::new(&what)
             .hint(format!("git flux attach {id}"))
             .hint(format!("git flux cleanup {id} --yes"));
-        self.require_consent(name, question, what, refusal);
+        self.ask(name, question, what, refusal);
     }
 }
 

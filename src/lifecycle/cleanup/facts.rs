@@ -44,7 +44,7 @@ pub(crate) struct Facts {
     /// The worktree's directory is gone already.
     pub(crate) missing: bool,
     /// It is on another file system than the trash: it cannot be moved there.
-    pub(crate) other_filesystem: bool,
+    pub(crate) other_fs: bool,
     /// The worktrees of the repository.
     pub(crate) worktrees: Vec<Worktree>,
 }
@@ -180,12 +180,10 @@ impl Observer<'_> {
         self.checks.pass("state", settled, state.label());
         let tip = self.check_tip();
         self.check_worktree();
-        let other_filesystem = (!self.missing).then(|| flux.is_on_other_filesystem(&task.worktree));
-        let other_filesystem = other_filesystem.unwrap_or(Ok(false));
-        let other_filesystem = self.checks.require("file system", other_filesystem);
-        let submodules = tip
-            .as_ref()
-            .map(|_| self.check_submodules(other_filesystem));
+        let other_fs = (!self.missing).then(|| flux.is_on_other_fs(&task.worktree));
+        let other_fs = other_fs.unwrap_or(Ok(false));
+        let other_fs = self.checks.require("file system", other_fs);
+        let submodules = tip.as_ref().map(|_| self.check_submodules(other_fs));
         let before = self.checks.0.len();
         let destination = tip.as_ref().and_then(|tip| self.find_destination(tip));
         let processes = ran.and_then(|ran| TaskProcesses::find(flux, task, ran));
@@ -201,7 +199,7 @@ impl Observer<'_> {
         };
         // What cannot be looked into goes to the trash whole, submodules too.
         if let Some(found) = submodules
-            && (read_error.is_none() || other_filesystem != Some(false))
+            && (read_error.is_none() || other_fs != Some(false))
         {
             let verdict = found.map_or_else(Verdict::Refused, Verdict::Ok);
             let name = "submodules";
@@ -220,7 +218,7 @@ impl Observer<'_> {
             destination: destination?,
             processes: processes?,
             missing: self.missing,
-            other_filesystem: other_filesystem?,
+            other_fs: other_fs?,
             worktrees: self.worktrees.clone(),
         })
     }
@@ -296,9 +294,9 @@ impl Observer<'_> {
     }
 
     /// Looks into each submodule, and says why nothing of them is lost.
-    fn check_submodules(&self, other_filesystem: Option<bool>) -> Result<String> {
+    fn check_submodules(&self, other_fs: Option<bool>) -> Result<String> {
         let found = own_worktree::list_submodules(self.flux, self.task)?;
-        if other_filesystem == Some(true) {
+        if other_fs == Some(true) {
             own_worktree::ensure_none_checked_out(self.task, &found)?;
         }
         Ok(own_worktree::describe_submodules(&found))

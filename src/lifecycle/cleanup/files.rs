@@ -53,7 +53,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     let discard = format!("git flux cleanup {} --discard", facts.task.id);
     for change in &facts.uncommitted {
         let path = shown(&change.path);
-        if let Some(hint) = reveal_command(change, &facts.task.worktree) {
+        if let Some(hint) = reveal(change, &facts.task.worktree) {
             let what = format!("git was told to overlook '{path}', and does not commit it");
             bail!(Failure::new(what).hint(hint).hint(discard));
         }
@@ -111,7 +111,7 @@ fn name_first(names: impl Iterator<Item = String>) -> String {
 }
 
 /// Returns the command after which git looks again at a change that it was told to overlook.
-pub(super) fn reveal_command(change: &Change, worktree: &Path) -> Option<String> {
+pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
     let option = change.overlooked?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
     Some(format!("git -C {worktree} update-index {option} -- {path}"))

@@ -58,8 +58,7 @@ pub(crate) fn prepare(
     };
     let settings = load_settings(flux, into)?;
     let hooks = find_hooks_with(flux, into, &settings)?;
-    let ran_hooks =
-        needs_checkout(into, &settings, &hooks) || hooks.has(hook_names(into.style, verify));
+    let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
     let scratch = ScratchMerge {
         flux,
         facts,
@@ -81,7 +80,7 @@ pub(crate) fn prepare(
 }
 
 /// Returns whether the merge has to be made by git, where there are files and the branch.
-fn needs_checkout(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
+fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
     // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
     // A driver wants files, and a hook may be one of the files of the merge.
@@ -153,7 +152,7 @@ fn squash_message(flux: &Flux, facts: &Facts, into: &MergeTarget) -> Result<Vec<
 }
 
 /// The hooks that git would run before such commits are made, those that `--no-verify` leaves out last.
-fn hook_names(style: Style, verify: Verify) -> &'static [&'static str] {
+fn names(style: Style, verify: Verify) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
         Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
@@ -224,12 +223,7 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
 ///
 /// # Errors
 /// When something is in the way: then the branch and its files are as they were.
-pub(crate) fn move_target(
-    flux: &Flux,
-    facts: &Facts,
-    commit: &ObjectId,
-    lock: &Lock,
-) -> Result<()> {
+pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = facts.into() else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
-use super::files::{quote_paths, reveal_command};
+use super::files::{quote_paths, reveal};
 use super::options::Uncommitted;
 use super::target::MergeTarget;
 use crate::context::Flux;
@@ -103,10 +103,7 @@ impl Facts {
                 .hint(status)
                 .hint(format!("then: {again}"))
         })?;
-        ensure!(
-            found.is_empty(),
-            overwrite_failure(branch, worktree, &found, &again)
-        );
+        ensure!(found.is_empty(), refuse(branch, worktree, &found, &again));
         Ok(())
     }
 
@@ -137,10 +134,7 @@ impl Facts {
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
         let again = format!("git flux cleanup {} --update", task.id);
         let (branch, worktree) = (&task.branch, &task.worktree);
-        ensure!(
-            found.is_empty(),
-            overwrite_failure(branch, worktree, &found, &again)
-        );
+        ensure!(found.is_empty(), refuse(branch, worktree, &found, &again));
         Ok(())
     }
 
@@ -156,10 +150,7 @@ impl Facts {
         let into = self.into()?;
         let worktree = into.worktree.as_ref()?;
         let found = find_collisions(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
-        let limit = begun
-            .checked_sub(FILE_TIME_LAG)?
-            .duration_since(UNIX_EPOCH)
-            .ok()?;
+        let limit = begun.checked_sub(LAG)?.duration_since(UNIX_EPOCH).ok()?;
         let limit = (limit.as_secs(), u64::from(limit.subsec_nanos()));
         let is_older = |change: &Change| {
             let file = worktree.join(&change.path).symlink_metadata();
@@ -168,7 +159,7 @@ impl Facts {
         };
         let again = format!("git flux cleanup {}", self.task.id);
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| overwrite_failure(&into.branch, worktree, &found, &again))
+        is_untouched.then(|| refuse(&into.branch, worktree, &found, &again))
     }
 
     /// Fails where the worktree cannot be moved to the trash, since that is on another
@@ -177,7 +168,7 @@ impl Facts {
     /// # Errors
     /// When it is so, or it cannot be told.
     pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
-        if !self.other_filesystem {
+        if !self.other_fs {
             return Ok(());
         }
         let mut left = self.ignored.len();
@@ -206,17 +197,10 @@ impl Facts {
 }
 
 /// The refusal that names the files which a merge would overwrite.
-fn overwrite_failure(
-    branch: &BranchName,
-    worktree: &Path,
-    found: &[Change],
-    again: &str,
-) -> Failure {
+fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
     let files = quote_paths(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
-    let overlooked = found
-        .iter()
-        .find_map(|change| reveal_command(change, worktree));
+    let overlooked = found.iter().find_map(|change| reveal(change, worktree));
     let failure = overlooked
         .into_iter()
         .fold(Failure::new(what), Failure::hint);
@@ -236,7 +220,7 @@ pub(super) fn name_conflicts(files: &[Conflict]) -> String {
 }
 
 /// How far the times of files may be behind the clock.
-const FILE_TIME_LAG: Duration = Duration::from_millis(10);
+const LAG: Duration = Duration::from_millis(10);
 
 /// Returns what stands in the worktree of the target where going to `tree` would write.
 fn find_collisions(

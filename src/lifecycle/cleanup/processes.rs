@@ -77,7 +77,7 @@ impl TaskProcesses {
     }
 
     /// Names what is to be stopped.
-    pub(crate) fn describe_stopped(&self, id: &TaskId) -> String {
+    pub(crate) fn name_stopped(&self, id: &TaskId) -> String {
         match self.foreground_pid {
             Some(pid) => format!("a program in the pane of '{id}' (process {pid})"),
             None => format!("the agent of '{id}'"),
@@ -94,10 +94,7 @@ impl TaskProcesses {
             1 => ("1 other process".to_owned(), "stands"),
             many => (format!("{many} other processes"), "stand"),
         };
-        Some(format!(
-            "{count} {verb} in the worktree: {}",
-            name_processes(others)
-        ))
+        Some(format!("{count} {verb} in the worktree: {}", join(others)))
     }
 
     /// Names the jobs that would end with the pane, if there are any.
@@ -108,7 +105,7 @@ impl TaskProcesses {
             ));
         };
         let what = format!("what was put aside in the pane of '{id}' would end with it");
-        (!jobs.is_empty()).then(|| format!("{what}: {}", name_processes(jobs)))
+        (!jobs.is_empty()).then(|| format!("{what}: {}", join(jobs)))
     }
 
     /// Returns whether a job is suspended, or may be: it may hold what is not saved, and cannot say so.
@@ -141,7 +138,7 @@ fn find_in_pane(
 }
 
 /// Names processes.
-fn name_processes(processes: &[Process]) -> String {
+fn join(processes: &[Process]) -> String {
     let name = |one: &Process| format!("{} ({})", one.name, one.pid);
     let names: Vec<String> = processes.iter().map(name).collect();
     sanitize::line(&names.join(", "))

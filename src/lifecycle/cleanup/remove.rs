@@ -112,7 +112,7 @@ pub(crate) fn remove(
     });
     let oid = match advance_record(flux, facts, &removing, lock) {
         Ok(oid) => oid,
-        Err(error) => return explain_conflict(flux, facts, merge.as_ref(), error),
+        Err(error) => return explain(flux, facts, merge.as_ref(), error),
     };
     let teardown = Teardown {
         flux,
@@ -204,7 +204,7 @@ fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Re
         return Ok(());
     };
     let before = RepositoryState::take_if_any(flux, &merge::find_hooks(flux, into)?, TARGET_HOOKS)?;
-    let moved = merge::move_target(flux, facts, commit, lock);
+    let moved = merge::advance(flux, facts, commit, lock);
     if let Some(before) = before {
         before.warn_of_changes(flux, &into.branch_ref());
     }
@@ -226,9 +226,7 @@ fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Dispos
     };
     match taken {
         Ok(snapshot) => Ok((Some(snapshot), Disposal::Trash)),
-        Err(error)
-            if facts.other_filesystem || checkout.is_ok_and(|it| can_archive(facts, &it)) =>
-        {
+        Err(error) if facts.other_fs || checkout.is_ok_and(|it| can_archive(facts, &it)) => {
             Err(error.context("could not archive what is uncommitted; nothing was changed"))
         }
         Err(error) => {
@@ -256,12 +254,7 @@ fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
 }
 
 /// The record could not be advanced: because something moved on, or for another reason?
-fn explain_conflict(
-    flux: &Flux,
-    facts: &Facts,
-    merge: Option<&ObjectId>,
-    error: Error,
-) -> Result<Outcome> {
+fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
     let mut expected = vec![(facts.task.branch_ref(), &facts.tip), record];

@@ -57,14 +57,14 @@ impl ScratchMerge<'_> {
     pub(super) fn make(&self) -> Result<ObjectId> {
         let (flux, task) = (self.flux, &self.facts.task);
         let target = self.into.worktree.as_deref().unwrap_or(flux.repo.home());
-        remove_leftovers(flux, &task.id, Some(task))?;
+        sweep(flux, &task.id, Some(task))?;
         let dir = choose_dir(flux, task, target)?;
         // From here on the next command looks for it.
         let notes = flux.run_dir(&task.id).scratch();
         fs::create_dir(&notes).with_context(|| format!("could not make '{}'", notes.display()))?;
         let made = self.make_in(&dir, target, &notes);
         // What is left of it, the next command clears away.
-        if let Err(error) = remove_leftovers(flux, &task.id, Some(task)) {
+        if let Err(error) = sweep(flux, &task.id, Some(task)) {
             flux.ui.warning(format_args!("{error:#}"));
         }
         if made.is_err() {
@@ -130,7 +130,7 @@ impl ScratchMerge<'_> {
             NewCommits::Squash(_) => scratch.squash(branch, file),
             NewCommits::Rebase => scratch.rebase(target),
         };
-        let made = made.map_err(|error| explain_failure(error, self.facts, into, scratch))?;
+        let made = made.map_err(|error| explain(error, self.facts, into, scratch))?;
         scratch.deliver(repo, &made)?;
         let (ahead, behind) = repo.ahead_behind(&made, &into.tip)?;
         let is_whole = match (self.commits, &into.merge) {
@@ -152,12 +152,7 @@ impl ScratchMerge<'_> {
 }
 
 /// What else there is to say where a hook may have refused.
-fn explain_failure(
-    error: Error,
-    facts: &Facts,
-    into: &MergeTarget,
-    scratch: &Scratch<'_>,
-) -> Error {
+fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_>) -> Error {
     let files = scratch.conflicts().unwrap_or_default();
     if !files.is_empty() {
         return facts.conflict_failure(into, &files).into();
@@ -227,11 +222,7 @@ fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf>
 ///
 /// # Errors
 /// When some of it stays.
-pub(in crate::lifecycle) fn remove_leftovers(
-    flux: &Flux,
-    id: &TaskId,
-    task: Option<&Task>,
-) -> Result<()> {
+pub(in crate::lifecycle) fn sweep(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
     let notes = flux.run_dir(id).scratch();
     match notes.symlink_metadata() {
         Ok(found) if found.is_dir() => {}

@@ -107,7 +107,7 @@ impl TargetSearch<'_> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
         let hint = format!("git flux cleanup {id} --into <branch>");
-        let Some(named) = self.chosen().or(task.into.as_ref()) else {
+        let Some(named) = self.named().or(task.into.as_ref()) else {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
@@ -139,7 +139,7 @@ impl TargetSearch<'_> {
     }
 
     /// Returns the branch that was named on the command line.
-    fn chosen(&self) -> Option<&BranchName> {
+    fn named(&self) -> Option<&BranchName> {
         match &self.options.branch {
             Branch::Merge { into, .. } => into.as_ref(),
             Branch::MergedIn { .. } | Branch::Discard => None,
@@ -151,9 +151,7 @@ impl TargetSearch<'_> {
         let what = format!("there is no branch '{branch}' to merge '{id}' into");
         let mut settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
         let whence = |s| self.flux.settings.whence(s, &self.task.branch, branch);
-        let whence = settings
-            .find_map(whence)
-            .filter(|_| self.chosen().is_none());
+        let whence = settings.find_map(whence).filter(|_| self.named().is_none());
         let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
         failure
             .hint(format!("git flux cleanup {id} --into <branch>"))
@@ -169,7 +167,7 @@ impl TargetSearch<'_> {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
             };
-            let into = self.chosen().map(|into| format!(" --into {}", word(into)));
+            let into = self.named().map(|into| format!(" --into {}", word(into)));
             let then = format!(
                 "then: git flux cleanup {}{}",
                 self.task.id,

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
 use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::lifecycle::broken::Broken;
-use crate::lifecycle::disposal::ensure_unused_elsewhere;
+use crate::lifecycle::disposal::ensure_unshared;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
@@ -22,7 +22,7 @@ pub(super) fn ensure_ours(
     missing: bool,
 ) -> Result<()> {
     let (id, path) = (&task.id, &task.worktree);
-    ensure_unused_elsewhere(flux, worktrees, task)?;
+    ensure_unshared(flux, worktrees, task)?;
     let is_known = worktrees.iter().any(|entry| entry.path == *path);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && (!is_known || !admin::is_ours(flux.repo.common_dir(), path)?) {
@@ -118,10 +118,7 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
 
 /// Says why nothing of the submodules is lost.
 pub(super) fn describe_submodules(found: &[Submodule]) -> String {
-    match (
-        name_those(found, Holds::Nothing),
-        name_those(found, Holds::Itself),
-    ) {
+    match (join(found, Holds::Nothing), join(found, Holds::Itself)) {
         (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
         (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
         (_, own) => format!("kept in the trash, for what no remote has: {own}"),
@@ -134,7 +131,7 @@ fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failu
         ("commits that no remote has in", Holds::Commits),
         ("other worktrees of", Holds::Worktrees),
     ];
-    let parts = parts.map(|(what, holds)| (what, name_those(all, holds)));
+    let parts = parts.map(|(what, holds)| (what, join(all, holds)));
     let parts = parts.iter().filter(|(_, names)| !names.is_empty());
     let parts: Vec<String> = parts
         .map(|(what, names)| format!("{what} {names}"))
@@ -161,7 +158,7 @@ fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failu
 }
 
 /// Names the submodules that hold this.
-fn name_those(submodules: &[Submodule], holds: Holds) -> String {
+fn join(submodules: &[Submodule], holds: Holds) -> String {
     let those = submodules.iter().filter(|one| one.holds == holds);
     let names: Vec<String> = those.map(|one| format!("'{}'", shown(&one.name))).collect();
     names.join(", ")

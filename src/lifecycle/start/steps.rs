@@ -104,7 +104,7 @@ impl StartTransaction<'_> {
             }
             Step::Fill => self.fill(),
             Step::PutRefsBack => match start.archived() {
-                Some(from) => from.restore_worktree_refs(&flux.repo, &self.lock),
+                Some(from) => from.restore_own_refs(&flux.repo, &self.lock),
                 None => Ok(()),
             },
             Step::Copy => self.copies.make(flux, &start.task),
