@@ -1,4 +1,4 @@
-//! `git flux restore --list`
+//! `git flux restore --list`.
 
 use anyhow::{Error, Result, bail};
 use indicatif::HumanBytes;
@@ -15,13 +15,10 @@ use crate::system::clock::seconds;
 use crate::task::version;
 use crate::ui::words::{age, count};
 
-/// A removed task, and the size of its worktree in the trash, if there is one.
+/// A removed task, with the size of its worktree in the trash, if there is one.
 type MeasuredTask<'a> = (&'a Archived, Option<Result<u64>>);
 
-/// Prints what can be restored, and names what cannot.
-///
-/// # Errors
-/// Where something could not be read, in the end.
+/// Prints the tasks that can be restored, and warns of those that cannot.
 pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
     let Listed { archived, unread } = listed;
     let spinner = flux.ui.spinner("measuring the trash");
@@ -55,17 +52,14 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
     faults.ensure_none("not everything could be read")
 }
 
-/// The removed task that is picked.
-///
-/// # Errors
-/// When there is none, or nobody to pick it.
+/// Lets the user pick a removed task.
 pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
     }
     if !flux.ui.can_ask() {
-        let failure = Failure::new("which removed task?").hint(format!("git flux {verb} <task>"));
+        let failure = Failure::new("no removed task given").hint(format!("git flux {verb} <task>"));
         bail!(failure.hint("git flux restore --list").code(USAGE));
     }
     let row = |one: &&Archived| {
@@ -76,14 +70,14 @@ pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'
     Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
 }
 
-/// Says what is left, and the way out.
+/// Prints a failure as a warning, with its hints.
 pub(super) fn warn_of(flux: &Flux, left: Failure) {
     let left = Error::from(left);
     flux.ui.warning(&left);
     failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
 }
 
-/// How a task ended, in words.
+/// Describes how a task ended.
 fn describe_end(one: &Archived) -> String {
     if one.foreign {
         return "foreign".to_owned();
@@ -96,7 +90,7 @@ fn describe_end(one: &Archived) -> String {
     }
 }
 
-/// How it ended, and how many uncommitted files it has.
+/// Describes how a task ended, and how many uncommitted files it has.
 pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
     let ended = describe_end(one);
     let count_files = |snapshot| flux.repo.count_files_of_snapshot(snapshot);
@@ -107,7 +101,7 @@ pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
     }
 }
 
-/// How long ago it was removed.
+/// Describes how long ago a task was removed.
 fn describe_age(one: &Archived) -> String {
     format!("{} ago", age(seconds().saturating_sub(one.removed())))
 }
@@ -145,7 +139,7 @@ fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[Unread]) -> Result<
     Ok(())
 }
 
-/// A removed task as programs read it.
+/// Converts a removed task for `--json`.
 fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
     let (one, size) = sized;
     let task = &one.task;
@@ -168,7 +162,7 @@ fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
     }
 }
 
-/// An entry of the archive that cannot be read, as programs read it.
+/// Converts an unreadable archive entry for `--json`.
 fn unread_object(one: &Unread) -> RemovedObject<'_> {
     RemovedObject {
         name: &one.name,

@@ -24,13 +24,13 @@ use crate::ui::{Ui, shown};
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux restore [<options>] [<task>]")]
 pub(crate) struct Restore {
-    /// be quiet: print the task's id alone
+    /// be quiet: print only the task's id
     #[arg(short, long)]
     quiet: bool,
     /// agree to the deletion
     #[arg(short, long)]
     yes: bool,
-    /// the removed task: its name in the archive or a part of it
+    /// the removed task: its name or a part of it
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::archived))]
     task: Option<String>,
     /// list what can be restored: age, size, how it ended
@@ -42,7 +42,7 @@ pub(crate) struct Restore {
     /// delete all removed tasks for good
     #[arg(long, conflicts_with = "task")]
     empty: bool,
-    /// restore what came from elsewhere with refs that were fetched
+    /// restore a task whose refs were fetched from elsewhere
     #[arg(long, requires = "task", conflicts_with = "drop")]
     foreign: bool,
     /// machine-readable output of --list: an array of objects
@@ -97,7 +97,7 @@ impl Restore {
         })
     }
 
-    /// Deletes removed tasks, once that is agreed to.
+    /// Deletes removed tasks, after asking.
     fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[Unread]) -> Result<()> {
         if which.is_empty() {
             flux.ui.status("there is nothing to delete");
@@ -134,15 +134,14 @@ impl Restore {
             return Ok(());
         }
         if !flux.ui.can_ask() {
-            let failure = Failure::new("nobody can be asked whether to delete");
+            let failure = Failure::new("refusing to delete without --yes");
             let failure = failure.hint("git flux restore --list");
             bail!(failure.hint("add --yes to agree"));
         }
         flux.ui.ensure_agreed(question)
     }
 
-    /// Deletes what could not be deleted before, where everything is to go, and names what stays
-    /// since it cannot be read.
+    /// With `--empty`, retries earlier deletions; warns of unreadable entries.
     fn finish_deletion(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
         if self.empty && faults.none() {
             let left = flux.retry_deletions()?;
@@ -156,7 +155,7 @@ impl Restore {
     }
 }
 
-/// Starts the task again where it was.
+/// Restores a task and reports it.
 fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
     starting::agree(flux, &mut starts)?;
@@ -164,13 +163,10 @@ fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     report(flux, one, &start(flux, start_of)?)
 }
 
-/// Shows what would be restored and asks for it.
-///
-/// # Errors
-/// When it is declined, or there is no terminal.
+/// Shows a foreign task and asks whether to restore it.
 fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     let (ui, name, task) = (&flux.ui, &one.name, &one.task);
-    let about = format!("'{name}' is foreign: this repository has not removed it");
+    let about = format!("'{name}' is foreign: this repository did not remove it");
     if !ui.can_ask() {
         bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
     }
@@ -185,7 +181,7 @@ fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
 fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let (ui, task) = (&flux.ui, &started.task);
     let id = &task.id;
-    // It is restored all the same.
+    // The task is restored nevertheless.
     if let Err(error) = starting::ensure_executed(flux, started) {
         ui.warning(format_args!("{error:#}"));
     }

@@ -1,4 +1,4 @@
-//! How a merge is undone, as a command.
+//! Finds the command that undoes a merge.
 
 use anyhow::Result;
 
@@ -7,16 +7,13 @@ use crate::git::ObjectId;
 use crate::sanitize;
 use crate::task::Merged;
 
-/// The command that undoes a merge; none if there was nothing to merge.
-///
-/// # Errors
-/// When the merge is missing.
+/// Returns a hint to undo a merge; `None` if there was nothing to merge.
 pub(crate) fn revert_hint(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
     let Merged { from, to, .. } = merged;
     if from == to {
         return Ok(None);
     }
-    // As cleanup names them.
+    // The same length as in the report of cleanup.
     let short = |oid: &ObjectId| oid[..oid.len().min(9)].to_owned();
     let what = match flux.repo.parents_of(to)?.as_slice() {
         [first, _, ..] if first == from => format!("-m 1 {}", short(to)),

@@ -1,4 +1,4 @@
-//! Who has a branch checked out: it is not moved under files that git, or git flux, would not move along.
+//! Finds the worktrees and operations that use a branch: moving it would leave their files behind.
 
 use std::path::{Path, PathBuf};
 
@@ -20,15 +20,15 @@ use crate::ui::{quoted, shown, word};
 enum BranchUse {
     /// A worktree that has it checked out.
     Worktree(PathBuf),
-    /// A worktree that has it checked out under another name, which the file system takes for the same.
+    /// A worktree that has it checked out under another spelling, on a case-insensitive file system.
     OtherSpelling { path: PathBuf, name: RefName },
-    /// The worktree of a task, of which git has no entry.
+    /// The worktree of a task that git does not list.
     Unregistered(Box<Task>),
-    /// Files somewhere, of a repository that is bare for git.
+    /// Files of a repository that git treats as bare.
     Unknown,
-    /// A rebase or bisect that goes back to it.
+    /// A rebase or bisect that returns to it.
     Operation { name: &'static str, path: PathBuf },
-    /// A worktree whose HEAD is lost: it may have any branch checked out.
+    /// A worktree without a readable HEAD: it may have any branch checked out.
     Lost { path: PathBuf, head: PathBuf },
 }
 
@@ -41,10 +41,7 @@ pub(crate) struct BranchUses<'a> {
 }
 
 impl<'a> BranchUses<'a> {
-    /// Looks for all places where a branch is checked out or in use.
-    ///
-    /// # Errors
-    /// When it cannot be told.
+    /// Finds all uses of a branch.
     pub(crate) fn find(
         flux: &'a Flux,
         store: &Store,
@@ -53,7 +50,7 @@ impl<'a> BranchUses<'a> {
     ) -> Result<Self> {
         let mut uses = Self::scan(flux, worktrees, branch)?;
         for entry in worktrees {
-            // Its record tells.
+            // The record of its task names its branch.
             let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
             if let Some(head) = flux.repo.lost_head(entry)?
                 && !store.readable().any(is_other)
@@ -63,7 +60,7 @@ impl<'a> BranchUses<'a> {
             }
         }
         for task in store.readable() {
-            // A start makes the directory a moment before the entry.
+            // A start creates the directory just before git's entry.
             if task.phase == Phase::Active
                 && uses.is_branch(&task.branch_ref())
                 && worktrees.iter().all(|entry| entry.path != task.worktree)
@@ -76,10 +73,7 @@ impl<'a> BranchUses<'a> {
         Ok(uses)
     }
 
-    /// Looks for the places that git knows, and for one that it should know.
-    ///
-    /// # Errors
-    /// When it cannot be told.
+    /// Finds the uses that git knows, and the main worktree of a repository that git treats as bare.
     pub(super) fn scan(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
         let (full, found) = (BranchName::new(branch).full(), Vec::new());
         let mut uses = Self {
@@ -118,7 +112,7 @@ impl<'a> BranchUses<'a> {
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 
-    /// Leaves out what is in the worktree at `path`.
+    /// Excludes the uses in the worktree at `path`.
     pub(crate) fn except(mut self, path: &Path) -> Self {
         self.found.retain(|one| match one {
             BranchUse::Worktree(at)
@@ -131,7 +125,7 @@ impl<'a> BranchUses<'a> {
         self
     }
 
-    /// Returns the worktrees that have the branch checked out, as far as git knows.
+    /// Returns the worktrees that have the branch checked out, according to git.
     fn worktrees(&self) -> impl Iterator<Item = &Path> {
         self.found.iter().filter_map(|one| match one {
             BranchUse::Worktree(path) => Some(path.as_path()),
@@ -139,15 +133,13 @@ impl<'a> BranchUses<'a> {
         })
     }
 
-    /// Returns the first worktree that has the branch checked out, as far as git knows.
+    /// Returns the first worktree that has the branch checked out, according to git.
     pub(crate) fn worktree(&self) -> Option<&Path> {
         self.worktrees().next()
     }
 
-    /// Fails unless one worktree at most has the branch checked out, where it can be moved to `from`.
-    ///
-    /// # Errors
-    /// When moving it would leave files behind.
+    /// Fails if moving the branch to `from` would leave files behind: more than one worktree has it
+    /// checked out, or it is in use.
     pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
         if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {
@@ -173,9 +165,6 @@ impl<'a> BranchUses<'a> {
     }
 
     /// Fails if the branch is checked out or in use.
-    ///
-    /// # Errors
-    /// Also when its way out cannot be told.
     pub(crate) fn ensure_none(&self) -> Result<()> {
         match self.found.first() {
             Some(one) => bail!(self.use_failure(one, None)?),
@@ -183,8 +172,7 @@ impl<'a> BranchUses<'a> {
         }
     }
 
-    /// The refusal of a branch for one place where it is checked out or in use. `from` is what it
-    /// was to be moved to.
+    /// Returns the refusal of a branch because of one use. `from` is the branch to merge into it.
     fn use_failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
         let branch = self.branch;
         Ok(match one {
@@ -206,7 +194,7 @@ impl<'a> BranchUses<'a> {
             BranchUse::Unknown => {
                 let common = shown(self.flux.repo.common_dir());
                 let what =
-                    format!("'{branch}' has files checked out, but git takes '{common}' for bare");
+                    format!("'{branch}' has files checked out, but git treats '{common}' as bare");
                 with_hints(self.flux, Failure::new(what), from)?
             }
             BranchUse::Operation { name, path } => {
@@ -219,7 +207,7 @@ impl<'a> BranchUses<'a> {
             }
             BranchUse::Lost { path, head } => {
                 let place = shown(path);
-                let what = format!("it is not known which branch '{place}' has checked out");
+                let what = format!("'{place}' has an unknown branch checked out");
                 Failure::new(what)
                     .hint(format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head)))
             }
@@ -227,22 +215,19 @@ impl<'a> BranchUses<'a> {
     }
 }
 
-/// Fails where the main worktree is not known, since the repository is bare for git: new worktrees
-/// would lie inside of it.
-///
-/// # Errors
-/// Also when it cannot be told.
+/// Fails if git treats a repository with a main worktree as bare: new worktrees would be created
+/// inside it.
 pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Result<()> {
     let common = flux.repo.common_dir();
     if !common.ends_with(".git") || !flux.repo.has_unknown_files(worktrees)? {
         return Ok(());
     }
     let common = shown(common);
-    let what = format!("files are checked out, but git takes '{common}' for bare");
+    let what = format!("files are checked out, but git treats '{common}' as bare");
     bail!(with_hints(flux, Failure::new(what), None)?)
 }
 
-/// Adds the ways out to the refusal of a repository that is bare for git and has files somewhere.
+/// Adds hints to the refusal of a repository that has files, but that git treats as bare.
 fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
@@ -255,11 +240,13 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
         _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
-            failure.hint(format!("to merge it where the files are: {merge}"))
+            failure.hint(format!(
+                "to merge it in the directory of the files: {merge}"
+            ))
         }
         (_, None) => failure,
     };
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&free_beside(&index)));
-    Ok(failure.hint(format!("if no files are: mv {index} {away}")))
+    Ok(failure.hint(format!("if there are no files: mv {index} {away}")))
 }

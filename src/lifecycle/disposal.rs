@@ -1,4 +1,4 @@
-//! What becomes of the worktree of a task that goes: whose is it?
+//! Decides about the worktree of a task that is removed or not started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,26 +14,23 @@ use crate::git::{ObjectId, Worktree, admin, keep, snapshot, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
-/// What the descent does with the worktree.
+/// The handling of a worktree in a teardown.
 pub(super) enum Disposal {
-    /// Moves it to the trash, whole.
+    /// Move it to the trash.
     Trash,
-    /// Moves it to the trash, where it stays until the task is deleted: no snapshot has what is in it.
+    /// Move it to the trash, and keep it until the task is deleted: it has no snapshot.
     TrashSoleCopy,
-    /// It was moved here by a command that was killed: git forgets it.
+    /// A killed command moved it to this directory in the trash: remove git's entry.
     InTrash(PathBuf),
-    /// Deletes it: nothing but a checkout of our own was ever in it.
+    /// Delete it: it contains only our own checkout.
     Delete,
-    /// What is at its path, if anything, is somebody else's.
+    /// Do not touch it: the directory at its path is not the task's.
     Leave,
 }
 
 impl Disposal {
-    /// What becomes of the worktree of a task that did not start: what others
-    /// put there, or may have put there, is kept.
-    ///
-    /// # Errors
-    /// When it cannot be told whose it is.
+    /// Decides about the worktree of a task that did not start: files that we may not have created
+    /// are kept.
     pub(super) fn of_unstarted(flux: &Flux, task: &Task) -> Result<Self> {
         let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
         if adopted || !is_registered(flux, task)? {
@@ -46,12 +43,12 @@ impl Disposal {
         if admin::has_moved(common, path, task.start())? {
             return Ok(Self::Trash);
         }
-        // What went along is the user's, who has it still.
+        // Files that were carried along still exist in the user's worktree.
         let (commit, carried) = (task.start(), task.carried.as_ref());
         Ok(Self::delete_if_held(flux, task, commit, carried))
     }
 
-    /// Keeps a worktree that has more than a commit or a snapshot.
+    /// Deletes a worktree that only has the files of `commit` or `snapshot`.
     fn delete_if_held(
         flux: &Flux,
         task: &Task,
@@ -66,12 +63,8 @@ impl Disposal {
         if is_held { Self::Delete } else { Self::Trash }
     }
 
-    /// What becomes of the worktree of a task that was not restored: it goes back
-    /// to where it came from. One that was made from the archive alone is kept if it
-    /// has files that the archive has not, since nobody can tell whose.
-    ///
-    /// # Errors
-    /// When it cannot be told whose it is, or not be moved.
+    /// Decides about the worktree of a task whose restore failed: moves it back to the trash. A
+    /// worktree made from the archive is kept if it has other files than the archive.
     pub(super) fn of_unrestored(
         flux: &Flux,
         task: &Task,
@@ -81,26 +74,26 @@ impl Disposal {
         if !is_registered(flux, task)? {
             return Ok(Self::Leave);
         }
-        // What is in the trash under the name of a foreign one is not its worktree.
+        // A worktree in the trash under the name of a foreign entry belongs to another task.
         let foreign = from.is_some_and(|from| from.foreign);
         let place = flux.trash().join(if foreign { ".foreign" } else { name });
         let common = flux.repo.common_dir();
-        let waits = exists(&place.join("worktree"))?;
-        if waits {
-            // They come back before the files do, and git would delete them.
+        let in_trash = exists(&place.join("worktree"))?;
+        if in_trash {
+            // git's files come back before the worktree's, and git would delete them.
             keep::take_back(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Delete);
         }
-        if waits {
-            // git does not remove one that has lost its `.git`, as it may have by now.
+        if in_trash {
+            // git does not remove a worktree without its `.git`.
             if fs::remove_dir(&task.worktree).is_ok() {
                 return Ok(Self::Delete);
             }
-            // Registered, and no more: nothing but git's own file is in it.
+            // A worktree that was only registered contains nothing but `.git`.
             let mut entries =
-                fs::read_dir(&task.worktree).context("could not look at the worktree")?;
+                fs::read_dir(&task.worktree).context("could not read the worktree")?;
             let empty = entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
             return Ok(if empty { Self::Delete } else { Self::Trash });
         }
@@ -118,15 +111,11 @@ impl Disposal {
 }
 
 fn exists(path: &Path) -> Result<bool> {
-    fs::exists(path).context("could not look at the worktree")
+    fs::exists(path).context("could not read the worktree")
 }
 
-/// Whether the worktree that was just made for a task is not as it was made any more: another
-/// branch is checked out there, or none, or something else stands at its place. Only who did
-/// that can tell what is to become of it.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether the worktree that was just created for a task has been switched to another
+/// branch or detached, or its directory replaced. Then only the user can decide about it.
 pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     let Some(entry) = entries.iter().find(|entry| entry.path == task.worktree) else {
@@ -136,10 +125,10 @@ pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool>
     Ok(!entry.is_of(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
 }
 
-/// Whether git has a worktree at the task's path, with the task's branch.
+/// Returns whether git has a worktree at the task's path with the task's branch.
 ///
 /// # Errors
-/// When the branch is checked out at another place: it must not be deleted then.
+/// When the branch is checked out elsewhere, so that it must not be deleted.
 pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {
@@ -151,14 +140,13 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
         .any(|entry| entry.path == *path && entry.is_of(&branch)))
 }
 
-/// # Errors
-/// When the task's branch is checked out or in use in another worktree than the task's.
+/// Fails if the task's branch is checked out or in use in another worktree.
 pub(crate) fn ensure_unshared(flux: &Flux, entries: &[Worktree], task: &Task) -> Result<()> {
     let uses = BranchUses::scan(flux, entries, &task.branch)?.except(&task.worktree);
     let Some(elsewhere) = uses.worktree() else {
         return uses.ensure_none();
     };
-    // It may be the task's own entry, which names another place now: that can be mended.
+    // The task's own entry may name another path; that can be repaired.
     if let Some(altered) = Broken::altered(flux, task) {
         bail!(altered.failure());
     }

@@ -1,4 +1,4 @@
-//! The one way down: what is archived of a task, and what goes.
+//! Tears a task down: archives it, then removes its worktree, configuration and refs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,34 +14,32 @@ use crate::git::{Lock, ObjectId, Transaction, hide, keep, refs, worktree};
 use crate::store::{self, ARCHIVE, Stored, base_ref, task_ref};
 use crate::task::{RefName, Task};
 
-/// A task that is about to go. Its agent has ended, and its lock is held.
+/// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
     pub(super) flux: &'a Flux,
     pub(super) task: &'a Task,
-    /// Its record.
     pub(super) oid: &'a ObjectId,
-    /// The tip of its branch, if that is there.
+    /// The tip of its branch, if it exists.
     pub(super) tip: Option<&'a ObjectId>,
     pub(super) lock: &'a Lock,
 }
 
-/// Where what a task has done is, once its refs are gone.
+/// The location of a task's commits after its refs are deleted.
 enum WorkLocation {
     Archived,
-    /// It has done nothing, or it is in the archive as it was: a ref that has everything that the
-    /// deleted branch has, and what it stands at; none if no branch is deleted.
+    /// There are none, or the archive has them already: a ref, with its object, that contains the
+    /// tip of the deleted branch; `None` if no branch is deleted.
     Elsewhere(Option<(RefName, ObjectId)>),
 }
 
 impl Teardown<'_> {
-    /// The one way down: worktree, configuration, then branch, base and record in
-    /// one transaction that keeps what they stood at below `refs/flux/archive`.
-    /// What is gone already is no error.
+    /// Removes worktree and configuration, then branch, base and record in one transaction that
+    /// archives them below `refs/flux/archive`. A missing part is no error.
     ///
-    /// Returns what was kept, and where.
+    /// Returns the kept parts.
     ///
     /// # Errors
-    /// When a step fails; the record is still there then, and says so.
+    /// When a step fails; then the record still exists.
     pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
         scratch::sweep(flux, &task.id, Some(task))?;
@@ -68,8 +66,8 @@ impl Teardown<'_> {
         Ok(KeptParts { archive, worktree })
     }
 
-    /// Does with the worktree what is to be done, and returns where it is kept. `guard` is the
-    /// repository's lock.
+    /// Handles the worktree, and returns its directory in the trash. `guard` is the repository's
+    /// lock.
     fn dispose_worktree(&self, disposal: &Disposal, guard: &Lock) -> Result<Option<PathBuf>> {
         let (flux, repo, path) = (self.flux, &self.flux.repo, &self.task.worktree);
         match disposal {
@@ -101,13 +99,13 @@ impl Teardown<'_> {
         }
     }
 
-    /// Deletes branch, base and record in one transaction, which also keeps below
-    /// `refs/flux/archive` what they stood at. Returns the name there: that in the trash, which is
-    /// `wanted`, unless an earlier task has it. A task that has done nothing is not kept, but
-    /// `must_archive`, if the transaction can verify that another ref has the commit of its branch.
+    /// Deletes branch, base and record in one transaction, which also archives them below
+    /// `refs/flux/archive`. Returns the name there: `wanted`, as in the trash, unless an earlier
+    /// task has it. Without `must_archive`, a task without commits is not archived, if the
+    /// transaction can verify that another ref contains its tip.
     ///
     /// # Errors
-    /// When git fails: then nothing has changed.
+    /// When git fails; then nothing has changed.
     pub(super) fn delete_refs(
         &self,
         mut wanted: Option<String>,
@@ -139,8 +137,8 @@ impl Teardown<'_> {
             let Err(error) = refs.commit(&flux.repo, &message, self.lock) else {
                 return Ok(name);
             };
-            // An earlier task of this id may be in the archive: it stays. The base may have been
-            // moved, and so may the proof.
+            // An earlier task of this id may be in the archive and is kept. The base and the proof
+            // may have moved.
             let next = name.as_ref().map(|name| find_free_name(flux, id, name));
             let next = next.transpose()?;
             let found = self.find_ref(&base_ref(id))?;
@@ -155,12 +153,12 @@ impl Teardown<'_> {
         }
     }
 
-    /// Returns what a ref stands at, if it is there.
+    /// Returns the object of a ref, if it exists.
     fn find_ref(&self, name: &RefName) -> Result<Option<ObjectId>> {
         Ok(refs::list(self.flux.repo.home(), &[name])?.remove(name))
     }
 
-    /// The tip of the branch, if that goes with the task.
+    /// Returns the tip of the branch, if it is deleted with the task.
     fn deleted_tip(&self) -> Option<&ObjectId> {
         self.tip.filter(|_| !self.task.keeps_branch())
     }
@@ -168,7 +166,7 @@ impl Teardown<'_> {
     fn find_work(&self, must_archive: bool) -> Result<WorkLocation> {
         let task = self.task;
         let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
-            // What did not come back is in the archive still.
+            // The archive still has a task whose restore failed.
             let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = self.find_ref(&name)?.filter(|found| found == tip);
             found.map(|tip| (name, tip))
@@ -186,7 +184,7 @@ impl Teardown<'_> {
         }))
     }
 
-    /// Adds what the archive keeps. Of a branch that is gone that is the commit it began at.
+    /// Adds the refs of the archive. If the branch is gone, its first commit stands in for the tip.
     fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
@@ -204,11 +202,11 @@ impl Teardown<'_> {
     }
 }
 
-/// Archives a task that is elsewhere and deletes its branch and record here. The caller has
-/// made sure that it is, and holds the task's lock.
+/// Archives a task of another repository and deletes its branch and record in this copy. The
+/// caller has checked that it is one, and holds the task's lock.
 ///
 /// # Errors
-/// When a step fails; what is left is still a task then.
+/// When a step fails; then the task still exists.
 pub(crate) fn drop_from_copy(
     flux: &Flux,
     stored: &Stored,

@@ -1,4 +1,4 @@
-//! What `--dry-run` and `--json` say: each check, with its reason, and what would be done.
+//! Prints `--dry-run` and `--json`: each check with its reason, and the steps.
 
 use anyhow::{Result, bail};
 use console::Style;
@@ -17,7 +17,7 @@ use crate::lifecycle::cleanup::options::{Agreed, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
 
-/// Returns how a check went, in a word, and how that is shown.
+/// Returns the result of a check in a word, with its style.
 fn check_result(check: &Check) -> (&'static str, Style) {
     match check.agreed() {
         Agreed::No => ("refuses", Style::new().red()),
@@ -26,10 +26,7 @@ fn check_result(check: &Check) -> (&'static str, Style) {
     }
 }
 
-/// Prints the checks of one plan, and what would be done.
-///
-/// # Errors
-/// When it cannot be printed.
+/// Prints the checks and the steps of one plan.
 pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     let row = |check: &Check| {
         let (result, style) = check_result(check);
@@ -53,10 +50,7 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Fails as the cleanup would.
-///
-/// # Errors
-/// The first refusal.
+/// Fails like the cleanup would.
 pub(super) fn ensure(plan: Plan) -> Result<()> {
     let plan = plan.ensure()?;
     match plan.facts.as_ref().filter(|_| plan.is_update()) {
@@ -65,10 +59,7 @@ pub(super) fn ensure(plan: Plan) -> Result<()> {
     }
 }
 
-/// Prints plans as data.
-///
-/// # Errors
-/// When they cannot be printed.
+/// Prints plans as JSON.
 pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Result<()> {
     let plans = plans.iter().map(|plan| object(plan, options));
     flux.ui.json(&plans.collect::<Vec<_>>())

@@ -30,10 +30,10 @@ use crate::ui::{Ui, shown};
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "git flux cleanup [<options>] [<task>...]")]
 pub(crate) struct Cleanup {
-    /// dry run: only say what was looked at and what would be done
+    /// dry run: only print the checks and what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// agree to the merge and to stopping the agent, never to losing anything
+    /// agree to the merge and to stopping the agent, never to losing work
     #[arg(short, long)]
     yes: bool,
     /// the tasks: each its id or a part of it, its branch or its worktree
@@ -42,7 +42,7 @@ pub(crate) struct Cleanup {
     /// remove all tasks
     #[arg(long, conflicts_with_all = ["tasks", "merged"])]
     all: bool,
-    /// remove all tasks whose commits are merged already, or in this commit
+    /// remove all tasks that are merged, or that this commit contains
     #[arg(long, value_name = "commit", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "tasks", add = ArgValueCompleter::new(candidates::commits))]
     merged: Option<String>,
     /// merge into this branch instead of the one the task started from
@@ -50,29 +50,29 @@ pub(crate) struct Cleanup {
     into: Option<String>,
     #[command(flatten)]
     styles: Styles,
-    /// commit what is uncommitted first
+    /// commit uncommitted files first
     #[arg(long, value_name = "message", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "discard")]
     commit: Option<String>,
-    /// leave what is uncommitted out of the merge; it is kept in the trash
+    /// do not merge uncommitted files; they can be restored
     #[arg(long)]
     discard: bool,
-    /// drop the branch without a merge; it is kept in the archive
+    /// drop the branch without a merge; it can be restored
     #[arg(long)]
     discard_branch: bool,
-    /// where both sides changed the same, merge the branch into the task's worktree,
-    /// for its agent or you to resolve the conflicts there
+    /// on conflicts, merge the branch into the task's worktree, where its agent or you
+    /// can resolve them
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
     update: bool,
     /// bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
-    /// agree that an agent that was started on another machine has ended
+    /// confirm that an agent on another machine has ended
     #[arg(long)]
     gone: bool,
     /// machine-readable output of the dry run, which it implies
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,
-    /// machine-readable output: the files in conflict, a line each
+    /// machine-readable output: the files in conflict, one per line
     #[arg(long)]
     porcelain: bool,
     /// terminate records of --porcelain with a NUL character
@@ -99,7 +99,7 @@ impl Cleanup {
         }
         let id = stored.id.clone();
         if let Output::Removal(porcelain) = output {
-            // Somebody may have taken any time to pick it.
+            // Picking it may have taken any time.
             let seen = name.map(|_| store);
             return remove::remove_task(&flux, &id, seen, &options, porcelain);
         }
@@ -112,10 +112,8 @@ impl Cleanup {
         dry_run::ensure(plan)
     }
 
-    /// Drops a task of a copied repository from the copy alone, if that is asked for. Returns whether it was one.
-    ///
-    /// # Errors
-    /// When it is declined, or a step fails.
+    /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
+    /// whether it did.
     fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
         let task = stored.readable()?;
         let original = self.discard_branch.then(|| original(flux, task)).flatten();
@@ -132,7 +130,7 @@ impl Cleanup {
         }
         if ui.can_ask() && !self.yes {
             ui.status(format_args!(
-                "The worktree and the agent of '{id}' stay as they are: they are those of '{place}'."
+                "The worktree and the agent of '{id}' belong to '{place}' and are kept."
             ));
             ui.ensure_agreed(format_args!("Drop {what}?"))?;
         }
@@ -140,12 +138,12 @@ impl Cleanup {
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
         ui.status(format_args!("dropped {what}"));
         if let Some(name) = &kept.archive {
-            ui.hint(format_args!("to bring it back: git flux restore {name}"));
+            ui.hint(format_args!("it can be restored: git flux restore {name}"));
         }
         Ok(true)
     }
 
-    /// Makes a plan for each of several tasks.
+    /// Plans the cleanup of several tasks.
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {

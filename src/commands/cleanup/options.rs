@@ -1,4 +1,4 @@
-//! What the options say, resolved once.
+//! Resolves the options of the command line.
 
 use anyhow::{Context as _, Result, bail};
 
@@ -23,10 +23,7 @@ impl Cleanup {
         }
     }
 
-    /// Resolves the options.
-    ///
-    /// # Errors
-    /// When one of them names nothing, or they contradict each other.
+    /// Resolves the options; fails if they contradict each other.
     pub(super) fn options(&self, flux: &Flux) -> Result<Options> {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
@@ -57,10 +54,10 @@ impl Cleanup {
         })
     }
 
-    /// Returns the questions that are answered.
+    /// Returns the questions that the options answer.
     fn given(&self, can_ask: bool) -> Vec<Question> {
         let answers = [
-            // Who sits in front of the pane has called the command there.
+            // On a terminal, the user has called the command in this pane.
             (can_ask, Question::OwnPane),
             (self.gone, Question::AgentEnded),
             (self.into.is_some(), Question::OtherBranch),
@@ -83,8 +80,8 @@ impl Cleanup {
             return Ok(Branch::Merge { into, style });
         };
         if self.into.is_some() || self.commit.is_some() || self.discard_branch {
-            let what = "--merged=<commit> merges, commits and drops nothing by itself";
-            let hint = "leave out --into, --commit and --discard-branch";
+            let what = "--merged=<commit> cannot be used with --into, --commit or --discard-branch";
+            let hint = "leave them out";
             bail!(Failure::new(what).hint(hint).code(USAGE));
         }
         let commit = flux.repo.resolve(rev)?.with_context(|| {
@@ -92,7 +89,7 @@ impl Cleanup {
                 .hint("git branch --all")
                 .hint("git fetch")
         })?;
-        // It goes into the record where the name of a branch does.
+        // The record has it in the field of a branch name.
         let name = match is_branch_name(rev) {
             true => rev.to_owned(),
             false => commit.short().to_owned(),

@@ -1,4 +1,4 @@
-//! The removal of one task: observe, decide, ask, do; and again as long as it changes meanwhile.
+//! Removes one task: plans, asks and acts; repeats that if the task changes meanwhile.
 
 use anyhow::{Context as _, Error, Result, bail};
 
@@ -21,27 +21,24 @@ use crate::task::{Task, TaskId};
 use crate::ui::quoted;
 use crate::ui::words::count;
 
-/// How often a task that keeps changing is looked at again.
+/// The number of attempts for a task that keeps changing.
 const ATTEMPTS: usize = 5;
 
-/// The removal of one task, whose lock is held.
+/// The removal of one locked task.
 pub(super) struct TaskRemoval<'a> {
     flux: &'a Flux,
     id: &'a TaskId,
     lock: &'a Lock,
     porcelain: Porcelain,
-    /// What was wanted and agreed to before the task was locked.
+    /// The options and consents before the task was locked.
     before: &'a Options,
-    /// The same, with the answers since.
+    /// [`Self::before`], with the answers since.
     options: Options,
-    /// Held from the first merge that came too late, so that the next one does not.
+    /// The queue of merges, locked from the first attempt to merge.
     queue: Option<Lock>,
 }
 
-/// Locks a task and removes it. `seen` is what was seen just now, if it was.
-///
-/// # Errors
-/// When it is refused or declined, or a step fails.
+/// Locks a task and removes it. `seen` is the store if it was just loaded.
 pub(super) fn remove_task(
     flux: &Flux,
     id: &TaskId,
@@ -52,7 +49,7 @@ pub(super) fn remove_task(
     let load = || Store::load(&flux.repo, &flux.settings);
     let (lock, store) = match flux.try_lock_task(id)? {
         Some(lock) => (lock, seen.map_or_else(load, Ok)?),
-        // Whoever holds it changes what was seen before.
+        // The holder of the lock changes the task.
         None => (flux.lock_task(id)?, load()?),
     };
     let removal = TaskRemoval {
@@ -66,7 +63,7 @@ pub(super) fn remove_task(
     };
     let done = removal.run(store);
     if done.is_err() {
-        // It may have been gone by then.
+        // The task may already have been removed.
         flux.tidy_run(id)?;
     }
     done
@@ -76,7 +73,7 @@ impl TaskRemoval<'_> {
     fn run(mut self, mut store: Store) -> Result<()> {
         let (flux, id) = (self.flux, self.id);
         for attempt in 0..ATTEMPTS {
-            // The plan that was agreed to before is made again: what differs is asked about.
+            // The plan is made again; different findings are asked about.
             let plan = Plan::make(flux, &store, id, &self.options);
             self.list_conflicts(&plan)?;
             if attempt == 0
@@ -123,7 +120,7 @@ impl TaskRemoval<'_> {
         Ok(())
     }
 
-    /// Does what a plan says; `false` if the task has to be looked at again.
+    /// Carries a plan out; returns `false` if a new plan is needed.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
         let message = match &self.options.uncommitted {
@@ -142,7 +139,7 @@ impl TaskRemoval<'_> {
 
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
         let (flux, lock) = (self.flux, self.lock);
-        // Whatever can refuse does so while the agent still runs.
+        // Everything that can refuse comes before the agent is stopped.
         let made = merge::prepare(flux, facts, self.options.verify, lock)?;
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
@@ -165,19 +162,19 @@ impl TaskRemoval<'_> {
         }
     }
 
-    /// Stops what runs, and returns whether the task still is what it was when it was looked at.
+    /// Stops the agent, and returns whether the task is unchanged since it was observed.
     fn is_ready(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
         if facts.processes.must_stop() || facts.processes.has_foreign_jobs() {
             return stop_agent(self.flux, facts);
         }
-        // A question or a hook may have taken any time.
+        // The task may have changed during a question or a hook.
         let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.ran_hooks);
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 
-    /// Forgets what was agreed to of a task that has changed meanwhile.
+    /// Forgets the answers about a task that has changed.
     fn forget_answers(&mut self) {
-        let what = format!("'{}' changed meanwhile; looking at it again", self.id);
+        let what = format!("'{}' has changed; checking it again", self.id);
         self.flux.ui.status(what);
         self.options = self.before.clone();
     }
@@ -208,7 +205,7 @@ impl TaskRemoval<'_> {
     }
 }
 
-/// The refusal of a commit that git or a hook does not make.
+/// Explains why git or a hook refused a commit.
 fn not_committed(error: Error, task: &Task) -> Error {
     let path = quoted(&task.worktree);
     let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));

@@ -1,4 +1,4 @@
-//! What `git flux cleanup` says: what it would do, what it asks, what it did.
+//! The wording of `git flux cleanup`: its steps, its question and its report.
 
 use anyhow::Result;
 
@@ -19,7 +19,7 @@ use crate::tmux::leave;
 use crate::ui::words::{capital, count};
 use crate::ui::{Ui, quoted, shown, word};
 
-/// Says what a plan would do, step by step.
+/// Lists the steps of a plan.
 pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     let Some(forecast) = plan.forecast() else {
         return Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     if !forecast.uncommitted.is_empty() {
         let files = count(forecast.uncommitted.len(), "uncommitted file");
         steps.push(match options.uncommitted {
-            Uncommitted::Discard => format!("leave {files} in the trash"),
+            Uncommitted::Discard => format!("discard {files}"),
             Uncommitted::Commit(_) => format!("commit {files}"),
             Uncommitted::Ask => format!("ask about {files}"),
         });
@@ -61,25 +61,25 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     steps
 }
 
-/// Returns the message that is offered for a commit of what is uncommitted.
+/// Returns the default message for a commit of uncommitted files.
 pub(super) fn default_message(task: &Task) -> String {
     format!("WIP: {}", task.title)
 }
 
-/// What else goes with a task.
+/// Returns the word for a task's pane, window or session.
 fn target_word(task: &Task) -> &'static str {
     let target = task.target.as_ref();
     target.map_or("record", |target| target.kind.into_str())
 }
 
-/// Returns the branch that commits come into, if there are any.
+/// Returns the branch to merge into, if there are commits to merge.
 fn merging(facts: &Facts) -> Option<&MergeTarget> {
     facts
         .into()
         .filter(|into| !matches!(into.merge, MergePlan::UpToDate(_)))
 }
 
-/// What is said where no commit is merged.
+/// The wording if no commit is merged.
 struct NoMergeWords {
     step: String,
     question: String,
@@ -95,7 +95,7 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
             done: format!("nothing was merged: {why}"),
         }
     } else if facts.branch_gone {
-        let last = "the last commit that is known of";
+        let last = "the last known commit of";
         NoMergeWords {
             step: format!("keep {tip}, {last} '{branch}'"),
             question: format!("The branch '{branch}' is gone. Remove '{id}'?"),
@@ -117,20 +117,21 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
     }
 }
 
-/// Returns the question whether a task is to go. The user is `elsewhere`, if that is said.
+/// Returns the question whether to remove a task; `elsewhere` names the user's branch, if it is
+/// not the target.
 pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String {
     let Some(into) = merging(facts) else {
         return no_merge_words(facts).question;
     };
     let (id, branch, target) = (&facts.task.id, &facts.task.branch, &into.branch);
-    let aside = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
-    let aside = aside.unwrap_or_default();
+    let elsewhere = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
+    let elsewhere = elsewhere.unwrap_or_default();
     let [verb, _, to] = style_words(into.style);
     let (verb, commits) = (capital(verb), count(facts.commits(), "commit"));
-    format!("{verb} {commits} of '{branch}' {to} '{target}'{aside}, and remove '{id}'?")
+    format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
 }
 
-/// Warns of tasks that are to be merged into the branch that goes with this one.
+/// Warns of tasks that would be merged into the branch of this one, which is deleted.
 pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     let (ui, branch) = (&flux.ui, &task.branch);
     let dependents = store
@@ -138,7 +139,7 @@ pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
         .filter(|other| other.into.as_ref() == Some(branch));
     for other in dependents.filter(|_| !task.keeps_branch()) {
         let id = &other.id;
-        let why = format!("which goes with '{}'", task.id);
+        let why = format!("which is removed with '{}'", task.id);
         ui.warning(format_args!(
             "'{id}' would be merged into '{branch}', {why}"
         ));
@@ -151,7 +152,7 @@ pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     }
 }
 
-/// A style as something to do, as something done, and its preposition.
+/// Returns the verb, the past participle and the preposition of a style.
 fn style_words(style: Style) -> [&'static str; 3] {
     match style {
         Style::Merge => ["merge", "merged", "into"],
@@ -161,8 +162,8 @@ fn style_words(style: Style) -> [&'static str; 3] {
     }
 }
 
-/// Says what was done; then the pane that the command was called in is closed, and it is said where
-/// its clients land.
+/// Reports the removal, and closes the pane that the command was called in; its clients then
+/// see the report again.
 pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -> Result<()> {
     let merge = done.merge.as_ref();
     let ui = &flux.ui;
@@ -182,12 +183,12 @@ pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -
         match revert_hint(flux, &merged) {
             Ok(undo) => undo.iter().for_each(|undo| report.hint(undo)),
             Err(error) => ui.warning(format_args!(
-                "how to undo the merge cannot be told: {error:#}"
+                "could not find how to undo the merge: {error:#}"
             )),
         }
     }
     if let Err(error) = flux.expire_in_background() {
-        ui.warning(format_args!("the trash is not emptied: {error:#}"));
+        ui.warning(format_args!("could not delete expired tasks: {error:#}"));
     }
     if flux.repo.current() == Some(&facts.task.worktree) {
         let home = quoted(flux.repo.home());
@@ -199,7 +200,7 @@ pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -
     }
 }
 
-/// What is said of a removal, here and where the clients of a closed pane land.
+/// The report of a removal, printed and kept for the clients of a closed pane.
 struct ReportLines<'a> {
     ui: &'a Ui,
     lines: Vec<String>,
@@ -246,7 +247,7 @@ impl ReportLines<'_> {
             self.status(&format!("its worktree is kept in '{}'", path.display()));
         }
         if let Some(name) = &kept.archive {
-            self.hint(&format!("to bring it back: git flux restore {name}"));
+            self.hint(&format!("it can be restored: git flux restore {name}"));
         }
     }
 }

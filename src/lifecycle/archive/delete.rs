@@ -1,4 +1,4 @@
-//! The end of a removed task: what is kept of it is deleted.
+//! Deletes removed tasks for good.
 
 use std::fs;
 
@@ -9,9 +9,6 @@ use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
 /// Deletes a removed task for good: its worktree in the trash, then its refs.
-///
-/// # Errors
-/// When something of it stays.
 pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
@@ -23,9 +20,9 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
     let mut refs = Transaction::default();
     let mut dir = None;
-    // What is in the trash under the name of a foreign one is not its worktree.
+    // A worktree in the trash under the name of a foreign entry belongs to another task.
     if !one.foreign {
-        // By a name of its own it is no worktree of anything, should some of it stay.
+        // Under another name, remains of it are not taken for a worktree.
         dir = trash::mark_for_deletion(&flux.trash().join(&one.name))?;
         let logs = refs::list(flux.repo.home(), &[&reflog_ref(&one.task.id, "")])?;
         let own = logs.iter().filter(|(name, oid)| is_ours(flux, name, oid));
@@ -45,8 +42,7 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
-/// Removes what is left at a place in the trash whose worktree has been put back.
-/// That some of it stays is worth a warning, and in nobody's way.
+/// Removes the directory in the trash of a restored worktree; warns if that fails.
 pub(in crate::lifecycle) fn remove_trash_leftovers(flux: &Flux, one: &Archived) {
     let place = flux.trash().join(&one.name);
     if one.foreign || place.join("worktree").exists() {

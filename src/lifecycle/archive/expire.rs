@@ -1,4 +1,4 @@
-//! What is kept for a while, and no longer: worktrees in the trash, and tasks in the archive.
+//! Deletes expired worktrees in the trash and expired tasks in the archive.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -23,12 +23,13 @@ use crate::system::program::ourselves;
 use crate::task::TaskId;
 use crate::ui;
 
-/// How long one process may go on deleting.
+/// The time that one process may spend deleting.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 
-/// How often the archive is looked at, at most.
+/// The interval between checks of the archive.
 const INTERVAL: Duration = Duration::from_secs(86_400);
 
+/// The age below which a worktree never expires: many may be removed at once.
 const MIN_AGE: Duration = Duration::from_secs(3600);
 
 impl Flux {
@@ -36,18 +37,15 @@ impl Flux {
         self.repo.flux_dir().join("expire")
     }
 
-    /// Starts a process that deletes what has been kept long enough, if there may
-    /// be anything: `git-flux __expire`. It outlives this one and says nothing.
-    ///
-    /// # Errors
-    /// When it cannot be told, or the process cannot be started.
+    /// Starts `git-flux __expire` in the background, if anything may have expired. It prints
+    /// nothing.
     pub(crate) fn expire_in_background(&self) -> Result<()> {
-        let lately = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
-            Ok(looked_at) => looked_at.elapsed().is_ok_and(|since| since < INTERVAL),
-            // The first removal of all: nothing is old yet.
+        let is_recent = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
+            Ok(checked) => checked.elapsed().is_ok_and(|since| since < INTERVAL),
+            // The first removal: nothing is old yet.
             Err(_) => Lock::attempt(&self.expire_lock(), self.repo.sharing()?).is_ok(),
         };
-        if lately && self.expired_worktrees()?.is_empty() {
+        if is_recent && self.expired_worktrees()?.is_empty() {
             return Ok(());
         }
         let mut command = Command::new(ourselves()?);
@@ -66,18 +64,18 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes the worktrees in the trash that nobody wants any more, and from the
-    /// archive what was removed before `flux.archiveExpire` and is merged.
+    /// Deletes expired worktrees from the trash, and from the archive merged tasks that were removed
+    /// before `flux.archiveExpire`.
     ///
     /// # Errors
-    /// When something cannot be deleted. What is left is tried again another time.
+    /// When something cannot be deleted. The next run tries again.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
         let Some(lock) = Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? else {
             return Ok(());
         };
         lock.note_time().context("could not note the time")?;
-        // What cannot be deleted is in the way of nothing else.
+        // An error does not stop the rest.
         let mut errors = self.delete_expired(begun)?;
         errors.extend(self.sweep_archive_marks()?);
         let expired = self.expired_worktrees()?;
@@ -91,8 +89,7 @@ impl Flux {
         bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
-    /// Deletes from the archive what is merged and was removed before `flux.archiveExpire`; returns
-    /// what stayed of it, and why.
+    /// Deletes merged tasks that were removed before `flux.archiveExpire`; returns the errors.
     fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
@@ -115,7 +112,7 @@ impl Flux {
         Ok(sweep_marks(self, "archive", has).err())
     }
 
-    /// Returns what is marked as to be deleted.
+    /// Returns the directories that are marked for deletion.
     fn list_marked(&self) -> Result<Vec<PathBuf>> {
         let mut marked = entries(&self.trash())?;
         marked.retain(|place| trash::is_marked(place) && other_owner(place).is_none());
@@ -123,7 +120,7 @@ impl Flux {
         Ok(marked)
     }
 
-    /// Deletes what is marked as to be deleted; returns what stayed of it, and why.
+    /// Deletes the directories that are marked for deletion; returns the errors.
     fn delete_all_marked(&self, begun: Instant) -> Result<Vec<Error>> {
         let marked = self.list_marked()?.into_iter();
         let marked = marked.filter(|_| begun.elapsed() < TIME_LIMIT);
@@ -132,12 +129,9 @@ impl Flux {
             .collect())
     }
 
-    /// Returns what could not be deleted whole, with the way out.
-    ///
-    /// # Errors
-    /// When the trash cannot be read.
+    /// Returns a failure for each directory that could not be deleted, with the command to delete it.
     pub(crate) fn list_undeleted(&self) -> Result<Vec<Failure>> {
-        // What another git flux deletes right now is no leftover.
+        // Another git flux may be deleting them.
         if Lock::is_held(&self.expire_lock()) {
             return Ok(Vec::new());
         }
@@ -148,10 +142,7 @@ impl Flux {
         Ok(self.list_marked()?.iter().map(failure).collect())
     }
 
-    /// Deletes again what could not be deleted. Returns for each that stays the file at fault.
-    ///
-    /// # Errors
-    /// When the trash cannot be read.
+    /// Retries the deletion of directories; returns the errors.
     pub(crate) fn retry_deletions(&self) -> Result<Vec<Error>> {
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
@@ -162,12 +153,12 @@ impl Flux {
         }
     }
 
-    /// Marks a worktree in the trash as one to delete, unless its task is on its way, there or
-    /// back, or cannot be read: a newer git flux may mean to keep it.
+    /// Marks a worktree in the trash for deletion, unless its task is just being removed or restored,
+    /// or its record cannot be read: a newer git flux may keep it.
     fn expire_one(&self, place: &Path) -> Result<()> {
-        let name = archive::trash_name(place).context("a name in the trash is ours")?;
+        let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
         let id = name.split('.').next().unwrap_or(&name);
-        let what = || format!("'{}' is not of git flux", place.display());
+        let what = || format!("git flux did not create '{}'", place.display());
         let id: TaskId = id.parse().with_context(what)?;
         let unread = archive::list_all(self)?.unread;
         let is_unread = unread.iter().any(|one| one.name == name);
@@ -184,8 +175,8 @@ impl Flux {
         self.tidy_run(&id)
     }
 
-    /// The worktrees in the trash that are not kept any longer: neither one of the last
-    /// `flux.trashKeep`, nor removed within the hour, since many may be removed at once.
+    /// Returns the worktrees in the trash that are older than [`MIN_AGE`] and not among the last
+    /// `flux.trashKeep`.
     fn expired_worktrees(&self) -> Result<Vec<PathBuf>> {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();
@@ -197,12 +188,12 @@ impl Flux {
             if is_kept || !place.join("worktree").exists() {
                 continue;
             }
-            // It may be gone by now.
+            // It may have just been deleted.
             let at = place.metadata().and_then(|place| place.modified());
             places.extend(at.ok().map(|at| (at, place)));
         }
         places.sort();
-        // What seems to come from the future was removed before the clock was set.
+        // A time in the future means that the clock was changed.
         let is_fresh = |at: &SystemTime| !at.elapsed().is_ok_and(|since| since >= MIN_AGE);
         let older = places.into_iter().rev().skip(keep);
         let old = older.filter(|(at, _)| keep == 0 || !is_fresh(at));
@@ -211,7 +202,7 @@ impl Flux {
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let what = "could not look into the trash";
+    let what = "could not read the trash";
     let Some(entries) = optional(fs::read_dir(dir)).context(what)? else {
         return Ok(Vec::new());
     };

@@ -1,7 +1,7 @@
-//! Measures and deletes directories, however deep, past what refuses.
+//! Measures and deletes directories of any depth; errors do not stop it.
 //!
-//! A path may be longer than the system takes, and a process may have few files open: one
-//! directory is open at a time, and the way back is its own `..`, which must be the parent still.
+//! A path may be longer than PATH_MAX, and a process may have few open files. So only one directory
+//! is open at a time; the way back is its `..`, which must still be the parent.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
@@ -19,27 +19,27 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::ui::shown;
 
-/// How long a path in a message may be, in bytes.
+/// The longest path in a message.
 const MAX_PATH_CHARS: usize = 400;
 
-/// Returns how many bytes the files below `path` have.
+/// Measures the files below `path`, in bytes.
 ///
 /// # Errors
-/// Names the first file that could not be looked at.
+/// Names the first file that could not be read.
 pub(crate) fn measure(path: &Path) -> Result<u64> {
     walk(path, Purpose::Measure)
 }
 
-/// Deletes `path` and all below it. What cannot be deleted does not stop the rest; that
-/// there is nothing is no error.
+/// Deletes `path` and everything below it. An error does not stop the rest; a missing `path` is
+/// no error.
 ///
 /// # Errors
-/// Names the first file that stays, and why.
+/// Names the first file that could not be deleted.
 pub(in crate::lifecycle) fn delete(path: &Path) -> Result<()> {
     walk(path, Purpose::Delete).map(drop)
 }
 
-/// What is done with each file.
+/// The operation on each file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Measure,
@@ -66,12 +66,12 @@ fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
     Err(Error::new(io::Error::from(error)).context(format!("could not {verb} '{text}'")))
 }
 
-/// A directory on the way down.
+/// A directory between the root and the current one.
 struct Level {
     name: OsString,
-    /// Device and number, by which it is known again.
+    /// Device and inode, to verify the way back.
     inode: (dev_t, ino_t),
-    /// The directories in it that are still to be looked at.
+    /// The subdirectories that are not visited yet.
     left: Vec<CString>,
 }
 
@@ -80,7 +80,7 @@ struct Walk<'a> {
     deletes: bool,
     bytes: u64,
     levels: Vec<Level>,
-    /// What refused first. A directory stays where something in it does, which is not its fault.
+    /// The first error. Errors of parents follow from it.
     fault: Option<(PathBuf, Errno)>,
 }
 
@@ -122,12 +122,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Opens a directory, looks at what is in it, and deletes what is no directory.
+    /// Opens a directory, reads it, and handles its files.
     fn enter(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let open = || openat(parent, name, flags, Mode::empty());
         let dir = match open() {
-            // A directory of ours may keep even us out; of another's this fails.
+            // The owner may lack permissions; for another user's directory this fails.
             Err(Errno::EACCES) if self.deletes => {
                 let how = FchmodatFlags::NoFollowSymlink;
                 fchmodat(parent, name, Mode::S_IRWXU, how).map_err(|_| Errno::EACCES)?;
@@ -138,7 +138,7 @@ impl Walk<'_> {
         let found = fstat(&dir)?;
         let mode = Mode::from_bits_truncate(found.st_mode);
         if self.deletes && !mode.contains(Mode::S_IRWXU) {
-            // One that is read-only, as Go leaves them. Where it fails, the deletion says why.
+            // Go leaves read-only directories. If this fails, the deletion reports it.
             fchmod(&dir, mode | Mode::S_IRWXU).ok();
         }
         self.levels.push(Level {
@@ -153,8 +153,7 @@ impl Walk<'_> {
         Ok(dir)
     }
 
-    /// Returns to the last of the levels from `dir`, which was in it; from the top where `dir`
-    /// keeps us out.
+    /// Opens the last level again, the parent of `dir`; from the root if `dir` denies access.
     fn open_parent(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {
@@ -168,7 +167,7 @@ impl Walk<'_> {
         })?;
         let is_parent =
             self.levels.last().map(|level| level.inode) == Some(inode(&fstat(&parent)?));
-        // It may have been moved meanwhile.
+        // It may have been moved.
         if is_parent {
             Ok(parent)
         } else {
@@ -176,12 +175,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns the directories in `dir`.
+    /// Returns the subdirectories of `dir`; measures or deletes its files.
     fn read_dir(&mut self, dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
-        // Its own file position, beside that of `dir`.
+        // A separate file position from that of `dir`.
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut list = Dir::openat(dir, ".", flags, Mode::empty())?;
-        // What is deleted while a directory is read may hide the next.
+        // Deleting while reading may skip entries.
         let entries: Vec<_> = list.iter().collect();
         let mut dirs = Vec::new();
         for entry in entries {
@@ -212,7 +211,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes what refused: `name` in the directory that is looked at, or that itself.
+    /// Notes the first error: of `name` in the current directory, or of that directory.
     fn note_fault(&mut self, name: Option<&CStr>, error: Errno) {
         if self.fault.is_some() {
             return;
@@ -244,14 +243,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_deeper_than_a_path_may_be_is_measured_and_deleted() {
+    fn delete_and_measure_work_below_the_path_limit() {
         let world = tempfile::tempdir().unwrap();
         let root = world.path().join("deep");
         let kept = world.path().join("kept");
         fs::write(&kept, "mine").unwrap();
         fs::create_dir(&root).unwrap();
         symlink(&kept, root.join("link")).unwrap();
-        // From the inside out: no path is long.
+        // Built from the inside out, so that no path is long.
         let (step, next) = (world.path().join("step"), world.path().join("next"));
         fs::create_dir(&step).unwrap();
         fs::write(step.join("file"), "12345").unwrap();
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_read_only_is_deleted() {
+    fn delete_removes_a_read_only_directory() {
         let world = tempfile::tempdir().unwrap();
         let root = world.path().join("root");
         for (name, mode) in [("read", 0o500), ("none", 0o000)] {

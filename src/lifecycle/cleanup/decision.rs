@@ -1,4 +1,4 @@
-//! What is decided about the facts of one task: what becomes of files and commits, and who has to agree.
+//! Decides about the files and commits of one task, and which consents are needed.
 
 use anyhow::{Error, Result, anyhow};
 
@@ -14,18 +14,17 @@ use crate::lifecycle::other_machine;
 use crate::ui::word;
 use crate::ui::words::count;
 
-/// The decision about one task.
 pub(super) struct Decision<'a> {
     pub(super) flux: &'a Flux,
     pub(super) options: &'a Options,
     pub(super) facts: &'a Facts,
     pub(super) checks: Checks,
-    /// The facts as they will be once what is uncommitted is committed, if it is to be.
+    /// The facts after uncommitted files are committed, if `--commit` is given.
     pub(super) committed: Option<Facts>,
 }
 
 impl Decision<'_> {
-    /// Adds what is decided to the checks.
+    /// Adds the checks that depend on options.
     pub(super) fn decide(&mut self) {
         let mergeable = self.facts.ensure_mergeable();
         let is_mergeable = mergeable.is_ok();
@@ -59,7 +58,7 @@ impl Decision<'_> {
         self.checks.add(name, verdict);
     }
 
-    /// Both sides changed the same, or a fast-forward is not possible.
+    /// Returns the verdict on a merge that conflicts or cannot be fast-forwarded.
     fn judge_conflict(&self, error: Error) -> Verdict {
         let into = self.facts.into().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
@@ -84,7 +83,7 @@ impl Decision<'_> {
             return;
         }
         let movable = facts.ensure_trashable(flux, &self.options.uncommitted);
-        let why = "the worktree is moved to the trash";
+        let why = "the worktree can be restored";
         self.checks.pass("file system", movable, why);
         self.decide_about_uncommitted();
         let files = facts.uncommitted.iter();
@@ -103,7 +102,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Fails if it cannot be told what is uncommitted, and it is not to be left in the trash.
+    /// Fails if the uncommitted files cannot be read and `--discard` is not given.
     fn ensure_read(&self) -> Result<()> {
         let is_left = self.options.uncommitted == Uncommitted::Discard;
         let Some(why) = self.facts.read_error.as_ref().filter(|_| !is_left) else {
@@ -114,8 +113,8 @@ impl Decision<'_> {
             Branch::Discard => " --discard-branch",
             Branch::Merge { .. } | Branch::MergedIn { .. } => "",
         };
-        let what = format!("it cannot be told what is uncommitted in the worktree of '{id}'");
-        let whole = "to move it to the trash whole, from where all of it can be restored";
+        let what = format!("could not read the uncommitted files of '{id}'");
+        let whole = "to remove it; all of it can be restored";
         let hint = format!("{whole}: git flux cleanup {id} --discard{branch}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
@@ -125,12 +124,12 @@ impl Decision<'_> {
         let names = name_files(files);
         let why = match self.options.uncommitted {
             _ if self.facts.read_error.is_some() => {
-                "unknown; the worktree is left in the trash whole".to_owned()
+                "unknown; the whole worktree can be restored".to_owned()
             }
             _ if self.facts.missing => "unknown, since the worktree is gone".to_owned(),
             _ if files.is_empty() => "none".to_owned(),
             Uncommitted::Commit(_) => format!("committed: {names}"),
-            Uncommitted::Discard => format!("left in the trash: {names}"),
+            Uncommitted::Discard => format!("can be restored: {names}"),
             Uncommitted::Ask => {
                 let number = count(files.len(), "uncommitted file");
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
@@ -149,12 +148,12 @@ impl Decision<'_> {
             return self.pass("large files", "none");
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
-        let refusal = Failure::new(format!("{what}, which would go into the repository"))
+        let refusal = Failure::new(format!("{what} and would be committed"))
             .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
         self.ask("large files", Question::LargeFiles, what, refusal);
     }
 
-    /// Decides about the merge as it will be once what is uncommitted is committed.
+    /// Checks the merge, including uncommitted files if they are committed first.
     fn decide_about_merge(&mut self) {
         let is_committed = matches!(self.options.uncommitted, Uncommitted::Commit(_));
         if is_committed && !self.facts.uncommitted.is_empty() {
@@ -169,15 +168,15 @@ impl Decision<'_> {
         self.checks.pass("merge", mergeable, why);
     }
 
-    /// Looks whether the work goes to another branch than the user's, which was not named.
+    /// Checks that the target was named, or is the user's branch.
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
         let (Some(into), Some(name)) = (forecast.into(), other_branch(self.flux, forecast)) else {
-            return self.pass("standing", "the target is where you are, or was named");
+            return self.pass("standing", "you are on the target, or have named it");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(
-            "you are on '{name}', but '{id}' goes to '{branch}'"
+            "'{id}' would be merged into '{branch}', but you are on '{name}'"
         ))
         .hint(format!("git flux cleanup {id} --into {}", word(branch)))
         .code(USAGE);
@@ -185,10 +184,10 @@ impl Decision<'_> {
         self.ask("standing", Question::OtherBranch, what, refusal);
     }
 
-    /// Looks at who else is there, and what has to be stopped.
+    /// Checks the agent, its pane and other processes.
     fn check_agent(&mut self) {
         let (id, processes) = (&self.facts.task.id, &self.facts.processes);
-        // That its agent runs elsewhere, or that it is not known what runs, refuses.
+        // An agent on another machine, or an unknown one, has refused already.
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
@@ -212,16 +211,16 @@ impl Decision<'_> {
             let what = format!("the pane of '{id}', which you are in, would be closed");
             self.require_yes("agent", Question::OwnPane, what);
         } else if !is_refused && processes.doubt.is_none() {
-            self.pass("agent", "nothing has to be stopped");
+            self.pass("agent", "no process has to be stopped");
         }
     }
 
-    /// Looks at what would end with the pane, or lose the directory it is in.
+    /// Checks for processes that would end with the pane or lose their working directory.
     fn check_processes(&mut self) {
         let (id, processes) = (&self.facts.task.id, &self.facts.processes);
         let (others, jobs) = (processes.describe_others(), processes.describe_jobs(id));
         if others.is_none() && jobs.is_none() {
-            self.pass("processes", "no other stands in the worktree");
+            self.pass("processes", "no other process is in the worktree");
         }
         if let Some(what) = others {
             self.require_yes("processes", Question::Processes, what);
@@ -236,7 +235,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Asks what `--yes` agrees to.
+    /// Adds a check that needs the consent of `--yes`.
     fn require_yes(&mut self, name: &'static str, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
@@ -249,20 +248,18 @@ impl Decision<'_> {
 fn restorable(names: &str) -> String {
     match names {
         "" => "none".to_owned(),
-        names => format!("kept in the trash: {names}"),
+        names => format!("can be restored: {names}"),
     }
 }
 
-/// Says what is merged.
+/// Describes the merge.
 fn describe_merge(facts: &Facts) -> String {
     if let Some(why) = facts.nothing_to_merge() {
         return format!("nothing: {why}");
     }
     let Some(into) = facts.into() else {
-        return format!(
-            "'{}' is dropped, and kept in the archive",
-            facts.task.branch
-        );
+        let branch = &facts.task.branch;
+        return format!("'{branch}' is dropped and can be restored");
     };
     let (commits, style) = (count(facts.commits(), "commit"), into.style.into_str());
     let MergePlan::Drivers { files, .. } = &into.merge else {
@@ -272,18 +269,18 @@ fn describe_merge(facts: &Facts) -> String {
     format!("{commits}, not tried: a merge driver decides about {names} ({style})")
 }
 
-/// Returns the branch that the user is on, if commits go to another.
+/// Returns the user's branch, if commits are merged into another.
 fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
-    let standing = match flux.repo.current() {
+    let current = match flux.repo.current() {
         Some(current) if current != facts.task.worktree => current,
-        // In the task's own worktree: the main worktree is what counts.
+        // In the task's own worktree, the main worktree counts.
         _ => flux.repo.home(),
     };
-    if facts.into()?.worktree.as_deref() == Some(standing) || facts.commits() == 0 {
+    if facts.into()?.worktree.as_deref() == Some(current) || facts.commits() == 0 {
         return None;
     }
     let mut entries = facts.worktrees.iter();
-    let entry = entries.find(|entry| entry.path == standing && !entry.bare)?;
+    let entry = entries.find(|entry| entry.path == current && !entry.bare)?;
     Some(match &entry.branch {
         Some(name) => name.branch().map_or(name.to_string(), String::from),
         None => "a detached HEAD".to_owned(),

@@ -1,4 +1,4 @@
-//! The files that a removal is about: what becomes of them, and what they are called.
+//! Checks and names the files of a task that is to be removed.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,10 @@ use crate::git::{Change, others};
 use crate::ui::words::count;
 use crate::ui::{quoted, shown};
 
-/// The size from which on a single untracked file is asked about: it goes into the
-/// repository, and does not leave it soon.
+/// The size above which an untracked file needs a consent: it would stay in the repository.
 const LARGE_FILE_BYTES: u64 = 100 << 20;
 
-/// Returns the untracked files that are [`LARGE_FILE_BYTES`], with their sizes.
-///
-/// # Errors
-/// When one of them cannot be looked at.
+/// Returns the untracked files above [`LARGE_FILE_BYTES`], with their sizes.
 pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for change in facts.uncommitted.iter().filter(|change| change.untracked()) {
@@ -36,39 +32,33 @@ pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Names the uncommitted files that git itself does not show.
+/// Names the uncommitted files that `git status` does not show.
 pub(super) fn name_hidden(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
     match name_files(files.filter(|change| change.overlooked.is_some())) {
         names if names.is_empty() => names,
-        names => format!(", of which git was told to overlook {names}"),
+        names => format!(", hidden from git status: {names}"),
     }
 }
 
-/// Fails if what `git add` does not take is among what would be committed.
-///
-/// # Errors
-/// As it says.
+/// Fails if `git add` would skip one of the files to commit.
 pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     let discard = format!("git flux cleanup {} --discard", facts.task.id);
     for change in &facts.uncommitted {
         let path = shown(&change.path);
         if let Some(hint) = reveal(change, &facts.task.worktree) {
-            let what = format!("git was told to overlook '{path}', and does not commit it");
+            let what = format!("git would skip '{path}': it is hidden from git status");
             bail!(Failure::new(what).hint(hint).hint(discard));
         }
         if change.is_repository() {
-            let what = format!("'{path}' is a repository of its own, and cannot be committed here");
+            let what = format!("'{path}' is another repository and cannot be committed here");
             bail!(Failure::new(what).hint(format!("move it, or: {discard}")));
         }
     }
     Ok(())
 }
 
-/// Names the ignored files as git does, directories with the number of files in them.
-///
-/// # Errors
-/// When git fails.
+/// Names the ignored files as git does; directories with their number of files.
 pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
@@ -78,7 +68,7 @@ pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     Ok(collapse_directories(&facts.ignored, directories))
 }
 
-/// The files, but for those in one of `directories` the directory with the number of them.
+/// Names files; those in one of `directories` by the directory and their number.
 fn collapse_directories(files: &[Change], mut directories: Vec<PathBuf>) -> String {
     directories.retain(|path| path.as_os_str().as_bytes().ends_with(b"/"));
     let mut names: Vec<(&Path, usize)> = Vec::new();
@@ -110,7 +100,7 @@ fn name_first(names: impl Iterator<Item = String>) -> String {
     names.join(", ")
 }
 
-/// Returns the command after which git looks again at a change that it was told to overlook.
+/// Returns the command that clears assume-unchanged or skip-worktree of a file.
 pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
     let option = change.overlooked?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
@@ -128,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignored_files_are_named_as_git_does() {
+    fn name_ignored_counts_the_files_in_directories() {
         let ignored = |path: &str| Change {
             code: *b"!!",
             path: path.into(),

@@ -1,4 +1,4 @@
-//! What is in the way of a merge.
+//! Checks for files, locks and conflicts that prevent a merge.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,11 +25,7 @@ use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
 impl Facts {
-    /// Fails where the task cannot be merged as it was asked for: with exit code 3
-    /// where both sides changed the same.
-    ///
-    /// # Errors
-    /// The conflicts, file by file.
+    /// Fails if the task cannot be merged in the chosen style; with exit code 3 on conflicts.
     pub(super) fn ensure_mergeable(&self) -> Result<()> {
         let Some(into) = self.into() else {
             return Ok(());
@@ -38,25 +34,25 @@ impl Facts {
             MergePlan::Conflicts { files } => bail!(self.conflict_failure(into, files)),
             MergePlan::Moved { by } => {
                 let (target, branch) = (&into.branch, &self.task.branch);
-                let moved = format!("'{target}' has moved: it has commits ({by})");
-                let why = format!("that '{branch}' has not, and cannot be fast-forwarded to it");
+                let why = format!("it has commits ({by}) that '{branch}' lacks");
                 let hint = format!("git flux cleanup {} --rebase", self.task.id);
-                bail!(Failure::new(format!("{moved} {why}")).hint(hint))
+                let what = format!("'{target}' cannot be fast-forwarded: {why}");
+                bail!(Failure::new(what).hint(hint))
             }
             _ => Ok(()),
         }
     }
 
-    /// The refusal of a merge with conflicts.
+    /// Returns the refusal of a merge with conflicts.
     pub(super) fn conflict_failure(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
         let (id, branch, target) = (&self.task.id, &self.task.branch, word(&into.branch));
         let (files, worktree) = (name_conflicts(files), quoted(&self.task.worktree));
         let into_branch = &into.branch;
         let what =
-            format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was touched");
+            format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was changed");
         let resolve = format!("resolve it in the task's worktree: git -C {worktree}");
         let failure = match into.style {
-            // What a merge resolves, a rebase meets again.
+            // A rebase would meet conflicts again that a merge has resolved.
             Style::Rebase => Failure::new(what).hint(format!("{resolve} rebase {target}")),
             Style::Merge | Style::Squash | Style::FastForward => {
                 let update = format!("git flux cleanup {id} --update");
@@ -70,12 +66,8 @@ impl Facts {
             .code(CONFLICTS)
     }
 
-    /// Fails where moving the target would be refused, by files of the user's in
-    /// its worktree or by an operation that uses it: known before the agent is stopped. `made` is
-    /// the commit that it goes to, if that is made already.
-    ///
-    /// # Errors
-    /// What is in the way.
+    /// Fails if files in the target's worktree, or an operation that uses the target, prevent
+    /// moving it. Called before the agent is stopped. `made` is the merge, if it is made already.
     pub(crate) fn ensure_no_collision(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
         let Some(into) = self.into() else {
             return Ok(());
@@ -98,7 +90,7 @@ impl Facts {
                 shown(worktree),
                 format!("git -C {} status", quoted(worktree)),
             );
-            let what = format!("it cannot be told which files of '{place}' are changed");
+            let what = format!("could not read the changed files of '{place}'");
             Failure::new(what)
                 .hint(status)
                 .hint(format!("then: {again}"))
@@ -107,11 +99,7 @@ impl Facts {
         Ok(())
     }
 
-    /// Fails where git would refuse to merge the target into the task's worktree, by what is
-    /// uncommitted in it.
-    ///
-    /// # Errors
-    /// What is in the way.
+    /// Fails if uncommitted files in the task's worktree prevent merging the target into it.
     pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
         let Some(into) = self.into() else {
@@ -128,7 +116,7 @@ impl Facts {
         let touched = repo.differing(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
         let changes = self.uncommitted.iter().chain(&self.ignored);
         let blocks = |change: &&Change| {
-            // git merges nothing where something is staged.
+            // git refuses to merge while a file is staged.
             !b".?!".contains(&change.code[0]) || collides(change, &task.worktree, &touched)
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
@@ -138,9 +126,8 @@ impl Facts {
         Ok(())
     }
 
-    /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
-    /// since files of the user's are in its way that were there before `begun`. A file that
-    /// is younger may be one that git had begun to write.
+    /// Returns the refusal to move the target to `made`, if git changed no file because the user's
+    /// files are in its way. They are older than `begun`: git itself may have written later ones.
     pub(super) fn collision_failure(
         &self,
         flux: &Flux,
@@ -162,11 +149,7 @@ impl Facts {
         is_untouched.then(|| refuse(&into.branch, worktree, &found, &again))
     }
 
-    /// Fails where the worktree cannot be moved to the trash, since that is on another
-    /// file system, and there is more in it than what is committed.
-    ///
-    /// # Errors
-    /// When it is so, or it cannot be told.
+    /// Fails if the worktree is on another file system and has files that are not committed.
     pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
         if !self.other_fs {
             return Ok(());
@@ -177,7 +160,7 @@ impl Facts {
         }
         let (id, path) = (&self.task.id, &self.task.worktree);
         let is_free = match left + self.uncommitted.len() {
-            // What is removed in place is looked at twice, with an index of ours.
+            // A worktree that is deleted in place is checked twice, with our own index.
             0 => worktree::is_untouched(&flux.repo.checkout(path)?, &self.tip)?,
             _ => left == 0,
         };
@@ -188,15 +171,15 @@ impl Facts {
         let clean = format!("git -C {} clean -dx --dry-run", quoted(path));
         bail!(
             Failure::new(format!(
-                "'{place}' is on another file system than the repository: {files} in it cannot be moved to the trash"
+                "'{place}' is on another file system: {files} could not be restored"
             ))
-            .hint(format!("look at them, then remove them: {clean}"))
+            .hint(format!("check them, then remove them: {clean}"))
             .hint(format!("git flux cleanup {id}"))
         )
     }
 }
 
-/// The refusal that names the files which a merge would overwrite.
+/// Returns the refusal that names the files which a merge would overwrite.
 fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
     let files = quote_paths(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
@@ -210,7 +193,7 @@ fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -
         .hint(again)
 }
 
-/// Names files in conflict, each with its kind.
+/// Names files in conflict, with their kinds.
 pub(super) fn name_conflicts(files: &[Conflict]) -> String {
     let name = |file: &Conflict| match file.kind.as_str() {
         "" => format!("'{}'", shown(&file.path)),
@@ -219,10 +202,10 @@ pub(super) fn name_conflicts(files: &[Conflict]) -> String {
     files.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// How far the times of files may be behind the clock.
+/// The time by which file times may lag behind the clock.
 const LAG: Duration = Duration::from_millis(10);
 
-/// Returns what stands in the worktree of the target where going to `tree` would write.
+/// Returns the changes in the target's worktree that moving to `tree` would overwrite.
 fn find_collisions(
     flux: &Flux,
     into: &MergeTarget,
@@ -235,12 +218,12 @@ fn find_collisions(
     Ok(changes)
 }
 
-/// Returns whether a change is where one of the paths `touched` is to be written.
+/// Returns whether writing one of the paths `touched` would overwrite a change.
 fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bool {
     let there = worktree.join(&change.path);
     let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
-    // A directory that is ignored or untracked as a whole is in the way only
-    // with the very file that the merge brings.
+    // An untracked or ignored directory collides only if it contains the file
+    // that the merge adds.
     let is_within = |path: &PathBuf| {
         path.starts_with(&change.path)
             && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
@@ -249,7 +232,7 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
     touched.any(|path| is_within(path) || change.path.starts_with(path))
 }
 
-/// Waits a moment for another git that writes the index of the target's worktree.
+/// Waits for another git that locks the index of the target's worktree.
 fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {
@@ -260,6 +243,6 @@ fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     if wait_until(patience, pause, is_gone)?.is_some() {
         return Ok(());
     }
-    let what = format!("another git is at work in the worktree of '{branch}', or was killed there");
+    let what = format!("another git locks the index of '{branch}', or was killed");
     bail!(Failure::new(what).hint(format!("if none is: rm {}", quoted(&lock))))
 }

@@ -1,4 +1,4 @@
-//! What runs for a task, and would end with it or lose its directory.
+//! Finds the processes that a removal would end or leave without a working directory.
 
 use anyhow::Result;
 
@@ -10,31 +10,28 @@ use crate::system::process::{self, Process};
 use crate::task::{Task, TaskId};
 use crate::tmux::pane;
 
-/// What runs for a task.
+/// The agent of a task, and the processes in its pane and worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TaskProcesses {
-    /// Its agent runs, whatever else may be wrong with it.
+    /// The agent runs.
     pub(crate) is_alive: bool,
-    /// Why it is not known whether its agent has ended, if so.
+    /// Why it is unknown whether the agent has ended.
     pub(crate) doubt: Option<String>,
-    /// A program that runs in the pane, though the agent has ended.
+    /// The program in the pane, if the agent has ended.
     pub(crate) foreground_pid: Option<i32>,
-    /// Suspended and background jobs of the pane; none if that cannot be told.
+    /// Suspended and background jobs of the pane; `None` if unknown.
     pub(crate) jobs: Option<Vec<Process>>,
-    /// Other processes whose directory is in the worktree; none if that cannot be told.
+    /// Other processes whose working directory is in the worktree; `None` if unknown.
     pub(crate) others: Option<Vec<Process>>,
-    /// The command was called in the task's own pane, which is closed last.
+    /// The command was called in the task's pane, which is closed last.
     pub(crate) is_own_pane: bool,
 }
 
 impl TaskProcesses {
-    /// Finds what runs for a task, whose agent ran `before` if that is true.
-    ///
-    /// # Errors
-    /// When it cannot be told, or is out of reach.
+    /// Finds the processes of a task; `before` says that its agent ran before.
     pub(super) fn find(flux: &Flux, task: &Task, before: bool) -> Result<Self> {
         let doubt = other_machine::doubt(flux, task)?;
-        // Whether tmux answers is settled before anything is stopped.
+        // Fails before anything is stopped if tmux does not answer.
         let pane = current(task)?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
@@ -64,19 +61,19 @@ impl TaskProcesses {
         })
     }
 
-    /// Returns whether something has to be stopped: an agent that runs, or what runs in its
-    /// pane by now, unless it is who called.
+    /// Returns whether an agent, or a program in its pane, has to be stopped; not in the caller's
+    /// own pane.
     pub(crate) fn must_stop(&self) -> bool {
         (self.is_alive || self.foreground_pid.is_some()) && !self.is_own_pane
     }
 
-    /// Returns whether the pane has to be closed before the last look, for what runs in it by now
-    /// may still write: there is such a program, or there may be.
+    /// Returns whether the pane has to be closed before the last check, since a program in it may
+    /// still write files.
     pub(crate) fn has_foreign_jobs(&self) -> bool {
         (self.foreground_pid.is_some() || self.jobs.is_none()) && !self.is_own_pane
     }
 
-    /// Names what is to be stopped.
+    /// Names the program that has to be stopped.
     pub(crate) fn name_stopped(&self, id: &TaskId) -> String {
         match self.foreground_pid {
             Some(pid) => format!("a program in the pane of '{id}' (process {pid})"),
@@ -84,39 +81,39 @@ impl TaskProcesses {
         }
     }
 
-    /// Names the other processes in the worktree, if there are any.
+    /// Describes the other processes in the worktree, if there are any.
     pub(super) fn describe_others(&self) -> Option<String> {
         let Some(others) = &self.others else {
-            return Some("this system does not tell which processes stand in it".to_owned());
+            return Some("this system cannot list the processes in the worktree".to_owned());
         };
         let (count, verb) = match others.len() {
             0 => return None,
-            1 => ("1 other process".to_owned(), "stands"),
-            many => (format!("{many} other processes"), "stand"),
+            1 => ("1 other process".to_owned(), "is"),
+            many => (format!("{many} other processes"), "are"),
         };
         Some(format!("{count} {verb} in the worktree: {}", join(others)))
     }
 
-    /// Names the jobs that would end with the pane, if there are any.
+    /// Describes the jobs that would end with the pane, if there are any.
     pub(super) fn describe_jobs(&self, id: &TaskId) -> Option<String> {
         let Some(jobs) = &self.jobs else {
             return Some(format!(
-                "this system does not tell what runs in the pane of '{id}', and would end with it"
+                "this system cannot list the jobs in the pane of '{id}'"
             ));
         };
-        let what = format!("what was put aside in the pane of '{id}' would end with it");
+        let what = format!("closing the pane of '{id}' would end its jobs");
         (!jobs.is_empty()).then(|| format!("{what}: {}", join(jobs)))
     }
 
-    /// Returns whether a job is suspended, or may be: it may hold what is not saved, and cannot say so.
+    /// Returns whether a job may be suspended, and so may have unsaved work.
     pub(super) fn has_suspended_jobs(&self) -> bool {
         let jobs = self.jobs.as_ref();
         jobs.is_none_or(|jobs| jobs.iter().any(|one| one.stopped))
     }
 }
 
-/// Returns the program in front and the jobs of the pane of a `shell`, in which the `agent` may
-/// run; none if that cannot be told.
+/// Returns the foreground program and the jobs of the pane of a `shell`, which may run the
+/// `agent`; `None` if unknown.
 fn find_in_pane(
     shell: Option<i32>,
     agent: Option<i32>,
@@ -125,19 +122,18 @@ fn find_in_pane(
     let Some(shell) = shell else {
         return Some((None, Vec::new()));
     };
-    // What runs in its pane ends with it, but for what its shell has put aside.
+    // Everything in the agent's pane ends with the agent, except jobs of its shell.
     if !is_alive {
         let foreground = process::in_front(shell).ok()?;
         return Some((foreground, process::put_aside(shell, None).ok()?));
     }
-    // Without an agent, nothing but us has begun anything there.
+    // Without an agent, only git flux has started processes there.
     match agent {
         Some(_) => Some((None, process::put_aside(shell, agent).ok()?)),
         None => Some((None, Vec::new())),
     }
 }
 
-/// Names processes.
 fn join(processes: &[Process]) -> String {
     let name = |one: &Process| format!("{} ({})", one.name, one.pid);
     let names: Vec<String> = processes.iter().map(name).collect();

@@ -1,4 +1,4 @@
-//! The removal of a task, once everything is agreed.
+//! Removes a task, after every consent is given.
 
 use std::time::Duration;
 
@@ -27,33 +27,30 @@ use crate::system::{Lock, wait_until};
 use crate::task::{Merged, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
 
-/// What a removal has left.
+/// A completed removal.
 pub(crate) struct RemovalReport {
     /// The merge commit, if one was made.
     pub(crate) merge: Option<ObjectId>,
     pub(crate) kept: KeptParts,
 }
 
-/// What a removal came to.
+/// The result of a removal.
 pub(crate) enum Outcome {
     Done(RemovalReport),
-    /// The task changed after it was looked at: look again. Nothing was removed.
+    /// The task has changed since it was observed: observe it again. Nothing was removed.
     Changed,
-    /// The target did: plan the merge again. Nothing was merged.
+    /// The target has moved: plan the merge again. Nothing was merged.
     TargetMoved,
 }
 
-/// Stops the agent and looks again; `false` if the task is not what it was when
-/// it was looked at. Whatever can refuse has done so before.
-///
-/// # Errors
-/// When the agent does not end, or it cannot be told what it left.
+/// Stops the agent and returns whether the task is unchanged since it was observed. All checks
+/// have passed before.
 pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     end_agent(flux, facts)?;
     if let Some(target) = &facts.task.target
         && facts.processes.has_foreign_jobs()
     {
-        // A question may have been open for long: its number then may be another's by now.
+        // The pid may have been reused while a question was open.
         let program = in_front(target.pane_pid).ok().flatten();
         let program = program.map(|pid| (pid, born(pid)));
         close(target, &flux.run_dir(&facts.task.id))?;
@@ -64,7 +61,7 @@ pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     is_unchanged(flux, facts)
 }
 
-/// Waits for a program whose terminal has gone.
+/// Waits for the end of a program whose terminal is closed.
 fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     let (patience, pause) = (Duration::from_secs(15), Duration::from_millis(10));
     let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
@@ -75,10 +72,11 @@ fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     bail!(failure.hint(format!("kill -9 {pid}")))
 }
 
-/// Removes a task as planned: move the target to `merge`, descend. The agent has ended.
+/// Removes a task as planned: moves the target to `merge`, then tears the task down. The agent
+/// has ended.
 ///
 /// # Errors
-/// When a step fails. Up to the merge nothing has changed.
+/// When a step fails. Before the merge, nothing has changed.
 pub(crate) fn remove(
     flux: &Flux,
     facts: &Facts,
@@ -88,7 +86,7 @@ pub(crate) fn remove(
     let task = &facts.task;
     interrupt::check()?;
     if facts.branch_gone {
-        // Only for a moment: what is removed has a branch, and so have its logs.
+        // Only for a moment: the archive needs a branch and its reflog.
         let again = Transaction::default().create(&task.branch_ref(), &facts.tip);
         let message = format!("flux cleanup: {}: its branch was gone", task.id);
         again.commit(&flux.repo, &message, lock)?;
@@ -103,7 +101,7 @@ pub(crate) fn remove(
             false => Ok(Outcome::TargetMoved),
         };
     }
-    // The merge is the point of no return: what ^C came too late for is completed.
+    // The merge is the point of no return: a later ^C does not interrupt.
     interrupt::clear();
     let removing = task.leaving(Removal {
         at: seconds(),
@@ -129,19 +127,19 @@ pub(crate) fn remove(
     };
     let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
-            .hint("the next command that changes anything settles it: git flux cleanup");
+            .hint("to complete it: git flux cleanup");
         failure::over(error, failure)
     })?;
     Ok(Outcome::Done(RemovalReport { merge, kept }))
 }
 
-/// Returns what is kept of a task, and what becomes of its worktree.
+/// Collects what the archive keeps of a task, and decides about its worktree.
 fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     let task = &facts.task;
     let (snapshot, how) = take_snapshot(flux, facts)?;
     let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
-        .context("could not archive what only the worktree has; nothing was changed")?;
-    // A question may have been open for long.
+        .context("could not read the worktree's own refs; nothing was changed")?;
+    // The configuration may have changed while a question was open.
     let config = match flux.ui.can_ask() {
         true => Settings::load(flux.repo.home())?.section_of_branch(&task.branch),
         false => flux.settings.section_of_branch(&task.branch),
@@ -155,11 +153,10 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     Ok((removal, how))
 }
 
-/// Advances the record of a task to `removing`.
+/// Advances the record of a task to `removing`; verifies the task's branch and the target.
 ///
 /// # Errors
-/// When a commit was made in this very moment: the branch is as it was looked at. And the merge is
-/// where it belongs, whatever branch was checked out there just now.
+/// When one of the branches has moved since it was observed or merged.
 fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
@@ -175,7 +172,7 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
     store::advance_with(&flux.repo, &facts.oid, removing, &story, verify, lock)
 }
 
-/// Where the work of a task is, for its record.
+/// Returns where the task's commits are, for its record.
 fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
     let (branch, from, to) = match &facts.destination {
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
@@ -190,7 +187,7 @@ fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
     })
 }
 
-/// The hooks that run where a branch goes forward.
+/// The hooks that may run when the target moves.
 const TARGET_HOOKS: &[&str] = &[
     "post-merge",
     "post-commit",
@@ -198,7 +195,7 @@ const TARGET_HOOKS: &[&str] = &[
     "reference-transaction",
 ];
 
-/// Moves the target, and says what the hooks have changed beside.
+/// Moves the target, and warns of other changes by hooks.
 fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = facts.into() else {
         return Ok(());
@@ -211,8 +208,8 @@ fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Re
     moved
 }
 
-/// The snapshot of what is uncommitted, if anything is, and what becomes of the worktree. One
-/// that cannot be taken is in the way of nothing where the worktree stays whole.
+/// Takes a snapshot of uncommitted files, and decides about the worktree. If that fails, the
+/// worktree in the trash is the sole copy.
 fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Disposal)> {
     let is_clean = facts.uncommitted.is_empty() && facts.read_error.is_none();
     if is_clean || facts.missing {
@@ -227,25 +224,27 @@ fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Dispos
     match taken {
         Ok(snapshot) => Ok((Some(snapshot), Disposal::Trash)),
         Err(error) if facts.other_fs || checkout.is_ok_and(|it| can_archive(facts, &it)) => {
-            Err(error.context("could not archive what is uncommitted; nothing was changed"))
+            Err(error.context("could not archive the uncommitted files; nothing was changed"))
         }
         Err(error) => {
             interrupt::check()?;
-            let what = format!("what is uncommitted in '{}' cannot be archived", task.id);
-            let what = format!("{what}, and stays in the trash alone: {error:#}");
-            flux.ui.warning(what);
+            let what = format!("could not archive the uncommitted files of '{}'", task.id);
+            flux.ui.warning(format_args!(
+                "{what}; only its worktree has them: {error:#}"
+            ));
             Ok((None, Disposal::TrashSoleCopy))
         }
     }
 }
 
-/// Whether git can take in what is uncommitted: not where a filter is gone, or a file is another user's.
+/// Returns whether git can read the uncommitted files: filters may be missing, or files
+/// unreadable.
 fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
     let mut files = facts.uncommitted.iter().map(|change| &change.path);
     facts.read_error.is_none() && snapshot::can_hash(checkout, &mut files)
 }
 
-/// Whether the target is where it was when it was looked at.
+/// Returns whether the target has not moved since it was observed.
 fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     let Some(into) = facts.into() else {
         return Ok(true);
@@ -253,7 +252,7 @@ fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     are_refs_at(flux, &[(into.branch_ref(), &into.tip)])
 }
 
-/// The record could not be advanced: because something moved on, or for another reason?
+/// Explains why the record could not be advanced: a ref has moved, or `error`.
 fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
@@ -265,12 +264,12 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
         return Ok(Outcome::Changed);
     }
     let merged = merge.map_or("", |_| "it is merged, but ");
-    let why = format!("{merged}its record cannot be changed; the task is whole");
+    let why = format!("{merged}its record cannot be changed; the task is intact");
     let failure = Failure::new(format!("could not remove '{id}': {why}"));
     Err(error.context(failure.hint(format!("git flux cleanup {id}"))))
 }
 
-/// Returns whether refs are where they are expected.
+/// Returns whether refs point to the expected objects.
 fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
@@ -278,13 +277,9 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
 }
 
-/// Whether branch and working tree are what they were when it was looked at,
-/// and the target is checked out where it was: whoever switches there meanwhile
-/// must not get the merge. Where none has it, git itself refuses to move what is
-/// checked out by now.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether branch and worktree are unchanged since they were observed, and the target
+/// is still checked out in the same worktree: another branch there must not get the merge. If it
+/// was checked out nowhere, git itself refuses to move it once it is.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     if let Some(into) = facts.into()
         && let Some(worktree) = &into.worktree
@@ -296,7 +291,7 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
         return Ok(true);
     }
     if facts.read_error.is_some() {
-        // That its branch stands where it did is verified when the task goes.
+        // The position of its branch is verified when the task is removed.
         let (path, branch) = (&facts.task.worktree, facts.task.branch_ref());
         let entries = worktree::list(flux.repo.home())?;
         let is_there = |entry: &worktree::Worktree| entry.path == *path && entry.is_of(&branch);
@@ -308,11 +303,11 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     Ok(changes == facts.uncommitted && (facts.branch_gone || is_there()))
 }
 
-/// Asks the agent to end, and waits until it has.
+/// Asks the agent to end, and waits until it has ended.
 fn end_agent(flux: &Flux, facts: &Facts) -> Result<()> {
     let task = &facts.task;
     let run = flux.run_dir(&task.id);
-    // Once there is an exit, the process is the user's shell.
+    // After an exit, the process is the user's shell.
     if run.exit()?.is_some() || !run.is_alive()? {
         return Ok(());
     }

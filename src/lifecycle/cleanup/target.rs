@@ -1,4 +1,4 @@
-//! Where a task's work goes.
+//! Finds the target that a task is merged into.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,18 @@ use crate::store::Store;
 use crate::task::{BranchName, RefName, Task};
 use crate::ui::{quoted, shown, word};
 
-/// Where a task's work goes.
+/// The destination of a task's commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Into a branch.
     Merge(MergeTarget),
-    /// It is in this commit already, wherever it was merged.
+    /// They are in this commit already.
     MergedIn {
-        /// What the commit was called: a branch, also of a remote, or its object name.
+        /// The name of the commit: a branch, a remote branch or an object name.
         name: String,
         commit: ObjectId,
         how: Integrated,
     },
-    /// Nowhere: the branch is dropped.
+    /// They are dropped with the branch.
     Dropped,
 }
 
@@ -45,22 +44,18 @@ pub(crate) struct MergeTarget {
 }
 
 impl MergeTarget {
-    /// `refs/heads/<branch>`
     pub(crate) fn branch_ref(&self) -> RefName {
         self.branch.full()
     }
 
-    /// Plans the merge of a task with this tip.
-    ///
-    /// # Errors
-    /// When they cannot be merged at all, or git fails.
+    /// Plans the merge of a task at `tip`.
     pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &ObjectId) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
             .map_err(|error| explain_unmergeable(error, task, &self.branch))
     }
 }
 
-/// The search for where a task's work goes.
+/// The search for the destination of a task's commits.
 pub(super) struct TargetSearch<'a> {
     pub(super) flux: &'a Flux,
     pub(super) store: &'a Store,
@@ -71,11 +66,7 @@ pub(super) struct TargetSearch<'a> {
 }
 
 impl TargetSearch<'_> {
-    /// Finds where the work goes, and says so.
-    ///
-    /// # Errors
-    /// When there is no such branch, or it cannot be merged into; when the commit has not
-    /// everything that the task's branch has.
+    /// Finds the destination, with a description.
     pub(super) fn find(&self) -> Result<(Destination, Option<String>)> {
         let (flux, task) = (self.flux, self.task);
         Ok(match &self.options.branch {
@@ -92,17 +83,18 @@ impl TargetSearch<'_> {
             Branch::MergedIn { name, commit } => {
                 let plan = MergePlan::make(&flux.repo, commit, self.tip, Style::Merge)?;
                 let MergePlan::UpToDate(how) = plan else {
-                    let what = format!("'{name}' has not all of '{}'", task.branch);
+                    let what =
+                        format!("'{name}' does not contain all commits of '{}'", task.branch);
                     bail!(Failure::new(what).hint(format!("git flux cleanup {}", task.id)));
                 };
                 let (name, commit) = (name.clone(), commit.clone());
-                let why = format!("'{name}' has its work");
+                let why = format!("'{name}' contains its commits");
                 (Destination::MergedIn { name, commit, how }, Some(why))
             }
         })
     }
 
-    /// Finds the branch and how the task can be merged into it.
+    /// Finds the branch to merge into, and plans the merge.
     fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
@@ -138,7 +130,7 @@ impl TargetSearch<'_> {
         })
     }
 
-    /// Returns the branch that was named on the command line.
+    /// Returns the branch of `--into`.
     fn named(&self) -> Option<&BranchName> {
         match &self.options.branch {
             Branch::Merge { into, .. } => into.as_ref(),
@@ -158,8 +150,7 @@ impl TargetSearch<'_> {
             .hint(format!("git flux cleanup {id} --discard-branch"))
     }
 
-    /// Fails if the worktree at `path`, which has `branch` checked out, is gone, or an operation
-    /// is in progress in it.
+    /// Fails if the worktree of `branch` at `path` is gone, or an operation is in progress there.
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not look at a worktree")? {
@@ -185,8 +176,8 @@ impl TargetSearch<'_> {
     }
 }
 
-/// Adds to an error why a task and the branch `into` cannot be merged at all, with a merge by hand:
-/// once that is done, nothing of the branch is missing in the task.
+/// Explains why a task and the branch `into` cannot be merged, with the command of a manual
+/// merge in the task's worktree.
 fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
     let (id, branch, path) = (&task.id, &task.branch, quoted(&task.worktree));
     let by_hand = |options: &str| {
@@ -201,7 +192,7 @@ fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
         let failure = other.into_iter().fold(failure, Failure::hint);
         failure.hint(by_hand("merge --allow-unrelated-histories"))
     } else if error.is::<Died>() {
-        // Where it dies, it is for the renames of directories.
+        // git is known to die of directory renames.
         Failure::new(format!("git cannot merge '{branch}' into '{into}'"))
             .hint(by_hand("-c merge.directoryRenames=false merge"))
     } else {

@@ -1,4 +1,4 @@
-//! Plans against a temporary repository, without tmux and without an agent.
+//! Tests plans in a temporary repository, without tmux and agents.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ impl Scene {
         plan
     }
 
-    /// Asserts how a check goes with each of these options.
+    /// Asserts the result of a check with each of these options.
     #[track_caller]
     fn assert(&self, name: &str, cases: &[(Options, &str, &str)]) {
         for (options, expected, why) in cases {
@@ -90,7 +90,7 @@ impl Scene {
     }
 }
 
-/// Makes a task with one commit.
+/// Creates a task with one commit.
 fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
     let home = flux.repo.home();
     let worktree = root.join(name);
@@ -109,7 +109,7 @@ fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
     (worktree, task.id)
 }
 
-/// What is wanted without any option, on a terminal.
+/// Returns the default options on a terminal.
 fn ask() -> Options {
     Options {
         uncommitted: Uncommitted::Ask,
@@ -125,7 +125,7 @@ fn ask() -> Options {
     }
 }
 
-/// The same off a terminal.
+/// Returns the default options without a terminal.
 fn never() -> Options {
     Options {
         asking: Asking::Nothing,
