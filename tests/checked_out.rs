@@ -46,7 +46,7 @@ fn a_repository_that_was_set_to_bare_is_left_alone() {
         .flux(["cleanup", "-y", "--discard-branch", &removed])
         .ok();
     world.git(["config", "core.bare", "true"]);
-    let said = "but git takes '";
+    let said = "but git treats '";
     refused(&world, &["run", "-q", "--name", "go", "Go"], &[said]);
     refused(&world, &["adopt", other.to_str().unwrap()], &[said]);
     refused(&world, &["restore", &removed], &[said]);

@@ -4,7 +4,7 @@ use crate::world::questions::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-const WHERE: &str = "Where are they to be resolved?";
+const WHERE: &str = "Where do you want to resolve the conflict?";
 
 /// A task that changed the same file as main, and deleted one that main changed.
 fn conflicting_task(world: &World) -> String {
@@ -199,7 +199,7 @@ fn without_a_conflict_update_is_no_more_than_a_cleanup() {
     assert_removed(&world, &id);
 }
 
-const TELL: &str = "Tell it?";
+const TELL: &str = "Tell the running agent";
 const MESSAGE: &str = "git flux: the target branch was merged";
 
 /// A task that conflicts with main, whose agent runs and behaves like this.

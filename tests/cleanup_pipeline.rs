@@ -26,7 +26,7 @@ fn the_rest_of_our_own_pipeline_is_no_other_process() {
     let line = format!("sleep 1000 & yes | git-flux cleanup {id} 2>&1 | cat | tee ../log; kill $!");
     let said = piped(&world, &id, &line);
     assert!(
-        said.contains("1 other process stands in the worktree: sleep ("),
+        said.contains("1 other process is in the worktree: sleep ("),
         "{said}"
     );
     fs::remove_file(world.root().join("log")).unwrap();

@@ -90,7 +90,9 @@ fn a_user_on_another_branch_has_to_say_where_the_work_goes() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(2)
-        .stderr_has(&format!("you are on 'topic', but '{id}' goes to 'main'"))
+        .stderr_has(&format!(
+            "'{id}' would be merged into 'main', but you are on 'topic'"
+        ))
         .stderr_has(&format!("git flux cleanup {id} --into main"));
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "--detach"]);
@@ -265,7 +267,7 @@ fn a_task_that_started_from_another_branch_goes_back_to_it() {
     end_agent(&world, &id);
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", &id]).run();
-    output.code(2).stderr_has("goes to 'topic'");
+    output.code(2).stderr_has("would be merged into 'topic'");
     world.flux(["cleanup", "--into=topic", &id]).run().success();
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.git(["show", "topic:agent.txt"]), "one");

@@ -142,7 +142,7 @@ fn what_names_the_checkout_by_its_path_is_not_shown_and_that_is_said() {
         output
             .code(1)
             .stderr_has(&format!(
-                "the hooks do not see '{name}', which names '{repo}' by its path"
+                "hooks cannot see '{name}': it contains the path '{repo}'"
             ))
             .stderr_has(&format!("merge feature/{id} && git flux cleanup {id}"));
         fs::remove_file(world.tools().join("hooks.log")).unwrap();
@@ -166,7 +166,7 @@ fn what_is_ignored_as_a_directory_alone_is_not_committed_as_a_link() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .success()
-        .stderr_has("the hooks do not see 'out', which would not be ignored as a link");
+        .stderr_has("hooks cannot see 'out': git would not ignore a link");
     assert_eq!(
         world.git(["ls-tree", "--name-only", "HEAD", "out", "one.log"]),
         ""

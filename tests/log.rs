@@ -212,7 +212,7 @@ fn where_all_tasks_are_removed_one_of_them_is_picked() {
     let before = world.snapshot();
     let output = world.flux(["log"]).run();
     output.code(2).stderr_is(
-        "error: which removed task?\nhint: git flux log <task>\nhint: git flux restore --list\n",
+        "error: no removed task given\nhint: git flux log <task>\nhint: git flux restore --list\n",
     );
     world.assert_unchanged(&before);
     let terminal = world.terminal(100, 40);

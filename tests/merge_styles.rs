@@ -109,7 +109,7 @@ fn a_conflict_in_any_style_touches_nothing() {
         output
             .code(3)
             .stdout_is("")
-            .stderr_has("'src/login.txt' (contents); nothing was touched")
+            .stderr_has("'src/login.txt' (contents); nothing was changed")
             .stderr_has(&format!("git -C '{}' {verb} main", worktree.display()));
         world.assert_unchanged(&before);
     }
@@ -290,7 +290,9 @@ fn flux_into_is_where_tasks_go_unless_something_else_is_said() {
             // Nobody on `main` has named it.
             let before = world.snapshot();
             let output = world.flux(["cleanup", &id]).run();
-            output.code(2).stderr_has(&format!("goes to '{expected}'"));
+            output
+                .code(2)
+                .stderr_has(&format!("would be merged into '{expected}'"));
             world.assert_unchanged(&before);
         }
         let into = into.map_or(format!("--into={expected}"), str::to_owned);

@@ -119,7 +119,7 @@ fn what_was_merged_and_went_on_is_recognised() {
         let id = task(&world);
         world.git(["merge", "-q", "--no-edit", &format!("feature/{id}")]);
         go_on(&world);
-        assert_nothing_is_merged(&world, &id, style, "has everything of");
+        assert_nothing_is_merged(&world, &id, style, "already has all commits of");
     }
 }
 
@@ -146,7 +146,7 @@ fn w13_work_that_was_reverted_is_called_neither_merged_nor_missing() {
             if moved {
                 world.commit_in(world.repo(), "README.md", "moved\n");
             }
-            assert_nothing_is_merged(&world, &id, style, "change nothing, all in all");
+            assert_nothing_is_merged(&world, &id, style, "cancel each other out");
         }
     }
 }

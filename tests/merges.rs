@@ -72,7 +72,7 @@ fn what_refuses_the_record_of_a_removal_is_said_with_what_was_done() {
     output
         .code(1)
         .stderr_has(&format!("could not remove '{id}': it is merged, but"))
-        .stderr_has("the task is whole")
+        .stderr_has("the task is intact")
         .stderr_has("not today")
         .stderr_has(&format!("hint: git flux cleanup {id}"));
     assert_merge_of(&world, &main, &tip);

@@ -161,7 +161,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
         .code(1)
         .stderr_has("it is not known who reads what is typed");
     // What the user has begun while the agent was stopped is not known either.
-    let unknown = "this system does not tell what runs in the pane";
+    let unknown = "this system cannot list the jobs in the pane";
     task.cleanup().code(1).stderr_has(unknown);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
@@ -195,7 +195,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
     // Who agrees to it, on a terminal.
     let terminal = world.terminal(120, 30);
     terminal.type_line(&format!("git flux cleanup -y {}", task.id));
-    terminal.wait_for_screen("Remove it all the same?");
+    terminal.wait_for_screen("Remove it anyway?");
     terminal.keys(["y"]);
     wait_until("the task to be removed", || {
         !world.worktree(&task.id).exists()

@@ -102,7 +102,7 @@ fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
     assert_eq!(found, ["running", "elsewhere", "process"]);
     for (args, nothing) in [
         (["resume", "--all"], "there is nothing to resume"),
-        (["cleanup", "--merged"], "no task to remove"),
+        (["cleanup", "--merged"], "nothing to clean up"),
     ] {
         let (code, said) = in_namespace(&world, &args).unwrap();
         assert!(code == 0 && said.contains(nothing), "{said}");

@@ -236,7 +236,7 @@ fn a_filter_that_is_gone_from_the_users_own_checkout_is_named_by_the_dry_run() {
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
     output
         .code(1)
-        .stderr_has("it cannot be told which files of '")
+        .stderr_has("could not read the changed files of '")
         .stderr_has("no-such-program");
     assert!(hints(&output)[0].ends_with(" status"), "{output}");
     assert_eq!(world.git(["for-each-ref"]), before);

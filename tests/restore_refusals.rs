@@ -122,7 +122,7 @@ fn a_worktree_of_the_users_in_its_place_is_in_the_way() {
     });
     // Its directory may be away, on a disk that is not mounted.
     refused(
-        &["which is not there", "git worktree repair "],
+        &["which is missing", "git worktree repair "],
         |world| {
             add(world);
             fs::rename(world.worktree("fix"), world.root().join("away")).unwrap();

@@ -229,7 +229,7 @@ fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(1)
-        .stderr_has("another git is at work in the worktree of 'main'")
+        .stderr_has("another git locks the index of 'main'")
         .stderr_has(&format!("rm '{}'", lock.display()));
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
@@ -285,7 +285,7 @@ fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about(
     wait_in_front(&world, &world.pane(&id), "sh");
     let pid = begin_elsewhere(&world, &id, "sleep 1000 &");
     let before = world.snapshot();
-    let named = format!("put aside in the pane of '{id}' would end with it: sleep ({pid})");
+    let named = format!("closing the pane of '{id}' would end its jobs: sleep ({pid})");
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&named).stderr_has("--yes");
     world.assert_unchanged(&before);
@@ -347,7 +347,7 @@ fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about
     task.wait_for_screen("The agent is stopped");
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
-    output.success().has_not("put aside");
+    output.success().has_not("would end its jobs");
     let pid = begin_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &task.id]).run();

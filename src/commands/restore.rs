@@ -24,7 +24,7 @@ use crate::ui::{Ui, shown};
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux restore [<options>] [<task>]")]
 pub(crate) struct Restore {
-    /// be quiet: print only the task's id
+    /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
     /// agree to the deletion

@@ -97,7 +97,7 @@ fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
     // It may have ended since. Its answer is not waited for.
     let told = match recipient::listening(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(CONFLICT_MESSAGE).map(drop),
-        None => Err(anyhow!("the agent of '{id}' accepts no messages")),
+        None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
     match told {
         Ok(()) => flux.ui.status(format_args!("told the agent of '{id}'")),

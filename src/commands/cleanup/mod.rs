@@ -59,8 +59,7 @@ pub(crate) struct Cleanup {
     /// drop the branch without a merge; it can be restored
     #[arg(long)]
     discard_branch: bool,
-    /// on conflicts, merge the branch into the task's worktree, where its agent or you
-    /// can resolve them
+    /// on conflicts, merge the branch into the task's worktree
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
     update: bool,
     /// bypass the hooks that can refuse a commit or a merge

@@ -81,8 +81,7 @@ impl Cleanup {
         };
         if self.into.is_some() || self.commit.is_some() || self.discard_branch {
             let what = "--merged=<commit> cannot be used with --into, --commit or --discard-branch";
-            let hint = "leave them out";
-            bail!(Failure::new(what).hint(hint).code(USAGE));
+            bail!(Failure::new(what).code(USAGE));
         }
         let commit = flux.repo.resolve(rev)?.with_context(|| {
             Failure::new(format!("'{rev}' does not name a commit"))

@@ -59,7 +59,7 @@ impl Facts {
         let task = stored.readable()?;
         ensure_here(flux, task)?;
         let missing = !fs::exists(&task.worktree)
-            .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
+            .with_context(|| format!("could not read '{}'", task.worktree.display()))?;
         // Before its files are read: an agent that ends meanwhile may write more.
         let run = flux.run_dir(&task.id);
         let exit = run.exit();

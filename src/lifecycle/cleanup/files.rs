@@ -22,7 +22,7 @@ pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     for change in facts.uncommitted.iter().filter(|change| change.untracked()) {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
-        let what = || format!("could not look at '{}'", path.display());
+        let what = || format!("could not read '{}'", path.display());
         let metadata = metadata.with_context(what)?;
         if metadata.is_file() && metadata.len() > LARGE_FILE_BYTES {
             let size = HumanBytes(metadata.len());

@@ -244,5 +244,5 @@ fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
         return Ok(());
     }
     let what = format!("another git locks the index of '{branch}', or was killed");
-    bail!(Failure::new(what).hint(format!("if none is: rm {}", quoted(&lock))))
+    bail!(Failure::new(what).hint(format!("if no git runs: rm {}", quoted(&lock))))
 }

@@ -153,7 +153,7 @@ impl TargetSearch<'_> {
     /// Fails if the worktree of `branch` at `path` is gone, or an operation is in progress there.
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
-        if !fs::exists(path).context("could not look at a worktree")? {
+        if !fs::exists(path).context("could not read a worktree")? {
             let again = match admin::moved_beside(repo.common_dir(), path) {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
