@@ -24,7 +24,7 @@ pub(super) enum ConflictSite {
 
 /// Asks where to resolve conflicts, after the refusal that names them.
 pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<ConflictSite> {
-    let into = facts.into().context("nothing is merged")?;
+    let into = facts.target().context("nothing is merged")?;
     flux.ui.status(refusal);
     let mut places = vec![Some(ConflictSite::Task), None];
     let mut items = vec![
@@ -46,7 +46,7 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
 /// # Errors
 /// Always: the task is not removed.
 pub(super) fn start(flux: &Flux, facts: &Facts, site: ConflictSite, lock: &Lock) -> Result<()> {
-    let into = facts.into().context("nothing is merged")?;
+    let into = facts.target().context("nothing is merged")?;
     let task = &facts.task;
     let (path, theirs) = match (site, &into.worktree) {
         (ConflictSite::Target, Some(worktree)) => (worktree, &task.branch),

@@ -60,7 +60,7 @@ impl Decision<'_> {
 
     /// Returns the verdict on a merge that conflicts or cannot be fast-forwarded.
     fn judge_conflict(&self, error: Error) -> Verdict {
-        let into = self.facts.into().map(|into| (into, &into.merge));
+        let into = self.facts.target().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
             return Verdict::Refused(error);
         };
@@ -171,7 +171,8 @@ impl Decision<'_> {
     /// Checks that the target was named, or is the user's branch.
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
-        let (Some(into), Some(name)) = (forecast.into(), other_branch(self.flux, forecast)) else {
+        let (Some(into), Some(name)) = (forecast.target(), other_branch(self.flux, forecast))
+        else {
             return self.pass("standing", "you are on the target, or have named it");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
@@ -257,7 +258,7 @@ fn describe_merge(facts: &Facts) -> String {
     if let Some(why) = facts.nothing_to_merge() {
         return format!("nothing: {why}");
     }
-    let Some(into) = facts.into() else {
+    let Some(into) = facts.target() else {
         let branch = &facts.task.branch;
         return format!("'{branch}' is dropped and can be restored");
     };
@@ -276,7 +277,7 @@ fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
         // In the task's own worktree, the main worktree counts.
         _ => flux.repo.home(),
     };
-    if facts.into()?.worktree.as_deref() == Some(current) || facts.commits() == 0 {
+    if facts.target()?.worktree.as_deref() == Some(current) || facts.commits() == 0 {
         return None;
     }
     let mut entries = facts.worktrees.iter();
