@@ -36,7 +36,7 @@ enum BranchUse {
 pub(crate) struct BranchUses<'a> {
     flux: &'a Flux,
     /// Without `refs/heads/`, and no symbolic ref.
-    branch: &'a str,
+    branch: &'a BranchName,
     found: Vec<BranchUse>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> BranchUses<'a> {
         flux: &'a Flux,
         store: &Store,
         worktrees: &[Worktree],
-        branch: &'a str,
+        branch: &'a BranchName,
     ) -> Result<Self> {
         let mut uses = Self::scan(flux, worktrees, branch)?;
         for entry in worktrees {
@@ -74,8 +74,8 @@ impl<'a> BranchUses<'a> {
     }
 
     /// Finds the uses that git knows, and the main worktree of a repository that git treats as bare.
-    pub(super) fn scan(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
-        let (full, found) = (BranchName::new(branch).full(), Vec::new());
+    pub(super) fn scan(flux: &'a Flux, worktrees: &[Worktree], branch: &'a BranchName) -> Result<Self> {
+        let (full, found) = (branch.full(), Vec::new());
         let mut uses = Self {
             flux,
             branch,
@@ -108,7 +108,7 @@ impl<'a> BranchUses<'a> {
     }
 
     fn is_branch(&self, name: &RefName) -> bool {
-        let full = BranchName::new(self.branch).full();
+        let full = self.branch.full();
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 
