@@ -7,7 +7,7 @@ use std::slice;
 
 use super::removed::{self, describe};
 use super::revert::revert_hint;
-use super::{Faults, candidates, settled, starting};
+use super::{Faults, candidates, load_recovered, starting};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -23,7 +23,7 @@ use crate::ui::{Ui, shown};
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux restore [<options>] [<task>]")]
-pub(crate) struct Restore {
+pub(crate) struct RestoreArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -50,13 +50,13 @@ pub(crate) struct Restore {
     json: bool,
 }
 
-impl Restore {
+impl RestoreArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         if self.list {
             return removed::print(&flux, &archive::list_all(&flux)?, self.json);
         }
-        let store = settled(&flux)?;
+        let store = load_recovered(&flux)?;
         let all = archive::list_all(&flux)?;
         if self.empty {
             let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
@@ -143,7 +143,7 @@ impl Restore {
 
     /// With `--empty`, retries earlier deletions; warns of unreadable entries.
     fn finish_deletion(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
-        if self.empty && faults.none() {
+        if self.empty && faults.is_empty() {
             let left = flux.retry_deletions()?;
             left.iter().for_each(|error| faults.show(error));
         }
@@ -158,7 +158,7 @@ impl Restore {
 /// Restores a task and reports it.
 fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
-    starting::agree(flux, &mut starts)?;
+    starting::add_scripts(flux, &mut starts)?;
     let [start_of] = &mut starts;
     report(flux, one, &start(flux, start_of)?)
 }
@@ -205,7 +205,7 @@ fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         ui.hint(undo);
     }
     ui.hint(format_args!("git flux attach {id}"));
-    for error in starting::ended(flux, slice::from_ref(started))? {
+    for error in starting::early_failures(flux, slice::from_ref(started))? {
         ui.warning(format_args!("{error:#}"));
     }
     Ok(())

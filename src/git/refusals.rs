@@ -21,7 +21,7 @@ pub(super) fn no_repository() -> Failure {
     let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = said.as_deref().and_then(|said| said.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    let everywhere = "the tasks of all repositories: git flux list --everywhere";
+    let everywhere = "the tasks of all repositories: git flux list --all-repos";
     let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
     // Nobody wants one of all their files.
     match env::home_dir().is_some_and(|home| here == home) {

@@ -51,7 +51,7 @@ impl<'a> BranchUses<'a> {
         let mut uses = Self::scan(flux, worktrees, branch)?;
         for entry in worktrees {
             // The record of its task names its branch.
-            let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
+            let is_other = |task: &Task| task.worktree == entry.path && task.branch != *branch;
             if let Some(head) = flux.repo.lost_head(entry)?
                 && !store.readable().any(is_other)
             {
@@ -74,7 +74,11 @@ impl<'a> BranchUses<'a> {
     }
 
     /// Finds the uses that git knows, and the main worktree of a repository that git treats as bare.
-    pub(super) fn scan(flux: &'a Flux, worktrees: &[Worktree], branch: &'a BranchName) -> Result<Self> {
+    pub(super) fn scan(
+        flux: &'a Flux,
+        worktrees: &[Worktree],
+        branch: &'a BranchName,
+    ) -> Result<Self> {
         let (full, found) = (branch.full(), Vec::new());
         let mut uses = Self {
             flux,
