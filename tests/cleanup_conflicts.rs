@@ -220,7 +220,7 @@ fn a_running_agent_is_told_of_the_conflicts_if_that_is_wanted() {
         assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
         let said = terminal
             .screen()
-            .contains(&format!("told the agent of '{id}'"));
+            .contains(&format!("asked the agent of '{id}'"));
         assert_eq!(said, told, "{}", terminal.screen());
         let agent = world.agent(&id);
         if told {

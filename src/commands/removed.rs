@@ -103,7 +103,7 @@ pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
 
 /// Describes how long ago a task was removed.
 fn describe_age(one: &Archived) -> String {
-    format!("{} ago", age(seconds().saturating_sub(one.removed())))
+    format!("{} ago", age(seconds().saturating_sub(one.removed_secs())))
 }
 
 fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[Unread]) -> Result<()> {

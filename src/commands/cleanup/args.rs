@@ -49,7 +49,7 @@ pub(super) enum Porcelain {
 
 /// The use of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum Mode {
     Removal(Porcelain),
     DryRun,
     Json,

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::args::{Output, Porcelain};
+use super::args::{Mode, Porcelain};
 use super::consent::confirm;
 use super::remove::remove_task;
 use super::{dry_run, words};
@@ -12,7 +12,7 @@ use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Question, Uncommitted};
+use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Changes, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
@@ -25,8 +25,8 @@ use crate::ui::{self, word};
 ///
 /// # Errors
 /// When one is refused, with the highest exit code.
-pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Output) -> Result<()> {
-    if output == Output::Json {
+pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) -> Result<()> {
+    if mode == Mode::Json {
         dry_run::print_json(flux, &plans, options)?;
         return for_each(plans, dry_run::ensure);
     }
@@ -38,7 +38,7 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Outp
     let rows = plans.iter().map(row).collect();
     // Untruncated, since the user agrees to it.
     let lines = table::lines(["TASK", "PLAN"], rows, None);
-    let Output::Removal(porcelain) = output else {
+    let Mode::Removal(porcelain) = mode else {
         for line in lines {
             flux.ui.data(line)?;
         }
@@ -171,7 +171,7 @@ fn is_selected(plan: &Plan, options: &Options) -> bool {
     let Some(facts) = plan.forecast() else {
         return true;
     };
-    let is_unread = facts.read_error.is_some() && options.uncommitted != Uncommitted::Discard;
+    let is_unread = facts.read_error.is_some() && options.uncommitted != Changes::Discard;
     let is_joint = |check: &Check| check.consent().is_some_and(|it| it.question.is_joint());
     let is_left_out = |check: &Check| check.agreed() == Agreed::No && !is_joint(check);
     is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))

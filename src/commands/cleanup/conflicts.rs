@@ -95,12 +95,14 @@ fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
 fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
     // It may have ended since. Its answer is not waited for.
-    let told = match recipient::listening(flux, task, clock::now(), true)? {
+    let sent = match recipient::listening(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(CONFLICT_MESSAGE).map(drop),
         None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
-    match told {
-        Ok(()) => flux.ui.status(format_args!("told the agent of '{id}'")),
+    match sent {
+        Ok(()) => flux
+            .ui
+            .status(format_args!("asked the agent of '{id}' to resolve them")),
         Err(error) => flux.ui.warning(format_args!("{error:#}")),
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::cleanup::check::Consent;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Options, Question, Uncommitted};
+use crate::lifecycle::cleanup::options::{Agreed, Changes, Conflicts, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::task::State;
@@ -44,7 +44,7 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
                     return Ok(NextStep::Resolve(plan, ConflictSite::Target));
                 }
             },
-            Question::Uncommitted => {
+            Question::Files => {
                 options.uncommitted = ask_about_files(flux, facts, consent)?;
             }
             _ => ask(flux, options, facts, consent)?,
@@ -137,7 +137,7 @@ pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> 
 }
 
 /// Lists the uncommitted files and asks what to do with them.
-fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Uncommitted> {
+fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Files> {
     flux.ui.status(format_args!("{}:", consent.refusal));
     for change in &facts.uncommitted {
         let code = String::from_utf8_lossy(&change.code).replace('.', " ");
@@ -157,9 +157,9 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Unco
                 let message = flux
                     .ui
                     .input("Message", &words::default_message(&facts.task))?;
-                return Ok(Uncommitted::Commit(message));
+                return Ok(Changes::Commit(message));
             }
-            1 => return Ok(Uncommitted::Discard),
+            1 => return Ok(Changes::Discard),
             2 => drop(show(flux, &facts.task, &facts.tip, Vec::new())?),
             _ => bail!(Failure::declined("nothing was changed")),
         }

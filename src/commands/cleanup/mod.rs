@@ -15,7 +15,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::args::{Output, Styles};
+use self::args::{Mode, Styles};
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
@@ -65,7 +65,7 @@ pub(crate) struct CleanupArgs {
     /// bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
-    /// confirm that an agent on another machine has ended
+    /// agree that an agent started on another machine has ended
     #[arg(long)]
     gone: bool,
     /// machine-readable output of the dry run, which it implies
@@ -82,38 +82,38 @@ pub(crate) struct CleanupArgs {
 impl CleanupArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
-        let (output, options) = (self.output(), self.options(&flux)?);
-        let store = match output {
-            Output::Removal(_) => load_recovered(&flux)?,
-            Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
+        let (mode, options) = (self.mode(), self.options(&flux)?);
+        let store = match mode {
+            Mode::Removal(_) => load_recovered(&flux)?,
+            Mode::DryRun | Mode::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
             let plans = self.plans(&flux, &store, &options)?;
-            return bulk::run(&flux, plans, &options, output);
+            return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
         let stored = choose_own(&flux, &store, name, "cleanup")?;
-        if self.drop_elsewhere(&flux, &store, stored)? {
+        if self.drop_copy(&flux, &store, stored)? {
             return Ok(());
         }
         let id = stored.id.clone();
-        if let Output::Removal(porcelain) = output {
+        if let Mode::Removal(porcelain) = mode {
             // Picking it may have taken any time.
             let seen = name.map(|_| store);
             return remove::remove_task(&flux, &id, seen, &options, porcelain);
         }
         let mut plan = Plan::make(&flux, &store, &id, &options);
         plan.check_collisions(&flux);
-        match output {
-            Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
-            Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
+        match mode {
+            Mode::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
+            Mode::DryRun | Mode::Removal(_) => dry_run::print(&flux, &plan, &options)?,
         }
         dry_run::ensure(plan)
     }
 
     /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
     /// whether it did.
-    fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
+    fn drop_copy(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
         let task = stored.readable()?;
         let original = self.discard_branch.then(|| original(flux, task)).flatten();
         let Some(original) = original else {

@@ -3,23 +3,23 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::CleanupArgs;
-use super::args::{Output, Porcelain};
+use super::args::{Mode, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::cleanup::options::{
-    Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify,
+    Asking, Branch, Changes, Conflicts, Options, Question, Verify,
 };
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
 
 impl CleanupArgs {
-    pub(super) fn output(&self) -> Output {
+    pub(super) fn mode(&self) -> Mode {
         match (self.json, self.dry_run, self.nul, self.porcelain) {
-            (true, ..) => Output::Json,
-            (_, true, ..) => Output::DryRun,
-            (_, _, true, _) => Output::Removal(Porcelain::Nul),
-            (.., true) => Output::Removal(Porcelain::Lines),
-            _ => Output::Removal(Porcelain::No),
+            (true, ..) => Mode::Json,
+            (_, true, ..) => Mode::DryRun,
+            (_, _, true, _) => Mode::Removal(Porcelain::Nul),
+            (.., true) => Mode::Removal(Porcelain::Lines),
+            _ => Mode::Removal(Porcelain::No),
         }
     }
 
@@ -29,9 +29,9 @@ impl CleanupArgs {
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
             uncommitted: match &self.commit {
-                Some(message) => Uncommitted::Commit(message.clone()),
-                None if self.discard => Uncommitted::Discard,
-                None => Uncommitted::Ask,
+                Some(message) => Changes::Commit(message.clone()),
+                None if self.discard => Changes::Discard,
+                None => Changes::Ask,
             },
             branch: self.branch(flux)?,
             conflicts: match (self.update, self.porcelain) {

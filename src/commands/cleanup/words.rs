@@ -7,7 +7,7 @@ use crate::context::Flux;
 use crate::git::{MergePlan, ObjectId, Style};
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Options, Uncommitted};
+use crate::lifecycle::cleanup::options::{Changes, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::RemovalReport;
 use crate::lifecycle::cleanup::target::MergeTarget;
@@ -34,9 +34,9 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     if !forecast.uncommitted.is_empty() {
         let files = count(forecast.uncommitted.len(), "uncommitted file");
         steps.push(match options.uncommitted {
-            Uncommitted::Discard => format!("discard {files}"),
-            Uncommitted::Commit(_) => format!("commit {files}"),
-            Uncommitted::Ask => format!("ask about {files}"),
+            Changes::Discard => format!("discard {files}"),
+            Changes::Commit(_) => format!("commit {files}"),
+            Changes::Ask => format!("ask about {files}"),
         });
     }
     if forecast.processes.must_stop() {

@@ -61,7 +61,7 @@ impl Archived {
     }
 
     /// Returns the time of its removal, in seconds since 1970.
-    pub(crate) fn removed(&self) -> u64 {
+    pub(crate) fn removed_secs(&self) -> u64 {
         let removal = self.task.removal.as_ref();
         removal.map_or(self.task.created, |removal| removal.at)
     }
@@ -214,7 +214,7 @@ fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
             }),
         }
     }
-    archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
+    archived.sort_by_key(|one| std::cmp::Reverse(one.removed_secs()));
     Listed { archived, unread }
 }
 

@@ -47,7 +47,7 @@ enum Purpose {
 }
 
 fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
-    let mut walk = Walk {
+    let mut walk = TreeWalk {
         root,
         deletes: purpose == Purpose::Delete,
         bytes: 0,
@@ -75,7 +75,7 @@ struct Level {
     left: Vec<CString>,
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     root: &'a Path,
     deletes: bool,
     bytes: u64,
@@ -84,7 +84,7 @@ struct Walk<'a> {
     fault: Option<(PathBuf, Errno)>,
 }
 
-impl Walk<'_> {
+impl TreeWalk<'_> {
     fn run(&mut self) {
         let (top, root) = (AT_FDCWD, cstring(self.root.as_os_str()));
         match fstatat(top, self.root, AtFlags::AT_SYMLINK_NOFOLLOW) {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
 use super::files::{quote_paths, reveal};
-use super::options::Uncommitted;
+use super::options::Changes;
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
@@ -77,10 +77,10 @@ impl Facts {
             None => into.merge.tree(&flux.repo, &self.tip)?,
         };
         let Some(tree) = tree else { return Ok(()) };
-        let (branch, again) = (&into.branch, format!("git flux cleanup {}", self.task.id));
+        let (branch, retry) = (&into.branch, format!("git flux cleanup {}", self.task.id));
         let Some(worktree) = &into.worktree else {
             let what = format!("the branch '{branch}' is in use and cannot be moved");
-            let failure = Failure::new(what).hint("git worktree list").hint(again);
+            let failure = Failure::new(what).hint("git worktree list").hint(retry);
             let unused = forward::ensure_unused(flux.repo.home(), branch, &into.tip);
             return unused.context(failure);
         };
@@ -93,9 +93,9 @@ impl Facts {
             let what = format!("could not read the changed files of '{place}'");
             Failure::new(what)
                 .hint(status)
-                .hint(format!("then: {again}"))
+                .hint(format!("then: {retry}"))
         })?;
-        ensure!(found.is_empty(), refuse(branch, worktree, &found, &again));
+        ensure!(found.is_empty(), refuse(branch, worktree, &found, &retry));
         Ok(())
     }
 
@@ -120,9 +120,9 @@ impl Facts {
             !b".?!".contains(&change.code[0]) || collides(change, &task.worktree, &touched)
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
-        let again = format!("git flux cleanup {} --update", task.id);
+        let retry = format!("git flux cleanup {} --update", task.id);
         let (branch, worktree) = (&task.branch, &task.worktree);
-        ensure!(found.is_empty(), refuse(branch, worktree, &found, &again));
+        ensure!(found.is_empty(), refuse(branch, worktree, &found, &retry));
         Ok(())
     }
 
@@ -144,18 +144,18 @@ impl Facts {
             let time = file.map(|file| [file.ctime(), file.ctime_nsec()].map(i64::unsigned_abs));
             time.is_ok_and(|[seconds, nanos]| (seconds, nanos) < limit)
         };
-        let again = format!("git flux cleanup {}", self.task.id);
+        let retry = format!("git flux cleanup {}", self.task.id);
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| refuse(&into.branch, worktree, &found, &again))
+        is_untouched.then(|| refuse(&into.branch, worktree, &found, &retry))
     }
 
     /// Fails if the worktree is on another file system and has files that are not committed.
-    pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
+    pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Changes) -> Result<()> {
         if !self.other_fs {
             return Ok(());
         }
         let mut left = self.ignored.len();
-        if *uncommitted == Uncommitted::Discard {
+        if *uncommitted == Changes::Discard {
             left += self.uncommitted.len();
         }
         let (id, path) = (&self.task.id, &self.task.worktree);
@@ -180,7 +180,7 @@ impl Facts {
 }
 
 /// Returns the refusal that names the files which a merge would overwrite.
-fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
+fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], retry: &str) -> Failure {
     let files = quote_paths(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
     let overlooked = found.iter().find_map(|change| reveal(change, worktree));
@@ -190,7 +190,7 @@ fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -
     let status = format!("git -C {} status --ignored", quoted(worktree));
     failure
         .hint(format!("commit, stash or move them: {status}"))
-        .hint(again)
+        .hint(retry)
 }
 
 /// Names files in conflict, with their kinds.
@@ -239,8 +239,8 @@ fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
         let is_there = fs::exists(&lock).context("could not look for a lock")?;
         Ok((!is_there).then_some(()))
     };
-    let (patience, pause) = (Duration::from_secs(5), Duration::from_millis(20));
-    if wait_until(patience, pause, is_gone)?.is_some() {
+    let (timeout, interval) = (Duration::from_secs(5), Duration::from_millis(20));
+    if wait_until(timeout, interval, is_gone)?.is_some() {
         return Ok(());
     }
     let what = format!("another git locks the index of '{branch}', or was killed");

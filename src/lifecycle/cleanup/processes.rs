@@ -28,17 +28,17 @@ pub(crate) struct TaskProcesses {
 }
 
 impl TaskProcesses {
-    /// Finds the processes of a task; `before` says that its agent ran before.
-    pub(super) fn find(flux: &Flux, task: &Task, before: bool) -> Result<Self> {
+    /// Finds the processes of a task; `ran` says that its agent ran before.
+    pub(super) fn find(flux: &Flux, task: &Task, ran: bool) -> Result<Self> {
         let doubt = other_machine::doubt(flux, task)?;
-        // Fails before anything is stopped if tmux does not answer.
+        // Fails ran anything is stopped if tmux does not answer.
         let pane = current(task)?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
         let ended = run.exit()?.is_some();
-        let still = !ended && run.is_alive()?;
-        let is_alive = before || still;
-        if !ended && !still {
+        let is_running = !ended && run.is_alive()?;
+        let is_alive = ran || is_running;
+        if !ended && !is_running {
             ensure_no_orphan(task, &run)?;
         }
         let shell = pane.map(|target| target.pane_pid);
@@ -67,8 +67,8 @@ impl TaskProcesses {
         (self.is_alive || self.foreground_pid.is_some()) && !self.is_own_pane
     }
 
-    /// Returns whether the pane has to be closed before the last check, since a program in it may
-    /// still write files.
+    /// Returns whether the pane has to be closed ran the last check, since a program in it may
+    /// runs write files.
     pub(crate) fn has_foreign_jobs(&self) -> bool {
         (self.foreground_pid.is_some() || self.jobs.is_none()) && !self.is_own_pane
     }

@@ -63,9 +63,9 @@ pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
 
 /// Waits for the end of a program whose terminal is closed.
 fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
-    let (patience, pause) = (Duration::from_secs(15), Duration::from_millis(10));
+    let (timeout, interval) = (Duration::from_secs(15), Duration::from_millis(10));
     let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
-    if wait_until(patience, pause, has_ended)?.is_some() {
+    if wait_until(timeout, interval, has_ended)?.is_some() {
         return Ok(());
     }
     let failure = Failure::new(format!("process {pid} does not end"));
@@ -87,11 +87,11 @@ pub(crate) fn remove(
     interrupt::check()?;
     if facts.branch_gone {
         // Only for a moment: the archive needs a branch and its reflog.
-        let again = Transaction::default().create(&task.branch_ref(), &facts.tip);
+        let restore = Transaction::default().create(&task.branch_ref(), &facts.tip);
         let message = format!("flux cleanup: {}: its branch was gone", task.id);
-        again.commit(&flux.repo, &message, lock)?;
+        restore.commit(&flux.repo, &message, lock)?;
     }
-    let (removal, how) = prepare_archive(flux, facts)?;
+    let (removal, disposal) = prepare_archive(flux, facts)?;
     if let Some(commit) = &merge
         && let Err(error) = move_target(flux, facts, commit, lock)
     {
@@ -123,7 +123,7 @@ pub(crate) fn remove(
         if let (Some(target), false) = (&task.target, facts.processes.is_own_pane) {
             close(target, &flux.run_dir(&task.id))?;
         }
-        teardown.run(&how)
+        teardown.run(&disposal)
     };
     let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
@@ -136,7 +136,7 @@ pub(crate) fn remove(
 /// Collects what the archive keeps of a task, and decides about its worktree.
 fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     let task = &facts.task;
-    let (snapshot, how) = take_snapshot(flux, facts)?;
+    let (snapshot, disposal) = take_snapshot(flux, facts)?;
     let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
         .context("could not read the worktree's own refs; nothing was changed")?;
     // The configuration may have changed while a question was open.
@@ -150,7 +150,7 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
         own,
         ..Removal::default()
     };
-    Ok((removal, how))
+    Ok((removal, disposal))
 }
 
 /// Advances the record of a task to `removing`; verifies the task's branch and the target.

@@ -154,7 +154,7 @@ impl TargetSearch<'_> {
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not read a worktree")? {
-            let again = match admin::moved_beside(repo.common_dir(), path) {
+            let repair = match admin::moved_beside(repo.common_dir(), path) {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
             };
@@ -165,7 +165,7 @@ impl TargetSearch<'_> {
                 into.unwrap_or_default()
             );
             let what = format!("the worktree of '{branch}' is gone: '{place}'");
-            bail!(Failure::new(what).hint(again).hint(then));
+            bail!(Failure::new(what).hint(repair).hint(then));
         }
         if let Some(operation) = Repo::operation(&repo.checkout(path)?)? {
             let what = format!("a {operation} is in progress on '{branch}' in '{place}'");

@@ -112,7 +112,7 @@ pub(super) fn describe_submodules(found: &[Submodule]) -> String {
 
 fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let parts = [
-        ("uncommitted changes in", Holds::Files),
+        ("uncommitted changes in", Holds::Changes),
         ("unpushed commits in", Holds::Commits),
         ("other worktrees of", Holds::Worktrees),
     ];

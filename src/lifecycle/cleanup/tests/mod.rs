@@ -11,7 +11,7 @@ mod merge;
 mod plan;
 
 use super::check::{Check, Verdict};
-use super::options::{Agreed, Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify};
+use super::options::{Agreed, Asking, Branch, Changes, Conflicts, Options, Question, Verify};
 use super::plan::Plan;
 use super::processes::TaskProcesses;
 use crate::context::Flux;
@@ -112,7 +112,7 @@ fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
 /// Returns the default options on a terminal.
 fn ask() -> Options {
     Options {
-        uncommitted: Uncommitted::Ask,
+        uncommitted: Changes::Ask,
         branch: Branch::Merge {
             into: None,
             style: Style::Merge,
@@ -149,14 +149,14 @@ fn yes() -> Options {
 
 fn commit_all() -> Options {
     Options {
-        uncommitted: Uncommitted::Commit(String::new()),
+        uncommitted: Changes::Commit(String::new()),
         ..never()
     }
 }
 
 fn discard() -> Options {
     Options {
-        uncommitted: Uncommitted::Discard,
+        uncommitted: Changes::Discard,
         given: vec![Question::WorktreeGone],
         ..never()
     }
