@@ -218,9 +218,7 @@ fn a_running_agent_is_told_of_the_conflicts_if_that_is_wanted() {
         let id = conflicting_agent(&world, "wait");
         let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &[answer])]);
         assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
-        let said = terminal
-            .screen()
-            .contains(&format!("asked the agent of '{id}'"));
+        let said = terminal.screen().contains(&format!("sent to '{id}'"));
         assert_eq!(said, told, "{}", terminal.screen());
         let agent = world.agent(&id);
         if told {

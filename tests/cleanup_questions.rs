@@ -111,7 +111,7 @@ fn an_agent_that_is_done_is_stopped_with_the_one_question() {
     task.fire("Stop", &serde_json::json!({ "session_id": "s" }));
     assert_eq!(task.state(), "done - hook");
     let before = world.snapshot();
-    let question = format!("The agent of '{id}' is done and will be stopped. Merge 1 commit of");
+    let question = format!("The agent of '{id}' is done. Merge 1 commit of");
     for key in ["n", "Escape"] {
         let terminal = ask(&world, 200, id, &[(&question, &[key])]);
         declined(&world, &terminal, &before);

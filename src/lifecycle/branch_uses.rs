@@ -244,9 +244,7 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
         _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
-            failure.hint(format!(
-                "to merge it in the directory of the files: {merge}"
-            ))
+            failure.hint(format!("to merge it beside the files: {merge}"))
         }
         (_, None) => failure,
     };

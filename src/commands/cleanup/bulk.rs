@@ -12,7 +12,7 @@ use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Changes, Options, Question};
+use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
@@ -171,7 +171,7 @@ fn is_selected(plan: &Plan, options: &Options) -> bool {
     let Some(facts) = plan.forecast() else {
         return true;
     };
-    let is_unread = facts.read_error.is_some() && options.uncommitted != Changes::Discard;
+    let is_unread = facts.read_error.is_some() && options.uncommitted != Edits::Discard;
     let is_joint = |check: &Check| check.consent().is_some_and(|it| it.question.is_joint());
     let is_left_out = |check: &Check| check.agreed() == Agreed::No && !is_joint(check);
     is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))

@@ -35,9 +35,8 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
         places.insert(1, Some(ConflictSite::Target));
         items.insert(1, format!("start the merge in '{}'", shown(worktree)));
     }
-    let chosen = flux
-        .ui
-        .select("Where do you want to resolve the conflict?", &items)?;
+    let question = "Where do you want to resolve the conflict?";
+    let chosen = flux.ui.select(question, &items)?;
     places[chosen].ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
@@ -100,9 +99,7 @@ fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
         None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
     match sent {
-        Ok(()) => flux
-            .ui
-            .status(format_args!("asked the agent of '{id}' to resolve them")),
+        Ok(()) => flux.ui.status(format_args!("sent to '{id}'")),
         Err(error) => flux.ui.warning(format_args!("{error:#}")),
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::cleanup::check::Consent;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Changes, Conflicts, Options, Question};
+use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::task::State;
@@ -44,7 +44,7 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
                     return Ok(NextStep::Resolve(plan, ConflictSite::Target));
                 }
             },
-            Question::Files => {
+            Question::Uncommitted => {
                 options.uncommitted = ask_about_files(flux, facts, consent)?;
             }
             _ => ask(flux, options, facts, consent)?,
@@ -75,16 +75,13 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         open.partition(|open| open.question == Question::OtherBranch);
     // --yes agrees to the merge, but only into the user's branch.
     if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
-        let mut question =
-            words::removal_question(facts, elsewhere.first().map(|open| &*open.finding));
+        let current = elsewhere.first().map(|open| &*open.finding);
+        let mut question = words::removal_question(facts, current);
         // An agent that is done needs no separate question.
         let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
         let is_joined = is_only_to_stop && facts.state == State::Done;
         if is_joined {
-            question = format!(
-                "The agent of '{}' is done and will be stopped. {question}",
-                plan.id
-            );
+            question = format!("The agent of '{}' is done. {question}", plan.id);
         }
         confirm(flux, &question, facts.destination != Destination::Dropped)?;
         options.given.push(Question::Removal);
@@ -137,7 +134,7 @@ pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> 
 }
 
 /// Lists the uncommitted files and asks what to do with them.
-fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Files> {
+fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Edits> {
     flux.ui.status(format_args!("{}:", consent.refusal));
     for change in &facts.uncommitted {
         let code = String::from_utf8_lossy(&change.code).replace('.', " ");
@@ -154,12 +151,11 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<File
     loop {
         match flux.ui.select("What should happen to them?", &choices)? {
             0 => {
-                let message = flux
-                    .ui
-                    .input("Message", &words::default_message(&facts.task))?;
-                return Ok(Changes::Commit(message));
+                let offered = words::default_message(&facts.task);
+                let message = flux.ui.input("Message", &offered)?;
+                return Ok(Edits::Commit(message));
             }
-            1 => return Ok(Changes::Discard),
+            1 => return Ok(Edits::Discard),
             2 => drop(show(flux, &facts.task, &facts.tip, Vec::new())?),
             _ => bail!(Failure::declined("nothing was changed")),
         }

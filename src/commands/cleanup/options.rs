@@ -7,7 +7,7 @@ use super::args::{Mode, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::cleanup::options::{
-    Asking, Branch, Changes, Conflicts, Options, Question, Verify,
+    Asking, Branch, Conflicts, Edits, Options, Question, Verify,
 };
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
@@ -29,9 +29,9 @@ impl CleanupArgs {
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
             uncommitted: match &self.commit {
-                Some(message) => Changes::Commit(message.clone()),
-                None if self.discard => Changes::Discard,
-                None => Changes::Ask,
+                Some(message) => Edits::Commit(message.clone()),
+                None if self.discard => Edits::Discard,
+                None => Edits::Ask,
             },
             branch: self.branch(flux)?,
             conflicts: match (self.update, self.porcelain) {

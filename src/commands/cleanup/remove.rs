@@ -11,7 +11,7 @@ use crate::git::commit::CommitAll;
 use crate::git::{Lock, MergePlan};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::merge::{self, PreparedMerge};
-use crate::lifecycle::cleanup::options::{Changes, Options, Verify};
+use crate::lifecycle::cleanup::options::{Edits, Options, Verify};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
 use crate::sanitize;
@@ -124,7 +124,7 @@ impl TaskRemoval<'_> {
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
         let message = match &self.options.uncommitted {
-            Changes::Commit(message) if !facts.uncommitted.is_empty() => message,
+            Edits::Commit(message) if !facts.uncommitted.is_empty() => message,
             _ => return self.merge_and_remove(facts),
         };
         let forecast = plan.forecast().context("there are no facts")?;

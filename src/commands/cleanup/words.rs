@@ -7,7 +7,7 @@ use crate::context::Flux;
 use crate::git::{MergePlan, ObjectId, Style};
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Changes, Options};
+use crate::lifecycle::cleanup::options::{Edits, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::RemovalReport;
 use crate::lifecycle::cleanup::target::MergeTarget;
@@ -34,16 +34,14 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     if !forecast.uncommitted.is_empty() {
         let files = count(forecast.uncommitted.len(), "uncommitted file");
         steps.push(match options.uncommitted {
-            Changes::Discard => format!("discard {files}"),
-            Changes::Commit(_) => format!("commit {files}"),
-            Changes::Ask => format!("ask about {files}"),
+            Edits::Discard => format!("discard {files}"),
+            Edits::Commit(_) => format!("commit {files}"),
+            Edits::Ask => format!("ask about {files}"),
         });
     }
     if forecast.processes.must_stop() {
-        steps.push(format!(
-            "stop {}",
-            forecast.processes.name_stopped(&plan.id)
-        ));
+        let program = forecast.processes.name_stopped(&plan.id);
+        steps.push(format!("stop {program}"));
     }
     steps.push(match merging(forecast) {
         Some(into) => {

@@ -29,14 +29,12 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }
     let message = format!("flux restore: drop {}", one.name);
-    let forgotten = one.forget(refs).commit(&flux.repo, &message, lock);
-    let Some(dir) = dir else {
-        return forgotten;
-    };
-    if forgotten.is_err() {
+    let deleted = one.forget(refs).commit(&flux.repo, &message, lock);
+    let Some(dir) = dir else { return deleted };
+    if deleted.is_err() {
         fs::rename(&dir, flux.trash().join(&one.name))
             .context("could not move a worktree back in the trash")?;
-        return forgotten;
+        return deleted;
     }
     trash::delete_marked(&dir)
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))

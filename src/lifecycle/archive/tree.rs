@@ -165,8 +165,8 @@ impl TreeWalk<'_> {
                 .map(|level| level.name.as_os_str());
             names.try_fold(top, |dir, name| openat(dir, name, flags, Mode::empty()))
         })?;
-        let is_parent =
-            self.levels.last().map(|level| level.inode) == Some(inode(&fstat(&parent)?));
+        let last = self.levels.last().map(|level| level.inode);
+        let is_parent = last == Some(inode(&fstat(&parent)?));
         // It may have been moved.
         if is_parent {
             Ok(parent)

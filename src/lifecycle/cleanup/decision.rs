@@ -6,7 +6,7 @@ use super::check::{Checks, Verdict};
 use super::facts::Facts;
 use super::files::{self, name_files, quote_paths};
 use super::obstacle::name_conflicts;
-use super::options::{Branch, Changes, Conflicts, Options, Question};
+use super::options::{Branch, Conflicts, Edits, Options, Question};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
@@ -89,8 +89,8 @@ impl Decision<'_> {
         let files = facts.uncommitted.iter();
         let why = restorable(&name_files(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
-            Changes::Commit(_) => files::ensure_committable(facts),
-            Changes::Ask | Changes::Discard => Ok(()),
+            Edits::Commit(_) => files::ensure_committable(facts),
+            Edits::Ask | Edits::Discard => Ok(()),
         };
         self.checks.pass("repositories", committable, why);
         if let Some(found) = self.checks.require("large files", files::find_large(facts)) {
@@ -104,7 +104,7 @@ impl Decision<'_> {
 
     /// Fails if the uncommitted files cannot be read and `--discard` is not given.
     fn ensure_read(&self) -> Result<()> {
-        let is_left = self.options.uncommitted == Changes::Discard;
+        let is_left = self.options.uncommitted == Edits::Discard;
         let Some(why) = self.facts.read_error.as_ref().filter(|_| !is_left) else {
             return Ok(());
         };
@@ -128,16 +128,16 @@ impl Decision<'_> {
             }
             _ if self.facts.missing => "unknown, since the worktree is gone".to_owned(),
             _ if files.is_empty() => "none".to_owned(),
-            Changes::Commit(_) => format!("committed: {names}"),
-            Changes::Discard => format!("can be restored: {names}"),
-            Changes::Ask => {
+            Edits::Commit(_) => format!("committed: {names}"),
+            Edits::Discard => format!("can be restored: {names}"),
+            Edits::Ask => {
                 let number = count(files.len(), "uncommitted file");
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
                 let refusal = Failure::new(what)
                     .hint(format!("git flux cleanup {id} --commit"))
                     .hint(format!("git flux cleanup {id} --discard"));
                 let what = format!("commit or discard {names}");
-                return self.ask("uncommitted", Question::Changes, what, refusal);
+                return self.ask("uncommitted", Question::Uncommitted, what, refusal);
             }
         };
         self.pass("uncommitted", &why);
@@ -155,7 +155,7 @@ impl Decision<'_> {
 
     /// Checks the merge, including uncommitted files if they are committed first.
     fn decide_about_merge(&mut self) {
-        let is_committed = matches!(self.options.uncommitted, Changes::Commit(_));
+        let is_committed = matches!(self.options.uncommitted, Edits::Commit(_));
         if is_committed && !self.facts.uncommitted.is_empty() {
             let committed = self.facts.once_committed(self.flux);
             self.committed = self.checks.require("merge", committed);
@@ -171,8 +171,8 @@ impl Decision<'_> {
     /// Checks that the target was named, or is the user's branch.
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
-        let (Some(into), Some(name)) = (forecast.target(), other_branch(self.flux, forecast))
-        else {
+        let name = other_branch(self.flux, forecast);
+        let (Some(into), Some(name)) = (forecast.target(), name) else {
             return self.pass("standing", "you are on the target, or have named it");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);

@@ -33,7 +33,7 @@ pub(crate) struct Facts {
     pub(crate) tip: ObjectId,
     /// The branch is gone; `tip` is its last known commit.
     pub(crate) branch_gone: bool,
-    /// Files files, including those marked assume-unchanged or skip-worktree.
+    /// Uncommitted files, including those marked assume-unchanged or skip-worktree.
     pub(crate) uncommitted: Vec<Change>,
     /// Why the uncommitted files cannot be read.
     pub(crate) read_error: Option<String>,

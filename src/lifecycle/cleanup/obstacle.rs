@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
 use super::files::{quote_paths, reveal};
-use super::options::Changes;
+use super::options::Edits;
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
@@ -150,12 +150,12 @@ impl Facts {
     }
 
     /// Fails if the worktree is on another file system and has files that are not committed.
-    pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Changes) -> Result<()> {
+    pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Edits) -> Result<()> {
         if !self.other_fs {
             return Ok(());
         }
         let mut left = self.ignored.len();
-        if *uncommitted == Changes::Discard {
+        if *uncommitted == Edits::Discard {
             left += self.uncommitted.len();
         }
         let (id, path) = (&self.task.id, &self.task.worktree);

@@ -5,7 +5,7 @@ use crate::task::BranchName;
 
 /// The handling of uncommitted files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Changes {
+pub(crate) enum Edits {
     Ask,
     /// Commit them with this message; with a default if it is empty.
     Commit(String),
@@ -62,7 +62,7 @@ pub(crate) enum Question {
     /// Where to resolve conflicts? Answered by `--update`.
     Conflicts,
     /// Commit or discard uncommitted files? Answered by `--commit` and `--discard`.
-    Changes,
+    Uncommitted,
     /// Commit large files? No option answers it.
     LargeFiles,
     /// Merge into a branch that the user is not on? Answered by `--into`, and on a terminal
@@ -98,8 +98,8 @@ impl Question {
 
     /// Returns whether one answer is enough for several tasks.
     pub(crate) fn is_joint(self) -> bool {
-        use Question::{AgentEnded, Changes, Conflicts, WorktreeGone};
-        !matches!(self, Conflicts | WorktreeGone | Files | AgentEnded)
+        use Question::{AgentEnded, Conflicts, Uncommitted, WorktreeGone};
+        !matches!(self, Conflicts | WorktreeGone | Uncommitted | AgentEnded)
     }
 }
 
@@ -116,7 +116,7 @@ pub(crate) enum Asking {
 /// The options of a cleanup and the consents given to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) uncommitted: Changes,
+    pub(crate) uncommitted: Edits,
     pub(crate) branch: Branch,
     pub(crate) conflicts: Conflicts,
     /// The questions that options answer.
@@ -149,7 +149,7 @@ impl Options {
     pub(crate) fn agrees(&self, question: Question) -> bool {
         match question {
             Question::Conflicts => self.conflicts == Conflicts::Update,
-            Question::Files => self.uncommitted != Changes::Ask,
+            Question::Uncommitted => self.uncommitted != Edits::Ask,
             other => self.given.contains(&other),
         }
     }

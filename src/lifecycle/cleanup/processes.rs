@@ -31,7 +31,7 @@ impl TaskProcesses {
     /// Finds the processes of a task; `ran` says that its agent ran before.
     pub(super) fn find(flux: &Flux, task: &Task, ran: bool) -> Result<Self> {
         let doubt = other_machine::doubt(flux, task)?;
-        // Fails ran anything is stopped if tmux does not answer.
+        // Fails before anything is stopped if tmux does not answer.
         let pane = current(task)?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
@@ -67,8 +67,8 @@ impl TaskProcesses {
         (self.is_alive || self.foreground_pid.is_some()) && !self.is_own_pane
     }
 
-    /// Returns whether the pane has to be closed ran the last check, since a program in it may
-    /// runs write files.
+    /// Returns whether the pane has to be closed before the last check, since a program in it may
+    /// still write files.
     pub(crate) fn has_foreign_jobs(&self) -> bool {
         (self.foreground_pid.is_some() || self.jobs.is_none()) && !self.is_own_pane
     }
@@ -97,9 +97,8 @@ impl TaskProcesses {
     /// Describes the jobs that would end with the pane, if there are any.
     pub(super) fn describe_jobs(&self, id: &TaskId) -> Option<String> {
         let Some(jobs) = &self.jobs else {
-            return Some(format!(
-                "this system cannot list the jobs in the pane of '{id}'"
-            ));
+            let what = "this system cannot list the jobs in the pane of";
+            return Some(format!("{what} '{id}'"));
         };
         let what = format!("closing the pane of '{id}' would end its jobs");
         (!jobs.is_empty()).then(|| format!("{what}: {}", join(jobs)))

@@ -229,9 +229,8 @@ fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Dispos
         Err(error) => {
             interrupt::check()?;
             let what = format!("could not archive the uncommitted files of '{}'", task.id);
-            flux.ui.warning(format_args!(
-                "{what}; only its worktree has them: {error:#}"
-            ));
+            let what = format!("{what}; only its worktree has them: {error:#}");
+            flux.ui.warning(what);
             Ok((None, Disposal::TrashSoleCopy))
         }
     }

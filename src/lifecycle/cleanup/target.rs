@@ -83,8 +83,7 @@ impl TargetSearch<'_> {
             Branch::MergedIn { name, commit } => {
                 let plan = MergePlan::make(&flux.repo, commit, self.tip, Style::Merge)?;
                 let MergePlan::UpToDate(how) = plan else {
-                    let what =
-                        format!("'{name}' does not contain all commits of '{}'", task.branch);
+                    let what = format!("'{name}' lacks commits of '{}'", task.branch);
                     bail!(Failure::new(what).hint(format!("git flux cleanup {}", task.id)));
                 };
                 let (name, commit) = (name.clone(), commit.clone());

@@ -88,17 +88,11 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
     if !found.iter().any(|submodule| submodule.checked_out) {
         return Ok(());
     }
-    let path = shown(&task.worktree);
-    bail!(
-        Failure::new(format!(
-            "'{path}' is on another file system: its submodules could not be restored"
-        ))
-        .hint(format!(
-            "git -C {} submodule deinit --all",
-            quoted(&task.worktree)
-        ))
-        .hint(format!("then: git flux cleanup {}", task.id))
-    )
+    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+    let why = "is on another file system: its submodules could not be restored";
+    let failure = Failure::new(format!("'{path}' {why}"));
+    let failure = failure.hint(format!("git -C {pasted} submodule deinit --all"));
+    bail!(failure.hint(format!("then: git flux cleanup {}", task.id)))
 }
 
 /// Describes why no work in the submodules is lost.
@@ -112,7 +106,7 @@ pub(super) fn describe_submodules(found: &[Submodule]) -> String {
 
 fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let parts = [
-        ("uncommitted changes in", Holds::Changes),
+        ("uncommitted changes in", Holds::Files),
         ("unpushed commits in", Holds::Commits),
         ("other worktrees of", Holds::Worktrees),
     ];

@@ -11,7 +11,7 @@ mod merge;
 mod plan;
 
 use super::check::{Check, Verdict};
-use super::options::{Agreed, Asking, Branch, Changes, Conflicts, Options, Question, Verify};
+use super::options::{Agreed, Asking, Branch, Conflicts, Edits, Options, Question, Verify};
 use super::plan::Plan;
 use super::processes::TaskProcesses;
 use crate::context::Flux;
@@ -112,7 +112,7 @@ fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
 /// Returns the default options on a terminal.
 fn ask() -> Options {
     Options {
-        uncommitted: Changes::Ask,
+        uncommitted: Edits::Ask,
         branch: Branch::Merge {
             into: None,
             style: Style::Merge,
@@ -149,14 +149,14 @@ fn yes() -> Options {
 
 fn commit_all() -> Options {
     Options {
-        uncommitted: Changes::Commit(String::new()),
+        uncommitted: Edits::Commit(String::new()),
         ..never()
     }
 }
 
 fn discard() -> Options {
     Options {
-        uncommitted: Changes::Discard,
+        uncommitted: Edits::Discard,
         given: vec![Question::WorktreeGone],
         ..never()
     }
