@@ -58,7 +58,9 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
 
 /// Asks whether to remove the task, and whether to end its processes.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
-    let facts = plan.forecast().context("there are no facts")?;
+    let facts = plan
+        .forecast()
+        .context("internal error: no facts despite passing checks")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
         let what = format!("ignored files {}", check.reason());
@@ -123,7 +125,9 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
 
 /// Returns the facts of a plan without a refusal.
 pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
-    plan.facts.as_ref().context("there are no facts")
+    plan.facts
+        .as_ref()
+        .context("internal error: no facts despite passing checks")
 }
 
 /// Asks a question; fails if the answer is no.

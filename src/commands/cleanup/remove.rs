@@ -127,7 +127,9 @@ impl TaskRemoval<'_> {
             Edits::Commit(message) if !facts.uncommitted.is_empty() => message,
             _ => return self.merge_and_remove(facts),
         };
-        let forecast = plan.forecast().context("there are no facts")?;
+        let forecast = plan
+            .forecast()
+            .context("internal error: no facts despite passing checks")?;
         forecast.ensure_no_collision(self.flux, None)?;
         if self.is_ready(facts, None)? {
             self.commit(facts, message)?;
