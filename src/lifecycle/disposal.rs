@@ -151,9 +151,8 @@ pub(crate) fn ensure_unshared(flux: &Flux, entries: &[Worktree], task: &Task) ->
         bail!(altered.failure());
     }
     let (branch, place, pasted) = (&task.branch, shown(elsewhere), quoted(elsewhere));
-    bail!(
-        Failure::new(format!("the branch '{branch}' is checked out in '{place}'"))
-            .hint(format!("if that is the task's: git flux adopt {pasted}"))
-            .hint(format!("if it is yours: git -C {pasted} switch --detach"))
-    )
+    let what = format!("the branch '{branch}' is checked out in '{place}'");
+    let adopt = format!("if that is the task's: git flux adopt {pasted}");
+    let detach = format!("if it is yours: git -C {pasted} switch --detach");
+    bail!(Failure::new(what).hint(adopt).hint(detach))
 }

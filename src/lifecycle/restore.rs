@@ -116,11 +116,9 @@ fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<
     if let Some(tip) = current.filter(|tip| **tip != one.tip) {
         let [old, now] = [&one.tip, tip].map(|tip| tip.short());
         let moved = format!("has moved since '{id}' was removed, from {old} to {now}");
-        bail!(
-            Failure::new(format!("the branch '{branch}' {moved}"))
-                .hint(format!("git log {old}...{now}"))
-                .hint(format!("git flux run --branch {}", word(branch)))
-        );
+        let failure = Failure::new(format!("the branch '{branch}' {moved}"));
+        let failure = failure.hint(format!("git log {old}...{now}"));
+        bail!(failure.hint(format!("git flux run --branch {}", word(branch))));
     }
     existing.tip = one.tip.clone();
     existing.made = current.is_none();

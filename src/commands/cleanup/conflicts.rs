@@ -24,7 +24,7 @@ pub(super) enum ConflictSite {
 
 /// Asks where to resolve conflicts, after the refusal that names them.
 pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<ConflictSite> {
-    let into = facts.target().context("internal error: no target")?;
+    let into = facts.merge_target().context("internal error: no target")?;
     flux.ui.status(refusal);
     let mut places = vec![Some(ConflictSite::Task), None];
     let mut items = vec![
@@ -45,7 +45,7 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
 /// # Errors
 /// Always: the task is not removed.
 pub(super) fn start(flux: &Flux, facts: &Facts, site: ConflictSite, lock: &Lock) -> Result<()> {
-    let into = facts.target().context("internal error: no target")?;
+    let into = facts.merge_target().context("internal error: no target")?;
     let task = &facts.task;
     let (path, theirs) = match (site, &into.worktree) {
         (ConflictSite::Target, Some(worktree)) => (worktree, &task.branch),

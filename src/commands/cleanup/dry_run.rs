@@ -74,7 +74,7 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
             .refusal()
             .map_or_else(Vec::new, |error| failure::hints(error).collect()),
     };
-    let into = plan.forecast().and_then(Facts::target);
+    let into = plan.forecast().and_then(Facts::merge_target);
     let conflicts = match into.map(|into| &into.merge) {
         Some(MergePlan::Conflicts { files }) => &files[..],
         _ => &[],

@@ -99,7 +99,7 @@ impl TaskRemoval<'_> {
     fn list_conflicts(&self, plan: &Plan) -> Result<()> {
         let mut checks = plan.checks.iter();
         let first = checks.find(|check| check.name == "merge" || check.refusal().is_some());
-        let into = plan.facts.as_ref().and_then(Facts::target);
+        let into = plan.facts.as_ref().and_then(Facts::merge_target);
         let (Some("merge"), Some(MergePlan::Conflicts { files })) =
             (first.map(|check| check.name), into.map(|into| &into.merge))
         else {

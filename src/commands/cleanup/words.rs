@@ -25,7 +25,7 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
         return Vec::new();
     };
     let (task, worktree) = (&forecast.task, shown(&forecast.task.worktree));
-    if let (true, Some(into)) = (plan.is_update(), forecast.target()) {
+    if let (true, Some(into)) = (plan.is_update(), forecast.merge_target()) {
         let branch = &into.branch;
         let update = format!("merge '{branch}' in '{worktree}', which stops at the conflicts");
         return vec![update];
@@ -73,7 +73,7 @@ fn target_word(task: &Task) -> &'static str {
 /// Returns the branch to merge into, if there are commits to merge.
 fn merging(facts: &Facts) -> Option<&MergeTarget> {
     facts
-        .target()
+        .merge_target()
         .filter(|into| !matches!(into.merge, MergePlan::UpToDate(_)))
 }
 
@@ -171,7 +171,7 @@ pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -
     };
     report.report_done(facts, merge);
     report.report_kept(facts, &done.kept);
-    if let (Some(into), Some(merge)) = (facts.target(), merge) {
+    if let (Some(into), Some(merge)) = (facts.merge_target(), merge) {
         let merged = Merged {
             branch: into.branch.to_string(),
             from: into.tip.clone(),
@@ -217,7 +217,7 @@ impl ReportLines<'_> {
 
     fn report_done(&mut self, facts: &Facts, merge: Option<&ObjectId>) {
         let (id, branch, place) = (&facts.task.id, &facts.task.branch, target_word(&facts.task));
-        self.status(&match (facts.target(), merge) {
+        self.status(&match (facts.merge_target(), merge) {
             (Some(into), Some(merge)) => {
                 let commits = count(facts.commits(), "commit");
                 let [_, verb, to] = style_words(into.style);

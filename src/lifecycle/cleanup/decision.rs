@@ -60,7 +60,7 @@ impl Decision<'_> {
 
     /// Returns the verdict on a merge that conflicts or cannot be fast-forwarded.
     fn judge_conflict(&self, error: Error) -> Verdict {
-        let into = self.facts.target().map(|into| (into, &into.merge));
+        let into = self.facts.merge_target().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
             return Verdict::Refused(error);
         };
@@ -172,7 +172,7 @@ impl Decision<'_> {
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
         let name = other_branch(self.flux, forecast);
-        let (Some(into), Some(name)) = (forecast.target(), name) else {
+        let (Some(into), Some(name)) = (forecast.merge_target(), name) else {
             return self.pass("standing", "you are on the target, or have named it");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
@@ -258,7 +258,7 @@ fn describe_merge(facts: &Facts) -> String {
     if let Some(why) = facts.nothing_to_merge() {
         return format!("nothing: {why}");
     }
-    let Some(into) = facts.target() else {
+    let Some(into) = facts.merge_target() else {
         let branch = &facts.task.branch;
         return format!("'{branch}' is dropped and can be restored");
     };
@@ -277,7 +277,7 @@ fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
         // In the task's own worktree, the main worktree counts.
         _ => flux.repo.home(),
     };
-    if facts.target()?.worktree.as_deref() == Some(current) || facts.commits() == 0 {
+    if facts.merge_target()?.worktree.as_deref() == Some(current) || facts.commits() == 0 {
         return None;
     }
     let mut entries = facts.worktrees.iter();

@@ -99,7 +99,7 @@ impl Facts {
     }
 
     /// Returns the branch that the task is merged into, if any.
-    pub(crate) fn target(&self) -> Option<&MergeTarget> {
+    pub(crate) fn merge_target(&self) -> Option<&MergeTarget> {
         match &self.destination {
             Destination::Merge(into) => Some(into),
             Destination::MergedIn { .. } | Destination::Dropped => None,
@@ -108,7 +108,7 @@ impl Facts {
 
     /// Returns the number of commits to merge.
     pub(crate) fn commits(&self) -> usize {
-        self.target().map_or(0, |into| into.merge.commits())
+        self.merge_target().map_or(0, |into| into.merge.commits())
     }
 
     /// Returns whether the task has no commits of its own.

@@ -38,7 +38,7 @@ pub(crate) fn prepare(
     lock: &Lock,
 ) -> Result<Option<PreparedMerge>> {
     facts.ensure_mergeable()?;
-    let Some(into) = facts.target() else {
+    let Some(into) = facts.merge_target() else {
         return Ok(None);
     };
     let commits = match (&into.merge, into.style) {
@@ -201,8 +201,9 @@ fn find_hooks_with(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Resu
 /// only the target's worktree has.
 pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<PathBuf>> {
     let repo = &flux.repo;
-    let into = facts.target().and_then(|into| into.worktree.as_deref());
-    let (Some(place), Some(_)) = (into.or(repo.main()), flux.settings.hooks_path()) else {
+    let into = facts.merge_target();
+    let place = into.and_then(|into| into.worktree.as_deref());
+    let (Some(place), Some(_)) = (place.or(repo.main()), flux.settings.hooks_path()) else {
         return Ok(None);
     };
     let checkout = repo.checkout(place)?;
@@ -215,7 +216,7 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
 /// # Errors
 /// The branch and its files are then unchanged.
 pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let Some(into) = facts.target() else {
+    let Some(into) = facts.merge_target() else {
         return Ok(());
     };
     let begun = SystemTime::now();

@@ -27,7 +27,7 @@ use crate::ui::{quoted, shown, word};
 impl Facts {
     /// Fails if the task cannot be merged in the chosen style; with exit code 3 on conflicts.
     pub(super) fn ensure_mergeable(&self) -> Result<()> {
-        let Some(into) = self.target() else {
+        let Some(into) = self.merge_target() else {
             return Ok(());
         };
         match &into.merge {
@@ -69,7 +69,7 @@ impl Facts {
     /// Fails if files in the target's worktree, or an operation that uses the target, prevent
     /// moving it. Called before the agent is stopped. `made` is the merge, if it is made already.
     pub(crate) fn ensure_no_collision(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
-        let Some(into) = self.target() else {
+        let Some(into) = self.merge_target() else {
             return Ok(());
         };
         let tree = match made {
@@ -102,7 +102,7 @@ impl Facts {
     /// Fails if uncommitted files in the task's worktree prevent merging the target into it.
     pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
-        let Some(into) = self.target() else {
+        let Some(into) = self.merge_target() else {
             return Ok(());
         };
         broken::ensure_whole(flux, task)?;
@@ -134,7 +134,7 @@ impl Facts {
         made: &ObjectId,
         begun: SystemTime,
     ) -> Option<Failure> {
-        let into = self.target()?;
+        let into = self.merge_target()?;
         let worktree = into.worktree.as_ref()?;
         let found = find_collisions(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
         let limit = begun.checked_sub(LAG)?.duration_since(UNIX_EPOCH).ok()?;
@@ -169,13 +169,9 @@ impl Facts {
         }
         let (place, files) = (shown(path), count(left.max(1), "file"));
         let clean = format!("git -C {} clean -dx --dry-run", quoted(path));
-        bail!(
-            Failure::new(format!(
-                "'{place}' is on another file system: {files} could not be restored"
-            ))
-            .hint(format!("check them, then remove them: {clean}"))
-            .hint(format!("git flux cleanup {id}"))
-        )
+        let what = format!("'{place}' is on another file system: {files} could not be restored");
+        let failure = Failure::new(what).hint(format!("check them, then remove them: {clean}"));
+        bail!(failure.hint(format!("git flux cleanup {id}")))
     }
 }
 

@@ -75,7 +75,7 @@ impl Plan {
         let Some(forecast) = self.forecast().filter(|_| !self.is_update()) else {
             return;
         };
-        let why = match forecast.target().map(|into| &into.merge) {
+        let why = match forecast.merge_target().map(|into| &into.merge) {
             Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
             _ => "no file is in the way of the merge",
         };

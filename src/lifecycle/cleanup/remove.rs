@@ -160,7 +160,7 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
 fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
-    if let (Some(into), Some(merged)) = (facts.target(), merged)
+    if let (Some(into), Some(merged)) = (facts.merge_target(), merged)
         && merged.from != merged.to
     {
         verify = verify.verify(&into.branch_ref(), &merged.to);
@@ -197,7 +197,7 @@ const TARGET_HOOKS: &[&str] = &[
 
 /// Moves the target, and warns of other changes by hooks.
 fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let Some(into) = facts.target() else {
+    let Some(into) = facts.merge_target() else {
         return Ok(());
     };
     let before = RepositoryState::take_if_any(flux, &merge::find_hooks(flux, into)?, TARGET_HOOKS)?;
@@ -245,7 +245,7 @@ fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
 
 /// Returns whether the target has not moved since it was observed.
 fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
-    let Some(into) = facts.target() else {
+    let Some(into) = facts.merge_target() else {
         return Ok(true);
     };
     are_refs_at(flux, &[(into.branch_ref(), &into.tip)])
@@ -256,7 +256,7 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
     let mut expected = vec![(facts.task.branch_ref(), &facts.tip), record];
-    if let (Some(into), Some(merge)) = (facts.target(), merge) {
+    if let (Some(into), Some(merge)) = (facts.merge_target(), merge) {
         expected.push((into.branch_ref(), merge));
     }
     if !are_refs_at(flux, &expected)? {
@@ -280,7 +280,7 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
 /// is still checked out in the same worktree: another branch there must not get the merge. If it
 /// was checked out nowhere, git itself refuses to move it once it is.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
-    if let Some(into) = facts.target()
+    if let Some(into) = facts.merge_target()
         && let Some(worktree) = &into.worktree
         && worktree::branch(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
     {

@@ -30,11 +30,8 @@ pub(super) fn ensure_ours(
     if let Some(inner) = worktrees.iter().find(is_inside).filter(|_| is_known) {
         let inner = quoted(&inner.path);
         let what = format!("there is another worktree inside that of '{id}': {inner}");
-        bail!(
-            Failure::new(what)
-                .hint(format!("git worktree remove {inner}"))
-                .hint(format!("git worktree move {inner} <somewhere else>"))
-        );
+        let failure = Failure::new(what).hint(format!("git worktree remove {inner}"));
+        bail!(failure.hint(format!("git worktree move {inner} <somewhere else>")));
     }
     Ok(())
 }
