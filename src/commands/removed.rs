@@ -9,7 +9,7 @@ use super::table::Table;
 use crate::context::Flux;
 use crate::failure::{self, Failure, USAGE};
 use crate::lifecycle::archive::tree::measure;
-use crate::lifecycle::archive::{Archived, Listed, Unread};
+use crate::lifecycle::archive::{Archived, Listing, UnreadEntry};
 use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::task::version;
@@ -19,8 +19,8 @@ use crate::ui::words::{age, count};
 type MeasuredTask<'a> = (&'a Archived, Option<Result<u64>>);
 
 /// Prints the tasks that can be restored, and warns of those that cannot.
-pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
-    let Listed { archived, unread } = listed;
+pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
+    let Listing { archived, unread } = listed;
     let spinner = flux.ui.spinner("measuring the trash");
     let sized = archived
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
 }
 
 /// Lets the user pick a removed task.
-pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
+pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
@@ -106,7 +106,7 @@ fn describe_age(one: &Archived) -> String {
     format!("{} ago", age(seconds().saturating_sub(one.removed_secs())))
 }
 
-fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[Unread]) -> Result<()> {
+fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Result<()> {
     if sized.is_empty() && unread.is_empty() {
         flux.ui.status("there is nothing to restore");
         return Ok(());
@@ -163,7 +163,7 @@ fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
 }
 
 /// Converts an unreadable archive entry for `--json`.
-fn unread_object(one: &Unread) -> RemovedObject<'_> {
+fn unread_object(one: &UnreadEntry) -> RemovedObject<'_> {
     RemovedObject {
         name: &one.name,
         unread: Some(UnreadObject {

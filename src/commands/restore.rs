@@ -12,7 +12,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::lifecycle::archive::delete::delete_archived;
-use crate::lifecycle::archive::{self, Archived, Listed, Unread};
+use crate::lifecycle::archive::{self, Archived, Listing, UnreadEntry};
 use crate::lifecycle::restore::{limit_foreign, prepare};
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::start;
@@ -82,7 +82,7 @@ impl RestoreArgs {
         restore_task(&flux, &store, &one)
     }
 
-    fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
+    fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listing) -> Result<&'a Archived> {
         let Some(name) = &self.task else {
             return removed::pick(flux, all, "restore");
         };
@@ -98,7 +98,7 @@ impl RestoreArgs {
     }
 
     /// Deletes removed tasks, after asking.
-    fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[Unread]) -> Result<()> {
+    fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[UnreadEntry]) -> Result<()> {
         if which.is_empty() {
             flux.ui.status("there is nothing to delete");
             return self.finish_deletion(flux, unread, Faults::default());
@@ -142,7 +142,12 @@ impl RestoreArgs {
     }
 
     /// With `--empty`, retries earlier deletions; warns of unreadable entries.
-    fn finish_deletion(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
+    fn finish_deletion(
+        &self,
+        flux: &Flux,
+        unread: &[UnreadEntry],
+        mut faults: Faults,
+    ) -> Result<()> {
         if self.empty && faults.is_empty() {
             let left = flux.retry_deletions()?;
             left.iter().for_each(|error| faults.show(error));

@@ -64,10 +64,8 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
         confirm(flux, &question, is_harmless)?;
         for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
             // These are not in the table; each task asks for them.
-            if !matches!(
-                consent.question,
-                Question::LargeFiles | Question::SuspendedJobs
-            ) {
+            use Question::{LargeFiles, SuspendedJobs};
+            if !matches!(consent.question, LargeFiles | SuspendedJobs) {
                 options.agree(consent.question, &consent.finding);
             }
         }

@@ -134,14 +134,14 @@ pub(crate) struct KeptParts {
 
 /// An archive entry that cannot be read. Its commits still exist.
 #[derive(Debug)]
-pub(crate) struct Unread {
+pub(crate) struct UnreadEntry {
     pub(crate) name: String,
     /// The tip of the branch, if its ref exists.
     tip: Option<ObjectId>,
     pub(crate) error: Error,
 }
 
-impl Unread {
+impl UnreadEntry {
     /// Returns the refusal to use the entry, with commands that keep its commits or delete it.
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
@@ -162,9 +162,9 @@ impl Unread {
 
 /// The entries of the archive.
 #[derive(Debug, Default)]
-pub(crate) struct Listed {
+pub(crate) struct Listing {
     pub(crate) archived: Vec<Archived>,
-    pub(crate) unread: Vec<Unread>,
+    pub(crate) unread: Vec<UnreadEntry>,
 }
 
 /// Lists the tasks that this repository has removed, the latest first.
@@ -175,7 +175,7 @@ pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
 }
 
 /// Lists all entries of the archive, also foreign and unreadable ones; the latest first.
-pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
+pub(crate) fn list_all(flux: &Flux) -> Result<Listing> {
     let all = || refs::list(flux.repo.home(), &[ARCHIVE, TASKS]);
     let mut refs = all()?;
     loop {
@@ -192,7 +192,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     }
 }
 
-fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
+fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listing {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
     let mut found: BTreeMap<&str, Vec<(RefName, ObjectId)>> = BTreeMap::new();
@@ -207,7 +207,7 @@ fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     for (name, parts) in found {
         match read_entry(flux, name, parts, &tasks) {
             Ok(one) => archived.push(one),
-            Err(error) => unread.push(Unread {
+            Err(error) => unread.push(UnreadEntry {
                 name: name.to_owned(),
                 tip: refs.get(&*format!("{ARCHIVE}{name}/tip")).cloned(),
                 error,
@@ -215,7 +215,7 @@ fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
         }
     }
     archived.sort_by_key(|one| std::cmp::Reverse(one.removed_secs()));
-    Listed { archived, unread }
+    Listing { archived, unread }
 }
 
 /// Reads the entry of these refs. Refs that were fetched into one of ours are not part of it.
@@ -260,8 +260,8 @@ fn is_ours(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
 }
 
 /// Finds the removed task by its name or a unique prefix. A foreign one needs its full name.
-pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
-    let Listed { archived, unread } = listed;
+pub(crate) fn find<'a>(listed: &'a Listing, name: &str) -> Result<&'a Archived> {
+    let Listing { archived, unread } = listed;
     if let Some(one) = unread.iter().find(|one| one.name == name) {
         return Err(one.refusal().into());
     }

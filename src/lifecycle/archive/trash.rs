@@ -8,7 +8,7 @@ use std::process;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Listed, tree};
+use super::{Listing, tree};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, keep};
@@ -48,9 +48,9 @@ impl Flux {
     /// task was restored from, so that it is not taken for the worktree of that entry.
     pub(in crate::lifecycle) fn make_trash_dir(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
-        let Listed { archived, unread } = match task.restored {
+        let Listing { archived, unread } = match task.restored {
             Some(_) => archive::list_all(self)?,
-            None => Listed::default(),
+            None => Listing::default(),
         };
         let archived = archived.iter().map(|one| &one.name);
         let taken: Vec<&String> = archived.chain(unread.iter().map(|one| &one.name)).collect();
