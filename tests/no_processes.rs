@@ -163,7 +163,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
         .code(1)
         .stderr_has("cannot tell what reads input");
     // What the user has begun while the agent was stopped is not known either.
-    let unknown = "this system does not tell what runs in the pane";
+    let unknown = "this system cannot list the jobs in the pane";
     task.cleanup().code(1).stderr_has(unknown);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
@@ -197,7 +197,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
     // Who agrees to it, on a terminal.
     let terminal = world.terminal(120, 30);
     terminal.type_line(&format!("git flux cleanup -y {}", task.id));
-    terminal.wait_for_screen("Remove it all the same?");
+    terminal.wait_for_screen("Remove it anyway?");
     terminal.keys(["y"]);
     wait_until("the task to be removed", || {
         !world.worktree(&task.id).exists()

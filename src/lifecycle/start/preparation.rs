@@ -16,7 +16,7 @@ use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, ObjectId, Worktree, worktree};
-use crate::lifecycle::checked_out::ensure_main_is_known;
+use crate::lifecycle::branch_uses::ensure_main_is_known;
 use crate::run::launch::Setup;
 use crate::store::Store;
 use crate::system::clock::seconds;

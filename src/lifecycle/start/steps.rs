@@ -101,7 +101,7 @@ impl StartTransaction<'_> {
             }
             Step::CheckOut => self.check_out(),
             Step::RestoreRefs => match start.archived() {
-                Some(from) => from.put_own(&flux.repo, &self.lock),
+                Some(from) => from.restore_own_refs(&flux.repo, &self.lock),
                 None => Ok(()),
             },
             Step::CopyFiles => self.copies.create(flux, &start.task),
@@ -173,7 +173,7 @@ impl StartTransaction<'_> {
             carried.put(&checkout, lock)?;
         }
         interrupt::check()?;
-        hook_effects::post_checkout(flux, &start.task, &checkout, start.tip())
+        hook_effects::run_post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
     /// Opens the pane, and waits until its agent has started.

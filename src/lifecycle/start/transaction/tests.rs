@@ -141,7 +141,7 @@ fn removed(world: &World) -> Archived {
         tip: Some(&tip),
         lock: &lock,
     };
-    teardown.run(&Worktree::Keep).unwrap();
+    teardown.run(&Disposal::Trash).unwrap();
     drop(lock);
     archive::list(flux).unwrap().remove(0)
 }
