@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap_complete::CompletionCandidate;
 
-use crate::git::{ObjectId, Repo, glance};
+use crate::git::{ObjectId, Repo, completion};
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::{Settings, table};
@@ -129,7 +129,10 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     let tasks = stored(OsStr::new("")).into_iter();
     let taken = tasks.filter_map(|task| Some(task.read(&repo)?.worktree));
     let taken: HashSet<_> = taken.collect();
-    let found = glance::worktrees().unwrap_or_default().into_iter().skip(1);
+    let found = completion::list_worktrees()
+        .unwrap_or_default()
+        .into_iter()
+        .skip(1);
     let free = found.filter(|path| !taken.contains(path));
     let names = free.filter_map(|path| path.into_os_string().into_string().ok());
     named(names, current)
@@ -164,7 +167,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
         let own = own_parts(&repo, &id, &[(part, record.clone())], &BTreeSet::new());
         (!own.is_empty()).then_some(Stored { id, record })
     };
-    let refs = glance::refs(&[&format!("{ARCHIVE}{begun}*/task")]).unwrap_or_default();
+    let refs = completion::list_refs(&[&format!("{ARCHIVE}{begun}*/task")]).unwrap_or_default();
     let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
     // Without what followed them they may come in another order.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
@@ -203,7 +206,7 @@ pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// The refs below these directories, in short.
 fn below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
-    let refs = glance::refs(dirs).unwrap_or_default().into_keys();
+    let refs = completion::list_refs(dirs).unwrap_or_default().into_keys();
     // The default branch of a remote has a name of its own.
     let refs = refs.filter(|name| !name.starts_with(REMOTE_BRANCHES) || !name.ends_with("/HEAD"));
     let short = |name: RefName| {
@@ -247,7 +250,7 @@ fn stored(current: &OsStr) -> Vec<Stored> {
         let id = id.to_owned();
         wanted.then_some(Stored { id, record })
     };
-    let refs = glance::refs(&[TASKS]).unwrap_or_default();
+    let refs = completion::list_refs(&[TASKS]).unwrap_or_default();
     let mut tasks: Vec<Stored> = refs.into_iter().filter_map(task).collect();
     if tasks.is_empty() {
         return tasks;
@@ -260,7 +263,7 @@ fn stored(current: &OsStr) -> Vec<Stored> {
     let settings = LazyCell::new(|| Settings::glance().unwrap_or_default());
     tasks.retain(|task| {
         let name = RefName::new(format!("{TASKS}{}", task.id));
-        let vouched = marks.vouch(&name, &task.record);
+        let vouched = marks.has_made(&name, &task.record);
         vouched.unwrap_or_else(|| settings.branch_of(&task.id).is_some())
     });
     tasks

@@ -1,11 +1,11 @@
 //! What differs in a worktree from its `HEAD`.
 
-pub(crate) mod carry;
+pub(in crate::git) mod assume_unchanged;
 pub(crate) mod diff;
-pub(crate) mod others;
-pub(in crate::git) mod overlooked;
+pub(crate) mod ls_files;
 pub(in crate::git) mod scratch_index;
 pub(crate) mod snapshot;
+pub(crate) mod transplant;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub(crate) struct Change {
     /// It is a submodule, and there is something in it that no commit here can name.
     pub(crate) submodule: bool,
     /// git was told to overlook it; the option of `git update-index` that ends that.
-    pub(crate) overlooked: Option<&'static str>,
+    pub(crate) unhide_option: Option<&'static str>,
 }
 
 impl Change {
@@ -52,7 +52,7 @@ impl Change {
     }
 
     /// Whether only the name of the file is staged: `git add --intent-to-add`.
-    pub(crate) fn intended(&self) -> bool {
+    pub(crate) fn intent_to_add(&self) -> bool {
         self.code == *b".A"
     }
 
@@ -70,7 +70,7 @@ impl Change {
 /// When git fails or says something unknown, or there is a repository inside that may run a
 /// program: unknown is never clean.
 pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Change>> {
-    Ok(Head::and_changes(checkout, ignored)?.1)
+    Ok(Head::status(checkout, ignored)?.1)
 }
 
 /// What is checked out.
@@ -86,15 +86,15 @@ impl Head {
     ///
     /// # Errors
     /// As [`changes`].
-    pub(crate) fn and_changes(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
-        Self::seen_with(dir, ignored, None)
+    pub(crate) fn status(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
+        Self::status_with_index(dir, ignored, None)
     }
 
     /// The same, with an index of ours in place of the worktree's.
     ///
     /// # Errors
     /// As [`changes`].
-    pub(super) fn seen_with(
+    pub(super) fn status_with_index(
         checkout: &Checkout,
         ignored: Ignored,
         index: Option<&ScratchIndex<'_>>,
@@ -145,7 +145,7 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
         changes.push(Change {
             code,
             submodule,
-            overlooked: None,
+            unhide_option: None,
             path: path.to_path_lossy().into_owned(),
         });
     }

@@ -7,8 +7,8 @@
 
 pub(in crate::git) mod distrust;
 pub(in crate::git) mod gitfile;
-pub(in crate::git) mod harmless;
 pub(in crate::git) mod index;
+pub(in crate::git) mod safe_config;
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -19,9 +19,9 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, read_small, refused};
-use self::gitfile::{found_at, link_in};
-use self::harmless::Of;
-use self::index::Index;
+use self::gitfile::{metadata_at, parse_link};
+use self::index::IndexSummary;
+use self::safe_config::ConfigScope;
 use super::Git;
 use super::command::records::records;
 use super::worktree::admin;
@@ -33,12 +33,12 @@ pub(crate) struct Checkout {
     git_dir: PathBuf,
     common_dir: PathBuf,
     /// How many bytes an object name takes there.
-    name: usize,
-    kind: Kind,
+    oid_bytes: usize,
+    kind: CheckoutKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum CheckoutKind {
     /// The main worktree, where the user's own configuration counts.
     Main,
     Linked,
@@ -51,15 +51,15 @@ pub(super) const NO_MONITOR: &str = "core.fsmonitor=false";
 pub(super) const NO_HOOKS: &str = "core.hooksPath=/dev/null";
 
 /// How long git may take to look into the worktree of an agent, in which each file may be a pipe.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WORKTREE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Checkout {
     /// The main worktree.
-    pub(super) fn main(common_dir: &Path, path: &Path, name: usize) -> Self {
+    pub(super) fn main(common_dir: &Path, path: &Path, oid_bytes: usize) -> Self {
         Self {
-            name,
-            kind: Kind::Main,
-            ..Self::enclosing(path, common_dir, common_dir)
+            oid_bytes,
+            kind: CheckoutKind::Main,
+            ..Self::unverified(path, common_dir, common_dir)
         }
     }
 
@@ -68,21 +68,21 @@ impl Checkout {
     /// # Errors
     /// With a [`Distrust`] when it is not one, leads elsewhere, or has a configuration of its own
     /// that may name a program.
-    pub(super) fn linked(common_dir: &Path, path: &Path, name: usize) -> Result<Self> {
-        let git_dir = admin::of(common_dir, path).and_then(|git_dir| {
+    pub(super) fn linked(common_dir: &Path, path: &Path, oid_bytes: usize) -> Result<Self> {
+        let git_dir = admin::verified_dir(common_dir, path).and_then(|git_dir| {
             let own = git_dir.join("config.worktree");
             // git gives a new worktree a copy of what the user has configured for the main one.
             let copied = read_small(&own)?;
             if copied.is_none() || copied != read_small(&common_dir.join("config.worktree"))? {
-                harmless::read(&own, Of::Worktree)?;
+                safe_config::read(&own, ConfigScope::Worktree)?;
             }
             Ok(git_dir)
         });
         let git_dir = git_dir.map_err(|error| refused(error, path))?;
         Ok(Self {
-            name,
-            kind: Kind::Linked,
-            ..Self::enclosing(path, &git_dir, common_dir)
+            oid_bytes,
+            kind: CheckoutKind::Linked,
+            ..Self::unverified(path, &git_dir, common_dir)
         })
     }
 
@@ -93,8 +93,8 @@ impl Checkout {
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
         let link = path.join(".git");
         // git does not go through a link.
-        let dir = found_at(path)?.filter(Metadata::is_dir);
-        let (Some(_), Some(found)) = (dir, found_at(&link)?) else {
+        let dir = metadata_at(path)?.filter(Metadata::is_dir);
+        let (Some(_), Some(found)) = (dir, metadata_at(&link)?) else {
             return Ok(None);
         };
         if found.is_dir() {
@@ -102,7 +102,7 @@ impl Checkout {
         }
         let text = read_small(&link).map_err(|error| refused(error, path))?;
         let odd = || refused(Distrust::Odd(link).into(), path);
-        let git_dir = link_in(path, &text.unwrap_or_default()).ok_or_else(odd)?;
+        let git_dir = parse_link(path, &text.unwrap_or_default()).ok_or_else(odd)?;
         Self::stored(&git_dir, path).map(Some)
     }
 
@@ -116,26 +116,26 @@ impl Checkout {
             if common.symlink_metadata().is_ok() {
                 return Err(Distrust::Odd(common).into());
             }
-            harmless::read(&git_dir.join("config.worktree"), Of::Repository)?;
-            harmless::read(&git_dir.join("config"), Of::Repository)
+            safe_config::read(&git_dir.join("config.worktree"), ConfigScope::Repository)?;
+            safe_config::read(&git_dir.join("config"), ConfigScope::Repository)
         };
         let config = config().map_err(|error| refused(error, path))?;
         let format = config.get("extensions.objectformat");
         let is_sha256 = format.is_some_and(|format| format == "sha256");
         Ok(Self {
-            name: if is_sha256 { 32 } else { 20 },
-            ..Self::enclosing(path, git_dir, git_dir)
+            oid_bytes: if is_sha256 { 32 } else { 20 },
+            ..Self::unverified(path, git_dir, git_dir)
         })
     }
 
     /// The work tree of any repository, in which git only looks: it may be the user's, or an agent's.
-    pub(super) fn enclosing(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
+    pub(super) fn unverified(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
         Self {
             path: path.to_owned(),
             git_dir: git_dir.to_owned(),
             common_dir: common_dir.to_owned(),
-            name: 20,
-            kind: Kind::Nested,
+            oid_bytes: 20,
+            kind: CheckoutKind::Nested,
         }
     }
 
@@ -159,8 +159,8 @@ impl Checkout {
     }
 
     /// Looks at what its index has, without a process; none if only git can read it.
-    pub(super) fn look_at_index(&self) -> Option<Index> {
-        Index::of(&self.index(), self.name)
+    pub(super) fn read_index(&self) -> Option<IndexSummary> {
+        IndexSummary::read(&self.index(), self.oid_bytes)
     }
 
     /// `git <subcommand>` that runs hooks of the user's: git finds its way by itself and is told
@@ -177,25 +177,27 @@ impl Checkout {
     /// `git <subcommand>` that changes nothing in it: it takes no lock of an agent's, runs no hook,
     /// and is told where everything is, whatever the files say by now.
     pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR, NO_HOOKS], self.asking(subcommand))
+        self.without(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
     }
 
     /// Gives `git` these settings, but for the main worktree.
     fn without(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
-            Kind::Main => git,
-            Kind::Linked | Kind::Nested => settings.iter().fold(git, Git::config),
+            CheckoutKind::Main => git,
+            CheckoutKind::Linked | CheckoutKind::Nested => settings.iter().fold(git, Git::config),
         }
     }
 
     /// `git <subcommand>` that runs nothing, and tells how git would: what is configured counts as it is.
-    pub(super) fn asking(&self, subcommand: &str) -> Git {
+    pub(super) fn with_user_config(&self, subcommand: &str) -> Git {
         let git = Git::reading(&self.path, subcommand);
-        if self.kind == Kind::Main {
+        if self.kind == CheckoutKind::Main {
             return git;
         }
         // It would run what the remotes name.
-        let git = git.within(PATIENCE).env("GIT_NO_LAZY_FETCH", "1");
+        let git = git
+            .with_timeout(WORKTREE_TIMEOUT)
+            .env("GIT_NO_LAZY_FETCH", "1");
         git.envs([
             ("GIT_DIR", &self.git_dir),
             ("GIT_COMMON_DIR", &self.common_dir),
@@ -209,7 +211,7 @@ impl Checkout {
     /// # Errors
     /// With a [`Distrust`] when what is configured in one of them may name a program.
     pub(crate) fn has_nested(&self) -> Result<bool> {
-        if self.kind == Kind::Main {
+        if self.kind == CheckoutKind::Main {
             return Ok(true);
         }
         let mut seen = BTreeSet::new();
@@ -234,7 +236,7 @@ impl Checkout {
 
     /// The paths at which its index points to other repositories.
     pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
-        let has_none = self.look_at_index().is_some_and(|index| !index.links);
+        let has_none = self.read_index().is_some_and(|index| !index.has_gitlinks);
         if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }

@@ -16,9 +16,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use signal_hook::consts::SIGPIPE;
 
-use self::failure::not_started;
-pub(crate) use self::failure::{Died, failed};
-use self::records::as_records;
+use self::failure::start_error;
+pub(crate) use self::failure::{GitKilled, exit_error};
+use self::records::join_records;
 use super::{Lock, ObjectId};
 use crate::failure::Failure;
 use crate::interrupt;
@@ -27,22 +27,22 @@ use crate::system::deadline::Deadline;
 use crate::system::version::version;
 
 /// git's own exit code for a usage error: the option is not known to this git.
-const GIT_USAGE: i32 = 129;
+const USAGE_EXIT_CODE: i32 = 129;
 
 /// How long git waits for the locks of refs where it changes something, in ms: many tasks come
-/// and go at once, and git's own patience with one reftable is a tenth of a second.
-const LOCKS: [&str; 3] = [
+/// and go at once, and git's own timeout with one reftable is a tenth of a second.
+const LOCK_TIMEOUTS_MS: [&str; 3] = [
     "reftable.lockTimeout=20000",
     "core.filesRefLockTimeout=20000",
     "core.packedRefsTimeout=20000",
 ];
 
 /// The oldest git with everything used here (`merge-tree --write-tree`, `cat-file -z`).
-const OLDEST: (u32, u32) = (2, 38);
+const MIN_VERSION: (u32, u32) = (2, 38);
 
 /// What an outer git leaves in the environment that would make ours look at
 /// another repository. `GIT_CONFIG_*` stays: it carries `git -c`.
-pub(super) const FOREIGN: [&str; 8] = [
+pub(super) const REPOSITORY_ENV: [&str; 8] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -54,7 +54,7 @@ pub(super) const FOREIGN: [&str; 8] = [
 ];
 
 /// What git takes the author of a commit from.
-pub(super) const AUTHOR: [&str; 3] = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
+pub(super) const AUTHOR_ENV: [&str; 3] = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"];
 
 /// One `git` process, built as [`Command`] is.
 #[must_use]
@@ -70,7 +70,7 @@ pub(crate) struct Git {
     holding: Option<File>,
     stderr: Stderr,
     hooks: bool,
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 impl Git {
@@ -79,7 +79,7 @@ impl Git {
     pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
-        for name in FOREIGN {
+        for name in REPOSITORY_ENV {
             command.env_remove(name);
         }
         Self {
@@ -91,7 +91,7 @@ impl Git {
             holding: None,
             stderr: Stderr::Captured,
             hooks: false,
-            patience: None,
+            timeout: None,
         }
     }
 
@@ -118,10 +118,10 @@ impl Git {
 
     /// Gives it these paths, each as nothing else than a path:
     /// `--literal-pathspecs --pathspec-from-file=- --pathspec-file-nul`
-    pub(super) fn on<P: AsRef<Path>>(self, paths: impl IntoIterator<Item = P>) -> Self {
+    pub(super) fn with_paths<P: AsRef<Path>>(self, paths: impl IntoIterator<Item = P>) -> Self {
         let git = self.words("--pathspec-from-file=- --pathspec-file-nul");
         git.env("GIT_LITERAL_PATHSPECS", "1")
-            .input(as_records(paths))
+            .input(join_records(paths))
     }
 
     /// `git -c <setting>`
@@ -136,15 +136,17 @@ impl Git {
     }
 
     /// Whether the caller's environment names another repository than its directory does.
-    pub(crate) fn is_directed() -> bool {
-        FOREIGN.iter().any(|name| env::var_os(name).is_some())
+    pub(crate) fn is_repository_set_by_env() -> bool {
+        REPOSITORY_ENV
+            .iter()
+            .any(|name| env::var_os(name).is_some())
     }
 
     /// A command that only looks, at the repository that the caller's directory and environment
     /// name: what is asked while a line is typed, before anything is opened.
-    pub(super) fn glancing(subcommand: &str) -> Self {
+    pub(super) fn in_caller_env(subcommand: &str) -> Self {
         let named = |name| Some((name, env::var_os(name)?));
-        Self::reading(Path::new("."), subcommand).envs(FOREIGN.into_iter().filter_map(named))
+        Self::reading(Path::new("."), subcommand).envs(REPOSITORY_ENV.into_iter().filter_map(named))
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -184,19 +186,19 @@ impl Git {
     }
 
     /// Keeps ^C from it: a step that takes a moment and must not stop half way.
-    pub(super) fn shielded(mut self) -> Self {
+    pub(super) fn own_process_group(mut self) -> Self {
         self.command.process_group(0);
         self
     }
 
     /// Gives up after a time, and ends git and what it has started: an agent can have it wait for ever.
-    pub(super) fn within(mut self, patience: Duration) -> Self {
-        self.patience = Some(patience);
+    pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
     /// Shows what git says on standard error while it runs, on a terminal.
-    pub(super) fn loud(mut self) -> Self {
+    pub(super) fn inherit_stderr(mut self) -> Self {
         if io::stderr().is_terminal() {
             self.stderr = Stderr::Shown;
         }
@@ -208,10 +210,10 @@ impl Git {
     /// # Errors
     /// When it could not be started, was ended by a signal, or is too old.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
-        let captured = self.set_up()?;
-        let started = self.complete().spawn();
-        let mut child = started.map_err(|error| not_started(error, &self.name))?;
-        let deadline = self.patience.map(|time| Deadline::new(&child, time));
+        let captured = self.connect_streams()?;
+        let started = self.add_args().spawn();
+        let mut child = started.map_err(|error| start_error(error, &self.name))?;
+        let deadline = self.timeout.map(|time| Deadline::new(&child, time));
         feed(&mut child, &self.input.unwrap_or_default())?;
         let name = self.name;
         let ended = child.wait_with_output();
@@ -221,24 +223,24 @@ impl Git {
         }
         if deadline.is_some_and(Deadline::end) {
             interrupt::check()?;
-            let seconds = self.patience.unwrap_or_default().as_secs();
+            let seconds = self.timeout.unwrap_or_default().as_secs();
             bail!("`{name}` did not end within {seconds} seconds: it may wait for a pipe");
         }
         let Some(code) = output.status.code() else {
             interrupt::check()?;
             let signal = output.status.signal().unwrap_or_default();
-            return Err(Died { name, signal }.into());
+            return Err(GitKilled { name, signal }.into());
         };
-        if code == GIT_USAGE {
+        if code == USAGE_EXIT_CODE {
             ensure_recent()?;
         }
         Ok((code, output))
     }
 
     /// Connects its standard streams.
-    fn set_up(&mut self) -> Result<Option<Captured>> {
+    fn connect_streams(&mut self) -> Result<Option<Captured>> {
         if self.holding.is_some() && !self.hooks {
-            for setting in LOCKS {
+            for setting in LOCK_TIMEOUTS_MS {
                 self.command.arg("-c").arg(setting);
             }
         }
@@ -257,7 +259,7 @@ impl Git {
             (Some(_), Some(lock)) => self.command.stdin(Stdio::piped()).stdout(lock),
             (Some(_), None) => self.command.stdin(Stdio::piped()),
         };
-        if self.patience.is_some() {
+        if self.timeout.is_some() {
             // So that what it has started can be ended with it.
             self.command.process_group(0);
         }
@@ -265,7 +267,7 @@ impl Git {
     }
 
     /// Adds its words to the command.
-    fn complete(&mut self) -> &mut Command {
+    fn add_args(&mut self) -> &mut Command {
         self.command.args(&self.options).args(&self.args)
     }
 
@@ -283,8 +285,10 @@ impl Git {
         match self.outcome()? {
             (code, output) if code <= most => Ok((code, output.stdout)),
             // `git commit` gives its reasons on standard output.
-            (code, output) if output.stderr.is_empty() => Err(failed(&name, code, &output.stdout)),
-            (code, output) => Err(failed(&name, code, &output.stderr)),
+            (code, output) if output.stderr.is_empty() => {
+                Err(exit_error(&name, code, &output.stdout))
+            }
+            (code, output) => Err(exit_error(&name, code, &output.stderr)),
         }
     }
 
@@ -293,7 +297,7 @@ impl Git {
     /// # Errors
     /// As [`Git::output`].
     pub(crate) fn line(self) -> Result<String> {
-        text(self.output()?)
+        parse_line(self.output()?)
     }
 
     /// Runs it and returns the object whose name it printed.
@@ -319,7 +323,7 @@ impl Git {
     /// When it fails in any other way.
     pub(crate) fn answer(self) -> Result<Option<String>> {
         match self.with_code(1)? {
-            (0, line) => text(line).map(Some),
+            (0, line) => parse_line(line).map(Some),
             _ => Ok(None),
         }
     }
@@ -338,8 +342,8 @@ impl Git {
     /// # Errors
     /// When it could not be started or was ended by a signal.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
-        let status = self.complete().status();
-        let status = status.map_err(|error| not_started(error, &self.name))?;
+        let status = self.add_args().status();
+        let status = status.map_err(|error| start_error(error, &self.name))?;
         let left = (status.signal() == Some(SIGPIPE)).then_some(0);
         let code = status.code().or(left);
         code.ok_or_else(|| Failure::declined(String::new()).into())
@@ -359,7 +363,7 @@ pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// When it has no end: it is cut off.
-fn text(line: Vec<u8>) -> Result<String> {
+fn parse_line(line: Vec<u8>) -> Result<String> {
     let line = String::from_utf8(line)?;
     if !(line.is_empty() || line.ends_with('\n')) {
         bail!("git printed half a line");
@@ -374,11 +378,14 @@ pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
 
 /// Explains a usage error of git's by its age.
 fn ensure_recent() -> Result<()> {
-    let Some(found) = version_of_git()?.filter(|found| *found < OLDEST) else {
+    let Some(found) = version_of_git()?.filter(|found| *found < MIN_VERSION) else {
         return Ok(());
     };
     let what = format!("git {}.{} is too old, git flux needs", found.0, found.1);
-    let failure = Failure::new(format!("{what} {}.{} or newer", OLDEST.0, OLDEST.1));
+    let failure = Failure::new(format!(
+        "{what} {}.{} or newer",
+        MIN_VERSION.0, MIN_VERSION.1
+    ));
     let hint = "apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git";
     Err(failure.hint(hint).into())
 }

@@ -11,20 +11,20 @@ use anyhow::{Context as _, Error, Result};
 use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
-use super::command::{AUTHOR, FOREIGN, failed, version_of_git};
+use super::command::{AUTHOR_ENV, REPOSITORY_ENV, exit_error, version_of_git};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::captured::Captured;
 
 /// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Configured {
+pub(crate) struct ConfiguredHook {
     pub(crate) name: String,
     pub(crate) events: Vec<String>,
     pub(crate) command: String,
 }
 
 /// The hooks that can refuse or change a commit.
-const AT_COMMIT: [&str; 3] = ["pre-commit", "prepare-commit-msg", "commit-msg"];
+const COMMIT_HOOKS: [&str; 3] = ["pre-commit", "prepare-commit-msg", "commit-msg"];
 
 /// The hooks that git runs in a worktree.
 #[derive(Clone, Debug)]
@@ -34,14 +34,14 @@ pub(crate) struct Hooks {
     /// The same relative to the top of the worktree, if that is where they are.
     pub(super) relative: Option<PathBuf>,
     /// They are where git looks if nothing is configured.
-    pub(super) is_usual: bool,
-    pub(super) configured: Vec<Configured>,
+    pub(super) is_default_dir: bool,
+    pub(super) configured: Vec<ConfiguredHook>,
 }
 
 impl Hooks {
     /// Those of a worktree for which nothing else is configured.
-    pub(crate) fn usual(repo: &Repo, configured: Vec<Configured>) -> Self {
-        Self::at(&repo.common_dir().join("hooks"), repo, None, configured)
+    pub(crate) fn with_default_dir(repo: &Repo, configured: Vec<ConfiguredHook>) -> Self {
+        Self::with_dir(&repo.common_dir().join("hooks"), repo, None, configured)
     }
 
     /// Those of a worktree, or of a bare repository: `git rev-parse --git-path hooks`.
@@ -51,30 +51,30 @@ impl Hooks {
     pub(crate) fn find(
         repo: &Repo,
         checkout: Option<&Checkout>,
-        configured: Vec<Configured>,
+        configured: Vec<ConfiguredHook>,
     ) -> Result<Self> {
         let git = match checkout {
-            Some(checkout) => checkout.asking("rev-parse"),
+            Some(checkout) => checkout.with_user_config("rev-parse"),
             None => Git::reading(repo.home(), "rev-parse"),
         };
         let path = git.words("--git-path hooks").path()?;
         let top = checkout.map(Checkout::path);
-        Ok(Self::at(&path, repo, top, configured))
+        Ok(Self::with_dir(&path, repo, top, configured))
     }
 
     /// Those for which `core.hooksPath` is `path`, in the worktree at `top`.
-    pub(super) fn at(
+    pub(super) fn with_dir(
         path: &Path,
         repo: &Repo,
         top: Option<&Path>,
-        configured: Vec<Configured>,
+        configured: Vec<ConfiguredHook>,
     ) -> Self {
         // An empty path switches them off.
         let dir = match path.as_os_str().is_empty() {
             true => PathBuf::from("/dev/null"),
             false => top.unwrap_or(repo.home()).join(path),
         };
-        let is_usual = dir == repo.common_dir().join("hooks");
+        let is_default_dir = dir == repo.common_dir().join("hooks");
         let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
         let within = top.and_then(|top| real.strip_prefix(top).ok());
         let relative = match within.filter(|path| !path.starts_with(".git")) {
@@ -82,15 +82,15 @@ impl Hooks {
             None => (path.is_relative() && !path.as_os_str().is_empty()).then(|| path.to_owned()),
         };
         Self {
-            relative: relative.filter(|_| !is_usual),
+            relative: relative.filter(|_| !is_default_dir),
             dir,
-            is_usual,
+            is_default_dir,
             configured,
         }
     }
 
     /// Whether the merge itself may bring one.
-    pub(crate) fn may_be_merged(&self) -> bool {
+    pub(crate) fn are_in_worktree(&self) -> bool {
         self.relative.is_some()
     }
 
@@ -99,14 +99,18 @@ impl Hooks {
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn missing_in(&self, checkout: &Checkout, other: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn find_missing_dir(
+        &self,
+        checkout: &Checkout,
+        other: &Path,
+    ) -> Result<Option<PathBuf>> {
         let Some(relative) = &self.relative else {
             return Ok(None);
         };
         let other = other.join(relative);
         let is_missing =
             |name: &&str| self.file(name).is_some() && !is_executable(&other.join(name));
-        if !AT_COMMIT.iter().any(is_missing) {
+        if !COMMIT_HOOKS.iter().any(is_missing) {
             return Ok(None);
         }
         let git = checkout.reading("ls-files -z --").arg(relative);
@@ -115,7 +119,7 @@ impl Hooks {
     }
 
     /// Whether there is a hook of one of these names.
-    pub(crate) fn has(&self, names: &[&str]) -> bool {
+    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
         let mut events = self.configured.iter().flat_map(|hook| &hook.events);
         names.iter().any(|name| self.file(name).is_some())
             || events.any(|event| names.contains(&event.as_str()))
@@ -151,12 +155,12 @@ pub(crate) fn post_checkout(
     head: &ObjectId,
 ) -> Result<Option<Error>> {
     const NAME: &str = "post-checkout";
-    let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
+    let of_event = |hook: &&ConfiguredHook| hook.events.iter().any(|event| event == NAME);
     let configured: Vec<_> = hooks.configured.iter().filter(of_event).collect();
     let mut programs: Vec<Vec<OsString>> = Vec::new();
     // git before 2.54 does not know them.
     if !configured.is_empty() && version_of_git()?.is_some_and(|version| version >= (2, 54)) {
-        for Configured { command, .. } in configured {
+        for ConfiguredHook { command, .. } in configured {
             let script = format!("{command} \"$@\"");
             programs.push(["sh", "-c", &script, command].map(OsString::from).to_vec());
         }
@@ -170,7 +174,7 @@ pub(crate) fn post_checkout(
     let mut failed = None;
     for mut program in programs {
         program.extend([&*null, head, "1"].map(OsString::from));
-        if let Err(error) = start(&program, checkout.path(), &exec_path) {
+        if let Err(error) = run_program(&program, checkout.path(), &exec_path) {
             failed.get_or_insert(error);
         }
     }
@@ -192,13 +196,13 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
     let git = checkout.with_hooks("hook run --ignore-missing post-commit");
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
-    let git = git.envs(AUTHOR.into_iter().zip(author));
-    git.holding(lock)?.loud().run()
+    let git = git.envs(AUTHOR_ENV.into_iter().zip(author));
+    git.holding(lock)?.inherit_stderr().run()
 }
 
 /// Runs a hook in the environment that git gives it where it names no repository:
 /// `GIT_PREFIX`, `GIT_EXEC_PATH` and, first in `PATH`, what `git --exec-path` prints.
-fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
+fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
     if dirs.first() != Some(&exec_path.into()) {
@@ -208,7 +212,7 @@ fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
     let run = |program: &[OsString]| -> Result<io::Result<_>> {
         let mut command = Command::new(&program[0]);
         command.args(&program[1..]).current_dir(top);
-        for name in FOREIGN {
+        for name in REPOSITORY_ENV {
             command.env_remove(name);
         }
         let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
@@ -229,5 +233,5 @@ fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
         return Ok(());
     }
     let code = status.code().unwrap_or(-1);
-    Err(failed("post-checkout", code, &captured.errors()?))
+    Err(exit_error("post-checkout", code, &captured.errors()?))
 }

@@ -11,7 +11,7 @@ use super::{Git, ObjectId};
 
 /// A commit, in short.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Commit {
+pub(crate) struct CommitSummary {
     #[serde(rename = "commit")]
     pub(crate) oid: ObjectId,
     /// When it was committed, in seconds since 1970.
@@ -24,7 +24,7 @@ pub(crate) struct Commit {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<Commit>> {
+pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<CommitSummary>> {
     let git = Git::reading(dir, "log");
     let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");
     let git = git.args(["--format=%H %ct %s", &format!("{base}..{tip}"), "--"]);
@@ -32,11 +32,11 @@ pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec
     records(&git.output()?)?.map(commit).collect()
 }
 
-fn parse(line: &[u8]) -> Option<Commit> {
+fn parse(line: &[u8]) -> Option<CommitSummary> {
     let line = line.to_str_lossy();
     let (oid, rest) = line.split_once(' ')?;
     let (at, subject) = rest.split_once(' ')?;
-    Some(Commit {
+    Some(CommitSummary {
         oid: oid.to_owned().into(),
         at: at.parse().ok()?,
         subject: subject.to_owned(),

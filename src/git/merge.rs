@@ -2,7 +2,7 @@
 
 pub(crate) mod commit;
 pub(crate) mod drivers;
-pub(crate) mod forward;
+pub(crate) mod fast_forward;
 pub(crate) mod merge_tree;
 pub(crate) mod rebase;
 
@@ -12,9 +12,9 @@ use std::fmt;
 use anyhow::Result;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use self::merge_tree::{Conflict, Merged};
+use self::merge_tree::{Conflict, MergeResult};
 use self::rebase::{Compare, Pick};
-use super::command::failed;
+use super::command::exit_error;
 use super::{Checkout, Lock, ObjectId, Repo};
 use crate::task::BranchName;
 
@@ -51,7 +51,7 @@ pub(crate) enum Integrated {
 
 /// How many commits of either side are compared by their patches, which takes
 /// some 0.1 ms each.
-const LIMIT: usize = 1000;
+const MAX_COMPARED_COMMITS: usize = 1000;
 
 /// What merging a task's tip into its target would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,21 +110,21 @@ impl MergePlan {
         }
         let merged = match behind {
             // The target has not moved: nothing can conflict, the tree is the task's own.
-            0 => Merged::Tree(repo.tree_of(tip)?),
-            _ => match Merged::of(repo, target, tip) {
+            0 => MergeResult::Tree(repo.tree_of(tip)?),
+            _ => match MergeResult::compute(repo, target, tip) {
                 // git refuses, and says so to people alone.
                 Err(_) if repo.merge_base(target, tip)?.is_none() => return Err(Unrelated.into()),
                 merged => merged?,
             },
         };
-        if let Some(how) = integrated(repo, target, tip, (commits, behind), &merged)? {
+        if let Some(how) = find_integration(repo, target, tip, (commits, behind), &merged)? {
             return Ok(Self::UpToDate(how));
         }
         Ok(match (style, merged) {
             (Style::Rebase, _) => return Self::rebase(repo, target, tip),
             (Style::FastForward, _) if behind == 0 => Self::FastForward { commits },
             (Style::FastForward, _) => Self::Moved { by: behind },
-            (_, merged) => Self::of(merged, commits),
+            (_, merged) => Self::from_result(merged, commits),
         })
     }
 
@@ -136,7 +136,7 @@ impl MergePlan {
         let (mut onto, mut tree) = (target.to_owned(), repo.tree_of(target)?);
         let (mut kept, mut picks) = (0, Vec::new());
         for commit in all.into_iter().filter(|commit| !commit.is_merge()) {
-            let before = commit.before(repo)?;
+            let before = commit.parent_tree(repo)?;
             let is_empty = before == commit.tree;
             if commit.same && !is_empty {
                 continue;
@@ -147,8 +147,8 @@ impl MergePlan {
                 continue;
             }
             let merged = match rebase::pick(repo, &tree, &before, &commit)? {
-                Merged::Tree(merged) => merged,
-                undecided => return Ok(Self::of(undecided, number)),
+                MergeResult::Tree(merged) => merged,
+                undecided => return Ok(Self::from_result(undecided, number)),
             };
             // One that was empty from the start was meant to be.
             if merged != tree || is_empty {
@@ -170,11 +170,11 @@ impl MergePlan {
     }
 
     /// The plan for one merge of so many commits.
-    fn of(merged: Merged, commits: usize) -> Self {
+    fn from_result(merged: MergeResult, commits: usize) -> Self {
         match merged {
-            Merged::Tree(tree) => Self::Commit { commits, tree },
-            Merged::Conflicts(files) => Self::Conflicts { files },
-            Merged::Drivers(files) => Self::Drivers { commits, files },
+            MergeResult::Tree(tree) => Self::Commit { commits, tree },
+            MergeResult::Conflicts(files) => Self::Conflicts { files },
+            MergeResult::Drivers(files) => Self::Drivers { commits, files },
         }
     }
 
@@ -218,7 +218,7 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
     if Repo::operation(place)? == Some("merge") {
         return Ok(());
     }
-    Err(failed("git merge", code, &output.stderr))
+    Err(exit_error("git merge", code, &output.stderr))
 }
 
 /// Whether `target` has what `tip` brings. `sides` are the numbers of commits
@@ -228,19 +228,19 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
 ///
 /// # Errors
 /// When git fails: then it is not known.
-fn integrated(
+fn find_integration(
     repo: &Repo,
     target: &ObjectId,
     tip: &ObjectId,
     sides: (usize, usize),
-    merged: &Merged,
+    merged: &MergeResult,
 ) -> Result<Option<Integrated>> {
     let base = match sides {
         (_, 0) => Some(target.to_owned()),
         _ => repo.merge_base(target, tip)?,
     };
     let Some(base) = base else { return Ok(None) };
-    if matches!(merged, Merged::Tree(tree) if *tree == repo.tree_of(target)?) {
+    if matches!(merged, MergeResult::Tree(tree) if *tree == repo.tree_of(target)?) {
         let cancelled = repo.tree_of(tip)? == repo.tree_of(&base)?;
         return Ok(Some(match cancelled {
             true => Integrated::Cancelled,
@@ -249,15 +249,15 @@ fn integrated(
     }
     match sides {
         (_, 0) => Ok(None),
-        (ours, theirs) if ours.max(theirs) > LIMIT => Ok(None),
+        (ours, theirs) if ours.max(theirs) > MAX_COMPARED_COMMITS => Ok(None),
         // Trees that a partial clone has left out say nothing: what is not known to be there is not.
-        _ if !repo.meet(&base, tip, target).unwrap_or(false) => Ok(None),
-        _ => by_patch(repo, target, tip, &base),
+        _ if !repo.overlaps(&base, tip, target).unwrap_or(false) => Ok(None),
+        _ => compare_patches(repo, target, tip, &base),
     }
 }
 
 /// Compares patches: those of the commits, and that of a commit of them all.
-fn by_patch(
+fn compare_patches(
     repo: &Repo,
     target: &ObjectId,
     tip: &ObjectId,

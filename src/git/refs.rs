@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use self::marks::{FLUX, Stand};
+use self::marks::{FLUX_REFS, RefValue};
 use super::{Git, Lock, ObjectId, Repo};
 use crate::failure::Failure;
 use crate::sanitize;
@@ -16,15 +16,15 @@ use crate::task::{BranchName, HEADS, RefName};
 
 /// What asks for refs; [`parse`] takes the answer apart. A name cannot have a space in it, so a
 /// line without one at its end is not whole.
-const ASK: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
+const FOR_EACH_REF_ARGS: [&str; 2] = ["--no-sort", "--format=%(objectname) %(refname) %(symref) "];
 
 /// The objects that refs stand at.
-pub(crate) type Objects = BTreeMap<RefName, ObjectId>;
+pub(crate) type RefObjects = BTreeMap<RefName, ObjectId>;
 
 /// Refs, by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Refs {
-    pub(crate) objects: Objects,
+    pub(crate) objects: RefObjects,
     /// The ref that a symbolic one is in the end.
     pub(crate) symbolic: BTreeMap<RefName, RefName>,
 }
@@ -48,19 +48,19 @@ impl Refs {
 /// # Errors
 /// When git fails.
 pub(crate) fn read<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Refs> {
-    asked(Git::reading(dir, "for-each-ref"), patterns)
+    for_each_ref(Git::reading(dir, "for-each-ref"), patterns)
 }
 
 /// Reads refs as [`read`] does, by a `git for-each-ref` that has no arguments yet.
-pub(super) fn asked<P: AsRef<OsStr>>(git: Git, patterns: &[P]) -> Result<Refs> {
-    parse(&git.args(ASK).args(patterns).output()?)
+pub(super) fn for_each_ref<P: AsRef<OsStr>>(git: Git, patterns: &[P]) -> Result<Refs> {
+    parse(&git.args(FOR_EACH_REF_ARGS).args(patterns).output()?)
 }
 
 /// Lists refs as [`read`] does, each with the object it stands at.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Objects> {
+pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<RefObjects> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
@@ -69,9 +69,9 @@ pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Object
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn containing(dir: &Path, commit: &ObjectId) -> Result<Vec<Stand>> {
+pub(crate) fn list_containing(dir: &Path, commit: &ObjectId) -> Result<Vec<RefValue>> {
     let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
-    let refs = asked(git, &["refs/heads", "refs/remotes"])?;
+    let refs = for_each_ref(git, &["refs/heads", "refs/remotes"])?;
     let mut objects = refs.objects;
     objects.retain(|name, _| !refs.symbolic.contains_key(name));
     Ok(objects.into_iter().collect())
@@ -112,7 +112,7 @@ fn parse(out: &[u8]) -> Result<Refs> {
 }
 
 /// A branch by its short name, which may be given in full: `refs/heads/x` is `x`.
-pub(crate) fn short(branch: &str) -> &str {
+pub(crate) fn shorten(branch: &str) -> &str {
     branch.strip_prefix(HEADS).unwrap_or(branch)
 }
 
@@ -122,8 +122,8 @@ pub(crate) fn short(branch: &str) -> &str {
 pub(crate) struct Transaction {
     input: Vec<u8>,
     /// What refs come to stand at, and what those stood at that go.
-    made: Vec<Stand>,
-    deleted: Vec<Stand>,
+    made: Vec<RefValue>,
+    deleted: Vec<RefValue>,
 }
 
 impl Transaction {
@@ -164,13 +164,13 @@ impl Transaction {
     /// When one of the refs is not as expected: then none has changed.
     pub(crate) fn commit(self, repo: &Repo, message: &str, lock: &Lock) -> Result<()> {
         let (marks, sharing) = (repo.marks(), repo.sharing()?);
-        marks.announce(&self.made, sharing)?;
+        marks.prepare(&self.made, sharing)?;
         let done = run(repo.home(), self.input, message, lock);
         if done.is_ok() {
-            marks.confirm(&self.made, &self.deleted, sharing);
+            marks.commit(&self.made, &self.deleted, sharing);
             return Ok(());
         }
-        let Ok(found) = list(repo.home(), &[FLUX.trim_end_matches('/')]) else {
+        let Ok(found) = list(repo.home(), &[FLUX_REFS.trim_end_matches('/')]) else {
             return done;
         };
         // One ref cannot be below another.
@@ -181,9 +181,9 @@ impl Transaction {
         };
         let blocking = found.keys().find(blocks).cloned();
         // Where the disk is full, git may say so after it has changed some of them.
-        let came = |(name, object): &Stand| found.get(name) == Some(object);
+        let came = |(name, object): &RefValue| found.get(name) == Some(object);
         let unmade = self.made.into_iter().filter(|stand| !came(stand));
-        marks.withdraw(&unmade.collect::<Vec<_>>(), sharing);
+        marks.abort(&unmade.collect::<Vec<_>>(), sharing);
         let Some(name) = blocking else { return done };
         let refusal = Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name)));
         let delete = format!("git update-ref --no-deref -d {}", sanitize::word(&name));
@@ -194,7 +194,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Transaction::commit`].
-    pub(crate) fn commit_in(self, path: &Path, message: &str, lock: &Lock) -> Result<()> {
+    pub(crate) fn commit_in_worktree(self, path: &Path, message: &str, lock: &Lock) -> Result<()> {
         run(path, self.input, message, lock)
     }
 }

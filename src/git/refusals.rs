@@ -11,7 +11,7 @@ use crate::sanitize::{quoted, word};
 /// the trash, it says so.
 pub(super) fn no_repository() -> Failure {
     let here = env::current_dir().unwrap_or_default();
-    if let Some((home, name)) = removed(&here) {
+    if let Some((home, name)) = find_removed_task(&here) {
         let (home, name_word) = (quoted(&home), word(&name));
         let what = format!("this worktree was removed with the task '{name}'");
         let restore = format!("git -C {home} flux restore {name_word}");
@@ -31,7 +31,7 @@ pub(super) fn no_repository() -> Failure {
 }
 
 /// The main worktree and the name of the removed task whose worktree in the trash has the directory `here`.
-fn removed(here: &Path) -> Option<(PathBuf, String)> {
+fn find_removed_task(here: &Path) -> Option<(PathBuf, String)> {
     let task = |dir: &Path| {
         let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
         let name = place.file_name()?.to_str()?.to_owned();
@@ -44,7 +44,7 @@ fn removed(here: &Path) -> Option<(PathBuf, String)> {
 }
 
 /// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.
-pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
+pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
     let failure = Failure::new(format!(
         "the worktree '{}' does not lead to the repository '{}' by itself",
         worktree.display(),
@@ -66,7 +66,7 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
 }
 
 /// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
-pub(super) fn top(common_dir: Option<&Path>) -> PathBuf {
+pub(super) fn safe_directory(common_dir: Option<&Path>) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
     let top = match common_dir {

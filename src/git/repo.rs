@@ -17,7 +17,7 @@ use super::checkout::Checkout;
 use super::checkout::distrust::{Distrust, refused};
 use super::merge::drivers::Drivers;
 use super::refs::marks::Marks;
-use super::refusals::{astray, no_repository, top};
+use super::refusals::{no_repository, safe_directory, wrong_worktree};
 use super::{Git, ObjectId, Sharing};
 use crate::failure::Failure;
 use crate::sanitize::quoted;
@@ -33,7 +33,7 @@ pub(crate) struct Repo {
     main: Option<PathBuf>,
     sharing: OnceCell<Sharing>,
     /// A key of its own configuration that names a program, where nobody went there to run it.
-    program: Option<String>,
+    program_key: Option<String>,
     drivers: Drivers,
 }
 
@@ -43,9 +43,9 @@ impl Repo {
     /// # Errors
     /// When there is none, or one that libgit2 cannot read.
     pub(crate) fn open() -> Result<Self> {
-        set_up()?;
-        let git2 = Repository::open_from_env().map_err(|error| explain(error, None))?;
-        Self::from(git2)
+        configure_libgit2()?;
+        let git2 = Repository::open_from_env().map_err(|error| open_error(error, None))?;
+        Self::load(git2)
     }
 
     /// Opens the repository with this common directory.
@@ -53,16 +53,16 @@ impl Repo {
     /// # Errors
     /// As [`Repo::open`].
     pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
-        set_up()?;
+        configure_libgit2()?;
         let found = Repository::open(common_dir);
-        Self::from(found.map_err(|error| explain(error, Some(common_dir)))?)
+        Self::load(found.map_err(|error| open_error(error, Some(common_dir)))?)
     }
 
-    fn from(git2: Repository) -> Result<Self> {
-        let common_dir = real(git2.commondir())?;
-        let current = git2.workdir().map(real).transpose()?;
+    fn load(git2: Repository) -> Result<Self> {
+        let common_dir = canonicalize(git2.commondir())?;
+        let current = git2.workdir().map(canonicalize).transpose()?;
         if let Some(worktree) = &current {
-            ensure_leads_back(&git2, worktree, &common_dir)?;
+            ensure_found_from(&git2, worktree, &common_dir)?;
         }
         let main = match git2.is_worktree() {
             true => main_worktree(&common_dir)?,
@@ -74,14 +74,14 @@ impl Repo {
             current,
             main,
             sharing: OnceCell::new(),
-            program: None,
+            program_key: None,
             drivers: Drivers::default(),
         })
     }
 
     /// Keeps git out of its worktrees, since `key` of its configuration names a program.
-    pub(crate) fn distrust(&mut self, key: &str) {
-        self.program = Some(key.to_owned());
+    pub(crate) fn refuse_worktrees(&mut self, key: &str) {
+        self.program_key = Some(key.to_owned());
     }
 
     /// Says which merge drivers are configured.
@@ -105,7 +105,7 @@ impl Repo {
 
     /// The directory below the top of their worktree in which the user stands, if not at the top:
     /// `git rev-parse --show-prefix`.
-    pub(crate) fn directory(&self) -> Option<PathBuf> {
+    pub(crate) fn prefix(&self) -> Option<PathBuf> {
         let here = env::current_dir().ok()?;
         let below = here.strip_prefix(self.current()?).ok()?;
         let is_git_dir = here.starts_with(&self.common_dir);
@@ -138,7 +138,7 @@ impl Repo {
     }
 
     /// The directory that new worktrees are named relative to.
-    pub(crate) fn beside(&self) -> &Path {
+    pub(crate) fn worktrees_base(&self) -> &Path {
         let home = self.home();
         home.parent().unwrap_or(home)
     }
@@ -227,7 +227,7 @@ impl Repo {
         oid.with_context(|| format!("'{hex}' is not an object name"))
     }
 
-    fn at(path: &Path) -> Result<Repository> {
+    fn open_worktree(path: &Path) -> Result<Repository> {
         Repository::open(path).with_context(|| format!("'{}' is not a worktree", path.display()))
     }
 
@@ -237,7 +237,7 @@ impl Repo {
     /// When it is not one of this repository, or git would run there what others wrote.
     pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
         let name = if self.is_sha256() { 32 } else { 20 };
-        if let Some(key) = &self.program {
+        if let Some(key) = &self.program_key {
             let (home, key) = (self.home().to_owned(), key.clone());
             return Err(refused(Distrust::Named { home, key }.into(), path));
         }
@@ -253,7 +253,7 @@ impl Repo {
     ///
     /// # Errors
     /// When there is one that libgit2 cannot read.
-    pub(in crate::git) fn enclosing(path: &Path) -> Result<Option<Checkout>> {
+    pub(in crate::git) fn find_enclosing(path: &Path) -> Result<Option<Checkout>> {
         let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
         for dir in path.ancestors().skip(1).filter(is_above) {
             let found = match Repository::open(dir) {
@@ -268,7 +268,7 @@ impl Repo {
             };
             // A bare repository beside its worktrees has none.
             let is_top = found.workdir().is_some_and(|top| top == dir);
-            return Ok(is_top.then(|| Checkout::enclosing(dir, found.path(), found.commondir())));
+            return Ok(is_top.then(|| Checkout::unverified(dir, found.path(), found.commondir())));
         }
         Ok(None)
     }
@@ -278,7 +278,7 @@ impl Repo {
     /// # Errors
     /// When it is not a worktree any more.
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
-        let repo = Self::at(checkout.path())?;
+        let repo = Self::open_worktree(checkout.path())?;
         Ok(match repo.state() {
             // Between two commits of a sequence there is nothing else to see.
             RepositoryState::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
@@ -303,11 +303,11 @@ pub(crate) fn parse_bool(value: &str) -> Option<bool> {
 /// Sets libgit2 up, and lets it open what git 3 makes by default. Safe only because no ref ever
 /// goes through git2: it would silently misplace refs of a reftable repository.
 #[allow(unsafe_code)]
-fn set_up() -> Result<()> {
+fn configure_libgit2() -> Result<()> {
     static ONCE: std::sync::Once = std::sync::Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {
-        // Each object is read once, and believed as git itself believes it.
+        // Each object is read once, and unless_distrusted as git itself believes it.
         git2::opts::enable_caching(false);
         git2::opts::strict_hash_verification(false);
         // SAFETY: libgit2's options are global; this runs once, before any other
@@ -318,14 +318,14 @@ fn set_up() -> Result<()> {
     result.context("could not set up libgit2")
 }
 
-fn real(path: &Path) -> Result<PathBuf> {
+fn canonicalize(path: &Path) -> Result<PathBuf> {
     let found = path.canonicalize();
     found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
 /// Fails if git would not find the repository from the worktree that the user stands in.
-fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
-    let own = real(git2.path())?;
+fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
+    let own = canonicalize(git2.path())?;
     // git has it nowhere else, and would run what is configured where this leads.
     let above = own.parent().and_then(Path::parent);
     if git2.is_worktree() && above != Some(common_dir) {
@@ -337,20 +337,20 @@ fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> R
         let other = opened.and_then(|repo| repo.commondir().canonicalize().ok());
         other.as_deref() == Some(common_dir)
     };
-    if leads_to(worktree, &own) || opens_it() {
+    if finds_git_dir(worktree, &own) || opens_it() {
         return Ok(());
     }
-    Err(astray(worktree, common_dir, names_worktree(git2)).into())
+    Err(wrong_worktree(worktree, common_dir, has_core_worktree(git2)).into())
 }
 
 /// Finds the main worktree of the repository with this common directory; none if it is bare.
 fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
     let main = Repository::open(common_dir);
-    let repository = main.map_err(|error| explain(error, Some(common_dir)))?;
-    let main = repository.workdir().map(real).transpose()?;
+    let repository = main.map_err(|error| open_error(error, Some(common_dir)))?;
+    let main = repository.workdir().map(canonicalize).transpose()?;
     match &main {
-        Some(main) if !leads_to(main, common_dir) => {
-            Err(astray(main, common_dir, names_worktree(&repository)).into())
+        Some(main) if !finds_git_dir(main, common_dir) => {
+            Err(wrong_worktree(main, common_dir, has_core_worktree(&repository)).into())
         }
         _ => Ok(main),
     }
@@ -358,22 +358,22 @@ fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
 
 /// Whether git finds the git directory `git_dir` from `worktree`. Opening it would read the whole
 /// configuration again, with each branch of each task.
-fn leads_to(worktree: &Path, git_dir: &Path) -> bool {
+fn finds_git_dir(worktree: &Path, git_dir: &Path) -> bool {
     let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
-    found.is_ok_and(|found| real(&found).is_ok_and(|found| found == git_dir))
+    found.is_ok_and(|found| canonicalize(&found).is_ok_and(|found| found == git_dir))
 }
 
 /// Whether `core.worktree` is configured.
-fn names_worktree(git2: &Repository) -> bool {
+fn has_core_worktree(git2: &Repository) -> bool {
     let config = git2.config();
     config.is_ok_and(|config| config.get_entry("core.worktree").is_ok())
 }
 
-fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
+fn open_error(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
     let context = match error.code() {
         ErrorCode::NotFound => return no_repository().into(),
         ErrorCode::Owner => {
-            let dir = quoted(&top(common_dir));
+            let dir = quoted(&safe_directory(common_dir));
             let failure = Failure::new("the repository belongs to another user");
             failure.hint(format!("git config --global --add safe.directory {dir}"))
         }

@@ -2,12 +2,12 @@
 
 pub(crate) mod admin;
 pub(crate) mod entries;
-pub(crate) mod hide;
+pub(crate) mod exclude;
 pub(crate) mod in_use;
-pub(crate) mod keep;
-pub(crate) mod own;
 pub(crate) mod submodules;
 pub(crate) mod tool_files;
+pub(crate) mod trash;
+pub(crate) mod worktree_refs;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 pub(crate) use self::entries::{Worktree, list};
-pub(crate) use self::keep::is_untouched;
+pub(crate) use self::trash::is_untouched;
 use super::checkout::NO_HOOKS;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::optional;
@@ -30,7 +30,7 @@ use crate::task::{BranchName, RefName};
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
+pub(crate) fn read_branch(checkout: &Checkout) -> Result<Option<RefName>> {
     let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
@@ -65,10 +65,10 @@ pub(crate) fn register_again(
     let what = || format!("could not register '{}' again", path.display());
     // git calls the entry like the directory that it is made for.
     let twin = scratch.join(path.file_name().with_context(what)?);
-    clear(repo, &twin)?;
+    remove_temporary(repo, &twin)?;
     register(repo.home(), &twin, branch, lock)?;
-    tool_files::link_keys(repo.common_dir(), &twin)?;
-    let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
+    tool_files::link_git_crypt_keys(repo.common_dir(), &twin)?;
+    let entry = admin::find_dir(repo.common_dir(), &twin)?.with_context(what)?;
     let link = [b"gitdir: ", entry.as_os_str().as_bytes(), b"\n"].concat();
     // What is there by now may be a link to a file of the user's.
     let mode = Permissions::from_mode(0o644);
@@ -88,7 +88,12 @@ pub(crate) fn register_again(
 ///
 /// # Errors
 /// When git refuses.
-pub(crate) fn follow(home: &Path, branch: &BranchName, upstream: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn set_upstream(
+    home: &Path,
+    branch: &BranchName,
+    upstream: &str,
+    lock: &Lock,
+) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
     let git = Git::new(home, "branch").args(["--quiet", &upstream, branch]);
     git.holding(lock)?.run()
@@ -98,27 +103,27 @@ pub(crate) fn follow(home: &Path, branch: &BranchName, upstream: &str, lock: &Lo
 ///
 /// # Errors
 /// When git fails: a filter, a full disk, an interruption.
-pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
+pub(crate) fn check_out_files(checkout: &Checkout, lock: &Lock) -> Result<()> {
     let reset = checkout.git("reset --hard --no-recurse-submodules");
-    reset.holding(lock)?.loud().run()
+    reset.holding(lock)?.inherit_stderr().run()
 }
 
 /// Removes a temporary worktree of our own, whatever a killed command left of it.
 ///
 /// # Errors
 /// When something of it stays.
-pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
+pub(crate) fn remove_temporary(repo: &Repo, path: &Path) -> Result<()> {
     let what = || format!("could not remove '{}'", path.display());
     // In this order: as long as anything is left of it, the directory is.
-    let aside = aside(repo)?;
-    keep::set_entry_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
+    let aside = make_deletion_dir(repo)?;
+    trash::move_entry(admin::find_dir(repo.common_dir(), path)?, aside.path())?;
     optional(fs::remove_dir_all(path)).with_context(what)?;
     aside.close().with_context(what)
 }
 
 /// Makes a directory for what is to be deleted: in the trash, where what a killed command
 /// leaves of it expires, or beside it where nothing can be made there.
-fn aside(repo: &Repo) -> Result<TempDir> {
+fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
     let trash = repo.flux_dir().join("trash");
     let what = || format!("could not make a directory in '{}'", trash.display());
     repo.sharing()?.make_dir(&trash).with_context(what)?;
@@ -139,14 +144,14 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Re
     apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
     if fs::exists(sparse).context("could not look for a sparse checkout")? {
-        write_left_out(checkout, snapshot, lock)?;
+        write_sparse_files(checkout, snapshot, lock)?;
     }
     Ok(())
 }
 
 /// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
 /// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
-fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
+fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
     let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
@@ -155,7 +160,7 @@ fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Resu
         return Ok(());
     }
     let git = checkout.git("restore --quiet --worktree --ignore-skip-worktree-bits");
-    let git = git.arg(format!("--source={snapshot}")).on(&files);
+    let git = git.arg(format!("--source={snapshot}")).with_paths(&files);
     git.holding(lock)?.run()
 }
 
@@ -165,15 +170,15 @@ fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Resu
 ///
 /// # Errors
 /// When something of it stays.
-pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
+pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
     let what = || format!("could not remove the worktree '{}'", path.display());
-    let admin = admin::dir_of(repo.common_dir(), path)?;
-    let aside = aside(repo)?;
+    let admin = admin::find_dir(repo.common_dir(), path)?;
+    let aside = make_deletion_dir(repo)?;
     if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
         match fs::rename(path, aside.path().join("worktree")) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 if let Some(admin) = &admin {
-                    keep::stop_monitor(repo.common_dir(), admin);
+                    trash::stop_monitor(repo.common_dir(), admin);
                 }
                 // Twice: git itself locks a worktree that is being made.
                 let git = Git::new(repo.home(), "worktree remove --force --force");
@@ -182,6 +187,6 @@ pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
             moved => drop(optional(moved).with_context(what)?),
         }
     }
-    keep::set_entry_aside(admin, aside.path())?;
+    trash::move_entry(admin, aside.path())?;
     aside.close().with_context(what)
 }

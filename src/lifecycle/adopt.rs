@@ -233,7 +233,7 @@ impl<'a> Adoption<'a> {
         if real.exists() && admin::is_ours(common_dir, &entry.path)? {
             return Ok(());
         }
-        let again = match admin::moved_beside(common_dir, &entry.path) {
+        let again = match admin::find_moved_beside(common_dir, &entry.path) {
             Some(moved) => format!("git worktree repair {}", quoted(&moved)),
             None if real.exists() => "git worktree repair".to_owned(),
             None => "git worktree prune".to_owned(),

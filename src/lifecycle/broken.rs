@@ -186,11 +186,11 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
 /// Returns where the worktree of a task was moved to, if that is found, and the way out.
 fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Way)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
-    if let Some(moved) = admin::moved_beside(common, path) {
+    if let Some(moved) = admin::find_moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
         return Some((moved, ("to move it back", back)));
     }
-    let moved = admin::moved_into(common, flux.repo.home().parent()?, path)?;
+    let moved = admin::find_moved_into(common, flux.repo.home().parent()?, path)?;
     let repair = format!("git worktree repair {}", quoted(&moved));
     Some((moved, ("to let git find it", repair)))
 }

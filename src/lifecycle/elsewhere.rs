@@ -15,7 +15,7 @@ use crate::ui::shown;
 /// was made here and not in a repository of which this one is a copy, an agent says so.
 pub(crate) fn original(flux: &Flux, task: &Task) -> Option<PathBuf> {
     let other = admin::other_repository(flux.repo.common_dir(), &task.worktree)?;
-    let is_copy = !flux.repo.marks().is_at_home(&task_ref(&task.id));
+    let is_copy = !flux.repo.marks().is_original(&task_ref(&task.id));
     is_copy.then_some(other)
 }
 

@@ -44,7 +44,7 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     let settings = Settings::load(repo.home())?;
     // Who wrote the option may have written that, too.
     if let Some(key) = settings.own_filter() {
-        repo.distrust(key);
+        repo.refuse_worktrees(key);
     }
     let ui = ui.clone();
     Ok(Flux { repo, settings, ui })

@@ -10,7 +10,7 @@ use super::broken::Broken;
 use super::checked_out::BranchUses;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{ObjectId, Worktree as Entry, admin, keep, snapshot, worktree};
+use crate::git::{ObjectId, Worktree as Entry, admin, snapshot, trash, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -43,7 +43,7 @@ impl Worktree {
         if !exists(path)? {
             return Ok(Self::Discard);
         }
-        if admin::has_moved(common, path, task.start())? {
+        if admin::has_head_moved(common, path, task.start())? {
             return Ok(Self::Keep);
         }
         // What went along is the user's, who has it still.
@@ -59,7 +59,7 @@ impl Worktree {
         snapshot: Option<&ObjectId>,
     ) -> Self {
         let is_held = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
-            let holds = |snapshot| snapshot::holds(&checkout, snapshot).unwrap_or(false);
+            let holds = |snapshot| snapshot::is_complete(&checkout, snapshot).unwrap_or(false);
             worktree::is_untouched(&checkout, commit).unwrap_or(false)
                 || snapshot.is_some_and(holds)
         });
@@ -88,7 +88,7 @@ impl Worktree {
         let waits = exists(&place.join("worktree"))?;
         if waits {
             // They come back before the files do, and git would delete them.
-            keep::take_back(common, &task.worktree, &place)?;
+            trash::save_admin_files(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Discard);
@@ -107,7 +107,7 @@ impl Worktree {
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
-            keep::take_back(common, &task.worktree, &place)?;
+            trash::save_admin_files(common, &task.worktree, &place)?;
             return Ok(Self::Discard);
         }
         Ok(match from {
@@ -133,7 +133,7 @@ pub(super) fn has_strayed(flux: &Flux, task: &Task) -> Result<bool> {
         return Ok(false);
     };
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
-    Ok(!entry.is_of(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
+    Ok(!entry.has_branch(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
 }
 
 /// Whether git has a worktree at the task's path, with the task's branch.
@@ -148,7 +148,7 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let (path, branch) = (&task.worktree, task.branch_ref());
     Ok(entries
         .iter()
-        .any(|entry| entry.path == *path && entry.is_of(&branch)))
+        .any(|entry| entry.path == *path && entry.has_branch(&branch)))
 }
 
 /// # Errors

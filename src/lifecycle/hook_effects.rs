@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::context::Flux;
 use crate::git::hooks::{self, Hooks};
-use crate::git::in_use::bare_is_set_in;
-use crate::git::marks::FLUX;
+use crate::git::in_use::read_core_bare;
+use crate::git::marks::FLUX_REFS;
 use crate::git::refs;
 use crate::git::{Checkout, ObjectId};
 use crate::interrupt;
@@ -59,14 +59,14 @@ impl Listing {
     /// # Errors
     /// When git fails.
     pub(super) fn before(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
-        hooks.has(names).then(|| Self::take(flux)).transpose()
+        hooks.has_any(names).then(|| Self::take(flux)).transpose()
     }
 
     fn take(flux: &Flux) -> Result<Self> {
         let home = flux.repo.home();
-        let is_bare = bare_is_set_in(home)?.is_some_and(|(_, is_bare)| is_bare);
+        let is_bare = read_core_bare(home)?.is_some_and(|(_, is_bare)| is_bare);
         let mut refs = refs::list::<&str>(home, &[])?;
-        refs.retain(|name, _| !name.starts_with(FLUX));
+        refs.retain(|name, _| !name.starts_with(FLUX_REFS));
         Ok(Self { is_bare, refs })
     }
 

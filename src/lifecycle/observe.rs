@@ -75,7 +75,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
 /// Returns whether there is something like a worktree where each task should have its own.
 fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     // Where git knows of none, one look does for all.
-    let any = admin::any(flux.repo.common_dir());
+    let any = admin::has_any(flux.repo.common_dir());
     let has = |task: &&Task| any && task.worktree.join(".git").exists();
     tasks.iter().map(has).collect()
 }

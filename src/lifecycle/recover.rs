@@ -15,7 +15,7 @@ use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure;
-use crate::git::marks::FLUX;
+use crate::git::marks::FLUX_REFS;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
 use crate::store::{self, Store, Stored, task_ref};
@@ -82,7 +82,7 @@ fn is_unsettled(flux: &Flux, task: &Task) -> bool {
 pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) -> Result<()> {
     let marks = flux.repo.marks();
     for owner in marks.list(class)? {
-        let name = [FLUX, &owner].concat();
+        let name = [FLUX_REFS, &owner].concat();
         let (_, id) = owner.rsplit_once('/').unwrap_or_default();
         let (id, _) = id.split_once('.').unwrap_or((id, ""));
         let Some(id) = id.parse().ok().filter(|_| !has(&name)) else {
@@ -93,7 +93,7 @@ pub(super) fn sweep_marks(flux: &Flux, class: &str, has: impl Fn(&str) -> bool) 
             continue;
         };
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
-            marks.sweep(&owner)?;
+            marks.remove(&owner)?;
         }
         flux.tidy_run(&id)?;
     }

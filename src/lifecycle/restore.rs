@@ -99,7 +99,7 @@ fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failu
     }
     worktrees.iter().find(|entry| entry.path == *path)?;
     let what = format!("git has a worktree at '{shown}', which is not there");
-    let hint = match admin::moved_beside(flux.repo.common_dir(), path) {
+    let hint = match admin::find_moved_beside(flux.repo.common_dir(), path) {
         Some(moved) => format!("git worktree repair {}", quoted(&moved)),
         None => format!("if it is not away only: git worktree remove {pasted}"),
     };

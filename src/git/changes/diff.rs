@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use crate::git::changes::others;
+use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::{Checkout, Git};
 
@@ -21,7 +21,7 @@ pub(crate) fn show(
     since: impl AsRef<OsStr>,
     args: &[OsString],
 ) -> Result<i32> {
-    let untracked = others::untracked(checkout)?;
+    let untracked = ls_files::list_untracked(checkout)?;
     // What is shown may have to be fetched first.
     let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");
     let diff = diff.arg(since).args(args);
@@ -32,7 +32,7 @@ pub(crate) fn show(
     let index = ScratchIndex::copy_of(checkout)?;
     // The object that stands for an untracked file goes aside too.
     let objects = tempfile::tempdir().context("could not make a temporary directory")?;
-    let known_objects = c_quoted(&checkout.common_dir().join("objects"));
+    let known_objects = quote_path(&checkout.common_dir().join("objects"));
     let aside = |git: Git| {
         index.used_by(git).envs([
             ("GIT_OBJECT_DIRECTORY", objects.path().as_os_str()),
@@ -40,12 +40,12 @@ pub(crate) fn show(
         ])
     };
     let add = checkout.reading("add --intent-to-add --sparse");
-    aside(add).on(&untracked).run()?;
+    aside(add).with_paths(&untracked).run()?;
     aside(diff).in_foreground()
 }
 
 /// A path as git reads it from a list that is separated by colons.
-fn c_quoted(path: &Path) -> OsString {
+fn quote_path(path: &Path) -> OsString {
     let path = path.as_os_str().as_bytes();
     let path = path.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");
     OsString::from_vec([b"\"", &*path, b"\""].concat())

@@ -37,7 +37,8 @@ impl<'a> ScratchIndex<'a> {
     /// When it cannot be read.
     pub(in crate::git) fn copy_of(checkout: &'a Checkout) -> Result<Self> {
         let index = Self::empty(checkout)?;
-        admin::copy(&checkout.index(), &index.file).context("could not read the index")?;
+        admin::copy_with_time(&checkout.index(), &index.file)
+            .context("could not read the index")?;
         Ok(index)
     }
 

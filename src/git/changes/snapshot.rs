@@ -7,21 +7,21 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
-use crate::git::changes::others;
-use crate::git::changes::overlooked::Overlooked;
+use crate::git::changes::assume_unchanged::HiddenFiles;
+use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::records::{as_records, records};
+use crate::git::records::{join_records, records};
 use crate::git::{Checkout, Git, ObjectId};
 
 /// What keeps files from LFS, whose prune does not know our refs and deletes what it was given.
-const PLAIN: [&str; 3] = [
+const NO_LFS: [&str; 3] = [
     "filter.lfs.clean=cat",
     "filter.lfs.process=",
     "filter.lfs.required=false",
 ];
 
 /// The identity of commits that are nobody's work, so that none has to be configured.
-const NOBODY: [(&str, &str); 4] = [
+const FLUX_IDENTITY: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "git flux"),
     ("GIT_AUTHOR_EMAIL", "git-flux@localhost"),
     ("GIT_COMMITTER_NAME", "git flux"),
@@ -32,9 +32,9 @@ const NOBODY: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
-    let index = copied(checkout)?;
-    plain(index.git("add --all --sparse")).run()?;
+pub(crate) fn preview_commit(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
+    let index = copy_index(checkout)?;
+    without_lfs(index.git("add --all --sparse")).run()?;
     commit(checkout, &index.tree()?, &[parent], "snapshot")
 }
 
@@ -48,16 +48,16 @@ pub(crate) fn foresee(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    copied(checkout)?.snapshot(tip, &Overlooked::default())
+pub(crate) fn create(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
+    copy_index(checkout)?.snapshot(tip, &HiddenFiles::default())
 }
 
 /// As [`take`], with what git was told to overlook.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn take_whole(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    copied(checkout)?.snapshot(tip, &Overlooked::of(checkout)?)
+pub(crate) fn create_with_hidden(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
+    copy_index(checkout)?.snapshot(tip, &HiddenFiles::of(checkout)?)
 }
 
 /// Returns whether git can read these files of the worktree, through their filters:
@@ -72,7 +72,7 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
             names.extend([name, b"\n"].concat());
         }
     }
-    let git = plain(checkout.reading("hash-object"));
+    let git = without_lfs(checkout.reading("hash-object"));
     git.arg("--stdin-paths").input(names).run().is_ok()
 }
 
@@ -80,11 +80,11 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
-    if !others::ignored(checkout)?.is_empty() {
+pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
+    if !ls_files::list_ignored(checkout)?.is_empty() {
         return Ok(false);
     }
-    let again = take_whole(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
+    let again = create_with_hidden(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
         let log = checkout.reading("log --no-walk=unsorted --format=%T");
         log.args([commit, &format!("{commit}^@")]).output()
@@ -96,7 +96,7 @@ pub(crate) fn holds(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
 ///
 /// # Errors
 /// When it is something else.
-fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
+fn parse_unmerged(unmerged: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in records(unmerged)? {
         let odd = "`git ls-files` printed a short record";
@@ -109,14 +109,16 @@ fn sides(unmerged: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn plain(git: Git) -> Git {
-    PLAIN.iter().fold(git, Git::config)
+fn without_lfs(git: Git) -> Git {
+    NO_LFS.iter().fold(git, Git::config)
 }
 
 /// The tree of `entries`, given to `git update-index -z --add <form>`.
 fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
-    let add = plain(index.git("update-index")).words("-z --add").arg(form);
+    let add = without_lfs(index.git("update-index"))
+        .words("-z --add")
+        .arg(form);
     add.input(entries).run()?;
     index.tree()
 }
@@ -132,11 +134,11 @@ fn commit(
     for parent in parents {
         git = git.args(["-p", parent]);
     }
-    git.envs(NOBODY).arg(tree).object()
+    git.envs(FLUX_IDENTITY).arg(tree).object()
 }
 
 /// Copies the index of a worktree for a snapshot.
-fn copied(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
+fn copy_index(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
     // git looks into them to add what has changed.
     checkout.has_nested()?;
     ScratchIndex::copy_of(checkout)
@@ -144,18 +146,18 @@ fn copied(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
 
 impl ScratchIndex<'_> {
     fn tree(&self) -> Result<ObjectId> {
-        plain(self.git("write-tree")).object()
+        without_lfs(self.git("write-tree")).object()
     }
 
-    fn snapshot(&self, tip: &ObjectId, overlooked: &Overlooked) -> Result<ObjectId> {
+    fn snapshot(&self, tip: &ObjectId, hidden: &HiddenFiles) -> Result<ObjectId> {
         let staged = self.staged()?;
-        overlooked.reveal(self)?;
+        hidden.reveal(self)?;
         // What lies outside of a sparse checkout is otherwise left out without a word.
-        plain(self.git("add --update --sparse")).run()?;
+        without_lfs(self.git("add --update --sparse")).run()?;
         let tracked = self.tree()?;
         let index = match &staged {
             Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
-            Staged::Sides(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
+            Staged::Unmerged(sides) => commit(self.checkout, &tracked, &[tip, sides], "index")?,
         };
         let untracked = self.untracked()?;
         let mut parents = vec![tip, &index];
@@ -168,8 +170,8 @@ impl ScratchIndex<'_> {
         if unmerged.is_empty() {
             return self.tree().map(Staged::Tree);
         }
-        let tree = tree_of(self.checkout, &sides(&unmerged)?, "--index-info")?;
-        commit(self.checkout, &tree, &[], "sides of conflicts").map(Staged::Sides)
+        let tree = tree_of(self.checkout, &parse_unmerged(&unmerged)?, "--index-info")?;
+        commit(self.checkout, &tree, &[], "sides of conflicts").map(Staged::Unmerged)
     }
 
     /// A commit of the untracked files, if there are any.
@@ -181,7 +183,7 @@ impl ScratchIndex<'_> {
         if files.is_empty() {
             return Ok(None);
         }
-        let tree = tree_of(self.checkout, &as_records(files), "--stdin")?;
+        let tree = tree_of(self.checkout, &join_records(files), "--stdin")?;
         commit(self.checkout, &tree, &[], "untracked files").map(Some)
     }
 }
@@ -190,5 +192,5 @@ impl ScratchIndex<'_> {
 enum Staged {
     Tree(ObjectId),
     /// A commit of what no tree can hold: every side is kept, under its stage and path.
-    Sides(ObjectId),
+    Unmerged(ObjectId),
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result};
 
 use crate::failure::Failure;
-use crate::git::checkout::gitfile::link_of;
+use crate::git::checkout::gitfile::read_link;
 use crate::sanitize::{quoted, shown, word};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
@@ -61,7 +61,7 @@ impl Distrust {
         !matches!(self, Self::Link(_) | Self::Back(_))
     }
 
-    /// The file that is not believed, or the repository.
+    /// The file that is not unless_distrusted, or the repository.
     fn place(&self) -> &Path {
         match self {
             Self::Link(file) | Self::Back(file) | Self::Common(file) => file,
@@ -110,7 +110,7 @@ fn link_failure(link: &Path, path: &Path) -> Failure {
             gone(path).hint(format!("mv {link} {link}.away && git worktree repair"))
         }
         // As it is in a copy of a repository, which names the worktrees of the original.
-        Some(_) if link_of(path).is_some_and(|named| named.is_dir()) => {
+        Some(_) if read_link(path).is_some_and(|named| named.is_dir()) => {
             gone(path).hint("if it is the task's: git worktree repair")
         }
         _ => gone(path).hint("git worktree repair"),
@@ -125,8 +125,8 @@ pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Takes it for none that something is not believed.
-pub(in crate::git) fn believed<T>(found: Result<T>) -> Result<Option<T>> {
+/// Takes it for none that something is not unless_distrusted.
+pub(in crate::git) fn unless_distrusted<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(error) if error.is::<Distrust>() => Ok(None),
         found => found.map(Some),
@@ -134,7 +134,7 @@ pub(in crate::git) fn believed<T>(found: Result<T>) -> Result<Option<T>> {
 }
 
 /// The most that is read of a file with a path or a configuration in it.
-const SMALL: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// What is in a file that others may have put there; none if there is none.
 ///
@@ -143,7 +143,7 @@ const SMALL: u64 = 1 << 20;
 pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
     match optional(file.symlink_metadata()) {
         Ok(None) => Ok(None),
-        Ok(Some(found)) if found.is_file() && found.len() < SMALL => {
+        Ok(Some(found)) if found.is_file() && found.len() < MAX_BYTES => {
             let content = optional(read_file(file));
             content.with_context(|| format!("could not read '{}'", file.display()))
         }

@@ -8,48 +8,49 @@ use std::path::Path;
 use crate::system::regular_file::read_file;
 
 /// Where the mode of an entry is, and its flags, but for the object name before them.
-const MODE: usize = 24;
-const FLAGS: usize = 40;
+const MODE_OFFSET: usize = 24;
+const FLAGS_OFFSET: usize = 40;
 /// The mode of an entry that is another repository.
-const LINK: u32 = 0o160_000;
+const GITLINK_MODE: u32 = 0o160_000;
 /// In the first byte of the flags: marked by `git update-index --assume-unchanged`; more follow.
-const ASSUMED: u8 = 0x80;
-const EXTENDED: u8 = 0x40;
+const ASSUME_UNCHANGED: u8 = 0x80;
+const EXTENDED_FLAGS: u8 = 0x40;
 /// In the first byte of those: marked by `--skip-worktree`.
-const SKIPPED: u8 = 0x40;
+const SKIP_WORKTREE: u8 = 0x40;
 
 /// What there is in an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::git) struct Index {
+pub(in crate::git) struct IndexSummary {
     /// Files that git was told to overlook, or whole directories left out.
-    pub(in crate::git) overlooks: bool,
+    pub(in crate::git) hides_changes: bool,
     /// Other repositories.
-    pub(in crate::git) links: bool,
+    pub(in crate::git) has_gitlinks: bool,
 }
 
-impl Index {
+impl IndexSummary {
     /// Reads the index in `file`, in which an object name takes so many bytes; none if it cannot
     /// be read, or is of a form that only git reads.
-    pub(in crate::git) fn of(file: &Path, name: usize) -> Option<Self> {
-        read(&read_file(file).ok()?, name)
+    pub(in crate::git) fn read(file: &Path, oid_bytes: usize) -> Option<Self> {
+        parse(&read_file(file).ok()?, oid_bytes)
     }
 }
 
 /// Reads an index in which an object name takes so many bytes.
-fn read(index: &[u8], name: usize) -> Option<Index> {
+fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
     let byte = |at: usize| index.get(at).copied();
     let word = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
     let version = word(4)?;
     if !index.starts_with(b"DIRC") || !(2..=4).contains(&version) {
         return None;
     }
-    let mut found = Index::default();
+    let mut found = IndexSummary::default();
     let mut at = 12;
     for _ in 0..word(8)? {
-        let flags = at + FLAGS + name;
-        let more = version > 2 && byte(flags)? & EXTENDED != 0;
-        found.overlooks |= byte(flags)? & ASSUMED != 0 || (more && byte(flags + 2)? & SKIPPED != 0);
-        found.links |= word(at + MODE)? == LINK;
+        let flags = at + FLAGS_OFFSET + oid_bytes;
+        let more = version > 2 && byte(flags)? & EXTENDED_FLAGS != 0;
+        found.hides_changes |=
+            byte(flags)? & ASSUME_UNCHANGED != 0 || (more && byte(flags + 2)? & SKIP_WORKTREE != 0);
+        found.has_gitlinks |= word(at + MODE_OFFSET)? == GITLINK_MODE;
         let mut path = flags + if more { 4 } else { 2 };
         if version == 4 {
             // How much of the path before it is left out: a number with a bit for "goes on".
@@ -67,13 +68,13 @@ fn read(index: &[u8], name: usize) -> Option<Index> {
         };
     }
     // Its extensions, and a checksum. Most of a split index is in another file.
-    while at + name < index.len() {
+    while at + oid_bytes < index.len() {
         if index.get(at..at + 4)? == b"link" {
             return None;
         }
         at += 8 + usize::try_from(word(at + 4)?).ok()?;
     }
-    (at + name == index.len()).then_some(found)
+    (at + oid_bytes == index.len()).then_some(found)
 }
 
 #[cfg(test)]
@@ -88,8 +89,11 @@ mod tests {
         git.run().unwrap();
     }
 
-    fn of(overlooks: bool, links: bool) -> Option<Index> {
-        Some(Index { overlooks, links })
+    fn of(hides_changes: bool, has_gitlinks: bool) -> Option<IndexSummary> {
+        Some(IndexSummary {
+            hides_changes,
+            has_gitlinks,
+        })
     }
 
     #[test]
@@ -100,7 +104,7 @@ mod tests {
                 let dir = temp.path();
                 git(dir, &["init", "-q", "--object-format", format]);
                 let repo = Repo::open_at(&dir.join(".git")).unwrap();
-                let known = || repo.checkout(repo.home()).unwrap().look_at_index();
+                let known = || repo.checkout(repo.home()).unwrap().read_index();
                 assert_eq!(known(), None, "there is none yet");
                 for (at, name) in ["a", "b/seven77", "b/sixteen16sixteen", "c"]
                     .iter()
@@ -138,9 +142,9 @@ mod tests {
         fs::write(dir.join("file"), "x").unwrap();
         git(dir, &["add", "."]);
         let whole = fs::read(dir.join(".git/index")).unwrap();
-        assert_eq!(read(&whole, 20), of(false, false));
+        assert_eq!(parse(&whole, 20), of(false, false));
         for length in 0..whole.len() {
-            assert_eq!(read(&whole[..length], 20), None, "{length} bytes");
+            assert_eq!(parse(&whole[..length], 20), None, "{length} bytes");
         }
     }
 }

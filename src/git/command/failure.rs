@@ -10,22 +10,22 @@ use crate::failure::Failure;
 
 /// The error for a git that a signal has ended, as it does itself where it finds a defect of its own.
 #[derive(Debug)]
-pub(crate) struct Died {
+pub(crate) struct GitKilled {
     /// `git <subcommand>`
     pub(in crate::git) name: String,
     pub(in crate::git) signal: i32,
 }
 
-impl Display for Died {
+impl Display for GitKilled {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` was ended by signal {}", self.name, self.signal)
     }
 }
 
-impl std::error::Error for Died {}
+impl std::error::Error for GitKilled {}
 
 /// The error for a git that ran and said no.
-pub(crate) fn failed(name: impl Display, code: i32, stderr: &[u8]) -> Error {
+pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     let said = String::from_utf8_lossy(stderr);
     // A hook speaks in colours, also where it should not.
     let said = strip_ansi_codes(&said);
@@ -40,7 +40,7 @@ pub(crate) fn failed(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     }
 }
 
-pub(super) fn not_started(error: io::Error, name: impl Display) -> Error {
+pub(super) fn start_error(error: io::Error, name: impl Display) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return Error::new(error).context(format!("could not start `{name}`"));
     }

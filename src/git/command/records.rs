@@ -26,7 +26,7 @@ pub(super) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
 }
 
 /// Ends each of these names by NUL, for git to read.
-pub(in crate::git) fn as_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
+pub(in crate::git) fn join_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
     let record = |path: P| [path.as_ref().as_os_str().as_bytes(), b"\0"].concat();
     paths.into_iter().flat_map(record).collect()
 }

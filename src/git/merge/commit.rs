@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Head, Ignored};
-use crate::git::command::AUTHOR;
+use crate::git::command::AUTHOR_ENV;
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo, hooks};
 
@@ -50,7 +50,7 @@ impl Draft<'_> {
             git = git.args(["-p", parent]);
         }
         if let Some(Author { name, email, date }) = self.author {
-            git = git.envs(AUTHOR.into_iter().zip([name, email, date]));
+            git = git.envs(AUTHOR_ENV.into_iter().zip([name, email, date]));
         }
         git.arg(self.tree).object()
     }
@@ -60,8 +60,8 @@ impl Draft<'_> {
 ///
 /// # Errors
 /// When it is not a boolean.
-pub(crate) fn signs(checkout: &Checkout) -> Result<bool> {
-    let git = checkout.asking("config --type=bool --get commit.gpgSign");
+pub(crate) fn is_signing_enabled(checkout: &Checkout) -> Result<bool> {
+    let git = checkout.with_user_config("config --type=bool --get commit.gpgSign");
     Ok(git.answer()?.as_deref() == Some("true"))
 }
 
@@ -87,7 +87,7 @@ impl CommitAll<'_> {
         // git looks into them to add what has changed.
         checkout.has_nested()?;
         let before = checkout.index().with_file_name("index.before-flux");
-        admin::copy(&checkout.index(), &before).context("could not keep the index")?;
+        admin::copy_with_time(&checkout.index(), &before).context("could not keep the index")?;
         let mut added = None;
         let Err(error) = self.attempt(checkout, lock, &mut added) else {
             remove(&before)?;
@@ -97,7 +97,7 @@ impl CommitAll<'_> {
             }
             return Ok(true);
         };
-        let (head, changes) = Head::and_changes(checkout, Ignored::LeftOut)?;
+        let (head, changes) = Head::status(checkout, Ignored::LeftOut)?;
         // What looked changed was none: line ends, or a time.
         if head.oid == *self.tip && changes.is_empty() {
             remove(&before)?;
@@ -128,7 +128,7 @@ impl CommitAll<'_> {
             false => "--no-verify",
         };
         let commit = commit.args(["--quiet", verify, "-m", self.message]);
-        commit.holding(lock)?.loud().run()
+        commit.holding(lock)?.inherit_stderr().run()
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::git::records::{as_records, records};
+use crate::git::records::{join_records, records};
 use crate::git::{Git, ObjectId};
 
 /// What is configured of them.
@@ -18,14 +18,16 @@ pub(crate) struct Drivers {
 }
 
 /// What a driver that does not run has as its command, in the environment.
-const NONE: &str = "GIT_FLUX_NO_DRIVER";
+const NO_DRIVER_ENV: &str = "GIT_FLUX_NO_DRIVER";
 
 impl Drivers {
     /// Has `git` run none: each file that one would decide about is in conflict then.
     pub(in crate::git) fn without(&self, git: Git) -> Git {
-        self.names.iter().fold(git.env(NONE, "false"), |git, name| {
-            git.option(format!("--config-env=merge.{name}.driver={NONE}"))
-        })
+        self.names
+            .iter()
+            .fold(git.env(NO_DRIVER_ENV, "false"), |git, name| {
+                git.option(format!("--config-env=merge.{name}.driver={NO_DRIVER_ENV}"))
+            })
     }
 
     /// Whether drivers decide about all these files, with the attributes of the commit `ours`:
@@ -44,7 +46,7 @@ impl Drivers {
         }
         // git before 2.41 does not know it, and takes those of the main worktree.
         let git = Git::reading(dir, "check-attr").env("GIT_ATTR_SOURCE", ours);
-        let git = git.words("--stdin -z merge").input(as_records(files));
+        let git = git.words("--stdin -z merge").input(join_records(files));
         let out = git.output()?;
         // Of each a path, `merge` and its value.
         let values: Vec<&[u8]> = records(&out)?.skip(2).step_by(3).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use crate::git::command::failed;
+use crate::git::command::exit_error;
 use crate::git::records::records;
 use crate::git::{Git, ObjectId, Repo};
 
@@ -18,20 +18,20 @@ pub(crate) struct Conflict {
 }
 
 /// What two commits come to.
-pub(in crate::git) enum Merged {
+pub(in crate::git) enum MergeResult {
     Tree(ObjectId),
     Conflicts(Vec<Conflict>),
     /// In these files both have changed the same, and merge drivers decide about them.
     Drivers(Vec<Conflict>),
 }
 
-impl Merged {
+impl MergeResult {
     /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`,
     /// with the attributes of `ours`, whatever is checked out where it runs. No merge driver runs.
     ///
     /// # Errors
     /// When one of the commits is missing or git fails.
-    pub(in crate::git) fn of(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
+    pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
         let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
         // git before 2.41 does not know it, and takes those of the main worktree.
@@ -48,7 +48,7 @@ impl Merged {
         };
         // Without one there was a failure of the same code.
         if files.is_empty() {
-            return Err(failed("git merge-tree", code, &output.stderr));
+            return Err(exit_error("git merge-tree", code, &output.stderr));
         }
         let paths: Vec<&Path> = files.iter().map(|file| &*file.path).collect();
         Ok(match repo.drivers().decide(repo.home(), ours, &paths)? {

@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::merge::commit::{Author, Draft};
-use crate::git::merge::merge_tree::Merged;
+use crate::git::merge::merge_tree::MergeResult;
 use crate::git::{Git, ObjectId, Repo};
 
 /// One commit of a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Commit {
+pub(crate) struct BranchCommit {
     pub(crate) oid: ObjectId,
     pub(crate) tree: ObjectId,
     pub(crate) parents: Vec<ObjectId>,
@@ -22,9 +22,9 @@ pub(crate) struct Commit {
     pub(crate) message: Vec<u8>,
 }
 
-impl Commit {
+impl BranchCommit {
     /// The tree before it.
-    pub(super) fn before(&self, repo: &Repo) -> Result<ObjectId> {
+    pub(super) fn parent_tree(&self, repo: &Repo) -> Result<ObjectId> {
         match self.parents.first() {
             Some(parent) => repo.tree_of(parent),
             None => repo.empty_tree(),
@@ -36,7 +36,7 @@ impl Commit {
     /// # Errors
     /// When its parent is missing.
     pub(crate) fn is_empty(&self, repo: &Repo) -> Result<bool> {
-        Ok(self.before(repo)? == self.tree)
+        Ok(self.parent_tree(repo)? == self.tree)
     }
 
     pub(crate) fn is_merge(&self) -> bool {
@@ -52,8 +52,8 @@ impl Commit {
 }
 
 /// The fields of a commit, each ended by NUL: an author or a message has none in it.
-const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
-const FIELDS: usize = 8;
+const REV_LIST_FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
+const FIELDS_PER_COMMIT: usize = 8;
 
 /// Whether commits are compared with those of the other side by their patches, which takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +73,16 @@ pub(crate) fn list(
     target: &ObjectId,
     tips: &[&ObjectId],
     compare: Compare,
-) -> Result<Vec<Commit>> {
+) -> Result<Vec<BranchCommit>> {
     let git = Git::reading(repo.home(), "rev-list --reverse --topo-order --right-only");
     let mut git = git.words("--no-commit-header --encoding=UTF-8 --date=raw");
     if compare == Compare::Patches {
         git = git.arg("--cherry-mark");
     }
     let ranges = tips.iter().map(|tip| format!("{target}...{tip}"));
-    let out = git.arg(FORMAT).args(ranges).output()?;
+    let out = git.arg(REV_LIST_FORMAT).args(ranges).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
-    let commits = fields.chunks_exact(FIELDS);
+    let commits = fields.chunks_exact(FIELDS_PER_COMMIT);
     // A newline after the last.
     if !matches!(commits.remainder(), [b"\n" | b""]) {
         bail!("`git rev-list` printed half a commit");
@@ -90,14 +90,14 @@ pub(crate) fn list(
     commits.map(parse).collect()
 }
 
-fn parse(fields: &[&[u8]]) -> Result<Commit> {
+fn parse(fields: &[&[u8]]) -> Result<BranchCommit> {
     let [mark, oid, tree, parents, name, email, date, message] = fields else {
-        unreachable!("chunks of {FIELDS}");
+        unreachable!("chunks of {FIELDS_PER_COMMIT}");
     };
     let object = |hex: &[u8]| ObjectId::parse(hex).context("not an object name");
     let os = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     let parents = parents.split(|&b| b == b' ').filter(|hex| !hex.is_empty());
-    Ok(Commit {
+    Ok(BranchCommit {
         oid: object(oid)?,
         tree: object(tree)?,
         parents: parents.map(object).collect::<Result<_>>()?,
@@ -116,7 +116,7 @@ fn parse(fields: &[&[u8]]) -> Result<Commit> {
 /// A commit that is to be made anew, with the tree it will have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pick {
-    pub(crate) commit: Commit,
+    pub(crate) commit: BranchCommit,
     pub(crate) tree: ObjectId,
 }
 
@@ -144,20 +144,20 @@ pub(super) fn pick(
     repo: &Repo,
     tree: &ObjectId,
     before: &ObjectId,
-    commit: &Commit,
-) -> Result<Merged> {
+    commit: &BranchCommit,
+) -> Result<MergeResult> {
     if before == tree {
-        return Ok(Merged::Tree(commit.tree.clone()));
+        return Ok(MergeResult::Tree(commit.tree.clone()));
     }
     if *before == commit.tree {
-        return Ok(Merged::Tree(tree.to_owned()));
+        return Ok(MergeResult::Tree(tree.to_owned()));
     }
     if let Some(parent) = commit.parents.first() {
         let ours = repo.write_commit(tree, &[parent])?;
-        return Merged::of(repo, &ours, &commit.oid);
+        return MergeResult::compute(repo, &ours, &commit.oid);
     }
     let root = repo.write_commit(before, &[])?;
     let ours = repo.write_commit(tree, &[&root])?;
     let theirs = repo.write_commit(&commit.tree, &[&root])?;
-    Merged::of(repo, &ours, &theirs)
+    MergeResult::compute(repo, &ours, &theirs)
 }

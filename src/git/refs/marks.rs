@@ -11,20 +11,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::gitfile::entries_of;
+use crate::git::checkout::gitfile::list_dir;
 use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 use crate::task::RefName;
 
 /// Every ref of git flux.
-pub(crate) const FLUX: &str = "refs/flux/";
+pub(crate) const FLUX_REFS: &str = "refs/flux/";
 
 /// The first line of a mark. A mark of another version vouches for nothing.
-const HEAD: &str = "version 1\n";
+const HEADER: &str = "version 1\n";
 
 /// A ref and an object that it may stand at.
-pub(in crate::git) type Stand = (RefName, ObjectId);
+pub(in crate::git) type RefValue = (RefName, ObjectId);
 
 /// The marks of a repository.
 #[derive(Clone, Debug)]
@@ -35,19 +35,19 @@ pub(crate) struct Marks(PathBuf);
 pub(crate) struct Mark {
     /// The inode of `<git-common-dir>/flux` when it was first written: a copy has another.
     home: Option<u64>,
-    stands: Vec<Stand>,
+    values: Vec<RefValue>,
 }
 
 impl Mark {
     /// Returns whether the ref may stand at this object.
     pub(crate) fn has(&self, name: &RefName, object: &ObjectId) -> bool {
-        self.stands.iter().any(|(n, o)| n == name && o == object)
+        self.values.iter().any(|(n, o)| n == name && o == object)
     }
 
     /// Returns the objects that the ref may stand at, the latest last.
     pub(crate) fn objects<'a>(&'a self, name: &'a RefName) -> impl Iterator<Item = &'a ObjectId> {
-        let of = move |(n, object): &'a Stand| (n == name).then_some(object);
-        self.stands.iter().filter_map(of)
+        let of = move |(n, object): &'a RefValue| (n == name).then_some(object);
+        self.values.iter().filter_map(of)
     }
 }
 
@@ -71,12 +71,12 @@ impl Marks {
         };
         let text = String::from_utf8(text).with_context(what)?;
         let mut mark = Mark::default();
-        for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
+        for line in text.strip_prefix(HEADER).with_context(what)?.lines() {
             match line.split_once(' ') {
                 Some(("home", inode)) => mark.home = inode.parse().ok(),
                 Some((object, name)) => {
                     let object = object.to_owned().into();
-                    mark.stands.push((RefName::new(name), object));
+                    mark.values.push((RefName::new(name), object));
                 }
                 None => {}
             }
@@ -86,7 +86,7 @@ impl Marks {
 
     /// Returns whether the ref was made in this very repository, and not in one of which it is a
     /// copy. One that was moved to another file system counts as a copy.
-    pub(crate) fn is_at_home(&self, name: &RefName) -> bool {
+    pub(crate) fn is_original(&self, name: &RefName) -> bool {
         let home = self.find(name).ok().flatten().and_then(|mark| mark.home);
         home.is_some() && home == self.home()
     }
@@ -97,7 +97,7 @@ impl Marks {
 
     /// Returns whether this repository has made the ref, which stands at `object`. None if it has
     /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
-    pub(crate) fn vouch(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
+    pub(crate) fn has_made(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
             Err(_) => Some(false),
@@ -109,7 +109,7 @@ impl Marks {
     /// # Errors
     /// When they cannot be listed.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
-        let entries = entries_of(&self.0.join(class)).context("could not list the marks")?;
+        let entries = list_dir(&self.0.join(class)).context("could not list the marks")?;
         let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
         let names = names.filter(|name| !name.starts_with('.'));
         Ok(names.map(|name| format!("{class}/{name}")).collect())
@@ -119,35 +119,35 @@ impl Marks {
     ///
     /// # Errors
     /// When the disk is full, for one.
-    pub(in crate::git) fn announce(&self, made: &[Stand], sharing: Sharing) -> Result<()> {
-        self.change(made, sharing, |stands| {
+    pub(in crate::git) fn prepare(&self, made: &[RefValue], sharing: Sharing) -> Result<()> {
+        self.change(made, sharing, |values| {
             // The latest last.
-            stands.retain(|stand| !made.contains(stand));
-            stands.extend_from_slice(made);
+            values.retain(|stand| !made.contains(stand));
+            values.extend_from_slice(made);
         })
     }
 
     /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
     /// mark names beside that is an object that the ref of this repository did stand at.
-    pub(in crate::git) fn confirm(&self, made: &[Stand], deleted: &[Stand], sharing: Sharing) {
+    pub(in crate::git) fn commit(&self, made: &[RefValue], deleted: &[RefValue], sharing: Sharing) {
         let touched = [made, deleted].concat();
-        let stays = |stand: &Stand| {
+        let stays = |stand: &RefValue| {
             made.contains(stand) || touched.iter().all(|(name, _)| *name != stand.0)
         };
-        drop(self.change(&touched, sharing, |stands| stands.retain(stays)));
+        drop(self.change(&touched, sharing, |values| values.retain(stays)));
     }
 
-    /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
-    pub(in crate::git) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
-        let is_made = |stand: &Stand| !unmade.contains(stand);
-        drop(self.change(unmade, sharing, |stands| stands.retain(is_made)));
+    /// Forgets what was announced and has not come. Best effort, as [`Marks::commit`].
+    pub(in crate::git) fn abort(&self, unmade: &[RefValue], sharing: Sharing) {
+        let is_made = |stand: &RefValue| !unmade.contains(stand);
+        drop(self.change(unmade, sharing, |values| values.retain(is_made)));
     }
 
     /// Removes the mark of `<class>/<name>`, of which no ref is left. The caller holds the task's lock.
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
+    pub(crate) fn remove(&self, owner: &str) -> Result<()> {
         let what = || format!("could not remove the mark of '{owner}'");
         optional(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
@@ -155,7 +155,7 @@ impl Marks {
 
     /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`
     fn owner(name: &RefName) -> Option<&str> {
-        let rest = name.strip_prefix(FLUX)?;
+        let rest = name.strip_prefix(FLUX_REFS)?;
         let (class, below) = rest.split_once('/')?;
         let owner = below.split('/').next()?;
         Some(&rest[..class.len() + 1 + owner.len()])
@@ -169,22 +169,22 @@ impl Marks {
     /// Changes each mark that one of `stands` belongs to.
     fn change(
         &self,
-        stands: &[Stand],
+        values: &[RefValue],
         sharing: Sharing,
-        change: impl Fn(&mut Vec<Stand>),
+        change: impl Fn(&mut Vec<RefValue>),
     ) -> Result<()> {
-        let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
+        let mut owners: Vec<&str> = values.iter().filter_map(|(n, _)| Self::owner(n)).collect();
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
-            let before = self.find(&RefName::new([FLUX, owner].concat()))?;
+            let before = self.find(&RefName::new([FLUX_REFS, owner].concat()))?;
             let mut mark = before.clone().unwrap_or_default();
-            change(&mut mark.stands);
+            change(&mut mark.values);
             // Of other owners' refs this mark says nothing.
-            let is_own = |(name, _): &Stand| Self::owner(name) == Some(owner);
-            mark.stands.retain(is_own);
-            match mark.stands.is_empty() {
-                true if before.is_some() => self.sweep(owner)?,
+            let is_own = |(name, _): &RefValue| Self::owner(name) == Some(owner);
+            mark.values.retain(is_own);
+            match mark.values.is_empty() {
+                true if before.is_some() => self.remove(owner)?,
                 false if before.as_ref() != Some(&mark) => self.write(owner, &mark, sharing)?,
                 _ => {}
             }
@@ -199,11 +199,11 @@ impl Marks {
         for dir in [&self.0, dir] {
             sharing.make_dir(dir).with_context(what)?;
         }
-        let mut text = HEAD.to_owned();
+        let mut text = HEADER.to_owned();
         if let Some(home) = mark.home.or_else(|| self.home()) {
             text += &format!("home {home}\n");
         }
-        for (name, object) in &mark.stands {
+        for (name, object) in &mark.values {
             text += &format!("{object} {name}\n");
         }
         sharing.write(&path, text.as_bytes())
@@ -214,9 +214,9 @@ impl Marks {
 mod tests {
     use super::*;
 
-    fn stand(name: &str, object: &str) -> Stand {
+    fn stand(name: &str, object: &str) -> RefValue {
         (
-            RefName::new(format!("{FLUX}{name}")),
+            RefName::new(format!("{FLUX_REFS}{name}")),
             object.to_owned().into(),
         )
     }
@@ -225,37 +225,37 @@ mod tests {
     fn a_ref_is_vouched_for_before_and_after_it_changes() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let vouch = |object: &str| {
-            marks.vouch(
+        let has_made = |object: &str| {
+            marks.has_made(
                 &RefName::new("refs/flux/tasks/a"),
                 &object.to_owned().into(),
             )
         };
-        assert_eq!(vouch("1"), None);
+        assert_eq!(has_made("1"), None);
         marks
-            .announce(
+            .prepare(
                 &[stand("tasks/a", "1"), stand("base/a", "9")],
                 Sharing::Umask,
             )
             .unwrap();
         marks
-            .announce(&[stand("tasks/a", "2")], Sharing::Umask)
+            .prepare(&[stand("tasks/a", "2")], Sharing::Umask)
             .unwrap();
         assert_eq!(
-            [vouch("1"), vouch("2"), vouch("9")],
+            [has_made("1"), has_made("2"), has_made("9")],
             [Some(true), Some(true), Some(false)]
         );
-        marks.confirm(&[stand("tasks/a", "2")], &[], Sharing::Umask);
-        assert_eq!([vouch("1"), vouch("2")], [Some(false), Some(true)]);
+        marks.commit(&[stand("tasks/a", "2")], &[], Sharing::Umask);
+        assert_eq!([has_made("1"), has_made("2")], [Some(false), Some(true)]);
         marks
-            .announce(&[stand("tasks/a", "3")], Sharing::Umask)
+            .prepare(&[stand("tasks/a", "3")], Sharing::Umask)
             .unwrap();
-        marks.withdraw(&[stand("tasks/a", "3")], Sharing::Umask);
-        assert_eq!([vouch("2"), vouch("3")], [Some(true), Some(false)]);
-        marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
-        assert_eq!(vouch("2"), None);
+        marks.abort(&[stand("tasks/a", "3")], Sharing::Umask);
+        assert_eq!([has_made("2"), has_made("3")], [Some(true), Some(false)]);
+        marks.commit(&[], &[stand("tasks/a", "2")], Sharing::Umask);
+        assert_eq!(has_made("2"), None);
         assert_eq!(
-            marks.vouch(&RefName::new("refs/flux/base/a"), &"9".to_owned().into()),
+            marks.has_made(&RefName::new("refs/flux/base/a"), &"9".to_owned().into()),
             Some(true)
         );
         assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
@@ -270,9 +270,9 @@ mod tests {
             stand("archive/a.1/tip", "1"),
             stand("archive/a.1/refs/worktree/x", "2"),
         ];
-        marks.announce(&parts, Sharing::Umask).unwrap();
+        marks.prepare(&parts, Sharing::Umask).unwrap();
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
-        assert!(marks.is_at_home(&RefName::new("refs/flux/archive/a.1")));
+        assert!(marks.is_original(&RefName::new("refs/flux/archive/a.1")));
         // In a copy it is not, whatever becomes of the mark there.
         let copy = tempfile::tempdir().unwrap();
         let there = Marks::new(copy.path());
@@ -280,9 +280,9 @@ mod tests {
         let file = "marks/archive/a.1";
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
         there
-            .announce(&[stand("archive/a.1/base", "3")], Sharing::Umask)
+            .prepare(&[stand("archive/a.1/base", "3")], Sharing::Umask)
             .unwrap();
-        assert!(!there.is_at_home(&RefName::new("refs/flux/archive/a.1")));
+        assert!(!there.is_original(&RefName::new("refs/flux/archive/a.1")));
         let mark = marks
             .find(&RefName::new("refs/flux/archive/a.1"))
             .unwrap()
@@ -296,7 +296,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
         marks
-            .announce(&[stand("tasks/a", "1")], Sharing::Umask)
+            .prepare(&[stand("tasks/a", "1")], Sharing::Umask)
             .unwrap();
         for text in [
             "",
@@ -306,7 +306,7 @@ mod tests {
         ] {
             fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
             assert_eq!(
-                marks.vouch(&RefName::new("refs/flux/tasks/a"), &"1".to_owned().into()),
+                marks.has_made(&RefName::new("refs/flux/tasks/a"), &"1".to_owned().into()),
                 Some(false),
                 "{text:?}"
             );

@@ -15,7 +15,7 @@ const THEIRS: u8 = 2;
 const BOTH: u8 = OURS | THEIRS;
 
 /// As many commits git looks back further than their times demand.
-const PATIENCE: usize = 5;
+const SLOP_COMMITS: usize = 5;
 
 /// A repository's history as far as it has been read, so that of many pairs of
 /// commits each commit is read once. Commits go by the place they have here.
@@ -26,10 +26,10 @@ pub(crate) struct History<'repo> {
     repo: &'repo Repo,
     /// No HashMap: git2 hashes bytes of a name beyond its end.
     places: BTreeMap<Oid, usize>,
-    commits: Vec<Commit>,
+    commits: Vec<HistoryCommit>,
 }
 
-struct Commit {
+struct HistoryCommit {
     /// When it was committed, in seconds since 1970.
     time: i64,
     named: Vec<Oid>,
@@ -51,7 +51,7 @@ struct Walk {
     /// The time of the oldest that left the queue so.
     oldest: Option<i64>,
     /// How many more commits to look at where nothing speaks for it.
-    patience: usize,
+    slop: usize,
     seen: Vec<usize>,
 }
 
@@ -59,18 +59,18 @@ impl Walk {
     /// Whether what is seen from one side only may still prove to be seen from both: also while
     /// the queue has commits that are no older, as those of one second, and a few commits longer,
     /// as git does, for clocks that were wrong.
-    fn goes_on(&mut self) -> bool {
+    fn is_unfinished(&mut self) -> bool {
         let newest = self.queue.peek().map(|(time, _)| *time);
         if self.open > 0 || (self.oldest.is_some() && newest >= self.oldest) {
-            self.patience = PATIENCE;
+            self.slop = SLOP_COMMITS;
             return true;
         }
-        self.patience = self.patience.saturating_sub(1);
-        self.patience > 0
+        self.slop = self.slop.saturating_sub(1);
+        self.slop > 0
     }
 
     /// Sees a commit from `sides`; if that is new, so its parents have to be.
-    fn see(&mut self, commit: &mut Commit, at: usize, sides: u8) {
+    fn mark_seen(&mut self, commit: &mut HistoryCommit, at: usize, sides: u8) {
         let (before, now) = (commit.sides, commit.sides | sides);
         if before == now {
             return;
@@ -125,9 +125,9 @@ impl<'repo> History<'repo> {
     }
 
     fn walk(&mut self, walk: &mut Walk, ours: usize, theirs: usize) -> Result<()> {
-        walk.see(&mut self.commits[ours], ours, OURS);
-        walk.see(&mut self.commits[theirs], theirs, THEIRS);
-        while walk.goes_on()
+        walk.mark_seen(&mut self.commits[ours], ours, OURS);
+        walk.mark_seen(&mut self.commits[theirs], theirs, THEIRS);
+        while walk.is_unfinished()
             && let Some((time, at)) = walk.queue.pop()
         {
             let commit = &mut self.commits[at];
@@ -138,7 +138,7 @@ impl<'repo> History<'repo> {
                 walk.oldest = Some(walk.oldest.map_or(time, |oldest| oldest.min(time)));
             }
             for &parent in self.parents(at)?.iter() {
-                walk.see(&mut self.commits[parent], parent, sides);
+                walk.mark_seen(&mut self.commits[parent], parent, sides);
             }
         }
         Ok(())
@@ -151,7 +151,7 @@ impl<'repo> History<'repo> {
         }
         let commit = self.repo.git2.find_commit(oid)?;
         self.places.insert(oid, self.commits.len());
-        self.commits.push(Commit {
+        self.commits.push(HistoryCommit {
             time: commit.time().seconds(),
             named: commit.parent_ids().collect(),
             parents: None,

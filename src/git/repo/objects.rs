@@ -13,7 +13,7 @@ use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 
 /// The longest file of a record, in bytes: it is read as a whole.
-const LONGEST: usize = 64 * 1024 * 1024;
+const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
 
 impl Repo {
     /// Writes a tree of these files, in place of those in the tree `old` or beside them, and
@@ -31,7 +31,10 @@ impl Repo {
         let old = old.with_context(what)?;
         let mut tree = self.git2.treebuilder(old.as_ref())?;
         for (name, bytes) in files {
-            ensure!(bytes.len() <= LONGEST, "'{name}' of the record is too long");
+            ensure!(
+                bytes.len() <= MAX_FILE_BYTES,
+                "'{name}' of the record is too long"
+            );
             let blob = self.git2.blob(bytes).with_context(what)?;
             self.share(blob).with_context(what)?;
             tree.insert(*name, blob, 0o100_644)?;
@@ -61,7 +64,7 @@ impl Repo {
     /// Reads a file in the top level of a tree.
     ///
     /// # Errors
-    /// When there is no such tree or file, or it is longer than [`LONGEST`].
+    /// When there is no such tree or file, or it is longer than [`MAX_FILE_BYTES`].
     pub(crate) fn read_file(&self, tree: &ObjectId, name: &str) -> Result<Vec<u8>> {
         let found = self.find_file(tree, name)?;
         found.with_context(|| format!("the record has no '{name}'"))
@@ -70,14 +73,17 @@ impl Repo {
     /// Reads a file in the top level of a tree, if it is there.
     ///
     /// # Errors
-    /// When there is no such tree, or the file is longer than [`LONGEST`].
+    /// When there is no such tree, or the file is longer than [`MAX_FILE_BYTES`].
     pub(crate) fn find_file(&self, tree: &ObjectId, name: &str) -> Result<Option<Vec<u8>>> {
         let tree = self.tree(tree)?;
         let Some(entry) = tree.get_name(name) else {
             return Ok(None);
         };
         let (length, _) = self.git2.odb()?.read_header(entry.id())?;
-        ensure!(length <= LONGEST, "'{name}' of the record is too long");
+        ensure!(
+            length <= MAX_FILE_BYTES,
+            "'{name}' of the record is too long"
+        );
         let blob = self.git2.find_blob(entry.id())?;
         Ok(Some(blob.content().to_vec()))
     }
@@ -91,7 +97,7 @@ impl Repo {
 
     /// Whether the tree of a commit may have `name` at its top: whether it has, where that can
     /// be told without git, which would fetch what is missing.
-    pub(crate) fn may_have(&self, commit: &ObjectId, name: &str) -> bool {
+    pub(crate) fn may_have_path(&self, commit: &ObjectId, name: &str) -> bool {
         let tree = self.commit(commit).and_then(|commit| Ok(commit.tree()?));
         tree.map_or(true, |tree| tree.get_name(name).is_some())
     }
@@ -183,11 +189,15 @@ impl Repo {
     ///
     /// # Errors
     /// When one of them is missing.
-    pub(crate) fn differing(&self, old: &ObjectId, new: &ObjectId) -> Result<BTreeSet<PathBuf>> {
-        self.differing_trees(Some(&self.tree(old)?), &self.tree(new)?)
+    pub(crate) fn changed_paths(
+        &self,
+        old: &ObjectId,
+        new: &ObjectId,
+    ) -> Result<BTreeSet<PathBuf>> {
+        self.changed_paths_of_trees(Some(&self.tree(old)?), &self.tree(new)?)
     }
 
-    fn differing_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
+    fn changed_paths_of_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
         let diff = self.git2.diff_tree_to_tree(old, Some(new), None)?;
         let deltas = diff.deltas();
         let files = deltas.flat_map(|delta| [delta.old_file(), delta.new_file()]);
@@ -205,12 +215,12 @@ impl Repo {
             return Ok(0);
         };
         let tip = self.tree_of(tip)?;
-        let mut files = self.differing(&tip, &self.tree_of(snapshot)?)?;
+        let mut files = self.changed_paths(&tip, &self.tree_of(snapshot)?)?;
         if let Some(index) = others.first() {
-            files.extend(self.differing(&tip, &self.tree_of(index)?)?);
+            files.extend(self.changed_paths(&tip, &self.tree_of(index)?)?);
         }
         if let Some(untracked) = others.get(1) {
-            files.extend(self.differing_trees(None, &self.commit(untracked)?.tree()?)?);
+            files.extend(self.changed_paths_of_trees(None, &self.commit(untracked)?.tree()?)?);
         }
         Ok(files.len())
     }
@@ -220,8 +230,13 @@ impl Repo {
     ///
     /// # Errors
     /// When a commit is missing.
-    pub(crate) fn meet(&self, base: &ObjectId, tip: &ObjectId, target: &ObjectId) -> Result<bool> {
-        let ours = self.differing(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+    pub(crate) fn overlaps(
+        &self,
+        base: &ObjectId,
+        tip: &ObjectId,
+        target: &ObjectId,
+    ) -> Result<bool> {
+        let ours = self.changed_paths(&self.tree_of(base)?, &self.tree_of(tip)?)?;
         let mut walk = self.git2.revwalk()?;
         walk.push(self.oid(target)?)?;
         walk.hide(self.oid(tip)?)?;
@@ -231,7 +246,7 @@ impl Repo {
             let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
                 continue;
             };
-            let theirs = self.differing_trees(Some(&parent.tree()?), &commit.tree()?)?;
+            let theirs = self.changed_paths_of_trees(Some(&parent.tree()?), &commit.tree()?)?;
             if !theirs.is_disjoint(&ours) {
                 return Ok(true);
             }

@@ -51,7 +51,7 @@ impl Original<'_> {
     /// `git <subcommand>` that runs nothing: what is configured counts as it is.
     pub(super) fn asking(&self, subcommand: &str) -> Git {
         match self.place() {
-            Some(checkout) => checkout.asking(subcommand),
+            Some(checkout) => checkout.with_user_config(subcommand),
             None => Git::reading(self.repo.home(), subcommand),
         }
     }

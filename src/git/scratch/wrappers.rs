@@ -50,7 +50,7 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
         let wrapper = dir.join(name);
         match (there, within) {
             (None, None) => continue,
-            (Some(file), None) if hooks.is_usual => {
+            (Some(file), None) if hooks.is_default_dir => {
                 symlink(&file, &wrapper).context("could not link a hook")?;
             }
             (there, within) => {

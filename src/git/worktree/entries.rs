@@ -8,16 +8,16 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::Git;
-use crate::git::checkout::distrust::{Distrust, believed, read_small, refused};
-use crate::git::checkout::gitfile::{entries_of, named_by, place_in};
+use crate::git::checkout::distrust::{Distrust, read_small, refused, unless_distrusted};
+use crate::git::checkout::gitfile::{admin_dir_named_by, list_dir, resolve_in};
 use crate::system::wait_until;
 use crate::task::RefName;
 
-/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
-const ATTEMPTS: u32 = 15;
+/// How often [`retry`] asks: for some two seconds, and longer where everything is slow.
+const MAX_ATTEMPTS: u32 = 15;
 
 /// The longest pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+const MAX_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// One entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) struct Worktree {
 impl Worktree {
     /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
     /// killed git left half made.
-    pub(crate) fn is_of(&self, branch: &RefName) -> bool {
+    pub(crate) fn has_branch(&self, branch: &RefName) -> bool {
         match &self.branch {
             Some(name) => name == branch,
             None => self.unborn && !self.bare,
@@ -44,10 +44,10 @@ impl Worktree {
 }
 
 /// What git keeps of a worktree in `admin`, none if it cannot be read.
-pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
+pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     let text = |name: &str| read_small(&admin.join(name)).ok()?;
     let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
-    let link = place_in(admin, &gitdir);
+    let link = resolve_in(admin, &gitdir);
     let head = String::from_utf8(head).ok()?;
     let branch = head.trim_end().strip_prefix("ref: ");
     Some(Worktree {
@@ -65,12 +65,12 @@ pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
     let git = || Git::reading(home, "worktree list --porcelain -z");
-    let mut worktrees = parse(&patiently(git)?)?;
+    let mut worktrees = parse(&retry(git)?)?;
     // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
     if let Some(main) = worktrees.first_mut() {
         main.path = home.to_owned();
     }
-    Ok(true_ones(worktrees))
+    Ok(without_false_entries(worktrees))
 }
 
 /// # Errors
@@ -105,15 +105,15 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 /// # Errors
 /// When git fails in any other way.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
-    if believed(ensure_no_pipe(home))?.is_some() {
+    if unless_distrusted(ensure_no_pipe(home))?.is_some() {
         return list(home);
     }
     let main = Worktree {
         path: home.to_owned(),
         ..Worktree::default()
     };
-    let entries = entries_of(&common_dir.join("worktrees"))?;
-    let linked = entries.iter().filter_map(|admin| read(admin));
+    let entries = list_dir(&common_dir.join("worktrees"))?;
+    let linked = entries.iter().filter_map(|admin| read_entry(admin));
     Ok([main].into_iter().chain(linked).collect())
 }
 
@@ -122,13 +122,13 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
 /// ours keeps a stranger from that.
 ///
 /// # Errors
-/// When it fails [`ATTEMPTS`] times.
-pub(in crate::git) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+/// When it fails [`MAX_ATTEMPTS`] times.
+pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
-    let said = wait_until(Duration::MAX, PAUSE, || {
+    let said = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
         attempts += 1;
         match git().output() {
-            Err(_) if attempts < ATTEMPTS => Ok(None),
+            Err(_) if attempts < MAX_ATTEMPTS => Ok(None),
             said => said.map(Some),
         }
     })?;
@@ -137,9 +137,9 @@ pub(in crate::git) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
 
 /// Leaves out what lies about its place: an agent can have git list its own entry at that of
 /// another worktree. The main one is true, and of the others the one that the place names.
-fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
+fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     let is_true = |one: &Worktree| {
-        let named = named_by(&one.path).and_then(|named| read(&named));
+        let named = admin_dir_named_by(&one.path).and_then(|named| read_entry(&named));
         named.is_some_and(|named| named.branch == one.branch)
     };
     let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
@@ -160,7 +160,7 @@ fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
 /// With a [`Distrust`] that names it.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
     let places = [home.join(".git/worktrees"), home.join("worktrees")];
-    let entries = places.iter().filter_map(|dir| entries_of(dir).ok());
+    let entries = places.iter().filter_map(|dir| list_dir(dir).ok());
     for admin in entries.flatten() {
         for name in ["HEAD", "commondir", "gitdir", "locked"] {
             let file = admin.join(name);

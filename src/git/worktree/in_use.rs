@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::checkout::distrust::{read_small, refused};
-use crate::git::checkout::gitfile::entries_of;
-use crate::git::same::is_same_file;
+use crate::git::checkout::gitfile::list_dir;
+use crate::git::identity::is_same_file;
 use crate::git::worktree::{admin, entries};
 use crate::git::{Git, Repo, Worktree};
 use crate::system::regular_file::read_file;
@@ -28,7 +28,7 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
             break;
         }
         let is_same = |name: &String| name == part || is_same_file(&dir.join(name), &path);
-        let names = entries_of(&dir)?.into_iter();
+        let names = list_dir(&dir)?.into_iter();
         let names = names.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
         let mut same: Vec<String> = names.filter(is_same).collect();
         let other = same.pop().filter(|_| !same.iter().any(|name| name == part));
@@ -57,26 +57,26 @@ pub(crate) struct Operation {
 ///
 /// # Errors
 /// When one of them cannot be read.
-pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
+pub(crate) fn list_operations(repo: &Repo) -> Result<Vec<Operation>> {
     let mut found = Vec::new();
     let mut add = |admin: &Path, path: &Path| -> Result<()> {
-        for (name, refs) in operations_of(admin).map_err(|error| refused(error, path))? {
+        for (name, refs) in read_operations(admin).map_err(|error| refused(error, path))? {
             let path = path.to_owned();
             found.push(Operation { name, path, refs });
         }
         Ok(())
     };
     add(repo.common_dir(), repo.home())?;
-    for admin in entries_of(&repo.common_dir().join("worktrees"))? {
+    for admin in list_dir(&repo.common_dir().join("worktrees"))? {
         // One without is just being made.
-        if let Some(entry) = entries::read(&admin) {
+        if let Some(entry) = entries::read_entry(&admin) {
             add(&admin, &entry.path)?;
         }
     }
     Ok(found)
 }
 
-fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
+fn read_operations(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     let text = |name: &str| -> Result<String> {
         let text = read_small(&admin.join(name))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
@@ -99,7 +99,7 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn main_head(home: &Path) -> Result<Option<RefName>> {
+pub(crate) fn read_main_head(home: &Path) -> Result<Option<RefName>> {
     let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
@@ -109,7 +109,7 @@ pub(crate) fn main_head(home: &Path) -> Result<Option<RefName>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
+pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
     let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
     let answer = git.answer()?;
     let answer = answer.as_deref().and_then(|line| line.split_once('\t'));
@@ -134,11 +134,11 @@ impl Repo {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub(crate) fn lost_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
+    pub(crate) fn find_damaged_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
         if entry.bare || entry.branch.is_some() || !entry.unborn {
             return Ok(None);
         }
-        let Some(admin) = admin::dir_of(self.common_dir(), &entry.path)? else {
+        let Some(admin) = admin::find_dir(self.common_dir(), &entry.path)? else {
             return Ok(None);
         };
         let head = admin.join("HEAD");

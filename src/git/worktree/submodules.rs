@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Ignored, changes};
-use crate::git::checkout::gitfile::{entries_of, found_at};
+use crate::git::checkout::gitfile::{list_dir, metadata_at};
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Repo};
 use crate::system::regular_file::read_file;
@@ -23,12 +23,12 @@ pub(crate) struct Submodule {
     pub(crate) dir: PathBuf,
     pub(crate) checked_out: bool,
     /// What is in it and nowhere else.
-    pub(crate) holds: Holds,
+    pub(crate) holds: SubmoduleContent,
 }
 
 /// What a submodule holds that is nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub(crate) enum SubmoduleContent {
     Nothing,
     /// Commits that no remote is known to have.
     Commits,
@@ -47,15 +47,15 @@ pub(crate) enum Holds {
 /// # Errors
 /// When it cannot be told what one of them holds.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
-    let mut search = Search::default();
+    let mut search = SubmoduleSearch::default();
     if fs::exists(dir).context("could not look for submodules")? {
         let checkout = repo.checkout(dir)?;
-        search.checked_out(&checkout, Path::new(""))?;
+        search.find_checked_out(&checkout, Path::new(""))?;
     }
-    if let Some(admin) = admin::dir_of(repo.common_dir(), dir)? {
+    if let Some(admin) = admin::find_dir(repo.common_dir(), dir)? {
         let modules = admin.join("modules");
         if fs::exists(&modules).context("could not look for submodules")? {
-            search.put_away(&modules, &modules)?;
+            search.find_stored(&modules, &modules)?;
         }
     }
     Ok(search.found)
@@ -63,24 +63,24 @@ pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
 
 /// Submodules that were found.
 #[derive(Default)]
-struct Search {
+struct SubmoduleSearch {
     found: Vec<Submodule>,
     /// The repositories of those that are checked out.
     seen: BTreeSet<PathBuf>,
 }
 
-impl Search {
+impl SubmoduleSearch {
     /// Those that are checked out, below `at`. One that only the commit has is no submodule any more, but a
     /// repository that nobody tracks.
-    fn checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
+    fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
         for link in checkout.links()? {
             let name = at.join(&link);
-            self.checked_out_at(&checkout.path().join(link), &name)?;
+            self.add_checked_out(&checkout.path().join(link), &name)?;
         }
         Ok(())
     }
 
-    fn checked_out_at(&mut self, dir: &Path, name: &Path) -> Result<()> {
+    fn add_checked_out(&mut self, dir: &Path, name: &Path) -> Result<()> {
         let what = || format!("could not look at the submodule '{}'", name.display());
         let inner = match dir.join(".git").is_dir() {
             true => None,
@@ -91,9 +91,9 @@ impl Search {
             },
         };
         let holds = match &inner {
-            None => Holds::Itself,
-            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Holds::Files,
-            Some(inner) => holds(inner).with_context(what)?,
+            None => SubmoduleContent::Itself,
+            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => SubmoduleContent::Files,
+            Some(inner) => find_content(inner).with_context(what)?,
         };
         self.found.push(Submodule {
             name: name.to_owned(),
@@ -104,20 +104,20 @@ impl Search {
         let Some(inner) = inner else { return Ok(()) };
         let repository = inner.git_dir().canonicalize();
         match self.seen.insert(repository.with_context(what)?) {
-            true => self.checked_out(&inner, name),
+            true => self.find_checked_out(&inner, name),
             false => Ok(()),
         }
     }
 
     /// The repositories in `dir` that were not seen. A name may have slashes in it.
-    fn put_away(&mut self, modules: &Path, dir: &Path) -> Result<()> {
+    fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not look for submodules in '{}'", dir.display());
-        for dir in entries_of(dir)? {
-            if !found_at(&dir)?.is_some_and(|found| found.is_dir()) {
+        for dir in list_dir(dir)? {
+            if !metadata_at(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
             }
             if !dir.join("HEAD").try_exists().with_context(what)? {
-                self.put_away(modules, &dir)?;
+                self.find_stored(modules, &dir)?;
                 continue;
             }
             if !self.seen.contains(&dir.canonicalize().with_context(what)?) {
@@ -127,12 +127,12 @@ impl Search {
                     name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                     dir: dir.clone(),
                     checked_out: false,
-                    holds: holds(&stored).with_context(what)?,
+                    holds: find_content(&stored).with_context(what)?,
                 });
             }
             let inner = dir.join("modules");
             if inner.try_exists().with_context(what)? {
-                self.put_away(modules, &inner)?;
+                self.find_stored(modules, &inner)?;
             }
         }
         Ok(())
@@ -142,15 +142,15 @@ impl Search {
 /// Whether a repository has other worktrees, which it cannot be moved away
 /// from, or commits that none of its remotes is known to have:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
-fn holds(repository: &Checkout) -> Result<Holds> {
-    if !entries_of(&repository.git_dir().join("worktrees"))?.is_empty() {
-        return Ok(Holds::Worktrees);
+fn find_content(repository: &Checkout) -> Result<SubmoduleContent> {
+    if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
+        return Ok(SubmoduleContent::Worktrees);
     }
     let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
     let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
     Ok(match git.line()?.as_str() {
-        "0" => Holds::Nothing,
-        _ => Holds::Commits,
+        "0" => SubmoduleContent::Nothing,
+        _ => SubmoduleContent::Commits,
     })
 }
 
@@ -159,10 +159,10 @@ fn holds(repository: &Checkout) -> Result<Holds> {
 ///
 /// # Errors
 /// When they cannot be moved.
-pub(in crate::git) fn keep(admin: &Path, trash: &Path) -> Result<()> {
+pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // What is not there cannot be moved, but the system may name another reason first.
-    if let Ok(None) = found_at(&modules) {
+    if let Ok(None) = metadata_at(&modules) {
         return Ok(());
     }
     let moved = fs::rename(modules, trash.join("modules"));
@@ -174,7 +174,7 @@ pub(in crate::git) fn keep(admin: &Path, trash: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it is another one, or they cannot be moved.
-pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
+pub(in crate::git) fn restore(admin: &Path, trash: &Path) -> Result<()> {
     let kept = trash.join("modules");
     if !fs::exists(&kept).context("could not look for submodules")? {
         return Ok(());

@@ -8,16 +8,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::gitfile::{entries_of, found_at};
+use crate::git::checkout::gitfile::{list_dir, metadata_at};
 use crate::git::worktree::admin;
 
 /// git's own files and directories there, beside those that are all capitals, as `HEAD` is. They
 /// come back by git's commands, by [`keep`](crate::git::worktree::keep), or not at all.
-const OF_GIT: &str = "commondir config.worktree gitdir index info locked logs modules refs reftable \
+const GIT_FILES: &str = "commondir config.worktree gitdir index info locked logs modules refs reftable \
                       sequencer worktrees";
 
 /// How the names of more of them begin.
-const BEGINNINGS: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
+const GIT_PREFIXES: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
 
 /// Where git-crypt keeps its keys, in the git directory of the worktree that it is run in.
 const GIT_CRYPT: &str = "git-crypt";
@@ -25,9 +25,9 @@ const GIT_CRYPT: &str = "git-crypt";
 /// Whether something of this name in the git directory of a worktree is git's.
 pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
     let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
-    let known = || OF_GIT.split(' ').any(|known| known.as_bytes() == name);
+    let known = || GIT_FILES.split(' ').any(|known| known.as_bytes() == name);
     let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
-    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(begins)
+    capitals || known() || name.ends_with(b".lock") || GIT_PREFIXES.iter().any(begins)
 }
 
 /// Gives the worktree at `path`, which has no files yet, the keys of git-crypt that the
@@ -35,13 +35,13 @@ pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
 ///
 /// # Errors
 /// When that cannot be made. What is there already stays.
-pub(crate) fn link_keys(common_dir: &Path, path: &Path) -> Result<()> {
+pub(crate) fn link_git_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());
     }
     let path_shown = path.display();
     let what = || format!("could not link the keys of git-crypt for '{path_shown}'");
-    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
+    let admin = admin::find_dir(common_dir, path)?.with_context(what)?;
     match symlink(Path::new("../..").join(GIT_CRYPT), admin.join(GIT_CRYPT)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made.with_context(what),
@@ -52,16 +52,16 @@ pub(crate) fn link_keys(common_dir: &Path, path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be moved.
-pub(in crate::git) fn transfer(from: &Path, to: &Path) -> Result<()> {
+pub(in crate::git) fn move_files(from: &Path, to: &Path) -> Result<()> {
     let what = || format!("could not move what tools keep in '{}'", from.display());
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     if !is_dir(from) || !is_dir(to) {
         return Ok(());
     }
-    for file in entries_of(from)? {
+    for file in list_dir(from)? {
         let name = file.file_name().unwrap_or_default();
         let place = to.join(name);
-        if !is_of_git(name.as_bytes()) && found_at(&place)?.is_none() {
+        if !is_of_git(name.as_bytes()) && metadata_at(&place)?.is_none() {
             fs::rename(&file, place).with_context(what)?;
         }
     }

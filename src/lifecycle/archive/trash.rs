@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{Listed, tree};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{admin, keep};
+use crate::git::{admin, trash};
 use crate::lifecycle::archive;
 use crate::system::optional;
 use crate::task::Task;
@@ -130,7 +130,7 @@ pub(in crate::lifecycle) fn clear(aside: &Path) -> Result<()> {
     let what = format!("what is left of it is in '{}'", aside.display());
     // An earlier git flux left it running.
     if let Some(common_dir) = aside.ancestors().nth(3) {
-        keep::stop_monitor(common_dir, &aside.join("entry"));
+        trash::stop_monitor(common_dir, &aside.join("entry"));
     }
     tree::delete(aside).with_context(|| Failure::new(what).hint(rid(aside)))
 }

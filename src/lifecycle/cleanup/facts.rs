@@ -13,7 +13,7 @@ use super::worktree as place;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
-    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, all_changes, snapshot, worktree,
+    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, full_status, snapshot, worktree,
 };
 use crate::lifecycle::elsewhere::ensure_here;
 use crate::lifecycle::{broken, observe, other_machine};
@@ -73,7 +73,7 @@ impl Facts {
             let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
             let files = scope.spawn(|| match checkout.transpose()? {
                 None => anyhow::Ok(Vec::new()),
-                Some(checkout) => Ok(all_changes(&checkout, Ignored::Included)?.1),
+                Some(checkout) => Ok(full_status(&checkout, Ignored::Included)?.1),
             });
             let mut observer = Observer {
                 flux,
@@ -96,7 +96,7 @@ impl Facts {
     /// # Errors
     /// When the commit cannot be foreseen.
     pub(super) fn once_committed(&self, flux: &Flux) -> Result<Self> {
-        let tip = snapshot::foresee(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
+        let tip = snapshot::preview_commit(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
         if let Destination::Merge(into) = &mut facts.destination {
             into.merge = into.plan(flux, &self.task, &tip)?;

@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use super::facts::Facts;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Change, others};
+use crate::git::{Change, ls_files};
 use crate::ui::words::count;
 use crate::ui::{quoted, shown};
 
@@ -39,7 +39,7 @@ pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
 /// Names the uncommitted files that git itself does not show.
 pub(super) fn overlooked(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
-    match named(files.filter(|change| change.overlooked.is_some())) {
+    match named(files.filter(|change| change.unhide_option.is_some())) {
         names if names.is_empty() => names,
         names => format!(", of which git was told to overlook {names}"),
     }
@@ -72,7 +72,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
 pub(super) fn ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
-        true => others::ignored(&flux.repo.checkout(&facts.task.worktree)?)?,
+        true => ls_files::list_ignored(&flux.repo.checkout(&facts.task.worktree)?)?,
         false => Vec::new(),
     };
     Ok(collapsed(&facts.ignored, directories))
@@ -112,7 +112,7 @@ fn first(names: impl Iterator<Item = String>) -> String {
 
 /// Returns the command after which git looks again at a change that it was told to overlook.
 pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
-    let option = change.overlooked?;
+    let option = change.unhide_option?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
     Some(format!("git -C {worktree} update-index {option} -- {path}"))
 }
@@ -133,7 +133,7 @@ mod tests {
             code: *b"!!",
             path: path.into(),
             submodule: false,
-            overlooked: None,
+            unhide_option: None,
         };
         let files = [".env", "a/x.log", "node_modules/a/b", "node_modules/c", "z"].map(ignored);
         let directories = ["node_modules/", "z"].map(PathBuf::from);

@@ -13,11 +13,11 @@ use super::scratch::{NewCommits, ScratchMerge, refused};
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::commit::{Draft, signs};
-use crate::git::forward::FastForward;
+use crate::git::commit::{Draft, is_signing_enabled};
+use crate::git::fast_forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Compare, Pick};
-use crate::git::{Checkout, MergePlan, ObjectId, Style, forward};
+use crate::git::{Checkout, MergePlan, ObjectId, Style, fast_forward};
 use crate::settings::Settings;
 use crate::system::Lock;
 use crate::ui::quoted;
@@ -58,7 +58,8 @@ pub(crate) fn prepare(
     };
     let settings = settings_of(flux, into)?;
     let hooks = hooks_of(flux, into, &settings)?;
-    let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
+    let ran_hooks =
+        needs_files(into, &settings, &hooks) || hooks.has_any(names(into.style, verify));
     let scratch = ScratchMerge {
         flux,
         facts,
@@ -85,7 +86,7 @@ fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
     // A driver wants files, and a hook may be one of the files of the merge.
     matches!(into.merge, MergePlan::Drivers { .. })
-        || hooks.may_be_merged()
+        || hooks.are_in_worktree()
         || (is_elsewhere && settings.depends_on_branch())
         || settings.verifies_signatures()
 }
@@ -102,7 +103,7 @@ fn off_tree(
     let checkout = checkout.transpose()?;
     let sign = match &checkout {
         // What is configured may depend on the place, and on the branch there.
-        Some(checkout) if repo.current() != Some(checkout.path()) => signs(checkout)?,
+        Some(checkout) if repo.current() != Some(checkout.path()) => is_signing_enabled(checkout)?,
         _ => flux.settings.sign()?,
     };
     let draft = |tree, parents, message| Draft {
@@ -196,7 +197,7 @@ fn hooks_of(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hook
     let (repo, configured) = (&flux.repo, settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
-        return Ok(Hooks::usual(repo, configured));
+        return Ok(Hooks::with_default_dir(repo, configured));
     }
     let checkout = place.map(|place| repo.checkout(place)).transpose()?;
     Hooks::find(repo, checkout.as_ref(), configured)
@@ -216,7 +217,7 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     };
     let checkout = repo.checkout(place)?;
     let hooks = Hooks::find(repo, Some(&checkout), Vec::new())?;
-    hooks.missing_in(&checkout, &facts.task.worktree)
+    hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
 /// Moves the target branch forward to what was made.
@@ -235,7 +236,7 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             .hint(format!("git flux cleanup {id}"))
     };
     let Some(place) = &into.worktree else {
-        let moved = forward::elsewhere(flux.repo.home(), branch, commit, lock);
+        let moved = fast_forward::move_branch(flux.repo.home(), branch, commit, lock);
         return moved.with_context(|| failure("neither was changed", "git worktree list"));
     };
     let worktree = flux.repo.checkout(place)?;
@@ -252,12 +253,12 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
-    let moved = forward::checked_out(&worktree, &to, lock);
+    let moved = fast_forward::move_checked_out(&worktree, &to, lock);
     let Err(error) = moved else {
         post_commit(flux, into, &worktree, commit, lock);
         return Ok(());
     };
-    let back = forward::back(&worktree, commit, &into.tip, lock);
+    let back = fast_forward::restore_files(&worktree, commit, &into.tip, lock);
     if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
         bail!(blocked);
     }
@@ -277,7 +278,7 @@ fn post_commit(
     commit: &ObjectId,
     lock: &Lock,
 ) {
-    let run = || match hooks(flux, into)?.has(&["post-commit"]) {
+    let run = || match hooks(flux, into)?.has_any(&["post-commit"]) {
         true => post_commit_hook(worktree, commit, lock),
         false => Ok(()),
     };

@@ -9,7 +9,7 @@ use super::options::{Branch, Options};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{
-    Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, same,
+    GitKilled, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, identity,
 };
 use crate::lifecycle::checked_out::BranchUses;
 use crate::settings::table;
@@ -115,7 +115,7 @@ impl TargetSearch<'_> {
         let tip = store
             .tip(&branch)
             .with_context(|| self.no_branch(&branch))?;
-        if same::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
+        if identity::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
             bail!(Failure::new(format!("'{branch}' cannot be merged into itself")).hint(hint));
         }
         let uses = BranchUses::find(flux, store, self.worktrees, &branch)?;
@@ -163,7 +163,7 @@ impl TargetSearch<'_> {
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not look at a worktree")? {
-            let again = match admin::moved_beside(repo.common_dir(), path) {
+            let again = match admin::find_moved_beside(repo.common_dir(), path) {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
             };
@@ -200,7 +200,7 @@ fn explain(error: Error, task: &Task, into: &BranchName) -> Error {
         let other = other.map(|other| cleanup_into(other));
         let failure = other.into_iter().fold(failure, Failure::hint);
         failure.hint(by_hand("merge --allow-unrelated-histories"))
-    } else if error.is::<Died>() {
+    } else if error.is::<GitKilled>() {
         // Where it dies, it is for the renames of directories.
         Failure::new(format!("git cannot merge '{branch}' into '{into}'"))
             .hint(by_hand("-c merge.directoryRenames=false merge"))

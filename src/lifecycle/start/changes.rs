@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::carry::{Carried, Fit, Uncommitted};
 use crate::git::changes::Head;
+use crate::git::transplant::{DirtyWorktree, Transplant, TransplantResult};
 use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
 use crate::ui::{quoted, shown};
 
@@ -19,14 +19,18 @@ const ALONE: &str = "leave out --with-changes";
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
+pub(super) fn changes(
+    flux: &Flux,
+    onto: &ObjectId,
+    base: Option<&str>,
+) -> Result<Option<Transplant>> {
     let here = flux.repo.current().with_context(|| {
         Failure::new("there is no worktree here whose changes could be taken along").hint(ALONE)
     })?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
-    let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
+    let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
     if let Some(names) = list(&changes, Change::conflicted) {
         let what =
             format!("there are conflicts in the index, which cannot be taken along: {names}");
@@ -46,14 +50,16 @@ pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Resul
             .status("There are no uncommitted changes to take along.");
         return Ok(None);
     }
-    let uncommitted = Uncommitted {
+    let uncommitted = DirtyWorktree {
         checkout: &checkout,
         head: &head.oid.clone().into(),
         changes: &changes,
     };
-    let files = match uncommitted.fit(&flux.repo, onto)? {
-        Fit::Fits(carried) => return Ok(Some(carried)),
-        Fit::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+    let files = match uncommitted.transplant(&flux.repo, onto)? {
+        TransplantResult::Fits(carried) => return Ok(Some(carried)),
+        TransplantResult::Conflicts(files) => {
+            files.iter().map(|file| shown(file)).collect::<Vec<_>>()
+        }
     };
     let what = base.unwrap_or("the commit that the task starts from");
     let files = first(&files);

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::directory::{self, Entry, Kind};
+use crate::git::ls_tree::{self, EntryKind, TreeEntry};
 use crate::git::{ObjectId, Sharing};
 use crate::run::RunDir;
 use crate::run::launch::Step;
@@ -38,7 +38,7 @@ const PROGRAMS: [u32; 6] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Init {
     pub(crate) tree: ObjectId,
-    files: Vec<(Entry, Vec<u8>)>,
+    files: Vec<(TreeEntry, Vec<u8>)>,
 }
 
 impl Init {
@@ -47,19 +47,19 @@ impl Init {
     /// # Errors
     /// When git fails, or the directory is not one that git itself would make.
     pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
-        if !flux.repo.may_have(commit, NAME) {
+        if !flux.repo.may_have_path(commit, NAME) {
             return Ok(None);
         }
         let dir = flux.repo.home();
-        let Some(found) = directory::find(dir, commit, NAME)? else {
+        let Some(found) = ls_tree::find_entry(dir, commit, NAME)? else {
             return Ok(None);
         };
-        if found.kind != Kind::Directory {
+        if found.kind != EntryKind::Directory {
             flux.ui
                 .warning(format_args!("'{NAME}' is no directory; nothing is run"));
             return Ok(None);
         }
-        let entries = directory::files(dir, &found.object)?;
+        let entries = ls_tree::list_files(dir, &found.object)?;
         if !entries.iter().any(is_script) {
             return Ok(None);
         }
@@ -73,8 +73,8 @@ impl Init {
         let mut files = Vec::new();
         for entry in entries {
             ensure_inside(&entry)?;
-            if !matches!(entry.kind, Kind::Directory | Kind::Other) {
-                let content = directory::content(dir, &entry.object)?;
+            if !matches!(entry.kind, EntryKind::Directory | EntryKind::Other) {
+                let content = ls_tree::read_blob(dir, &entry.object)?;
                 files.push((entry, content));
             }
         }
@@ -101,7 +101,7 @@ impl Init {
         let mut text = String::new();
         for (entry, content) in &self.files {
             let what = match entry.kind {
-                Kind::Link => " (a link, left out)",
+                EntryKind::Link => " (a link, left out)",
                 _ if is_script(entry) => " (is run)",
                 _ => "",
             };
@@ -141,9 +141,9 @@ impl Init {
         for (entry, content) in &self.files {
             let path = dir.join(&entry.path);
             let mode = match entry.kind {
-                Kind::Executable => 0o700,
-                Kind::File => 0o600,
-                Kind::Link | Kind::Directory | Kind::Other => continue,
+                EntryKind::Executable => 0o700,
+                EntryKind::File => 0o600,
+                EntryKind::Link | EntryKind::Directory | EntryKind::Other => continue,
             };
             make(path.parent().unwrap_or(&dir))?;
             // The directory has just been made, and is ours alone.
@@ -162,7 +162,7 @@ impl Init {
 }
 
 /// Fails if an entry leads out of the directory, as no git would make it.
-fn ensure_inside(entry: &Entry) -> Result<()> {
+fn ensure_inside(entry: &TreeEntry) -> Result<()> {
     let is_plain = |part| matches!(part, Component::Normal(_));
     if entry.path.components().all(is_plain) {
         return Ok(());
@@ -173,8 +173,8 @@ fn ensure_inside(entry: &Entry) -> Result<()> {
 }
 
 /// Returns whether an entry is run: what lies deeper is for the scripts to use.
-fn is_script(entry: &Entry) -> bool {
-    entry.kind == Kind::Executable && entry.path.components().count() == 1
+fn is_script(entry: &TreeEntry) -> bool {
+    entry.kind == EntryKind::Executable && entry.path.components().count() == 1
 }
 
 fn make(dir: &Path) -> Result<()> {

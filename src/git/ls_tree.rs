@@ -10,16 +10,16 @@ use super::{Git, ObjectId};
 
 /// What a tree has at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct TreeEntry {
     pub(crate) path: PathBuf,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
     pub(crate) object: ObjectId,
     /// In bytes, if it is a file or a link.
     pub(crate) size: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EntryKind {
     File,
     /// One that can be run.
     Executable,
@@ -33,8 +33,8 @@ pub(crate) enum Kind {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<Entry>> {
-    let git = exactly(dir, "ls-tree -z -l --full-tree");
+pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<TreeEntry>> {
+    let git = without_replacements(dir, "ls-tree -z -l --full-tree");
     Ok(read(&git.args([commit, "--", path]).output()?)?.pop())
 }
 
@@ -42,8 +42,8 @@ pub(crate) fn find(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<E
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn files(dir: &Path, tree: &ObjectId) -> Result<Vec<Entry>> {
-    let git = exactly(dir, "ls-tree -r -z -l --full-tree");
+pub(crate) fn list_files(dir: &Path, tree: &ObjectId) -> Result<Vec<TreeEntry>> {
+    let git = without_replacements(dir, "ls-tree -r -z -l --full-tree");
     read(&git.arg(tree).output()?)
 }
 
@@ -51,32 +51,34 @@ pub(crate) fn files(dir: &Path, tree: &ObjectId) -> Result<Vec<Entry>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn content(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
-    exactly(dir, "cat-file").args(["blob", object]).output()
+pub(crate) fn read_blob(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
+    without_replacements(dir, "cat-file")
+        .args(["blob", object])
+        .output()
 }
 
-fn exactly(dir: &Path, subcommand: &str) -> Git {
+fn without_replacements(dir: &Path, subcommand: &str) -> Git {
     Git::reading(dir, subcommand).env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
 /// Reads `<mode> <type> <object> <size>` with a tab and the path after it.
-fn read(out: &[u8]) -> Result<Vec<Entry>> {
+fn read(out: &[u8]) -> Result<Vec<TreeEntry>> {
     let entry = |record| parse(record).context("`git ls-tree` printed an unknown record");
     records(out)?.map(entry).collect()
 }
 
-fn parse(record: &[u8]) -> Option<Entry> {
+fn parse(record: &[u8]) -> Option<TreeEntry> {
     let (facts, path) = record.split_once_str("\t")?;
     let mut facts = facts.to_str().ok()?.split_ascii_whitespace();
     let (mode, _, object) = (facts.next()?, facts.next()?, facts.next()?);
-    Some(Entry {
+    Some(TreeEntry {
         path: path.to_path_lossy().into_owned(),
         kind: match mode {
-            "100755" => Kind::Executable,
-            "120000" => Kind::Link,
-            "040000" => Kind::Directory,
-            _ if mode.starts_with("100") => Kind::File,
-            _ => Kind::Other,
+            "100755" => EntryKind::Executable,
+            "120000" => EntryKind::Link,
+            "040000" => EntryKind::Directory,
+            _ if mode.starts_with("100") => EntryKind::File,
+            _ => EntryKind::Other,
         },
         object: object.to_owned().into(),
         // A directory has none.
@@ -101,11 +103,11 @@ mod tests {
         let found = read(&out).unwrap();
         let kinds: Vec<_> = found.iter().map(|entry| (entry.kind, entry.size)).collect();
         let expected = [
-            (Kind::Executable, 12),
-            (Kind::Link, 3),
-            (Kind::Directory, 0),
-            (Kind::Other, 0),
-            (Kind::File, 0),
+            (EntryKind::Executable, 12),
+            (EntryKind::Link, 3),
+            (EntryKind::Directory, 0),
+            (EntryKind::Other, 0),
+            (EntryKind::File, 0),
         ];
         assert_eq!(kinds, expected);
         assert_eq!(found[0].path, Path::new("a\tb\nc"));

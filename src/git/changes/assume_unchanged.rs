@@ -10,21 +10,21 @@ use bstr::ByteSlice as _;
 use crate::git::Checkout;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::changes::{Change, Head, Ignored};
-use crate::git::checkout::gitfile::found_at;
-use crate::git::records::{as_records, records};
+use crate::git::checkout::gitfile::metadata_at;
+use crate::git::records::{join_records, records};
 
 /// What takes the one mark and the other off a file.
-const ASSUMED: &str = "--no-assume-unchanged";
-const SKIPPED: &str = "--no-skip-worktree";
+const NO_ASSUME_UNCHANGED: &str = "--no-assume-unchanged";
+const NO_SKIP_WORKTREE: &str = "--no-skip-worktree";
 
-/// The files of one worktree that are overlooked.
+/// The files of one worktree that are hidden.
 #[derive(Default)]
-pub(in crate::git) struct Overlooked {
+pub(in crate::git) struct HiddenFiles {
     assumed: HashSet<PathBuf>,
     skipped: HashSet<PathBuf>,
 }
 
-impl Overlooked {
+impl HiddenFiles {
     /// Those of a worktree, but for what a sparse checkout leaves out:
     /// `git ls-files -v -z`
     ///
@@ -33,8 +33,8 @@ impl Overlooked {
     pub(in crate::git) fn of(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // It is rare, and told without a process.
-        let index = checkout.look_at_index();
-        if index.is_some_and(|index| !index.overlooks) {
+        let index = checkout.read_index();
+        if index.is_some_and(|index| !index.hides_changes) {
             return Ok(found);
         }
         let out = checkout.reading("ls-files -v -z").output()?;
@@ -47,7 +47,7 @@ impl Overlooked {
                 continue;
             }
             let path = path.to_path_lossy().into_owned();
-            if skipped && found_at(&checkout.path().join(&path))?.is_none() {
+            if skipped && metadata_at(&checkout.path().join(&path))?.is_none() {
                 continue;
             }
             if assumed {
@@ -65,32 +65,38 @@ impl Overlooked {
     /// # Errors
     /// When git fails.
     pub(in crate::git) fn reveal(&self, index: &ScratchIndex<'_>) -> Result<()> {
-        for (option, paths) in [(ASSUMED, &self.assumed), (SKIPPED, &self.skipped)] {
+        for (option, paths) in [
+            (NO_ASSUME_UNCHANGED, &self.assumed),
+            (NO_SKIP_WORKTREE, &self.skipped),
+        ] {
             if !paths.is_empty() {
                 let git = index.git("update-index").args([option, "-z", "--stdin"]);
-                git.input(as_records(paths)).run()?;
+                git.input(join_records(paths)).run()?;
             }
         }
         Ok(())
     }
 }
 
-/// [`Head::and_changes`] with those that git was told to overlook, which are marked.
+/// [`Head::status`] with those that git was told to overlook, which are marked.
 ///
 /// # Errors
 /// As there.
-pub(crate) fn all_changes(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
-    let overlooked = Overlooked::of(checkout)?;
-    if overlooked.assumed.is_empty() && overlooked.skipped.is_empty() {
-        return Head::and_changes(checkout, ignored);
+pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
+    let hidden = HiddenFiles::of(checkout)?;
+    if hidden.assumed.is_empty() && hidden.skipped.is_empty() {
+        return Head::status(checkout, ignored);
     }
     let index = ScratchIndex::copy_of(checkout)?;
-    overlooked.reveal(&index)?;
-    let (head, mut changes) = Head::seen_with(checkout, ignored, Some(&index))?;
+    hidden.reveal(&index)?;
+    let (head, mut changes) = Head::status_with_index(checkout, ignored, Some(&index))?;
     for change in &mut changes {
-        let mark = overlooked.assumed.contains(&change.path).then_some(ASSUMED);
-        let skipped = overlooked.skipped.contains(&change.path);
-        change.overlooked = mark.or(skipped.then_some(SKIPPED));
+        let mark = hidden
+            .assumed
+            .contains(&change.path)
+            .then_some(NO_ASSUME_UNCHANGED);
+        let skipped = hidden.skipped.contains(&change.path);
+        change.unhide_option = mark.or(skipped.then_some(NO_SKIP_WORKTREE));
     }
     Ok((head, changes))
 }

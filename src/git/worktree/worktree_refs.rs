@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
-use crate::git::checkout::gitfile::content_of;
+use crate::git::checkout::gitfile::read_or_empty;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
 use crate::task::BranchName;
@@ -28,7 +28,7 @@ pub(crate) fn find(
     tip: &ObjectId,
 ) -> Result<Vec<(String, ObjectId)>> {
     let common = repo.common_dir();
-    let Some(admin) = admin::dir_of(common, path)? else {
+    let Some(admin) = admin::find_dir(common, path)? else {
         return Ok(Vec::new());
     };
     let has_tables = fs::exists(admin.join("reftable")).context("could not look for refs")?;
@@ -41,7 +41,9 @@ pub(crate) fn find(
     // A process less where there is none, as there is mostly.
     let is_there = |name: &&str| fs::exists(admin.join(name)).unwrap_or(true);
     if has_tables || OWN.iter().any(is_there) {
-        let own = refs::asked(git("for-each-ref"), &OWN)?.objects.into_iter();
+        let own = refs::for_each_ref(git("for-each-ref"), &OWN)?
+            .objects
+            .into_iter();
         found.extend(own.map(|(name, oid)| (name.replacen("refs/", "", 1), oid)));
     }
     let mut commits = if has_tables {
@@ -50,12 +52,12 @@ pub(crate) fn find(
     } else {
         // git fails at the log of a HEAD that has no commit by now.
         let of_branch = common.join("logs").join(&*branch.full());
-        &logged(&admin.join("logs/HEAD"))? | &logged(&of_branch)?
+        &read_reflog(&admin.join("logs/HEAD"))? | &read_reflog(&of_branch)?
     };
     let mut history = repo.history();
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
-    let lost = heads(repo.home(), commits)?;
+    let lost = independent_commits(repo.home(), commits)?;
     if !lost.is_empty() {
         let lost: Vec<&ObjectId> = lost.iter().collect();
         let all = repo.write_commit(&repo.tree_of(tip)?, &lost)?;
@@ -81,8 +83,8 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
 }
 
 /// The objects that a log names: `<old> <new> <who> <when>\t<why>`
-fn logged(log: &Path) -> Result<BTreeSet<ObjectId>> {
-    let text = content_of(log)?;
+fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
+    let text = read_or_empty(log)?;
     let text = text.to_str_lossy();
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // None is called so: before the first.
@@ -92,7 +94,7 @@ fn logged(log: &Path) -> Result<BTreeSet<ObjectId>> {
 
 /// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
 /// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
-fn heads(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
+fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
     if commits.is_empty() {
         return Ok(commits);
     }

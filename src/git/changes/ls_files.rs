@@ -15,7 +15,7 @@ use crate::git::{Checkout, Git};
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn named(
+pub(crate) fn list_matching(
     dir: &Path,
     patterns: &[OsString],
     file: Option<&Path>,
@@ -40,7 +40,7 @@ pub(crate) fn named(
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
+pub(crate) fn list_untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     let git = checkout.reading("ls-files -z --others --exclude-standard");
     let mut files = git.paths()?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
@@ -52,7 +52,7 @@ pub(crate) fn untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
+pub(crate) fn list_ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     let list = "ls-files -z --others --ignored --exclude-standard --directory";
     checkout.reading(list).paths()
 }
@@ -62,7 +62,7 @@ pub(crate) fn ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
+pub(crate) fn list_tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
     let files = checkout.reading("ls-files").arg("-z").paths()?;
     Ok(files.into_iter().collect())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::git::checkout::NO_HOOKS;
-use crate::git::worktree::entries::patiently;
+use crate::git::worktree::entries::retry;
 use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
 use crate::task::BranchName;
@@ -23,12 +23,16 @@ use crate::task::BranchName;
 ///
 /// git waits but a moment for somebody who is about to write the branch, and cannot be told to wait
 /// longer without the hooks seeing it. So where it fails, they are waited for, and it is tried once more.
-pub(crate) fn checked_out(worktree: &Checkout, to: &FastForward<'_>, lock: &Lock) -> Result<()> {
+pub(crate) fn move_checked_out(
+    worktree: &Checkout,
+    to: &FastForward<'_>,
+    lock: &Lock,
+) -> Result<()> {
     let Err(error) = to.merge(worktree, lock) else {
         return Ok(());
     };
-    if back(worktree, to.commit, to.old, lock).is_ok()
-        && can_be_written(worktree, to.old, lock).is_ok()
+    if restore_files(worktree, to.commit, to.old, lock).is_ok()
+        && wait_until_writable(worktree, to.old, lock).is_ok()
     {
         interrupt::check()?;
         return to.merge(worktree, lock);
@@ -55,14 +59,16 @@ impl FastForward<'_> {
         let git = git.words("--quiet --ff-only --no-squash --commit --strategy=ort --no-autostash");
         let git = git.arg("--no-overwrite-ignore");
         let git = git.args(self.options).arg(self.commit);
-        let git = git.env("GIT_REFLOG_ACTION", self.action).shielded();
-        git.holding(lock)?.loud().run()
+        let git = git
+            .env("GIT_REFLOG_ACTION", self.action)
+            .own_process_group();
+        git.holding(lock)?.inherit_stderr().run()
     }
 }
 
 /// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
 /// `git update-ref --stdin`, which is told how long to wait.
-fn can_be_written(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
+fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
     let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));
     git.holding(lock)?.run()
@@ -74,7 +80,7 @@ fn can_be_written(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()
 ///
 /// # Errors
 /// When the branch has moved, or something has become of the files meanwhile.
-pub(crate) fn back(
+pub(crate) fn restore_files(
     worktree: &Checkout,
     commit: &ObjectId,
     old: &ObjectId,
@@ -85,7 +91,7 @@ pub(crate) fn back(
         bail!("HEAD has moved");
     }
     let git = worktree.git("read-tree").args(["-m", "-u", commit, old]);
-    git.shielded().holding(lock)?.run()
+    git.own_process_group().holding(lock)?.run()
 }
 
 /// `git fetch` in this very repository, without any of what fetch does besides.
@@ -100,7 +106,7 @@ fn fetch(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
 ///
 /// # Errors
 /// When it is in use, or has moved meanwhile.
-pub(crate) fn elsewhere(
+pub(crate) fn move_branch(
     dir: &Path,
     branch: &BranchName,
     commit: &ObjectId,
@@ -108,7 +114,7 @@ pub(crate) fn elsewhere(
 ) -> Result<()> {
     let git = fetch(Git::new(dir, "fetch"), commit, branch);
     let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
-    git.shielded().holding(lock)?.run()
+    git.own_process_group().holding(lock)?.run()
 }
 
 /// Fails if a rebase, a bisect or a worktree is using the branch, which stands
@@ -118,5 +124,5 @@ pub(crate) fn elsewhere(
 /// What git says of who uses it.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
-    patiently(|| fetch(ask(), tip, branch)).map(drop)
+    retry(|| fetch(ask(), tip, branch)).map(drop)
 }

@@ -8,23 +8,23 @@ use anyhow::Result;
 use bstr::ByteSlice as _;
 
 use super::Git;
-use super::refs::{self, Objects};
+use super::refs::{self, RefObjects};
 use super::worktree::entries;
 
 /// As [`refs::list`], where the caller stands.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<Objects> {
-    refs::asked(Git::glancing("for-each-ref"), patterns).map(|refs| refs.objects)
+pub(crate) fn list_refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<RefObjects> {
+    refs::for_each_ref(Git::in_caller_env("for-each-ref"), patterns).map(|refs| refs.objects)
 }
 
 /// The whole configuration: `git config -z --list`, which takes git half the time that looking for keys does.
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn config() -> Result<Vec<(String, String)>> {
-    let out = Git::glancing("config -z --list").output()?;
+pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
+    let out = Git::in_caller_env("config -z --list").output()?;
     let entry = |entry: &[u8]| {
         let entry = entry.to_str_lossy();
         let (key, value) = entry.split_once('\n').unwrap_or((&entry, ""));
@@ -38,8 +38,8 @@ pub(crate) fn config() -> Result<Vec<(String, String)>> {
 ///
 /// # Errors
 /// When git fails.
-pub(crate) fn worktrees() -> Result<Vec<PathBuf>> {
-    let git = Git::glancing("worktree list --porcelain -z");
+pub(crate) fn list_worktrees() -> Result<Vec<PathBuf>> {
+    let git = Git::in_caller_env("worktree list --porcelain -z");
     let entries = entries::parse(&git.output()?)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
 }

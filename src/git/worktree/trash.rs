@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
-use crate::git::checkout::gitfile::entries_of;
+use crate::git::checkout::gitfile::list_dir;
 use crate::git::checkout::links;
 use crate::git::records::records;
 use crate::git::worktree::{admin, submodules, tool_files};
@@ -29,8 +29,12 @@ use crate::system::regular_file::read_file;
 ///
 /// # Errors
 /// When it fails: then the worktree is where it was.
-pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bool> {
-    let Removed { path, trash, .. } = *removed;
+pub(crate) fn move_to_trash(
+    repo: &Repo,
+    removed: &RemovedWorktree<'_>,
+    lock: &Lock,
+) -> Result<bool> {
+    let RemovedWorktree { path, trash, .. } = *removed;
     let what = || {
         format!(
             "could not move '{}' to '{}'",
@@ -39,8 +43,8 @@ pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bo
         )
     };
     fs::create_dir_all(trash).with_context(what)?;
-    if let Some(admin) = admin::dir_of(repo.common_dir(), path)? {
-        copy(repo, &admin, path, trash)?;
+    if let Some(admin) = admin::find_dir(repo.common_dir(), path)? {
+        copy_admin_files(repo, &admin, path, trash)?;
     }
     let there = fs::exists(path).context("could not look at the worktree")?;
     if there {
@@ -51,11 +55,11 @@ pub(crate) fn take(repo: &Repo, removed: &Removed<'_>, lock: &Lock) -> Result<bo
             moved => moved.with_context(what)?,
         }
     }
-    forget(repo, path, trash).map(|()| there)
+    unregister(repo, path, trash).map(|()| there)
 }
 
 /// A worktree that goes.
-pub(crate) struct Removed<'a> {
+pub(crate) struct RemovedWorktree<'a> {
     pub(crate) path: &'a Path,
     /// What its branch stands at, if that is known.
     pub(crate) commit: Option<&'a ObjectId>,
@@ -63,7 +67,7 @@ pub(crate) struct Removed<'a> {
     pub(crate) trash: &'a Path,
 }
 
-impl Removed<'_> {
+impl RemovedWorktree<'_> {
     /// Removes it where it is: `git worktree remove <path>`.
     ///
     /// # Errors
@@ -76,8 +80,8 @@ impl Removed<'_> {
             bail!("'{}' {what}", self.path.display());
         }
         // git removes no worktree with submodules; none of them is checked out.
-        if let Some(admin) = admin::dir_of(repo.common_dir(), self.path)? {
-            submodules::keep(&admin, self.trash)?;
+        if let Some(admin) = admin::find_dir(repo.common_dir(), self.path)? {
+            submodules::move_to_trash(&admin, self.trash)?;
         }
         stop_monitor(repo.common_dir(), checkout.git_dir());
         let git = Git::new(repo.home(), "worktree remove").arg(self.path);
@@ -86,12 +90,12 @@ impl Removed<'_> {
 }
 
 /// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a
-/// place is believed, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
+/// place is unless_distrusted, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
 /// whether there was anything.
 ///
 /// # Errors
 /// When it cannot be moved.
-pub(in crate::git) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
+pub(in crate::git) fn move_entry(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
     let Some(admin) = admin else {
         return Ok(false);
     };
@@ -112,8 +116,8 @@ pub(in crate::git) fn set_entry_aside(admin: Option<PathBuf>, aside: &Path) -> R
 ///
 /// # Errors
 /// When it cannot be moved.
-pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    set_entry_aside(admin::dir_of(common_dir, path)?, trash)
+pub(crate) fn move_entry_of(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
+    move_entry(admin::find_dir(common_dir, path)?, trash)
 }
 
 /// Lets git forget a worktree that was moved to `trash`: what it keeps of it, and of its
@@ -121,12 +125,12 @@ pub(crate) fn set_aside(common_dir: &Path, path: &Path, trash: &Path) -> Result<
 ///
 /// # Errors
 /// When it cannot be moved.
-pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
-    let admin = admin::of_moved(repo.common_dir(), path, trash)?;
+pub(crate) fn unregister(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
+    let admin = admin::find_moved_dir(repo.common_dir(), path, trash)?;
     if let Some(admin) = &admin {
-        submodules::keep(admin, trash)?;
+        submodules::move_to_trash(admin, trash)?;
     }
-    set_entry_aside(admin, trash).map(drop)
+    move_entry(admin, trash).map(drop)
 }
 
 /// Moves what git keeps of the submodules of the worktree at `path`, and what other tools keep there,
@@ -134,29 +138,29 @@ pub(crate) fn forget(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be moved.
-pub(crate) fn take_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    let Some(admin) = admin::dir_of(common_dir, path)? else {
+pub(crate) fn save_admin_files(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+    let Some(admin) = admin::find_dir(common_dir, path)? else {
         return Ok(());
     };
-    submodules::keep(&admin, trash)?;
-    tool_files::transfer(&admin, &trash.join("entry"))
+    submodules::move_to_trash(&admin, trash)?;
+    tool_files::move_files(&admin, &trash.join("entry"))
 }
 
 /// The log of `HEAD`, as it is called in the trash.
-pub(crate) const LOG: &str = "HEAD.log";
+pub(crate) const HEAD_LOG: &str = "HEAD.log";
 
 /// What is kept of a removed worktree beside its files: the name in the trash,
 /// the name in its administrative directory.
-const KEPT: [(&str, &str); 4] = [
+const ADMIN_FILES: [(&str, &str); 4] = [
     ("index", "index"),
     ("config.worktree", "config.worktree"),
     ("sparse-checkout", "info/sparse-checkout"),
-    (LOG, "logs/HEAD"),
+    (HEAD_LOG, "logs/HEAD"),
 ];
 
 /// Copies a file, or moves it where it cannot be read.
 fn transfer(from: &Path, to: &Path) -> io::Result<()> {
-    match admin::copy(from, to) {
+    match admin::copy_with_time(from, to) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => fs::rename(from, to),
         copied => copied,
     }
@@ -164,8 +168,8 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
 /// files that go with the worktree (`git update-index --no-split-index`).
-fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
-    for (name, file) in KEPT {
+fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
+    for (name, file) in ADMIN_FILES {
         let kept = optional(transfer(&admin.join(file), &trash.join(name)));
         kept.with_context(|| format!("could not keep the {name}"))?;
     }
@@ -173,7 +177,7 @@ fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
         let name = file.file_name().unwrap_or_default();
         name.as_bytes().starts_with(b"sharedindex.")
     };
-    if entries_of(admin)?.iter().any(is_part) && path.exists() {
+    if list_dir(admin)?.iter().any(is_part) && path.exists() {
         let checkout = repo.checkout(path)?;
         let index = ScratchIndex::at(&checkout, trash.join("index"));
         index.git("update-index --no-split-index").run()?;
@@ -186,15 +190,15 @@ fn copy(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When it fails: what is not back is still in the trash.
-pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
+pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
     let what = || format!("could not put '{}' back", path.display());
     let files = trash.join("worktree");
     if !files.symlink_metadata().with_context(what)?.is_dir() {
         let failure = Failure::new(format!("'{}' is a link", files.display()));
         return Err(failure.hint(format!("rm {}", quoted(&files))).into());
     }
-    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
-    for (name, file) in KEPT {
+    let admin = admin::find_dir(common_dir, path)?.with_context(what)?;
+    for (name, file) in ADMIN_FILES {
         let kept = trash.join(name);
         if fs::exists(&kept).with_context(what)? {
             let place = admin.join(file);
@@ -202,8 +206,8 @@ pub(crate) fn put_back(common_dir: &Path, path: &Path, trash: &Path) -> Result<(
             transfer(&kept, &place).with_context(what)?;
         }
     }
-    submodules::put_back(&admin, trash)?;
-    tool_files::transfer(&trash.join("entry"), &admin)?;
+    submodules::restore(&admin, trash)?;
+    tool_files::move_files(&trash.join("entry"), &admin)?;
     // It names the entry that git has made for it now.
     let link = path.join(".git");
     let aside = trash.join("gitfile");
@@ -241,7 +245,7 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
             // What a checkout that was cut off has not written yet is missing …
             [_, b'D', _] | [b'D', ..] => true,
             // … or not whole.
-            b" M " => is_beginning(checkout, commit, OsStr::from_bytes(file))?,
+            b" M " => is_truncated_copy(checkout, commit, OsStr::from_bytes(file))?,
             _ => false,
         };
         if !untouched {
@@ -253,7 +257,7 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
 
 /// Whether a file is the beginning of what the commit has there, and no more:
 /// `git cat-file --filters <commit>:<file>`.
-fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
+fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
     let found = checkout.path().join(file);
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return Ok(false);
@@ -266,7 +270,7 @@ fn is_beginning(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<
 }
 
 /// How long a daemon may take to end.
-const DAEMON_ENDS_IN: Duration = Duration::from_secs(3);
+const DAEMON_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Stops the daemon of the worktree whose git directory is `admin`, if one listens there:
 /// `git fsmonitor--daemon stop`. Where its files are does not matter. Best effort: what listens
@@ -277,9 +281,9 @@ pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
     if !socket.symlink_metadata().is_ok_and(is_socket) {
         return;
     }
-    let place = Checkout::enclosing(admin, admin, common_dir);
+    let place = Checkout::unverified(admin, admin, common_dir);
     let git = place.reading("fsmonitor--daemon").arg("stop");
-    drop(git.within(DAEMON_ENDS_IN).outcome());
+    drop(git.with_timeout(DAEMON_TIMEOUT).outcome());
 }
 
 #[cfg(test)]

@@ -6,87 +6,90 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::changes::snapshot;
-use crate::git::checkout::gitfile::found_at;
-use crate::git::merge::merge_tree::Merged;
+use crate::git::checkout::gitfile::metadata_at;
+use crate::git::merge::merge_tree::MergeResult;
 use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
 
 /// Changes that are to be made in a worktree with nothing of its own in it.
 #[derive(Clone, Debug)]
-pub(crate) struct Carried {
+pub(crate) struct Transplant {
     /// A snapshot on top of the commit that is checked out there.
     pub(crate) snapshot: ObjectId,
     /// Files of which only the name is staged.
-    intended: Vec<PathBuf>,
+    intent_to_add: Vec<PathBuf>,
 }
 
 /// How changes fit on another commit than the one they were made on.
-pub(crate) enum Fit {
-    Fits(Carried),
+pub(crate) enum TransplantResult {
+    Fits(Transplant),
     /// They do not, in these files.
     Conflicts(Vec<PathBuf>),
 }
 
 /// What is uncommitted in a worktree.
-pub(crate) struct Uncommitted<'a> {
+pub(crate) struct DirtyWorktree<'a> {
     pub(crate) checkout: &'a Checkout,
     /// The commit that is checked out there.
     pub(crate) head: &'a ObjectId,
     pub(crate) changes: &'a [Change],
 }
 
-impl Uncommitted<'_> {
+impl DirtyWorktree<'_> {
     /// Takes a snapshot of the changes as they would be on top of `onto`: what is staged there,
     /// what is not, what is untracked. Neither the files nor the index there are touched.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn fit(&self, repo: &Repo, onto: &ObjectId) -> Result<Fit> {
-        let snapshot = snapshot::take(self.checkout, self.head)?;
+    pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<TransplantResult> {
+        let snapshot = snapshot::create(self.checkout, self.head)?;
         if self.head == onto {
-            return Ok(Fit::Fits(self.carried(snapshot)));
+            return Ok(TransplantResult::Fits(self.with_intent_to_add(snapshot)));
         }
         let parents = repo.parents_of(&snapshot)?;
         let index = parents.get(1).context("a snapshot has no index")?;
-        let step = Step {
+        let merger = TreeMerger {
             repo,
             before: repo.tree_of(self.head)?,
             ours: repo.tree_of(onto)?,
         };
         let mut conflicts = BTreeSet::new();
-        let staged = step.merged(repo.tree_of(index)?, &mut conflicts)?;
-        let tracked = step.merged(repo.tree_of(&snapshot)?, &mut conflicts)?;
+        let staged = merger.merge(repo.tree_of(index)?, &mut conflicts)?;
+        let tracked = merger.merge(repo.tree_of(&snapshot)?, &mut conflicts)?;
         let others = parents.get(2);
         if let Some(others) = others {
-            conflicts.extend(in_the_way(repo, &repo.tree_of(others)?, &tracked)?);
+            conflicts.extend(find_collisions(repo, &repo.tree_of(others)?, &tracked)?);
         }
         if !conflicts.is_empty() {
-            return Ok(Fit::Conflicts(conflicts.into_iter().collect()));
+            return Ok(TransplantResult::Conflicts(conflicts.into_iter().collect()));
         }
         let index = repo.write_commit(&staged, &[onto])?;
         let mut parents = vec![onto, &index];
         parents.extend(others);
         let snapshot = repo.write_commit(&tracked, &parents)?;
-        Ok(Fit::Fits(self.carried(snapshot)))
+        Ok(TransplantResult::Fits(self.with_intent_to_add(snapshot)))
     }
 
-    fn carried(&self, snapshot: ObjectId) -> Carried {
-        let intended = self.changes.iter().filter(|change| change.intended());
-        let intended = intended.map(|change| change.path.clone()).collect();
-        Carried { snapshot, intended }
+    fn with_intent_to_add(&self, snapshot: ObjectId) -> Transplant {
+        let intent_to_add = self.changes.iter().filter(|change| change.intent_to_add());
+        let intent_to_add = intent_to_add.map(|change| change.path.clone()).collect();
+        Transplant {
+            snapshot,
+            intent_to_add,
+        }
     }
 }
 
 /// Two trees: what changes were made on, and what they are to be made on.
-struct Step<'a> {
+struct TreeMerger<'a> {
     repo: &'a Repo,
     before: ObjectId,
     ours: ObjectId,
 }
 
-impl Step<'_> {
-    /// What the step to the tree `theirs` comes to. The files in which it does not fit are added to
+impl TreeMerger<'_> {
+    /// What the merger to the tree `theirs` comes to. The files in which it does not fit are added to
     /// `conflicts`.
-    fn merged(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
+    fn merge(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
         if self.before == theirs {
             return Ok(self.ours.clone());
         }
@@ -96,10 +99,10 @@ impl Step<'_> {
         let root = self.repo.write_commit(&self.before, &[])?;
         let ours = self.repo.write_commit(&self.ours, &[&root])?;
         let theirs = self.repo.write_commit(&theirs, &[&root])?;
-        match Merged::of(self.repo, &ours, &theirs)? {
-            Merged::Tree(tree) => Ok(tree),
+        match MergeResult::compute(self.repo, &ours, &theirs)? {
+            MergeResult::Tree(tree) => Ok(tree),
             // Where nothing may be written, no driver decides.
-            Merged::Conflicts(files) | Merged::Drivers(files) => {
+            MergeResult::Conflicts(files) | MergeResult::Drivers(files) => {
                 conflicts.extend(files.into_iter().map(|file| file.path));
                 Ok(self.ours.clone())
             }
@@ -109,7 +112,7 @@ impl Step<'_> {
 
 /// The files of one tree that cannot lie beside those of another: it has them too, or a
 /// directory there, or a file where they need one.
-fn in_the_way(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
+fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
         let git = Git::reading(repo.home(), "ls-tree -r -z --name-only --full-tree");
         git.arg(tree).paths()
@@ -125,19 +128,20 @@ fn in_the_way(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<
     Ok(others)
 }
 
-impl Carried {
+impl Transplant {
     /// Makes the changes in a worktree which has its commit checked out.
     ///
     /// # Errors
     /// When git fails.
-    pub(crate) fn put(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
+    pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
         worktree::apply(checkout, &self.snapshot, lock)?;
-        if self.intended.is_empty() {
+        if self.intent_to_add.is_empty() {
             return Ok(());
         }
-        let is_there = |file: &&PathBuf| !matches!(found_at(&checkout.path().join(file)), Ok(None));
+        let is_there =
+            |file: &&PathBuf| !matches!(metadata_at(&checkout.path().join(file)), Ok(None));
         let add = checkout.git("add --intent-to-add --force --sparse");
-        let add = add.on(self.intended.iter().filter(is_there));
+        let add = add.with_paths(self.intent_to_add.iter().filter(is_there));
         add.holding(lock)?.run()
     }
 }

@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 use tempfile::NamedTempFile;
 
-use crate::git::checkout::gitfile::{content_of, entries_of};
+use crate::git::checkout::gitfile::{list_dir, read_or_empty};
 use crate::git::{Checkout, Repo};
 use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 
 /// The line before each of ours in `info/exclude`.
-const MARK: &[u8] = b"# a worktree of git flux";
+const COMMENT: &[u8] = b"# a worktree of git flux";
 
 /// Returns whether `git worktree add` has to make the directory in which `worktree` is to be.
 pub(crate) fn is_dir_missing(worktree: &Path) -> bool {
@@ -28,8 +28,8 @@ pub(crate) fn is_dir_missing(worktree: &Path) -> bool {
 ///
 /// # Errors
 /// When it stays visible.
-pub(crate) fn hide(worktree: &Path, is_new: bool) -> Result<()> {
-    let Some(around) = Repo::enclosing(worktree)? else {
+pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
+    let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
     };
     // A name that begins with a colon would be more than a name.
@@ -47,14 +47,14 @@ pub(crate) fn hide(worktree: &Path, is_new: bool) -> Result<()> {
 ///
 /// # Errors
 /// When something stays.
-pub(crate) fn forget(worktree: &Path) -> Result<()> {
-    let Some(around) = Repo::enclosing(worktree)? else {
+pub(crate) fn remove(worktree: &Path) -> Result<()> {
+    let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
     };
     remove_line(&around, worktree)?;
     let dir = worktree.parent().filter(|dir| dir.is_dir());
     let Some(dir) = dir else { return Ok(()) };
-    if !entries_of(dir)?.is_empty() || !remove_line(&around, dir)? {
+    if !list_dir(dir)?.is_empty() || !remove_line(&around, dir)? {
         return Ok(());
     }
     match fs::remove_dir(dir) {
@@ -72,7 +72,7 @@ fn exclude_file(around: &Checkout) -> PathBuf {
 /// The lines in `info/exclude` for a path.
 fn lines_for(around: &Checkout, path: &Path) -> Result<Vec<u8>> {
     let pattern = pattern(path.strip_prefix(around.path())?);
-    Ok([MARK, b"\n", &pattern, b"/\n"].concat())
+    Ok([COMMENT, b"\n", &pattern, b"/\n"].concat())
 }
 
 /// Adds the mark and the pattern of a path to `info/exclude`, in one write: what others add
@@ -80,7 +80,7 @@ fn lines_for(around: &Checkout, path: &Path) -> Result<Vec<u8>> {
 fn add_line(around: &Checkout, path: &Path) -> Result<()> {
     let file = exclude_file(around);
     let lines = lines_for(around, path)?;
-    let old = content_of(&file)?;
+    let old = read_or_empty(&file)?;
     let is_whole = old.is_empty() || old.ends_with(b"\n");
     let end = if is_whole { &b""[..] } else { b"\n" };
     let add = || -> io::Result<()> {
@@ -99,7 +99,7 @@ fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     let file = exclude_file(around);
     // A link is the user's, and none of ours is in it.
     let old = read_file(&file).unwrap_or_default();
-    let new = without(&old, &lines_for(around, path)?);
+    let new = without_lines(&old, &lines_for(around, path)?);
     if new == old {
         return Ok(false);
     }
@@ -116,7 +116,7 @@ fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
 }
 
 /// Returns `text` without the lines `ours`, wherever they stand.
-fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
+fn without_lines(text: &[u8], ours: &[u8]) -> Vec<u8> {
     let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
     let mut at = 0;
     while let Some(found) = text[at..].find(&ours) {
@@ -155,11 +155,11 @@ mod tests {
     #[test]
     fn only_whole_lines_are_taken_away() {
         let without =
-            |text: &str| String::from_utf8(without(text.as_bytes(), b"#\n/a/\n")).unwrap();
-        assert_eq!(without("#\n/a/\n"), "");
-        assert_eq!(without("x\n#\n/a/\n/b/\n#\n/a/\n"), "x\n/b/\n");
+            |text: &str| String::from_utf8(without_lines(text.as_bytes(), b"#\n/a/\n")).unwrap();
+        assert_eq!(without_lines("#\n/a/\n"), "");
+        assert_eq!(without_lines("x\n#\n/a/\n/b/\n#\n/a/\n"), "x\n/b/\n");
         for other in ["##\n/a/\n", "#\n/a/b\n", "/a/\n", "#\n/a/", "#\n\n/a/\n"] {
-            assert_eq!(without(other), other);
+            assert_eq!(without_lines(other), other);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::git::checkout::distrust::{Distrust, read_small};
 
 /// The keys that are accepted, in lower case: in each line a section, where `*` is any subsection, and
 /// variables of it.
-const KEYS: &str = "
+const SAFE_KEYS: &str = "
 author email name
 branch.* description merge pushremote rebase remote
 commit gpgsign
@@ -44,10 +44,10 @@ user email name signingkey
 
 /// The keys that are accepted besides in a repository of its own: where its files are, and hooks,
 /// which git is told to leave out there.
-const OF_REPOSITORY: &str = "core hookspath worktree";
+const SAFE_REPOSITORY_KEYS: &str = "core hookspath worktree";
 
 /// The keys that are accepted with these values, as they stand. Another monitor is a program.
-const VALUES: &str = "
+const SAFE_VALUES: &str = "
 core.fsmonitor false true
 extensions.objectformat sha1 sha256
 ";
@@ -57,23 +57,27 @@ const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Whose configuration it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::git) enum Of {
+pub(in crate::git) enum ConfigScope {
     /// A worktree's alone.
     Worktree,
     Repository,
 }
 
-/// Those of a configuration file's keys that [`VALUES`] has, with their values; none of a file
+/// Those of a configuration file's keys that [`SAFE_VALUES`] has, with their values; none of a file
 /// that is not there.
 ///
 /// # Errors
 /// When it has anything in it that is not known to be harmless, or cannot be read.
-pub(in crate::git) fn read(file: &Path, of: Of) -> Result<BTreeMap<String, String>> {
+pub(in crate::git) fn read(file: &Path, scope: ConfigScope) -> Result<BTreeMap<String, String>> {
     let text = read_small(file)?.unwrap_or_default();
-    Ok(parse(file, &text, of)?)
+    Ok(parse(file, &text, scope)?)
 }
 
-fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, Distrust> {
+fn parse(
+    file: &Path,
+    text: &[u8],
+    scope: ConfigScope,
+) -> Result<BTreeMap<String, String>, Distrust> {
     let mut found = BTreeMap::new();
     let mut section = None;
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
@@ -91,7 +95,7 @@ fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, D
             continue;
         }
         if let Some(rest) = line.strip_prefix('[') {
-            section = Some(header(rest).ok_or_else(odd)?);
+            section = Some(parse_header(rest).ok_or_else(odd)?);
             continue;
         }
         let (section, pattern) = section.as_ref().ok_or_else(odd)?;
@@ -101,10 +105,12 @@ fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, D
             return Err(odd());
         }
         let (key, value) = (format!("{section}.{name}"), value.trim_matches(BLANKS));
-        let is_known = |table| has(table, pattern, &name);
-        if has(VALUES, &key, value) {
+        let is_known = |table| table_has(table, pattern, &name);
+        if table_has(SAFE_VALUES, &key, value) {
             found.insert(key, value.to_owned());
-        } else if !(is_known(KEYS) || of == Of::Repository && is_known(OF_REPOSITORY)) {
+        } else if !(is_known(SAFE_KEYS)
+            || scope == ConfigScope::Repository && is_known(SAFE_REPOSITORY_KEYS))
+        {
             let file = file.to_owned();
             return Err(Distrust::Key { file, key });
         }
@@ -113,7 +119,7 @@ fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, D
 }
 
 /// Whether a line of the table begins with `first` and goes on with `word`.
-fn has(table: &str, first: &str, word: &str) -> bool {
+fn table_has(table: &str, first: &str, word: &str) -> bool {
     let mut lines = table.lines().map(|line| line.split(' '));
     lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))
 }
@@ -125,7 +131,7 @@ fn is_name(name: &str) -> bool {
 
 /// Returns the section that `section]` or `section "subsection"]` begins, if it is nothing else, and
 /// the same with `*` for the subsection.
-fn header(text: &str) -> Option<(String, String)> {
+fn parse_header(text: &str) -> Option<(String, String)> {
     let text = text.strip_suffix(']')?;
     let (section, quoted) = text.split_once(BLANKS).unwrap_or((text, ""));
     let lower = section.to_ascii_lowercase();
@@ -148,12 +154,12 @@ mod tests {
     use super::*;
     use crate::git::Git;
 
-    fn parsed(text: &str, of: Of) -> Result<BTreeMap<String, String>, Distrust> {
-        parse(Path::new("file"), text.as_bytes(), of)
+    fn parsed(text: &str, scope: ConfigScope) -> Result<BTreeMap<String, String>, Distrust> {
+        parse(Path::new("file"), text.as_bytes(), scope)
     }
 
     fn case(text: &str) -> Result<BTreeMap<String, String>, Distrust> {
-        parsed(text, Of::Worktree)
+        parsed(text, ConfigScope::Worktree)
     }
 
     fn key(key: &str) -> Result<BTreeMap<String, String>, Distrust> {
@@ -169,7 +175,7 @@ mod tests {
         let found = case(text).unwrap();
         assert_eq!(found["extensions.objectformat"], "sha256");
         let of_repository = "[core]\n\tworktree = ../../../sub\n\thooksPath = .husky/_\n";
-        assert!(parsed(of_repository, Of::Repository).is_ok());
+        assert!(parsed(of_repository, ConfigScope::Repository).is_ok());
         assert_eq!(case(of_repository), key("core.worktree"));
     }
 
