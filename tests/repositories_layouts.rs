@@ -202,7 +202,7 @@ fn core_worktree_needs_a_way_back() {
     let linked = world.worktree(&id);
     for dir in [&repo, &linked] {
         let output = cleanup(dir);
-        output.code(1).stderr_has("does not lead to the repository");
+        output.code(1).stderr_has("has no link to the repository");
         assert_eq!(world.git(["for-each-ref"]), refs);
         let back = crate::world::hints::hints(&output);
         assert!(back[0].starts_with("echo 'gitdir: "), "{output}");
@@ -241,7 +241,7 @@ fn a_work_tree_that_does_not_know_its_repository_is_refused() {
             output
                 .code(1)
                 .stdout_is("")
-                .stderr_has("does not lead to the repository")
+                .stderr_has("has no link to the repository")
                 .stderr_has("unset GIT_DIR GIT_WORK_TREE");
             assert_eq!(output.stderr.matches("error: ").count(), 1, "{output}");
             world.assert_unchanged(&before.0);

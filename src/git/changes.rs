@@ -1,4 +1,4 @@
-//! What differs in a worktree from its `HEAD`.
+//! Uncommitted changes of a worktree.
 
 pub(in crate::git) mod assume_unchanged;
 pub(crate) mod diff;
@@ -18,22 +18,22 @@ use super::Checkout;
 use super::records::records;
 use crate::task::Changes;
 
-/// Whether ignored files are listed as well.
+/// The treatment of ignored files in a list of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ignored {
     LeftOut,
     Included,
 }
 
-/// One changed file.
+/// A changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The two letters of `git status --short`.
     pub(crate) code: [u8; 2],
     pub(crate) path: PathBuf,
-    /// It is a submodule, and there is something in it that no commit here can name.
+    /// A submodule with changes of its own.
     pub(crate) submodule: bool,
-    /// git was told to overlook it; the option of `git update-index` that ends that.
+    /// The option of `git update-index` that lets `git status` show the file again, if it is hidden.
     pub(crate) unhide_option: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ impl Change {
         self.code == *b"??"
     }
 
-    /// Whether it is a repository of its own, which git does not look into.
+    /// Returns whether it is a nested repository, which git does not enter.
     pub(crate) fn is_repository(&self) -> bool {
         self.untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
     }
@@ -51,7 +51,7 @@ impl Change {
         self.code == *b"!!"
     }
 
-    /// Whether only the name of the file is staged: `git add --intent-to-add`.
+    /// Returns whether only the file's name is staged: `git add --intent-to-add`.
     pub(crate) fn intent_to_add(&self) -> bool {
         self.code == *b".A"
     }
@@ -61,45 +61,37 @@ impl Change {
     }
 }
 
-/// Everything uncommitted in a worktree, whatever `status.showUntrackedFiles` says; and
-/// ignored files if they are to be included.
-///
+/// Lists all uncommitted files, regardless of `status.showUntrackedFiles`:
 /// `git status --porcelain=v2 -z --branch --untracked-files=all --ignore-submodules=none --no-renames`
 ///
 /// # Errors
-/// When git fails or says something unknown, or there is a repository inside that may run a
-/// program: unknown is never clean.
+/// If git prints an unknown record, or a nested repository may run a program.
 pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Change>> {
     Ok(Head::status(checkout, ignored)?.1)
 }
 
-/// What is checked out.
+/// The commit and branch that are checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) oid: String,
-    /// The branch, without `refs/heads/`, or what git says instead of one.
+    /// The branch without `refs/heads/`, or `(detached)`.
     pub(crate) branch: String,
 }
 
 impl Head {
-    /// [`changes`] with what is checked out, seen by one process.
-    ///
-    /// # Errors
-    /// As [`changes`].
+    /// Returns the checked out commit and the [`changes`], from one process.
     pub(crate) fn status(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
         Self::status_with_index(dir, ignored, None)
     }
 
-    /// The same, with an index of ours in place of the worktree's.
-    ///
-    /// # Errors
-    /// As [`changes`].
+    /// Returns what [`Head::status`] does, with `index` in place of the worktree's.
     pub(super) fn status_with_index(
         checkout: &Checkout,
         ignored: Ignored,
         index: Option<&ScratchIndex<'_>>,
     ) -> Result<(Self, Vec<Change>)> {
-        // git runs in each of them, and should one come in this moment, it does not.
+        // git runs in each nested repository. If none was verified, git must not enter one that
+        // appears now.
         let nested = match checkout.has_nested()? {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
@@ -116,7 +108,7 @@ impl Head {
         let said = |what: &[u8]| {
             let mut records = out.split(|&b| b == 0);
             let value = records.find_map(|record| record.strip_prefix(what));
-            let value = value.context("`git status` did not say what is checked out")?;
+            let value = value.context("`git status` printed no branch header")?;
             anyhow::Ok(value.to_str_lossy().into_owned())
         };
         let head = Self {
@@ -130,7 +122,7 @@ impl Head {
 fn parse(out: &[u8]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     for record in records(out)? {
-        // The path follows a fixed number of fields and may hold spaces itself.
+        // The path follows a fixed number of fields and may contain spaces.
         let (code, fields) = match record {
             [b'1', b' ', x, y, b' ', ..] => ([*x, *y], 8),
             [b'u', b' ', x, y, b' ', ..] => ([*x, *y], 10),
@@ -152,7 +144,7 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Counts by kind. A file both staged and changed again counts in both.
+/// Counts changes by kind; a file with staged and unstaged changes counts as both.
 pub(crate) fn count(changes: &[Change]) -> Changes {
     let mut counts = Changes::default();
     for change in changes {
@@ -175,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_read_with_every_kind_of_name() {
+    fn parse_reads_all_records_and_names() {
         let out = b"1 M. N... 100644 100644 100644 1 2 a b\n\"c\0\
                     1 .D N... 100644 100644 100644 1 2 gone\0\
                     1 MM N... 100644 100644 100644 1 2 both\0\

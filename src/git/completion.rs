@@ -1,5 +1,5 @@
-//! What is asked while a line is typed: one git each, which takes no lock, asks nothing, fetches nothing,
-//! and finds the repository by itself, as `git -C` or `git --git-dir` say.
+//! Queries for shell completion: one git process each, which finds the repository from the
+//! caller's directory and environment, takes no lock and fetches nothing.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -11,18 +11,12 @@ use super::Git;
 use super::refs::{self, RefObjects};
 use super::worktree::entries;
 
-/// As [`refs::list`], where the caller stands.
-///
-/// # Errors
-/// When git fails.
+/// Lists refs as [`refs::list`] does, in the caller's repository.
 pub(crate) fn list_refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<RefObjects> {
     refs::for_each_ref(Git::in_caller_env("for-each-ref"), patterns).map(|refs| refs.objects)
 }
 
-/// The whole configuration: `git config -z --list`, which takes git half the time that looking for keys does.
-///
-/// # Errors
-/// When git fails.
+/// Reads the whole configuration: `git config -z --list`, twice as fast as a lookup of keys.
 pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
     let out = Git::in_caller_env("config -z --list").output()?;
     let entry = |entry: &[u8]| {
@@ -34,10 +28,7 @@ pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
     Ok(entries.map(entry).collect())
 }
 
-/// The worktrees, the main one first: `git worktree list --porcelain -z`
-///
-/// # Errors
-/// When git fails.
+/// Lists the worktrees, the main one first: `git worktree list --porcelain -z`
 pub(crate) fn list_worktrees() -> Result<Vec<PathBuf>> {
     let git = Git::in_caller_env("worktree list --porcelain -z");
     let entries = entries::parse(&git.output()?)?.into_iter();

@@ -1,4 +1,4 @@
-//! What was committed.
+//! Summaries of commits.
 
 use std::path::Path;
 
@@ -9,21 +9,18 @@ use serde::Serialize;
 use super::records::records;
 use super::{Git, ObjectId};
 
-/// A commit, in short.
+/// The name, time and subject of a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct CommitSummary {
     #[serde(rename = "commit")]
     pub(crate) oid: ObjectId,
-    /// When it was committed, in seconds since 1970.
+    /// The committer time, in seconds since 1970.
     pub(crate) at: u64,
     pub(crate) subject: String,
 }
 
-/// The commits on the way from `base` to `tip`, the oldest first; of what was merged on it, the merges alone:
+/// Lists the commits from `base` to `tip`, oldest first, following first parents:
 /// `git log -z --first-parent --reverse --topo-order --format=… <base>..<tip>`
-///
-/// # Errors
-/// When git fails.
 pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<CommitSummary>> {
     let git = Git::reading(dir, "log");
     let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");

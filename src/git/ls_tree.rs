@@ -1,4 +1,5 @@
-//! A directory as a commit has it. Nothing is replaced: an object is what its name says.
+//! Directories in a tree: `git ls-tree`. `git replace` is ignored, so that an object's content
+//! matches its name.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +9,19 @@ use bstr::ByteSlice as _;
 use super::records::records;
 use super::{Git, ObjectId};
 
-/// What a tree has at a path.
+/// An entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TreeEntry {
     pub(crate) path: PathBuf,
     pub(crate) kind: EntryKind,
     pub(crate) object: ObjectId,
-    /// In bytes, if it is a file or a link.
+    /// The size in bytes of a file or symbolic link, otherwise 0.
     pub(crate) size: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     File,
-    /// One that can be run.
     Executable,
     Link,
     Directory,
@@ -29,28 +29,19 @@ pub(crate) enum EntryKind {
     Other,
 }
 
-/// What `commit` has at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
-///
-/// # Errors
-/// When git fails.
+/// Returns the entry of `commit` at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
 pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -z -l --full-tree");
     Ok(read(&git.args([commit, "--", path]).output()?)?.pop())
 }
 
-/// All files in a tree, in the order of their names: `git ls-tree -r -z -l --full-tree <tree>`.
-///
-/// # Errors
-/// When git fails.
+/// Lists all files in a tree, sorted by name: `git ls-tree -r -z -l --full-tree <tree>`.
 pub(crate) fn list_files(dir: &Path, tree: &ObjectId) -> Result<Vec<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -r -z -l --full-tree");
     read(&git.arg(tree).output()?)
 }
 
-/// What is in a file: `git cat-file blob <object>`.
-///
-/// # Errors
-/// When git fails.
+/// Returns the content of a file: `git cat-file blob <object>`.
 pub(crate) fn read_blob(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
     without_replacements(dir, "cat-file")
         .args(["blob", object])
@@ -61,7 +52,7 @@ fn without_replacements(dir: &Path, subcommand: &str) -> Git {
     Git::reading(dir, subcommand).env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
-/// Reads `<mode> <type> <object> <size>` with a tab and the path after it.
+/// Parses records of the form `<mode> <type> <object> <size>\t<path>`.
 fn read(out: &[u8]) -> Result<Vec<TreeEntry>> {
     let entry = |record| parse(record).context("`git ls-tree` printed an unknown record");
     records(out)?.map(entry).collect()
@@ -91,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_entry_is_read() {
+    fn read_parses_every_kind_of_entry() {
         let out = [
             "100755 blob 1a      12\ta\tb\nc",
             "120000 blob 2b       3\tlink",

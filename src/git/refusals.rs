@@ -1,4 +1,4 @@
-//! Why a repository is not opened, and what mends it.
+//! Errors about repositories that cannot be opened, with the command that fixes each.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use super::Git;
 use crate::failure::Failure;
 use crate::sanitize::{quoted, word};
 
-/// The refusal where there is no repository, in git's words: `git rev-parse`. In a worktree that was moved to
-/// the trash, it says so.
+/// Returns the error for a directory outside of any repository, in git's words: `git rev-parse`.
+/// In the worktree of a removed task, the error names that task.
 pub(super) fn no_repository() -> Failure {
     let here = env::current_dir().unwrap_or_default();
     if let Some((home, name)) = find_removed_task(&here) {
@@ -23,14 +23,15 @@ pub(super) fn no_repository() -> Failure {
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
     let everywhere = "the tasks of all repositories: git flux list --everywhere";
     let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
-    // Nobody wants one of all their files.
+    // Do not suggest a repository of the whole home directory.
     match env::home_dir().is_some_and(|home| here == home) {
         true => failure,
         false => failure.hint("git init && git commit --allow-empty -m 'Initial commit'"),
     }
 }
 
-/// The main worktree and the name of the removed task whose worktree in the trash has the directory `here`.
+/// Returns the main worktree and the name of the removed task whose worktree, now in the trash,
+/// contains `here`.
 fn find_removed_task(here: &Path) -> Option<(PathBuf, String)> {
     let task = |dir: &Path| {
         let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
@@ -43,10 +44,11 @@ fn find_removed_task(here: &Path) -> Option<(PathBuf, String)> {
     here.ancestors().find_map(task)
 }
 
-/// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.
+/// Returns the error for a worktree without a link to its repository: core.worktree or the
+/// environment names it instead.
 pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
     let failure = Failure::new(format!(
-        "the worktree '{}' does not lead to the repository '{}' by itself",
+        "the worktree '{}' has no link to the repository '{}'",
         worktree.display(),
         common_dir.display()
     ));
@@ -65,7 +67,8 @@ pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: 
     failure.hint(echo).hint(unset)
 }
 
-/// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
+/// Returns the directory to add to `safe.directory`: the work tree of `common_dir`, or the
+/// current repository.
 pub(super) fn safe_directory(common_dir: Option<&Path>) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());

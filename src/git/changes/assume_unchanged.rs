@@ -1,5 +1,5 @@
-//! Files that git was told to overlook, so that `git status` calls their changes none:
-//! `git update-index --assume-unchanged`, `--skip-worktree`.
+//! Files whose changes `git status` hides: `git update-index --assume-unchanged`,
+//! `--skip-worktree`.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use crate::git::changes::{Change, Head, Ignored};
 use crate::git::checkout::gitfile::metadata_at;
 use crate::git::records::{join_records, records};
 
-/// What takes the one mark and the other off a file.
+/// The options that clear the flags.
 const NO_ASSUME_UNCHANGED: &str = "--no-assume-unchanged";
 const NO_SKIP_WORKTREE: &str = "--no-skip-worktree";
 
-/// The files of one worktree that are hidden.
+/// The files of a worktree that have one of the flags.
 #[derive(Default)]
 pub(in crate::git) struct HiddenFiles {
     assumed: HashSet<PathBuf>,
@@ -25,14 +25,10 @@ pub(in crate::git) struct HiddenFiles {
 }
 
 impl HiddenFiles {
-    /// Those of a worktree, but for what a sparse checkout leaves out:
-    /// `git ls-files -v -z`
-    ///
-    /// # Errors
-    /// When git fails, or it cannot be told whether one of them is there.
+    /// Lists the hidden files that exist: `git ls-files -v -z`
     pub(in crate::git) fn of(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
-        // It is rare, and told without a process.
+        // The flags are rare; reading the index saves a process.
         let index = checkout.read_index();
         if index.is_some_and(|index| !index.hides_changes) {
             return Ok(found);
@@ -60,10 +56,7 @@ impl HiddenFiles {
         Ok(found)
     }
 
-    /// Takes the marks off an index.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Clears the flags in `index`.
     pub(in crate::git) fn reveal(&self, index: &ScratchIndex<'_>) -> Result<()> {
         for (option, paths) in [
             (NO_ASSUME_UNCHANGED, &self.assumed),
@@ -78,10 +71,7 @@ impl HiddenFiles {
     }
 }
 
-/// [`Head::status`] with those that git was told to overlook, which are marked.
-///
-/// # Errors
-/// As there.
+/// Returns [`Head::status`] with hidden files, which have [`Change::unhide_option`] set.
 pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
     let hidden = HiddenFiles::of(checkout)?;
     if hidden.assumed.is_empty() && hidden.skipped.is_empty() {

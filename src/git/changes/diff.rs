@@ -1,4 +1,4 @@
-//! What a worktree has that a commit has not, untracked files included.
+//! Diffs of a worktree, including untracked files.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -11,26 +11,23 @@ use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::{Checkout, Git};
 
-/// Shows what is in a worktree and not in the commit `since`, untracked files included, through
-/// git's pager; returns git's exit code: `git diff <since> <args>`.
-///
-/// # Errors
-/// When git fails.
+/// Shows the changes since the commit `since`, including untracked files, in git's pager and
+/// returns the exit code: `git diff <since> <args>`.
 pub(crate) fn show(
     checkout: &Checkout,
     since: impl AsRef<OsStr>,
     args: &[OsString],
 ) -> Result<i32> {
     let untracked = ls_files::list_untracked(checkout)?;
-    // What is shown may have to be fetched first.
+    // A partial clone may have to fetch blobs.
     let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");
     let diff = diff.arg(since).args(args);
     if untracked.is_empty() {
         return diff.in_foreground();
     }
-    // Untracked files are in a diff once an index knows of them: an index of our own.
+    // A diff shows only files in an index: add the untracked ones to a copy.
     let index = ScratchIndex::copy_of(checkout)?;
-    // The object that stands for an untracked file goes aside too.
+    // Keep the blobs of untracked files out of the repository.
     let objects = tempfile::tempdir().context("could not make a temporary directory")?;
     let known_objects = quote_path(&checkout.common_dir().join("objects"));
     let aside = |git: Git| {
@@ -44,7 +41,7 @@ pub(crate) fn show(
     aside(diff).in_foreground()
 }
 
-/// A path as git reads it from a list that is separated by colons.
+/// Quotes a path for a colon-separated list of git's.
 fn quote_path(path: &Path) -> OsString {
     let path = path.as_os_str().as_bytes();
     let path = path.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");

@@ -1,4 +1,4 @@
-//! What is uncommitted in one worktree, taken along into another.
+//! Uncommitted changes, applied in another worktree.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,43 +10,41 @@ use crate::git::checkout::gitfile::metadata_at;
 use crate::git::merge::merge_tree::MergeResult;
 use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
 
-/// Changes that are to be made in a worktree with nothing of its own in it.
+/// Changes to apply in a clean worktree.
 #[derive(Clone, Debug)]
 pub(crate) struct Transplant {
-    /// A snapshot on top of the commit that is checked out there.
+    /// A snapshot whose parent is the commit checked out there.
     pub(crate) snapshot: ObjectId,
-    /// Files of which only the name is staged.
+    /// The files added with `git add --intent-to-add`.
     intent_to_add: Vec<PathBuf>,
 }
 
-/// How changes fit on another commit than the one they were made on.
+/// The result of moving changes to another commit.
 pub(crate) enum TransplantResult {
     Fits(Transplant),
-    /// They do not, in these files.
+    /// The conflicting files.
     Conflicts(Vec<PathBuf>),
 }
 
-/// What is uncommitted in a worktree.
+/// A worktree with uncommitted changes.
 pub(crate) struct DirtyWorktree<'a> {
     pub(crate) checkout: &'a Checkout,
-    /// The commit that is checked out there.
     pub(crate) head: &'a ObjectId,
     pub(crate) changes: &'a [Change],
 }
 
 impl DirtyWorktree<'_> {
-    /// Takes a snapshot of the changes as they would be on top of `onto`: what is staged there,
-    /// what is not, what is untracked. Neither the files nor the index there are touched.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Makes a snapshot of the staged, unstaged and untracked changes, rebased onto `onto`. Leaves
+    /// files and index of the worktree unchanged.
     pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<TransplantResult> {
         let snapshot = snapshot::create(self.checkout, self.head)?;
         if self.head == onto {
             return Ok(TransplantResult::Fits(self.with_intent_to_add(snapshot)));
         }
         let parents = repo.parents_of(&snapshot)?;
-        let index = parents.get(1).context("a snapshot has no index")?;
+        let index = parents
+            .get(1)
+            .context("internal error: a snapshot has no index")?;
         let merger = TreeMerger {
             repo,
             before: repo.tree_of(self.head)?,
@@ -79,7 +77,7 @@ impl DirtyWorktree<'_> {
     }
 }
 
-/// Two trees: what changes were made on, and what they are to be made on.
+/// A three-way merge of trees without its third side; `before` is the base.
 struct TreeMerger<'a> {
     repo: &'a Repo,
     before: ObjectId,
@@ -87,8 +85,7 @@ struct TreeMerger<'a> {
 }
 
 impl TreeMerger<'_> {
-    /// What the merger to the tree `theirs` comes to. The files in which it does not fit are added to
-    /// `conflicts`.
+    /// Merges the tree `theirs` and adds the conflicting files to `conflicts`.
     fn merge(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
         if self.before == theirs {
             return Ok(self.ours.clone());
@@ -101,7 +98,7 @@ impl TreeMerger<'_> {
         let theirs = self.repo.write_commit(&theirs, &[&root])?;
         match MergeResult::compute(self.repo, &ours, &theirs)? {
             MergeResult::Tree(tree) => Ok(tree),
-            // Where nothing may be written, no driver decides.
+            // Merge drivers need files, so their files count as conflicts here.
             MergeResult::Conflicts(files) | MergeResult::Drivers(files) => {
                 conflicts.extend(files.into_iter().map(|file| file.path));
                 Ok(self.ours.clone())
@@ -110,15 +107,14 @@ impl TreeMerger<'_> {
     }
 }
 
-/// The files of one tree that cannot lie beside those of another: it has them too, or a
-/// directory there, or a file where they need one.
+/// Lists the files of the tree `others` that collide with a file or directory of `tracked`.
 fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
         let git = Git::reading(repo.home(), "ls-tree -r -z --name-only --full-tree");
         git.arg(tree).paths()
     };
     let tracked = list(tracked)?;
-    // Every file and every directory.
+    // All files and directories.
     let all: BTreeSet<&Path> = tracked.iter().flat_map(|path| path.ancestors()).collect();
     let tracked: BTreeSet<&Path> = tracked.iter().map(PathBuf::as_path).collect();
     let mut others = list(others)?;
@@ -129,10 +125,7 @@ fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result
 }
 
 impl Transplant {
-    /// Makes the changes in a worktree which has its commit checked out.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Applies the changes in a worktree with the parent commit checked out.
     pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
         worktree::apply(checkout, &self.snapshot, lock)?;
         if self.intent_to_add.is_empty() {

@@ -1,41 +1,39 @@
-//! What the entries of an index are, without a process and without its files:
-//! gitformat-index(5). It saves a `git ls-files` for each worktree, and wins the row `list` of
-//! `cargo bench -- list`, which takes a sixth longer without it. libgit2 takes as long to read a
-//! large index as all else of a cleanup.
+//! A parser for index files: gitformat-index(5). It saves a `git ls-files` for each worktree; without
+//! it, `list` in `cargo bench -- list` takes a sixth longer. libgit2 takes as long to read a large
+//! index as the rest of a cleanup.
 
 use std::path::Path;
 
 use crate::system::regular_file::read_file;
 
-/// Where the mode of an entry is, and its flags, but for the object name before them.
+/// The offset of the mode in an entry, and of the flags without the object name before them.
 const MODE_OFFSET: usize = 24;
 const FLAGS_OFFSET: usize = 40;
-/// The mode of an entry that is another repository.
+/// The mode of a gitlink.
 const GITLINK_MODE: u32 = 0o160_000;
-/// In the first byte of the flags: marked by `git update-index --assume-unchanged`; more follow.
+/// Bits of the first byte of the flags: assume-unchanged, and extended flags follow.
 const ASSUME_UNCHANGED: u8 = 0x80;
 const EXTENDED_FLAGS: u8 = 0x40;
-/// In the first byte of those: marked by `--skip-worktree`.
+/// The skip-worktree bit of the first byte of the extended flags.
 const SKIP_WORKTREE: u8 = 0x40;
 
-/// What there is in an index.
+/// The special entries of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::git) struct IndexSummary {
-    /// Files that git was told to overlook, or whole directories left out.
+    /// Has assume-unchanged or skip-worktree entries, or sparse directories.
     pub(in crate::git) hides_changes: bool,
-    /// Other repositories.
+    /// Has entries for other repositories.
     pub(in crate::git) has_gitlinks: bool,
 }
 
 impl IndexSummary {
-    /// Reads the index in `file`, in which an object name takes so many bytes; none if it cannot
-    /// be read, or is of a form that only git reads.
+    /// Reads the index in `file`; returns `None` if it is unreadable or in a format only git knows.
     pub(in crate::git) fn read(file: &Path, oid_bytes: usize) -> Option<Self> {
         parse(&read_file(file).ok()?, oid_bytes)
     }
 }
 
-/// Reads an index in which an object name takes so many bytes.
+/// Parses an index with object names of `oid_bytes` bytes.
 fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
     let byte = |at: usize| index.get(at).copied();
     let word = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
@@ -53,7 +51,7 @@ fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
         found.has_gitlinks |= word(at + MODE_OFFSET)? == GITLINK_MODE;
         let mut path = flags + if more { 4 } else { 2 };
         if version == 4 {
-            // How much of the path before it is left out: a number with a bit for "goes on".
+            // Skip the length of the shared path prefix, a variable-width integer.
             path += index
                 .get(path..)?
                 .iter()
@@ -63,11 +61,11 @@ fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
         let end = path + index.get(path..)?.iter().position(|&byte| byte == 0)?;
         at = match version {
             4 => end + 1,
-            // One to eight zeros.
+            // One to eight NUL bytes of padding.
             _ => at + (end - at) / 8 * 8 + 8,
         };
     }
-    // Its extensions, and a checksum. Most of a split index is in another file.
+    // Extensions and a checksum follow. A split index has most entries in another file.
     while at + oid_bytes < index.len() {
         if index.get(at..at + 4)? == b"link" {
             return None;
@@ -97,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_an_index_is_read_or_left_to_git() {
+    fn read_supports_all_versions_except_split_index() {
         for format in ["sha1", "sha256"] {
             for version in ["2", "3", "4"] {
                 let temp = tempfile::tempdir().unwrap();
@@ -135,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_left_to_git() {
+    fn parse_returns_none_when_truncated() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path();
         git(dir, &["init", "-q"]);

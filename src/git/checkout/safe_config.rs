@@ -1,8 +1,8 @@
-//! Configuration files that others write: read without git, and only if every line is harmless.
+//! Configuration files that an agent may have written: parsed without git, accepted only if every
+//! line is safe.
 //!
-//! The rule is closed. A file is accepted if each of its lines is understood, and each key is one
-//! that names no program and leads to no other file. git itself may read more than this does,
-//! never anything else.
+//! This is an allow list: each line must parse, and each key must be one that names no program and
+//! includes no file. git may accept more syntax, but never reads an accepted file differently.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,8 +11,8 @@ use anyhow::Result;
 
 use crate::git::checkout::distrust::{Distrust, read_small};
 
-/// The keys that are accepted, in lower case: in each line a section, where `*` is any subsection, and
-/// variables of it.
+/// The accepted keys in lower case: each line has a section (`*` for any subsection) and its
+/// variables.
 const SAFE_KEYS: &str = "
 author email name
 branch.* description merge pushremote rebase remote
@@ -42,32 +42,30 @@ submodule.* active branch ignore path shallow url
 user email name signingkey
 ";
 
-/// The keys that are accepted besides in a repository of its own: where its files are, and hooks,
-/// which git is told to leave out there.
+/// Further accepted keys in a nested repository: the location of its files, and hooks, which git
+/// flux disables there.
 const SAFE_REPOSITORY_KEYS: &str = "core hookspath worktree";
 
-/// The keys that are accepted with these values, as they stand. Another monitor is a program.
+/// The keys that are accepted only with these values. Any other monitor is a program.
 const SAFE_VALUES: &str = "
 core.fsmonitor false true
 extensions.objectformat sha1 sha256
 ";
 
-/// What git takes for a space.
+/// The characters that git treats as white space.
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// Whose configuration it is.
+/// The scope of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::git) enum ConfigScope {
-    /// A worktree's alone.
     Worktree,
     Repository,
 }
 
-/// Those of a configuration file's keys that [`SAFE_VALUES`] has, with their values; none of a file
-/// that is not there.
+/// Reads the keys in [`SAFE_VALUES`] and their values; a missing file has none.
 ///
 /// # Errors
-/// When it has anything in it that is not known to be harmless, or cannot be read.
+/// With a [`Distrust`] if a line is unknown or a key is not listed as safe.
 pub(in crate::git) fn read(file: &Path, scope: ConfigScope) -> Result<BTreeMap<String, String>> {
     let text = read_small(file)?.unwrap_or_default();
     Ok(parse(file, &text, scope)?)
@@ -86,7 +84,7 @@ fn parse(
             line: at + 1,
         };
         let line = std::str::from_utf8(line).map_err(|_| odd())?;
-        // Such a line goes on in the next one, or is not what it looks like.
+        // A continued line, or one with control characters.
         if line.ends_with('\\') || line.contains(|c: char| c.is_control() && c != '\t') {
             return Err(odd());
         }
@@ -118,7 +116,7 @@ fn parse(
     Ok(found)
 }
 
-/// Whether a line of the table begins with `first` and goes on with `word`.
+/// Returns whether the table has a line that begins with `first` and contains `word`.
 fn table_has(table: &str, first: &str, word: &str) -> bool {
     let mut lines = table.lines().map(|line| line.split(' '));
     lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))
@@ -129,8 +127,8 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part)
 }
 
-/// Returns the section that `section]` or `section "subsection"]` begins, if it is nothing else, and
-/// the same with `*` for the subsection.
+/// Parses `section]` or `section "subsection"]` into the section's name and its pattern, which has
+/// `*` for the subsection.
 fn parse_header(text: &str) -> Option<(String, String)> {
     let text = text.strip_suffix(']')?;
     let (section, quoted) = text.split_once(BLANKS).unwrap_or((text, ""));
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_writes_for_a_worktree_is_accepted() {
+    fn parse_accepts_what_git_writes_for_a_worktree() {
         let text = "# mine\n[core]\n\tsparseCheckout = true\n\tsparseCheckoutCone=true\n\tbare = false\n\
                     \tfsmonitor = true\n\n[index]\n\tsparse\n[branch \"a.b/c\"]\n\tremote = \"o \\\" x\" ; y\n\
                     [extensions]\n  objectFormat = sha256\n";
@@ -180,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_may_name_a_program_is_named() {
+    fn parse_names_the_key_when_it_may_name_a_program() {
         assert_eq!(case("[CORE]\n\tfsMonitor = /x/y\n"), key("core.fsmonitor"));
         assert_eq!(case("[filter \"Q\"]\n\tclean = x\n"), key("filter.Q.clean"));
         assert_eq!(
@@ -199,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_not_understood_is_refused() {
+    fn parse_refuses_unknown_lines() {
         for (line, text) in [
             (2, "[core]\n\tbare = \\\n\tfsmonitor = x\n"),
             (1, "[core] fsmonitor = x\n"),
@@ -219,9 +217,8 @@ mod tests {
         }
     }
 
-    /// git agrees on every file that is accepted, whatever it is made of.
     #[test]
-    fn git_reads_no_other_key_in_what_is_accepted() {
+    fn git_reads_the_same_keys_in_accepted_files() {
         use rand::rngs::StdRng;
         use rand::{RngExt as _, SeedableRng as _};
         const PARTS: [&str; 18] = [

@@ -1,4 +1,4 @@
-//! Why a git failed.
+//! Errors of a failed git process.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
@@ -8,7 +8,7 @@ use console::strip_ansi_codes;
 
 use crate::failure::Failure;
 
-/// The error for a git that a signal has ended, as it does itself where it finds a defect of its own.
+/// The error for a git that was killed by a signal; git aborts itself when it finds a bug.
 #[derive(Debug)]
 pub(crate) struct GitKilled {
     /// `git <subcommand>`
@@ -24,12 +24,12 @@ impl Display for GitKilled {
 
 impl std::error::Error for GitKilled {}
 
-/// The error for a git that ran and said no.
+/// Returns the error for a git that exited with `code`.
 pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     let said = String::from_utf8_lossy(stderr);
-    // A hook speaks in colours, also where it should not.
+    // Hooks may print colours even without a terminal.
     let said = strip_ansi_codes(&said);
-    // Progress is drawn over itself; what counts is what stands at the end.
+    // Progress overwrites its line; keep the last state.
     let lines = said.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
     let said = lines.collect::<Vec<_>>().join("\n");
     let headline = format!("`{name}` failed with exit code {code}");

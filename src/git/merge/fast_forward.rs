@@ -1,4 +1,4 @@
-//! A branch moves forward to a commit: the only step of a merge that anybody sees.
+//! Fast-forwards: the only visible step of a merge.
 
 use std::path::Path;
 
@@ -10,19 +10,17 @@ use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
 use crate::task::BranchName;
 
-/// Moves the branch checked out in a worktree forward to `commit`, files and all, with the hooks
-/// of the user:
+/// Fast-forwards the branch and the files of a worktree to `commit`, with the user's hooks:
 /// `git merge --ff-only --no-squash --commit --strategy=ort --no-autostash --no-overwrite-ignore
-/// <commit>`. A strategy that is configured (`pull.twohead`) could have git make a commit all the
-/// same, and no option is stronger than one of `branch.<name>.mergeOptions`: if there is one,
-/// [`FastForward::settings`] has to say that there is none.
+/// <commit>`. `--strategy` overrides `pull.twohead`, which could make git commit. Options in
+/// `branch.<name>.mergeOptions` take precedence, so [`FastForward::settings`] must unset them.
+///
+/// git waits only briefly for a locked branch, and a longer timeout would be visible to hooks. So
+/// on failure, this waits for the lock and tries once more.
 ///
 /// # Errors
-/// When a change or file of the user's is in the way: then nothing has changed. When the branch
-/// cannot be written: then the files have.
-///
-/// git waits but a moment for somebody who is about to write the branch, and cannot be told to wait
-/// longer without the hooks seeing it. So where it fails, they are waited for, and it is tried once more.
+/// If local changes are in the way, nothing has changed. If the branch cannot be written, the
+/// files have.
 pub(crate) fn move_checked_out(
     worktree: &Checkout,
     to: &FastForward<'_>,
@@ -40,14 +38,14 @@ pub(crate) fn move_checked_out(
     Err(error)
 }
 
-/// How a branch that is checked out moves forward.
+/// A fast-forward of a branch that is checked out.
 pub(crate) struct FastForward<'a> {
-    /// Where it stands.
+    /// The current commit of the branch.
     pub(crate) old: &'a ObjectId,
     pub(crate) commit: &'a ObjectId,
-    /// What the hooks and the reflog are told.
+    /// The action for hooks and the reflog: `GIT_REFLOG_ACTION`.
     pub(crate) action: &'a str,
-    /// What git is told by `-c`.
+    /// Settings for `-c`.
     pub(crate) settings: &'a [&'a str],
     pub(crate) options: &'a [&'a str],
 }
@@ -66,20 +64,19 @@ impl FastForward<'_> {
     }
 }
 
-/// Waits until the branch of a worktree can be written, and fails if it does not stand at `tip`:
-/// `git update-ref --stdin`, which is told how long to wait.
+/// Waits until the branch of a worktree is not locked; fails if it does not point to `tip`:
+/// `git update-ref --stdin`.
 fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
     let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));
     git.holding(lock)?.run()
 }
 
-/// Puts the files of a worktree back where moving the branch checked out there from `old` to
-/// `commit` has failed, since git changes the files first and the branch last:
-/// `git read-tree -m -u <commit> <old>`, which changes no file where none was changed.
+/// Restores the files of `old` after a failed fast-forward to `commit`, since git changes files
+/// before the branch: `git read-tree -m -u <commit> <old>`. Does nothing if no file has changed.
 ///
 /// # Errors
-/// When the branch has moved, or something has become of the files meanwhile.
+/// Also if `HEAD` or the files have changed since.
 pub(crate) fn restore_files(
     worktree: &Checkout,
     commit: &ObjectId,
@@ -94,18 +91,15 @@ pub(crate) fn restore_files(
     git.own_process_group().holding(lock)?.run()
 }
 
-/// `git fetch` in this very repository, without any of what fetch does besides.
+/// Adds arguments for a fetch from the repository into itself, without side effects.
 fn fetch(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
     let git = git.words("--quiet --no-prune --no-write-fetch-head --no-auto-maintenance");
     let git = git.words("--no-recurse-submodules --no-tags .");
     git.arg(format!("{commit}:refs/heads/{branch}"))
 }
 
-/// Moves a branch that is checked out nowhere forward to `commit`:
-/// `git fetch . <commit>:refs/heads/<branch>`, which refuses one that a rebase or bisect is using.
-///
-/// # Errors
-/// When it is in use, or has moved meanwhile.
+/// Fast-forwards a branch that is not checked out: `git fetch . <commit>:refs/heads/<branch>`.
+/// Fails if a rebase or bisect uses it.
 pub(crate) fn move_branch(
     dir: &Path,
     branch: &BranchName,
@@ -117,11 +111,8 @@ pub(crate) fn move_branch(
     git.own_process_group().holding(lock)?.run()
 }
 
-/// Fails if a rebase, a bisect or a worktree is using the branch, which stands
-/// at `tip`: `git fetch --dry-run . <tip>:refs/heads/<branch>`.
-///
-/// # Errors
-/// What git says of who uses it.
+/// Fails if a rebase, bisect or worktree uses the branch at `tip`:
+/// `git fetch --dry-run . <tip>:refs/heads/<branch>`.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
     retry(|| fetch(ask(), tip, branch)).map(drop)

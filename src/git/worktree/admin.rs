@@ -1,4 +1,4 @@
-//! What git keeps of a linked worktree, in `<git-common-dir>/worktrees/<name>/`.
+//! Administrative directories of linked worktrees: `<git-common-dir>/worktrees/<name>/`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,12 +20,8 @@ use crate::system::optional;
 use crate::system::regular_file::{open_file, read_file};
 use crate::task::RefName;
 
-/// Copies an index with its time. git compares that with the times of files, in whole
-/// seconds, to know which of them it must look into: with a later one it would miss
-/// what was changed in the second in which the index was written.
-///
-/// # Errors
-/// When it cannot be copied.
+/// Copies a file with its modification time. git compares the time of an index with those of files,
+/// in whole seconds; a later one would hide changes in the second when the index was written.
 pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = open_file(from)?;
     let time = file.metadata()?.modified()?;
@@ -34,32 +30,28 @@ pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     copy.set_modified(time)
 }
 
-/// Whether the directory at `path` is this repository's worktree, as [`of`] finds it.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether [`verified_dir`] accepts the worktree at `path`.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(unless_distrusted(verified_dir(common_dir, path))?.is_some())
 }
 
-/// The administrative directory of this repository's worktree at `path`: git keeps it under that
-/// path, it says so itself, and git would find this repository from there and no other. A copied
-/// repository names the worktrees of the original, what stands at the path may be somebody's
-/// clone by now, and an agent can write each of these files.
+/// Returns the administrative directory of the worktree at `path`, if both name each other and git
+/// would find this repository from there. A copied repository names the worktrees of the original,
+/// `path` may be another clone by now, and an agent can write all these files.
 ///
 /// # Errors
-/// With a [`Distrust`] when something is not as git makes it.
+/// With a [`Distrust`] that names the first wrong file.
 pub(in crate::git) fn verified_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let admin = find_linked_dir(common_dir, path)?;
     ensure_valid(&admin, common_dir, path).map(|()| admin)
 }
 
-/// Returns the entry of this repository that the `.git` file at `path` names.
+/// Returns the administrative directory in this repository that the `.git` file at `path` names.
 fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let what = || format!("could not look at '{}'", path.display());
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
     let link = path.join(".git");
-    // A directory is a repository of its own.
+    // A `.git` directory is a separate repository.
     let found = metadata_at(&link)?;
     if !is_dir || !found.is_some_and(|found| found.is_file()) {
         return Err(Distrust::Link(link).into());
@@ -74,7 +66,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     for dir in [&worktrees, &admin] {
         match optional(dir.symlink_metadata()) {
             Ok(Some(found)) if found.is_dir() => {}
-            // git removes an entry with its directory, and that of all entries with the last one.
+            // git removes an administrative directory, and with the last one `worktrees`.
             Ok(None) => return Err(Distrust::Link(link).into()),
             _ => return Err(Distrust::Odd(dir.clone()).into()),
         }
@@ -82,7 +74,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     Ok(admin)
 }
 
-/// Fails if something in the entry of the worktree at `path` is not as git makes it.
+/// Fails if a file in the administrative directory of the worktree at `path` is wrong.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     if !is_dir_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
         return Err(Distrust::Back(admin.join("gitdir")).into());
@@ -92,14 +84,14 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     if !is_same_place(&resolve_in(admin, &named.unwrap_or_default()), common_dir) {
         return Err(Distrust::Common(common).into());
     }
-    // git would wait for what a pipe says.
+    // git would block on a pipe.
     let head = admin.join("HEAD");
     for file in [&head, &admin.join("index")] {
         if file.metadata().is_ok_and(|found| !found.is_file()) {
             return Err(Distrust::Odd(file.clone()).into());
         }
     }
-    // Of a link (core.preferSymlinkRefs) git is the judge. A crash leaves an empty one.
+    // A symbolic link (core.preferSymlinkRefs) is left to git. A crash may empty the file.
     if !head.is_symlink() {
         let says = read_small(&head)?.unwrap_or_default();
         if !says.starts_with(b"ref: ") && says.len() < 40 {
@@ -109,8 +101,7 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the common directory of the other repository that the directory at `path` says to be
-/// a worktree of, if there is one.
+/// Returns the common directory of another repository that the `.git` file at `path` names, if any.
 pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     let admin = read_link(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
@@ -118,21 +109,15 @@ pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf
     (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())
 }
 
-/// Returns whether git has an entry of a worktree at `path`.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether git has a worktree registered at `path`.
 pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(find_dir(common_dir, path)?.is_some())
 }
 
-/// Returns whether the directory at `path` says that it is a worktree of this repository, of
-/// which git has no entry: that was pruned while the directory was away, by a git in a container, say.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether the directory at `path` was a worktree of this repository, but git pruned it: a
+/// git in a container, for example, in which `path` did not exist.
 pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
-    // With the last entry git removes the directory of all.
+    // git removes `worktrees` with the last entry, so compare its path.
     let named = admin_dir_named_by(path);
     let named = named.as_deref().and_then(Path::parent);
     let is_here = named.is_some_and(|dir| {
@@ -142,8 +127,8 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(is_here && path.is_dir() && !has_entry(common_dir, path)?)
 }
 
-/// Returns whether the directory at `path` names an entry with `branch` (`refs/heads/…`) checked out,
-/// which in turn names a place that knows nothing of it: `git worktree repair <path>` sets that right.
+/// Returns whether the worktree at `path` with `branch` was moved without git, so that
+/// `git worktree repair <path>` fixes it.
 pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> bool {
     let worktrees = common_dir.join("worktrees");
     let named = admin_dir_named_by(path).filter(|named| named.parent() == Some(&worktrees));
@@ -154,8 +139,7 @@ pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> 
     })
 }
 
-/// Returns the directory beside `path` that was moved from there without git's knowledge, if
-/// there is one.
+/// Returns the sibling of `path` to which the worktree was moved without git, if any.
 pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     let entry = find_dir(common_dir, path).ok()?;
     let entry = entry.or_else(|| Some(common_dir.join("worktrees").join(path.file_name()?)))?;
@@ -166,8 +150,8 @@ pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBu
     })
 }
 
-/// Returns the directory in `dir` that was moved there from `path`, together with the repository:
-/// it has its name, and names an entry like that of `path` in a repository that is not there.
+/// Returns the directory in `dir` to which the worktree at `path` was moved together with the
+/// repository: with the same name, and a link to the repository's old path.
 pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
     let found = dir.join(path.file_name()?);
     let entry = find_dir(common_dir, path).ok()??;
@@ -176,12 +160,9 @@ pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Opt
     (alike && found != path).then_some(found)
 }
 
-/// Returns the commit that the log of the worktree at `path` ends with, if it has one.
-///
-/// # Errors
-/// When it cannot be read.
+/// Returns the last commit in the `HEAD` reflog of the worktree at `path`, if any.
 pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
-    // Where a branch is deleted under a worktree, its log says that it stands at none.
+    // If a checked out branch is deleted, the reflog ends with the null object.
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
     let last = read_head_log(common_dir, path)?
         .into_iter()
@@ -189,8 +170,7 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectI
     Ok(last.and_then(|name| ObjectId::parse(&name)))
 }
 
-/// Reads the names of the commits at which `HEAD` of the worktree at `path` has stood from its log;
-/// there are none if it has no log.
+/// Reads the commits in the `HEAD` reflog of the worktree at `path`; empty without a reflog.
 fn read_head_log(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
     let Some(admin) = find_dir(common_dir, path)? else {
         return Ok(Vec::new());
@@ -201,11 +181,8 @@ fn read_head_log(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
     Ok(new.map(<[u8]>::to_vec).collect())
 }
 
-/// Whether what lies in `trash` is the worktree that was at `path`: moved there
-/// by a command that was killed before git forgot the worktree, or just after.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether `trash` has the worktree that was at `path`, moved there by a command that was
+/// killed before or just after it unregistered the worktree.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
     let file = optional(read_file(&trash.join("worktree").join(".git")));
     let Some(file) = file.context("could not look into the trash")? else {
@@ -216,36 +193,29 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
     Ok(admin.is_none_or(|admin| admin.file_name() == named))
 }
 
-/// Whether the HEAD of the worktree at `path` has ever stood at another commit than this, as
-/// far as its log tells: there may be work that nothing else names.
-///
-/// # Errors
-/// When its log cannot be read.
+/// Returns whether the `HEAD` reflog of the worktree at `path` has another commit than `commit`,
+/// which may be reachable from nowhere else.
 pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
     let heads = read_head_log(common_dir, path)?;
     Ok(heads.iter().any(|head| head != commit.as_bytes()))
 }
 
-/// Whether git may know any worktree but the main one.
+/// Returns whether there may be linked worktrees.
 pub(crate) fn has_any(common_dir: &Path) -> bool {
     !list_dir(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
 }
 
-/// The administrative directory of the worktree at `path`, which itself may be
-/// away: the one whose `gitdir` file names it.
-///
-/// # Errors
-/// When it cannot be told whether there is one.
+/// Returns the administrative directory whose `gitdir` names `path`, which need not exist.
 pub(in crate::git) fn find_dir(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let path_shown = path.display();
-    let what = || format!("could not look for what git keeps of the worktree '{path_shown}'");
+    let what = || format!("could not find git's entry of the worktree '{path_shown}'");
     let mut found = Vec::new();
     for admin in list_dir(&common_dir.join("worktrees")).with_context(what)? {
         if is_dir_of(&admin, path).with_context(what)? {
             found.push(admin);
         }
     }
-    // An agent can have its own entry name the worktree of another task: that names its entry.
+    // An agent can let its `gitdir` name another task's worktree, whose `.git` file decides then.
     let named = entry_name(path);
     let is_named = |admin: &PathBuf| admin.file_name() == named.as_deref();
     match (found.iter().position(is_named), found.len()) {
@@ -259,10 +229,7 @@ fn entry_name(path: &Path) -> Option<OsString> {
     Some(admin_dir_named_by(path)?.file_name()?.to_owned())
 }
 
-/// The administrative directory of the worktree that was at `path` and lies in `trash` now.
-///
-/// # Errors
-/// When it cannot be told whether there is one.
+/// Returns the administrative directory of the worktree that was moved from `path` to `trash`.
 pub(in crate::git) fn find_moved_dir(
     common_dir: &Path,
     path: &Path,
@@ -276,13 +243,13 @@ pub(in crate::git) fn find_moved_dir(
     }
 }
 
-/// Whether an administrative directory is that of the worktree at `path`.
+/// Returns whether the `gitdir` of an administrative directory names `path`.
 fn is_dir_of(admin: &Path, path: &Path) -> Result<bool> {
-    // There is none in one that is just being made or removed, or spoilt.
+    // It is missing while git adds or removes a worktree, or damaged.
     let Some(file) = unless_distrusted(read_small(&admin.join("gitdir")))?.flatten() else {
         return Ok(false);
     };
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
-    // With relative paths it is relative to the administrative directory.
+    // With worktree.useRelativePaths it is relative to the administrative directory.
     Ok(normalize(&admin.join(file)) == path.join(".git"))
 }

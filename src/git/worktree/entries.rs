@@ -1,5 +1,5 @@
-//! The entries that git keeps of worktrees, without git: it waits for ever for a pipe that an agent has
-//! put into one, and removes the worktree that it finds at a place.
+//! Lists of worktrees, with checks of the administrative directories, in which an agent can put
+//! pipes, which block git, and wrong paths.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,28 +13,27 @@ use crate::git::checkout::gitfile::{admin_dir_named_by, list_dir, resolve_in};
 use crate::system::wait_until;
 use crate::task::RefName;
 
-/// How often [`retry`] asks: for some two seconds, and longer where everything is slow.
+/// The number of attempts of [`retry`], which take at least two seconds.
 const MAX_ATTEMPTS: u32 = 15;
 
-/// The longest pause between two attempts.
+/// The maximum pause between two attempts.
 const MAX_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// One entry of `git worktree list --porcelain -z`.
+/// An entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Worktree {
     pub(crate) path: PathBuf,
-    /// `refs/heads/…`, if a branch is checked out.
+    /// The branch that is checked out, if any.
     pub(crate) branch: Option<RefName>,
     pub(crate) bare: bool,
     /// `HEAD` names no commit.
     pub(in crate::git) unborn: bool,
-    /// The reason, empty if none was given.
+    /// The reason for a lock, which may be empty.
     pub(crate) locked: Option<String>,
 }
 
 impl Worktree {
-    /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
-    /// killed git left half made.
+    /// Returns whether `branch` is checked out, or the entry is incomplete after git was killed.
     pub(crate) fn has_branch(&self, branch: &RefName) -> bool {
         match &self.branch {
             Some(name) => name == branch,
@@ -43,7 +42,7 @@ impl Worktree {
     }
 }
 
-/// What git keeps of a worktree in `admin`, none if it cannot be read.
+/// Reads the entry in the administrative directory `admin`; `None` if it is unreadable.
 pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     let text = |name: &str| read_small(&admin.join(name)).ok()?;
     let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
@@ -57,27 +56,22 @@ pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     })
 }
 
-/// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
-/// [`Repo::home`].
-///
-/// # Errors
-/// When git fails.
+/// Lists the worktrees, the main one first, each path once: `git worktree list --porcelain -z`.
+/// `home` is [`Repo::home`](crate::git::Repo::home).
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
     let git = || Git::reading(home, "worktree list --porcelain -z");
     let mut worktrees = parse(&retry(git)?)?;
-    // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
+    // git ignores core.worktree here, and prints the git directory of a submodule.
     if let Some(main) = worktrees.first_mut() {
         main.path = home.to_owned();
     }
     Ok(without_false_entries(worktrees))
 }
 
-/// # Errors
-/// When it is not a list of worktrees, or not all of one.
 pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
     let odd = "`git worktree list` printed something unknown";
-    // An entry ends with an empty line, and there is always one.
+    // Each entry ends with an empty line, and there is at least one.
     let entries = out.strip_suffix(b"\0\0").context(odd)?;
     let mut worktrees: Vec<Worktree> = Vec::new();
     for line in entries.split(|&b| b == 0) {
@@ -93,17 +87,14 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
             (b"bare", Some(entry)) => entry.bare = true,
             (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),
-            // Newer gits may say more.
+            // Ignore keys of newer gits.
             _ => {}
         }
     }
     Ok(worktrees)
 }
 
-/// Lists the worktrees, the main one first. What git cannot list is left out.
-///
-/// # Errors
-/// When git fails in any other way.
+/// Lists the worktrees, the main one first, without unreadable ones.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     if unless_distrusted(ensure_no_pipe(home))?.is_some() {
         return list(home);
@@ -117,12 +108,8 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
     Ok([main].into_iter().chain(linked).collect())
 }
 
-/// Runs a command that looks at all worktrees, again if it fails: every such git
-/// dies while another one is half way through `git worktree add`, and no lock of
-/// ours keeps a stranger from that.
-///
-/// # Errors
-/// When it fails [`MAX_ATTEMPTS`] times.
+/// Retries a git command that reads all worktrees: it fails during a concurrent `git worktree add`,
+/// which no lock of git flux prevents.
 pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
     let said = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
@@ -135,8 +122,8 @@ pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     Ok(said.unwrap_or_default())
 }
 
-/// Leaves out what lies about its place: an agent can have git list its own entry at that of
-/// another worktree. The main one is true, and of the others the one that the place names.
+/// Removes entries with the path of another worktree, which an agent can write. The main worktree
+/// is right, and otherwise the entry that the `.git` file at the path names.
 fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     let is_true = |one: &Worktree| {
         let named = admin_dir_named_by(&one.path).and_then(|named| read_entry(&named));
@@ -153,11 +140,10 @@ fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     kept
 }
 
-/// Fails if git would wait for ever for what it keeps of a worktree of the repository at `home`: an
-/// agent can put a pipe there.
+/// Fails if an administrative directory contains a pipe, which would block git.
 ///
 /// # Errors
-/// With a [`Distrust`] that names it.
+/// With a [`Distrust`] that names the pipe.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
     let places = [home.join(".git/worktrees"), home.join("worktrees")];
     let entries = places.iter().filter_map(|dir| list_dir(dir).ok());
@@ -180,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_read_with_every_kind_of_path() {
+    fn parse_reads_entries_and_fails_when_truncated() {
         let out = b"worktree /a\0bare\0\0worktree /b c\nd\xff\0HEAD 1\0branch refs/heads/x\0locked why not\0\0\
                     worktree /e\0HEAD 1\0detached\0locked\0\0";
         let entries = parse(out).unwrap();

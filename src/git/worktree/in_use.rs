@@ -1,5 +1,5 @@
-//! Who uses a branch, where `git worktree list` does not say: an operation that goes back to it,
-//! and names that a file system takes for one.
+//! Uses of branches that `git worktree list` does not show: rebases, bisects and names that the
+//! file system treats as equal.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,8 @@ use crate::git::{Git, Repo, Worktree};
 use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
-/// Returns the name that the files of a branch that git does not list have already: `branch` itself
-/// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns the name of the existing file of `branch`, which git does not list: a dangling symbolic
+/// ref, or a name that differs in case on a file system that folds it.
 pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();
@@ -39,7 +36,7 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
     if found != branch {
         return Ok((!branch.starts_with(&found)).then_some(found));
     }
-    // `dir` is its file by now, or a directory that git has left empty.
+    // `dir` is the file of the branch, or an empty directory left by git.
     let is_symbolic = dir.is_symlink() || read_file(&dir).is_ok_and(|f| f.starts_with(b"ref:"));
     Ok(is_symbolic.then_some(found))
 }
@@ -47,16 +44,12 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
 /// An operation of several steps in a worktree.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
-    /// The worktree.
     pub(crate) path: PathBuf,
-    /// The refs that it moves or goes back to, `refs/heads/…`.
+    /// The branches that it moves or returns to.
     pub(crate) refs: Vec<RefName>,
 }
 
-/// Lists the rebases and bisects of all worktrees, by the files that git keeps of them.
-///
-/// # Errors
-/// When one of them cannot be read.
+/// Lists the rebases and bisects in all worktrees.
 pub(crate) fn list_operations(repo: &Repo) -> Result<Vec<Operation>> {
     let mut found = Vec::new();
     let mut add = |admin: &Path, path: &Path| -> Result<()> {
@@ -68,7 +61,7 @@ pub(crate) fn list_operations(repo: &Repo) -> Result<Vec<Operation>> {
     };
     add(repo.common_dir(), repo.home())?;
     for admin in list_dir(&repo.common_dir().join("worktrees"))? {
-        // One without is just being made.
+        // An incomplete worktree is just being added.
         if let Some(entry) = entries::read_entry(&admin) {
             add(&admin, &entry.path)?;
         }
@@ -81,7 +74,7 @@ fn read_operations(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
         let text = read_small(&admin.join(name))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
     };
-    // Three lines for each ref: its name, what it was and what it will be.
+    // Three lines for each ref: its name, old value and new value.
     let updated = text("rebase-merge/update-refs")?;
     let updated = updated.lines().step_by(3).map(RefName::new);
     let heads = ["rebase-merge/head-name", "rebase-apply/head-name"].map(text);
@@ -94,21 +87,15 @@ fn read_operations(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     Ok(found.filter(|(_, refs)| !refs.is_empty()).collect())
 }
 
-/// Returns the branch that `HEAD` of the main worktree or bare repository at `home` names,
-/// `refs/heads/…`: `git symbolic-ref --quiet HEAD`.
-///
-/// # Errors
-/// When git fails.
+/// Returns the branch that `HEAD` of the main worktree or bare repository names:
+/// `git symbolic-ref --quiet HEAD`.
 pub(crate) fn read_main_head(home: &Path) -> Result<Option<RefName>> {
     let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
 
-/// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
-/// does: `git config --show-scope --type=bool --get core.bare`.
-///
-/// # Errors
-/// When git fails.
+/// Returns the scope and value of core.bare, if it is set:
+/// `git config --show-scope --type=bool --get core.bare`.
 pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
     let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
     let answer = git.answer()?;
@@ -117,23 +104,15 @@ pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
 }
 
 impl Repo {
-    /// Returns whether files are checked out that git does not know of: it takes the repository
-    /// for bare, but there is an index.
-    ///
-    /// # Errors
-    /// When it cannot be told.
+    /// Returns whether the repository has an index although git treats it as bare.
     pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
         let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.bare);
         let index = self.common_dir().join("index");
         Ok(bare && fs::exists(index).context("could not look for an index")?)
     }
 
-    /// Returns the `HEAD` of a worktree that git lists without a branch and a commit, where that
-    /// is not one that is just being made: a crash has emptied it, and nothing else says what is
-    /// checked out.
-    ///
-    /// # Errors
-    /// When it cannot be told.
+    /// Returns the path of a worktree's `HEAD` if a crash has emptied it. Excludes a worktree that is
+    /// just being added.
     pub(crate) fn find_damaged_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
         if entry.bare || entry.branch.is_some() || !entry.unborn {
             return Ok(None);
@@ -143,7 +122,7 @@ impl Repo {
         };
         let head = admin.join("HEAD");
         let text = read_small(&head).map_err(|error| refused(error, &entry.path))?;
-        // What git writes first.
+        // git writes the null object first.
         let null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
         let is_new = text.is_none_or(|text| null(text.trim_ascii_end()));
         Ok((!is_new).then_some(head))
@@ -155,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_is_stored_under_the_name_that_its_files_have() {
+    fn stored_name_returns_the_name_of_an_existing_file() {
         let temp = tempfile::tempdir().unwrap();
         let heads = temp.path().join("refs/heads");
         fs::create_dir_all(heads.join("feature/empty")).unwrap();

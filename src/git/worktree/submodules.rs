@@ -1,4 +1,4 @@
-//! Repositories inside a worktree that its commits point to.
+//! Submodules of a worktree.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,38 +14,33 @@ use crate::git::worktree::admin;
 use crate::git::{Checkout, Repo};
 use crate::system::regular_file::read_file;
 
-/// A repository of a submodule.
+/// The repository of a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Submodule {
-    /// Its path in the worktree, or what git calls it if it is not checked out.
+    /// Its path in the worktree, or git's name for it if it is not checked out.
     pub(crate) name: PathBuf,
-    /// Where it is.
+    /// Its work tree, or its git directory if it is not checked out.
     pub(crate) dir: PathBuf,
     pub(crate) checked_out: bool,
-    /// What is in it and nowhere else.
     pub(crate) holds: SubmoduleContent,
 }
 
-/// What a submodule holds that is nowhere else.
+/// The content of a submodule that is nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SubmoduleContent {
     Nothing,
-    /// Commits that no remote is known to have.
+    /// Commits that are in no remote-tracking branch.
     Commits,
     /// Uncommitted files.
     Files,
-    /// What other worktrees of it need.
+    /// Other worktrees.
     Worktrees,
-    /// Its own repository, which goes with the worktree like any nested one.
+    /// Its whole repository, which is inside the worktree.
     Itself,
 }
 
-/// The submodules of the worktree at `dir`: those that are checked
-/// out, those in them, and those that were and whose repositories git still keeps, also
-/// of a worktree that is gone.
-///
-/// # Errors
-/// When it cannot be told what one of them holds.
+/// Lists the submodules of the worktree at `dir`, nested ones, and those that are no longer checked
+/// out but whose repositories remain, even if the worktree is missing.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = SubmoduleSearch::default();
     if fs::exists(dir).context("could not look for submodules")? {
@@ -61,17 +56,17 @@ pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     Ok(search.found)
 }
 
-/// Submodules that were found.
+/// The submodules found so far.
 #[derive(Default)]
 struct SubmoduleSearch {
     found: Vec<Submodule>,
-    /// The repositories of those that are checked out.
+    /// The git directories of the ones that are checked out.
     seen: BTreeSet<PathBuf>,
 }
 
 impl SubmoduleSearch {
-    /// Those that are checked out, below `at`. One that only the commit has is no submodule any more, but a
-    /// repository that nobody tracks.
+    /// Adds the submodules in the index, with paths below `at`. One that is only in the commit is an
+    /// untracked repository.
     fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
         for link in checkout.links()? {
             let name = at.join(&link);
@@ -84,7 +79,7 @@ impl SubmoduleSearch {
         let what = || format!("could not look at the submodule '{}'", name.display());
         let inner = match dir.join(".git").is_dir() {
             true => None,
-            // git does not look through a link either.
+            // git does not follow a symbolic link.
             false => match Checkout::nested(dir)? {
                 None => return Ok(()),
                 inner => inner,
@@ -109,7 +104,7 @@ impl SubmoduleSearch {
         }
     }
 
-    /// The repositories in `dir` that were not seen. A name may have slashes in it.
+    /// Adds the repositories in `dir` that are not checked out. A name may contain slashes.
     fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not look for submodules in '{}'", dir.display());
         for dir in list_dir(dir)? {
@@ -121,7 +116,7 @@ impl SubmoduleSearch {
                 continue;
             }
             if !self.seen.contains(&dir.canonicalize().with_context(what)?) {
-                // The directory that it is configured for may be gone.
+                // Its configured work tree may be missing.
                 let stored = Checkout::stored(&dir, &dir)?;
                 self.found.push(Submodule {
                     name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
@@ -139,8 +134,8 @@ impl SubmoduleSearch {
     }
 }
 
-/// Whether a repository has other worktrees, which it cannot be moved away
-/// from, or commits that none of its remotes is known to have:
+/// Returns whether a repository has other worktrees, which a move would break, or commits that are in
+/// no remote-tracking branch:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn find_content(repository: &Checkout) -> Result<SubmoduleContent> {
     if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
@@ -154,26 +149,22 @@ fn find_content(repository: &Checkout) -> Result<SubmoduleContent> {
     })
 }
 
-/// Moves the repositories of the submodules of the worktree that git keeps in `admin` to `trash`,
-/// before git forgets the worktree and them.
-///
-/// # Errors
-/// When they cannot be moved.
+/// Moves the repositories of submodules from the administrative directory `admin` to `trash`.
 pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
-    // What is not there cannot be moved, but the system may name another reason first.
+    // The error of a rename would not always be "not found".
     if let Ok(None) = metadata_at(&modules) {
         return Ok(());
     }
     let moved = fs::rename(modules, trash.join("modules"));
-    moved.context("could not keep the repositories of the submodules")
+    moved.context("could not move the submodules to the trash")
 }
 
-/// Moves what [`keep`] has taken away to `admin`, which git keeps of the worktree now.
-/// The submodules name the directory that they were in, and it them.
+/// Moves the repositories of submodules from `trash` to the administrative directory `admin`, which
+/// must have its old name: submodules contain its path.
 ///
 /// # Errors
-/// When it is another one, or they cannot be moved.
+/// If git has registered the worktree under another name.
 pub(in crate::git) fn restore(admin: &Path, trash: &Path) -> Result<()> {
     let kept = trash.join("modules");
     if !fs::exists(&kept).context("could not look for submodules")? {
@@ -183,7 +174,7 @@ pub(in crate::git) fn restore(admin: &Path, trash: &Path) -> Result<()> {
     let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
     if named.file_name() != admin.file_name() {
         let (named, admin) = (named.display(), admin.display());
-        bail!("its submodules belong to '{named}', and git calls it '{admin}' now");
+        bail!("its submodules need '{named}', but git uses '{admin}' now");
     }
-    fs::rename(kept, admin.join("modules")).context("could not put the submodules back")
+    fs::rename(kept, admin.join("modules")).context("could not restore the submodules")
 }

@@ -1,4 +1,4 @@
-//! What other tools keep in the git directory of a worktree, beside git's own files.
+//! Files of other tools in the administrative directory of a worktree.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,18 +11,18 @@ use anyhow::{Context as _, Result};
 use crate::git::checkout::gitfile::{list_dir, metadata_at};
 use crate::git::worktree::admin;
 
-/// git's own files and directories there, beside those that are all capitals, as `HEAD` is. They
-/// come back by git's commands, by [`keep`](crate::git::worktree::keep), or not at all.
+/// git's own files, besides those in capitals such as `HEAD`. git or
+/// [`trash`](crate::git::worktree::trash) restores those that matter.
 const GIT_FILES: &str = "commondir config.worktree gitdir index info locked logs modules refs reftable \
                       sequencer worktrees";
 
-/// How the names of more of them begin.
+/// Prefixes of further names of git's files.
 const GIT_PREFIXES: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
 
-/// Where git-crypt keeps its keys, in the git directory of the worktree that it is run in.
+/// The directory of git-crypt's keys, in the git directory of a worktree.
 const GIT_CRYPT: &str = "git-crypt";
 
-/// Whether something of this name in the git directory of a worktree is git's.
+/// Returns whether a file of this name in an administrative directory is git's.
 pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
     let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
     let known = || GIT_FILES.split(' ').any(|known| known.as_bytes() == name);
@@ -30,17 +30,14 @@ pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
     capitals || known() || name.ends_with(b".lock") || GIT_PREFIXES.iter().any(begins)
 }
 
-/// Gives the worktree at `path`, which has no files yet, the keys of git-crypt that the
-/// repository has, if any: `ln -s ../../git-crypt $GIT_DIR/git-crypt`.
-///
-/// # Errors
-/// When that cannot be made. What is there already stays.
+/// Links the repository's git-crypt keys, if any, into the worktree at `path`, before its files are
+/// written: `ln -s ../../git-crypt $GIT_DIR/git-crypt`. Keeps existing keys.
 pub(crate) fn link_git_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());
     }
     let path_shown = path.display();
-    let what = || format!("could not link the keys of git-crypt for '{path_shown}'");
+    let what = || format!("could not link git-crypt's keys for '{path_shown}'");
     let admin = admin::find_dir(common_dir, path)?.with_context(what)?;
     match symlink(Path::new("../..").join(GIT_CRYPT), admin.join(GIT_CRYPT)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -48,12 +45,14 @@ pub(crate) fn link_git_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> 
     }
 }
 
-/// Moves what is not git's from one git directory to another. What is there already stays.
-///
-/// # Errors
-/// When it cannot be moved.
+/// Moves the files of other tools from one git directory to another. Keeps existing files.
 pub(in crate::git) fn move_files(from: &Path, to: &Path) -> Result<()> {
-    let what = || format!("could not move what tools keep in '{}'", from.display());
+    let what = || {
+        format!(
+            "could not move files of other tools in '{}'",
+            from.display()
+        )
+    };
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     if !is_dir(from) || !is_dir(to) {
         return Ok(());
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gits_is_told_from_what_is_not() {
+    fn is_of_git_accepts_only_names_of_git() {
         let gits = [
             "HEAD",
             "FETCH_HEAD",

@@ -1,4 +1,4 @@
-//! Worktrees that are moved away whole, and put back.
+//! Removed worktrees in the trash, and their restoration.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -21,14 +21,12 @@ use crate::sanitize::quoted;
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 
-/// Moves the worktree at `path` with everything in it to `trash`, and its index
-/// beside it; then git forgets the worktree: `git worktree remove <path>`, which
-/// accepts that the directory is gone and touches no other entry. Across file
-/// systems, where nothing can be moved, git removes it in place if nothing is in
-/// it but files of `commit`. Returns whether anything is in the trash now.
+/// Moves a worktree, its index and its administrative directory to the trash. Across file systems,
+/// where that is impossible, git removes a worktree that has only files of its commit. Returns
+/// whether the worktree is in the trash now.
 ///
 /// # Errors
-/// When it fails: then the worktree is where it was.
+/// On failure the worktree stays in place.
 pub(crate) fn move_to_trash(
     repo: &Repo,
     removed: &RemovedWorktree<'_>,
@@ -58,28 +56,28 @@ pub(crate) fn move_to_trash(
     unregister(repo, path, trash).map(|()| there)
 }
 
-/// A worktree that goes.
+/// A worktree to remove.
 pub(crate) struct RemovedWorktree<'a> {
     pub(crate) path: &'a Path,
-    /// What its branch stands at, if that is known.
+    /// The commit of its branch, if known.
     pub(crate) commit: Option<&'a ObjectId>,
-    /// Where it is kept.
+    /// Its directory in the trash.
     pub(crate) trash: &'a Path,
 }
 
 impl RemovedWorktree<'_> {
-    /// Removes it where it is: `git worktree remove <path>`.
+    /// Removes it without the trash: `git worktree remove <path>`.
     ///
     /// # Errors
-    /// When it holds anything but files of its commit, or git fails.
+    /// If the worktree has files that are not in its commit.
     fn remove_in_place(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let checkout = repo.checkout(self.path)?;
         let untouched = |commit| is_untouched(&checkout, commit);
         if !self.commit.map_or(Ok(false), untouched)? {
-            let what = "is on another file system and holds files that are nowhere else";
+            let what = "is on another file system and has files that are nowhere else";
             bail!("'{}' {what}", self.path.display());
         }
-        // git removes no worktree with submodules; none of them is checked out.
+        // git removes no worktree with submodules, even if none is checked out.
         if let Some(admin) = admin::find_dir(repo.common_dir(), self.path)? {
             submodules::move_to_trash(&admin, self.trash)?;
         }
@@ -89,12 +87,8 @@ impl RemovedWorktree<'_> {
     }
 }
 
-/// Removes what git keeps of a worktree by moving it into the directory `aside`: no name of a
-/// place is unless_distrusted, as `git worktree remove` has to, and nothing is lost. Its daemon ends. Returns
-/// whether there was anything.
-///
-/// # Errors
-/// When it cannot be moved.
+/// Stops the file system monitor of a worktree and moves its administrative directory into `aside`.
+/// Unlike `git worktree remove`, it trusts no path in there. Returns whether there was one.
 pub(in crate::git) fn move_entry(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
     let Some(admin) = admin else {
         return Ok(false);
@@ -104,27 +98,21 @@ pub(in crate::git) fn move_entry(admin: Option<PathBuf>, aside: &Path) -> Result
     }
     let what = || format!("could not move '{}'", admin.display());
     fs::rename(&admin, aside.join("entry")).with_context(what)?;
-    // git removes the directory of all entries with the last one.
+    // git removes `worktrees` with the last entry.
     if let Some(worktrees) = admin.parent() {
         fs::remove_dir(worktrees).ok();
     }
     Ok(true)
 }
 
-/// Moves what git keeps here of a worktree at `path`, which is not this repository's, to `trash`.
-/// Returns whether there was anything.
-///
-/// # Errors
-/// When it cannot be moved.
+/// Moves the administrative directory for `path`, which is no longer this repository's worktree, to
+/// `trash`. Returns whether there was one.
 pub(crate) fn move_entry_of(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
     move_entry(admin::find_dir(common_dir, path)?, trash)
 }
 
-/// Lets git forget a worktree that was moved to `trash`: what it keeps of it, and of its
-/// submodules, goes there too.
-///
-/// # Errors
-/// When it cannot be moved.
+/// Unregisters a worktree that was moved to `trash`: moves its administrative directory and its
+/// submodules there, too.
 pub(crate) fn unregister(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     let admin = admin::find_moved_dir(repo.common_dir(), path, trash)?;
     if let Some(admin) = &admin {
@@ -133,11 +121,8 @@ pub(crate) fn unregister(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     move_entry(admin, trash).map(drop)
 }
 
-/// Moves what git keeps of the submodules of the worktree at `path`, and what other tools keep there,
+/// Moves the submodules and the files of other tools from the administrative directory for `path`
 /// back to `trash`.
-///
-/// # Errors
-/// When it cannot be moved.
 pub(crate) fn save_admin_files(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
     let Some(admin) = admin::find_dir(common_dir, path)? else {
         return Ok(());
@@ -146,11 +131,10 @@ pub(crate) fn save_admin_files(common_dir: &Path, path: &Path, trash: &Path) -> 
     tool_files::move_files(&admin, &trash.join("entry"))
 }
 
-/// The log of `HEAD`, as it is called in the trash.
+/// The name of the `HEAD` reflog in the trash.
 pub(crate) const HEAD_LOG: &str = "HEAD.log";
 
-/// What is kept of a removed worktree beside its files: the name in the trash,
-/// the name in its administrative directory.
+/// The administrative files kept in the trash: name there, name in the administrative directory.
 const ADMIN_FILES: [(&str, &str); 4] = [
     ("index", "index"),
     ("config.worktree", "config.worktree"),
@@ -158,7 +142,7 @@ const ADMIN_FILES: [(&str, &str); 4] = [
     (HEAD_LOG, "logs/HEAD"),
 ];
 
-/// Copies a file, or moves it where it cannot be read.
+/// Copies a file, or moves it if it is unreadable.
 fn transfer(from: &Path, to: &Path) -> io::Result<()> {
     match admin::copy_with_time(from, to) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => fs::rename(from, to),
@@ -166,12 +150,12 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies what git keeps of the worktree at `path`. The index whole: a split one leans on
-/// files that go with the worktree (`git update-index --no-split-index`).
+/// Copies the administrative files of the worktree at `path` to `trash`. Joins a split index, whose
+/// parts are removed with the worktree (`git update-index --no-split-index`).
 fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in ADMIN_FILES {
         let kept = optional(transfer(&admin.join(file), &trash.join(name)));
-        kept.with_context(|| format!("could not keep the {name}"))?;
+        kept.with_context(|| format!("could not save {name}"))?;
     }
     let is_part = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default();
@@ -185,13 +169,13 @@ fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Res
     Ok(())
 }
 
-/// Puts what [`take`] has moved away back to `path`, where a worktree is registered
-/// that has no files yet: files, index, what it checks out sparsely, and what other tools keep there.
+/// Restores the files and administrative files in `trash` to `path`, where a worktree without files
+/// is registered.
 ///
 /// # Errors
-/// When it fails: what is not back is still in the trash.
+/// On failure the rest is still in the trash.
 pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
-    let what = || format!("could not put '{}' back", path.display());
+    let what = || format!("could not restore '{}'", path.display());
     let files = trash.join("worktree");
     if !files.symlink_metadata().with_context(what)?.is_dir() {
         let failure = Failure::new(format!("'{}' is a link", files.display()));
@@ -208,7 +192,7 @@ pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()
     }
     submodules::restore(&admin, trash)?;
     tool_files::move_files(&trash.join("entry"), &admin)?;
-    // It names the entry that git has made for it now.
+    // The new `.git` file names the new administrative directory.
     let link = path.join(".git");
     let aside = trash.join("gitfile");
     let copied = fs::copy(&link, &aside).and_then(|_| fs::rename(&aside, files.join(".git")));
@@ -217,17 +201,13 @@ pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()
     }
     copied.with_context(what)?;
     fs::remove_file(link).with_context(what)?;
-    // git's own directory, empty now; if anything else is in it by now, this fails.
+    // Fails if the directory is not empty.
     fs::remove_dir(path).with_context(what)?;
     fs::rename(files, path).with_context(what)
 }
 
-/// Whether a worktree holds nothing but files of `commit`, also
-/// when its index was never written: `git read-tree` and `git status` on an index of our own.
-/// A submodule that is checked out is more than that.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether a worktree has only files of `commit` and no submodules, even if its index was
+/// never written: `git read-tree` and `git status` on a scratch index.
 pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
     let index = ScratchIndex::empty(checkout)?;
     index.git("read-tree").arg(commit).run()?;
@@ -242,9 +222,9 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
     for record in records(&out)? {
         let (code, file) = record.split_at(record.len().min(3));
         let untouched = match code {
-            // What a checkout that was cut off has not written yet is missing …
+            // An interrupted checkout leaves files missing …
             [_, b'D', _] | [b'D', ..] => true,
-            // … or not whole.
+            // … or truncated.
             b" M " => is_truncated_copy(checkout, commit, OsStr::from_bytes(file))?,
             _ => false,
         };
@@ -255,8 +235,7 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
     Ok(true)
 }
 
-/// Whether a file is the beginning of what the commit has there, and no more:
-/// `git cat-file --filters <commit>:<file>`.
+/// Returns whether a file is a prefix of the commit's: `git cat-file --filters <commit>:<file>`.
 fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
     let found = checkout.path().join(file);
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
@@ -269,12 +248,11 @@ fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Re
     Ok(whole.starts_with(&found))
 }
 
-/// How long a daemon may take to end.
+/// The time limit for stopping a file system monitor.
 const DAEMON_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Stops the daemon of the worktree whose git directory is `admin`, if one listens there:
-/// `git fsmonitor--daemon stop`. Where its files are does not matter. Best effort: what listens
-/// there may be anything.
+/// Stops the file system monitor of the worktree with the git directory `admin`, if it has one:
+/// `git fsmonitor--daemon stop`. Best effort: any program may listen on the socket.
 pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
     let socket = admin.join("fsmonitor--daemon.ipc");
     let is_socket = |found: fs::Metadata| found.file_type().is_socket();
@@ -296,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worktree_is_touched_by_any_file_that_is_not_of_the_commit() {
+    fn is_untouched_is_false_when_a_file_is_not_in_the_commit() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().canonicalize().unwrap();
         let (main, linked) = (dir.join("main"), dir.join("linked"));
@@ -313,7 +291,7 @@ mod tests {
         let checkout = repo.checkout(&linked).unwrap();
         let untouched = || is_untouched(&checkout, &commit).unwrap();
         assert!(untouched());
-        // As a checkout that was cut off leaves them.
+        // An interrupted checkout.
         fs::remove_file(linked.join("other")).unwrap();
         fs::write(linked.join("file"), "one\n").unwrap();
         assert!(untouched());

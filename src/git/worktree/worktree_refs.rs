@@ -1,5 +1,4 @@
-//! What goes with a worktree and its branch, unless it is kept: refs that the worktree has for
-//! itself, and commits that are in nothing but its logs.
+//! Per-worktree refs and reflog-only commits, which removing a worktree would lose.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +14,9 @@ use crate::task::BranchName;
 use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
 
-/// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
-/// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those
-/// that no ref has.
-///
-/// # Errors
-/// When it cannot be told.
+/// Finds the refs to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree
+/// refs without `refs/`, and [`REFLOG`], a commit whose parents are the unreachable commits in its
+/// reflogs.
 pub(crate) fn find(
     repo: &Repo,
     path: &Path,
@@ -32,13 +28,13 @@ pub(crate) fn find(
         return Ok(Vec::new());
     };
     let has_tables = fs::exists(admin.join("reftable")).context("could not look for refs")?;
-    // git in the administrative directory itself would go where that leads.
+    // Run git in the main worktree: it would trust `commondir` in the administrative directory.
     let git = |subcommand| {
         let git = Git::reading(repo.home(), subcommand);
         git.envs([("GIT_DIR", &*admin), ("GIT_COMMON_DIR", common)])
     };
     let mut found = Vec::new();
-    // A process less where there is none, as there is mostly.
+    // Usually there are none; this saves a process.
     let is_there = |name: &&str| fs::exists(admin.join(name)).unwrap_or(true);
     if has_tables || OWN.iter().any(is_there) {
         let own = refs::for_each_ref(git("for-each-ref"), &OWN)?
@@ -50,7 +46,7 @@ pub(crate) fn find(
         let walk = git("rev-list --walk-reflogs HEAD").arg(branch.full());
         lines(&walk.output()?)?.map(named).collect()
     } else {
-        // git fails at the log of a HEAD that has no commit by now.
+        // git fails on the reflog of an unborn HEAD.
         let of_branch = common.join("logs").join(&*branch.full());
         &read_reflog(&admin.join("logs/HEAD"))? | &read_reflog(&of_branch)?
     };
@@ -70,10 +66,7 @@ fn named(name: &str) -> ObjectId {
     name.to_owned().into()
 }
 
-/// The lines that `git rev-list` printed.
-///
-/// # Errors
-/// When the last one is cut off.
+/// Splits the output of `git rev-list` into lines; fails if the last one is cut off.
 fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     let out = std::str::from_utf8(out)?;
     if !(out.is_empty() || out.ends_with('\n')) {
@@ -82,24 +75,24 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     Ok(out.lines())
 }
 
-/// The objects that a log names: `<old> <new> <who> <when>\t<why>`
+/// Reads the objects in a reflog with lines `<old> <new> <who> <when>\t<message>`.
 fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
     let text = read_or_empty(log)?;
     let text = text.to_str_lossy();
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
-    // None is called so: before the first.
+    // Skip the null object before the first entry.
     let real = |name: &&str| name.bytes().any(|b| b != b'0');
     Ok(names.filter(real).map(named).collect())
 }
 
-/// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
-/// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
+/// Returns those of `commits` that neither a ref nor another one reaches, without missing ones:
+/// `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
 fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
     if commits.is_empty() {
         return Ok(commits);
     }
     let git = Git::reading(home, "rev-list --ignore-missing --parents --stdin");
-    // The refs of other worktrees come and go with them.
+    // The refs of other worktrees are removed with those.
     let git = git.words("--not --single-worktree --all");
     let commits = commits.into_iter().map(|commit| format!("{commit}\n"));
     let out = git.input(commits.collect::<String>()).output()?;
