@@ -155,7 +155,7 @@ impl List {
 fn here(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
         let here = || Store::refs(Path::new("."));
-        let refs = (!Git::is_repository_set_by_env()).then(|| scope.spawn(here));
+        let refs = (!Git::has_repository_env()).then(|| scope.spawn(here));
         (Flux::open(ui.clone()), refs.map(|refs| refs.join()))
     });
     let flux = flux?;

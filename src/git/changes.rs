@@ -173,32 +173,17 @@ mod tests {
                     1 MM N... 100644 100644 100644 1 2 both\0\
                     u UU N... 1 2 3 4 5 6 7 torn apart\0? \xff new\0! log\0";
         let changes = parse(out).unwrap();
-        let paths: Vec<_> = changes
-            .iter()
-            .map(|c| c.path.to_string_lossy().into_owned())
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                "a b\n\"c",
-                "gone",
-                "both",
-                "torn apart",
-                "\u{fffd} new",
-                "log"
-            ]
-        );
-        let counts = count(&changes);
-        assert_eq!(
-            counts,
-            Changes {
-                staged: 2,
-                unstaged: 2,
-                untracked: 1,
-                conflicted: 1,
-                files: 5
-            }
-        );
+        let paths = changes.iter().map(|change| change.path.to_string_lossy());
+        let paths = paths.collect::<Vec<_>>().join("|");
+        assert_eq!(paths, "a b\n\"c|gone|both|torn apart|\u{fffd} new|log");
+        let expected = Changes {
+            staged: 2,
+            unstaged: 2,
+            untracked: 1,
+            conflicted: 1,
+            files: 5,
+        };
+        assert_eq!(count(&changes), expected);
         assert!(parse(b"3 what\0").is_err());
         assert!(parse(b"? cut off").is_err());
     }

@@ -19,9 +19,9 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, read_small, refused};
-use self::gitfile::{metadata_at, parse_link};
+use self::gitfile::{lstat, parse_link};
 use self::index::IndexSummary;
-use self::safe_config::ConfigScope;
+use self::safe_config::Scope;
 use super::Git;
 use super::command::records::records;
 use super::worktree::admin;
@@ -73,7 +73,7 @@ impl Checkout {
             // git copies the main worktree's configuration into a new worktree.
             let copied = read_small(&own)?;
             if copied.is_none() || copied != read_small(&common_dir.join("config.worktree"))? {
-                safe_config::read(&own, ConfigScope::Worktree)?;
+                safe_config::read(&own, Scope::Worktree)?;
             }
             Ok(git_dir)
         });
@@ -92,8 +92,8 @@ impl Checkout {
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
         let link = path.join(".git");
         // git does not follow a symbolic link.
-        let dir = metadata_at(path)?.filter(Metadata::is_dir);
-        let (Some(_), Some(found)) = (dir, metadata_at(&link)?) else {
+        let dir = lstat(path)?.filter(Metadata::is_dir);
+        let (Some(_), Some(found)) = (dir, lstat(&link)?) else {
             return Ok(None);
         };
         if found.is_dir() {
@@ -112,8 +112,8 @@ impl Checkout {
             if common.symlink_metadata().is_ok() {
                 return Err(Distrust::Odd(common).into());
             }
-            safe_config::read(&git_dir.join("config.worktree"), ConfigScope::Repository)?;
-            safe_config::read(&git_dir.join("config"), ConfigScope::Repository)
+            safe_config::read(&git_dir.join("config.worktree"), Scope::Repository)?;
+            safe_config::read(&git_dir.join("config"), Scope::Repository)
         };
         let config = config().map_err(|error| refused(error, path))?;
         let format = config.get("extensions.objectformat");

@@ -134,7 +134,7 @@ impl Git {
     }
 
     /// Returns whether the environment selects a repository (`GIT_DIR` and others).
-    pub(crate) fn is_repository_set_by_env() -> bool {
+    pub(crate) fn has_repository_env() -> bool {
         REPOSITORY_ENV
             .iter()
             .any(|name| env::var_os(name).is_some())

@@ -113,7 +113,7 @@ impl Hooks {
     }
 
     /// Returns whether there is a hook of one of these names.
-    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
+    pub(crate) fn has(&self, names: &[&str]) -> bool {
         let mut events = self.configured.iter().flat_map(|hook| &hook.events);
         names.iter().any(|name| self.file(name).is_some())
             || events.any(|event| names.contains(&event.as_str()))

@@ -50,7 +50,7 @@ pub(crate) enum Integrated {
 }
 
 /// The maximum number of commits on a side to compare by patch, at 0.1 ms each.
-const MAX_COMPARED_COMMITS: usize = 1000;
+const MAX_COMPARED: usize = 1000;
 
 /// The effect of merging a task's tip into its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,7 +240,7 @@ fn find_integration(
     }
     match sides {
         (_, 0) => Ok(None),
-        (ours, theirs) if ours.max(theirs) > MAX_COMPARED_COMMITS => Ok(None),
+        (ours, theirs) if ours.max(theirs) > MAX_COMPARED => Ok(None),
         // Trees missing in a partial clone count as different.
         _ if !repo.overlaps(&base, tip, target).unwrap_or(false) => Ok(None),
         _ => compare_patches(repo, target, tip, &base),

@@ -224,11 +224,8 @@ mod tests {
         ];
         let out = out.concat();
         let refs = parse(&out).unwrap();
-        assert_eq!(
-            refs.objects.len(),
-            1,
-            "a name that is not UTF-8 is left out"
-        );
+        // A name that is not UTF-8 is left out.
+        assert_eq!(refs.objects.len(), 1);
         assert_eq!(&*refs.objects["refs/heads/a"], two);
         assert_eq!(refs.symbolic["refs/heads/a"], "refs/heads/b");
         // The first line alone is valid.

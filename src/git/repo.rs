@@ -53,8 +53,8 @@ impl Repo {
     }
 
     fn load(git2: Repository) -> Result<Self> {
-        let common_dir = canonicalize(git2.commondir())?;
-        let current = git2.workdir().map(canonicalize).transpose()?;
+        let common_dir = realpath(git2.commondir())?;
+        let current = git2.workdir().map(realpath).transpose()?;
         if let Some(worktree) = &current {
             ensure_found_from(&git2, worktree, &common_dir)?;
         }
@@ -132,7 +132,7 @@ impl Repo {
     }
 
     /// Returns the directory that paths of new worktrees are relative to.
-    pub(crate) fn worktrees_base(&self) -> &Path {
+    pub(crate) fn base_dir(&self) -> &Path {
         let home = self.home();
         home.parent().unwrap_or(home)
     }
@@ -299,14 +299,14 @@ fn configure_libgit2() -> Result<()> {
     result.context("could not set up libgit2")
 }
 
-fn canonicalize(path: &Path) -> Result<PathBuf> {
+fn realpath(path: &Path) -> Result<PathBuf> {
     let found = path.canonicalize();
     found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
 /// Fails if git would not find the repository from the current worktree.
 fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
-    let own = canonicalize(git2.path())?;
+    let own = realpath(git2.path())?;
     // git creates it nowhere else, and would run programs configured elsewhere.
     let above = own.parent().and_then(Path::parent);
     if git2.is_worktree() && above != Some(common_dir) {
@@ -328,7 +328,7 @@ fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> R
 fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
     let main = Repository::open(common_dir);
     let repository = main.map_err(|error| open_error(error, Some(common_dir)))?;
-    let main = repository.workdir().map(canonicalize).transpose()?;
+    let main = repository.workdir().map(realpath).transpose()?;
     match &main {
         Some(main) if !finds_git_dir(main, common_dir) => {
             Err(wrong_worktree(main, common_dir, has_core_worktree(&repository)).into())
@@ -341,7 +341,7 @@ fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
 /// would read its configuration again.
 fn finds_git_dir(worktree: &Path, git_dir: &Path) -> bool {
     let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
-    found.is_ok_and(|found| canonicalize(&found).is_ok_and(|found| found == git_dir))
+    found.is_ok_and(|found| realpath(&found).is_ok_and(|found| found == git_dir))
 }
 
 /// Returns whether `core.worktree` is configured.

@@ -26,7 +26,7 @@ use crate::system::optional;
 use crate::task::{BranchName, RefName};
 
 /// Returns the branch checked out in a worktree, if any: `git symbolic-ref --quiet HEAD`.
-pub(crate) fn read_branch(checkout: &Checkout) -> Result<Option<RefName>> {
+pub(crate) fn head(checkout: &Checkout) -> Result<Option<RefName>> {
     let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
@@ -56,7 +56,7 @@ pub(crate) fn register_again(
     let twin = scratch.join(path.file_name().with_context(what)?);
     remove_temporary(repo, &twin)?;
     register(repo.home(), &twin, branch, lock)?;
-    tool_files::link_git_crypt_keys(repo.common_dir(), &twin)?;
+    tool_files::link_crypt_keys(repo.common_dir(), &twin)?;
     let entry = admin::find_dir(repo.common_dir(), &twin)?.with_context(what)?;
     let link = [b"gitdir: ", entry.as_os_str().as_bytes(), b"\n"].concat();
     // `.git` may be a symbolic link to a file of the user's, so replace it.

@@ -59,7 +59,7 @@ impl Listing {
     /// # Errors
     /// When git fails.
     pub(super) fn before(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
-        hooks.has_any(names).then(|| Self::take(flux)).transpose()
+        hooks.has(names).then(|| Self::take(flux)).transpose()
     }
 
     fn take(flux: &Flux) -> Result<Self> {

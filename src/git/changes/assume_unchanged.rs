@@ -10,7 +10,7 @@ use bstr::ByteSlice as _;
 use crate::git::Checkout;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::changes::{Change, Head, Ignored};
-use crate::git::checkout::gitfile::metadata_at;
+use crate::git::checkout::gitfile::lstat;
 use crate::git::records::{join_records, records};
 
 /// The options that clear the flags.
@@ -43,7 +43,7 @@ impl HiddenFiles {
                 continue;
             }
             let path = path.to_path_lossy().into_owned();
-            if skipped && metadata_at(&checkout.path().join(&path))?.is_none() {
+            if skipped && lstat(&checkout.path().join(&path))?.is_none() {
                 continue;
             }
             if assumed {

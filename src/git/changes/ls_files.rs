@@ -25,8 +25,12 @@ pub(crate) fn list_matching(
         .iter()
         .flat_map(|pattern| [OsStr::new("--exclude"), pattern]);
     git = git.args(patterns);
+    without_repositories(git)
+}
+
+/// Returns the paths that git prints, without nested repositories, which end with a slash.
+pub(super) fn without_repositories(git: Git) -> Result<Vec<PathBuf>> {
     let mut files = git.paths()?;
-    // The path of a nested repository ends with a slash.
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
@@ -34,10 +38,7 @@ pub(crate) fn list_matching(
 /// Lists the untracked files that are not ignored, without nested repositories:
 /// `git ls-files --others --exclude-standard`.
 pub(crate) fn list_untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    let git = checkout.reading("ls-files -z --others --exclude-standard");
-    let mut files = git.paths()?;
-    files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
-    Ok(files)
+    without_repositories(checkout.reading("ls-files -z --others --exclude-standard"))
 }
 
 /// Lists the ignored files and, with a `/`, fully ignored directories:

@@ -158,10 +158,8 @@ impl ScratchIndex<'_> {
 
     /// Makes a commit of the untracked files, if there are any.
     fn untracked(&self) -> Result<Option<ObjectId>> {
-        let others = self.git("ls-files --others --exclude-standard -z");
-        let mut files = others.paths()?;
-        // The path of a nested repository ends with a slash.
-        files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
+        let list = self.git("ls-files --others --exclude-standard -z");
+        let files = ls_files::without_repositories(list)?;
         if files.is_empty() {
             return Ok(None);
         }

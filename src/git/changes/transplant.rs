@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::changes::snapshot;
-use crate::git::checkout::gitfile::metadata_at;
+use crate::git::checkout::gitfile::lstat;
 use crate::git::merge::merge_tree::MergeResult;
 use crate::git::{Change, Checkout, Git, Lock, ObjectId, Repo, worktree};
 
 /// Changes to apply in a clean worktree.
 #[derive(Clone, Debug)]
-pub(crate) struct Transplant {
+pub(crate) struct Stash {
     /// A snapshot whose parent is the commit checked out there.
     pub(crate) snapshot: ObjectId,
     /// The files added with `git add --intent-to-add`.
@@ -20,8 +20,8 @@ pub(crate) struct Transplant {
 }
 
 /// The result of moving changes to another commit.
-pub(crate) enum TransplantResult {
-    Fits(Transplant),
+pub(crate) enum Transplant {
+    Fits(Stash),
     /// The conflicting files.
     Conflicts(Vec<PathBuf>),
 }
@@ -36,10 +36,10 @@ pub(crate) struct DirtyWorktree<'a> {
 impl DirtyWorktree<'_> {
     /// Makes a snapshot of the staged, unstaged and untracked changes, rebased onto `onto`. Leaves
     /// files and index of the worktree unchanged.
-    pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<TransplantResult> {
+    pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<Transplant> {
         let snapshot = snapshot::create(self.checkout, self.head)?;
         if self.head == onto {
-            return Ok(TransplantResult::Fits(self.with_intent_to_add(snapshot)));
+            return Ok(Transplant::Fits(self.with_intent_to_add(snapshot)));
         }
         let parents = repo.parents_of(&snapshot)?;
         let index = parents
@@ -58,19 +58,19 @@ impl DirtyWorktree<'_> {
             conflicts.extend(find_collisions(repo, &repo.tree_of(others)?, &tracked)?);
         }
         if !conflicts.is_empty() {
-            return Ok(TransplantResult::Conflicts(conflicts.into_iter().collect()));
+            return Ok(Transplant::Conflicts(conflicts.into_iter().collect()));
         }
         let index = repo.write_commit(&staged, &[onto])?;
         let mut parents = vec![onto, &index];
         parents.extend(others);
         let snapshot = repo.write_commit(&tracked, &parents)?;
-        Ok(TransplantResult::Fits(self.with_intent_to_add(snapshot)))
+        Ok(Transplant::Fits(self.with_intent_to_add(snapshot)))
     }
 
-    fn with_intent_to_add(&self, snapshot: ObjectId) -> Transplant {
+    fn with_intent_to_add(&self, snapshot: ObjectId) -> Stash {
         let intent_to_add = self.changes.iter().filter(|change| change.intent_to_add());
         let intent_to_add = intent_to_add.map(|change| change.path.clone()).collect();
-        Transplant {
+        Stash {
             snapshot,
             intent_to_add,
         }
@@ -124,15 +124,14 @@ fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result
     Ok(others)
 }
 
-impl Transplant {
+impl Stash {
     /// Applies the changes in a worktree with the parent commit checked out.
     pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
         worktree::apply(checkout, &self.snapshot, lock)?;
         if self.intent_to_add.is_empty() {
             return Ok(());
         }
-        let is_there =
-            |file: &&PathBuf| !matches!(metadata_at(&checkout.path().join(file)), Ok(None));
+        let is_there = |file: &&PathBuf| !matches!(lstat(&checkout.path().join(file)), Ok(None));
         let add = checkout.git("add --intent-to-add --force --sparse");
         let add = add.with_paths(self.intent_to_add.iter().filter(is_there));
         add.holding(lock)?.run()

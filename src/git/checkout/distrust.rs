@@ -126,7 +126,7 @@ pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
 }
 
 /// Turns a [`Distrust`] error into `None`.
-pub(in crate::git) fn unless_distrusted<T>(found: Result<T>) -> Result<Option<T>> {
+pub(in crate::git) fn trusted<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(error) if error.is::<Distrust>() => Ok(None),
         found => found.map(Some),

@@ -12,7 +12,7 @@ use crate::system::optional;
 use crate::system::regular_file::read_file;
 
 /// Returns the metadata of `path` without following a link; `None` if it does not exist.
-pub(in crate::git) fn metadata_at(path: &Path) -> Result<Option<Metadata>> {
+pub(in crate::git) fn lstat(path: &Path) -> Result<Option<Metadata>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
         found => optional(found).with_context(|| format!("could not look at '{}'", path.display())),
@@ -35,7 +35,7 @@ pub(in crate::git) fn read_or_empty(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// Returns the administrative directory that the `.git` file in `path` names, without `..`.
-pub(in crate::git) fn admin_dir_named_by(path: &Path) -> Option<PathBuf> {
+pub(in crate::git) fn linked_dir(path: &Path) -> Option<PathBuf> {
     read_link(path).map(|named| normalize(&named))
 }
 

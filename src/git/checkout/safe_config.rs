@@ -57,7 +57,7 @@ const BLANKS: [char; 2] = [' ', '\t'];
 
 /// The scope of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::git) enum ConfigScope {
+pub(in crate::git) enum Scope {
     Worktree,
     Repository,
 }
@@ -66,16 +66,12 @@ pub(in crate::git) enum ConfigScope {
 ///
 /// # Errors
 /// With a [`Distrust`] if a line is unknown or a key is not listed as safe.
-pub(in crate::git) fn read(file: &Path, scope: ConfigScope) -> Result<BTreeMap<String, String>> {
+pub(in crate::git) fn read(file: &Path, scope: Scope) -> Result<BTreeMap<String, String>> {
     let text = read_small(file)?.unwrap_or_default();
     Ok(parse(file, &text, scope)?)
 }
 
-fn parse(
-    file: &Path,
-    text: &[u8],
-    scope: ConfigScope,
-) -> Result<BTreeMap<String, String>, Distrust> {
+fn parse(file: &Path, text: &[u8], scope: Scope) -> Result<BTreeMap<String, String>, Distrust> {
     let mut found = BTreeMap::new();
     let mut section = None;
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
@@ -107,7 +103,7 @@ fn parse(
         if table_has(SAFE_VALUES, &key, value) {
             found.insert(key, value.to_owned());
         } else if !(is_known(SAFE_KEYS)
-            || scope == ConfigScope::Repository && is_known(SAFE_REPOSITORY_KEYS))
+            || scope == Scope::Repository && is_known(SAFE_REPOSITORY_KEYS))
         {
             let file = file.to_owned();
             return Err(Distrust::Key { file, key });
@@ -152,12 +148,12 @@ mod tests {
     use super::*;
     use crate::git::Git;
 
-    fn parsed(text: &str, scope: ConfigScope) -> Result<BTreeMap<String, String>, Distrust> {
+    fn parsed(text: &str, scope: Scope) -> Result<BTreeMap<String, String>, Distrust> {
         parse(Path::new("file"), text.as_bytes(), scope)
     }
 
     fn case(text: &str) -> Result<BTreeMap<String, String>, Distrust> {
-        parsed(text, ConfigScope::Worktree)
+        parsed(text, Scope::Worktree)
     }
 
     fn key(key: &str) -> Result<BTreeMap<String, String>, Distrust> {
@@ -173,27 +169,24 @@ mod tests {
         let found = case(text).unwrap();
         assert_eq!(found["extensions.objectformat"], "sha256");
         let of_repository = "[core]\n\tworktree = ../../../sub\n\thooksPath = .husky/_\n";
-        assert!(parsed(of_repository, ConfigScope::Repository).is_ok());
+        assert!(parsed(of_repository, Scope::Repository).is_ok());
         assert_eq!(case(of_repository), key("core.worktree"));
     }
 
     #[test]
     fn parse_names_the_key_when_it_may_name_a_program() {
-        assert_eq!(case("[CORE]\n\tfsMonitor = /x/y\n"), key("core.fsmonitor"));
-        assert_eq!(case("[filter \"Q\"]\n\tclean = x\n"), key("filter.Q.clean"));
-        assert_eq!(
-            case("[core \"x\"]\n\tbare = no\n"),
-            key("core.x.bare"),
-            "a subsection is another key"
-        );
-        assert_eq!(
-            case("[includeIf \"gitdir:/\"]\npath = x"),
-            key("includeif.gitdir:/.path")
-        );
-        assert_eq!(
-            case("[extensions]\n\tobjectFormat = \"sha256\"\n"),
-            key("extensions.objectformat")
-        );
+        for (text, named) in [
+            ("[CORE]\n\tfsMonitor = /x/y\n", "core.fsmonitor"),
+            ("[filter \"Q\"]\n\tclean = x\n", "filter.Q.clean"),
+            ("[core \"x\"]\n\tbare = no\n", "core.x.bare"),
+            ("[includeIf \"a:/\"]\npath = x", "includeif.a:/.path"),
+            (
+                "[extensions]\nobjectFormat = \"sha256\"\n",
+                "extensions.objectformat",
+            ),
+        ] {
+            assert_eq!(case(text), key(named));
+        }
     }
 
     #[test]
@@ -221,35 +214,17 @@ mod tests {
     fn git_reads_the_same_keys_in_accepted_files() {
         use rand::rngs::StdRng;
         use rand::{RngExt as _, SeedableRng as _};
-        const PARTS: [&str; 18] = [
-            "[core]",
-            "[core",
-            "]",
-            " \"x\"",
-            "\"",
-            "\\",
-            "\n",
-            "\n",
-            "\t",
-            " ",
-            "=",
-            "bare",
-            "true",
-            "#",
-            ";",
-            "fsmonitor",
-            "[branch \"a\"]\nremote",
-            "/x",
-        ];
+        let parts = "[core]|[core|]| \"x\"|\"|\\|\n|\n|\t| |=|bare|true|#|;|fsmonitor|/x";
+        let mut parts: Vec<&str> = parts.split('|').collect();
+        parts.push("[branch \"a\"]\nremote");
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config");
         let mut random = StdRng::seed_from_u64(11);
         let mut accepted = 0;
         for _ in 0..20_000 {
-            let parts = random.random_range(1..12);
-            let text: String = (0..parts)
-                .map(|_| PARTS[random.random_range(0..PARTS.len())])
-                .collect();
+            let count = random.random_range(1..12);
+            let pick = |_| parts[random.random_range(0..parts.len())];
+            let text: String = (0..count).map(pick).collect();
             let dangerous = text.contains("fsmonitor");
             if !dangerous || case(&text).is_err() {
                 continue;
@@ -257,16 +232,12 @@ mod tests {
             accepted += 1;
             fs::write(&file, &text).unwrap();
             let args = ["--file", "config", "--get-regexp", "fsmonitor"];
-            let (_, said) = Git::reading(dir.path(), "config")
-                .args(args)
-                .outcome()
-                .unwrap();
-            let said = String::from_utf8_lossy(&said.stdout).into_owned();
-            let value = said.trim_end().split_once(' ').map(|(_, value)| value);
-            assert!(
-                matches!(value, None | Some("true" | "false")),
-                "{text:?}: {said}"
-            );
+            let git = Git::reading(dir.path(), "config").args(args);
+            let (_, output) = git.outcome().unwrap();
+            let line = String::from_utf8_lossy(&output.stdout).into_owned();
+            let value = line.trim_end().split_once(' ').map(|(_, value)| value);
+            let is_safe = matches!(value, None | Some("true" | "false"));
+            assert!(is_safe, "{text:?}: {line}");
         }
         assert!(accepted > 10, "only {accepted} were accepted");
     }

@@ -53,7 +53,7 @@ impl Draft<'_> {
 }
 
 /// Returns whether commits are signed: `git config --type=bool --get commit.gpgSign`
-pub(crate) fn is_signing_enabled(checkout: &Checkout) -> Result<bool> {
+pub(crate) fn has_signing(checkout: &Checkout) -> Result<bool> {
     let git = checkout.with_user_config("config --type=bool --get commit.gpgSign");
     Ok(git.answer()?.as_deref() == Some("true"))
 }

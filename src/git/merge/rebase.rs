@@ -48,8 +48,8 @@ impl BranchCommit {
 }
 
 /// The NUL-terminated fields of a commit; authors and messages contain no NUL.
-const REV_LIST_FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
-const FIELDS_PER_COMMIT: usize = 8;
+const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
+const FIELDS: usize = 8;
 
 /// The comparison of commits with those of the other side; patches take time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +72,9 @@ pub(crate) fn list(
         git = git.arg("--cherry-mark");
     }
     let ranges = tips.iter().map(|tip| format!("{target}...{tip}"));
-    let out = git.arg(REV_LIST_FORMAT).args(ranges).output()?;
+    let out = git.arg(FORMAT).args(ranges).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
-    let commits = fields.chunks_exact(FIELDS_PER_COMMIT);
+    let commits = fields.chunks_exact(FIELDS);
     // A newline follows the last commit.
     if !matches!(commits.remainder(), [b"\n" | b""]) {
         bail!("`git rev-list` printed half a commit");
@@ -84,7 +84,7 @@ pub(crate) fn list(
 
 fn parse(fields: &[&[u8]]) -> Result<BranchCommit> {
     let [mark, oid, tree, parents, name, email, date, message] = fields else {
-        unreachable!("chunks of {FIELDS_PER_COMMIT}");
+        unreachable!("chunks of {FIELDS}");
     };
     let object = |hex: &[u8]| ObjectId::parse(hex).context("not an object name");
     let os = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());

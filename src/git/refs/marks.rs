@@ -202,51 +202,44 @@ impl Marks {
 mod tests {
     use super::*;
 
+    fn flux_ref(name: &str) -> RefName {
+        RefName::new([FLUX_REFS, name].concat())
+    }
+
     fn value(name: &str, object: &str) -> RefValue {
-        (
-            RefName::new(format!("{FLUX_REFS}{name}")),
-            object.to_owned().into(),
-        )
+        (flux_ref(name), object.to_owned().into())
+    }
+
+    impl Marks {
+        fn add(&self, values: &[RefValue]) {
+            self.prepare(values, Sharing::Umask).unwrap();
+        }
     }
 
     #[test]
     fn has_made_is_true_before_and_after_a_change() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let has_made = |object: &str| {
-            marks.has_made(
-                &RefName::new("refs/flux/tasks/a"),
-                &object.to_owned().into(),
-            )
+        let made = |name: &str, object: &str| {
+            let (name, object) = value(name, object);
+            marks.has_made(&name, &object)
         };
-        assert_eq!(has_made("1"), None);
-        marks
-            .prepare(
-                &[value("tasks/a", "1"), value("base/a", "9")],
-                Sharing::Umask,
-            )
-            .unwrap();
-        marks
-            .prepare(&[value("tasks/a", "2")], Sharing::Umask)
-            .unwrap();
-        assert_eq!(
-            [has_made("1"), has_made("2"), has_made("9")],
-            [Some(true), Some(true), Some(false)]
-        );
+        let all = || ["1", "2", "3", "9"].map(|object| made("tasks/a", object));
+        assert_eq!(all(), [None; 4]);
+        marks.add(&[value("tasks/a", "1"), value("base/a", "9")]);
+        marks.add(&[value("tasks/a", "2")]);
+        let has = |made: [bool; 4]| assert_eq!(all(), made.map(Some));
+        has([true, true, false, false]);
         marks.commit(&[value("tasks/a", "2")], &[], Sharing::Umask);
-        assert_eq!([has_made("1"), has_made("2")], [Some(false), Some(true)]);
-        marks
-            .prepare(&[value("tasks/a", "3")], Sharing::Umask)
-            .unwrap();
+        has([false, true, false, false]);
+        marks.add(&[value("tasks/a", "3")]);
+        has([false, true, true, false]);
         marks.abort(&[value("tasks/a", "3")], Sharing::Umask);
-        assert_eq!([has_made("2"), has_made("3")], [Some(true), Some(false)]);
+        has([false, true, false, false]);
         marks.commit(&[], &[value("tasks/a", "2")], Sharing::Umask);
-        assert_eq!(has_made("2"), None);
-        assert_eq!(
-            marks.has_made(&RefName::new("refs/flux/base/a"), &"9".to_owned().into()),
-            Some(true)
-        );
-        assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
+        assert_eq!(all(), [None; 4]);
+        assert_eq!(made("base/a", "9"), Some(true));
+        assert!(marks.list("tasks").unwrap().is_empty());
         assert_eq!(marks.list("base").unwrap(), ["base/a"]);
     }
 
@@ -254,50 +247,38 @@ mod tests {
     fn refs_of_an_archive_entry_share_a_mark() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let parts = [
+        let entry = flux_ref("archive/a.1");
+        let values = [
             value("archive/a.1/tip", "1"),
             value("archive/a.1/refs/worktree/x", "2"),
         ];
-        marks.prepare(&parts, Sharing::Umask).unwrap();
+        marks.add(&values);
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
-        assert!(marks.is_original(&RefName::new("refs/flux/archive/a.1")));
+        assert!(marks.is_original(&entry));
         // A change of the mark in a copy does not make the copy the original.
         let copy = tempfile::tempdir().unwrap();
-        let there = Marks::new(copy.path());
+        let copied = Marks::new(copy.path());
         fs::create_dir_all(copy.path().join("marks/archive")).unwrap();
         let file = "marks/archive/a.1";
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
-        there
-            .prepare(&[value("archive/a.1/base", "3")], Sharing::Umask)
-            .unwrap();
-        assert!(!there.is_original(&RefName::new("refs/flux/archive/a.1")));
-        let mark = marks
-            .find(&RefName::new("refs/flux/archive/a.1"))
-            .unwrap()
-            .unwrap();
-        assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
-        assert!(!mark.has(&parts[0].0, &"2".to_owned().into()));
+        copied.add(&[value("archive/a.1/base", "3")]);
+        assert!(!copied.is_original(&entry));
+        let mark = marks.find(&entry).unwrap().unwrap();
+        assert!(values.iter().all(|(name, object)| mark.has(name, object)));
+        assert!(!mark.has(&values[0].0, &values[1].1));
     }
 
     #[test]
     fn has_made_is_false_when_the_mark_is_invalid() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        marks
-            .prepare(&[value("tasks/a", "1")], Sharing::Umask)
-            .unwrap();
-        for text in [
-            "",
-            "version 2\n1 refs/flux/tasks/a\n",
-            "1 refs/flux/tasks/a\n",
-            "version 1",
-        ] {
+        let (name, object) = value("tasks/a", "1");
+        marks.add(&[(name.clone(), object.clone())]);
+        let line = "1 refs/flux/tasks/a\n";
+        for text in ["", &format!("version 2\n{line}"), line, "version 1"] {
             fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
-            assert_eq!(
-                marks.has_made(&RefName::new("refs/flux/tasks/a"), &"1".to_owned().into()),
-                Some(false),
-                "{text:?}"
-            );
+            let made = marks.has_made(&name, &object);
+            assert_eq!(made, Some(false), "{text:?}");
         }
     }
 }

@@ -26,10 +26,10 @@ pub(crate) struct History<'repo> {
     repo: &'repo Repo,
     /// Not a HashMap: git2 hashes bytes beyond the end of a name.
     places: BTreeMap<Oid, usize>,
-    commits: Vec<HistoryCommit>,
+    commits: Vec<Node>,
 }
 
-struct HistoryCommit {
+struct Node {
     /// The committer time, in seconds since 1970.
     time: i64,
     named: Vec<Oid>,
@@ -69,7 +69,7 @@ impl Walk {
     }
 
     /// Marks a commit as reached from `sides` and queues it if that is new.
-    fn mark_seen(&mut self, commit: &mut HistoryCommit, at: usize, sides: u8) {
+    fn mark_seen(&mut self, commit: &mut Node, at: usize, sides: u8) {
         let (before, now) = (commit.sides, commit.sides | sides);
         if before == now {
             return;
@@ -147,7 +147,7 @@ impl<'repo> History<'repo> {
         }
         let commit = self.repo.git2.find_commit(oid)?;
         self.places.insert(oid, self.commits.len());
-        self.commits.push(HistoryCommit {
+        self.commits.push(Node {
             time: commit.time().seconds(),
             named: commit.parent_ids().collect(),
             parents: None,
@@ -188,10 +188,8 @@ mod tests {
         let mut made: Vec<Oid> = Vec::new();
         for (at, (time, parents)) in commits.iter().enumerate() {
             let who = Signature::new("a", "a@b", &Time::new(*time, 0)).unwrap();
-            let parents = parents
-                .iter()
-                .map(|at| repo.find_commit(made[*at]).unwrap());
-            let parents: Vec<_> = parents.collect();
+            let parents = parents.iter().map(|at| repo.find_commit(made[*at]));
+            let parents: Vec<_> = parents.map(Result::unwrap).collect();
             let parents: Vec<_> = parents.iter().collect();
             let commit = repo.commit(None, &who, &who, &at.to_string(), &tree, &parents);
             made.push(commit.unwrap());
@@ -202,9 +200,8 @@ mod tests {
     fn counted_by_git(dir: &Path, ours: &str, theirs: &str) -> (usize, usize) {
         let range = format!("{ours}...{theirs}");
         let args = ["--left-right", "--count", &range];
-        let out =
-            String::from_utf8(Git::reading(dir, "rev-list").args(args).output().unwrap()).unwrap();
-        let (ahead, behind) = out.trim_end().split_once('\t').unwrap();
+        let line = Git::reading(dir, "rev-list").args(args).line().unwrap();
+        let (ahead, behind) = line.split_once('\t').unwrap();
         (ahead.parse().unwrap(), behind.parse().unwrap())
     }
 

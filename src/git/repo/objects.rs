@@ -13,7 +13,7 @@ use crate::git::{ObjectId, Sharing};
 use crate::system::optional;
 
 /// The maximum size of a file in a record.
-const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl Repo {
     /// Writes the tree `old` with `files` added or replaced, and returns its name.
@@ -28,7 +28,7 @@ impl Repo {
         let mut tree = self.git2.treebuilder(old.as_ref())?;
         for (name, bytes) in files {
             ensure!(
-                bytes.len() <= MAX_FILE_BYTES,
+                bytes.len() <= MAX_BYTES,
                 "'{name}' of the record is too long"
             );
             let blob = self.git2.blob(bytes).with_context(what)?;
@@ -65,17 +65,14 @@ impl Repo {
     /// Reads a file in the top level of a tree, if it is there.
     ///
     /// # Errors
-    /// Also if the file is longer than [`MAX_FILE_BYTES`].
+    /// Also if the file is longer than [`MAX_BYTES`].
     pub(crate) fn find_file(&self, tree: &ObjectId, name: &str) -> Result<Option<Vec<u8>>> {
         let tree = self.tree(tree)?;
         let Some(entry) = tree.get_name(name) else {
             return Ok(None);
         };
         let (length, _) = self.git2.odb()?.read_header(entry.id())?;
-        ensure!(
-            length <= MAX_FILE_BYTES,
-            "'{name}' of the record is too long"
-        );
+        ensure!(length <= MAX_BYTES, "'{name}' of the record is too long");
         let blob = self.git2.find_blob(entry.id())?;
         Ok(Some(blob.content().to_vec()))
     }
@@ -159,15 +156,11 @@ impl Repo {
     }
 
     /// Lists the paths in which two trees differ.
-    pub(crate) fn changed_paths(
-        &self,
-        old: &ObjectId,
-        new: &ObjectId,
-    ) -> Result<BTreeSet<PathBuf>> {
-        self.changed_paths_of_trees(Some(&self.tree(old)?), &self.tree(new)?)
+    pub(crate) fn diff_paths(&self, old: &ObjectId, new: &ObjectId) -> Result<BTreeSet<PathBuf>> {
+        self.diff_trees(Some(&self.tree(old)?), &self.tree(new)?)
     }
 
-    fn changed_paths_of_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
+    fn diff_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
         let diff = self.git2.diff_tree_to_tree(old, Some(new), None)?;
         let deltas = diff.deltas();
         let files = deltas.flat_map(|delta| [delta.old_file(), delta.new_file()]);
@@ -182,12 +175,12 @@ impl Repo {
             return Ok(0);
         };
         let tip = self.tree_of(tip)?;
-        let mut files = self.changed_paths(&tip, &self.tree_of(snapshot)?)?;
+        let mut files = self.diff_paths(&tip, &self.tree_of(snapshot)?)?;
         if let Some(index) = others.first() {
-            files.extend(self.changed_paths(&tip, &self.tree_of(index)?)?);
+            files.extend(self.diff_paths(&tip, &self.tree_of(index)?)?);
         }
         if let Some(untracked) = others.get(1) {
-            files.extend(self.changed_paths_of_trees(None, &self.commit(untracked)?.tree()?)?);
+            files.extend(self.diff_trees(None, &self.commit(untracked)?.tree()?)?);
         }
         Ok(files.len())
     }
@@ -199,7 +192,7 @@ impl Repo {
         tip: &ObjectId,
         target: &ObjectId,
     ) -> Result<bool> {
-        let ours = self.changed_paths(&self.tree_of(base)?, &self.tree_of(tip)?)?;
+        let ours = self.diff_paths(&self.tree_of(base)?, &self.tree_of(tip)?)?;
         let mut walk = self.git2.revwalk()?;
         walk.push(self.oid(target)?)?;
         walk.hide(self.oid(tip)?)?;
@@ -209,7 +202,7 @@ impl Repo {
             let (1, Ok(parent)) = (commit.parent_count(), commit.parent(0)) else {
                 continue;
             };
-            let theirs = self.changed_paths_of_trees(Some(&parent.tree()?), &commit.tree()?)?;
+            let theirs = self.diff_trees(Some(&parent.tree()?), &commit.tree()?)?;
             if !theirs.is_disjoint(&ours) {
                 return Ok(true);
             }

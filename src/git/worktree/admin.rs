@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::ObjectId;
-use crate::git::checkout::distrust::{Distrust, read_small, unless_distrusted};
+use crate::git::checkout::distrust::{Distrust, read_small, trusted};
 use crate::git::checkout::gitfile::{
-    admin_dir_named_by, list_dir, metadata_at, normalize, parse_link, read_link, read_or_empty,
-    resolve_in,
+    linked_dir, list_dir, lstat, normalize, parse_link, read_link, read_or_empty, resolve_in,
 };
 use crate::git::identity::is_same_place;
 use crate::git::worktree::entries;
@@ -32,7 +31,7 @@ pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Returns whether [`verified_dir`] accepts the worktree at `path`.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    Ok(unless_distrusted(verified_dir(common_dir, path))?.is_some())
+    Ok(trusted(verified_dir(common_dir, path))?.is_some())
 }
 
 /// Returns the administrative directory of the worktree at `path`, if both name each other and git
@@ -52,7 +51,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
     let link = path.join(".git");
     // A `.git` directory is a separate repository.
-    let found = metadata_at(&link)?;
+    let found = lstat(&link)?;
     if !is_dir || !found.is_some_and(|found| found.is_file()) {
         return Err(Distrust::Link(link).into());
     }
@@ -80,7 +79,7 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
         return Err(Distrust::Back(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");
-    let named = unless_distrusted(read_small(&common))?.flatten();
+    let named = trusted(read_small(&common))?.flatten();
     if !is_same_place(&resolve_in(admin, &named.unwrap_or_default()), common_dir) {
         return Err(Distrust::Common(common).into());
     }
@@ -118,7 +117,7 @@ pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
 /// git in a container, for example, in which `path` did not exist.
 pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
     // git removes `worktrees` with the last entry, so compare its path.
-    let named = admin_dir_named_by(path);
+    let named = linked_dir(path);
     let named = named.as_deref().and_then(Path::parent);
     let is_here = named.is_some_and(|dir| {
         let repository = dir.parent().filter(|_| dir.ends_with("worktrees"));
@@ -131,10 +130,10 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
 /// `git worktree repair <path>` fixes it.
 pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> bool {
     let worktrees = common_dir.join("worktrees");
-    let named = admin_dir_named_by(path).filter(|named| named.parent() == Some(&worktrees));
+    let named = linked_dir(path).filter(|named| named.parent() == Some(&worktrees));
     let entry = named.as_deref().and_then(entries::read_entry);
     entry.is_some_and(|entry| {
-        let is_elsewhere = entry.path != path && admin_dir_named_by(&entry.path) != named;
+        let is_elsewhere = entry.path != path && linked_dir(&entry.path) != named;
         is_elsewhere && entry.branch.as_ref() == Some(branch)
     })
 }
@@ -145,7 +144,7 @@ pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBu
     let entry = entry.or_else(|| Some(common_dir.join("worktrees").join(path.file_name()?)))?;
     let mut beside = list_dir(path.parent()?).ok()?.into_iter();
     beside.find(|found| {
-        admin_dir_named_by(found).as_ref() == Some(&entry)
+        linked_dir(found).as_ref() == Some(&entry)
             && matches!(has_entry(common_dir, found), Ok(false))
     })
 }
@@ -155,7 +154,7 @@ pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBu
 pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
     let found = dir.join(path.file_name()?);
     let entry = find_dir(common_dir, path).ok()??;
-    let named = admin_dir_named_by(&found)?;
+    let named = linked_dir(&found)?;
     let alike = named.file_name() == entry.file_name() && !named.exists();
     (alike && found != path).then_some(found)
 }
@@ -226,7 +225,7 @@ pub(in crate::git) fn find_dir(common_dir: &Path, path: &Path) -> Result<Option<
 }
 
 fn entry_name(path: &Path) -> Option<OsString> {
-    Some(admin_dir_named_by(path)?.file_name()?.to_owned())
+    Some(linked_dir(path)?.file_name()?.to_owned())
 }
 
 /// Returns the administrative directory of the worktree that was moved from `path` to `trash`.
@@ -246,7 +245,7 @@ pub(in crate::git) fn find_moved_dir(
 /// Returns whether the `gitdir` of an administrative directory names `path`.
 fn is_dir_of(admin: &Path, path: &Path) -> Result<bool> {
     // It is missing while git adds or removes a worktree, or damaged.
-    let Some(file) = unless_distrusted(read_small(&admin.join("gitdir")))?.flatten() else {
+    let Some(file) = trusted(read_small(&admin.join("gitdir")))?.flatten() else {
         return Ok(false);
     };
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));

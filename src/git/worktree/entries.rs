@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::Git;
-use crate::git::checkout::distrust::{Distrust, read_small, refused, unless_distrusted};
-use crate::git::checkout::gitfile::{admin_dir_named_by, list_dir, resolve_in};
+use crate::git::checkout::distrust::{Distrust, read_small, refused, trusted};
+use crate::git::checkout::gitfile::{linked_dir, list_dir, resolve_in};
 use crate::system::wait_until;
 use crate::task::RefName;
 
@@ -96,7 +96,7 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 
 /// Lists the worktrees, the main one first, without unreadable ones.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
-    if unless_distrusted(ensure_no_pipe(home))?.is_some() {
+    if trusted(ensure_no_pipe(home))?.is_some() {
         return list(home);
     }
     let main = Worktree {
@@ -126,7 +126,7 @@ pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
 /// is right, and otherwise the entry that the `.git` file at the path names.
 fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     let is_true = |one: &Worktree| {
-        let named = admin_dir_named_by(&one.path).and_then(|named| read_entry(&named));
+        let named = linked_dir(&one.path).and_then(|named| read_entry(&named));
         named.is_some_and(|named| named.branch == one.branch)
     };
     let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
@@ -175,16 +175,12 @@ mod tests {
         assert_eq!(entries[1].path.as_os_str().as_bytes(), b"/b c\nd\xff");
         assert_eq!(entries[1].branch.as_deref(), Some("refs/heads/x"));
         assert_eq!(entries[1].locked.as_deref(), Some("why not"));
-        assert_eq!(
-            (entries[2].branch.as_deref(), entries[2].locked.as_deref()),
-            (None, Some(""))
-        );
+        assert_eq!(entries[2].branch, None);
+        assert_eq!(entries[2].locked.as_deref(), Some(""));
         for length in 0..out.len() {
-            let cut = parse(&out[..length]);
-            assert!(
-                cut.is_err() || out[..length].ends_with(b"\0\0"),
-                "{length} bytes"
-            );
+            let part = &out[..length];
+            let is_whole = part.ends_with(b"\0\0");
+            assert!(is_whole || parse(part).is_err(), "{length} bytes");
         }
         assert!(parse(b"HEAD 1\0\0").is_err());
     }

@@ -145,12 +145,12 @@ mod tests {
 
     #[test]
     fn without_lines_removes_only_whole_lines() {
-        let without =
+        let without_ours =
             |text: &str| String::from_utf8(without_lines(text.as_bytes(), b"#\n/a/\n")).unwrap();
-        assert_eq!(without_lines("#\n/a/\n"), "");
-        assert_eq!(without_lines("x\n#\n/a/\n/b/\n#\n/a/\n"), "x\n/b/\n");
+        assert_eq!(without_ours("#\n/a/\n"), "");
+        assert_eq!(without_ours("x\n#\n/a/\n/b/\n#\n/a/\n"), "x\n/b/\n");
         for other in ["##\n/a/\n", "#\n/a/b\n", "/a/\n", "#\n/a/", "#\n\n/a/\n"] {
-            assert_eq!(without_lines(other), other);
+            assert_eq!(without_ours(other), other);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Ignored, changes};
-use crate::git::checkout::gitfile::{list_dir, metadata_at};
+use crate::git::checkout::gitfile::{list_dir, lstat};
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Repo};
 use crate::system::regular_file::read_file;
@@ -22,12 +22,12 @@ pub(crate) struct Submodule {
     /// Its work tree, or its git directory if it is not checked out.
     pub(crate) dir: PathBuf,
     pub(crate) checked_out: bool,
-    pub(crate) holds: SubmoduleContent,
+    pub(crate) holds: Unsaved,
 }
 
 /// The content of a submodule that is nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SubmoduleContent {
+pub(crate) enum Unsaved {
     Nothing,
     /// Commits that are in no remote-tracking branch.
     Commits,
@@ -86,8 +86,8 @@ impl SubmoduleSearch {
             },
         };
         let holds = match &inner {
-            None => SubmoduleContent::Itself,
-            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => SubmoduleContent::Files,
+            None => Unsaved::Itself,
+            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Unsaved::Files,
             Some(inner) => find_content(inner).with_context(what)?,
         };
         self.found.push(Submodule {
@@ -108,7 +108,7 @@ impl SubmoduleSearch {
     fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not look for submodules in '{}'", dir.display());
         for dir in list_dir(dir)? {
-            if !metadata_at(&dir)?.is_some_and(|found| found.is_dir()) {
+            if !lstat(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
             }
             if !dir.join("HEAD").try_exists().with_context(what)? {
@@ -137,15 +137,15 @@ impl SubmoduleSearch {
 /// Returns whether a repository has other worktrees, which a move would break, or commits that are in
 /// no remote-tracking branch:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
-fn find_content(repository: &Checkout) -> Result<SubmoduleContent> {
+fn find_content(repository: &Checkout) -> Result<Unsaved> {
     if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
-        return Ok(SubmoduleContent::Worktrees);
+        return Ok(Unsaved::Worktrees);
     }
     let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
     let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
     Ok(match git.line()?.as_str() {
-        "0" => SubmoduleContent::Nothing,
-        _ => SubmoduleContent::Commits,
+        "0" => Unsaved::Nothing,
+        _ => Unsaved::Commits,
     })
 }
 
@@ -153,7 +153,7 @@ fn find_content(repository: &Checkout) -> Result<SubmoduleContent> {
 pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // The error of a rename would not always be "not found".
-    if let Ok(None) = metadata_at(&modules) {
+    if let Ok(None) = lstat(&modules) {
         return Ok(());
     }
     let moved = fs::rename(modules, trash.join("modules"));

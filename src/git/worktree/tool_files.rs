@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::gitfile::{list_dir, metadata_at};
+use crate::git::checkout::gitfile::{list_dir, lstat};
 use crate::git::worktree::admin;
 
 /// git's own files, besides those in capitals such as `HEAD`. git or
@@ -32,7 +32,7 @@ pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
 
 /// Links the repository's git-crypt keys, if any, into the worktree at `path`, before its files are
 /// written: `ln -s ../../git-crypt $GIT_DIR/git-crypt`. Keeps existing keys.
-pub(crate) fn link_git_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
+pub(crate) fn link_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());
     }
@@ -60,7 +60,7 @@ pub(in crate::git) fn move_files(from: &Path, to: &Path) -> Result<()> {
     for file in list_dir(from)? {
         let name = file.file_name().unwrap_or_default();
         let place = to.join(name);
-        if !is_of_git(name.as_bytes()) && metadata_at(&place)?.is_none() {
+        if !is_of_git(name.as_bytes()) && lstat(&place)?.is_none() {
             fs::rename(&file, place).with_context(what)?;
         }
     }
@@ -73,16 +73,9 @@ mod tests {
 
     #[test]
     fn is_of_git_accepts_only_names_of_git() {
-        let gits = [
-            "HEAD",
-            "FETCH_HEAD",
-            "index",
-            "index.lock",
-            "sharedindex.1f",
-            "rebase-merge",
-            "fsmonitor--daemon.ipc",
-        ];
-        for name in gits {
+        let git =
+            "HEAD FETCH_HEAD index index.lock sharedindex.1f rebase-merge fsmonitor--daemon.ipc";
+        for name in git.split(' ') {
             assert!(is_of_git(name.as_bytes()), "{name}");
         }
         for name in ["git-crypt", "tool-state", "indexes", "Tool", "annex"] {

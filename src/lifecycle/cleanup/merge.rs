@@ -13,7 +13,7 @@ use super::scratch::{NewCommits, ScratchMerge, refused};
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::commit::{Draft, is_signing_enabled};
+use crate::git::commit::{Draft, has_signing};
 use crate::git::fast_forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
 use crate::git::rebase::{self, Compare, Pick};
@@ -58,8 +58,7 @@ pub(crate) fn prepare(
     };
     let settings = settings_of(flux, into)?;
     let hooks = hooks_of(flux, into, &settings)?;
-    let ran_hooks =
-        needs_files(into, &settings, &hooks) || hooks.has_any(names(into.style, verify));
+    let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
     let scratch = ScratchMerge {
         flux,
         facts,
@@ -103,7 +102,7 @@ fn off_tree(
     let checkout = checkout.transpose()?;
     let sign = match &checkout {
         // What is configured may depend on the place, and on the branch there.
-        Some(checkout) if repo.current() != Some(checkout.path()) => is_signing_enabled(checkout)?,
+        Some(checkout) if repo.current() != Some(checkout.path()) => has_signing(checkout)?,
         _ => flux.settings.sign()?,
     };
     let draft = |tree, parents, message| Draft {
@@ -278,7 +277,7 @@ fn post_commit(
     commit: &ObjectId,
     lock: &Lock,
 ) {
-    let run = || match hooks(flux, into)?.has_any(&["post-commit"]) {
+    let run = || match hooks(flux, into)?.has(&["post-commit"]) {
         true => post_commit_hook(worktree, commit, lock),
         false => Ok(()),
     };

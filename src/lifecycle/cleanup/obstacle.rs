@@ -125,7 +125,7 @@ impl Facts {
         let Some(base) = repo.merge_base(&self.tip, &into.tip)? else {
             return Ok(());
         };
-        let touched = repo.changed_paths(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
+        let touched = repo.diff_paths(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
         let changes = self.uncommitted.iter().chain(&self.ignored);
         let blocks = |change: &&Change| {
             // git merges nothing where something is staged.
@@ -229,9 +229,7 @@ fn blockers(
     worktree: &Path,
     tree: &ObjectId,
 ) -> Result<Vec<Change>> {
-    let touched = flux
-        .repo
-        .changed_paths(&flux.repo.tree_of(&into.tip)?, tree)?;
+    let touched = flux.repo.diff_paths(&flux.repo.tree_of(&into.tip)?, tree)?;
     let mut changes = full_status(&flux.repo.checkout(worktree)?, Ignored::Included)?.1;
     changes.retain(|change| collides(change, worktree, &touched));
     Ok(changes)

@@ -288,8 +288,7 @@ fn stand(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     if let Some(into) = facts.into()
         && let Some(worktree) = &into.worktree
-        && worktree::read_branch(&flux.repo.checkout(worktree)?)?.as_ref()
-            != Some(&into.branch_ref())
+        && worktree::head(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
     {
         return Ok(false);
     }

@@ -209,7 +209,7 @@ fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
     let mut name = OsString::from(".");
     name.push(repo.project());
     name.push(format!("-{id}.{number:x}.merge"));
-    let beside = repo.worktrees_base();
+    let beside = repo.base_dir();
     let first = match task.and_then(|task| task.worktree.parent()) {
         Some(parent) => parent.to_owned(),
         None => flux.settings.worktree_dir(repo.home(), beside),

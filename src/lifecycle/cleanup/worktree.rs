@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::submodules::{self, Submodule, SubmoduleContent};
+use crate::git::submodules::{self, Submodule, Unsaved};
 use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::lifecycle::broken::Broken;
 use crate::lifecycle::fate::ensure_not_elsewhere;
@@ -90,12 +90,7 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 /// When one of them holds what is nowhere else, or that cannot be told.
 pub(super) fn submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree)?;
-    let is_whole = |one: &&Submodule| {
-        matches!(
-            one.holds,
-            SubmoduleContent::Nothing | SubmoduleContent::Itself
-        )
-    };
+    let is_whole = |one: &&Submodule| matches!(one.holds, Unsaved::Nothing | Unsaved::Itself);
     if let Some(first) = found.iter().find(|one| !is_whole(one)) {
         bail!(refusal(task, first, &found));
     }
@@ -124,8 +119,8 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
 /// Says why nothing of the submodules is lost.
 pub(super) fn describe(found: &[Submodule]) -> String {
     match (
-        names(found, SubmoduleContent::Nothing),
-        names(found, SubmoduleContent::Itself),
+        names(found, Unsaved::Nothing),
+        names(found, Unsaved::Itself),
     ) {
         (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
         (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
@@ -135,9 +130,9 @@ pub(super) fn describe(found: &[Submodule]) -> String {
 
 fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let parts = [
-        ("uncommitted changes in", SubmoduleContent::Files),
-        ("commits that no remote has in", SubmoduleContent::Commits),
-        ("other worktrees of", SubmoduleContent::Worktrees),
+        ("uncommitted changes in", Unsaved::Files),
+        ("commits that no remote has in", Unsaved::Commits),
+        ("other worktrees of", Unsaved::Worktrees),
     ];
     let parts = parts.map(|(what, holds)| (what, names(all, holds)));
     let parts = parts.iter().filter(|(_, names)| !names.is_empty());
@@ -151,15 +146,13 @@ fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
         false => format!("git --git-dir={place} --work-tree=."),
     };
     let (look, push) = match (first.holds, first.checked_out) {
-        (SubmoduleContent::Worktrees, _) => ("worktree list", None),
-        (SubmoduleContent::Commits, true) => ("status", Some("HEAD:<branch>")),
-        (SubmoduleContent::Commits, false) => (
+        (Unsaved::Worktrees, _) => ("worktree list", None),
+        (Unsaved::Commits, true) => ("status", Some("HEAD:<branch>")),
+        (Unsaved::Commits, false) => (
             "log --all --not --remotes",
             Some("<commit>:refs/heads/<branch>"),
         ),
-        (SubmoduleContent::Files | SubmoduleContent::Nothing | SubmoduleContent::Itself, _) => {
-            ("status", None)
-        }
+        (Unsaved::Files | Unsaved::Nothing | Unsaved::Itself, _) => ("status", None),
     };
     let push = push.map(|what| format!("{git} push <remote> {what}"));
     let what = format!("the submodules of '{id}' hold what is nowhere else: {parts}");
@@ -168,7 +161,7 @@ fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
 }
 
 /// Names the submodules that hold this.
-fn names(submodules: &[Submodule], holds: SubmoduleContent) -> String {
+fn names(submodules: &[Submodule], holds: Unsaved) -> String {
     let those = submodules.iter().filter(|one| one.holds == holds);
     let names: Vec<String> = those.map(|one| format!("'{}'", shown(&one.name))).collect();
     names.join(", ")

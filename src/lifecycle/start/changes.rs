@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::changes::Head;
-use crate::git::transplant::{DirtyWorktree, Transplant, TransplantResult};
+use crate::git::transplant::{DirtyWorktree, Stash, Transplant};
 use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
 use crate::ui::{quoted, shown};
 
@@ -19,11 +19,7 @@ const ALONE: &str = "leave out --with-changes";
 ///
 /// # Errors
 /// When it cannot be carried there: then nothing exists yet.
-pub(super) fn changes(
-    flux: &Flux,
-    onto: &ObjectId,
-    base: Option<&str>,
-) -> Result<Option<Transplant>> {
+pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Stash>> {
     let here = flux.repo.current().with_context(|| {
         Failure::new("there is no worktree here whose changes could be taken along").hint(ALONE)
     })?;
@@ -56,10 +52,8 @@ pub(super) fn changes(
         changes: &changes,
     };
     let files = match uncommitted.transplant(&flux.repo, onto)? {
-        TransplantResult::Fits(carried) => return Ok(Some(carried)),
-        TransplantResult::Conflicts(files) => {
-            files.iter().map(|file| shown(file)).collect::<Vec<_>>()
-        }
+        Transplant::Fits(carried) => return Ok(Some(carried)),
+        Transplant::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
     };
     let what = base.unwrap_or("the commit that the task starts from");
     let files = first(&files);

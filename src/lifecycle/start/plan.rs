@@ -6,7 +6,7 @@ use super::trust::Init;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::git::ObjectId;
-use crate::git::transplant::Transplant;
+use crate::git::transplant::Stash;
 use crate::lifecycle::archive::Archived;
 use crate::run::launch::Ready;
 use crate::store::Stored;
@@ -30,7 +30,7 @@ pub(crate) enum Origin {
     /// Nothing.
     New {
         /// The user's own changes, which go along.
-        carried: Option<Transplant>,
+        carried: Option<Stash>,
         /// The branch of a remote that its branch is to follow.
         upstream: Option<String>,
     },

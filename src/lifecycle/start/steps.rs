@@ -157,7 +157,7 @@ impl StartTransaction<'_> {
             trash::restore(common, path, trash)?;
         }
         // It may have brought some of its own.
-        tool_files::link_git_crypt_keys(common, path)?;
+        tool_files::link_crypt_keys(common, path)?;
         if trash.is_some() {
             return Ok(());
         }
