@@ -32,31 +32,31 @@ pub(crate) struct Change {
     pub(crate) code: [u8; 2],
     pub(crate) path: PathBuf,
     /// A submodule with changes of its own.
-    pub(crate) submodule: bool,
+    pub(crate) is_submodule: bool,
     /// The option of `git update-index` that lets `git status` show the file again, if it is hidden.
     pub(crate) unhide_option: Option<&'static str>,
 }
 
 impl Change {
-    pub(crate) fn untracked(&self) -> bool {
+    pub(crate) fn is_untracked(&self) -> bool {
         self.code == *b"??"
     }
 
     /// Returns whether it is a nested repository, which git does not enter.
     pub(crate) fn is_repository(&self) -> bool {
-        self.untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
+        self.is_untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
     }
 
-    pub(crate) fn ignored(&self) -> bool {
+    pub(crate) fn is_ignored(&self) -> bool {
         self.code == *b"!!"
     }
 
     /// Returns whether only the file's name is staged: `git add --intent-to-add`.
-    pub(crate) fn intent_to_add(&self) -> bool {
+    pub(crate) fn is_intent_to_add(&self) -> bool {
         self.code == *b".A"
     }
 
-    pub(crate) fn conflicted(&self) -> bool {
+    pub(crate) fn is_conflicted(&self) -> bool {
         matches!(&self.code, b"DD" | b"AA" | [b'U', _] | [_, b'U'])
     }
 }
@@ -105,15 +105,15 @@ impl Head {
             git = index.used_by(git);
         }
         let out = git.output()?;
-        let said = |what: &[u8]| {
+        let header = |name: &[u8]| {
             let mut records = out.split(|&b| b == 0);
-            let value = records.find_map(|record| record.strip_prefix(what));
+            let value = records.find_map(|record| record.strip_prefix(name));
             let value = value.context("`git status` printed no branch header")?;
             anyhow::Ok(value.to_str_lossy().into_owned())
         };
         let head = Self {
-            oid: said(b"# branch.oid ")?,
-            branch: said(b"# branch.head ")?,
+            oid: header(b"# branch.oid ")?,
+            branch: header(b"# branch.head ")?,
         };
         Ok((head, parse(&out)?))
     }
@@ -133,10 +133,10 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
         };
         let path = record.splitn(fields + 1, |&b| b == b' ').nth(fields);
         let path = path.context("`git status` printed a short record")?;
-        let submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
+        let is_submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,
-            submodule,
+            is_submodule,
             unhide_option: None,
             path: path.to_path_lossy().into_owned(),
         });
@@ -149,9 +149,9 @@ pub(crate) fn count(changes: &[Change]) -> Changes {
     let mut counts = Changes::default();
     for change in changes {
         match change.code {
-            _ if change.ignored() => continue,
-            _ if change.untracked() => counts.untracked += 1,
-            _ if change.conflicted() => counts.conflicted += 1,
+            _ if change.is_ignored() => continue,
+            _ if change.is_untracked() => counts.untracked += 1,
+            _ if change.is_conflicted() => counts.conflicted += 1,
             [staged, unstaged] => {
                 counts.staged += usize::from(staged != b'.');
                 counts.unstaged += usize::from(unstaged != b'.');

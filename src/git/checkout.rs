@@ -100,8 +100,8 @@ impl Checkout {
             return Self::stored(&link, path).map(Some);
         }
         let text = read_small(&link).map_err(|error| refused(error, path))?;
-        let odd = || refused(Distrust::Odd(link).into(), path);
-        let git_dir = parse_link(path, &text.unwrap_or_default()).ok_or_else(odd)?;
+        let error = || refused(Distrust::FileType(link).into(), path);
+        let git_dir = parse_link(path, &text.unwrap_or_default()).ok_or_else(error)?;
         Self::stored(&git_dir, path).map(Some)
     }
 
@@ -110,7 +110,7 @@ impl Checkout {
         let config = || {
             let common = git_dir.join("commondir");
             if common.symlink_metadata().is_ok() {
-                return Err(Distrust::Odd(common).into());
+                return Err(Distrust::FileType(common).into());
             }
             safe_config::read(&git_dir.join("config.worktree"), Scope::Repository)?;
             safe_config::read(&git_dir.join("config"), Scope::Repository)

@@ -30,9 +30,9 @@ pub(crate) enum EntryKind {
 }
 
 /// Returns the entry of `commit` at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
-pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &str) -> Result<Option<TreeEntry>> {
+pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &Path) -> Result<Option<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -z -l --full-tree");
-    Ok(read(&git.args([commit, "--", path]).output()?)?.pop())
+    Ok(read(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
 }
 
 /// Lists all files in a tree, sorted by name: `git ls-tree -r -z -l --full-tree <tree>`.

@@ -136,7 +136,7 @@ impl MergePlan {
         for commit in all.into_iter().filter(|commit| !commit.is_merge()) {
             let before = commit.parent_tree(repo)?;
             let is_empty = before == commit.tree;
-            if commit.same && !is_empty {
+            if commit.is_duplicate && !is_empty {
                 continue;
             }
             if picks.is_empty() && commit.parents.first() == Some(&onto) {
@@ -260,11 +260,11 @@ fn compare_patches(
     let mut picked = true;
     for commit in &commits {
         // A merge may contain resolutions that are nowhere else.
-        picked &= !commit.is_merge() && (commit.same || commit.is_empty(repo)?);
+        picked &= !commit.is_merge() && (commit.is_duplicate || commit.is_empty(repo)?);
     }
     if picked {
         return Ok(Some(Integrated::Picked));
     }
-    let squashed = squashes.iter().any(|commit| commit.same);
+    let squashed = squashes.iter().any(|commit| commit.is_duplicate);
     Ok(squashed.then_some(Integrated::Squashed))
 }

@@ -12,7 +12,7 @@ use self::marks::{FLUX_REFS, RefValue};
 use super::{Git, Lock, ObjectId, Repo};
 use crate::failure::Failure;
 use crate::sanitize;
-use crate::task::{BranchName, HEADS, RefName};
+use crate::task::{BranchName, RefName};
 
 /// The output format that [`parse`] reads. Names contain no space, so a line that does not end
 /// with one is truncated.
@@ -69,20 +69,20 @@ pub(crate) fn list_containing(dir: &Path, commit: &ObjectId) -> Result<Vec<RefVa
 
 fn parse(out: &[u8]) -> Result<Refs> {
     let mut refs = Refs::default();
-    let odd = "`git for-each-ref` printed something unknown";
+    let error = "`git for-each-ref` printed something unknown";
     let all = match out {
         [] => return Ok(refs),
         [all @ .., b'\n'] => all,
-        _ => bail!(odd),
+        _ => bail!(error),
     };
     for line in all.split(|&b| b == b'\n') {
         let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
         let [object, name, symbolic, b""] = fields[..] else {
-            bail!(odd);
+            bail!(error);
         };
-        let object = ObjectId::parse(object).context(odd)?;
+        let object = ObjectId::parse(object).context(error)?;
         if !name.starts_with(b"refs/") {
-            bail!(odd);
+            bail!(error);
         }
         // Tasks only use names in UTF-8.
         let Ok(name) = std::str::from_utf8(name) else {
@@ -97,11 +97,6 @@ fn parse(out: &[u8]) -> Result<Refs> {
         }
     }
     Ok(refs)
-}
-
-/// Removes `refs/heads/` from a branch name, if present.
-pub(crate) fn shorten(branch: &str) -> &str {
-    branch.strip_prefix(HEADS).unwrap_or(branch)
 }
 
 /// A transaction of changes to refs.
@@ -162,15 +157,16 @@ impl Transaction {
             return done;
         };
         // git refuses a ref below another one.
-        let below = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+        let is_below =
+            |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
         let blocks = |other: &&RefName| {
             let mut names = self.made.iter().map(|(name, _)| name);
-            names.any(|name| below(name, other) || below(other, name))
+            names.any(|name| is_below(name, other) || is_below(other, name))
         };
         let blocking = found.keys().find(blocks).cloned();
         // With a full disk, git may fail after changing some of the refs.
-        let came = |(name, object): &RefValue| found.get(name) == Some(object);
-        let unmade = self.made.into_iter().filter(|value| !came(value));
+        let is_made = |(name, object): &RefValue| found.get(name) == Some(object);
+        let unmade = self.made.into_iter().filter(|value| !is_made(value));
         marks.abort(&unmade.collect::<Vec<_>>(), sharing);
         let Some(name) = blocking else { return done };
         let refusal = Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name)));
@@ -198,18 +194,18 @@ mod tests {
 
     #[test]
     fn is_branch_name_agrees_with_git() {
-        let right = "a ä @ a@b { a.b a.lock.b a-b a/b a+b=c # ' \" $(x) `x` ; |".split(' ');
-        let wrong = [
+        let valid = "a ä @ a@b { a.b a.lock.b a-b a/b a+b=c # ' \" $(x) `x` ; |".split(' ');
+        let invalid = [
             "-a", "HEAD", "", "a..b", ".a", "a.", "a.lock", "a/.b", "a.lock/b", "/a", "a/", "a//b",
             "a b", "a\tb", "a\u{7f}", "a~b", "a^b", "a:b", "a?b", "a*b", "a[b", "a\\b", "@{",
             "a@{b",
         ];
-        for name in right.chain(wrong) {
+        for name in valid.chain(invalid) {
             let git = Git::reading(Path::new("."), "check-ref-format");
             let (code, _) = git.arg(format!("refs/heads/{name}")).outcome().unwrap();
             // git accepts these two as refs, but not as branches.
-            let taken = code == 0 && !name.starts_with('-') && name != "HEAD";
-            assert_eq!(is_branch_name(name), taken, "{name:?}");
+            let accepted = code == 0 && !name.starts_with('-') && name != "HEAD";
+            assert_eq!(is_branch_name(name), accepted, "{name:?}");
         }
     }
 
@@ -233,8 +229,8 @@ mod tests {
         for length in (1..out.len()).filter(|length| *length != first) {
             assert!(parse(&out[..length]).is_err(), "{length} bytes");
         }
-        for odd in ["\n", "x refs/heads/a  \n", "fatal: not now \n"] {
-            assert!(parse(odd.as_bytes()).is_err(), "{odd:?}");
+        for error in ["\n", "x refs/heads/a  \n", "fatal: not now \n"] {
+            assert!(parse(error.as_bytes()).is_err(), "{error:?}");
         }
     }
 }

@@ -17,9 +17,11 @@ pub(super) fn no_repository() -> Failure {
         let restore = format!("git -C {home} flux restore {name_word}");
         return Failure::new(what).hint(format!("cd {home}")).hint(restore);
     }
-    let asked = Git::reading(Path::new("."), "rev-parse").outcome().ok();
-    let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
-    let first = said.as_deref().and_then(|said| said.lines().next());
+    let result = Git::reading(Path::new("."), "rev-parse").outcome().ok();
+    let message = result.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
+    let first = message
+        .as_deref()
+        .and_then(|message| message.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
     let everywhere = "the tasks of all repositories: git flux list --everywhere";
     let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);

@@ -227,7 +227,7 @@ impl Repo {
         let name = if self.is_sha256() { 32 } else { 20 };
         if let Some(key) = &self.program_key {
             let (home, key) = (self.home().to_owned(), key.clone());
-            return Err(refused(Distrust::Named { home, key }.into(), path));
+            return Err(refused(Distrust::Program { home, key }.into(), path));
         }
         if self.main.as_deref() == Some(path) {
             return Ok(Checkout::main(&self.common_dir, path, name));
@@ -310,8 +310,8 @@ fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> R
     // git creates it nowhere else, and would run programs configured elsewhere.
     let above = own.parent().and_then(Path::parent);
     if git2.is_worktree() && above != Some(common_dir) {
-        let odd = Distrust::Common(own.join("commondir"));
-        return Err(refused(odd.into(), worktree));
+        let error = Distrust::CommonDir(own.join("commondir"));
+        return Err(refused(error.into(), worktree));
     }
     let opens_it = || {
         let opened = Repository::open(worktree).ok();

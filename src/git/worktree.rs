@@ -95,10 +95,10 @@ pub(crate) fn check_out_files(checkout: &Checkout, lock: &Lock) -> Result<()> {
 pub(crate) fn remove_temporary(repo: &Repo, path: &Path) -> Result<()> {
     let what = || format!("could not remove '{}'", path.display());
     // The directory goes last, so that an interrupted removal is found again.
-    let aside = make_deletion_dir(repo)?;
-    trash::move_entry(admin::find_dir(repo.common_dir(), path)?, aside.path())?;
+    let deleted = make_deletion_dir(repo)?;
+    trash::move_entry(admin::find_dir(repo.common_dir(), path)?, deleted.path())?;
     optional(fs::remove_dir_all(path)).with_context(what)?;
-    aside.close().with_context(what)
+    deleted.close().with_context(what)
 }
 
 /// Makes a directory for files to delete: in the trash, where leftovers of a killed command expire,
@@ -147,9 +147,9 @@ fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> 
 pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
     let what = || format!("could not remove the worktree '{}'", path.display());
     let admin = admin::find_dir(repo.common_dir(), path)?;
-    let aside = make_deletion_dir(repo)?;
+    let deleted = make_deletion_dir(repo)?;
     if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-        match fs::rename(path, aside.path().join("worktree")) {
+        match fs::rename(path, deleted.path().join("worktree")) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 if let Some(admin) = &admin {
                     trash::stop_monitor(repo.common_dir(), admin);
@@ -161,6 +161,6 @@ pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
             moved => drop(optional(moved).with_context(what)?),
         }
     }
-    trash::move_entry(admin, aside.path())?;
-    aside.close().with_context(what)
+    trash::move_entry(admin, deleted.path())?;
+    deleted.close().with_context(what)
 }

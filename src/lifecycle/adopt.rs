@@ -211,7 +211,7 @@ impl<'a> Adoption<'a> {
             let add = format!("git worktree add {} <branch>", quoted(self.path));
             failure.hint(list).hint(add)
         })?;
-        if entry.bare {
+        if entry.is_bare {
             let failure = Failure::new(format!("'{given}' is a bare repository"));
             return Err(failure.hint(list).into());
         }

@@ -87,7 +87,7 @@ impl<'a> BranchUses<'a> {
             branch,
             found,
         };
-        for entry in worktrees.iter().filter(|entry| !entry.bare) {
+        for entry in worktrees.iter().filter(|entry| !entry.is_bare) {
             let path = entry.path.clone();
             match &entry.branch {
                 Some(name) if *name == full => uses.found.push(BranchUse::Worktree(path)),

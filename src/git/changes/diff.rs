@@ -30,15 +30,15 @@ pub(crate) fn show(
     // Keep the blobs of untracked files out of the repository.
     let objects = tempfile::tempdir().context("could not make a temporary directory")?;
     let known_objects = quote_path(&checkout.common_dir().join("objects"));
-    let aside = |git: Git| {
+    let with_scratch_index = |git: Git| {
         index.used_by(git).envs([
             ("GIT_OBJECT_DIRECTORY", objects.path().as_os_str()),
             ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects),
         ])
     };
     let add = checkout.reading("add --intent-to-add --sparse");
-    aside(add).with_paths(&untracked).run()?;
-    aside(diff).in_foreground()
+    with_scratch_index(add).with_paths(&untracked).run()?;
+    with_scratch_index(diff).in_foreground()
 }
 
 /// Quotes a path for a colon-separated list of git's.

@@ -81,10 +81,10 @@ pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bo
 fn parse_unmerged(unmerged: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in records(unmerged)? {
-        let odd = "`git ls-files` printed a short record";
-        let (head, path) = entry.split_once_str("\t").context(odd)?;
+        let error = "`git ls-files` printed a short record";
+        let (head, path) = entry.split_once_str("\t").context(error)?;
         let [blob @ .., b' ', stage] = head else {
-            bail!(odd);
+            bail!(error);
         };
         out.extend([blob, b" 0\t", &[*stage], b"/", path, b"\0"].concat());
     }

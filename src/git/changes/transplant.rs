@@ -68,7 +68,10 @@ impl DirtyWorktree<'_> {
     }
 
     fn with_intent_to_add(&self, snapshot: ObjectId) -> Stash {
-        let intent_to_add = self.changes.iter().filter(|change| change.intent_to_add());
+        let intent_to_add = self
+            .changes
+            .iter()
+            .filter(|change| change.is_intent_to_add());
         let intent_to_add = intent_to_add.map(|change| change.path.clone()).collect();
         Stash {
             snapshot,

@@ -15,35 +15,35 @@ use crate::system::regular_file::read_file;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Distrust {
     /// `.git` does not name an administrative directory of this repository.
-    Link(PathBuf),
+    GitFile(PathBuf),
     /// `gitdir` names another worktree.
-    Back(PathBuf),
+    GitDir(PathBuf),
     /// `commondir` names another repository.
-    Common(PathBuf),
+    CommonDir(PathBuf),
     /// `HEAD` names neither a ref nor an object.
     Head(PathBuf),
     /// A symbolic link, pipe or other unexpected file.
-    Odd(PathBuf),
+    FileType(PathBuf),
     /// A key in a configuration file that may name a program.
     Key { file: PathBuf, key: String },
     /// The number of an unknown line in a configuration file.
     Line { file: PathBuf, line: usize },
     /// A repository that was found through a pane, and a key of its configuration that names a program.
-    Named { home: PathBuf, key: String },
+    Program { home: PathBuf, key: String },
 }
 
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place().display();
         match self {
-            Self::Link(_) | Self::Common(_) => {
+            Self::GitFile(_) | Self::CommonDir(_) => {
                 write!(f, "'{place}' points to another repository")
             }
-            Self::Back(_) => write!(f, "'{place}' names another worktree"),
-            Self::Head(_) | Self::Odd(_) => write!(f, "'{place}' was not written by git"),
+            Self::GitDir(_) => write!(f, "'{place}' names another worktree"),
+            Self::Head(_) | Self::FileType(_) => write!(f, "'{place}' was not written by git"),
             Self::Key { key, .. } => write!(f, "'{place}' sets '{key}', which may name a program"),
             Self::Line { line, .. } => write!(f, "line {line} of '{place}' is unknown"),
-            Self::Named { key, .. } => {
+            Self::Program { key, .. } => {
                 write!(
                     f,
                     "the configuration of '{place}' sets '{key}', which names a program"
@@ -58,16 +58,16 @@ impl std::error::Error for Distrust {}
 impl Distrust {
     /// Returns whether the directory is nevertheless a worktree of this repository.
     pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self, Self::Link(_) | Self::Back(_))
+        !matches!(self, Self::GitFile(_) | Self::GitDir(_))
     }
 
     /// Returns the wrong file, or the repository.
     fn place(&self) -> &Path {
         match self {
-            Self::Link(file) | Self::Back(file) | Self::Common(file) => file,
-            Self::Head(file) | Self::Odd(file) => file,
+            Self::GitFile(file) | Self::GitDir(file) | Self::CommonDir(file) => file,
+            Self::Head(file) | Self::FileType(file) => file,
             Self::Key { file, .. } | Self::Line { file, .. } => file,
-            Self::Named { home, .. } => home,
+            Self::Program { home, .. } => home,
         }
     }
 
@@ -76,19 +76,19 @@ impl Distrust {
         let refused = Failure::new(format!("refusing to run git in '{}'", shown(path)));
         let place = quoted(self.place());
         match self {
-            Self::Link(link) => link_failure(link, path),
-            Self::Back(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
-            Self::Common(_) => refused.hint(format!("rm -f {place} && echo ../.. >{place}")),
+            Self::GitFile(link) => link_failure(link, path),
+            Self::GitDir(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
+            Self::CommonDir(_) => refused.hint(format!("rm -f {place} && echo ../.. >{place}")),
             // Only the user knows which branch HEAD has to name.
             Self::Head(_) => refused,
-            Self::Odd(file) if file.is_dir() => refused.hint(format!("ls -ld {place}")),
-            Self::Odd(_) => refused.hint(format!("mv {place} {place}.away")),
+            Self::FileType(file) if file.is_dir() => refused.hint(format!("ls -ld {place}")),
+            Self::FileType(_) => refused.hint(format!("mv {place} {place}.away")),
             Self::Key { key, .. } => {
                 let key = word(key);
                 refused.hint(format!("git config --file {place} --unset-all {key}"))
             }
             Self::Line { .. } => refused.hint(format!("git config --file {place} --edit")),
-            Self::Named { .. } => refused.hint(format!("git -C {place} flux list")),
+            Self::Program { .. } => refused.hint(format!("git -C {place} flux list")),
         }
     }
 }
@@ -147,6 +147,6 @@ pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
             let content = optional(read_file(file));
             content.with_context(|| format!("could not read '{}'", file.display()))
         }
-        _ => Err(Distrust::Odd(file.to_owned()).into()),
+        _ => Err(Distrust::FileType(file.to_owned()).into()),
     }
 }

@@ -75,28 +75,28 @@ fn parse(file: &Path, text: &[u8], scope: Scope) -> Result<BTreeMap<String, Stri
     let mut found = BTreeMap::new();
     let mut section = None;
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
-        let odd = || Distrust::Line {
+        let invalid_line = || Distrust::Line {
             file: file.to_owned(),
             line: at + 1,
         };
-        let line = std::str::from_utf8(line).map_err(|_| odd())?;
+        let line = std::str::from_utf8(line).map_err(|_| invalid_line())?;
         // A continued line, or one with control characters.
         if line.ends_with('\\') || line.contains(|c: char| c.is_control() && c != '\t') {
-            return Err(odd());
+            return Err(invalid_line());
         }
         let line = line.trim_matches(BLANKS);
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
         if let Some(rest) = line.strip_prefix('[') {
-            section = Some(parse_header(rest).ok_or_else(odd)?);
+            section = Some(parse_header(rest).ok_or_else(invalid_line)?);
             continue;
         }
-        let (section, pattern) = section.as_ref().ok_or_else(odd)?;
+        let (section, pattern) = section.as_ref().ok_or_else(invalid_line)?;
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         let name = name.trim_end_matches(BLANKS).to_ascii_lowercase();
         if !is_name(&name) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return Err(odd());
+            return Err(invalid_line());
         }
         let (key, value) = (format!("{section}.{name}"), value.trim_matches(BLANKS));
         let is_known = |table| table_has(table, pattern, &name);

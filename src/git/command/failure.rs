@@ -26,17 +26,17 @@ impl std::error::Error for GitKilled {}
 
 /// Returns the error for a git that exited with `code`.
 pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
-    let said = String::from_utf8_lossy(stderr);
+    let message = String::from_utf8_lossy(stderr);
     // Hooks may print colours even without a terminal.
-    let said = strip_ansi_codes(&said);
+    let message = strip_ansi_codes(&message);
     // Progress overwrites its line; keep the last state.
-    let lines = said.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
-    let said = lines.collect::<Vec<_>>().join("\n");
+    let lines = message.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
+    let message = lines.collect::<Vec<_>>().join("\n");
     let headline = format!("`{name}` failed with exit code {code}");
-    if said.trim().is_empty() {
+    if message.trim().is_empty() {
         anyhow!(headline)
     } else {
-        anyhow!(said).context(headline)
+        anyhow!(message).context(headline)
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct BranchCommit {
     pub(crate) tree: ObjectId,
     pub(crate) parents: Vec<ObjectId>,
     /// The other side has a commit with the same patch.
-    pub(crate) same: bool,
+    pub(crate) is_duplicate: bool,
     pub(crate) author: Author,
     pub(crate) message: Vec<u8>,
 }
@@ -94,7 +94,7 @@ fn parse(fields: &[&[u8]]) -> Result<BranchCommit> {
         tree: object(tree)?,
         parents: parents.map(object).collect::<Result<_>>()?,
         // The mark follows the newline of the previous commit.
-        same: mark.ends_with(b"="),
+        is_duplicate: mark.ends_with(b"="),
         author: Author {
             name: os(name),
             email: os(email),

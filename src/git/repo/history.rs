@@ -38,7 +38,7 @@ struct Node {
     /// The tips that reach it in the current walk.
     sides: u8,
     /// Is in the queue of the current walk.
-    queued: bool,
+    is_queued: bool,
 }
 
 /// A walk from two commits, newest first.
@@ -78,11 +78,11 @@ impl Walk {
             self.seen.push(at);
         }
         commit.sides = now;
-        if commit.queued {
+        if commit.is_queued {
             // It was reached from one side and is common now.
             self.open -= 1;
         } else {
-            commit.queued = true;
+            commit.is_queued = true;
             self.queue.push((commit.time, at));
             self.open += usize::from(now != BOTH);
         }
@@ -114,7 +114,7 @@ impl<'repo> History<'repo> {
         for at in walk.seen {
             let commit = &mut self.commits[at];
             only[usize::from(commit.sides)] += 1;
-            (commit.sides, commit.queued) = (0, false);
+            (commit.sides, commit.is_queued) = (0, false);
         }
         walked?;
         Ok((only[usize::from(OURS)], only[usize::from(THEIRS)]))
@@ -127,7 +127,7 @@ impl<'repo> History<'repo> {
             && let Some((time, at)) = walk.queue.pop()
         {
             let commit = &mut self.commits[at];
-            commit.queued = false;
+            commit.is_queued = false;
             let sides = commit.sides;
             if sides != BOTH {
                 walk.open -= 1;
@@ -152,7 +152,7 @@ impl<'repo> History<'repo> {
             named: commit.parent_ids().collect(),
             parents: None,
             sides: 0,
-            queued: false,
+            is_queued: false,
         });
         Ok(self.commits.len() - 1)
     }
@@ -197,7 +197,7 @@ mod tests {
         made.iter().map(|oid| oid.to_string().into()).collect()
     }
 
-    fn counted_by_git(dir: &Path, ours: &str, theirs: &str) -> (usize, usize) {
+    fn counted_by_git(dir: &Path, ours: &ObjectId, theirs: &ObjectId) -> (usize, usize) {
         let range = format!("{ours}...{theirs}");
         let args = ["--left-right", "--count", &range];
         let line = Git::reading(dir, "rev-list").args(args).line().unwrap();

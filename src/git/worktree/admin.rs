@@ -53,21 +53,21 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     // A `.git` directory is a separate repository.
     let found = lstat(&link)?;
     if !is_dir || !found.is_some_and(|found| found.is_file()) {
-        return Err(Distrust::Link(link).into());
+        return Err(Distrust::GitFile(link).into());
     }
     let text = read_small(&link)?.unwrap_or_default();
     let worktrees = common_dir.join("worktrees");
     let named = parse_link(path, &text).map(|named| normalize(&named));
     let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
     let Some((admin, _)) = named.filter(|(admin, named)| is_same_place(named, admin)) else {
-        return Err(Distrust::Link(link).into());
+        return Err(Distrust::GitFile(link).into());
     };
     for dir in [&worktrees, &admin] {
         match optional(dir.symlink_metadata()) {
             Ok(Some(found)) if found.is_dir() => {}
             // git removes an administrative directory, and with the last one `worktrees`.
-            Ok(None) => return Err(Distrust::Link(link).into()),
-            _ => return Err(Distrust::Odd(dir.clone()).into()),
+            Ok(None) => return Err(Distrust::GitFile(link).into()),
+            _ => return Err(Distrust::FileType(dir.clone()).into()),
         }
     }
     Ok(admin)
@@ -76,18 +76,18 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 /// Fails if a file in the administrative directory of the worktree at `path` is wrong.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     if !is_dir_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
-        return Err(Distrust::Back(admin.join("gitdir")).into());
+        return Err(Distrust::GitDir(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");
     let named = trusted(read_small(&common))?.flatten();
     if !is_same_place(&resolve_in(admin, &named.unwrap_or_default()), common_dir) {
-        return Err(Distrust::Common(common).into());
+        return Err(Distrust::CommonDir(common).into());
     }
     // git would block on a pipe.
     let head = admin.join("HEAD");
     for file in [&head, &admin.join("index")] {
         if file.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(Distrust::Odd(file.clone()).into());
+            return Err(Distrust::FileType(file.clone()).into());
         }
     }
     // A symbolic link (core.preferSymlinkRefs) is left to git. A crash may empty the file.
@@ -184,7 +184,7 @@ fn read_head_log(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
 /// killed before or just after it unregistered the worktree.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
     let file = optional(read_file(&trash.join("worktree").join(".git")));
-    let Some(file) = file.context("could not look into the trash")? else {
+    let Some(file) = file.context("could not read the removed worktree")? else {
         return Ok(false);
     };
     let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();

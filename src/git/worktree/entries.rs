@@ -25,9 +25,9 @@ pub(crate) struct Worktree {
     pub(crate) path: PathBuf,
     /// The branch that is checked out, if any.
     pub(crate) branch: Option<RefName>,
-    pub(crate) bare: bool,
+    pub(crate) is_bare: bool,
     /// `HEAD` names no commit.
-    pub(in crate::git) unborn: bool,
+    pub(in crate::git) is_unborn: bool,
     /// The reason for a lock, which may be empty.
     pub(crate) locked: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Worktree {
     pub(crate) fn has_branch(&self, branch: &RefName) -> bool {
         match &self.branch {
             Some(name) => name == branch,
-            None => self.unborn && !self.bare,
+            None => self.is_unborn && !self.is_bare,
         }
     }
 }
@@ -70,9 +70,9 @@ pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
 }
 
 pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
-    let odd = "`git worktree list` printed something unknown";
+    let error = "`git worktree list` printed something unknown";
     // Each entry ends with an empty line, and there is at least one.
-    let entries = out.strip_suffix(b"\0\0").context(odd)?;
+    let entries = out.strip_suffix(b"\0\0").context(error)?;
     let mut worktrees: Vec<Worktree> = Vec::new();
     for line in entries.split(|&b| b == 0) {
         let (key, value) = line.split_once_str(" ").unwrap_or((line, b""));
@@ -82,10 +82,10 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
                 path: value.to_path_lossy().into_owned(),
                 ..Worktree::default()
             }),
-            (_, None) => bail!(odd),
+            (_, None) => bail!(error),
             (b"branch", Some(entry)) => entry.branch = Some(RefName::new(text())),
-            (b"bare", Some(entry)) => entry.bare = true,
-            (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
+            (b"bare", Some(entry)) => entry.is_bare = true,
+            (b"HEAD", Some(entry)) => entry.is_unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),
             // Ignore keys of newer gits.
             _ => {}
@@ -112,20 +112,20 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
 /// which no lock of git flux prevents.
 pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
-    let said = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
+    let output = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
         attempts += 1;
         match git().output() {
             Err(_) if attempts < MAX_ATTEMPTS => Ok(None),
-            said => said.map(Some),
+            output => output.map(Some),
         }
     })?;
-    Ok(said.unwrap_or_default())
+    Ok(output.unwrap_or_default())
 }
 
 /// Removes entries with the path of another worktree, which an agent can write. The main worktree
 /// is right, and otherwise the entry that the `.git` file at the path names.
 fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
-    let is_true = |one: &Worktree| {
+    let is_named = |one: &Worktree| {
         let named = linked_dir(&one.path).and_then(|named| read_entry(&named));
         named.is_some_and(|named| named.branch == one.branch)
     };
@@ -133,7 +133,7 @@ fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     for one in worktrees {
         match kept.iter().position(|other| other.path == one.path) {
             None => kept.push(one),
-            Some(at) if at > 0 && is_true(&one) => kept[at] = one,
+            Some(at) if at > 0 && is_named(&one) => kept[at] = one,
             Some(_) => {}
         }
     }
@@ -152,7 +152,7 @@ fn ensure_no_pipe(home: &Path) -> Result<()> {
             let file = admin.join(name);
             let found = file.metadata();
             if found.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-                return Err(refused(Distrust::Odd(file).into(), &admin));
+                return Err(refused(Distrust::FileType(file).into(), &admin));
             }
         }
     }
@@ -171,7 +171,7 @@ mod tests {
                     worktree /e\0HEAD 1\0detached\0locked\0\0";
         let entries = parse(out).unwrap();
         assert_eq!(entries.len(), 3);
-        assert!(entries[0].bare);
+        assert!(entries[0].is_bare);
         assert_eq!(entries[1].path.as_os_str().as_bytes(), b"/b c\nd\xff");
         assert_eq!(entries[1].branch.as_deref(), Some("refs/heads/x"));
         assert_eq!(entries[1].locked.as_deref(), Some("why not"));

@@ -16,7 +16,7 @@ use crate::task::{BranchName, RefName};
 
 /// Returns the name of the existing file of `branch`, which git does not list: a dangling symbolic
 /// ref, or a name that differs in case on a file system that folds it.
-pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
+pub(crate) fn stored_name(common_dir: &Path, branch: &BranchName) -> Result<Option<String>> {
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();
     for part in branch.split('/') {
@@ -33,7 +33,7 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
         dir = path;
     }
     let found = found.join("/");
-    if found != branch {
+    if *branch != *found {
         return Ok((!branch.starts_with(&found)).then_some(found));
     }
     // `dir` is the file of the branch, or an empty directory left by git.
@@ -106,7 +106,7 @@ pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
 impl Repo {
     /// Returns whether the repository has an index although git treats it as bare.
     pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
-        let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.bare);
+        let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.is_bare);
         let index = self.common_dir().join("index");
         Ok(bare && fs::exists(index).context("could not look for an index")?)
     }
@@ -114,7 +114,7 @@ impl Repo {
     /// Returns the path of a worktree's `HEAD` if a crash has emptied it. Excludes a worktree that is
     /// just being added.
     pub(crate) fn find_damaged_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
-        if entry.bare || entry.branch.is_some() || !entry.unborn {
+        if entry.is_bare || entry.branch.is_some() || !entry.is_unborn {
             return Ok(None);
         }
         let Some(admin) = admin::find_dir(self.common_dir(), &entry.path)? else {
@@ -123,8 +123,8 @@ impl Repo {
         let head = admin.join("HEAD");
         let text = read_small(&head).map_err(|error| refused(error, &entry.path))?;
         // git writes the null object first.
-        let null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
-        let is_new = text.is_none_or(|text| null(text.trim_ascii_end()));
+        let is_null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
+        let is_new = text.is_none_or(|text| is_null(text.trim_ascii_end()));
         Ok((!is_new).then_some(head))
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         fs::create_dir_all(heads.join("feature/empty")).unwrap();
         fs::write(heads.join("feature/a"), "ref: refs/heads/b\n").unwrap();
         fs::write(heads.join("feature/new"), "0".repeat(40)).unwrap();
-        let stored = |branch: &str| stored_name(temp.path(), branch).unwrap();
+        let stored = |branch: &str| stored_name(temp.path(), &BranchName::new(branch)).unwrap();
         assert_eq!(stored("feature/a").as_deref(), Some("feature/a"));
         let free = "feature/b feature/a-b other/a feat feature/empty feature/new";
         for free in free.split(' ') {

@@ -21,7 +21,7 @@ pub(crate) struct Submodule {
     pub(crate) name: PathBuf,
     /// Its work tree, or its git directory if it is not checked out.
     pub(crate) dir: PathBuf,
-    pub(crate) checked_out: bool,
+    pub(crate) is_checked_out: bool,
     pub(crate) holds: Unsaved,
 }
 
@@ -93,7 +93,7 @@ impl SubmoduleSearch {
         self.found.push(Submodule {
             name: name.to_owned(),
             dir: dir.to_owned(),
-            checked_out: true,
+            is_checked_out: true,
             holds,
         });
         let Some(inner) = inner else { return Ok(()) };
@@ -121,7 +121,7 @@ impl SubmoduleSearch {
                 self.found.push(Submodule {
                     name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                     dir: dir.clone(),
-                    checked_out: false,
+                    is_checked_out: false,
                     holds: find_content(&stored).with_context(what)?,
                 });
             }
@@ -157,7 +157,7 @@ pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
         return Ok(());
     }
     let moved = fs::rename(modules, trash.join("modules"));
-    moved.context("could not move the submodules to the trash")
+    moved.context("could not save the submodules")
 }
 
 /// Moves the repositories of submodules from `trash` to the administrative directory `admin`, which

@@ -24,10 +24,10 @@ const GIT_CRYPT: &str = "git-crypt";
 
 /// Returns whether a file of this name in an administrative directory is git's.
 pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
-    let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
-    let known = || GIT_FILES.split(' ').any(|known| known.as_bytes() == name);
-    let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
-    capitals || known() || name.ends_with(b".lock") || GIT_PREFIXES.iter().any(begins)
+    let is_upper = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
+    let is_known = || GIT_FILES.split(' ').any(|known| known.as_bytes() == name);
+    let has_prefix = |prefix: &&str| name.starts_with(prefix.as_bytes());
+    is_upper || is_known() || name.ends_with(b".lock") || GIT_PREFIXES.iter().any(has_prefix)
 }
 
 /// Links the repository's git-crypt keys, if any, into the worktree at `path`, before its files are

@@ -81,8 +81,8 @@ fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
     let text = text.to_str_lossy();
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // Skip the null object before the first entry.
-    let real = |name: &&str| name.bytes().any(|b| b != b'0');
-    Ok(names.filter(real).map(named).collect())
+    let is_object = |name: &&str| name.bytes().any(|b| b != b'0');
+    Ok(names.filter(is_object).map(named).collect())
 }
 
 /// Returns those of `commits` that neither a ref nor another one reaches, without missing ones:

@@ -283,7 +283,7 @@ fn standing(flux: &Flux, facts: &Facts) -> Option<String> {
         return None;
     }
     let mut entries = facts.worktrees.iter();
-    let entry = entries.find(|entry| entry.path == standing && !entry.bare)?;
+    let entry = entries.find(|entry| entry.path == standing && !entry.is_bare)?;
     Some(match &entry.branch {
         Some(name) => name.branch().map_or(name.to_string(), String::from),
         None => "a detached HEAD".to_owned(),

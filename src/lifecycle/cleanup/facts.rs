@@ -205,7 +205,7 @@ impl Observer<'_> {
             let name = "submodules";
             self.checks.0.insert(before, Check { name, verdict });
         }
-        let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
+        let (ignored, uncommitted) = all.into_iter().partition(Change::is_ignored);
         Some(Facts {
             task: task.clone(),
             oid: oid.clone(),

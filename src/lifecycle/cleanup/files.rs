@@ -23,7 +23,11 @@ const LARGE: u64 = 100 << 20;
 /// When one of them cannot be looked at.
 pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for change in facts.uncommitted.iter().filter(|change| change.untracked()) {
+    for change in facts
+        .uncommitted
+        .iter()
+        .filter(|change| change.is_untracked())
+    {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
         let what = || format!("could not look at '{}'", path.display());
@@ -132,7 +136,7 @@ mod tests {
         let ignored = |path: &str| Change {
             code: *b"!!",
             path: path.into(),
-            submodule: false,
+            is_submodule: false,
             unhide_option: None,
         };
         let files = [".env", "a/x.log", "node_modules/a/b", "node_modules/c", "z"].map(ignored);

@@ -103,7 +103,7 @@ pub(super) fn submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
 /// # Errors
 /// As it says.
 pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
-    if !found.iter().any(|submodule| submodule.checked_out) {
+    if !found.iter().any(|submodule| submodule.is_checked_out) {
         return Ok(());
     }
     let path = shown(&task.worktree);
@@ -141,11 +141,11 @@ fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
         .collect();
     let (id, parts, place) = (&task.id, parts.join(", "), quoted(&first.dir));
     // What is not checked out may be configured for a directory that is gone.
-    let git = match first.checked_out {
+    let git = match first.is_checked_out {
         true => format!("git -C {place}"),
         false => format!("git --git-dir={place} --work-tree=."),
     };
-    let (look, push) = match (first.holds, first.checked_out) {
+    let (look, push) = match (first.holds, first.is_checked_out) {
         (Unsaved::Worktrees, _) => ("worktree list", None),
         (Unsaved::Commits, true) => ("status", Some("HEAD:<branch>")),
         (Unsaved::Commits, false) => (

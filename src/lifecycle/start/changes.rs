@@ -27,7 +27,7 @@ pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Resul
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
     let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
-    if let Some(names) = list(&changes, Change::conflicted) {
+    if let Some(names) = list(&changes, Change::is_conflicted) {
         let what =
             format!("there are conflicts in the index, which cannot be taken along: {names}");
         let look = format!("git -C {} status", quoted(here));
@@ -35,7 +35,7 @@ pub(super) fn changes(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Resul
     }
     // What is inside of other repositories is not this one's to take along.
     if let Some(names) = list(&changes, |change| {
-        change.is_repository() || change.submodule
+        change.is_repository() || change.is_submodule
     }) {
         flux.ui.warning(format_args!(
             "what has changed inside of other repositories is not taken along: {names}"
@@ -78,7 +78,7 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
 
 /// Returns whether it is nothing but what is inside of another repository.
 fn stays(change: &Change) -> bool {
-    change.is_repository() || (change.submodule && change.code[0] == b'.')
+    change.is_repository() || (change.is_submodule && change.code[0] == b'.')
 }
 
 /// Names the changes that are such; none if there are none.

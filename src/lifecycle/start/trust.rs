@@ -51,7 +51,7 @@ impl Init {
             return Ok(None);
         }
         let dir = flux.repo.home();
-        let Some(found) = ls_tree::find_entry(dir, commit, NAME)? else {
+        let Some(found) = ls_tree::find_entry(dir, commit, NAME.as_ref())? else {
             return Ok(None);
         };
         if found.kind != EntryKind::Directory {
