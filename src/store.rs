@@ -160,7 +160,7 @@ impl Store {
             self.ensure_not_foreign(repo, &id)?;
         }
         if self.tasks.is_empty() {
-            let hint = "git flux run \"<what is to be done>\"";
+            let hint = "git flux run \"<description>\"";
             return Err(none("task", name).hint(hint).into());
         }
         let ids: Vec<&str> = self.tasks.iter().map(|stored| stored.id.as_str()).collect();

@@ -23,7 +23,7 @@ fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
         .flux(["adopt", "../topic", "--name", "mine"])
         .run()
         .success()
-        .stderr_has("as 'mine'; its branch 'topic' stays when the task goes");
+        .stderr_has("as 'mine'; its branch 'topic' will be kept");
     let task = world.flux(["status", "--json", "mine"]).run().json();
     assert_eq!(
         (&task["branch"], &task["title"]),
@@ -89,11 +89,11 @@ fn an_agent_that_does_not_start_leaves_the_task() {
         .flux(adopt)
         .run()
         .code(1)
-        .stderr_has("'mine' is a task now, but its agent was not started")
-        .stderr_has("git flux resume mine --over");
+        .stderr_has("'mine' is a task now, but its agent did not start")
+        .stderr_has("git flux resume mine --restart");
     world.clear_fault();
     assert_eq!(world.read(path.join("left.txt")), "left\n");
-    world.flux(["resume", "mine", "--over"]).run().success();
+    world.flux(["resume", "mine", "--restart"]).run().success();
     world.agent("mine").wait_started();
 }
 

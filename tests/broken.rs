@@ -266,7 +266,7 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
     world.write(worktree.join("a.x"), "only hare\n");
     let before = world.snapshot();
     let output = world.flux(["list"]).run();
-    let unread = format!("the changes of '{id}' are not known: `git status` failed");
+    let unread = format!("the changes of '{id}' are unknown: `git status` failed");
     assert_eq!(
         output.code(1).stderr.matches(&unread).count(),
         1,

@@ -29,7 +29,7 @@ const READERS: [&[&str]; 9] = [
     &["list"],
     &["list", "--json"],
     &["list", "--porcelain", "-z"],
-    &["list", "--everywhere"],
+    &["list", "--all-repos"],
     &["status"],
     &["status", "--json"],
     &["diff"],

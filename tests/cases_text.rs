@@ -124,7 +124,7 @@ fn w19_a_directory_with_a_command_of_tmuxs_in_its_name_runs_nothing() {
         assert_eq!(world.agent(&id).cwd(), world.worktree(&id));
         world.agent(&id).tell("commit one");
         world
-            .flux(["list", "--everywhere"])
+            .flux(["list", "--all-repos"])
             .run()
             .success()
             .stdout_has(&id);
@@ -181,7 +181,7 @@ fn w28_no_escape_of_anyones_reaches_the_terminal() {
     world.git(["config", key, &format!("Other {evil}")]);
     for args in [
         &["list"][..],
-        &["list", "--everywhere"],
+        &["list", "--all-repos"],
         &["status", "evil"],
         &["cleanup", "evil"],
         &["cleanup", "-n", "evil"],

@@ -267,5 +267,5 @@ fn where_the_worktree_is_gone_there_is_another_way() {
     output
         .code(1)
         .stderr_has("is gone")
-        .stderr_has("hint: what it has committed: git diff ");
+        .stderr_has("hint: to see its commits: git diff ");
 }

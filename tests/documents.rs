@@ -25,11 +25,11 @@ fn options_of_help(help: &str) -> Options {
 
 /// The commands of `git flux --help`.
 fn commands_of_help(help: &str) -> Vec<String> {
-    let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
-    let lines = rest.lines().take_while(|line| !line.is_empty());
-    lines
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .collect()
+    let (groups, _) = help.split_once("\nOptions:\n").expect("options");
+    let lines = groups.lines().filter_map(|line| line.strip_prefix("   "));
+    let names = lines.map(|line| line.split_whitespace().next().unwrap());
+    // Only the manual lists it.
+    names.chain(["completions"]).map(str::to_owned).collect()
 }
 
 /// The keys that the table of settings explains.
@@ -250,4 +250,29 @@ fn every_file_of_tests_is_part_of_the_tests() {
         }
     }
     assert!(files >= 3);
+}
+
+#[test]
+fn manual_and_settings_page_name_every_known_agent() {
+    let world = World::new();
+    let shown = world.flux(["config", "--json"]).run().success().json();
+    let keys = shown.as_array().unwrap().iter();
+    let keys = keys.map(|one| one["key"].as_str().unwrap().to_owned());
+    let agents: Vec<String> = keys
+        .filter_map(|key| {
+            Some(
+                key.strip_prefix("flux.")?
+                    .strip_suffix(".command")?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    assert!(agents.len() >= 8, "{agents:?}");
+    let manual: String = document("man/git-flux.1").lines().map(plain).collect();
+    let settings = document("docs/settings.md");
+    for agent in agents {
+        for (page, text) in [("man/git-flux.1", &manual), ("docs/settings.md", &settings)] {
+            assert!(text.contains(&agent), "{page} does not name '{agent}'");
+        }
+    }
 }

@@ -349,7 +349,7 @@ fn a_command_line_that_is_wrong_is_a_usage_error() {
         &["status", "a", "b"],
         &["list", "x"],
         &["run", "--base"],
-        &["run", "-n", "many", "x"],
+        &["run", "--count", "many", "x"],
         &["wait", "--for", "ever", "x"],
         &["completions"],
     ] {

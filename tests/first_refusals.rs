@@ -24,7 +24,7 @@ fn an_adopted_worktree_is_idle_until_it_has_a_description() {
     let status = world.flux(["status", "mine"]).run();
     status
         .success()
-        .stdout_has("idle: no agent was started in it")
+        .stdout_has("idle: no agent was started")
         .has_not("git flux resume");
     let send = world.flux(["send", "mine", "hello"]).run();
     send.code(1)
@@ -34,7 +34,7 @@ fn an_adopted_worktree_is_idle_until_it_has_a_description() {
     let resume = world.flux(["resume", "-y", "mine"]).run();
     resume
         .code(1)
-        .stderr_has(&format!("hint: git config {key} '<what is to be done>'"));
+        .stderr_has(&format!("hint: git config {key} '<description>'"));
     world.git(["config", key, "Fix the login"]);
     let status = world.flux(["status", "mine"]).run();
     status.success().stdout_has("git flux resume mine");
@@ -61,8 +61,8 @@ fn where_nobody_can_be_asked_all_that_would_start_over_are_refused() {
     output.code(1);
     for id in ["one", "two"] {
         output.stderr_has(&format!(
-            "error: the agent of '{id}', helper, cannot go on where it was\n\
-             hint: to start over with its prompt: git flux resume {id} --yes\n"
+            "error: the agent of '{id}', helper, cannot continue its last session\n\
+             hint: to restart from its prompt: git flux resume {id} --yes\n"
         ));
     }
     output.stderr_has("error: 2 of 2 tasks were not resumed\n");

@@ -140,7 +140,7 @@ fn what_only_looks_understands_a_repository_of_0_1_0() {
             .flux(["send", id, "And test it"])
             .run()
             .code(1)
-            .stderr_has(&format!("the agent of '{id}' does not run: {state}"))
+            .stderr_has(&format!("the agent of '{id}' is not running: {state}"))
             .stderr_has(hint);
     }
     world
@@ -315,7 +315,7 @@ fn a_launcher_of_0_1_0_is_taken_over() {
             say("working", "UserPromptSubmit");
         });
         let sent = world.flux(["send", "alive", "And test it"]).run();
-        sent.success().stderr_is("told the agent of 'alive'\n");
+        sent.success().stderr_is("sent to 'alive'\n");
     });
     let before = world.snapshot();
     world

@@ -288,7 +288,7 @@ fn what_is_written_on_a_pane_spoils_no_other() {
             let status = world.flux(["status", id]).run();
             status.success().has_not("(closed)");
         }
-        let output = world.flux(["list", "--everywhere"]).run();
+        let output = world.flux(["list", "--all-repos"]).run();
         output.success().stdout_has(&id);
     }
     assert!(!pwn.exists());

@@ -169,7 +169,7 @@ fn everyday(world: &World, terminal: &Terminal, readme: &str) {
                 // It would be a command to the shell that is the agent here.
                 terminal.command(line);
                 assert_eq!(terminal.exit_code(), 1);
-                terminal.wait_for_screen("does not read what is typed");
+                terminal.wait_for_screen("does not accept input");
                 continue;
             }
             "cleanup" if what.contains("--merged") => "",

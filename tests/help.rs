@@ -26,18 +26,14 @@ fn git_flux_alone_shows_the_tasks_or_how_to_begin() {
     let before = world.snapshot();
     let output = world.flux::<&str>([]).via_git().run();
     output.success().stderr_is("");
-    for command in [
-        "run \"<what is to be done>\"",
-        "attach <task>",
-        "cleanup <task>",
-    ] {
+    for command in ["run \"<description>\"", "attach <task>", "cleanup <task>"] {
         output.stdout_has(&format!("    git flux {command}"));
     }
     world.assert_unchanged(&before);
     let id = world.start("Fix");
     let output = world.flux::<&str>([]).via_git().run();
     output.success().stdout_has("TASK ").stdout_has(&id);
-    output.has_not("what is to be done");
+    output.has_not("<description>");
     // With what git itself says, outside of a repository.
     let said = world
         .command("git")
@@ -107,13 +103,16 @@ fn a_value_that_is_none_is_answered_with_what_it_may_be() {
     let before = world.snapshot();
     for (args, said) in [
         (
-            &["run", "-n", "Fix it"][..],
-            "for '--count <number>': it is a number from 1 to 99\nhint: git flux run --dry-run \"Fix it\"\n",
+            &["run", "--count", "Fix it"][..],
+            "for '--count <number>': expected a number from 1 to 99\nhint: git flux run -h\n",
         ),
-        (&["run", "-n", "0", "x"], "it is a number from 1 to 99\n"),
+        (
+            &["run", "--count", "0", "x"],
+            "expected a number from 1 to 99\n",
+        ),
         (
             &["wait", "--timeout", "3x"],
-            "it is a time like 90s, 30m or 1h 30m\n",
+            "expected a time like 90s, 30m or 1h 30m\n",
         ),
     ] {
         world

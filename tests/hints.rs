@@ -7,8 +7,8 @@ use crate::world::*;
 
 /// What stands in hints for what only the reader knows, and what is put there.
 const FILLED: [(&str, &str); 8] = [
-    ("\"<what is to be done>\"", "'Do it'"),
-    ("<what is to be done>", "Do it"),
+    ("\"<description>\"", "'Do it'"),
+    ("<description>", "Do it"),
     ("<another name>", "other-name"),
     ("<another prefix>", "other-"),
     ("<another branch>", "other"),
@@ -411,7 +411,12 @@ fn hints_do_what_they_promise_when_they_are_pasted() {
     );
 
     // Agents.
-    paste.case("does not run", &["send", "fix", "hello"], nothing, nothing);
+    paste.case(
+        "is not running",
+        &["send", "fix", "hello"],
+        nothing,
+        nothing,
+    );
     paste.case(
         "attach needs a terminal",
         &["attach", "fix"],

@@ -318,7 +318,7 @@ fn nothing_is_replaced_or_removed_that_is_not_its_own() {
         output
             .success()
             .stdout_is("")
-            .stderr_has(&format!("warning: {says}; it is left"));
+            .stderr_has(&format!("warning: {says} (kept)"));
         world.assert_unchanged(&before);
         // What the hint says makes room.
         let hints = refused(&home, home.install([]), &[]);

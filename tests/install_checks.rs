@@ -9,8 +9,7 @@ use std::path::Path;
 use crate::world::home::Home;
 use crate::world::*;
 
-const ALL_IS_WELL: &str =
-    "'git help flux' shows the manual, and shells started from now on complete 'git flux'\n";
+const ALL_IS_WELL: &str = "'git help flux' shows the manual; new shells complete 'git flux'\n";
 
 fn hints(output: &Output) -> Vec<String> {
     let lines = output.stderr.lines();
@@ -193,7 +192,7 @@ fn the_terminal_is_left_as_it_was() {
     terminal.command(&format!("HOME='{dir}' PATH='{path}' git flux install"));
     assert_eq!(terminal.exit_code(), 0);
     let screen = terminal.screen();
-    for said in ["bash does not read", "zsh does not look"] {
+    for said in ["bash does not read", "zsh does not search"] {
         assert!(screen.contains(said), "{screen}");
     }
     assert!(!screen.contains("noise"), "{screen}");
@@ -266,9 +265,7 @@ fn man_is_told_where_to_look() {
             .env("SHELL", &bash)
     };
     let output = install().run();
-    output
-        .success()
-        .stderr_has("warning: man does not look where '");
+    output.success().stderr_has("warning: man does not find '");
     let lines = hints(&output);
     assert_eq!(lines.len(), 1, "{output}");
     paste(&home, "bash", &lines[0]);
@@ -383,8 +380,7 @@ fn what_only_this_shell_was_told_of_path_is_said_and_mended() {
         let warned = || {
             let output = home.install([]).env("SHELL", &login).run();
             output.success();
-            let problem =
-                "warning: shells started from now on do not find 'git-flux', nor does git there\n";
+            let problem = "warning: new shells do not find 'git-flux'\n";
             output.stderr.contains(problem).then(|| hints(&output))
         };
         let hints = warned().expect("a warning");

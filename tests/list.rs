@@ -29,7 +29,7 @@ fn without_tasks_there_is_a_hint_how_to_start_one() {
         .stdout_is("")
         .stderr_is("");
     world
-        .flux(["list", "--everywhere"])
+        .flux(["list", "--all-repos"])
         .run()
         .success()
         .stdout_is("");
@@ -257,7 +257,7 @@ fn everywhere_is_every_repository_with_a_pane() {
     world.shim();
     // Also where there is no repository.
     let output = world
-        .flux(["list", "--everywhere", "--json"])
+        .flux(["list", "--all-repos", "--json"])
         .in_dir(world.root())
         .run();
     let list = output.success().json();
@@ -267,7 +267,7 @@ fn everywhere_is_every_repository_with_a_pane() {
     expected.sort_unstable();
     assert_eq!(found, expected);
     let table = world
-        .flux(["list", "--everywhere"])
+        .flux(["list", "--all-repos"])
         .in_dir(world.root())
         .ok();
     for line in [world.repo().to_str().unwrap(), other.to_str().unwrap()] {
@@ -287,7 +287,7 @@ fn everywhere_is_every_repository_with_a_pane() {
     // A repository that is gone is said to be, and spoils nothing.
     std::fs::remove_dir_all(&other).unwrap();
     let output = world
-        .flux(["list", "--everywhere", "--json"])
+        .flux(["list", "--all-repos", "--json"])
         .in_dir(world.root())
         .run();
     assert_eq!(ids(&output.success().json()), [&one]);

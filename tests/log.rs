@@ -55,10 +55,10 @@ fn the_story_of_a_task_is_told_in_order() {
         &[
             &format!("{id}  Fix login\n"),
             "    Fix login\n\n    It does not redirect.\n",
-            "What happened\n",
+            "Events\n",
             "  working\n",
             "  done: Fixed \\u{202e}it\n",
-            "What was said\n",
+            "Messages\n",
             "2026-01-02 03:04:05  user:\n    Fix login\n",
             "2026-01-02 03:04:06  tool:\n    Bash: ls \\u{1b}[31m\n",
             "  agent:\n    Fixed.\n    Two lines.\n",
@@ -95,7 +95,7 @@ fn it_is_kept_when_the_task_is_removed_and_comes_back_with_it() {
             "  working\n",
             "  done: Fixed",
             "    Fixed.\n",
-            "The last screen\n",
+            "Last screen\n",
             "the end is here",
         ],
     );
@@ -166,7 +166,7 @@ fn a_transcript_that_nobody_writes_to_is_not_waited_for() {
         .flux(["log", &id])
         .run()
         .success()
-        .stdout_has("What happened")
+        .stdout_has("Events")
         .stderr_has("warning: could not read the transcript");
 }
 

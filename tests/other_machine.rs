@@ -79,7 +79,7 @@ fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
         ],
         &["cleanup", "-y", "--all"],
         &["resume", id],
-        &["resume", "-y", "--gone", "--over", id],
+        &["resume", "-y", "--gone", "--restart", id],
         &["stop", id],
         &["stop", "--all"],
         &["send", id, "hello"],
@@ -101,7 +101,7 @@ fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
     let found = ["state", "stateReason", "stateSource"].map(|field| status[field].clone());
     assert_eq!(found, ["running", "elsewhere", "process"]);
     for (args, nothing) in [
-        (["resume", "--all"], "there is nothing to resume"),
+        (["resume", "--all"], "nothing to resume"),
         (["cleanup", "--merged"], "no task to remove"),
     ] {
         let (code, said) = in_namespace(&world, &args).unwrap();

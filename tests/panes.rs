@@ -225,7 +225,7 @@ fn a_pane_option_of_anybodys_stops_no_command() {
             .success()
             .stdout_has("running")
             .has_not("warning");
-        let everywhere = world.flux(["list", "--everywhere"]).run();
+        let everywhere = world.flux(["list", "--all-repos"]).run();
         everywhere.success().stdout_has(&id);
         world.flux(["status", &id]).run().success();
         world.assert_unchanged(&before);

@@ -118,7 +118,7 @@ fn a_list_starts_one_status_for_each_task() {
             at_most(&world, 3 + tasks, 1, world.flux(["list", format]));
         }
         // One look for the repositories there are, and one for what their agents show.
-        at_most(&world, 3 + tasks, 2, world.flux(["list", "--everywhere"]));
+        at_most(&world, 3 + tasks, 2, world.flux(["list", "--all-repos"]));
         at_most(&world, 3 + tasks, 1, world.flux(["list"]));
         let statuses = |call: &Call| call.args.iter().any(|arg| arg == "status");
         let calls = world.calls();

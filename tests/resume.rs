@@ -70,7 +70,7 @@ fn an_agent_whose_tmux_has_crashed_goes_on_in_a_new_session() {
         .flux(["resume", "--all"])
         .run()
         .success()
-        .stderr_has("there is nothing to resume");
+        .stderr_has("nothing to resume");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn an_agent_that_cannot_go_on_starts_over_if_that_is_agreed() {
         .flux(["resume", "fix"])
         .run()
         .code(1)
-        .stderr_has("the agent of 'fix', helper, cannot go on where it was")
+        .stderr_has("the agent of 'fix', helper, cannot continue its last session")
         .stderr_has("git flux resume fix --yes");
     world.assert_unchanged(&before);
     let first = world.agent("fix").prompt();
@@ -92,7 +92,7 @@ fn an_agent_that_cannot_go_on_starts_over_if_that_is_agreed() {
         .flux(["resume", "-y", "fix"])
         .run()
         .success()
-        .stderr_has("started over 'fix' (helper)");
+        .stderr_has("restarted 'fix' (helper)");
     world.agent("fix").wait_starts(2);
     assert_eq!(world.agent("fix").prompt(), first);
 }
@@ -105,7 +105,7 @@ fn a_question_is_asked_on_a_terminal() {
     ended(&world, "fix", "helper");
     let terminal = world.terminal(120, 40);
     terminal.type_line("git flux resume fix");
-    terminal.wait_for_screen("Start over with its prompt?");
+    terminal.wait_for_screen("Restart from its prompt?");
     terminal.text("n");
     terminal.wait_for_screen("\nnothing was changed\n");
     assert_eq!(world.agent("fix").starts(), 1);

@@ -298,7 +298,11 @@ fn on_a_terminal_an_agent_that_fails_at_once_is_reported_with_its_last_lines() {
     terminal.command("git-flux run --name fix Fix");
     let screen = terminal.wait_for_screen("error: the agent of 'fix' exited with status 3 at once");
     assert_eq!(terminal.exit_code(), 1);
-    for said in ["Task ID: fix", "last words", "git flux resume fix --over"] {
+    for said in [
+        "Task ID: fix",
+        "last words",
+        "git flux resume fix --restart",
+    ] {
         assert!(screen.contains(said), "no {said:?} in\n{screen}");
     }
     world.behaviour("signal KILL");
@@ -314,7 +318,7 @@ fn on_a_terminal_an_agent_that_has_done_its_work_at_once_is_a_success() {
     world.behaviour("exit 0");
     let terminal = world.terminal(200, 50);
     terminal.command("git-flux run --name fix Fix");
-    let screen = terminal.wait_for_screen("The agent of 'fix' has ended already.");
+    let screen = terminal.wait_for_screen("The agent of 'fix' ended at once.");
     assert_eq!(terminal.exit_code(), 0);
     assert!(!screen.contains("error"), "{screen}");
 }

@@ -52,9 +52,7 @@ fn a_branch_that_is_there_is_worked_on_merged_and_kept() {
         (&true.into(), &1.into())
     );
     let status = world.flux(["status", "go"]).run();
-    status
-        .success()
-        .stdout_has("topic (stays when the task goes)");
+    status.success().stdout_has("topic (kept by cleanup)");
     let lines = world.flux(["list", "--porcelain"]).run();
     lines.success().stdout_has("branch topic\nbranch-kept\n");
     assert!(tip(&world, "feature/go").is_none());

@@ -217,7 +217,7 @@ fn without_changes_there_is_nothing_to_take_along() {
         .flux(run)
         .run()
         .success()
-        .stderr_has("Your own uncommitted changes (1 file) go along, uncommitted.");
+        .stderr_has("Your own uncommitted changes (1 file) are copied to the task.");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_agent_starts_in_the_directory_that_run_is_called_from_and_so_does_each_la
     world.agent("one").tell("exit 0");
     world.wait_ended("one");
     // It is the task's, not that of who calls.
-    world.flux(["resume", "--over", "one"]).run().success();
+    world.flux(["resume", "--restart", "one"]).run().success();
     assert_eq!(started_in(&world, "one", 2), directory);
     world.flux(["cleanup", "-y", "one"]).run().success();
     world.flux(["restore", "one"]).run().success();
@@ -70,7 +70,7 @@ fn where_the_commit_has_no_such_directory_the_agent_starts_at_the_top_and_run_sa
     fs::create_dir_all(world.worktree("one").join("new/deep")).unwrap();
     world.agent("one").tell("exit 0");
     world.wait_ended("one");
-    let resume = ["resume", "--over", "one"];
+    let resume = ["resume", "--restart", "one"];
     world.flux(resume).run().success().has_not(TOLD);
     let there = world.worktree("one").join("new/deep");
     assert_eq!(started_in(&world, "one", 2), there);
@@ -99,7 +99,7 @@ fn a_link_in_place_of_the_directory_is_not_followed() {
     let directory = world.worktree("one").join("src");
     fs::rename(&directory, world.worktree("one").join("aside")).unwrap();
     symlink(world.root(), &directory).unwrap();
-    let resume = ["resume", "--over", "one"];
+    let resume = ["resume", "--restart", "one"];
     world.flux(resume).run().success().stderr_has(TOLD);
     assert_eq!(started_in(&world, "one", 2), world.worktree("one"));
 }

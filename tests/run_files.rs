@@ -98,7 +98,10 @@ fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
         fs::remove_file(run.join(name)).ok();
         symlink(&victim, run.join(name)).unwrap();
     }
-    world.flux(["resume", "-q", "--over", &id]).run().success();
+    world
+        .flux(["resume", "-q", "--restart", &id])
+        .run()
+        .success();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched\n");
     for entry in fs::read_dir(&run).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -114,7 +114,7 @@ fn a_file_that_is_no_task_is_refused() {
         .flux(["run"])
         .run()
         .code(2)
-        .stderr_has("there is no task")
+        .stderr_has("no description given")
         .stderr_has("hint: git flux run");
     world.flux(["run", ""]).run().code(2);
     world.flux(["run", "--", "  "]).run().code(2);

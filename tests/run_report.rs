@@ -235,7 +235,7 @@ fn what_a_new_worktree_lacks_is_said_in_one_line_until_something_is_configured()
     world.write(".venv/bin/python", "");
     let all = "hint: not in the new worktree: .env, node_modules, .venv; to copy .env from now on: git config --add flux.copy .env\n";
     assert!(run(&[]).contains(all));
-    assert_eq!(run(&["-n", "2"]).matches(all).count(), 1);
+    assert_eq!(run(&["--count", "2"]).matches(all).count(), 1);
     assert!(!run(&["-q"]).contains("not in the new worktree"));
     // It does what it says.
     world.git(["config", "--add", "flux.copy", ".env"]);
@@ -260,7 +260,7 @@ fn a_task_that_starts_from_the_branch_of_another_is_warned_of_and_so_is_its_end(
     assert!(
         said.contains(&format!(
             "warning: this task starts from 'feature/{first}', the branch of the task '{first}', and will be merged into it\n\
-             hint: to start from 'main': git flux run --base main \"<what is to be done>\"\n"
+             hint: to start from 'main': git flux run --base main \"<description>\"\n"
         )),
         "{said}"
     );

@@ -13,7 +13,7 @@ fn ids(world: &World) -> Vec<String> {
 #[test]
 fn several_tasks_have_everything_of_their_own() {
     let world = World::new();
-    let run = ["run", "-q", "-n", "3", "--name", "fix", "Fix it"];
+    let run = ["run", "-q", "--count", "3", "--name", "fix", "Fix it"];
     world
         .flux(run)
         .run()
@@ -48,7 +48,7 @@ fn each_of_several_agents_gets_as_many() {
         "--json",
         "--agent",
         "claude,codex",
-        "-n",
+        "--count",
         "2",
         "Fix the login",
     ];
@@ -72,12 +72,12 @@ fn one_that_fails_leaves_the_others() {
     let fault = Fault::nth("tmux", 2, Mode::Fail);
     let words = "new-session";
     world.fault(&Fault { words, ..fault });
-    let run = ["run", "--json", "-n", "3", "--name", "fix", "Fix it"];
+    let run = ["run", "--json", "--count", "3", "--name", "fix", "Fix it"];
     let output = world.flux(run).run();
     output
         .code(1)
         .stderr_has("could not start 'fix-2'; nothing was left behind")
-        .stderr_has("error: 1 of 3 tasks were not started as they should");
+        .stderr_has("error: 1 of 3 tasks did not start properly");
     let started = output.json();
     let started: Vec<_> = started
         .as_array()
@@ -100,8 +100,8 @@ fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
     let world = World::new();
     world.behaviour("exit 3");
     let terminal = world.terminal(200, 50);
-    terminal.command("git-flux run -n 2 --name fix Fix it");
-    let screen = terminal.wait_for_screen("error: 2 of 2 tasks were not started as they should");
+    terminal.command("git-flux run --count 2 --name fix Fix it");
+    let screen = terminal.wait_for_screen("error: 2 of 2 tasks did not start properly");
     assert_eq!(terminal.exit_code(), 1);
     for said in ["the agent of 'fix-1' exited with status 3 at once", "fix-2"] {
         assert!(screen.contains(said), "no {said:?} in\n{screen}");
@@ -126,8 +126,8 @@ fn what_any_of_them_lacks_is_found_before_anything_exists() {
     );
     refused(&["--agent", "claude,nobody", "Fix"], 1, "'nobody'");
     refused(&["-n0", "Fix"], 2, "0");
-    refused(&["-n", "many", "Fix"], 2, "many");
-    let attach = "--attach goes to one task, and several are asked for";
+    refused(&["--count", "many", "Fix"], 2, "many");
+    let attach = "--attach is for a single task";
     refused(&["-n2", "--attach", "Fix"], 2, attach);
     // What is only to be said is said of each.
     let before = world.snapshot();
@@ -143,7 +143,7 @@ fn what_any_of_them_lacks_is_found_before_anything_exists() {
 fn several_take_panes_until_there_is_no_room() {
     let world = World::new();
     let terminal = world.terminal_inside();
-    let command = "git flux run -n 4 --name fix Fix it";
+    let command = "git flux run --count 4 --name fix Fix it";
     assert_eq!(terminal.command(command).exit_code(), 0);
     let panes = world.tmux(["list-panes", "-a", "-F", "#{@flux_task} #{window_panes}"]);
     let of = |id: &str| panes.lines().find(|line| line.starts_with(id)).unwrap();
@@ -166,7 +166,7 @@ fn an_interruption_while_one_is_set_up_ends_them_all_and_keeps_what_is_there() {
     let setup = "echo w >made; echo >../made; exec sleep 1000";
     world.git(["config", "flux.setup", setup]);
     let terminal = world.terminal(120, 30);
-    terminal.command("git-flux run -n 3 --name fix 'Fix it'");
+    terminal.command("git-flux run --count 3 --name fix 'Fix it'");
     let made = world.root().join("made");
     wait_until("the setup to begin", || made.exists());
     terminal.keys(["C-c"]);

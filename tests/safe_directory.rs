@@ -59,7 +59,7 @@ fn every_command_works_where_the_top_alone_is_safe() {
     world.agent("mine").wait_started();
     for args in [
         &["list"][..],
-        &["list", "--everywhere"],
+        &["list", "--all-repos"],
         &["status", "mine"],
         &["diff", "mine"],
         &["log", "mine"],

@@ -39,7 +39,7 @@ fn a_message_is_confirmed_by_the_agents_hook() {
             .run()
             .success()
             .stdout_is("")
-            .stderr_is(&format!("told the agent of '{id}'\n"));
+            .stderr_is(&format!("sent to '{id}'\n"));
     });
     let read = read_by(&world, &id);
     assert!(read.contains("And test \\u{1b}[201~it\n"), "{read}");
@@ -54,7 +54,7 @@ fn that_nobody_confirms_it_is_said() {
         .run()
         .success()
         .stderr_has("warning: ")
-        .stderr_has("does not confirm that it has got it");
+        .stderr_has("this agent cannot confirm receipt");
     let read = read_by(&world, &id);
     // And that was all: another Enter might answer what the agent asks by then.
     assert_eq!(read, "And test it\n");
@@ -104,14 +104,17 @@ fn who_would_take_it_for_something_else_is_not_told() {
         output.code(1).stderr_has(why).stderr_has("hint: git flux ");
         world.assert_unchanged(&before);
     };
-    refused(&id, "waits for an answer, and would take this for one");
+    refused(
+        &id,
+        "waits for an answer, and would take the message as one",
+    );
     assert_eq!(read_by(&world, &id), "");
     world.agent(&id).tell("exit 0");
     world.flux(["wait", "--for", "exited", &id]).run().success();
-    refused(&id, "does not run: exited(0)");
+    refused(&id, "is not running: exited(0)");
     let shell = ["run", "-q", "--agent", "shell", "--name", "by-hand", "x"];
     world.flux(shell).run().success();
-    refused("by-hand", "does not read what is typed");
+    refused("by-hand", "does not accept input");
 }
 
 #[test]
@@ -147,12 +150,12 @@ fn nothing_is_no_message() {
             .flux(args)
             .run()
             .code(2)
-            .stderr_has("error: there is no message");
+            .stderr_has("error: no message given");
     }
     let twice = world.flux(["send", "--stdin", &id, "x"]).stdin("y").run();
     twice
         .code(2)
-        .stderr_has("error: the message is given twice");
+        .stderr_has("error: the message is given both as arguments and with --stdin");
     world.assert_unchanged(&before);
 }
 
@@ -163,7 +166,7 @@ fn all_who_can_be_told_are_told() {
     let nobody = world.flux(["send", "--all", "x"]).run();
     nobody
         .code(1)
-        .stderr_has("there is no agent that could be told");
+        .stderr_has("no running agent accepts messages");
     world.assert_unchanged(&before);
     let ids = ["One", "Two", "Three"].map(|name| done(&world, name));
     for id in &ids {
@@ -174,7 +177,7 @@ fn all_who_can_be_told_are_told() {
         .flux(["send", "--all", "Stop", "soon"])
         .run()
         .success()
-        .stderr_has(&format!("not told: the agent of '{}' waits", ids[2]));
+        .stderr_has(&format!("not sent: the agent of '{}' waits", ids[2]));
     for id in &ids[..2] {
         world.agent(id).wait_stdin("Stop soon");
     }

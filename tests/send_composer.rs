@@ -183,7 +183,7 @@ fn send_finds_a_short_word_that_the_composer_of_an_unknown_agent_showed_before()
     wait_until("its prompt", || screen(&world, "own").contains("> say hi"));
     let sent = world.flux(["send", "own", "hi"]).run();
     sent.success()
-        .stderr_has("does not confirm that it has got it");
+        .stderr_has("this agent cannot confirm receipt");
     world.agent("own").wait_stdin("i\r");
 }
 
@@ -202,9 +202,9 @@ fn send_all_sends_to_all_at_the_same_time() {
             }
         });
         let sent = world.flux(["send", "--all", "Stop", "soon"]).run();
-        sent.success().has_not("does not confirm");
+        sent.success().has_not("cannot confirm");
         for id in &ids {
-            sent.stderr_has(&format!("told the agent of '{id}'\n"));
+            sent.stderr_has(&format!("sent to '{id}'\n"));
         }
     });
 }

@@ -23,7 +23,7 @@ fn stop_ends_an_agent_and_keeps_everything_also_its_pane() {
         .run()
         .success()
         .stderr_has(&format!("stopped the agent of '{id}'"))
-        .stderr_has(&format!("hint: to go on: git flux resume {id}"));
+        .stderr_has(&format!("hint: to continue: git flux resume {id}"));
     task.agent.wait_gone();
     let status = task.status();
     assert_eq!(status["state"], "stopped");
@@ -43,7 +43,7 @@ fn stop_ends_an_agent_and_keeps_everything_also_its_pane() {
         .flux(["stop", id])
         .run()
         .success()
-        .stderr_is(&format!("the agent of '{id}' does not run: stopped\n"));
+        .stderr_is(&format!("the agent of '{id}' is not running: stopped\n"));
     world.assert_unchanged(&before);
     world.flux(["wait", id]).run().code(1).stdout_has("stopped");
     world.flux(["resume", id]).run().success();
@@ -90,7 +90,7 @@ fn stop_takes_several_tasks_and_a_dry_run_stops_none() {
         .flux(["stop", "--all"])
         .run()
         .success()
-        .stderr_is("there is nothing to stop\n");
+        .stderr_is("nothing to stop\n");
 }
 
 #[test]
@@ -143,5 +143,5 @@ fn a_cleanup_that_refuses_once_it_has_stopped_the_agent_leaves_a_stopped_task() 
         .flux(["resume", "--all"])
         .run()
         .success()
-        .stderr_is("there is nothing to resume\n");
+        .stderr_is("nothing to resume\n");
 }

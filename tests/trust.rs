@@ -8,7 +8,7 @@ use crate::world::*;
 
 const QUESTION: &str = "Run the scripts in '.worktree-init'";
 const SKIPPED: &str =
-    "warning: nobody has agreed to the scripts in '.worktree-init': they are not run\n";
+    "warning: skipped the scripts in '.worktree-init': run once on a terminal to approve them\n";
 
 /// Puts a script of the repository's where it is run, and commits it.
 fn commit(world: &World, name: &str, mode: u32, text: &str) {
@@ -101,7 +101,7 @@ fn without_consent_they_are_not_run() {
     for id in ["two", "three"] {
         let (code, screen) = start(&world, id, Some("n"));
         assert_eq!(code, 0);
-        assert!(screen.contains("They are not run."), "{screen}");
+        assert!(screen.contains("Skipped the scripts."), "{screen}");
     }
     // And who does not answer starts nothing.
     let before = world.snapshot();
@@ -109,7 +109,7 @@ fn without_consent_they_are_not_run() {
     world.assert_unchanged(&before);
     let plan = world.flux(["run", "--dry-run", "Fix it"]).run();
     plan.success()
-        .stdout_has("  Setup: .worktree-init/10-first (once you agree)\n");
+        .stdout_has("  Setup: .worktree-init/10-first (once you approve it)\n");
     world.assert_unchanged(&before);
     for id in ["one", "two", "three"] {
         world.agent(id).wait_started();

@@ -348,7 +348,7 @@ fn looking_runs_no_program_that_an_agent_configured() {
             let plain = ["nested", "deeper", "submodule", "nested-worktree-config"];
             if !(known && plain.contains(&id)) {
                 assert!(row["changes"].is_null(), "{setting:?}\n{row}");
-                list.stderr_has(&format!("the changes of '{id}' are not known: "));
+                list.stderr_has(&format!("the changes of '{id}' are unknown: "));
             }
         }
     }
@@ -356,7 +356,7 @@ fn looking_runs_no_program_that_an_agent_configured() {
     attack.plant(&(0..SETTINGS.len()).collect::<Vec<_>>());
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["list"],
-        vec!["list", "--everywhere"],
+        vec!["list", "--all-repos"],
         vec!["cleanup", "--all", "--dry-run"],
         vec!["restore", "--list"],
         vec!["wait", "--all", "--timeout", "1"],
@@ -441,7 +441,7 @@ fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
         world.git_in(&other, ["config", key, &program]);
     }
     fs::write(world.root().join("other-theirs/file.x"), "two\n").unwrap();
-    let list = world.flux(["list", "--everywhere"]).run();
+    let list = world.flux(["list", "--all-repos"]).run();
     list.code(1)
         .stdout_has("mine")
         .stdout_has("theirs")

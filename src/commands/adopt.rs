@@ -8,7 +8,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::starting::{self, Layouts};
-use super::{candidates, settled};
+use super::{candidates, load_recovered};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -21,10 +21,10 @@ use crate::store::Stored;
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 
-/// Make a task of a worktree that is there already
+/// Turn an existing worktree into a task
 #[derive(Debug, Args)]
-#[command(override_usage = "git flux adopt [<options>] <path> [<task>...]")]
-pub(crate) struct Adopt {
+#[command(override_usage = "git flux adopt [<options>] <path> [<description>...]")]
+pub(crate) struct AdoptArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Adopt {
     /// the agent that works on it
     #[arg(long, value_name = "name", add = ArgValueCompleter::new(candidates::agents))]
     agent: Option<String>,
-    /// merge into this branch at cleanup, instead of the one you stand on
+    /// merge into this branch at cleanup, instead of the current one
     #[arg(long, value_name = "branch", add = ArgValueCompleter::new(candidates::branches))]
     into: Option<String>,
     /// the task's id, instead of one made from its description or its branch
@@ -42,15 +42,15 @@ pub(crate) struct Adopt {
     name: Option<String>,
     #[command(flatten)]
     layouts: Layouts,
-    /// what is to be done; without it no agent is started
-    #[arg(value_name = "<task>")]
-    task: Vec<OsString>,
+    /// the description of the work; without it, no agent is started
+    #[arg(value_name = "<description>")]
+    description: Vec<OsString>,
 }
 
-impl Adopt {
+impl AdoptArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
-        let store = settled(&flux)?;
+        let store = load_recovered(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
         let real = real(&self.path);
@@ -63,7 +63,10 @@ impl Adopt {
             flux.ui.hint(format_args!("git flux status {id}"));
             return Ok(());
         }
-        let description = self.task.join(&OsString::from(" ")).into_encoded_bytes();
+        let description = self
+            .description
+            .join(&OsString::from(" "))
+            .into_encoded_bytes();
         let adoption = Adoption {
             flux: &flux,
             store: &store,
@@ -75,12 +78,12 @@ impl Adopt {
             description: &description,
         };
         let mut start = adoption.prepare()?;
-        let agent = self.agent_run(&flux, &start)?;
+        let agent = self.agent_command(&flux, &start)?;
         adopt(&flux, &mut start)?;
         let task = &start.task;
         let id = &task.id;
         flux.ui.status(format_args!(
-            "adopted '{}' as '{id}'; its branch '{}' stays when the task goes",
+            "adopted '{}' as '{id}'; its branch '{}' will be kept",
             shown(&task.worktree),
             task.branch
         ));
@@ -96,8 +99,8 @@ impl Adopt {
         Ok(())
     }
 
-    /// What is to be started once the task is there. There has to be a place for it.
-    fn agent_run(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
+    /// Returns the command of the agent, if one is to start. Fails if there is no place for it.
+    fn agent_command(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
         if start.description.is_empty() {
             return Ok(None);
         }
@@ -107,10 +110,10 @@ impl Adopt {
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {
         let started = resume(flux, id, agent, self.layouts.layout()).with_context(|| {
-            let what = format!("'{id}' is a task now, but its agent was not started");
-            Failure::new(what).hint(format!("git flux resume {id} --over"))
+            let message = format!("'{id}' is a task now, but its agent did not start");
+            Failure::new(message).hint(format!("git flux resume {id} --restart"))
         })?;
-        starting::tell(flux, &started, "started")?;
+        starting::report(flux, &started, "started")?;
         starting::ensure_not_ended(flux, &started)
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose_own, settled};
+use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::elsewhere::ensure_here;
@@ -18,27 +18,27 @@ use crate::ui::{Ui, ensure_terminal, quoted};
 /// Go to the pane or session of a task
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux attach [<options>] [<task>]")]
-pub(crate) struct Attach {
+pub(crate) struct AttachArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
-    /// go to the task that has waited for you the longest, of any repository
+    /// go to the task that has waited for you longest, in any repository
     #[arg(long, conflicts_with = "task")]
     waiting: bool,
 }
 
-impl Attach {
+impl AttachArgs {
     pub(crate) fn run(self) -> Result<()> {
         if self.waiting {
             return go_to_waiting();
         }
         let flux = Flux::open(Ui::default())?;
-        let store = settled(&flux)?;
+        let store = load_recovered(&flux)?;
         let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
         ensure_here(&flux, task)?;
         ensure_terminal(format!("git flux status {}", task.id))?;
-        // Its setup runs, and can be watched.
+        // The user can watch its setup.
         if task.phase == Phase::Starting
             && let Some(target) = find_target(&flux, task)?
         {
@@ -46,15 +46,12 @@ impl Attach {
         }
         match current(task)? {
             Some(target) => attach::attach(&target),
-            None => attach::attach(&offer(&flux, task)?),
+            None => attach::attach(&offer_session(&flux, task)?),
         }
     }
 }
 
-/// Goes to the task that has waited for its user the longest, whichever repository it is of.
-///
-/// # Errors
-/// When none waits, or there is no terminal.
+/// Goes to the task that has waited for the user longest, in any repository.
 fn go_to_waiting() -> Result<()> {
     let ui = Ui::default();
     let here = Flux::open(ui.clone());
@@ -71,7 +68,7 @@ fn go_to_waiting() -> Result<()> {
 }
 
 /// Offers a session with a shell for a task whose pane is gone.
-fn offer(flux: &Flux, task: &Task) -> Result<Target> {
+fn offer_session(flux: &Flux, task: &Task) -> Result<Target> {
     ensure_can_reopen(flux, task)?;
     let id = &task.id;
     let question = format!("The pane of '{id}' is closed. Open a new session in its worktree?");

@@ -1,4 +1,4 @@
-//! The command line: every command, and the help in the form and the words of git's own.
+//! The command line: all commands, and their help in git's form.
 
 use std::env;
 use std::ffi::OsString;
@@ -32,39 +32,39 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Run),
-    List(list::List),
-    Status(status::StatusOf),
-    Attach(attach::Attach),
-    Send(send::Send),
-    Wait(wait::Wait),
-    Log(log::Log),
-    Diff(diff::Diff),
-    Cleanup(cleanup::Cleanup),
-    Restore(restore::Restore),
-    Stop(stop::Stop),
-    Resume(resume::Resume),
-    Adopt(adopt::Adopt),
-    Install(install::Install),
-    Config(config::Config),
-    Completions(completions::Completions),
-    Help(help::Help),
+    Run(run::RunArgs),
+    List(list::ListArgs),
+    Status(status::StatusArgs),
+    Attach(attach::AttachArgs),
+    Send(send::SendArgs),
+    Wait(wait::WaitArgs),
+    Log(log::LogArgs),
+    Diff(diff::DiffArgs),
+    Cleanup(cleanup::CleanupArgs),
+    Restore(restore::RestoreArgs),
+    Stop(stop::StopArgs),
+    Resume(resume::ResumeArgs),
+    Adopt(adopt::AdoptArgs),
+    Install(install::InstallArgs),
+    Config(config::ConfigArgs),
+    Completions(completions::CompletionsArgs),
+    Help(help::HelpArgs),
     /// Start the agent of a task in its pane
     #[command(name = "__run", hide = true)]
     Launcher {
         /// The launch file
         file: PathBuf,
     },
-    /// Delete what has been kept long enough
+    /// Delete expired worktrees and archives
     #[command(name = "__expire", hide = true)]
     Expire,
-    /// Be a shell in a task's worktree
+    /// Run a shell in a task's worktree
     #[command(name = "__shell", hide = true)]
     Shell {
         /// The worktree
         worktree: PathBuf,
     },
-    /// Be another program, without this terminal
+    /// Run a program without this terminal
     #[command(name = "__alone", hide = true)]
     Alone {
         /// the program and its arguments
@@ -74,13 +74,9 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// Whatever it could not do.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
-            None => list::begin(),
+            None => list::run_default(),
             Some(Command::Run(args)) => args.run(),
             Some(Command::List(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),
@@ -106,10 +102,10 @@ impl Cli {
     }
 }
 
-/// Reads the command line. What asks for help or the version is answered here.
+/// Reads the command line. Prints help or version and exits, if asked to.
 ///
 /// # Errors
-/// When it is wrong, with what may be meant.
+/// A usage error, with hints at similar commands.
 pub(crate) fn parse() -> Result<Cli> {
     let parsed = command().try_get_matches();
     match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -118,24 +114,53 @@ pub(crate) fn parse() -> Result<Cli> {
         Err(error) => {
             let args = env::args_os().skip(1);
             let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-            Err(help::wrong(&command(), &error, &args).into())
+            Err(help::usage_error(&command(), &error, &args).into())
         }
     }
 }
 
 const HELP: &str = "usage: {usage}\n\n{about-with-newline}\n{all-args}";
 
-/// The command line, as git would describe it. Its commands write their help as it is shown: in lower
-/// case, in this order.
+/// The groups of `git flux -h`, in the form of `git help`.
+const GROUPS: [(&str, &[&str]); 6] = [
+    ("start a task", &["run", "adopt"]),
+    ("see the tasks", &["list", "status", "log", "diff"]),
+    (
+        "steer the agents",
+        &["attach", "send", "wait", "stop", "resume"],
+    ),
+    ("bring work home", &["cleanup"]),
+    ("bring a removed task back", &["restore"]),
+    ("set up", &["install", "config", "help"]),
+];
+
+/// Returns the help of `git flux -h`. Only the manual has `completions`.
+fn grouped_help(all: &clap::Command) -> String {
+    let mut text = "usage: {usage}\n\n{about-with-newline}\n".to_owned();
+    for (title, names) in GROUPS {
+        text += &format!("{title}\n");
+        for name in names {
+            let command = all.find_subcommand(name).expect("a known command");
+            let about = command.get_about().expect("a help text");
+            text += &format!("   {name:<9}{about}\n");
+        }
+        text += "\n";
+    }
+    text + "Options:\n{options}"
+}
+
+/// Returns the parser of the command line. Commands write their help as it is shown: in lower case, in
+/// this order.
 pub(crate) fn command() -> clap::Command {
     let help = Arg::new("help").short('h').long("help");
     let help = help.action(ArgAction::HelpShort).global(true);
     let version = Arg::new("version").short('v').long("version");
     let version = version.short_alias('V').action(ArgAction::Version);
-    Cli::command()
-        .arg(version.help("print the version"))
+    let all = Cli::command();
+    let grouped = grouped_help(&all);
+    all.arg(version.help("print the version"))
         .arg(help.help("show this help").display_order(100))
-        .help_template(HELP)
+        .help_template(grouped)
         .mut_subcommands(|command| command.help_template(HELP))
 }
 
@@ -145,29 +170,39 @@ mod tests {
     use crate::failure;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_has_all_commands_in_groups() {
         command().debug_assert();
+        let all = Cli::command();
+        let all = all.get_subcommands().filter(|c| !c.is_hide_set());
+        let mut all: Vec<_> = all.map(clap::Command::get_name).collect();
+        all.retain(|name| *name != "completions");
+        let mut grouped = GROUPS.map(|(_, names)| names).concat();
+        grouped.push("help");
+        grouped.dedup();
+        all.sort_unstable();
+        grouped.sort_unstable();
+        assert_eq!(grouped, all);
     }
 
-    /// The first hint for what is typed after `git flux`.
+    /// Returns the first hint for the words after `git flux`.
     fn hint(typed: &str) -> String {
         let args = shell_words::split(typed).unwrap();
         let words = ["git-flux".to_owned()].into_iter().chain(args.clone());
         let parsed = command().try_get_matches_from(words);
-        let failure = help::wrong(&command(), &parsed.expect_err(typed), &args);
+        let failure = help::usage_error(&command(), &parsed.expect_err(typed), &args);
         let hints = failure::lines(&failure.into()).into_iter();
         let mut hints = hints.filter(|(label, _)| *label == "hint");
         hints.next().unwrap().1
     }
 
     #[test]
-    fn what_people_type_is_answered_with_the_command_that_they_mean() {
+    fn usage_error_hints_at_the_meant_command() {
         for (typed, expected) in [
             ("'Fix it'", "run \"Fix it\""),
             ("'Fix the login redirect'", "run \"Fix the login redirect\""),
             ("'Say \"hi\" to $USER'", "run 'Say \"hi\" to $USER'"),
             ("Fix the login", "run \"Fix the login\""),
-            ("start", "run \"<what is to be done>\""),
+            ("start", "run \"<description>\""),
             ("start 'Fix it'", "run \"Fix it\""),
             ("new Fix it", "run \"Fix it\""),
             ("add x", "run \"x\""),
@@ -198,7 +233,6 @@ mod tests {
             ("changes fix", "diff fix"),
             ("settings", "config"),
             ("version", "--version"),
-            ("run -n 'do it'", "run --dry-run \"do it\""),
         ] {
             assert_eq!(hint(typed), format!("git flux {expected}"), "{typed}");
         }

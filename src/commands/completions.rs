@@ -1,5 +1,5 @@
-//! `git flux completions`, and what a shell that has read that asks: `COMPLETE=<shell> git-flux -- git-flux <words>`,
-//! with the word's number in `_CLAP_COMPLETE_INDEX`. The wrappers in `completions/` do.
+//! `git flux completions`, and the answers to the scripts in `completions/`, which call
+//! `COMPLETE=<shell> git-flux -- git-flux <words>` with the word's number in `_CLAP_COMPLETE_INDEX`.
 
 use std::env;
 use std::io::Write as _;
@@ -16,10 +16,10 @@ use super::candidates::{DESCRIBED, line, words};
 use crate::embedded;
 use crate::ui::Ui;
 
-/// Print what makes a shell complete git flux, to be sourced by it
+/// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux completions <shell>")]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// the shell: bash, zsh or fish
     #[arg(value_enum, value_name = "shell", hide_possible_values = true)]
     shell: Shell,
@@ -33,47 +33,49 @@ pub(super) enum Shell {
 }
 
 impl Shell {
-    /// What makes the shell complete `git flux` and `git-flux`.
-    pub(super) fn text(self) -> String {
+    /// Returns the script that completes `git flux` and `git-flux`.
+    pub(super) fn script(self) -> String {
         match self {
             Self::Bash => embedded::BASH.to_owned(),
-            // The other file is for those who keep this one in a place of zsh's.
+            // The other file is only for directories in $fpath.
             Self::Zsh => embedded::ZSH.to_owned(),
             Self::Fish => embedded::FISH_BELOW_GIT.to_owned() + embedded::FISH,
         }
     }
 }
 
-impl Completions {
+impl CompletionsArgs {
     pub(crate) fn run(self) -> Result<()> {
-        Ui::default().bytes(self.shell.text().as_bytes())
+        Ui::default().bytes(self.shell.script().as_bytes())
     }
 }
 
-/// Answers a shell's question, if it is one. Whatever goes wrong, there is nothing to offer then:
-/// an error would be printed into the line that somebody is typing.
+/// Answers a request for completion; returns `false` if it is none. Ignores all errors, because they would
+/// be printed into the line that the user types.
 pub(crate) fn complete(all: fn() -> Command) -> bool {
-    let Some(asked) = env::var_os("COMPLETE") else {
+    let Some(shell) = env::var_os("COMPLETE") else {
         return false;
     };
-    let name = Path::new(&asked).file_stem().unwrap_or_default();
+    let name = Path::new(&shell).file_stem().unwrap_or_default();
     let name = name.to_string_lossy();
     if Shells::builtins().completer(&name).is_none() {
         return false;
     }
     if let (None, Ok(shell)) = (words(), Shell::from_str(&name, false)) {
-        drop(std::io::stdout().write_all(shell.text().as_bytes()));
+        drop(std::io::stdout().write_all(shell.script().as_bytes()));
         return true;
     }
     DESCRIBED.store(name != "bash", Ordering::Relaxed);
     let dir = env::current_dir().ok();
-    drop(CompleteEnv::with_factory(|| offered(all)).try_complete(env::args_os(), dir.as_deref()));
+    drop(
+        CompleteEnv::with_factory(|| command_to_offer(all))
+            .try_complete(env::args_os(), dir.as_deref()),
+    );
     true
 }
 
-/// The command line as it is offered: options once a dash is typed, or where there is nothing else;
-/// and each by its long name, if that is not begun otherwise.
-fn offered(all: fn() -> Command) -> Command {
+/// Returns the command line to offer: options only after a dash, and by their long names after a single one.
+fn command_to_offer(all: fn() -> Command) -> Command {
     let current = line().current;
     let (options, one_dash) = (current.starts_with('-'), current == "-");
     let offer = |arg: Arg| {
@@ -96,7 +98,7 @@ fn offered(all: fn() -> Command) -> Command {
     let mut command = all.mut_subcommand("help", |help| {
         help.mut_arg("command", |name| name.value_parser(commands))
     });
-    // Now, so that --help is among them.
+    // This adds --help, which `offer` needs.
     command.build();
     command
         .mut_args(offer)

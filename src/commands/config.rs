@@ -13,19 +13,19 @@ use crate::settings::table::Kind;
 use crate::settings::{Settings, Shown};
 use crate::ui::{self, Ui};
 
-/// Show every setting: its value, where that comes from, what it means
+/// Show all settings: value, origin and meaning
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux config [<options>]")]
-pub(crate) struct Config {
+pub(crate) struct ConfigArgs {
     /// machine-readable output: an array of objects
     #[arg(long)]
     json: bool,
 }
 
-impl Config {
+impl ConfigArgs {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
-        // Outside of a repository there is configuration too.
+        // Global settings apply outside of a repository.
         let repo = Repo::open().ok();
         let dir = repo.as_ref().map(|r| r.current().unwrap_or(r.home()));
         let mut settings = Settings::load(dir.unwrap_or(Path::new(".")))?;
@@ -45,7 +45,6 @@ impl Config {
     }
 }
 
-/// A setting as programs read it.
 fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
     SettingObject {
         key: &shown.key,
@@ -58,7 +57,7 @@ fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
     }
 }
 
-/// Those that it may have, if they are fixed.
+/// Returns the allowed values, if they are fixed.
 fn values(shown: &Shown<'_>) -> Option<Vec<&'static str>> {
     match shown.setting.kind {
         Kind::OneOf(values) => Some(values()),
@@ -82,7 +81,7 @@ fn print(ui: &Ui, shown: &[Shown<'_>]) -> Result<()> {
         let key = Style::new().bold().apply_to(sanitize::line(&one.key));
         let (value, origin) = (sanitize::line(&value), sanitize::line(&origin));
         ui.data(format_args!("{key}{value} ({origin})"))?;
-        // Those of several agents, or branches, mean the same.
+        // The keys of several agents, or branches, share one meaning.
         if shown.get(at + 1).map(|next| next.setting.key) != Some(one.setting.key) {
             let values = values(one).map(|values| format!(" ({})", values.join(", ")));
             let meaning = one.setting.meaning;

@@ -16,10 +16,10 @@ use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{Ui, word};
 
-/// Show what a task changed since its base, uncommitted and untracked included
+/// Show a task's changes, including uncommitted and untracked files
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux diff [<task>] [-- <git diff args>...]")]
-pub(crate) struct Diff {
+pub(crate) struct DiffArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Diff {
     args: Vec<OsString>,
 }
 
-impl Diff {
+impl DiffArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
@@ -38,23 +38,20 @@ impl Diff {
             let mut failure = broken.failure();
             if store.tip(&task.branch).is_some() {
                 let (base, branch) = (word(&task.base), word(&task.branch));
-                failure = failure.hint(format!("what it has committed: git diff {base} {branch}"));
+                failure = failure.hint(format!("to see its commits: git diff {base} {branch}"));
             }
             return Err(failure.into());
         }
         match show(&flux, task, &task.base, self.args)? {
             0 => Ok(()),
-            // --exit-code, or a wrong option: git has said what it had to say.
+            // git has printed its error, or --exit-code was given.
             code => Err(Failure::new("").code(code.try_into().unwrap_or(1)).into()),
         }
     }
 }
 
-/// Shows what the worktree of a task has that the commit `since` has not, untracked
-/// files included, through git's pager; returns git's exit code.
-///
-/// # Errors
-/// When git fails.
+/// Shows the changes of a task's worktree since a commit, including untracked files, through git's pager.
+/// Returns git's exit code.
 pub(super) fn show(flux: &Flux, task: &Task, since: &ObjectId, args: Vec<OsString>) -> Result<i32> {
     let checkout = flux.repo.checkout(&task.worktree)?;
     let mut options: Vec<OsString> = Vec::new();
@@ -62,11 +59,11 @@ pub(super) fn show(flux: &Flux, task: &Task, since: &ObjectId, args: Vec<OsStrin
         Ok(true) => {}
         Ok(false) => options.push("--ignore-submodules=dirty".into()),
         Err(error) if error.is::<Distrust>() => {
-            // git would run itself in it.
+            // git would start a process in each submodule.
             options.push("--ignore-submodules=dirty".into());
             options.push("--submodule=short".into());
             flux.ui.warning(format_args!(
-                "what is uncommitted in submodules is not shown: {error:#}"
+                "uncommitted changes in submodules are not shown: {error:#}"
             ));
         }
         Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! `git flux help`, and usage errors with what may be meant: people type other words for the same.
+//! `git flux help`, and hints for usage errors: many people type other words.
 
 use anyhow::Result;
 use clap::error::{ContextKind, ContextValue};
@@ -7,16 +7,16 @@ use clap::{Args, Command};
 use crate::failure::{Failure, USAGE, nearest};
 use crate::ui::{Ui, word};
 
-/// Show this help, or that of a command
+/// Show this help, or the help of a command
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux help [<command>]")]
-pub(crate) struct Help {
+pub(crate) struct HelpArgs {
     /// the command
     #[arg(value_name = "<command>")]
     command: Option<String>,
 }
 
-impl Help {
+impl HelpArgs {
     pub(crate) fn run(self, mut all: Command) -> Result<()> {
         all.build();
         let Some(name) = self.command else {
@@ -25,12 +25,11 @@ impl Help {
         if let Some(found) = all.find_subcommand_mut(&name).filter(|c| !c.is_hide_set()) {
             return Ui::default().data(found.render_help().to_string().trim_end());
         }
-        let (name, rest) = (name.as_str(), &[][..]);
-        Err(Typed { name, rest }.unknown(&all).into())
+        let (name, args) = (name.as_str(), &[][..]);
+        Err(UnknownCommand { name, args }.failure(&all).into())
     }
 }
 
-/// The text of a context of clap's error.
 fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text),
@@ -38,22 +37,25 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     }
 }
 
-/// Returns a usage error of clap's as one of ours: its tips become hints. `args` are the words after `git flux`.
-pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Failure {
+/// Converts a usage error of clap: its tips become hints. `args` are the words after `git flux`.
+pub(super) fn usage_error(all: &Command, error: &clap::Error, args: &[String]) -> Failure {
     if let Some(name) = context(error, ContextKind::InvalidSubcommand) {
         let at = args.iter().position(|arg| arg == name);
-        let rest = at.map_or(&[][..], |at| &args[at + 1..]);
-        return Typed { name, rest }.unknown(all);
+        let args = at.map_or(&[][..], |at| &args[at + 1..]);
+        return UnknownCommand { name, args }.failure(all);
     }
     let text = error.to_string();
     let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
     let message: Vec<&str> = message.split_whitespace().collect();
     let message = message.join(" ");
-    // clap does not always say of which command it speaks: no option with a value comes before.
+    // clap does not always name the command. No option with a value precedes it.
     let first = args.first().map_or("", String::as_str);
     let named = all.find_subcommand(first).map_or("", Command::get_name);
-    let mut hints = instead(error, named);
-    if hints.is_empty() {
+    let invalid = context(error, ContextKind::InvalidArg);
+    let mut hints = Vec::new();
+    if let ("cleanup", Some("--force" | "-f")) = (named, invalid) {
+        hints.extend(FORCE.map(str::to_owned));
+    } else {
         // Only a text may begin with a dash.
         let is_text = ["run", "send"].contains(&named);
         let tips = rest.lines().filter_map(|line| line.strip_prefix("  tip: "));
@@ -65,23 +67,8 @@ pub(super) fn wrong(all: &Command, error: &clap::Error, args: &[String]) -> Fail
     hints.into_iter().fold(failure, Failure::hint)
 }
 
-/// What may be meant by an option that a command has not, or by a value that is none.
-fn instead(error: &clap::Error, command: &str) -> Vec<String> {
-    let value = context(error, ContextKind::InvalidValue);
-    match (command, context(error, ContextKind::InvalidArg)) {
-        ("cleanup", Some("--force" | "-f")) => FORCE.map(str::to_owned).to_vec(),
-        // In other commands -n is a dry run.
-        ("run", Some(option)) if option.starts_with("--count") => {
-            let texts = value.filter(|value| value.parse::<i64>().is_err() && !value.is_empty());
-            let texts = texts.map(|text| run(text).replacen("run", "run --dry-run", 1));
-            texts.into_iter().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Commands, each with what people type for it.
-const COMMANDS: [(&str, &str); 18] = [
+/// Commands, each with other words for it.
+const SYNONYMS: [(&str, &str); 18] = [
     ("run", "start new add create begin task do go spawn launch"),
     ("cleanup", "rm remove delete merge done finish close"),
     ("cleanup --discard-branch", "drop discard"),
@@ -102,43 +89,43 @@ const COMMANDS: [(&str, &str); 18] = [
     ("--version", "version"),
 ];
 
-/// What `git flux cleanup --force` may mean.
+/// Hints for `git flux cleanup --force`.
 pub(super) const FORCE: [&str; 3] = [
     "to agree to the merge and to stopping the agent: git flux cleanup --yes <task>",
-    "to leave out what is uncommitted: git flux cleanup --discard <task>",
+    "to merge without uncommitted changes: git flux cleanup --discard <task>",
     "to drop the branch without a merge: git flux cleanup --discard-branch <task>",
 ];
 
-/// `git flux <name> <rest>`, which is no command.
-struct Typed<'a> {
+/// `git flux <name> <args>` with an unknown command.
+struct UnknownCommand<'a> {
     name: &'a str,
-    rest: &'a [String],
+    args: &'a [String],
 }
 
-impl Typed<'_> {
-    fn unknown(&self, all: &Command) -> Failure {
+impl UnknownCommand<'_> {
+    fn failure(&self, all: &Command) -> Failure {
         let known = all.get_subcommands().filter(|c| !c.is_hide_set());
         let known: Vec<&str> = known.map(Command::get_name).collect();
         let failure = Failure::new(format!("'{}' is not a git flux command", self.name));
-        let hints = self.instead(&known).into_iter();
+        let hints = self.suggestions(&known).into_iter();
         let failure = hints.fold(failure.code(USAGE), Failure::hint);
         failure.hint("git flux -h")
     }
 
-    /// The commands that can be pasted instead, where `known` are all there are.
-    fn instead(&self, known: &[&str]) -> Vec<String> {
-        let sentence = || run(&format!("{} {}", self.name, self.words().join(" ")));
+    /// Returns similar commands to paste, where `known` are all commands.
+    fn suggestions(&self, known: &[&str]) -> Vec<String> {
+        let sentence = || run_command(&format!("{} {}", self.name, self.words().join(" ")));
         if self.name.contains(char::is_whitespace) {
             return vec![sentence()];
         }
         let lower = self.name.to_lowercase();
         let means = |words: &str| words.split(' ').any(|word| word == lower);
-        match COMMANDS.iter().find(|(_, words)| means(words)) {
-            Some(("run", _)) => vec![run(&self.words().join(" "))],
-            Some((command, _)) => vec![self.called(command)],
+        match SYNONYMS.iter().find(|(_, words)| means(words)) {
+            Some(("run", _)) => vec![run_command(&self.words().join(" "))],
+            Some((command, _)) => vec![self.command(command)],
             None => {
                 let near = nearest(self.name, known.iter().copied()).into_iter();
-                let near = near.map(|near| self.called(near));
+                let near = near.map(|near| self.command(near));
                 // Several words are more likely a sentence.
                 near.chain((self.words().len() > 1).then(sentence))
                     .collect()
@@ -146,14 +133,14 @@ impl Typed<'_> {
         }
     }
 
-    /// The rest, unless there are options in it: they are those of another command.
+    /// Returns the arguments, unless they contain options, which may be wrong for another command.
     fn words(&self) -> &[String] {
-        let has_options = self.rest.iter().any(|word| word.starts_with('-'));
-        if has_options { &[] } else { self.rest }
+        let has_options = self.args.iter().any(|word| word.starts_with('-'));
+        if has_options { &[] } else { self.args }
     }
 
-    /// `git flux <command> <rest>`; a command that takes no words gets none.
-    fn called(&self, command: &str) -> String {
+    /// Returns `git flux <command> <args>`, without arguments if the command takes none.
+    fn command(&self, command: &str) -> String {
         let takes_none =
             command.starts_with('-') || ["list", "config", "install"].contains(&command);
         let words = self.words().iter().filter(|_| !takes_none);
@@ -162,10 +149,10 @@ impl Typed<'_> {
     }
 }
 
-/// `git flux run "<text>"`, in the quotes that people use if nothing in the text means something in them.
-fn run(text: &str) -> String {
+/// Returns `git flux run "<text>"`, in double quotes if the text needs no escape there.
+fn run_command(text: &str) -> String {
     let text = match text.trim() {
-        "" => "<what is to be done>",
+        "" => "<description>",
         text => text,
     };
     let is_plain = |c: char| !c.is_control() && !"\"$`\\!'".contains(c);

@@ -1,4 +1,4 @@
-//! `git flux list`, and `git flux` alone: the tasks, or how to begin.
+//! `git flux list`, and `git flux` alone: the tasks, or the first steps.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -10,9 +10,9 @@ use anyhow::Result;
 use clap::Args;
 use console::Style;
 
-use super::object::{Porcelain, TaskObject};
+use super::object::{PorcelainArgs, TaskObject};
 use super::table::Table;
-use super::{Faults, warn_unlooked};
+use super::{Faults, warn_if_unknown};
 use crate::context::Flux;
 use crate::git::Git;
 use crate::lifecycle::everywhere::repositories;
@@ -24,78 +24,74 @@ use crate::task::{Divergence, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
-/// List all tasks: state, age, what has changed, description
+/// List all tasks: state, age, changes, description
 #[derive(Debug, Default, Args)]
 #[command(override_usage = "git flux list [<options>]")]
-pub(crate) struct List {
-    /// list the tasks of every repository that has a pane on this tmux server
+pub(crate) struct ListArgs {
+    /// list the tasks of all repositories with a pane on this tmux server
     #[arg(long)]
-    everywhere: bool,
+    all_repos: bool,
     /// machine-readable output: an array of task objects
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    porcelain: Porcelain,
+    porcelain: PorcelainArgs,
 }
 
-const HOW_TO_BEGIN: &str = "\
+const FIRST_STEPS: &str = "\
 There are no tasks in this repository. To start one:
 
-    git flux run \"<what is to be done>\"
+    git flux run \"<description>\"
 
 Then:
 
-    git flux                    how the tasks are doing
-    git flux attach <task>      go to one: watch, answer, take over
+    git flux                    list the tasks
+    git flux attach <task>      go to a task: watch, answer, take over
     git flux cleanup <task>     merge it and remove it
-    git flux restore            bring back what was removed
+    git flux restore            bring back a removed task
 
 'git flux -h' lists all commands, 'git help flux' is the manual.";
 
-/// The state of what came from elsewhere.
+/// The state of a task that was fetched.
 const FOREIGN: &str = "foreign";
 
-/// One row: a task, or a record that is none of this repository, or cannot be read.
-struct Row {
+/// A row of the table: a task, or a record that is foreign or unreadable.
+struct TaskRow {
     object: TaskObject,
     cells: [String; 9],
-    /// When the task was made, in seconds since 1970: what cannot be read is the last.
+    /// Seconds since 1970. Unreadable records come last.
     created: u64,
     status: Option<Status>,
 }
 
-/// The rows of one repository.
 struct Rows {
     project: String,
-    rows: Vec<Row>,
+    rows: Vec<TaskRow>,
 }
 
-/// `git flux` alone.
-///
-/// # Errors
-/// When the tasks cannot be listed.
-pub(super) fn begin() -> Result<()> {
+/// Runs `git flux` alone.
+pub(super) fn run_default() -> Result<()> {
     let ui = Ui::default();
-    let rows = here(&ui)?;
+    let rows = current_rows(&ui)?;
     if rows.rows.is_empty() {
-        return ui.data(HOW_TO_BEGIN);
+        return ui.data(FIRST_STEPS);
     }
-    List::default().print(&ui, &[rows], Faults::default())
+    ListArgs::default().print(&ui, &[rows], Faults::default())
 }
 
-impl List {
+impl ListArgs {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
         let mut faults = Faults::default();
-        let repositories = if self.everywhere {
-            everywhere(&ui, &mut faults)?
+        let repositories = if self.all_repos {
+            all_rows(&ui, &mut faults)?
         } else {
-            vec![here(&ui)?]
+            vec![current_rows(&ui)?]
         };
         self.print(&ui, &repositories, faults)
     }
 
-    /// Prints the tasks, and fails in the end if something of them could not be told.
+    /// Prints the tasks. Fails at the end if something could not be read.
     fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
         let rows = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
@@ -104,20 +100,20 @@ impl List {
             rows().for_each(|row| row.object.write(&mut lines));
             ui.bytes(&lines.into_bytes())?;
         } else if rows().next().is_none() {
-            let server = if self.everywhere {
+            let server = if self.all_repos {
                 " with a pane on this tmux server"
             } else {
                 ""
             };
             ui.status(format_args!("no tasks{server}"));
-            ui.hint("git flux run \"<what is to be done>\"");
+            ui.hint("git flux run \"<description>\"");
         } else {
             self.print_tables(ui, repositories)?;
         }
         for row in rows() {
             let is_known = match &row.status {
-                // That it is broken is known.
-                Some(status) => warn_unlooked(ui, status) || status.state == State::NoWorktree,
+                // The state says it.
+                Some(status) => warn_if_unknown(ui, status) || status.state == State::NoWorktree,
                 None => [FOREIGN, version::NEWER].contains(&row.object.state.state),
             };
             if !is_known {
@@ -129,14 +125,14 @@ impl List {
 
     fn print_tables(&self, ui: &Ui, repositories: &[Rows]) -> Result<()> {
         for Rows { project, rows } in repositories {
-            if self.everywhere {
+            if self.all_repos {
                 ui.data(Style::new().bold().apply_to(sanitize::line(project)))?;
             }
             print_table(ui, rows)?;
         }
-        // The reader of a pipe may be a terminal's own, and has its place there.
+        // A pipe may end on the same terminal: no hint there.
         if ui.width().is_some() {
-            let flux = if self.everywhere {
+            let flux = if self.all_repos {
                 "git -C <repository> flux"
             } else {
                 "git flux"
@@ -150,12 +146,12 @@ impl List {
     }
 }
 
-/// The tasks of the repository that the caller stands in. Nothing is changed here, so the
-/// refs may be as they were while it was opened.
-fn here(ui: &Ui) -> Result<Rows> {
+/// Returns the tasks of the current repository. Reads the refs while it opens the repository, since it
+/// changes nothing.
+fn current_rows(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
-        let here = || Store::refs(Path::new("."));
-        let refs = (!Git::has_repository_env()).then(|| scope.spawn(here));
+        let read = || Store::refs(Path::new("."));
+        let refs = (!Git::has_repository_env()).then(|| scope.spawn(read));
         (Flux::open(ui.clone()), refs.map(|refs| refs.join()))
     });
     let flux = flux?;
@@ -166,33 +162,33 @@ fn here(ui: &Ui) -> Result<Rows> {
         }
         None => Store::load(&flux.repo, &flux.settings)?,
     };
-    let rows = rows(&flux, &store);
-    // The program ends with the list: to take a thousand tasks apart takes longer than to print them.
+    let rows = read_rows(&flux, &store);
+    // The program ends soon, and to drop a thousand tasks takes longer than to print them.
     mem::forget((flux, store));
     rows
 }
 
-fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
-    let _spinner = flux.ui.spinner("looking at the worktrees");
+fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
+    let _spinner = flux.ui.spinner("reading the worktrees");
     let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
     let tasks: Vec<&Task> = tasks.collect();
     let mut rows = Vec::new();
     if !tasks.is_empty() {
         let now = seconds();
         let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
-        rows.extend(statuses.map(|status| Row::of(status, now)));
+        rows.extend(statuses.map(|status| TaskRow::of(status, now)));
     }
     for Stored { id, task, .. } in &store.tasks {
         if let Err(error) = task {
             let (why, state) = (format!("{error:#}"), version::state_of(error));
             let text = format!("its record cannot be read: {why}");
-            rows.push(Row::unknown(id, state, why, text));
+            rows.push(TaskRow::unknown(id, state, why, text));
         }
     }
     for Stored { id, task, .. } in &store.foreign {
         let text = task.as_ref().map_or("", |task| &task.title);
-        let why = "this repository has not made its record";
-        rows.push(Row::unknown(id, FOREIGN, why, text));
+        let why = "its record was not made in this repository";
+        rows.push(TaskRow::unknown(id, FOREIGN, why, text));
     }
     rows.sort_by_key(|row| row.created);
     Ok(Rows {
@@ -201,13 +197,13 @@ fn rows(flux: &Flux, store: &Store) -> Result<Rows> {
     })
 }
 
-/// The rows of all repositories that have a task's pane on this server.
-fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
+/// Returns the rows of all repositories that have a task's pane on this server.
+fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     let mut all = Vec::new();
     for (common_dir, flux) in repositories(ui)? {
         let found = flux.and_then(|flux| {
             let store = Store::load(&flux.repo, &flux.settings)?;
-            rows(&flux, &store)
+            read_rows(&flux, &store)
         });
         match found {
             Ok(rows) => all.push(rows),
@@ -216,21 +212,20 @@ fn everywhere(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
                     faults.count();
                 }
                 let place = shown(&common_dir);
-                ui.warning(format_args!("'{place}' cannot be listed: {error:#}"));
+                ui.warning(format_args!("'{place}' could not be listed: {error:#}"));
             }
         }
     }
     Ok(all)
 }
 
-/// The columns of the list.
 const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
 
-/// The columns that go first where the terminal is narrow.
-const SPARE: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
+/// The columns that a narrow terminal omits, in this order.
+const OPTIONAL: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
 
-fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
-    // Agents are named where there are several, and owners where there is another one.
+fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
+    // Show agents if they differ, and owners if another user has a task.
     let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
     let has_owners = statuses().any(|status| status.owner.is_some());
@@ -247,18 +242,17 @@ fn print_table(ui: &Ui, rows: &[Row]) -> Result<()> {
     let table = Table {
         head: &HEAD.split(' ').collect::<Vec<_>>(),
         rows: cells.collect(),
-        spare: &SPARE,
+        optional: &OPTIONAL,
     };
-    // At once: there may be thousands.
+    // One write: there may be thousands of lines.
     ui.data(table.lines(ui.width()).join("\n"))
 }
 
-impl Row {
+impl TaskRow {
     fn of(status: Status, now: u64) -> Self {
         let (task, state) = (&status.task, &status.state);
         let unknown = || "?".to_owned();
         let ago = |then: u64| age(now.saturating_sub(then));
-        // With a mark where it is a guess.
         let guess = if status.found.guess { "?" } else { "" };
         let label = state.label() + guess;
         let commits = match status.divergence {
@@ -284,7 +278,7 @@ impl Row {
         }
     }
 
-    /// A record of which no more than the id is known, and why.
+    /// Returns the row of a record of which only the id is known, with the reason.
     fn unknown(id: &TaskId, state: &'static str, why: impl Display, text: impl Display) -> Self {
         let style = match state {
             FOREIGN => Style::new().yellow(),

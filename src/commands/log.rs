@@ -24,14 +24,14 @@ use crate::store::{self, Store, Stored};
 use crate::ui::Ui;
 use crate::ui::words::count;
 
-/// Show what a task was told, what happened, and what was said
+/// Show a task's prompt, events, commits and messages
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux log [<options>] [<task>]")]
-pub(crate) struct Log {
+pub(crate) struct LogArgs {
     /// the task: its id or a part of it, its branch or its worktree; also a removed one
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::all_tasks))]
     task: Option<String>,
-    /// how many messages of the agent's transcript are shown
+    /// show this many messages of the agent's transcript
     #[arg(short = 'n', long, value_name = "number", default_value_t = 10)]
     max_count: usize,
     /// machine-readable output: an object
@@ -39,14 +39,14 @@ pub(crate) struct Log {
     json: bool,
 }
 
-impl Log {
+impl LogArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let mut log = self.read(&flux)?;
         if log.unknown > 0 {
             let (events, id) = (count(log.unknown, "event"), &log.id);
             flux.ui.warning(format_args!(
-                "{events} of '{id}' by a newer git flux cannot be read"
+                "skipped {events} of '{id}' from a newer git flux"
             ));
         }
         log.transcript = { log.events.iter().rev() }.find_map(|event| event.transcript.clone());
@@ -60,7 +60,7 @@ impl Log {
         if self.json {
             return flux.ui.json(&log);
         }
-        let text = text(&log);
+        let text = format_log(&log);
         if console::user_attended() {
             page(flux.repo.home(), &text)
         } else {
@@ -68,20 +68,20 @@ impl Log {
         }
     }
 
-    /// Returns what happened in the task that is meant: one that is there, or else one that was removed.
+    /// Returns the log of the task, or else of a removed task.
     fn read(&self, flux: &Flux) -> Result<LogObject> {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let Some(name) = self.task.as_deref() else {
             if store.tasks.is_empty() {
                 let archived = archive::list_all(flux)?;
                 if archived.archived.iter().any(|one| !one.foreign) {
-                    return of_removed(flux, removed::pick(flux, &archived, "log")?);
+                    return read_removed(flux, removed::pick(flux, &archived, "log")?);
                 }
             }
-            return of_task(flux, &store, choose(flux, &store, None, "log")?);
+            return read_task(flux, &store, choose(flux, &store, None, "log")?);
         };
         let error = match store.meant(&flux.repo, name, "log") {
-            Ok(stored) => return of_task(flux, &store, stored),
+            Ok(stored) => return read_task(flux, &store, stored),
             Err(error) => error,
         };
         let archived = archive::list_all(flux)?;
@@ -89,17 +89,17 @@ impl Log {
             return Err(one.refusal().into());
         }
         match archive::find(&archived, name) {
-            Ok(one) => of_removed(flux, one),
-            // What is there comes first, and so does its error.
+            Ok(one) => read_removed(flux, one),
+            // Existing tasks take precedence, and so does their error.
             Err(_) => Err(error),
         }
     }
 }
 
-fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
+fn read_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
     let task = stored.readable()?;
     let (events, unknown) = match flux.owner(task) {
-        // What happened in it is that user's alone.
+        // Only its owner may see the events.
         Some(_) => Default::default(),
         None => events::read(&flux.run_dir(&task.id).events())?,
     };
@@ -109,7 +109,7 @@ fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
     Ok(LogObject {
         id: task.id.to_string(),
         title: task.title.clone(),
-        prompt: text_of(&store::prompt(&flux.repo, &stored.oid)?),
+        prompt: lossy_text(&store::prompt(&flux.repo, &stored.oid)?),
         events,
         unknown,
         commits: commits.transpose()?.unwrap_or_default(),
@@ -117,7 +117,7 @@ fn of_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
     })
 }
 
-fn of_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
+fn read_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
     let Archived { task, record, .. } = one;
     let file = |name| flux.repo.find_file(record, name);
     let (events, unknown) = events::parse(&file(store::EVENTS)?.unwrap_or_default());
@@ -125,37 +125,40 @@ fn of_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
         id: task.id.to_string(),
         title: task.title.clone(),
         removed: Some(one.name.clone()),
-        prompt: text_of(&store::prompt(&flux.repo, record)?),
+        prompt: lossy_text(&store::prompt(&flux.repo, record)?),
         events,
         unknown,
         commits: log::between(flux.repo.home(), &task.base, &one.tip)?,
-        screen: file(store::SCREEN)?.map(|bytes| text_of(&bytes)),
+        screen: file(store::SCREEN)?.map(|bytes| lossy_text(&bytes)),
         ..LogObject::default()
     })
 }
 
-fn text(log: &LogObject) -> String {
+fn format_log(log: &LogObject) -> String {
     let mut page = Page::default();
     let removed = log.removed.as_ref().map_or("", |_| "  (removed)");
     page.title(format_args!("{}  {}{removed}", log.id, log.title));
     page.block(&log.prompt);
     if !log.events.is_empty() || !log.commits.is_empty() {
-        page.title("What happened");
-        for (at, line) in lines(log) {
-            page.line(format_args!("{}  {line}", at.map_or("?".to_owned(), local)));
+        page.title("Events");
+        for (at, line) in timeline(log) {
+            page.line(format_args!(
+                "{}  {line}",
+                at.map_or("?".to_owned(), local_time)
+            ));
         }
     }
     if !log.messages.is_empty() {
-        page.title("What was said");
+        page.title("Messages");
         for message in &log.messages {
             let at = message.time.as_deref().and_then(|time| time.parse().ok());
-            let at = at.map_or(String::new(), local);
+            let at = at.map_or(String::new(), local_time);
             page.line(format_args!("{at}  {}:", message.who.into_str()));
             page.block(&message.text);
         }
     }
     if let Some(screen) = &log.screen {
-        page.title("The last screen");
+        page.title("Last screen");
         page.block(screen);
     }
     if let Some(path) = &log.transcript {
@@ -165,8 +168,8 @@ fn text(log: &LogObject) -> String {
     page.0
 }
 
-/// Events and commits, as they came.
-fn lines(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
+/// Returns events and commits, sorted by time.
+fn timeline(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
     let events = log.events.iter().map(|event| {
         let mut line = event.state.into_str().to_owned();
         if let Some(why) = event.why {
@@ -178,7 +181,7 @@ fn lines(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
         (Some(event.at), line)
     });
     let commits = log.commits.iter().map(|commit| {
-        // A stranger's clock may have said anything.
+        // The time of a commit may be any number.
         let at = i64::try_from(commit.at).ok();
         let at = at.and_then(|at| Timestamp::from_second(at).ok());
         (
@@ -191,7 +194,7 @@ fn lines(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
     lines
 }
 
-/// Text for a terminal, of which everything may be a stranger's.
+/// Text for a terminal. Escapes untrusted content.
 #[derive(Default)]
 struct Page(String);
 
@@ -214,7 +217,7 @@ impl Page {
         let text = sanitize::text(text.trim_matches('\n').trim_end());
         let mut blank = true;
         for line in text.lines() {
-            // A screen may be empty but for its last line.
+            // A screen may have many blank lines.
             let was_blank = mem::replace(&mut blank, line.trim().is_empty());
             if !(was_blank && blank) {
                 self.0 += format!("    {line}").trim_end();
@@ -224,12 +227,11 @@ impl Page {
     }
 }
 
-fn text_of(bytes: &[u8]) -> String {
+fn lossy_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The time where the user is.
-fn local(at: Timestamp) -> String {
+fn local_time(at: Timestamp) -> String {
     let at = at.to_zoned(TimeZone::system());
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -1,4 +1,4 @@
-//! One file per command: its arguments at the head, then ask, tell the story, print. [`cli`] knows them all.
+//! One file per command: its arguments, then ask, act, print. [`cli`] lists them all.
 
 mod adopt;
 mod attach;
@@ -39,8 +39,8 @@ use crate::store::{Store, Stored};
 use crate::task::{Status, Task};
 use crate::ui::{self, Ui};
 
-/// The tasks, after those have been settled whose last command died.
-fn settled(flux: &Flux) -> Result<Store> {
+/// Returns the tasks, after recovery from commands that were killed.
+fn load_recovered(flux: &Flux) -> Result<Store> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     if recover(flux, &store)? {
         Store::load(&flux.repo, &flux.settings)
@@ -49,37 +49,35 @@ fn settled(flux: &Flux) -> Result<Store> {
     }
 }
 
-/// The task that is meant: the one named, else the one whose worktree we stand
-/// in, else the one that is picked.
+/// Returns the task `name`, else the task of the current worktree, else the one that the user picks.
 fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
     if let Some(name) = name {
         return store
             .meant(&flux.repo, name, verb)
-            .map_err(|error| removed(flux, name, error));
+            .map_err(|error| with_restore_hint(flux, name, error));
     }
-    let here = flux.repo.current();
-    let stands_in = |task: &Task| Some(task.worktree.as_path()) == here;
+    let dir = flux.repo.current();
+    let is_here = |task: &Task| Some(task.worktree.as_path()) == dir;
     let mut tasks = store.tasks.iter();
-    if let Some(stored) = tasks.find(|one| one.task.as_ref().is_ok_and(stands_in)) {
+    if let Some(stored) = tasks.find(|one| one.task.as_ref().is_ok_and(is_here)) {
         return Ok(stored);
     }
     if store.tasks.is_empty() {
-        let hint = "git flux run \"<what is to be done>\"";
+        let hint = "git flux run \"<description>\"";
         return Err(Failure::new("there are no tasks").hint(hint).into());
     }
     if !flux.ui.can_ask() {
-        let what = "which task? this is not the worktree of one, and nobody can be asked";
-        let failure = Failure::new(what).hint(format!("git flux {verb} <task>"));
+        let message = "no task given, and not inside a task's worktree";
+        let failure = Failure::new(message).hint(format!("git flux {verb} <task>"));
         return Err(failure.hint("git flux list").code(USAGE).into());
     }
     pick(flux, store, verb)
 }
 
-/// Returns the task that is picked.
 fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
     let states = observe::states(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
-    // In the order of the list.
+    // The order of `git flux list`.
     tasks.sort_by_key(|(stored, _)| stored.created());
     let row = |(stored, state): &(&Stored, String)| {
         let task = stored.task.as_ref();
@@ -91,10 +89,7 @@ fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
     Ok(tasks[flux.ui.pick(question, &rows)?].0)
 }
 
-/// Returns the task that is meant as [`choose`] does, for a command that acts on it.
-///
-/// # Errors
-/// When it is another user's.
+/// Returns a task as [`choose`] does; fails if it is another user's.
 fn choose_own<'a>(
     flux: &Flux,
     store: &'a Store,
@@ -107,8 +102,8 @@ fn choose_own<'a>(
     Ok(stored)
 }
 
-/// Adds how a task comes back that there was, and is not any more.
-fn removed(flux: &Flux, name: &str, error: Error) -> Error {
+/// Adds a hint to restore the task, if it was removed.
+fn with_restore_hint(flux: &Flux, name: &str, error: Error) -> Error {
     let archived = archive::list(flux).unwrap_or_default();
     match error.downcast::<Failure>() {
         Ok(failure) if archived.iter().any(|one| one.name == name) => {
@@ -119,26 +114,23 @@ fn removed(flux: &Flux, name: &str, error: Error) -> Error {
     }
 }
 
-/// Says why the changes of a task are not known, if they are not. Returns whether they are known.
-fn warn_unlooked(ui: &Ui, status: &Status) -> bool {
+/// Warns if the changes of a task are unknown. Returns `true` if they are known.
+fn warn_if_unknown(ui: &Ui, status: &Status) -> bool {
     let Some(unlooked) = &status.unlooked else {
         return true;
     };
     let (id, why) = (&status.task.id, &unlooked.why);
-    ui.warning(format_args!("the changes of '{id}' are not known: {why}"));
+    ui.warning(format_args!("the changes of '{id}' are unknown: {why}"));
     unlooked.hints.iter().for_each(|hint| ui.hint(hint));
     false
 }
 
-/// How many of many have failed; each was named.
+/// The number of tasks that failed, of several. Each was shown.
 #[derive(Debug, Default)]
 pub(super) struct Faults(usize);
 
 impl Faults {
-    /// Returns what came of one, or shows its error, so that it leaves the others.
-    ///
-    /// # Errors
-    /// The user's interruption, which ends all.
+    /// Returns the value of a result, or shows its error. Fails only if the user interrupted.
     fn note<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
         match done {
             Ok(done) => Ok(Some(done)),
@@ -150,32 +142,31 @@ impl Faults {
         }
     }
 
-    /// Shows the error of one.
+    /// Shows an error and counts it.
     pub(super) fn show(&mut self, error: &Error) {
         ui::show(error);
         self.count();
     }
 
-    /// Says what could not be told of one.
-    pub(super) fn warn(&mut self, ui: &Ui, what: impl Display) {
-        ui.warning(what);
+    /// Shows a warning and counts it.
+    pub(super) fn warn(&mut self, ui: &Ui, message: impl Display) {
+        ui.warning(message);
         self.count();
     }
 
-    /// Counts one that is named already.
+    /// Counts a failure that was shown already.
     pub(super) fn count(&mut self) {
         self.0 += 1;
     }
 
-    pub(super) fn none(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0 == 0
     }
 
-    /// Fails if any has.
-    pub(super) fn ensure_none(&self, what: impl Display) -> Result<()> {
+    pub(super) fn ensure_none(&self, message: impl Display) -> Result<()> {
         match self.0 {
             0 => Ok(()),
-            _ => Err(Failure::new(what.to_string()).into()),
+            _ => Err(Failure::new(message.to_string()).into()),
         }
     }
 }

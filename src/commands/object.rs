@@ -1,5 +1,5 @@
-//! What programs read: every object that is printed as JSON, and the lines of `--porcelain`, which are written
-//! from the same objects. Names of fields are stable; what is not known is `null`.
+//! Output for programs: the JSON objects, and the lines of `--porcelain`, which are written from the same
+//! objects. Names of fields are stable; unknown values are `null`.
 
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,7 +14,6 @@ use crate::run::events::Event;
 use crate::sanitize;
 use crate::task::{Changes, Found, Layout, Phase, Source, State, Status, TaskId};
 
-/// A task.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TaskObject {
@@ -38,12 +37,12 @@ pub(super) struct TaskObject {
     behind: Option<usize>,
     changes: Option<Changes>,
     exit: Option<ExitObject>,
-    /// Why no more than the id is known.
+    /// The reason if only the id is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
-/// The state of a task, and how it was found.
+/// The state of a task and its source.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StateObject {
@@ -78,7 +77,7 @@ pub(super) struct DetailObject {
     pub(super) screen: Option<Vec<String>>,
 }
 
-/// A file that is changed in a worktree.
+/// A changed file of a worktree.
 #[derive(Debug, Serialize)]
 pub(super) struct FileObject {
     pub(super) code: String,
@@ -86,7 +85,7 @@ pub(super) struct FileObject {
     pub(super) path: Option<PathBuf>,
 }
 
-/// How the state of a task was found: `status --explain`.
+/// The evidence for the state of a task: `status --explain`.
 #[derive(Debug, Serialize)]
 pub(super) struct ExplanationObject {
     pub(super) id: String,
@@ -95,7 +94,7 @@ pub(super) struct ExplanationObject {
     pub(super) sources: Vec<SourceObject>,
 }
 
-/// What one source says of the state of a task.
+/// The report of one source.
 #[derive(Debug, Serialize)]
 pub(super) struct SourceObject {
     pub(super) source: Source,
@@ -104,21 +103,21 @@ pub(super) struct SourceObject {
     pub(super) counts: bool,
 }
 
-/// What happened in a task: `log`.
+/// The log of a task: `log`.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct LogObject {
     pub(super) id: String,
     pub(super) title: String,
-    /// The name in the archive, if it is there.
+    /// The name in the archive, if it was removed.
     pub(super) removed: Option<String>,
     pub(super) prompt: String,
     pub(super) events: Vec<Event>,
     pub(super) commits: Vec<CommitSummary>,
     pub(super) transcript: Option<String>,
     pub(super) messages: Vec<Message>,
-    /// What the pane showed at last.
+    /// The last screen of the pane.
     pub(super) screen: Option<String>,
-    /// How many events a newer git flux has written.
+    /// The number of events written by a newer git flux.
     #[serde(skip)]
     pub(super) unknown: usize,
 }
@@ -159,14 +158,14 @@ pub(super) struct RemovedObject<'a> {
     pub(super) unread: Option<UnreadObject>,
 }
 
-/// Why an entry of the archive cannot be read.
+/// An unreadable entry of the archive.
 #[derive(Debug, Serialize)]
 pub(super) struct UnreadObject {
     pub(super) state: &'static str,
     pub(super) error: String,
 }
 
-/// What a cleanup would do: `cleanup --dry-run`.
+/// The plan of a cleanup: `cleanup --dry-run`.
 #[derive(Debug, Serialize)]
 pub(super) struct CleanupObject {
     pub(super) id: String,
@@ -178,7 +177,7 @@ pub(super) struct CleanupObject {
     pub(super) would: Option<Vec<String>>,
 }
 
-/// What one check of a cleanup says.
+/// The result of a check of a cleanup.
 #[derive(Debug, Serialize)]
 pub(super) struct CheckObject {
     pub(super) check: &'static str,
@@ -187,7 +186,7 @@ pub(super) struct CheckObject {
     pub(super) hints: Vec<String>,
 }
 
-/// A file that a merge cannot decide about.
+/// A file with a merge conflict.
 #[derive(Debug, Serialize)]
 pub(super) struct ConflictObject {
     #[serde(serialize_with = "lossy")]
@@ -202,7 +201,6 @@ fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Resul
 }
 
 impl StateObject {
-    /// Returns a state and how it was found.
     pub(super) fn of(state: &State, found: Found) -> Self {
         Self {
             state: state.name(),
@@ -215,7 +213,6 @@ impl StateObject {
 }
 
 impl TaskObject {
-    /// Returns a task as it was observed.
     pub(super) fn of(status: &Status) -> Self {
         let task = &status.task;
         let target = task.target.as_ref().map(|target| TargetObject {
@@ -255,7 +252,7 @@ impl TaskObject {
         }
     }
 
-    /// Returns a task of which only the id is known, and why.
+    /// Returns the object of a task of which only the id is known, with the reason.
     pub(super) fn unknown(id: &TaskId, state: &'static str, why: impl Display) -> Self {
         Self {
             id: id.to_string(),
@@ -269,7 +266,7 @@ impl TaskObject {
         }
     }
 
-    /// Writes the lines of a task; what is not known is left out.
+    /// Writes the lines of a task, without unknown values.
     pub(super) fn write(&self, lines: &mut Lines) {
         lines.line("task", Some(&self.id));
         lines.line("owner", self.owner.as_ref());
@@ -307,7 +304,7 @@ impl TaskObject {
 
 /// The options of `--porcelain`.
 #[derive(Debug, Default, Args)]
-pub(super) struct Porcelain {
+pub(super) struct PorcelainArgs {
     /// machine-readable output
     #[arg(long, conflicts_with = "json")]
     porcelain: bool,
@@ -316,8 +313,8 @@ pub(super) struct Porcelain {
     nul: bool,
 }
 
-impl Porcelain {
-    /// Returns the lines to be filled, if they are asked for.
+impl PorcelainArgs {
+    /// Returns empty lines to write to, if `--porcelain` was given.
     pub(super) fn lines(&self) -> Option<Lines> {
         self.porcelain.then(|| Lines {
             is_exact: self.nul,
@@ -326,8 +323,8 @@ impl Porcelain {
     }
 }
 
-/// Lines of `key value` as `git worktree list --porcelain` has them, ended by an
-/// empty one. They end in a newline, with harmless values, or in NUL, with exact ones.
+/// Lines of `key value` as in `git worktree list --porcelain`; an empty line ends a record. They end in a
+/// newline, with escaped values, or in NUL, with exact ones.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     is_exact: bool,
@@ -339,17 +336,17 @@ impl Lines {
     fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
         let Some(value) = value else { return };
         let exact = value.as_ref();
-        let harmless = sanitize::line(&String::from_utf8_lossy(exact));
+        let escaped = sanitize::line(&String::from_utf8_lossy(exact));
         let value = if self.is_exact {
             exact
         } else {
-            harmless.as_bytes()
+            escaped.as_bytes()
         };
         self.bytes.extend([key.as_bytes(), b" ", value].concat());
         self.end();
     }
 
-    /// Ends what the lines before it are about.
+    /// Ends a line, or with an empty line a record.
     fn end(&mut self) {
         self.bytes.push(if self.is_exact { 0 } else { b'\n' });
     }

@@ -137,7 +137,7 @@ fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
     let table = Table {
         head: &["TASK", "REMOVED", "SIZE", "ENDED", "DESCRIPTION"],
         rows: known.chain(unread).map(Vec::from).collect(),
-        spare: &["SIZE", "REMOVED"],
+        optional: &["SIZE", "REMOVED"],
     };
     for line in table.lines(flux.ui.width()) {
         flux.ui.data(line)?;

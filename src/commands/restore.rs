@@ -7,7 +7,7 @@ use std::slice;
 
 use super::removed::{self, content};
 use super::revert::revert;
-use super::{Faults, candidates, settled, starting};
+use super::{Faults, candidates, load_recovered, starting};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -23,7 +23,7 @@ use crate::ui::{Ui, shown};
 /// Bring back a task that was removed
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux restore [<options>] [<task>]")]
-pub(crate) struct Restore {
+pub(crate) struct RestoreArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
@@ -50,13 +50,13 @@ pub(crate) struct Restore {
     json: bool,
 }
 
-impl Restore {
+impl RestoreArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
         if self.list {
             return removed::print(&flux, &archive::list_all(&flux)?, self.json);
         }
-        let store = settled(&flux)?;
+        let store = load_recovered(&flux)?;
         let all = archive::list_all(&flux)?;
         if self.empty {
             let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
@@ -144,7 +144,7 @@ impl Restore {
     /// Deletes what could not be deleted before, where everything is to go, and names what stays
     /// since it cannot be read.
     fn clear(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
-        if self.empty && faults.none() {
+        if self.empty && faults.is_empty() {
             let left = flux.clear_leftovers()?;
             left.iter().for_each(|error| faults.show(error));
         }
@@ -159,7 +159,7 @@ impl Restore {
 /// Starts the task again where it was.
 fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
-    starting::agree(flux, &mut starts)?;
+    starting::add_scripts(flux, &mut starts)?;
     let [start_of] = &mut starts;
     tell(flux, one, &start(flux, start_of)?)
 }
@@ -209,7 +209,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         ui.hint(undo);
     }
     ui.hint(format_args!("git flux attach {id}"));
-    for error in starting::ended(flux, slice::from_ref(started))? {
+    for error in starting::early_failures(flux, slice::from_ref(started))? {
         ui.warning(format_args!("{error:#}"));
     }
     Ok(())

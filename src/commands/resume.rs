@@ -5,7 +5,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use super::starting::{self, Layouts};
-use super::{Faults, candidates, choose_own, settled};
+use super::{Faults, candidates, choose_own, load_recovered};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -18,101 +18,106 @@ use crate::task::{Phase, Task};
 use crate::ui::Ui;
 use crate::ui::words::capital;
 
-/// Start the agent of a task again, where it was
+/// Start the agent of a task again, and continue its session
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux resume [<options>] [<task>]")]
-pub(crate) struct Resume {
+pub(crate) struct ResumeArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
-    /// agree to start over where the agent cannot go on
+    /// agree to restart from the prompt if the session cannot be continued
     #[arg(short, long)]
     yes: bool,
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::stopped))]
     task: Option<String>,
-    /// resume all whose agent is lost, or was ended by a signal that git flux did not send
+    /// resume all tasks whose agent is lost, or was killed by another program
     #[arg(long, conflicts_with = "task")]
     all: bool,
-    /// start over with the prompt, also where the agent could go on
+    /// restart with the original prompt instead of continuing the session
     #[arg(long)]
-    over: bool,
+    restart: bool,
     #[command(flatten)]
     layouts: Layouts,
-    /// agree that an agent that was started on another machine has ended
+    /// agree that an agent started on another machine has ended
     #[arg(long)]
     gone: bool,
 }
 
-impl Resume {
+impl ResumeArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
-        let store = settled(&flux)?;
+        let store = load_recovered(&flux)?;
         if self.all {
-            return self.every(&flux, &store);
+            return self.resume_all(&flux, &store);
         }
         let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
-        starting::ensure_not_ended(&flux, &self.one(&flux, stored)?)
+        starting::ensure_not_ended(&flux, &self.resume(&flux, stored)?)
     }
 
-    /// Resumes all whose agent has not ended by itself, nor by git flux. One that fails leaves the others.
-    fn every(&self, flux: &Flux, store: &Store) -> Result<()> {
-        let stands = |stored: &&Stored| match &stored.task {
-            Ok(task) => task.phase == Phase::Active && is_cut_off(flux, task),
+    /// Resumes all tasks whose agent neither ended by itself nor by git flux. Goes on after a failure.
+    fn resume_all(&self, flux: &Flux, store: &Store) -> Result<()> {
+        let is_resumed = |stored: &&Stored| match &stored.task {
+            Ok(task) => task.phase == Phase::Active && was_killed(flux, task),
             Err(_) => true,
         };
-        let all: Vec<&Stored> = flux.own_tasks(store).filter(stands).collect();
+        let all: Vec<&Stored> = flux.own_tasks(store).filter(is_resumed).collect();
         if all.is_empty() {
-            flux.ui.status("there is nothing to resume");
+            flux.ui.status("nothing to resume");
             return Ok(());
         }
         let (mut started, mut faults) = (Vec::new(), Faults::default());
         for stored in &all {
-            started.extend(faults.note(self.one(flux, stored))?);
+            started.extend(faults.note(self.resume(flux, stored))?);
         }
-        let ended = starting::ended(flux, &started)?;
-        ended.iter().for_each(|error| faults.show(error));
+        let errors = starting::early_failures(flux, &started)?;
+        errors.iter().for_each(|error| faults.show(error));
         let (failed, all) = (faults.0, all.len());
         faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
     }
 
-    fn one(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
+    fn resume(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = description(flux, task, &stored.oid)?;
         let command = format!("git flux resume {}", task.id);
         ensure_gone(&flux.ui, doubt(flux, task)?.as_deref(), self.gone, &command)?;
-        let going_on = going_on(flux, task, &description).filter(|_| !self.over);
-        let (agent, verb) = match going_on {
+        let session = going_on(flux, task, &description).filter(|_| !self.restart);
+        let (agent, verb) = match session {
             Some(agent) => (agent, "resumed"),
-            None => (self.anew(flux, task, &description)?, "started over"),
+            None => (self.restart_command(flux, task, &description)?, "restarted"),
         };
         let started = resume(flux, &task.id, agent, self.layouts.layout())?;
-        starting::tell(flux, &started, verb)?;
+        starting::report(flux, &started, verb)?;
         Ok(started)
     }
 
-    /// The work from its beginning, once that is agreed to.
-    fn anew(&self, flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
+    /// Returns the command that starts with the prompt, after asking the user.
+    fn restart_command(
+        &self,
+        flux: &Flux,
+        task: &Task,
+        description: &[u8],
+    ) -> Result<AgentCommand> {
         let Task { id, agent, .. } = task;
-        let run = from_the_beginning(flux, task, description)?;
-        if self.over || self.yes {
-            return Ok(run);
+        let command = from_the_beginning(flux, task, description)?;
+        if self.restart || self.yes {
+            return Ok(command);
         }
-        let cannot = format!("the agent of '{id}', {agent}, cannot go on where it was");
+        let reason = format!("the agent of '{id}', {agent}, cannot continue its last session");
         if !flux.ui.can_ask() {
-            let hint = format!("to start over with its prompt: git flux resume {id} --yes");
-            return Err(Failure::new(cannot).hint(hint).into());
+            let hint = format!("to restart from its prompt: git flux resume {id} --yes");
+            return Err(Failure::new(reason).hint(hint).into());
         }
-        let question = format!("{}. Start over with its prompt?", capital(&cannot));
+        let question = format!("{}. Restart from its prompt?", capital(&reason));
         flux.ui.ensure_agreed(question)?;
-        Ok(run)
+        Ok(command)
     }
 }
 
-/// Whether the agent of a task is lost, or was ended by a signal that git flux did not send; also
-/// where that cannot be told: why is said when it is resumed.
-fn is_cut_off(flux: &Flux, task: &Task) -> bool {
+/// Returns whether the agent of a task is lost, or was killed by another program. Errors count too:
+/// resuming the task reports them.
+fn was_killed(flux: &Flux, task: &Task) -> bool {
     let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {
         Ok(Some(exit)) => exit.is_by_signal(),

@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use crate::context::Flux;
-use crate::git::ObjectId;
 use crate::sanitize;
 use crate::task::Merged;
 
@@ -16,12 +15,10 @@ pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
     if from == to {
         return Ok(None);
     }
-    // As cleanup names them.
-    let short = |oid: &ObjectId| oid[..oid.len().min(9)].to_owned();
     let what = match flux.repo.parents_of(to)?.as_slice() {
-        [first, _, ..] if first == from => format!("-m 1 {}", short(to)),
-        [parent] if parent == from => short(to),
-        _ => format!("{}..{}", short(from), short(to)),
+        [first, _, ..] if first == from => format!("-m 1 {}", to.short()),
+        [parent] if parent == from => to.short().to_owned(),
+        _ => format!("{}..{}", from.short(), to.short()),
     };
     let branch = sanitize::line(&merged.branch);
     Ok(Some(format!(

@@ -9,7 +9,8 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{candidates, choose_own, text};
+use super::text::{TextKind, TextSource};
+use super::{candidates, choose_own};
 use crate::agent;
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -23,9 +24,9 @@ use crate::system::clock;
 use crate::task::{Found, Source, State, Task};
 use crate::ui::Ui;
 
-const MESSAGE: text::Kind = text::Kind {
+const MESSAGE: TextKind = TextKind {
     name: "message",
-    help: "Write the message above it; an empty message is not sent.\n",
+    help: "Write the message above; an empty message is not sent.\n",
     done: "sent",
     hints: [
         "git flux send <task> \"<message>\"",
@@ -34,17 +35,17 @@ const MESSAGE: text::Kind = text::Kind {
     piped: "git flux send --stdin <task>",
 };
 
-/// Say something to the running agent of a task
+/// Send a message to the running agent of a task
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux send [<options>] [<task>] [<message>...]")]
-pub(crate) struct Send {
+pub(crate) struct SendArgs {
     /// the task: its id or a part of it, its branch or its worktree; none with --all
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::running))]
     task: Option<String>,
-    /// what is said
+    /// the message; words are joined by spaces
     #[arg(value_name = "<message>")]
     message: Vec<OsString>,
-    /// say it to every agent that runs and can be told
+    /// send it to all running agents that accept messages
     #[arg(long)]
     all: bool,
     /// read the message from standard input
@@ -55,27 +56,27 @@ pub(crate) struct Send {
     edit: bool,
 }
 
-impl Send {
+impl SendArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
         if self.all {
-            return self.to_all(&flux, &store);
+            return self.send_to_all(&flux, &store);
         }
         let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
-        // What cannot be told is said before it is written.
-        let mut recipient = find(&flux, &store, task)??;
+        // Fail before the user writes the message.
+        let mut recipient = find_recipient(&flux, &store, task)??;
         let message = self.message(&flux, &self.message)?;
         if self.edit || self.stdin {
-            // That may have taken a while.
-            recipient = find(&flux, &store, task)??;
+            // Writing may have taken a while.
+            recipient = find_recipient(&flux, &store, task)??;
         }
-        let is_told = recipient.send(&message)?;
-        tell(&flux, task, &recipient, is_told);
+        let is_confirmed = recipient.send(&message)?;
+        report(&flux, task, &recipient, is_confirmed);
         Ok(())
     }
 
-    fn to_all(&self, flux: &Flux, store: &Store) -> Result<()> {
+    fn send_to_all(&self, flux: &Flux, store: &Store) -> Result<()> {
         let first = self.task.iter().map(OsString::from);
         let words: Vec<OsString> = first.chain(self.message.iter().cloned()).collect();
         let message = self.message(flux, &words)?;
@@ -84,20 +85,20 @@ impl Send {
         for stored in flux.own_tasks(store) {
             let found = stored
                 .readable()
-                .map(|task| (task, find(flux, store, task)));
+                .map(|task| (task, find_recipient(flux, store, task)));
             match found {
                 Ok((task, Ok(Ok(recipient)))) => recipients.push((task, recipient)),
-                Ok((_, Ok(Err(why)))) => flux.ui.status(format_args!("not told: {why}")),
+                Ok((_, Ok(Err(why)))) => flux.ui.status(format_args!("not sent: {why}")),
                 Ok((task, Err(error))) => failed.push((task, error)),
-                Err(error) => flux.ui.status(format_args!("not told: {error}")),
+                Err(error) => flux.ui.status(format_args!("not sent: {error}")),
             }
         }
-        let mut is_any_told = false;
+        let mut is_sent = false;
         for ((task, recipient), sent) in recipients.iter().zip(send_each(&recipients, &message)) {
             match sent {
-                Ok(is_told) => {
-                    is_any_told = true;
-                    tell(flux, task, recipient, is_told);
+                Ok(is_confirmed) => {
+                    is_sent = true;
+                    report(flux, task, recipient, is_confirmed);
                 }
                 Err(error) => failed.push((task, error)),
             }
@@ -106,32 +107,33 @@ impl Send {
             flux.ui.warning(format_args!("'{}': {error:#}", task.id));
         }
         if !failed.is_empty() {
-            return Err(Failure::new("not every agent could be told").into());
+            return Err(Failure::new("could not send to every agent").into());
         }
-        if is_any_told {
+        if is_sent {
             return Ok(());
         }
-        let failure = Failure::new("there is no agent that could be told");
+        let failure = Failure::new("no running agent accepts messages");
         Err(failure.hint("git flux list").into())
     }
 
     fn message(&self, flux: &Flux, words: &[OsString]) -> Result<String> {
         if self.stdin && !words.is_empty() {
-            let failure = Failure::new("the message is given twice").hint(MESSAGE.piped);
+            let failure = Failure::new("the message is given both as arguments and with --stdin")
+                .hint(MESSAGE.piped);
             return Err(failure.code(USAGE).into());
         }
         let file = self.stdin.then(|| Path::new("-"));
-        let text = text::Input::of(file, words).get(flux, &MESSAGE, self.edit)?;
+        let text = TextSource::of(file, words).read(flux, &MESSAGE, self.edit)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.trim().is_empty() {
-            let failure = Failure::new("there is no message: it is empty");
+            let failure = Failure::new("the message is empty");
             return Err(failure.code(USAGE).into());
         }
         Ok(text)
     }
 }
 
-/// Sends a message to all of them at once.
+/// Sends a message to all recipients in parallel.
 fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<bool>> {
     thread::scope(|scope| {
         let threads: Vec<_> = recipients
@@ -143,22 +145,21 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
     })
 }
 
-/// Returns the agent of a task, if it would take what is typed for a message, by its state and by what is on
-/// its pane; or why it would not, and what to do.
-fn find(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
+/// Returns the agent of a task, if its state and its pane say that it accepts a message; otherwise the reason.
+fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
     ensure_here(flux, task)?;
     let since = clock::now();
     let observed = observe::one(flux, store, task)?;
-    if let Some(why) = refused(flux, store, task, &observed)? {
+    if let Some(why) = find_refusal(flux, store, task, &observed)? {
         return Ok(Err(why));
     }
     let is_at_work = observed.0 == State::Working;
     let recipient = recipient::listening(flux, task, since, is_at_work)?;
-    Ok(recipient.ok_or_else(|| refusal(task, "does not read what is typed")))
+    Ok(recipient.ok_or_else(|| refusal(task, "does not accept input")))
 }
 
-/// Returns why an agent in this state cannot be told anything, if so.
-fn refused(
+/// Returns the reason why an agent in this state accepts no message, if any.
+fn find_refusal(
     flux: &Flux,
     store: &Store,
     task: &Task,
@@ -168,49 +169,49 @@ fn refused(
     let id = &task.id;
     let has_composer = agent::profile(&task.agent).composer.is_some();
     Ok(Some(match state {
-        // What it shows is looked at: only a composer takes a message.
+        // Its pane decides: only a composer accepts a message.
         State::Waiting(None) if has_composer => return Ok(None),
-        State::Waiting(_) => refusal(task, "waits for an answer, and would take this for one"),
+        State::Waiting(_) => refusal(
+            task,
+            "waits for an answer, and would take the message as one",
+        ),
         State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
             Err(error) => error.downcast()?,
-            Ok(()) => refusal(task, "has ended just now"),
+            Ok(()) => refusal(task, "has just ended"),
         },
-        // Its title says that it does nothing, if only for some seconds.
+        // Its title has been idle, if only for some seconds.
         State::Opening if *source == Source::Title && has_composer => return Ok(None),
         State::Opening | State::Starting => refusal(task, "is still starting"),
         State::NoWorktree | State::NoBranch => Failure::new(format!(
-            "the agent of '{id}' does not run, since something of '{id}' is missing"
+            "the agent of '{id}' is not running: its worktree or branch is missing"
         ))
         .hint(format!("git flux status {id}")),
         state if !state.is_alive() => {
             let resumable = can_resume(flux, task, &store.find(&flux.repo, id)?.oid)?;
             let verb = if resumable { "resume" } else { "attach" };
             let label = state.label();
-            Failure::new(format!("the agent of '{id}' does not run: {label}"))
+            Failure::new(format!("the agent of '{id}' is not running: {label}"))
                 .hint(format!("git flux {verb} {id}"))
         }
         _ => return Ok(None),
     }))
 }
 
-/// Returns the refusal to tell an agent something; the user can do it on the pane.
+/// Returns a refusal with the hint to attach instead.
 fn refusal(task: &Task, why: impl Display) -> Failure {
     let id = &task.id;
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
-/// Says what has become of a message that was submitted.
-fn tell(flux: &Flux, task: &Task, recipient: &Recipient, is_told: bool) {
-    let told = format!("told the agent of '{}'", task.id);
+fn report(flux: &Flux, task: &Task, recipient: &Recipient, is_confirmed: bool) {
+    let sent = format!("sent to '{}'", task.id);
     if recipient.is_at_work {
-        flux.ui.status(format_args!(
-            "{told}, which is at work: it reads it when it comes to it"
-        ));
-    } else if is_told {
-        flux.ui.status(told);
+        flux.ui
+            .status(format_args!("{sent}; the agent is busy and reads it later"));
+    } else if is_confirmed {
+        flux.ui.status(sent);
     } else {
-        flux.ui.warning(format_args!(
-            "{told}, which does not confirm that it has got it"
-        ));
+        flux.ui
+            .warning(format_args!("{sent}; this agent cannot confirm receipt"));
     }
 }

@@ -1,5 +1,5 @@
-//! What the commands that start agents have in common: where they are to run, scripts that are asked about, and
-//! what is said, also of agents that end at once.
+//! Shared by the commands that start agents: the options of the layout, the approval of scripts, and the
+//! report, also of agents that end at once.
 
 use std::fmt::Display;
 use std::slice;
@@ -17,7 +17,7 @@ use crate::lifecycle::start::trust::{Init, NAME};
 use crate::lifecycle::start::watch;
 use crate::task::Layout;
 
-/// Where an agent is to run, as options.
+/// The options of the layout.
 #[derive(Debug, Default, Args)]
 pub(super) struct Layouts {
     /// run in a new pane of this window
@@ -26,13 +26,12 @@ pub(super) struct Layouts {
     /// run in a new window of this session
     #[arg(long, group = "layout")]
     window: bool,
-    /// run in a session of its own
+    /// run in a new session
     #[arg(long, group = "layout")]
     session: bool,
 }
 
 impl Layouts {
-    /// Returns the layout that is asked for.
     pub(super) fn layout(&self) -> Option<Layout> {
         match (self.pane, self.window, self.session) {
             (true, ..) => Some(Layout::Pane),
@@ -43,19 +42,15 @@ impl Layouts {
     }
 }
 
-/// Asks, unless that was agreed to before, about the scripts for tasks that are about to start, all from
-/// one commit.
-///
-/// # Errors
-/// When the user interrupts, or the answer cannot be remembered.
-pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
+/// Adds the setup scripts to tasks that will start from one commit, if the user approves them or did so before.
+pub(super) fn add_scripts(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     let Some(commit) = starts.iter().find_map(Start::setup_commit) else {
         return Ok(());
     };
     let Some(init) = Init::find(flux, commit)? else {
         return Ok(());
     };
-    if !init.is_trusted(flux) && !ask(flux, &init)? {
+    if !init.is_trusted(flux) && !approve(flux, &init)? {
         return Ok(());
     }
     for start in starts {
@@ -67,11 +62,11 @@ pub(super) fn agree(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     Ok(())
 }
 
-fn ask(flux: &Flux, init: &Init) -> Result<bool> {
+fn approve(flux: &Flux, init: &Init) -> Result<bool> {
     let ui = &flux.ui;
     if !ui.can_ask() {
         ui.warning(format_args!(
-            "nobody has agreed to the scripts in '{NAME}': they are not run"
+            "skipped the scripts in '{NAME}': run once on a terminal to approve them"
         ));
         let tree = &init.tree;
         ui.hint(format_args!("git ls-tree -r {tree}"));
@@ -85,38 +80,31 @@ fn ask(flux: &Flux, init: &Init) -> Result<bool> {
         text.lines().for_each(|line| ui.quote(line));
     }
     interrupt::check()?;
-    let question =
-        format!("Run the scripts in '{NAME}' in new worktrees, as long as they stay as they are?");
+    let question = format!("Run the scripts in '{NAME}' in new worktrees, until they change?");
     if !ui.confirm(question, false)? {
-        ui.status("They are not run.");
+        ui.status("Skipped the scripts.");
         return Ok(false);
     }
     init.trust(flux)?;
     Ok(true)
 }
 
-/// How long a terminal is told of an end.
-const FIRST: Duration = Duration::from_millis(500);
+/// The time after the start in which an exit is reported.
+const EARLY_EXIT: Duration = Duration::from_millis(500);
 
-/// How many lines of its pane are shown of an agent that failed.
-const LINES: usize = 15;
+/// The number of lines shown of a failed agent's pane.
+const FAILURE_LINES: usize = 15;
 
-/// Fails if the program of the agent could not be executed, and shows what its pane says.
-///
-/// # Errors
-/// So.
+/// Fails if the program of the agent could not be executed, and shows the end of its pane.
 pub(super) fn ensure_executed(flux: &Flux, started: &Started) -> Result<()> {
     match &started.exit {
         None => Ok(()),
-        Some(exit) => Err(failed(flux, started, exit)),
+        Some(exit) => Err(agent_failure(flux, started, exit)),
     }
 }
 
-/// Says where the agent runs.
-///
-/// # Errors
-/// When its program could not be executed.
-pub(super) fn tell(flux: &Flux, started: &Started, verb: impl Display) -> Result<()> {
+/// Reports where the agent runs. Fails if its program could not be executed.
+pub(super) fn report(flux: &Flux, started: &Started, verb: impl Display) -> Result<()> {
     ensure_executed(flux, started)?;
     let (task, target, ui) = (&started.task, &started.opened.target, &flux.ui);
     let id = &task.id;
@@ -133,47 +121,43 @@ pub(super) fn tell(flux: &Flux, started: &Started, verb: impl Display) -> Result
     Ok(())
 }
 
-/// Waits half a second for the ends of agents, if there is a terminal to say them to: it is where
-/// a wrong option or a missing login shows. Says which ended well, and returns an error for each other.
-///
-/// # Errors
-/// When it cannot be read how one of them ended.
-pub(super) fn ended(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
+/// Waits half a second for agents to exit, if there is a terminal: a wrong option or a missing login shows
+/// there. Reports successful exits, and returns an error for each other.
+pub(super) fn early_failures(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
     if !flux.ui.is_shown() {
         return Ok(Vec::new());
     }
     let mut errors = Vec::new();
-    for (one, exit) in watch::early_exits(flux, started, FIRST)? {
+    for (one, exit) in watch::early_exits(flux, started, EARLY_EXIT)? {
         let id = &one.task.id;
         if exit.is_success() {
             flux.ui
-                .status(format_args!("The agent of '{id}' has ended already."));
+                .status(format_args!("The agent of '{id}' ended at once."));
         } else {
-            errors.push(failed(flux, one, format_args!("{exit} at once")));
+            errors.push(agent_failure(flux, one, format_args!("{exit} at once")));
         }
     }
     Ok(errors)
 }
 
-/// Fails with the first of the errors of [`ended`].
-///
-/// # Errors
-/// So.
+/// Fails with the first error of [`early_failures`].
 pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
-    let first = ended(flux, slice::from_ref(started))?.into_iter().next();
+    let first = early_failures(flux, slice::from_ref(started))?
+        .into_iter()
+        .next();
     first.map_or(Ok(()), Err)
 }
 
-fn failed(flux: &Flux, started: &Started, how: impl Display) -> Error {
+fn agent_failure(flux: &Flux, started: &Started, how: impl Display) -> Error {
     let id = &started.task.id;
-    // The pane may have gone with its shell.
-    let lines = watch::last_lines(&started.opened.target, id, LINES);
+    // The pane may be closed.
+    let lines = watch::last_lines(&started.opened.target, id, FAILURE_LINES);
     for line in lines.unwrap_or_default() {
         flux.ui.quote(line);
     }
     Failure::new(format!("the agent of '{id}' {how}"))
         .hint(format!("git flux attach {id}"))
-        .hint(format!("git flux resume {id} --over"))
+        .hint(format!("git flux resume {id} --restart"))
         .hint(format!("git flux cleanup {id}"))
         .into()
 }

@@ -11,7 +11,7 @@ use clap_complete::ArgValueCompleter;
 
 use self::show::{Detail, PaneView, code, next};
 use super::object::{DetailObject, FileObject, TaskObject};
-use super::{candidates, choose, warn_unlooked};
+use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
@@ -22,20 +22,19 @@ use crate::task::{State, Status};
 use crate::tmux::pane;
 use crate::ui::Ui;
 
-/// How many lines of the pane are shown.
-const SCREEN: usize = 15;
+const SCREEN_LINES: usize = 15;
 
-/// Show one task in detail, with the last lines of its screen
+/// Show one task in detail, with the end of its screen
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux status [<options>] [<task>]")]
-pub(crate) struct StatusOf {
+pub(crate) struct StatusArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::tasks))]
     task: Option<String>,
-    /// say how the state was found: what each source says, and which counts
+    /// show the evidence for the state
     #[arg(long)]
     explain: bool,
-    /// print the path of its worktree alone
+    /// print only the path of its worktree
     #[arg(long, conflicts_with_all = ["json", "explain"])]
     path: bool,
     /// machine-readable output: a task object
@@ -43,7 +42,7 @@ pub(crate) struct StatusOf {
     json: bool,
 }
 
-impl StatusOf {
+impl StatusArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
@@ -63,15 +62,15 @@ impl StatusOf {
         let task = stored.readable()?;
         let mut status = observe::statuses(flux, store, &[task])?
             .pop()
-            .context("the task was not looked at")?;
+            .context("internal error: a task was not observed")?;
         let pane = current(task);
         let target = match &pane {
             Ok(target) if status.state != State::Elsewhere => target.clone(),
             Ok(_) | Err(_) => None,
         };
         let screen = match &target {
-            Some(target) => PaneView::Lines(pane::capture(target, SCREEN)?),
-            // What tmux does not tell is not closed.
+            Some(target) => PaneView::Lines(pane::capture(target, SCREEN_LINES)?),
+            // The pane may be open: tmux failed.
             None if pane.is_err() => PaneView::Unknown,
             None => PaneView::Closed,
         };
@@ -80,7 +79,7 @@ impl StatusOf {
             Some(_) => changes(&flux.repo.checkout(&task.worktree)?, Ignored::LeftOut)?,
             None => Vec::new(),
         };
-        warn_unlooked(&flux.ui, &status);
+        warn_if_unknown(&flux.ui, &status);
         if self.json {
             return flux.ui.json(&object(&status, files, screen));
         }
@@ -95,7 +94,7 @@ impl StatusOf {
         if let Err(error) = &pane {
             flux.ui.warning(format_args!("{error:#}"));
         }
-        // The files of a run may be why the state is not known.
+        // The cause may be the run directory.
         if detail.status.state == State::Unknown
             && let Err(error) = flux.run_dir(&task.id).ensure_known()
         {

@@ -4,56 +4,56 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::{Faults, candidates, choose_own, settled};
+use super::{Faults, candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::observe;
 use crate::lifecycle::stop::{Stopping, can_stop, stop};
 use crate::store::{Store, Stored};
 use crate::ui::Ui;
 
-/// End the agents of tasks, and keep everything
+/// Stop the agents of tasks, and keep everything
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux stop [<options>] [<task>...]")]
-pub(crate) struct Stop {
+pub(crate) struct StopArgs {
     /// dry run: only say which agents would be stopped
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// the tasks: each its id, or the beginning of it
+    /// the tasks: each its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_running))]
     tasks: Vec<String>,
-    /// stop all agents that run
+    /// stop all running agents
     #[arg(long, conflicts_with = "tasks")]
     all: bool,
 }
 
-impl Stop {
+impl StopArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = if self.dry_run {
             Store::load(&flux.repo, &flux.settings)?
         } else {
-            settled(&flux)?
+            load_recovered(&flux)?
         };
-        let tasks = self.meant(&flux, &store)?;
+        let tasks = self.selected(&flux, &store)?;
         if tasks.is_empty() {
-            flux.ui.status("there is nothing to stop");
+            flux.ui.status("nothing to stop");
             return Ok(());
         }
-        // All are asked before the first is waited for.
-        let ask = |stored: &&Stored| -> Result<Option<Stopping>> {
+        // Signal all agents before waiting for the first.
+        let signal = |stored: &&Stored| -> Result<Option<Stopping>> {
             if !can_stop(&flux, stored.readable()?)? || self.dry_run {
                 return Ok(None);
             }
             stop(&flux, &stored.id)
         };
-        let asked: Vec<_> = tasks.iter().map(ask).collect();
+        let signalled: Vec<_> = tasks.iter().map(signal).collect();
         let (all, mut faults) = (tasks.len(), Faults::default());
-        for (stored, asked) in tasks.into_iter().zip(asked) {
-            let told = asked.and_then(|asked| self.tell(&flux, &store, stored, asked));
+        for (stored, stopping) in tasks.into_iter().zip(signalled) {
+            let result = stopping.and_then(|it| self.finish(&flux, &store, stored, it));
             if all == 1 {
-                told?;
+                result?;
             } else {
-                faults.note(told)?;
+                faults.note(result)?;
             }
         }
         if self.dry_run {
@@ -63,8 +63,8 @@ impl Stop {
         faults.ensure_none(format_args!("{failed} of {all} agents were not stopped"))
     }
 
-    /// The tasks that are meant, each once.
-    fn meant<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a Stored>> {
+    /// Returns the selected tasks, each once.
+    fn selected<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a Stored>> {
         if self.all {
             let runs = |stored: &&Stored| match &stored.task {
                 Ok(task) => !matches!(can_stop(flux, task), Ok(false)),
@@ -85,21 +85,21 @@ impl Stop {
         Ok(tasks)
     }
 
-    /// Waits for an agent that was asked to end. Of another, says what would be done, or that there is nothing to do.
-    fn tell(
+    /// Waits for the agent to exit, if it was signalled; otherwise reports its state.
+    fn finish(
         &self,
         flux: &Flux,
         store: &Store,
         stored: &Stored,
-        asked: Option<Stopping>,
+        stopping: Option<Stopping>,
     ) -> Result<()> {
         let (id, ui) = (&stored.id, &flux.ui);
-        if let Some(stopping) = asked {
+        if let Some(stopping) = stopping {
             let spinner = ui.spinner(format_args!("stopping '{id}'"));
             stopping.wait()?;
             drop(spinner);
             ui.status(format_args!("stopped the agent of '{id}'"));
-            ui.hint(format_args!("to go on: git flux resume {id}"));
+            ui.hint(format_args!("to continue: git flux resume {id}"));
             return Ok(());
         }
         let task = stored.readable()?;
@@ -107,7 +107,7 @@ impl Stop {
         if self.dry_run && can_stop(flux, task)? {
             return ui.data(format_args!("would stop the agent of '{id}': {label}"));
         }
-        ui.status(format_args!("the agent of '{id}' does not run: {label}"));
+        ui.status(format_args!("the agent of '{id}' is not running: {label}"));
         Ok(())
     }
 }

@@ -2,31 +2,28 @@
 
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
 
-/// The room that the last column, which is a text to be read, is worth another column of.
-const TEXT: usize = 12;
-/// What is too little to be read.
-const FEW: usize = 4;
-/// The shortest name that is still of use.
-const NAME: usize = 8;
+/// The width of the last column, a text, below which optional columns are omitted.
+const TEXT_WIDTH: usize = 12;
+/// The width below which a text is useless.
+const MIN_TEXT_WIDTH: usize = 4;
+/// The width below which a name is useless.
+const MIN_NAME_WIDTH: usize = 8;
 
 /// Rows below a head. A cell may be coloured.
 pub(super) struct Table<'a> {
     pub(super) head: &'a [&'a str],
     pub(super) rows: Vec<Vec<String>>,
-    /// The columns that are left out if nothing is in them, and that may be, the first to go first: before
-    /// the name in the first column is cut, or next to nothing is left of the text in the last.
-    pub(super) spare: &'a [&'a str],
+    /// The columns that are omitted if they are empty or, in this order, if the terminal is too narrow.
+    pub(super) optional: &'a [&'a str],
 }
 
-/// A column that is shown.
 #[derive(Clone, Copy)]
 struct Column {
-    /// Its place in a row.
-    at: usize,
+    index: usize,
     width: usize,
 }
 
-/// Returns the lines of a table of which no column is left out.
+/// Returns the lines of a table without optional columns.
 pub(super) fn lines<const N: usize>(
     head: [&str; N],
     rows: Vec<[String; N]>,
@@ -35,14 +32,14 @@ pub(super) fn lines<const N: usize>(
     let table = Table {
         head: &head,
         rows: rows.into_iter().map(Vec::from).collect(),
-        spare: &[],
+        optional: &[],
     };
     table.lines(limit)
 }
 
 impl Table<'_> {
-    /// Returns the lines of the table; what does not fit into `limit` columns is taken from the last cell
-    /// as long as it has any, and then from the first, which is a name to be copied.
+    /// Returns the lines of the table, at most `limit` wide. Cuts the last cell before the first, which is a
+    /// name to copy.
     pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {
         let limit = limit.unwrap_or(usize::MAX);
         let mut columns = self.columns(limit);
@@ -54,50 +51,56 @@ impl Table<'_> {
             .collect()
     }
 
-    /// Returns the columns that are shown, as wide as what is in them.
+    /// Returns the columns to show, as wide as their content.
     fn columns(&self, limit: usize) -> Vec<Column> {
         let mut columns = Vec::new();
-        for (at, head) in self.head.iter().enumerate() {
-            let cells = self.rows.iter().map(|row| measure_text_width(&row[at]));
+        for (index, head) in self.head.iter().enumerate() {
+            let cells = self.rows.iter().map(|row| measure_text_width(&row[index]));
             let width = cells.max().unwrap_or_default();
-            if width > 0 || !self.spare.contains(head) {
+            if width > 0 || !self.optional.contains(head) {
                 let width = width.max(head.len());
-                columns.push(Column { at, width });
+                columns.push(Column { index, width });
             }
         }
-        let last = columns.last().map_or(0, |column| column.width.min(TEXT));
-        for name in self.spare {
-            if before_last(&columns) + last > limit {
-                columns.retain(|column| self.head[column.at] != *name);
+        let last = columns
+            .last()
+            .map_or(0, |column| column.width.min(TEXT_WIDTH));
+        for name in self.optional {
+            if width_before_last(&columns) + last > limit {
+                columns.retain(|column| self.head[column.index] != *name);
             }
         }
         columns
     }
 }
 
-/// Returns the room that all columns but the last take, with the gaps.
-fn before_last(columns: &[Column]) -> usize {
+/// Returns the width of all columns but the last, with the gaps.
+fn width_before_last(columns: &[Column]) -> usize {
     let others = &columns[..columns.len() - 1];
     others.iter().map(|column| column.width + 2).sum()
 }
 
-/// Cuts the last column and then the first, so that all fit.
+/// Cuts the last column and then the first until all fit.
 fn fit(columns: &mut [Column], limit: usize) {
-    let others = before_last(columns) - columns[0].width;
+    let others = width_before_last(columns) - columns[0].width;
     let room = limit.saturating_sub(others);
-    columns[0].width = columns[0].width.min(room).max(NAME);
-    let left = limit.saturating_sub(before_last(columns));
+    columns[0].width = columns[0].width.min(room).max(MIN_NAME_WIDTH);
+    let left = limit.saturating_sub(width_before_last(columns));
     if let Some(last) = columns.last_mut() {
-        let is_useless = left < last.width.min(FEW);
+        let is_useless = left < last.width.min(MIN_TEXT_WIDTH);
         last.width = if is_useless { 0 } else { left.min(last.width) };
     }
 }
 
 fn line(cells: &[impl AsRef<str>], columns: &[Column], limit: usize) -> String {
     let mut line = String::new();
-    for &Column { at, width } in columns {
-        // Not even the sign that something is cut has room.
-        let cell = if width == 0 { "" } else { cells[at].as_ref() };
+    for &Column { index, width } in columns {
+        // There is no room even for `…`.
+        let cell = if width == 0 {
+            ""
+        } else {
+            cells[index].as_ref()
+        };
         line += &pad_str(cell, width, Alignment::Left, Some("…"));
         line += "  ";
     }
@@ -121,7 +124,7 @@ mod tests {
         let table = Table {
             head: &head,
             rows: vec![row.map(str::to_owned).to_vec()],
-            spare: &["AGE", "FILES"],
+            optional: &["AGE", "FILES"],
         };
         let lines = table.lines(Some(limit));
         assert_eq!(lines, expected, "{limit}");
@@ -129,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_can_be_spared_go_before_a_name_is_cut() {
+    fn lines_omits_optional_columns_before_it_cuts_a_name() {
         case(
             57,
             [

@@ -1,4 +1,4 @@
-//! Where a text of the user's comes from: the command line, a file, standard input, the editor.
+//! A text of the user, from the command line, a file, standard input or the editor.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -13,51 +13,48 @@ use crate::failure::{Failure, USAGE};
 use crate::git::{Git, foreground};
 use crate::ui::shown;
 
-/// What kind of text it is.
-pub(super) struct Kind {
-    /// `there is no …`
+/// The words about a kind of text.
+pub(super) struct TextKind {
+    /// `no … given`
     pub(super) name: &'static str,
-    /// What stands below it in the editor.
+    /// The help below the text in the editor.
     pub(super) help: &'static str,
-    /// What becomes of it when the editor fails: `nothing was …`
+    /// The rest of `nothing was …`, if the editor fails.
     pub(super) done: &'static str,
-    /// How to give one.
+    /// Commands that give one.
     pub(super) hints: [&'static str; 2],
-    /// How to give one on standard input.
+    /// A command that gives one on standard input.
     pub(super) piped: &'static str,
 }
 
-/// Where a text comes from.
+/// The source of a text.
 #[derive(Clone, Copy)]
-pub(super) enum Input<'a> {
+pub(super) enum TextSource<'a> {
     /// `-` is standard input.
     File(&'a Path),
     Words(&'a [OsString]),
 }
 
-impl<'a> Input<'a> {
+impl<'a> TextSource<'a> {
     pub(super) fn of(file: Option<&'a Path>, words: &'a [OsString]) -> Self {
         file.map_or(Self::Words(words), Self::File)
     }
 
-    /// Returns the text, byte for byte, or as it is after it was edited.
-    ///
-    /// # Errors
-    /// When there is none, or it cannot be read.
-    pub(super) fn get(self, flux: &Flux, kind: &Kind, edit: bool) -> Result<Vec<u8>> {
+    /// Returns the text byte for byte, or after the user edited it. Fails if there is none.
+    pub(super) fn read(self, flux: &Flux, kind: &TextKind, edit: bool) -> Result<Vec<u8>> {
         if edit {
             return self.edit(flux, kind);
         }
         if !matches!(self, Self::Words([])) {
-            return self.bytes();
+            return self.read_bytes();
         }
         let piped = (!io::stdin().is_terminal()).then_some(kind.piped);
         let hints = kind.hints.into_iter().chain(piped);
-        let failure = Failure::new(format!("there is no {}", kind.name));
+        let failure = Failure::new(format!("no {} given", kind.name));
         Err(hints.fold(failure, Failure::hint).code(USAGE).into())
     }
 
-    fn bytes(self) -> Result<Vec<u8>> {
+    fn read_bytes(self) -> Result<Vec<u8>> {
         match self {
             Self::File(path) if path.as_os_str() == "-" => {
                 let mut text = Vec::new();
@@ -72,15 +69,12 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Lets the user go on with the text in git's editor, as `git commit --cleanup=scissors` does, and returns
-    /// what was written: nothing of it is taken for a comment, for a heading in Markdown begins with `#` too.
-    ///
-    /// # Errors
-    /// When it cannot be read, or the editor fails.
-    fn edit(self, flux: &Flux, kind: &Kind) -> Result<Vec<u8>> {
-        let text = self.bytes()?;
+    /// Opens the text in git's editor, as `git commit --cleanup=scissors` does, and returns what was written.
+    /// Keeps lines with `#`, which are headings in Markdown.
+    fn edit(self, flux: &Flux, kind: &TextKind) -> Result<Vec<u8>> {
+        let text = self.read_bytes()?;
         let dir = flux.repo.home();
-        // git knows what begins a comment: core.commentChar.
+        // git reads core.commentChar.
         let help = Git::reading(dir, "stripspace")
             .arg("--comment-lines")
             .input([SCISSORS, kind.help].concat())
@@ -92,7 +86,7 @@ impl<'a> Input<'a> {
             .context("could not make a temporary file")?;
         let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
         file.write_all(&[&text, between, &help].concat())?;
-        // git knows which editor: GIT_EDITOR, core.editor, VISUAL, EDITOR.
+        // git reads GIT_EDITOR, core.editor, VISUAL and EDITOR.
         let editor = Git::reading(dir, "var").arg("GIT_EDITOR").output()?;
         let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
         if !io::stdin().is_terminal() && editor == "vi" {
@@ -101,24 +95,24 @@ impl<'a> Input<'a> {
         }
         if foreground::edit(&editor, file.path())? != 0 {
             let done = kind.done;
-            let what = format!("there was a problem with the editor; nothing was {done}");
-            return Err(Failure::new(what).hint("git config core.editor").into());
+            let message = format!("there was a problem with the editor; nothing was {done}");
+            return Err(Failure::new(message).hint("git config core.editor").into());
         }
-        let text = fs::read(file.path()).context("could not read what was written")?;
-        Ok(above(&text, &help))
+        let text = fs::read(file.path()).context("could not read the edited text")?;
+        Ok(text_above(&text, &help))
     }
 }
 
-/// What is put below a text in the editor, after the empty line.
+/// The line below a text in the editor.
 const SCISSORS: &str = "\
 ------------------------ >8 ------------------------
 Do not modify or remove the line above.
 Everything below it is ignored.
 ";
 
-/// Returns what stands above the first line of `help`, without empty lines around it. Where that line
-/// was removed, the others of the help are no text either.
-fn above(text: &[u8], help: &[u8]) -> Vec<u8> {
+/// Returns the text above the first line of `help`, without empty lines around it. Without that line, drops
+/// the other lines of the help.
+fn text_above(text: &[u8], help: &[u8]) -> Vec<u8> {
     let help: Vec<&[u8]> = help.trim_ascii_end().split(|&byte| byte == b'\n').collect();
     let lines = text.split_inclusive(|&byte| byte == b'\n');
     let lines = lines.take_while(|line| help.first() != Some(&line.trim_ascii_end()));
@@ -129,14 +123,14 @@ fn above(text: &[u8], help: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::above;
+    use super::text_above;
 
     #[test]
-    fn what_stands_above_the_scissors_is_kept_as_it_is() {
+    fn text_above_keeps_the_text_unchanged() {
         const HELP: &[u8] = b"# --- >8 ---\n# Write it.\n";
         #[track_caller]
         fn case(text: &str, expected: &str) {
-            let found = above(text.as_bytes(), HELP);
+            let found = text_above(text.as_bytes(), HELP);
             assert_eq!(String::from_utf8(found).unwrap(), expected, "{text:?}");
         }
         case(

@@ -18,23 +18,23 @@ use crate::store::Store;
 use crate::task::{State, Task, TaskId, version};
 use crate::ui::Ui;
 
-/// Block until the agents of tasks are done, wait for input or have exited
+/// Wait until agents are done, need input or have exited
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux wait [<options>] [<task>...]")]
-pub(crate) struct Wait {
+pub(crate) struct WaitArgs {
     /// the tasks: each its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_tasks))]
     task: Vec<String>,
-    /// until one of them is where it is waited for
+    /// return once any task is in such a state
     #[arg(long, conflicts_with = "all")]
     any: bool,
-    /// until another one comes there, whatever is there already
+    /// return once another task reaches such a state
     #[arg(long, conflicts_with_all = ["any", "all"])]
     next: bool,
-    /// until all of them are (the default); without a <task>, all there are
+    /// wait for every task (the default); without <task>, for all tasks
     #[arg(long)]
     all: bool,
-    /// what is waited for
+    /// the states to wait for
     #[arg(
         long = "for",
         value_name = "state",
@@ -43,37 +43,37 @@ pub(crate) struct Wait {
     )]
     until: Vec<Until>,
     /// give up after this time, as in '90s', '30m' or '1h 30m'
-    #[arg(long, value_name = "time", value_parser = duration)]
+    #[arg(long, value_name = "time", value_parser = parse_duration)]
     timeout: Option<Duration>,
 }
 
-/// What may be waited for.
+/// A state to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Until {
     /// The agent needs an answer, or was interrupted
     Waiting,
-    /// The agent has come to the end of its turn, or given up
+    /// The agent has ended its turn, also with an error
     Done,
     /// The agent has exited, was killed or is lost
     Exited,
 }
 
-/// A time in jiff's own friendly form; a plain number is seconds.
-fn duration(text: &str) -> Result<Duration, &'static str> {
+/// Parses a time in jiff's friendly form; a plain number is seconds.
+fn parse_duration(text: &str) -> Result<Duration, &'static str> {
     let plain = text.parse().ok().map(Duration::from_secs);
     let friendly = || text.parse::<SignedDuration>().ok()?.try_into().ok();
     plain
         .or_else(friendly)
-        .ok_or("it is a time like 90s, 30m or 1h 30m")
+        .ok_or("expected a time like 90s, 30m or 1h 30m")
 }
 
-/// Returns whether a task that is waited for is where it is waited for, and well. None if it is not there
-/// yet; one that never will be is not well.
-fn reached(state: &Known, until: &[Until]) -> Option<bool> {
+/// Returns whether the wait for a task succeeded; `None` if it continues. It fails if the state can no longer
+/// be reached.
+fn outcome(state: &Known, until: &[Until]) -> Option<bool> {
     let Ok(Some(state)) = state else {
         return Some(false);
     };
-    let (stage, is_well) = match state {
+    let (stage, is_success) = match state {
         State::Starting
         | State::Opening
         | State::Running(_)
@@ -86,33 +86,32 @@ fn reached(state: &Known, until: &[Until]) -> Option<bool> {
         _ => (Until::Exited, false),
     };
     if until.contains(&stage) {
-        Some(is_well)
+        Some(is_success)
     } else {
         (stage == Until::Exited).then_some(false)
     }
 }
 
-/// The tasks that are waited for.
-struct Waiting<'a> {
+struct WaitLoop<'a> {
     flux: &'a Flux,
-    wait: &'a Wait,
-    open: BTreeSet<TaskId>,
-    /// The states that were seen last, where another one is waited for.
-    seen: BTreeMap<TaskId, String>,
-    /// How many did not end where they are waited for, or not well.
-    bad: usize,
+    wait: &'a WaitArgs,
+    pending: BTreeSet<TaskId>,
+    /// The last states, for `--next`.
+    last: BTreeMap<TaskId, String>,
+    /// The number of tasks whose wait failed.
+    failed: usize,
     wakeups: Wakeups,
 }
 
-impl Waiting<'_> {
-    /// Watches the runs of all tasks, and returns those that cannot be. What happens from here on is not missed.
+impl WaitLoop<'_> {
+    /// Watches the run directories of all tasks from now on. Returns those that cannot be watched.
     fn watch(&mut self) -> Result<Vec<(TaskId, Error)>> {
         if self.wait.next {
-            let states = states(self.flux, &self.open, &mut self.wakeups)?.into_iter();
-            self.seen = states.map(|(id, state)| (id, label(&state))).collect();
+            let states = current_states(self.flux, &self.pending, &mut self.wakeups)?.into_iter();
+            self.last = states.map(|(id, state)| (id, label(&state))).collect();
         }
         let mut failed = Vec::new();
-        for id in &self.open {
+        for id in &self.pending {
             if let Err(error) = self.wakeups.watch.run(&self.flux.run_dir(id)) {
                 failed.push((id.clone(), error));
             }
@@ -120,19 +119,19 @@ impl Waiting<'_> {
         Ok(failed)
     }
 
-    /// Looks once, and names those that need not be waited for any more.
-    fn look(&mut self) -> Result<()> {
-        for (id, state) in states(self.flux, &self.open, &mut self.wakeups)? {
+    /// Observes the tasks once, and prints those whose wait ends.
+    fn check(&mut self) -> Result<()> {
+        for (id, state) in current_states(self.flux, &self.pending, &mut self.wakeups)? {
             let now = label(&state);
-            let is_new = self.seen.insert(id.clone(), now.clone()).as_ref() != Some(&now);
-            let Some(is_well) = reached(&state, &self.wait.until) else {
+            let is_new = self.last.insert(id.clone(), now.clone()).as_ref() != Some(&now);
+            let Some(is_success) = outcome(&state, &self.wait.until) else {
                 continue;
             };
             if self.wait.next && !is_new {
                 continue;
             }
-            self.open.remove(&id);
-            self.bad += usize::from(!is_well);
+            self.pending.remove(&id);
+            self.failed += usize::from(!is_success);
             if let Err((_, error)) = &state {
                 self.flux.ui.warning(format_args!("{error:#}"));
             }
@@ -142,59 +141,58 @@ impl Waiting<'_> {
     }
 }
 
-impl Wait {
+impl WaitArgs {
     pub(crate) fn run(self) -> Result<()> {
-        // What is looked at before counts as well.
+        // The time to open the repository counts.
         let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let mut waiting = Waiting {
+        let mut waiting = WaitLoop {
             flux: &flux,
             wait: &self,
-            open: self.meant(&flux, &store)?,
-            seen: BTreeMap::new(),
-            bad: 0,
+            pending: self.selected(&flux, &store)?,
+            last: BTreeMap::new(),
+            failed: 0,
             wakeups: Wakeups::new()?,
         };
         let mut unwatched = waiting.watch()?;
         loop {
-            let before = waiting.open.len();
-            waiting.look()?;
+            let before = waiting.pending.len();
+            waiting.check()?;
             for (id, error) in unwatched.drain(..) {
-                if waiting.open.remove(&id) {
+                if waiting.pending.remove(&id) {
                     flux.ui.warning(format_args!("'{id}': {error:#}"));
-                    waiting.bad += 1;
+                    waiting.failed += 1;
                 }
             }
             let is_one = self.any || self.next;
-            if waiting.open.is_empty() || (is_one && waiting.open.len() < before) {
+            if waiting.pending.is_empty() || (is_one && waiting.pending.len() < before) {
                 break;
             }
-            waiting.wakeups.watch_terminals(&waiting.open);
+            waiting.wakeups.watch_terminals(&waiting.pending);
             if !waiting.wakeups.wait(deadline)? {
-                let left: Vec<&str> = waiting.open.iter().map(TaskId::as_str).collect();
+                let left: Vec<&str> = waiting.pending.iter().map(TaskId::as_str).collect();
                 let failure = Failure::new(format!("timed out waiting for {}", left.join(", ")));
                 return Err(failure.hint("git flux list").code(TIMED_OUT).into());
             }
         }
-        match waiting.bad {
+        match waiting.failed {
             0 => Ok(()),
             _ => Err(Failure::new("").into()),
         }
     }
 
-    /// Returns the tasks that are meant.
-    fn meant(&self, flux: &Flux, store: &Store) -> Result<BTreeSet<TaskId>> {
-        let own = |name: Option<&String>| -> Result<TaskId> {
+    fn selected(&self, flux: &Flux, store: &Store) -> Result<BTreeSet<TaskId>> {
+        let id_of = |name: Option<&String>| -> Result<TaskId> {
             let stored = choose_own(flux, store, name.map(String::as_str), "wait")?;
             stored.readable()?;
             Ok(stored.id.clone())
         };
         if !self.task.is_empty() {
-            return self.task.iter().map(|name| own(Some(name))).collect();
+            return self.task.iter().map(|name| id_of(Some(name))).collect();
         }
         if !(self.all || self.any || self.next) {
-            return Ok([own(None)?].into());
+            return Ok([id_of(None)?].into());
         }
         let all = flux.own_tasks(store).map(|stored| stored.id.clone());
         match BTreeSet::from_iter(all) {
@@ -204,10 +202,9 @@ impl Wait {
     }
 }
 
-/// The state of a task; none of one that is gone, and of one that cannot be told a word and why.
+/// The state of a task; `None` if it was removed, a word and an error if it is unknown.
 type Known = Result<Option<State>, (&'static str, Error)>;
 
-/// The state in a word.
 fn label(state: &Known) -> String {
     match state {
         Ok(Some(state)) => state.label(),
@@ -216,34 +213,34 @@ fn label(state: &Known) -> String {
     }
 }
 
-/// The states of those that are waited for.
 type States = BTreeMap<TaskId, Known>;
 
-/// Returns the states as they are now. One that cannot be told spoils none of the others.
-fn states(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<States> {
-    let states = look(flux, ids, wakeups)?;
-    // Or its start, or removal, came to its end between the two looks at record and lock.
+fn current_states(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<States> {
+    let states = observe_once(flux, ids, wakeups)?;
+    // A start or removal may have ended between reading the record and the lock.
     let is_incomplete = |state: &Known| matches!(state, Ok(Some(State::Incomplete)));
     if states.values().any(is_incomplete) {
-        look(flux, ids, wakeups)
+        observe_once(flux, ids, wakeups)
     } else {
         Ok(states)
     }
 }
 
-fn look(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<States> {
-    wakeups.begin_look();
+fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<States> {
+    wakeups.note_observation();
     let store = Store::load(&flux.repo, &flux.settings)?;
-    let meant = || store.tasks.iter().filter(|one| ids.contains(&one.id));
-    let readable = meant().filter_map(|one| one.task.as_ref().ok());
+    let pending = || store.tasks.iter().filter(|one| ids.contains(&one.id));
+    let readable = pending().filter_map(|one| one.task.as_ref().ok());
     let readable: Vec<&Task> = readable.collect();
     let mut observed = observe::each(flux, &store, &readable)?.into_iter();
     let mut states: States = ids.iter().map(|id| (id.clone(), Ok(None))).collect();
-    for stored in meant() {
+    for stored in pending() {
         let state = match (&stored.task, stored.readable()) {
             (Err(why), Err(error)) => Err((version::state_of(why), error)),
             _ => {
-                let (state, _) = observed.next().context("a task was not looked at")?;
+                let (state, _) = observed
+                    .next()
+                    .context("internal error: a task was not observed")?;
                 Ok(Some(state))
             }
         };
@@ -262,7 +259,7 @@ mod tests {
     use crate::task::{Exit, How};
 
     #[test]
-    fn a_state_is_where_it_is_waited_for_or_never_will_be() {
+    fn outcome_fails_if_the_state_cannot_be_reached() {
         let ended = |how| State::Ended(Exit::new(how, 1));
         for (state, until, expected) in [
             (State::Working, Until::Exited, None),
@@ -274,11 +271,11 @@ mod tests {
             (ended(How::Status(0)), Until::Done, Some(false)),
             (State::NoWorktree, Until::Waiting, Some(false)),
         ] {
-            let reached = reached(&Ok(Some(state.clone())), &[until]);
-            assert_eq!(reached, expected, "{state:?} {until:?}");
+            let found = outcome(&Ok(Some(state.clone())), &[until]);
+            assert_eq!(found, expected, "{state:?} {until:?}");
         }
-        assert_eq!(reached(&Ok(None), &[Until::Exited]), Some(false));
+        assert_eq!(outcome(&Ok(None), &[Until::Exited]), Some(false));
         let unread = Err(("broken", anyhow!("it has no version")));
-        assert_eq!(reached(&unread, &[Until::Exited]), Some(false));
+        assert_eq!(outcome(&unread, &[Until::Exited]), Some(false));
     }
 }

@@ -1,4 +1,4 @@
-//! What `git flux wait` is woken by.
+//! The events that wake `git flux wait`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::{agent, interrupt};
 
-/// What wakes `wait` for another look.
+/// The events after which `wait` observes the tasks again.
 pub(super) struct Wakeups {
     pub(super) watch: Watch,
     news: Receiver<News>,
     pace: Pace,
-    /// The panes of the tasks of which something can be learned there.
+    /// The panes of tasks whose agents show their state there.
     panes: BTreeMap<TaskId, Target>,
-    /// Which of them were looked for, by their processes, and whether their terminals tell of output.
-    terminals: HashMap<i32, bool>,
+    /// Whether the terminal of a pane is watched, by the pane's process.
+    is_watched: HashMap<i32, bool>,
 }
 
 impl Wakeups {
@@ -32,17 +32,17 @@ impl Wakeups {
             news,
             pace: Pace::new(Instant::now()),
             panes: BTreeMap::new(),
-            terminals: HashMap::new(),
+            is_watched: HashMap::new(),
         })
     }
 
-    /// Notes that a look begins: it sees what was told until now.
-    pub(super) fn begin_look(&mut self) {
+    /// Notes that an observation begins, which covers all events until now.
+    pub(super) fn note_observation(&mut self) {
         self.watch.take_output();
         self.pace.note_look(Instant::now());
     }
 
-    /// Notes the panes of those `tasks` of which something can be learned there.
+    /// Notes the panes of tasks whose agents show their state there.
     pub(super) fn note_panes(&mut self, tasks: &[&Task]) {
         let shown = tasks
             .iter()
@@ -51,26 +51,26 @@ impl Wakeups {
         self.panes = panes.collect();
     }
 
-    /// Watches the terminals of those tasks that are waited for still, as far as that can be done.
-    pub(super) fn watch_terminals(&mut self, open: &BTreeSet<TaskId>) {
-        self.panes.retain(|id, _| open.contains(id));
+    /// Watches the terminals of the pending tasks, if the system can.
+    pub(super) fn watch_terminals(&mut self, pending: &BTreeSet<TaskId>) {
+        self.panes.retain(|id, _| pending.contains(id));
         let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
         for target in self.panes.values() {
-            if self.terminals.contains_key(&target.pane_pid) {
+            if self.is_watched.contains_key(&target.pane_pid) {
                 continue;
             }
             let panes = servers
                 .entry(&target.socket)
                 .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
             let pane = panes.iter().find(|pane| pane.is(target));
-            let is_told = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
-            self.terminals.insert(target.pane_pid, is_told);
+            let is_watched = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
+            self.is_watched.insert(target.pane_pid, is_watched);
         }
         let mut targets = self.panes.values();
-        self.pace.is_told = targets.all(|target| self.terminals[&target.pane_pid]);
+        self.pace.is_told = targets.all(|target| self.is_watched[&target.pane_pid]);
     }
 
-    /// Waits until it is time for another look; `false` if that is not before the deadline.
+    /// Waits until it is time for another observation. Returns `false` at the deadline.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool> {
         loop {
             interrupt::check()?;
@@ -88,19 +88,18 @@ impl Wakeups {
             };
             match news {
                 Ok(News::Run) => {
-                    // Of many at once one look is enough.
-                    if { self.news.try_iter() }
-                        .filter(|news| *news == News::Output)
-                        .count()
-                        > 0
-                    {
+                    // One observation covers all pending events.
+                    let events: Vec<News> = self.news.try_iter().collect();
+                    if events.contains(&News::Output) {
                         self.pace.note_output(Instant::now());
                     }
                     return Ok(true);
                 }
                 Ok(News::Output) => self.pace.note_output(Instant::now()),
                 Ok(News::Signal) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("nothing can be watched any more"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("could not watch the tasks any longer")
+                }
             }
         }
     }

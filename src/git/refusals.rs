@@ -23,7 +23,7 @@ pub(super) fn no_repository() -> Failure {
         .as_deref()
         .and_then(|message| message.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    let everywhere = "the tasks of all repositories: git flux list --everywhere";
+    let everywhere = "the tasks of all repositories: git flux list --all-repos";
     let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
     // Do not suggest a repository of the whole home directory.
     match env::home_dir().is_some_and(|home| here == home) {

@@ -217,7 +217,7 @@ impl<'a> Adoption<'a> {
         }
         if self.worktrees.first() == Some(entry) || real == self.flux.repo.home() {
             return Err(Failure::new(format!("'{given}' is the main worktree"))
-                .hint("to take its changes along: git flux run --with-changes \"<what is to be done>\"")
+                .hint("to take its changes along: git flux run --with-changes \"<description>\"")
                 .into());
         }
         self.ensure_there(entry, &real)?;

@@ -94,9 +94,7 @@ impl Recipient {
             Delivery::Left => "did not take the message, which may stand in its composer",
             Delivery::NotTaken => "did not take the message in time, and it was cleared",
             Delivery::NotShown => "does not show the message, and Enter was not pressed",
-            Delivery::NotListening => {
-                "asks something by now, or does not read what is typed any more"
-            }
+            Delivery::NotListening => "asks something by now, or does not accept input any more",
             _ => "shows no composer, and would take this for something else",
         })
     }

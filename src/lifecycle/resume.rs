@@ -44,7 +44,7 @@ pub(crate) fn from_the_beginning(
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
         let what = format!("'{id}' has no description that its agent could be given");
-        let set = format!("git config {key} '<what is to be done>'");
+        let set = format!("git config {key} '<description>'");
         let attach = format!("git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }

@@ -35,7 +35,7 @@ impl Stored {
         let id = &self.id;
         let name = task_ref(id);
         let failure = Failure::new(format!(
-            "'{id}' is foreign: this repository has not made its record"
+            "'{id}' is foreign: its record was not made in this repository"
         ));
         let marks = repo.marks();
         let mark = match marks.find(&name) {
@@ -59,7 +59,7 @@ impl Stored {
         failure
             .hints(branch.map(|branch| {
                 let run = format!("git flux run --branch {branch}");
-                format!("to work on its branch: {run} \"<what is to be done>\"")
+                format!("to work on its branch: {run} \"<description>\"")
             }))
             .hint(format!("to forget it: git update-ref -d {name} {oid}"))
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const HEADS: &str = "refs/heads/";
 
 /// How many digits of a name are shown to people.
-const SHORT: usize = 10;
+const SHORT: usize = 9;
 
 /// The name of a branch, without `refs/heads/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -156,7 +156,7 @@ mod tests {
     fn a_name_is_whole_or_none() {
         let hex = "0123456789abcdef0123456789abcdef01234567";
         let id = ObjectId::parse(hex.as_bytes()).unwrap();
-        assert_eq!((&*id, id.short()), (hex, "0123456789"));
+        assert_eq!((&*id, id.short()), (hex, "012345678"));
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{hex}\""));
         for odd in [
             "",

@@ -67,7 +67,7 @@ while :; do
 	rm -f ../ballast
 	cat /dev/zero >../ballast 2>/dev/null
 	truncate -s -$((free * 4096)) ../ballast
-	said=$(git-flux resume -q --over fix 2>&1) && break
+	said=$(git-flux resume -q --restart fix 2>&1) && break
 	case $said in
 	*'its record is not complete'*'no space is left on the disk'*) break ;;
 	*"could not resume 'fix'"*'no space is left on the disk'*) ;;

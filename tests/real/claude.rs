@@ -77,7 +77,7 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     let refused = real.flux(["send", &id, "This is no answer"]);
     refused
         .code(1)
-        .stderr_has("waits for an answer, and would take this for one");
+        .stderr_has("waits for an answer, and would take the message as one");
     let turn = real.agree(&id, "1");
     real.wait_state(&id, "working");
     turn.say("It is written.");
@@ -86,8 +86,8 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     let message = "Now \u{1b}[201~test it\r\n  'twice' $(touch x) #{pane_id};";
     real.flux(["send", &id, message])
         .success()
-        .stderr_has(&format!("told the agent of '{id}'"))
-        .has_not("does not confirm");
+        .stderr_has(&format!("sent to '{id}'"))
+        .has_not("cannot confirm");
     let turn = real.api.turn();
     let arrived = "Now \\u{1b}[201~test it\n  'twice' $(touch x) #{pane_id};";
     assert_eq!(turn.count(arrived), 1, "{:?}", turn.said());

@@ -63,7 +63,7 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
     real.wait_state(&id, "waiting permission");
     real.flux(["send", &id, "This is no answer"])
         .code(1)
-        .stderr_has("waits for an answer, and would take this for one");
+        .stderr_has("waits for an answer, and would take the message as one");
     let turn = real.agree(&id, "y");
     real.wait_state(&id, "working");
     turn.say("It is written.");

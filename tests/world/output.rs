@@ -26,11 +26,11 @@ pub(crate) fn ask<'a>(world: &'a World, shell: &str, words: &[&str]) -> Flux<'a>
 /// The names of the commands, as `-h` lists them.
 pub(crate) fn commands(world: &World) -> Vec<String> {
     let help = world.flux(["-h"]).in_dir(world.root()).ok();
-    let (_, rest) = help.split_once("\nCommands:\n").expect("commands");
-    let lines = rest.lines().take_while(|line| !line.is_empty());
-    lines
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .collect()
+    let (groups, _) = help.split_once("\nOptions:\n").expect("options");
+    let lines = groups.lines().filter_map(|line| line.strip_prefix("   "));
+    let names = lines.map(|line| line.split_whitespace().next().unwrap());
+    // Only the manual lists it.
+    names.chain(["completions"]).map(str::to_owned).collect()
 }
 
 pub(crate) fn ids(list: &Value) -> Vec<&str> {

@@ -16,7 +16,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::args::{Output, Styles};
-use super::{candidates, choose_own, settled};
+use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
@@ -29,7 +29,7 @@ use crate::ui::{Ui, shown};
 /// Merge a task back and remove its worktree, branch and session
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "git flux cleanup [<options>] [<task>...]")]
-pub(crate) struct Cleanup {
+pub(crate) struct CleanupArgs {
     /// dry run: only say what was looked at and what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -80,12 +80,12 @@ pub(crate) struct Cleanup {
     nul: bool,
 }
 
-impl Cleanup {
+impl CleanupArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let (output, options) = (self.output(), self.options(&flux)?);
         let store = match output {
-            Output::Removal(_) => settled(&flux)?,
+            Output::Removal(_) => load_recovered(&flux)?,
             Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Cleanup;
+use super::CleanupArgs;
 use super::args::{Output, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -12,7 +12,7 @@ use crate::lifecycle::cleanup::options::{
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
 
-impl Cleanup {
+impl CleanupArgs {
     pub(super) fn output(&self) -> Output {
         match (self.json, self.dry_run, self.nul, self.porcelain) {
             (true, ..) => Output::Json,

@@ -1,7 +1,7 @@
-//! `git flux install`: what cargo leaves out.
+//! `git flux install`: the files that cargo does not install.
 
 mod check;
-mod place;
+mod install_file;
 mod shells;
 
 use std::fs::{self, DirBuilder, Permissions};
@@ -13,19 +13,19 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use self::place::{Found, Place, Reader};
+use self::install_file::{ExistingFile, InstallFile, Reader};
 pub(super) use self::shells::exec_alone;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::ui::{Ui, quoted, shown};
 
-/// Put the manual and completion for your shells where they are found
+/// Install the manual and shell completion
 ///
-/// Then it is checked that they are, and what is missing is said. Nothing is
-/// replaced that git flux did not put there, and no dot file is edited.
+/// Then checks that they are found. Replaces only files of git flux, and
+/// edits no dotfile.
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux install [<options>]")]
-pub(crate) struct Install {
+pub(crate) struct InstallArgs {
     /// dry run: only say what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -37,18 +37,17 @@ pub(crate) struct Install {
     uninstall: bool,
 }
 
-impl Install {
+impl InstallArgs {
     pub(crate) fn run(self) -> Result<()> {
         let ui = Ui::default();
-        let mut places = place::places(self.prefix.as_deref())?;
+        let mut files = install_file::list_files(self.prefix.as_deref())?;
         if !self.uninstall && self.prefix.is_none() {
-            // At home, for the shells that there are.
-            places.retain(|place| place.reader == Reader::Man || place.reader.is_there());
+            files.retain(|file| file.reader == Reader::Man || file.reader.is_installed());
         }
         let mut found = Vec::new();
-        for place in places {
-            let there = place.look()?;
-            found.push((place, there));
+        for file in files {
+            let existing = file.read_existing()?;
+            found.push((file, existing));
         }
         if self.uninstall {
             self.uninstall(&ui, &found)
@@ -57,39 +56,39 @@ impl Install {
         }
     }
 
-    fn install(&self, ui: &Ui, wanted: Vec<(Place, Found)>) -> Result<()> {
+    fn install(&self, ui: &Ui, wanted: Vec<(InstallFile, ExistingFile)>) -> Result<()> {
         refuse_obstacles(&wanted)?;
         if !self.dry_run {
-            put(&wanted)?;
+            install_files(&wanted)?;
         }
-        for (place, found) in &wanted {
+        for (file, found) in &wanted {
             let done = match (found, self.dry_run) {
-                (Found::Current, _) => "unchanged",
-                (Found::Own, false) => "updated",
-                (Found::Own, true) => "would update",
+                (ExistingFile::Current, _) => "unchanged",
+                (ExistingFile::Own, false) => "updated",
+                (ExistingFile::Own, true) => "would update",
                 (_, false) => "installed",
                 (_, true) => "would install",
             };
-            ui.data(format_args!("{done} '{}'", shown(&place.path)))?;
+            ui.data(format_args!("{done} '{}'", shown(&file.path)))?;
         }
         if self.dry_run {
             return Ok(());
         }
-        let installed: Vec<Place> = wanted.into_iter().map(|(place, _)| place).collect();
+        let installed: Vec<InstallFile> = wanted.into_iter().map(|(file, _)| file).collect();
         check::check(ui, &installed)
     }
 
-    /// Removes what is ours, and says what is left.
-    fn uninstall(&self, ui: &Ui, found: &[(Place, Found)]) -> Result<()> {
-        let root = place::root(self.prefix.as_deref())?;
+    /// Removes the installed files, and reports files that it keeps.
+    fn uninstall(&self, ui: &Ui, found: &[(InstallFile, ExistingFile)]) -> Result<()> {
+        let root = install_file::root(self.prefix.as_deref())?;
         let mut own = Vec::new();
-        for (place, found) in found {
+        for (file, found) in found {
             match found {
-                Found::Current | Found::Own => own.push(&place.path),
-                Found::Foreign(what) => {
-                    ui.warning(format_args!("'{}' {what}; it is left", shown(&place.path)));
+                ExistingFile::Current | ExistingFile::Own => own.push(&file.path),
+                ExistingFile::Foreign(what) => {
+                    ui.warning(format_args!("'{}' {what} (kept)", shown(&file.path)));
                 }
-                Found::Nothing => {}
+                ExistingFile::Nothing => {}
             }
         }
         if own.is_empty() {
@@ -108,14 +107,14 @@ impl Install {
     }
 }
 
-/// Fails if something in the way of an installation is not ours to replace.
-fn refuse_obstacles(wanted: &[(Place, Found)]) -> Result<()> {
+/// Fails if a file that git flux did not install is in the way.
+fn refuse_obstacles(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut causes = Vec::new();
     let mut failure = Failure::new("could not install; nothing was changed");
-    for (place, found) in wanted {
-        if let Found::Foreign(what) = found {
-            causes.push(format!("'{}' {what}", place.path.display()));
-            let path = quoted(&place.path);
+    for (file, found) in wanted {
+        if let ExistingFile::Foreign(what) = found {
+            causes.push(format!("'{}' {what}", file.path.display()));
+            let path = quoted(&file.path);
             failure = failure.hint(format!("mv {path} {path}.old"));
         }
     }
@@ -125,76 +124,73 @@ fn refuse_obstacles(wanted: &[(Place, Found)]) -> Result<()> {
     Err(anyhow!(causes.join("\n")).context(failure))
 }
 
-/// Puts what is not there yet, or of another version, in its place.
-///
-/// # Errors
-/// When a file cannot be written; then nothing was changed.
-fn put(wanted: &[(Place, Found)]) -> Result<()> {
+/// Installs files that are missing or outdated. Changes nothing if one cannot be written.
+fn install_files(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut made = Vec::new();
     let staged = stage(wanted, &mut made).inspect_err(|_| {
         for dir in made.iter().rev() {
-            // One that is used by another program by now stays.
+            // Fails, as it should, if another program uses it.
             fs::remove_dir(dir).ok();
         }
     });
     let staged = staged.context(Failure::new("could not install; nothing was changed"))?;
-    for (file, place, found) in staged {
+    for (temp, file, found) in staged {
         match found {
-            Found::Own | Found::Current => file.persist(&place.path),
-            // Not over what was put there in the meantime.
-            Found::Nothing | Found::Foreign(_) => file.persist_noclobber(&place.path),
+            ExistingFile::Own | ExistingFile::Current => temp.persist(&file.path),
+            // Do not replace a file that was created meanwhile.
+            ExistingFile::Nothing | ExistingFile::Foreign(_) => temp.persist_noclobber(&file.path),
         }
         .map_err(|error| error.error)
-        .with_context(|| format!("could not put '{}' in its place", place.path.display()))?;
+        .with_context(|| format!("could not install '{}'", file.path.display()))?;
     }
     Ok(())
 }
 
-/// Writes all files beside their places; the directories that are made for them are noted in `made`.
+/// Writes all files beside their paths, and appends the created directories to `made`.
 fn stage<'a>(
-    wanted: &'a [(Place, Found)],
+    wanted: &'a [(InstallFile, ExistingFile)],
     made: &mut Vec<PathBuf>,
-) -> Result<Vec<(NamedTempFile, &'a Place, &'a Found)>> {
+) -> Result<Vec<(NamedTempFile, &'a InstallFile, &'a ExistingFile)>> {
     let mut staged = Vec::new();
-    for (place, found) in wanted {
-        if *found != Found::Current {
+    for (file, found) in wanted {
+        if *found != ExistingFile::Current {
             interrupt::check()?;
-            let file = write(place, made)
-                .with_context(|| format!("could not write '{}'", place.path.display()))?;
-            staged.push((file, place, found));
+            let temp = write(file, made)
+                .with_context(|| format!("could not write '{}'", file.path.display()))?;
+            staged.push((temp, file, found));
         }
     }
     interrupt::check()?;
     Ok(staged)
 }
 
-/// Writes a file under a name of its own. What is wrong with the disk is seen here, not after it was renamed.
-fn write(place: &Place, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
-    let dir = place.path.parent().context("a place is in a directory")?;
+/// Writes a file under a temporary name, so that disk errors show before the rename.
+fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
+    let dir = file
+        .path
+        .parent()
+        .context("internal error: a path without a directory")?;
     let missing = dir.ancestors().take_while(|dir| !dir.exists());
     let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
     made.extend(missing.into_iter().rev());
-    // Not writable for a group: zsh takes no completion from such a directory.
+    // zsh ignores completion in a directory that a group can write to.
     DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-    let mut file = tempfile::Builder::new()
+    let mut temp = tempfile::Builder::new()
         .prefix(".git-flux-")
-        // As for any file, the umask takes its part.
+        // The umask applies.
         .permissions(Permissions::from_mode(0o644))
         .tempfile_in(dir)?;
-    file.write_all(place.marked().as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
+    temp.write_all(file.content().as_bytes())?;
+    temp.as_file().sync_all()?;
+    Ok(temp)
 }
 
-/// Removes a file, and the directories that are empty without it, up to `root`.
-///
-/// # Errors
-/// When the file cannot be removed.
+/// Removes a file and the directories above it that are empty then, up to `root`.
 fn remove(path: &Path, root: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()))?;
     let dirs = path.ancestors().skip(1);
     let mut dirs = dirs.take_while(|dir| dir.starts_with(root));
-    // The first one that is not empty is the last one to be tried.
+    // Stop at the first that is not empty.
     while dirs.next().is_some_and(|dir| fs::remove_dir(dir).is_ok()) {}
     Ok(())
 }
@@ -203,39 +199,39 @@ fn remove(path: &Path, root: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn place(path: PathBuf) -> (Place, Found) {
+    fn new_file(path: PathBuf) -> (InstallFile, ExistingFile) {
         let (reader, text) = (Reader::Fish, "complete git-flux\n");
-        (Place { reader, text, path }, Found::Nothing)
+        (InstallFile { reader, text, path }, ExistingFile::Nothing)
     }
 
     #[test]
-    fn a_file_is_removed_with_the_directories_that_are_empty_then_up_to_the_root() {
+    fn remove_deletes_empty_directories_up_to_the_root() {
         let root = tempfile::tempdir().unwrap();
         let below = root.path().join("share");
         let path = below.join("fish/completions/git-flux.fish");
-        let wanted = [place(path.clone())];
-        put(&wanted).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), wanted[0].0.marked());
+        let wanted = [new_file(path.clone())];
+        install_files(&wanted).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), wanted[0].0.content());
         remove(&path, &below).unwrap();
         assert!(!below.exists() && root.path().exists());
     }
 
     #[test]
-    fn where_one_file_cannot_be_written_none_is() {
+    fn install_files_writes_none_if_one_fails() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("mine"), "").unwrap();
         let names = ["fish/one", "mine/two"];
-        let wanted = names.map(|name| place(root.path().join(name)));
-        put(&wanted).unwrap_err();
+        let wanted = names.map(|name| new_file(root.path().join(name)));
+        install_files(&wanted).unwrap_err();
         assert!(!root.path().join("fish").exists());
     }
 
     #[test]
-    fn a_file_that_came_meanwhile_is_not_replaced() {
+    fn install_files_keeps_a_file_created_meanwhile() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("one");
         fs::write(&path, "mine").unwrap();
-        put(&[place(path.clone())]).unwrap_err();
+        install_files(&[new_file(path.clone())]).unwrap_err();
         assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
     }
 }

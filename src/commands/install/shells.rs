@@ -1,4 +1,4 @@
-//! What the user's shells say when they are asked, with all that their own files do.
+//! Questions to the user's shells, which read their own files first.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -13,12 +13,12 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-use super::place::{Reader, directory};
+use super::install_file::{Reader, directory};
 use crate::system::program::shell;
 use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};
 
-/// What keeps the installed files from being used.
+/// A problem that keeps the installed files from being used.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) problem: String,
@@ -35,16 +35,13 @@ impl Finding {
     }
 }
 
-/// How long a shell may take to start.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether it has ended.
-const PAUSE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What an answer begins with; the files of a shell may print as well.
-const ANSWER: &str = "git-flux: ";
+/// The start of an answer. The files of a shell may print other lines.
+const ANSWER_PREFIX: &str = "git-flux: ";
 
-/// Where bash-completion may lie, waiting to be read.
 const BASH_COMPLETION: [&str; 4] = [
     "/usr/share/bash-completion/bash_completion",
     "/usr/local/share/bash-completion/bash_completion",
@@ -72,68 +69,63 @@ print
 print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]} ${ZDOTDIR:-$HOME}"
 "#;
 
-/// Whether the user seems to use a shell: it is the login shell, or has a file of settings.
+/// Returns whether the user seems to use a shell: it is the login shell, or has an rc file.
 pub(super) fn is_used(reader: Reader) -> bool {
     let (name, login) = (reader.into_str(), shell());
     let dirs = [directory("HOME"), directory("ZDOTDIR")];
     let mut dirs = dirs.into_iter().flatten();
-    reader.is_there()
+    reader.is_installed()
         && (Path::new(&login).file_name() == Some(OsStr::new(name))
             || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
-/// Whether bash finds its completion at `file`.
-///
-/// # Errors
-/// On interruption.
-pub(super) fn bash(file: &Path) -> Result<Option<Finding>> {
-    let answer = answer(alone("bash").args(["-ic", ASK_BASH]))?;
-    let mut there = BASH_COMPLETION.into_iter().map(Path::new);
-    let there = there.find(|file| file.is_file());
-    Ok(judge_bash(answer.as_deref(), file, there))
+/// Checks that bash finds its completion at `file`.
+pub(super) fn check_bash(file: &Path) -> Result<Option<Finding>> {
+    let answer = answer(detached("bash").args(["-ic", ASK_BASH]))?;
+    let mut library = BASH_COMPLETION.into_iter().map(Path::new);
+    let library = library.find(|file| file.is_file());
+    Ok(judge_bash(answer.as_deref(), file, library))
 }
 
-/// `there` is bash-completion, if it is on this machine.
-fn judge_bash(answer: Option<&str>, file: &Path, there: Option<&Path>) -> Option<Finding> {
-    let (problem, read) = match (answer, there) {
+/// Returns the problem with an answer of bash. `library` is bash-completion, if it is installed.
+fn judge_bash(answer: Option<&str>, file: &Path, library: Option<&Path>) -> Option<Finding> {
+    let (problem, read) = match (answer, library) {
         (Some("works"), _) => return None,
-        (Some("none"), Some(there)) => ("bash does not read bash-completion".to_owned(), there),
-        // Without it our file can be read at once; git's own completion finds what was.
+        (Some("none"), Some(library)) => ("bash does not read bash-completion".to_owned(), library),
+        // Without it, bash reads our file at start-up, for git's own completion.
         (Some("none"), None) => ("bash-completion is not installed".to_owned(), file),
         (Some(_), _) => {
-            let problem = format!("bash does not look where '{}' is", shown(file));
+            let problem = format!("bash does not find '{}'", shown(file));
             (problem, file)
         }
-        (None, _) => (silent(Reader::Bash), file),
+        (None, _) => (no_answer(Reader::Bash), file),
     };
     let line = word(&format!(". {}", quoted(read)));
     Some(Finding::new(problem, format!("echo {line} >>~/.bashrc")))
 }
 
-/// Whether zsh finds its completion in `dir`.
-///
-/// # Errors
-/// On interruption.
-pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
-    let answer = answer(alone("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();
-    let look = look_in(dir);
+/// Checks that zsh finds its completion in `dir`.
+pub(super) fn check_zsh(dir: &Path) -> Result<Option<Finding>> {
+    let answer =
+        answer(detached("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();
+    let search = add_to_fpath(dir);
     let words: Vec<&str> = answer.splitn(4, ' ').collect();
-    let &[completes, started, looks, own] = words.as_slice() else {
-        return Ok(Some(Finding::new(silent(Reader::Zsh), look)));
+    let &[completes, started, searches, home] = words.as_slice() else {
+        return Ok(Some(Finding::new(no_answer(Reader::Zsh), search)));
     };
     let file = |name| match directory("HOME") {
-        Some(home) if home == Path::new(own) => format!("~/{name}"),
-        _ => quoted(&Path::new(own).join(name)),
+        Some(dir) if dir == Path::new(home) => format!("~/{name}"),
+        _ => quoted(&Path::new(home).join(name)),
     };
     let rc = file(".zshrc");
     let start = format!("echo 'autoload -Uz compinit && compinit' >>{rc}");
-    let there = format!("zsh does not look in '{}'", shown(dir));
-    Ok(Some(match (completes, started, looks) {
+    let problem = format!("zsh does not search '{}'", shown(dir));
+    Ok(Some(match (completes, started, searches) {
         ("1", _, _) => return Ok(None),
-        (_, "1", "0") => Finding::new(there, look),
+        (_, "1", "0") => Finding::new(problem, search),
         (_, _, "0") => Finding {
-            problem: format!("{there}, and its completion is not started"),
-            fixes: vec![look, start],
+            problem: format!("{problem}, and its completion is not started"),
+            fixes: vec![search, start],
         },
         (_, "0", _) => Finding::new("zsh's completion is not started", start),
         _ => Finding::new(
@@ -143,56 +135,51 @@ pub(super) fn zsh(dir: &Path) -> Result<Option<Finding>> {
     }))
 }
 
-/// The command that makes zsh look in a directory: in the file that is read before any other, and so before
-/// whatever it is that starts completion.
-fn look_in(dir: &Path) -> String {
+/// Returns the command that adds a directory to zsh's fpath, in the file that zsh reads before it starts
+/// completion.
+fn add_to_fpath(dir: &Path) -> String {
     let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
-    let usual = directory("HOME").is_some_and(|home| home.join(".zshenv").exists());
-    let file = match directory("ZDOTDIR").filter(|_| !usual) {
-        Some(own) => quoted(&own.join(".zshenv")),
+    let is_at_home = directory("HOME").is_some_and(|home| home.join(".zshenv").exists());
+    let file = match directory("ZDOTDIR").filter(|_| !is_at_home) {
+        Some(dir) => quoted(&dir.join(".zshenv")),
         None => "~/.zshenv".to_owned(),
     };
     format!("echo {line} >>{file}")
 }
 
-fn silent(shell: Reader) -> String {
+fn no_answer(shell: Reader) -> String {
     let name = shell.into_str();
     format!("{name} did not say whether it completes 'git flux'; if it does not:")
 }
 
-/// Returns what starts a program beside this terminal.
-pub(super) fn alone(program: impl AsRef<OsStr>) -> Command {
-    // Without a name it is not started.
+/// Returns a command that runs a program without this terminal.
+pub(super) fn detached(program: impl AsRef<OsStr>) -> Command {
+    // An empty name fails to start.
     let mut command = Command::new(env::current_exe().unwrap_or_default());
     command.arg("__alone").arg(program).env("TERM", "dumb");
     command
 }
 
-/// What a shell answers: the rest of the line that begins as agreed.
-///
-/// # Errors
-/// On interruption.
+/// Returns the answer of a shell: the rest of the last line with the prefix.
 pub(super) fn answer(command: &mut Command) -> Result<Option<String>> {
-    let said = ask(command)?.unwrap_or_default();
-    let mut answers = said.lines().filter_map(|line| line.strip_prefix(ANSWER));
+    let said = output(command)?.unwrap_or_default();
+    let mut answers = said
+        .lines()
+        .filter_map(|line| line.strip_prefix(ANSWER_PREFIX));
     Ok(answers.next_back().map(str::to_owned))
 }
 
-/// What a program prints that is started [`alone`]; none where it fails to answer.
-///
-/// # Errors
-/// On interruption.
-pub(super) fn ask(command: &mut Command) -> Result<Option<String>> {
+/// Returns the output of a [`detached`] program, if it exits in time.
+pub(super) fn output(command: &mut Command) -> Result<Option<String>> {
     let mut out = tempfile::tempfile().context("could not make a temporary file")?;
     command.stdout(out.try_clone()?);
     command.stdin(Stdio::null()).stderr(Stdio::null());
-    // There is nothing to be done here about one that cannot be started.
     let Ok(mut child) = command.spawn() else {
         return Ok(None);
     };
-    let ended = wait_until(PATIENCE, PAUSE, || Ok(child.try_wait()?));
+    let ended = wait_until(ANSWER_TIMEOUT, POLL_INTERVAL, || Ok(child.try_wait()?));
     if !matches!(ended, Ok(Some(_))) {
-        // It leads its own group, or is on its way there.
+        // It leads its own group, or is about to.
         killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL).ok();
         child.kill()?;
         child.wait()?;
@@ -206,13 +193,10 @@ pub(super) fn ask(command: &mut Command) -> Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&said).into_owned()))
 }
 
-/// `git-flux __alone <program> <args>`: becomes the program, without this terminal. An interactive shell would take the
-/// terminal for itself, and leave it to nobody when it ends.
-///
-/// # Errors
-/// When the program cannot be started.
+/// Runs `git-flux __alone <program> <args>`: executes the program in a new session. An interactive shell would
+/// otherwise become the terminal's foreground group, and leave none when it exits.
 pub(crate) fn exec_alone(words: &[OsString]) -> Result<()> {
-    let (program, args) = words.split_first().context("which program?")?;
+    let (program, args) = words.split_first().context("no program given")?;
     setsid().context("could not leave the terminal")?;
     Err(Command::new(program).args(args).exec())
         .with_context(|| format!("could not start '{}'", program.to_string_lossy()))
@@ -223,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bash_is_mended_with_what_the_machine_has() {
+    fn judge_bash_names_a_fix_that_exists() {
         #[track_caller]
         fn case(answer: Option<&str>, there: Option<&str>, expected: [&str; 2]) {
             let finding = judge_bash(answer, Path::new("/a b/git-flux"), there.map(Path::new));
@@ -236,7 +220,7 @@ mod tests {
         let read = "echo '. /usr/share/bash_completion' >>~/.bashrc";
         case(Some("none"), there, ["does not read", read]);
         case(Some("none"), None, ["not installed", own]);
-        let elsewhere = "does not look where '/a b/git-flux' is";
+        let elsewhere = "does not find '/a b/git-flux'";
         case(Some("elsewhere"), there, [elsewhere, own]);
         case(None, there, ["did not say", own]);
         let works = judge_bash(Some("works"), Path::new("/f"), None);

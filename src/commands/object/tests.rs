@@ -1,4 +1,4 @@
-//! Every field that programs can read, with its type, and that the manual names it.
+//! All fields for programs: their types, and their names in the manual.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::agent::messages::Who;
 use crate::embedded::MANUAL;
 use crate::task::{Said, Why};
 
-/// The types that each field has in some of `objects`, by its path.
+/// Returns the types of each field of the objects, by its path.
 fn types(objects: &[Value]) -> BTreeMap<String, BTreeSet<&'static str>> {
     fn note(path: &str, value: &Value, types: &mut BTreeMap<String, BTreeSet<&'static str>>) {
         let kind = match value {
@@ -54,7 +54,7 @@ fn state(is_known: bool) -> StateObject {
     }
 }
 
-/// A task of which everything is known.
+/// Returns a task with all fields.
 fn task() -> TaskObject {
     let text = || Some("text".to_owned());
     TaskObject {
@@ -103,7 +103,7 @@ fn event(is_full: bool) -> Event {
     }
 }
 
-/// The objects of each command, with everything known in one of them, and as little as can be in the other.
+/// Returns the objects of each command, one with all fields and one with as few as possible.
 fn all() -> Vec<(&'static str, Vec<Value>)> {
     let unknown = || TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version");
     let killed = TaskObject {
@@ -238,7 +238,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
 }
 
 #[test]
-fn every_field_keeps_its_name_and_its_type() {
+fn objects_keep_names_and_types_of_fields() {
     let mut found = String::new();
     for (command, objects) in all() {
         found += &format!("{command}\n");
@@ -251,7 +251,7 @@ fn every_field_keeps_its_name_and_its_type() {
 }
 
 #[test]
-fn the_manual_names_every_field() {
+fn objects_have_only_fields_of_the_manual() {
     for (command, objects) in all() {
         for path in types(&objects).keys() {
             let name = path.rsplit('.').next().unwrap().trim_end_matches("[]");
@@ -264,7 +264,7 @@ fn the_manual_names_every_field() {
 }
 
 #[test]
-fn the_manual_names_every_key_of_the_lines() {
+fn write_prints_only_keys_of_the_manual() {
     let mut lines = Lines::default();
     task().write(&mut lines);
     TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version").write(&mut lines);

@@ -13,7 +13,8 @@ use clap_complete::ArgValueCompleter;
 
 use super::object::TaskObject;
 use super::starting::{self, Layouts};
-use super::{Faults, candidates, settled, table, text};
+use super::text::{TextKind, TextSource};
+use super::{Faults, candidates, load_recovered, table};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
@@ -27,25 +28,25 @@ use crate::ui::{Ui, ensure_terminal, shown};
 
 /// Start a task: branch, worktree, pane or session, agent, prompt
 #[derive(Debug, Args)]
-#[command(override_usage = "git flux run [<options>] [--] [<task>...]")]
-pub(crate) struct Run {
+#[command(override_usage = "git flux run [<options>] [--] [<description>...]")]
+pub(crate) struct RunArgs {
     /// be quiet: print the task's id alone
     #[arg(short, long)]
     quiet: bool,
     /// dry run: only say what would be done
-    #[arg(long)]
+    #[arg(short = 'n', long)]
     dry_run: bool,
-    /// read the task from a file; '-' is standard input
-    #[arg(short = 'F', long, value_name = "file", conflicts_with = "task", add = ArgValueCompleter::new(candidates::files))]
+    /// read the description from a file; '-' is standard input
+    #[arg(short = 'F', long, value_name = "file", conflicts_with = "description", add = ArgValueCompleter::new(candidates::files))]
     file: Option<PathBuf>,
-    /// edit the task before it is started, in git's editor
+    /// edit the description in git's editor first
     #[arg(short, long)]
     edit: bool,
-    /// the agent that works on it; several, with commas between, for a task each
+    /// the agent; with several, separated by commas, one task for each
     #[arg(long, value_name = "name", value_delimiter = ',', add = ArgValueCompleter::new(candidates::agents))]
     agent: Vec<String>,
-    /// start so many tasks on one description, of each agent
-    #[arg(short = 'n', long, value_name = "number", default_value_t = 1, hide_default_value = true, value_parser = number)]
+    /// start <number> tasks per agent from one description
+    #[arg(long, value_name = "number", default_value_t = 1, hide_default_value = true, value_parser = parse_count)]
     count: u8,
     /// pass an argument to the agent's program
     #[arg(long = "agent-arg", value_name = "arg", allow_hyphen_values = true)]
@@ -53,7 +54,7 @@ pub(crate) struct Run {
     /// start from this commit instead of HEAD
     #[arg(long, value_name = "rev", add = ArgValueCompleter::new(candidates::commits))]
     base: Option<String>,
-    /// work on a branch that is there, here or on a remote; it stays when the task goes
+    /// use an existing local or remote branch; cleanup keeps it
     #[arg(long, value_name = "branch", conflicts_with = "base", add = ArgValueCompleter::new(candidates::all_branches))]
     branch: Option<String>,
     /// the task's id, instead of one made from its description
@@ -61,86 +62,82 @@ pub(crate) struct Run {
     name: Option<String>,
     #[command(flatten)]
     layouts: Layouts,
-    /// go there at once
+    /// attach to the task at once
     #[arg(long, conflicts_with_all = ["json", "dry_run"])]
     attach: bool,
-    /// take what is uncommitted here along: changed, staged and untracked files
+    /// start with a copy of your uncommitted changes and untracked files
     #[arg(long)]
     with_changes: bool,
-    /// give the agent the text of the task alone
+    /// give the agent only the description
     #[arg(long)]
     no_template: bool,
-    /// what is to be done; words are joined by spaces
-    #[arg(value_name = "<task>")]
-    task: Vec<OsString>,
+    /// the description of the work; words are joined by spaces
+    #[arg(value_name = "<description>")]
+    description: Vec<OsString>,
     /// machine-readable output: a task object
     #[arg(long, conflicts_with = "quiet")]
     json: bool,
 }
 
-/// How many tasks are started.
-fn number(text: &str) -> Result<u8, &'static str> {
+fn parse_count(text: &str) -> Result<u8, &'static str> {
     let number = text.parse().ok();
     let number = number.filter(|number| (1..=99).contains(number));
-    number.ok_or("it is a number from 1 to 99")
+    number.ok_or("expected a number from 1 to 99")
 }
 
-const TEXT: text::Kind = text::Kind {
-    name: "task",
-    help: "Write the task above it; an empty task starts nothing.\n",
+const DESCRIPTION: TextKind = TextKind {
+    name: "description",
+    help: "Write the description above; an empty description aborts.\n",
     done: "started",
-    hints: [
-        "git flux run \"<what is to be done>\"",
-        "git flux run --edit",
-    ],
+    hints: ["git flux run \"<description>\"", "git flux run --edit"],
     piped: "git flux run -F -",
 };
 
-impl Run {
+impl RunArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui { quiet: self.quiet })?;
-        // The user's own changes are looked at while the task is prepared, if they are to be named.
+        // Count the user's changes while the task is prepared, if they will be reported.
         let current = flux.repo.current().filter(|_| !self.quiet);
         let current = current.map(|dir| flux.repo.checkout(dir));
-        let own = thread::spawn(move || {
+        let changes = thread::spawn(move || {
             let changes = changes(&current?.ok()?, Ignored::LeftOut).ok()?;
             Some(count(&changes))
         });
         let request = self.request();
-        let preparation = Preparation::new(&flux, settled(&flux)?, &request)?;
+        let preparation = Preparation::new(&flux, load_recovered(&flux)?, &request)?;
         self.ensure_can_attach(preparation.count())?;
-        let input = text::Input::of(self.file.as_deref(), &self.task);
-        let description = input.get(&flux, &TEXT, self.edit)?;
+        let source = TextSource::of(self.file.as_deref(), &self.description);
+        let description = source.read(&flux, &DESCRIPTION, self.edit)?;
         let mut starts = preparation.starts(&description)?;
-        let others = &preparation.store;
+        let store = &preparation.store;
         if let StartPoint::Head = request.start_point {
-            report::from_other_task(&flux, others, &starts[0].task);
+            report::warn_of_other_task(&flux, store, &starts[0].task);
         }
         if self.dry_run {
-            return report::plans(&flux, &starts);
+            return report::print_plans(&flux, &starts);
         }
         if self.attach {
             ensure_terminal("leave out --attach")?;
         }
-        starting::agree(&flux, &mut starts)?;
-        let own = || own.join().ok().flatten();
-        let [start_of] = starts.as_mut_slice() else {
-            return self.several(&flux, &mut starts, own);
+        starting::add_scripts(&flux, &mut starts)?;
+        let changes = || changes.join().ok().flatten();
+        let [plan] = starts.as_mut_slice() else {
+            return self.start_several(&flux, &mut starts, changes);
         };
-        let short = report::short(others, &start_of.task.id);
-        let started = start(&flux, start_of)?;
+        let short = report::short_id(store, &plan.task.id);
+        let started = start(&flux, plan)?;
         starting::ensure_executed(&flux, &started)?;
-        report::own_changes(&flux, own(), start_of.takes_changes());
-        report::lacking(&flux, &started.task);
-        report::cramped(&flux, start_of, &started);
-        self.tell(&flux, start_of, &started, &short)
+        report::report_own_changes(&flux, changes(), plan.takes_changes());
+        report::hint_missing_files(&flux, &started.task);
+        report::report_no_room(&flux, plan, &started);
+        self.report(&flux, plan, &started, &short)
     }
 
-    /// Says what was started, and goes there if that is asked for.
-    fn tell(
+    /// Reports the started task, and attaches to it if requested.
+    fn report(
         &self,
         flux: &Flux,
-        start_of: &Start,
+        plan: &Start,
         started: &Started,
         short: impl Display,
     ) -> Result<()> {
@@ -151,7 +148,7 @@ impl Run {
             flux.ui.data(&started.task.id)?;
         } else {
             flux.ui
-                .bytes(report::started(flux, start_of, started, short).as_bytes())?;
+                .bytes(report::format_started(flux, plan, started, short).as_bytes())?;
         }
         if self.attach {
             return attach::attach(&started.opened.target);
@@ -163,7 +160,7 @@ impl Run {
         if !self.attach || count == 1 {
             return Ok(());
         }
-        let failure = Failure::new("--attach goes to one task, and several are asked for");
+        let failure = Failure::new("--attach is for a single task");
         Err(failure.hint("git flux attach <task>").code(USAGE).into())
     }
 
@@ -185,24 +182,21 @@ impl Run {
         }
     }
 
-    /// Starts them one after the other. One that fails leaves the others.
-    ///
-    /// # Errors
-    /// When any of them fails, or the user interrupts: then no more are started.
-    fn several(
+    /// Starts several tasks one after the other. Goes on after a failure, but not after ^C.
+    fn start_several(
         &self,
         flux: &Flux,
         starts: &mut [Start],
-        own: impl FnOnce() -> Option<Changes>,
+        changes: impl FnOnce() -> Option<Changes>,
     ) -> Result<()> {
         let all = starts.len();
         let (mut made, mut faults) = (Vec::new(), Faults::default());
         let started = self.start_all(flux, starts, &mut made, &mut faults);
-        report::own_changes(flux, own(), starts.iter().any(Start::takes_changes));
+        report::report_own_changes(flux, changes(), starts.iter().any(Start::takes_changes));
         if let Some(first) = made.first() {
-            report::lacking(flux, &first.task);
+            report::hint_missing_files(flux, &first.task);
         }
-        self.tell_all(&flux.ui, &made)?;
+        self.report_all(&flux.ui, &made)?;
         if let Err(error) = started {
             let begun = made.len();
             flux.ui
@@ -210,19 +204,19 @@ impl Run {
             return Err(error);
         }
         if !self.json {
-            let ended = starting::ended(flux, &made)?;
-            ended.iter().for_each(|error| faults.show(error));
+            let errors = starting::early_failures(flux, &made)?;
+            errors.iter().for_each(|error| faults.show(error));
         }
         match faults.0 {
             0 => Ok(()),
             failed => {
-                let what = format!("{failed} of {all} tasks were not started as they should");
-                Err(Failure::new(what).hint("git flux list").into())
+                let message = format!("{failed} of {all} tasks did not start properly");
+                Err(Failure::new(message).hint("git flux list").into())
             }
         }
     }
 
-    /// Starts each; no more once the user interrupts.
+    /// Starts each task, until the user interrupts.
     fn start_all(
         &self,
         flux: &Flux,
@@ -230,11 +224,11 @@ impl Run {
         made: &mut Vec<Started>,
         faults: &mut Faults,
     ) -> Result<()> {
-        let mut is_told = false;
-        for (at, start_of) in starts.iter_mut().enumerate() {
-            let started = self.next(flux, start_of, at);
+        let mut is_reported = false;
+        for (at, plan) in starts.iter_mut().enumerate() {
+            let started = self.start_one(flux, plan, at);
             if let Some(started) = faults.note(started)? {
-                is_told = is_told || report::cramped(flux, start_of, &started);
+                is_reported = is_reported || report::report_no_room(flux, plan, &started);
                 if self.quiet {
                     flux.ui.data(&started.task.id)?;
                 }
@@ -244,18 +238,17 @@ impl Run {
         Ok(())
     }
 
-    /// Starts one, the `at`th.
-    fn next(&self, flux: &Flux, start_of: &mut Start, at: usize) -> Result<Started> {
-        // Those before it have taken room.
-        if let Some(pane) = start_of.pane.as_mut().filter(|_| at > 0) {
-            pane.place = place(flux, &start_of.task.id, self.layouts.layout())?;
+    fn start_one(&self, flux: &Flux, plan: &mut Start, at: usize) -> Result<Started> {
+        // The panes before it took room.
+        if let Some(pane) = plan.pane.as_mut().filter(|_| at > 0) {
+            pane.place = place(flux, &plan.task.id, self.layouts.layout())?;
         }
-        let started = start(flux, start_of)?;
+        let started = start(flux, plan)?;
         starting::ensure_executed(flux, &started)?;
         Ok(started)
     }
 
-    fn tell_all(&self, ui: &Ui, made: &[Started]) -> Result<()> {
+    fn report_all(&self, ui: &Ui, made: &[Started]) -> Result<()> {
         if self.json {
             let objects = made.iter().map(|one| TaskObject::of(&report::status(one)));
             return ui.json(&objects.collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What `git flux run` says: what it would do, and what it did.
+//! The output of `git flux run` and its dry run.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -19,36 +19,35 @@ use crate::tmux::open::Opened;
 use crate::ui::words::count;
 use crate::ui::{pasted, shown, word};
 
-/// Files that a project needs and git does not track, and directories of the same kind.
+/// Files and directories that projects need and git does not track.
 const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
 
-/// Says which of [`NEEDED`] the new worktree has not, though the main worktree has them, unless something
-/// is configured that makes a worktree ready.
-pub(super) fn lacking(flux: &Flux, task: &Task) {
+/// Names the [`NEEDED`] files that only the main worktree has, unless a setup of worktrees is configured.
+pub(super) fn hint_missing_files(flux: &Flux, task: &Task) {
     let home = flux.repo.home();
     let has = |dir: &Path, name: &str| dir.join(name).symlink_metadata().is_ok();
-    let is_made_ready = !flux.settings.copy().is_empty()
+    let has_setup = !flux.settings.copy().is_empty()
         || !flux.settings.setup().is_empty()
         || has(home, ".worktreeinclude")
         || has(home, ".worktree-init");
-    let lacks = |name: &&str| has(home, name) && !has(&task.worktree, name);
-    let lacking: Vec<&str> = NEEDED.into_iter().filter(lacks).collect();
-    if is_made_ready || lacking.is_empty() {
+    let is_missing = |name: &&str| has(home, name) && !has(&task.worktree, name);
+    let missing: Vec<&str> = NEEDED.into_iter().filter(is_missing).collect();
+    if has_setup || missing.is_empty() {
         return;
     }
-    let command = if lacking.contains(&".env") {
+    let command = if missing.contains(&".env") {
         "to copy .env from now on: git config --add flux.copy .env"
     } else {
         "to set it up from now on: git config --add flux.setup '<command>'"
     };
-    let lacking = lacking.join(", ");
+    let missing = missing.join(", ");
     flux.ui.hint(format_args!(
-        "not in the new worktree: {lacking}; {command}"
+        "not in the new worktree: {missing}; {command}"
     ));
 }
 
-/// Warns of a task that starts from the branch of another one, and goes back to it.
-pub(super) fn from_other_task(flux: &Flux, store: &Store, task: &Task) {
+/// Warns if the task starts from the branch of another task, and will be merged into it.
+pub(super) fn warn_of_other_task(flux: &Flux, store: &Store, task: &Task) {
     let mut tasks = { store.tasks.iter() }.filter_map(|stored| stored.task.as_ref().ok());
     let Some(other) = tasks.find(|other| task.into.as_ref() == Some(&other.branch)) else {
         return;
@@ -60,28 +59,27 @@ pub(super) fn from_other_task(flux: &Flux, store: &Store, task: &Task) {
     if let Some(into) = &other.into {
         let into = word(into);
         flux.ui.hint(format_args!(
-            "to start from '{into}': git flux run --base {into} \"<what is to be done>\""
+            "to start from '{into}': git flux run --base {into} \"<description>\""
         ));
     }
 }
 
-/// Says what becomes of the user's own uncommitted changes.
-pub(super) fn own_changes(flux: &Flux, own: Option<Changes>, takes_changes: bool) {
-    let Some(own) = own.filter(|own| !own.none()) else {
+/// Reports whether the task has the user's uncommitted changes.
+pub(super) fn report_own_changes(flux: &Flux, changes: Option<Changes>, takes_changes: bool) {
+    let Some(changes) = changes.filter(|changes| !changes.none()) else {
         return;
     };
-    let files = count(own.files, "file");
-    let and = if takes_changes {
-        "go along, uncommitted"
+    let files = count(changes.files, "file");
+    let verb = if takes_changes {
+        "are copied to the task"
     } else {
         "are not part of the task"
     };
     flux.ui.status(format_args!(
-        "Your own uncommitted changes ({files}) {and}."
+        "Your own uncommitted changes ({files}) {verb}."
     ));
 }
 
-/// The status of a task that has just started.
 pub(super) fn status(started: &Started) -> Status {
     Status {
         task: started.task.clone(),
@@ -98,33 +96,32 @@ pub(super) fn status(started: &Started) -> Status {
     }
 }
 
-/// Says that a window was made where a pane was asked for, or what fits. Returns whether it was.
-pub(super) fn cramped(flux: &Flux, plan: &Start, started: &Started) -> bool {
+/// Reports that a window was made because a pane had no room. Returns `true` if so.
+pub(super) fn report_no_room(flux: &Flux, plan: &Start, started: &Started) -> bool {
     let place = plan.pane.as_ref().map(|pane| &pane.place);
     let is_wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
-    let is_cramped = started.opened.target.kind == Layout::Window && !is_wanted;
-    if is_cramped {
+    let had_no_room = started.opened.target.kind == Layout::Window && !is_wanted;
+    if had_no_room {
         flux.ui
-            .status("There is no room for another pane here: the task has a window of its own.");
+            .status("No room for another pane: the task has its own window.");
     }
-    is_cramped
+    had_no_room
 }
 
-/// What `--dry-run` says.
-pub(super) fn plans(flux: &Flux, starts: &[Start]) -> Result<()> {
+pub(super) fn print_plans(flux: &Flux, starts: &[Start]) -> Result<()> {
     for (at, start) in starts.iter().enumerate() {
         if at > 0 {
             flux.ui.data("")?;
         }
         if let Some(pane) = &start.pane {
-            plan(flux, start, pane)?;
+            print_plan(flux, start, pane)?;
         }
     }
     flux.ui.status("Nothing was done.");
     Ok(())
 }
 
-fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
+fn print_plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     let task = &start.task;
     let place = match &pane.place {
         Place::Pane { .. } => "a pane of this window".to_owned(),
@@ -160,13 +157,13 @@ fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     if let Some(commit) = start.setup_commit()
         && let Some(init) = Init::find(flux, commit)?
     {
-        let if_agreed = if init.is_trusted(flux) {
+        let condition = if init.is_trusted(flux) {
             ""
         } else {
-            " (once you agree)"
+            " (once you approve it)"
         };
         for name in init.names() {
-            flux.ui.data(format_args!("  Setup: {name}{if_agreed}"))?;
+            flux.ui.data(format_args!("  Setup: {name}{condition}"))?;
         }
     }
     for step in &pane.ready.steps {
@@ -176,14 +173,19 @@ fn plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     Ok(())
 }
 
-/// The report of a started task, which `short` names.
-pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl Display) -> String {
+/// Returns the report of a started task, which `short` names.
+pub(super) fn format_started(
+    flux: &Flux,
+    plan: &Start,
+    started: &Started,
+    short: impl Display,
+) -> String {
     let Started { task, opened, .. } = started;
     let sign = |sign| if flux.ui.emoji() { sign } else { "" };
-    let (place, attach, other) = way(opened);
+    let (place, attach, other) = describe_target(opened);
     let other = other.map_or(String::new(), |other| format!("        (or: {other})"));
     let agent = plan.pane.as_ref().and_then(|pane| pane.agent.as_ref());
-    let what = match agent {
+    let state = match agent {
         Some(run) if run.agent.prompt != Prompt::Shown => {
             "The agent is working on your task in the background."
         }
@@ -200,7 +202,7 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl 
     };
     let report = format!(
         "{}Flux Capacitor Session Created!\n\n  Task ID: {}\n  {place}\n  Worktree: {}\n  Branch: {}\n\n\
-         {}{attach}:\n   git flux attach {short}{other}\n\n{what}\n{tip}\n\
+         {}{attach}:\n   git flux attach {short}{other}\n\n{state}\n{tip}\n\
          When complete: git flux cleanup {short}\n",
         sign("🎯 "),
         task.id,
@@ -211,8 +213,8 @@ pub(super) fn started(flux: &Flux, plan: &Start, started: &Started, short: impl 
     pasted(&report)
 }
 
-/// Returns where a task was opened, what to do to go there, and another way to do it.
-fn way(opened: &Opened) -> (String, &'static str, Option<String>) {
+/// Returns the target of a task, the action that goes there, and an alternative to it.
+fn describe_target(opened: &Opened) -> (String, &'static str, Option<String>) {
     let target = &opened.target;
     match target.kind {
         Layout::Session => (
@@ -233,18 +235,18 @@ fn way(opened: &Opened) -> (String, &'static str, Option<String>) {
     }
 }
 
-/// The keys that do something, `Ctrl+b, d`. Without a prefix key there is none to press.
+/// Returns the keys of a tmux command, such as `Ctrl+b, d`, if there is a prefix key.
 fn keys_of(opened: &Opened, key: &str) -> Option<String> {
     let keys = keys(&opened.prefix, key)?;
     Some(keys.replacen(' ', ", ", 1))
 }
 
-/// The shortest beginning of the id, at a `-`, that no other task has.
-pub(super) fn short(others: &Store, id: &TaskId) -> String {
+/// Returns the shortest prefix of the id, up to a `-`, that no other task has.
+pub(super) fn short_id(store: &Store, id: &TaskId) -> String {
     let words: Vec<&str> = id.as_str().split('-').collect();
     let mut beginnings = (2..words.len()).map(|n| words[..n].join("-"));
     let is_unique = |text: &String| {
-        let mut ids = others.tasks.iter().map(|other| &other.id);
+        let mut ids = store.tasks.iter().map(|other| &other.id);
         !ids.any(|other| other != id && other.as_str().starts_with(text))
     };
     beginnings.find(is_unique).unwrap_or_else(|| id.to_string())

@@ -1,4 +1,4 @@
-//! How the state of a task was found: what each source says, how old that is, and which counts.
+//! The evidence for the state of a task: the report of each source, its age, and the one that decides.
 
 use std::fmt::Display;
 
@@ -14,10 +14,7 @@ use crate::task::seen::{Doing, Location, Presence, Seen, Session};
 use crate::task::{Heard, Source, State, Task, Title, Why};
 use crate::ui::words::age;
 
-/// Prints how the state of a task was found, the sources in the order in which they count; `as_json` for programs.
-///
-/// # Errors
-/// When git fails.
+/// Prints the evidence for the state of a task, with the sources in order of precedence.
 pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
     let ui = &flux.ui;
     let seen = observe::closely(flux, store, task)?;
@@ -30,14 +27,10 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
             sources,
         });
     }
-    let guess = if found.guess {
-        ", which is a guess"
-    } else {
-        ""
-    };
+    let guess = if found.guess { " (a guess)" } else { "" };
     let (id, label) = (&task.id, state.label());
     ui.data(format_args!("{id}: {label}{guess}"))?;
-    // Where nothing is left of a run, the clock was not looked at.
+    // Without a run directory, `now` is not set.
     let now = if seen.now == 0 {
         seconds()
     } else {
@@ -53,20 +46,20 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
     Ok(())
 }
 
-/// Returns what each source says; that of `counting` counts.
+/// Returns the report of each source; `counting` decides.
 fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
-    let ended = exit.map_or_else(|| "no end was seen".to_owned(), ToString::to_string);
+    let ended = exit.map_or_else(|| "no exit recorded".to_owned(), ToString::to_string);
     let at = |heard: Option<Heard>| heard.map(|heard| heard.at / 1000);
     let session_at = seen.session.map(|session| session.at / 1000);
     let is_there = |is: bool| if is { "there" } else { "gone" }.to_owned();
     let has_worktree = seen.worktree == Location::Here;
     let lock = if seen.locked {
-        "a command is at work on it"
+        "locked by a running command"
     } else {
-        "no command is at work on it"
+        "not locked"
     };
-    let activity = seen.stirred.map(|_| "its window last showed something");
+    let activity = seen.stirred.map(|_| "last output in its window");
     let says = [
         (Source::Lock, lock.to_owned(), None),
         (Source::Record, task.phase.into_str().to_owned(), None),
@@ -97,12 +90,12 @@ const NOTHING: &str = "says nothing";
 
 fn launcher(seen: &Seen) -> &'static str {
     match seen.launcher {
-        Presence::Unreadable => "what the launcher left cannot be read",
-        Presence::Elsewhere => "the launcher is alive elsewhere: it holds its lock",
+        Presence::Unreadable => "the run directory cannot be read",
+        Presence::Elsewhere => "the launcher runs elsewhere: its lock is held",
         Presence::Alive | Presence::InSetup => "the launcher is alive",
         Presence::OtherMachine => "the launcher was started on another machine",
         Presence::Gone => "the launcher is gone",
-        Presence::Never => "no launcher has been there",
+        Presence::Never => "never started",
     }
 }
 

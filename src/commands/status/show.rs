@@ -1,4 +1,4 @@
-//! A task in detail, for people.
+//! The details of a task as text.
 
 use std::fmt::Display;
 
@@ -17,41 +17,40 @@ use crate::task::{Changes, Divergence, Layout, State, Status, Why};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
-/// How many changed files are shown.
-const FILES: usize = 20;
+const MAX_FILES: usize = 20;
 
-/// What the pane of a task shows.
 pub(super) enum PaneView {
     Lines(Vec<String>),
     Closed,
     Unknown,
 }
 
-/// Everything that is shown of a task.
 pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
     pub(super) screen: PaneView,
-    pub(super) next: Vec<Next>,
+    pub(super) next: Vec<NextCommand>,
 }
 
-/// A line with a name.
-type Field = (&'static str, String);
+type DetailField = (&'static str, String);
 
 impl Detail {
     pub(super) fn print(&self, flux: &Flux) -> Result<()> {
         let ui = &flux.ui;
         let task = &self.status.task;
         title(ui, format!("{}  {}", task.id, sanitize::line(&task.title)))?;
-        for (name, value) in [self.agent(flux), self.place(), self.work()].concat() {
+        for (name, value) in [self.agent(flux), self.location(), self.work()].concat() {
             let name = format!("{name}:");
             ui.data(format_args!("{name:<10} {}", sanitize::line(&value)))?;
         }
-        for file in self.files.iter().take(FILES) {
+        for file in self.files.iter().take(MAX_FILES) {
             ui.data(format_args!("  {} {}", code(file), shown(&file.path)))?;
         }
-        if self.files.len() > FILES {
-            ui.data(format_args!("  … and {} more", self.files.len() - FILES))?;
+        if self.files.len() > MAX_FILES {
+            ui.data(format_args!(
+                "  … and {} more",
+                self.files.len() - MAX_FILES
+            ))?;
         }
         self.print_screen(ui)?;
         ui.data("")?;
@@ -64,17 +63,16 @@ impl Detail {
         Ok(())
     }
 
-    /// Returns how its agent does.
-    fn agent(&self, flux: &Flux) -> Vec<Field> {
+    fn agent(&self, flux: &Flux) -> Vec<DetailField> {
         let Status {
             task, state, owner, ..
         } = &self.status;
         let run = flux.run_dir(&task.id);
         let mut fields = Vec::new();
         fields.extend(owner.clone().map(|owner| ("Owner", owner)));
-        fields.push(("State", health(&self.status)));
+        fields.push(("State", describe_state(&self.status)));
         if *state == State::Unknown {
-            // One of the two is why.
+            // One of the two is the cause.
             let errors = [run.running().err(), run.exit().err()];
             let why = errors.into_iter().flatten();
             fields.extend(why.map(|error| ("Why", format!("{error:#}"))));
@@ -89,8 +87,7 @@ impl Detail {
         fields
     }
 
-    /// Returns where it is.
-    fn place(&self) -> Vec<Field> {
+    fn location(&self) -> Vec<DetailField> {
         let task = &self.status.task;
         let mut fields = Vec::new();
         if let Some(target) = &task.target {
@@ -107,12 +104,9 @@ impl Detail {
             };
             fields.push(("Target", place + why));
         }
-        let stays = task
-            .existing
-            .as_ref()
-            .map_or("", |_| " (stays when the task goes)");
+        let kept = task.existing.as_ref().map_or("", |_| " (kept by cleanup)");
         fields.push(("Worktree", shown(&task.worktree)));
-        fields.push(("Branch", format!("{}{stays}", task.branch)));
+        fields.push(("Branch", format!("{}{kept}", task.branch)));
         fields.push(("Base", task.base.short().to_owned()));
         if let Some(first) = task.port {
             let last = first.saturating_add(ports::SIZE - 1);
@@ -121,8 +115,7 @@ impl Detail {
         fields
     }
 
-    /// Returns what it has done.
-    fn work(&self) -> Vec<Field> {
+    fn work(&self) -> Vec<DetailField> {
         let mut fields = Vec::new();
         if let Some(Divergence { ahead, behind }) = self.status.divergence {
             let against = self.status.task.into.as_deref().unwrap_or("its base");
@@ -164,11 +157,9 @@ pub(super) fn code(change: &Change) -> String {
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }
 
-/// Returns the state in a sentence.
-fn health(status: &Status) -> String {
+fn describe_state(status: &Status) -> String {
     let now = seconds();
     let ago = |then: u64| age(now.saturating_sub(then));
-    // And since when, if that is known.
     let since = |what: &str| match status.found.since {
         Some(since) => format!("{what}, since {}", ago(since)),
         None => what.to_owned(),
@@ -180,18 +171,18 @@ fn health(status: &Status) -> String {
         State::Waiting(Some(Why::Permission)) => return since("waiting for permission"),
         State::Waiting(Some(Why::Question)) => return since("waiting for an answer"),
         State::Waiting(None) => return since("waiting for you"),
-        State::Working if is_guess => "working, by the look of it: its window has just changed",
+        State::Working if is_guess => "probably working (recent output)",
         State::Working => return since("working"),
         State::Done => return since("done with its turn"),
-        State::Failed => return since("failed: it gave up its turn"),
+        State::Failed => return since("failed: its turn ended with an error"),
         State::RunningElsewhere => "running elsewhere: its launcher cannot be seen from here",
-        State::Interrupted => "interrupted in its turn: it waits for what it is told",
-        State::Idle => "idle: no agent was started in it",
-        State::Lost if is_guess => "lost, unless it runs on the machine that it was started on",
-        State::Lost => "lost: its process is gone, and nobody saw it end",
+        State::Interrupted => "interrupted: waiting for your input",
+        State::Idle => "idle: no agent was started",
+        State::Lost if is_guess => "lost, unless it still runs on its machine",
+        State::Lost => "lost: its process is gone, without an exit status",
         State::Incomplete => {
             return format!(
-                "incomplete: a git flux died while {} it, and the next command that changes anything settles it",
+                "incomplete: git flux was killed while {} it; the next command repairs it",
                 status.task.phase.into_str()
             );
         }
@@ -201,20 +192,16 @@ fn health(status: &Status) -> String {
         State::NoWorktree => "broken: its worktree is gone",
         State::NoBranch => "broken: its branch is gone",
         State::Elsewhere => "elsewhere: its worktree belongs to another repository",
-        State::Unknown => "unknown: what its launcher left cannot be read",
+        State::Unknown => "unknown: its run directory cannot be read",
         other => other.name(),
     };
     text.to_owned()
 }
 
-/// A command, and what it is for.
-type Next = (String, &'static str);
+/// A command and its purpose.
+type NextCommand = (String, &'static str);
 
-/// Returns the commands that come next.
-///
-/// # Errors
-/// When it cannot be told what is missing, or whether the agent could go on.
-pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<Next>> {
+pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<NextCommand>> {
     let task = stored.readable()?;
     let id = &task.id;
     if matches!(status.state, State::NoWorktree | State::NoBranch)
@@ -224,9 +211,9 @@ pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<
         return Ok(ways.map(|(what, command)| (command, what)).collect());
     }
     let run = |verb: &str, what| (format!("git flux {verb} {id}"), what);
-    let diff = run("diff", "what it has changed");
+    let diff = run("diff", "see its changes");
     if status.owner.is_some() {
-        return Ok(vec![run("log", "what it was told, and its commits")]);
+        return Ok(vec![run("log", "see its prompt and commits")]);
     }
     let mut next = match &status.state {
         State::RunningElsewhere => return Ok(vec![diff]),
@@ -240,7 +227,7 @@ pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<
     };
     let has_no_agent = matches!(status.state, State::Ended(_) | State::Idle | State::Lost);
     if has_no_agent && can_resume(flux, task, &stored.oid)? {
-        next.insert(0, run("resume", "its agent again, where it was"));
+        next.insert(0, run("resume", "start its agent again"));
     }
     next.extend([diff, run("cleanup", "merge it and remove it")]);
     Ok(next)

@@ -106,7 +106,7 @@ impl<'a> Preparation<'a> {
     pub(crate) fn starts(&self, description: &[u8]) -> Result<Vec<Start>> {
         if prompt::title(description).is_empty() {
             return Err(Failure::new("there is no task: the description is empty")
-                .hint("git flux run \"<what is to be done>\"")
+                .hint("git flux run \"<description>\"")
                 .code(USAGE)
                 .into());
         }

@@ -1,5 +1,5 @@
-//! Where each file goes: where its reader looks without being told, as far as there is such a place; and
-//! what is there. A file that ends in our line is ours.
+//! The files to install, at paths that their readers search by default if possible, and the existing files.
+//! A file that ends in our line was installed by git flux.
 
 use std::ffi::OsStr;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use crate::embedded::{BASH, FISH, FISH_BELOW_GIT, MANUAL, ZSH, ZSH_BELOW_GIT};
 use crate::failure::Failure;
 use crate::system::program::which;
 
-/// Who reads a file.
+/// The program that reads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub(super) enum Reader {
@@ -23,7 +23,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    /// Returns what begins a comment in its files.
+    /// Returns the start of a comment in its files.
     fn comment(self) -> &'static str {
         match self {
             Self::Man => r#".\""#,
@@ -32,7 +32,7 @@ impl Reader {
     }
 
     /// Returns whether the program is on PATH.
-    pub(super) fn is_there(self) -> bool {
+    pub(super) fn is_installed(self) -> bool {
         which(Path::new(self.into_str())).is_some()
     }
 }
@@ -47,7 +47,7 @@ const FILES: [(Reader, &str, &str); 6] = [
     (Reader::Fish, FISH_BELOW_GIT, "git-flux.fish"),
 ];
 
-/// Their directories below a directory such as `/usr/local`.
+/// Their directories below a prefix such as `/usr/local`.
 const BELOW_PREFIX: [&str; 6] = [
     "share/man",
     "share/bash-completion/completions",
@@ -57,8 +57,7 @@ const BELOW_PREFIX: [&str; 6] = [
     "share/fish/vendor_conf.d",
 ];
 
-/// Returns the user's own directories for them.
-fn at_home(home: &Path) -> [PathBuf; 6] {
+fn dirs_at_home(home: &Path) -> [PathBuf; 6] {
     let data = directory("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
     let config = directory("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
     let bash = directory("BASH_COMPLETION_USER_DIR");
@@ -73,8 +72,8 @@ fn at_home(home: &Path) -> [PathBuf; 6] {
     ]
 }
 
-/// Returns the `share/man` beside the `bin` in which git-flux is found, if that is the user's own, such as
-/// cargo's: man looks there for the programs of that `bin`.
+/// Returns the `share/man` beside the `bin` of git-flux, if that belongs to the user, such as cargo's. man
+/// searches it because `bin` is on PATH.
 fn man_beside_program(home: &Path) -> Option<PathBuf> {
     let program = which(Path::new("git-flux"))?;
     let bin = program.parent().filter(|bin| bin.ends_with("bin"))?;
@@ -83,38 +82,31 @@ fn man_beside_program(home: &Path) -> Option<PathBuf> {
     is_own.then(|| parent.join("share/man"))
 }
 
-/// Returns the directory that an environment variable names; the first of several. Relative ones mean nothing.
+/// Returns the first directory in an environment variable, if it is absolute.
 pub(super) fn directory(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
     let first = env::split_paths(&env::var_os(variable)?).next()?;
     first.is_absolute().then_some(first)
 }
 
-/// Returns the directory above which nothing is made or removed: `prefix`, or the home directory.
-///
-/// # Errors
-/// When there is none.
+/// Returns the directory that contains all files: `prefix`, or the home directory.
 pub(super) fn root(prefix: Option<&Path>) -> Result<PathBuf> {
     match prefix {
         Some(prefix) => path::absolute(prefix)
-            .with_context(|| format!("could not tell where '{}' is", prefix.display())),
+            .with_context(|| format!("could not resolve '{}'", prefix.display())),
         None => Ok(directory("HOME").ok_or_else(|| {
-            Failure::new("could not tell where to install: HOME is not set")
-                .hint("git flux install --prefix <dir>")
+            Failure::new("HOME is not set").hint("git flux install --prefix <dir>")
         })?),
     }
 }
 
-/// Returns the places of all files, below `prefix` or at home.
-///
-/// # Errors
-/// As [`root`].
-pub(super) fn places(prefix: Option<&Path>) -> Result<Vec<Place>> {
+/// Returns the files to install, below `prefix` or the home directory.
+pub(super) fn list_files(prefix: Option<&Path>) -> Result<Vec<InstallFile>> {
     let root = root(prefix)?;
     let dirs = match prefix {
         Some(_) => BELOW_PREFIX.map(|dir| root.join(dir)),
-        None => at_home(&root),
+        None => dirs_at_home(&root),
     };
-    let files = iter::zip(FILES, dirs).map(|((reader, text, name), dir)| Place {
+    let files = iter::zip(FILES, dirs).map(|((reader, text, name), dir)| InstallFile {
         reader,
         text,
         path: dir.join(name),
@@ -122,61 +114,56 @@ pub(super) fn places(prefix: Option<&Path>) -> Result<Vec<Place>> {
     Ok(files.collect())
 }
 
-/// One file and its place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct InstallFile {
     pub(super) reader: Reader,
     pub(super) text: &'static str,
     pub(super) path: PathBuf,
 }
 
-/// What is at a place.
+/// The existing file at the path of an [`InstallFile`].
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum ExistingFile {
     Nothing,
-    /// The file as it would be installed now.
+    /// The file of this version.
     Current,
     /// A file of another version of git flux, or a copy made by hand.
     Own,
-    /// Something else; the rest of a sentence about it.
+    /// Something else, with the end of a sentence about it.
     Foreign(&'static str),
 }
 
-impl Place {
-    /// Looks at what is there.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(super) fn look(&self) -> Result<Found> {
-        let what = || format!("could not look at '{}'", self.path.display());
-        let there = match self.path.symlink_metadata() {
-            // Nor could anything be there.
+impl InstallFile {
+    /// Examines the existing file at this path.
+    pub(super) fn read_existing(&self) -> Result<ExistingFile> {
+        let context = || format!("could not read '{}'", self.path.display());
+        let metadata = match self.path.symlink_metadata() {
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
-                return Ok(Found::Nothing);
+                return Ok(ExistingFile::Nothing);
             }
-            there => there.with_context(what)?,
+            metadata => metadata.with_context(context)?,
         };
-        if there.is_symlink() {
-            Ok(Found::Foreign("is a symbolic link"))
-        } else if there.is_file() {
-            Ok(self.judge(&fs::read(&self.path).with_context(what)?))
+        if metadata.is_symlink() {
+            Ok(ExistingFile::Foreign("is a symbolic link"))
+        } else if metadata.is_file() {
+            Ok(self.classify(&fs::read(&self.path).with_context(context)?))
         } else {
-            Ok(Found::Foreign("is not a file"))
+            Ok(ExistingFile::Foreign("is not a file"))
         }
     }
 
-    fn judge(&self, bytes: &[u8]) -> Found {
-        if bytes == self.marked().as_bytes() {
-            return Found::Current;
+    fn classify(&self, bytes: &[u8]) -> ExistingFile {
+        if bytes == self.content().as_bytes() {
+            return ExistingFile::Current;
         }
         let text = String::from_utf8_lossy(bytes);
         let last = text.lines().next_back().unwrap_or_default();
         if text == self.text || last.starts_with(&self.mark()) {
-            Found::Own
+            ExistingFile::Own
         } else {
-            Found::Foreign("is not git flux's own")
+            ExistingFile::Foreign("is not git flux's own")
         }
     }
 
@@ -184,8 +171,8 @@ impl Place {
         format!("{} installed by git flux ", self.reader.comment())
     }
 
-    /// Returns the file as it is installed: with our line at its end.
-    pub(super) fn marked(&self) -> String {
+    /// Returns the content to install, which ends in our line.
+    pub(super) fn content(&self) -> String {
         [self.text, &self.mark(), env!("CARGO_PKG_VERSION"), "\n"].concat()
     }
 }
@@ -195,26 +182,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_ends_in_our_line_is_ours() {
-        let place = Place {
+    fn classify_recognizes_files_that_end_in_our_line() {
+        let file = InstallFile {
             reader: Reader::Bash,
             text: "echo new\n",
             path: "/nowhere".into(),
         };
         #[track_caller]
-        fn case(place: &Place, text: &str, expected: &Found) {
-            assert_eq!(&place.judge(text.as_bytes()), expected, "{text}");
+        fn case(file: &InstallFile, text: &str, expected: &ExistingFile) {
+            assert_eq!(&file.classify(text.as_bytes()), expected, "{text}");
         }
         let line = "# installed by git flux ";
-        case(&place, &place.marked(), &Found::Current);
-        case(&place, "echo new\n", &Found::Own);
-        case(&place, &format!("{line}9.9.9\n"), &Found::Own);
+        case(&file, &file.content(), &ExistingFile::Current);
+        case(&file, "echo new\n", &ExistingFile::Own);
+        case(&file, &format!("{line}9.9.9\n"), &ExistingFile::Own);
         case(
-            &place,
+            &file,
             &format!("echo old\n{line}0.0.1, checksum 0\n"),
-            &Found::Own,
+            &ExistingFile::Own,
         );
-        let foreign = Found::Foreign("is not git flux's own");
+        let foreign = ExistingFile::Foreign("is not git flux's own");
         for text in [
             "",
             "\n",
@@ -226,8 +213,8 @@ mod tests {
             &format!("echo {line}9.9.9\n"),
             ".\\\" installed by git flux 9.9.9\n",
         ] {
-            case(&place, text, &foreign);
+            case(&file, text, &foreign);
         }
-        assert_eq!(place.judge(b"\xff\xfe\n"), foreign);
+        assert_eq!(file.classify(b"\xff\xfe\n"), foreign);
     }
 }
