@@ -209,7 +209,7 @@ impl Git {
         feed(&mut child, &self.input.unwrap_or_default())?;
         let name = self.name;
         let ended = child.wait_with_output();
-        let mut output = ended.with_context(|| format!("`{name}` was lost"))?;
+        let mut output = ended.with_context(|| format!("could not wait for `{name}`"))?;
         if let Some(captured) = captured {
             captured.read(&mut output)?;
         }

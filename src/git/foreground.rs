@@ -37,6 +37,6 @@ pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     }
     let mut child = command.spawn().context("could not start the pager")?;
     feed(&mut child, text.as_ref())?;
-    child.wait().context("the pager was lost")?;
+    child.wait().context("could not wait for the pager")?;
     Ok(())
 }

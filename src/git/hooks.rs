@@ -102,9 +102,8 @@ impl Hooks {
             return Ok(None);
         };
         let other = other.join(relative);
-        let is_missing =
-            |name: &&str| self.file(name).is_some() && !is_executable(&other.join(name));
-        if !COMMIT_HOOKS.iter().any(is_missing) {
+        let mut hooks = COMMIT_HOOKS.iter().filter(|name| self.file(name).is_some());
+        if hooks.all(|name| is_executable(&other.join(name))) {
             return Ok(None);
         }
         let git = checkout.reading("ls-files -z --").arg(relative);

@@ -72,7 +72,7 @@ fn parse(record: &[u8]) -> Option<TreeEntry> {
             _ => EntryKind::Other,
         },
         object: object.to_owned().into(),
-        // A directory has none.
+        // The size of a directory is `-`.
         size: facts.next()?.parse().unwrap_or(0),
     })
 }

@@ -28,14 +28,12 @@ pub(crate) use changes::assume_unchanged::full_status;
 pub(crate) use changes::{Change, Ignored, changes, diff, ls_files, snapshot, transplant};
 pub(crate) use checkout::Checkout;
 pub(crate) use checkout::distrust::Distrust;
-pub(crate) use command::GitKilled;
-pub(crate) use command::{Git, records};
+pub(crate) use command::{Git, GitKilled, records};
 pub(crate) use merge::{
     Integrated, MergePlan, Style, Unrelated, commit, drivers, fast_forward, rebase,
 };
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
-pub(crate) use worktree::Worktree;
 pub(crate) use worktree::{
-    admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_refs,
+    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_refs,
 };

@@ -55,7 +55,7 @@ pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: 
         common_dir.display()
     ));
     if !is_configured {
-        let hint = "git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE";
+        let hint = "git flux needs a worktree with its own .git: unset GIT_DIR GIT_WORK_TREE";
         return failure.hint(hint);
     }
     let link = worktree.join(".git");

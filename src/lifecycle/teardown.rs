@@ -92,7 +92,7 @@ impl Teardown<'_> {
                     commit: self.tip,
                     trash: &trash,
                 };
-                if trash::move_to_trash(repo, &removed, guard)? {
+                if removed.move_to_trash(repo, guard)? {
                     return Ok(Some(trash));
                 }
                 fs::remove_dir_all(&trash).context("could not remove an unused directory")?;

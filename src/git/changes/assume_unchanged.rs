@@ -26,7 +26,7 @@ pub(in crate::git) struct HiddenFiles {
 
 impl HiddenFiles {
     /// Lists the hidden files that exist: `git ls-files -v -z`
-    pub(in crate::git) fn of(checkout: &Checkout) -> Result<Self> {
+    pub(in crate::git) fn list(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // The flags are rare; reading the index saves a process.
         let index = checkout.read_index();
@@ -73,7 +73,7 @@ impl HiddenFiles {
 
 /// Returns [`Head::status`] with hidden files, which have [`Change::unhide_option`] set.
 pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
-    let hidden = HiddenFiles::of(checkout)?;
+    let hidden = HiddenFiles::list(checkout)?;
     if hidden.assumed.is_empty() && hidden.skipped.is_empty() {
         return Head::status(checkout, ignored);
     }

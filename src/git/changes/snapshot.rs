@@ -46,7 +46,7 @@ pub(crate) fn create(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
 
 /// Makes a commit as [`create`] does, with assume-unchanged and skip-worktree files.
 pub(crate) fn create_with_hidden(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
-    copy_index(checkout)?.snapshot(tip, &HiddenFiles::of(checkout)?)
+    copy_index(checkout)?.snapshot(tip, &HiddenFiles::list(checkout)?)
 }
 
 /// Returns whether git can read `files` through their filters: `git hash-object --stdin-paths`.

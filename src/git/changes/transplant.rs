@@ -39,7 +39,7 @@ impl DirtyWorktree<'_> {
     pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<Transplant> {
         let snapshot = snapshot::create(self.checkout, self.head)?;
         if self.head == onto {
-            return Ok(Transplant::Fits(self.with_intent_to_add(snapshot)));
+            return Ok(Transplant::Fits(self.stash(snapshot)));
         }
         let parents = repo.parents_of(&snapshot)?;
         let index = parents
@@ -64,15 +64,15 @@ impl DirtyWorktree<'_> {
         let mut parents = vec![onto, &index];
         parents.extend(others);
         let snapshot = repo.write_commit(&tracked, &parents)?;
-        Ok(Transplant::Fits(self.with_intent_to_add(snapshot)))
+        Ok(Transplant::Fits(self.stash(snapshot)))
     }
 
-    fn with_intent_to_add(&self, snapshot: ObjectId) -> Stash {
-        let intent_to_add = self
+    fn stash(&self, snapshot: ObjectId) -> Stash {
+        let added = self
             .changes
             .iter()
             .filter(|change| change.is_intent_to_add());
-        let intent_to_add = intent_to_add.map(|change| change.path.clone()).collect();
+        let intent_to_add = added.map(|change| change.path.clone()).collect();
         Stash {
             snapshot,
             intent_to_add,

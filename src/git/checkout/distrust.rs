@@ -43,12 +43,7 @@ impl fmt::Display for Distrust {
             Self::Head(_) | Self::FileType(_) => write!(f, "'{place}' was not written by git"),
             Self::Key { key, .. } => write!(f, "'{place}' sets '{key}', which may name a program"),
             Self::Line { line, .. } => write!(f, "line {line} of '{place}' is unknown"),
-            Self::Program { key, .. } => {
-                write!(
-                    f,
-                    "the configuration of '{place}' sets '{key}', which names a program"
-                )
-            }
+            Self::Program { key, .. } => write!(f, "'{place}' sets '{key}', which names a program"),
         }
     }
 }

@@ -10,34 +10,6 @@ use crate::git::{Checkout, Git, Lock, ObjectId};
 use crate::interrupt;
 use crate::task::BranchName;
 
-/// Fast-forwards the branch and the files of a worktree to `commit`, with the user's hooks:
-/// `git merge --ff-only --no-squash --commit --strategy=ort --no-autostash --no-overwrite-ignore
-/// <commit>`. `--strategy` overrides `pull.twohead`, which could make git commit. Options in
-/// `branch.<name>.mergeOptions` take precedence, so [`FastForward::settings`] must unset them.
-///
-/// git waits only briefly for a locked branch, and a longer timeout would be visible to hooks. So
-/// on failure, this waits for the lock and tries once more.
-///
-/// # Errors
-/// If local changes are in the way, nothing has changed. If the branch cannot be written, the
-/// files have.
-pub(crate) fn move_checked_out(
-    worktree: &Checkout,
-    to: &FastForward<'_>,
-    lock: &Lock,
-) -> Result<()> {
-    let Err(error) = to.merge(worktree, lock) else {
-        return Ok(());
-    };
-    if restore_files(worktree, to.commit, to.old, lock).is_ok()
-        && wait_until_writable(worktree, to.old, lock).is_ok()
-    {
-        interrupt::check()?;
-        return to.merge(worktree, lock);
-    }
-    Err(error)
-}
-
 /// A fast-forward of a branch that is checked out.
 pub(crate) struct FastForward<'a> {
     /// The current commit of the branch.
@@ -51,16 +23,38 @@ pub(crate) struct FastForward<'a> {
 }
 
 impl FastForward<'_> {
+    /// Moves the branch and the files of a worktree to `commit`, with the user's hooks:
+    /// `git merge --ff-only --no-squash --commit --strategy=ort --no-autostash
+    /// --no-overwrite-ignore <commit>`. `--strategy` overrides `pull.twohead`, which could make git
+    /// commit. Options in `branch.<name>.mergeOptions` take precedence, so [`Self::settings`] must
+    /// unset them.
+    ///
+    /// git waits only briefly for a locked branch, and a longer timeout would be visible to hooks.
+    /// So on failure, this waits for the lock and tries once more.
+    ///
+    /// # Errors
+    /// If local changes are in the way, nothing has changed. If the branch cannot be written, the
+    /// files have.
+    pub(crate) fn run(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
+        let Err(error) = self.merge(worktree, lock) else {
+            return Ok(());
+        };
+        restore_files(worktree, self.commit, self.old, lock)
+            .and_then(|()| wait_until_writable(worktree, self.old, lock))
+            .map_err(|_| error)?;
+        interrupt::check()?;
+        self.merge(worktree, lock)
+    }
+
     fn merge(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
         let git = worktree.with_hooks("merge");
         let git = self.settings.iter().fold(git, Git::config);
         let git = git.words("--quiet --ff-only --no-squash --commit --strategy=ort --no-autostash");
         let git = git.arg("--no-overwrite-ignore");
         let git = git.args(self.options).arg(self.commit);
-        let git = git
-            .env("GIT_REFLOG_ACTION", self.action)
-            .own_process_group();
-        git.holding(lock)?.inherit_stderr().run()
+        let git = git.env("GIT_REFLOG_ACTION", self.action);
+        let git = git.own_process_group().holding(lock)?;
+        git.inherit_stderr().run()
     }
 }
 

@@ -21,41 +21,6 @@ use crate::sanitize::quoted;
 use crate::system::optional;
 use crate::system::regular_file::read_file;
 
-/// Moves a worktree, its index and its administrative directory to the trash. Across file systems,
-/// where that is impossible, git removes a worktree that has only files of its commit. Returns
-/// whether the worktree is in the trash now.
-///
-/// # Errors
-/// On failure the worktree stays in place.
-pub(crate) fn move_to_trash(
-    repo: &Repo,
-    removed: &RemovedWorktree<'_>,
-    lock: &Lock,
-) -> Result<bool> {
-    let RemovedWorktree { path, trash, .. } = *removed;
-    let what = || {
-        format!(
-            "could not move '{}' to '{}'",
-            path.display(),
-            trash.display()
-        )
-    };
-    fs::create_dir_all(trash).with_context(what)?;
-    if let Some(admin) = admin::find_dir(repo.common_dir(), path)? {
-        copy_admin_files(repo, &admin, path, trash)?;
-    }
-    let there = fs::exists(path).context("could not look at the worktree")?;
-    if there {
-        match fs::rename(path, trash.join("worktree")) {
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                return removed.remove_in_place(repo, lock).map(|()| false);
-            }
-            moved => moved.with_context(what)?,
-        }
-    }
-    unregister(repo, path, trash).map(|()| there)
-}
-
 /// A worktree to remove.
 pub(crate) struct RemovedWorktree<'a> {
     pub(crate) path: &'a Path,
@@ -66,6 +31,32 @@ pub(crate) struct RemovedWorktree<'a> {
 }
 
 impl RemovedWorktree<'_> {
+    /// Moves the worktree, its index and its administrative directory to the trash. Across file
+    /// systems, where that is impossible, git removes a worktree that has only files of its commit.
+    /// Returns whether the worktree is in the trash now.
+    ///
+    /// # Errors
+    /// On failure the worktree stays in place.
+    pub(crate) fn move_to_trash(&self, repo: &Repo, lock: &Lock) -> Result<bool> {
+        let Self { path, trash, .. } = *self;
+        let (from, to) = (path.display(), trash.display());
+        let what = || format!("could not move '{from}' to '{to}'");
+        fs::create_dir_all(trash).with_context(what)?;
+        if let Some(admin) = admin::find_dir(repo.common_dir(), path)? {
+            copy_admin_files(repo, &admin, path, trash)?;
+        }
+        let exists = fs::exists(path).context("could not look at the worktree")?;
+        if exists {
+            match fs::rename(path, trash.join("worktree")) {
+                Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                    return self.remove_in_place(repo, lock).map(|()| false);
+                }
+                moved => moved.with_context(what)?,
+            }
+        }
+        unregister(repo, path, trash).map(|()| exists)
+    }
+
     /// Removes it without the trash: `git worktree remove <path>`.
     ///
     /// # Errors

@@ -252,7 +252,7 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
-    let moved = fast_forward::move_checked_out(&worktree, &to, lock);
+    let moved = to.run(&worktree, lock);
     let Err(error) = moved else {
         post_commit(flux, into, &worktree, commit, lock);
         return Ok(());
