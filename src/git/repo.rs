@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
+use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState as State};
 
 use super::checkout::Checkout;
 use super::checkout::distrust::{Distrust, refused};
@@ -262,14 +262,13 @@ impl Repo {
         let repo = Self::open_worktree(checkout.path())?;
         Ok(match repo.state() {
             // Between two picks of a sequence only this directory exists.
-            RepositoryState::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
-            RepositoryState::Clean => None,
-            RepositoryState::Merge => Some("merge"),
-            RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),
-            RepositoryState::Bisect => Some("bisect"),
-            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
-            RepositoryState::CherryPick => Some("cherry-pick"),
-            RepositoryState::CherryPickSequence => Some("cherry-pick"),
+            State::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
+            State::Clean => None,
+            State::Merge => Some("merge"),
+            State::Revert | State::RevertSequence => Some("revert"),
+            State::Bisect => Some("bisect"),
+            State::ApplyMailbox | State::ApplyMailboxOrRebase => Some("am"),
+            State::CherryPick | State::CherryPickSequence => Some("cherry-pick"),
             // The remaining states are variants of rebase.
             _ => Some("rebase"),
         })

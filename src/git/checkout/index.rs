@@ -81,10 +81,9 @@ mod tests {
     use crate::git::{Git, Repo};
     use std::fs;
 
-    fn git(dir: &Path, args: &[&str]) {
-        let git = Git::new(dir, args[0]).config("user.name=a");
-        let git = git.config("user.email=a@b").args(&args[1..]);
-        git.run().unwrap();
+    fn git(dir: &Path, command: &str) {
+        let git = Git::new(dir, command).config("user.name=a");
+        git.config("user.email=a@b").run().unwrap();
     }
 
     fn of(hides_changes: bool, has_gitlinks: bool) -> Option<IndexSummary> {
@@ -100,33 +99,30 @@ mod tests {
             for version in ["2", "3", "4"] {
                 let temp = tempfile::tempdir().unwrap();
                 let dir = temp.path();
-                git(dir, &["init", "-q", "--object-format", format]);
+                git(dir, &format!("init -q --object-format {format}"));
                 let repo = Repo::open_at(&dir.join(".git")).unwrap();
                 let known = || repo.checkout(repo.home()).unwrap().read_index();
                 assert_eq!(known(), None, "there is none yet");
-                for (at, name) in ["a", "b/seven77", "b/sixteen16sixteen", "c"]
-                    .iter()
-                    .enumerate()
-                {
-                    fs::create_dir_all(dir.join("b")).unwrap();
-                    fs::write(dir.join(name), at.to_string()).unwrap();
+                fs::create_dir(dir.join("b")).unwrap();
+                for name in ["a", "b/seven77", "b/sixteen16sixteen", "c"] {
+                    fs::write(dir.join(name), name).unwrap();
                 }
-                git(dir, &["add", "."]);
-                git(dir, &["commit", "-qm", "x"]);
-                git(dir, &["update-index", "--index-version", version]);
+                git(dir, "add .");
+                git(dir, "commit -qm x");
+                git(dir, &format!("update-index --index-version {version}"));
                 assert_eq!(known(), of(false, false), "{format} {version}");
-                git(dir, &["update-index", "--assume-unchanged", "c"]);
+                git(dir, "update-index --assume-unchanged c");
                 assert_eq!(known(), of(true, false), "{format} {version}");
-                git(dir, &["update-index", "--no-assume-unchanged", "c"]);
-                git(dir, &["update-index", "--skip-worktree", "b/seven77"]);
+                git(dir, "update-index --no-assume-unchanged c");
+                git(dir, "update-index --skip-worktree b/seven77");
                 assert_eq!(known(), of(true, false), "{format} {version}");
-                git(dir, &["update-index", "--no-skip-worktree", "b/seven77"]);
+                git(dir, "update-index --no-skip-worktree b/seven77");
                 let inner = dir.join("b/inner");
-                git(dir, &["init", "-q", "--object-format", format, "b/inner"]);
-                git(&inner, &["commit", "-qm", "x", "--allow-empty"]);
-                git(dir, &["add", "b/inner"]);
+                git(dir, &format!("init -q --object-format {format} b/inner"));
+                git(&inner, "commit -qm x --allow-empty");
+                git(dir, "add b/inner");
                 assert_eq!(known(), of(false, true), "{format} {version}");
-                git(dir, &["update-index", "--split-index"]);
+                git(dir, "update-index --split-index");
                 assert_eq!(known(), None, "{format} {version}");
             }
         }
@@ -136,9 +132,9 @@ mod tests {
     fn parse_returns_none_when_truncated() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path();
-        git(dir, &["init", "-q"]);
+        git(dir, "init -q");
         fs::write(dir.join("file"), "x").unwrap();
-        git(dir, &["add", "."]);
+        git(dir, "add .");
         let whole = fs::read(dir.join(".git/index")).unwrap();
         assert_eq!(parse(&whole, 20), of(false, false));
         for length in 0..whole.len() {

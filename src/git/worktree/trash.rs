@@ -259,9 +259,9 @@ pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
 mod tests {
     use super::*;
 
-    fn git(dir: &Path, subcommand: &str, args: &[&str]) {
-        let git = Git::new(dir, subcommand).config("user.name=a");
-        git.config("user.email=a@b").args(args).run().unwrap();
+    fn git(dir: &Path, command: &str) {
+        let git = Git::new(dir, command).config("user.name=a");
+        git.config("user.email=a@b").run().unwrap();
     }
 
     #[test]
@@ -269,13 +269,13 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().canonicalize().unwrap();
         let (main, linked) = (dir.join("main"), dir.join("linked"));
-        git(&dir, "init", &["--quiet", "main"]);
+        git(&dir, "init --quiet main");
         fs::write(main.join("file"), "one\ntwo\n").unwrap();
         fs::write(main.join("other"), "other\n").unwrap();
         fs::write(main.join(".gitignore"), "*.log\n").unwrap();
-        git(&main, "add", &["."]);
-        git(&main, "commit", &["--quiet", "-m", "one"]);
-        git(&main, "worktree", &["add", "--quiet", "../linked"]);
+        git(&main, "add .");
+        git(&main, "commit --quiet -m one");
+        git(&main, "worktree add --quiet ../linked");
         let repo = Repo::open_at(&main.join(".git")).unwrap();
         let head = Git::reading(&main, "rev-parse").arg("HEAD");
         let commit = ObjectId::from(head.line().unwrap());
