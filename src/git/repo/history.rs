@@ -43,7 +43,7 @@ struct Node {
 
 /// A walk from two commits, newest first.
 #[derive(Default)]
-struct Walk {
+struct CommitWalk {
     /// Times and indexes.
     queue: BinaryHeap<(i64, usize)>,
     /// The number of queued commits that only one tip reaches.
@@ -55,7 +55,7 @@ struct Walk {
     seen: Vec<usize>,
 }
 
-impl Walk {
+impl CommitWalk {
     /// Returns whether a commit of one side may still turn out to be common. That is possible
     /// while queued commits are as new, and for wrong clocks a few commits longer.
     fn is_unfinished(&mut self) -> bool {
@@ -108,7 +108,7 @@ impl<'repo> History<'repo> {
     ) -> Result<(usize, usize)> {
         let ours = self.place(self.repo.oid(ours)?)?;
         let theirs = self.place(self.repo.oid(theirs)?)?;
-        let mut walk = Walk::default();
+        let mut walk = CommitWalk::default();
         let walked = self.walk(&mut walk, ours, theirs);
         let mut only = [0; BOTH as usize + 1];
         for at in walk.seen {
@@ -120,7 +120,7 @@ impl<'repo> History<'repo> {
         Ok((only[usize::from(OURS)], only[usize::from(THEIRS)]))
     }
 
-    fn walk(&mut self, walk: &mut Walk, ours: usize, theirs: usize) -> Result<()> {
+    fn walk(&mut self, walk: &mut CommitWalk, ours: usize, theirs: usize) -> Result<()> {
         walk.mark_seen(&mut self.commits[ours], ours, OURS);
         walk.mark_seen(&mut self.commits[theirs], theirs, THEIRS);
         while walk.is_unfinished()
