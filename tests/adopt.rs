@@ -1,11 +1,11 @@
-//! `git flux adopt`: a task of a worktree that is there already.
+//! Tests `git flux adopt`, which makes a task of an existing worktree.
 
 use std::path::PathBuf;
 
 use crate::world::*;
 
-/// A worktree of the user's on the branch `topic`, with a commit and a change.
-fn made(world: &World) -> PathBuf {
+/// Makes a worktree of the user on the branch `topic`, with a commit and a change.
+fn topic_worktree(world: &World) -> PathBuf {
     let path = world.root().join("topic");
     world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);
     world.commit_in(&path, "topic.txt", "1\n");
@@ -14,9 +14,9 @@ fn made(world: &World) -> PathBuf {
 }
 
 #[test]
-fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
+fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     let base = world.git(["rev-parse", "main"]);
     world.commit_in(world.repo(), "main.txt", "1\n");
     world
@@ -63,9 +63,9 @@ fn a_worktree_becomes_a_task_that_can_be_listed_compared_and_removed() {
 }
 
 #[test]
-fn with_a_description_the_agent_is_started_there() {
+fn adopt_starts_an_agent_in_the_worktree_if_given_a_description() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     let adopt = ["adopt", "-q", "../topic", "--name", "mine", "Go", "on"];
     world.flux(adopt).run().success().stdout_is("mine\n");
     let agent = world.agent("mine");
@@ -80,9 +80,9 @@ fn with_a_description_the_agent_is_started_there() {
 }
 
 #[test]
-fn an_agent_that_does_not_start_leaves_the_task() {
+fn adopt_keeps_the_task_if_its_agent_does_not_start() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
     let adopt = ["adopt", "../topic", "--name", "mine", "Go on"];
     world
@@ -98,9 +98,9 @@ fn an_agent_that_does_not_start_leaves_the_task() {
 }
 
 #[test]
-fn the_branch_it_goes_to_is_the_one_that_is_named_or_stood_on() {
+fn adopt_takes_the_target_from_into_or_the_current_branch() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     world.git(["branch", "release"]);
     let into = |args: &[&str]| {
         let adopt = world.flux(["adopt", "-q", "--name", "mine"].iter().chain(args));
@@ -116,9 +116,9 @@ fn the_branch_it_goes_to_is_the_one_that_is_named_or_stood_on() {
 }
 
 #[test]
-fn what_cannot_be_adopted_is_refused() {
+fn adopt_refuses_a_path_that_is_no_unlocked_linked_worktree_on_a_branch() {
     let world = World::new();
-    let path = made(&world);
+    let path = topic_worktree(&world);
     let refused = |args: &[&str], why: &str| {
         let before = world.snapshot();
         let adopt = world.flux(["adopt"].iter().chain(args)).run();
@@ -160,11 +160,11 @@ fn what_cannot_be_adopted_is_refused() {
 }
 
 #[test]
-fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
+fn adopt_leaves_the_worktree_unchanged_when_killed() {
     for words in ["update-ref", "config"] {
         for mode in Mode::KILLS {
             let world = World::new();
-            let path = made(&world);
+            let path = topic_worktree(&world);
             let tip = world.git(["rev-parse", "topic"]);
             let fault = Fault::nth("git", 1, mode);
             world.fault(&Fault { words, ..fault });
@@ -191,9 +191,9 @@ fn an_adoption_that_is_killed_leaves_the_worktree_alone() {
 }
 
 #[test]
-fn a_branch_that_another_has_is_not_adopted() {
+fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     let world = World::new();
-    made(&world);
+    topic_worktree(&world);
     world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
     let before = world.snapshot();
     let output = world.flux(["adopt", "../again"]).run();

@@ -1,4 +1,4 @@
-//! The agents known from the start, each as a fake that writes down what it is given; and the user's own.
+//! Tests how each known agent, and an agent of the user's own, is started: prompt, options, hooks and files.
 
 use std::fs;
 use std::path::Path;
@@ -37,9 +37,9 @@ fn run_dir(agent: &Agent) -> String {
     agent.env("FLUX_RUN").unwrap()
 }
 
-/// What an agent is given when its prompt is `given`, and where it must not: after an option.
+/// Starts a task with this agent and prompt, and asserts its arguments; `<run>` stands for the run directory.
 #[track_caller]
-fn case(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
+fn assert_arguments(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
     world.install_agent(name);
     let agent = start(world, name, prompt);
     let found = arguments(&agent);
@@ -53,12 +53,12 @@ fn case(world: &World, name: &str, prompt: &str, expected: &[&str]) -> Agent {
 }
 
 #[test]
-fn each_agent_gets_its_prompt_byte_for_byte_and_says_what_it_does() {
+fn agent_receives_its_prompt_byte_for_byte_with_the_options_for_its_hooks() {
     let world = World::new();
     let program = world.flux(["--version"]).ok();
     assert!(program.starts_with("git-flux"), "{program}");
     let prompt = |option: &str| format!("{option}{HARD}");
-    case(
+    assert_arguments(
         &world,
         "claude",
         HARD,
@@ -70,15 +70,15 @@ fn each_agent_gets_its_prompt_byte_for_byte_and_says_what_it_does() {
             HARD,
         ],
     );
-    case(&world, "opencode", HARD, &[&prompt("--prompt=")]);
-    case(&world, "gemini", HARD, &[&prompt("--prompt-interactive=")]);
-    case(&world, "copilot", HARD, &[&prompt("--interactive=")]);
-    case(&world, "cursor-agent", HARD, &["--", HARD]);
-    let aider = case(&world, "aider", HARD, &["--message-file=<run>/prompt"]);
+    assert_arguments(&world, "opencode", HARD, &[&prompt("--prompt=")]);
+    assert_arguments(&world, "gemini", HARD, &[&prompt("--prompt-interactive=")]);
+    assert_arguments(&world, "copilot", HARD, &[&prompt("--interactive=")]);
+    assert_arguments(&world, "cursor-agent", HARD, &["--", HARD]);
+    let aider = assert_arguments(&world, "aider", HARD, &["--message-file=<run>/prompt"]);
     let file = Path::new(&run_dir(&aider)).join("prompt");
     assert_eq!(fs::read_to_string(file).unwrap(), HARD);
     world.behaviour(READER);
-    let amp = case(&world, "amp", HARD, &[]);
+    let amp = assert_arguments(&world, "amp", HARD, &[]);
     world.behaviour("wait");
     assert_eq!(amp.wait_stdin("#{pane_id};\n"), HARD.as_bytes());
 
@@ -95,7 +95,7 @@ fn each_agent_gets_its_prompt_byte_for_byte_and_says_what_it_does() {
 }
 
 #[test]
-fn long_prompts_arrive_whole_and_too_long_ones_by_a_file() {
+fn agent_receives_a_prompt_too_long_for_an_argument_in_a_file() {
     let world = World::new();
     for name in ["gemini", "cursor-agent"] {
         world.install_agent(name);
@@ -118,7 +118,7 @@ fn long_prompts_arrive_whole_and_too_long_ones_by_a_file() {
 }
 
 #[test]
-fn what_is_configured_of_an_agent_goes_before_what_is_known() {
+fn agent_settings_override_the_built_in_definitions() {
     let world = World::new();
     for name in ["codex", "mine", "amp"] {
         world.install_agent(name);
@@ -138,21 +138,21 @@ fn what_is_configured_of_an_agent_goes_before_what_is_known() {
     assert_eq!(codex[0], "--dangerously-bypass-approvals-and-sandbox");
     let claude = arguments(&start(&world, "claude", "Fix"));
     assert_eq!(claude[..2], ["--permission-mode", "default"]);
-    case(
+    assert_arguments(
         &world,
         "mine",
         "-Fix",
         &["--big", "--all", "with it", "--ask=-Fix"],
     );
-    case(&world, "amp", "Fix", &["<run>/prompt"]);
+    assert_arguments(&world, "amp", "Fix", &["<run>/prompt"]);
     world.git(["config", "flux.mine.promptArg", "stdin"]);
     world.behaviour(READER);
-    let mine = case(&world, "mine", "-Fix\n", &["--big", "--all", "with it"]);
+    let mine = assert_arguments(&world, "mine", "-Fix\n", &["--big", "--all", "with it"]);
     assert_eq!(mine.wait_stdin("Fix"), b"-Fix\n");
 }
 
 #[test]
-fn what_is_configured_wrongly_is_refused() {
+fn agent_settings_with_bad_values_are_refused() {
     let world = World::new();
     world.install_agent("opencode");
     for (key, value, error) in [
@@ -189,7 +189,7 @@ fn what_is_configured_wrongly_is_refused() {
 }
 
 #[test]
-fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
+fn agent_hooks_are_files_in_the_run_directory_and_keep_the_settings_of_the_user() {
     let world = World::new();
     for name in ["opencode", "gemini", "codex"] {
         world.install_agent(name);
@@ -230,7 +230,7 @@ fn hooks_are_files_of_the_run_and_what_its_user_has_set_is_left_alone() {
 }
 
 #[test]
-fn claude_is_kept_from_handing_its_conversation_over() {
+fn agent_claude_runs_with_its_agent_view_disabled() {
     let world = World::new();
     let agent = start(&world, "claude", "Fix");
     agent.wait_started();
@@ -240,7 +240,7 @@ fn claude_is_kept_from_handing_its_conversation_over() {
 }
 
 #[test]
-fn whom_the_user_of_codex_has_notified_is_notified_still() {
+fn agent_codex_still_calls_the_notify_command_of_the_user() {
     let world = World::new();
     world.install_agent("codex");
     let told = world.tools().join("told");
@@ -268,7 +268,10 @@ fn whom_the_user_of_codex_has_notified_is_notified_still() {
         .arg(done)
         .env("FLUX_TASK", agent.env("FLUX_TASK").unwrap())
         .env("FLUX_RUN", run_dir(&agent));
-    assert!(hook.status().unwrap().success());
+    assert!(
+        hook.status().unwrap().success(),
+        "the hook of codex succeeds"
+    );
     let told = || fs::read_to_string(&told).is_ok_and(|said| said.ends_with('>'));
     wait_until("the user's own to be told", told);
     let said = fs::read_to_string(world.tools().join("told")).unwrap();
@@ -276,7 +279,7 @@ fn whom_the_user_of_codex_has_notified_is_notified_still() {
 }
 
 #[test]
-fn a_whole_task_changes_no_file_and_no_option_of_the_users() {
+fn agent_hooks_change_no_file_or_tmux_option_of_the_user() {
     let world = World::new();
     for name in ["codex", "gemini", "opencode"] {
         world.install_agent(name);
@@ -329,7 +332,7 @@ fn a_whole_task_changes_no_file_and_no_option_of_the_users() {
     assert!(!task.run_dir().exists());
 }
 
-/// Every file below `dir` with what is in it.
+/// Returns every file below `dir` with its content.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -1,4 +1,4 @@
-//! Changes in files that git was told to overlook: `git status` shows none of them.
+//! Tests changes in files marked assume-unchanged or skip-worktree, which `git status` does not show.
 
 use std::fs;
 
@@ -6,8 +6,8 @@ use crate::world::*;
 
 const FLAGS: [&str; 2] = ["--assume-unchanged", "--skip-worktree"];
 
-/// A task whose agent runs, with changes that git does not show: in one file of each kind.
-fn hidden() -> (World, String) {
+/// Makes a task whose agent runs, with changes that git does not show: in one file of each kind.
+fn task_with_hidden_changes() -> (World, String) {
     let world = World::new();
     world.write("conf/local", "one\n");
     world.write("conf/gone", "one\n");
@@ -27,8 +27,8 @@ fn hidden() -> (World, String) {
 }
 
 #[test]
-fn they_are_uncommitted_changes_and_named() {
-    let (world, id) = hidden();
+fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
+    let (world, id) = task_with_hidden_changes();
     let before = world.snapshot();
     let all = "overlook README.md, conf/gone, conf/local";
     world
@@ -73,9 +73,9 @@ fn they_are_uncommitted_changes_and_named() {
 }
 
 #[test]
-fn they_are_in_the_archive() {
+fn restore_brings_back_changed_assume_unchanged_files() {
     for kept_whole in [true, false] {
-        let (world, id) = hidden();
+        let (world, id) = task_with_hidden_changes();
         world
             .flux(["cleanup", "-y", "--discard", &id])
             .run()
@@ -93,7 +93,7 @@ fn they_are_in_the_archive() {
 }
 
 #[test]
-fn a_file_that_is_overlooked_and_not_changed_is_in_nobodys_way() {
+fn cleanup_accepts_an_unchanged_assume_unchanged_file() {
     let world = World::new();
     let id = world.start("Fix login");
     let worktree = world.worktree(&id);
@@ -104,7 +104,7 @@ fn a_file_that_is_overlooked_and_not_changed_is_in_nobodys_way() {
 }
 
 #[test]
-fn those_of_the_target_refuse_a_merge_before_the_agent_is_stopped() {
+fn cleanup_refuses_to_overwrite_assume_unchanged_files_of_the_target() {
     for flag in FLAGS {
         let world = World::new();
         world.behaviour("raw");
@@ -126,7 +126,7 @@ fn those_of_the_target_refuse_a_merge_before_the_agent_is_stopped() {
 }
 
 #[test]
-fn they_do_not_go_along_into_a_task() {
+fn run_with_changes_leaves_assume_unchanged_files_behind() {
     let world = World::new();
     world.behaviour("raw");
     world.git(["update-index", FLAGS[0], "README.md"]);

@@ -1,9 +1,9 @@
-//! `git flux attach`: go to a task's pane, wherever it is.
+//! Tests `git flux attach`: it goes to the pane of a task, inside and outside tmux.
 
 use crate::world::*;
 
-/// The names of the sessions that clients of the product's server look at.
-fn looked_at(world: &World) -> Vec<String> {
+/// Returns the names of the sessions that have a client.
+fn attached_sessions(world: &World) -> Vec<String> {
     let names = world
         .try_tmux(["list-clients", "-F", "#{client_session}"])
         .unwrap_or_default();
@@ -19,21 +19,21 @@ fn go(terminal: &Terminal, id: &str) {
     assert_eq!(code, 0, "{}", terminal.screen());
 }
 
-/// The pane that a session shows.
-fn active(world: &World, session: &str) -> String {
+/// Returns the active pane of a session.
+fn active_pane(world: &World, session: &str) -> String {
     let session = format!("={session}:");
     world.tmux(["display-message", "-p", "-t", &session, "#{pane_id}"])
 }
 
 #[test]
-fn outside_tmux_the_terminal_is_attached() {
+fn attach_attaches_the_terminal_to_the_session_outside_tmux() {
     let world = World::new();
     let id = world.start("Fix the login");
     world.start("Something else");
     let terminal = world.terminal(150, 40);
     terminal.command("git flux attach fix-the");
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     terminal.wait_for_screen("fake agent ready");
     terminal.type_line("hello");
@@ -44,7 +44,7 @@ fn outside_tmux_the_terminal_is_attached() {
 }
 
 #[test]
-fn the_pane_of_the_task_is_selected() {
+fn attach_selects_the_pane_of_the_task() {
     let world = World::new();
     let inside = world.terminal_inside();
     assert_eq!(
@@ -67,7 +67,8 @@ fn the_pane_of_the_task_is_selected() {
         let outside = world.terminal(150, 40);
         outside.command(&format!("git flux attach {id}"));
         wait_until("the pane to be shown", || {
-            looked_at(&world) == [&*session] && active(&world, &session) == world.pane(id)
+            attached_sessions(&world) == [&*session]
+                && active_pane(&world, &session) == world.pane(id)
         });
         outside.keys(["C-b", "d"]);
         assert_eq!(outside.exit_code(), 0);
@@ -75,16 +76,16 @@ fn the_pane_of_the_task_is_selected() {
 }
 
 #[test]
-fn inside_tmux_the_client_is_switched() {
+fn attach_switches_the_client_inside_tmux() {
     let world = World::new();
     let id = world.start("Fix the login");
     let inside = world.terminal_inside();
     let client = inside.client(150, 40);
     let own = inside.ask("#{session_name}");
-    assert_eq!(looked_at(&world), [&*own]);
+    assert_eq!(attached_sessions(&world), [&*own]);
     go(&inside, &id);
     wait_until("the client to be switched", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     client.wait_for_screen("fake agent ready");
     client.type_line("hello");
@@ -92,7 +93,7 @@ fn inside_tmux_the_client_is_switched() {
 }
 
 #[test]
-fn inside_tmux_a_pane_of_another_window_is_gone_to() {
+fn attach_selects_a_pane_in_another_window_inside_tmux() {
     let world = World::new();
     let inside = world.terminal_inside();
     let _client = inside.client(200, 50);
@@ -103,16 +104,16 @@ fn inside_tmux_a_pane_of_another_window_is_gone_to() {
         0
     );
     let session = inside.ask("#{session_name}");
-    assert_eq!(active(&world, &session), inside.pane());
+    assert_eq!(active_pane(&world, &session), inside.pane());
     go(&inside, "fix");
     wait_until("the pane to be shown", || {
-        active(&world, &session) == world.pane("fix")
+        active_pane(&world, &session) == world.pane("fix")
     });
-    assert_eq!(looked_at(&world), [&*session]);
+    assert_eq!(attached_sessions(&world), [&*session]);
 }
 
 #[test]
-fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
+fn attach_finds_a_renamed_session_and_a_moved_pane() {
     let world = World::new();
     let inside = world.terminal_inside();
     let _client = inside.client(200, 50);
@@ -120,7 +121,7 @@ fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
     world.tmux(["rename-session", "-t", &format!("=flux-myapp-{id}"), "mine"]);
     go(&inside, &id);
     wait_until("the client to be switched", || {
-        looked_at(&world) == ["mine"]
+        attached_sessions(&world) == ["mine"]
     });
     // Into a window of the user's own.
     let pane = world.pane(&id);
@@ -130,12 +131,12 @@ fn a_session_that_was_renamed_and_a_pane_that_was_moved_are_found() {
     let session = inside.ask("#{session_name}");
     go(&inside, &id);
     wait_until("the client to be back", || {
-        looked_at(&world) == [&*session] && active(&world, &session) == pane
+        attached_sessions(&world) == [&*session] && active_pane(&world, &session) == pane
     });
 }
 
 #[test]
-fn names_that_begin_alike_are_not_confused() {
+fn attach_distinguishes_names_with_a_common_prefix() {
     let world = World::new();
     for name in ["fix-1", "fix-10", "fix"] {
         world
@@ -147,15 +148,15 @@ fn names_that_begin_alike_are_not_confused() {
         let terminal = world.terminal(150, 40);
         terminal.command(&format!("git flux attach {name}"));
         wait_until("the terminal to be attached", || {
-            looked_at(&world) == [format!("flux-myapp-{name}")]
+            attached_sessions(&world) == [format!("flux-myapp-{name}")]
         });
         terminal.keys(["C-b", "d"]);
         assert_eq!(terminal.exit_code(), 0);
     }
 }
 
-/// A task whose session is gone, with work in its worktree.
-fn without_session(world: &World) -> String {
+/// Makes a task with work in its worktree, and ends its session.
+fn task_without_session(world: &World) -> String {
     let id = world.start("Fix the login");
     let agent = world.agent(&id);
     agent.tell("commit One");
@@ -169,16 +170,16 @@ fn without_session(world: &World) -> String {
 }
 
 #[test]
-fn a_task_whose_session_is_gone_is_offered_a_new_one() {
+fn attach_offers_a_new_session_if_the_session_is_gone() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     let worktree = world.worktree(&id);
     let terminal = world.terminal(150, 40);
     terminal.command(&format!("git flux attach {id}"));
     terminal.wait_for_screen("Open a new session in its worktree?");
     terminal.keys(["y"]);
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     terminal.type_line("pwd -P >here; git log -1 --format=%s >>here");
     let expected = format!("{}\nOne\n", worktree.display());
@@ -196,16 +197,16 @@ fn a_task_whose_session_is_gone_is_offered_a_new_one() {
     // It is the task's own session from now on.
     terminal.command("git flux attach fix");
     wait_until("the terminal to be attached", || {
-        !looked_at(&world).is_empty()
+        !attached_sessions(&world).is_empty()
     });
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
 }
 
 #[test]
-fn a_task_that_was_resumed_meanwhile_is_gone_to() {
+fn attach_goes_to_the_session_of_a_task_resumed_during_the_question() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     let terminal = world.terminal(150, 40);
     terminal.command(&format!("git flux attach {id}"));
     terminal.wait_for_screen("Open a new session in its worktree?");
@@ -213,7 +214,7 @@ fn a_task_that_was_resumed_meanwhile_is_gone_to() {
     let pane = world.pane(&id);
     terminal.keys(["y"]);
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{id}")]
+        attached_sessions(&world) == [format!("flux-myapp-{id}")]
     });
     assert_eq!(world.pane(&id), pane);
     assert!(world.agent(&id).is_alive());
@@ -222,9 +223,9 @@ fn a_task_that_was_resumed_meanwhile_is_gone_to() {
 }
 
 #[test]
-fn the_offer_may_be_declined() {
+fn attach_changes_nothing_if_the_new_session_is_declined() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     let terminal = world.terminal(150, 40);
     let before = world.snapshot();
     for key in ["n", "C-c", "Escape"] {
@@ -237,7 +238,7 @@ fn the_offer_may_be_declined() {
 }
 
 #[test]
-fn off_a_terminal_it_is_refused() {
+fn attach_refuses_without_a_terminal() {
     let world = World::new();
     let id = world.start("Fix");
     let before = world.snapshot();
@@ -261,13 +262,13 @@ fn off_a_terminal_it_is_refused() {
         1
     );
     assert!(terminal.screen().contains("needs a terminal"));
-    assert_eq!(looked_at(&world), [""; 0]);
+    assert_eq!(attached_sessions(&world), [""; 0]);
 }
 
 #[test]
-fn where_the_worktree_is_gone_nothing_is_opened() {
+fn attach_refuses_if_the_worktree_is_gone() {
     let world = World::new();
-    let id = without_session(&world);
+    let id = task_without_session(&world);
     std::fs::remove_dir_all(world.worktree(&id)).unwrap();
     let before = world.snapshot();
     let terminal = world.terminal(150, 40);
@@ -286,13 +287,13 @@ fn where_the_worktree_is_gone_nothing_is_opened() {
 }
 
 #[test]
-fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
+fn attach_without_a_name_takes_the_task_of_the_worktree_or_asks() {
     let world = World::new();
     let (one, two) = (world.start("One"), world.start("Two"));
     let terminal = world.terminal_in(&world.worktree(&one), 150, 40);
     terminal.command("git flux attach");
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{one}")]
+        attached_sessions(&world) == [format!("flux-myapp-{one}")]
     });
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
@@ -301,14 +302,14 @@ fn without_a_name_the_task_is_that_of_the_worktree_or_picked() {
     terminal.wait_for_screen("Which task? (attach)");
     terminal.keys(["Down", "Enter"]);
     wait_until("the terminal to be attached", || {
-        looked_at(&world) == [format!("flux-myapp-{two}")]
+        attached_sessions(&world) == [format!("flux-myapp-{two}")]
     });
     terminal.keys(["C-b", "d"]);
     assert_eq!(terminal.exit_code(), 0);
 }
 
 #[test]
-fn attach_waiting_goes_to_the_task_that_has_waited_the_longest_in_any_repository() {
+fn attach_waiting_selects_the_longest_waiting_task_of_all_repositories() {
     let world = World::new();
     let [first, second, third] = ["One", "Two", "Three"].map(|title| world.start(title));
     let terminal = world.terminal(200, 20);
@@ -343,15 +344,15 @@ fn attach_waiting_goes_to_the_task_that_has_waited_the_longest_in_any_repository
     assert_ne!(second, third);
 }
 
-/// What tmux has shown in the status lines of its clients.
-fn messages(world: &World) -> String {
+/// Returns the messages that tmux has shown in its status lines.
+fn tmux_messages(world: &World) -> String {
     let clients = world.tmux(["list-clients", "-F", "#{client_name}"]);
     let client = clients.lines().next().unwrap_or_default();
     world.tmux(["show-messages", "-t", client])
 }
 
 #[test]
-fn the_way_back_is_said_for_this_very_case() {
+fn attach_shows_the_key_that_goes_back() {
     let world = World::new();
     let id = world.start("Fix the login");
     let inside = world.terminal_inside();
@@ -364,22 +365,22 @@ fn the_way_back_is_said_for_this_very_case() {
         (&*id, "git flux: Ctrl+b L goes back"),
     ] {
         go(&inside, name);
-        wait_until(back, || messages(&world).contains(back));
+        wait_until(back, || tmux_messages(&world).contains(back));
         world.tmux(["switch-client", "-t", inside.pane()]);
     }
     world.tmux(["set-option", "-g", "prefix", "None"]);
     go(&inside, &id);
     let back = "git flux: 'tmux switch-client -l' goes back";
-    wait_until(back, || messages(&world).contains(back));
+    wait_until(back, || tmux_messages(&world).contains(back));
     client.keys(["C-b"]);
     let outside = world.terminal(150, 40);
     outside.command(&format!("git flux attach {id}"));
     let back = "git flux: 'tmux detach-client' detaches; the session keeps running";
-    wait_until(back, || messages(&world).contains(back));
+    wait_until(back, || tmux_messages(&world).contains(back));
 }
 
 #[test]
-fn a_terminal_that_inherited_tmux_from_another_is_the_one_that_moves() {
+fn attach_attaches_its_own_terminal_despite_an_inherited_tmux_variable() {
     let world = World::new();
     let id = world.start("Fix the login");
     let inside = world.terminal_inside();
@@ -393,7 +394,7 @@ fn a_terminal_that_inherited_tmux_from_another_is_the_one_that_moves() {
         inside.pane()
     ));
     other.wait_for_screen("fake agent ready");
-    let mut both = looked_at(&world);
+    let mut both = attached_sessions(&world);
     both.sort_unstable();
     let mut wanted = [own, format!("flux-myapp-{id}")];
     wanted.sort_unstable();
@@ -401,7 +402,7 @@ fn a_terminal_that_inherited_tmux_from_another_is_the_one_that_moves() {
 }
 
 #[test]
-fn a_popup_moves_the_client_that_shows_it() {
+fn attach_in_a_popup_switches_the_client_that_shows_the_popup() {
     let world = World::new();
     let id = world.start("Fix the login");
     let [one, two] = [world.terminal_inside(), world.terminal_inside()];
@@ -420,7 +421,7 @@ fn a_popup_moves_the_client_that_shows_it() {
     two.type_line("true");
     world.tmux(["display-popup", "-c", &name, "-t", one.pane(), "-E", &popup]);
     client.wait_for_screen("fake agent ready");
-    let mut shown = looked_at(&world);
+    let mut shown = attached_sessions(&world);
     shown.sort_unstable();
     let mut wanted = [two.ask("#{session_name}"), format!("flux-myapp-{id}")];
     wanted.sort_unstable();
@@ -428,7 +429,7 @@ fn a_popup_moves_the_client_that_shows_it() {
 }
 
 #[test]
-fn a_session_that_something_else_made_anew_is_gone_to() {
+fn attach_uses_a_session_recreated_under_the_name_of_the_task() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
@@ -446,6 +447,6 @@ fn a_session_that_something_else_made_anew_is_gone_to() {
     terminal.wait_for_screen("Open a new session in its worktree?");
     terminal.text("y");
     terminal.wait_for_screen("detaches; the session keeps running");
-    assert_eq!(looked_at(&world), ["flux-myapp-fix"]);
+    assert_eq!(attached_sessions(&world), ["flux-myapp-fix"]);
     assert_eq!(world.tmux(["list-sessions"]).lines().count(), 1);
 }

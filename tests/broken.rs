@@ -1,5 +1,5 @@
-//! Tasks of which something is missing, however that came to be: each command says what is true, every hint works
-//! when it is pasted, and there is a way out on which nothing is lost.
+//! Tests tasks whose worktree, branch, HEAD or index is missing or damaged: each hint works when pasted, and a cleanup
+//! loses nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -9,7 +9,7 @@ use crate::world::hints::{Saved, hints, paste};
 use crate::world::removal::done_task;
 use crate::world::*;
 
-/// A task whose agent has committed and ended, with a change and an ignored file; nothing runs.
+/// Makes a task with a change and an ignored file, whose agent has committed and ended.
 fn task() -> (World, String) {
     let world = World::new();
     let id = done_task(&world);
@@ -32,10 +32,9 @@ fn end_all(world: &World, id: &str) {
 /// How often a way out may lead to another refusal.
 const STEPS: usize = 3;
 
-/// Follows every hint of a refused command, and those of the refusal after it: each can be pasted, and one of them
-/// leads to where the command is done.
+/// Pastes the hints of a refused command, and those of the refusals after it, until one of them leads to success.
 #[track_caller]
-fn lead_out(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) -> bool {
+fn follow_hints(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) -> bool {
     let output = world.flux(args).run();
     if output.code == Some(0) {
         see(world);
@@ -55,15 +54,15 @@ fn lead_out(world: &World, args: &[&str], see: &dyn Fn(&World), steps: usize) ->
         if gone {
             see(world);
         }
-        leads |= gone || (steps > 0 && lead_out(world, args, see, steps - 1));
+        leads |= gone || (steps > 0 && follow_hints(world, args, see, steps - 1));
         saved.put_back();
     }
     assert!(leads || steps < STEPS, "no way out: {hints:#?}\n{output}");
     leads
 }
 
-/// Where a file of the task is, after it was removed or mended.
-fn holds(world: &World, id: &str, name: &str, text: &str) -> bool {
+/// Returns whether the worktree, the trash or a directory beside the repository has this file.
+fn has_file(world: &World, id: &str, name: &str, text: &str) -> bool {
     let trash = world.repo().join(".git/flux/trash");
     let places = [world.worktree(id), trash.join(id).join("worktree")];
     let aside = fs::read_dir(world.root()).unwrap();
@@ -72,10 +71,10 @@ fn holds(world: &World, id: &str, name: &str, text: &str) -> bool {
     places.any(|place| fs::read_to_string(place.join(name)).is_ok_and(|found| found == text))
 }
 
-/// Makes a task so, and asserts that `cleanup` finds a way out, on which its change stays where it is not `lost`
-/// already, and after which the task comes back with its commit.
+/// Breaks a task, and asserts that the hints of `cleanup` lead to its removal, that its change is kept unless it is
+/// `lost` already, and that the task can be restored with its commit.
 #[track_caller]
-fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
+fn assert_cleanup_recovers(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
     let (world, id) = task();
     make(&world, &id, &world.worktree(&id));
     let before = Saved::of(&world);
@@ -99,18 +98,18 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
         saved.put_back();
     }
     let see = |world: &World| {
-        assert!(lost || holds(world, &id, "loose.txt", "only here\n"));
+        assert!(lost || has_file(world, &id, "loose.txt", "only here\n"));
         world.flux(["restore", &id]).run().success();
         end_all(world, &id);
         world.git(["rev-parse", &format!("refs/heads/feature/{id}")]);
     };
-    assert!(lead_out(
+    assert!(follow_hints(
         &world,
         &["cleanup", &id, "-y", "--discard"],
         &see,
         STEPS
     ));
-    assert!(lead_out(
+    assert!(follow_hints(
         &world,
         &["cleanup", &id, "-y", "--discard", "--discard-branch"],
         &see,
@@ -119,18 +118,18 @@ fn case(said: &str, lost: bool, make: impl FnOnce(&World, &str, &Path)) {
 }
 
 #[test]
-fn cleanup_leads_out_where_the_worktree_is_gone() {
-    case("is gone", true, |_, _, worktree| {
+fn cleanup_gives_working_hints_if_the_worktree_is_gone_or_moved() {
+    assert_cleanup_recovers("is gone", true, |_, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
     });
-    case("is gone", true, |world, _, worktree| {
+    assert_cleanup_recovers("is gone", true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         world.git(["worktree", "prune"]);
     });
-    case("it is in '", false, |world, _, worktree| {
+    assert_cleanup_recovers("it is in '", false, |world, _, worktree| {
         fs::rename(worktree, world.root().join("moved by hand")).unwrap();
     });
-    case("is checked out in '", false, |world, _, worktree| {
+    assert_cleanup_recovers("is checked out in '", false, |world, _, worktree| {
         let to = world.root().join("moved by git");
         world.git([
             "worktree",
@@ -153,17 +152,17 @@ fn delete_branch(world: &World, id: &str) {
 }
 
 #[test]
-fn cleanup_leads_out_where_the_branch_is_gone() {
-    case("is gone", false, |world, id, _| delete_branch(world, id));
-    case("and so is its branch", true, |world, id, worktree| {
+fn cleanup_gives_working_hints_if_the_branch_is_gone() {
+    assert_cleanup_recovers("is gone", false, |world, id, _| delete_branch(world, id));
+    assert_cleanup_recovers("and so is its branch", true, |world, id, worktree| {
         world.git(["worktree", "remove", "--force", worktree.to_str().unwrap()]);
         world.git(["branch", "-q", "-D", &format!("feature/{id}")]);
     });
-    case("and so is its branch", true, |world, id, worktree| {
+    assert_cleanup_recovers("and so is its branch", true, |world, id, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         delete_branch(world, id);
     });
-    case(
+    assert_cleanup_recovers(
         "not a worktree of this repository",
         false,
         |world, id, worktree| {
@@ -174,37 +173,37 @@ fn cleanup_leads_out_where_the_branch_is_gone() {
 }
 
 #[test]
-fn cleanup_leads_out_where_the_worktree_is_something_else() {
+fn cleanup_gives_working_hints_if_the_path_is_no_longer_the_worktree() {
     let said = "not a worktree of this repository";
-    case(said, false, |world, _, worktree| prune(world, worktree));
-    case(said, true, |world, _, worktree| {
+    assert_cleanup_recovers(said, false, |world, _, worktree| prune(world, worktree));
+    assert_cleanup_recovers(said, true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         world.git(["clone", "-q", ".", worktree.to_str().unwrap()]);
     });
-    case(said, true, |world, _, worktree| {
+    assert_cleanup_recovers(said, true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();
         world.write(worktree, "a file");
     });
-    case(said, false, |_, _, worktree| {
+    assert_cleanup_recovers(said, false, |_, _, worktree| {
         fs::remove_file(worktree.join(".git")).unwrap();
     });
     // Made in a repository that was moved since.
-    case(said, false, |world, id, worktree| {
+    assert_cleanup_recovers(said, false, |world, id, worktree| {
         let name = format!("gitdir: /elsewhere/.git/worktrees/myapp-{id}\n");
         world.write(worktree.join(".git"), name);
     });
 }
 
 #[test]
-fn cleanup_leads_out_where_something_else_is_checked_out() {
+fn cleanup_gives_working_hints_if_another_head_is_checked_out() {
     for switch in [
         &["switch", "-q", "--detach"][..],
         &["switch", "-q", "-c", "other"],
     ] {
         let (world, id) = task();
         world.git_in(world.worktree(&id), switch);
-        let see = |world: &World| assert!(holds(world, &id, "loose.txt", "only here\n"));
-        assert!(lead_out(
+        let see = |world: &World| assert!(has_file(world, &id, "loose.txt", "only here\n"));
+        assert!(follow_hints(
             &world,
             &["cleanup", &id, "-y", "--discard"],
             &see,
@@ -212,13 +211,14 @@ fn cleanup_leads_out_where_something_else_is_checked_out() {
         ));
         delete_branch(&world, &id);
         let forget = ["cleanup", &id, "-y", "--discard", "--discard-branch"];
-        assert!(lead_out(&world, &forget, &see, STEPS));
+        assert!(follow_hints(&world, &forget, &see, STEPS));
     }
 }
 
-/// G8: a container's `git worktree prune`, or that of a machine where the directory is not.
+/// A `git worktree prune` in a container or on another machine removes the entry of a worktree whose directory it does
+/// not see.
 #[test]
-fn adopt_rebuilds_an_entry_that_was_pruned() {
+fn adopt_repairs_a_pruned_worktree_entry() {
     let (world, id) = task();
     let worktree = world.worktree(&id);
     world.write(worktree.join("README.md"), "changed\n");
@@ -253,9 +253,9 @@ fn adopt_rebuilds_an_entry_that_was_pruned() {
     assert_eq!(world.read("README.md"), "changed\n");
 }
 
-/// G9: `--discard` destroys nothing, so it need not know.
+/// `--discard` moves the whole worktree to the trash, so it needs no list of the changes.
 #[test]
-fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
+fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
     let (world, id) = task();
     let worktree = world.worktree(&id);
     world.git(["config", "filter.lost.clean", "no-such-program"]);
@@ -297,7 +297,7 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
         assert_eq!(world.read(worktree.join("a.x")), "only hare\n");
         assert_eq!(world.read(worktree.join("trace.log")), "ignored\n");
     };
-    assert!(lead_out(&world, &["cleanup", "-y", &id], &|_| (), 0));
+    assert!(follow_hints(&world, &["cleanup", "-y", &id], &|_| (), 0));
     world
         .flux(["cleanup", "-y", "--discard", &id])
         .run()
@@ -305,9 +305,9 @@ fn cleanup_moves_to_the_trash_whole_what_it_cannot_read() {
     see(&world);
 }
 
-/// The same where git shows what is uncommitted, and cannot take it in.
+/// git lists the changes, but a filter that fails keeps them out of the archive.
 #[test]
-fn cleanup_moves_to_the_trash_whole_what_cannot_be_archived() {
+fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_archived() {
     let (world, id) = task();
     let worktree = world.worktree(&id);
     world.git(["config", "filter.lost.clean", "no-such-program"]);
@@ -327,9 +327,8 @@ fn cleanup_moves_to_the_trash_whole_what_cannot_be_archived() {
     assert_eq!(world.read(kept.join("worktree/a.x")), "only here\n");
 }
 
-/// The same of an index that cannot be read.
 #[test]
-fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
+fn cleanup_discard_trashes_a_worktree_with_a_damaged_index() {
     let (world, id) = task();
     let index = world
         .repo()
@@ -342,7 +341,7 @@ fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
         .code(1)
         .stderr_has("hint: ");
     world.flux(["cleanup", "--discard", &id]).run().success();
-    assert!(holds(&world, &id, "loose.txt", "only here\n"));
+    assert!(has_file(&world, &id, "loose.txt", "only here\n"));
     world.flux(["restore", &id]).run().success();
     assert_eq!(
         world.read(world.worktree(&id).join("loose.txt")),
@@ -352,7 +351,7 @@ fn cleanup_moves_to_the_trash_whole_what_has_a_damaged_index() {
 }
 
 #[test]
-fn adopt_follows_a_repository_that_was_moved_with_its_worktrees() {
+fn adopt_repairs_a_worktree_moved_together_with_its_repository() {
     let (world, id) = task();
     let new = world.root().join("new");
     fs::create_dir(&new).unwrap();
@@ -377,7 +376,7 @@ fn adopt_follows_a_repository_that_was_moved_with_its_worktrees() {
 }
 
 #[test]
-fn a_head_that_a_crash_has_emptied_is_written_again() {
+fn cleanup_gives_a_hint_that_repairs_an_empty_or_damaged_head() {
     for head in [Some(""), Some("garbage\n"), None] {
         let (world, id) = task();
         let place = world.repo().join(format!(".git/worktrees/myapp-{id}/HEAD"));

@@ -1,15 +1,5 @@
-//! The rows of the table of cases, how tools of this kind lose work, as far as run, list, status, attach, diff and
-//! cleanup meet them: here those that are met at a start, in `cases_removal` those at a removal, in `cases_refusal`
-//! what a removal is refused for, in `cases_reading` those of the commands that only look, and in `cases_text` what
-//! becomes of foreign text. Of what is merged already (W1, W13, W16) there is more in `merged_already`.
-//!
-//! Not met yet, and why:
-//! * W12, the half that brings ignored files back: there is no `restore` yet. That they are named and kept is tested.
-//! * W13, the half that brings the branch back: the same. That it is archived is tested.
-//! * W20, the half about text sent to a running agent: there is no `send` yet. That nothing is pasted at a start is
-//!   tested.
-//! * W30, the half about states from the agent's own hooks: there are no hooks yet. That the state comes from
-//!   processes and not from the screen, and that no file of the user's is touched, is tested.
+//! Tests the ways in which tools of this kind lose work, at the start of a task. The other tests of this kind are in
+//! `cases_reading`, `cases_refusal`, `cases_removal` and `cases_text`.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +9,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn w2_a_directory_that_holds_files_is_refused_and_left_alone() {
+fn run_refuses_a_worktree_path_that_exists() {
     let in_the_way: [fn(&World, &Path); 4] = [
         |world, path| drop(world.write(path.join("notes.txt"), "mine\n")),
         |world, path| drop(world.write(path.join(".hidden"), "mine\n")),
@@ -42,7 +32,7 @@ fn w2_a_directory_that_holds_files_is_refused_and_left_alone() {
     }
 }
 #[test]
-fn w4_of_two_runs_with_the_same_name_one_wins_whole() {
+fn run_creates_one_task_if_several_runs_use_the_same_name() {
     let world = World::new();
     world.behaviour("raw");
     world.commit_in(world.repo(), "README.md", "two\n");
@@ -80,7 +70,7 @@ fn w4_of_two_runs_with_the_same_name_one_wins_whole() {
     assert_eq!(world.agent("same").wait_started().starts(), 1);
 }
 #[test]
-fn w8_a_start_that_fails_leaves_nothing_and_can_be_repeated() {
+fn run_leaves_nothing_behind_when_a_program_fails() {
     for (program, words) in [
         ("tmux", "new-session"),
         ("git", "worktree add"),
@@ -108,7 +98,7 @@ fn w8_a_start_that_fails_leaves_nothing_and_can_be_repeated() {
     }
 }
 #[test]
-fn w8_what_a_kill_leaves_is_settled_and_the_prompt_is_on_record() {
+fn run_recovers_a_killed_run_and_keeps_its_prompt() {
     for (program, words) in [
         ("git", "worktree add"),
         ("git", "reset --hard"),
@@ -149,7 +139,7 @@ fn w8_what_a_kill_leaves_is_settled_and_the_prompt_is_on_record() {
     }
 }
 #[test]
-fn w9_what_is_missing_is_noticed_before_anything_exists() {
+fn run_reports_a_missing_program_or_bad_setting_before_creating_anything() {
     let world = World::new();
     let before = world.snapshot();
     let check = |said: &str, flux: Flux<'_>| {
@@ -183,7 +173,7 @@ fn w9_what_is_missing_is_noticed_before_anything_exists() {
     assert_eq!(world.started_agents(), Vec::<String>::new());
 }
 #[test]
-fn w10_a_prompt_of_200_kb_is_delivered() {
+fn run_delivers_a_prompt_of_200_kb_in_a_file() {
     let world = World::new();
     world.behaviour("raw");
     let text = "All of this must arrive.\n".repeat(8_000) + "the end";
@@ -208,7 +198,7 @@ fn w10_a_prompt_of_200_kb_is_delivered() {
     );
 }
 #[test]
-fn w10_an_agent_that_dies_at_once_is_no_success() {
+fn run_fails_if_the_agent_exits_at_once() {
     let world = World::new();
     world.behaviour("sh echo cannot do that; exit 126");
     let terminal = world.terminal(200, 50);
@@ -227,7 +217,7 @@ fn w10_an_agent_that_dies_at_once_is_no_success() {
         .stdout_has("exited(126)");
 }
 #[test]
-fn w17_runs_at_once_lose_no_setting_and_all_succeed() {
+fn run_keeps_every_setting_when_eight_runs_overlap() {
     let world = World::new();
     world.behaviour("raw");
     let clone = world.root().join("clone");
@@ -266,7 +256,7 @@ fn w17_runs_at_once_lose_no_setting_and_all_succeed() {
     assert_eq!(list.as_array().unwrap().len(), names.len());
 }
 #[test]
-fn w20_the_prompt_is_an_argument_and_nothing_is_pasted() {
+fn run_passes_the_prompt_as_an_argument_and_pastes_nothing() {
     let world = World::new();
     world.behaviour("raw");
     let id = world.start("Fix login\nin two lines, and press Enter");
@@ -286,7 +276,7 @@ fn w20_the_prompt_is_an_argument_and_nothing_is_pasted() {
     assert_eq!(agent.wait_stdin("typed"), b"typed");
 }
 #[test]
-fn w22_a_branch_of_the_users_is_neither_taken_nor_deleted() {
+fn run_and_cleanup_leave_a_branch_of_the_user_alone() {
     let world = World::new();
     world.git(["switch", "-q", "-c", "feature/fix"]);
     let mine = world.commit_in(world.repo(), "mine.txt", "mine\n");
@@ -317,7 +307,7 @@ fn w22_a_branch_of_the_users_is_neither_taken_nor_deleted() {
     }
 }
 #[test]
-fn w22_a_branch_that_takes_the_place_of_a_tasks_is_not_deleted() {
+fn cleanup_keeps_a_branch_that_was_replaced_during_the_merge() {
     let world = World::new();
     let id = done_task(&world);
     let branch = format!("refs/heads/feature/{id}");

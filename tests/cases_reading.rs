@@ -1,4 +1,4 @@
-//! The rows of the table of cases that concern the commands that only look; see `cases` for the others.
+//! Tests that list, status and diff change no file and need no lock.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Every file below a directory, with its content and the time of its last change.
+/// Returns every file below a directory, with its content and the time of its last change.
 fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     let mut all = BTreeMap::new();
     let mut dirs = vec![dir.to_owned()];
@@ -37,7 +37,7 @@ const READERS: [&[&str]; 9] = [
     &["cleanup", "--dry-run", "--yes", "--discard"],
 ];
 #[test]
-fn w21_readers_change_nothing_in_the_agents_worktree_or_anywhere() {
+fn list_status_and_diff_change_no_file() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -65,7 +65,7 @@ fn w21_readers_change_nothing_in_the_agents_worktree_or_anywhere() {
     assert!(world.agent(&id).is_alive());
 }
 #[test]
-fn w21_readers_need_no_lock() {
+fn list_status_and_diff_need_no_lock() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -84,7 +84,7 @@ fn w21_readers_need_no_lock() {
     fs::remove_file(world.repo().join(".git/config.lock")).unwrap();
 }
 #[test]
-fn w30_no_file_of_the_users_is_touched() {
+fn run_and_cleanup_change_no_file_in_the_home_directory() {
     let world = World::new();
     let home = world.tools().join("home");
     for (name, text) in [
@@ -119,7 +119,7 @@ fn w30_no_file_of_the_users_is_touched() {
     assert_eq!(world.git(["status", "--porcelain", "--ignored"]), "");
 }
 #[test]
-fn w30_the_state_does_not_come_from_the_screen() {
+fn status_ignores_the_text_on_the_screen() {
     let world = World::new();
     let id = working_task(&world);
     for words in [

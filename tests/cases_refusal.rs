@@ -1,4 +1,4 @@
-//! The rows of the table of cases in which a removal is refused or declined; see `cases` for the others.
+//! Tests that a cleanup that refuses, fails or is declined changes nothing.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn w6_a_locked_worktree_is_refused_with_the_locks_reason() {
+fn cleanup_refuses_a_locked_worktree_and_shows_the_reason() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -33,7 +33,7 @@ fn w6_a_locked_worktree_is_refused_with_the_locks_reason() {
     assert_removed(&world, &id);
 }
 #[test]
-fn w15_a_conflict_leaves_nobody_in_the_middle_of_anything() {
+fn cleanup_leaves_no_operation_in_progress_after_a_conflict() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -67,7 +67,7 @@ fn w15_a_conflict_leaves_nobody_in_the_middle_of_anything() {
     assert!(world.agent(&id).is_alive());
 }
 #[test]
-fn w23_hooks_and_signing_are_honoured_and_the_user_stays_where_they_are() {
+fn cleanup_runs_hooks_and_signs_without_switching_the_branch_of_the_user() {
     let world = World::new();
     let id = done_task(&world);
     let hooks = world.repo().join(".git/hooks");
@@ -103,7 +103,7 @@ fn w23_hooks_and_signing_are_honoured_and_the_user_stays_where_they_are() {
     assert_removed(&world, &id);
 }
 #[test]
-fn w24_a_check_that_fails_counts_as_not_safe() {
+fn cleanup_refuses_if_a_check_fails() {
     for (program, words) in [
         ("git", "status"),
         ("git", "worktree list"),
@@ -127,7 +127,7 @@ fn w24_a_check_that_fails_counts_as_not_safe() {
     }
 }
 #[test]
-fn w24_files_that_cannot_be_read_count_as_not_safe() {
+fn cleanup_refuses_if_the_index_or_the_run_directory_is_damaged() {
     let world = World::new();
     let id = working_task(&world);
     // An index that is damaged, and a launcher's mark that is.
@@ -153,7 +153,7 @@ fn w24_files_that_cannot_be_read_count_as_not_safe() {
     world.flux(["cleanup", "-y", &id]).run().success();
 }
 #[test]
-fn w25_a_refusal_has_not_ended_the_agent() {
+fn cleanup_keeps_the_agent_running_when_it_refuses() {
     let world = World::new();
     let id = working_task(&world);
     world.write(world.worktree(&id).join("loose.txt"), "loose\n");
@@ -165,7 +165,7 @@ fn w25_a_refusal_has_not_ended_the_agent() {
     world.agent(&id).tell("commit still at work");
 }
 #[test]
-fn w27_an_ignored_file_of_the_users_is_not_overwritten() {
+fn cleanup_refuses_to_overwrite_an_ignored_file_of_the_user() {
     for moved in [false, true] {
         let world = World::new();
         let id = working_task(&world);
@@ -188,7 +188,7 @@ fn w27_an_ignored_file_of_the_users_is_not_overwritten() {
     }
 }
 #[test]
-fn w29_declining_is_130() {
+fn cleanup_exits_with_130_if_declined() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
@@ -203,7 +203,7 @@ fn w29_declining_is_130() {
 }
 
 #[test]
-fn w27_nor_is_one_that_appears_while_the_merge_is_made() {
+fn cleanup_refuses_to_overwrite_a_file_created_during_the_merge() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);

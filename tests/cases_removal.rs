@@ -1,4 +1,4 @@
-//! The rows of the table of cases that are met at a removal; see `cases` for the others and for what is not met yet.
+//! Tests that a cleanup loses no work and removes only what belongs to its task.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn w1_a_task_whose_base_branch_is_gone_is_not_taken_for_merged() {
+fn cleanup_refuses_if_the_target_branch_is_gone() {
     let world = World::new();
     world.git(["switch", "-q", "-c", "base"]);
     let id = working_task(&world);
@@ -39,7 +39,7 @@ fn w1_a_task_whose_base_branch_is_gone_is_not_taken_for_merged() {
     assert_removed(&world, &id);
 }
 #[test]
-fn w5_a_commit_between_merge_and_removal_is_not_lost() {
+fn cleanup_merges_a_commit_made_between_merge_and_removal() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -67,7 +67,7 @@ fn w5_a_commit_between_merge_and_removal_is_not_lost() {
     assert_removed(&world, &id);
 }
 #[test]
-fn w5_a_file_written_between_merge_and_removal_is_not_lost() {
+fn cleanup_keeps_a_file_written_between_merge_and_removal() {
     let world = World::new();
     let id = done_task(&world);
     let late = world.worktree(&id).join("late.txt");
@@ -85,7 +85,7 @@ fn w5_a_file_written_between_merge_and_removal_is_not_lost() {
     assert!(places.contains(&b"late\n".to_vec()), "{output}");
 }
 #[test]
-fn w7_a_worktree_of_somebody_elses_that_is_only_away_stays_registered() {
+fn cleanup_keeps_another_worktree_registered_while_its_directory_is_away() {
     let world = World::new();
     let (mine, away) = (world.root().join("mine"), world.root().join("away"));
     world.git([
@@ -118,7 +118,7 @@ fn w7_a_worktree_of_somebody_elses_that_is_only_away_stays_registered() {
     );
 }
 #[test]
-fn w11_untracked_files_are_seen_whatever_git_status_shows() {
+fn cleanup_sees_untracked_files_despite_status_settings() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["config", "status.showUntrackedFiles", "no"]);
@@ -148,7 +148,7 @@ fn w11_untracked_files_are_seen_whatever_git_status_shows() {
     );
 }
 #[test]
-fn w12_ignored_files_are_named_before_the_removal_and_kept() {
+fn cleanup_names_ignored_files_before_it_trashes_them() {
     let world = World::new();
     let id = done_task(&world);
     let database = world.write(world.worktree(&id).join(".env"), "DATABASE=local\n");
@@ -174,7 +174,7 @@ fn w12_ignored_files_are_named_before_the_removal_and_kept() {
     assert_removed(&world, &id);
 }
 #[test]
-fn w13_work_that_was_reverted_is_archived_like_any() {
+fn cleanup_archives_work_that_was_reverted() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -191,7 +191,7 @@ fn w13_work_that_was_reverted_is_archived_like_any() {
     assert_removed(&world, &id);
 }
 #[test]
-fn w14_an_untracked_secret_is_shown_and_never_committed_without_consent() {
+fn cleanup_commits_no_untracked_secret_without_consent() {
     let world = World::new();
     let id = done_task(&world);
     world.write(world.worktree(&id).join("deep/id_rsa"), "SECRET\n");
@@ -216,7 +216,7 @@ fn w14_an_untracked_secret_is_shown_and_never_committed_without_consent() {
     );
 }
 #[test]
-fn w16_what_was_squashed_or_picked_is_not_merged_again() {
+fn cleanup_does_not_merge_squashed_or_cherry_picked_work_again() {
     let ways: [fn(&World, &str); 3] = [
         |world, branch| {
             world.git(["merge", "-q", "--squash", branch]);
@@ -248,7 +248,7 @@ fn w16_what_was_squashed_or_picked_is_not_merged_again() {
     }
 }
 #[test]
-fn w18_a_task_whose_name_begins_anothers_is_told_from_it() {
+fn cleanup_distinguishes_tasks_whose_names_have_a_common_prefix() {
     let world = World::new();
     world.behaviour("raw");
     for name in ["p-1", "p-10", "p-1-0"] {
@@ -287,7 +287,7 @@ fn assert_removed_but(world: &World, gone: &str, others: &[&str]) {
     }
 }
 #[test]
-fn w26_a_pane_that_has_the_id_of_a_tasks_pane_is_not_taken_for_it() {
+fn cleanup_ignores_a_pane_of_the_user_with_a_reused_id() {
     let world = World::new();
     let id = working_task(&world);
     let pane = world.flux(["status", "--json", &id]).run().json();

@@ -1,10 +1,9 @@
-//! The rows of the table of cases that concern foreign text: it is neither executed nor obeyed. See `cases` for the
-//! others.
+//! Tests that text of users, agents and repositories is neither executed nor sent to the terminal unescaped.
 
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Where a shell that was fooled might have left its mark.
+/// Asserts that no shell has created the file `mark`.
 #[track_caller]
 fn assert_nothing_executed(world: &World, mark: &str) {
     let dirs = [
@@ -28,7 +27,7 @@ fn assert_nothing_executed(world: &World, mark: &str) {
     assert!(!files.contains(mark), "{files}\n{worktrees}");
 }
 #[test]
-fn w3_no_text_of_anyones_is_executed() {
+fn run_and_cleanup_execute_no_text_of_a_description() {
     let mark = format!("pwned-3-{}", std::process::id());
     let texts = [
         format!("$(touch {mark})"),
@@ -82,7 +81,7 @@ fn w3_no_text_of_anyones_is_executed() {
     }
 }
 #[test]
-fn w3_no_setting_of_anyones_is_executed() {
+fn run_and_cleanup_execute_no_text_of_a_setting() {
     let mark = format!("pwned-3s-{}", std::process::id());
     let world = World::new();
     world.behaviour("raw");
@@ -112,7 +111,7 @@ fn w3_no_setting_of_anyones_is_executed() {
     assert_nothing_executed(&world, &mark);
 }
 #[test]
-fn w19_a_directory_with_a_command_of_tmuxs_in_its_name_runs_nothing() {
+fn run_and_cleanup_execute_no_tmux_command_in_a_directory_name() {
     let mark = format!("pwned-19-{}", std::process::id());
     let world = World::at(format!("#(touch {mark})"));
     world.behaviour("raw");
@@ -147,7 +146,7 @@ const EVIL: [&str; 5] = [
     "\u{2066}",
 ];
 #[track_caller]
-fn assert_tame(output: &Output) {
+fn assert_escaped(output: &Output) {
     for (name, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         for evil in [
             '\x1b', '\x07', '\u{9b}', '\u{202e}', '\u{2066}', '\r', '\x08',
@@ -157,7 +156,7 @@ fn assert_tame(output: &Output) {
     }
 }
 #[test]
-fn w28_no_escape_of_anyones_reaches_the_terminal() {
+fn output_escapes_control_characters_from_names_and_files() {
     let world = World::new();
     world.behaviour("raw");
     let evil = EVIL.concat();
@@ -170,7 +169,7 @@ fn w28_no_escape_of_anyones_reaches_the_terminal() {
             &format!("Fix {evil}\rlogin\x08"),
         ])
         .run();
-    assert_tame(output.success());
+    assert_escaped(output.success());
     let worktree = world.worktree("evil");
     world.write(worktree.join(format!("file {evil}\n")), "x");
     world.write(worktree.join(format!("{evil}.log")), "ignored");
@@ -194,13 +193,13 @@ fn w28_no_escape_of_anyones_reaches_the_terminal() {
     ] {
         let output = world.flux(args).run();
         assert!(!output.stdout.is_empty() || !output.stderr.is_empty());
-        assert_tame(&output);
+        assert_escaped(&output);
     }
     let output = world.flux(["cleanup", "-y", "--discard", "evil"]).run();
-    assert_tame(output.success());
+    assert_escaped(output.success());
 }
 #[test]
-fn w28_a_pane_shows_text_and_does_not_obey_it() {
+fn output_does_not_change_the_title_of_the_pane() {
     let world = World::new();
     let evil = EVIL.concat();
     let id = world.start("Fix login");
@@ -249,7 +248,7 @@ fn paste_hint(world: &World, id: &str, code: i32, command: &str) {
 }
 
 #[test]
-fn a_hint_with_a_hostile_branch_can_be_pasted() {
+fn cleanup_quotes_a_hostile_branch_name_in_its_hints() {
     let world = World::new();
     world.git(["switch", "-q", "-c", HOSTILE]);
     let id = done_task(&world);

@@ -1,4 +1,4 @@
-//! Who has a branch checked out: none is moved under files that do not move along.
+//! Tests that no branch is moved while it is checked out, rebased or bisected in another worktree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ fn refused_until_pasted(world: &World, id: &str, said: &str, hint: &str) {
     assert_removed(world, id);
 }
 
-/// A linked worktree of the user's that has `main` checked out beside the main worktree.
-fn second(world: &World) -> PathBuf {
+/// Makes a linked worktree of the user's that has `main` checked out beside the main worktree.
+fn second_worktree(world: &World) -> PathBuf {
     let dir = world.root().join("second");
     let add = ["worktree", "add", "-q", "--force"];
     world.git(add.into_iter().chain([dir.to_str().unwrap(), "main"]));
@@ -35,7 +35,7 @@ fn second(world: &World) -> PathBuf {
 }
 
 #[test]
-fn a_repository_that_was_set_to_bare_is_left_alone() {
+fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["branch", "topic"]);
@@ -67,7 +67,7 @@ fn a_repository_that_was_set_to_bare_is_left_alone() {
 }
 
 #[test]
-fn core_bare_is_set_right_at_its_own_level() {
+fn cleanup_gives_a_hint_for_the_level_at_which_core_bare_is_set() {
     let world = World::new();
     let id = done_task(&world);
     let said = "'main' has files checked out";
@@ -86,8 +86,8 @@ fn core_bare_is_set_right_at_its_own_level() {
     assert_clean(&world, world.repo());
 }
 
-/// The repository with its `.git` elsewhere, bare, as dotfiles are kept.
-fn dotfiles(world: &World) -> (PathBuf, String) {
+/// Makes the repository bare, with its git directory elsewhere, as for dotfiles.
+fn bare_dotfiles(world: &World) -> (PathBuf, String) {
     let dir = world.root().join("dotfiles");
     fs::rename(world.repo().join(".git"), &dir).unwrap();
     world.git_in(&dir, ["config", "core.bare", "true"]);
@@ -100,9 +100,9 @@ fn dotfiles(world: &World) -> (PathBuf, String) {
 }
 
 #[test]
-fn a_bare_repository_with_files_elsewhere_is_merged_there() {
+fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
     let world = World::new();
-    let (dir, id) = dotfiles(&world);
+    let (dir, id) = bare_dotfiles(&world);
     let cleanup = || world.flux(["cleanup", "-y", &id]).in_dir(&dir).run();
     let before = world.snapshot_of(&dir);
     let output = cleanup();
@@ -124,9 +124,9 @@ fn a_bare_repository_with_files_elsewhere_is_merged_there() {
 }
 
 #[test]
-fn a_bare_repository_whose_index_is_not_used_is_merged_into_once_that_is_gone() {
+fn cleanup_merges_into_a_bare_repository_once_its_unused_index_is_gone() {
     let world = World::new();
-    let (dir, id) = dotfiles(&world);
+    let (dir, id) = bare_dotfiles(&world);
     // What HEAD does not name is not checked out.
     world.git_in(&dir, ["branch", "topic"]);
     world.behaviour("raw");
@@ -144,10 +144,10 @@ fn a_bare_repository_whose_index_is_not_used_is_merged_into_once_that_is_gone() 
 }
 
 #[test]
-fn a_branch_that_two_worktrees_have_is_not_moved() {
+fn cleanup_refuses_a_target_checked_out_in_two_worktrees() {
     let world = World::new();
     let id = done_task(&world);
-    let other = second(&world);
+    let other = second_worktree(&world);
     let said = format!(
         "the branch 'main' is checked out in '{}' and in '{}'",
         world.repo().display(),
@@ -159,7 +159,7 @@ fn a_branch_that_two_worktrees_have_is_not_moved() {
 }
 
 #[test]
-fn a_branch_that_another_worktree_rebases_or_bisects_is_not_moved() {
+fn cleanup_refuses_a_target_that_another_worktree_rebases_or_bisects() {
     for start in [
         // It stops at the commit that it is to edit.
         "GIT_SEQUENCE_EDITOR='sed -i 1s/^pick/edit/' git rebase -q -i --root",
@@ -167,10 +167,10 @@ fn a_branch_that_another_worktree_rebases_or_bisects_is_not_moved() {
     ] {
         let world = World::new();
         let id = done_task(&world);
-        let other = second(&world);
+        let other = second_worktree(&world);
         let mut shell = world.command("/bin/sh");
         let shell = shell.args(["-c", start]).current_dir(&other);
-        assert!(shell.output().unwrap().status.success());
+        assert!(shell.output().unwrap().status.success(), "{start} succeeds");
         world.git_in(&other, ["checkout", "-q", "--detach"]);
         let said = format!("is in progress on 'main' in '{}'", other.display());
         refused(&world, &["cleanup", "-y", &id], &[&said, "git -C "]);
@@ -189,11 +189,11 @@ fn a_branch_that_another_worktree_rebases_or_bisects_is_not_moved() {
 }
 
 #[test]
-fn a_worktree_whose_head_is_lost_may_have_any_branch() {
+fn cleanup_refuses_if_the_head_of_another_worktree_is_lost() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "mine"]);
-    let other = second(&world);
+    let other = second_worktree(&world);
     let head = world.repo().join(".git/worktrees/second/HEAD");
     let text = fs::read(&head).unwrap();
     fs::write(&head, "").unwrap();
@@ -216,7 +216,7 @@ fn a_worktree_whose_head_is_lost_may_have_any_branch() {
 }
 
 #[test]
-fn the_worktree_of_a_task_that_git_has_forgotten_has_its_branch() {
+fn cleanup_refuses_a_target_checked_out_in_a_pruned_worktree_of_a_task() {
     let world = World::new();
     let (id, kept) = (done_task(&world), done_task(&world));
     world.commit_in(world.worktree(&id), "more.txt", "1\n");
@@ -241,7 +241,7 @@ fn the_worktree_of_a_task_that_git_has_forgotten_has_its_branch() {
 }
 
 #[test]
-fn names_that_are_one_file_are_one_branch() {
+fn cleanup_treats_branch_names_that_are_one_file_as_one_branch() {
     let world = World::new();
     let id = done_task(&world);
     let refs = world.repo().join(".git/refs/heads");

@@ -1,5 +1,5 @@
-//! `git flux cleanup`, the ordinary path: what is merged, what is kept, and what is refused off a terminal.
-//! What it asks is in `cleanup_questions`, what stands in its way in `cleanup_obstacles`.
+//! Tests `git flux cleanup` without a terminal: merge, commit, discard, conflict and dry run. The questions are in
+//! `cleanup_questions`, the refusals in `cleanup_obstacles`.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn a_finished_task_is_merged_and_everything_of_it_is_removed() {
+fn cleanup_merges_and_removes_a_finished_task() {
     let world = World::new();
     let id = done_task(&world);
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
@@ -34,7 +34,7 @@ fn a_finished_task_is_merged_and_everything_of_it_is_removed() {
 }
 
 #[test]
-fn a_target_that_has_moved_gets_what_both_sides_did() {
+fn cleanup_merges_into_a_target_that_has_moved() {
     let world = World::new();
     let id = done_task(&world);
     let main = world.commit_in(world.repo(), "README.md", "moved\n");
@@ -48,7 +48,7 @@ fn a_target_that_has_moved_gets_what_both_sides_did() {
 }
 
 #[test]
-fn a_task_without_commits_leaves_the_target_as_it_was() {
+fn cleanup_leaves_the_target_unchanged_without_commits() {
     let world = World::new();
     let id = running_task(&world);
     end_agent(&world, &id);
@@ -60,7 +60,7 @@ fn a_task_without_commits_leaves_the_target_as_it_was() {
 }
 
 #[test]
-fn what_was_merged_by_hand_is_not_merged_again() {
+fn cleanup_does_not_merge_again_after_a_merge_by_hand() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["merge", "-q", "--ff-only", &format!("feature/{id}")]);
@@ -71,7 +71,7 @@ fn what_was_merged_by_hand_is_not_merged_again() {
     assert_removed(&world, &id);
 }
 
-/// A file staged, one changed, one deleted and one new; returns what `git status` says.
+/// Stages, changes, deletes and adds a file, and returns the output of `git status`.
 fn make_dirty(world: &World, id: &str) -> String {
     let worktree = world.worktree(id);
     world.write(worktree.join("staged.txt"), "staged\n");
@@ -83,7 +83,7 @@ fn make_dirty(world: &World, id: &str) -> String {
 }
 
 #[test]
-fn uncommitted_changes_are_refused_and_no_yes_agrees_to_them() {
+fn cleanup_refuses_uncommitted_changes_also_with_yes() {
     let world = World::new();
     let id = done_task(&world);
     make_dirty(&world, &id);
@@ -101,7 +101,7 @@ fn uncommitted_changes_are_refused_and_no_yes_agrees_to_them() {
 }
 
 #[test]
-fn uncommitted_changes_are_committed_with_the_message_given() {
+fn cleanup_commits_uncommitted_changes_with_the_given_message() {
     let world = World::new();
     for (option, subject) in [
         ("--commit=All of it", "All of it"),
@@ -121,7 +121,7 @@ fn uncommitted_changes_are_committed_with_the_message_given() {
 }
 
 #[test]
-fn what_is_discarded_is_not_merged_and_stays_in_the_trash() {
+fn cleanup_discard_keeps_uncommitted_changes_in_the_trash() {
     let world = World::new();
     let id = done_task(&world);
     let status = make_dirty(&world, &id);
@@ -161,7 +161,7 @@ fn what_is_discarded_is_not_merged_and_stays_in_the_trash() {
 }
 
 #[test]
-fn ignored_files_are_named_and_kept() {
+fn cleanup_names_and_keeps_ignored_files() {
     let world = World::new();
     let id = done_task(&world);
     world.write(world.worktree(&id).join(".env"), "SECRET=1\n");
@@ -176,7 +176,7 @@ fn ignored_files_are_named_and_kept() {
 }
 
 #[test]
-fn a_branch_that_is_discarded_is_not_merged_but_archived() {
+fn cleanup_discard_branch_archives_the_branch_without_a_merge() {
     let world = World::new();
     let id = done_task(&world);
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
@@ -188,7 +188,7 @@ fn a_branch_that_is_discarded_is_not_merged_but_archived() {
 }
 
 #[test]
-fn discarding_a_branch_does_not_discard_uncommitted_changes() {
+fn cleanup_discard_branch_does_not_discard_uncommitted_changes() {
     let world = World::new();
     let id = done_task(&world);
     make_dirty(&world, &id);
@@ -203,7 +203,7 @@ fn discarding_a_branch_does_not_discard_uncommitted_changes() {
 }
 
 #[test]
-fn a_conflict_lists_the_files_and_touches_nothing() {
+fn cleanup_lists_conflicting_files_and_changes_nothing() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -224,7 +224,7 @@ fn a_conflict_lists_the_files_and_touches_nothing() {
 }
 
 #[test]
-fn a_conflict_resolved_in_the_tasks_worktree_is_merged() {
+fn cleanup_merges_after_the_conflict_is_resolved_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -245,7 +245,7 @@ fn a_conflict_resolved_in_the_tasks_worktree_is_merged() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn cleanup_dry_run_describes_the_steps_and_changes_nothing() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
@@ -281,7 +281,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
-fn contradicting_options_are_a_usage_error() {
+fn cleanup_rejects_contradicting_options_as_a_usage_error() {
     let world = World::new();
     let id = done_task(&world);
     let before = world.snapshot();

@@ -1,11 +1,11 @@
-//! Cleanup while an agent runs: who is asked, what is stopped, and what happens to work done in that moment.
-//! Also cleanup called from the task's own pane, by its user and by the agent itself.
+//! Tests a cleanup while the agent runs: consent, signals, work done while it stops; and a cleanup from the pane of the
+//! task, by the user or the agent.
 
 use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn a_running_agent_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_a_running_agent_without_consent() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
@@ -21,7 +21,7 @@ fn a_running_agent_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn yes_stops_the_agent() {
+fn cleanup_with_yes_stops_the_agent() {
     for behaviour in ["wait", "raw", "stubborn"] {
         let world = World::new();
         world.behaviour(behaviour);
@@ -35,7 +35,7 @@ fn yes_stops_the_agent() {
 }
 
 #[test]
-fn an_agent_is_asked_to_end_in_its_own_way_first() {
+fn cleanup_sends_the_stop_signal_of_the_agent_first() {
     // claude closes its session when it is terminated; of another one nothing is known.
     let heed = "sh trap 'echo TERM >term.txt; exit 0' TERM; trap 'echo HUP >hup.txt; exit 0' HUP";
     for (agent, left) in [("claude", "term.txt"), ("codex", "hup.txt")] {
@@ -54,7 +54,7 @@ fn an_agent_is_asked_to_end_in_its_own_way_first() {
 }
 
 #[test]
-fn an_agent_that_does_not_heed_its_own_way_is_hung_up() {
+fn cleanup_hangs_up_an_agent_that_ignores_its_stop_signal() {
     let world = World::new();
     let id = world.start("Fix login");
     let heed = "sh trap 'echo TERM >term.txt; while :; do sleep 0.1; done' TERM; trap 'echo HUP >hup.txt; exit 0' HUP";
@@ -67,18 +67,18 @@ fn an_agent_that_does_not_heed_its_own_way_is_hung_up() {
 }
 
 #[test]
-fn what_the_agent_commits_while_it_is_stopped_is_merged_too() {
+fn cleanup_merges_a_commit_made_while_the_agent_stops() {
     let world = World::new();
-    let id = task_with_last_words(&world, "commit late");
+    let id = task_with_stop_handler(&world, "commit late");
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "one\nlate\n");
     assert_removed(&world, &id);
 }
 
 #[test]
-fn what_the_agent_writes_while_it_is_stopped_is_asked_about() {
+fn cleanup_refuses_a_file_written_while_the_agent_stops() {
     let world = World::new();
-    let id = task_with_last_words(&world, "echo late >late.txt");
+    let id = task_with_stop_handler(&world, "echo late >late.txt");
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
@@ -94,9 +94,9 @@ fn what_the_agent_writes_while_it_is_stopped_is_asked_about() {
 }
 
 #[test]
-fn what_the_agent_writes_after_discard_was_agreed_to_is_kept() {
+fn cleanup_discard_keeps_a_file_written_while_the_agent_stops() {
     let world = World::new();
-    let id = task_with_last_words(&world, "echo late >late.txt");
+    let id = task_with_stop_handler(&world, "echo late >late.txt");
     world.write(world.worktree(&id).join("early.txt"), "early\n");
     let output = world.flux(["cleanup", "-y", "--discard", &id]).run();
     output.success();
@@ -107,7 +107,7 @@ fn what_the_agent_writes_after_discard_was_agreed_to_is_kept() {
 }
 
 #[test]
-fn an_agent_that_commits_without_end_loses_no_commit() {
+fn cleanup_loses_no_commit_of_an_agent_that_keeps_committing() {
     let world = World::new();
     let id = working_task(&world);
     world.agent(&id).tell("loop-commit");
@@ -138,7 +138,7 @@ fn an_agent_that_commits_without_end_loses_no_commit() {
 }
 
 #[test]
-fn an_agent_cleans_itself_up() {
+fn cleanup_succeeds_when_called_by_the_agent_itself() {
     let world = World::new();
     world.behaviour("sh commit one; git flux cleanup -y");
     let id = running_or_gone(&world);
@@ -162,7 +162,7 @@ fn running_or_gone(world: &World) -> String {
 }
 
 #[test]
-fn an_agent_that_is_refused_goes_on() {
+fn cleanup_keeps_the_agent_running_when_it_refuses_its_own_call() {
     let world = World::new();
     let id = working_task(&world);
     world.write(world.worktree(&id).join("loose.txt"), "loose\n");
@@ -180,7 +180,7 @@ fn an_agent_that_is_refused_goes_on() {
 }
 
 #[test]
-fn an_agent_needs_yes_as_well() {
+fn cleanup_called_by_the_agent_requires_yes() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
@@ -195,7 +195,7 @@ fn an_agent_needs_yes_as_well() {
 }
 
 #[test]
-fn the_user_cleans_up_from_the_tasks_own_pane() {
+fn cleanup_from_the_pane_of_the_task_closes_the_pane() {
     let world = World::new();
     keep_path_in_login_shells(&world);
     let id = done_task(&world);
@@ -213,7 +213,7 @@ fn the_user_cleans_up_from_the_tasks_own_pane() {
 }
 
 #[test]
-fn a_refusal_in_the_tasks_own_pane_leaves_the_pane() {
+fn cleanup_keeps_the_pane_it_is_called_from_when_it_refuses() {
     let world = World::new();
     keep_path_in_login_shells(&world);
     let id = done_task(&world);
@@ -250,10 +250,9 @@ fn capture(world: &World, pane: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Types a cleanup into the pane of 'fix', which `client` shows, and waits until it can be read there
-/// what was done, and what undoes it.
+/// Types a cleanup into the pane of 'fix', which `client` shows, and waits for the result and the hint to undo it.
 #[track_caller]
-fn clean_up_where_one_is(world: &World, client: &Terminal) {
+fn clean_up_from_pane(world: &World, client: &Terminal) {
     world.agent("fix").tell("commit one");
     end_agent(world, "fix");
     client.wait_for_screen("To merge its work");
@@ -269,20 +268,20 @@ fn clean_up_where_one_is(world: &World, client: &Terminal) {
 }
 
 #[test]
-fn a_cleanup_in_a_session_of_its_own_leaves_its_result_on_the_terminal() {
+fn cleanup_prints_its_result_on_the_terminal_after_closing_its_session() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
     let terminal = world.terminal(150, 40);
     terminal.command("git flux attach fix");
-    clean_up_where_one_is(&world, &terminal);
+    clean_up_from_pane(&world, &terminal);
     assert_eq!(terminal.exit_code(), 0);
     // It is text on the terminal, and nothing is left of it elsewhere.
     assert!(world.try_tmux(["list-sessions"]).is_none());
 }
 
 #[test]
-fn a_cleanup_in_a_pane_or_window_leaves_its_result_in_the_one_beside() {
+fn cleanup_shows_its_result_in_the_pane_beside_after_closing_its_pane() {
     for layout in ["--pane", "--window", "--session"] {
         let world = World::new();
         world.behaviour("raw");
@@ -292,7 +291,7 @@ fn a_cleanup_in_a_pane_or_window_leaves_its_result_in_the_one_beside() {
         world.agent("fix").wait_started();
         assert_eq!(inside.command("git flux attach fix").exit_code(), 0);
         client.wait_for_screen("fake agent ready");
-        clean_up_where_one_is(&world, &client);
+        clean_up_from_pane(&world, &client);
         // It is in front until q is pressed.
         assert_eq!(inside.ask("#{pane_in_mode}"), "1", "{layout}");
         client.keys(["q"]);

@@ -1,4 +1,4 @@
-//! Several tasks removed at once: one plan, one question, each task on its own.
+//! Tests a cleanup of several tasks, with `--all` and `--merged`.
 
 use crate::world::removal::*;
 use crate::world::*;
@@ -13,7 +13,7 @@ fn done(world: &World, names: &[&str]) {
     }
 }
 
-/// The file that a task brings, not to be taken for something of the task's own.
+/// Returns the name of the file that a task commits.
 fn file(name: &str) -> String {
     format!("{}.txt", name.to_uppercase())
 }
@@ -28,7 +28,7 @@ fn tasks(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn tasks_that_are_named_are_removed_and_no_others() {
+fn cleanup_removes_only_the_named_tasks() {
     let world = World::new();
     done(&world, &["alpha", "beta", "gamma"]);
     let output = world.flux(["cleanup", "gamma", "alpha", "alpha"]).run();
@@ -47,7 +47,7 @@ fn tasks_that_are_named_are_removed_and_no_others() {
 }
 
 #[test]
-fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
+fn cleanup_of_several_tasks_continues_after_a_refusal_with_the_highest_code() {
     let world = World::new();
     done(&world, &["clash", "dirty", "fine"]);
     world.write(world.worktree("dirty").join("loose.txt"), "loose\n");
@@ -85,7 +85,7 @@ fn one_refusal_does_not_stop_the_others_and_the_highest_code_counts() {
 }
 
 #[test]
-fn a_dry_run_of_several_ends_as_the_cleanup_would() {
+fn cleanup_dry_run_of_several_tasks_exits_as_the_cleanup_would() {
     let world = World::new();
     done(&world, &["clash", "dirty"]);
     world.write(world.worktree("dirty").join("loose.txt"), "loose\n");
@@ -110,7 +110,7 @@ fn a_dry_run_of_several_ends_as_the_cleanup_would() {
 }
 
 #[test]
-fn merged_means_that_there_was_something_to_merge() {
+fn cleanup_merged_removes_only_tasks_with_merged_commits() {
     let world = World::new();
     done(&world, &["fresh", "merged", "open", "squashed", "undone"]);
     world.git_in(world.worktree("undone"), ["revert", "--no-edit", "HEAD"]);
@@ -133,7 +133,7 @@ fn merged_means_that_there_was_something_to_merge() {
 }
 
 #[test]
-fn a_running_agent_needs_its_consent_and_keeps_nobody_else() {
+fn cleanup_all_refuses_a_running_agent_and_removes_the_other_tasks() {
     let world = World::new();
     done(&world, &["ended"]);
     world.behaviour("wait");
@@ -149,7 +149,7 @@ fn a_running_agent_needs_its_consent_and_keeps_nobody_else() {
 }
 
 #[test]
-fn one_question_is_asked_for_all() {
+fn cleanup_of_several_tasks_asks_one_question() {
     let world = World::new();
     done(&world, &["one", "two"]);
     let before = world.snapshot();
@@ -171,7 +171,7 @@ fn one_question_is_asked_for_all() {
 }
 
 #[test]
-fn contradicting_choices_are_a_usage_error() {
+fn cleanup_rejects_contradicting_selections_as_a_usage_error() {
     let world = World::new();
     done(&world, &["one"]);
     let before = world.snapshot();
@@ -189,7 +189,7 @@ fn contradicting_choices_are_a_usage_error() {
 }
 
 #[test]
-fn what_a_commit_has_that_was_merged_elsewhere_is_removed_without_a_merge_here() {
+fn cleanup_merged_accepts_a_remote_branch_that_contains_the_work() {
     let world = World::new();
     done(&world, &["merged", "squashed", "open", "dirty"]);
     world.behaviour("raw");

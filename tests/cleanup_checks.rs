@@ -1,4 +1,4 @@
-//! What is looked at before a task is removed: each check, with its reason, as a table and as data.
+//! Tests the checks before a cleanup, as the table of `--dry-run` and as JSON.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// The checks of one task that `cleanup --json` with these options prints: name, result, reason.
+/// Returns the checks of one task that `cleanup --json` with these options prints: name, result, reason.
 #[track_caller]
 fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String, String)> {
     let args = ["cleanup", "--json", id];
@@ -28,10 +28,10 @@ fn checks(world: &World, id: &str, options: &[&str]) -> BTreeMap<String, (String
         .collect()
 }
 
-/// A finished task to which `spoil` is done: then `check` has this result and reason,
-/// in the table as well, nothing is changed by looking, and the command refuses in the same words.
+/// Applies `spoil` to a finished task, and asserts that `check` has this result and reason in the table and as JSON,
+/// that nothing is changed, and that the cleanup refuses with the same words.
 #[track_caller]
-fn case(
+fn assert_check(
     spoil: impl FnOnce(&World, &str, &Path),
     options: &[&str],
     (check, result, why): (&str, &str, &str),
@@ -64,7 +64,7 @@ fn case(
 fn nothing(_: &World, _: &str, _: &Path) {}
 
 #[test]
-fn a_finished_task_passes_every_check() {
+fn cleanup_json_lists_every_check_as_ok_for_a_finished_task() {
     let world = World::new();
     let id = done_task(&world);
     let found = checks(&world, &id, &[]);
@@ -101,21 +101,21 @@ fn a_finished_task_passes_every_check() {
 }
 
 #[test]
-fn each_check_says_what_it_found() {
+fn cleanup_json_describes_the_result_of_each_check() {
     let untracked = |world: &World, _: &str, worktree: &Path| {
         world.write(worktree.join("new.txt"), "new\n");
     };
-    case(
+    assert_check(
         untracked,
         &[],
         ("uncommitted", "refuses", "commit or discard new.txt"),
     );
-    case(
+    assert_check(
         untracked,
         &["--commit"],
         ("uncommitted", "ok", "committed: new.txt"),
     );
-    case(
+    assert_check(
         untracked,
         &["--discard"],
         ("uncommitted", "ok", "left in the trash: new.txt"),
@@ -124,7 +124,7 @@ fn each_check_says_what_it_found() {
         world.write(worktree.join(".env.local"), "secret\n");
         world.write(world.repo().join(".git/info/exclude"), ".env.local\n");
     };
-    case(
+    assert_check(
         ignored,
         &[],
         ("ignored", "ok", "kept in the trash: .env.local"),
@@ -133,7 +133,7 @@ fn each_check_says_what_it_found() {
         let file = std::fs::File::create(worktree.join("huge")).unwrap();
         file.set_len(101 << 20).unwrap();
     };
-    case(
+    assert_check(
         large,
         &["--discard"],
         ("large files", "refuses", "'huge' has 101.00 MiB"),
@@ -142,16 +142,16 @@ fn each_check_says_what_it_found() {
         world.git_in(worktree, ["init", "-q", "inner"]);
         world.commit_in(worktree.join("inner"), "a", "a\n");
     };
-    case(nested, &["--discard"], ("repositories", "ok", "inner"));
+    assert_check(nested, &["--discard"], ("repositories", "ok", "inner"));
     let why = "'inner/' is a repository of its own";
-    case(nested, &["--commit"], ("repositories", "refuses", why));
+    assert_check(nested, &["--commit"], ("repositories", "refuses", why));
     // The same repository, which `git add` has made a link to.
     let linked = |world: &World, id: &str, worktree: &Path| {
         nested(world, id, worktree);
         world.git_in(worktree, ["add", "inner"]);
         world.git_in(worktree, ["commit", "-q", "-m", "Add a link"]);
     };
-    case(
+    assert_check(
         linked,
         &[],
         (
@@ -163,14 +163,14 @@ fn each_check_says_what_it_found() {
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
     };
-    case(away, &[], ("standing", "refuses", "you are on 'mine'"));
-    case(away, &["--into=main"], ("standing", "ok", ""));
-    case(
+    assert_check(away, &[], ("standing", "refuses", "you are on 'mine'"));
+    assert_check(away, &["--into=main"], ("standing", "ok", ""));
+    assert_check(
         nothing,
         &["--discard-branch"],
         ("merge", "ok", "is dropped"),
     );
-    case(
+    assert_check(
         nothing,
         &["--squash"],
         ("merge", "ok", "1 commit, no conflict (squash)"),
@@ -178,20 +178,20 @@ fn each_check_says_what_it_found() {
 }
 
 #[test]
-fn each_check_refuses_with_its_reason() {
+fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
     let locked = |world: &World, _: &str, worktree: &Path| {
         let path = worktree.to_str().unwrap();
         world.git(["worktree", "lock", "--reason", "mine", path]);
     };
-    case(locked, &[], ("lock", "refuses", "is locked: mine"));
+    assert_check(locked, &[], ("lock", "refuses", "is locked: mine"));
     let detached = |world: &World, _: &str, worktree: &Path| {
         world.git_in(worktree, ["checkout", "-q", "--detach"]);
     };
-    case(detached, &[], ("HEAD", "refuses", "does not have"));
+    assert_check(detached, &[], ("HEAD", "refuses", "does not have"));
     let bisected = |world: &World, _: &str, worktree: &Path| {
         world.git_in(worktree, ["bisect", "start"]);
     };
-    case(
+    assert_check(
         bisected,
         &[],
         ("operation", "refuses", "a bisect is in progress"),
@@ -200,19 +200,19 @@ fn each_check_refuses_with_its_reason() {
         std::fs::remove_dir_all(worktree).unwrap();
         world.git(["clone", "-q", ".", worktree.to_str().unwrap()]);
     };
-    case(
+    assert_check(
         replaced,
         &[],
         ("worktree", "refuses", "not a worktree of this repository"),
     );
     let gone = |_: &World, _: &str, worktree: &Path| std::fs::remove_dir_all(worktree).unwrap();
-    case(gone, &[], ("worktree", "refuses", "is gone"));
-    case(gone, &["--discard"], ("uncommitted", "ok", "unknown"));
+    assert_check(gone, &[], ("worktree", "refuses", "is gone"));
+    assert_check(gone, &["--discard"], ("uncommitted", "ok", "unknown"));
     let unborn = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "--detach"]);
         world.git(["branch", "-q", "-D", "main"]);
     };
-    case(
+    assert_check(
         unborn,
         &[],
         ("target", "refuses", "there is no branch 'main'"),
@@ -220,11 +220,11 @@ fn each_check_refuses_with_its_reason() {
     let torn = |world: &World, _: &str, _: &Path| {
         world.commit_in(world.repo(), "agent.txt", "mine\n");
     };
-    case(torn, &[], ("merge", "refuses", "'agent.txt' (contents)"));
+    assert_check(torn, &[], ("merge", "refuses", "'agent.txt' (contents)"));
     let there = |world: &World, _: &str, _: &Path| {
         world.write("agent.txt", "mine\n");
     };
-    case(
+    assert_check(
         there,
         &[],
         ("collisions", "refuses", "would overwrite 'agent.txt'"),
@@ -233,11 +233,11 @@ fn each_check_refuses_with_its_reason() {
         world.git_in(worktree, ["checkout", "-q", "--detach"]);
         world.git(["branch", "-q", "-D", &format!("feature/{id}")]);
     };
-    case(no_branch, &[], ("branch", "refuses", "is gone"));
+    assert_check(no_branch, &[], ("branch", "refuses", "is gone"));
 }
 
 #[test]
-fn a_conflict_is_told_as_data_too() {
+fn cleanup_json_lists_the_files_of_a_conflict() {
     let world = World::new();
     let id = done_task(&world);
     world.commit_in(world.repo(), "agent.txt", "mine\n");
@@ -252,7 +252,7 @@ fn a_conflict_is_told_as_data_too() {
 }
 
 #[test]
-fn a_check_that_cannot_be_made_refuses() {
+fn cleanup_json_reports_a_check_that_fails_as_a_refusal() {
     for (program, command, check) in [
         ("git", "status", "uncommitted"),
         ("tmux", "list-panes", "agent"),
@@ -278,7 +278,7 @@ fn a_check_that_cannot_be_made_refuses() {
 }
 
 #[test]
-fn several_tasks_are_told_as_an_array() {
+fn cleanup_json_prints_an_array_for_several_tasks() {
     let world = World::new();
     let (one, two) = (done_task(&world), world.start("Write docs"));
     let before = world.snapshot();
@@ -295,10 +295,10 @@ fn several_tasks_are_told_as_an_array() {
     world.assert_unchanged(&before);
 }
 
-/// A process of somebody's that stands in `dir`.
-struct Stander(Child);
+/// A process whose working directory is `dir`.
+struct OtherProcess(Child);
 
-impl Stander {
+impl OtherProcess {
     fn new(dir: &Path) -> Self {
         let child = Command::new("cat")
             .current_dir(dir)
@@ -309,7 +309,7 @@ impl Stander {
     }
 }
 
-impl Drop for Stander {
+impl Drop for OtherProcess {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -317,13 +317,13 @@ impl Drop for Stander {
 }
 
 #[test]
-fn another_process_in_the_worktree_is_asked_about() {
+fn cleanup_asks_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
-    let stander = Stander::new(&world.worktree(&id).join("src"));
+    let other = OtherProcess::new(&world.worktree(&id).join("src"));
     let there = format!(
         "1 other process stands in the worktree: cat ({})",
-        stander.0.id()
+        other.0.id()
     );
     let before = world.snapshot();
     let (result, why) = checks(&world, &id, &[])["processes"].clone();
@@ -345,10 +345,10 @@ fn another_process_in_the_worktree_is_asked_about() {
 }
 
 #[test]
-fn with_yes_another_process_in_the_worktree_is_only_named() {
+fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
-    let _stander = Stander::new(&world.worktree(&id));
+    let _other = OtherProcess::new(&world.worktree(&id));
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .success()
@@ -357,7 +357,7 @@ fn with_yes_another_process_in_the_worktree_is_only_named() {
 }
 
 #[test]
-fn a_dry_run_settles_nothing() {
+fn cleanup_dry_run_does_not_complete_an_interrupted_cleanup() {
     let world = World::new();
     let id = done_task(&world);
     world.fault(&Fault::every("git", "--remove-section", Mode::KillBefore));
@@ -376,7 +376,7 @@ fn a_dry_run_settles_nothing() {
 }
 
 #[test]
-fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
+fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let world = World::new();
     let id = done_task(&world);
     let pane = world.pane(&id);
@@ -406,7 +406,7 @@ fn a_suspended_program_in_the_pane_of_an_agent_that_has_ended_is_asked_about() {
 }
 
 #[test]
-fn ignored_directories_are_named_with_the_number_of_their_files() {
+fn cleanup_names_ignored_directories_with_the_number_of_files() {
     let world = World::new();
     world.write(".gitignore", ".env\nnode_modules/\n*.log\n");
     world.git(["add", ".gitignore"]);
@@ -429,7 +429,7 @@ fn ignored_directories_are_named_with_the_number_of_their_files() {
 }
 
 #[test]
-fn a_dry_run_refuses_what_the_cleanup_would_refuse() {
+fn cleanup_dry_run_refuses_with_the_code_of_the_cleanup() {
     let world = World::new();
     let id = done_task(&world);
     world.write(world.worktree(&id).join("README.md"), "theirs\n");

@@ -1,4 +1,4 @@
-//! A task that conflicts with its target: what is said, what can be chosen, and how it goes on.
+//! Tests a cleanup that conflicts with its target, and `--update`.
 
 use crate::world::questions::*;
 use crate::world::removal::*;
@@ -6,7 +6,7 @@ use crate::world::*;
 
 const WHERE: &str = "Where are they to be resolved?";
 
-/// A task that changed the same file as main, and deleted one that main changed.
+/// Makes a task that changed the same file as main, and deleted one that main changed.
 fn conflicting_task(world: &World) -> String {
     let id = done_task(world);
     let worktree = world.worktree(&id);
@@ -17,8 +17,8 @@ fn conflicting_task(world: &World) -> String {
     id
 }
 
-/// Resolves everything in `dir` and commits the merge.
-fn resolved(world: &World, dir: &std::path::Path) {
+/// Resolves all conflicts in `dir` and commits the merge.
+fn resolve(world: &World, dir: &std::path::Path) {
     world.write(dir.join("agent.txt"), "both\n");
     world.git_in(dir, ["rm", "-q", "src/login.txt"]);
     world.git_in(dir, ["add", "--all"]);
@@ -26,7 +26,7 @@ fn resolved(world: &World, dir: &std::path::Path) {
 }
 
 #[test]
-fn off_a_terminal_the_files_are_listed_with_the_kind_of_conflict() {
+fn cleanup_lists_conflicting_files_with_the_kind_of_conflict() {
     let world = World::new();
     let id = conflicting_task(&world);
     let before = world.snapshot();
@@ -46,7 +46,7 @@ fn off_a_terminal_the_files_are_listed_with_the_kind_of_conflict() {
 }
 
 #[test]
-fn the_target_is_merged_into_the_tasks_worktree_and_cleanup_goes_on_from_there() {
+fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
     let world = World::new();
     let id = conflicting_task(&world);
     let main = (commit(&world, "main"), world.git(["status", "--porcelain"]));
@@ -68,7 +68,7 @@ fn the_target_is_merged_into_the_tasks_worktree_and_cleanup_goes_on_from_there()
         .code(1)
         .stderr_has("a merge is in progress");
     world.assert_unchanged(&before);
-    resolved(&world, &worktree);
+    resolve(&world, &worktree);
     world.flux(["cleanup", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "both\n");
     assert!(!world.repo().join("src/login.txt").exists());
@@ -76,7 +76,7 @@ fn the_target_is_merged_into_the_tasks_worktree_and_cleanup_goes_on_from_there()
 }
 
 #[test]
-fn a_dry_run_of_an_update_says_what_would_be_merged_where_and_ends_as_it_would() {
+fn cleanup_update_dry_run_describes_the_merge_and_exits_as_the_cleanup_would() {
     let world = World::new();
     let id = conflicting_task(&world);
     let before = world.snapshot();
@@ -104,18 +104,18 @@ fn a_dry_run_of_an_update_says_what_would_be_merged_where_and_ends_as_it_would()
 }
 
 #[test]
-fn on_a_terminal_the_merge_into_the_tasks_worktree_can_be_chosen() {
+fn cleanup_offers_a_merge_in_the_worktree_after_a_conflict() {
     let world = World::new();
     let id = conflicting_task(&world);
     let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"])]);
     assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
-    resolved(&world, &world.worktree(&id));
+    resolve(&world, &world.worktree(&id));
     world.flux(["cleanup", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "both\n");
 }
 
 #[test]
-fn on_a_terminal_the_merge_can_be_started_where_the_target_is() {
+fn cleanup_offers_a_merge_in_the_target_after_a_conflict() {
     let world = World::new();
     let id = conflicting_task(&world);
     let tip = commit(&world, &format!("feature/{id}"));
@@ -124,14 +124,14 @@ fn on_a_terminal_the_merge_can_be_started_where_the_target_is() {
     assert_eq!(world.git(["rev-parse", "MERGE_HEAD"]), tip);
     let worktree = world.worktree(&id);
     assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
-    resolved(&world, &world.repo());
+    resolve(&world, &world.repo());
     world.flux(["cleanup", &id]).run().success();
     assert_eq!(world.read("agent.txt"), "both\n");
     assert_removed(&world, &id);
 }
 
 #[test]
-fn every_way_out_changes_nothing_in_a_narrow_window_too() {
+fn cleanup_changes_nothing_if_the_question_about_conflicts_is_declined() {
     let world = World::new();
     let id = conflicting_task(&world);
     let before = world.snapshot();
@@ -147,7 +147,7 @@ fn every_way_out_changes_nothing_in_a_narrow_window_too() {
 }
 
 #[test]
-fn a_worktree_with_changes_in_the_way_is_not_merged_into_as_the_dry_run_says() {
+fn cleanup_update_refuses_to_overwrite_uncommitted_changes() {
     let world = World::new();
     let id = conflicting_task(&world);
     world.commit_in(world.repo(), "new.txt", "main's\n");
@@ -175,7 +175,7 @@ fn a_worktree_with_changes_in_the_way_is_not_merged_into_as_the_dry_run_says() {
 }
 
 #[test]
-fn an_update_of_a_worktree_that_is_gone_refuses_as_the_dry_run_says() {
+fn cleanup_update_refuses_if_the_worktree_is_gone() {
     let world = World::new();
     let id = conflicting_task(&world);
     std::fs::remove_dir_all(world.worktree(&id)).unwrap();
@@ -188,7 +188,7 @@ fn an_update_of_a_worktree_that_is_gone_refuses_as_the_dry_run_says() {
 }
 
 #[test]
-fn without_a_conflict_update_is_no_more_than_a_cleanup() {
+fn cleanup_update_removes_the_task_if_nothing_conflicts() {
     let world = World::new();
     let id = done_task(&world);
     world
@@ -202,7 +202,7 @@ fn without_a_conflict_update_is_no_more_than_a_cleanup() {
 const TELL: &str = "Tell it?";
 const MESSAGE: &str = "git flux: the target branch was merged";
 
-/// A task that conflicts with main, whose agent runs and behaves like this.
+/// Makes a task that conflicts with main, whose agent runs and behaves like this.
 fn conflicting_agent(world: &World, behaviour: &str) -> String {
     world.behaviour(behaviour);
     let id = world.start("Fix login");
@@ -212,7 +212,7 @@ fn conflicting_agent(world: &World, behaviour: &str) -> String {
 }
 
 #[test]
-fn a_running_agent_is_told_of_the_conflicts_if_that_is_wanted() {
+fn cleanup_sends_the_conflicts_to_a_running_agent_if_agreed() {
     for (answer, told) in [("y", true), ("n", false)] {
         let world = World::new();
         let id = conflicting_agent(&world, "wait");
@@ -236,7 +236,7 @@ fn a_running_agent_is_told_of_the_conflicts_if_that_is_wanted() {
 }
 
 #[test]
-fn nothing_is_merged_before_that_is_answered() {
+fn cleanup_merges_nothing_before_the_question_about_sending_is_answered() {
     let world = World::new();
     let id = conflicting_agent(&world, "wait");
     let before = world.snapshot();
@@ -247,7 +247,7 @@ fn nothing_is_merged_before_that_is_answered() {
 }
 
 #[test]
-fn an_agent_that_shows_something_else_gets_no_answer() {
+fn cleanup_does_not_send_the_conflicts_to_an_agent_without_a_composer() {
     let world = World::new();
     let id = conflicting_agent(&world, "raw");
     let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &["y"])]);

@@ -1,4 +1,4 @@
-//! The user's hooks and signing at the merge of a cleanup: they run as at a merge by hand, and can refuse it.
+//! Tests the hooks and signatures of the user at the merge of a cleanup.
 
 use std::fs;
 use std::path::Path;
@@ -7,9 +7,9 @@ use crate::world::hooks::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// The notes of one hook.
+/// Returns the notes of one hook.
 #[track_caller]
-fn runs(world: &World, name: &str) -> Vec<String> {
+fn hook_runs(world: &World, name: &str) -> Vec<String> {
     let log = fs::read_to_string(log_file(world)).unwrap_or_default();
     let of = |line: &&str| line.split(' ').next() == Some(name);
     log.lines().filter(of).map(str::to_owned).collect()
@@ -18,7 +18,7 @@ fn runs(world: &World, name: &str) -> Vec<String> {
 const MERGE_HOOKS: [&str; 3] = ["pre-merge-commit", "prepare-commit-msg", "commit-msg"];
 
 #[test]
-fn the_hooks_of_a_merge_run_once_each() {
+fn cleanup_runs_each_hook_of_a_merge_once() {
     let world = World::new();
     for moved in [false, true] {
         let id = done_task(&world);
@@ -38,7 +38,7 @@ fn the_hooks_of_a_merge_run_once_each() {
         let (main, tip) = (commit(&world, "main"), tip(&world, &id));
         world.flux(["cleanup", &id]).run().success();
         for name in MERGE_HOOKS {
-            assert_eq!(runs(&world, name).len(), 1, "{name}");
+            assert_eq!(hook_runs(&world, name).len(), 1, "{name}");
         }
         assert_merge_of(&world, &main, &tip);
         let body = world.git(["log", "-1", "--format=%B", "main"]);
@@ -57,7 +57,7 @@ fn the_hooks_of_a_merge_run_once_each() {
 }
 
 #[test]
-fn a_pre_merge_commit_hook_sees_the_merged_files() {
+fn cleanup_shows_the_merged_files_to_the_pre_merge_commit_hook() {
     let world = World::new();
     let id = done_task(&world);
     world.commit_in(world.repo(), "README.md", "moved\n");
@@ -69,12 +69,12 @@ fn a_pre_merge_commit_hook_sees_the_merged_files() {
         check,
     );
     world.flux(["cleanup", &id]).run().success();
-    assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+    assert_eq!(hook_runs(&world, "pre-merge-commit").len(), 1);
     assert_removed(&world, &id);
 }
 
 #[test]
-fn post_merge_runs_once_where_the_target_is_checked_out() {
+fn cleanup_runs_post_merge_once_in_the_worktree_of_the_target() {
     for with in [&[][..], &["pre-merge-commit"]] {
         let world = World::new();
         let id = done_task(&world);
@@ -84,26 +84,26 @@ fn post_merge_runs_once_where_the_target_is_checked_out() {
         }
         world.flux(["cleanup", &id]).run().success();
         let expected = format!("post-merge 1 {}", world.repo().display());
-        assert_eq!(runs(&world, "post-merge"), [expected], "with {with:?}");
+        assert_eq!(hook_runs(&world, "post-merge"), [expected], "with {with:?}");
         assert_removed(&world, &id);
     }
 }
 
 #[test]
-fn a_merge_makes_no_checkout_of_the_users() {
+fn cleanup_runs_no_post_checkout_hook_for_the_merge() {
     let world = World::new();
     let id = done_task(&world);
     let hooks = world.repo().join(".git/hooks");
     hook(&world, &hooks, "pre-merge-commit", "");
     hook(&world, &hooks, "post-checkout", "");
     world.flux(["cleanup", &id]).run().success();
-    assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
-    assert_eq!(runs(&world, "post-checkout"), Vec::<String>::new());
+    assert_eq!(hook_runs(&world, "pre-merge-commit").len(), 1);
+    assert_eq!(hook_runs(&world, "post-checkout"), Vec::<String>::new());
 }
 
-/// Whether it fails while the agent runs, who must not be stopped by it.
+/// Asserts that a hook that fails changes nothing and does not stop a running agent.
 #[track_caller]
-fn refusing(name: &str, script: &str) {
+fn assert_hook_refuses(name: &str, script: &str) {
     let world = World::new();
     let id = working_task(&world);
     world.commit_in(world.repo(), "README.md", "moved\n");
@@ -120,17 +120,17 @@ fn refusing(name: &str, script: &str) {
 }
 
 #[test]
-fn a_hook_that_refuses_the_merge_leaves_everything_as_it_was() {
+fn cleanup_changes_nothing_if_a_hook_refuses_the_merge() {
     for name in MERGE_HOOKS {
-        refusing(name, "echo because of the hook >&2; exit 1");
+        assert_hook_refuses(name, "echo because of the hook >&2; exit 1");
     }
     // One that has made a mess of its worktree before is no different.
     let mess = "echo x >mess; rm README.md; echo because of the hook >&2; exit 3";
-    refusing("pre-merge-commit", mess);
+    assert_hook_refuses("pre-merge-commit", mess);
 }
 
 #[test]
-fn a_branch_that_cannot_be_written_leaves_the_files_as_they_were() {
+fn cleanup_changes_no_file_if_the_branch_cannot_be_updated() {
     for moved in [false, true] {
         let world = World::new();
         let id = done_task(&world);
@@ -160,7 +160,7 @@ fn a_branch_that_cannot_be_written_leaves_the_files_as_they_were() {
 }
 
 #[test]
-fn hooks_are_found_where_core_hooks_path_says() {
+fn cleanup_runs_the_hooks_of_core_hooks_path() {
     for (path, dir) in [
         ("@/elsewhere hooks", "@/elsewhere hooks"),
         ("~/hooks", "@home/hooks"),
@@ -194,13 +194,13 @@ fn hooks_are_found_where_core_hooks_path_says() {
         // What is switched off does not run.
         world.git(["config", "core.hooksPath", "/dev/null"]);
         world.flux(["cleanup", "-y", &id]).run().success();
-        assert_eq!(runs(&world, "pre-merge-commit").len(), 1);
+        assert_eq!(hook_runs(&world, "pre-merge-commit").len(), 1);
         assert_removed(&world, &id);
     }
 }
 
 #[test]
-fn a_hook_that_refuses_a_commit_leaves_everything_as_it_was() {
+fn cleanup_changes_nothing_if_a_hook_refuses_the_commit() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -229,7 +229,7 @@ fn a_hook_that_refuses_a_commit_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn a_merge_is_signed_where_commits_are() {
+fn cleanup_signs_the_merge_if_commit_gpg_sign_is_set() {
     for (config, value, hooks) in [
         ("commit.gpgSign", "true", false),
         ("commit.gpgSign", "1", true),
@@ -254,7 +254,7 @@ fn a_merge_is_signed_where_commits_are() {
 }
 
 #[test]
-fn a_merge_is_not_signed_where_commits_are_not() {
+fn cleanup_does_not_sign_the_merge_if_commit_gpg_sign_is_false() {
     let world = World::new();
     let id = done_task(&world);
     fake_gpg(&world, SIGNS);
@@ -264,7 +264,7 @@ fn a_merge_is_not_signed_where_commits_are_not() {
 }
 
 #[test]
-fn a_signature_that_cannot_be_made_leaves_everything_as_it_was() {
+fn cleanup_changes_nothing_if_signing_fails() {
     for with_hook in [false, true] {
         let world = World::new();
         let id = working_task(&world);
@@ -288,7 +288,7 @@ fn a_signature_that_cannot_be_made_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn no_editor_is_opened() {
+fn cleanup_opens_no_editor() {
     let world = World::new();
     let id = done_task(&world);
     let opened = world.root().join("opened");
@@ -310,7 +310,7 @@ fn no_editor_is_opened() {
 }
 
 #[test]
-fn the_colours_of_what_a_hook_says_are_left_out_and_nothing_else_is_obeyed() {
+fn cleanup_strips_colours_and_escapes_control_characters_of_a_hook() {
     let world = World::new();
     let id = done_task(&world);
     world.commit_in(world.repo(), "README.md", "moved\n");

@@ -1,5 +1,4 @@
-//! An agent that never holds still: it commits, stages and writes files while its task is cleaned up, again and
-//! again. Not one commit and not one file is missing afterwards.
+//! Tests that no commit and no file is lost if the agent commits, stages and writes during many cleanups.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +29,8 @@ done 2>/dev/null
 echo ended >"$notes.ended"
 "#;
 
-/// A world with an agent `busy` that works itself, and one `parent` whose child works on in a session of its own.
+/// Makes a world with an agent `busy` that keeps working, and an agent `parent` whose child keeps working in another
+/// session.
 fn world() -> World {
     let world = World::new();
     let config = world.tools().join("gitconfig");
@@ -57,7 +57,7 @@ fn world() -> World {
     world
 }
 
-/// What the agent of a task has noted.
+/// The notes of the agent of a task.
 struct Notes {
     path: PathBuf,
 }
@@ -116,7 +116,7 @@ fn assert_nothing_missing(world: &World, id: &str, notes: &Notes, said: &Output)
 }
 
 #[test]
-fn nothing_of_an_agent_that_never_holds_still_is_lost() {
+fn cleanup_loses_no_commit_or_file_of_an_agent_that_keeps_working() {
     let world = world();
     for round in 0..ROUNDS {
         let id = format!("loop-{round}");
@@ -145,7 +145,7 @@ fn nothing_of_an_agent_that_never_holds_still_is_lost() {
 }
 
 #[test]
-fn nothing_of_what_an_agent_leaves_behind_is_lost() {
+fn cleanup_loses_no_commit_or_file_of_a_process_the_agent_left_behind() {
     let world = world();
     for round in 0..ROUNDS_LEFT_BEHIND {
         let id = format!("loop-{round}");
@@ -164,7 +164,7 @@ fn nothing_of_what_an_agent_leaves_behind_is_lost() {
     world.git(["fsck", "--connectivity-only", "--no-progress"]);
 }
 
-/// The same where a removal may stand half way, for the next command to complete.
+/// Asserts the same as `assert_nothing_missing` if the removal may be incomplete: the next command completes it.
 #[track_caller]
 fn assert_nothing_missing_yet(world: &World, id: &str, notes: &Notes, said: &Output) {
     let settled = world.flux(["cleanup", "no-such-task"]).run();

@@ -1,5 +1,5 @@
-//! What stands in the way of a cleanup: each is refused in one clear sentence, while the agent still runs,
-//! and nothing is touched.
+//! Tests what a cleanup refuses before it stops the agent: operations in progress, locks, files in the way, a missing
+//! worktree or branch.
 
 use std::fs;
 use std::path::Path;
@@ -36,9 +36,9 @@ fn refused_with(args: &[&str], said: &[&str], obstacle: impl FnOnce(&World, &Pat
     );
 }
 
-/// What `refused` needs to be more than a cleanup that always fails.
+/// Shows that `refused` does not pass because every cleanup fails.
 #[test]
-fn without_an_obstacle_nothing_is_refused() {
+fn cleanup_succeeds_without_an_obstacle() {
     let world = World::new();
     let id = working_task(&world);
     world.flux(["cleanup", "-y", &id]).run().success();
@@ -46,7 +46,7 @@ fn without_an_obstacle_nothing_is_refused() {
 }
 
 #[test]
-fn a_change_of_the_users_in_a_file_of_the_merge() {
+fn cleanup_refuses_to_overwrite_an_uncommitted_change_in_the_target() {
     refused(
         &["'src/login.txt'", "'main'", "stash"],
         |world, worktree| {
@@ -68,7 +68,7 @@ fn a_change_of_the_users_in_a_file_of_the_merge() {
 }
 
 #[test]
-fn changes_of_the_users_elsewhere_stay_as_they_are() {
+fn cleanup_keeps_uncommitted_changes_in_files_that_the_merge_leaves_alone() {
     let world = World::new();
     let id = working_task(&world);
     world.commit_in(world.repo(), "other.txt", "other\n");
@@ -85,7 +85,7 @@ fn changes_of_the_users_elsewhere_stay_as_they_are() {
 }
 
 #[test]
-fn an_untracked_file_where_the_merge_wants_one() {
+fn cleanup_refuses_to_overwrite_an_untracked_file_in_the_target() {
     refused(&["'agent.txt'"], |world, _| {
         world.write("agent.txt", "mine\n");
     });
@@ -99,7 +99,7 @@ fn an_untracked_file_where_the_merge_wants_one() {
 }
 
 #[test]
-fn an_ignored_file_where_the_merge_wants_one() {
+fn cleanup_refuses_to_overwrite_an_ignored_file_in_the_target() {
     let add = |world: &World, worktree: &Path| {
         world.write(worktree.join("trace.log"), "theirs\n");
         world.git_in(worktree, ["add", "-f", "trace.log"]);
@@ -114,7 +114,7 @@ fn an_ignored_file_where_the_merge_wants_one() {
 }
 
 #[test]
-fn an_operation_in_progress_on_the_target() {
+fn cleanup_refuses_if_an_operation_is_in_progress_in_the_target() {
     let conflicting = |world: &World| {
         world.git(["switch", "-q", "-c", "topic"]);
         world.commit_in(world.repo(), "src/login.txt", "topic\n");
@@ -149,7 +149,7 @@ fn an_operation_in_progress_on_the_target() {
 }
 
 #[test]
-fn an_operation_in_progress_in_the_tasks_worktree() {
+fn cleanup_refuses_if_an_operation_is_in_progress_in_the_worktree() {
     let conflict = |world: &World, worktree: &Path| {
         world.commit_in(worktree, "src/login.txt", "theirs\n");
         world.commit_in(world.repo(), "src/login.txt", "ours\n");
@@ -174,7 +174,7 @@ fn an_operation_in_progress_in_the_tasks_worktree() {
 }
 
 #[test]
-fn a_locked_worktree_is_refused_with_its_reason() {
+fn cleanup_refuses_a_locked_worktree() {
     refused(
         &["is locked: on a stick", "git worktree unlock '"],
         |world, worktree| {
@@ -200,7 +200,7 @@ fn lock(world: &World, worktree: &Path, reason: &[&str]) {
 }
 
 #[test]
-fn a_worktree_with_another_head() {
+fn cleanup_refuses_a_worktree_on_another_branch_or_detached() {
     refused(
         &["does not have 'feature/fix-login-", "switch feature/"],
         |world, worktree| {
@@ -215,7 +215,7 @@ fn a_worktree_with_another_head() {
 }
 
 #[test]
-fn a_worktree_that_git_does_not_know_any_more() {
+fn cleanup_refuses_a_directory_that_git_no_longer_knows_as_a_worktree() {
     refused(
         &["is not a worktree of this repository"],
         |world, worktree| {
@@ -226,9 +226,9 @@ fn a_worktree_that_git_does_not_know_any_more() {
     );
 }
 
-/// Nobody knows what was uncommitted in a directory that is not there: agreeing to the merge is not agreeing to that.
+/// Uncommitted changes in a missing directory are unknown, and consent to the merge is no consent to their loss.
 #[test]
-fn a_worktree_whose_directory_is_gone_is_not_taken_for_clean() {
+fn cleanup_refuses_if_the_worktree_is_gone_unless_discarded() {
     let world = World::new();
     let id = done_task(&world);
     let (worktree, away) = (world.worktree(&id), world.root().join("away"));
@@ -253,7 +253,7 @@ fn a_worktree_whose_directory_is_gone_is_not_taken_for_clean() {
 }
 
 #[test]
-fn a_repository_in_the_worktree() {
+fn cleanup_refuses_a_nested_repository_unless_discarded() {
     let nested = |world: &World, worktree: &Path| {
         world.git_in(worktree, ["init", "-q", "inner"]);
         world.commit_in(worktree.join("inner"), "work.txt", "only here\n");
@@ -277,7 +277,7 @@ fn a_repository_in_the_worktree() {
 }
 
 #[test]
-fn a_branch_that_is_gone() {
+fn cleanup_refuses_if_the_branch_is_gone() {
     let world = World::new();
     let id = done_task(&world);
     let branch = format!("refs/heads/feature/{id}");
@@ -292,7 +292,7 @@ fn a_branch_that_is_gone() {
 }
 
 #[test]
-fn a_task_that_does_not_exist_or_is_not_unique() {
+fn cleanup_refuses_an_unknown_or_ambiguous_name() {
     let world = World::new();
     let (one, two) = (done_task(&world), done_task(&world));
     let before = world.snapshot();
@@ -317,7 +317,7 @@ fn a_task_that_does_not_exist_or_is_not_unique() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read() {
+fn cleanup_refuses_if_the_record_cannot_be_read() {
     let world = World::new();
     let id = done_task(&world);
     let blob = world.write("junk", "{\"version\": 99999");
@@ -369,7 +369,7 @@ fn half_done_sequence(world: &World, dir: &Path) {
 }
 
 #[test]
-fn a_sequence_of_cherry_picks_is_in_progress_between_two_of_them() {
+fn cleanup_refuses_between_two_cherry_picks_of_a_sequence() {
     for in_target in [false, true] {
         let world = World::new();
         let id = working_task(&world);

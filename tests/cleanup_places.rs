@@ -1,5 +1,4 @@
-//! Where a cleanup is called from, and where the work goes: from any directory of the repository, with the user on
-//! any branch, into any branch.
+//! Tests from which directories a cleanup can be called, and into which branch it merges.
 
 use std::fs;
 use std::path::Path;
@@ -7,9 +6,9 @@ use std::path::Path;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Cleans up from `dir`, without naming the task where that is its own worktree.
+/// Cleans up from `dir`, without the name of the task if that is its own worktree.
 #[track_caller]
-fn from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool) {
+fn cleanup_from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool) {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -29,16 +28,16 @@ fn from(prepare: impl FnOnce(&World, &Path) -> std::path::PathBuf, name_it: bool
 }
 
 #[test]
-fn a_task_is_cleaned_up_from_anywhere_in_the_repository() {
-    from(|world, _| world.repo(), true);
-    from(|world, _| world.repo().join("src"), true);
-    from(|world, _| world.repo().join(".git"), true);
-    from(|_, worktree| worktree.to_owned(), false);
-    from(|_, worktree| worktree.join("src"), false);
+fn cleanup_works_from_every_directory_of_the_repository() {
+    cleanup_from(|world, _| world.repo(), true);
+    cleanup_from(|world, _| world.repo().join("src"), true);
+    cleanup_from(|world, _| world.repo().join(".git"), true);
+    cleanup_from(|_, worktree| worktree.to_owned(), false);
+    cleanup_from(|_, worktree| worktree.join("src"), false);
 }
 
 #[test]
-fn a_linked_worktree_of_the_users_is_where_the_user_stands() {
+fn cleanup_refuses_from_a_linked_worktree_on_another_branch_without_into() {
     let world = World::new();
     let id = done_task(&world);
     let other = world.root().join("another worktree");
@@ -66,7 +65,7 @@ fn a_linked_worktree_of_the_users_is_where_the_user_stands() {
 }
 
 #[test]
-fn a_task_is_cleaned_up_from_the_worktree_of_another() {
+fn cleanup_works_from_the_worktree_of_another_task() {
     let world = World::new();
     let (one, two) = (done_task(&world), running_task(&world));
     let output = world
@@ -82,7 +81,7 @@ fn a_task_is_cleaned_up_from_the_worktree_of_another() {
 }
 
 #[test]
-fn a_user_on_another_branch_has_to_say_where_the_work_goes() {
+fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     let world = World::new();
     let id = working_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -105,7 +104,7 @@ fn a_user_on_another_branch_has_to_say_where_the_work_goes() {
 }
 
 #[test]
-fn into_merges_into_a_branch_that_is_checked_out_nowhere() {
+fn cleanup_into_merges_into_a_branch_that_is_not_checked_out() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -121,7 +120,7 @@ fn into_merges_into_a_branch_that_is_checked_out_nowhere() {
 }
 
 #[test]
-fn into_merges_into_another_branch_than_the_task_started_from() {
+fn cleanup_into_merges_into_a_branch_other_than_the_base() {
     for name in ["topic", "refs/heads/topic"] {
         let world = World::new();
         let id = done_task(&world);
@@ -138,7 +137,7 @@ fn into_merges_into_another_branch_than_the_task_started_from() {
 }
 
 #[test]
-fn what_is_no_branch_is_nothing_to_merge_into() {
+fn cleanup_into_refuses_anything_but_another_local_branch() {
     let world = World::new();
     let id = working_task(&world);
     world.git(["tag", "v1"]);
@@ -171,7 +170,7 @@ fn what_is_no_branch_is_nothing_to_merge_into() {
 }
 
 #[test]
-fn the_branch_the_config_names_wins_over_the_one_the_task_started_from() {
+fn cleanup_prefers_the_configured_target_to_the_base_branch() {
     let world = World::new();
     let id = done_task(&world);
     let main = commit(&world, "main");
@@ -191,7 +190,7 @@ fn the_branch_the_config_names_wins_over_the_one_the_task_started_from() {
 }
 
 #[test]
-fn a_target_checked_out_in_another_worktree_gets_its_files_there() {
+fn cleanup_merges_in_the_worktree_in_which_the_target_is_checked_out() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -213,7 +212,7 @@ fn a_target_checked_out_in_another_worktree_gets_its_files_there() {
 }
 
 #[test]
-fn a_target_checked_out_in_another_worktree_is_refused_where_that_is_in_the_way() {
+fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten() {
     let world = World::new();
     let id = working_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -239,7 +238,7 @@ fn a_target_checked_out_in_another_worktree_is_refused_where_that_is_in_the_way(
 }
 
 #[test]
-fn a_task_that_started_on_a_detached_head_goes_where_it_is_told() {
+fn cleanup_requires_into_for_a_task_started_on_a_detached_head() {
     let world = World::new();
     world.git(["switch", "-q", "--detach"]);
     let id = done_task(&world);
@@ -256,7 +255,7 @@ fn a_task_that_started_on_a_detached_head_goes_where_it_is_told() {
 }
 
 #[test]
-fn a_task_that_started_from_another_branch_goes_back_to_it() {
+fn cleanup_merges_into_the_branch_the_task_was_started_from() {
     let world = World::new();
     world.git(["branch", "topic"]);
     world.behaviour("raw");
@@ -273,7 +272,7 @@ fn a_task_that_started_from_another_branch_goes_back_to_it() {
 }
 
 #[test]
-fn a_task_of_a_task_goes_back_to_that_task() {
+fn cleanup_merges_a_task_started_in_another_task_into_that_task() {
     let world = World::new();
     let outer = working_task(&world);
     world.behaviour("raw");
@@ -302,7 +301,7 @@ fn a_task_of_a_task_goes_back_to_that_task() {
 }
 
 #[test]
-fn a_target_worktree_that_was_deleted_is_named() {
+fn cleanup_names_a_deleted_worktree_of_the_target() {
     let world = World::new();
     let other = world.root().join("main's own");
     world.git(["switch", "-q", "-c", "aside"]);

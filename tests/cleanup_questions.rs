@@ -1,4 +1,4 @@
-//! What `git flux cleanup` asks on a terminal: every question with every answer, typed and read off the screen.
+//! Tests each question of `git flux cleanup` on a terminal, with each answer.
 
 use crate::world::questions::*;
 use crate::world::removal::*;
@@ -11,7 +11,7 @@ const STOP: &str = "Stop it?";
 const WAYS_OUT: [&str; 2] = ["Escape", "C-c"];
 
 #[test]
-fn a_merge_is_asked_about_and_done_on_enter_or_y() {
+fn cleanup_merges_after_enter_or_y() {
     for key in ["Enter", "y"] {
         let world = World::new();
         let id = done_task(&world);
@@ -24,7 +24,7 @@ fn a_merge_is_asked_about_and_done_on_enter_or_y() {
 }
 
 #[test]
-fn a_merge_that_is_declined_changes_nothing() {
+fn cleanup_changes_nothing_if_the_merge_is_declined() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
@@ -37,7 +37,7 @@ fn a_merge_that_is_declined_changes_nothing() {
 }
 
 #[test]
-fn nothing_to_merge_is_said_in_the_question() {
+fn cleanup_says_in_its_question_that_nothing_is_to_be_merged() {
     let world = World::new();
     let id = running_task(&world);
     end_agent(&world, &id);
@@ -49,7 +49,7 @@ fn nothing_to_merge_is_said_in_the_question() {
 }
 
 #[test]
-fn the_question_says_how_it_is_merged() {
+fn cleanup_names_the_merge_style_in_its_question() {
     for (style, verb, to) in [
         ("--merge", "Merge", "into"),
         ("--squash", "Squash", "into"),
@@ -68,7 +68,7 @@ fn the_question_says_how_it_is_merged() {
 }
 
 #[test]
-fn dropping_a_branch_is_asked_about_with_no_as_the_default() {
+fn cleanup_discard_branch_asks_with_no_as_the_default() {
     let world = World::new();
     let id = done_task(&world);
     let before = world.snapshot();
@@ -86,7 +86,7 @@ fn dropping_a_branch_is_asked_about_with_no_as_the_default() {
 }
 
 #[test]
-fn a_running_agent_is_asked_about_with_no_as_the_default() {
+fn cleanup_asks_before_stopping_a_running_agent_with_no_as_the_default() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
@@ -103,7 +103,7 @@ fn a_running_agent_is_asked_about_with_no_as_the_default() {
 }
 
 #[test]
-fn an_agent_that_is_done_is_stopped_with_the_one_question() {
+fn cleanup_stops_an_agent_that_is_done_with_one_question() {
     let world = World::new();
     let task = crate::world::reports::Task::new(&world);
     let id = &task.id;
@@ -128,7 +128,7 @@ fn an_agent_that_is_done_is_stopped_with_the_one_question() {
 }
 
 #[test]
-fn a_dry_run_on_a_terminal_says_what_would_be_asked() {
+fn cleanup_dry_run_lists_the_questions_on_a_terminal() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = world.snapshot();
@@ -141,7 +141,7 @@ fn a_dry_run_on_a_terminal_says_what_would_be_asked() {
 }
 
 #[test]
-fn yes_asks_nothing_about_a_clean_task() {
+fn cleanup_with_yes_asks_no_question_about_a_clean_task() {
     let world = World::new();
     let id = working_task(&world);
     let terminal = ask(&world, 100, &format!("-y {id}"), &[]);
@@ -155,7 +155,7 @@ fn yes_asks_nothing_about_a_clean_task() {
 }
 
 #[test]
-fn uncommitted_changes_are_shown_and_committed_with_the_message_offered() {
+fn cleanup_shows_uncommitted_changes_and_commits_with_the_proposed_message() {
     let world = World::new();
     let id = dirty_task(&world);
     world.write(world.worktree(&id).join("agent.txt"), "one\ntwo\n");
@@ -182,7 +182,7 @@ fn uncommitted_changes_are_shown_and_committed_with_the_message_offered() {
 }
 
 #[test]
-fn the_message_of_a_commit_can_be_changed() {
+fn cleanup_lets_the_user_edit_the_commit_message() {
     let world = World::new();
     let id = dirty_task(&world);
     let terminal = ask(
@@ -202,7 +202,7 @@ fn the_message_of_a_commit_can_be_changed() {
 }
 
 #[test]
-fn uncommitted_changes_can_be_discarded_into_the_trash() {
+fn cleanup_discards_uncommitted_changes_into_the_trash_if_chosen() {
     let world = World::new();
     let id = dirty_task(&world);
     let answers: [(&str, &[&str]); 2] = [(UNCOMMITTED, &["Down", "Enter"]), (REMOVE, &["y"])];
@@ -214,7 +214,7 @@ fn uncommitted_changes_can_be_discarded_into_the_trash() {
 }
 
 #[test]
-fn yes_still_asks_about_uncommitted_changes() {
+fn cleanup_with_yes_still_asks_about_uncommitted_changes() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = world.snapshot();
@@ -228,7 +228,7 @@ fn yes_still_asks_about_uncommitted_changes() {
 }
 
 #[test]
-fn every_way_out_of_the_questions_about_uncommitted_changes_changes_nothing() {
+fn cleanup_changes_nothing_if_the_questions_about_changes_are_declined() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = world.snapshot();
@@ -256,7 +256,7 @@ fn every_way_out_of_the_questions_about_uncommitted_changes_changes_nothing() {
 }
 
 #[test]
-fn declining_the_merge_after_choosing_to_commit_changes_nothing() {
+fn cleanup_commits_nothing_if_the_merge_is_declined_afterwards() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = world.snapshot();
@@ -272,7 +272,7 @@ fn declining_the_merge_after_choosing_to_commit_changes_nothing() {
 }
 
 #[test]
-fn a_user_on_another_branch_is_told_where_the_work_goes() {
+fn cleanup_names_the_target_in_its_question_if_the_user_is_on_another_branch() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -292,7 +292,7 @@ fn a_user_on_another_branch_is_told_where_the_work_goes() {
 }
 
 #[test]
-fn yes_is_no_answer_to_where_the_work_goes() {
+fn cleanup_with_yes_still_asks_about_the_target_on_another_branch() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -308,7 +308,7 @@ fn yes_is_no_answer_to_where_the_work_goes() {
 }
 
 #[test]
-fn without_a_task_named_one_is_picked() {
+fn cleanup_asks_for_the_task_without_a_name() {
     let world = World::new();
     world.behaviour("raw");
     for (name, file) in [("alpha", "one.txt"), ("beta", "two.txt")] {
@@ -338,7 +338,7 @@ fn without_a_task_named_one_is_picked() {
 }
 
 #[test]
-fn every_question_can_be_answered_in_a_narrow_window() {
+fn cleanup_shows_its_questions_correctly_in_a_narrow_window() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = world.snapshot();
@@ -372,7 +372,7 @@ fn every_question_can_be_answered_in_a_narrow_window() {
 }
 
 #[test]
-fn what_stands_in_file_names_does_not_reach_the_terminal() {
+fn cleanup_escapes_control_characters_in_file_names() {
     let world = World::new();
     let id = done_task(&world);
     world.write(

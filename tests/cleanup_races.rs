@@ -1,15 +1,15 @@
-//! What changes while a cleanup waits, for an answer, a hook, an agent or another cleanup: it is looked at again.
+//! Tests changes of the repository while a cleanup waits for an answer, a hook, the agent or another cleanup.
 
 use std::fs;
 
 use crate::world::hooks::{assert_hooked, once_in_hook};
-use crate::world::removal::task_with_last_words;
+use crate::world::removal::task_with_stop_handler;
 use crate::world::removal::*;
 use crate::world::*;
 
 const REMOVE: &str = "and remove";
 
-/// Has the user's own worktree on another branch while the hooks of the merge run.
+/// Switches the main worktree to another branch while the hooks of the merge run.
 fn switch_in_hook(world: &World) {
     let switch = format!("git -C '{}' switch -q -c hotfix", world.repo().display());
     once_in_hook(world, "commit-msg", "true", &switch);
@@ -26,7 +26,7 @@ fn assert_only_main_moved(world: &World, main: &str, tip: &str) {
 }
 
 #[test]
-fn another_branch_in_the_targets_worktree_while_the_question_is_open() {
+fn cleanup_asks_again_if_the_target_worktree_is_switched_during_the_question() {
     let world = World::new();
     let id = done_task(&world);
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
@@ -54,7 +54,7 @@ fn another_branch_in_the_targets_worktree_while_the_question_is_open() {
 }
 
 #[test]
-fn what_is_configured_while_the_question_is_open_comes_back_with_the_task() {
+fn restore_brings_back_settings_changed_during_the_question_of_cleanup() {
     let world = World::new();
     let id = done_task(&world);
     let terminal = world.terminal(150, 40);
@@ -69,7 +69,7 @@ fn what_is_configured_while_the_question_is_open_comes_back_with_the_task() {
 }
 
 #[test]
-fn another_branch_in_the_targets_worktree_while_a_hook_runs() {
+fn cleanup_refuses_if_a_hook_switches_the_target_worktree() {
     let world = World::new();
     let id = done_task(&world);
     switch_in_hook(&world);
@@ -83,7 +83,7 @@ fn another_branch_in_the_targets_worktree_while_a_hook_runs() {
 }
 
 #[test]
-fn another_branch_in_the_targets_worktree_where_the_target_was_named() {
+fn cleanup_into_merges_if_a_hook_switches_the_target_worktree() {
     let world = World::new();
     let id = done_task(&world);
     switch_in_hook(&world);
@@ -98,9 +98,9 @@ fn another_branch_in_the_targets_worktree_where_the_target_was_named() {
 }
 
 #[test]
-fn another_branch_in_the_targets_worktree_while_the_agent_is_stopped() {
+fn cleanup_into_merges_if_the_stopping_agent_switches_the_target_worktree() {
     let world = World::new();
-    let id = task_with_last_words(&world, "git -C ../myapp switch -q -c hotfix");
+    let id = task_with_stop_handler(&world, "git -C ../myapp switch -q -c hotfix");
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
     world
         .flux(["cleanup", "-y", "--into", "main", &id])
@@ -111,7 +111,7 @@ fn another_branch_in_the_targets_worktree_while_the_agent_is_stopped() {
 }
 
 #[test]
-fn a_task_is_removed_only_when_its_target_has_the_merge() {
+fn cleanup_merges_if_the_target_worktree_is_switched_just_before_the_merge() {
     let world = World::new();
     let id = done_task(&world);
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
@@ -134,7 +134,7 @@ fn a_task_is_removed_only_when_its_target_has_the_merge() {
 }
 
 #[test]
-fn a_commit_while_the_removal_is_recorded_is_merged_too() {
+fn cleanup_merges_a_commit_made_while_the_removal_is_recorded() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -157,7 +157,7 @@ fn a_commit_while_the_removal_is_recorded_is_merged_too() {
 }
 
 #[test]
-fn a_commit_on_a_detached_head_while_a_hook_runs() {
+fn cleanup_refuses_if_a_hook_commits_on_a_detached_head() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -179,7 +179,7 @@ fn a_commit_on_a_detached_head_while_a_hook_runs() {
 }
 
 #[test]
-fn a_commit_on_a_detached_head_while_the_question_is_open() {
+fn cleanup_refuses_a_commit_on_a_detached_head_made_during_the_question() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -197,7 +197,7 @@ fn a_commit_on_a_detached_head_while_the_question_is_open() {
 }
 
 #[test]
-fn an_uncommitted_file_that_appears_while_a_hook_runs() {
+fn cleanup_refuses_an_uncommitted_file_that_a_hook_writes() {
     let world = World::new();
     let id = done_task(&world);
     let late = world.worktree(&id).join("late.txt");
@@ -215,7 +215,7 @@ fn an_uncommitted_file_that_appears_while_a_hook_runs() {
 }
 
 #[test]
-fn an_uncommitted_file_that_appears_while_the_question_is_open() {
+fn cleanup_asks_about_an_uncommitted_file_written_during_the_question() {
     let world = World::new();
     let id = done_task(&world);
     let terminal = world.terminal(150, 40);
@@ -232,7 +232,7 @@ fn an_uncommitted_file_that_appears_while_the_question_is_open() {
 }
 
 #[test]
-fn a_cleanup_that_waited_for_another_says_that_the_task_is_gone() {
+fn cleanup_reports_a_task_that_another_cleanup_removed_while_it_waited() {
     let world = World::new();
     let id = done_task(&world);
     let (first, second) = (world.terminal(150, 40), world.terminal(150, 40));
@@ -253,7 +253,7 @@ fn a_cleanup_that_waited_for_another_says_that_the_task_is_gone() {
 }
 
 #[test]
-fn a_cleanup_that_waited_for_another_sees_what_that_one_left() {
+fn cleanup_sees_a_commit_made_while_it_waited_for_another_cleanup() {
     let world = World::new();
     let id = done_task(&world);
     let (first, second) = (world.terminal(150, 40), world.terminal(150, 40));
@@ -272,7 +272,7 @@ fn a_cleanup_that_waited_for_another_sees_what_that_one_left() {
 }
 
 #[test]
-fn no_session_is_opened_for_a_task_that_was_removed_while_attach_asked() {
+fn attach_opens_no_session_for_a_task_removed_during_its_question() {
     let world = World::new();
     let id = done_task(&world);
     world.kill_tmux();
@@ -290,7 +290,7 @@ fn no_session_is_opened_for_a_task_that_was_removed_while_attach_asked() {
 }
 
 #[test]
-fn what_was_staged_while_a_commit_was_refused_stays_staged() {
+fn cleanup_keeps_files_staged_while_a_hook_refused_the_commit() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);

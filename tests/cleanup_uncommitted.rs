@@ -1,11 +1,11 @@
-//! What `git flux cleanup` shows and asks about uncommitted files before it does anything with them.
+//! Tests what a cleanup shows and asks about uncommitted files.
 
 use crate::world::questions::*;
 use crate::world::removal::done_task;
 use crate::world::*;
 
 #[test]
-fn the_diff_is_shown_before_anything_is_chosen() {
+fn cleanup_shows_the_diff_before_asking_again() {
     let world = World::new();
     let id = dirty_task(&world);
     world.write(world.worktree(&id).join("agent.txt"), "two\n");
@@ -25,7 +25,7 @@ fn the_diff_is_shown_before_anything_is_chosen() {
 }
 
 #[test]
-fn a_large_file_goes_into_the_repository_only_if_that_is_agreed_to() {
+fn cleanup_stores_a_large_file_only_with_consent() {
     let world = World::new();
     let id = dirty_task(&world);
     let large = world.worktree(&id).join("large.bin");
@@ -61,7 +61,7 @@ fn a_large_file_goes_into_the_repository_only_if_that_is_agreed_to() {
 }
 
 #[test]
-fn nothing_is_committed_for_a_merge_that_a_file_is_in_the_way_of() {
+fn cleanup_commits_nothing_if_a_file_is_in_the_way_of_the_merge() {
     let world = World::new();
     let id = done_task(&world);
     world.write("late.txt", "mine\n");

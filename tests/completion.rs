@@ -1,4 +1,4 @@
-//! What the program answers when a shell asks what could stand at the cursor. `completion_shells` has the shells.
+//! Tests the candidates that the program offers to a shell. `completion_shells` has the shells.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::world::output::*;
 use crate::world::*;
 
-/// What is offered, with descriptions after a tab.
+/// Returns the candidates, each with its description after a tab.
 #[track_caller]
 fn offered(question: Flux<'_>) -> Vec<String> {
     let output = question.run();
@@ -36,7 +36,7 @@ fn shipped() -> PathBuf {
 }
 
 #[test]
-fn the_shipped_files_are_what_the_program_prints() {
+fn completions_prints_the_shipped_files() {
     let world = World::without_repository("w");
     let file = |name: &str| fs::read_to_string(shipped().join(name)).unwrap();
     let fish = ["conf.d", "completions"].map(|dir| file(&format!("fish/{dir}/git-flux.fish")));
@@ -88,7 +88,7 @@ fn collect(dir: &Path, files: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn commands_come_without_options_until_a_dash_is_typed() {
+fn completion_offers_commands_and_offers_options_after_a_dash() {
     let world = World::without_repository("w");
     let values = |words: &[&str]| {
         let question = ask(&world, "bash", words).in_dir(world.root());
@@ -124,7 +124,7 @@ fn commands_come_without_options_until_a_dash_is_typed() {
 }
 
 #[test]
-fn each_command_is_offered_the_tasks_it_can_do_something_with() {
+fn completion_offers_only_tasks_that_the_command_accepts() {
     let world = World::new();
     ended(&world, "fix-1-end", "Fix the parser");
     run(&world, "fix-2-run", "Fix the login");
@@ -155,7 +155,7 @@ fn each_command_is_offered_the_tasks_it_can_do_something_with() {
 }
 
 #[test]
-fn a_task_that_is_named_already_is_not_offered_again() {
+fn completion_does_not_offer_a_named_task_again() {
     let world = World::new();
     for name in ["fix-1", "fix-2", "grow-1"] {
         run(&world, name, "It");
@@ -179,7 +179,7 @@ fn a_task_that_is_named_already_is_not_offered_again() {
 }
 
 #[test]
-fn tasks_that_do_not_run_and_worktrees_that_are_no_tasks_are_offered() {
+fn completion_offers_ended_tasks_to_resume_and_other_worktrees_to_adopt() {
     let world = World::new();
     run(&world, "up", "It runs");
     run(&world, "down", "It has ended");
@@ -192,7 +192,7 @@ fn tasks_that_do_not_run_and_worktrees_that_are_no_tasks_are_offered() {
 }
 
 #[test]
-fn branches_and_agents_are_offered_as_values() {
+fn completion_offers_branches_and_agents_as_values() {
     let world = World::new();
     run(&world, "fix", "It");
     world.git(["branch", "topic/one"]);
@@ -237,7 +237,7 @@ fn branches_and_agents_are_offered_as_values() {
 }
 
 #[test]
-fn a_description_is_the_one_that_the_list_shows() {
+fn completion_shows_the_descriptions_of_list() {
     let world = World::new();
     run(&world, "fix", "As it was given");
     offers(&world, &["status", ""], &["fix\tAs it was given"]);
@@ -254,7 +254,7 @@ fn a_description_is_the_one_that_the_list_shows() {
 }
 
 #[test]
-fn foreign_text_is_harmless_and_one_line() {
+fn completion_escapes_descriptions_and_leaves_out_unsafe_names() {
     let world = World::new();
     run(&world, "fix", "It");
     let title = "a\x1b[31mb\u{202e}c\td\u{9b}e";

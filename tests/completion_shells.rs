@@ -1,5 +1,4 @@
-//! Completion as it is used: in real shells, in a terminal, each with git's own completion as its users have it.
-//! A test presses TAB and reads the screen.
+//! Tests completion in real shells on a terminal, with and without git's own completion.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +33,7 @@ _git () {
 _git
 "#;
 
-/// A home without a blank in its name, which bash-completion before 2.12 could not cope with.
+/// Makes a home without a blank in its name, which bash-completion before 2.12 does not support.
 fn home(world: &World) -> PathBuf {
     world.root().join("home")
 }
@@ -205,7 +204,7 @@ impl<'a> Shell<'a> {
 }
 
 /// Tasks of every kind, here and in another repository beside this one.
-fn scene() -> World {
+fn world_with_tasks() -> World {
     let world = World::at("completion");
     world.behaviour("raw");
     for (name, title) in [
@@ -233,8 +232,8 @@ fn scene() -> World {
     world
 }
 
-/// What holds in every shell, for `git flux` and `git-flux`.
-fn in_every_shell(shell: &Shell<'_>) {
+/// Asserts the completions that each shell must have, for `git flux` and `git-flux`.
+fn assert_completes_everything(shell: &Shell<'_>) {
     shell.completes("git fl", "git flux ");
     for flux in ["git flux", "git-flux"] {
         let line = |rest: &str| format!("{flux} {rest}");
@@ -294,24 +293,24 @@ fn in_every_shell(shell: &Shell<'_>) {
 }
 
 #[test]
-fn bash_with_bash_completion_completes_everything() {
-    let world = scene();
+fn completion_works_in_bash_with_bash_completion() {
+    let world = world_with_tasks();
     let shell = Shell::bash(&world);
-    in_every_shell(&shell);
+    assert_completes_everything(&shell);
     shell.completes("git fx cle", "git fx cleanup ");
 }
 
 #[test]
-fn bash_with_nothing_but_gits_completion_completes_everything() {
-    let world = scene();
-    in_every_shell(&Shell::bash_alone(&world));
+fn completion_works_in_bash_with_only_the_completion_of_git() {
+    let world = world_with_tasks();
+    assert_completes_everything(&Shell::bash_alone(&world));
 }
 
 #[test]
-fn zsh_completes_everything_and_shows_descriptions() {
-    let world = scene();
+fn completion_works_in_zsh_with_descriptions() {
+    let world = world_with_tasks();
     let shell = Shell::zsh(&world);
-    in_every_shell(&shell);
+    assert_completes_everything(&shell);
     shell.completes("git fx cle", "git fx cleanup ");
     shell.offers(
         "git flux cleanup ",
@@ -326,8 +325,8 @@ fn zsh_completes_everything_and_shows_descriptions() {
 }
 
 #[test]
-fn zsh_with_the_completion_that_comes_with_git_completes_tasks() {
-    let world = scene();
+fn completion_works_in_zsh_with_the_completion_of_git() {
+    let world = world_with_tasks();
     let shell = Shell::zsh_of_git(&world);
     // What is read below another emulation is used without it.
     shell.completes("git flux cle", "git flux cleanup ");
@@ -342,16 +341,16 @@ fn zsh_with_the_completion_that_comes_with_git_completes_tasks() {
 }
 
 #[test]
-fn zsh_that_sources_it_completes_everything() {
-    let world = scene();
-    in_every_shell(&Shell::zsh_sourced(&world));
+fn completion_works_in_zsh_when_sourced() {
+    let world = world_with_tasks();
+    assert_completes_everything(&Shell::zsh_sourced(&world));
 }
 
 #[test]
-fn fish_completes_everything_and_shows_descriptions() {
-    let world = scene();
+fn completion_works_in_fish_with_descriptions() {
+    let world = world_with_tasks();
     let shell = Shell::fish(&world);
-    in_every_shell(&shell);
+    assert_completes_everything(&shell);
     shell.offers(
         "git flux cleanup ",
         &["fix-1-end  (Fix the parser)", "fix-2-run  (Fix the login)"],
@@ -365,7 +364,7 @@ fn fish_completes_everything_and_shows_descriptions() {
 }
 
 #[test]
-fn fish_that_sources_it_completes_everything() {
-    let world = scene();
-    in_every_shell(&Shell::fish_sourced(&world));
+fn completion_works_in_fish_when_sourced() {
+    let world = world_with_tasks();
+    assert_completes_everything(&Shell::fish_sourced(&world));
 }

@@ -1,4 +1,4 @@
-//! A question that a shell asks changes nothing, says nothing but the answer, and costs little.
+//! Tests that completion changes no file, waits for no lock, prints no error and starts few processes.
 
 use std::fs;
 
@@ -18,9 +18,9 @@ const KINDS: [&[&str]; 9] = [
     &["cleanup", "--"],
 ];
 
-/// Answers each kind of question without a word on standard error.
+/// Asserts that each kind of question is answered without output on standard error.
 #[track_caller]
-fn quiet<'a>(question: impl Fn(&[&str]) -> Flux<'a>) {
+fn assert_quiet<'a>(question: impl Fn(&[&str]) -> Flux<'a>) {
     for words in KINDS {
         let output = question(words).run();
         output.success().stderr_is("");
@@ -33,7 +33,7 @@ fn run(world: &World, name: &str) {
 }
 
 #[test]
-fn a_question_changes_nothing() {
+fn completion_changes_no_file() {
     let world = World::new();
     run(&world, "fix");
     run(&world, "old");
@@ -52,15 +52,15 @@ fn a_question_changes_nothing() {
     let times = || walk(&flux);
     let files = times();
     for shell in ["bash", "zsh", "fish"] {
-        quiet(|words| ask(&world, shell, words));
-        quiet(|words| ask(&world, shell, words).in_dir(world.worktree("fix")));
+        assert_quiet(|words| ask(&world, shell, words));
+        assert_quiet(|words| ask(&world, shell, words).in_dir(world.worktree("fix")));
     }
     assert_eq!(seen(), before);
     assert_eq!(times(), files);
     world.assert_unchanged(&snapshot);
 }
 
-/// Every file below, with the time of its last change: lock files too.
+/// Returns every file below a directory with the time of its last change, lock files too.
 fn walk(dir: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -76,7 +76,7 @@ fn walk(dir: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime
 }
 
 #[test]
-fn a_question_waits_for_no_lock() {
+fn completion_waits_for_no_lock() {
     let world = World::new();
     run(&world, "fix");
     let flux = world.repo().join(".git/flux");
@@ -93,13 +93,13 @@ fn a_question_waits_for_no_lock() {
     for name in ["index.lock", "config.lock", "packed-refs.lock"] {
         fs::write(world.repo().join(".git").join(name), "").unwrap();
     }
-    quiet(|words| ask(&world, "zsh", words));
+    assert_quiet(|words| ask(&world, "zsh", words));
     let output = ask(&world, "fish", &["attach", ""]).run();
     output.success().stdout_is("fix\tFix it\n");
 }
 
 #[test]
-fn where_nothing_can_be_told_nothing_is_said() {
+fn completion_prints_nothing_if_something_fails() {
     let world = World::new();
     run(&world, "fix");
     let nothing = |question: Flux<'_>| {
@@ -119,8 +119,8 @@ fn where_nothing_can_be_told_nothing_is_said() {
             let dir = world.repo().join("nowhere");
             nothing(ask(&world, shell, words).env("GIT_DIR", &dir));
         }
-        quiet(|words| ask(&world, shell, words).in_dir(world.root()));
-        quiet(|words| ask(&world, shell, words).env("PATH", world.path_without(["git"])));
+        assert_quiet(|words| ask(&world, shell, words).in_dir(world.root()));
+        assert_quiet(|words| ask(&world, shell, words).env("PATH", world.path_without(["git"])));
         // More words than there are, fewer, and a number that is none.
         for index in ["0", "1", "7", "999", "-1", "x", ""] {
             let question = ask(&world, shell, &["cleanup", "f"]);
@@ -154,19 +154,19 @@ fn where_nothing_can_be_told_nothing_is_said() {
     let config = world.read(".git/config");
     world.write(".git/config", format!("{config}[branch \"x\n"));
     nothing(ask(&world, "zsh", &["cleanup", "f"]));
-    quiet(|words| ask(&world, "zsh", words));
+    assert_quiet(|words| ask(&world, "zsh", words));
     // One that says what is no value: that is for the command to say.
     world.write(
         ".git/config",
         format!("{config}[flux]\n\tlayout = middle\n[flux \"x\"]\n\tcommand = 'a\n"),
     );
-    quiet(|words| ask(&world, "zsh", words));
+    assert_quiet(|words| ask(&world, "zsh", words));
     let output = ask(&world, "fish", &["cleanup", ""]).run();
     output.success().stdout_is("fix\tFix it\n");
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_offered_by_its_id() {
+fn completion_offers_a_task_with_an_unreadable_record_by_its_id() {
     let world = World::new();
     run(&world, "fix");
     let nothing = world
@@ -195,7 +195,7 @@ fn a_record_that_cannot_be_read_is_offered_by_its_id() {
 }
 
 #[test]
-fn a_question_starts_few_processes_however_many_tasks_there_are() {
+fn completion_starts_few_processes_for_any_number_of_tasks() {
     let world = World::new();
     world.shim();
     let count = |shell: &str, words: &[&str]| {
@@ -250,7 +250,7 @@ fn a_question_starts_few_processes_however_many_tasks_there_are() {
 }
 
 #[test]
-fn a_variable_that_is_called_complete_is_no_question() {
+fn completion_ignores_a_complete_variable_that_names_no_shell() {
     let world = World::new();
     for value in ["", "0", "1", "ksh", "yes/no"] {
         let list = world.flux(["list", "--json"]).env("COMPLETE", value);

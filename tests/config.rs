@@ -1,4 +1,4 @@
-//! `git flux config`, and what is said of a configuration that is wrong.
+//! Tests `git flux config`, and the errors for unknown keys and bad values.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::*;
 
-/// What `git flux config --json` says of one key.
+/// Returns the object of one key from `git flux config --json`.
 #[track_caller]
 fn shown(world: &World, key: &str) -> Value {
     let all = world.flux(["config", "--json"]).run().success().json();
@@ -14,7 +14,7 @@ fn shown(world: &World, key: &str) -> Value {
     found.unwrap_or_else(|| panic!("no {key} in {all}")).clone()
 }
 
-/// The lines that begin with `hint: `.
+/// Returns the lines that begin with `hint: `.
 fn hints(output: &Output) -> Vec<String> {
     let hints = output.stderr.lines();
     let hints = hints.filter_map(|line| line.strip_prefix("hint: "));
@@ -22,7 +22,7 @@ fn hints(output: &Output) -> Vec<String> {
 }
 
 #[test]
-fn every_setting_is_shown_with_its_value_its_origin_and_its_meaning() {
+fn config_shows_the_value_origin_and_meaning_of_every_setting() {
     let world = World::new();
     world.git(["config", "--global", "flux.agent", "shell"]);
     world.git(["config", "flux.layout", "window"]);
@@ -62,7 +62,7 @@ fn every_setting_is_shown_with_its_value_its_origin_and_its_meaning() {
 }
 
 #[test]
-fn what_is_shown_of_permissions_is_what_an_agent_is_started_with() {
+fn config_shows_whether_an_agent_is_started_without_permission_prompts() {
     let world = World::new();
     for (command, skips) in [
         ("claude --model opus", true),
@@ -80,7 +80,7 @@ fn what_is_shown_of_permissions_is_what_an_agent_is_started_with() {
 }
 
 #[test]
-fn the_settings_of_a_branch_are_shown_with_its_name() {
+fn config_shows_the_settings_of_a_branch_with_its_name() {
     let world = World::new();
     world.git(["config", "branch.main.description", "nobody's task"]);
     world.flux(["run", "-q", "--name", "fix", "Fix login"]).ok();
@@ -96,7 +96,7 @@ fn the_settings_of_a_branch_are_shown_with_its_name() {
 }
 
 #[test]
-fn programs_read_the_settings_as_json_and_as_lines() {
+fn config_json_shows_values_defaults_and_origins() {
     let world = World::new();
     world.git(["config", "flux.layout", "window"]);
     world.git(["config", "flux.template", "a\nb"]);
@@ -118,7 +118,7 @@ fn programs_read_the_settings_as_json_and_as_lines() {
 }
 
 #[test]
-fn outside_of_a_repository_there_is_the_users_own_configuration() {
+fn config_shows_the_global_settings_outside_a_repository() {
     let world = World::new();
     world.git(["config", "--global", "flux.layout", "pane"]);
     world.git(["config", "flux.merge", "squash"]);
@@ -130,7 +130,7 @@ fn outside_of_a_repository_there_is_the_users_own_configuration() {
 }
 
 #[test]
-fn a_key_that_is_misspelt_is_refused_by_every_command() {
+fn config_rejects_a_misspelt_key_in_every_command() {
     let world = World::new();
     let id = world.start("Fix");
     world.git(["config", "flux.layuot", "pane"]);
@@ -164,7 +164,7 @@ fn a_key_that_is_misspelt_is_refused_by_every_command() {
 }
 
 #[test]
-fn what_may_be_meant_with_a_key_is_said() {
+fn config_suggests_the_nearest_key() {
     let world = World::new();
     for (key, near) in [
         ("flux.branchprefx", "flux.branchPrefix"),
@@ -204,7 +204,7 @@ fn what_may_be_meant_with_a_key_is_said() {
 }
 
 #[test]
-fn of_two_bad_values_the_one_that_holds_is_named() {
+fn config_names_the_last_of_two_bad_values() {
     let world = World::new();
     world.git(["config", "flux.layout", "one"]);
     world.git(["config", "--add", "flux.layout", "two"]);
@@ -229,7 +229,7 @@ fn follow_last_hint(world: &World, output: &Output) {
 }
 
 #[test]
-fn files_that_are_included_and_those_of_the_user_are_named() {
+fn config_names_the_included_or_global_file_of_a_bad_key() {
     let world = World::new();
     let included = world.root().join("more config");
     fs::write(&included, "\n\n[flux]\n\tlayuot = pane\n").unwrap();
@@ -249,7 +249,7 @@ fn files_that_are_included_and_those_of_the_user_are_named() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_listed_below_what_holds() {
+fn config_lists_every_error_below_the_settings() {
     let world = World::new();
     for (key, value) in [
         ("flux.layuot", "pane"),
@@ -287,7 +287,7 @@ fn everything_that_is_wrong_is_listed_below_what_holds() {
 }
 
 #[test]
-fn an_agent_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
+fn run_suggests_the_nearest_agent_for_a_misspelt_one() {
     let world = World::new();
     world.git(["config", "flux.my-robot.command", "robot"]);
     let before = world.snapshot();
@@ -309,7 +309,7 @@ fn an_agent_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
 }
 
 #[test]
-fn a_name_that_means_nothing_is_said_to_come_from_where_it_is_configured() {
+fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
     let world = World::new();
     let id = world.start("Fix");
     world.git(["config", "flux.branchPrefix", "a..b/"]);

@@ -1,4 +1,4 @@
-//! The files that git does not carry into a new worktree: `flux.copy` and `.worktreeinclude`.
+//! Tests the files that `run` copies into a new worktree: `flux.copy` and `.worktreeinclude`.
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -13,7 +13,7 @@ fn configure(world: &World, values: &[&str]) {
     }
 }
 
-/// The files below `dir` that git does not track, without git's own.
+/// Returns the files below `dir` that git does not track, without git's own.
 fn untracked(world: &World, dir: &Path) -> Vec<String> {
     let out = world.git_in(dir, ["ls-files", "-z", "--others"]);
     let mut files: Vec<String> = out.split_terminator('\0').map(str::to_owned).collect();
@@ -21,8 +21,8 @@ fn untracked(world: &World, dir: &Path) -> Vec<String> {
     files
 }
 
-/// Gives a file times that no copy would have by chance.
-fn age(path: &Path) -> SystemTime {
+/// Sets the times of a file to values that no copy has by chance.
+fn set_old_times(path: &Path) -> SystemTime {
     let then = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     let times = FileTimes::new().set_modified(then).set_accessed(then);
     File::open(path).unwrap().set_times(times).unwrap();
@@ -30,7 +30,7 @@ fn age(path: &Path) -> SystemTime {
 }
 
 #[test]
-fn files_that_are_named_come_along_with_mode_and_times() {
+fn run_copies_the_configured_files_with_mode_and_times() {
     let world = World::new();
     configure(&world, &[".env", "modules/", "notes/*.txt"]);
     let env = world.write(".env", "SECRET=1\n");
@@ -43,7 +43,7 @@ fn files_that_are_named_come_along_with_mode_and_times() {
     world.write("other.log", "no");
     world.write("src/.env", "also\n");
     let dir = world.repo().join("modules/bin");
-    let then = [&env, &tool, &dir].map(|path| age(path))[0];
+    let then = [&env, &tool, &dir].map(|path| set_old_times(path))[0];
 
     world.behaviour("sh cat .env");
     let output = world.flux(["run", "--name", "fix", "Fix it"]).run();
@@ -77,7 +77,7 @@ fn files_that_are_named_come_along_with_mode_and_times() {
 }
 
 #[test]
-fn a_list_in_the_repository_is_in_gitignore_form_and_needs_no_consent() {
+fn run_copies_the_files_of_worktreeinclude_without_consent() {
     let world = World::new();
     world.write(
         ".worktreeinclude",
@@ -99,7 +99,7 @@ fn a_list_in_the_repository_is_in_gitignore_form_and_needs_no_consent() {
 }
 
 #[test]
-fn nothing_that_is_there_is_overwritten() {
+fn run_overwrites_no_existing_file_with_a_copy() {
     let world = World::new();
     configure(&world, &["*"]);
     // Tracked where the task starts, and no longer here.
@@ -124,7 +124,7 @@ fn nothing_that_is_there_is_overwritten() {
 }
 
 #[test]
-fn what_a_sparse_checkout_leaves_out_is_not_put_there() {
+fn run_copies_no_file_outside_a_sparse_checkout() {
     let world = World::new();
     configure(&world, &["*.conf"]);
     let base = world.commit_in(world.repo(), "deep/local.conf", "tracked\n");
@@ -140,7 +140,7 @@ fn what_a_sparse_checkout_leaves_out_is_not_put_there() {
 }
 
 #[test]
-fn nothing_gets_out_of_the_worktree_and_nothing_from_outside_gets_in() {
+fn run_copies_no_file_through_links_into_or_out_of_the_worktree() {
     let world = World::new();
     let outside = world.root().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -197,7 +197,7 @@ fn nothing_gets_out_of_the_worktree_and_nothing_from_outside_gets_in() {
 }
 
 #[test]
-fn repositories_and_worktrees_inside_are_not_copied() {
+fn run_copies_no_nested_repository_or_worktree() {
     let world = World::new();
     configure(&world, &["*"]);
     world.git(["config", "flux.worktreeDir", "trees"]);
@@ -217,7 +217,7 @@ fn repositories_and_worktrees_inside_are_not_copied() {
 }
 
 #[test]
-fn a_huge_file_is_not_read_into_memory() {
+fn run_copies_a_huge_file_without_reading_it_into_memory() {
     let world = World::new();
     configure(&world, &["huge"]);
     let huge = File::create(world.repo().join("huge")).unwrap();
@@ -235,7 +235,7 @@ fn a_huge_file_is_not_read_into_memory() {
 }
 
 #[test]
-fn a_start_that_fails_takes_the_copies_back() {
+fn run_removes_the_copies_when_the_start_fails() {
     let world = World::new();
     configure(&world, &[".env", "modules"]);
     world.write(".env", "SECRET=1\n");
@@ -251,7 +251,7 @@ fn a_start_that_fails_takes_the_copies_back() {
 }
 
 #[test]
-fn without_a_main_worktree_they_are_copied_from_where_the_user_stands() {
+fn run_copies_from_the_current_worktree_without_a_main_worktree() {
     let world = World::new();
     let bare = world.root().join("project.git");
     let repo = world.repo();
@@ -280,7 +280,7 @@ fn without_a_main_worktree_they_are_copied_from_where_the_user_stands() {
 }
 
 #[test]
-fn what_comes_back_without_its_ignored_files_gets_them_anew() {
+fn restore_copies_the_configured_files_again_if_the_trash_is_empty() {
     let world = World::new();
     configure(&world, &[".env"]);
     world.write(".env", "old\n");

@@ -1,11 +1,11 @@
-//! `git flux diff`: what a task changed since its base.
+//! Tests `git flux diff`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::world::*;
 
-/// A task with a change of every kind.
+/// Makes a task with a change of every kind.
 fn changed(world: &World) -> String {
     let id = world.start("Fix");
     let worktree = world.worktree(&id);
@@ -22,7 +22,7 @@ fn changed(world: &World) -> String {
 }
 
 #[test]
-fn everything_since_the_base_is_shown() {
+fn diff_shows_every_change_since_the_base() {
     let world = World::new();
     let id = changed(&world);
     // What happens elsewhere is not the task's.
@@ -50,7 +50,7 @@ fn everything_since_the_base_is_shown() {
 }
 
 #[test]
-fn the_index_of_the_agent_is_not_touched() {
+fn diff_does_not_change_or_lock_the_index() {
     let world = World::new();
     let id = changed(&world);
     let worktree = world.worktree(&id);
@@ -86,7 +86,7 @@ fn the_index_of_the_agent_is_not_touched() {
 }
 
 #[test]
-fn arguments_go_to_git_diff() {
+fn diff_passes_arguments_to_git_diff() {
     let world = World::new();
     let id = changed(&world);
     let names = world.flux(["diff", &id, "--", "--name-status"]).ok();
@@ -116,7 +116,7 @@ fn arguments_go_to_git_diff() {
 }
 
 #[test]
-fn a_task_without_changes_has_an_empty_diff() {
+fn diff_prints_nothing_for_a_task_without_changes() {
     let world = World::new();
     let id = world.start("Fix");
     world
@@ -145,7 +145,7 @@ fn a_task_without_changes_has_an_empty_diff() {
 }
 
 #[test]
-fn untracked_files_of_every_kind_are_in_it() {
+fn diff_shows_untracked_files_with_any_name() {
     let world = World::new();
     let id = world.start("Fix");
     let worktree = world.worktree(&id);
@@ -181,7 +181,7 @@ fn untracked_files_of_every_kind_are_in_it() {
 }
 
 #[test]
-fn a_repository_within_the_worktree_is_no_obstacle() {
+fn diff_skips_a_nested_repository() {
     let world = World::new();
     let id = world.start("Fix");
     let worktree = world.worktree(&id);
@@ -193,7 +193,7 @@ fn a_repository_within_the_worktree_is_no_obstacle() {
 }
 
 #[test]
-fn the_diff_goes_through_the_pager_of_git() {
+fn diff_uses_the_pager_of_git() {
     let world = World::new();
     let id = world.start("Fix");
     world.write(world.worktree(&id).join("new.txt"), "new text\n");
@@ -237,7 +237,7 @@ fn the_diff_goes_through_the_pager_of_git() {
 }
 
 #[test]
-fn a_pager_that_is_left_is_no_error() {
+fn diff_succeeds_if_the_pager_quits_early() {
     let world = World::new();
     let id = world.start("Fix");
     world.write(
@@ -259,7 +259,7 @@ fn a_pager_that_is_left_is_no_error() {
 }
 
 #[test]
-fn where_the_worktree_is_gone_there_is_another_way() {
+fn diff_refuses_with_a_git_diff_hint_if_the_worktree_is_gone() {
     let world = World::new();
     let id = world.start("Fix");
     fs::remove_dir_all(world.worktree(&id)).unwrap();

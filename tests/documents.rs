@@ -1,5 +1,4 @@
-//! README, man page and CI say what the program does: the help it prints and the settings it asks for are
-//! compared with them, in both directions.
+//! Tests that README, the manual, the settings page and CI agree with the help and the settings of the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +7,7 @@ use std::path::PathBuf;
 use crate::world::documents::*;
 use crate::world::*;
 
-/// The options that begin the lines of what `--help` prints.
+/// Returns the options at the beginnings of the lines of `--help`.
 fn options_of_help(help: &str) -> Options {
     let (_, options) = help.split_once("\nOptions:\n").expect("options");
     let heads = options
@@ -23,7 +22,7 @@ fn options_of_help(help: &str) -> Options {
         .collect()
 }
 
-/// The commands of `git flux --help`.
+/// Returns the commands of `git flux --help`.
 fn commands_of_help(help: &str) -> Vec<String> {
     let (groups, _) = help.split_once("\nOptions:\n").expect("options");
     let lines = groups.lines().filter_map(|line| line.strip_prefix("   "));
@@ -32,7 +31,7 @@ fn commands_of_help(help: &str) -> Vec<String> {
     names.chain(["completions"]).map(str::to_owned).collect()
 }
 
-/// The keys that the table of settings explains.
+/// Returns the keys that the table of settings explains.
 fn keys_of_the_page() -> BTreeSet<String> {
     let page = document("docs/settings.md");
     let rows = page
@@ -43,7 +42,7 @@ fn keys_of_the_page() -> BTreeSet<String> {
         .collect()
 }
 
-/// The keys that the program knows, as it spells them.
+/// Returns the keys that the program knows, as it spells them.
 fn keys_of_program() -> BTreeSet<String> {
     let world = World::new();
     let shown = world.flux(["config", "--json"]).run().success().json();
@@ -59,7 +58,7 @@ fn keys_of_program() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_manual_explains_every_command_and_option_and_no_other() {
+fn manual_explains_exactly_the_commands_and_options_of_the_program() {
     let world = World::without_repository("w");
     let help = |args: &[&str]| world.flux(args).in_dir(world.root()).ok();
     let top = help(&["--help"]);
@@ -89,7 +88,7 @@ fn the_manual_explains_every_command_and_option_and_no_other() {
 }
 
 #[test]
-fn the_synopsis_names_every_command_and_option() {
+fn manual_names_every_command_and_option_in_its_synopsis() {
     let manual = Manual::read();
     let synopsis = manual.section("SYNOPSIS").join("\n");
     for (command, options) in manual.commands() {
@@ -105,7 +104,7 @@ fn the_synopsis_names_every_command_and_option() {
 }
 
 #[test]
-fn manual_and_docs_explain_every_setting_and_no_other() {
+fn manual_and_settings_page_explain_exactly_the_settings_of_the_program() {
     let program = keys_of_program();
     assert!(
         program.contains("flux.agent") && program.len() >= 14,
@@ -119,7 +118,7 @@ fn manual_and_docs_explain_every_setting_and_no_other() {
 }
 
 #[test]
-fn no_setting_is_asked_for_past_the_table() {
+fn settings_are_named_only_in_the_table() {
     let mut files = Vec::new();
     collect(&root().join("src"), &mut files);
     let mut asked = 0;
@@ -160,9 +159,8 @@ fn collect(dir: &std::path::Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// `-h` and the manual say the same of how a command is used.
 #[test]
-fn the_headings_of_the_manual_are_the_usage_that_help_prints() {
+fn manual_headings_repeat_the_usage_of_help() {
     let world = World::without_repository("w");
     let help = |args: &[&str]| world.flux(args).in_dir(world.root()).ok();
     let manual = Manual::read();
@@ -181,7 +179,7 @@ fn the_headings_of_the_manual_are_the_usage_that_help_prints() {
 }
 
 #[test]
-fn the_manual_is_as_man_wants_it() {
+fn manual_passes_mandoc_lint() {
     let output = std::process::Command::new(require("mandoc"))
         .args(["-Tlint", "-W", "style"])
         .arg(root().join("man/git-flux.1"))
@@ -198,7 +196,7 @@ const OF_OTHERS: [&str; 2] = [
 ];
 
 #[test]
-fn what_readme_helps_with_is_what_the_program_says() {
+fn readme_lists_only_messages_of_the_program() {
     let readme = document("README.md");
     let (_, section) = readme.split_once("\n## When something is wrong\n").unwrap();
     let rows = section.lines().skip_while(|line| *line != "|---|---|");
@@ -222,13 +220,13 @@ fn what_readme_helps_with_is_what_the_program_says() {
 }
 
 #[test]
-fn the_readme_is_short() {
+fn readme_has_at_most_1900_words() {
     let words = document("README.md").split_whitespace().count();
     assert!(words <= 1900, "{words} words");
 }
 
 #[test]
-fn ci_runs_the_test_command_of_the_readme() {
+fn readme_names_the_test_command_of_ci() {
     let command = block(&document("README.md"), "## Tests");
     let ci = document(".ci/run");
     let last = ci.lines().rfind(|line| !line.trim().is_empty());
@@ -236,7 +234,7 @@ fn ci_runs_the_test_command_of_the_readme() {
 }
 
 #[test]
-fn every_file_of_tests_is_part_of_the_tests() {
+fn tests_main_declares_every_test_file() {
     let main = document("tests/main.rs");
     let declared = |name: &str| main.lines().any(|line| line == format!("mod {name};"));
     let mut files = 0;

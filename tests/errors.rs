@@ -1,4 +1,4 @@
-//! What is refused: each with a hint that can be pasted, and nothing changed.
+//! Tests that each refusal has a hint to paste and changes nothing.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn refused(world: &World, flux: Flux, error: &str, hint: &str) {
 }
 
 #[test]
-fn outside_a_repository_everything_is_refused() {
+fn errors_name_a_missing_repository_in_every_command() {
     let world = World::new();
     for args in ALL {
         refused(
@@ -48,7 +48,7 @@ fn outside_a_repository_everything_is_refused() {
 }
 
 #[test]
-fn a_repository_without_a_commit_is_refused() {
+fn run_refuses_a_repository_without_a_commit() {
     let world = World::without_repository("flux world");
     fs::create_dir(world.repo()).unwrap();
     world.git(["init", "-q"]);
@@ -63,7 +63,7 @@ fn a_repository_without_a_commit_is_refused() {
 }
 
 #[test]
-fn a_git_that_is_too_old_is_named() {
+fn errors_name_a_git_that_is_too_old() {
     let world = World::new();
     let id = world.start("Fix");
     world.agent(&id).tell("commit One");
@@ -83,7 +83,7 @@ fn a_git_that_is_too_old_is_named() {
 }
 
 #[test]
-fn a_missing_git_is_named() {
+fn errors_name_a_missing_git() {
     let world = World::new();
     let path = world.path_without(["git"]);
     for install in [
@@ -113,7 +113,7 @@ const INSTALL_TMUX: [&str; 4] = [
 ];
 
 #[test]
-fn a_tmux_that_is_too_old_is_named() {
+fn run_names_a_tmux_that_is_too_old() {
     let world = World::new();
     old_tmux(&world);
     let error = "tmux 2.9 is too old, git flux needs 3.0 or newer";
@@ -132,7 +132,7 @@ fn a_tmux_that_is_too_old_is_named() {
 }
 
 #[test]
-fn a_missing_tmux_is_named() {
+fn run_and_cleanup_name_a_missing_tmux() {
     let world = World::new();
     let path = world.path_without(["tmux"]);
     for install in INSTALL_TMUX {
@@ -159,7 +159,7 @@ fn a_missing_tmux_is_named() {
 }
 
 #[test]
-fn a_branch_that_exists_is_never_taken() {
+fn run_refuses_a_branch_that_exists() {
     let world = World::new();
     world.git(["branch", "feature/fix"]);
     let run = || world.flux(["run", "--name", "fix", "Fix"]);
@@ -179,7 +179,7 @@ fn a_branch_that_exists_is_never_taken() {
 }
 
 #[test]
-fn a_branch_in_the_way_of_the_prefix_is_named() {
+fn run_names_a_branch_that_conflicts_with_the_prefix() {
     let world = World::new();
     world.git(["branch", "feature"]);
     let error = "'feature/fix' cannot be made beside the branch 'feature'";
@@ -209,9 +209,8 @@ fn a_branch_in_the_way_of_the_prefix_is_named() {
         .success();
 }
 
-/// W2: what is in the place of the worktree stays.
 #[test]
-fn a_directory_that_exists_is_never_touched() {
+fn run_leaves_an_existing_path_of_the_worktree_alone() {
     let makes: [fn(&World); 4] = [
         |world| drop(world.write("../myapp-fix/their own.txt", "precious")),
         |world| drop(world.write("../myapp-fix/.hidden", "precious")),
@@ -239,7 +238,7 @@ fn a_directory_that_exists_is_never_touched() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_is_refused() {
+fn run_refuses_a_worktree_directory_that_cannot_be_created() {
     let world = World::new();
     world.write("../file", "");
     world.git(["config", "flux.worktreeDir", "../file/below"]);
@@ -249,9 +248,9 @@ fn a_directory_that_cannot_be_written_is_refused() {
     world.assert_unchanged(&before);
 }
 
-/// W7: somebody's worktree that is only away.
+/// The directory of that worktree may be on a disk that is not mounted.
 #[test]
-fn a_worktree_that_is_registered_is_not_taken() {
+fn run_refuses_a_path_registered_as_a_worktree() {
     let world = World::new();
     world.git(["worktree", "add", "-q", "-b", "theirs", "../myapp-fix"]);
     fs::rename(world.worktree("fix"), world.root().join("unmounted")).unwrap();
@@ -264,7 +263,7 @@ fn a_worktree_that_is_registered_is_not_taken() {
 }
 
 #[test]
-fn a_session_that_exists_is_named() {
+fn run_refuses_a_session_name_that_exists() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "flux-myapp-fix", "sleep 1000"]);
     let run = || world.flux(["run", "--name", "fix", "Fix"]);
@@ -285,7 +284,7 @@ fn a_session_that_exists_is_named() {
 }
 
 #[test]
-fn an_unknown_or_ambiguous_task_is_named_with_those_there_are() {
+fn errors_list_the_tasks_for_an_unknown_or_ambiguous_name() {
     let world = World::new();
     for args in [
         ["status", "fix"],
@@ -340,7 +339,7 @@ fn an_unknown_or_ambiguous_task_is_named_with_those_there_are() {
 }
 
 #[test]
-fn a_command_line_that_is_wrong_is_a_usage_error() {
+fn errors_hint_at_the_help_for_a_wrong_command_line() {
     let world = World::new();
     let before = world.snapshot();
     for args in [

@@ -1,6 +1,5 @@
-//! No space on the disk: said, and nothing left.
-//!
-//! As root on a small file system of its own; otherwise git is made to say what it says then.
+//! Tests that `run` leaves nothing behind on a full disk. As root it mounts a small file system; otherwise git is
+//! replaced by a script that fails.
 
 use std::fs;
 
@@ -8,7 +7,7 @@ use crate::world::limits::*;
 use crate::world::*;
 
 #[test]
-fn a_checkout_that_fills_the_disk_leaves_nothing() {
+fn run_leaves_nothing_behind_if_the_checkout_fills_the_disk() {
     let world = World::new();
     let noise: Vec<u8> = (0..4_000_000_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3])
@@ -45,7 +44,7 @@ fn a_checkout_that_fills_the_disk_leaves_nothing() {
 }
 
 #[test]
-fn a_full_repository_leaves_nothing() {
+fn run_leaves_nothing_behind_if_the_disk_of_the_repository_is_full() {
     let world = World::without_repository("flux world");
     let small = Small::mount(&world.repo(), "size=1024k");
     world.make_repository(&world.repo());

@@ -1,4 +1,4 @@
-//! What is kept for a while: worktrees in the trash, tasks in the archive.
+//! Tests how long worktrees stay in the trash and tasks in the archive.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ fn in_trash(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
-/// Lets two hours pass for what was removed.
+/// Sets the times of removed tasks back by two hours.
 fn age(world: &World, names: &[&str]) {
     for name in names {
         let place = world.repo().join(".git/flux/trash").join(name);
@@ -50,7 +50,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_last_three_worktrees_stay_whole_and_the_others_can_be_restored_from_the_archive() {
+fn expire_keeps_the_last_three_worktrees_in_the_trash() {
     let world = World::new();
     for name in ["one", "two", "three", "four", "five"] {
         removed(&world, name, &[]);
@@ -79,7 +79,7 @@ fn the_last_three_worktrees_stay_whole_and_the_others_can_be_restored_from_the_a
 }
 
 #[test]
-fn how_many_stay_whole_is_configured() {
+fn expire_keeps_the_number_of_worktrees_in_trash_keep() {
     let world = World::new();
     world.git(["config", "flux.trashKeep", "1"]);
     removed(&world, "one", &[]);
@@ -99,7 +99,7 @@ fn how_many_stay_whole_is_configured() {
 }
 
 #[test]
-fn what_was_merged_leaves_the_archive_after_a_time_and_nothing_else_does() {
+fn expire_removes_only_merged_tasks_after_archive_expire() {
     let world = World::new();
     removed(&world, "merged", &[]);
     removed(&world, "dropped", &["--discard-branch"]);
@@ -128,7 +128,7 @@ fn what_was_merged_leaves_the_archive_after_a_time_and_nothing_else_does() {
 }
 
 #[test]
-fn a_task_that_is_on_its_way_is_left_alone() {
+fn expire_skips_a_task_that_is_being_removed_or_restored() {
     let world = World::new();
     removed(&world, "one", &[]);
     // Killed after it had moved the worktree away.
@@ -153,7 +153,7 @@ fn a_task_that_is_on_its_way_is_left_alone() {
 }
 
 #[test]
-fn what_a_killed_process_has_begun_to_delete_is_in_nobodys_way() {
+fn expire_deletes_a_partly_deleted_worktree() {
     let world = World::new();
     removed(&world, "one", &[]);
     world.write(".git/flux/trash/.going-one/worktree/left", "");

@@ -1,6 +1,5 @@
-//! How much source there is, and of what kind: `cargo test --test integration figures:: -- --nocapture` prints it.
-//!
-//! Code is what is not blank, no comment and no test; a script in `src` counts as well.
+//! Prints how much source there is and of which kind: `cargo test --test integration figures:: -- --nocapture`. Code
+//! excludes blank lines, comments and tests; scripts in `src` count.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +36,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The names that a type is made of: `Option<&str>` is `Option` and `str`.
+/// Returns the names that a type is made of: `Option<&str>` is `Option` and `str`.
 fn names(of: &Type) -> Vec<String> {
     struct Names(Vec<String>);
     impl Visit<'_> for Names {
@@ -50,7 +49,7 @@ fn names(of: &Type) -> Vec<String> {
     names.0
 }
 
-/// The first two words of a doc comment.
+/// Returns the first two words of a doc comment.
 fn doc(attributes: &[Attribute]) -> Option<[String; 2]> {
     let text = attributes.iter().find_map(|attribute| {
         let pair = attribute.meta.require_name_value().ok()?;
@@ -67,7 +66,7 @@ fn doc(attributes: &[Attribute]) -> Option<[String; 2]> {
     Some([words.next()?, words.next().unwrap_or_default()])
 }
 
-/// Whether the words begin with one that asks.
+/// Returns whether the words begin with a question word.
 fn asks(words: &[String; 2]) -> bool {
     let first = words[0].to_lowercase();
     [
@@ -76,7 +75,7 @@ fn asks(words: &[String; 2]) -> bool {
     .contains(&first.as_str())
 }
 
-/// Whether the words begin with a verb of the third person, as "Returns the" does, and "Names of" does not.
+/// Returns whether the words begin with a third-person verb, such as "Returns the", but not "Names of".
 fn acts(words: &[String; 2]) -> bool {
     let [first, second] = words;
     let is_noun =
@@ -147,7 +146,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     all.collect()
 }
 
-/// The sources, each with what was read of it; without the files of tests alone.
+/// Returns the source files and what was read of them, without files that contain only tests.
 fn sources(root: &Path) -> Vec<(PathBuf, String, Reader)> {
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
@@ -181,7 +180,7 @@ fn sources(root: &Path) -> Vec<(PathBuf, String, Reader)> {
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 #[test]
-fn the_source_keeps_its_measure() {
+fn figures_are_printed_for_the_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut lengths, mut functions) = (Vec::new(), Vec::new());
     let (mut code, mut bytes) = (0, 0);

@@ -1,9 +1,9 @@
-//! What somebody meets in the first hours: the refusal comes first, and its hint leads on.
+//! Tests the refusals and hints that a new user meets first.
 
 use crate::world::*;
 
 #[test]
-fn without_a_terminal_to_attach_nothing_is_started() {
+fn run_attach_refuses_without_a_terminal() {
     let world = World::new();
     let before = world.snapshot();
     let output = world
@@ -14,7 +14,7 @@ fn without_a_terminal_to_attach_nothing_is_started() {
 }
 
 #[test]
-fn an_adopted_worktree_is_idle_until_it_has_a_description() {
+fn resume_refuses_an_adopted_task_until_it_has_a_description() {
     let world = World::new();
     world.install_agent("helper");
     world.git(["config", "flux.helper.command", "helper"]);
@@ -45,7 +45,7 @@ fn an_adopted_worktree_is_idle_until_it_has_a_description() {
 }
 
 #[test]
-fn where_nobody_can_be_asked_all_that_would_start_over_are_refused() {
+fn resume_refuses_to_restart_without_a_terminal_or_yes() {
     let world = World::new();
     world.install_agent("helper");
     world.git(["config", "flux.helper.command", "helper"]);
@@ -70,7 +70,7 @@ fn where_nobody_can_be_asked_all_that_would_start_over_are_refused() {
 }
 
 #[test]
-fn a_task_that_was_removed_can_be_restored_says_the_error() {
+fn errors_suggest_restore_for_a_removed_task() {
     let world = World::new();
     world.behaviour("commit one");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();

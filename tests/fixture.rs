@@ -1,4 +1,4 @@
-//! A repository of git flux 0.1.0, as `fixture/make` made it with the program itself: everything works on it.
+//! Tests all commands on a repository that `fixture/make` made with git flux 0.1.0.
 
 mod launcher;
 
@@ -79,7 +79,7 @@ fn files(world: &World, dir: impl AsRef<Path>) -> String {
 }
 
 #[test]
-fn what_only_looks_understands_a_repository_of_0_1_0() {
+fn list_status_diff_and_log_read_a_repository_of_0_1_0() {
     let world = unpacked();
     let before = world.snapshot();
     let table = world.flux(["list"]).ok();
@@ -152,7 +152,7 @@ fn what_only_looks_understands_a_repository_of_0_1_0() {
 }
 
 #[test]
-fn resume_and_cleanup_finish_the_tasks_of_0_1_0() {
+fn resume_and_cleanup_accept_the_tasks_of_0_1_0() {
     let world = unpacked();
     world.flux(["resume", "ended"]).run().success();
     let agent = world.agent("ended");
@@ -196,7 +196,7 @@ fn resume_and_cleanup_finish_the_tasks_of_0_1_0() {
 }
 
 #[test]
-fn restore_brings_back_what_0_1_0_has_removed() {
+fn restore_accepts_the_removed_tasks_of_0_1_0() {
     let world = unpacked();
     world.flux(["restore", "discarded"]).run().success();
     let worktree = world.worktree("discarded");
@@ -222,7 +222,7 @@ fn restore_brings_back_what_0_1_0_has_removed() {
 }
 
 #[test]
-fn restore_asks_for_an_entry_of_0_1_0_that_has_neither_trash_nor_run_directory() {
+fn restore_requires_foreign_for_an_entry_of_0_1_0_without_trash() {
     let world = unpacked();
     let output = world.flux(["restore", "foreign"]).run();
     output.code(1).stderr_has("'foreign' is foreign");
@@ -232,7 +232,7 @@ fn restore_asks_for_an_entry_of_0_1_0_that_has_neither_trash_nor_run_directory()
 }
 
 #[test]
-fn a_launcher_of_0_1_0_is_taken_over() {
+fn cleanup_stops_a_launcher_of_0_1_0() {
     let world = unpacked();
     let run = world.repo().join(".git/flux/run/alive");
     let stand_in = Command::new(env::current_exe().unwrap());
@@ -242,7 +242,11 @@ fn a_launcher_of_0_1_0_is_taken_over() {
         ("FLUX_TASK", "alive".into()),
     ];
     let options = options.map(|(name, value)| format!("{name}={}", value.display()));
-    let test = ["--exact", "fixture::launcher::stands_in", "--nocapture"];
+    let test = [
+        "--exact",
+        "fixture::launcher::launcher_of_0_1_0_runs_as_a_stand_in",
+        "--nocapture",
+    ];
     let made = world
         .command("tmux")
         .args([

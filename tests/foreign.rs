@@ -1,4 +1,4 @@
-//! What came from elsewhere is shown, and nothing is done with it.
+//! Tests that commands only show tasks whose refs were fetched, forged or made symbolic.
 
 use std::fs;
 
@@ -49,7 +49,7 @@ const CHANGING: [&[&str]; 5] = [
 ];
 
 #[test]
-fn a_record_that_was_fetched_is_never_acted_on() {
+fn commands_never_change_a_foreign_task() {
     let world = World::new();
     let tip = world.git(["rev-parse", "main"]);
     for branch in ["topic", "done"] {
@@ -113,7 +113,7 @@ fn a_record_that_was_fetched_is_never_acted_on() {
 }
 
 #[test]
-fn a_record_that_was_fetched_under_the_id_of_a_task_is_foreign() {
+fn cleanup_refuses_a_foreign_record_with_the_id_of_a_task() {
     let world = World::new();
     done(&world, "mine");
     let tip = world.git(["rev-parse", "feature/mine"]);
@@ -150,7 +150,7 @@ fn a_record_that_was_fetched_under_the_id_of_a_task_is_foreign() {
 }
 
 #[test]
-fn a_mirror_has_no_tasks_of_its_own_and_a_moved_repository_has_all() {
+fn list_shows_tasks_of_a_mirror_as_foreign_but_not_of_a_moved_repository() {
     let world = World::new();
     done(&world, "mine");
     done(&world, "gone");
@@ -214,7 +214,7 @@ fn a_mirror_has_no_tasks_of_its_own_and_a_moved_repository_has_all() {
 }
 
 #[test]
-fn restore_takes_nothing_but_work_from_a_foreign_entry() {
+fn restore_takes_only_the_work_from_a_foreign_entry() {
     let world = World::new();
     let tip = world.commit_in(world.repo(), "README.md", "theirs\n");
     world.git(["reset", "-q", "--hard", "HEAD^"]);
@@ -282,7 +282,7 @@ fn restore_takes_nothing_but_work_from_a_foreign_entry() {
     world.flux(["cleanup", "evil", "-y"]).run().success();
 }
 
-/// A branch goes unarchived only where the transaction verifies that another has its commits.
+/// A branch is deleted without an archive only if the transaction verifies that another branch has its commits.
 #[test]
 fn run_archives_the_branch_of_a_failed_start_if_no_other_has_its_commits() {
     let world = World::new();
@@ -308,9 +308,8 @@ fn run_archives_the_branch_of_a_failed_start_if_no_other_has_its_commits() {
     assert_eq!(world.git(["rev-parse", "refs/flux/archive/fix/tip"]), loose);
 }
 
-/// What a killed command has marked and not made is swept.
 #[test]
-fn a_mark_without_a_record_is_swept_and_a_killed_start_is_not_foreign() {
+fn run_removes_the_mark_of_a_killed_start() {
     let world = World::new();
     world.shim();
     let marks = || {
@@ -345,7 +344,6 @@ fn a_mark_without_a_record_is_swept_and_a_killed_start_is_not_foreign() {
     }
 }
 
-/// `git symbolic-ref` makes a ref of git flux another name of a branch of the user's.
 #[test]
 fn cleanup_and_restore_follow_no_symbolic_ref_to_a_branch_of_the_users() {
     let world = World::new();
@@ -374,9 +372,9 @@ fn cleanup_and_restore_follow_no_symbolic_ref_to_a_branch_of_the_users() {
     }
 }
 
-/// One ref cannot be below another.
+/// A ref cannot be below another ref.
 #[test]
-fn a_ref_in_the_place_of_a_directory_of_refs_is_named_with_the_way_out() {
+fn cleanup_gives_a_hint_for_a_ref_in_place_of_a_directory_of_refs() {
     let world = World::new();
     done(&world, "mine");
     world.git(["update-ref", "refs/flux/archive", "HEAD"]);
@@ -394,9 +392,9 @@ fn a_ref_in_the_place_of_a_directory_of_refs_is_named_with_the_way_out() {
     output.success().stderr_has("restore other.1");
 }
 
-/// An agent can have its own entry of git name the worktree of another task.
+/// An agent can make its own entry in `.git/worktrees` name the worktree of another task.
 #[test]
-fn cleanup_keeps_what_is_the_tasks_own_whatever_another_entry_names() {
+fn cleanup_archives_worktree_refs_despite_a_second_entry_for_the_worktree() {
     let world = World::new();
     for id in ["mine", "other"] {
         done(&world, id);
@@ -422,10 +420,9 @@ fn cleanup_keeps_what_is_the_tasks_own_whatever_another_entry_names() {
     assert!(!entries.join("myapp-mine").exists());
 }
 
-/// What git lists of an agent's worktree is what that agent says: no other task is stopped by it,
-/// and its own is told what mends it.
+/// An agent can write the `gitdir` file of its own worktree.
 #[test]
-fn an_entry_that_names_another_place_spoils_one_row() {
+fn cleanup_of_other_tasks_ignores_an_entry_with_a_wrong_gitdir() {
     let world = World::new();
     for id in ["mine", "liar"] {
         done(&world, id);

@@ -1,4 +1,4 @@
-//! What an agent can write in its run directory and on its pane harms its own task at most.
+//! Tests that an agent that forges its run directory, pane options or title affects only its own task.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -24,7 +24,7 @@ impl Bystander {
         self.0.id().try_into().unwrap()
     }
 
-    /// When it started, as the kernel has it.
+    /// Returns the start time that the kernel reports.
     fn born(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let (_, fields) = stat.rsplit_once(") ").unwrap();
@@ -69,7 +69,7 @@ fn follow_hint(world: &World, output: &Output, begin: &str) {
 const WAY_OUT: &str = "to go on without it: ";
 
 #[test]
-fn cleanup_signals_no_process_that_is_not_the_launcher_whatever_running_names() {
+fn cleanup_signals_only_the_launcher_despite_a_forged_running_file() {
     let world = World::new();
     let other = world.start("Other");
     world.agent(&other).wait_started();
@@ -143,7 +143,7 @@ fn cleanup_signals_no_process_that_is_not_the_launcher_whatever_running_names() 
 }
 
 #[test]
-fn a_run_file_that_is_none_spoils_one_row_and_has_a_way_out() {
+fn status_is_unknown_only_for_the_task_with_damaged_run_files() {
     let world = World::new();
     let other = world.start("Other");
     let id = world.start("Fix it");
@@ -200,7 +200,7 @@ fn a_run_file_that_is_none_spoils_one_row_and_has_a_way_out() {
 }
 
 #[test]
-fn the_launcher_follows_no_link_and_waits_for_no_lock_of_its_agent() {
+fn launcher_follows_no_link_and_waits_for_no_lock_in_its_run_directory() {
     let world = World::new();
     let id = world.start("Fix it");
     let agent = world.agent(&id);
@@ -240,7 +240,7 @@ fn the_launcher_follows_no_link_and_waits_for_no_lock_of_its_agent() {
 }
 
 #[test]
-fn run_ends_though_the_mark_of_its_launcher_is_written_over() {
+fn run_succeeds_if_setup_overwrites_the_running_file() {
     let world = World::new();
     let mark = r#"{"launcher":1234567,"born":null,"agent":null,"since":1,"setup":{"step":"x","missed":[]}}"#;
     let forge = format!("echo '{mark}' >$FLUX_RUN/forged; mv $FLUX_RUN/forged $FLUX_RUN/running");
@@ -257,7 +257,7 @@ fn run_ends_though_the_mark_of_its_launcher_is_written_over() {
 }
 
 #[test]
-fn what_is_written_on_a_pane_spoils_no_other() {
+fn status_ignores_hostile_tmux_options_and_titles_of_another_pane() {
     let world = World::new();
     let (odd, id) = (world.start("Odd"), world.start("Fix it"));
     let [pane, good] = [world.pane(&odd), world.pane(&id)];

@@ -1,5 +1,4 @@
-//! A machine with git, tmux, a shell and what cargo has installed, and nothing else: what README tells its reader to
-//! type is taken out of README and typed, on a terminal, from the set-up to the everyday commands.
+//! Types the commands of README on a machine with only git, tmux, a shell and what cargo has installed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +7,7 @@ use crate::world::documents::{block, document};
 use crate::world::home::Home;
 use crate::world::*;
 
-/// A shell of that machine's user in the clone.
+/// Starts a shell of the user of that machine in the clone.
 fn log_in<'a>(home: &Home<'a>) -> Terminal<'a> {
     let world = home.world;
     let machine = world.tools().join("machine");
@@ -63,7 +62,7 @@ fn visit(terminal: &Terminal, line: &str, title: &str, file: &str) {
     assert_eq!(terminal.exit_code(), 0);
 }
 
-/// The uses of git flux in a text, which are written as `git flux …`, without those in which something is to be filled in.
+/// Returns the commands in a text that are written as `git flux …`, without those with a placeholder.
 fn uses(text: &str) -> Vec<&str> {
     let spans = text.split('`').skip(1).step_by(2);
     spans
@@ -78,7 +77,7 @@ fn section<'a>(readme: &'a str, heading: &str) -> &'a str {
 }
 
 #[test]
-fn on_a_new_machine_everything_goes_as_the_readme_says() {
+fn readme_commands_work_on_a_new_machine() {
     let world = World::new();
     let home = Home::new(&world);
     for (name, value) in [("user.name", "Alice"), ("user.email", "alice@example.com")] {

@@ -1,5 +1,5 @@
-//! The file system monitor of a worktree ends with it. Not every git has one: what listens here is the test, and that
-//! git is called is all there is to see.
+//! Tests that the fsmonitor daemon of a worktree is stopped with it. The test itself listens on the socket, since not
+//! every git has the daemon.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -15,14 +15,14 @@ fn listen(world: &World) -> (UnixListener, PathBuf) {
     (UnixListener::bind(&socket).unwrap(), socket)
 }
 
-/// Lets the task have a daemon.
-fn give(world: &World, socket: &PathBuf, id: &str) {
+/// Links the socket into the git directory of the task, as if it had a daemon.
+fn link_socket(world: &World, socket: &PathBuf, id: &str) {
     let admin = world.git_in(world.worktree(id), ["rev-parse", "--absolute-git-dir"]);
     fs::hard_link(socket, PathBuf::from(admin).join(SOCKET)).unwrap();
 }
 
-/// How often a daemon was stopped since it was asked last, and each time in its git directory.
-fn stopped(world: &World) -> usize {
+/// Returns how often a daemon was stopped since the last call.
+fn stop_count(world: &World) -> usize {
     let stops = |call: &Call| call.line().ends_with("fsmonitor--daemon stop");
     let count = world.calls().iter().filter(|call| stops(call)).count();
     world.clear_calls();
@@ -30,31 +30,31 @@ fn stopped(world: &World) -> usize {
 }
 
 #[test]
-fn the_daemon_ends_when_the_task_is_removed_in_any_way() {
+fn cleanup_stops_the_fsmonitor_daemon_of_the_worktree() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     world.shim();
     let ways: [&[&str]; 2] = [&["-y"], &["-y", "--discard-branch"]];
     for way in ways {
         let id = world.start("Fix it");
-        assert_eq!(stopped(&world), 0);
-        give(&world, &socket, &id);
+        assert_eq!(stop_count(&world), 0);
+        link_socket(&world, &socket, &id);
         world
             .flux(["cleanup", &id].iter().chain(way))
             .run()
             .success();
-        assert_eq!(stopped(&world), 1, "{way:?}");
+        assert_eq!(stop_count(&world), 1, "{way:?}");
         // In the trash it has none; one that was left there by an earlier version ends with its files.
         world.flux(["restore", "--drop", "-y", &id]).run().success();
-        assert_eq!(stopped(&world), 1);
+        assert_eq!(stop_count(&world), 1);
     }
     let id = world.start("Fix it");
     world.flux(["cleanup", "-y", &id]).run().success();
-    assert_eq!(stopped(&world), 0);
+    assert_eq!(stop_count(&world), 0);
 }
 
 #[test]
-fn the_daemon_of_a_task_that_does_not_start_ends_too() {
+fn run_stops_the_fsmonitor_daemon_when_the_start_fails() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     world.shim();
@@ -66,17 +66,17 @@ fn the_daemon_of_a_task_that_does_not_start_ends_too() {
     let before = world.snapshot();
     world.git(["config", "flux.setup", "false"]);
     world.flux(["run", "Fix it"]).run().code(1);
-    assert_eq!(stopped(&world), 1);
+    assert_eq!(stop_count(&world), 1);
     world.git(["config", "--unset", "flux.setup"]);
     world.assert_unchanged(&before);
 }
 
 #[test]
-fn a_daemon_that_does_not_answer_is_not_waited_for() {
+fn cleanup_does_not_wait_for_a_hanging_fsmonitor_daemon() {
     let world = World::new();
     let (_listener, socket) = listen(&world);
     let id = world.start("Fix it");
-    give(&world, &socket, &id);
+    link_socket(&world, &socket, &id);
     world.fault(&Fault::every("git", "fsmonitor--daemon", Mode::Hang));
     world.flux(["cleanup", "-y", &id]).run().success();
     assert!(world.fault_fired());
@@ -84,12 +84,12 @@ fn a_daemon_that_does_not_answer_is_not_waited_for() {
 }
 
 #[test]
-fn a_file_in_place_of_the_socket_is_no_daemon() {
+fn cleanup_ignores_a_plain_file_in_place_of_the_fsmonitor_socket() {
     let world = World::new();
     world.shim();
     let id = world.start("Fix it");
     let admin = world.git_in(world.worktree(&id), ["rev-parse", "--absolute-git-dir"]);
     world.write(PathBuf::from(admin).join(SOCKET), "");
     world.flux(["cleanup", "-y", &id]).run().success();
-    assert_eq!(stopped(&world), 0);
+    assert_eq!(stop_count(&world), 0);
 }

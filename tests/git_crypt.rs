@@ -1,10 +1,10 @@
-//! The real git-crypt: `.ci/long git_crypt` installs it.
+//! Tests a repository with the real git-crypt, which `.ci/long git_crypt` installs.
 
 use crate::world::*;
 
 #[test]
 #[ignore = "needs git-crypt: .ci/long git_crypt"]
-fn a_repository_of_git_crypt_goes_through_run_cleanup_and_restore() {
+fn run_cleanup_and_restore_work_with_git_crypt() {
     let world = World::new();
     let git_crypt = require("git-crypt");
     let init = world

@@ -1,11 +1,11 @@
-//! Help in the terminal: how to begin, what may be meant, and options as git has them.
+//! Tests the help, and the suggestions for misspelt commands, options, values and tasks.
 
 use std::collections::BTreeMap;
 
 use crate::world::output::*;
 use crate::world::*;
 
-/// The options of a command, in the order of its help: names, and what they do.
+/// Returns the options of a command, in the order of its help: names, and what they do.
 fn options(world: &World, command: &str) -> Vec<(String, String)> {
     let help = world.flux([command, "-h"]).in_dir(world.root()).ok();
     let (_, options) = help.split_once("\nOptions:\n").expect("options");
@@ -21,7 +21,7 @@ fn options(world: &World, command: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn git_flux_alone_shows_the_tasks_or_how_to_begin() {
+fn help_without_a_command_shows_the_tasks_or_how_to_begin() {
     let world = World::new();
     let before = world.snapshot();
     let output = world.flux::<&str>([]).via_git().run();
@@ -47,7 +47,7 @@ fn git_flux_alone_shows_the_tasks_or_how_to_begin() {
 }
 
 #[test]
-fn a_command_or_an_option_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
+fn help_suggests_the_nearest_command_or_option() {
     let world = World::new();
     let before = world.snapshot();
     for (args, error, hint) in [
@@ -98,7 +98,7 @@ fn a_command_or_an_option_that_is_misspelt_is_answered_with_the_one_that_is_mean
 }
 
 #[test]
-fn a_value_that_is_none_is_answered_with_what_it_may_be() {
+fn help_names_the_allowed_values_after_a_bad_value() {
     let world = World::new();
     let before = world.snapshot();
     for (args, said) in [
@@ -139,7 +139,7 @@ fn a_value_that_is_none_is_answered_with_what_it_may_be() {
 }
 
 #[test]
-fn a_task_that_is_misspelt_is_answered_with_commands_that_can_be_pasted() {
+fn errors_suggest_the_nearest_task_in_a_hint_to_paste() {
     let world = World::new();
     for name in [
         "fix-the-login-5c3c4d",
@@ -175,7 +175,7 @@ fn a_task_that_is_misspelt_is_answered_with_commands_that_can_be_pasted() {
 }
 
 #[test]
-fn a_removed_task_that_is_misspelt_is_answered_so_too() {
+fn restore_suggests_the_nearest_removed_task() {
     let world = World::new();
     crate::world::archive::done(&world, "fix-the-login");
     world.flux(["cleanup", "fix-the-login"]).run().success();
@@ -189,9 +189,9 @@ fn a_removed_task_that_is_misspelt_is_answered_so_too() {
     world.assert_unchanged(&before);
 }
 
-/// The name of a task that is gone is never taken for the beginning of another's.
+/// The id of a removed task is never taken as the prefix of another task.
 #[test]
-fn a_task_that_goes_away_is_not_mistaken_for_one_that_begins_so() {
+fn cleanup_does_not_take_another_task_if_its_own_disappears() {
     let world = World::new();
     for name in ["fix", "fix-2"] {
         crate::world::archive::done(&world, name);
@@ -210,7 +210,7 @@ fn a_task_that_goes_away_is_not_mistaken_for_one_that_begins_so() {
 }
 
 #[test]
-fn options_are_in_the_same_order_and_words_everywhere() {
+fn help_lists_options_in_the_same_order_and_words() {
     let world = World::without_repository("w");
     // As git has them: what is said, what is done, then the options of the command, then forms for programs.
     let order = |names: &str| match names {
@@ -248,7 +248,7 @@ fn options_are_in_the_same_order_and_words_everywhere() {
 }
 
 #[test]
-fn help_is_the_same_by_every_way_and_asks_for_nothing() {
+fn help_is_the_same_for_h_help_and_the_help_command() {
     let world = World::without_repository("w");
     let path = world.path_without(["git", "tmux"]);
     for command in commands(&world) {

@@ -1,4 +1,4 @@
-//! Hints are pasted: each does what it promises.
+//! Pastes the hints of all commands and checks that each works.
 
 use std::fs;
 
@@ -132,7 +132,7 @@ fn attach(world: &World, command: &str) -> Result<(), String> {
 }
 
 #[test]
-fn hints_do_what_they_promise_when_they_are_pasted() {
+fn hints_work_when_pasted() {
     let world = World::new();
     crate::world::archive::done(&world, "fix");
     world.git(["branch", "other"]);
@@ -470,7 +470,7 @@ fn hints_do_what_they_promise_when_they_are_pasted() {
 }
 
 #[test]
-fn after_git_with_another_directory_hints_name_that_directory() {
+fn hints_name_the_directory_after_git_with_another_directory() {
     let world = World::new();
     let elsewhere = world.root().join("else where");
     fs::create_dir(&elsewhere).unwrap();

@@ -1,4 +1,4 @@
-//! What a hook changes in the repository, beside what git flux changes, is said.
+//! Tests that changes made by a hook beside those of git flux are reported.
 
 use crate::world::hints::{hints, paste};
 use crate::world::removal::*;
@@ -34,9 +34,9 @@ fn refs(world: &World) -> String {
     ])
 }
 
-/// Asserts that each change is said, and that the hints undo them.
+/// Asserts that each change is reported, and that the hints undo them.
 #[track_caller]
-fn said_and_undone(world: &World, output: &Output, before: &str) {
+fn assert_reported_and_undone(world: &World, output: &Output, before: &str) {
     let ran = "warning: while hooks ran, ";
     output
         .success()
@@ -59,27 +59,27 @@ fn said_and_undone(world: &World, output: &Output, before: &str) {
 }
 
 #[test]
-fn run_says_what_a_post_checkout_hook_has_changed() {
+fn run_reports_changes_made_by_a_post_checkout_hook() {
     let world = World::new();
     let before = prepare(&world);
     hook(&world, "post-checkout", MEDDLE);
     let output = world.flux(["run", "--name", "go", "Go"]).run();
-    said_and_undone(&world, &output, &before);
+    assert_reported_and_undone(&world, &output, &before);
 }
 
 #[test]
-fn cleanup_says_what_a_post_merge_hook_has_changed() {
+fn cleanup_reports_changes_made_by_a_post_merge_hook() {
     let world = World::new();
     let before = prepare(&world);
     let id = done_task(&world);
     hook(&world, "post-merge", MEDDLE);
     let output = world.flux(["cleanup", "-y", &id]).run();
-    said_and_undone(&world, &output, &before);
+    assert_reported_and_undone(&world, &output, &before);
     assert_removed(&world, &id);
 }
 
 #[test]
-fn a_hook_that_changes_nothing_is_not_mentioned() {
+fn cleanup_does_not_mention_a_hook_that_changes_nothing() {
     let world = World::new();
     hook(&world, "post-checkout", ":");
     hook(&world, "post-merge", ":");

@@ -1,4 +1,4 @@
-//! Ignored files of the checkout, as hooks of a merge see them.
+//! Tests which ignored files of the checkout the hooks of a merge see.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use crate::world::hooks::hook;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A task that adds `file`, ready to be merged into a main that has moved and ignores some things.
+/// Makes a task that adds `file`, ready to be merged into a main that has moved and ignores some things.
 fn ready(world: &World, file: &str, text: &str) -> String {
     let ignored =
         "node_modules/\n/.venv\n.tox/\n/build/\nvendor/\n.env\nod d[[]1]*\n.pnp.cjs\n.husky/_/\n";
@@ -25,7 +25,7 @@ fn install(world: &World, name: &str, script: &str) {
 }
 
 #[test]
-fn a_workspace_package_is_that_of_the_merge() {
+fn hook_sees_workspace_packages_of_the_merge() {
     for (link, name) in [
         ("../../packages/a", "node_modules/@x/a"),
         ("../packages/a", "node_modules/a"),
@@ -59,7 +59,7 @@ fn quoted(world: &World) -> String {
 }
 
 #[test]
-fn a_hook_finds_what_is_ignored_and_adds_none_of_it() {
+fn hook_sees_ignored_files_but_does_not_add_them() {
     let world = World::new();
     let id = ready(&world, "src/new.txt", "new\n");
     for file in [
@@ -104,7 +104,7 @@ fn a_hook_finds_what_is_ignored_and_adds_none_of_it() {
 }
 
 #[test]
-fn what_names_the_checkout_by_its_path_is_not_shown_and_that_is_said() {
+fn hook_does_not_see_directories_that_contain_the_path_of_the_checkout() {
     let site = ".venv/lib/python3.12/site-packages";
     for (file, text, name) in [
         (format!("{site}/mine.pth"), "@/src\n", ".venv"),
@@ -154,7 +154,7 @@ fn what_names_the_checkout_by_its_path_is_not_shown_and_that_is_said() {
 }
 
 #[test]
-fn what_is_ignored_as_a_directory_alone_is_not_committed_as_a_link() {
+fn hook_does_not_see_directories_that_would_not_be_ignored_as_links() {
     let world = World::new();
     let id = ready(&world, "src/new.txt", "new\n");
     let ignored = format!("{}!/out\n/out/\n!/one.log\n", world.read(".gitignore"));
@@ -176,7 +176,7 @@ fn what_is_ignored_as_a_directory_alone_is_not_committed_as_a_link() {
 }
 
 #[test]
-fn what_looks_beside_itself_is_a_copy() {
+fn hook_sees_copies_of_files_that_resolve_their_own_path() {
     let world = World::new();
     let id = ready(&world, "src/code", "BROKEN\n");
     // As PHP's and Yarn's do: from where the file really is.
@@ -197,7 +197,7 @@ fn what_looks_beside_itself_is_a_copy() {
 }
 
 #[test]
-fn hooks_that_nobody_commits_are_found_at_every_merge_and_commit() {
+fn hook_in_an_ignored_directory_runs_at_every_merge_and_commit() {
     for (style, name) in [
         ("--merge", "pre-merge-commit"),
         ("--squash", "pre-commit"),
@@ -230,7 +230,7 @@ fn hooks_that_nobody_commits_are_found_at_every_merge_and_commit() {
 }
 
 #[test]
-fn what_a_task_adds_below_an_ignored_directory_hides_nothing_in_it() {
+fn hook_sees_ignored_files_beside_files_that_the_task_added() {
     let world = World::new();
     world.write(".gitignore", ".husky/_/\nrules/\n");
     world.git(["add", "-A"]);
@@ -261,7 +261,7 @@ fn what_a_task_adds_below_an_ignored_directory_hides_nothing_in_it() {
 }
 
 #[test]
-fn links_that_lead_out_of_the_checkout_lead_there_still() {
+fn hook_sees_links_out_of_the_checkout_unchanged() {
     let world = World::new();
     let id = ready(&world, "src/new.txt", "new\n");
     world.write("../shared/file", "shared\n");

@@ -1,4 +1,4 @@
-//! What hooks of a merge do reaches nothing of the user's: it is made in a repository of its own.
+//! Tests that hooks of a merge run in a scratch repository and change nothing in that of the user.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,23 +18,23 @@ fn install(world: &World, name: &str, script: &str) {
     hook(world, &world.repo().join(".git/hooks"), name, script);
 }
 
-/// A task that is ready to be merged into a main that has moved.
+/// Makes a task that is ready to be merged into a main that has moved.
 fn ready(world: &World) -> String {
     let id = done_task(world);
     world.commit_in(world.repo(), "README.md", "moved\n");
     id
 }
 
-/// Where the merge of a task is made.
-fn place(world: &World, id: &str) -> PathBuf {
+/// Returns the directory of the scratch repository of a task.
+fn scratch_directory(world: &World, id: &str) -> PathBuf {
     let number = fs::metadata(world.repo().join(".git")).unwrap().ino();
     let name = format!(".myapp-{id}.{number:x}.merge");
     world.repo().with_file_name(name)
 }
 
-/// Cleans up with a hook that refuses after `script`, and finds nothing changed.
+/// Cleans up with a hook that runs `script` and refuses, and asserts that nothing has changed.
 #[track_caller]
-fn touches_nothing(style: &str, name: &str, script: &str) {
+fn assert_changes_nothing(style: &str, name: &str, script: &str) {
     let world = World::new();
     let id = ready(&world);
     world.git(["tag", "v1"]);
@@ -61,7 +61,7 @@ fn touches_nothing(style: &str, name: &str, script: &str) {
     world.assert_unchanged(&before);
     assert_eq!(world.git(["stash", "list"]), stash);
     assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
-    assert!(!place(&world, &id).exists());
+    assert!(!scratch_directory(&world, &id).exists());
     // The same hook that agrees is a merge, and no more than that.
     install(&world, name, script);
     let (tags, stash) = (world.git(["tag"]), world.git(["stash", "list"]));
@@ -93,28 +93,28 @@ const DEEDS: [&str; 9] = [
 ];
 
 #[test]
-fn what_a_hook_of_a_merge_does_reaches_nothing_of_the_users() {
+fn hook_of_a_merge_changes_nothing_in_the_repository_of_the_user() {
     for deed in DEEDS {
-        touches_nothing("--merge", "pre-merge-commit", deed);
+        assert_changes_nothing("--merge", "pre-merge-commit", deed);
     }
 }
 
 #[test]
-fn what_a_hook_of_a_squash_does_reaches_nothing_of_the_users() {
+fn hook_of_a_squash_changes_nothing_in_the_repository_of_the_user() {
     for deed in DEEDS {
-        touches_nothing("--squash", "pre-commit", deed);
+        assert_changes_nothing("--squash", "pre-commit", deed);
     }
 }
 
 #[test]
-fn what_a_hook_of_a_rebase_does_reaches_nothing_of_the_users() {
+fn hook_of_a_rebase_changes_nothing_in_the_repository_of_the_user() {
     for deed in &DEEDS[1..] {
-        touches_nothing("--rebase", "pre-rebase", deed);
+        assert_changes_nothing("--rebase", "pre-rebase", deed);
     }
 }
 
 #[test]
-fn a_merge_does_not_wait_for_what_a_hook_leaves_running() {
+fn cleanup_does_not_wait_for_a_background_process_of_a_hook() {
     let world = World::new();
     let id = ready(&world);
     let stop = world.root().join("stop");
@@ -134,7 +134,7 @@ fn a_merge_does_not_wait_for_what_a_hook_leaves_running() {
 }
 
 #[test]
-fn a_hook_that_kills_git_flux_leaves_one_directory_that_the_next_command_removes() {
+fn cleanup_removes_the_scratch_repository_after_a_hook_killed_git_flux() {
     let world = World::new();
     let id = ready(&world);
     // git, its wrapper's shell and this one: the first above them that is called so.
@@ -145,7 +145,7 @@ fn a_hook_that_kills_git_flux_leaves_one_directory_that_the_next_command_removes
     world.write("untracked.txt", "mine\n");
     let before = world.snapshot();
     world.flux(["cleanup", &id]).run().killed();
-    assert!(place(&world, &id).join("myapp/.git").is_dir());
+    assert!(scratch_directory(&world, &id).join("myapp/.git").is_dir());
     let after = world.snapshot();
     let changes = before.changes(&after);
     let is_ours = |change: &String| change.contains("flux") || change.contains(".merge");
@@ -154,14 +154,14 @@ fn a_hook_that_kills_git_flux_leaves_one_directory_that_the_next_command_removes
     fs::remove_file(world.tools().join("hooks.log")).unwrap();
     // One that changes anything.
     world.flux(["cleanup", "no-such-task"]).run().code(1);
-    assert!(!place(&world, &id).exists());
+    assert!(!scratch_directory(&world, &id).exists());
     world.assert_unchanged(&before);
     world.flux(["cleanup", &id]).run().success();
     assert_removed(&world, &id);
 }
 
 #[test]
-fn a_user_who_commits_while_a_hook_runs_has_a_commit_of_their_own() {
+fn cleanup_keeps_a_commit_of_the_user_made_while_a_hook_runs() {
     let world = World::new();
     let id = done_task(&world);
     let (begun, go) = (world.root().join("begun"), world.root().join("go"));
@@ -189,15 +189,15 @@ fn a_user_who_commits_while_a_hook_runs_has_a_commit_of_their_own() {
     assert_eq!(world.read("agent.txt"), "one\n");
 }
 
-/// Where hooks ran, as they noted it.
-fn tops(world: &World) -> Vec<String> {
+/// Returns the directories in which hooks have run.
+fn hook_directories(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap();
     let top = |line: &str| line.splitn(3, ' ').nth(2).unwrap().to_owned();
     log.lines().map(top).collect()
 }
 
 #[test]
-fn hooks_run_neither_below_the_checkout_nor_below_git() {
+fn hook_runs_neither_in_the_checkout_nor_in_the_git_directory() {
     for dir in [
         None,
         Some(".worktrees"),
@@ -212,7 +212,7 @@ fn hooks_run_neither_below_the_checkout_nor_below_git() {
         let id = ready(&world);
         install(&world, "pre-merge-commit", "");
         world.flux(["cleanup", &id]).run().success();
-        let tops = tops(&world);
+        let tops = hook_directories(&world);
         let [top] = &tops[..] else { panic!("{tops:?}") };
         assert!(!top.contains("/.git/"), "{dir:?}: {top}");
         assert!(!Path::new(top).starts_with(world.repo()), "{dir:?}: {top}");
@@ -226,24 +226,24 @@ fn hooks_run_neither_below_the_checkout_nor_below_git() {
 }
 
 #[test]
-fn what_is_in_the_place_of_a_merge_stays_and_is_said() {
+fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     let world = World::new();
     let id = ready(&world);
     install(&world, "pre-merge-commit", "");
-    let file = place(&world, &id).join("mine.txt");
+    let file = scratch_directory(&world, &id).join("mine.txt");
     world.write(&file, "mine\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).stderr_has("is in the way of the merge");
     world.assert_unchanged(&before);
     assert_eq!(world.read(&file), "mine\n");
-    fs::rename(place(&world, &id), world.tools().join("away")).unwrap();
+    fs::rename(scratch_directory(&world, &id), world.tools().join("away")).unwrap();
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_removed(&world, &id);
 }
 
-/// What a killed merge must not have touched: files with their times, index, refs, stash, configuration.
-fn traces(world: &World) -> Vec<String> {
+/// Returns what a killed merge must not change: files with their times, index, refs, stash, configuration.
+fn repository_state(world: &World) -> Vec<String> {
     let mut traces = vec![
         world.git(["for-each-ref"]),
         world.git(["stash", "list"]),
@@ -261,7 +261,7 @@ fn traces(world: &World) -> Vec<String> {
 
 #[test]
 #[ignore = "it takes minutes: .ci/long killed_merges"]
-fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
+fn cleanup_killed_during_a_merge_leaves_no_trace() {
     const TIMES: usize = 30;
     let world = World::new();
     let id = ready(&world);
@@ -279,7 +279,7 @@ fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
     let whole = std::time::Instant::now();
     world.flux(["cleanup", "-y", &id]).run().code(1);
     let whole = whole.elapsed();
-    let before = traces(&world);
+    let before = repository_state(&world);
     let mut killed = 0;
     for n in 0..TIMES {
         let mut command = world.command(env!("CARGO_BIN_EXE_git-flux"));
@@ -298,18 +298,26 @@ fn a_merge_that_is_killed_at_any_moment_has_touched_nothing() {
         killed += usize::from(child.try_wait().unwrap().is_none());
         kill(Pid::from_raw(-group), Signal::SIGKILL).ok();
         child.wait().unwrap();
-        assert_eq!(traces(&world), before, "killed after {part} of the way");
+        assert_eq!(
+            repository_state(&world),
+            before,
+            "killed after {part} of the way"
+        );
         world.git(["fsck", "--strict"]);
         world.flux(["cleanup", "no-such-task"]).run().code(1);
-        assert!(!place(&world, &id).exists());
-        assert_eq!(traces(&world), before, "settled after {part} of the way");
+        assert!(!scratch_directory(&world, &id).exists());
+        assert_eq!(
+            repository_state(&world),
+            before,
+            "settled after {part} of the way"
+        );
     }
     assert!(killed > 0, "each had ended before");
     println!("{killed} of {TIMES} were killed on the way, and left no trace");
 }
 
 #[test]
-fn a_hook_of_a_new_worktree_that_makes_a_repository_elsewhere_makes_it_there() {
+fn hook_post_checkout_can_create_a_repository_elsewhere() {
     let world = World::new();
     let script = "set -e; dir=$(mktemp -d); cd \"$dir\"; git init -q .; echo x >x; git add x; git commit -q -m fixture; test -d .git";
     install(&world, "post-checkout", script);
@@ -338,11 +346,11 @@ fn a_hook_of_a_new_worktree_that_makes_a_repository_elsewhere_makes_it_there() {
     assert_eq!(commit(&world, "feature/a~1"), main);
     assert_eq!(world.git(["config", "--get-all", "core.bare"]), "false");
     world.try_git(["config", "core.worktree"]).unwrap_err();
-    assert_eq!(tops(&world).len(), 3);
+    assert_eq!(hook_directories(&world).len(), 3);
 }
 
 #[test]
-fn a_hook_that_hangs_is_interrupted_and_nothing_has_changed() {
+fn cleanup_changes_nothing_when_interrupted_while_a_hook_hangs() {
     let world = World::new();
     let id = ready(&world);
     let begun = world.root().join("begun");
@@ -361,12 +369,12 @@ fn a_hook_that_hangs_is_interrupted_and_nothing_has_changed() {
     terminal.close();
     fs::remove_file(begun).unwrap();
     fs::remove_file(world.tools().join("hooks.log")).unwrap();
-    assert!(!place(&world, &id).exists());
+    assert!(!scratch_directory(&world, &id).exists());
     world.assert_unchanged(&before);
 }
 
 #[test]
-fn a_directory_that_another_repository_could_have_made_is_not_removed() {
+fn cleanup_does_not_remove_a_scratch_directory_of_another_repository() {
     let world = World::new();
     let id = ready(&world);
     // An agent can write this, and it says that a merge was begun.

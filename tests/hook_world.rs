@@ -1,6 +1,6 @@
-//! What hooks see where git flux commits, merges or checks out: what they see where plain git does it, but for
-//! what `allowed` lists. Both do the same in repositories of the same objects, with a hook for every name that notes
-//! its arguments, environment, files and state.
+//! Tests that hooks see the same with git flux as with git, except for the differences in `allowed`. The same steps run
+//! in two repositories of the same objects, with a hook for each name that records its arguments, environment, files
+//! and state.
 
 mod allowed;
 mod case;
@@ -51,59 +51,59 @@ const ELSEWHERE: [(Place, HooksPath); 4] = [
 ];
 
 #[test]
-fn a_merge_calls_hooks_as_git_does() {
+fn hook_runs_at_a_merge_as_with_git() {
     assert_same(&[Act::Merge], &IN_MAIN);
 }
 
 #[test]
-fn a_merge_into_a_linked_worktree_calls_hooks_as_git_does() {
+fn hook_runs_at_a_merge_into_a_linked_worktree_as_with_git() {
     assert_same(&[Act::Merge], &IN_LINKED);
 }
 
 #[test]
-fn a_merge_into_a_branch_checked_out_nowhere_calls_hooks_as_git_does() {
+fn hook_runs_at_a_merge_into_a_branch_not_checked_out_as_with_git() {
     assert_same(&[Act::Merge], &NOWHERE);
 }
 
 #[test]
-fn a_squash_calls_hooks_as_git_does() {
+fn hook_runs_at_a_squash_as_with_git() {
     assert_same(&[Act::Squash], &IN_MAIN);
 }
 
 #[test]
-fn a_squash_into_another_branch_calls_hooks_as_git_does() {
+fn hook_runs_at_a_squash_into_another_branch_as_with_git() {
     assert_same(&[Act::Squash], &ELSEWHERE);
 }
 
 #[test]
-fn a_rebase_calls_hooks_as_git_does() {
+fn hook_runs_at_a_rebase_as_with_git() {
     assert_same(&[Act::Rebase], &IN_MAIN);
 }
 
 #[test]
-fn a_rebase_onto_another_branch_calls_hooks_as_git_does() {
+fn hook_runs_at_a_rebase_onto_another_branch_as_with_git() {
     assert_same(&[Act::Rebase], &ELSEWHERE);
 }
 
 #[test]
-fn a_fast_forward_calls_hooks_as_git_does() {
+fn hook_runs_at_a_fast_forward_as_with_git() {
     let cases = [IN_MAIN[0], IN_MAIN[3], IN_LINKED[0], IN_LINKED[3]];
     assert_same(&[Act::FastForward], &cases);
 }
 
 #[test]
-fn a_commit_of_what_is_uncommitted_calls_hooks_as_git_does() {
+fn hook_runs_at_a_commit_of_uncommitted_changes_as_with_git() {
     assert_same(&[Act::Commit], &IN_MAIN);
 }
 
 #[test]
-fn a_checkout_for_a_task_calls_post_checkout_as_git_does() {
+fn hook_runs_at_a_checkout_by_run_and_restore_as_with_git() {
     assert_same(&[Act::Run, Act::RunBranch, Act::Restore], &IN_MAIN);
 }
 
 #[test]
 #[ignore = "it needs git 2.54: .ci/long git_versions"]
-fn configured_hooks_are_called_as_by_git() {
+fn hook_from_the_configuration_runs_as_with_git() {
     let acts = [
         Act::Merge,
         Act::Squash,

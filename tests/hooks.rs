@@ -1,4 +1,4 @@
-//! What agents say by their hooks, and what is made of it.
+//! Tests the states that agents report by their hooks.
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +11,7 @@ use crate::world::reports::*;
 use crate::world::*;
 
 #[test]
-fn hooks_tell_what_an_agent_does() {
+fn agent_hooks_report_its_state() {
     let world = World::new();
     let task = Task::new(&world);
     assert_eq!(task.state(), "running - process");
@@ -141,7 +141,7 @@ fn hooks_tell_what_an_agent_does() {
 }
 
 #[test]
-fn an_interruption_is_found_in_the_transcript() {
+fn status_finds_an_interruption_in_the_transcript() {
     let world = World::new();
     let task = Task::new(&world);
     let transcript = world.root().join("a transcript.jsonl");
@@ -175,7 +175,7 @@ fn an_interruption_is_found_in_the_transcript() {
 }
 
 #[test]
-fn an_event_counts_for_the_task_whose_worktree_the_agent_is_in() {
+fn agent_hooks_count_for_the_task_in_whose_worktree_the_agent_is() {
     let world = World::new();
     // The second lies in the worktree of the first.
     let one = Task::new(&world);
@@ -204,7 +204,7 @@ fn an_event_counts_for_the_task_whose_worktree_the_agent_is_in() {
 }
 
 #[test]
-fn a_hook_is_silent_and_succeeds_whatever_happens() {
+fn agent_hooks_print_nothing_and_succeed_even_if_they_fail() {
     let world = World::new();
     let task = Task::new(&world);
     let program = world.flux(["--version"]).run();
@@ -247,7 +247,7 @@ fn a_hook_is_silent_and_succeeds_whatever_happens() {
 }
 
 #[test]
-fn no_event_of_many_hooks_at_once_is_lost() {
+fn agent_hooks_lose_no_event_when_many_run_at_once() {
     const PROCESSES: usize = 8;
     const EVENTS: usize = 25;
     let world = World::new();
@@ -275,7 +275,7 @@ fn no_event_of_many_hooks_at_once_is_lost() {
 }
 
 #[test]
-fn an_agent_that_says_nothing_is_shown_as_running() {
+fn status_of_an_agent_without_hooks_is_running() {
     let world = World::new();
     world.git(["config", "flux.agent", "shell"]);
     world.flux(["run", "-q", "By hand"]).ok();
@@ -284,7 +284,7 @@ fn an_agent_that_says_nothing_is_shown_as_running() {
 }
 
 #[test]
-fn an_agent_whose_hooks_say_nothing_is_shown_as_running_until_they_do() {
+fn status_of_an_agent_is_running_until_its_first_hook() {
     let world = World::new();
     let task = Task::new(&world);
     let state = || world.tmux(["list-panes", "-a", "-F", "#{@flux_state}"]);
@@ -295,7 +295,7 @@ fn an_agent_whose_hooks_say_nothing_is_shown_as_running_until_they_do() {
 }
 
 #[test]
-fn a_session_that_begins_beside_the_agents_own_is_not_its_own() {
+fn agent_hooks_ignore_another_session_in_the_worktree() {
     let world = World::new();
     let task = Task::new(&world);
     let begins = |session: &str| json!({ "session_id": session, "source": "startup" });

@@ -1,4 +1,4 @@
-//! `git flux install`: what it writes and where, and whose files it leaves alone.
+//! Tests which files `git flux install` writes, updates and removes, and where.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -21,7 +21,7 @@ fn source(name: &str) -> String {
     crate::world::documents::document(name)
 }
 
-/// Each line of what install says: what it did, and with which file of the home directory.
+/// Returns the lines of install's output: the verb, and the file of the home directory.
 fn done(home: &Home, output: &Output) -> Vec<(String, String)> {
     let lines = output.stdout.lines().map(|line| {
         let (done, path) = line.split_once(" '").unwrap();
@@ -33,7 +33,7 @@ fn done(home: &Home, output: &Output) -> Vec<(String, String)> {
 }
 
 #[track_caller]
-fn all_done(home: &Home, output: &Output, what: &str) {
+fn assert_all(home: &Home, output: &Output, what: &str) {
     output.success();
     let expected = ALL.map(|name| (what.to_owned(), name.to_owned()));
     assert_eq!(done(home, output), expected, "{output}");
@@ -55,12 +55,12 @@ fn refused(home: &Home, flux: Flux, error: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn everything_is_put_where_it_is_found_and_taken_away_again() {
+fn install_and_uninstall_write_and_remove_every_file() {
     let world = World::new();
     let home = Home::new(&world);
     let before = world.snapshot();
     let output = home.install(["--dry-run"]).run();
-    all_done(&home, &output, "would install");
+    assert_all(&home, &output, "would install");
     let output = home.install(["--uninstall"]).run();
     output
         .success()
@@ -77,7 +77,10 @@ fn everything_is_put_where_it_is_found_and_taken_away_again() {
         .env("PATH", home.path())
         .output()
         .unwrap();
-    assert!(output.status.success());
+    assert!(
+        output.status.success(),
+        "git flux install succeeds: {output:?}"
+    );
     let mut expected: Vec<String> = ALL.map(str::to_owned).to_vec();
     expected.sort();
     assert_eq!(home.files(), expected);
@@ -102,19 +105,19 @@ fn everything_is_put_where_it_is_found_and_taken_away_again() {
     }
 
     let installed = world.snapshot();
-    all_done(&home, &home.install([]).run(), "unchanged");
-    all_done(&home, &home.install(["-n"]).run(), "unchanged");
+    assert_all(&home, &home.install([]).run(), "unchanged");
+    assert_all(&home, &home.install(["-n"]).run(), "unchanged");
     let output = home.install(["--uninstall", "--dry-run"]).run();
     output.success();
     assert!(done(&home, &output).contains(&("would remove".into(), BASH.into())));
     world.assert_unchanged(&installed);
 
-    all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+    assert_all(&home, &home.install(["--uninstall"]).run(), "removed");
     world.assert_unchanged(&before);
 }
 
 #[test]
-fn the_manual_goes_beside_the_program_where_that_is_the_users_own() {
+fn install_puts_the_manual_beside_a_program_of_the_user() {
     let world = World::new();
     let home = Home::new(&world);
     let place = |flux: Flux| {
@@ -142,7 +145,7 @@ fn the_manual_goes_beside_the_program_where_that_is_the_users_own() {
 }
 
 #[test]
-fn the_users_own_places_are_used() {
+fn install_uses_the_xdg_and_bash_completion_directories() {
     let world = World::new();
     let home = Home::new(&world);
     let dir = |name: &str| home.dir.join(name).display().to_string();
@@ -187,7 +190,7 @@ fn the_users_own_places_are_used() {
 }
 
 #[test]
-fn a_shell_that_is_not_there_gets_nothing_unless_a_prefix_is_given() {
+fn install_skips_shells_that_are_missing_unless_given_a_prefix() {
     let world = World::new();
     let home = Home::new(&world);
     let path = home.path_and(world.path_without(["git-flux", "zsh", "fish"]));
@@ -237,7 +240,7 @@ fn a_shell_that_is_not_there_gets_nothing_unless_a_prefix_is_given() {
 }
 
 #[test]
-fn the_directories_that_are_empty_without_it_go_with_it() {
+fn install_uninstall_removes_directories_that_become_empty() {
     let world = World::new();
     let home = Home::new(&world);
     home.write(".local/share/zsh/functions/mine", "# mine\n");
@@ -255,15 +258,15 @@ fn the_directories_that_are_empty_without_it_go_with_it() {
     assert!(!home.dir.join(MANUAL).parent().unwrap().exists());
 }
 
-/// The file as another version of git flux would have installed it.
-fn older(installed: &str) -> String {
+/// Returns the file as another version of git flux would have installed it.
+fn of_another_version(installed: &str) -> String {
     let (text, line) = installed.trim_end().rsplit_once('\n').unwrap();
     let line = line.replace(" git flux ", " git flux 0.0.");
     format!("{}\n{line}\n", &text[..text.len() / 2])
 }
 
 #[test]
-fn its_own_files_of_another_version_are_replaced() {
+fn install_replaces_its_own_files_of_another_version() {
     let world = World::new();
     let home = Home::new(&world);
     home.install([]).run().success();
@@ -271,12 +274,12 @@ fn its_own_files_of_another_version_are_replaced() {
     for name in ALL {
         let path = home.dir.join(name);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(path, older(&text)).unwrap();
+        fs::write(path, of_another_version(&text)).unwrap();
     }
     let old = world.snapshot();
-    all_done(&home, &home.install(["-n"]).run(), "would update");
+    assert_all(&home, &home.install(["-n"]).run(), "would update");
     world.assert_unchanged(&old);
-    all_done(&home, &home.install([]).run(), "updated");
+    assert_all(&home, &home.install([]).run(), "updated");
     world.assert_unchanged(&installed);
     // A copy by hand, as it was before there was a command for it.
     fs::write(home.dir.join(ZSH), source("completions/zsh/_git-flux")).unwrap();
@@ -286,13 +289,13 @@ fn its_own_files_of_another_version_are_replaced() {
     for name in ALL {
         let path = home.dir.join(name);
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(path, older(&text)).unwrap();
+        fs::write(path, of_another_version(&text)).unwrap();
     }
-    all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+    assert_all(&home, &home.install(["--uninstall"]).run(), "removed");
 }
 
 #[test]
-fn nothing_is_replaced_or_removed_that_is_not_its_own() {
+fn install_replaces_or_removes_no_foreign_file() {
     let world = World::new();
     let home = Home::new(&world);
     let foreign = |name: &str, what: &str, make: &dyn Fn(&Path)| {
@@ -328,8 +331,8 @@ fn nothing_is_replaced_or_removed_that_is_not_its_own() {
             .status()
             .unwrap();
         assert!(mended.success(), "{hints:?}");
-        all_done(&home, &home.install([]).run(), "installed");
-        all_done(&home, &home.install(["--uninstall"]).run(), "removed");
+        assert_all(&home, &home.install([]).run(), "installed");
+        assert_all(&home, &home.install(["--uninstall"]).run(), "removed");
         let kept = format!("{}.old", path.display());
         assert!(Path::new(&kept).symlink_metadata().is_ok());
         fs::rename(&kept, world.tools().join("kept")).unwrap();
@@ -362,7 +365,7 @@ fn nothing_is_replaced_or_removed_that_is_not_its_own() {
 }
 
 #[test]
-fn without_a_home_directory_a_prefix_is_needed() {
+fn install_requires_a_prefix_without_a_home_directory() {
     let world = World::new();
     let home = Home::new(&world);
     let error = ["HOME is not set"];
@@ -381,7 +384,7 @@ fn without_a_home_directory_a_prefix_is_needed() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_or_written_changes_nothing() {
+fn install_changes_nothing_if_a_directory_cannot_be_written() {
     let world = World::new();
     let home = Home::new(&world);
     let error = |name: &str| format!("could not write '{}", home.dir.join(name).display());
@@ -404,17 +407,21 @@ fn a_directory_that_cannot_be_made_or_written_changes_nothing() {
     refused(&home, home.install([]), &[nothing, &error(FISH)]);
     drop(small);
     fs::set_permissions(&config, fs::Permissions::from_mode(0o755)).unwrap();
-    all_done(&home, &home.install([]).run(), "installed");
+    assert_all(&home, &home.install([]).run(), "installed");
 }
 
 #[test]
-fn a_full_disk_changes_nothing() {
+fn install_changes_nothing_on_a_full_disk() {
     let world = World::new();
     let home = Home::new(&world);
     home.install([]).run().success();
     let manual = home.dir.join(MANUAL);
     // What is there already stays as it is, too.
-    fs::write(&manual, older(&fs::read_to_string(&manual).unwrap())).unwrap();
+    fs::write(
+        &manual,
+        of_another_version(&fs::read_to_string(&manual).unwrap()),
+    )
+    .unwrap();
     fs::remove_dir_all(home.dir.join(".local")).unwrap();
     let before = world.snapshot();
     // A file may have 4 kB; the manual has more. It fails as a disk that is full does, for every user.
@@ -448,7 +455,7 @@ fn a_full_disk_changes_nothing() {
 }
 
 #[test]
-fn an_uninstall_that_fails_says_what_is_removed_and_goes_on_the_next_time() {
+fn install_uninstall_continues_after_a_failure() {
     let world = World::new();
     let home = Home::new(&world);
     let config = home.dir.join(".config");

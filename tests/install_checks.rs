@@ -1,5 +1,5 @@
-//! What `git flux install` finds missing on a machine, and that the lines it says mend it: each is pasted, and then
-//! shells complete and man shows the page.
+//! Tests the warnings and hints of `git flux install`: each hint is pasted, then the shells complete and man shows the
+//! page.
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,14 +22,14 @@ fn warnings(output: &Output) -> usize {
     lines.filter(|line| line.starts_with("warning: ")).count()
 }
 
-/// What the user would do with a hint, in a shell.
+/// Pastes a hint into a shell, as the user would.
 #[track_caller]
 fn paste(home: &Home, shell: &str, line: &str) {
     let output = shell_of(home, shell, &home.path(), line);
     assert!(output.is_some(), "{line}");
 }
 
-/// What an interactive shell of the user's prints for this; none when it fails.
+/// Returns the output of a command in an interactive shell of the user; `None` if it fails.
 fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<String> {
     // In a session of its own: it must not fight for a terminal.
     let mut command = home.world.command("setsid");
@@ -40,8 +40,8 @@ fn shell_of(home: &Home, shell: &str, path: &OsString, line: &str) -> Option<Str
     output.status.success().then_some(text)
 }
 
-/// Lets each login shell of the user's find cargo's programs.
-fn finds_program(home: &Home) {
+/// Adds the directory of cargo's programs to the PATH of each login shell.
+fn add_cargo_to_path(home: &Home) {
     let line = "export PATH=\"$HOME/.cargo/bin:$PATH\"\n";
     let fish = ".config/fish/config.fish";
     fs::create_dir_all(home.dir.join(fish).parent().unwrap()).unwrap();
@@ -50,11 +50,11 @@ fn finds_program(home: &Home) {
     }
 }
 
-/// Pastes what install hints at until it has nothing more to say, at most so often.
+/// Pastes the hints of install until it has no more, at most this many times.
 #[track_caller]
-fn mend(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
+fn follow_hints(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
     let login = require(shell);
-    finds_program(home);
+    add_cargo_to_path(home);
     let mut pasted = Vec::new();
     for _ in 0..rounds {
         let output = home.install([]).env("SHELL", &login).run();
@@ -69,9 +69,9 @@ fn mend(home: &Home, shell: &str, rounds: usize) -> Vec<String> {
     pasted
 }
 
-/// Types into a new interactive shell of the user's and presses TAB.
+/// Types into a new interactive shell, presses TAB, and waits for the completion.
 #[track_caller]
-fn completes(home: &Home, shell: &str, typed: &str, completed: &str) {
+fn assert_completes(home: &Home, shell: &str, typed: &str, completed: &str) {
     let terminal = home.world.terminal_in(home.world.root(), 100, 30);
     let path = home.path().into_string().unwrap();
     let (dir, shell) = (home.dir.display(), require(shell));
@@ -89,42 +89,42 @@ fn completes(home: &Home, shell: &str, typed: &str, completed: &str) {
 }
 
 #[test]
-fn bash_completes_once_it_reads_bash_completion() {
+fn install_hint_makes_bash_read_bash_completion() {
     // bash-completion before 2.12 does not look in a directory with a space in its name.
     let world = World::at("w");
     let home = Home::at(&world, "alice");
-    let pasted = mend(&home, "bash", 1);
+    let pasted = follow_hints(&home, "bash", 1);
     assert_eq!(pasted.len(), 1, "{pasted:?}");
     assert!(pasted[0].contains("bash_completion"), "{pasted:?}");
-    completes(&home, "bash", "git flux cle", "git flux cleanup");
-    completes(&home, "bash", "git-flux cle", "git-flux cleanup");
+    assert_completes(&home, "bash", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "bash", "git-flux cle", "git-flux cleanup");
 }
 
 #[test]
-fn bash_completes_what_it_reads_from_elsewhere() {
+fn install_hint_makes_bash_read_a_completion_from_another_directory() {
     let world = World::new();
     let home = Home::new(&world);
     let completion = "/usr/share/bash-completion/bash_completion";
     let rc = format!(". {completion}\nBASH_COMPLETION_USER_DIR=/nowhere\n");
     fs::write(home.dir.join(".bashrc"), rc).unwrap();
-    let pasted = mend(&home, "bash", 1);
+    let pasted = follow_hints(&home, "bash", 1);
     assert_eq!(pasted.len(), 1, "{pasted:?}");
     assert!(pasted[0].contains("completions/git-flux"), "{pasted:?}");
-    completes(&home, "bash", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "bash", "git flux cle", "git flux cleanup");
 }
 
 #[test]
-fn zsh_completes_once_it_looks_there() {
+fn install_hint_makes_zsh_find_the_completion() {
     let world = World::new();
     let home = Home::new(&world);
-    let pasted = mend(&home, "zsh", 1);
+    let pasted = follow_hints(&home, "zsh", 1);
     assert!(pasted[0].contains("fpath"), "{pasted:?}");
-    completes(&home, "zsh", "git flux cle", "git flux cleanup");
-    completes(&home, "zsh", "git-flux cle", "git-flux cleanup");
+    assert_completes(&home, "zsh", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "zsh", "git-flux cle", "git-flux cleanup");
 }
 
 #[test]
-fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
+fn install_hint_makes_zsh_discard_its_completion_cache() {
     let world = World::new();
     let home = Home::new(&world);
     let zshrc = home.dir.join(".zshrc");
@@ -132,7 +132,7 @@ fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
     paste(&home, "zsh", "true");
     assert!(home.dir.join(".zcompdump").exists());
     // Its place alone is missing at first; then zsh trusts its old list.
-    let pasted = mend(&home, "zsh", 2);
+    let pasted = follow_hints(&home, "zsh", 2);
     assert_eq!(pasted.len(), 2, "{pasted:?}");
     assert!(
         pasted[0].contains("fpath") && pasted[1].starts_with("rm -f "),
@@ -146,17 +146,17 @@ fn zsh_with_a_list_of_commands_from_before_is_told_to_forget_it() {
 }
 
 #[test]
-fn fish_completes_at_once() {
+fn install_needs_no_hint_for_fish() {
     let world = World::new();
     let home = Home::new(&world);
-    let pasted = mend(&home, "fish", 0);
+    let pasted = follow_hints(&home, "fish", 0);
     assert!(pasted.is_empty());
-    completes(&home, "fish", "git flux cle", "git flux cleanup");
-    completes(&home, "fish", "git-flux cle", "git-flux cleanup");
+    assert_completes(&home, "fish", "git flux cle", "git flux cleanup");
+    assert_completes(&home, "fish", "git-flux cle", "git-flux cleanup");
 }
 
 #[test]
-fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
+fn install_does_not_wait_for_a_shell_that_does_not_answer() {
     let world = World::new();
     let home = Home::new(&world);
     fs::write(home.dir.join(".bashrc"), "exec true\n").unwrap();
@@ -179,7 +179,7 @@ fn a_shell_that_does_not_answer_is_no_reason_to_wait_for_ever() {
 }
 
 #[test]
-fn the_terminal_is_left_as_it_was() {
+fn install_leaves_the_terminal_unchanged_despite_noisy_startup_files() {
     let world = World::new();
     let home = Home::new(&world);
     let rude = "echo noise; echo noise >/dev/tty; read -r answer </dev/tty\n";
@@ -203,7 +203,7 @@ fn the_terminal_is_left_as_it_was() {
 }
 
 #[test]
-fn a_program_that_git_does_not_find_is_put_on_path() {
+fn install_hint_puts_a_program_missing_from_path_on_path() {
     let world = World::new();
     let home = Home::new(&world);
     let path = world.path_without(["git-flux", "claude"]);
@@ -234,7 +234,7 @@ fn a_program_that_git_does_not_find_is_put_on_path() {
 }
 
 #[test]
-fn another_program_of_that_name_is_noticed() {
+fn install_warns_about_another_program_of_the_same_name() {
     let world = World::new();
     let home = Home::new(&world);
     let other = world.tools().join("other");
@@ -252,10 +252,10 @@ fn another_program_of_that_name_is_noticed() {
 }
 
 #[test]
-fn man_is_told_where_to_look() {
+fn install_hint_makes_man_find_the_manual() {
     let world = World::new();
     let home = Home::new(&world);
-    finds_program(&home);
+    add_cargo_to_path(&home);
     let bash = require("bash");
     fs::write(home.dir.join(".bashrc"), "_git_flux() { :; }\n").unwrap();
     // One that leaves no room for the usual places.
@@ -290,7 +290,7 @@ fn man_is_told_where_to_look() {
 }
 
 #[test]
-fn man_that_shows_another_page_is_noticed() {
+fn install_warns_if_man_shows_another_manual() {
     let world = World::new();
     let home = Home::new(&world);
     let usr = world.root().join("usr");
@@ -311,7 +311,7 @@ fn man_that_shows_another_page_is_noticed() {
 }
 
 #[test]
-fn a_machine_without_man_gets_to_know_it() {
+fn install_warns_if_man_is_missing() {
     let world = World::new();
     let home = Home::new(&world);
     let path = home.path_and(world.path_without(["git-flux", "man"]));
@@ -323,7 +323,7 @@ fn a_machine_without_man_gets_to_know_it() {
 }
 
 #[test]
-fn zsh_that_has_its_files_elsewhere_is_mended_there() {
+fn install_hint_for_zsh_names_the_file_in_zdotdir() {
     let world = World::new();
     let home = Home::new(&world);
     // Not exported: only zsh itself can tell.
@@ -331,7 +331,7 @@ fn zsh_that_has_its_files_elsewhere_is_mended_there() {
     fs::create_dir(home.dir.join("my zsh")).unwrap();
     let profile = "PATH=\"$HOME/.cargo/bin:$PATH\"\n";
     fs::write(home.dir.join("my zsh/.zprofile"), profile).unwrap();
-    let pasted = mend(&home, "zsh", 1);
+    let pasted = follow_hints(&home, "zsh", 1);
     assert!(pasted[0].ends_with(" >>~/.zshenv"), "{pasted:?}");
     if let Some(start) = pasted.get(1) {
         assert!(start.ends_with("/my zsh/.zshrc'"), "{pasted:?}");
@@ -348,7 +348,7 @@ fn zsh_that_has_its_files_elsewhere_is_mended_there() {
 }
 
 #[test]
-fn a_check_can_be_interrupted_and_what_was_installed_stays() {
+fn install_keeps_its_files_when_interrupted_during_the_checks() {
     let world = World::new();
     let home = Home::new(&world);
     let zshrc = "sh -c 'echo $$ >~/pid; exec sleep 1000'\n";
@@ -372,7 +372,7 @@ fn a_check_can_be_interrupted_and_what_was_installed_stays() {
 }
 
 #[test]
-fn what_only_this_shell_was_told_of_path_is_said_and_mended() {
+fn install_hint_fixes_a_path_set_only_in_the_current_shell() {
     let world = World::new();
     for shell in ["bash", "zsh", "fish"] {
         let home = Home::at(&world, &format!("home of {shell}"));

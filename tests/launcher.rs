@@ -1,10 +1,10 @@
-//! The program in a task's pane: what it does with the agent, the terminal and the user.
+//! Tests the launcher: process groups, signals, suspension, the shell afterwards.
 
 use crate::world::launcher::*;
 use crate::world::*;
 
 #[test]
-fn the_agent_has_its_own_process_group_and_the_terminal() {
+fn launcher_gives_the_agent_its_own_process_group_and_the_terminal() {
     let world = World::new();
     let task = Started::new(
         &world,
@@ -31,7 +31,7 @@ fn the_agent_has_its_own_process_group_and_the_terminal() {
 }
 
 #[test]
-fn the_agent_starts_with_every_signal_as_usual() {
+fn launcher_starts_the_agent_with_default_signals() {
     let world = World::new();
     let task = Started::new(
         &world,
@@ -54,7 +54,7 @@ fn the_agent_starts_with_every_signal_as_usual() {
 }
 
 #[test]
-fn interrupt_reaches_the_agent_alone() {
+fn launcher_survives_an_interrupt_that_ends_the_agent() {
     let world = World::new();
     let task = Started::new(&world, "sigint-42");
     task.keys(["C-c"]);
@@ -67,7 +67,7 @@ fn interrupt_reaches_the_agent_alone() {
 }
 
 #[test]
-fn interrupt_that_the_agent_ignores_ends_nothing() {
+fn launcher_keeps_running_if_the_agent_ignores_an_interrupt() {
     let world = World::new();
     let task = Started::new(&world, "stubborn");
     task.keys(["C-c", "C-\\"]);
@@ -78,7 +78,7 @@ fn interrupt_that_the_agent_ignores_ends_nothing() {
 }
 
 #[test]
-fn quit_ends_the_agent_alone() {
+fn launcher_survives_a_quit_that_ends_the_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-\\"]);
@@ -90,7 +90,7 @@ fn quit_ends_the_agent_alone() {
 }
 
 #[test]
-fn suspend_gives_a_shell_and_its_end_resumes_the_agent() {
+fn launcher_runs_a_shell_while_the_agent_is_suspended() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     for round in 0..2 {
@@ -118,7 +118,7 @@ fn suspend_gives_a_shell_and_its_end_resumes_the_agent() {
 }
 
 #[test]
-fn suspended_the_agents_terminal_is_put_aside_and_comes_back() {
+fn launcher_restores_the_terminal_modes_of_a_suspended_agent() {
     let world = World::new();
     // The keys go to the agent raw, so it is stopped from outside, as some agents stop themselves on ^Z.
     let task = Started::new(&world, "raw");
@@ -141,7 +141,7 @@ fn suspended_the_agents_terminal_is_put_aside_and_comes_back() {
 }
 
 #[test]
-fn killed_the_agent_leaves_a_usable_terminal() {
+fn launcher_resets_the_terminal_after_the_agent_was_killed() {
     let world = World::new();
     let task = Started::new(&world, "raw");
     assert_eq!(
@@ -169,7 +169,7 @@ fn killed_the_agent_leaves_a_usable_terminal() {
 }
 
 #[test]
-fn an_agent_that_cannot_be_started_leaves_a_shell() {
+fn launcher_runs_a_shell_if_the_agent_cannot_be_started() {
     let world = World::new();
     world.install("claude", "#!/no/such/interpreter\n");
     world
@@ -197,7 +197,7 @@ fn an_agent_that_cannot_be_started_leaves_a_shell() {
 }
 
 #[test]
-fn afterwards_there_is_the_users_shell_in_the_worktree() {
+fn launcher_runs_the_shell_of_the_user_in_the_worktree_after_the_agent() {
     let world = World::new();
     world.install(
         "mysh",
@@ -238,8 +238,8 @@ fn afterwards_there_is_the_users_shell_in_the_worktree() {
     assert_eq!(Process::find(task.launcher).unwrap().group, task.launcher);
 }
 
-/// Puts a tmux in front of the real one that does something just before it opens a session.
-fn before_the_session(world: &World, code: &str) {
+/// Installs a tmux that runs `code` just before it opens a session.
+fn run_before_new_session(world: &World, code: &str) {
     let real = require("tmux");
     let script = format!(
         "#!/bin/sh\ncase \"$*\" in *new-session*)\n{code}\n;; esac\nexec '{}' \"$@\"\n",
@@ -249,7 +249,7 @@ fn before_the_session(world: &World, code: &str) {
 }
 
 #[test]
-fn the_agent_is_started_in_the_worktree_or_not_at_all() {
+fn launcher_refuses_to_start_the_agent_outside_its_worktree() {
     for code in [
         // The directory is gone, is another one, is a link to another worktree.
         "mv '@' '@.away'",
@@ -262,7 +262,7 @@ fn the_agent_is_started_in_the_worktree_or_not_at_all() {
         let other = world.root().join("other");
         world.git(["worktree", "add", "-q", "../other"]);
         let code = code.replace('@', worktree.to_str().unwrap());
-        before_the_session(&world, &code.replace('%', other.to_str().unwrap()));
+        run_before_new_session(&world, &code.replace('%', other.to_str().unwrap()));
         let output = world.flux(["run", "--name", "fix", "Fix"]).run();
         assert_eq!(output.code, Some(1), "{code}\n{output}");
         assert!(world.started_agents().is_empty(), "{code}\n{output}");
@@ -270,7 +270,7 @@ fn the_agent_is_started_in_the_worktree_or_not_at_all() {
 }
 
 #[test]
-fn a_request_is_taken_once() {
+fn launcher_starts_the_agent_of_a_launch_file_only_once() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     let launch = world

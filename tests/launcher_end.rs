@@ -1,4 +1,4 @@
-//! How the agent ends, by itself or with its pane, and what is recorded of it.
+//! Tests how the end of an agent, its pane or its launcher is recorded.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -6,7 +6,7 @@ use crate::world::launcher::{Started, exited, killed};
 use crate::world::*;
 
 #[test]
-fn every_end_of_the_agent_is_recorded() {
+fn launcher_records_every_exit_status_and_signal_of_the_agent() {
     for (behaviour, expected) in [
         ("exit 0", exited(0)),
         ("exit 3", exited(3)),
@@ -23,7 +23,7 @@ fn every_end_of_the_agent_is_recorded() {
 }
 
 #[track_caller]
-fn closed(
+fn assert_end_after(
     behaviour: &str,
     close: impl FnOnce(&Started),
     expected: &(String, Option<i64>, Option<i64>),
@@ -44,23 +44,23 @@ fn closed(
 }
 
 #[test]
-fn a_closed_pane_ends_the_agent_and_that_is_recorded() {
-    closed(
+fn launcher_hangs_up_the_agent_when_its_pane_closes() {
+    assert_end_after(
         "wait",
         |task| drop(task.world.tmux(["kill-pane", "-t", &task.pane])),
         &killed(1),
     );
-    closed(
+    assert_end_after(
         "wait",
         |task| drop(task.world.tmux(["kill-session", "-t", &task.pane])),
         &killed(1),
     );
-    closed("wait", |task| task.world.kill_tmux(), &killed(1));
+    assert_end_after("wait", |task| task.world.kill_tmux(), &killed(1));
 }
 
 #[test]
-fn an_agent_that_will_not_end_is_killed_with_its_pane() {
-    closed(
+fn launcher_kills_an_agent_that_ignores_the_hangup_of_its_pane() {
+    assert_end_after(
         "sh trap '' HUP INT QUIT TERM; : >deaf; while :; do sleep 1000; done",
         |task| drop(task.world.tmux(["kill-pane", "-t", &task.pane])),
         &killed(9),
@@ -68,17 +68,17 @@ fn an_agent_that_will_not_end_is_killed_with_its_pane() {
 }
 
 #[test]
-fn a_pane_that_is_closed_while_the_agent_is_stopped_ends_it_too() {
+fn launcher_hangs_up_a_suspended_agent_when_its_pane_closes() {
     let stop = |task: &Started| {
         task.keys(["C-z"]);
         task.wait_for_screen("The agent is stopped");
         task.world.tmux(["kill-pane", "-t", &task.pane]);
     };
-    closed("wait", stop, &killed(1));
+    assert_end_after("wait", stop, &killed(1));
 }
 
 #[test]
-fn a_launcher_that_is_killed_leaves_the_task_lost() {
+fn status_of_a_task_is_lost_after_its_launcher_was_killed() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     world
@@ -93,7 +93,7 @@ fn a_launcher_that_is_killed_leaves_the_task_lost() {
 }
 
 #[test]
-fn an_agent_that_is_stopped_goes_on_where_no_shell_can_be_started() {
+fn launcher_continues_a_suspended_agent_if_no_shell_can_be_started() {
     let world = World::new();
     world.behaviour("wait");
     let run = ["run", "-q", "--name", "fix", "Fix"];
@@ -111,7 +111,7 @@ fn an_agent_that_is_stopped_goes_on_where_no_shell_can_be_started() {
 }
 
 #[test]
-fn the_launcher_starts_no_agent_in_the_worktree_of_another_repository() {
+fn launcher_refuses_to_start_the_agent_in_a_worktree_of_another_repository() {
     let world = World::new();
     let other = world.root().join("other");
     world.make_repository(&other);
@@ -131,7 +131,7 @@ fn the_launcher_starts_no_agent_in_the_worktree_of_another_repository() {
 }
 
 #[test]
-fn the_pane_says_after_a_failure_how_to_start_the_agent_again() {
+fn launcher_shows_how_to_resume_after_the_agent_failed() {
     for (behaviour, resumes) in [("exit 1", true), ("signal TERM", true), ("exit 0", false)] {
         let world = World::new();
         let task = Started::new(&world, "wait");

@@ -37,7 +37,7 @@ const NO_ROOMS: [&str; 6] = ["util", "utils", "common", "helpers", "manager", "m
 
 const LONGEST: usize = 400;
 
-/// One source file.
+/// A source file.
 struct Source {
     /// Its path below `src`, with `/`.
     path: String,
@@ -52,7 +52,7 @@ impl Source {
         first.strip_suffix(".rs").unwrap_or(first)
     }
 
-    /// Where `needle` stands in the code, for messages.
+    /// Returns the lines that contain `needle`, for messages.
     fn lines_with(&self, needle: &str) -> Vec<String> {
         let hits = self.code.lines().filter(|line| line.contains(needle));
         hits.map(|line| format!("src/{}: {}", self.path, line.trim()))
@@ -91,7 +91,7 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The code of `text`: no comments, and no item under `#[cfg(test)]`.
+/// Returns the code of `text`: no comments, and no item under `#[cfg(test)]`.
 fn code(text: &str) -> String {
     let mut code = String::new();
     // The indentation of an item that is being left out.
@@ -115,7 +115,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The rooms that `code` names after `crate::`, in braces or not.
+/// Returns the rooms that `code` names after `crate::`, in braces or not.
 fn used(code: &str) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
@@ -128,7 +128,7 @@ fn used(code: &str) -> BTreeSet<String> {
     rooms
 }
 
-/// The first names of a group `a, b::c, d::{e, f}}`.
+/// Returns the first names of a group `a, b::c, d::{e, f}}`.
 fn names_in_group(group: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut depth = 0;
@@ -162,7 +162,7 @@ fn assert_none(what: &str, found: &[String]) {
 }
 
 #[test]
-fn a_room_uses_only_rooms_above_it() {
+fn layers_use_only_rooms_above() {
     let rank = |room: &str| ROOMS.iter().position(|known| *known == room);
     let mut wrong = Vec::new();
     let mut uses = 0;
@@ -188,7 +188,7 @@ fn a_room_uses_only_rooms_above_it() {
 }
 
 #[test]
-fn nobody_leaves_a_room_by_the_back_door() {
+fn layers_use_no_path_with_super_out_of_a_room() {
     // The `super` of a room's top file is the crate itself.
     let mut wrong = Vec::new();
     let mut uses = 0;
@@ -214,7 +214,7 @@ fn nobody_leaves_a_room_by_the_back_door() {
 }
 
 #[test]
-fn only_the_repository_knows_libgit2() {
+fn layers_use_libgit2_only_in_the_repository() {
     let mut wrong = Vec::new();
     let sources = sources();
     let (repo, others): (Vec<_>, Vec<_>) = sources
@@ -235,7 +235,7 @@ fn only_the_repository_knows_libgit2() {
 }
 
 #[test]
-fn git_and_tmux_are_each_started_in_one_place() {
+fn layers_start_git_and_tmux_in_one_place_each() {
     let mut wrong = Vec::new();
     let mut started = 0;
     for source in sources() {
@@ -269,9 +269,9 @@ fn git_and_tmux_are_each_started_in_one_place() {
     assert!(started >= 2, "git or tmux is not started at all any more");
 }
 
-/// In a worktree git believes what an agent wrote there.
+/// git in a worktree reads configuration that an agent may have written.
 #[test]
-fn git_is_started_in_a_worktree_through_a_checkout_alone() {
+fn layers_start_git_in_a_worktree_only_through_a_checkout() {
     // Where git runs otherwise: in the main worktree, where the caller is, and nowhere.
     const PLACES: [&str; 10] = [
         "home,",
@@ -325,7 +325,7 @@ fn git_is_started_in_a_worktree_through_a_checkout_alone() {
 }
 
 #[test]
-fn only_the_terminal_room_prints() {
+fn layers_print_only_in_the_terminal_room() {
     let mut wrong = Vec::new();
     for source in sources() {
         for macro_name in ["print!(", "println!(", "dbg!("] {
@@ -336,7 +336,7 @@ fn only_the_terminal_room_prints() {
 }
 
 #[test]
-fn unsafe_code_is_where_libgit2_and_macos_demand_it() {
+fn layers_use_unsafe_code_only_for_libgit2_and_macos() {
     let own = ["git/repo.rs", "system/process/macos.rs"];
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|s| !own.contains(&&*s.path)) {
@@ -346,7 +346,7 @@ fn unsafe_code_is_where_libgit2_and_macos_demand_it() {
 }
 
 #[test]
-fn every_file_is_short_and_says_what_it_is_for() {
+fn layers_have_short_files_with_a_module_comment() {
     let mut wrong = Vec::new();
     for source in sources() {
         let lines = source.text.lines().count();
@@ -368,7 +368,7 @@ fn every_file_is_short_and_says_what_it_is_for() {
 }
 
 #[test]
-fn every_use_of_a_room_is_seen() {
+fn layers_test_finds_every_form_of_use() {
     #[track_caller]
     fn case(text: &str, expected: &[&str]) {
         let found = used(&code(text));

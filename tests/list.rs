@@ -7,7 +7,7 @@ use crate::world::output::*;
 use crate::world::*;
 
 #[test]
-fn without_tasks_there_is_a_hint_how_to_start_one() {
+fn list_hints_at_run_without_tasks() {
     let world = World::new();
     let before = world.snapshot();
     world
@@ -37,7 +37,7 @@ fn without_tasks_there_is_a_hint_how_to_start_one() {
 }
 
 #[test]
-fn every_task_has_a_row_that_says_how_it_stands() {
+fn list_shows_the_state_changes_and_commits_of_every_task() {
     let world = World::new();
     let description = "Fix the login redirect for users with two accounts, in all browsers, on every page of the site";
     let one = world.start(description);
@@ -81,7 +81,7 @@ fn every_task_has_a_row_that_says_how_it_stands() {
 }
 
 #[test]
-fn the_table_fits_the_terminal() {
+fn list_fits_the_width_of_the_terminal() {
     let world = World::new();
     let wide = "修复登录重定向 for users with two accounts, in all browsers, on every page of the site, and in the application too";
     let ids = [
@@ -127,7 +127,7 @@ fn the_table_fits_the_terminal() {
 }
 
 #[test]
-fn json_has_every_task_with_every_field() {
+fn list_json_prints_every_field_of_every_task() {
     let world = World::new();
     let created = ["one", "two"].map(|name| {
         world
@@ -144,7 +144,7 @@ fn json_has_every_task_with_every_field() {
 }
 
 #[test]
-fn porcelain_is_stable() {
+fn list_porcelain_prints_the_documented_lines() {
     let world = World::new();
     let run = world.flux(["run", "--json", "--name", "one", "Fix it\nsoon"]);
     let task = run.run().success().json();
@@ -195,7 +195,7 @@ fn porcelain_is_stable() {
 }
 
 #[test]
-fn porcelain_z_is_exact_for_any_path() {
+fn list_porcelain_z_prints_paths_with_newlines_exactly() {
     let world = World::at("new\nline");
     let id = world.start("Fix");
     let output = world.flux(["list", "--porcelain", "-z"]).run();
@@ -218,7 +218,7 @@ fn porcelain_z_is_exact_for_any_path() {
 }
 
 #[test]
-fn the_list_is_the_same_from_every_directory_of_the_repository() {
+fn list_is_the_same_from_every_directory_of_the_repository() {
     let world = World::new();
     let (one, two) = (world.start("One"), world.start("Two"));
     for dir in [
@@ -246,7 +246,7 @@ fn the_list_is_the_same_from_every_directory_of_the_repository() {
 }
 
 #[test]
-fn everywhere_is_every_repository_with_a_pane() {
+fn list_everywhere_shows_every_repository_with_a_pane() {
     let world = World::new();
     let other = world.root().join("it's #(another) one");
     world.make_repository(&other);
@@ -295,7 +295,7 @@ fn everywhere_is_every_repository_with_a_pane() {
 }
 
 #[test]
-fn agents_are_named_where_there_are_several() {
+fn list_shows_the_agent_if_there_are_several() {
     let world = World::new();
     world.start("One");
     assert!(!world.flux(["list"]).ok().contains("AGENT"));
@@ -314,7 +314,7 @@ fn agents_are_named_where_there_are_several() {
 }
 
 #[test]
-fn the_time_in_the_state_is_shown_beside_the_age() {
+fn list_shows_the_time_in_the_state_and_the_age() {
     let world = World::new();
     let id = world.start("Fix");
     world.agent(&id).wait_started();
@@ -330,7 +330,7 @@ fn the_time_in_the_state_is_shown_beside_the_age() {
     assert_eq!(row[3], "2h");
 }
 
-/// What a list prints with these settings on a terminal, with its colours.
+/// Returns the output of list with these settings on a terminal, with its colours.
 fn coloured(world: &World, settings: &str) -> String {
     let terminal = world.terminal(100, 30);
     terminal.command(&format!("git {settings} flux list"));
@@ -341,7 +341,7 @@ fn coloured(world: &World, settings: &str) -> String {
 }
 
 #[test]
-fn colours_are_those_that_git_is_configured_for() {
+fn list_uses_the_colours_configured_for_git() {
     let world = World::new();
     let id = world.start("Fix");
     world.agent(&id).wait_started();
@@ -391,7 +391,7 @@ fn colours_are_those_that_git_is_configured_for() {
 }
 
 #[test]
-fn what_is_no_colour_is_said_with_its_place() {
+fn list_names_the_origin_of_an_invalid_colour() {
     let world = World::new();
     let before = world.snapshot();
     for (setting, said) in [

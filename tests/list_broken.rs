@@ -14,7 +14,7 @@ const BAD: [char; 6] = [
 ];
 
 #[test]
-fn an_interrupted_task_is_shown_as_such() {
+fn list_shows_an_interrupted_task_as_incomplete() {
     let world = World::new();
     let whole = world.start("Whole");
     world.fault(&Fault::every("tmux", "new-session", Mode::KillBefore));
@@ -48,7 +48,7 @@ fn an_interrupted_task_is_shown_as_such() {
 }
 
 #[test]
-fn a_corrupt_record_spoils_one_row() {
+fn list_shows_only_the_task_with_a_corrupt_record_as_broken() {
     let world = World::new();
     let whole = world.start("Whole");
     let tree = |file: &str, content: &str| {
@@ -169,7 +169,7 @@ fn a_corrupt_record_spoils_one_row() {
 }
 
 #[test]
-fn a_record_whose_object_is_missing_spoils_one_row() {
+fn list_shows_only_the_task_with_a_missing_object_as_broken() {
     let world = World::new();
     let whole = world.start("Whole");
     let missing = "0123456789012345678901234567890123456789";
@@ -192,7 +192,7 @@ fn a_record_whose_object_is_missing_spoils_one_row() {
 }
 
 #[test]
-fn hostile_titles_and_branches_are_shown_harmless() {
+fn list_escapes_control_characters_in_titles_and_branches() {
     let world = World::new();
     let title = "Fix \u{1b}[31mred \u{9b}31m \u{202e}evil\u{200b} \u{2066}x \u{e0041} end";
     let prefix = "flux.branchPrefix=x\u{202e}y/";

@@ -1,4 +1,4 @@
-//! `git flux log`.
+//! Tests `git flux log`.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use crate::world::{Output, World};
 
 const SESSION: &str = r#""session_id":"1""#;
 
-/// A task with a story: a prompt, a transcript, a commit, an answer.
-fn told(world: &World) -> String {
+/// Makes a task with a prompt, a transcript, a commit and an answer.
+fn task_with_log(world: &World) -> String {
     let id = world.start("Fix login\n\nIt does not redirect.");
     let agent = world.agent(&id);
     agent.wait_started();
@@ -33,7 +33,7 @@ fn told(world: &World) -> String {
 }
 
 #[track_caller]
-fn tells(output: &Output, all: &[&str]) {
+fn assert_shows_in_order(output: &Output, all: &[&str]) {
     output.success();
     let mut rest = output.stdout.as_str();
     for part in all {
@@ -46,11 +46,11 @@ fn tells(output: &Output, all: &[&str]) {
 }
 
 #[test]
-fn the_story_of_a_task_is_told_in_order() {
+fn log_shows_prompt_events_messages_and_commits_in_order() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let output = world.flux(["log", &id]).run();
-    tells(
+    assert_shows_in_order(
         &output,
         &[
             &format!("{id}  Fix login\n"),
@@ -80,14 +80,14 @@ fn the_story_of_a_task_is_told_in_order() {
 }
 
 #[test]
-fn it_is_kept_when_the_task_is_removed_and_comes_back_with_it() {
+fn log_shows_a_removed_task_and_restore_keeps_its_events() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.agent(&id).tell("say the end is here");
     let before = world.flux(["log", "--json", &id]).run().json();
     world.flux(["cleanup", "-y", &id]).run().success();
     let output = world.flux(["log", &id]).run();
-    tells(
+    assert_shows_in_order(
         &output,
         &[
             &format!("{id}  Fix login  (removed)\n"),
@@ -116,7 +116,7 @@ fn it_is_kept_when_the_task_is_removed_and_comes_back_with_it() {
 }
 
 #[test]
-fn what_is_not_there_is_said() {
+fn log_names_a_task_that_does_not_exist() {
     let world = World::new();
     let before = world.snapshot();
     world
@@ -128,9 +128,9 @@ fn what_is_not_there_is_said() {
 }
 
 #[test]
-fn a_terminal_gets_it_through_the_users_pager() {
+fn log_uses_the_pager_of_git_on_a_terminal() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.git(["config", "core.pager", "sed 's/^/paged: /'"]);
     let terminal = world.terminal(100, 40);
     terminal.command(&format!("git-flux log {id}"));
@@ -139,9 +139,9 @@ fn a_terminal_gets_it_through_the_users_pager() {
 }
 
 #[test]
-fn what_cannot_be_read_of_a_story_stands_in_the_way_of_nothing() {
+fn log_shows_the_commits_if_the_events_cannot_be_read() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let run = world.repo().join(".git/flux/run").join(&id);
     std::fs::remove_file(run.join("events")).unwrap();
     std::fs::create_dir(run.join("events")).unwrap();
@@ -154,9 +154,9 @@ fn what_cannot_be_read_of_a_story_stands_in_the_way_of_nothing() {
 }
 
 #[test]
-fn a_transcript_that_nobody_writes_to_is_not_waited_for() {
+fn log_does_not_wait_for_a_transcript_that_is_a_pipe() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let transcript = world.repo().join("../transcript.jsonl");
     std::fs::remove_file(&transcript).unwrap();
     nix::unistd::mkfifo(&transcript, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -171,9 +171,9 @@ fn a_transcript_that_nobody_writes_to_is_not_waited_for() {
 }
 
 #[test]
-fn a_commit_may_have_any_time() {
+fn log_accepts_a_commit_with_any_time() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     let commit = ["commit", "--allow-empty", "-q", "-m", "Far off"];
     let mut git = world.command("git");
     git.current_dir(world.worktree(&id)).args(commit);
@@ -187,9 +187,9 @@ fn a_commit_may_have_any_time() {
 }
 
 #[test]
-fn the_commits_of_others_that_a_task_has_merged_are_not_its_own() {
+fn log_leaves_out_commits_that_the_task_merged() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.commit_in(world.repo(), "theirs", "of another\n");
     let worktree = world.worktree(&id);
     world.git_in(
@@ -205,9 +205,9 @@ fn the_commits_of_others_that_a_task_has_merged_are_not_its_own() {
 }
 
 #[test]
-fn where_all_tasks_are_removed_one_of_them_is_picked() {
+fn log_asks_for_a_removed_task_if_there_are_no_others() {
     let world = World::new();
-    let id = told(&world);
+    let id = task_with_log(&world);
     world.flux(["cleanup", "-y", &id]).run().success();
     let before = world.snapshot();
     let output = world.flux(["log"]).run();

@@ -1,4 +1,4 @@
-//! The manual as its reader gets it, from man, and what it says put to the test.
+//! Tests the manual as man shows it, and its examples, settings and variables.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -59,7 +59,7 @@ fn assert_whole(page: &str) {
 }
 
 #[test]
-fn git_shows_the_manual_from_a_new_home_on_a_terminal_of_80_columns() {
+fn manual_is_shown_by_git_help_on_a_terminal_of_80_columns() {
     let world = World::new();
     let home = Home::new(&world);
     home.install([]).run().success();
@@ -75,7 +75,7 @@ fn git_shows_the_manual_from_a_new_home_on_a_terminal_of_80_columns() {
 }
 
 #[test]
-fn git_shows_the_manual_from_where_it_is_installed_for_everybody() {
+fn manual_is_shown_by_git_help_after_an_install_with_a_prefix() {
     let world = World::new();
     let home = Home::new(&world);
     let usr = world.root().join("usr");
@@ -130,7 +130,7 @@ fn git_shows_the_manual_from_where_it_is_installed_for_everybody() {
 }
 
 #[test]
-fn the_help_of_every_command_fits_on_a_screen() {
+fn help_of_every_command_fits_on_a_screen() {
     let world = World::without_repository("w");
     let help = |args: &[&str]| {
         world
@@ -156,7 +156,7 @@ fn the_help_of_every_command_fits_on_a_screen() {
     }
 }
 
-/// Every use of git flux in the examples and notes: its words.
+/// Returns every use of git flux in the examples and notes: its words.
 fn examples() -> Vec<Vec<String>> {
     let manual = Manual::read();
     let mut found = Vec::new();
@@ -175,7 +175,7 @@ fn examples() -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_program_understands_every_example_of_the_manual() {
+fn manual_examples_are_accepted_by_the_program() {
     let world = World::without_repository("w");
     let home = Home::new(&world);
     let examples = examples();
@@ -204,7 +204,7 @@ fn the_program_understands_every_example_of_the_manual() {
 }
 
 #[test]
-fn the_manual_names_no_setting_that_there_is_not() {
+fn manual_names_exactly_the_existing_settings() {
     let manual = Manual::read();
     let known = manual.entries("CONFIGURATION").into_iter();
     let known: BTreeSet<String> = known.map(str::to_lowercase).collect();
@@ -234,7 +234,7 @@ fn the_manual_names_no_setting_that_there_is_not() {
     assert!(seen.is_superset(&known), "{known:?}");
 }
 
-/// All files below a directory of this repository.
+/// Returns the content of each file below a directory of this repository.
 fn texts_below(dir: &Path) -> Vec<String> {
     let mut texts = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -249,7 +249,7 @@ fn texts_below(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_manual_names_every_variable_of_the_environment() {
+fn manual_names_every_environment_variable() {
     let manual = Manual::read();
     let section = manual.section("ENVIRONMENT").join("\n");
     let words: BTreeSet<&str> = section

@@ -1,4 +1,4 @@
-//! Merge drivers of the user's: they decide about files where a merge is made, and run nowhere else.
+//! Tests merge drivers of the user: they run only at a merge, in the scratch repository.
 
 use std::fs;
 
@@ -6,8 +6,8 @@ use crate::world::hooks::hook;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A task and a main that have both changed `lock`, about which a driver decides that is the
-/// shell code `driver`, with what it is given as `%O %A %B`.
+/// Makes a task and a main that have both changed `lock`, whose merge driver is the shell code `driver` with `%O %A
+/// %B`.
 fn both_changed(world: &World, driver: &str) -> String {
     world.write(".gitattributes", "lock merge=lk\n");
     world.write("lock", "base\n");
@@ -23,8 +23,8 @@ fn both_changed(world: &World, driver: &str) -> String {
     id
 }
 
-/// Where the driver ran.
-fn runs(world: &World) -> Vec<String> {
+/// Returns the directories in which the driver has run.
+fn driver_runs(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("driver.log")).unwrap_or_default();
     log.lines().map(str::to_owned).collect()
 }
@@ -33,7 +33,7 @@ fn runs(world: &World) -> Vec<String> {
 const WRITES: &str = "cat list >lock; cat list lock >%A";
 
 #[test]
-fn a_driver_does_not_run_where_a_merge_is_only_foreseen() {
+fn cleanup_dry_run_runs_no_merge_driver() {
     let world = World::new();
     let id = both_changed(&world, WRITES);
     let before = world.snapshot();
@@ -51,17 +51,17 @@ fn a_driver_does_not_run_where_a_merge_is_only_foreseen() {
     world.flux(["status", &id]).ok();
     world.flux(["list"]).ok();
     world.assert_unchanged(&before);
-    assert_eq!(runs(&world), Vec::<String>::new());
+    assert_eq!(driver_runs(&world), Vec::<String>::new());
     // Somebody who declines has seen nothing run either.
     world
         .flux(["cleanup", "--into", "nowhere", &id])
         .run()
         .code(1);
-    assert_eq!(runs(&world), Vec::<String>::new());
+    assert_eq!(driver_runs(&world), Vec::<String>::new());
 }
 
 #[test]
-fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
+fn cleanup_runs_a_merge_driver_outside_the_checkout() {
     for style in ["--merge", "--squash", "--rebase"] {
         for with_hook in [false, true] {
             let world = World::new();
@@ -78,7 +78,7 @@ fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
             world.flux(["cleanup", style, &id]).run().success();
             assert_eq!(world.read("lock"), "theirs\ntheirs\n", "{style}");
             assert_eq!(world.git(["status", "--porcelain"]), "");
-            let runs = runs(&world);
+            let runs = driver_runs(&world);
             assert!(!runs.is_empty());
             let repo = world.repo().to_str().unwrap().to_owned();
             assert!(!runs.contains(&repo), "{runs:?}");
@@ -88,7 +88,7 @@ fn a_driver_that_writes_files_writes_them_beside_the_checkout() {
 }
 
 #[test]
-fn a_driver_beside_the_repository_is_found() {
+fn cleanup_finds_a_merge_driver_with_a_relative_path() {
     let world = World::new();
     world.write("../lk/driver", "cat list >\"$1\"\n");
     let id = both_changed(&world, "sh ../lk/driver %A");
@@ -99,7 +99,7 @@ fn a_driver_beside_the_repository_is_found() {
 }
 
 #[test]
-fn a_driver_that_cannot_decide_leaves_a_conflict() {
+fn cleanup_reports_a_conflict_if_the_merge_driver_fails() {
     for style in ["--merge", "--squash", "--rebase"] {
         let world = World::new();
         let id = both_changed(&world, "exit 1");
@@ -111,7 +111,7 @@ fn a_driver_that_cannot_decide_leaves_a_conflict() {
 }
 
 #[test]
-fn a_file_that_no_driver_decides_about_is_in_conflict_without_one_running() {
+fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
     let world = World::new();
     let id = both_changed(&world, WRITES);
     world.commit_in(world.worktree(&id), "README.md", "task\n");
@@ -120,11 +120,11 @@ fn a_file_that_no_driver_decides_about_is_in_conflict_without_one_running() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(3).stderr_has("'README.md'");
     world.assert_unchanged(&before);
-    assert_eq!(runs(&world), Vec::<String>::new());
+    assert_eq!(driver_runs(&world), Vec::<String>::new());
 }
 
 #[test]
-fn a_driver_for_all_files_counts_and_its_name_may_be_any() {
+fn cleanup_uses_the_default_merge_driver_with_any_name() {
     let world = World::new();
     let id = both_changed(&world, "exit 1");
     world.git(["config", "merge.default", "a=b \"c\""]);
@@ -141,7 +141,7 @@ fn a_driver_for_all_files_counts_and_its_name_may_be_any() {
 }
 
 #[test]
-fn what_is_in_the_way_of_a_merge_that_a_driver_has_made_is_named_before_the_agent_is_stopped() {
+fn cleanup_refuses_to_overwrite_a_file_after_a_merge_by_a_driver() {
     let world = World::new();
     world.write(".gitattributes", "lock merge=lk\n");
     world.write("lock", "base\n");

@@ -1,4 +1,4 @@
-//! Histories of every shape, merged by cleanup and by plain git in a clone: the same tree, or the same refusal.
+//! Merges histories of many shapes with cleanup and with git, and compares trees and refusals.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use crate::merge_histories::{SHAPES, Shape};
 use crate::world::removal::*;
 use crate::world::*;
 
-/// What plain git comes to: the tree, or the files in conflict.
-fn plain(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> {
+/// Returns the result of git alone: the tree, or the files in conflict.
+fn merge_with_git(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> {
     let dir = dir.to_str().unwrap();
     let done = match style {
         "--merge" => world.try_git(["-C", dir, "merge", "-q", "--no-ff", "-m", "Merge", "task"]),
@@ -27,8 +27,8 @@ fn plain(world: &World, dir: &Path, style: &str) -> Result<String, Vec<String>> 
     Ok(world.git_in(dir, ["write-tree"]))
 }
 
-/// The commits of a range, but for who committed them.
-fn series(world: &World, dir: &Path, range: &str) -> String {
+/// Returns the commits of a range, without their committers.
+fn commits_of(world: &World, dir: &Path, range: &str) -> String {
     let format = "--format=%T %an <%ae> %ad%n%B";
     world.git_in(
         dir,
@@ -59,7 +59,7 @@ fn compare(style: &str, shape: &Shape, aside: bool) {
         &clone,
         ["branch", "-q", "task", &format!("origin/{branch}")],
     );
-    let expected = plain(&world, &clone, style);
+    let expected = merge_with_git(&world, &clone, style);
 
     if aside {
         // The main worktree has other attributes, or none.
@@ -75,8 +75,8 @@ fn compare(style: &str, shape: &Shape, aside: bool) {
             assert_eq!(world.git(["rev-parse", "main^{tree}"]), tree, "{context}");
             if style == "--rebase" && commit(&world, "main") != main {
                 let range = format!("{main}..main");
-                let made = series(&world, &repo, &range);
-                assert_eq!(made, series(&world, &clone, "main..task"), "{context}");
+                let made = commits_of(&world, &repo, &range);
+                assert_eq!(made, commits_of(&world, &clone, "main..task"), "{context}");
             }
             if !aside {
                 assert_eq!(world.git(["status", "--porcelain"]), "", "{context}");
@@ -98,28 +98,28 @@ fn compare(style: &str, shape: &Shape, aside: bool) {
 }
 
 #[test]
-fn a_merge_is_what_git_merge_makes_of_it() {
+fn cleanup_merges_to_the_same_tree_as_git_merge() {
     for shape in &SHAPES {
         compare("--merge", shape, false);
     }
 }
 
 #[test]
-fn a_squash_is_what_git_merge_squash_makes_of_it() {
+fn cleanup_squashes_to_the_same_tree_as_git_merge_squash() {
     for shape in &SHAPES {
         compare("--squash", shape, false);
     }
 }
 
 #[test]
-fn a_rebase_is_what_git_rebase_makes_of_it() {
+fn cleanup_rebases_to_the_same_tree_as_git_rebase() {
     for shape in &SHAPES {
         compare("--rebase", shape, false);
     }
 }
 
 #[test]
-fn attributes_are_those_of_the_target_whatever_is_checked_out() {
+fn cleanup_uses_the_attributes_of_the_target_for_the_merge() {
     let about = ["union", "driver", "attribute", "renormalised"];
     let shapes = SHAPES.iter().filter(|shape| {
         let named = |word: &&str| shape.name.contains(*word);

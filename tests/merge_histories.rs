@@ -1,4 +1,4 @@
-//! Histories of every shape that a merge can meet: a table for `merge_equals_git`.
+//! Lists the shapes of histories for `merge_equals_git`.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::world::*;
 
-/// What is on `main` when the task starts, and what both sides do then.
+/// The content of `main` when the task starts, and the changes of both sides.
 pub(crate) struct Shape {
     pub(crate) name: &'static str,
     pub(crate) base: fn(&World),
@@ -19,7 +19,7 @@ fn lines(world: &World) {
     world.commit_in(world.repo(), "lines.txt", LINES);
 }
 
-/// The file with one line replaced.
+/// Returns the file with one line replaced.
 fn line(n: &str, text: &str) -> String {
     LINES.replace(&format!("\n{n}\n"), &format!("\n{text}\n"))
 }

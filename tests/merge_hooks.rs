@@ -1,4 +1,4 @@
-//! Hooks and signing at a merge of any style: those of git, and no others.
+//! Tests the hooks and signatures of each merge style, and `--no-verify`.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use crate::world::removal::*;
 use crate::world::removal::{people, two_commits};
 use crate::world::*;
 
-/// The names of the hooks that ran, in order.
-fn ran(world: &World) -> Vec<String> {
+/// Returns the names of the hooks that have run, in order.
+fn hooks_run(world: &World) -> Vec<String> {
     let log = fs::read_to_string(world.tools().join("hooks.log")).unwrap_or_default();
     let name = |line: &str| line.split(' ').next().unwrap().to_owned();
     log.lines().map(name).collect()
@@ -28,7 +28,7 @@ const HOOKS: [&str; 10] = [
 ];
 
 #[test]
-fn each_style_runs_the_hooks_that_git_would_run_and_no_verify_leaves_some_out() {
+fn cleanup_runs_the_hooks_of_each_style_and_skips_some_with_no_verify() {
     for (style, all, unverified) in [
         (
             "--merge",
@@ -62,7 +62,7 @@ fn each_style_runs_the_hooks_that_git_would_run_and_no_verify_leaves_some_out() 
             }
             let args = [Some("cleanup"), Some(style), option, Some(&*id)];
             world.flux(args.into_iter().flatten()).run().success();
-            assert_eq!(ran(&world).join(" "), expected, "{style} {option:?}");
+            assert_eq!(hooks_run(&world).join(" "), expected, "{style} {option:?}");
             let message = world.git(["log", "-1", "--format=%B", "main"]);
             assert!(message.contains("Seen-by: hook"), "{message}");
             if style == "--rebase" {
@@ -84,7 +84,7 @@ fn each_style_runs_the_hooks_that_git_would_run_and_no_verify_leaves_some_out() 
 }
 
 #[test]
-fn a_hook_that_refuses_is_heard_unless_no_verify_is_said() {
+fn cleanup_changes_nothing_if_a_hook_refuses_unless_no_verify_is_given() {
     for (style, name) in [
         ("--merge", "pre-merge-commit"),
         ("--merge", "commit-msg"),
@@ -105,13 +105,13 @@ fn a_hook_that_refuses_is_heard_unless_no_verify_is_said() {
         assert!(world.agent(&id).is_alive(), "{style} {name}");
         let args = ["cleanup", "-y", style, "--no-verify", &id];
         world.flux(args).run().success();
-        assert_eq!(ran(&world), Vec::<String>::new());
+        assert_eq!(hooks_run(&world), Vec::<String>::new());
         assert_removed(&world, &id);
     }
 }
 
 #[test]
-fn a_hook_that_refuses_what_is_uncommitted_is_not_asked_with_no_verify() {
+fn cleanup_with_no_verify_skips_the_hooks_of_the_commit() {
     for name in ["pre-commit", "commit-msg"] {
         let world = World::new();
         let id = done_task(&world);
@@ -121,14 +121,14 @@ fn a_hook_that_refuses_what_is_uncommitted_is_not_asked_with_no_verify() {
         world.flux(&args[..3]).run().code(1);
         fs::remove_file(world.tools().join("hooks.log")).unwrap();
         world.flux(args).run().success();
-        assert_eq!(ran(&world), Vec::<String>::new());
+        assert_eq!(hooks_run(&world), Vec::<String>::new());
         assert_eq!(world.read("loose.txt"), "loose\n");
         assert_removed(&world, &id);
     }
 }
 
 #[test]
-fn a_hook_of_a_squash_or_rebase_sees_what_is_committed() {
+fn cleanup_shows_the_staged_files_to_the_hooks_of_a_squash_or_rebase() {
     for (style, name, seen) in [
         ("--squash", "pre-commit", "A\tone.txt\nA\ttwo.txt"),
         ("--squash", "prepare-commit-msg", "A\tone.txt\nA\ttwo.txt"),
@@ -149,7 +149,7 @@ fn a_hook_of_a_squash_or_rebase_sees_what_is_committed() {
 }
 
 #[test]
-fn every_commit_that_is_made_is_signed_where_commits_are() {
+fn cleanup_signs_every_commit_of_each_style() {
     for style in ["--merge", "--squash", "--rebase"] {
         for with_hook in [false, true] {
             let world = World::new();

@@ -1,4 +1,4 @@
-//! Histories that git does not merge: the refusal names a merge by hand, after which cleanup goes on.
+//! Tests histories that git does not merge: the hints lead to a merge by hand.
 
 use crate::world::hints::{hints, paste};
 use crate::world::removal::done_task;
@@ -31,7 +31,7 @@ fn refused(world: &World, id: &str, why: &str) -> Vec<String> {
     given.swap_remove(0)
 }
 
-/// A task of a branch that has no commit in common with main.
+/// Makes a task of a branch that has no commit in common with main.
 fn unrelated(world: &World) -> String {
     world.git(["checkout", "-q", "--orphan", "pages"]);
     world.git(["rm", "-rfq", "."]);
@@ -45,7 +45,7 @@ fn unrelated(world: &World) -> String {
 }
 
 #[test]
-fn unrelated_histories_are_refused_in_every_way_and_can_be_merged_by_hand() {
+fn cleanup_refuses_unrelated_histories_with_hints_for_a_merge_by_hand() {
     let world = World::new();
     let id = unrelated(&world);
     let why = "  caused by: they have no commit in common\n";
@@ -62,7 +62,7 @@ fn unrelated_histories_are_refused_in_every_way_and_can_be_merged_by_hand() {
 }
 
 #[test]
-fn a_task_of_an_unrelated_branch_goes_where_it_came_from_as_the_hint_says() {
+fn cleanup_hint_for_unrelated_histories_merges_into_the_base_branch() {
     let world = World::new();
     let id = unrelated(&world);
     let given = refused(&world, &id, "no commit in common");
@@ -71,7 +71,7 @@ fn a_task_of_an_unrelated_branch_goes_where_it_came_from_as_the_hint_says() {
 }
 
 #[test]
-fn a_merge_that_git_dies_of_is_refused_with_a_merge_by_hand() {
+fn cleanup_suggests_a_merge_by_hand_if_git_merge_tree_crashes() {
     let world = World::new();
     let id = done_task(&world);
     world.commit_in(world.repo(), "other.txt", "main's\n");

@@ -1,4 +1,4 @@
-//! The styles of merging in repositories of every kind.
+//! Tests each merge style with reftable, SHA-256, shallow and partial clones.
 
 use std::fs;
 
@@ -6,8 +6,8 @@ use crate::world::removal::two_commits;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Merges one task in each style, the target having moved, and one that was squashed by hand.
-fn every_style(world: &World) {
+/// Merges one task in each style after the target has moved, and one that was squashed by hand.
+fn assert_every_style(world: &World) {
     for style in ["--merge", "--squash", "--rebase"] {
         let id = two_commits(world);
         let main = world.commit_in(world.repo(), "README.md", style);
@@ -30,17 +30,17 @@ fn every_style(world: &World) {
 }
 
 #[test]
-fn every_style_works_with_reftable_and_sha_256() {
+fn cleanup_supports_every_style_with_reftable_and_sha_256() {
     let world = World::without_repository("kind");
     fs::create_dir(world.repo()).unwrap();
     let format = ["--ref-format=reftable", "--object-format=sha256"];
     world.git(["init", "-q"].iter().chain(&format));
     world.fill(&world.repo());
-    every_style(&world);
+    assert_every_style(&world);
 }
 
-/// A clone of a repository with some history, as `myapp`.
-fn cloned(options: &[&str]) -> World {
+/// Makes a world whose repository is a clone of one with some history.
+fn cloned_world(options: &[&str]) -> World {
     let world = World::without_repository("clone");
     let origin = world.root().join("origin");
     world.make_repository(&origin);
@@ -57,15 +57,15 @@ fn cloned(options: &[&str]) -> World {
 }
 
 #[test]
-fn every_style_works_in_a_shallow_clone() {
-    every_style(&cloned(&["--depth=1"]));
+fn cleanup_supports_every_style_in_a_shallow_clone() {
+    assert_every_style(&cloned_world(&["--depth=1"]));
 }
 
 #[test]
-fn every_style_works_in_a_partial_clone() {
+fn cleanup_supports_every_style_in_a_partial_clone() {
     for filter in ["--filter=blob:none", "--filter=tree:0"] {
-        let world = cloned(&[filter]);
-        every_style(&world);
+        let world = cloned_world(&[filter]);
+        assert_every_style(&world);
         // Trees that were never here.
         world.git(["reset", "-q", "--hard", "origin/main"]);
         let id = two_commits(&world);

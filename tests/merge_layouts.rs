@@ -1,4 +1,4 @@
-//! Merges that hooks look at, in repositories of every layout and storage.
+//! Tests merges with hooks in repositories of each layout and format.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,10 +13,16 @@ const STYLES: [&str; 3] = ["--merge", "--squash", "--rebase"];
 const CHECK: &str = "set -e; test -d .git; grep -q one agent.txt; grep -q moved README.md\n\
     git rev-parse -q --verify HEAD >/dev/null; git fsck --connectivity-only >/dev/null 2>&1; git stash list";
 
-/// Merges a task in each style from `dir`, a worktree of the repository whose directory is
-/// `common`, and looks at what it came to. `moves` makes a commit on main; the hook also runs `check`.
+/// Merges a task in each style from `dir`, a worktree of the repository with the git directory `common`, and checks the
+/// result. `moves` makes a commit on main; the hook also runs `check`.
 #[track_caller]
-fn merges(world: &World, dir: &Path, common: &Path, check: &str, moves: &dyn Fn(&World, usize)) {
+fn assert_merges(
+    world: &World,
+    dir: &Path,
+    common: &Path,
+    check: &str,
+    moves: &dyn Fn(&World, usize),
+) {
     for (n, style) in STYLES.into_iter().enumerate() {
         let name = format!("t{n}");
         world.behaviour("commit one");
@@ -77,7 +83,7 @@ fn moved(world: &World, n: usize) {
     world.commit_in(world.repo(), "README.md", &format!("moved {n}\n"));
 }
 
-/// A world whose repository is made with these options of `git init`.
+/// Makes a world whose repository is made with these options of `git init`.
 fn world_of(options: &[&str]) -> World {
     let world = World::without_repository("flux world");
     fs::create_dir(world.repo()).unwrap();
@@ -87,7 +93,7 @@ fn world_of(options: &[&str]) -> World {
 }
 
 #[test]
-fn refs_and_objects_of_every_format() {
+fn cleanup_with_hooks_supports_every_format_of_refs_and_objects() {
     for options in [
         &["--ref-format=files"][..],
         &["--ref-format=reftable"],
@@ -103,12 +109,12 @@ fn refs_and_objects_of_every_format() {
         ]);
         let common = world.repo().join(".git");
         let check = "test \"$(git symbolic-ref refs/remotes/origin/HEAD)\" = refs/heads/main";
-        merges(&world, &world.repo(), &common, check, &moved);
+        assert_merges(&world, &world.repo(), &common, check, &moved);
     }
 }
 
 #[test]
-fn a_target_in_a_linked_worktree_with_a_configuration_of_its_own() {
+fn cleanup_with_hooks_uses_the_configuration_of_a_linked_worktree() {
     let world = World::new();
     let main = world.root().join("the main one");
     world.git(["switch", "-q", "-c", "other"]);
@@ -120,13 +126,13 @@ fn a_target_in_a_linked_worktree_with_a_configuration_of_its_own() {
     );
     let common = world.repo().join(".git");
     let check = "test \"$(git config user.email)\" = linked@example.org; test \"$(basename \"$PWD\")\" = 'the main one'";
-    merges(&world, &main, &common, check, &|world, n| {
+    assert_merges(&world, &main, &common, check, &|world, n| {
         world.commit_in(&main, "README.md", &format!("moved {n}\n"));
     });
 }
 
 #[test]
-fn a_target_that_is_checked_out_nowhere() {
+fn cleanup_with_hooks_merges_into_a_target_that_is_not_checked_out() {
     let world = World::new();
     let common = world.repo().join(".git");
     world.behaviour("commit one");
@@ -152,7 +158,7 @@ fn a_target_that_is_checked_out_nowhere() {
 }
 
 #[test]
-fn a_sparse_checkout_stays_sparse_for_hooks() {
+fn cleanup_with_hooks_keeps_a_sparse_checkout_sparse() {
     let world = World::new();
     world.git(["sparse-checkout", "set", "--cone", "src"]);
     let common = world.repo().join(".git");
@@ -160,7 +166,7 @@ fn a_sparse_checkout_stays_sparse_for_hooks() {
     world.git(["sparse-checkout", "disable"]);
     world.commit_in(world.repo(), "far/away.txt", "a\n");
     world.git(["sparse-checkout", "set", "--cone", "src"]);
-    merges(
+    assert_merges(
         &world,
         &world.repo(),
         &common,
@@ -170,7 +176,7 @@ fn a_sparse_checkout_stays_sparse_for_hooks() {
 }
 
 #[test]
-fn a_shallow_clone_and_one_without_blobs() {
+fn cleanup_with_hooks_works_in_shallow_and_partial_clones() {
     for option in ["--depth=2", "--filter=blob:none"] {
         let world = World::new();
         for n in 0..4 {
@@ -182,19 +188,19 @@ fn a_shallow_clone_and_one_without_blobs() {
         let url = format!("file://{}", world.repo().display());
         world.git(["clone", "-q", option, &url, clone.to_str().unwrap()]);
         let common = clone.join(".git");
-        merges(&world, &clone, &common, "", &|world, n| {
+        assert_merges(&world, &clone, &common, "", &|world, n| {
             world.commit_in(&clone, "README.md", &format!("moved {n}0\n"));
         });
     }
 }
 
 #[test]
-fn directories_that_tools_keep_beside_gits_own_are_there() {
+fn cleanup_with_hooks_shows_directories_of_tools_in_the_git_directory() {
     let world = World::new();
     let common = world.repo().join(".git");
     world.write(".git/lfs/objects/x", "of git-lfs\n");
     world.write(".git/tool-state/x", "of a tool\n");
     let check =
         "grep -q tool .git/tool-state/x; grep -q lfs .git/lfs/objects/x; test ! -e .git/flux";
-    merges(&world, &world.repo(), &common, check, &moved);
+    assert_merges(&world, &world.repo(), &common, check, &moved);
 }

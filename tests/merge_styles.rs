@@ -1,4 +1,4 @@
-//! How cleanup merges: by a merge, a squash, a rebase or a fast-forward; by option and by setting.
+//! Tests the merge styles (merge, squash, rebase, fast-forward), by option and by setting.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn a_squash_is_one_commit_that_names_the_task_and_its_commits() {
+fn cleanup_squash_creates_one_commit_that_lists_the_commits_of_the_task() {
     for moved in [false, true] {
         let world = World::new();
         let id = two_commits(&world);
@@ -35,7 +35,7 @@ fn a_squash_is_one_commit_that_names_the_task_and_its_commits() {
 }
 
 #[test]
-fn a_rebase_keeps_authors_dates_and_messages() {
+fn cleanup_rebase_keeps_authors_dates_and_messages() {
     let world = World::new();
     let id = two_commits(&world);
     let main = world.commit_in(world.repo(), "README.md", "moved\n");
@@ -60,7 +60,7 @@ fn a_rebase_keeps_authors_dates_and_messages() {
 }
 
 #[test]
-fn commits_that_are_where_they_belong_stay_what_they_are() {
+fn cleanup_rebase_and_ff_only_keep_commits_that_are_on_top_of_the_target() {
     for style in ["--rebase", "--ff-only"] {
         let world = World::new();
         let id = two_commits(&world);
@@ -74,7 +74,7 @@ fn commits_that_are_where_they_belong_stay_what_they_are() {
 }
 
 #[test]
-fn a_branch_that_moved_is_not_fast_forwarded() {
+fn cleanup_ff_only_refuses_if_the_target_has_moved() {
     let world = World::new();
     let id = working_task(&world);
     world.commit_in(world.repo(), "README.md", "moved\n");
@@ -92,7 +92,7 @@ fn a_branch_that_moved_is_not_fast_forwarded() {
 }
 
 #[test]
-fn a_conflict_in_any_style_touches_nothing() {
+fn cleanup_changes_nothing_after_a_conflict_in_any_style() {
     let world = World::new();
     let id = working_task(&world);
     let worktree = world.worktree(&id);
@@ -116,9 +116,8 @@ fn a_conflict_in_any_style_touches_nothing() {
     assert!(world.agent(&id).is_alive());
 }
 
-/// The branch that each style makes of two commits, wherever the target is checked out.
 #[test]
-fn every_style_works_wherever_the_target_is_checked_out() {
+fn cleanup_supports_every_style_wherever_the_target_is_checked_out() {
     for style in ["--merge", "--squash", "--rebase", "--ff-only"] {
         for place in ["here", "elsewhere", "nowhere"] {
             let world = World::new();
@@ -182,7 +181,7 @@ fn every_style_works_wherever_the_target_is_checked_out() {
 }
 
 #[test]
-fn a_change_in_the_way_is_refused_in_every_style() {
+fn cleanup_refuses_to_overwrite_a_change_in_every_style() {
     for style in ["--merge", "--squash", "--rebase", "--ff-only"] {
         let world = World::new();
         let id = working_task(&world);
@@ -196,7 +195,7 @@ fn a_change_in_the_way_is_refused_in_every_style() {
 }
 
 #[test]
-fn styles_exclude_each_other() {
+fn cleanup_rejects_two_styles_as_a_usage_error() {
     let world = World::new();
     let id = done_task(&world);
     let before = world.snapshot();
@@ -210,7 +209,7 @@ fn styles_exclude_each_other() {
 }
 
 #[test]
-fn the_style_is_configured_and_an_option_goes_before_it() {
+fn cleanup_takes_the_style_from_flux_merge_unless_an_option_is_given() {
     for (value, option, parents) in [
         ("merge", "", 2),
         ("squash", "", 1),
@@ -244,7 +243,7 @@ fn the_style_is_configured_and_an_option_goes_before_it() {
 }
 
 #[test]
-fn a_style_that_there_is_not_is_an_error_that_says_where_it_is_from() {
+fn cleanup_names_the_file_of_an_unknown_style() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["config", "flux.merge", "octopus"]);
@@ -263,7 +262,7 @@ fn a_style_that_there_is_not_is_an_error_that_says_where_it_is_from() {
 }
 
 #[test]
-fn flux_into_is_where_tasks_go_unless_something_else_is_said() {
+fn cleanup_takes_the_target_from_flux_into_unless_another_is_given() {
     let world = World::new();
     for name in ["develop", "release", "hotfix"] {
         world.git(["branch", name]);

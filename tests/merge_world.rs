@@ -1,4 +1,4 @@
-//! The merge of a cleanup is git's own: on the branch, with its identity, configuration and states.
+//! Tests that a merge by cleanup has the branch, identity, configuration and hooks of a merge by git.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn install(world: &World, name: &str, script: &str) {
 }
 
 #[test]
-fn a_hook_knows_a_merge_by_what_git_has_written_and_may_stash() {
+fn hook_sees_the_branch_and_no_merge_head_and_can_stash_at_a_merge() {
     for script in [
         // The pre-commit framework looks at conflicts only, where there is a MERGE_HEAD.
         "test ! -e \"$(git rev-parse --git-dir)/MERGE_HEAD\"",
@@ -36,7 +36,7 @@ fn a_hook_knows_a_merge_by_what_git_has_written_and_may_stash() {
 }
 
 #[test]
-fn a_guard_of_the_branch_holds() {
+fn hook_that_protects_a_branch_refuses_the_cleanup() {
     for (style, name) in [("--merge", "pre-merge-commit"), ("--squash", "pre-commit")] {
         let world = World::new();
         let id = ready(&world);
@@ -50,7 +50,7 @@ fn a_guard_of_the_branch_holds() {
 }
 
 #[test]
-fn identity_and_signature_are_those_of_the_branch_and_the_place() {
+fn cleanup_commits_with_identity_and_signature_of_conditional_includes() {
     for (condition, file) in [
         ("includeIf.onbranch:main.path", "@/mine"),
         ("includeIf.gitdir:@repo/.git.path", "@/mine"),
@@ -95,7 +95,7 @@ fn identity_and_signature_are_those_of_the_branch_and_the_place() {
 }
 
 #[test]
-fn settings_that_make_another_merge_of_it_do_not_count() {
+fn cleanup_ignores_settings_that_change_a_merge() {
     for (key, value) in [
         ("branch.main.mergeOptions", "--squash"),
         ("branch.main.mergeOptions", "--no-commit"),
@@ -160,7 +160,7 @@ fn settings_that_make_another_merge_of_it_do_not_count() {
 }
 
 #[test]
-fn a_tag_that_is_called_like_a_branch_is_not_taken_for_it() {
+fn cleanup_does_not_take_a_tag_for_the_branch_of_the_same_name() {
     for style in ["--merge", "--squash", "--rebase"] {
         let world = World::new();
         let id = ready(&world);
@@ -174,7 +174,7 @@ fn a_tag_that_is_called_like_a_branch_is_not_taken_for_it() {
 }
 
 #[test]
-fn identity_and_signature_are_those_of_the_branch_wherever_it_is_checked_out() {
+fn cleanup_commits_with_the_identity_of_a_target_that_is_not_current() {
     for elsewhere in [false, true] {
         for style in ["--merge", "--squash", "--rebase"] {
             let world = World::new();
@@ -212,7 +212,7 @@ fn identity_and_signature_are_those_of_the_branch_wherever_it_is_checked_out() {
 }
 
 #[test]
-fn a_hook_that_the_merge_itself_brings_runs() {
+fn cleanup_runs_a_hook_that_the_merge_adds() {
     for (style, name) in [
         ("--merge", "commit-msg"),
         ("--squash", "pre-commit"),
@@ -239,7 +239,7 @@ fn a_hook_that_the_merge_itself_brings_runs() {
 }
 
 #[test]
-fn hooks_of_one_branch_alone_run_on_that_branch_alone() {
+fn cleanup_runs_hooks_configured_for_one_branch_only_on_that_branch() {
     for (pattern, refuses) in [("main", true), ("side", false)] {
         let world = World::new();
         let id = ready(&world);
@@ -266,7 +266,7 @@ fn hooks_of_one_branch_alone_run_on_that_branch_alone() {
 }
 
 #[test]
-fn hooks_are_asked_wherever_cleanup_is_called() {
+fn cleanup_runs_the_hooks_of_the_target_from_every_worktree() {
     let world = World::new();
     let id = ready(&world);
     world.git(["config", "extensions.worktreeConfig", "true"]);
@@ -292,7 +292,7 @@ fn hooks_are_asked_wherever_cleanup_is_called() {
 }
 
 #[test]
-fn what_lies_beside_hooks_and_in_the_git_directory_is_found() {
+fn hook_finds_files_in_the_hooks_and_git_directories() {
     let check = "set -e; dir=$(git rev-parse --git-path hooks); grep -q beside \"$dir/lib.sh\"\n\
         grep -q beside \"$(dirname \"$0\")/lib.sh\"; test -x \"$dir/pre-merge-commit.d/10\"\n\
         grep -q policy \"$(git rev-parse --git-dir)/policy\"; test \"$(git config --local hooks.strict)\" = yes";
@@ -311,7 +311,7 @@ fn what_lies_beside_hooks_and_in_the_git_directory_is_found() {
 }
 
 #[test]
-fn a_merge_of_signed_commits_alone_is_one_of_a_tip_that_git_verifies() {
+fn cleanup_respects_merge_verify_signatures() {
     let world = World::new();
     let id = ready(&world);
     world.git(["config", "merge.verifySignatures", "true"]);

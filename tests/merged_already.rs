@@ -1,11 +1,11 @@
-//! What the target has already, under whatever name, is not merged again; what it has not, is.
+//! Tests which work cleanup recognises as merged already: squashed, cherry-picked, reverted.
 
 use crate::world::removal::*;
 use crate::world::*;
 
 const LINES: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n";
 
-/// A task with two commits, in `one.txt` and `two.txt`; the target has moved in another file since.
+/// Makes a task with two commits, in `one.txt` and `two.txt`; the target has moved in another file since.
 fn task(world: &World) -> String {
     let id = running_task(world);
     let worktree = world.worktree(&id);
@@ -26,7 +26,7 @@ fn pick(world: &World, branch: &str) {
     world.git(["cherry-pick", &format!("main..{branch}")]);
 }
 
-/// What the target does afterwards, and what it is said to have then.
+/// A later change of the target, and the reason that cleanup then gives.
 type Then = (fn(&World), &'static str);
 
 fn go_on(world: &World) {
@@ -63,7 +63,7 @@ fn assert_nothing_is_merged(world: &World, id: &str, style: &str, why: &str) {
 const STYLES: [&str; 4] = ["--merge", "--squash", "--rebase", "--ff-only"];
 
 #[test]
-fn w16_a_squash_is_recognised_whatever_became_of_its_lines() {
+fn cleanup_recognises_a_squash_after_further_changes() {
     let then: [Then; 3] = [
         (|_| {}, "has the changes of"),
         (go_on, "squashed into one commit"),
@@ -82,7 +82,7 @@ fn w16_a_squash_is_recognised_whatever_became_of_its_lines() {
 }
 
 #[test]
-fn commits_that_were_picked_are_recognised_whatever_became_of_their_lines() {
+fn cleanup_recognises_cherry_picked_commits_after_further_changes() {
     let then: [Then; 3] = [
         (|_| {}, "has the changes of"),
         (go_on, "has each commit of"),
@@ -101,7 +101,7 @@ fn commits_that_were_picked_are_recognised_whatever_became_of_their_lines() {
 }
 
 #[test]
-fn w16_a_squash_is_recognised_when_the_branch_had_taken_up_its_target() {
+fn cleanup_recognises_a_squash_of_a_branch_that_merged_its_target() {
     let world = World::new();
     let id = task(&world);
     let worktree = world.worktree(&id);
@@ -113,7 +113,7 @@ fn w16_a_squash_is_recognised_when_the_branch_had_taken_up_its_target() {
 }
 
 #[test]
-fn what_was_merged_and_went_on_is_recognised() {
+fn cleanup_recognises_a_merge_after_further_changes() {
     for style in STYLES {
         let world = World::new();
         let id = task(&world);
@@ -124,7 +124,7 @@ fn what_was_merged_and_went_on_is_recognised() {
 }
 
 #[test]
-fn no_work_yet_is_not_called_merged() {
+fn cleanup_does_not_call_a_branch_without_commits_merged() {
     for style in STYLES {
         let world = World::new();
         let id = running_task(&world);
@@ -135,7 +135,7 @@ fn no_work_yet_is_not_called_merged() {
 }
 
 #[test]
-fn w13_work_that_was_reverted_is_called_neither_merged_nor_missing() {
+fn cleanup_merges_nothing_if_the_commits_change_nothing_in_total() {
     for style in STYLES {
         for moved in [false, true] {
             let world = World::new();
@@ -163,7 +163,7 @@ fn assert_is_merged(world: &World, id: &str, file: &str) {
 }
 
 #[test]
-fn what_is_there_in_part_is_merged() {
+fn cleanup_merges_a_branch_that_was_merged_only_in_part() {
     // Work after the squash.
     let world = World::new();
     let id = task(&world);
@@ -187,7 +187,7 @@ fn what_is_there_in_part_is_merged() {
 }
 
 #[test]
-fn binary_files_are_compared_by_all_they_hold() {
+fn cleanup_compares_the_whole_content_of_binary_files() {
     let world = World::new();
     let id = working_task(&world);
     end_agent(&world, &id);
@@ -199,9 +199,9 @@ fn binary_files_are_compared_by_all_they_hold() {
     assert_is_merged(&world, &id, "blob");
 }
 
-/// A merge whose resolution is nowhere else: its commits are there, it is not.
+/// The target has the commits of the branch, but not the resolution of its merge.
 #[test]
-fn a_merge_inside_is_not_vouched_for_by_its_commits() {
+fn cleanup_merges_a_resolution_that_is_only_in_a_merge_commit() {
     let world = World::new();
     let id = running_task(&world);
     end_agent(&world, &id);
@@ -219,7 +219,7 @@ fn a_merge_inside_is_not_vouched_for_by_its_commits() {
 }
 
 #[test]
-fn patches_are_compared_only_where_both_sides_changed_the_same_file() {
+fn cleanup_compares_patches_only_if_both_sides_changed_the_same_file() {
     let compared = |world: &World, id: &str| {
         world.shim();
         world.clear_calls();
@@ -241,7 +241,7 @@ fn patches_are_compared_only_where_both_sides_changed_the_same_file() {
 }
 
 #[test]
-fn histories_that_are_too_long_are_not_compared() {
+fn cleanup_merges_without_comparing_patches_if_the_history_is_too_long() {
     let world = World::new();
     let id = task(&world);
     squash(&world, &format!("feature/{id}"));
@@ -267,7 +267,7 @@ fn histories_that_are_too_long_are_not_compared() {
 }
 
 #[test]
-fn w1_a_base_that_is_gone_is_unknown_in_every_style() {
+fn cleanup_refuses_in_every_style_if_the_base_branch_is_gone() {
     for style in STYLES {
         let world = World::new();
         world.git(["switch", "-q", "-c", "base"]);

@@ -1,5 +1,4 @@
-//! The merge of a cleanup against settings, hooks and other commands that would have it otherwise, and removals that
-//! cannot be completed at once.
+//! Tests merges despite settings, hooks and other commands, and removals that cannot be completed at once.
 
 use std::fs;
 
@@ -8,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn merge_options_of_the_target_do_not_make_it_stay_behind() {
+fn cleanup_ignores_merge_options_of_the_target_branch() {
     for options in ["--squash", "--no-commit", "--no-ff --squash", "--autostash"] {
         let world = World::new();
         world.git(["config", "branch.main.mergeOptions", options]);
@@ -23,7 +22,7 @@ fn merge_options_of_the_target_do_not_make_it_stay_behind() {
 }
 
 #[test]
-fn a_hook_of_the_merge_may_start_a_task_itself() {
+fn cleanup_lets_a_hook_start_a_task() {
     let world = World::new();
     let id = done_task(&world);
     let run = format!(
@@ -40,7 +39,7 @@ fn a_hook_of_the_merge_may_start_a_task_itself() {
 }
 
 #[test]
-fn other_commands_do_not_wait_for_the_hooks_of_a_merge() {
+fn cleanup_does_not_block_other_commands_while_a_hook_runs() {
     let world = World::new();
     let (one, two) = (done_task(&world), done_task(&world));
     // The hook of the first merge ends only when the second is removed.
@@ -55,7 +54,7 @@ fn other_commands_do_not_wait_for_the_hooks_of_a_merge() {
 }
 
 #[test]
-fn what_refuses_the_record_of_a_removal_is_said_with_what_was_done() {
+fn cleanup_reports_what_is_done_if_a_hook_refuses_to_record_the_removal() {
     let world = World::new();
     let id = done_task(&world);
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
@@ -92,7 +91,7 @@ fn what_refuses_the_record_of_a_removal_is_said_with_what_was_done() {
 }
 
 #[test]
-fn why_a_commit_was_not_made_is_said() {
+fn cleanup_names_the_nested_repository_that_it_cannot_commit() {
     let world = World::new();
     let id = done_task(&world);
     // Tracked as a link to a repository, whose own changes no commit here can take up.
@@ -109,7 +108,7 @@ fn why_a_commit_was_not_made_is_said() {
 }
 
 #[test]
-fn a_directory_that_came_back_after_a_killed_removal_stays() {
+fn cleanup_keeps_a_directory_recreated_after_a_killed_removal() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);

@@ -1,9 +1,9 @@
-//! What a task is named by: its id, the beginning or a part of it, its branch, its worktree.
+//! Tests by which names a task is found: its id, a part of it, its branch, its worktree.
 
 use crate::world::*;
 
-/// Three tasks.
-fn three(world: &World) -> [&'static str; 3] {
+/// Starts three tasks.
+fn three_tasks(world: &World) -> [&'static str; 3] {
     let names = [
         "fix-the-login-5c3c4d",
         "add-oauth-343524",
@@ -17,9 +17,9 @@ fn three(world: &World) -> [&'static str; 3] {
 }
 
 #[test]
-fn a_task_is_named_by_any_unique_part_of_its_id_its_branch_or_its_worktree() {
+fn names_match_a_unique_part_of_the_id_the_branch_or_the_worktree() {
     let world = World::new();
-    let [login, oauth, speed] = three(&world);
+    let [login, oauth, speed] = three_tasks(&world);
     let path = world.worktree(oauth).display().to_string();
     for (name, expected) in [
         ("fix", login),
@@ -45,9 +45,9 @@ fn a_task_is_named_by_any_unique_part_of_its_id_its_branch_or_its_worktree() {
 }
 
 #[test]
-fn a_name_that_several_tasks_have_is_refused_and_a_beginning_comes_before_a_part() {
+fn names_that_are_ambiguous_are_refused_and_prefixes_are_preferred() {
     let world = World::new();
-    three(&world);
+    three_tasks(&world);
     world.flux(["run", "-q", "--name", "oauth-2", "Fix"]).ok();
     world.agent("oauth-2").wait_started();
     let before = world.snapshot();
@@ -67,9 +67,9 @@ fn a_name_that_several_tasks_have_is_refused_and_a_beginning_comes_before_a_part
 }
 
 #[test]
-fn status_prints_the_path_of_the_worktree_alone() {
+fn status_path_prints_only_the_path_of_the_worktree() {
     let world = World::new();
-    let [login, ..] = three(&world);
+    let [login, ..] = three_tasks(&world);
     let output = world.flux(["status", "--path", "login"]).run();
     let path = world.worktree(login);
     output
@@ -85,7 +85,7 @@ fn status_prints_the_path_of_the_worktree_alone() {
 }
 
 #[test]
-fn in_the_directory_of_a_removed_worktree_it_is_said_where_to_go() {
+fn errors_in_the_directory_of_a_removed_worktree_name_the_repository() {
     let world = World::new();
     crate::world::archive::done(&world, "fix");
     let terminal = world.terminal_in(&world.worktree("fix"), 150, 30);

@@ -1,4 +1,5 @@
-//! A system that tells nothing of processes: what is unknown refuses, or asks. `.ci/long` builds the program for one.
+//! Tests a build without information about processes, which `.ci/long` makes: what is unknown is refused or asked
+//! about.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -8,16 +9,16 @@ use serde_json::Value;
 use crate::world::launcher::Started;
 use crate::world::*;
 
-/// A process that has the number of another one now.
-struct Stranger(Child);
+/// A process that has the id of another process now.
+struct Impostor(Child);
 
-impl Stranger {
+impl Impostor {
     fn new() -> Self {
         let mut command = Command::new("sleep");
         Self(command.arg("1000").stdin(Stdio::null()).spawn().unwrap())
     }
 
-    /// Has its number in place of that of the launcher, or of the agent.
+    /// Puts its id in place of that of the launcher or the agent.
     fn take(&self, task: &Started<'_>, who: &str) {
         task.note(who, self.0.id());
     }
@@ -27,7 +28,7 @@ impl Stranger {
     }
 }
 
-impl Drop for Stranger {
+impl Drop for Impostor {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -79,7 +80,7 @@ impl Started<'_> {
         self.world.flux(["cleanup", "-y", &self.id]).run()
     }
 
-    /// Has cleanup refuse with these words and change nothing, and follows its hint.
+    /// Asserts that cleanup refuses with these words and changes nothing, and follows its hint.
     #[track_caller]
     fn refused(&self, words: &str) {
         let before = self.world.snapshot();
@@ -95,48 +96,48 @@ impl Started<'_> {
 }
 
 #[test]
-fn a_stranger_with_the_number_of_launcher_or_agent_is_left_alone() {
+fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
     let world = World::new();
-    let mut stranger = Stranger::new();
+    let mut impostor = Impostor::new();
 
     // The launcher's lock is there, and free.
     let task = Started::new(&world, "wait");
     task.kill_launcher();
     task.wait_agent_gone();
-    stranger.take(&task, "launcher");
+    impostor.take(&task, "launcher");
     assert_eq!(task.status()["state"], "lost");
     task.cleanup().success();
-    stranger.assert_alive();
+    impostor.assert_alive();
 
     // It found no room for a lock.
     let task = Started::new(&world, "wait");
     task.kill_launcher();
     task.wait_agent_gone();
-    stranger.take(&task, "launcher");
+    impostor.take(&task, "launcher");
     fs::remove_file(task.run_file("alive")).unwrap();
     assert_eq!(task.status()["state"], "unknown");
     task.refused("this system does not tell whether process");
-    stranger.assert_alive();
+    impostor.assert_alive();
     task.cleanup().success();
 
     // The agent's number.
     let task = Started::new(&world, "wait");
     task.kill_launcher();
     task.wait_agent_gone();
-    stranger.take(&task, "agent");
+    impostor.take(&task, "agent");
     world
         .flux(["resume", &task.id])
         .run()
         .code(1)
         .stderr_has("its agent may be alive");
     task.refused("its agent may be alive");
-    stranger.assert_alive();
+    impostor.assert_alive();
     task.cleanup().success();
-    stranger.assert_alive();
+    impostor.assert_alive();
 }
 
 #[test]
-fn a_worktree_is_not_removed_under_an_agent_without_a_launcher() {
+fn cleanup_refuses_while_an_agent_without_a_launcher_may_be_alive() {
     let world = World::new();
     let task = Started::new(&world, "stubborn");
     task.kill_launcher();
@@ -151,7 +152,7 @@ fn a_worktree_is_not_removed_under_an_agent_without_a_launcher() {
 }
 
 #[test]
-fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
+fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     let before = world.snapshot();
@@ -204,7 +205,7 @@ fn what_runs_in_the_pane_is_asked_about_and_nothing_is_typed_there() {
 }
 
 #[test]
-fn what_the_setup_leaves_is_hung_up_once_the_agent_has_ended() {
+fn launcher_hangs_up_background_jobs_of_setup_after_the_agent() {
     let world = World::new();
     let setup = "sleep 1000 & echo $! >../left";
     world.git(["config", "flux.setup", setup]);

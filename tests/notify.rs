@@ -1,4 +1,4 @@
-//! `flux.notify`: telling the user that an agent waits, is done, or has ended.
+//! Tests `flux.notify`.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::world::reports::Task;
 use crate::world::*;
 
-/// A command for `flux.notify` that adds a line to the file of this name.
-fn noting(world: &World, name: &str) -> String {
+/// Returns a command for `flux.notify` that appends a line to the file of this name.
+fn note_command(world: &World, name: &str) -> String {
     let script = format!(
         "#!/bin/sh\nprintf '%s|' \"$FLUX_TASK\" \"$FLUX_STATE\" \"$FLUX_REASON\" \"$FLUX_TITLE\" \
          \"$FLUX_BRANCH\" \"$FLUX_WORKTREE\" \"$FLUX_MESSAGE\" \"$PWD\" \"$@\" >>'{0}'; echo >>'{0}'\n",
@@ -23,14 +23,14 @@ fn notes(world: &World, name: &str) -> String {
 }
 
 #[test]
-fn a_command_of_the_users_is_told_of_each_edge_once_and_its_text_passes_no_shell() {
+fn notify_runs_the_command_once_per_change_without_a_shell_for_its_text() {
     let world = World::new();
     world.git(["config", "--add", "flux.notify", "false"]);
     world.git([
         "config",
         "--add",
         "flux.notify",
-        &format!("{} 'two words'", noting(&world, "note")),
+        &format!("{} 'two words'", note_command(&world, "note")),
     ]);
     let title = "Fix $(touch pwned) `x` \"y\" 'z'";
     let id = world.flux(["run", "-q", "--name", "fix", title]).ok();
@@ -74,9 +74,14 @@ fn a_command_of_the_users_is_told_of_each_edge_once_and_its_text_passes_no_shell
 }
 
 #[test]
-fn without_the_setting_nobody_is_told_and_no_process_is_started_for_it() {
+fn notify_starts_no_process_without_the_setting() {
     let world = World::new();
-    world.git(["config", "--add", "flux.notify", &noting(&world, "note")]);
+    world.git([
+        "config",
+        "--add",
+        "flux.notify",
+        &note_command(&world, "note"),
+    ]);
     world.git(["config", "--add", "flux.notify", ""]);
     let task = Task::new(&world);
     assert!(!task.run_dir().join("notify").exists());
@@ -86,7 +91,7 @@ fn without_the_setting_nobody_is_told_and_no_process_is_started_for_it() {
 }
 
 #[test]
-fn the_desktop_is_told_by_notify_send() {
+fn notify_calls_notify_send_for_the_desktop() {
     let world = World::new();
     let script = "#!/bin/sh\nprintf '%s|' \"$@\" >\"$HOME/sent.part\"; mv \"$HOME/sent.part\" \"$HOME/sent\"\n";
     world.install("notify-send", script);
@@ -103,7 +108,7 @@ fn the_desktop_is_told_by_notify_send() {
 }
 
 #[test]
-fn what_is_no_way_to_tell_anybody_is_refused() {
+fn run_refuses_an_unknown_value_of_flux_notify() {
     let world = World::new();
     world.git(["config", "flux.notify", "bel"]);
     let before = world.snapshot();
@@ -120,7 +125,7 @@ fn what_is_no_way_to_tell_anybody_is_refused() {
 }
 
 #[test]
-fn terminals_hear_a_bell_and_see_a_notice_whichever_session_they_look_at() {
+fn notify_rings_the_bell_and_sends_notices_in_every_session() {
     let world = World::new();
     for way in ["bell", "osc9", "osc777"] {
         world.git(["config", "--add", "flux.notify", way]);
@@ -147,12 +152,12 @@ fn terminals_hear_a_bell_and_see_a_notice_whichever_session_they_look_at() {
     wait_until("the bell", || client.ask("#{window_bell_flag}") == "1");
 }
 
-/// The launcher is not fenced in with the agent, which can write the files of its run.
+/// The launcher runs outside the sandbox of the agent, which can write the files in the run directory.
 #[test]
-fn what_an_agent_writes_is_not_run_when_it_ends() {
+fn notify_ignores_a_command_that_the_agent_wrote() {
     let world = World::new();
-    world.git(["config", "flux.notify", &noting(&world, "note")]);
-    let evil = noting(&world, "evil");
+    world.git(["config", "flux.notify", &note_command(&world, "note")]);
+    let evil = note_command(&world, "evil");
     let task = Task::new(&world);
     task.agent.wait_started();
     let file = task.run_dir().join("notify");

@@ -1,5 +1,4 @@
-//! A worktree that cannot be moved to the trash, because it is on another file system or mount: nothing in it that is
-//! nowhere else is deleted.
+//! Tests worktrees on another file system or mount, which cannot be moved to the trash.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,11 +7,11 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::world::hooks::{assert_hooked, once_in_hook};
-use crate::world::removal::task_with_last_words;
+use crate::world::removal::task_with_stop_handler;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A world whose tasks have their worktrees in that directory.
+/// Makes a world whose tasks have their worktrees in that directory.
 fn world_of(dir: impl FnOnce(&World) -> TempDir) -> (World, TempDir) {
     let world = World::new();
     let dir = dir(&world);
@@ -39,7 +38,7 @@ fn refused(world: &World, dir: &Path, args: &[&str]) {
 }
 
 #[test]
-fn a_clean_worktree_is_removed_in_place() {
+fn cleanup_deletes_a_clean_worktree_on_another_file_system() {
     let (world, dir) = world_of(elsewhere);
     let id = done_task(&world);
     let worktree = dir.path().join(format!("myapp-{id}"));
@@ -51,7 +50,7 @@ fn a_clean_worktree_is_removed_in_place() {
 }
 
 #[test]
-fn ignored_and_uncommitted_files_are_refused_while_the_agent_still_runs() {
+fn cleanup_refuses_uncommitted_or_ignored_files_on_another_file_system() {
     for (file, args) in [
         (".env", &["cleanup", "-y"][..]),
         ("loose.txt", &["cleanup", "-y", "--discard"]),
@@ -84,7 +83,7 @@ fn assert_not_lost(world: &World, worktree: &Path, id: &str, late: &str) {
 }
 
 #[test]
-fn an_ignored_file_that_appears_while_a_hook_runs_is_not_lost() {
+fn cleanup_keeps_an_ignored_file_that_a_hook_writes_on_another_file_system() {
     let (world, dir) = world_of(elsewhere);
     let id = done_task(&world);
     let worktree = dir.path().join(format!("myapp-{id}"));
@@ -95,15 +94,15 @@ fn an_ignored_file_that_appears_while_a_hook_runs_is_not_lost() {
 }
 
 #[test]
-fn an_ignored_file_that_the_agent_writes_as_it_ends_is_not_lost() {
+fn cleanup_keeps_an_ignored_file_of_a_stopping_agent_on_another_file_system() {
     let (world, dir) = world_of(elsewhere);
-    let id = task_with_last_words(&world, "echo SECRET >late.log");
+    let id = task_with_stop_handler(&world, "echo SECRET >late.log");
     let worktree = dir.path().join(format!("myapp-{id}"));
     assert_not_lost(&world, &worktree, &id, "late.log");
 }
 
 #[test]
-fn changes_that_git_was_told_to_overlook_are_not_lost() {
+fn cleanup_keeps_assume_unchanged_changes_on_another_file_system() {
     for flag in ["--assume-unchanged", "--skip-worktree"] {
         let (world, dir) = world_of(elsewhere);
         let id = done_task(&world);
@@ -115,7 +114,7 @@ fn changes_that_git_was_told_to_overlook_are_not_lost() {
 }
 
 #[test]
-fn a_trash_that_is_a_link_is_refused_before_anything() {
+fn cleanup_refuses_a_trash_that_is_a_symbolic_link() {
     let world = World::new();
     let id = working_task(&world);
     let dir = elsewhere(&world);
@@ -132,7 +131,7 @@ fn a_trash_that_is_a_link_is_refused_before_anything() {
 }
 
 #[test]
-fn a_mount_of_the_same_file_system_is_seen_before_anything() {
+fn cleanup_refuses_ignored_files_on_a_bind_mount_of_the_same_file_system() {
     let world = World::new();
     let dir = world.root().join("volume");
     fs::create_dir(&dir).unwrap();

@@ -1,4 +1,4 @@
-//! An agent in another PID namespace, as a container has it, or on another machine: what cannot be seen is not gone.
+//! Tests tasks whose agent runs in another PID namespace or on another machine.
 
 use std::fs;
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ fn elsewhere(running: &mut Value) {
 }
 
 #[test]
-fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
+fn cleanup_resume_stop_and_send_refuse_an_agent_in_another_pid_namespace() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     let id = task.id.as_str();
@@ -126,7 +126,7 @@ fn an_agent_in_another_pid_namespace_runs_elsewhere_and_is_left_alone() {
 }
 
 #[test]
-fn a_task_of_another_machine_is_touched_only_once_somebody_says_that_its_agent_has_ended() {
+fn cleanup_resume_and_stop_require_consent_for_a_task_of_another_machine() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     let id = task.id.as_str();

@@ -1,4 +1,4 @@
-//! What is known of an agent when its pane, its server or its system goes its own way.
+//! Tests the state of an agent whose pane is moved, whose tmux is killed or whose machine was restarted.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,9 +12,9 @@ use crate::world::*;
 /// A title that Claude Code has while it works.
 const BUSY: &str = "sh printf '\\033]2;\u{2810} Claude Code\\007'";
 
-/// A task whose agent has said a minute ago that it waits, and whose title says that it works:
-/// so its state tells whether its pane was found.
-fn waiting<'a>(world: &'a World) -> Task<'a> {
+/// Makes a task whose hook reported a minute ago that it waits, and whose title shows that it works: its state shows
+/// whether its pane was found.
+fn waiting_task<'a>(world: &'a World) -> Task<'a> {
     let task = Task::new(world);
     let before = task.events().last().unwrap()["at"].as_u64().unwrap();
     let event =
@@ -32,10 +32,10 @@ fn waiting<'a>(world: &'a World) -> Task<'a> {
 const SEEN: &str = "working - title";
 
 #[test]
-fn a_pane_is_found_wherever_it_is_moved_and_whatever_it_is_called() {
+fn status_finds_a_pane_after_it_was_moved_or_renamed() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "mine", "-x", "200", "-y", "50"]);
-    let task = waiting(&world);
+    let task = waiting_task(&world);
     let pane = world.tmux([
         "list-panes",
         "-t",
@@ -64,7 +64,7 @@ fn a_pane_is_found_wherever_it_is_moved_and_whatever_it_is_called() {
 }
 
 #[test]
-fn an_agent_whose_pane_is_respawned_or_whose_server_is_killed_has_ended() {
+fn status_of_an_agent_ends_if_its_pane_is_respawned_or_tmux_killed() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "mine"]);
     let gone = |task: &Task<'_>| {
@@ -73,7 +73,7 @@ fn an_agent_whose_pane_is_respawned_or_whose_server_is_killed_has_ended() {
             .iter()
             .any(|word| state.starts_with(word))
     };
-    let respawned = waiting(&world);
+    let respawned = waiting_task(&world);
     let session = format!("=flux-myapp-{}:", respawned.id);
     world.tmux([
         "respawn-pane",
@@ -86,25 +86,25 @@ fn an_agent_whose_pane_is_respawned_or_whose_server_is_killed_has_ended() {
         "printf '\\033]2;\u{2810} x\\007'; cat",
     ]);
     wait_until("its end to be seen", || gone(&respawned));
-    let orphan = waiting(&world);
+    let orphan = waiting_task(&world);
     world.kill_tmux();
     wait_until("its end to be seen", || gone(&orphan));
     // The next one gets the numbers of the first ones.
-    let next = waiting(&world);
+    let next = waiting_task(&world);
     let number = |task: &Task<'_>| -> Value {
         let status = world.flux(["status", "--json", &task.id]).run();
         status.success().json()["target"]["pane"].clone()
     };
-    let other = waiting(&world);
+    let other = waiting_task(&world);
     assert!([number(&next), number(&other)].contains(&number(&respawned)));
     assert!(gone(&respawned) && gone(&orphan));
     assert_eq!([next.state(), other.state()], [SEEN, SEEN]);
 }
 
 #[test]
-fn an_agent_of_an_earlier_boot_is_lost_whatever_its_number_means_now() {
+fn status_of_an_agent_of_an_earlier_boot_is_lost_despite_a_reused_pid() {
     let world = World::new();
-    let task = waiting(&world);
+    let task = waiting_task(&world);
     let path = task.run_dir().join("running");
     let mut running: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert!(running["boot"].is_string(), "{running}");
@@ -123,9 +123,9 @@ fn an_agent_of_an_earlier_boot_is_lost_whatever_its_number_means_now() {
 }
 
 #[test]
-fn a_list_without_agents_that_run_asks_no_server() {
+fn list_starts_no_tmux_if_no_agent_runs() {
     let world = World::new();
-    let task = waiting(&world);
+    let task = waiting_task(&world);
     world.shim();
     let looks = || {
         world.clear_calls();
@@ -139,10 +139,9 @@ fn a_list_without_agents_that_run_asks_no_server() {
     assert_eq!(looks(), 0);
 }
 
-/// A server that stays when its last session goes, and refuses to list the panes of none. The
-/// same is true of every server for the moment in which it ends.
+/// Such a server refuses to list panes; so does each server at the moment in which it ends.
 #[test]
-fn a_server_without_sessions_has_no_panes() {
+fn list_and_cleanup_work_with_a_tmux_server_without_sessions() {
     let world = World::new();
     world.tmux(["start-server", ";", "set", "-g", "exit-empty", "off"]);
     assert_eq!(world.try_tmux(["list-panes", "-a"]), None);
@@ -158,7 +157,7 @@ fn a_server_without_sessions_has_no_panes() {
 }
 
 #[test]
-fn a_session_is_made_on_a_new_server_where_the_old_one_is_about_to_end() {
+fn run_starts_a_new_tmux_server_if_the_old_one_is_ending() {
     let world = World::new();
     let ended = world.tools().join("ended");
     world.install(
@@ -184,7 +183,7 @@ fn a_session_is_made_on_a_new_server_where_the_old_one_is_about_to_end() {
 }
 
 #[test]
-fn a_session_outlives_that_no_client_is_attached_to_it() {
+fn run_disables_destroy_unattached_for_its_session() {
     let world = World::new();
     let settings = world.tools().join("home/.tmux.conf");
     std::fs::write(&settings, "set -g destroy-unattached on\n").unwrap();
@@ -209,7 +208,7 @@ fn a_session_outlives_that_no_client_is_attached_to_it() {
 }
 
 #[test]
-fn a_pane_option_of_anybodys_stops_no_command() {
+fn list_and_status_ignore_foreign_pane_options() {
     let world = World::new();
     let id = working_task(&world);
     let mine = world.terminal_inside();

@@ -1,4 +1,4 @@
-//! Many at once: runs, cleanups, agents and strangers that write the same repository.
+//! Tests many runs, cleanups and agents at once, beside other programs that write the same repository.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -7,8 +7,8 @@ use crate::world::*;
 
 const MANY: usize = 20;
 
-/// Runs one command for each of `items`, all at once, and gives what they said in the same order.
-fn at_once<T: Sync>(items: &[T], run: impl Fn(&T) -> Output + Sync) -> Vec<Output> {
+/// Runs a command for each of `items` at once, and returns their outputs in the same order.
+fn run_at_once<T: Sync>(items: &[T], run: impl Fn(&T) -> Output + Sync) -> Vec<Output> {
     let waiting = std::sync::Barrier::new(items.len());
     thread::scope(|scope| {
         let start = |item| {
@@ -35,7 +35,7 @@ fn all_succeed(outputs: &[Output]) {
     assert!(failed.is_empty(), "{count} failed:\n{}", failed.join("\n"));
 }
 
-/// A repository made by `git init` with these options.
+/// Makes a world whose repository is made by `git init` with these options.
 fn world_of(options: &[&str]) -> World {
     let world = World::without_repository("flux world");
     std::fs::create_dir(world.repo()).unwrap();
@@ -44,13 +44,13 @@ fn world_of(options: &[&str]) -> World {
     world
 }
 
-/// Twenty tasks come and go, all at once.
+/// Starts and removes twenty tasks at once.
 #[track_caller]
-fn many_come_and_go(world: &World) {
+fn run_and_clean_up_twenty(world: &World) {
     world.behaviour("raw");
     let before = world.git(["rev-parse", "main"]);
     let numbers: Vec<usize> = (1..=MANY).collect();
-    let outputs = at_once(&numbers, |n| {
+    let outputs = run_at_once(&numbers, |n| {
         world
             .flux(["run", "-q", &format!("Task {n} of many")])
             .run()
@@ -70,7 +70,7 @@ fn many_come_and_go(world: &World) {
     for id in &ids {
         world.commit_in(world.worktree(id), &format!("{id}.txt"), id);
     }
-    let outputs = at_once(&ids, |id| world.flux(["cleanup", "-y", id]).run());
+    let outputs = run_at_once(&ids, |id| world.flux(["cleanup", "-y", id]).run());
     all_succeed(&outputs);
     for id in &ids {
         assert_eq!(world.read(format!("{id}.txt")), *id);
@@ -140,22 +140,22 @@ fn assert_nothing_left(world: &World) {
 }
 
 #[test]
-fn twenty_tasks_start_at_once_and_are_cleaned_up_at_once() {
-    many_come_and_go(&World::new());
+fn run_and_cleanup_handle_twenty_tasks_at_once() {
+    run_and_clean_up_twenty(&World::new());
 }
 
 #[test]
-fn twenty_tasks_come_and_go_in_a_reftable_repository() {
-    many_come_and_go(&world_of(&["--ref-format=reftable"]));
+fn run_and_cleanup_handle_twenty_tasks_at_once_with_reftable() {
+    run_and_clean_up_twenty(&world_of(&["--ref-format=reftable"]));
 }
 
 #[test]
-fn twenty_tasks_come_and_go_in_a_sha256_repository() {
-    many_come_and_go(&world_of(&["--object-format=sha256"]));
+fn run_and_cleanup_handle_twenty_tasks_at_once_with_sha256() {
+    run_and_clean_up_twenty(&world_of(&["--object-format=sha256"]));
 }
 
 #[test]
-fn a_stranger_that_has_the_lock_of_a_ref_for_a_moment_is_waited_for() {
+fn cleanup_waits_for_the_lock_of_a_ref_held_by_another_process() {
     let kinds = [
         ("files", "refs/heads/main.lock"),
         ("reftable", "reftable/tables.list.lock"),
@@ -183,13 +183,13 @@ fn a_stranger_that_has_the_lock_of_a_ref_for_a_moment_is_waited_for() {
     }
 }
 
-/// Twenty runs want the same name.
+/// Starts twenty runs with the same name at once.
 #[track_caller]
-fn one_gets_the_name(world: &World) {
+fn run_twenty_with_one_name(world: &World) {
     world.behaviour("raw");
     let base = world.git(["rev-parse", "main"]);
     let numbers: Vec<usize> = (1..=MANY).collect();
-    let outputs = at_once(&numbers, |n| {
+    let outputs = run_at_once(&numbers, |n| {
         let task = format!("Wanted by {n}");
         world.flux(["run", "-q", "--name", "wanted", &task]).run()
     });
@@ -213,22 +213,22 @@ fn one_gets_the_name(world: &World) {
 }
 
 #[test]
-fn one_of_twenty_runs_gets_the_name() {
-    one_gets_the_name(&World::new());
+fn run_succeeds_once_if_twenty_use_the_same_name() {
+    run_twenty_with_one_name(&World::new());
 }
 
 #[test]
-fn one_of_twenty_runs_gets_the_name_in_a_reftable_repository() {
-    one_gets_the_name(&world_of(&["--ref-format=reftable"]));
+fn run_succeeds_once_if_twenty_use_the_same_name_with_reftable() {
+    run_twenty_with_one_name(&world_of(&["--ref-format=reftable"]));
 }
 
 #[test]
-fn one_of_many_cleanups_of_a_task_removes_it() {
+fn cleanup_succeeds_once_if_several_remove_the_same_task() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
     world.commit_in(world.worktree("fix"), "fix.txt", "work\n");
-    let outputs = at_once(&[(); 6], |()| world.flux(["cleanup", "-y", "fix"]).run());
+    let outputs = run_at_once(&[(); 6], |()| world.flux(["cleanup", "-y", "fix"]).run());
     let winners = outputs.iter().filter(|output| output.code == Some(0));
     let winners = winners.count();
     let said: String = outputs.iter().map(ToString::to_string).collect();
@@ -241,7 +241,7 @@ fn one_of_many_cleanups_of_a_task_removes_it() {
 }
 
 #[test]
-fn readers_take_no_lock_from_an_agent_that_commits() {
+fn list_and_status_take_no_lock_that_an_agent_needs_to_commit() {
     let world = &World::new();
     // Every failure of the agent's git is noted beside its other records.
     world.behaviour(
@@ -279,7 +279,7 @@ fn readers_take_no_lock_from_an_agent_that_commits() {
 }
 
 #[test]
-fn runs_beside_strangers_that_write_the_configuration_succeed() {
+fn run_succeeds_while_other_processes_write_the_configuration() {
     let world = World::new();
     world.behaviour("raw");
     let base = world.git(["rev-parse", "main"]);
@@ -303,7 +303,7 @@ fn runs_beside_strangers_that_write_the_configuration_succeed() {
                 })
             })
             .collect();
-        let outputs = at_once(&ids, |id| {
+        let outputs = run_at_once(&ids, |id| {
             world.flux(["run", "-q", "--name", id, "Fix it"]).run()
         });
         over.store(true, Ordering::Relaxed);
@@ -317,7 +317,7 @@ fn runs_beside_strangers_that_write_the_configuration_succeed() {
 }
 
 #[test]
-fn agents_of_one_server_are_stopped_one_by_one() {
+fn cleanup_stops_each_of_several_agents_on_one_server() {
     let world = World::new();
     world.behaviour("raw");
     let ids: Vec<String> = (1..=MANY).map(|n| format!("task-{n}")).collect();

@@ -1,16 +1,16 @@
-//! Where a task may be left out, it is picked: on a terminal, from lines that fit it.
+//! Tests the picker that is shown if the task is left out.
 
 use crate::world::archive::done;
 use crate::world::*;
 
-/// Three tasks that run: one of a long name, one of a title that is no good for a terminal, one beside.
-fn three(world: &World) -> [String; 3] {
+/// Starts three tasks: with a long name, with control characters in its title, and an ordinary one.
+fn three_tasks(world: &World) -> [String; 3] {
     let long = "Add OAuth authentication to the settings page";
     let foreign = "修复登录页面上的错误\u{202e}，然后写测试\tfor a\x1b]2;owned\x07 while";
     [long, foreign, "Write the docs"].map(|title| world.start(title))
 }
 
-/// The lines below the question, without the sign before them.
+/// Returns the lines below the question, without the sign before them.
 fn offered(terminal: &Terminal, question: &str) -> Vec<String> {
     let screen = terminal.screen();
     let below = screen.lines().skip_while(|line| !line.contains(question));
@@ -30,9 +30,9 @@ fn wait_for_lines(terminal: &Terminal, question: &str, number: usize) -> Vec<Str
 }
 
 #[test]
-fn a_picker_shows_id_state_and_description_in_any_width() {
+fn picker_shows_id_state_and_description_in_any_width() {
     let world = World::new();
-    let ids = three(&world);
+    let ids = three_tasks(&world);
     world.agent(&ids[2]).tell("exit 3");
     wait_until("the end of the agent to be recorded", || {
         let list = world.flux(["list", "--json"]).run().json();
@@ -89,7 +89,7 @@ fn a_picker_shows_id_state_and_description_in_any_width() {
 }
 
 #[test]
-fn every_command_lets_a_task_be_picked_and_can_be_left() {
+fn picker_is_offered_by_every_command_and_can_be_cancelled() {
     let world = World::new();
     done(&world, "old");
     done(&world, "older");
@@ -134,9 +134,9 @@ fn every_command_lets_a_task_be_picked_and_can_be_left() {
 }
 
 #[test]
-fn the_states_of_a_picker_cost_no_look_into_the_worktrees() {
+fn picker_reads_no_worktree_to_show_the_states() {
     let world = World::new();
-    three(&world);
+    three_tasks(&world);
     world.shim();
     let terminal = world.terminal(80, 24);
     terminal.command("git-flux diff");
@@ -153,7 +153,7 @@ fn the_states_of_a_picker_cost_no_look_into_the_worktrees() {
 }
 
 #[test]
-fn two_tasks_whose_lines_look_the_same_are_told_apart() {
+fn picker_numbers_tasks_whose_lines_look_the_same() {
     let world = World::new();
     let names = ["fix-the-login-one-redirect", "fix-the-login-two-redirect"];
     for name in names {
@@ -179,7 +179,7 @@ fn two_tasks_whose_lines_look_the_same_are_told_apart() {
 }
 
 #[test]
-fn what_was_typed_before_a_question_is_no_answer_to_it() {
+fn question_ignores_keys_typed_before_it() {
     let world = World::new();
     done(&world, "fix");
     let before = world.snapshot();
@@ -200,7 +200,7 @@ fn what_was_typed_before_a_question_is_no_answer_to_it() {
 }
 
 #[test]
-fn a_picker_and_the_plan_for_all_tasks_are_in_the_order_of_the_list() {
+fn picker_and_cleanup_all_use_the_order_of_list() {
     let world = World::new();
     for name in ["zebra", "adder"] {
         done(&world, name);

@@ -1,4 +1,4 @@
-//! The ports that a task has for itself.
+//! Tests the ports that are reserved for a task.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::thread;
 
 use crate::world::*;
 
-/// All first ports there are.
+/// Returns the first port of each block.
 fn blocks() -> impl Iterator<Item = u16> {
     (20_000..32_750).step_by(20)
 }
@@ -19,7 +19,7 @@ fn claims(world: &World) -> PathBuf {
     world.tools().join("home/.local/state/git-flux/ports")
 }
 
-/// The ports that are claimed.
+/// Returns the ports that are claimed.
 fn claimed(world: &World) -> BTreeSet<String> {
     let entries = fs::read_dir(claims(world)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -43,8 +43,7 @@ fn port(world: &World, id: &str) -> u16 {
     port
 }
 
-/// Two blocks on which nobody listens now, as far as it can be seen, and the turn: a test that
-/// looked at the same time would find the same.
+/// Returns two blocks on which no process listens, and a lock: a concurrent test would find the same blocks.
 fn two_free() -> ([u16; 2], MutexGuard<'static, ()>) {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,7 +57,7 @@ fn two_free() -> ([u16; 2], MutexGuard<'static, ()>) {
 }
 
 #[test]
-fn no_two_tasks_have_the_same_ports_in_whatever_repository() {
+fn ports_are_unique_across_tasks_and_repositories() {
     let world = World::new();
     let other = world.root().join("other");
     world.make_repository(&other);
@@ -92,7 +91,7 @@ fn no_two_tasks_have_the_same_ports_in_whatever_repository() {
 }
 
 #[test]
-fn ports_are_given_back_with_the_task_and_come_back_with_it_if_they_are_free() {
+fn ports_are_released_by_cleanup_and_reused_by_restore_if_free() {
     let world = World::new();
     world.behaviour("commit one");
     let id = world.start("Fix it");
@@ -119,7 +118,7 @@ fn ports_are_given_back_with_the_task_and_come_back_with_it_if_they_are_free() {
 }
 
 #[test]
-fn ports_on_which_somebody_listens_are_left_alone() {
+fn ports_in_use_by_another_process_are_skipped() {
     let world = World::new();
     let ([busy, free], _turn) = two_free();
     claim_others(&world, &[busy, free], &world.repo());
@@ -129,7 +128,7 @@ fn ports_on_which_somebody_listens_are_left_alone() {
 }
 
 #[test]
-fn ports_of_a_task_that_is_gone_are_taken_over_when_no_others_are_left() {
+fn ports_of_a_missing_task_are_reused_if_no_others_are_free() {
     let world = World::new();
     let ([gone, free], _turn) = two_free();
     claim_others(&world, &[gone, free], &world.repo());
@@ -155,7 +154,7 @@ fn ports_of_a_task_that_is_gone_are_taken_over_when_no_others_are_left() {
 }
 
 #[test]
-fn a_start_that_fails_keeps_no_ports() {
+fn ports_are_released_if_the_start_fails() {
     let world = World::new();
     world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
     world.flux(["run", "-q", "Fix it"]).run().code(1);
@@ -176,7 +175,7 @@ fn a_start_that_fails_keeps_no_ports() {
 }
 
 #[test]
-fn without_a_place_to_claim_them_a_task_does_without_ports() {
+fn run_succeeds_without_ports_if_they_cannot_be_reserved() {
     let world = World::new();
     let state = world.write("state", "a file");
     let output = world
@@ -196,7 +195,7 @@ fn without_a_place_to_claim_them_a_task_does_without_ports() {
 }
 
 #[test]
-fn compose_has_a_project_for_each_task() {
+fn run_sets_a_compose_project_name_for_each_task() {
     let world = World::new();
     let project = world.root().join("My App");
     world.make_repository(&project);

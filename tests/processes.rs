@@ -1,4 +1,4 @@
-//! How many processes a command starts: what makes it slow on every machine, so it is counted and bounded.
+//! Tests how many processes each command starts.
 
 use crate::world::*;
 
@@ -27,7 +27,7 @@ fn task(world: &World, name: &str) {
     world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
 }
 
-/// The same, with an agent that has ended.
+/// Makes the same task as `task`, with an agent that has ended.
 fn ended(world: &World, name: &str) {
     task(world, name);
     world.agent(name).tell("exit 0");
@@ -47,20 +47,20 @@ fn run(world: &World) -> Flux<'_> {
 }
 
 #[test]
-fn a_run_without_a_server_starts_few_processes() {
+fn run_without_a_tmux_server_starts_few_processes() {
     let world = World::new();
     at_most(&world, 12, 3, run(&world));
 }
 
 #[test]
-fn a_run_with_a_server_starts_few_processes() {
+fn run_with_a_tmux_server_starts_few_processes() {
     let world = World::new();
     world.tmux(["new-session", "-d", "-s", "mine"]);
     at_most(&world, 12, 3, run(&world));
 }
 
 #[test]
-fn a_run_inside_tmux_starts_few_processes() {
+fn run_inside_tmux_starts_few_processes() {
     let world = World::new();
     let [tmux, pane] = inside(&world);
     at_most(
@@ -73,7 +73,7 @@ fn a_run_inside_tmux_starts_few_processes() {
 }
 
 #[test]
-fn a_run_in_a_window_starts_few_processes() {
+fn run_in_a_window_starts_few_processes() {
     let world = World::new();
     let [tmux, pane] = inside(&world);
     let run = world.flux(["run", "--window", "Fix it"]);
@@ -81,7 +81,7 @@ fn a_run_in_a_window_starts_few_processes() {
 }
 
 #[test]
-fn a_run_with_options_starts_few_processes() {
+fn run_with_options_starts_few_processes() {
     let world = World::new();
     world.write("changed.txt", "not committed\n");
     world.behaviour("raw");
@@ -92,7 +92,7 @@ fn a_run_with_options_starts_few_processes() {
 }
 
 #[test]
-fn a_quiet_run_looks_for_no_changes_of_the_users_own() {
+fn run_with_quiet_does_not_look_for_uncommitted_changes() {
     let world = World::new();
     world.write("changed.txt", "not committed\n");
     world.behaviour("raw");
@@ -103,7 +103,7 @@ fn a_quiet_run_looks_for_no_changes_of_the_users_own() {
 }
 
 #[test]
-fn a_list_starts_one_status_for_each_task() {
+fn list_starts_one_git_status_per_task() {
     let world = World::new();
     world.behaviour("raw");
     at_most(&world, 3, 1, world.flux(["list"]));
@@ -127,14 +127,14 @@ fn a_list_starts_one_status_for_each_task() {
 }
 
 #[test]
-fn a_status_starts_few_processes() {
+fn status_starts_few_processes() {
     let world = World::new();
     task(&world, "fix");
     at_most(&world, 12, 4, world.flux(["status", "fix"]));
 }
 
 #[test]
-fn a_wait_starts_no_more_processes_for_more_tasks() {
+fn wait_starts_no_more_processes_for_more_tasks() {
     let world = World::new();
     for (tasks, names) in [(1, &["one"][..]), (4, &["two", "three", "four"])] {
         names.iter().for_each(|name| ended(&world, name));
@@ -145,7 +145,7 @@ fn a_wait_starts_no_more_processes_for_more_tasks() {
 }
 
 #[test]
-fn an_attach_starts_few_processes() {
+fn attach_starts_few_processes() {
     let world = World::new();
     task(&world, "fix");
     task(&world, "other");
@@ -165,7 +165,7 @@ fn an_attach_starts_few_processes() {
 }
 
 #[test]
-fn a_cleanup_of_a_clean_task_starts_few_processes() {
+fn cleanup_of_a_clean_task_starts_few_processes() {
     let world = World::new();
     ended(&world, "fix");
     at_most(&world, 12, 4, world.flux(["cleanup", "fix"]));
@@ -173,7 +173,7 @@ fn a_cleanup_of_a_clean_task_starts_few_processes() {
 }
 
 #[test]
-fn a_cleanup_into_a_branch_that_moved_starts_few_processes() {
+fn cleanup_into_a_branch_that_moved_starts_few_processes() {
     let world = World::new();
     ended(&world, "fix");
     world.commit_in(world.repo(), "moved.txt", "main moved\n");
@@ -182,7 +182,7 @@ fn a_cleanup_into_a_branch_that_moved_starts_few_processes() {
 }
 
 #[test]
-fn a_cleanup_that_stops_the_agent_starts_few_processes() {
+fn cleanup_that_stops_the_agent_starts_few_processes() {
     let world = World::new();
     task(&world, "fix");
     // One more than any other, and two: the task and its target are looked at again.

@@ -1,4 +1,4 @@
-//! What README tells a reader to type is typed, in a shell with a new HOME.
+//! Types the commands of README and docs for set-up and restore in a shell with a new HOME.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn the_set_up_command_of_the_readme_starts_a_first_task() {
+fn readme_set_up_command_installs_and_starts_a_first_task() {
     let world = World::new();
     let home = world.root().join("new home");
     let bin = home.join(".cargo/bin");
@@ -69,7 +69,7 @@ fn the_set_up_command_of_the_readme_starts_a_first_task() {
 }
 
 #[test]
-fn what_was_removed_can_be_brought_back_as_the_docs_say() {
+fn readme_commands_for_restoring_bring_everything_back() {
     let world = World::new();
     world.write(".gitignore", ".env\n");
     world.git(["add", ".gitignore"]);

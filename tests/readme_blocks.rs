@@ -1,4 +1,4 @@
-//! Every block of commands in README and docs is typed by a test.
+//! Tests that each block of commands in README and docs is typed by a test.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ const BLOCKS: [(&str, &str, usize); 9] = [
     ("docs/files.md", "## Bringing something back", 2),
 ];
 
-/// The blocks of a page, each with the heading above it.
+/// Returns the blocks of a page, each with the heading above it.
 fn blocks(page: &str) -> Vec<(String, String)> {
     let text = document(page);
     let (mut heading, mut block, mut found) = (String::new(), None::<String>, Vec::new());
@@ -42,7 +42,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The blocks below one heading.
+/// Returns the blocks below one heading.
 #[track_caller]
 fn below(page: &str, heading: &str) -> Vec<String> {
     let blocks = blocks(page)
@@ -64,7 +64,7 @@ fn type_in(world: &World, block: &str) {
 }
 
 #[test]
-fn every_block_of_commands_is_typed_by_a_test() {
+fn readme_and_docs_have_only_blocks_that_a_test_runs() {
     let mut found: Vec<(String, String, usize)> = Vec::new();
     for page in PAGES {
         for (heading, _) in blocks(page) {
@@ -84,7 +84,7 @@ fn every_block_of_commands_is_typed_by_a_test() {
 }
 
 #[test]
-fn a_new_worktree_has_what_the_readme_says() {
+fn readme_commands_for_new_worktrees_copy_files_and_run_setup() {
     let world = World::new();
     world.write(".gitignore", "/.env\n/node_modules\n/.venv\n/npm\n/pip\n");
     world.git(["add", ".gitignore"]);
@@ -113,7 +113,7 @@ fn a_new_worktree_has_what_the_readme_says() {
 }
 
 #[test]
-fn a_task_ends_in_a_pull_request_as_the_readme_says() {
+fn readme_commands_for_a_pull_request_merge_and_remove_the_task() {
     let world = World::new();
     let origin = world.root().join("origin.git");
     let origin = origin.to_str().unwrap();
@@ -150,7 +150,7 @@ fn a_task_ends_in_a_pull_request_as_the_readme_says() {
 }
 
 #[test]
-fn settings_are_made_as_the_pages_say() {
+fn readme_and_docs_commands_make_the_settings() {
     let world = World::new();
     world.install(
         "my-agent",
@@ -178,7 +178,7 @@ fn settings_are_made_as_the_pages_say() {
 }
 
 #[test]
-fn tmux_shows_tasks_as_the_pages_say() {
+fn readme_and_docs_commands_show_tasks_in_tmux() {
     let world = World::new();
     let id = world.start("Fix the login");
     world.agent(&id).wait_started();

@@ -1,5 +1,5 @@
-//! The picture at the head of README: a real screen, drawn for light and for dark pages.
-//! `UPDATE=1 cargo test --test integration readme_picture::` draws it anew.
+//! Compares the picture of README with a real screen. `UPDATE=1 cargo test --test integration readme_picture::` draws
+//! it anew.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use anstyle::RgbColor as Rgb;
 use anstyle_svg::{Palette, Term};
 
 use crate::world::documents::document;
-use crate::world::output::a_morning_later;
+use crate::world::output::make_readme_tasks;
 use crate::world::*;
 
 /// The eight colours in the order of their codes, the last one that of text and the first one that of the ground.
@@ -36,7 +36,7 @@ const DARK: [Rgb; 8] = [
 /// The end of a colour.
 const PLAIN: &str = "\u{1b}[39m";
 
-/// The screen as an SVG.
+/// Returns the screen as an SVG.
 fn drawn(screen: &str, colours: [Rgb; 8]) -> String {
     let [.., text] = colours;
     let palette = Palette(std::array::from_fn(|at| colours[at % 8]));
@@ -56,7 +56,7 @@ fn typed(terminal: &Terminal, line: &str) {
     terminal.wait_for_visible("next prompt", |screen| prompts(screen) > before);
 }
 
-/// The screen with other times in the row of this task. None is wider than its heading.
+/// Returns the screen with other times in the row of this task. None is wider than its heading.
 fn aged(screen: &str, id: &str, [time, age]: [&str; 2]) -> String {
     // The only colour of a row is that of the state; the time in it and the age come next.
     let row = |line: &str| {
@@ -72,7 +72,7 @@ fn aged(screen: &str, id: &str, [time, age]: [&str; 2]) -> String {
 }
 
 #[test]
-fn the_picture_of_readme_is_what_a_terminal_shows() {
+fn readme_picture_matches_the_screen() {
     let world = World::at("alice");
     let terminal = world.terminal(100, 30);
     for task in [
@@ -82,7 +82,7 @@ fn the_picture_of_readme_is_what_a_terminal_shows() {
     ] {
         typed(&terminal, &format!("git flux run -q \"{task}\""));
     }
-    let ids = a_morning_later(&world);
+    let ids = make_readme_tasks(&world);
     typed(&terminal, "git flux list");
     let mut screen = terminal.colours();
     let steady = [

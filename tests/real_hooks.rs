@@ -1,5 +1,5 @@
-//! The programs that most hooks are written for: they decide about a merge or squash by git flux as they do where git
-//! makes it. npm and pip fetch them, so `.ci/long` runs this.
+//! Tests that husky, pre-commit and lefthook decide about a merge or squash by git flux as about one by git. npm and
+//! pip fetch them, so `.ci/long` runs this.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ enum Tool {
     Lefthook,
 }
 
-/// What is merged.
+/// The work that is merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
     Good,
@@ -33,7 +33,7 @@ struct Case {
     squash: bool,
 }
 
-/// How it ended.
+/// The result of a merge.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// The tree and message of the commit.
@@ -162,7 +162,7 @@ impl Case {
         assert!(output.status.success(), "{output:?}");
     }
 
-    /// The message that git flux writes.
+    /// Returns the message that git flux writes.
     fn message(self) -> String {
         let title = self.branch();
         match self.squash {
@@ -237,7 +237,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.unwrap().success(), "{}", from.display());
 }
 
-/// The program, from pip into the build directory, once.
+/// Installs pre-commit with pip into the build directory, once, and returns its path.
 fn pre_commit() -> PathBuf {
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pre-commit");
     let program = venv.join("bin/pre-commit");
@@ -257,7 +257,7 @@ fn pre_commit() -> PathBuf {
 
 #[test]
 #[ignore = "it fetches programs: .ci/long real_hooks"]
-fn hooks_of_husky_pre_commit_and_lefthook_decide_as_in_git() {
+fn hook_of_husky_pre_commit_and_lefthook_decides_as_with_git() {
     let mut failures = Vec::new();
     let mut count = 0;
     for (tool, work) in [

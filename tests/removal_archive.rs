@@ -1,4 +1,4 @@
-//! What a removal keeps, and that git keeps it too: a snapshot in the archive, the index in the trash, one name for both.
+//! Tests what a cleanup stores in archive and trash, and that it survives `git gc`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use crate::world::removal::*;
 use crate::world::*;
 
-/// A task whose agent has committed and ended, with something of every kind uncommitted in its worktree.
+/// Makes a task whose agent has committed and ended, with something of every kind uncommitted in its worktree.
 fn dirty_task(world: &World) -> String {
     let id = done_task(world);
     let worktree = world.worktree(&id);
@@ -21,13 +21,13 @@ fn dirty_task(world: &World) -> String {
     id
 }
 
-/// As weeks later: nothing is left that no ref names.
+/// Expires the reflogs and prunes all unreachable objects.
 fn collect_garbage(world: &World) {
     world.git(["reflog", "expire", "--expire=now", "--all"]);
     world.git(["gc", "-q", "--prune=now"]);
 }
 
-/// What `git stash` would show of a worktree, with the contents of the index.
+/// Returns the status of a worktree and its diffs to HEAD and to the index.
 fn state(world: &World, dir: &Path) -> (String, String, String) {
     (
         world.git_in(dir, ["status", "--porcelain", "--untracked-files=all"]),
@@ -40,8 +40,8 @@ fn archived(id: &str, part: &str) -> String {
     format!("refs/flux/archive/{id}/{part}")
 }
 
-/// A fresh worktree at the tip of a removed task.
-fn fresh(world: &World, id: &str) -> PathBuf {
+/// Makes a new worktree at the tip of a removed task.
+fn fresh_worktree(world: &World, id: &str) -> PathBuf {
     let dir = world.root().join("fresh");
     let add = ["worktree", "add", "-q", "--detach"].map(str::to_owned);
     let add = add.into_iter();
@@ -56,7 +56,7 @@ fn restored(world: &World, id: &str) -> PathBuf {
 }
 
 #[test]
-fn what_was_uncommitted_is_a_stash_in_the_archive() {
+fn cleanup_archives_uncommitted_changes_as_a_stash() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = state(&world, &world.worktree(&id));
@@ -66,7 +66,7 @@ fn what_was_uncommitted_is_a_stash_in_the_archive() {
     collect_garbage(&world);
     let snapshot = archived(&id, "snapshot");
     assert_eq!(commit(&world, &format!("{snapshot}^1")), tip);
-    let dir = fresh(&world, &id);
+    let dir = fresh_worktree(&world, &id);
     world.git_in(&dir, ["stash", "apply", "-q", "--index", &snapshot]);
     assert_eq!(state(&world, &dir), before);
     assert_eq!(world.read(dir.join("new dir/loose.txt")), "untracked\n");
@@ -74,7 +74,7 @@ fn what_was_uncommitted_is_a_stash_in_the_archive() {
 }
 
 #[test]
-fn what_was_staged_is_restored_after_any_gc() {
+fn restore_brings_back_the_index_after_git_gc() {
     let world = World::new();
     let id = dirty_task(&world);
     let before = state(&world, &world.worktree(&id));
@@ -87,7 +87,7 @@ fn what_was_staged_is_restored_after_any_gc() {
 }
 
 #[test]
-fn a_split_index_is_kept_whole() {
+fn restore_brings_back_a_split_index() {
     let world = World::new();
     world.git(["config", "core.splitIndex", "true"]);
     let id = dirty_task(&world);
@@ -98,7 +98,7 @@ fn a_split_index_is_kept_whole() {
 }
 
 #[test]
-fn both_sides_of_a_conflict_are_kept() {
+fn restore_brings_back_both_sides_of_a_conflict() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -131,7 +131,7 @@ fn both_sides_of_a_conflict_are_kept() {
 }
 
 #[test]
-fn a_snapshot_needs_no_identity() {
+fn cleanup_archives_uncommitted_changes_without_an_identity() {
     let world = World::new();
     let id = dirty_task(&world);
     world.git(["config", "user.useConfigOnly", "true"]);
@@ -150,7 +150,7 @@ fn a_snapshot_needs_no_identity() {
 }
 
 #[test]
-fn a_snapshot_leaves_the_users_hooks_and_index_alone() {
+fn cleanup_archives_uncommitted_changes_without_running_hooks() {
     let world = World::new();
     let id = dirty_task(&world);
     let hooks = world.repo().join(".git/hooks");
@@ -166,7 +166,7 @@ fn a_snapshot_leaves_the_users_hooks_and_index_alone() {
 }
 
 #[test]
-fn nothing_uncommitted_makes_no_snapshot() {
+fn cleanup_creates_no_snapshot_without_uncommitted_changes() {
     let world = World::new();
     let id = done_task(&world);
     world.write(world.worktree(&id).join(".env"), "ignored\n");
@@ -202,7 +202,7 @@ fn assert_together(world: &World, name: &str, text: &str) {
 const DROP: [&str; 4] = ["cleanup", "fix", "--discard-branch", "--discard"];
 
 #[test]
-fn an_id_that_is_used_twice_has_one_name_in_trash_and_archive() {
+fn cleanup_uses_the_same_name_in_trash_and_archive_for_a_repeated_id() {
     let world = World::new();
     // The first has nothing in the trash: its worktree was removed by hand.
     let worktree = fix(&world, "one");
@@ -228,7 +228,7 @@ fn an_id_that_is_used_twice_has_one_name_in_trash_and_archive() {
 }
 
 #[test]
-fn a_worktree_that_was_deleted_is_not_said_to_be_kept() {
+fn cleanup_does_not_claim_to_keep_a_deleted_worktree() {
     let world = World::new();
     let id = done_task(&world);
     fs::remove_dir_all(world.worktree(&id)).unwrap();
@@ -239,7 +239,7 @@ fn a_worktree_that_was_deleted_is_not_said_to_be_kept() {
 }
 
 #[test]
-fn a_base_ref_that_is_missing_or_moved_stops_no_removal() {
+fn cleanup_succeeds_if_the_base_ref_is_missing_or_moved() {
     let cases: [fn(&World, &str); 2] = [
         |world, base| drop(world.git(["update-ref", "-d", base])),
         |world, base| {
@@ -279,7 +279,7 @@ fn changed_in_the_same_second(world: &World, id: &str) {
 }
 
 #[test]
-fn what_was_changed_in_the_second_of_a_commit_is_kept() {
+fn restore_brings_back_a_file_changed_in_the_second_of_a_commit() {
     for whole in [true, false] {
         let world = World::new();
         let id = done_task(&world);
@@ -298,7 +298,7 @@ fn what_was_changed_in_the_second_of_a_commit_is_kept() {
 }
 
 #[test]
-fn what_was_changed_in_the_second_of_a_commit_is_committed() {
+fn cleanup_commits_a_file_changed_in_the_second_of_a_commit() {
     let world = World::new();
     let id = done_task(&world);
     changed_in_the_same_second(&world, &id);
@@ -307,7 +307,7 @@ fn what_was_changed_in_the_second_of_a_commit_is_committed() {
 }
 
 #[test]
-fn a_change_in_the_very_moment_of_its_staging_is_kept() {
+fn restore_brings_back_a_file_changed_in_the_second_of_its_staging() {
     for from_trash in [true, false] {
         let world = World::new();
         // What no test can do in one moment is given the times it would have then.
@@ -339,7 +339,7 @@ fn a_change_in_the_very_moment_of_its_staging_is_kept() {
 }
 
 #[test]
-fn what_is_staged_and_undone_in_the_files_is_nothing_to_commit() {
+fn cleanup_commits_nothing_if_a_staged_change_is_undone_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -351,7 +351,7 @@ fn what_is_staged_and_undone_in_the_files_is_nothing_to_commit() {
 }
 
 #[test]
-fn the_trash_of_an_earlier_task_is_not_taken_for_that_of_the_next() {
+fn restore_does_not_mix_the_trash_of_two_tasks_with_the_same_id() {
     let world = World::new();
     let start = || {
         world.behaviour("commit one");

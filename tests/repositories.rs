@@ -1,6 +1,5 @@
-//! Every kind of repository: in each a whole cycle of a task, from its start to the merge and back to a repository
-//! that is as it was. Other layouts, filters, names and callers
-//! are in `repositories_layouts`, `repositories_filters`, `repositories_names` and `repositories_callers`.
+//! Tests a whole cycle of a task in each kind of repository. Other layouts, filters, names and callers are in
+//! `repositories_layouts`, `repositories_filters`, `repositories_names` and `repositories_callers`.
 
 use std::fs;
 
@@ -9,7 +8,7 @@ use crate::world::removal::assert_removed_from;
 use crate::world::*;
 
 #[test]
-fn an_ordinary_repository() {
+fn run_and_cleanup_work_in_an_ordinary_repository() {
     let world = World::new();
     Cycle::of(&world).run();
     world.flux(["list"]).run().success().stderr_has("no tasks");
@@ -31,7 +30,7 @@ fn make_sparse(world: &World, options: &[&str]) {
 }
 
 #[test]
-fn a_sparse_checkout() {
+fn run_and_cleanup_work_in_a_sparse_checkout() {
     for options in [&[][..], &["--sparse-index"]] {
         let world = World::new();
         make_sparse(&world, options);
@@ -48,7 +47,7 @@ fn a_sparse_checkout() {
 }
 
 #[test]
-fn uncommitted_work_in_a_sparse_checkout() {
+fn cleanup_commits_uncommitted_changes_in_a_sparse_checkout() {
     let world = World::new();
     make_sparse(&world, &[]);
     world.behaviour("raw");
@@ -72,7 +71,7 @@ fn uncommitted_work_in_a_sparse_checkout() {
 }
 
 #[test]
-fn a_split_index() {
+fn run_and_cleanup_work_with_a_split_index() {
     let world = World::new();
     world.git(["config", "core.splitIndex", "true"]);
     world.git(["update-index", "--split-index"]);
@@ -80,7 +79,7 @@ fn a_split_index() {
 }
 
 #[test]
-fn an_index_of_another_version_and_its_caches() {
+fn run_and_cleanup_work_with_other_index_versions_and_caches() {
     for (key, value) in [
         ("index.version", "4"),
         ("feature.manyFiles", "true"),
@@ -94,7 +93,7 @@ fn an_index_of_another_version_and_its_caches() {
 }
 
 #[test]
-fn a_shallow_clone() {
+fn run_and_cleanup_work_in_a_shallow_clone() {
     let world = World::new();
     world.commit_in(world.repo(), "README.md", "two\n");
     let clone = world.root().join("clone");
@@ -108,7 +107,7 @@ fn a_shallow_clone() {
 }
 
 #[test]
-fn a_partial_clone() {
+fn run_and_cleanup_work_in_a_partial_clone() {
     let world = World::new();
     for text in ["two\n", "three\n"] {
         world.commit_in(world.repo(), "README.md", text);
@@ -149,7 +148,7 @@ fn a_partial_clone() {
 }
 
 #[test]
-fn settings_of_one_worktree_alone() {
+fn run_and_cleanup_keep_settings_of_one_worktree() {
     let world = World::new();
     world.git(["config", "extensions.worktreeConfig", "true"]);
     world.git(["config", "--worktree", "user.name", "Only Here"]);
@@ -176,7 +175,7 @@ fn settings_of_one_worktree_alone() {
 }
 
 #[test]
-fn reftable_and_sha_256() {
+fn run_and_cleanup_work_with_reftable_and_sha_256() {
     let dir = |n: usize| format!("kind {n}");
     let kinds = [
         &["--ref-format=reftable"][..],

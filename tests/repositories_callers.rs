@@ -1,5 +1,4 @@
-//! Every way in which git flux is called: through git with options, through aliases, from hooks, and with git's own
-//! variables in the environment.
+//! Tests each way to call git flux: by git with options, aliases, hooks, and with variables of git in the environment.
 
 use std::fs;
 
@@ -7,13 +6,13 @@ use crate::world::cycle::Cycle;
 use crate::world::removal::{assert_removed, done_task, end_agent};
 use crate::world::*;
 
-/// A whole cycle, every command of which is made by `call` from its arguments.
+/// Runs a whole cycle, each command of which `call` runs.
 #[track_caller]
 fn cycle(world: &World, call: impl Fn(&[&str]) -> Output) {
     cycle_in(world, "", call);
 }
 
-/// The same, called from `below` the top, where the agent is then.
+/// Runs the same cycle as `cycle`, called from the directory `below`, in which the agent then starts.
 #[track_caller]
 fn cycle_in(world: &World, below: &str, call: impl Fn(&[&str]) -> Output) {
     world.behaviour("raw");
@@ -62,13 +61,13 @@ fn cycle_in(world: &World, below: &str, call: impl Fn(&[&str]) -> Output) {
 }
 
 #[test]
-fn through_git() {
+fn run_and_cleanup_work_when_called_by_git() {
     let world = World::new();
     cycle(&world, |args| world.flux(args).via_git().run());
 }
 
 #[test]
-fn through_git_with_another_directory() {
+fn run_and_cleanup_work_when_called_by_git_with_another_directory() {
     let world = World::new();
     let repo = world.repo();
     let home = world.tools().join("home");
@@ -80,7 +79,7 @@ fn through_git_with_another_directory() {
 }
 
 #[test]
-fn through_git_with_settings_of_one_command() {
+fn run_and_cleanup_work_when_called_by_git_with_settings() {
     let world = World::new();
     cycle(&world, |args| {
         world
@@ -107,7 +106,7 @@ fn through_git_with_settings_of_one_command() {
 }
 
 #[test]
-fn through_git_dir_and_work_tree_options() {
+fn run_and_cleanup_work_with_git_dir_and_work_tree_options() {
     let world = World::new();
     let (repo, home) = (world.repo(), world.tools().join("home"));
     let git_dir = repo.join(".git");
@@ -124,7 +123,7 @@ fn through_git_dir_and_work_tree_options() {
 }
 
 #[test]
-fn with_gits_variables_in_the_environment() {
+fn run_and_cleanup_work_with_git_variables_in_the_environment() {
     let world = World::new();
     let (repo, home) = (world.repo(), world.tools().join("home"));
     let git_dir = repo.join(".git");
@@ -151,7 +150,7 @@ fn with_gits_variables_in_the_environment() {
 }
 
 #[test]
-fn through_aliases() {
+fn run_and_cleanup_work_through_aliases() {
     for alias in [
         "flux",
         "!git flux",
@@ -177,7 +176,7 @@ fn through_aliases() {
     }
 }
 
-/// What printed this, as an outcome that can be asked.
+/// Makes an `Output` of these texts.
 fn outcome(world: &World, bytes: Vec<u8>, said: &str) -> Output {
     let mut output = world.flux(["--version"]).run();
     output.stdout = String::from_utf8_lossy(&bytes).into_owned();
@@ -187,7 +186,7 @@ fn outcome(world: &World, bytes: Vec<u8>, said: &str) -> Output {
 }
 
 #[test]
-fn from_a_hook() {
+fn run_and_list_work_from_a_hook() {
     let world = World::new();
     let (listed, started) = (world.tools().join("listed"), world.tools().join("started"));
     let script = format!(
@@ -220,7 +219,7 @@ fn from_a_hook() {
 }
 
 #[test]
-fn from_a_hook_of_a_linked_worktree() {
+fn cleanup_works_from_a_hook_of_a_linked_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let cleaned = world.tools().join("cleaned");
@@ -248,7 +247,7 @@ fn from_a_hook_of_a_linked_worktree() {
 }
 
 #[test]
-fn from_below_and_beside() {
+fn run_and_cleanup_work_from_a_subdirectory_and_list_refuses_outside() {
     let world = World::new();
     for dir in ["src", "."] {
         let cycle = Cycle {

@@ -1,5 +1,4 @@
-//! Repositories whose files are not what is stored: clean and smudge filters, a filter process as Git LFS is one, and
-//! hooks that see every checkout.
+//! Tests repositories with clean and smudge filters, a filter process like that of Git LFS, and post-checkout hooks.
 
 use std::fs;
 
@@ -10,7 +9,7 @@ use crate::world::removal::done_task;
 use crate::world::*;
 
 #[test]
-fn a_clean_and_smudge_filter() {
+fn run_and_cleanup_work_with_a_clean_and_smudge_filter() {
     let world = World::new();
     world.git(["config", "filter.loud.smudge", "tr a-z A-Z"]);
     world.git(["config", "filter.loud.clean", "tr A-Z a-z"]);
@@ -71,7 +70,7 @@ while (1) {
 "#;
 
 #[test]
-fn a_filter_process_like_that_of_git_lfs() {
+fn run_and_cleanup_work_with_a_filter_process_like_git_lfs() {
     require("perl");
     let world = World::new();
     let store = world.tools().join("store");
@@ -104,7 +103,7 @@ fn a_filter_process_like_that_of_git_lfs() {
 }
 
 #[test]
-fn a_filter_that_fails_is_a_start_that_fails() {
+fn run_leaves_nothing_behind_if_a_filter_fails() {
     let world = World::new();
     world.write(".gitattributes", "*.loud filter=loud\n");
     world.commit_in(world.repo(), "a.loud", "one\n");
@@ -124,7 +123,7 @@ fn a_filter_that_fails_is_a_start_that_fails() {
 }
 
 #[test]
-fn a_post_checkout_hook_runs_once_in_the_new_worktree_with_its_files() {
+fn run_calls_post_checkout_once_in_the_new_worktree_with_its_files() {
     for path in [None, Some("my hooks")] {
         let world = World::new();
         let dir = match path {
@@ -148,8 +147,8 @@ fn a_post_checkout_hook_runs_once_in_the_new_worktree_with_its_files() {
     }
 }
 
-/// A filter that looks for its key in the git directory of the worktree it runs in, as git-crypt does.
-fn with_keys(world: &World) {
+/// Adds a filter that reads its key in the git directory of the worktree, as git-crypt does.
+fn add_key_filter(world: &World) {
     let key = r#"test -s "$(git rev-parse --git-dir)/git-crypt/keys/default" || { echo no key >&2; exit 1; }"#;
     for (name, how) in [("smudge", "tr a-z A-Z"), ("clean", "tr A-Z a-z")] {
         world.install(name, &format!("#!/bin/sh\n{key}\nexec {how}\n"));
@@ -164,9 +163,9 @@ fn with_keys(world: &World) {
 }
 
 #[test]
-fn a_filter_finds_its_keys_in_every_worktree() {
+fn run_cleanup_and_restore_give_a_filter_its_keys_in_every_worktree() {
     let world = World::new();
-    with_keys(&world);
+    add_key_filter(&world);
     Cycle::of(&world).run_with(|worktree| {
         assert_eq!(world.read(worktree.join("a.secret")), "ONE\n");
     });
@@ -191,7 +190,7 @@ fn a_filter_finds_its_keys_in_every_worktree() {
 }
 
 #[test]
-fn what_tools_keep_in_the_git_directory_of_a_worktree_comes_back() {
+fn restore_brings_back_files_of_tools_in_the_git_directory_of_the_worktree() {
     let world = World::new();
     let id = world.start("Fix login");
     let admin = || {
@@ -221,7 +220,7 @@ fn what_tools_keep_in_the_git_directory_of_a_worktree_comes_back() {
 }
 
 #[test]
-fn a_filter_that_is_gone_from_the_users_own_checkout_is_named_by_the_dry_run() {
+fn cleanup_dry_run_names_a_missing_filter_of_the_checkout() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["config", "filter.lost.clean", "no-such-program"]);

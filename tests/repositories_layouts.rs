@@ -1,4 +1,4 @@
-//! Repositories whose files do not simply lie in one directory: linked worktrees, bare repositories and submodules.
+//! Tests linked worktrees, bare repositories, submodules and `core.worktree`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::world::cycle::Cycle;
 use crate::world::*;
 
 #[test]
-fn a_linked_worktree_of_the_users() {
+fn run_and_cleanup_work_from_a_linked_worktree() {
     let world = World::new();
     let dir = world.root().join("linked");
     world.git([
@@ -45,7 +45,7 @@ fn make_bare(world: &World, bare: &Path) {
 }
 
 #[test]
-fn a_bare_repository_with_worktrees() {
+fn run_and_cleanup_work_in_a_bare_repository_with_worktrees() {
     let world = World::new();
     let bare = world.root().join("project.git");
     make_bare(&world, &bare);
@@ -74,7 +74,7 @@ fn a_bare_repository_with_worktrees() {
 }
 
 #[test]
-fn a_bare_repository_hidden_behind_a_git_file() {
+fn run_and_cleanup_work_in_a_bare_repository_behind_a_git_file() {
     let world = World::new();
     let project = world.root().join("project");
     let bare = project.join(".bare");
@@ -101,7 +101,7 @@ fn a_bare_repository_hidden_behind_a_git_file() {
     }
 }
 
-/// A repository `super` with a submodule `sub` that is checked out.
+/// Makes a repository `super` with a submodule `sub` that is checked out.
 fn make_submodule(world: &World) -> PathBuf {
     let superproject = world.root().join("super");
     world.make_repository(&superproject);
@@ -121,14 +121,14 @@ fn make_submodule(world: &World) -> PathBuf {
 }
 
 #[test]
-fn a_repository_with_submodules() {
+fn run_and_cleanup_work_in_a_repository_with_submodules() {
     let world = World::new();
     let superproject = make_submodule(&world);
     Cycle::at(&world, &superproject).run();
 }
 
 #[test]
-fn submodules_an_agent_has_checked_out_are_not_lost() {
+fn cleanup_refuses_commits_that_are_only_in_a_submodule() {
     let world = World::new();
     let superproject = make_submodule(&world);
     world.behaviour("raw");
@@ -166,7 +166,7 @@ fn submodules_an_agent_has_checked_out_are_not_lost() {
 }
 
 #[test]
-fn inside_a_submodule() {
+fn run_and_cleanup_work_inside_a_submodule() {
     let world = World::new();
     let superproject = make_submodule(&world);
     let sub = superproject.join("sub");
@@ -185,9 +185,9 @@ fn inside_a_submodule() {
     assert_eq!(status, " M sub");
 }
 
-/// With core.worktree git itself knows the files of the main worktree alone by this configuration.
+/// With core.worktree, only this setting tells git which files belong to the main worktree.
 #[test]
-fn core_worktree_needs_a_way_back() {
+fn cleanup_refuses_core_worktree_without_a_git_file_in_the_work_tree() {
     let world = World::new();
     let id = crate::world::removal::done_task(&world);
     let (repo, files) = (world.repo(), world.root().join("files"));
@@ -219,7 +219,7 @@ fn core_worktree_needs_a_way_back() {
 }
 
 #[test]
-fn a_work_tree_that_does_not_know_its_repository_is_refused() {
+fn errors_name_a_work_tree_that_belongs_to_no_or_another_repository() {
     let world = World::new();
     // As yadm and vcsh have it: the work tree itself belongs to another repository, or to none.
     for in_another in [false, true] {

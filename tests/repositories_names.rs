@@ -1,4 +1,4 @@
-//! Repositories whose paths hold what a path can hold: whole cycles in them.
+//! Tests directories, files and branches with any name.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -27,7 +27,7 @@ const NAMES: [&[u8]; 12] = [
 ];
 
 #[test]
-fn a_repository_lies_in_a_directory_of_any_name() {
+fn run_and_cleanup_work_in_a_directory_with_any_name() {
     for name in NAMES {
         let world = World::at(OsStr::from_bytes(name));
         Cycle::of(&world).run();
@@ -35,7 +35,7 @@ fn a_repository_lies_in_a_directory_of_any_name() {
 }
 
 #[test]
-fn a_repository_has_any_name_itself() {
+fn run_and_cleanup_work_in_a_repository_with_any_name() {
     for name in NAMES {
         let world = World::without_repository("names");
         let repo = world.root().join(OsStr::from_bytes(name));
@@ -50,7 +50,7 @@ fn a_repository_has_any_name_itself() {
 }
 
 #[test]
-fn a_directory_whose_name_tmux_would_run_runs_nothing() {
+fn run_and_cleanup_execute_no_tmux_format_in_a_directory_name() {
     let world = World::at("#(touch repository-pwned)");
     Cycle::of(&world).run();
     for dir in [
@@ -64,7 +64,7 @@ fn a_directory_whose_name_tmux_would_run_runs_nothing() {
 }
 
 #[test]
-fn porcelain_gives_every_path_byte_for_byte() {
+fn list_porcelain_prints_every_path_byte_for_byte() {
     for name in NAMES {
         let world = World::at(OsStr::from_bytes(name));
         world.behaviour("raw");
@@ -82,7 +82,7 @@ fn porcelain_gives_every_path_byte_for_byte() {
 }
 
 #[test]
-fn files_of_any_name_are_committed_and_merged() {
+fn cleanup_commits_and_merges_files_with_any_name() {
     let world = World::new();
     world.behaviour("raw");
     let id = world.start("Fix login");
@@ -116,7 +116,7 @@ fn files_of_any_name_are_committed_and_merged() {
 }
 
 #[test]
-fn branches_of_any_name_are_gone_back_to() {
+fn cleanup_merges_into_branches_with_any_name() {
     for branch in [
         "a/b/c",
         "it's",
@@ -139,7 +139,7 @@ fn branches_of_any_name_are_gone_back_to() {
 }
 
 #[test]
-fn a_branch_that_is_named_like_a_ref_is_not_taken_for_another() {
+fn cleanup_distinguishes_a_branch_named_like_a_full_ref() {
     let world = World::new();
     world.git(["branch", "x"]);
     world.git(["switch", "-q", "-c", "refs/heads/x"]);
@@ -155,7 +155,7 @@ fn a_branch_that_is_named_like_a_ref_is_not_taken_for_another() {
 }
 
 #[test]
-fn worktrees_are_made_in_a_directory_that_is_not_utf_8() {
+fn run_and_cleanup_work_with_a_worktree_dir_that_is_not_utf_8() {
     let world = World::new();
     let dir = world.root().join(OsStr::from_bytes(b"w\xff\xe9"));
     fs::create_dir(&dir).unwrap();
@@ -177,7 +177,7 @@ fn worktrees_are_made_in_a_directory_that_is_not_utf_8() {
 }
 
 #[test]
-fn a_template_lies_in_a_directory_that_is_not_utf_8() {
+fn run_reads_a_template_with_a_path_that_is_not_utf_8() {
     let world = World::new();
     let file = world.root().join(OsStr::from_bytes(b"t\xff.md"));
     fs::write(&file, "Do this: {{task}}").unwrap();
@@ -191,7 +191,7 @@ fn a_template_lies_in_a_directory_that_is_not_utf_8() {
 }
 
 #[test]
-fn a_repository_whose_path_is_not_utf_8_merges_with_hooks() {
+fn cleanup_runs_hooks_in_a_repository_with_a_path_that_is_not_utf_8() {
     let world = World::at(OsStr::from_bytes(b"r\xff\xe9"));
     let id = done_task(&world);
     let hooks = world.repo().join(".git/hooks");

@@ -1,5 +1,5 @@
-//! `git flux restore`: what comes back, from the trash and from the archive alone. What it asks and prints is in
-//! `restore_options`, what it refuses in `restore_refusals`, arbitrary work in `restore_property`.
+//! Tests what `git flux restore` brings back from the trash, and from the archive alone. Options are in
+//! `restore_options`, refusals in `restore_refusals`, random edits in `restore_property`.
 
 use std::fs;
 
@@ -7,16 +7,15 @@ use crate::world::archive::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// As long after the removal: git has collected its garbage.
+/// Expires the reflogs and prunes all unreachable objects.
 fn collect_garbage(world: &World) {
     world.git(["reflog", "expire", "--expire=now", "--all"]);
     world.git(["gc", "-q", "--prune=now"]);
 }
 
-/// Takes a task away and brings it back, from the trash and from the archive alone; then
-/// merges it, to show that it is a task like any other.
+/// Removes and restores a task, from the trash and from the archive alone, and then merges it.
 #[track_caller]
-fn comes_back(world: &World, id: &str) {
+fn assert_comes_back(world: &World, id: &str) {
     let worktree = world.worktree(id);
     let before = State::of(world, &worktree);
     let discard = ["cleanup", "-y", "--discard", "--discard-branch", id];
@@ -52,33 +51,33 @@ fn comes_back(world: &World, id: &str) {
 }
 
 #[test]
-fn everything_comes_back_as_it_was() {
+fn restore_brings_back_commits_index_and_files() {
     let world = World::new();
     let id = dirty_task(&world);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
-fn a_split_index_comes_back() {
+fn restore_brings_back_the_files_of_a_split_index() {
     let world = World::new();
     world.git(["config", "core.splitIndex", "true"]);
     let id = dirty_task(&world);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
-fn everything_comes_back_to_a_worktree_with_relative_paths() {
+fn restore_brings_back_a_worktree_with_relative_paths() {
     let world = World::new();
     world.git(["config", "worktree.useRelativePaths", "true"]);
     let id = dirty_task(&world);
     // A git older than 2.48 reads it, but does not write it.
     let link = format!("gitdir: ../myapp/.git/worktrees/myapp-{id}\n");
     world.write(world.worktree(&id).join(".git"), link);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
-fn everything_comes_back_in_every_format_of_a_repository() {
+fn restore_brings_back_everything_with_reftable_and_sha256() {
     for format in ["--ref-format=reftable", "--object-format=sha256"] {
         let world = World::without_repository("flux world");
         let repo = world.repo();
@@ -86,12 +85,12 @@ fn everything_comes_back_in_every_format_of_a_repository() {
         world.git_in(world.root(), ["init", "-q", format, dir]);
         world.fill(&repo);
         let id = dirty_task(&world);
-        comes_back(&world, &id);
+        assert_comes_back(&world, &id);
     }
 }
 
 #[test]
-fn what_apply_is_told_about_blanks_does_not_change_the_index() {
+fn restore_brings_back_the_index_despite_settings_of_git_apply() {
     let world = World::new();
     world.git(["config", "apply.whitespace", "fix"]);
     world.git(["config", "diff.noprefix", "true"]);
@@ -99,11 +98,11 @@ fn what_apply_is_told_about_blanks_does_not_change_the_index() {
     let worktree = world.worktree(&id);
     world.write(worktree.join("blanks.txt"), "one  \ntwo\t\n\n\n");
     world.git_in(&worktree, ["add", "blanks.txt"]);
-    comes_back(&world, &id);
+    assert_comes_back(&world, &id);
 }
 
 #[test]
-fn a_sparse_checkout_comes_back_sparse() {
+fn restore_brings_back_a_sparse_checkout() {
     let world = World::new();
     let id = done_task(&world);
     let worktree = world.worktree(&id);
@@ -129,7 +128,7 @@ fn a_sparse_checkout_comes_back_sparse() {
 }
 
 #[test]
-fn without_trash_and_snapshot_the_commits_come_back() {
+fn restore_brings_back_the_commits_without_trash_and_snapshot() {
     let world = World::new();
     let id = done_task(&world);
     let before = State::of(&world, &world.worktree(&id));
@@ -142,7 +141,7 @@ fn without_trash_and_snapshot_the_commits_come_back() {
 }
 
 #[test]
-fn a_hook_that_makes_files_is_not_in_the_way_of_the_snapshot() {
+fn restore_overwrites_files_that_a_post_checkout_hook_made() {
     let world = World::new();
     let hooks = world.repo().join(".git/hooks");
     // A setup as people have it, which git does not ignore.
@@ -162,7 +161,7 @@ fn a_hook_that_makes_files_is_not_in_the_way_of_the_snapshot() {
 }
 
 #[test]
-fn what_was_configured_comes_back() {
+fn restore_brings_back_the_settings_of_the_branch() {
     let world = World::new();
     let id = done_task(&world);
     let section = format!("branch.feature/{id}");

@@ -1,4 +1,4 @@
-//! Random edits of a worktree, for `restore_property`: what agents leave behind, and what they rather should not.
+//! Makes random edits in a worktree, for `restore_property`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -73,7 +73,7 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// How many there shall be.
+    /// Returns the number of edits.
     pub(crate) fn count(&mut self) -> usize {
         self.rng.random_range(1..=10)
     }
@@ -217,7 +217,7 @@ impl<'a> Edits<'a> {
         path.display().to_string()
     }
 
-    /// What only git does with a file that it tracks.
+    /// Changes a tracked file in a way that only git can.
     fn tracked(&mut self, kind: Kind) -> String {
         let Some(file) = self.file() else {
             return "nothing".to_owned();
@@ -263,7 +263,7 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// A file or link that is there and not in a repository of its own.
+    /// Returns an existing file or link that is not in a nested repository.
     fn file(&mut self) -> Option<PathBuf> {
         let mut files = Vec::new();
         collect(self.dir, &mut files);

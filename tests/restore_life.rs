@@ -1,4 +1,4 @@
-//! What runs in a task that came back, what it can do, and what becomes of what was merged.
+//! Tests the agent of a restored task, and the merge that a restore keeps.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn an_agent_that_can_goes_on_where_it_was() {
+fn restore_continues_the_session_of_the_agent() {
     let world = World::new();
     let id = done_task(&world);
     world.flux(["cleanup", &id]).run().success();
@@ -43,7 +43,7 @@ fn an_agent_that_can_goes_on_where_it_was() {
 }
 
 #[test]
-fn an_agent_that_ends_at_once_is_said_to() {
+fn restore_warns_if_the_agent_exits_at_once() {
     let world = World::new();
     let id = done_task(&world);
     world.flux(["cleanup", &id]).run().success();
@@ -60,7 +60,7 @@ fn an_agent_that_ends_at_once_is_said_to() {
 }
 
 #[test]
-fn an_agent_that_cannot_is_replaced_by_a_shell() {
+fn restore_starts_a_shell_if_the_agent_cannot_continue() {
     let world = World::new();
     world.install_agent("helper");
     world.git(["config", "flux.helper.command", "helper"]);
@@ -90,9 +90,9 @@ fn an_agent_that_cannot_is_replaced_by_a_shell() {
     }
 }
 
-/// The command that a line `hint: to undo the merge, on 'main': git revert …` says.
+/// Returns the command of the line `hint: to undo the merge, on 'main': git revert …`.
 #[track_caller]
-fn undo(output: &Output) -> String {
+fn revert_hint(output: &Output) -> String {
     let start = "hint: to undo the merge, on 'main': ";
     let lines: Vec<&str> = output
         .stderr
@@ -104,7 +104,7 @@ fn undo(output: &Output) -> String {
 }
 
 #[test]
-fn what_was_merged_stays_merged_and_can_be_reverted() {
+fn restore_keeps_the_merge_and_prints_how_to_revert_it() {
     let world = World::new();
     let id = done_task(&world);
     let main = world.commit_in(world.repo(), "README.md", "moved\n");
@@ -113,10 +113,10 @@ fn what_was_merged_stays_merged_and_can_be_reverted() {
     let merge = commit(&world, "main");
     let output = world.flux(["restore", &id]).run();
     output.success().stderr_has("What was merged stays merged.");
-    assert_eq!(undo(&output), undo(&removed));
+    assert_eq!(revert_hint(&output), revert_hint(&removed));
     assert_eq!(commit(&world, "main"), merge);
     let mut sh = world.command("sh");
-    sh.args(["-c", &format!("{} --no-edit", undo(&output))]);
+    sh.args(["-c", &format!("{} --no-edit", revert_hint(&output))]);
     let reverted = sh.current_dir(world.repo()).output().unwrap();
     assert!(reverted.status.success(), "{reverted:?}");
     assert_eq!(world.git(["diff", "--name-only", &main]), "");
@@ -125,7 +125,7 @@ fn what_was_merged_stays_merged_and_can_be_reverted() {
 }
 
 #[test]
-fn what_was_not_merged_needs_no_revert() {
+fn restore_prints_no_revert_if_nothing_was_merged() {
     let world = World::new();
     for option in ["--discard-branch", "--discard"] {
         let id = running_task(&world);
@@ -137,7 +137,7 @@ fn what_was_not_merged_needs_no_revert() {
 }
 
 #[test]
-fn a_task_comes_and_goes_as_often_as_one_likes() {
+fn restore_and_cleanup_can_be_repeated() {
     let world = World::new();
     world.git(["config", "flux.quick.command", "true"]);
     let run = ["run", "-q", "--agent", "quick", "--name", "fix", "Fix it"];
@@ -171,7 +171,7 @@ fn a_task_comes_and_goes_as_often_as_one_likes() {
 }
 
 #[test]
-fn it_comes_back_to_where_it_was_whatever_the_settings_are_now() {
+fn restore_uses_the_recorded_path_and_branch_despite_new_settings() {
     let world = World::new();
     done(&world, "fix");
     world

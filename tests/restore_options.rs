@@ -1,4 +1,4 @@
-//! The options of `git flux restore`, on a terminal and off one.
+//! Tests the options of `git flux restore`, with and without a terminal.
 
 use std::fs;
 
@@ -43,7 +43,7 @@ fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
 }
 
 #[test]
-fn the_list_says_how_each_task_ended() {
+fn restore_list_shows_how_each_task_ended() {
     let world = World::new();
     let nothing = world.flux(["restore", "-l"]).run();
     nothing
@@ -82,7 +82,7 @@ fn the_list_says_how_each_task_ended() {
 }
 
 #[test]
-fn the_list_is_data_for_programs() {
+fn restore_list_json_prints_every_field() {
     let world = World::new();
     two_removed(&world);
     fs::remove_dir_all(trash(&world, "alpha").parent().unwrap()).unwrap();
@@ -117,7 +117,7 @@ fn the_list_is_data_for_programs() {
 }
 
 #[test]
-fn a_task_can_be_named_by_its_beginning() {
+fn restore_accepts_a_unique_prefix_of_the_name() {
     let world = World::new();
     two_removed(&world);
     done(&world, "alpine");
@@ -143,7 +143,7 @@ fn a_task_can_be_named_by_its_beginning() {
 }
 
 #[test]
-fn an_id_that_was_used_twice_comes_back_by_either_name() {
+fn restore_brings_back_either_of_two_tasks_with_the_same_id() {
     let world = World::new();
     for text in ["one", "two"] {
         done(&world, "fix");
@@ -176,7 +176,7 @@ fn an_id_that_was_used_twice_comes_back_by_either_name() {
 }
 
 #[test]
-fn without_a_name_one_is_picked() {
+fn restore_asks_for_a_task_without_a_name() {
     let world = World::new();
     two_removed(&world);
     let before = world.snapshot();
@@ -196,7 +196,7 @@ fn without_a_name_one_is_picked() {
 }
 
 #[test]
-fn without_a_name_and_a_terminal_it_is_a_usage_error() {
+fn restore_without_a_name_or_terminal_is_a_usage_error() {
     let world = World::new();
     for args in [&["restore"][..], &["restore", "--drop"]] {
         let output = world.flux(args).run();
@@ -225,7 +225,7 @@ fn without_a_name_and_a_terminal_it_is_a_usage_error() {
 }
 
 #[test]
-fn what_is_dropped_is_gone_for_good() {
+fn restore_drop_deletes_a_removed_task_with_consent() {
     let world = World::new();
     two_removed(&world);
     let tip = commit(&world, "refs/flux/archive/alpha/tip");
@@ -256,8 +256,8 @@ fn what_is_dropped_is_gone_for_good() {
     assert!(!world.repo().join(".git/flux/run/alpha").exists());
 }
 
-/// Restores a task, and removes it again with something more in it.
-fn there_and_back(world: &World, name: &str, text: &str) {
+/// Restores a task, and removes it again with another file.
+fn replace_entry(world: &World, name: &str, text: &str) {
     world.flux(["restore", name]).run().success();
     world.write(world.worktree(name).join(".env"), text);
     world.commit_in(world.worktree(name), "new.txt", text);
@@ -268,7 +268,7 @@ fn there_and_back(world: &World, name: &str, text: &str) {
 }
 
 #[test]
-fn what_was_restored_and_removed_again_meanwhile_is_not_what_was_asked_about() {
+fn restore_refuses_if_the_entry_was_replaced_during_the_question() {
     let world = World::new();
     done(&world, "alpha");
     world
@@ -281,7 +281,7 @@ fn what_was_restored_and_removed_again_meanwhile_is_not_what_was_asked_about() {
         ("", PICK, "Enter"),
     ] {
         let terminal = on_terminal(&world, args, &[(question, &[])]);
-        there_and_back(&world, "alpha", &format!("new {args}\n"));
+        replace_entry(&world, "alpha", &format!("new {args}\n"));
         let before = world.snapshot();
         terminal.keys([answer]);
         assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
@@ -294,7 +294,7 @@ fn what_was_restored_and_removed_again_meanwhile_is_not_what_was_asked_about() {
 }
 
 #[test]
-fn everything_can_be_deleted_at_once() {
+fn restore_empty_deletes_all_removed_tasks_with_consent() {
     let world = World::new();
     let output = world.flux(["restore", "--empty"]).run();
     output.success().stderr_has("there is nothing to delete");
@@ -326,7 +326,7 @@ fn everything_can_be_deleted_at_once() {
 }
 
 #[test]
-fn an_agent_goes_on_with_the_options_it_was_given() {
+fn restore_starts_the_agent_with_its_original_options() {
     let world = World::new();
     world.behaviour("raw");
     let own = ["--agent-arg=--model", "--agent-arg=opus"];
@@ -344,7 +344,7 @@ fn an_agent_goes_on_with_the_options_it_was_given() {
 }
 
 #[test]
-fn what_would_be_deleted_for_good_is_said_with_its_uncommitted_files() {
+fn restore_names_uncommitted_files_before_it_deletes_them() {
     let world = World::new();
     done(&world, "alpha");
     for name in ["one.txt", "two.txt"] {
@@ -365,7 +365,7 @@ fn what_would_be_deleted_for_good_is_said_with_its_uncommitted_files() {
 }
 
 #[test]
-fn a_task_that_is_there_is_not_answered_with_another_one_that_is_removed() {
+fn restore_does_not_take_a_removed_task_for_an_existing_one() {
     let world = World::new();
     done(&world, "alpha");
     world.flux(["cleanup", "alpha"]).run().success();

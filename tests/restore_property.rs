@@ -1,7 +1,6 @@
-//! A property: whatever was done in a task's worktree, a cleanup and a restore bring it back byte by byte.
-//!
-//! Every case starts from the same commit and makes its edits from its own seed, so that a seed alone repeats it:
-//! `RESTORE_SEED=<seed> cargo test --test integration restore_property`. The seed `new` tries cases that nobody has tried.
+//! Tests with random edits that a cleanup and a restore bring a worktree back byte for byte. Each case starts from the
+//! same commit, and its seed repeats it: `RESTORE_SEED=<seed> cargo test --test integration restore_property`. The seed
+//! `new` tries new cases.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -59,7 +58,7 @@ fn seed_files(world: &World) {
     world.git(["commit", "-q", "-m", "Files of every kind"]);
 }
 
-/// What is done about the changes, and what is left of the worktree when it comes back.
+/// The option of the cleanup, and the part of the worktree that the restore has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Choice {
     args: &'static [&'static str],
@@ -94,7 +93,7 @@ impl Choice {
         self.args == ["--commit"]
     }
 
-    /// What a snapshot does not hold is not made where there is nothing else, nor what cannot be committed.
+    /// Returns whether this kind of edit is kept by the snapshot, or by the commit.
     fn allows(self, kind: Kind) -> bool {
         match kind {
             Kind::IntentToAdd => self.trash,
@@ -105,7 +104,7 @@ impl Choice {
     }
 }
 
-/// Tells on a panic how to repeat the case.
+/// Prints on a panic how to repeat the case.
 struct Case<'a> {
     seed: u64,
     choice: Choice,
@@ -161,7 +160,7 @@ impl Bench {
             .collect()
     }
 
-    /// What git knows of, so that a snapshot holds it.
+    /// Returns the files that a snapshot keeps.
     fn known(&self) -> BTreeSet<PathBuf> {
         let mut known = self.names(&["ls-files", "-z"]);
         known.extend(self.names(&["ls-files", "-z", "--others", "--exclude-standard"]));
@@ -204,7 +203,7 @@ impl Bench {
         drop(told);
     }
 
-    /// Everything that was uncommitted is in the branch now, everything else where it was.
+    /// Asserts that all uncommitted changes are in the branch, and that the other files are unchanged.
     fn assert_committed(&self, before: &State) {
         let now = State::of(&self.world, &self.worktree);
         assert!(now.files == before.files, "{}", difference(before, &now));
@@ -215,7 +214,7 @@ impl Bench {
         }
     }
 
-    /// All that git knows of is as it was, and nothing else is there.
+    /// Asserts that all files that git knows are unchanged, and that there are no others.
     fn assert_known(&self, before: State, known: &BTreeSet<PathBuf>) {
         let mut before = before.without(&[]);
         before.files.retain(|path, _| known.contains(path));
@@ -236,7 +235,7 @@ impl Bench {
     }
 }
 
-/// What `git status` says beside the branch.
+/// Returns the lines of `git status` without the branch.
 fn changes(status: &str) -> impl Iterator<Item = &str> {
     let lines = status.split('\0');
     lines.filter(|line| !line.is_empty() && !line.starts_with("# "))
@@ -278,21 +277,21 @@ fn holds(test: u64) {
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_1() {
+fn restore_brings_back_random_edits_with_seed_1() {
     holds(1);
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_2() {
+fn restore_brings_back_random_edits_with_seed_2() {
     holds(2);
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_3() {
+fn restore_brings_back_random_edits_with_seed_3() {
     holds(3);
 }
 
 #[test]
-fn what_is_restored_is_what_was_removed_4() {
+fn restore_brings_back_random_edits_with_seed_4() {
     holds(4);
 }

@@ -1,4 +1,4 @@
-//! Where `git flux restore` refuses: nothing is overwritten, and what it names can be moved away.
+//! Tests what `git flux restore` refuses: it overwrites nothing, and works once the obstacle is moved away.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ fn refused(said: &[&str], obstacle: fn(&World), away: fn(&World)) {
 }
 
 #[test]
-fn a_task_of_the_same_id_is_in_the_way() {
+fn restore_refuses_if_a_task_has_the_id() {
     refused(
         &["there is a task 'fix' already", "git flux cleanup fix"],
         |world| {
@@ -63,7 +63,7 @@ fn a_task_of_the_same_id_is_in_the_way() {
 }
 
 #[test]
-fn a_branch_of_the_same_name_is_in_the_way() {
+fn restore_refuses_if_the_branch_exists() {
     refused(
         &[
             "the branch 'feature/fix' exists already",
@@ -75,7 +75,7 @@ fn a_branch_of_the_same_name_is_in_the_way() {
 }
 
 #[test]
-fn a_branch_below_or_above_is_in_the_way() {
+fn restore_refuses_if_a_branch_conflicts_with_the_name() {
     refused(
         &["the branch 'feature/fix/more' is in the way of 'feature/fix'"],
         |world| drop(world.git(["branch", "feature/fix/more", "main"])),
@@ -89,7 +89,7 @@ fn a_branch_below_or_above_is_in_the_way() {
 }
 
 #[test]
-fn a_directory_in_its_place_is_in_the_way() {
+fn restore_refuses_if_the_path_of_the_worktree_exists() {
     refused(
         &["exists already", "mv '"],
         |world| drop(world.write(world.worktree("fix").join("mine.txt"), "mine\n")),
@@ -108,7 +108,7 @@ fn a_directory_in_its_place_is_in_the_way() {
 }
 
 #[test]
-fn a_worktree_of_the_users_in_its_place_is_in_the_way() {
+fn restore_refuses_if_another_worktree_is_registered_at_the_path() {
     fn add(world: &World) {
         let dir = world.worktree("fix");
         let add = ["worktree", "add", "-q", "--detach", dir.to_str().unwrap()];
@@ -135,7 +135,7 @@ fn a_worktree_of_the_users_in_its_place_is_in_the_way() {
 }
 
 #[test]
-fn a_session_of_the_same_name_is_in_the_way() {
+fn restore_refuses_if_the_tmux_session_exists() {
     refused(
         &["the tmux session 'flux-myapp-fix' exists already"],
         |world| drop(world.tmux(["new-session", "-d", "-s", "flux-myapp-fix"])),
@@ -144,7 +144,7 @@ fn a_session_of_the_same_name_is_in_the_way() {
 }
 
 #[test]
-fn a_branch_that_is_checked_out_elsewhere_is_in_the_way() {
+fn restore_refuses_if_the_branch_is_checked_out_elsewhere() {
     refused(
         &["the branch 'feature/fix' exists already"],
         |world| drop(world.git(["switch", "-q", "-c", "feature/fix"])),
@@ -153,7 +153,7 @@ fn a_branch_that_is_checked_out_elsewhere_is_in_the_way() {
 }
 
 #[test]
-fn without_tmux_nothing_comes_back() {
+fn restore_refuses_without_tmux() {
     let world = World::new();
     removed(&world);
     let before = world.snapshot();
@@ -165,7 +165,7 @@ fn without_tmux_nothing_comes_back() {
 }
 
 #[test]
-fn a_restore_that_fails_says_that_the_task_is_in_the_archive_still() {
+fn restore_keeps_the_archive_when_it_fails() {
     for from_trash in [true, false] {
         let world = World::new();
         removed(&world);
@@ -198,7 +198,7 @@ fn a_restore_that_fails_says_that_the_task_is_in_the_archive_still() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_left_alone() {
+fn restore_refuses_a_record_that_cannot_be_read() {
     let world = World::new();
     removed(&world);
     done(&world, "good");
@@ -227,7 +227,7 @@ fn a_record_that_cannot_be_read_is_left_alone() {
 }
 
 #[test]
-fn a_link_in_the_trash_is_not_followed() {
+fn restore_refuses_a_symbolic_link_in_the_trash() {
     let world = World::new();
     removed(&world);
     let mine = world.root().join("mine");

@@ -1,4 +1,4 @@
-//! `git flux resume`: the agent again, where it was.
+//! Tests `git flux resume`.
 
 use crate::world::*;
 
@@ -19,7 +19,7 @@ fn task(world: &World, id: &str) -> serde_json::Value {
 }
 
 #[test]
-fn an_agent_that_has_ended_goes_on_in_its_pane() {
+fn resume_continues_the_session_of_an_ended_agent_in_its_pane() {
     let world = World::new();
     ended(&world, "fix", "claude");
     let before = task(&world, "fix");
@@ -48,7 +48,7 @@ fn an_agent_that_has_ended_goes_on_in_its_pane() {
 }
 
 #[test]
-fn an_agent_whose_tmux_has_crashed_goes_on_in_a_new_session() {
+fn resume_all_continues_agents_in_new_sessions_after_tmux_was_killed() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "one", "Fix it"]).ok();
@@ -74,7 +74,7 @@ fn an_agent_whose_tmux_has_crashed_goes_on_in_a_new_session() {
 }
 
 #[test]
-fn an_agent_that_cannot_go_on_starts_over_if_that_is_agreed() {
+fn resume_with_yes_restarts_an_agent_that_cannot_continue() {
     let world = World::new();
     world.install_agent("helper");
     world.git(["config", "flux.helper.command", "helper"]);
@@ -98,7 +98,7 @@ fn an_agent_that_cannot_go_on_starts_over_if_that_is_agreed() {
 }
 
 #[test]
-fn a_question_is_asked_on_a_terminal() {
+fn resume_asks_before_restarting_an_agent() {
     let world = World::new();
     world.install_agent("helper");
     world.git(["config", "flux.helper.command", "helper"]);
@@ -112,7 +112,7 @@ fn a_question_is_asked_on_a_terminal() {
 }
 
 #[test]
-fn resume_all_starts_what_is_lost_or_was_ended_by_a_signal_that_is_not_ours() {
+fn resume_all_starts_only_lost_and_killed_agents() {
     let world = World::new();
     let start = |id: &str, behaviour: &str| {
         world.behaviour(behaviour);
@@ -160,7 +160,7 @@ fn resume_all_starts_what_is_lost_or_was_ended_by_a_signal_that_is_not_ours() {
 }
 
 #[test]
-fn one_that_fails_leaves_the_others() {
+fn resume_all_continues_after_a_failure() {
     let world = World::new();
     world.behaviour("raw");
     for id in ["one", "two", "three"] {
@@ -184,7 +184,7 @@ fn one_that_fails_leaves_the_others() {
 }
 
 #[test]
-fn a_program_in_the_pane_is_not_taken_away() {
+fn resume_refuses_if_a_program_runs_in_the_pane() {
     let world = World::new();
     ended(&world, "fix", "claude");
     let pane = task(&world, "fix")["target"]["pane"]
@@ -206,7 +206,7 @@ fn a_program_in_the_pane_is_not_taken_away() {
 }
 
 #[test]
-fn what_the_shell_in_the_pane_has_put_aside_is_not_ended() {
+fn resume_refuses_if_the_shell_in_the_pane_has_background_jobs() {
     let world = World::new();
     ended(&world, "fix", "claude");
     let pane = world.pane("fix");
@@ -233,7 +233,7 @@ fn what_the_shell_in_the_pane_has_put_aside_is_not_ended() {
 }
 
 #[test]
-fn a_resume_that_fails_leaves_the_task_as_it_was() {
+fn resume_changes_nothing_when_it_fails() {
     let world = World::new();
     ended(&world, "fix", "claude");
     world.kill_tmux();
@@ -248,7 +248,7 @@ fn a_resume_that_fails_leaves_the_task_as_it_was() {
 }
 
 #[test]
-fn a_resume_that_is_killed_is_settled_whatever_it_had_done() {
+fn resume_is_recovered_by_the_next_command_after_a_kill() {
     let cases = [
         ("tmux", "list-sessions"),
         ("tmux", "new-session"),
@@ -284,7 +284,7 @@ fn a_resume_that_is_killed_is_settled_whatever_it_had_done() {
 }
 
 #[test]
-fn no_agent_is_started_in_what_stands_where_the_worktree_was() {
+fn resume_refuses_a_worktree_of_another_repository_at_the_path() {
     let world = World::new();
     ended(&world, "fix", "claude");
     world.kill_tmux();
@@ -313,7 +313,7 @@ fn no_agent_is_started_in_what_stands_where_the_worktree_was() {
 }
 
 #[test]
-fn a_session_that_something_else_made_anew_is_taken_over() {
+fn resume_takes_over_a_session_recreated_with_a_shell_in_the_worktree() {
     let world = World::new();
     world.behaviour("raw");
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();

@@ -1,12 +1,12 @@
-//! `git flux run`: the steps from a description to an agent at work.
+//! Tests `git flux run`: the steps from a description to a running agent.
 
 use std::fs;
 
 use crate::world::*;
 
-/// The ids that descriptions get, without their random part.
+/// Asserts the id that a description gets, without its random part.
 #[track_caller]
-fn slug(world: &World, description: &str, expected: &str) {
+fn assert_slug(world: &World, description: &str, expected: &str) {
     let plan = world.flux(["run", "--dry-run", "--", description]).ok();
     let id = plan
         .lines()
@@ -18,7 +18,7 @@ fn slug(world: &World, description: &str, expected: &str) {
 }
 
 #[test]
-fn a_task_gets_an_id_a_branch_a_worktree_a_session_and_an_agent() {
+fn run_creates_an_id_a_branch_a_worktree_a_session_and_an_agent() {
     let world = World::new();
     let head = world.git(["rev-parse", "HEAD"]);
     let id = world.start("Add OAuth authentication");
@@ -72,7 +72,7 @@ fn a_task_gets_an_id_a_branch_a_worktree_a_session_and_an_agent() {
 }
 
 #[test]
-fn what_the_user_has_stays_as_it_is() {
+fn run_leaves_uncommitted_changes_of_the_user_alone() {
     let world = World::new();
     world.write("README.md", "changed");
     world.write("new.txt", "new");
@@ -91,24 +91,24 @@ fn what_the_user_has_stays_as_it_is() {
 }
 
 #[test]
-fn ids_say_what_the_task_is() {
+fn run_derives_the_id_from_the_description() {
     let world = World::new();
-    slug(
+    assert_slug(
         &world,
         "Add OAuth authentication",
         "add-oauth-authentication",
     );
-    slug(
+    assert_slug(
         &world,
         "Fix the login redirect for users with two accounts",
         "fix-the-login-redirect-for",
     );
-    slug(&world, "\n\n  First line\nsecond line", "first-line");
-    slug(&world, "Größe prüfen", "grosse-prufen");
-    slug(&world, "修复登录", "xiu-fu-deng-lu");
-    slug(&world, "?! …", "task");
-    slug(&world, "../../etc/passwd", "etc-passwd");
-    slug(
+    assert_slug(&world, "\n\n  First line\nsecond line", "first-line");
+    assert_slug(&world, "Größe prüfen", "grosse-prufen");
+    assert_slug(&world, "修复登录", "xiu-fu-deng-lu");
+    assert_slug(&world, "?! …", "task");
+    assert_slug(&world, "../../etc/passwd", "etc-passwd");
+    assert_slug(
         &world,
         "donaudampfschifffahrtsgesellschaftskapitän",
         "donaudampfschifffahrtsgesellsc",
@@ -116,7 +116,7 @@ fn ids_say_what_the_task_is() {
 }
 
 #[test]
-fn the_same_description_twice_makes_two_tasks() {
+fn run_creates_two_tasks_for_the_same_description() {
     let world = World::new();
     let (one, two) = (world.start("Fix login"), world.start("Fix login"));
     assert_ne!(one, two);
@@ -126,7 +126,7 @@ fn the_same_description_twice_makes_two_tasks() {
 }
 
 #[test]
-fn a_branch_of_a_task_tracks_nothing() {
+fn run_sets_no_upstream_for_the_new_branch() {
     let world = World::new();
     world.git(["config", "branch.autoSetupMerge", "always"]);
     world.git(["remote", "add", "origin", "../myapp"]);
@@ -141,7 +141,7 @@ fn a_branch_of_a_task_tracks_nothing() {
 }
 
 #[test]
-fn an_empty_directory_in_the_place_of_the_worktree_is_used() {
+fn run_uses_an_empty_directory_as_the_worktree() {
     let world = World::new();
     fs::create_dir(world.worktree("fix")).unwrap();
     world
@@ -153,7 +153,7 @@ fn an_empty_directory_in_the_place_of_the_worktree_is_used() {
 }
 
 #[test]
-fn a_task_may_be_started_from_below_and_from_another_task() {
+fn run_works_from_a_subdirectory_and_from_another_task() {
     let world = World::new();
     let below = world.flux(["run", "-q", "One"]).in_dir("src").ok();
     assert_eq!(
@@ -180,7 +180,7 @@ fn a_task_may_be_started_from_below_and_from_another_task() {
 }
 
 #[test]
-fn no_text_of_the_user_is_on_a_command_line_of_tmux_or_read_by_a_shell() {
+fn run_passes_no_description_to_tmux_or_a_shell() {
     let world = World::new();
     world.shim();
     let hostile = "Fix \"$(touch hacked)\" `touch hacked`; touch hacked; #(touch hacked) ;";
@@ -204,7 +204,7 @@ fn no_text_of_the_user_is_on_a_command_line_of_tmux_or_read_by_a_shell() {
 }
 
 #[test]
-fn a_directory_with_a_tmux_format_in_its_name_runs_nothing() {
+fn run_executes_no_tmux_format_in_a_directory_name() {
     let world = World::at("it's #(touch hacked) #{pid} $(touch hacked);");
     let id = world.start("Fix login");
     assert_eq!(world.agent(&id).cwd(), world.worktree(&id));
@@ -212,7 +212,7 @@ fn a_directory_with_a_tmux_format_in_its_name_runs_nothing() {
 }
 
 #[test]
-fn the_agent_gets_the_environment_of_the_caller_without_what_is_not_its() {
+fn run_passes_the_environment_of_the_caller_without_git_and_tmux_variables() {
     let world = World::new();
     let caller = world.terminal_inside();
     let callers = caller.ask("#{socket_path},#{pid},99");
@@ -281,7 +281,7 @@ fn the_agent_gets_the_environment_of_the_caller_without_what_is_not_its() {
 }
 
 #[test]
-fn the_agent_sees_the_path_of_the_user_and_not_that_of_git() {
+fn run_passes_the_path_of_the_user_when_called_by_git() {
     let world = World::new();
     let id = world.flux(["run", "-q", "Fix"]).via_git().ok();
     assert_eq!(
@@ -291,7 +291,7 @@ fn the_agent_sees_the_path_of_the_user_and_not_that_of_git() {
 }
 
 #[test]
-fn on_a_terminal_an_agent_that_fails_at_once_is_reported_with_its_last_lines() {
+fn run_on_a_terminal_shows_the_last_lines_of_an_agent_that_fails_at_once() {
     let world = World::new();
     world.behaviour("sh echo first words; echo last words; exit 3");
     let terminal = world.terminal(200, 50);
@@ -313,7 +313,7 @@ fn on_a_terminal_an_agent_that_fails_at_once_is_reported_with_its_last_lines() {
 }
 
 #[test]
-fn on_a_terminal_an_agent_that_has_done_its_work_at_once_is_a_success() {
+fn run_on_a_terminal_succeeds_if_the_agent_finishes_at_once() {
     let world = World::new();
     world.behaviour("exit 0");
     let terminal = world.terminal(200, 50);
@@ -324,7 +324,7 @@ fn on_a_terminal_an_agent_that_has_done_its_work_at_once_is_a_success() {
 }
 
 #[test]
-fn off_a_terminal_a_run_does_not_wait_for_its_agent() {
+fn run_without_a_terminal_does_not_wait_for_its_agent() {
     let world = World::new();
     world.behaviour("sh echo last words; exit 3");
     let note = world.tools().join("note");
@@ -358,7 +358,7 @@ fn off_a_terminal_a_run_does_not_wait_for_its_agent() {
 }
 
 #[test]
-fn an_agent_that_cannot_be_executed_is_reported() {
+fn run_fails_if_the_agent_cannot_be_executed() {
     let world = World::new();
     world.install("claude", "#!/no/such/interpreter\n");
     for option in [None, Some("-q"), Some("--json")] {

@@ -1,9 +1,9 @@
-//! `git flux run --base` and `--name`: where a task starts, and what it is called.
+//! Tests `git flux run --base` and `--name`, and the target of a task.
 
 use crate::world::*;
 
 #[track_caller]
-fn base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
+fn assert_base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
     let output = world
         .flux(["run", "--json"].iter().chain(args).chain(&["Fix"]))
         .run();
@@ -30,22 +30,22 @@ fn base(world: &World, args: &[&str], commit: &str, into: Option<&str>) {
 }
 
 #[test]
-fn run_says_and_stores_the_branch_that_is_configured_for_its_work() {
+fn run_stores_the_configured_target() {
     let world = World::new();
     world.git(["branch", "dev"]);
     let head = world.git(["rev-parse", "HEAD"]);
     world.git(["config", "flux.into", "dev"]);
     let run = ["run", "--dry-run", "--name", "fix", "Fix"];
     assert!(world.flux(run).ok().contains("\n  Into: dev\n"));
-    base(&world, &[], &head, Some("dev"));
+    assert_base(&world, &[], &head, Some("dev"));
     // That of a branch comes before, also of one that is still to be made.
     world.git(["config", "branch.feature/fix.fluxInto", "refs/heads/main"]);
     assert!(world.flux(run).ok().contains("\n  Into: main\n"));
-    base(&world, &["--name", "fix"], &head, Some("main"));
+    assert_base(&world, &["--name", "fix"], &head, Some("main"));
 }
 
 #[test]
-fn run_and_adopt_refuse_where_there_is_no_branch_to_merge_into() {
+fn run_and_adopt_refuse_if_the_configured_target_does_not_exist() {
     let world = World::new();
     world.git(["branch", "topic"]);
     world.git(["branch", "theirs"]);
@@ -69,7 +69,7 @@ fn run_and_adopt_refuse_where_there_is_no_branch_to_merge_into() {
 }
 
 #[test]
-fn a_task_starts_from_any_commit_and_goes_back_to_the_branch_it_is_on() {
+fn run_accepts_any_commit_as_base_and_takes_its_branch_as_target() {
     let world = World::new();
     let first = world.git(["rev-parse", "HEAD"]);
     world.git(["tag", "-a", "v1", "-m", "Version 1"]);
@@ -77,28 +77,28 @@ fn a_task_starts_from_any_commit_and_goes_back_to_the_branch_it_is_on() {
     world.git(["branch", "topic/one", &first]);
     world.git(["remote", "add", "origin", "../myapp"]);
     world.git(["fetch", "-q", "origin"]);
-    base(&world, &[], &second, Some("main"));
-    base(&world, &["--base", "HEAD"], &second, Some("main"));
-    base(&world, &["--base", "main"], &second, Some("main"));
-    base(&world, &["--base", "topic/one"], &first, Some("topic/one"));
-    base(
+    assert_base(&world, &[], &second, Some("main"));
+    assert_base(&world, &["--base", "HEAD"], &second, Some("main"));
+    assert_base(&world, &["--base", "main"], &second, Some("main"));
+    assert_base(&world, &["--base", "topic/one"], &first, Some("topic/one"));
+    assert_base(
         &world,
         &["--base=refs/heads/topic/one"],
         &first,
         Some("topic/one"),
     );
-    base(&world, &["--base", "v1"], &first, None);
-    base(&world, &["--base", "HEAD~1"], &first, None);
-    base(&world, &["--base", &first[..9]], &first, None);
-    base(&world, &["--base", "origin/main"], &second, None);
+    assert_base(&world, &["--base", "v1"], &first, None);
+    assert_base(&world, &["--base", "HEAD~1"], &first, None);
+    assert_base(&world, &["--base", &first[..9]], &first, None);
+    assert_base(&world, &["--base", "origin/main"], &second, None);
     world.git(["checkout", "-q", "topic/one"]);
-    base(&world, &[], &first, Some("topic/one"));
+    assert_base(&world, &[], &first, Some("topic/one"));
     world.git(["checkout", "-q", "--detach", "main"]);
-    base(&world, &[], &second, None);
+    assert_base(&world, &[], &second, None);
 }
 
 #[test]
-fn a_base_that_is_no_commit_is_refused() {
+fn run_refuses_a_base_that_is_not_a_commit() {
     let world = World::new();
     let before = world.snapshot();
     for rev in [
@@ -121,7 +121,7 @@ fn a_base_that_is_no_commit_is_refused() {
 }
 
 #[test]
-fn a_name_is_the_id_itself() {
+fn run_uses_the_name_as_the_id() {
     let world = World::new();
     for name in ["fix", "0", "a-b-c", &"x".repeat(50)] {
         world
@@ -138,7 +138,7 @@ fn a_name_is_the_id_itself() {
 }
 
 #[test]
-fn a_name_that_is_no_id_is_refused() {
+fn run_refuses_a_name_that_is_not_a_valid_id() {
     let world = World::new();
     let before = world.snapshot();
     for name in [
@@ -164,7 +164,7 @@ fn a_name_that_is_no_id_is_refused() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_refused() {
+fn run_refuses_a_name_that_exists() {
     let world = World::new();
     world.flux(["run", "--name", "fix", "Fix"]).run().success();
     world.agent("fix").wait_started();

@@ -1,10 +1,10 @@
-//! `git flux run --branch`: a branch that is there already, and stays.
+//! Tests `git flux run --branch`, which works on an existing branch and keeps it.
 
 use crate::world::*;
 
 const RUN: [&str; 5] = ["run", "-q", "--name", "go", "--branch"];
 
-/// A branch of the user's with a commit and a section of its own, and main two commits on.
+/// Makes a branch of the user with a commit and a section in the configuration, and two commits on main.
 fn topic(world: &World) -> (String, String) {
     let base = world.git(["rev-parse", "HEAD"]);
     world.git(["switch", "-q", "-c", "topic"]);
@@ -16,7 +16,7 @@ fn topic(world: &World) -> (String, String) {
     (base, tip)
 }
 
-/// A repository `origin` that has the branches `main` and `far`.
+/// Makes a repository `origin` that has the branches `main` and `far`.
 fn origin(world: &World) -> String {
     let origin = world.root().join("origin");
     world.git(["branch", "far"]);
@@ -33,7 +33,7 @@ fn tip(world: &World, branch: &str) -> Option<String> {
 }
 
 #[test]
-fn a_branch_that_is_there_is_worked_on_merged_and_kept() {
+fn run_branch_works_on_an_existing_branch_and_cleanup_keeps_it() {
     let world = World::new();
     let (base, before) = topic(&world);
     let section = world.git(["config", "--get-regexp", "^branch.topic"]);
@@ -82,7 +82,7 @@ fn a_branch_that_is_there_is_worked_on_merged_and_kept() {
 }
 
 #[test]
-fn a_branch_that_is_there_is_left_alone_where_nothing_is_merged() {
+fn cleanup_discard_branch_keeps_a_branch_given_to_run() {
     let world = World::new();
     let (_, before) = topic(&world);
     world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();
@@ -103,7 +103,7 @@ fn a_branch_that_is_there_is_left_alone_where_nothing_is_merged() {
 }
 
 #[test]
-fn a_branch_of_a_remote_is_followed_and_kept() {
+fn run_branch_tracks_a_remote_branch_and_cleanup_keeps_it() {
     for name in ["origin/far", "far"] {
         let world = World::new();
         let commit = origin(&world);
@@ -121,7 +121,7 @@ fn a_branch_of_a_remote_is_followed_and_kept() {
 }
 
 #[test]
-fn what_cannot_be_worked_on_is_refused_before_anything_exists() {
+fn run_branch_refuses_unusable_branches_before_creating_anything() {
     let world = World::new();
     topic(&world);
     origin(&world);
@@ -192,7 +192,7 @@ fn what_cannot_be_worked_on_is_refused_before_anything_exists() {
 }
 
 #[test]
-fn a_start_that_fails_neither_deletes_nor_moves_the_branch() {
+fn run_branch_keeps_the_branch_when_the_start_fails() {
     let world = World::new();
     topic(&world);
     origin(&world);
@@ -207,7 +207,7 @@ fn a_start_that_fails_neither_deletes_nor_moves_the_branch() {
 }
 
 #[test]
-fn a_start_that_is_killed_neither_deletes_nor_moves_the_branch() {
+fn run_branch_keeps_the_branch_when_killed() {
     for words in [
         "update-ref",
         "worktree add",
@@ -249,7 +249,7 @@ fn a_start_that_is_killed_neither_deletes_nor_moves_the_branch() {
 }
 
 #[test]
-fn a_task_on_a_branch_that_is_there_comes_back_unless_the_branch_has_moved() {
+fn restore_refuses_a_task_on_an_existing_branch_only_if_it_has_moved() {
     let world = World::new();
     let (_, commit) = topic(&world);
     world.flux(RUN.into_iter().chain(["topic", "Go on"])).ok();

@@ -1,4 +1,4 @@
-//! `git flux run --with-changes`: what is uncommitted where the user stands goes along, and stays.
+//! Tests `git flux run --with-changes`, which copies uncommitted changes into the new worktree.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::world::*;
 
 const RUN: [&str; 5] = ["run", "-q", "--with-changes", "--name", "go"];
 
-/// What `git status`, the index and the files say of a worktree, and what they say on disk.
+/// Returns the status, the index and the files of a worktree.
 fn state(world: &World, dir: &Path) -> [String; 4] {
     let staged = world.git_in(dir, ["diff", "--cached", "--binary", "--no-renames"]);
     let unstaged = world.git_in(dir, ["diff", "--binary", "--no-renames"]);
@@ -73,7 +73,7 @@ fn every_kind(world: &World) {
 }
 
 #[test]
-fn changes_of_every_kind_go_along_as_they_are_and_stay_where_they_were() {
+fn run_with_changes_copies_every_kind_of_change() {
     let world = World::new();
     every_kind(&world);
     let before = state(&world, &world.repo());
@@ -95,7 +95,7 @@ fn changes_of_every_kind_go_along_as_they_are_and_stay_where_they_were() {
 }
 
 #[test]
-fn changes_go_along_from_a_tasks_worktree_too() {
+fn run_with_changes_copies_changes_from_the_worktree_of_a_task() {
     let world = World::new();
     let id = world.start("First");
     let first = world.worktree(&id);
@@ -111,7 +111,7 @@ fn changes_go_along_from_a_tasks_worktree_too() {
 }
 
 #[test]
-fn changes_are_put_on_another_base_where_they_apply() {
+fn run_with_changes_applies_changes_to_another_base() {
     let world = World::new();
     world.write("file", "1\n2\n3\n4\n5\n6\n7\n8\n9\n");
     world.git(["add", "file"]);
@@ -147,7 +147,7 @@ fn changes_are_put_on_another_base_where_they_apply() {
 }
 
 #[test]
-fn changes_that_do_not_apply_are_refused_by_name_before_anything_exists() {
+fn run_with_changes_refuses_changes_that_do_not_apply() {
     let world = World::new();
     world.git(["switch", "-q", "-c", "other"]);
     world.commit_in(world.repo(), "README.md", "theirs\n");
@@ -166,7 +166,7 @@ fn changes_that_do_not_apply_are_refused_by_name_before_anything_exists() {
 }
 
 #[test]
-fn what_cannot_be_taken_along_is_refused_before_anything_exists() {
+fn run_with_changes_refuses_conflicts_and_a_merge_in_progress() {
     let world = World::new();
     world.git(["switch", "-q", "-c", "other"]);
     world.commit_in(world.repo(), "README.md", "theirs\n");
@@ -189,7 +189,7 @@ fn what_cannot_be_taken_along_is_refused_before_anything_exists() {
 }
 
 #[test]
-fn other_repositories_stay_behind_and_are_named() {
+fn run_with_changes_leaves_nested_repositories_behind() {
     let world = World::new();
     world.make_repository(&world.repo().join("nested"));
     world
@@ -203,7 +203,7 @@ fn other_repositories_stay_behind_and_are_named() {
 }
 
 #[test]
-fn without_changes_there_is_nothing_to_take_along() {
+fn run_with_changes_reports_how_many_files_it_copies() {
     let world = World::new();
     let run = ["run", "--with-changes", "--name", "go", "Go on"];
     world
@@ -221,7 +221,7 @@ fn without_changes_there_is_nothing_to_take_along() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_the_users_changes_alone_and_no_copy_of_them() {
+fn run_with_changes_leaves_no_copy_behind_when_the_start_fails() {
     let world = World::new();
     every_kind(&world);
     let before = world.snapshot();
@@ -233,7 +233,7 @@ fn a_start_that_fails_leaves_the_users_changes_alone_and_no_copy_of_them() {
 }
 
 #[test]
-fn a_start_that_is_killed_while_it_takes_them_along_leaves_the_users_own_alone() {
+fn run_with_changes_leaves_the_changes_alone_when_killed() {
     for mode in Mode::KILLS {
         let world = World::new();
         world.write("README.md", "changed\n");

@@ -1,4 +1,4 @@
-//! A task that is started from below the top of a worktree: its agent starts there too.
+//! Tests in which directory of the worktree the agent starts.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::world::*;
 
-/// The directory that the n-th agent of a task was started in.
+/// Returns the directory that the n-th agent of a task was started in.
 #[track_caller]
 fn started_in(world: &World, id: &str, n: usize) -> PathBuf {
     world.agent(id).wait_starts(n).cwd()
@@ -17,7 +17,7 @@ fn started_in(world: &World, id: &str, n: usize) -> PathBuf {
 const TOLD: &str = "its agent starts at the top";
 
 #[test]
-fn the_agent_starts_in_the_directory_that_run_is_called_from_and_so_does_each_later_one() {
+fn run_resume_and_restore_start_the_agent_in_the_directory_of_the_caller() {
     let world = World::new();
     let name = OsStr::from_bytes(b"src/odd\n name\xff");
     world.write(world.repo().join(name).join("file"), "text\n");
@@ -46,7 +46,7 @@ fn the_agent_starts_in_the_directory_that_run_is_called_from_and_so_does_each_la
 }
 
 #[test]
-fn the_environment_of_the_agent_names_the_directory_it_is_in() {
+fn run_sets_pwd_to_the_directory_of_the_agent() {
     let world = World::new();
     let id = world.flux(["run", "-q", "Fix"]).in_dir("src").ok();
     let directory = world.worktree(&id).join("src");
@@ -57,7 +57,7 @@ fn the_environment_of_the_agent_names_the_directory_it_is_in() {
 }
 
 #[test]
-fn where_the_commit_has_no_such_directory_the_agent_starts_at_the_top_and_run_says_so() {
+fn run_starts_the_agent_at_the_top_if_the_commit_lacks_the_directory() {
     let world = World::new();
     fs::create_dir_all(world.repo().join("new/deep")).unwrap();
     let run = ["run", "--name", "one", "Fix it"];
@@ -77,7 +77,7 @@ fn where_the_commit_has_no_such_directory_the_agent_starts_at_the_top_and_run_sa
 }
 
 #[test]
-fn changes_that_go_along_may_bring_the_directory() {
+fn run_with_changes_starts_the_agent_in_a_directory_copied_with_them() {
     let world = World::new();
     world.write("new/file", "text\n");
     let run = ["run", "-q", "--with-changes", "Fix it"];
@@ -86,7 +86,7 @@ fn changes_that_go_along_may_bring_the_directory() {
 }
 
 #[test]
-fn a_link_in_place_of_the_directory_is_not_followed() {
+fn resume_starts_the_agent_at_the_top_if_its_directory_became_a_link() {
     let world = World::new();
     let run = ["run", "-q", "--name", "one", "Fix it"];
     world.flux(run).in_dir("src").ok();
@@ -105,7 +105,7 @@ fn a_link_in_place_of_the_directory_is_not_followed() {
 }
 
 #[test]
-fn a_setup_that_replaces_the_directory_by_a_link_keeps_the_agent_at_the_top() {
+fn run_starts_the_agent_at_the_top_if_setup_made_its_directory_a_link() {
     let world = World::new();
     let setup = "mv src aside && ln -s .. src";
     world.git(["config", "flux.setup", setup]);
@@ -114,7 +114,7 @@ fn a_setup_that_replaces_the_directory_by_a_link_keeps_the_agent_at_the_top() {
 }
 
 #[test]
-fn a_worktree_of_a_task_and_the_git_directory_are_no_different_places() {
+fn run_in_another_task_or_the_git_directory_finds_the_directory() {
     let world = World::new();
     let one = world.flux(["run", "-q", "One"]).ok();
     let src = world.worktree(&one).join("src");

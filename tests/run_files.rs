@@ -1,4 +1,4 @@
-//! The files of a run, where an agent or a killed command has prepared them.
+//! Tests run directories with locks, links and partial files that an agent or a killed command left.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 
 use crate::world::*;
 
-/// A program that holds the lock on a file.
-struct Stranger(Child);
+/// A program that holds the lock of a file.
+struct LockHolder(Child);
 
-impl Stranger {
+impl LockHolder {
     /// Takes the lock by a program that has ended by now, as a shell does.
     fn hold(world: &World, path: &Path) -> Self {
         let ready = world.root().join("locked");
@@ -20,14 +20,14 @@ impl Stranger {
             .args(["-c", script])
             .args([path, &ready])
             .stdout(Stdio::null());
-        let stranger = Self(child.spawn().unwrap());
+        let holder = Self(child.spawn().unwrap());
         wait_until("the lock to be held", || ready.exists());
         fs::remove_file(ready).unwrap();
-        stranger
+        holder
     }
 }
 
-impl Drop for Stranger {
+impl Drop for LockHolder {
     fn drop(&mut self) {
         self.0.kill().ok();
         self.0.wait().ok();
@@ -49,8 +49,8 @@ fn cleanup_names_the_process_that_holds_a_lock() {
     ];
     let before = world.snapshot();
     for (lock, is_first) in locks.iter().zip([true, false]) {
-        let stranger = Stranger::hold(&world, lock);
-        let pid = stranger.0.id();
+        let holder = LockHolder::hold(&world, lock);
+        let pid = holder.0.id();
         let waits = || {
             let terminal = world.terminal(200, 40);
             terminal.command(&format!("git flux cleanup -y {id}"));
@@ -64,26 +64,26 @@ fn cleanup_names_the_process_that_holds_a_lock() {
             world.assert_unchanged(&before);
         }
         let terminal = waits();
-        drop(stranger);
+        drop(holder);
         assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
         world.flux(["restore", "-q", &id]).run().success();
     }
 }
 
 #[test]
-fn an_agent_that_locks_the_events_delays_its_end_and_no_more() {
+fn cleanup_succeeds_while_a_process_locks_the_events() {
     let world = World::new();
     let id = world.start("Fix login");
     let agent = world.agent(&id);
     agent.wait_started();
     let run = run_dir(&world, &id);
-    let _stranger = Stranger::hold(&world, &run.join("events"));
+    let _holder = LockHolder::hold(&world, &run.join("events"));
     world.flux(["cleanup", "-y", &id]).run().success();
     assert!(!run.exists());
 }
 
 #[test]
-fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
+fn resume_removes_partial_files_and_follows_no_link_in_the_run_directory() {
     let world = World::new();
     let id = world.start("Fix login");
     world.agent(&id).wait_started();
@@ -138,9 +138,9 @@ fn resume_removes_what_a_killed_command_left_and_follows_no_link() {
     world.flux(["cleanup", "-y", "next"]).run().success();
 }
 
-/// What is in the place of a directory of ours leads to files of the user's.
+/// An agent can replace such a directory by a link to files of the user.
 #[test]
-fn no_command_follows_a_link_that_an_agent_put_below_git_flux() {
+fn commands_refuse_symbolic_links_in_place_of_directories_of_git_flux() {
     let world = World::new();
     let [one, other] = ["One", "Other"].map(|name| world.start(name));
     let flux = world.repo().join(".git/flux");
@@ -188,7 +188,7 @@ fn no_command_follows_a_link_that_an_agent_put_below_git_flux() {
 }
 
 #[test]
-fn a_mark_that_is_none_spoils_one_row_and_has_a_way_out() {
+fn list_shows_only_the_task_with_a_damaged_mark_as_foreign() {
     let world = World::new();
     let [one, other] = ["One", "Other"].map(|name| world.start(name));
     let mark = world.repo().join(".git/flux/marks/tasks").join(&one);
@@ -215,7 +215,10 @@ fn a_mark_that_is_none_spoils_one_row_and_has_a_way_out() {
             .find_map(|line| line.strip_prefix(way));
         let mut shell = world.command("/bin/sh");
         let shell = shell.args(["-c", hint.unwrap()]).current_dir(world.repo());
-        assert!(shell.status().unwrap().success());
+        assert!(
+            shell.status().unwrap().success(),
+            "the hint works: {output}"
+        );
         let list = world.flux(["list", "--json"]).run().success().json();
         assert_eq!(
             [&list[0]["state"], &list[1]["state"]],

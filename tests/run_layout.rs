@@ -1,4 +1,4 @@
-//! Where a task runs: a pane, a window or a session; inside tmux and outside.
+//! Tests whether a task runs in a pane, a window or a session.
 
 use crate::world::*;
 
@@ -18,7 +18,7 @@ fn run(world: &World, terminal: &Terminal, options: &str) -> serde_json::Value {
     world.flux(["status", "--json", &id]).run().success().json()
 }
 
-/// The kind of target a task got, and whether it is in the terminal's own window and session.
+/// Returns the kind of target a task got, and whether it is in the terminal's own window and session.
 fn place(terminal: &Terminal, task: &serde_json::Value) -> (String, bool, bool) {
     let kind = task["target"]["kind"].as_str().unwrap().to_owned();
     let window = task["target"]["window"] == terminal.ask("#{window_id}");
@@ -27,7 +27,7 @@ fn place(terminal: &Terminal, task: &serde_json::Value) -> (String, bool, bool) 
 }
 
 #[track_caller]
-fn case(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
+fn assert_target(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
     let world = World::new();
     if let [key, value] = settings {
         world.git(["config", key, value]);
@@ -51,29 +51,29 @@ fn case(options: &str, settings: &[&str], expected: (&str, bool, bool)) {
 }
 
 #[test]
-fn inside_tmux_a_task_gets_a_pane_of_this_window() {
-    case("", &[], ("pane", true, true));
+fn run_opens_a_pane_in_the_current_window_inside_tmux() {
+    assert_target("", &[], ("pane", true, true));
 }
 
 #[test]
-fn flags_say_where_a_task_runs() {
-    case("--pane", &[], ("pane", true, true));
-    case("--window", &[], ("window", false, true));
-    case("--session", &[], ("session", false, false));
+fn run_opens_a_pane_window_or_session_by_option() {
+    assert_target("--pane", &[], ("pane", true, true));
+    assert_target("--window", &[], ("window", false, true));
+    assert_target("--session", &[], ("session", false, false));
 }
 
 #[test]
-fn settings_say_where_a_task_runs() {
-    case("", &["flux.layout", "auto"], ("pane", true, true));
-    case("", &["flux.layout", "pane"], ("pane", true, true));
-    case("", &["flux.layout", "window"], ("window", false, true));
-    case("", &["flux.layout", "session"], ("session", false, false));
+fn run_opens_a_pane_window_or_session_by_setting() {
+    assert_target("", &["flux.layout", "auto"], ("pane", true, true));
+    assert_target("", &["flux.layout", "pane"], ("pane", true, true));
+    assert_target("", &["flux.layout", "window"], ("window", false, true));
+    assert_target("", &["flux.layout", "session"], ("session", false, false));
     // A flag overrides a setting.
-    case("--pane", &["flux.layout", "session"], ("pane", true, true));
+    assert_target("--pane", &["flux.layout", "session"], ("pane", true, true));
 }
 
 #[test]
-fn outside_tmux_every_setting_gives_a_session() {
+fn run_opens_a_session_for_every_setting_outside_tmux() {
     let world = World::new();
     for layout in ["auto", "pane", "window", "session"] {
         world.git(["config", "flux.layout", layout]);
@@ -84,7 +84,7 @@ fn outside_tmux_every_setting_gives_a_session() {
 }
 
 #[test]
-fn outside_tmux_a_pane_or_window_is_refused() {
+fn run_refuses_a_pane_or_window_outside_tmux() {
     let world = World::new();
     let before = world.snapshot();
     for flag in ["--pane", "--window"] {
@@ -103,7 +103,7 @@ fn outside_tmux_a_pane_or_window_is_refused() {
 }
 
 #[test]
-fn a_terminal_within_a_pane_is_not_inside() {
+fn run_opens_a_session_from_a_terminal_with_an_inherited_tmux_variable() {
     let world = World::new();
     let inside = world.terminal_inside();
     let nested = world.terminal(200, 50);
@@ -118,7 +118,7 @@ fn a_terminal_within_a_pane_is_not_inside() {
 }
 
 #[test]
-fn a_tmux_that_is_gone_is_not_inside() {
+fn run_opens_a_session_if_tmux_names_no_server() {
     let world = World::new();
     for tmux in ["/nowhere/socket,1,0", "", "nonsense"] {
         let run = world.flux(["run", "--json", "Fix"]);
@@ -133,7 +133,7 @@ fn a_tmux_that_is_gone_is_not_inside() {
 }
 
 #[track_caller]
-fn cramped(prepare: impl FnOnce(&World, &Terminal)) {
+fn assert_window_without_room(prepare: impl FnOnce(&World, &Terminal)) {
     let world = World::new();
     let terminal = world.terminal_inside();
     prepare(&world, &terminal);
@@ -150,11 +150,11 @@ fn cramped(prepare: impl FnOnce(&World, &Terminal)) {
 }
 
 #[test]
-fn without_room_for_a_pane_the_task_gets_a_window_and_that_is_said() {
-    cramped(|_, terminal| {
+fn run_opens_a_window_if_there_is_no_room_for_a_pane() {
+    assert_window_without_room(|_, terminal| {
         terminal.resize(80, 24);
     });
-    cramped(|world, terminal| {
+    assert_window_without_room(|world, terminal| {
         for _ in 0..3 {
             world.tmux([
                 "split-window",
@@ -167,14 +167,14 @@ fn without_room_for_a_pane_the_task_gets_a_window_and_that_is_said() {
             ]);
         }
     });
-    cramped(|world, terminal| {
+    assert_window_without_room(|world, terminal| {
         world.tmux(["split-window", "-d", "-t", terminal.pane(), "sleep 1000"]);
         world.tmux(["resize-pane", "-Z", "-t", terminal.pane()]);
     });
 }
 
 #[test]
-fn a_pane_that_is_demanded_is_made_where_it_is_narrow() {
+fn run_opens_a_pane_in_a_narrow_window_by_option() {
     let world = World::new();
     let terminal = world.terminal_inside();
     terminal.resize(80, 24);
@@ -183,7 +183,7 @@ fn a_pane_that_is_demanded_is_made_where_it_is_narrow() {
 }
 
 #[test]
-fn a_pane_that_cannot_be_made_is_said_to_be_a_window() {
+fn run_opens_a_window_if_splitting_fails() {
     let world = World::new();
     let terminal = world.terminal_inside();
     world.fault(&Fault::every("tmux", "split-window", Mode::Fail));
@@ -197,7 +197,7 @@ fn a_pane_that_cannot_be_made_is_said_to_be_a_window() {
 }
 
 #[test]
-fn attach_goes_there_at_once() {
+fn run_attach_attaches_the_terminal() {
     let world = World::new();
     let terminal = world.terminal(150, 40);
     terminal.command("git flux run --attach --name fix Fix the login");
@@ -222,7 +222,7 @@ fn attach_goes_there_at_once() {
 }
 
 #[test]
-fn the_window_of_a_task_is_named_after_it_and_keeps_its_name() {
+fn run_names_the_window_after_the_task_and_disables_automatic_rename() {
     let world = World::new();
     let terminal = world.terminal_inside();
     for option in ["--window", "--session"] {

@@ -1,13 +1,13 @@
-//! The options of `git flux run`.
+//! Tests the description and the options of `git flux run`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::world::*;
 
-/// What the agent was told, without the template.
+/// Returns the prompt of the agent without the template.
 #[track_caller]
-fn told(world: &World, flux: Flux) -> Vec<u8> {
+fn prompt_of(world: &World, flux: Flux) -> Vec<u8> {
     let id = flux.ok();
     world.agent(&id).prompt()
 }
@@ -15,19 +15,19 @@ fn told(world: &World, flux: Flux) -> Vec<u8> {
 const RUN: [&str; 3] = ["run", "-q", "--no-template"];
 
 #[test]
-fn words_are_joined_by_spaces() {
+fn run_joins_the_words_of_the_description_with_spaces() {
     let world = World::new();
     let run = world.flux(RUN.into_iter().chain(["Fix", "the  login", "", "now"]));
-    assert_eq!(told(&world, run), b"Fix the  login  now");
+    assert_eq!(prompt_of(&world, run), b"Fix the  login  now");
 }
 
 #[test]
-fn after_two_dashes_a_task_may_begin_with_one() {
+fn run_accepts_a_description_that_begins_with_a_dash_after_two_dashes() {
     let world = World::new();
     let run = world.flux(RUN.into_iter().chain(["--", "--help", "me", "-q"]));
-    assert_eq!(told(&world, run), b"--help me -q");
+    assert_eq!(prompt_of(&world, run), b"--help me -q");
     let run = world.flux(RUN.into_iter().chain(["--", "-"]));
-    assert_eq!(told(&world, run), b"-");
+    assert_eq!(prompt_of(&world, run), b"-");
     // Without them it is an option, known or not.
     let before = world.snapshot();
     world
@@ -39,7 +39,7 @@ fn after_two_dashes_a_task_may_begin_with_one() {
 }
 
 #[test]
-fn options_may_follow_the_task() {
+fn run_accepts_options_after_the_description() {
     let world = World::new();
     world
         .flux(["run", "Fix", "it", "--name", "fix", "-q"])
@@ -53,39 +53,39 @@ fn options_may_follow_the_task() {
 }
 
 #[test]
-fn a_task_is_any_bytes() {
+fn run_accepts_a_description_of_any_bytes() {
     let world = World::new();
     let bytes = b"Fix \xff\xfe it";
     let args = RUN
         .map(OsStr::new)
         .into_iter()
         .chain([OsStr::from_bytes(bytes)]);
-    assert_eq!(told(&world, world.flux(args)), bytes);
+    assert_eq!(prompt_of(&world, world.flux(args)), bytes);
 }
 
 #[test]
-fn the_task_is_read_from_a_file_or_from_stdin() {
+fn run_reads_the_description_from_a_file_or_stdin() {
     let world = World::new();
     let text = "Fix login\n\n# Not a comment\n\tdetails\n\n";
     world.write("src/task.md", text);
     let by_name = world
         .flux(RUN.into_iter().chain(["-F", "task.md"]))
         .in_dir("src");
-    assert_eq!(told(&world, by_name), text.as_bytes());
+    assert_eq!(prompt_of(&world, by_name), text.as_bytes());
     let by_stdin = world
         .flux(RUN.into_iter().chain(["--file", "-"]))
         .stdin(text);
-    assert_eq!(told(&world, by_stdin), text.as_bytes());
+    assert_eq!(prompt_of(&world, by_stdin), text.as_bytes());
     // git runs an alias or an extension where its user stands.
     let by_git = world
         .flux(RUN.into_iter().chain(["--file=task.md"]))
         .in_dir("src")
         .via_git();
-    assert_eq!(told(&world, by_git), text.as_bytes());
+    assert_eq!(prompt_of(&world, by_git), text.as_bytes());
 }
 
 #[test]
-fn a_file_that_is_no_task_is_refused() {
+fn run_refuses_a_missing_or_empty_description() {
     let world = World::new();
     world.write("empty", "");
     world.write("blank", " \n\t\n");
@@ -129,20 +129,20 @@ fn editor(world: &World, text: &str) {
 }
 
 #[test]
-fn a_task_is_written_in_the_editor_with_its_headings_above_the_scissors() {
+fn run_edit_opens_the_editor_and_cuts_below_the_scissors() {
     let world = World::new();
     let cut = "# ------------------------ >8 ------------------------";
     let task = "# Goal\nFix login\n\n\n## Steps\n  - two places";
     editor(&world, &format!("\n\n{task}\n\n{cut}\n# more\nmore\n"));
     world.git(["config", "core.editor", "editor --wait"]);
     let run = world.flux(RUN.into_iter().chain(["-e"]));
-    assert_eq!(told(&world, run), task.as_bytes());
+    assert_eq!(prompt_of(&world, run), task.as_bytes());
     assert_eq!(world.read("../option"), "--wait\n");
     // The user's text, then comments that explain.
     let run = world
         .flux(RUN.into_iter().chain(["--edit", "The", "draft"]))
         .env("GIT_EDITOR", "editor -x");
-    assert_eq!(told(&world, run), task.as_bytes());
+    assert_eq!(prompt_of(&world, run), task.as_bytes());
     assert_eq!(world.read("../option"), "-x\n");
     let shown = world.read("../shown");
     let mut lines = shown.lines();
@@ -153,16 +153,16 @@ fn a_task_is_written_in_the_editor_with_its_headings_above_the_scissors() {
 }
 
 #[test]
-fn a_draft_that_is_not_changed_is_the_task() {
+fn run_edit_accepts_an_unchanged_draft() {
     let world = World::new();
     let run = world
         .flux(RUN.into_iter().chain(["-e", "Fix", "login"]))
         .env("GIT_EDITOR", "true");
-    assert_eq!(told(&world, run), b"Fix login");
+    assert_eq!(prompt_of(&world, run), b"Fix login");
 }
 
 #[test]
-fn an_editor_that_leaves_nothing_or_fails_starts_nothing() {
+fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
     let world = World::new();
     let cut = "# ------------------------ >8 ------------------------";
     editor(&world, &format!("\n{cut}\n# below\n"));
@@ -199,7 +199,7 @@ fn an_editor_that_leaves_nothing_or_fails_starts_nothing() {
 }
 
 #[test]
-fn arguments_for_the_agent_come_before_the_prompt() {
+fn run_passes_agent_arguments_before_the_prompt() {
     let world = World::new();
     let args = [
         "--agent-arg=--model=big",
@@ -221,7 +221,7 @@ fn arguments_for_the_agent_come_before_the_prompt() {
 }
 
 #[test]
-fn a_dry_run_changes_nothing() {
+fn run_dry_run_changes_nothing() {
     let world = World::new();
     let before = world.snapshot();
     let objects = || world.git(["count-objects", "-v"]);
@@ -258,7 +258,7 @@ fn a_dry_run_changes_nothing() {
 }
 
 #[test]
-fn options_that_contradict_each_other_are_refused() {
+fn run_rejects_contradicting_options_as_a_usage_error() {
     let world = World::new();
     let before = world.snapshot();
     for args in [

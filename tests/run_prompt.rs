@@ -1,4 +1,4 @@
-//! The prompt: byte for byte what was given, from one byte to ten megabytes.
+//! Tests that the prompt arrives byte for byte, from one byte to ten megabytes.
 
 use std::fs;
 
@@ -55,14 +55,14 @@ fn as_file(world: &World, prompt: &[u8]) {
     assert_eq!(world.git_in(agent.cwd(), ["status", "--porcelain"]), "");
 }
 
-/// Text of this length with every kind of byte but NUL in it.
+/// Returns text of this length with every kind of byte but NUL in it.
 fn text(length: usize) -> Vec<u8> {
     let noise = (0..length).map(|n| u8::try_from(n * 7 % 255 + 1).unwrap());
     b"Task ".iter().copied().chain(noise).take(length).collect()
 }
 
 #[test]
-fn every_text_arrives_as_it_is() {
+fn run_delivers_prompts_with_any_characters_unchanged() {
     let world = World::new();
     for prompt in [
         &b"x"[..],
@@ -86,7 +86,7 @@ fn every_text_arrives_as_it_is() {
 }
 
 #[test]
-fn a_prompt_of_120_000_bytes_is_an_argument() {
+fn run_passes_a_prompt_of_up_to_120_000_bytes_as_an_argument() {
     let world = World::new();
     for length in [100, 4096, 16_384, 70_000, 119_999, 120_000] {
         as_argument(&world, &text(length));
@@ -94,7 +94,7 @@ fn a_prompt_of_120_000_bytes_is_an_argument() {
 }
 
 #[test]
-fn a_longer_prompt_is_a_file() {
+fn run_passes_a_longer_prompt_in_a_file() {
     let world = World::new();
     as_file(&world, &text(120_001));
     as_file(&world, &text(1 << 20));
@@ -105,12 +105,12 @@ fn a_longer_prompt_is_a_file() {
 }
 
 #[test]
-fn a_prompt_with_a_nul_in_it_is_a_file() {
+fn run_passes_a_prompt_with_a_nul_byte_in_a_file() {
     as_file(&World::new(), b"Fix \0 this");
 }
 
 #[test]
-fn the_template_is_filled_in_one_pass() {
+fn run_replaces_the_placeholders_of_the_template_in_one_pass() {
     let world = World::new();
     world.write(
         "template.md",
@@ -132,7 +132,7 @@ fn the_template_is_filled_in_one_pass() {
 }
 
 #[test]
-fn a_long_task_in_the_template_is_whole() {
+fn run_delivers_a_long_description_in_the_template_completely() {
     let world = World::new();
     let text = "0123456789\n".repeat(20_000);
     let id = world.flux(["run", "-q", "-F", "-"]).stdin(&text).ok();

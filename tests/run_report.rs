@@ -1,9 +1,9 @@
-//! What `git flux run` says: outside tmux, inside, to people and to programs.
+//! Tests what `git flux run` prints.
 
 use crate::world::*;
 
 #[test]
-fn outside_tmux_the_report_says_how_to_get_there() {
+fn run_outside_tmux_prints_how_to_attach() {
     let world = World::new();
     let output = world.flux(["run", "Add OAuth authentication"]).run();
     let id = world.next_agent(&[]);
@@ -32,7 +32,7 @@ When complete: git flux cleanup add-oauth
 }
 
 #[test]
-fn a_terminal_that_shows_them_gets_signs() {
+fn run_prints_emoji_only_on_a_terminal_that_can_show_them() {
     let world = World::new();
     let terminal = world.terminal(200, 50);
     assert_eq!(
@@ -64,7 +64,7 @@ fn a_terminal_that_shows_them_gets_signs() {
 }
 
 #[test]
-fn the_names_in_the_report_work() {
+fn run_prints_a_short_name_that_is_unique() {
     let world = World::new();
     let first = world.start("Fix the login");
     let output = world.flux(["run", "Fix the login"]).run();
@@ -82,7 +82,7 @@ fn the_names_in_the_report_work() {
 }
 
 #[test]
-fn inside_tmux_the_report_names_the_pane_and_the_keys_of_its_user() {
+fn run_inside_tmux_prints_the_pane_and_the_configured_keys() {
     let world = World::new();
     let terminal = world.terminal_inside();
     world.tmux(["set-option", "-g", "prefix", "C-a"]);
@@ -121,7 +121,7 @@ fn inside_tmux_the_report_names_the_pane_and_the_keys_of_its_user() {
 }
 
 #[test]
-fn the_prefix_key_is_the_one_of_the_users_tmux_configuration() {
+fn run_outside_tmux_prints_the_prefix_key_of_the_tmux_configuration() {
     let world = World::new();
     std::fs::write(world.tools().join("home/.tmux.conf"), "set -g prefix M-x\n").unwrap();
     world
@@ -132,7 +132,7 @@ fn the_prefix_key_is_the_one_of_the_users_tmux_configuration() {
 }
 
 #[test]
-fn quiet_prints_the_id_alone() {
+fn run_quiet_prints_only_the_id() {
     let world = World::new();
     world.write("README.md", "changed");
     let output = world.flux(["run", "-q", "--name", "fix", "Fix"]).run();
@@ -144,7 +144,7 @@ fn quiet_prints_the_id_alone() {
 }
 
 #[test]
-fn json_is_the_task_object() {
+fn run_json_prints_the_object_that_list_prints() {
     let world = World::new();
     let output = world
         .flux([
@@ -196,7 +196,7 @@ fn json_is_the_task_object() {
 }
 
 #[test]
-fn own_uncommitted_changes_are_said_in_one_line() {
+fn run_reports_uncommitted_changes_of_the_user_in_one_line() {
     let world = World::new();
     let said = "Your own uncommitted changes (3 files) are not part of the task.\n";
     world.write("README.md", "changed");
@@ -216,7 +216,7 @@ fn own_uncommitted_changes_are_said_in_one_line() {
 }
 
 #[test]
-fn what_a_new_worktree_lacks_is_said_in_one_line_until_something_is_configured() {
+fn run_suggests_flux_copy_for_ignored_files_until_configured() {
     let world = World::new();
     world.write(".gitignore", ".env\nnode_modules/\n.venv/\n");
     world.git(["add", ".gitignore"]);
@@ -244,7 +244,7 @@ fn what_a_new_worktree_lacks_is_said_in_one_line_until_something_is_configured()
 }
 
 #[test]
-fn a_task_that_starts_from_the_branch_of_another_is_warned_of_and_so_is_its_end() {
+fn run_and_cleanup_warn_about_a_task_based_on_the_branch_of_another() {
     let world = World::new();
     let first = world.start("First");
     let worktree = world.worktree(&first);
@@ -277,7 +277,7 @@ fn a_task_that_starts_from_the_branch_of_another_is_warned_of_and_so_is_its_end(
 }
 
 #[test]
-fn the_virtual_environment_of_another_worktree_is_not_passed_on() {
+fn run_removes_the_virtual_environment_of_another_worktree() {
     let world = World::new();
     let own = world.start("First");
     let elsewhere = world.root().join("venv");

@@ -1,4 +1,4 @@
-//! `git flux run -n` and `--agent one,two`: several tasks on one description.
+//! Tests `git flux run -n` and `--agent one,two`.
 
 use crate::world::*;
 
@@ -11,7 +11,7 @@ fn ids(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn several_tasks_have_everything_of_their_own() {
+fn run_count_starts_several_tasks_with_separate_ids_and_worktrees() {
     let world = World::new();
     let run = ["run", "-q", "--count", "3", "--name", "fix", "Fix it"];
     world
@@ -39,7 +39,7 @@ fn several_tasks_have_everything_of_their_own() {
 }
 
 #[test]
-fn each_of_several_agents_gets_as_many() {
+fn run_count_starts_that_many_tasks_per_agent() {
     let world = World::new();
     world.install_agent("codex");
     world.git(["config", "flux.codex.command", "codex"]);
@@ -67,7 +67,7 @@ fn each_of_several_agents_gets_as_many() {
 }
 
 #[test]
-fn one_that_fails_leaves_the_others() {
+fn run_count_continues_after_a_start_that_fails() {
     let world = World::new();
     let fault = Fault::nth("tmux", 2, Mode::Fail);
     let words = "new-session";
@@ -96,7 +96,7 @@ fn one_that_fails_leaves_the_others() {
 }
 
 #[test]
-fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
+fn run_count_reports_agents_that_exit_at_once_as_failed() {
     let world = World::new();
     world.behaviour("exit 3");
     let terminal = world.terminal(200, 50);
@@ -110,7 +110,7 @@ fn an_agent_that_ends_at_once_is_told_of_and_counts_as_failed() {
 }
 
 #[test]
-fn what_any_of_them_lacks_is_found_before_anything_exists() {
+fn run_count_refuses_before_creating_anything_if_one_task_cannot_start() {
     let world = World::new();
     world.git(["branch", "feature/fix-2"]);
     let refused = |args: &[&str], code: i32, why: &str| {
@@ -140,7 +140,7 @@ fn what_any_of_them_lacks_is_found_before_anything_exists() {
 }
 
 #[test]
-fn several_take_panes_until_there_is_no_room() {
+fn run_count_opens_panes_until_there_is_no_room() {
     let world = World::new();
     let terminal = world.terminal_inside();
     let command = "git flux run --count 4 --name fix Fix it";
@@ -161,7 +161,7 @@ fn several_take_panes_until_there_is_no_room() {
 }
 
 #[test]
-fn an_interruption_while_one_is_set_up_ends_them_all_and_keeps_what_is_there() {
+fn run_count_stops_all_starts_when_interrupted_and_keeps_files() {
     let world = World::new();
     let setup = "echo w >made; echo >../made; exec sleep 1000";
     world.git(["config", "flux.setup", setup]);

@@ -1,5 +1,5 @@
-//! What still runs for a task, though its agent has ended, its launcher was killed or its worktree is gone: it is not
-//! stopped without consent.
+//! Tests that programs in the pane, background jobs and agents without a launcher or worktree are not stopped without
+//! consent.
 
 use std::fs;
 
@@ -23,9 +23,9 @@ fn wait_in_front(world: &World, pane: &str, program: &str) {
     });
 }
 
-/// A task whose agent has ended, and in whose pane the user has started a program, that ends by a hang-up after
-/// it has done this.
-fn busy_task(world: &World, last: &str) -> String {
+/// Makes a task whose agent has ended, and in whose pane a program of the user runs until a hang-up, on which it first
+/// runs `last`.
+fn task_with_program(world: &World, last: &str) -> String {
     let id = done_task(world);
     let pane = world.pane(&id);
     wait_in_front(world, &pane, "sh");
@@ -43,9 +43,9 @@ fn busy_task(world: &World, last: &str) -> String {
 }
 
 #[test]
-fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_a_program_in_the_pane_without_consent() {
     let world = World::new();
-    let id = busy_task(&world, ":");
+    let id = task_with_program(&world, ":");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
     output
@@ -63,7 +63,7 @@ fn a_program_in_the_tasks_pane_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn an_agent_that_has_ended_has_no_program_in_its_pane_before_its_shell_begins() {
+fn cleanup_finds_no_program_in_the_pane_before_the_shell_starts() {
     let world = World::new();
     let id = working_task(&world);
     // Between the two the launcher tells tmux.
@@ -80,9 +80,9 @@ fn an_agent_that_has_ended_has_no_program_in_its_pane_before_its_shell_begins() 
 }
 
 #[test]
-fn a_program_in_the_tasks_pane_is_asked_about() {
+fn cleanup_asks_about_a_program_in_the_pane() {
     let world = World::new();
-    let id = busy_task(&world, ":");
+    let id = task_with_program(&world, ":");
     let before = world.snapshot();
     for answer in ["n", "Enter", "C-c", "y"] {
         let terminal = world.terminal(150, 40);
@@ -103,9 +103,9 @@ fn a_program_in_the_tasks_pane_is_asked_about() {
 }
 
 #[test]
-fn what_a_program_in_the_pane_writes_as_it_is_stopped_is_looked_at() {
+fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
     let world = World::new();
-    let id = busy_task(&world, "echo late >late.txt");
+    let id = task_with_program(&world, "echo late >late.txt");
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).stderr_has("1 uncommitted file");
@@ -117,7 +117,7 @@ fn what_a_program_in_the_pane_writes_as_it_is_stopped_is_looked_at() {
 }
 
 #[test]
-fn a_program_in_a_session_that_attach_opened_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_a_program_in_a_session_opened_by_attach() {
     let world = World::new();
     let id = done_task(&world);
     world.kill_tmux();
@@ -138,7 +138,7 @@ fn a_program_in_a_session_that_attach_opened_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn an_agent_that_outlives_its_launcher_is_not_taken_for_ended() {
+fn cleanup_refuses_while_an_agent_outlives_its_launcher() {
     let world = World::new();
     let deaf = world.root().join("deaf");
     let task = Started::new(
@@ -175,7 +175,7 @@ fn an_agent_that_outlives_its_launcher_is_not_taken_for_ended() {
 }
 
 #[test]
-fn a_running_agent_whose_worktree_is_gone_is_not_stopped_without_consent() {
+fn cleanup_does_not_stop_an_agent_whose_worktree_is_gone_without_consent() {
     for registered in [true, false] {
         let world = World::new();
         let id = working_task(&world);
@@ -202,7 +202,7 @@ fn a_running_agent_whose_worktree_is_gone_is_not_stopped_without_consent() {
 }
 
 #[test]
-fn a_hang_up_of_the_launcher_while_the_agent_is_stopped_ends_both() {
+fn launcher_and_suspended_agent_end_on_a_hangup() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
@@ -221,7 +221,7 @@ fn a_hang_up_of_the_launcher_while_the_agent_is_stopped_ends_both() {
 }
 
 #[test]
-fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
+fn cleanup_refuses_if_the_index_of_the_target_is_locked() {
     let world = World::new();
     let id = working_task(&world);
     let lock = world.write(".git/index.lock", "");
@@ -239,7 +239,7 @@ fn a_lock_in_the_targets_worktree_is_seen_before_the_agent_is_stopped() {
 }
 
 #[test]
-fn a_pane_that_closes_in_the_very_moment_it_is_to_be_closed_is_closed() {
+fn cleanup_succeeds_if_the_pane_closes_just_before() {
     let world = World::new();
     let id = done_task(&world);
     let script = format!(
@@ -253,7 +253,7 @@ fn a_pane_that_closes_in_the_very_moment_it_is_to_be_closed_is_closed() {
 }
 
 #[test]
-fn our_own_git_in_the_worktree_is_nobody_elses() {
+fn cleanup_ignores_its_own_git_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let script = format!(
@@ -266,9 +266,8 @@ fn our_own_git_in_the_worktree_is_nobody_elses() {
     assert_removed(&world, &id);
 }
 
-/// Types a line into the pane of a task that begins something far from the worktree, and
-/// says which process that is.
-fn begin_elsewhere(world: &World, id: &str, line: &str) -> i32 {
+/// Types a line that starts a job outside the worktree into the pane of a task, and returns the process id of the job.
+fn start_job_elsewhere(world: &World, id: &str, line: &str) -> i32 {
     let note = world.root().join("aside");
     let line = format!("set -m; cd /; {line} echo $! >'{}'", note.display());
     world.tmux(["send-keys", "-t", &world.pane(id), &line, "Enter"]);
@@ -279,11 +278,11 @@ fn begin_elsewhere(world: &World, id: &str, line: &str) -> i32 {
 }
 
 #[test]
-fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about() {
+fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let world = World::new();
     let id = done_task(&world);
     wait_in_front(&world, &world.pane(&id), "sh");
-    let pid = begin_elsewhere(&world, &id, "sleep 1000 &");
+    let pid = start_job_elsewhere(&world, &id, "sleep 1000 &");
     let before = world.snapshot();
     let named = format!("put aside in the pane of '{id}' would end with it: sleep ({pid})");
     let output = world.flux(["cleanup", &id]).run();
@@ -303,12 +302,12 @@ fn what_runs_in_the_background_of_the_pane_far_from_the_worktree_is_asked_about(
 }
 
 #[test]
-fn a_helper_of_the_shell_in_the_pane_that_has_no_terminal_is_in_nobodys_way() {
+fn cleanup_ignores_a_background_helper_without_a_terminal() {
     let world = World::new();
     let id = done_task(&world);
     wait_in_front(&world, &world.pane(&id), "sh");
     let line = "sleep 1000 </dev/null >/dev/null 2>&1 &";
-    let pid = begin_elsewhere(&world, &id, line);
+    let pid = start_job_elsewhere(&world, &id, line);
     let output = world.flux(["cleanup", &id]).run();
     output.success();
     assert_removed(&world, &id);
@@ -316,7 +315,7 @@ fn a_helper_of_the_shell_in_the_pane_that_has_no_terminal_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_program_that_is_stopped_far_from_the_worktree_is_not_ended_unasked() {
+fn cleanup_and_resume_refuse_a_suspended_job_of_the_pane_elsewhere() {
     let world = World::new();
     let id = done_task(&world);
     let pane = world.pane(&id);
@@ -340,7 +339,7 @@ fn a_program_that_is_stopped_far_from_the_worktree_is_not_ended_unasked() {
 }
 
 #[test]
-fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about() {
+fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
@@ -348,7 +347,7 @@ fn a_program_in_the_shell_that_is_lent_while_the_agent_is_stopped_is_asked_about
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
     output.success().has_not("put aside");
-    let pid = begin_elsewhere(&world, &task.id, "sleep 1000 &");
+    let pid = start_job_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &task.id]).run();
     output

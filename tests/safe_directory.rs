@@ -1,5 +1,4 @@
-//! A repository that belongs to another user, as a bind mount in a container does: git flux works wherever git
-//! does, where `safe.directory` names the top of the main worktree and nothing else.
+//! Tests a repository of another user, as in a container, where `safe.directory` names only the main worktree.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -10,7 +9,7 @@ use crate::world::*;
 
 const OTHER: u32 = 4242;
 
-/// Gives everything at `path` to another user.
+/// Changes the owner of all files at `path`.
 fn give_away(path: &Path) {
     chown(path, Some(OTHER), Some(OTHER)).unwrap();
     if path.is_dir() && !path.is_symlink() {
@@ -20,7 +19,7 @@ fn give_away(path: &Path) {
     }
 }
 
-/// The world whose repository is another user's; none where we cannot make one.
+/// Makes a world whose repository belongs to another user; `None` if this user cannot.
 fn world() -> Option<World> {
     let world = World::new();
     if fs::metadata(world.repo()).unwrap().uid() != 0 {
@@ -31,7 +30,7 @@ fn world() -> Option<World> {
 }
 
 #[test]
-fn every_command_works_where_the_top_alone_is_safe() {
+fn commands_work_if_only_the_top_directory_is_safe() {
     let Some(world) = world() else { return };
     let below = world.repo().join("src");
     let refused = world.flux(["list"]).in_dir(&below).run();
@@ -108,7 +107,7 @@ fn every_command_works_where_the_top_alone_is_safe() {
 }
 
 #[test]
-fn the_hint_works_when_it_is_pasted_where_a_pattern_is_not_enough() {
+fn hint_for_safe_directory_works_beside_a_pattern() {
     let Some(world) = world() else { return };
     // libgit2 knows no patterns; git itself does since 2.46.
     let pattern = format!("{}/*", world.root().display());

@@ -1,6 +1,5 @@
-//! What the program prints, word for word: the help of every command, the errors that a user meets first, and
-//! the screens of README. `UPDATE=1 cargo test --test integration screens::` writes the files of `tests/screens`
-//! anew; README is changed by hand.
+//! Compares the help, the first errors and the screens of README word for word. `UPDATE=1 cargo test --test integration
+//! screens::` rewrites the files of `tests/screens`; README is changed by hand.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +8,8 @@ use crate::world::archive::done;
 use crate::world::documents::document;
 use crate::world::limits::full_disk;
 use crate::world::limits::{old_git, old_tmux};
-use crate::world::output::a_morning_later;
 use crate::world::output::commands;
+use crate::world::output::make_readme_tasks;
 use crate::world::*;
 
 /// Compares a text with `tests/screens/<name>.txt`, or writes it there.
@@ -31,7 +30,7 @@ fn assert_screen(name: &str, text: &str) {
     }
 }
 
-/// The first line that is different, from 1.
+/// Returns the number of the first line that differs.
 fn first_difference<'a>(new: &'a str, old: &'a str) -> Option<(usize, (&'a str, &'a str))> {
     let number = new.lines().count().max(old.lines().count());
     let line = |text: &'a str, at| text.lines().nth(at).unwrap_or("(the end)");
@@ -39,8 +38,8 @@ fn first_difference<'a>(new: &'a str, old: &'a str) -> Option<(usize, (&'a str, 
     lines.find(|(_, (new, old))| new != old)
 }
 
-/// The text without what is different each time: where the world is, and the random part of ids.
-fn steady(world: &World, text: &str) -> String {
+/// Returns the text without the path of the world and the random part of ids.
+fn without_random_parts(world: &World, text: &str) -> String {
     let text = text.replace(&world.root().display().to_string(), "/home/alice");
     replaced(&text, "-", "123456", |after| {
         let digits = after.chars().take_while(char::is_ascii_hexdigit).count();
@@ -49,7 +48,7 @@ fn steady(world: &World, text: &str) -> String {
     })
 }
 
-/// The text with as much as `length` says after each `mark` replaced.
+/// Replaces as much text as `length` says after each `mark`.
 fn replaced(text: &str, mark: &str, by: &str, length: impl Fn(&str) -> usize) -> String {
     let mut parts = text.split_inclusive(mark);
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -62,7 +61,7 @@ fn replaced(text: &str, mark: &str, by: &str, length: impl Fn(&str) -> usize) ->
 }
 
 #[test]
-fn the_help_of_every_command_is_known() {
+fn help_screens_match_the_recorded_text() {
     let world = World::without_repository("w");
     let mut screens = String::new();
     let mut print = |args: &[&str]| {
@@ -79,7 +78,7 @@ fn the_help_of_every_command_is_known() {
     assert_screen("help", &screens);
 }
 
-/// What failing commands print, one after the other.
+/// The outputs of failing commands, one after the other.
 struct Errors<'a> {
     world: &'a World,
     screens: String,
@@ -106,14 +105,14 @@ impl<'a> Errors<'a> {
         self.world.assert_unchanged(&before);
         assert_ne!(output.code, Some(0), "{output}");
         let words = args.join(" ");
-        let said = steady(self.world, &(output.stdout.clone() + &output.stderr));
+        let said = without_random_parts(self.world, &(output.stdout.clone() + &output.stderr));
         let code = output.code.unwrap();
         self.screens += &format!("# {what}\n$ git flux {words}\n{said}[exit code {code}]\n\n");
     }
 }
 
 #[test]
-fn the_errors_that_a_user_meets_first_are_known() {
+fn errors_match_the_recorded_text() {
     let world = World::new();
     let mut errors = Errors::of(&world);
     let path = |without: &str| world.path_without([without]);
@@ -169,7 +168,7 @@ fn the_errors_that_a_user_meets_first_are_known() {
 }
 
 #[test]
-fn the_errors_of_places_and_programs_are_known() {
+fn errors_of_missing_programs_and_repositories_match_the_recorded_text() {
     let world = World::without_repository("flux world");
     fs::create_dir(world.repo()).unwrap();
     world.git(["init", "-q"]);
@@ -195,7 +194,7 @@ fn the_errors_of_places_and_programs_are_known() {
     assert_screen("errors_around", &errors.screens);
 }
 
-/// The screens of README: what is typed, and what comes then.
+/// Returns the screens of README: the command, and its output.
 fn screens_of_readme() -> Vec<(String, String)> {
     let readme = document("README.md");
     let blocks = readme.split("\n```console\n").skip(1);
@@ -208,7 +207,7 @@ fn screens_of_readme() -> Vec<(String, String)> {
     commands.map(screen).collect()
 }
 
-/// The lines of a screen with one gap between columns, and without what differs from day to day.
+/// Returns the lines of a screen with one gap between columns, and without dates and times.
 fn lines(world: &World, screen: &str) -> Vec<String> {
     let is_age = |word: &str| {
         let digits = word.trim_end_matches(['s', 'm', 'h', 'd']);
@@ -223,11 +222,11 @@ fn lines(world: &World, screen: &str) -> Vec<String> {
         let cells = cells.map(|cell| if is_age(cell) { "AGE" } else { cell });
         " ".repeat(indent) + &cells.collect::<Vec<_>>().join("  ")
     };
-    let screen = same_commits(&steady(world, screen));
+    let screen = same_commits(&without_random_parts(world, screen));
     screen.trim_end().lines().map(line).collect()
 }
 
-/// The text with one name for every commit, nine digits as git flux prints it.
+/// Replaces each commit of nine digits by the same name.
 fn same_commits(text: &str) -> String {
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
     let same = |word: &str| {
@@ -241,8 +240,8 @@ fn same_commits(text: &str) -> String {
     words.map(same).collect()
 }
 
-/// What the reader does while a command of README waits for it.
-fn meanwhile(terminal: &Terminal, command: &str) {
+/// Does what the reader does while a command of README waits.
+fn act_as_reader(terminal: &Terminal, command: &str) {
     if command.starts_with("git flux attach ") {
         // tmux's own line at the bottom.
         terminal.wait_for_visible("line of tmux", |screen| screen.contains("\n[flux-"));
@@ -254,7 +253,7 @@ fn meanwhile(terminal: &Terminal, command: &str) {
 }
 
 #[test]
-fn readme_shows_what_the_program_prints() {
+fn readme_screens_match_the_output() {
     let world = World::at("alice");
     let screens = screens_of_readme();
     assert_eq!(screens.len(), 4, "{screens:?}");
@@ -262,10 +261,10 @@ fn readme_shows_what_the_program_prints() {
     let terminal = world.terminal(160, 60);
     for (command, expected) in screens {
         if command == "git flux list" {
-            a_morning_later(&world);
+            make_readme_tasks(&world);
         }
         terminal.command(&command);
-        meanwhile(&terminal, &command);
+        act_as_reader(&terminal, &command);
         assert_eq!(terminal.exit_code(), 0, "{command}");
         let screen = terminal.screen();
         let (_, printed) = screen.split_once('\n').unwrap();

@@ -1,4 +1,4 @@
-//! `git flux send`.
+//! Tests `git flux send`.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use crate::world::{World, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;
 
-/// A task whose agent is done with its first turn.
+/// Makes a task whose agent is done with its first turn.
 fn done(world: &World, description: &str) -> String {
     let id = world.start(description);
     world.agent(&id).wait_started();
@@ -17,23 +17,23 @@ fn done(world: &World, description: &str) -> String {
     id
 }
 
-/// What an agent has read so far.
+/// Returns what an agent has read so far.
 fn read_by(world: &World, id: &str) -> String {
     String::from_utf8(world.agent(id).stdin()).unwrap()
 }
 
-/// What the agent's hook does once it has read `text`.
-fn confirms(world: &World, id: &str, text: &str) {
+/// Runs the hook of the agent once it has read `text`.
+fn confirm_when_read(world: &World, id: &str, text: &str) {
     world.agent(id).wait_stdin(text);
     hook(world, id, "UserPromptSubmit", SESSION);
 }
 
 #[test]
-fn a_message_is_confirmed_by_the_agents_hook() {
+fn send_is_confirmed_by_a_hook_of_the_agent() {
     let world = World::new();
     let id = done(&world, "Fix login");
     thread::scope(|scope| {
-        scope.spawn(|| confirms(&world, &id, "[201~it"));
+        scope.spawn(|| confirm_when_read(&world, &id, "[201~it"));
         world
             .flux(["send", &id, "And", "test \u{1b}[201~it"])
             .run()
@@ -46,7 +46,7 @@ fn a_message_is_confirmed_by_the_agents_hook() {
 }
 
 #[test]
-fn that_nobody_confirms_it_is_said() {
+fn send_warns_if_the_agent_does_not_confirm() {
     let world = World::new();
     let id = done(&world, "Fix login");
     world
@@ -61,7 +61,7 @@ fn that_nobody_confirms_it_is_said() {
 }
 
 #[test]
-fn one_at_work_reads_it_when_it_comes_to_it() {
+fn send_queues_a_message_for_a_working_agent() {
     let world = World::new();
     let id = done(&world, "Fix login");
     hook(&world, &id, "UserPromptSubmit", SESSION);
@@ -74,7 +74,7 @@ fn one_at_work_reads_it_when_it_comes_to_it() {
 }
 
 #[test]
-fn it_comes_from_standard_input_or_the_editor_too() {
+fn send_reads_the_message_from_stdin_or_an_editor() {
     let world = World::new();
     let id = done(&world, "Fix login");
     hook(&world, &id, "UserPromptSubmit", SESSION);
@@ -94,7 +94,7 @@ fn it_comes_from_standard_input_or_the_editor_too() {
 }
 
 #[test]
-fn who_would_take_it_for_something_else_is_not_told() {
+fn send_refuses_an_agent_that_is_asking_has_ended_or_is_a_shell() {
     let world = World::new();
     let id = done(&world, "Fix login");
     hook(&world, &id, "PermissionRequest", SESSION);
@@ -118,7 +118,7 @@ fn who_would_take_it_for_something_else_is_not_told() {
 }
 
 #[test]
-fn a_dialog_that_comes_up_in_the_last_moment_is_not_typed_into() {
+fn send_refuses_if_a_dialog_opens_just_before() {
     let world = World::new();
     let id = done(&world, "Fix login");
     let script = format!(
@@ -137,7 +137,7 @@ fn a_dialog_that_comes_up_in_the_last_moment_is_not_typed_into() {
 }
 
 #[test]
-fn nothing_is_no_message() {
+fn send_refuses_an_empty_message_or_two_messages() {
     let world = World::new();
     let id = done(&world, "Fix login");
     let before = world.snapshot();
@@ -160,7 +160,7 @@ fn nothing_is_no_message() {
 }
 
 #[test]
-fn all_who_can_be_told_are_told() {
+fn send_all_reaches_every_agent_that_can_receive_messages() {
     let world = World::new();
     let before = world.snapshot();
     let nobody = world.flux(["send", "--all", "x"]).run();
@@ -185,7 +185,7 @@ fn all_who_can_be_told_are_told() {
 }
 
 #[test]
-fn much_text_is_submitted_only_where_it_shows_or_nothing_else_moves() {
+fn send_does_not_submit_a_long_message_that_is_not_shown() {
     let world = World::new();
     // It shows nothing that is typed, and its clock moves.
     let clock = "stty -echo; (while :; do echo tick; sleep 0.1; done) & echo first; \

@@ -1,4 +1,4 @@
-//! `git flux send` to an agent that has a composer, as Claude Code has one: exactly the message, or nothing.
+//! Tests `git flux send` to an agent with a composer, such as Claude Code: the message arrives exactly or not at all.
 
 use std::fs;
 use std::thread;
@@ -33,7 +33,7 @@ fn screen(world: &World, id: &str) -> String {
     world.tmux(["capture-pane", "-p", "-t", &world.pane(id)])
 }
 
-/// The messages that the agent was sent.
+/// Returns the messages that the agent was sent.
 fn messages(world: &World, id: &str) -> Vec<String> {
     let file = world.tools().join("agent").join(id).join("messages");
     let messages = fs::read_to_string(file).unwrap_or_default();
@@ -49,7 +49,7 @@ fn at_work(world: &World, id: &str) {
 }
 
 #[test]
-fn send_refuses_where_a_draft_stands_in_the_composer() {
+fn send_refuses_if_a_draft_is_in_the_composer() {
     let world = World::new();
     let id = start(&world, "Fix login", "my half-written draft", 0);
     let (before, shown) = (world.snapshot(), screen(&world, &id));
@@ -64,7 +64,7 @@ fn send_refuses_where_a_draft_stands_in_the_composer() {
 }
 
 #[test]
-fn send_clears_the_prompt_that_came_back_when_it_was_interrupted() {
+fn send_clears_the_interrupted_prompt_in_the_composer() {
     let world = World::new();
     let template = world.tools().join("template");
     fs::write(&template, "{{task}}").unwrap();
@@ -77,7 +77,7 @@ fn send_clears_the_prompt_that_came_back_when_it_was_interrupted() {
 }
 
 #[test]
-fn send_submits_two_messages_at_once_one_after_the_other() {
+fn send_submits_two_simultaneous_messages_one_after_the_other() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 0);
     at_work(&world, &id);
@@ -95,7 +95,7 @@ fn send_submits_two_messages_at_once_one_after_the_other() {
 }
 
 #[test]
-fn send_delivers_text_that_the_composer_would_obey() {
+fn send_delivers_text_with_special_characters_and_refuses_commands() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 0);
     at_work(&world, &id);
@@ -128,7 +128,7 @@ fn send_delivers_text_that_the_composer_would_obey() {
 }
 
 #[test]
-fn send_presses_enter_again_only_where_the_message_still_stands() {
+fn send_presses_enter_again_only_if_the_message_is_still_shown() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 1);
     at_work(&world, &id);
@@ -137,7 +137,7 @@ fn send_presses_enter_again_only_where_the_message_still_stands() {
 }
 
 #[test]
-fn send_leaves_nothing_in_the_composer_when_it_fails() {
+fn send_clears_the_composer_when_it_fails() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 99);
     let (before, shown) = (world.snapshot(), screen(&world, &id));
@@ -151,7 +151,7 @@ fn send_leaves_nothing_in_the_composer_when_it_fails() {
 }
 
 #[test]
-fn send_refuses_where_no_composer_is_shown() {
+fn send_refuses_if_no_composer_is_shown() {
     let world = World::new();
     world.behaviour(
         "sh stty raw -echo; printf 'Do it?\\r\\n > 1. Yes\\r\\n   2. No'; cat >>\"$dir/stdin\"",
@@ -170,7 +170,7 @@ fn send_refuses_where_no_composer_is_shown() {
 }
 
 #[test]
-fn send_finds_a_short_word_that_the_composer_of_an_unknown_agent_showed_before() {
+fn send_finds_a_short_message_in_the_composer_of_an_unknown_agent() {
     let world = World::new();
     world.install_agent("mine");
     world.git(["config", "flux.mine.command", "mine"]);
@@ -188,7 +188,7 @@ fn send_finds_a_short_word_that_the_composer_of_an_unknown_agent_showed_before()
 }
 
 #[test]
-fn send_all_sends_to_all_at_the_same_time() {
+fn send_all_sends_to_all_agents_at_the_same_time() {
     let world = World::new();
     let ids = ["One", "Two", "Three"].map(|name| start(&world, name, "", 0));
     thread::scope(|scope| {
@@ -210,7 +210,7 @@ fn send_all_sends_to_all_at_the_same_time() {
 }
 
 #[test]
-fn send_needs_few_processes() {
+fn send_starts_few_processes() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 0);
     at_work(&world, &id);

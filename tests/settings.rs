@@ -1,4 +1,4 @@
-//! Settings: git config at every level, and `git -c`.
+//! Tests settings at each level of git config, and with `git -c`.
 
 use crate::world::*;
 
@@ -17,7 +17,7 @@ fn refused(world: &World, key: &str, value: &str, error: &[&str]) {
 }
 
 #[test]
-fn the_agent_is_configured_at_any_level() {
+fn run_takes_the_agent_from_every_level_of_the_configuration() {
     let world = World::new();
     for name in ["one", "two", "three"] {
         world.install_agent(name);
@@ -46,7 +46,7 @@ fn the_agent_is_configured_at_any_level() {
 }
 
 #[test]
-fn an_agent_of_the_users_own_is_split_into_words_and_nothing_is_expanded() {
+fn run_splits_the_command_of_an_agent_into_words_without_expansion() {
     let world = World::new();
     world.install_agent("robot");
     let command = r#"robot --flag 'two words' "with \"quotes\"" a\ b $HOME $(touch hacked) `x` ~ * '' {a,b} ;"#;
@@ -92,7 +92,7 @@ fn an_agent_of_the_users_own_is_split_into_words_and_nothing_is_expanded() {
 }
 
 #[test]
-fn the_name_of_an_agent_is_taken_as_it_is_written() {
+fn run_compares_the_name_of_an_agent_case_sensitively() {
     let world = World::new();
     world.install_agent("robot");
     world.git(["config", "flux.My.Robot 2.command", "robot --big"]);
@@ -108,7 +108,7 @@ fn the_name_of_an_agent_is_taken_as_it_is_written() {
 }
 
 #[test]
-fn the_command_of_a_known_agent_can_be_replaced() {
+fn run_uses_the_configured_command_of_a_known_agent() {
     let world = World::new();
     world.install_agent("robot");
     world.git(["config", "flux.claude.command", "robot --model big"]);
@@ -119,7 +119,7 @@ fn the_command_of_a_known_agent_can_be_replaced() {
 }
 
 #[test]
-fn a_command_that_cannot_be_read_is_refused() {
+fn run_refuses_a_command_of_an_agent_that_cannot_be_parsed_or_found() {
     let world = World::new();
     world.git(["config", "flux.agent", "mine"]);
     refused(
@@ -138,7 +138,7 @@ fn a_command_that_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn an_agent_that_is_missing_is_an_error_before_anything_exists() {
+fn run_names_the_available_agents_if_the_agent_is_missing() {
     let world = World::new();
     world.install_agent("robot");
     world.git(["config", "flux.mine.command", "robot"]);
@@ -166,7 +166,7 @@ fn an_agent_that_is_missing_is_an_error_before_anything_exists() {
 }
 
 #[test]
-fn the_shell_needs_nothing_and_shows_the_task() {
+fn run_with_the_shell_as_agent_shows_the_description() {
     let world = World::new();
     world.uninstall("claude");
     let task = world
@@ -194,7 +194,7 @@ fn the_shell_needs_nothing_and_shows_the_task() {
 }
 
 #[test]
-fn the_branch_prefix_is_configured() {
+fn run_uses_the_configured_branch_prefix() {
     let world = World::new();
     for (at, (prefix, branch)) in [
         ("task/", "task/a0"),
@@ -227,7 +227,7 @@ fn the_branch_prefix_is_configured() {
 }
 
 #[test]
-fn the_place_of_worktrees_is_configured() {
+fn run_uses_the_configured_worktree_directory() {
     let world = World::new();
     let elsewhere = world.root().join("else where");
     for (at, (dir, expected)) in [
@@ -256,7 +256,7 @@ fn the_place_of_worktrees_is_configured() {
 }
 
 #[test]
-fn a_template_of_the_users_own_is_used() {
+fn run_uses_the_configured_template() {
     let world = World::new();
     std::fs::write(world.tools().join("home/mine.md"), "Mine: {{task}}").unwrap();
     world.git(["config", "--global", "flux.template", "~/mine.md"]);
@@ -267,7 +267,7 @@ fn a_template_of_the_users_own_is_used() {
 }
 
 #[test]
-fn settings_that_mean_nothing_are_refused() {
+fn run_refuses_settings_with_bad_values() {
     let world = World::new();
     refused(
         &world,

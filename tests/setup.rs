@@ -1,4 +1,4 @@
-//! What runs in a new worktree before the agent: `flux.setup`; and what starts it: `flux.wrapper`.
+//! Tests `flux.setup`, which runs in a new worktree before the agent, and `flux.wrapper`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ fn configure(world: &World, commands: &[&str]) {
     }
 }
 
-/// The command that starts the task `fix`.
+/// Returns the command that starts the task `fix`.
 fn run(world: &World) -> Flux<'_> {
     world.flux(["run", "--name", "fix", "Fix it"])
 }
 
-/// A file of the test's own, to be written by a setup command.
+/// Returns the path of a file beside the repository, for a setup command to write.
 fn note(world: &World, name: &str) -> PathBuf {
     world.root().join(name)
 }
@@ -39,7 +39,7 @@ fn is_alive(pid: &str) -> bool {
     Process::find(pid.parse().unwrap()).is_some_and(|process| process.state != 'Z')
 }
 
-/// The only pane there is.
+/// Returns the only pane.
 fn pane(world: &World) -> String {
     world.tmux(["list-panes", "-a", "-F", "#{pane_id}"])
 }
@@ -48,7 +48,7 @@ fn pane(world: &World) -> String {
 const WAITS: &str = "echo waiting; echo $$ >../pid; exec sleep 1000";
 
 #[test]
-fn commands_run_one_after_the_other_in_the_worktree_before_the_agent() {
+fn run_runs_the_setup_commands_in_order_before_the_agent() {
     let world = World::new();
     configure(
         &world,
@@ -84,7 +84,7 @@ fn commands_run_one_after_the_other_in_the_worktree_before_the_agent() {
 }
 
 #[test]
-fn one_that_fails_stops_the_start_with_its_output() {
+fn run_fails_with_the_output_of_a_setup_command_that_fails() {
     let world = World::new();
     configure(
         &world,
@@ -119,7 +119,7 @@ fn one_that_fails_stops_the_start_with_its_output() {
 }
 
 #[test]
-fn what_one_that_fails_has_made_is_kept() {
+fn run_keeps_the_files_of_a_setup_that_fails() {
     let world = World::new();
     configure(&world, &["echo log >install.log; exit 1"]);
     run(&world)
@@ -134,7 +134,7 @@ fn what_one_that_fails_has_made_is_kept() {
 }
 
 #[test]
-fn one_that_is_not_required_is_a_warning() {
+fn run_only_warns_about_a_failed_setup_if_it_is_not_required() {
     let world = World::new();
     configure(&world, &["no-such-program", "echo >../next"]);
     let config = ["-c", "flux.setupRequired=no"];
@@ -161,7 +161,7 @@ fn one_that_is_not_required_is_a_warning() {
 }
 
 #[test]
-fn an_interrupted_start_ends_its_setup_and_leaves_nothing() {
+fn run_kills_the_setup_and_leaves_nothing_behind_when_interrupted() {
     let world = World::new();
     // One that does not end when it is asked to either.
     configure(
@@ -183,7 +183,7 @@ fn an_interrupted_start_ends_its_setup_and_leaves_nothing() {
 }
 
 #[test]
-fn control_c_in_the_pane_ends_the_command_and_counts_as_a_failure() {
+fn run_fails_if_the_setup_is_interrupted_in_its_pane() {
     let world = World::new();
     configure(&world, &[WAITS, "echo >../never"]);
     thread::scope(|scope| {
@@ -202,7 +202,7 @@ fn control_c_in_the_pane_ends_the_command_and_counts_as_a_failure() {
 }
 
 #[test]
-fn a_pane_that_is_closed_ends_the_setup_and_the_start() {
+fn run_fails_and_ends_the_setup_if_its_pane_closes() {
     let world = World::new();
     configure(&world, &[WAITS]);
     thread::scope(|scope| {
@@ -221,7 +221,7 @@ fn a_pane_that_is_closed_ends_the_setup_and_the_start() {
 }
 
 #[test]
-fn a_launcher_that_is_killed_takes_the_setup_along() {
+fn run_fails_and_ends_the_setup_if_its_launcher_is_killed() {
     let world = World::new();
     configure(&world, &[WAITS]);
     thread::scope(|scope| {
@@ -243,7 +243,7 @@ fn a_launcher_that_is_killed_takes_the_setup_along() {
 }
 
 #[test]
-fn a_setup_can_be_answered_and_what_it_does_not_read_is_not_for_the_agent() {
+fn launcher_discards_unread_input_of_the_setup_before_the_agent() {
     let world = World::new();
     configure(
         &world,
@@ -273,7 +273,7 @@ fn a_setup_can_be_answered_and_what_it_does_not_read_is_not_for_the_agent() {
 }
 
 #[test]
-fn a_setup_that_is_stopped_goes_on() {
+fn launcher_continues_a_setup_that_suspends_itself() {
     let world = World::new();
     configure(&world, &["kill -TSTP $$; kill -STOP $$; echo on >../on"]);
     run(&world).run().success();
@@ -282,7 +282,7 @@ fn a_setup_that_is_stopped_goes_on() {
 }
 
 #[test]
-fn what_a_setup_leaves_in_the_background_ends_with_the_agent() {
+fn launcher_ends_background_jobs_of_setup_with_the_agent() {
     let world = World::new();
     configure(
         &world,
@@ -305,7 +305,7 @@ fn what_a_setup_leaves_in_the_background_ends_with_the_agent() {
 }
 
 #[test]
-fn a_long_setup_keeps_nobody_else_waiting() {
+fn run_does_not_block_other_commands_during_a_long_setup() {
     let world = World::new();
     let id = world.start("Another");
     configure(
@@ -339,7 +339,7 @@ fn a_long_setup_keeps_nobody_else_waiting() {
 }
 
 #[test]
-fn a_start_that_is_killed_while_the_setup_runs_is_made_whole() {
+fn run_is_completed_by_the_next_command_if_killed_during_setup() {
     let world = World::new();
     configure(
         &world,
@@ -369,7 +369,7 @@ fn a_start_that_is_killed_while_the_setup_runs_is_made_whole() {
 }
 
 #[test]
-fn what_comes_back_without_its_ignored_files_is_set_up_anew() {
+fn restore_runs_the_setup_again_if_the_trash_is_empty() {
     let world = World::new();
     configure(&world, &["echo x >>made.log"]);
     let id = world.start("Fix it");
@@ -394,7 +394,7 @@ fn what_comes_back_without_its_ignored_files_is_set_up_anew() {
 }
 
 #[test]
-fn every_value_is_shown_with_its_origin_and_an_empty_one_takes_back() {
+fn config_shows_every_setup_command_and_an_empty_value_resets_them() {
     let world = World::new();
     world.git(["config", "--global", "--add", "flux.setup", "make deps"]);
     configure(&world, &["npm ci", "npm run build"]);
@@ -438,7 +438,7 @@ fn every_value_is_shown_with_its_origin_and_an_empty_one_takes_back() {
 }
 
 #[test]
-fn a_wrapper_starts_the_agent_and_signals_still_reach_it() {
+fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     let world = World::new();
     // One that becomes the agent, and one that waits for it.
     world.install(

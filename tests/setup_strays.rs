@@ -1,15 +1,15 @@
-//! A setup that fails after it has moved its worktree to another branch, or away: what it leaves is on record.
+//! Tests a setup that switches, renames or moves the worktree and then fails.
 
 use crate::world::*;
 
-/// A start of `fix` that this setup spoils.
-fn spoiled(world: &World, setup: &str) -> Output {
+/// Starts `fix` with this setup.
+fn run_with_setup(world: &World, setup: &str) -> Output {
     world.git(["config", "flux.setup", setup]);
     world.flux(["run", "--name", "fix", "Fix it"]).run()
 }
 
 #[test]
-fn a_task_whose_setup_strays_and_fails_is_left_with_its_record() {
+fn run_keeps_the_record_if_a_failed_setup_switched_the_branch() {
     for (stray, named) in [
         ("git checkout -q -b mine", "mine"),
         ("git checkout -q --detach", "HEAD"),
@@ -17,7 +17,7 @@ fn a_task_whose_setup_strays_and_fails_is_left_with_its_record() {
     ] {
         let world = World::new();
         let commit = "echo c >c && git add c && git commit -qm mine";
-        spoiled(&world, &format!("{stray} && {commit}; false"))
+        run_with_setup(&world, &format!("{stray} && {commit}; false"))
             .code(1)
             .stderr_has("could not start 'fix'; it is left as it is, since its worktree is not as")
             .stderr_has("hint: git flux status fix")
@@ -48,20 +48,20 @@ fn a_task_whose_setup_strays_and_fails_is_left_with_its_record() {
 }
 
 #[test]
-fn a_worktree_that_its_setup_has_moved_away_is_not_said_to_be_nothing() {
+fn run_reports_a_worktree_moved_by_a_failed_setup() {
     let world = World::new();
-    spoiled(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
+    run_with_setup(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
         .code(1)
         .stderr_has("its worktree was not in '")
         .has_not("nothing was left behind");
 }
 
 #[test]
-fn a_commit_that_a_setup_has_made_and_left_is_no_reason_to_delete_the_worktree() {
+fn run_keeps_the_worktree_if_a_failed_setup_made_a_commit() {
     let world = World::new();
     let setup =
         "git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false";
-    spoiled(&world, setup)
+    run_with_setup(&world, setup)
         .code(1)
         .stderr_has("could not start 'fix'; what was in its worktree is in '");
 }

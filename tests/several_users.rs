@@ -1,5 +1,4 @@
-//! Several users of one group in one repository: each runs and cleans up tasks of his own. And what
-//! they, and all others, cannot do to each other's files.
+//! Tests users of one group in a shared repository, and the permissions of files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -92,8 +91,7 @@ impl Drop for User<'_> {
     }
 }
 
-/// A repository of `owner` and the group, with an agent that waits; `None` where this user cannot
-/// be another.
+/// Makes a repository of `owner` and the group, with an agent that waits; `None` if this user cannot act as another.
 fn shared(world: &World, owner: u32) -> Option<()> {
     if !nix::unistd::geteuid().is_root() {
         assert!(std::env::var_os("CI").is_none(), "CI is root");
@@ -135,7 +133,7 @@ fn mode(path: impl AsRef<Path>) -> u32 {
 }
 
 #[test]
-fn two_users_of_a_shared_repository_work_side_by_side() {
+fn commands_change_only_the_tasks_of_their_user_in_a_shared_repository() {
     let world = World::without_repository("flux world");
     let (alice, bob) = (64_711, 64_712);
     if shared(&world, alice).is_none() {
@@ -250,7 +248,7 @@ fn two_users_of_a_shared_repository_work_side_by_side() {
 }
 
 #[test]
-fn run_keeps_its_files_private_whatever_the_umask() {
+fn run_creates_private_files_with_any_umask() {
     for umask in ["000", "002"] {
         let world = World::new();
         world.git(["config", "core.sharedRepository", "umask"]);
@@ -260,7 +258,10 @@ fn run_keeps_its_files_private_whatever_the_umask() {
             .args(["-c", &run])
             .current_dir(world.repo())
             .status();
-        assert!(status.unwrap().success());
+        assert!(
+            status.unwrap().success(),
+            "git flux run succeeds with umask {umask}"
+        );
         world.agent("fix").wait_started();
         let flux = world.repo().join(".git/flux");
         let state = world.tools().join("home/.local/state");

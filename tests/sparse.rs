@@ -1,11 +1,11 @@
-//! What is changed outside of a sparse checkout, which git itself leaves out without a word.
+//! Tests changes outside a sparse checkout.
 
 use std::fs;
 use std::path::Path;
 
 use crate::world::*;
 
-/// A repository of which `b/` and `c/` are not checked out.
+/// Makes a repository of which `b/` and `c/` are not checked out.
 fn sparse() -> World {
     let world = World::new();
     for dir in ["a", "b", "c"] {
@@ -32,7 +32,7 @@ fn status(world: &World, dir: &Path) -> String {
     world.git_in(dir, ["status", "--porcelain", "--untracked-files=all"])
 }
 
-/// Whether the files are there, with what [`change`] wrote.
+/// Asserts that the files have the content that [`change`] wrote.
 #[track_caller]
 fn assert_changed(dir: &Path) {
     let read = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
@@ -43,7 +43,7 @@ fn assert_changed(dir: &Path) {
 }
 
 #[test]
-fn the_archive_has_what_is_changed_outside_of_it() {
+fn restore_brings_back_changes_outside_a_sparse_checkout() {
     let world = sparse();
     world.behaviour("raw");
     let id = world.start("Fix login");
@@ -71,7 +71,7 @@ fn the_archive_has_what_is_changed_outside_of_it() {
 }
 
 #[test]
-fn a_commit_of_everything_has_what_is_changed_outside_of_it() {
+fn cleanup_commits_changes_outside_a_sparse_checkout() {
     let world = sparse();
     world.behaviour("raw");
     let id = world.start("Fix login");
@@ -87,7 +87,7 @@ fn a_commit_of_everything_has_what_is_changed_outside_of_it() {
 }
 
 #[test]
-fn changes_outside_of_it_go_along() {
+fn run_with_changes_copies_changes_outside_a_sparse_checkout() {
     let world = sparse();
     world.behaviour("raw");
     let before = change(&world, &world.repo());

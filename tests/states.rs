@@ -1,4 +1,4 @@
-//! What agents keep in files of their own, and what is made of it.
+//! Tests states that are read from the session files and transcripts of agents.
 
 use std::fs;
 use std::io::Write as _;
@@ -28,7 +28,7 @@ fn home(world: &World) -> PathBuf {
 }
 
 #[test]
-fn what_claude_keeps_of_its_session_is_read_and_noted() {
+fn status_reads_and_records_the_session_file_of_claude() {
     let world = World::new();
     let told = world.tools().join("told");
     let tell = format!("echo $FLUX_STATE $FLUX_REASON >>'{}'", told.display());
@@ -70,7 +70,7 @@ fn what_claude_keeps_of_its_session_is_read_and_noted() {
 }
 
 #[test]
-fn the_files_of_claudes_sessions_are_where_its_user_has_them() {
+fn status_finds_the_session_files_in_claude_config_dir() {
     let world = World::new();
     let task = Task::new(&world);
     let own = world.root().join("own");
@@ -85,7 +85,7 @@ fn the_files_of_claudes_sessions_are_where_its_user_has_them() {
 }
 
 #[test]
-fn what_codex_keeps_of_a_turn_is_noted_as_if_it_were_told() {
+fn status_reads_and_records_the_turns_of_codex() {
     let world = World::new();
     world.install_agent("codex");
     let told = world.tools().join("told");
@@ -139,7 +139,10 @@ fn what_codex_keeps_of_a_turn_is_noted_as_if_it_were_told() {
     for name in ["FLUX_TASK", "FLUX_RUN"] {
         tells.env(name, agent.env(name).unwrap());
     }
-    assert!(tells.status().unwrap().success());
+    assert!(
+        tells.status().unwrap().success(),
+        "the hook of codex succeeds"
+    );
     let said = || fs::read_to_string(&told).unwrap_or_default();
     wait_until("the user to be told", || {
         said() == "failed 401\ndone Done\n"
@@ -147,7 +150,7 @@ fn what_codex_keeps_of_a_turn_is_noted_as_if_it_were_told() {
 }
 
 #[test]
-fn what_codex_wrote_just_before_it_was_started_again_is_no_news() {
+fn status_ignores_turns_of_codex_before_its_last_start() {
     let world = World::new();
     world.install_agent("codex");
     let id = world.flux(["run", "-q", "--agent", "codex", "Fix"]).ok();
@@ -177,7 +180,7 @@ fn what_codex_wrote_just_before_it_was_started_again_is_no_news() {
 }
 
 #[test]
-fn a_turn_of_gemini_that_failed_or_was_cancelled_is_not_done() {
+fn status_shows_a_failed_or_cancelled_turn_of_gemini() {
     let world = World::new();
     world.install_agent("gemini");
     let id = world.flux(["run", "-q", "--agent", "gemini", "Fix"]).ok();
@@ -196,7 +199,10 @@ fn a_turn_of_gemini_that_failed_or_was_cancelled_is_not_done() {
         let mut pipe = hook.stdin.take().unwrap();
         pipe.write_all(input.to_string().as_bytes()).unwrap();
         drop(pipe);
-        assert!(hook.wait().unwrap().success());
+        assert!(
+            hook.wait().unwrap().success(),
+            "the hook of gemini succeeds"
+        );
     };
     for (last, expected) in [
         (
@@ -225,7 +231,7 @@ fn a_turn_of_gemini_that_failed_or_was_cancelled_is_not_done() {
 }
 
 #[test]
-fn nothing_is_said_to_a_list_of_sessions() {
+fn send_refuses_if_claude_shows_its_list_of_sessions() {
     let world = World::new();
     let task = Task::new(&world);
     task.fire("Stop", &json!({ "session_id": "s" }));

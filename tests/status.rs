@@ -1,11 +1,11 @@
-//! `git flux status`: one task in detail.
+//! Tests `git flux status`.
 
 use std::fs;
 use std::path::Path;
 
 use crate::world::*;
 
-/// The value of a line `<name>: <value>`.
+/// Returns the value of a line `<name>: <value>`.
 #[track_caller]
 fn field(output: &str, name: &str) -> String {
     let line = output
@@ -17,7 +17,7 @@ fn field(output: &str, name: &str) -> String {
 }
 
 #[test]
-fn a_running_task_is_shown_in_full() {
+fn status_shows_every_field_of_a_running_task() {
     let world = World::new();
     let id = world.start("Fix the login\nin two places");
     let agent = world.agent(&id);
@@ -70,7 +70,7 @@ fn a_running_task_is_shown_in_full() {
 }
 
 #[track_caller]
-fn health(end: impl FnOnce(&World, &str), label: &str, state: &str) {
+fn assert_state(end: impl FnOnce(&World, &str), label: &str, state: &str) {
     let world = World::new();
     let id = world.start("Fix");
     world.agent(&id).wait_started();
@@ -84,14 +84,14 @@ fn health(end: impl FnOnce(&World, &str), label: &str, state: &str) {
 }
 
 #[test]
-fn the_health_of_a_task_is_what_is_observed() {
-    health(|_, _| {}, "running for ", "running");
-    health(
+fn status_shows_the_observed_state_of_a_task() {
+    assert_state(|_, _| {}, "running for ", "running");
+    assert_state(
         |world, id| world.agent(id).tell("exit 3"),
         "exited with status 3, ",
         "exited",
     );
-    health(
+    assert_state(
         |world, id| world.agent(id).kill("KILL"),
         "was ended by signal 9, ",
         "killed",
@@ -100,8 +100,8 @@ fn the_health_of_a_task_is_what_is_observed() {
         let pid = world.agent(id).process().unwrap().parent.to_string();
         world.command("kill").args(["-9", &pid]).status().unwrap();
     };
-    health(kill_launcher, "lost", "lost");
-    health(
+    assert_state(kill_launcher, "lost", "lost");
+    assert_state(
         |world, id| fs::remove_dir_all(world.worktree(id)).unwrap(),
         "broken: its worktree",
         "broken",
@@ -109,15 +109,15 @@ fn the_health_of_a_task_is_what_is_observed() {
     let delete_branch = |world: &World, id: &str| {
         world.git(["update-ref", "-d", &format!("refs/heads/feature/{id}")]);
     };
-    health(delete_branch, "broken: its branch", "broken");
+    assert_state(delete_branch, "broken: its branch", "broken");
     let damage = |world: &World, id: &str| {
         world.write(format!(".git/flux/run/{id}/exit"), "{ damaged");
     };
-    health(damage, "unknown", "unknown");
+    assert_state(damage, "unknown", "unknown");
 }
 
 #[test]
-fn a_pane_that_is_gone_is_said_to_be() {
+fn status_shows_a_closed_pane() {
     let world = World::new();
     let id = world.start("Fix");
     world.agent(&id).wait_started();
@@ -134,7 +134,7 @@ fn a_pane_that_is_gone_is_said_to_be() {
 }
 
 #[test]
-fn the_screen_is_its_last_fifteen_lines() {
+fn status_shows_the_last_fifteen_lines_of_the_screen() {
     let world = World::new();
     world.behaviour("sh for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo \"line $i.\"; done");
     let id = world.start("Fix");
@@ -156,7 +156,7 @@ fn the_screen_is_its_last_fifteen_lines() {
 }
 
 #[test]
-fn what_is_on_the_screen_cannot_reach_the_terminal() {
+fn status_escapes_control_characters_on_the_screen() {
     let world = World::new();
     world.behaviour(r"say \033[31mred\033[0m \0302\0233 \0342\0200\0256evil \0342\0200\0213 end");
     let id = world.start("Fix");
@@ -176,7 +176,7 @@ fn what_is_on_the_screen_cannot_reach_the_terminal() {
 }
 
 #[test]
-fn files_with_hostile_names_are_shown_harmless() {
+fn status_escapes_control_characters_in_file_names() {
     let world = World::new();
     let id = world.start("Fix");
     world.write(world.worktree(&id).join("a\nb \u{1b}[31m\u{202e}.txt"), "");
@@ -189,7 +189,7 @@ fn files_with_hostile_names_are_shown_harmless() {
 }
 
 #[test]
-fn json_is_the_task_object_and_more() {
+fn status_json_prints_the_object_of_list_with_files_and_screen() {
     let world = World::new();
     let id = world.start("Fix");
     let agent = world.agent(&id);
@@ -226,7 +226,7 @@ fn json_is_the_task_object_and_more() {
 }
 
 #[test]
-fn inside_its_worktree_a_task_needs_no_name() {
+fn status_without_a_name_takes_the_task_of_the_worktree() {
     let world = World::new();
     let (one, two) = (world.start("One"), world.start("Two"));
     let shown = world
@@ -247,7 +247,7 @@ fn inside_its_worktree_a_task_needs_no_name() {
 }
 
 #[test]
-fn on_a_terminal_the_task_is_picked() {
+fn status_asks_for_the_task_on_a_terminal() {
     let world = World::new();
     let (_, two) = (world.start("One"), world.start("Two"));
     let terminal = world.terminal(120, 40);
@@ -266,7 +266,7 @@ fn on_a_terminal_the_task_is_picked() {
 }
 
 #[test]
-fn looking_leaves_the_index_of_the_agent_alone() {
+fn status_list_and_diff_do_not_change_or_lock_the_index() {
     let world = World::new();
     let id = world.start("Fix");
     let worktree = world.worktree(&id);
@@ -289,7 +289,7 @@ fn looking_leaves_the_index_of_the_agent_alone() {
 }
 
 #[test]
-fn a_server_that_does_not_tell_is_not_a_closed_pane() {
+fn status_shows_an_unknown_pane_if_tmux_fails() {
     let world = World::new();
     let id = world.start("Fix");
     let target = format!("Target:    session flux-myapp-{id}");
@@ -309,7 +309,7 @@ fn a_server_that_does_not_tell_is_not_a_closed_pane() {
 }
 
 #[test]
-fn a_session_is_called_what_it_is_called_now() {
+fn status_and_list_show_the_current_name_of_the_session() {
     let world = World::new();
     let id = world.start("Fix");
     world.tmux(["rename-session", "-t", &format!("=flux-myapp-{id}"), "mine"]);
@@ -322,7 +322,7 @@ fn a_session_is_called_what_it_is_called_now() {
 }
 
 #[test]
-fn a_server_whose_socket_was_deleted_is_not_a_closed_pane() {
+fn cleanup_and_send_refuse_if_the_socket_of_tmux_was_deleted() {
     let world = World::new();
     let id = world.start("Fix");
     let socket = world.tmux(["display-message", "-p", "#{socket_path}"]);

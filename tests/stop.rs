@@ -1,4 +1,4 @@
-//! `git flux stop`: the end of an agent, and of nothing else.
+//! Tests `git flux stop`.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn state(world: &World, id: &str) -> String {
 }
 
 #[test]
-fn stop_ends_an_agent_and_keeps_everything_also_its_pane() {
+fn stop_ends_the_agent_and_keeps_worktree_and_pane() {
     let world = World::new();
     let task = Started::new(&world, "commit Half of it");
     task.agent.wait_first_done();
@@ -53,7 +53,7 @@ fn stop_ends_an_agent_and_keeps_everything_also_its_pane() {
 }
 
 #[test]
-fn stop_takes_several_tasks_and_a_dry_run_stops_none() {
+fn stop_accepts_several_tasks_and_its_dry_run_stops_none() {
     let world = World::new();
     for name in ["one", "two", "three", "four"] {
         world.flux(["run", "-q", "--name", name, "Fix it"]).ok();
@@ -94,7 +94,7 @@ fn stop_takes_several_tasks_and_a_dry_run_stops_none() {
 }
 
 #[test]
-fn stop_ends_no_program_of_the_user_beside_a_suspended_agent() {
+fn stop_refuses_a_background_job_beside_a_suspended_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
@@ -125,7 +125,7 @@ fn stop_ends_no_program_of_the_user_beside_a_suspended_agent() {
 }
 
 #[test]
-fn a_cleanup_that_refuses_once_it_has_stopped_the_agent_leaves_a_stopped_task() {
+fn cleanup_that_refuses_after_stopping_the_agent_leaves_it_stopped() {
     let world = World::new();
     let task = Started::new(
         &world,

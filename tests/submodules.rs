@@ -1,4 +1,4 @@
-//! Submodules go with the worktree and come back with it; what is in them and nowhere else is a reason to refuse.
+//! Tests worktrees with submodules: they are moved and restored, and work that exists only there is refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::world::removal::elsewhere;
 use crate::world::*;
 
-/// A task in a repository with two submodules, both checked out: its id, the
-/// repository, its worktree.
+/// Makes a task in a repository with two submodules, both checked out: its id, the repository, its worktree.
 fn with_submodules(world: &World) -> (String, PathBuf, PathBuf) {
     let (top, lib) = (world.root().join("super"), world.root().join("lib.git"));
     world.make_repository(&top);
@@ -28,7 +27,7 @@ fn with_submodules(world: &World) -> (String, PathBuf, PathBuf) {
 }
 
 #[test]
-fn submodules_are_looked_at_one_by_one() {
+fn cleanup_refuses_uncommitted_or_unpushed_work_in_a_submodule() {
     let world = World::new();
     let (id, top, worktree) = with_submodules(&world);
     let two = worktree.join("deep/two");
@@ -103,7 +102,7 @@ fn assert_refused((world, id, top): (&World, &str, &Path), what: &str) {
 }
 
 #[test]
-fn submodules_of_a_worktree_that_is_gone_are_looked_at() {
+fn cleanup_refuses_unpushed_submodule_commits_if_the_worktree_is_gone() {
     let world = World::new();
     let (id, top, worktree) = with_submodules(&world);
     world.commit_in(worktree.join("one"), "only.txt", "here\n");
@@ -130,7 +129,7 @@ fn submodules_of_a_worktree_that_is_gone_are_looked_at() {
 }
 
 #[test]
-fn a_submodule_that_the_task_removed_is_in_nobodys_way() {
+fn cleanup_refuses_unpushed_commits_of_a_removed_submodule() {
     let world = World::new();
     let (id, top, worktree) = with_submodules(&world);
     let one = worktree.join("one");
@@ -155,7 +154,7 @@ fn a_submodule_that_the_task_removed_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_worktree_of_a_submodule_is_not_cut_off() {
+fn cleanup_refuses_a_submodule_with_other_worktrees() {
     let world = World::new();
     let (id, top, worktree) = with_submodules(&world);
     let other = world.root().join("other");
@@ -173,7 +172,7 @@ fn a_worktree_of_a_submodule_is_not_cut_off() {
 }
 
 #[test]
-fn submodules_on_another_file_system_are_put_away_first() {
+fn cleanup_refuses_submodules_on_another_file_system() {
     let world = World::new();
     let dir = elsewhere(&world);
     let place = dir.path().to_str().unwrap();
@@ -192,9 +191,9 @@ fn submodules_on_another_file_system_are_put_away_first() {
     assert_eq!(world.read(top.join("agent.txt")), "one\n");
 }
 
-/// Between two renames nothing calls git: this does by hand what the command has done by then.
+/// No call of git is between the renames: the test makes the first ones itself.
 #[test]
-fn submodules_survive_a_restore_that_dies_before_its_last_rename() {
+fn restore_keeps_submodules_if_killed_before_its_last_rename() {
     let world = World::new();
     let (id, top, worktree) = with_submodules(&world);
     let two = worktree.join("deep/two");

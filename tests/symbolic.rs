@@ -1,4 +1,4 @@
-//! Branches that are symbolic refs of others: what counts is what they are.
+//! Tests branches that are symbolic refs of other branches.
 
 use crate::world::hints::{hints, paste};
 use crate::world::removal::refused;
@@ -11,7 +11,7 @@ fn link(world: &World, name: &str, target: &str) {
 }
 
 #[test]
-fn cleanup_merges_into_the_branch_that_a_symbolic_one_is() {
+fn cleanup_merges_into_the_target_of_a_symbolic_branch() {
     for configure in ["", "flux.into", "branch.feature/fix.fluxInto"] {
         let world = World::new();
         link(&world, "trunk", "refs/heads/main");
@@ -40,7 +40,7 @@ fn cleanup_merges_into_the_branch_that_a_symbolic_one_is() {
 }
 
 #[test]
-fn run_and_adopt_follow_a_symbolic_branch() {
+fn run_and_adopt_resolve_a_symbolic_branch() {
     let world = World::new();
     link(&world, "master", "refs/heads/main");
     let run = |branch: &str| world.flux(["run", "-q", "--name", "go", "--branch", branch, "Go"]);
@@ -72,7 +72,7 @@ fn run_and_adopt_follow_a_symbolic_branch() {
 }
 
 #[test]
-fn a_symbolic_branch_that_is_no_branch_is_refused() {
+fn cleanup_and_run_refuse_a_symbolic_branch_that_leads_to_no_branch() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["update-ref", "refs/other/x", "HEAD"]);
@@ -105,7 +105,7 @@ fn a_symbolic_branch_that_is_no_branch_is_refused() {
 }
 
 #[test]
-fn run_overwrites_no_symbolic_ref_that_leads_nowhere() {
+fn run_does_not_overwrite_a_dangling_symbolic_ref() {
     let world = World::new();
     link(&world, "feature/go", "refs/heads/gone");
     let run = ["run", "-q", "--name", "go", "Go"];
@@ -117,7 +117,7 @@ fn run_overwrites_no_symbolic_ref_that_leads_nowhere() {
 }
 
 #[test]
-fn cleanup_refuses_a_task_whose_branch_has_become_symbolic() {
+fn cleanup_refuses_a_task_whose_branch_became_symbolic() {
     let world = World::new();
     let id = done_task(&world);
     let branch = format!("feature/{id}");

@@ -1,4 +1,4 @@
-//! Scripts that come with the repository, in `.worktree-init/`: consent, and what it is for.
+//! Tests the scripts in `.worktree-init/` and the consent that they need.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -18,13 +18,13 @@ fn commit(world: &World, name: &str, mode: u32, text: &str) {
     world.git(["commit", "-q", "-m", name]);
 }
 
-/// A script that writes a line.
-fn says(word: &str) -> String {
+/// Returns a script that writes a line.
+fn script_writing(word: &str) -> String {
     format!("#!/bin/sh\necho {word} >>said.log\n")
 }
 
-/// What the scripts of a task have said.
-fn said(world: &World, id: &str) -> Option<String> {
+/// Returns what the scripts of a task have written.
+fn script_output(world: &World, id: &str) -> Option<String> {
     fs::read_to_string(world.worktree(id).join("said.log")).ok()
 }
 
@@ -42,19 +42,19 @@ fn start(world: &World, id: &str, answer: Option<&str>) -> (i32, String) {
     (code, screen)
 }
 
-/// Agrees to what the repository has.
-fn agree(world: &World) {
+/// Approves the scripts of HEAD.
+fn approve(world: &World) {
     let tree = world.git(["rev-parse", "HEAD:.worktree-init"]);
     world.git(["config", "--add", "flux.trust", &tree]);
 }
 
 #[test]
-fn scripts_run_once_they_are_agreed_to_in_the_order_of_their_names() {
+fn run_runs_the_worktree_init_scripts_in_order_once_agreed_to() {
     let world = World::new();
     world.git(["config", "flux.setup", "echo setup >>said.log"]);
     world.git(["config", "flux.copy", "copied"]);
     world.write("copied", "");
-    commit(&world, "20-second", 0o755, &says("second"));
+    commit(&world, "20-second", 0o755, &script_writing("second"));
     let text = "#!/bin/sh\ntest -e copied && echo \"$FLUX_TASK $PWD\" >>said.log\n. \"${0%/*}/lib/more\"\n";
     commit(&world, "10-first", 0o755, text);
     commit(&world, "lib/more", 0o644, "echo more >>said.log\n");
@@ -74,7 +74,7 @@ fn scripts_run_once_they_are_agreed_to_in_the_order_of_their_names() {
         let worktree = world.worktree(id);
         format!("{id} {}\nmore\nsecond\nsetup\n", worktree.display())
     };
-    assert_eq!(said(&world, "one"), Some(expected("one")));
+    assert_eq!(script_output(&world, "one"), Some(expected("one")));
     // That is remembered, where the repository keeps what is its user's own.
     let tree = world.git(["rev-parse", "HEAD:.worktree-init"]);
     assert_eq!(
@@ -82,15 +82,15 @@ fn scripts_run_once_they_are_agreed_to_in_the_order_of_their_names() {
         tree
     );
     assert_eq!(start(&world, "two", None).0, 0);
-    assert_eq!(said(&world, "two"), Some(expected("two")));
+    assert_eq!(script_output(&world, "two"), Some(expected("two")));
     world.flux(["run", "-q", "--name", "three", "Fix it"]).ok();
-    assert_eq!(said(&world, "three"), Some(expected("three")));
+    assert_eq!(script_output(&world, "three"), Some(expected("three")));
 }
 
 #[test]
-fn without_consent_they_are_not_run() {
+fn run_skips_the_worktree_init_scripts_without_consent() {
     let world = World::new();
-    commit(&world, "10-first", 0o755, &says("first"));
+    commit(&world, "10-first", 0o755, &script_writing("first"));
     let output = world.flux(["run", "--name", "one", "Fix it"]).run();
     let tree = world.git(["rev-parse", "HEAD:.worktree-init"]);
     output
@@ -113,52 +113,54 @@ fn without_consent_they_are_not_run() {
     world.assert_unchanged(&before);
     for id in ["one", "two", "three"] {
         world.agent(id).wait_started();
-        assert_eq!(said(&world, id), None);
+        assert_eq!(script_output(&world, id), None);
     }
 }
 
 #[test]
-fn whatever_changes_is_asked_about_again() {
+fn run_asks_again_after_any_change_of_the_worktree_init_scripts() {
     let world = World::new();
     let run = |id: &str| world.flux(["run", "--name", id, "Fix it"]).run();
-    commit(&world, "10-first", 0o755, &says("first"));
-    agree(&world);
+    commit(&world, "10-first", 0o755, &script_writing("first"));
+    approve(&world);
     run("agreed").success().has_not("warning");
-    assert_eq!(said(&world, "agreed").as_deref(), Some("first\n"));
+    assert_eq!(script_output(&world, "agreed").as_deref(), Some("first\n"));
     type Change<'a> = (&'a str, &'a dyn Fn());
     let changes: [Change; 4] = [
         ("content", &|| {
-            commit(&world, "10-first", 0o755, &says("other"));
+            commit(&world, "10-first", 0o755, &script_writing("other"));
         }),
-        ("mode", &|| commit(&world, "data", 0o755, &says("data"))),
+        ("mode", &|| {
+            commit(&world, "data", 0o755, &script_writing("data"));
+        }),
         ("name", &|| {
             world.git(["mv", ".worktree-init/10-first", ".worktree-init/99-first"]);
             world.git(["commit", "-q", "-m", "Rename"]);
         }),
         ("deeper", &|| commit(&world, "lib/more", 0o644, "echo\n")),
     ];
-    commit(&world, "data", 0o644, &says("data"));
-    agree(&world);
+    commit(&world, "data", 0o644, &script_writing("data"));
+    approve(&world);
     for (id, change) in changes {
         change();
         run(id).success().stderr_has(SKIPPED);
-        assert_eq!(said(&world, id), None, "{id}");
-        agree(&world);
+        assert_eq!(script_output(&world, id), None, "{id}");
+        approve(&world);
     }
     // What was agreed to once stays so, also where another branch has it.
     let first = world.git(["rev-list", "HEAD", "--", ".worktree-init/10-first"]);
     let first = first.lines().last().unwrap();
     let back = world.flux(["run", "--name", "back", "--base", first, "Fix it"]);
     back.run().success().has_not("warning");
-    assert_eq!(said(&world, "back").as_deref(), Some("first\n"));
+    assert_eq!(script_output(&world, "back").as_deref(), Some("first\n"));
 }
 
 #[test]
-fn what_runs_is_what_was_agreed_to_whatever_lies_in_the_worktrees() {
+fn run_runs_the_scripts_agreed_to_despite_files_in_the_worktrees() {
     let world = World::new();
-    commit(&world, "10-first", 0o755, &says("agreed"));
-    agree(&world);
-    let evil = says("evil");
+    commit(&world, "10-first", 0o755, &script_writing("agreed"));
+    approve(&world);
+    let evil = script_writing("evil");
     // In the main worktree, in the new one, and behind git's back.
     world.write(".worktree-init/10-first", &evil);
     world.write(".worktree-init/20-more", &evil);
@@ -172,18 +174,18 @@ fn what_runs_is_what_was_agreed_to_whatever_lies_in_the_worktrees() {
     let other = world.git(["hash-object", "-w", ".worktree-init/20-more"]);
     world.git(["replace", &blob, &other]);
     let id = world.start("Fix it");
-    assert_eq!(said(&world, &id).as_deref(), Some("agreed\n"));
+    assert_eq!(script_output(&world, &id).as_deref(), Some("agreed\n"));
     let left = world.read(world.worktree(&id).join(".worktree-init/10-first"));
     assert_eq!(left, evil);
 }
 
 #[test]
-fn links_are_left_out() {
+fn run_skips_symbolic_links_in_worktree_init() {
     let world = World::new();
     let outside = world.root().join("outside");
-    fs::write(&outside, says("outside")).unwrap();
+    fs::write(&outside, script_writing("outside")).unwrap();
     fs::set_permissions(&outside, Permissions::from_mode(0o755)).unwrap();
-    commit(&world, "20-file", 0o755, &says("file"));
+    commit(&world, "20-file", 0o755, &script_writing("file"));
     symlink("../../outside", world.repo().join(".worktree-init/10-link")).unwrap();
     world.git(["add", "-A", ".worktree-init"]);
     world.git(["commit", "-q", "-m", "A link"]);
@@ -193,7 +195,7 @@ fn links_are_left_out() {
         screen.contains(".worktree-init/10-link (a link, left out):"),
         "{screen}"
     );
-    assert_eq!(said(&world, "one").as_deref(), Some("file\n"));
+    assert_eq!(script_output(&world, "one").as_deref(), Some("file\n"));
     let copies = fs::read_dir(world.repo().join(".git/flux/run/one/init")).unwrap();
     assert_eq!(copies.count(), 1);
     // And so is the whole, where it is one.
@@ -206,13 +208,13 @@ fn links_are_left_out() {
         .run()
         .success()
         .stderr_has("warning: '.worktree-init' is no directory; nothing is run\n");
-    assert_eq!(said(&world, "two"), None);
+    assert_eq!(script_output(&world, "two"), None);
 }
 
 #[test]
-fn a_name_that_leads_out_is_refused() {
+fn run_refuses_a_file_name_that_leads_out_of_worktree_init() {
     let world = World::new();
-    let script = world.write("evil", says("evil"));
+    let script = world.write("evil", script_writing("evil"));
     let blob = world.git(["hash-object", "-w", script.to_str().unwrap()]);
     fs::remove_file(script).unwrap();
     // Such trees are made by no git, but can be fetched.
@@ -244,7 +246,7 @@ fn a_name_that_leads_out_is_refused() {
 }
 
 #[test]
-fn escape_codes_are_shown_and_not_obeyed() {
+fn run_escapes_control_characters_in_the_scripts_it_shows() {
     let world = World::new();
     let text =
         "#!/bin/sh\n# \x1b]0;owned\x07\x1b[2J\x1b[8mhidden\x1b[0m\u{202e}txet\necho evil\r# fine\n";
@@ -276,7 +278,7 @@ fn escape_codes_are_shown_and_not_obeyed() {
         "{paged}"
     );
     // In the pane it is the terminal's, but its name is not.
-    agree(&world);
+    approve(&world);
     world.flux(["run", "-q", "--name", "three", "Fix it"]).ok();
     let panes = world.tmux(["list-panes", "-a", "-F", "#{session_name} #{pane_id}"]);
     let pane = panes
@@ -291,25 +293,25 @@ fn escape_codes_are_shown_and_not_obeyed() {
 }
 
 #[test]
-fn what_is_too_large_to_be_shown_is_not_run() {
+fn run_skips_worktree_init_scripts_too_large_to_show() {
     let world = World::new();
-    commit(&world, "10-first", 0o755, &says("first"));
+    commit(&world, "10-first", 0o755, &script_writing("first"));
     commit(&world, "data", 0o644, &"x\n".repeat(1 << 19));
-    agree(&world);
+    approve(&world);
     world
         .flux(["run", "--name", "one", "Fix it"])
         .run()
         .success()
         .stderr_has("warning: '.worktree-init' is too large to be shown (1048");
-    assert_eq!(said(&world, "one"), None);
+    assert_eq!(script_output(&world, "one"), None);
 }
 
 #[test]
-fn a_script_that_fails_stops_the_start() {
+fn run_fails_if_a_worktree_init_script_fails() {
     let world = World::new();
     commit(&world, "10-first", 0o755, "#!/bin/sh\necho sorry\nexit 3\n");
-    commit(&world, "20-second", 0o755, &says("second"));
-    agree(&world);
+    commit(&world, "20-second", 0o755, &script_writing("second"));
+    approve(&world);
     let before = world.snapshot();
     world
         .flux(["run", "--name", "one", "Fix it"])
@@ -320,7 +322,7 @@ fn a_script_that_fails_stops_the_start() {
     world.assert_unchanged(&before);
     // One that cannot be run at all as well.
     commit(&world, "10-first", 0o755, "#!/no/such/program\n");
-    agree(&world);
+    approve(&world);
     let before = world.snapshot();
     world
         .flux(["run", "--name", "one", "Fix it"])
@@ -331,12 +333,12 @@ fn a_script_that_fails_stops_the_start() {
 }
 
 #[test]
-fn nothing_is_asked_where_nothing_would_run() {
+fn run_asks_nothing_if_worktree_init_has_no_script() {
     let world = World::new();
     commit(&world, "README", 0o644, "no script\n");
-    commit(&world, "lib/tool", 0o755, &says("tool"));
+    commit(&world, "lib/tool", 0o755, &script_writing("tool"));
     assert_eq!(start(&world, "one", None).0, 0);
     let output = world.flux(["run", "--name", "two", "Fix it"]).run();
     output.success().has_not("worktree-init");
-    assert_eq!(said(&world, "two"), None);
+    assert_eq!(script_output(&world, "two"), None);
 }

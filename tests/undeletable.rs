@@ -1,4 +1,4 @@
-//! What cannot be read, measured or deleted: it spoils its own row, and is named.
+//! Tests files in the trash that belong to another user and cannot be read or deleted.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown};
@@ -10,14 +10,14 @@ use crate::world::*;
 const USER: u32 = 54_321;
 const OTHER: u32 = 54_322;
 
-/// Gives all below `path` to [`USER`], but for what is called `pgdata.log`.
-fn give(path: &Path) {
+/// Gives all files below `path` to [`USER`], except those named `pgdata.log`.
+fn give_away(path: &Path) {
     let is_other = path.ends_with("pgdata.log");
     let user = Some(if is_other { OTHER } else { USER });
     lchown(path, user, user).unwrap();
     let real = path.symlink_metadata().unwrap().is_dir() && !is_other;
     for entry in fs::read_dir(path).into_iter().flatten().filter(|_| real) {
-        give(&entry.unwrap().path());
+        give_away(&entry.unwrap().path());
     }
 }
 
@@ -46,7 +46,7 @@ fn as_user(world: &World, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_directory_of_another_user_spoils_its_own_row() {
+fn restore_reports_files_of_another_user_in_the_trash_and_lists_every_task() {
     let world = World::new();
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return;
@@ -69,7 +69,7 @@ fn a_directory_of_another_user_spoils_its_own_row() {
     let real = fs::canonicalize(&program).unwrap();
     fs::remove_file(&program).unwrap();
     fs::copy(real, &program).unwrap();
-    give(world.root().parent().unwrap());
+    give_away(world.root().parent().unwrap());
     let trash = world.repo().join(".git/flux/trash");
     for name in ["two", "four"] {
         let theirs = trash.join(name).join("worktree/pgdata.log");

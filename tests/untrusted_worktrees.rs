@@ -1,5 +1,4 @@
-//! Looking at tasks runs nothing that an agent wrote: not in a repository inside of its worktree, not in what
-//! git keeps of the worktree, not in what these lead to.
+//! Tests that no command runs a program that an agent configured in its worktree or in its entry in the git directory.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -59,7 +58,7 @@ const SETTINGS: [(&str, &str); 47] = [
     ("man.evil.cmd", "@"),
 ];
 
-/// Where an agent can write configuration that git would read in its worktree.
+/// A place in which an agent can write configuration that git reads in its worktree.
 struct Place {
     name: &'static str,
     /// Makes the place, and gives the file.
@@ -165,21 +164,21 @@ const PLACES: [Place; 11] = [
     },
 ];
 
-/// A repository in `dir` that its index points to.
+/// Makes a repository in `dir` that the index refers to.
 fn nested(world: &World, dir: &Path, name: &str) -> PathBuf {
     let inner = dir.join(name);
     if !inner.exists() {
         world.git_in(dir, ["init", "-q", name]);
     }
-    spoil(&inner);
+    add_filtered_files(&inner);
     world.git_in(&inner, ["add", "file.x"]);
     world.git_in(&inner, ["commit", "-qm", "inner"]);
     world.git_in(dir, ["add", name]);
     inner
 }
 
-/// A file for which git asks each driver, and one that it has to look into.
-fn spoil(dir: &Path) {
+/// Makes a file for which git uses the filter, diff and merge driver `evil`.
+fn add_filtered_files(dir: &Path) {
     fs::write(
         dir.join(".gitattributes"),
         "*.x filter=evil diff=evil merge=evil\n",
@@ -188,7 +187,7 @@ fn spoil(dir: &Path) {
     fs::write(dir.join("file.x"), "one\n").unwrap();
 }
 
-/// A copy of the repository, with the administrative directory.
+/// Makes a copy of the repository, with the administrative directory.
 fn fake(world: &World, admin: &Path) -> PathBuf {
     let name = admin.file_name().unwrap().to_str().unwrap();
     let fake = world.root().join(format!("fake-{name}"));
@@ -215,7 +214,7 @@ impl Attack {
         // git gives some of them to a shell as they are.
         let world = World::at("world");
         world.git(["config", "extensions.worktreeConfig", "true"]);
-        spoil(&world.repo());
+        add_filtered_files(&world.repo());
         world.git(["add", "-A"]);
         world.git(["commit", "-qm", "files"]);
         for dir in ["marks", "programs"] {
@@ -279,8 +278,8 @@ impl Attack {
         }
     }
 
-    /// A program that leaves a mark of its name when it runs, as do the hooks in `.d` beside it; `.config` has
-    /// it as a monitor.
+    /// Installs a program that leaves a mark of its name when it runs, with hooks in `.d` beside it and a configuration
+    /// in `.config` that has it as the monitor.
     fn program(&self, name: &str) -> PathBuf {
         let programs = self.world.root().join("programs");
         let path = programs.join(name);
@@ -297,7 +296,7 @@ impl Attack {
         path
     }
 
-    /// The programs that have run since the last call.
+    /// Returns the programs that have run since the last call.
     fn ran(&self) -> Vec<String> {
         let marks = fs::read_dir(self.world.root().join("marks")).unwrap();
         let names = marks.map(|entry| {
@@ -312,7 +311,7 @@ impl Attack {
 }
 
 #[test]
-fn looking_runs_no_program_that_an_agent_configured() {
+fn list_runs_no_program_that_an_agent_configured() {
     let attack = Attack::new();
     let world = &attack.world;
     attack.ran();
@@ -421,7 +420,7 @@ fn looking_runs_no_program_that_an_agent_configured() {
 }
 
 #[test]
-fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
+fn list_everywhere_runs_no_filter_of_a_repository_named_by_a_pane() {
     let world = World::at("world");
     let run = |repo: &Path, id: &str| {
         let run = ["run", "-q", "--name", id, id];
@@ -431,7 +430,7 @@ fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
     // A pane's option is all that names it, and any agent can set that.
     let other = world.root().join("other");
     world.make_repository(&other);
-    spoil(&other);
+    add_filtered_files(&other);
     world.git_in(&other, ["add", "-A"]);
     world.git_in(&other, ["commit", "-qm", "files"]);
     run(&other, "theirs");
@@ -454,7 +453,7 @@ fn list_everywhere_runs_no_filter_of_a_repository_that_a_pane_names() {
 }
 
 #[test]
-fn settings_of_a_tasks_worktree_alone_do_not_count() {
+fn config_and_run_ignore_settings_of_the_worktree_of_a_task() {
     let world = World::new();
     world.git(["config", "extensions.worktreeConfig", "true"]);
     world
@@ -482,7 +481,7 @@ fn settings_of_a_tasks_worktree_alone_do_not_count() {
 }
 
 #[test]
-fn list_waits_for_no_pipe_that_an_agent_made() {
+fn list_does_not_wait_for_a_pipe_in_a_worktree_entry() {
     let world = World::new();
     world
         .flux(["run", "-q", "--name", "one", "Do it"])
@@ -503,7 +502,7 @@ fn list_waits_for_no_pipe_that_an_agent_made() {
 }
 
 #[test]
-fn what_the_user_has_configured_for_the_main_worktree_alone_comes_along_and_counts() {
+fn run_copies_settings_of_the_main_worktree_and_cleanup_refuses_others() {
     let world = World::new();
     world.git(["config", "extensions.worktreeConfig", "true"]);
     let dir = world.root().join("hooks of mine");

@@ -1,4 +1,4 @@
-//! Whose branch is it: one that the user has taken over, moved or copied is not deleted with the task.
+//! Tests that a cleanup keeps branches that the user has checked out, moved or copied.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn a_branch_that_the_user_took_over_stays() {
+fn cleanup_refuses_if_the_user_has_checked_out_the_branch() {
     let world = World::new();
     let id = done_task(&world);
     let branch = format!("feature/{id}");
@@ -21,7 +21,7 @@ fn a_branch_that_the_user_took_over_stays() {
 }
 
 #[test]
-fn a_worktree_that_was_moved_by_git_keeps_its_branch() {
+fn cleanup_refuses_a_worktree_moved_by_git_until_it_is_adopted() {
     let world = World::new();
     let id = done_task(&world);
     let (path, moved) = (world.worktree(&id), world.root().join("moved"));
@@ -41,7 +41,7 @@ fn a_worktree_that_was_moved_by_git_keeps_its_branch() {
 }
 
 #[test]
-fn a_removal_that_was_killed_does_not_go_on_under_a_moved_worktree() {
+fn cleanup_that_was_killed_is_not_completed_if_the_worktree_was_moved() {
     let world = World::new();
     let id = done_task(&world);
     let (path, moved) = (world.worktree(&id), world.root().join("moved"));
@@ -68,7 +68,7 @@ fn a_removal_that_was_killed_does_not_go_on_under_a_moved_worktree() {
 }
 
 #[test]
-fn a_copy_of_the_branch_is_the_users() {
+fn cleanup_keeps_a_copy_of_the_branch() {
     let world = World::new();
     let id = done_task(&world);
     let branch = format!("feature/{id}");
@@ -86,7 +86,7 @@ fn a_copy_of_the_branch_is_the_users() {
 }
 
 #[test]
-fn a_copy_of_the_branch_stays_where_the_worktree_is_gone() {
+fn cleanup_keeps_a_copy_of_the_branch_if_the_worktree_is_gone() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["branch", "-c", &format!("feature/{id}"), "backup"]);
@@ -100,7 +100,7 @@ fn a_copy_of_the_branch_stays_where_the_worktree_is_gone() {
 }
 
 #[test]
-fn a_branch_that_was_renamed_is_still_the_tasks() {
+fn cleanup_deletes_a_branch_of_the_task_that_was_renamed() {
     let world = World::new();
     let id = done_task(&world);
     world.git(["branch", "-m", &format!("feature/{id}"), "renamed"]);

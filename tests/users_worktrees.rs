@@ -1,4 +1,4 @@
-//! Whose worktree is it: what was never the task's, whatever its path or branch, is neither moved nor removed.
+//! Tests that worktrees and repositories of the user at the path of a task are neither moved nor removed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use crate::world::removal::*;
 use crate::world::*;
 
 #[test]
-fn a_start_that_is_undone_leaves_the_users_worktree_at_its_path() {
+fn run_that_fails_keeps_a_worktree_of_the_user_at_the_path() {
     let world = World::new();
     let theirs = world.worktree("fix");
     let (repo, path) = (world.repo(), theirs.display());
@@ -33,7 +33,7 @@ fn a_start_that_is_undone_leaves_the_users_worktree_at_its_path() {
 }
 
 #[test]
-fn a_start_that_is_undone_leaves_an_entry_of_the_users_whose_worktree_is_away() {
+fn run_that_fails_keeps_an_entry_of_the_user_whose_worktree_is_away() {
     let world = World::new();
     let (theirs, away) = (world.worktree("fix"), world.root().join("unmounted"));
     let editor = format!(
@@ -64,7 +64,7 @@ fn a_start_that_is_undone_leaves_an_entry_of_the_users_whose_worktree_is_away() 
 }
 
 #[test]
-fn a_start_that_was_killed_is_settled_around_the_users_worktree_at_its_path() {
+fn run_that_was_killed_is_undone_without_a_worktree_of_the_user_at_the_path() {
     let world = World::new();
     let theirs = world.worktree("fix");
     world.fault(&Fault::every("git", "worktree add", Mode::KillBefore));
@@ -99,7 +99,7 @@ fn a_start_that_was_killed_is_settled_around_the_users_worktree_at_its_path() {
 }
 
 #[test]
-fn a_start_that_is_undone_keeps_what_others_wrote_into_its_worktree() {
+fn run_that_fails_keeps_files_that_a_hook_wrote_into_the_worktree() {
     let world = World::new();
     let write = format!(
         "cd '{}'; echo hook >from-hook; echo edit >>README.md",
@@ -125,7 +125,7 @@ fn a_start_that_is_undone_keeps_what_others_wrote_into_its_worktree() {
     assert_eq!(changes.iter().find(archived), None);
 }
 
-/// A copy of the repository, made while its task works.
+/// Copies the repository while its task exists.
 fn copied(world: &World) -> PathBuf {
     let copy = world.root().join("copy");
     let made = world
@@ -137,7 +137,7 @@ fn copied(world: &World) -> PathBuf {
 }
 
 #[test]
-fn a_copied_repository_does_not_take_the_originals_worktree() {
+fn cleanup_in_a_copied_repository_refuses_the_worktree_of_the_original() {
     let world = World::new();
     let id = running_task(&world);
     end_agent(&world, &id);
@@ -153,7 +153,7 @@ fn a_copied_repository_does_not_take_the_originals_worktree() {
 }
 
 #[test]
-fn a_copied_repository_does_not_stop_the_originals_agent() {
+fn cleanup_in_a_copied_repository_does_not_stop_the_agent_of_the_original() {
     let world = World::new();
     let id = working_task(&world);
     let copy = copied(&world);
@@ -163,7 +163,7 @@ fn a_copied_repository_does_not_stop_the_originals_agent() {
 }
 
 #[test]
-fn a_task_is_dropped_from_a_copied_repository_alone() {
+fn cleanup_discard_branch_removes_a_task_only_from_a_copied_repository() {
     let world = World::new();
     let id = working_task(&world);
     let copy = copied(&world);
@@ -201,7 +201,7 @@ fn a_task_is_dropped_from_a_copied_repository_alone() {
 }
 
 #[test]
-fn a_clone_at_the_path_is_not_the_tasks_worktree() {
+fn cleanup_refuses_a_clone_at_the_path_of_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let path = world.worktree(&id);
@@ -220,7 +220,7 @@ fn a_clone_at_the_path_is_not_the_tasks_worktree() {
 }
 
 #[test]
-fn a_repository_that_the_agent_made_of_its_worktree_is_not_removed() {
+fn cleanup_refuses_a_worktree_that_became_a_repository() {
     let world = World::new();
     let id = done_task(&world);
     let path = world.worktree(&id);
@@ -232,7 +232,7 @@ fn a_repository_that_the_agent_made_of_its_worktree_is_not_removed() {
 }
 
 #[test]
-fn a_worktree_that_became_a_symbolic_link_is_not_taken_for_its_files() {
+fn cleanup_refuses_a_worktree_that_became_a_symbolic_link() {
     let world = World::new();
     let id = done_task(&world);
     let (path, elsewhere) = (world.worktree(&id), world.root().join("elsewhere"));
@@ -249,7 +249,7 @@ fn a_worktree_that_became_a_symbolic_link_is_not_taken_for_its_files() {
 }
 
 #[test]
-fn a_worktree_inside_the_tasks_own_is_not_taken_along() {
+fn cleanup_refuses_a_worktree_that_contains_another_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let inner = world.worktree(&id).join(".env/inner");

@@ -1,4 +1,4 @@
-//! What a newer git flux has written: it is known as such, and nothing is done with it.
+//! Tests that records and files of a newer git flux are recognised and left alone.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ const ONE: &str = "\"version\": 1";
 const TWO: &str = "\"version\": 2";
 
 #[test]
-fn all_commands_leave_a_task_alone_when_its_record_is_newer() {
+fn commands_refuse_a_task_with_a_newer_record() {
     let world = World::new();
     let other = world.start("Other");
     world.flux(["run", "-q", "--name", "later", "Later"]).ok();
@@ -100,7 +100,7 @@ fn all_commands_leave_a_task_alone_when_its_record_is_newer() {
 }
 
 #[test]
-fn restore_leaves_an_entry_of_the_archive_alone_when_it_is_newer() {
+fn restore_refuses_an_archived_task_with_a_newer_record() {
     let world = World::new();
     world.behaviour("exit 0");
     for name in ["one", "two"] {
@@ -163,7 +163,7 @@ fn restore_leaves_an_entry_of_the_archive_alone_when_it_is_newer() {
 }
 
 #[test]
-fn status_is_unknown_when_the_files_of_a_run_are_newer() {
+fn status_is_unknown_if_the_run_files_are_newer() {
     let world = World::new();
     let id = world.start("Fix");
     let run = world.repo().join(".git/flux/run").join(&id);
@@ -229,7 +229,7 @@ fn status_is_unknown_when_the_files_of_a_run_are_newer() {
 }
 
 #[test]
-fn cleanup_and_restore_keep_the_fields_of_a_record_that_they_do_not_know() {
+fn cleanup_and_restore_keep_unknown_fields_of_a_record() {
     let world = World::new();
     world.behaviour("exit 0");
     world.git(["branch", "topic"]);
@@ -273,7 +273,7 @@ fn cleanup_and_restore_keep_the_fields_of_a_record_that_they_do_not_know() {
 }
 
 #[test]
-fn list_is_quick_when_a_record_is_beyond_all_bounds() {
+fn list_shows_a_huge_record_as_broken() {
     let world = World::new();
     world.start("Whole");
     world.flux(["run", "-q", "--name", "huge", "Huge"]).ok();

@@ -1,11 +1,11 @@
-//! `git flux wait`.
+//! Tests `git flux wait`.
 
 use std::thread;
 
 use crate::world::reports::*;
 use crate::world::{Output, World, calls_in_an_idle_second, wait_for, wait_until};
 
-/// A task whose agent has started to work.
+/// Makes a task whose agent has started to work.
 fn at_work(world: &World, description: &str) -> String {
     let id = world.start(description);
     world.agent(&id).wait_started();
@@ -14,8 +14,8 @@ fn at_work(world: &World, description: &str) -> String {
     id
 }
 
-/// Starts to wait, and does `then` once it blocks.
-fn meanwhile<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()) -> Output {
+/// Runs `git flux wait`, and calls `then` once it blocks.
+fn wait_during<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()) -> Output {
     thread::scope(|scope| {
         let waiting = scope.spawn(|| world.flux(args).run());
         // It watches the directories of the runs: the kernel shows who does.
@@ -25,7 +25,8 @@ fn meanwhile<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce()
     })
 }
 
-/// The process of a `git flux wait` of this world that watches files, if there is one: a launcher does, too.
+/// Returns the process of a `git flux wait` of this world that watches files, if there is one; a launcher watches
+/// files, too.
 fn watcher(world: &World) -> Option<i32> {
     let mark = world.tools().to_str().unwrap().to_owned();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -46,11 +47,11 @@ fn watcher(world: &World) -> Option<i32> {
 }
 
 #[test]
-fn it_blocks_until_the_agent_is_done() {
+fn wait_blocks_until_the_agent_is_done() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let stop = || hook(&world, &id, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", &id], stop);
+    let output = wait_during(&world, ["wait", &id], stop);
     output.success().stdout_is(&format!("{id} done\n"));
     // What is so already is not waited for.
     world
@@ -61,26 +62,26 @@ fn it_blocks_until_the_agent_is_done() {
 }
 
 #[test]
-fn a_question_a_failure_an_exit_and_a_death_end_it_too() {
+fn wait_returns_on_a_question_a_failure_or_the_end_of_the_agent() {
     let world = World::new();
     let id = at_work(&world, "Ask");
     let asks = || hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", &id], asks);
+    let output = wait_during(&world, ["wait", &id], asks);
     output
         .success()
         .stdout_is(&format!("{id} waiting(permission)\n"));
 
     let id = at_work(&world, "Fail");
     let fails = || hook(&world, &id, "StopFailure", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", &id], fails);
+    let output = wait_during(&world, ["wait", &id], fails);
     output.code(1).stdout_is(&format!("{id} failed\n"));
 
     let id = at_work(&world, "Exit well");
-    let output = meanwhile(&world, ["wait", &id], || world.agent(&id).tell("exit 0"));
+    let output = wait_during(&world, ["wait", &id], || world.agent(&id).tell("exit 0"));
     output.success().stdout_is(&format!("{id} exited(0)\n"));
 
     let id = at_work(&world, "Exit badly");
-    let output = meanwhile(&world, ["wait", &id], || world.agent(&id).tell("exit 3"));
+    let output = wait_during(&world, ["wait", &id], || world.agent(&id).tell("exit 3"));
     output.code(1).stdout_is(&format!("{id} exited(3)\n"));
 
     let id = at_work(&world, "Die");
@@ -89,17 +90,17 @@ fn a_question_a_failure_an_exit_and_a_death_end_it_too() {
         let launcher = nix::unistd::Pid::from_raw(launcher);
         nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL).unwrap();
     };
-    let output = meanwhile(&world, ["wait", &id], kill);
+    let output = wait_during(&world, ["wait", &id], kill);
     output.code(1).stdout_is(&format!("{id} lost\n"));
 }
 
 #[test]
-fn it_waits_for_what_it_is_told_and_says_when_that_cannot_come_any_more() {
+fn wait_for_a_state_fails_if_the_agent_ends_before() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
     let exit = || world.agent(&id).tell("exit 0");
-    let output = meanwhile(&world, ["wait", "--for", "done", &id], exit);
+    let output = wait_during(&world, ["wait", "--for", "done", &id], exit);
     output.code(1).stdout_is(&format!("{id} exited(0)\n"));
     let output = world.flux(["wait", "--for", "finished", &id]).run();
     output
@@ -108,14 +109,14 @@ fn it_waits_for_what_it_is_told_and_says_when_that_cannot_come_any_more() {
 }
 
 #[test]
-fn of_many_it_waits_for_all_or_for_any() {
+fn wait_returns_for_any_or_all_of_several_tasks() {
     let world = World::new();
     let (one, other) = (at_work(&world, "One"), at_work(&world, "Other"));
     let first = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", "--any", &one, &other], first);
+    let output = wait_during(&world, ["wait", "--any", &one, &other], first);
     output.success().stdout_is(&format!("{other} done\n"));
     let second = || hook(&world, &one, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", "--all"], second);
+    let output = wait_during(&world, ["wait", "--all"], second);
     // Both in one look, or one after the other.
     let mut lines: Vec<&str> = output.success().stdout.lines().collect();
     lines.sort_unstable();
@@ -123,7 +124,7 @@ fn of_many_it_waits_for_all_or_for_any() {
 }
 
 #[test]
-fn it_gives_up_in_time_and_on_an_interrupt_and_changes_nothing() {
+fn wait_ends_on_a_timeout_or_interrupt_without_changes() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let before = world.snapshot();
@@ -145,13 +146,13 @@ fn it_gives_up_in_time_and_on_an_interrupt_and_changes_nothing() {
 }
 
 #[test]
-fn a_task_that_is_removed_is_not_waited_for_any_longer() {
+fn wait_fails_if_the_task_is_removed() {
     let world = World::new();
     let id = at_work(&world, "Fix login");
     let remove = || {
         world.flux(["cleanup", "-y", &id]).run().success();
     };
-    let output = meanwhile(&world, ["wait", "--for", "waiting", &id], remove);
+    let output = wait_during(&world, ["wait", "--for", "waiting", &id], remove);
     output.code(1);
     world.flux(["wait", &id]).run().code(1);
     world
@@ -162,7 +163,7 @@ fn a_task_that_is_removed_is_not_waited_for_any_longer() {
 }
 
 #[test]
-fn a_launcher_that_comes_only_later_is_waited_for_too() {
+fn wait_watches_a_launcher_that_starts_later() {
     let world = World::new();
     world.behaviour("wait");
     let (begun, go) = (world.tools().join("begun"), world.tools().join("go"));
@@ -183,13 +184,13 @@ fn a_launcher_that_comes_only_later_is_waited_for_too() {
             let launcher = nix::unistd::Pid::from_raw(launcher);
             nix::sys::signal::kill(launcher, nix::sys::signal::Signal::SIGKILL).unwrap();
         };
-        let output = meanwhile(&world, ["wait", "fix"], kill);
+        let output = wait_during(&world, ["wait", "fix"], kill);
         output.code(1).stdout_is("fix lost\n");
     });
 }
 
 #[test]
-fn wait_and_a_launcher_make_no_system_calls_while_nothing_happens() {
+fn wait_and_launcher_make_no_system_calls_while_idle() {
     let world = World::new();
     world.install_agent("mine");
     world.git(["config", "flux.mine.command", "mine"]);
@@ -209,7 +210,7 @@ fn wait_and_a_launcher_make_no_system_calls_while_nothing_happens() {
 }
 
 #[test]
-fn what_an_agent_shows_in_its_terminal_alone_ends_it_too() {
+fn wait_returns_on_a_state_shown_only_in_the_title() {
     let world = World::new();
     world.install_agent("gemini");
     let run = ["run", "-q", "--agent", "gemini", "--name", "fix", "Fix it"];
@@ -219,18 +220,18 @@ fn what_an_agent_shows_in_its_terminal_alone_ends_it_too() {
         agent.tell(&format!("sh printf '\\033]2;{title} (project)\\007'"));
     };
     title("✦  Working…");
-    let output = meanwhile(&world, ["wait", "fix"], || title("✋  Action Required"));
+    let output = wait_during(&world, ["wait", "fix"], || title("✋  Action Required"));
     output.success().stdout_is("fix waiting(permission)\n");
 }
 
 #[test]
-fn the_next_one_that_comes_there_is_waited_for_whatever_is_there_already() {
+fn wait_next_ignores_states_reached_before() {
     let world = World::new();
     let done = at_work(&world, "Done before");
     hook(&world, &done, "Stop", r#"{"session_id":"1"}"#);
     let other = at_work(&world, "Another");
     let stop = || hook(&world, &other, "Stop", r#"{"session_id":"1"}"#);
-    let output = meanwhile(&world, ["wait", "--next"], stop);
+    let output = wait_during(&world, ["wait", "--next"], stop);
     output.success().stdout_is(&format!("{other} done\n"));
     // One that was there comes there again.
     let again = || {
@@ -241,7 +242,7 @@ fn the_next_one_that_comes_there_is_waited_for_whatever_is_there_already() {
         });
         hook(&world, &done, "PermissionRequest", r#"{"session_id":"1"}"#);
     };
-    let output = meanwhile(&world, ["wait", "--next"], again);
+    let output = wait_during(&world, ["wait", "--next"], again);
     output.success().stdout_has(&format!("{done} waiting"));
     let output = world.flux(["wait", "--next", "--timeout", "0s"]).run();
     output.code(124).stdout_is("");

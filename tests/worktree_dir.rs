@@ -1,5 +1,4 @@
-//! Worktrees inside of another work tree, by `flux.worktreeDir` or beside a submodule: `git status` and `git add`
-//! do not see them there.
+//! Tests worktrees inside another working tree: `git status` and `git add` do not see them.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::world::*;
 
-/// A world whose `flux.worktreeDir` this is.
+/// Makes a world with this `flux.worktreeDir`.
 fn world_with(dir: impl AsRef<OsStr>) -> World {
     let world = World::new();
     world.git([
@@ -38,7 +37,7 @@ fn assert_clean(world: &World, dir: &Path) {
 }
 
 #[test]
-fn a_directory_that_run_makes_is_ignored_and_goes_with_the_last_worktree() {
+fn run_ignores_a_worktree_directory_it_created_inside_the_repository() {
     let world = world_with(".worktrees/deep");
     let before = fs::read(exclude(&world)).unwrap();
     start(&world, "one");
@@ -60,7 +59,7 @@ fn a_directory_that_run_makes_is_ignored_and_goes_with_the_last_worktree() {
 }
 
 #[test]
-fn a_directory_of_the_users_gets_no_file_and_shows_everything_else() {
+fn run_ignores_only_its_worktrees_in_a_directory_of_the_user() {
     let world = world_with("trees");
     let theirs = world.write("trees/theirs.txt", "theirs\n");
     // Without an end, and not ours to mend.
@@ -85,7 +84,7 @@ fn a_directory_of_the_users_gets_no_file_and_shows_everything_else() {
 }
 
 #[test]
-fn the_top_of_a_work_tree_may_hold_worktrees_too() {
+fn run_ignores_a_worktree_at_the_top_of_the_repository() {
     let world = world_with(".");
     start(&world, "one");
     assert_clean(&world, &world.repo());
@@ -94,7 +93,7 @@ fn the_top_of_a_work_tree_may_hold_worktrees_too() {
 }
 
 #[test]
-fn a_name_of_any_kind_is_hidden_and_no_other() {
+fn run_ignores_a_worktree_in_a_directory_with_any_name_exactly() {
     let names: [&[u8]; 8] = [
         b" two words ",
         b"#one",
@@ -129,7 +128,7 @@ fn a_name_of_any_kind_is_hidden_and_no_other() {
 }
 
 #[test]
-fn what_is_ignored_already_is_not_ignored_twice() {
+fn run_adds_no_pattern_if_the_directory_is_ignored_already() {
     let world = world_with("trees");
     world.write(".gitignore", "/trees/\n");
     world.git(["commit", "-qam", "Ignore"]);
@@ -141,7 +140,7 @@ fn what_is_ignored_already_is_not_ignored_twice() {
 }
 
 #[test]
-fn the_repository_around_a_submodule_does_not_show_its_worktrees() {
+fn run_in_a_submodule_ignores_the_worktree_in_the_superproject() {
     let world = World::new();
     let (top, lib) = (world.root().join("super"), world.root().join("lib.git"));
     world.make_repository(&top);
@@ -165,7 +164,7 @@ fn the_repository_around_a_submodule_does_not_show_its_worktrees() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_no_ignored_name_behind() {
+fn run_leaves_no_ignore_pattern_behind_when_it_fails() {
     for dir in [".worktrees", "src"] {
         let world = world_with(dir);
         let before = (world.snapshot(), fs::read(exclude(&world)).unwrap());
@@ -182,7 +181,7 @@ fn a_start_that_fails_leaves_no_ignored_name_behind() {
 }
 
 #[test]
-fn a_link_in_place_of_the_exclude_file_is_not_followed() {
+fn run_does_not_follow_a_symbolic_link_in_place_of_the_exclude_file() {
     let world = world_with("src");
     let theirs = world.write("../theirs", "theirs\n");
     fs::remove_file(exclude(&world)).unwrap();
@@ -197,7 +196,7 @@ fn a_link_in_place_of_the_exclude_file_is_not_followed() {
 }
 
 #[test]
-fn no_git_is_asked_about_a_worktree_beside_the_repository() {
+fn run_starts_no_check_ignore_for_a_worktree_outside_the_repository() {
     let world = World::new();
     world.shim();
     world.start("Fix it");
@@ -206,7 +205,7 @@ fn no_git_is_asked_about_a_worktree_beside_the_repository() {
 }
 
 #[test]
-fn a_directory_called_git_that_is_no_repository_is_passed_over() {
+fn run_ignores_a_git_directory_that_is_no_repository() {
     let world = World::new();
     fs::create_dir(world.root().join(".git")).unwrap();
     start(&world, "one");

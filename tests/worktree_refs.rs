@@ -1,11 +1,10 @@
-//! What only the worktree of a task refers to: refs of its own, and commits in its logs alone.
+//! Tests per-worktree refs and commits that only the reflog of a worktree has.
 
 use std::fs;
 
 use crate::world::*;
 
-/// A task with a commit that was taken off its branch, and one that a ref of the worktree's
-/// own has; they are returned.
+/// Makes a task with a commit that only its reflog has, and one that only a per-worktree ref has; returns both.
 fn task(world: &World) -> (String, [String; 2]) {
     world.behaviour("raw");
     let id = world.start("Fix login");
@@ -22,7 +21,7 @@ fn task(world: &World) -> (String, [String; 2]) {
     (id, [taken_back, aside])
 }
 
-/// As weeks later; the dates of the commits here are years ago.
+/// Prunes all unreachable objects and keeps the reflogs, although the commits have old dates.
 fn collect_garbage(world: &World) {
     let logs = ["gc.reflogExpire=never", "gc.reflogExpireUnreachable=never"];
     let logs = logs.into_iter().flat_map(|setting| ["-c", setting]);
@@ -44,7 +43,7 @@ fn worlds() -> [World; 2] {
 }
 
 #[test]
-fn cleanup_forgets_nothing_when_an_answer_of_git_is_cut_off() {
+fn cleanup_keeps_all_refs_if_output_of_git_is_truncated() {
     let world = World::new();
     let (id, commits) = task(&world);
     let refs = world.git(["for-each-ref"]);
@@ -68,7 +67,7 @@ fn cleanup_forgets_nothing_when_an_answer_of_git_is_cut_off() {
 }
 
 #[test]
-fn they_are_in_the_archive_and_come_back() {
+fn restore_brings_back_worktree_refs_and_reflog_commits() {
     for world in worlds() {
         let (id, commits) = task(&world);
         world.flux(["cleanup", "-y", &id]).run().success();
@@ -101,7 +100,7 @@ fn they_are_in_the_archive_and_come_back() {
 }
 
 #[test]
-fn the_log_of_head_comes_back_with_the_worktree() {
+fn restore_brings_back_the_reflog_of_head() {
     let world = World::new();
     let (id, _) = task(&world);
     let log = || world.git_in(world.worktree(&id), ["reflog", "--format=%H %gs"]);
@@ -112,7 +111,7 @@ fn the_log_of_head_comes_back_with_the_worktree() {
 }
 
 #[test]
-fn an_archive_has_no_more_than_there_is() {
+fn cleanup_archives_only_base_task_and_tip_without_worktree_refs() {
     let world = World::new();
     world.behaviour("raw");
     let id = world.start("Fix login");

@@ -1,4 +1,4 @@
-//! A launcher that has ended stays a zombie until tmux has noticed, and tmux can miss it: such a process is dead.
+//! Tests a launcher that tmux has not reaped: a zombie counts as ended.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -32,7 +32,7 @@ impl Drop for Zombie {
 }
 
 #[test]
-fn a_launcher_that_nobody_has_reaped_has_ended() {
+fn status_of_a_task_is_lost_if_its_launcher_is_a_zombie() {
     let world = World::new();
     let id = world.start("Fix login");
     let agent = world.agent(&id);

@@ -1,11 +1,11 @@
-//! Faults in `git flux cleanup`, for every way a task can be when it is cleaned up.
+//! Tests a fault in each call of `git flux cleanup`, for each style and state of the task.
 
 use super::matrix::{ID, Scenario};
 use super::run::own_work;
 use super::settled::{End, Kept, own_changes};
 use crate::world::*;
 
-/// A task with a commit and an ignored file, whose agent runs; the user has changes of their own.
+/// Makes a task with a commit and an ignored file, whose agent runs; the user has changes of their own.
 fn task(world: &World) -> Kept {
     world.behaviour("raw");
     own_work(world);
@@ -23,7 +23,7 @@ fn task(world: &World) -> Kept {
     }
 }
 
-/// The same, with an agent that has ended.
+/// Makes the same task as `task`, with an agent that has ended.
 fn ended(world: &World) -> Kept {
     let kept = task(world);
     world.agent(ID).tell("exit 0");
@@ -31,7 +31,7 @@ fn ended(world: &World) -> Kept {
     kept
 }
 
-/// The same, with uncommitted work of every kind.
+/// Makes the same task as `ended`, with every kind of uncommitted change.
 fn dirty(world: &World) -> Kept {
     let mut kept = ended(world);
     let worktree = world.worktree(ID);
@@ -61,12 +61,12 @@ const CLEANUP: Scenario = Scenario {
 };
 
 #[test]
-fn a_cleanup_survives_every_fault() {
+fn cleanup_survives_every_fault() {
     CLEANUP.survives_everything();
 }
 
 #[test]
-fn a_cleanup_into_a_branch_that_moved_survives_every_fault() {
+fn cleanup_into_a_branch_that_moved_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
@@ -80,8 +80,8 @@ fn a_cleanup_into_a_branch_that_moved_survives_every_fault() {
     scenario.survives_everything();
 }
 
-/// A second commit, and a target that has moved in the same file: patches are compared.
-fn apart(world: &World) -> Kept {
+/// Makes the same task as `ended` with a second commit, and a target that changed the same file: patches are compared.
+fn diverged(world: &World) -> Kept {
     let kept = ended(world);
     world.commit_in(world.worktree(ID), "second.txt", "second\n");
     world.write("second.txt", "");
@@ -96,9 +96,9 @@ fn apart(world: &World) -> Kept {
 }
 
 #[test]
-fn a_cleanup_that_squashes_survives_every_fault() {
+fn cleanup_with_squash_survives_every_fault() {
     let scenario = Scenario {
-        before: apart,
+        before: diverged,
         command: |world| world.flux(["cleanup", ID, "--squash"]),
         ..CLEANUP
     };
@@ -106,9 +106,9 @@ fn a_cleanup_that_squashes_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_rebases_survives_every_fault() {
+fn cleanup_with_rebase_survives_every_fault() {
     let scenario = Scenario {
-        before: apart,
+        before: diverged,
         command: |world| world.flux(["cleanup", ID, "--rebase"]),
         ..CLEANUP
     };
@@ -117,10 +117,10 @@ fn a_cleanup_that_rebases_survives_every_fault() {
 
 #[test]
 #[ignore = "it takes minutes: .ci/long crash_hooks"]
-fn a_cleanup_that_rebases_with_hooks_survives_every_fault() {
+fn cleanup_with_rebase_and_hooks_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
-            let kept = apart(world);
+            let kept = diverged(world);
             hook(world, "prepare-commit-msg");
             kept
         },
@@ -133,7 +133,7 @@ fn a_cleanup_that_rebases_with_hooks_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_fast_forwards_survives_every_fault() {
+fn cleanup_with_ff_only_survives_every_fault() {
     let scenario = Scenario {
         command: |world| world.flux(["cleanup", ID, "--ff-only"]),
         ..CLEANUP
@@ -142,7 +142,7 @@ fn a_cleanup_that_fast_forwards_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
+fn cleanup_into_a_branch_that_is_not_checked_out_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
@@ -165,7 +165,7 @@ fn hook(world: &World, name: &str) {
 
 #[test]
 #[ignore = "it takes minutes: .ci/long crash_hooks"]
-fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
+fn cleanup_with_merge_hooks_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ended(world);
@@ -181,7 +181,7 @@ fn a_cleanup_that_runs_the_hooks_of_a_merge_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_commits_survives_every_fault() {
+fn cleanup_with_commit_survives_every_fault() {
     let scenario = Scenario {
         before: |world| Kept {
             may_commit: true,
@@ -194,7 +194,7 @@ fn a_cleanup_that_commits_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_discards_survives_every_fault() {
+fn cleanup_with_discard_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let mut kept = dirty(world);
@@ -216,7 +216,7 @@ fn a_cleanup_that_discards_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_stops_the_agent_survives_every_fault() {
+fn cleanup_of_a_running_agent_survives_every_fault() {
     let scenario = Scenario {
         before: task,
         command: |world| world.flux(["cleanup", ID, "--yes"]),
@@ -235,7 +235,7 @@ fn a_cleanup_that_stops_the_agent_survives_every_fault() {
 }
 
 #[test]
-fn a_cleanup_that_drops_the_branch_survives_every_fault() {
+fn cleanup_with_discard_branch_survives_every_fault() {
     let scenario = Scenario {
         before: |world| Kept {
             may_drop: true,

@@ -1,4 +1,4 @@
-//! A full disk: a run and a resume on a file system with a little more room each time, until there is enough.
+//! Tests `run` and `resume` on a full disk, with a little more room each time until there is enough.
 
 use crate::world::*;
 
@@ -84,13 +84,13 @@ echo "$failures failures"
 "#;
 
 #[test]
-fn a_run_on_a_full_disk_leaves_nothing_behind() {
+fn run_leaves_nothing_behind_on_a_full_disk() {
     let failures = failures(SCRIPT);
     assert!(failures > 10, "only {failures} runs met the full disk");
 }
 
 #[test]
-fn resume_names_the_full_disk_and_leaves_no_part() {
+fn resume_names_the_full_disk_and_leaves_nothing_behind() {
     let failures = failures(RESUME);
     assert!(failures > 1, "only {failures} resumes met the full disk");
 }
@@ -119,7 +119,7 @@ fn failures(script: &str) -> usize {
     failures.expect("the script counts").parse().unwrap()
 }
 
-/// A mount namespace; for who is not root, in a user namespace.
+/// Makes a mount namespace, in a user namespace unless the user is root.
 pub(super) fn namespace(world: &World) -> &'static [&'static str] {
     let id = world.command("id").arg("-u").output().unwrap();
     match id.stdout.as_slice() {

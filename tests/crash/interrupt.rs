@@ -1,4 +1,4 @@
-//! ^C, kill and hang-up: exit code 130, and nothing half made.
+//! Tests ^C, SIGTERM and SIGHUP: exit code 130, and nothing half done.
 
 use std::process::Command;
 
@@ -38,7 +38,7 @@ impl Stop {
     }
 }
 
-/// The process of the git-flux that is at work.
+/// Returns the process id of the running git-flux.
 fn flux_pid(world: &World) -> i32 {
     world.calls().last().expect("it has called git").parent
 }
@@ -64,7 +64,7 @@ fn wait_for_smudging(world: &World) {
 }
 
 #[test]
-fn a_run_that_is_interrupted_in_its_checkout_leaves_nothing_behind() {
+fn run_leaves_nothing_behind_when_interrupted_during_the_checkout() {
     for stop in STOPS {
         let world = World::new();
         slow_checkout(&world);
@@ -93,7 +93,7 @@ fn a_run_that_is_interrupted_in_its_checkout_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_terminal_that_closes_in_a_checkout_takes_the_run_with_it() {
+fn run_ends_and_leaves_nothing_behind_when_its_terminal_closes() {
     let world = World::new();
     slow_checkout(&world);
     let before = world.snapshot();
@@ -126,7 +126,7 @@ fn slow_pane(world: &World) {
 }
 
 #[test]
-fn a_run_that_is_interrupted_while_it_waits_for_its_agent_leaves_nothing_behind() {
+fn run_leaves_nothing_behind_when_interrupted_while_the_agent_starts() {
     for stop in STOPS {
         let world = World::new();
         slow_pane(&world);
@@ -148,7 +148,7 @@ fn a_run_that_is_interrupted_while_it_waits_for_its_agent_leaves_nothing_behind(
 }
 
 #[test]
-fn a_tmux_that_hangs_can_be_interrupted() {
+fn run_can_be_interrupted_while_tmux_hangs() {
     let world = World::new();
     let before = world.snapshot();
     world.fault(&Fault::every("tmux", "new-session", Mode::Hang));
@@ -170,7 +170,7 @@ fn task(world: &World) {
 }
 
 #[test]
-fn a_question_ends_with_a_signal_or_the_terminal() {
+fn cleanup_ends_at_its_question_on_a_signal_or_a_closed_terminal() {
     let world = World::new();
     task(&world);
     let before = world.snapshot();
@@ -196,7 +196,7 @@ fn a_question_ends_with_a_signal_or_the_terminal() {
 }
 
 #[test]
-fn a_cleanup_that_is_interrupted_while_the_agent_ends_keeps_the_task() {
+fn cleanup_keeps_the_task_when_interrupted_while_the_agent_stops() {
     for stop in STOPS {
         let world = World::new();
         task(&world);
@@ -230,7 +230,7 @@ fn a_cleanup_that_is_interrupted_while_the_agent_ends_keeps_the_task() {
 }
 
 #[test]
-fn a_merge_that_is_interrupted_is_done_or_not_done() {
+fn cleanup_completes_or_undoes_a_merge_that_is_interrupted() {
     for stop in STOPS {
         let world = World::new();
         task(&world);

@@ -1,4 +1,4 @@
-//! The matrix: a scenario runs once so that its calls are known, then once for every call and every fault.
+//! Runs a scenario once to record its calls, then once for each call and each fault.
 
 use std::any::Any;
 use std::sync::Mutex;
@@ -42,7 +42,7 @@ const READING: [&str; 14] = [
 /// How many worlds of one scenario live at once.
 const WORKERS: usize = 2;
 
-/// One command, and what there is before it.
+/// A command, and what exists before it.
 #[derive(Clone, Copy)]
 pub(super) struct Scenario {
     /// Brings the world to where the command begins, and says what must outlive everything.
@@ -54,7 +54,7 @@ pub(super) struct Scenario {
     pub(super) harmless: &'static [&'static str],
 }
 
-/// One call, so that it is found again in another world.
+/// Identifies a call, so that it can be found again in another world.
 #[derive(Clone, Debug)]
 struct Step {
     program: &'static str,
@@ -83,7 +83,7 @@ const REPEATED: [&str; 4] = [
     "worktree list",
 ];
 
-/// What comes after the fault.
+/// The command after the fault.
 #[derive(Clone, Copy, Debug)]
 enum Next {
     /// A cleanup of something else.
@@ -146,7 +146,7 @@ impl Scenario {
         );
     }
 
-    /// The calls of a clean run.
+    /// Returns the calls of a clean run.
     #[track_caller]
     fn record(self, template: &World) -> Vec<Step> {
         let world = fresh(template);
@@ -175,7 +175,7 @@ impl Scenario {
         steps
     }
 
-    /// A thread of its own for every case: its panic is the answer.
+    /// Runs a case in its own thread, and returns its panic.
     fn try_case(self, template: &World, case: &Case) -> Result<(), String> {
         thread::scope(|scope| {
             let name = case.to_string();
@@ -287,7 +287,7 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// A world with a copy of the template's repository, which is cheaper than making one.
+/// Makes a world with a copy of the template's repository, which is faster than making one.
 fn fresh(template: &World) -> World {
     let world = World::without_repository("flux world");
     let copied = world
@@ -303,7 +303,7 @@ fn fresh(template: &World) -> World {
     world
 }
 
-/// The subcommand of a call, behind git's and tmux's own options: ` worktree add `.
+/// Returns the subcommand of a call, behind git's and tmux's own options: ` worktree add `.
 fn subcommand(call: &Call) -> String {
     let args: Vec<_> = call.args.iter().map(|arg| arg.to_string_lossy()).collect();
     let mut at = 0;

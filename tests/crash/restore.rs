@@ -1,11 +1,11 @@
-//! Faults in `git flux restore`: the work is in a whole task, or in the archive and the trash as before.
+//! Tests a fault in each call of `git flux restore`.
 
 use super::matrix::{ID, Scenario};
 use super::run::own_work;
 use super::settled::{End, Kept, own_changes};
 use crate::world::*;
 
-/// A removed task with a commit and uncommitted work of every kind, whose agent can go on.
+/// Makes a removed task with a commit and uncommitted work of every kind, whose agent can go on.
 fn removed(world: &World) -> Kept {
     removed_of(world, "claude")
 }
@@ -46,7 +46,7 @@ fn removed_of(world: &World, agent: &str) -> Kept {
     }
 }
 
-/// The same, without its worktree in the trash.
+/// Makes the same removed task as `removed`, without its worktree in the trash.
 fn archived(world: &World) -> Kept {
     let mut kept = removed(world);
     std::fs::remove_dir_all(world.repo().join(".git/flux/trash")).unwrap();
@@ -63,12 +63,12 @@ const RESTORE: Scenario = Scenario {
 };
 
 #[test]
-fn a_restore_from_the_trash_survives_every_fault() {
+fn restore_from_the_trash_survives_every_fault() {
     RESTORE.survives_everything();
 }
 
 #[test]
-fn a_restore_from_the_archive_alone_survives_every_fault() {
+fn restore_from_the_archive_survives_every_fault() {
     let scenario = Scenario {
         before: archived,
         ..RESTORE
@@ -77,7 +77,7 @@ fn a_restore_from_the_archive_alone_survives_every_fault() {
 }
 
 #[test]
-fn a_restore_without_an_agent_survives_every_fault() {
+fn restore_of_a_task_with_an_unknown_agent_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             world.git(["config", "flux.helper.command", "claude"]);
@@ -90,10 +90,9 @@ fn a_restore_without_an_agent_survives_every_fault() {
     scenario.survives_everything();
 }
 
-/// Between two renames nothing calls git, so the matrix cannot stop there: this does by hand
-/// what the command has done by then.
+/// No call of git is between the two renames, so a fault cannot stop there: the test makes the first rename itself.
 #[test]
-fn a_restore_that_dies_between_its_renames_is_undone() {
+fn restore_is_undone_if_killed_between_two_renames() {
     for removed_link in [false, true] {
         let world = World::new();
         let kept = removed(&world);

@@ -1,4 +1,4 @@
-//! A restore on a disk that is full, with a little more room each time; and from a trash that cannot be written.
+//! Tests a restore on a full disk, with a little more room each time, and from a read-only trash.
 
 use super::disk::namespace;
 use crate::world::*;
@@ -116,13 +116,13 @@ fn run(mode: &str) -> Option<usize> {
 }
 
 #[test]
-fn a_restore_from_the_trash_on_a_full_disk_is_undone() {
+fn restore_from_the_trash_is_undone_on_a_full_disk() {
     let failures = run("trash");
     assert!(failures.is_none_or(|failures| failures > 5), "{failures:?}");
 }
 
 #[test]
-fn a_restore_from_the_archive_on_a_full_disk_is_undone() {
+fn restore_from_the_archive_is_undone_on_a_full_disk() {
     let failures = run("archive");
     assert!(
         failures.is_none_or(|failures| failures > 20),
@@ -131,6 +131,6 @@ fn a_restore_from_the_archive_on_a_full_disk_is_undone() {
 }
 
 #[test]
-fn a_trash_that_cannot_be_written_gives_nothing_away() {
+fn restore_changes_nothing_if_the_trash_cannot_be_written() {
     run("readonly");
 }

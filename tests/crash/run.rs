@@ -1,10 +1,10 @@
-//! Faults in `git flux run`.
+//! Tests a fault in each call of `git flux run`.
 
 use super::matrix::{ID, Scenario};
 use super::settled::{End, Kept};
 use crate::world::*;
 
-/// An agent that is up at once, and changes of the user's own that are none of its business.
+/// Prepares an agent that starts at once, and changes of the user that the run must keep.
 fn ready(world: &World) -> Kept {
     world.behaviour("raw");
     own_work(world);
@@ -24,7 +24,7 @@ fn run(world: &World) -> Flux<'_> {
 }
 
 #[test]
-fn a_run_survives_every_fault_outside_tmux() {
+fn run_outside_tmux_survives_every_fault() {
     let scenario = Scenario {
         before: ready,
         command: run,
@@ -36,7 +36,7 @@ fn a_run_survives_every_fault_outside_tmux() {
 }
 
 #[test]
-fn a_run_survives_every_fault_inside_tmux() {
+fn run_inside_tmux_survives_every_fault() {
     let scenario = Scenario {
         before: |world| {
             let kept = ready(world);

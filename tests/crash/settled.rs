@@ -1,4 +1,4 @@
-//! What a settled task is: whole or gone, and nothing of its work missing.
+//! Checks that a task is whole or gone after a fault, and that none of its work is missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::matrix::ID;
 use crate::world::*;
 
-/// What has become of the task.
+/// The state of the task after the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Whole,
     Gone,
 }
 
-/// What must outlive every fault.
+/// The work that no fault may lose.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     /// Commits of the task.
@@ -34,7 +34,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The work in the task's worktree and the user's own, as they are now.
+    /// Returns the current files of the task's worktree and of the main worktree.
     pub(super) fn now(world: &World) -> Self {
         Self {
             own: own_changes(world),
@@ -157,7 +157,7 @@ impl Kept {
     }
 }
 
-/// What is uncommitted in the main worktree, with the objects that its index names.
+/// Returns the status of the main worktree, which names the objects in its index.
 pub(super) fn own_changes(world: &World) -> String {
     let status = [
         "--no-optional-locks",
@@ -168,7 +168,7 @@ pub(super) fn own_changes(world: &World) -> String {
     world.git(status)
 }
 
-/// Where files of the task may be: its worktree, or what is in the trash.
+/// Returns the directories that can have files of the task: its worktree, or the trash.
 fn homes(world: &World) -> Vec<PathBuf> {
     let mut homes = vec![world.worktree(ID)];
     homes.extend(trash(world).map(|dir| dir.join("worktree")));
@@ -184,7 +184,7 @@ fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     entries.map(|entry| entry.unwrap().path())
 }
 
-/// What each index that may hold staged work of the task says.
+/// Returns the content of each index that can have staged work of the task.
 fn indexes(world: &World) -> impl Iterator<Item = String> {
     let admin = world.repo().join(format!(".git/worktrees/myapp-{ID}"));
     let dirs = trash(world).chain([admin]);
@@ -212,7 +212,7 @@ fn is_configured(world: &World) -> bool {
         && lines.any(|line| line == format!("\tfluxTask = {ID}"))
 }
 
-/// The panes that were made for the task.
+/// Returns the panes that were made for the task.
 fn panes(world: &World) -> Vec<String> {
     let format = "#{pane_id} #{session_name} #{pane_start_command}";
     let panes = world.try_tmux(["list-panes", "-a", "-F", format]);
@@ -310,7 +310,7 @@ fn gone(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) 
     });
 }
 
-/// What is wrong whatever has become of the task.
+/// Adds to `wrong` what must not be left in any state of the task.
 fn tidy(world: &World, refs: &[&str], worktrees: &str, wrong: &mut Vec<String>) {
     let dir = world.repo().join(".git");
     for name in refs {

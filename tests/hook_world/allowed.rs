@@ -1,4 +1,4 @@
-//! What may be different where git flux calls a hook, and why. Nothing else may.
+//! Lists the differences that are allowed between a hook of git and one of git flux, each with its reason.
 
 use super::case::{Act, Case, HooksPath, Place};
 use super::recorder::Call;
@@ -72,7 +72,7 @@ const ALLOWED: [(&str, Covers); 7] = [
     ),
 ];
 
-/// The absolute path of the user's hook.
+/// Returns the absolute path of the user's hook.
 fn own_hook(it: &Difference<'_>) -> String {
     let checkout = it.case.checkout();
     let dir = match it.case.hooks {
@@ -84,7 +84,7 @@ fn own_hook(it: &Difference<'_>) -> String {
     format!("{dir}/{}", it.hook)
 }
 
-/// What git said in a linked worktree, as it would say it in another repository.
+/// Returns the output of git in a linked worktree as it would be in another repository.
 fn unlinked(it: &Difference<'_>) -> String {
     let git_dir = "<root>/myapp/.git/worktrees/other";
     match it.fact {
@@ -99,7 +99,7 @@ pub(super) fn covers(difference: &Difference<'_>) -> bool {
     ALLOWED.iter().any(|(_, covers)| covers(difference))
 }
 
-/// The calls that git flux has to make where git makes these.
+/// Returns the calls that git flux must make if git makes these.
 pub(super) fn expected_calls(case: Case, git: &[Call]) -> Vec<Call> {
     let mut calls = git.to_vec();
     // What these would report on is a branch that is not kept.

@@ -1,4 +1,4 @@
-//! One thing done in one repository, once with git and once with git flux.
+//! Runs one step in one repository, once with git and once with git flux.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -21,7 +21,7 @@ pub(super) enum Place {
     Nowhere,
 }
 
-/// What core.hooksPath says.
+/// The value of core.hooksPath.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HooksPath {
     Default,
@@ -61,7 +61,7 @@ const SQUASHED: &str = "feature/fix\n\nSquashed commit of task 'fix':\n\n\
                         * Change one.txt\n* Change packages/a/index.js\n";
 
 impl Case {
-    /// The worktree that has the target checked out, or else the main worktree.
+    /// Returns the worktree that has the target checked out, or else the main worktree.
     pub(super) fn checkout(self) -> &'static str {
         match self.place {
             Main | Nowhere => "<root>/myapp",
@@ -74,7 +74,7 @@ impl Case {
         self.checkout().replace("<root>", root).into()
     }
 
-    /// A repository with a task `fix` of two commits and, where that is not in the way, a newer `main`.
+    /// Makes a repository with a task `fix` of two commits and, unless that is an obstacle, a newer `main`.
     fn prepare(self) -> World {
         let world = World::new();
         let repo = world.repo();
@@ -168,8 +168,7 @@ impl Case {
         }
     }
 
-    /// Has the ignored hooks of the checkout found in other worktrees, where git alone finds none: what
-    /// is committed there goes to where they count.
+    /// Makes the ignored hooks of the checkout visible in other worktrees, in which git alone does not find them.
     fn show_hooks(self, world: &World, everywhere: bool) {
         let dir = match everywhere {
             true => self.checkout_in(world).join(".husky/_"),
@@ -180,7 +179,7 @@ impl Case {
         }
     }
 
-    /// The calls where the user does it with git alone.
+    /// Returns the calls if the user does the step with git alone.
     fn with_git(self) -> Vec<Call> {
         let world = self.prepare();
         let dir = self.checkout_in(&world);
@@ -239,7 +238,7 @@ impl Case {
         calls
     }
 
-    /// The calls where git flux does it, and what is wrong with the places they are made in.
+    /// Returns the calls if git flux does the step, and the errors in the places in which they were made.
     fn with_flux(self) -> (Vec<Call>, Vec<String>) {
         let world = self.prepare();
         if self.act == Act::RunBranch {
@@ -278,8 +277,8 @@ impl Case {
         )
     }
 
-    /// What is wrong with the scratch repository that a call was made in: tools leave out what is below `.git`, and
-    /// find what is above them; and it is gone.
+    /// Returns the errors in the place of a scratch repository: it must not be below `.git` or the checkout, since
+    /// tools skip the one and search the other, and it must be deleted.
     fn misplaced(self, world: &World, call: &Call) -> Option<String> {
         if !call.in_scratch {
             return None;

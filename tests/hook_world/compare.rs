@@ -6,7 +6,7 @@ use super::allowed::{self, Difference};
 use super::case::Case;
 use super::recorder::Call;
 
-/// What is different and not allowed, some lines for each.
+/// Returns the differences that are not allowed, some lines for each.
 pub(super) fn differences(case: Case, git: &[Call], flux: &[Call]) -> Vec<String> {
     let expected = allowed::expected_calls(case, git);
     let line = |call: &Call| {

@@ -1,4 +1,4 @@
-//! A hook for every name that git has, which writes down what it sees.
+//! Installs a hook for each name that git knows, which records what it sees.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -76,7 +76,7 @@ pub(super) fn clear(world: &World) {
     fs::create_dir(calls_dir(world)).unwrap();
 }
 
-/// The calls so far, in order.
+/// Returns the calls so far, in order.
 #[track_caller]
 pub(super) fn calls(world: &World) -> Vec<Call> {
     let dir = calls_dir(world);
@@ -86,7 +86,7 @@ pub(super) fn calls(world: &World) -> Vec<Call> {
     (1..=count).map(read).collect()
 }
 
-/// One call of a hook.
+/// A call of a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) name: String,

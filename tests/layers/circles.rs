@@ -184,7 +184,7 @@ impl Crate {
         all
     }
 
-    /// The path from the crate's root that `path` in `module` means; `None` if it leads elsewhere.
+    /// Returns the path from the crate's root that `path` in `module` means; `None` if it leads elsewhere.
     fn absolute(&self, module: &[String], path: &[String], depth: usize) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         let mut start: Names = match first.as_str() {
@@ -214,7 +214,7 @@ impl Crate {
         Some(start)
     }
 
-    /// The file that defines what stands at this path from the root; `None` for a module itself.
+    /// Returns the file that defines what stands at this path from the root; `None` for a module itself.
     fn definition(&self, path: &[String], depth: usize) -> Option<&str> {
         let mut at = Names::new();
         for (number, name) in path.iter().enumerate() {
@@ -251,7 +251,7 @@ impl Crate {
     }
 }
 
-/// Each set of files that use each other in a circle, with its arrows.
+/// Returns each set of files that use each other in a circle, with its arrows.
 fn circles(root: &Path) -> Vec<(BTreeSet<String>, Vec<String>)> {
     let all = Crate::read(root);
     let arrows = all.arrows();
@@ -293,7 +293,7 @@ fn circles(root: &Path) -> Vec<(BTreeSet<String>, Vec<String>)> {
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn layers_have_no_files_that_use_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut wrong = Vec::new();
     for dir in ["src", "benches"] {
@@ -305,7 +305,7 @@ fn no_files_use_each_other_in_a_circle() {
 }
 
 #[test]
-fn a_circle_is_found_through_what_is_passed_on() {
+fn layers_test_finds_a_circle_through_a_reexport() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);

@@ -1,4 +1,4 @@
-//! What an agent takes for the API of its model. Each turn is answered by the test, when the test wants.
+//! Stands in for the API of the model of an agent: the test answers each turn.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -51,7 +51,7 @@ impl Api {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The next turn that the agent asks for.
+    /// Returns the next turn that the agent asks for.
     #[track_caller]
     pub(super) fn turn(&self) -> Turn {
         // OpenCode takes a minute to start, and more where others are at work.
@@ -59,12 +59,12 @@ impl Api {
         turn.expect("the agent asked for no turn in 300 seconds")
     }
 
-    /// The next turn, if the agent asks for one in this time.
+    /// Returns the next turn, if the agent asks for one in this time.
     pub(super) fn turn_within(&self, time: Duration) -> Option<Turn> {
         self.turns.lock().unwrap().recv_timeout(time).ok()
     }
 
-    /// Whether nobody has asked for a turn.
+    /// Returns whether no request for a turn has arrived.
     pub(super) fn is_quiet(&self) -> bool {
         self.turns.lock().unwrap().try_recv().is_err()
     }
@@ -122,7 +122,7 @@ fn answer(mut stream: TcpStream, status: &str, kind: &str, body: &str) -> Option
 }
 
 impl Turn {
-    /// The texts that the user has said so far, each as it came.
+    /// Returns the texts that the user has said so far, each as it came.
     pub(super) fn said(&self) -> Vec<&str> {
         let all = match self.kind {
             Kind::Messages | Kind::Chat => &self.body["messages"],
@@ -148,7 +148,7 @@ impl Turn {
         texts.collect()
     }
 
-    /// How often the user has said exactly this.
+    /// Counts how often the user has sent exactly this text.
     pub(super) fn count(&self, text: &str) -> usize {
         self.said().iter().filter(|said| **said == text).count()
     }
@@ -211,8 +211,7 @@ impl Turn {
         self.use_tool(("Bash", "bash"), &input);
     }
 
-    /// Has an agent within work on `prompt`, which is a turn of its own: Claude Code goes on
-    /// meanwhile.
+    /// Starts a subagent on `prompt`, which has turns of its own; Claude Code continues meanwhile.
     pub(super) fn delegate(self, prompt: &str) {
         let kind = match self.kind {
             Kind::Chat => "general",

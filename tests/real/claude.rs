@@ -1,4 +1,4 @@
-//! Claude Code.
+//! Tests the real Claude Code.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{CLAUDE, Real, installed};
 
-/// A user who has used it before, here.
+/// Makes a Claude Code that its user has used before in this repository.
 pub(super) fn claude() -> Real {
     let program = installed(&[CLAUDE]).join("@anthropic-ai/claude-code/bin/claude.exe");
     let mut real = Real::new(
@@ -31,7 +31,7 @@ pub(super) fn claude() -> Real {
     real
 }
 
-/// One that asks before it does something.
+/// Makes a Claude Code that asks for permission.
 fn careful() -> Real {
     let real = claude();
     let command = "claude --permission-mode default";
@@ -41,19 +41,19 @@ fn careful() -> Real {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_prompt_of_4_kb_arrives_byte_for_byte() {
-    claude().takes_a_prompt(4_000);
+fn agent_claude_receives_a_prompt_of_4_kb_byte_for_byte() {
+    claude().assert_receives_prompt(4_000);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_prompt_of_100_kb_arrives_byte_for_byte() {
-    claude().takes_a_prompt(100_000);
+fn agent_claude_receives_a_prompt_of_100_kb_byte_for_byte() {
+    claude().assert_receives_prompt(100_000);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_tool_call_makes_a_commit() {
+fn agent_claude_commits_with_a_tool_call() {
     let real = claude();
     let id = real.start(b"Write it");
     real.api
@@ -67,7 +67,7 @@ fn a_tool_call_makes_a_commit() {
 }
 
 #[test]
-fn the_states_come_in_order_and_a_message_arrives_once() {
+fn agent_claude_reports_its_states_in_order_and_receives_a_message_once() {
     let real = careful();
     let id = real.start(b"Write it");
     let turn = real.api.turn();
@@ -110,7 +110,7 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn esc_at_a_question_interrupts_it() {
+fn agent_claude_is_interrupted_by_escape_at_a_permission_question() {
     let real = careful();
     let id = real.start(b"Write it");
     real.api.turn().call("touch work.txt");
@@ -121,7 +121,7 @@ fn esc_at_a_question_interrupts_it() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn esc_before_any_answer_interrupts_it() {
+fn agent_claude_is_interrupted_by_escape_before_its_first_answer() {
     let real = claude();
     let id = real.start(b"Write it");
     let turn = real.api.turn();
@@ -133,7 +133,7 @@ fn esc_before_any_answer_interrupts_it() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn an_exit_is_seen_as_one() {
+fn agent_claude_is_shown_as_exited_after_exit() {
     let real = claude();
     let id = real.start(b"Write it");
     real.api.turn().say("Done.");
@@ -144,9 +144,9 @@ fn an_exit_is_seen_as_one() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn what_is_stopped_goes_on_where_it_was() {
+fn agent_claude_continues_its_session_after_stop_and_resume() {
     let real = claude();
-    let id = real.goes_on_where_it_was_stopped();
+    let id = real.stop_and_resume();
     real.wait_state(&id, "done");
     real.flux(["send", &id, "Go on"]).success();
     let turn = real.api.turn();
@@ -157,11 +157,11 @@ fn what_is_stopped_goes_on_where_it_was() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_claude_receives_messages_exactly_or_not_at_all() {
     let real = claude();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
-    real.refuses(&id, &["/help", "/compact all"]);
+    real.assert_keeps_draft(&id);
+    real.assert_refuses(&id, &["/help", "/compact all"]);
     let texts = [
         "hi",
         "!touch x",
@@ -171,14 +171,14 @@ fn messages_arrive_exactly_or_not_at_all() {
         "look at C:\\tmp\\",
         "1\n2\n\n4\n5\n6",
     ];
-    real.takes_exactly(&id, &texts);
+    real.assert_receives_exactly(&id, &texts);
     assert!(!real.world.worktree(&id).join("x").exists());
-    real.takes_two_at_once(&id);
+    real.assert_receives_two_at_once(&id);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_message_after_esc_is_not_glued_to_the_prompt_that_came_back() {
+fn agent_claude_receives_a_message_separate_from_the_interrupted_prompt() {
     let real = claude();
     let id = real.start(b"Write it\n\nwith two paragraphs");
     let turn = real.api.turn();
@@ -194,6 +194,6 @@ fn a_message_after_esc_is_not_glued_to_the_prompt_that_came_back() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn whatever_is_killed_the_state_says_so() {
-    claude().is_seen_to_end();
+fn agent_claude_is_shown_as_ended_however_it_is_killed() {
+    claude().assert_end_is_shown();
 }

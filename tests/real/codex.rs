@@ -1,4 +1,4 @@
-//! Codex.
+//! Tests the real Codex.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{CODEX, Real, installed};
 use crate::world::wait_until;
 
-/// The program itself: what npm puts in front of it needs node.
+/// Returns the path of the program itself: the wrapper that npm installs needs node.
 fn program() -> PathBuf {
     let vendor = installed(&[CODEX]).join("@openai");
     let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
@@ -17,7 +17,7 @@ fn program() -> PathBuf {
     found.expect("a program of this machine's kind")
 }
 
-/// A user who has used it before, here.
+/// Makes a Codex that its user has used before in this repository.
 pub(super) fn codex() -> Real {
     let real = Real::new("codex", &program(), &[("OPENAI_API_KEY", "none")]);
     let config = format!(
@@ -40,18 +40,18 @@ pub(super) fn codex() -> Real {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_prompt_of_4_kb_arrives_byte_for_byte() {
-    codex().takes_a_prompt(4_000);
+fn agent_codex_receives_a_prompt_of_4_kb_byte_for_byte() {
+    codex().assert_receives_prompt(4_000);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn a_prompt_of_100_kb_arrives_byte_for_byte() {
-    codex().takes_a_prompt(100_000);
+fn agent_codex_receives_a_prompt_of_100_kb_byte_for_byte() {
+    codex().assert_receives_prompt(100_000);
 }
 
 #[test]
-fn the_states_come_in_order_and_a_message_arrives_once() {
+fn agent_codex_reports_its_states_in_order_and_receives_a_message_once() {
     let real = codex();
     // It asks before it does something.
     let command = "codex --ask-for-approval on-request --sandbox workspace-write";
@@ -96,16 +96,16 @@ fn the_states_come_in_order_and_a_message_arrives_once() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn what_is_stopped_goes_on_where_it_was() {
-    codex().goes_on_where_it_was_stopped();
+fn agent_codex_continues_its_session_after_stop_and_resume() {
+    codex().stop_and_resume();
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_codex_receives_messages_exactly_or_not_at_all() {
     let real = codex();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
+    real.assert_keeps_draft(&id);
     let texts = [
         "hi",
         "do",
@@ -117,13 +117,13 @@ fn messages_arrive_exactly_or_not_at_all() {
         "cost $x",
         "C:\\tmp\\",
     ];
-    real.takes_exactly(&id, &texts);
+    real.assert_receives_exactly(&id, &texts);
     assert!(!real.world.worktree(&id).join("x").exists());
-    real.takes_two_at_once(&id);
+    real.assert_receives_two_at_once(&id);
 }
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn whatever_is_killed_the_state_says_so() {
-    codex().is_seen_to_end();
+fn agent_codex_is_shown_as_ended_however_it_is_killed() {
+    codex().assert_end_is_shown();
 }

@@ -1,4 +1,4 @@
-//! Gemini CLI.
+//! Tests the real Gemini CLI.
 
 use std::env;
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{GEMINI, Real, installed};
 use crate::world::install_at;
 
-/// A user who has used it before.
+/// Makes a Gemini CLI that its user has used before.
 fn gemini() -> Real {
     let program = installed(&[GEMINI]).join(".bin/gemini");
     let mut real = Real::new(
@@ -43,12 +43,12 @@ fn gemini() -> Real {
 }
 
 #[test]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_gemini_receives_messages_exactly_or_not_at_all() {
     let real = gemini();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
-    real.refuses(&id, &["/help", "see @f.txt"]);
-    real.takes_exactly(
+    real.assert_keeps_draft(&id);
+    real.assert_refuses(&id, &["/help", "see @f.txt"]);
+    real.assert_receives_exactly(
         &id,
         &[
             "hi",

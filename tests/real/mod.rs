@@ -1,5 +1,5 @@
-//! The real Claude Code, Codex, Gemini CLI and OpenCode, with a stand-in for the API that they talk to: no account, nothing
-//! goes out. They come from npm into the build directory, once.
+//! Runs the real Claude Code, Codex, Gemini CLI and OpenCode with a stand-in for their API: no account, no network. npm
+//! installs them into the build directory, once.
 
 mod api;
 mod claude;
@@ -38,7 +38,7 @@ struct Real {
 }
 
 impl Real {
-    /// A world in which `name` is this real program, which finds `env` and the usual quiet.
+    /// Makes a world in which `name` is this real program, which gets `env`.
     fn new(name: &str, program: &Path, env: &[(&'static str, &str)]) -> Self {
         let world = World::new();
         let bin = world.tools().join("bin").join(name);
@@ -97,7 +97,7 @@ impl Real {
         output.stdout.trim_end().to_owned()
     }
 
-    /// What the task was given to do: what its record says.
+    /// Returns the prompt in the record of the task.
     fn prompt(&self, id: &str) -> String {
         let file = format!("refs/flux/tasks/{id}:prompt.md");
         let git = self
@@ -111,7 +111,7 @@ impl Real {
         String::from_utf8(git.stdout).unwrap()
     }
 
-    /// The state as programs see it, with its reason: `waiting permission`.
+    /// Returns the state and its reason as in JSON: `waiting permission`.
     #[track_caller]
     fn state(&self, id: &str) -> String {
         let status = self.flux(["status", "--json", id]).json();
@@ -135,7 +135,7 @@ impl Real {
         });
     }
 
-    /// The processes of a run.
+    /// Returns the processes of a run.
     fn running(&self, id: &str) -> Running {
         let file = format!(".git/flux/run/{id}/running");
         let marks = fs::read_to_string(self.world.repo().join(file)).unwrap();
@@ -156,9 +156,9 @@ impl Real {
         id
     }
 
-    /// A prompt of this many bytes arrives as it is.
+    /// Asserts that a prompt of this many bytes arrives unchanged.
     #[track_caller]
-    fn takes_a_prompt(&self, bytes: usize) {
+    fn assert_receives_prompt(&self, bytes: usize) {
         let id = self.start(text(bytes).as_bytes());
         let turn = self.api.turn();
         let prompt = self.prompt(&id);
@@ -167,9 +167,9 @@ impl Real {
         turn.say("Done.");
     }
 
-    /// Whatever is killed, the state says so.
+    /// Asserts that the state shows the end of the agent, whichever process is killed.
     #[track_caller]
-    fn is_seen_to_end(&self) {
+    fn assert_end_is_shown(&self) {
         let id = self.start_and_finish(b"Write it");
         kill(self.running(&id).agent);
         self.wait_state(&id, "killed");
@@ -186,9 +186,9 @@ impl Real {
         });
     }
 
-    /// Starts a task, stops its agent once that is done, and resumes it: it shows what it was told before.
+    /// Starts a task, stops its agent once it is done, and resumes it; asserts that it shows its earlier session.
     #[track_caller]
-    fn goes_on_where_it_was_stopped(&self) -> String {
+    fn stop_and_resume(&self) -> String {
         let id = self.start_and_finish(b"Write it");
         self.flux(["stop", &id]).success();
         assert_eq!(self.state(&id), "stopped");
@@ -218,9 +218,9 @@ impl Real {
         wait_until("an agent that has nothing to do", is_idle);
     }
 
-    /// Each of these messages arrives, once and as it is.
+    /// Asserts that each of these messages arrives once and unchanged.
     #[track_caller]
-    fn takes_exactly(&self, id: &str, texts: &[&str]) {
+    fn assert_receives_exactly(&self, id: &str, texts: &[&str]) {
         for text in texts {
             self.flux(["send", id, "--", text]).success();
             let turn = self.api.turn();
@@ -237,9 +237,9 @@ impl Real {
         }
     }
 
-    /// Each of these is refused, and leaves nothing behind.
+    /// Asserts that each of these messages is refused and leaves the composer empty.
     #[track_caller]
-    fn refuses(&self, id: &str, texts: &[&str]) {
+    fn assert_refuses(&self, id: &str, texts: &[&str]) {
         // The picture at the top may move.
         let below = |screen: &str| screen[screen.find("Write it").unwrap()..].to_owned();
         let shown = self.screen(id);
@@ -252,9 +252,9 @@ impl Real {
         }
     }
 
-    /// What its user is about to write stays, and no message is sent with it.
+    /// Asserts that no message is sent while a draft is in the composer, and that the draft stays.
     #[track_caller]
-    fn keeps_a_draft(&self, id: &str) {
+    fn assert_keeps_draft(&self, id: &str) {
         let pane = self.world.pane(id);
         self.world
             .tmux(["send-keys", "-t", &pane, "-l", "my draft"]);
@@ -270,9 +270,9 @@ impl Real {
         wait_until("no draft", || !self.screen(id).contains("my draft"));
     }
 
-    /// Two messages at once arrive one after the other.
+    /// Asserts that two simultaneous messages arrive one after the other.
     #[track_caller]
-    fn takes_two_at_once(&self, id: &str) {
+    fn assert_receives_two_at_once(&self, id: &str) {
         let texts = ["AAAA first message", "BBBB second message"];
         thread::scope(|scope| {
             for text in texts {
@@ -326,7 +326,7 @@ impl Real {
     }
 }
 
-/// Text of about this many bytes, of everything that somebody might misread.
+/// Returns text of about this many bytes, with characters that are often misread.
 fn text(bytes: usize) -> String {
     let line =
         "- \"quotes\" 'and' $(touch x) `y` \\n #{pane_id} ; \u{e9}\u{4e2d}\u{1f600} -- --help\n";
@@ -347,7 +347,7 @@ fn kill(pid: i32) {
     nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
 }
 
-/// The root of what these packages install, once for all tests and runs.
+/// Installs these packages once for all tests and runs, and returns their root.
 pub(crate) fn installed(packages: &[&str]) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(packages[0].replace('/', "-"));
     fs::create_dir_all(&dir).unwrap();

@@ -1,4 +1,4 @@
-//! OpenCode.
+//! Tests the real OpenCode.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{OPENCODE, Real, installed};
 
-/// A user whose models are here, and who is asked before a command.
+/// Makes an OpenCode with a local model, which asks before it runs a command.
 pub(super) fn opencode() -> Real {
     let program = installed(&[OPENCODE]).join(".bin/opencode");
     let mut real = Real::new(
@@ -39,12 +39,12 @@ pub(super) fn opencode() -> Real {
 }
 
 #[test]
-fn messages_arrive_exactly_or_not_at_all() {
+fn agent_opencode_receives_messages_exactly_or_not_at_all() {
     let real = opencode();
     let id = real.start_idle();
-    real.keeps_a_draft(&id);
-    real.refuses(&id, &["/exit"]);
-    real.takes_exactly(
+    real.assert_keeps_draft(&id);
+    real.assert_refuses(&id, &["/exit"]);
+    real.assert_receives_exactly(
         &id,
         &[
             "hi",

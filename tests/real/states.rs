@@ -1,4 +1,4 @@
-//! What the real agents do that no hook tells, and how it is seen.
+//! Tests states of the real agents that no hook reports.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::world::wait_until;
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn claude_asks_where_it_is_not_to_skip_permissions() {
+fn agent_claude_asks_for_permission_if_yolo_is_false() {
     let real = claude();
     real.world.git(["config", "flux.claude.yolo", "false"]);
     let id = real.start(b"Write it");
@@ -20,7 +20,7 @@ fn claude_asks_where_it_is_not_to_skip_permissions() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn claude_is_at_work_as_long_as_a_command_runs_in_the_background() {
+fn agent_claude_is_working_while_a_background_command_runs() {
     let real = claude();
     let id = real.start(b"Write it");
     let wait = "while [ ! -e go ]; do sleep 0.1; done";
@@ -44,7 +44,7 @@ fn claude_is_at_work_as_long_as_a_command_runs_in_the_background() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn claude_waits_when_an_agent_within_asks_though_its_own_turn_is_over() {
+fn agent_claude_is_waiting_while_a_subagent_asks_for_permission() {
     let real = claude();
     real.world.git(["config", "flux.claude.yolo", "false"]);
     let id = real.start(b"Write it");
@@ -79,7 +79,7 @@ fn claude_waits_when_an_agent_within_asks_though_its_own_turn_is_over() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn claude_is_seen_to_fail() {
+fn agent_claude_is_shown_as_failed_after_an_api_error() {
     let mut real = claude();
     real.env.push(("CLAUDE_CODE_MAX_RETRIES", "0".into()));
     let id = real.start(b"Write it");
@@ -89,7 +89,7 @@ fn claude_is_seen_to_fail() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goes_on() {
+fn agent_codex_is_shown_as_failed_or_interrupted_also_after_resume() {
     let real = codex();
     for status in [500, 401, 429] {
         let id = real.start(b"Write it");
@@ -117,7 +117,7 @@ fn codex_is_seen_to_fail_and_to_be_interrupted_in_its_first_turn_and_when_it_goe
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
-fn opencode_waits_when_an_agent_within_asks() {
+fn agent_opencode_is_waiting_while_a_subagent_asks_for_permission() {
     let real = opencode();
     let id = real.start(b"Write it");
     // Without a network it waits for that first.

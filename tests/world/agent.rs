@@ -22,12 +22,12 @@ impl World {
         install_at(&self.tools.join("bin").join(name), &script);
     }
 
-    /// What agents that start from now on do first.
+    /// Sets what agents do when they start from now on.
     pub(crate) fn behaviour(&self, behaviour: &str) {
         fs::write(self.tools.join("agent/behaviour"), behaviour).unwrap();
     }
 
-    /// The agent of a task, started or not.
+    /// Returns the agent of a task, started or not.
     pub(crate) fn agent(&self, task: &str) -> Agent {
         Agent {
             task: task.to_owned(),
@@ -44,7 +44,7 @@ impl World {
         })
     }
 
-    /// The tasks whose agents were ever started, in order of their names.
+    /// Returns the tasks whose agents were ever started, in the order of their names.
     pub(crate) fn started_agents(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.tools.join("agent"))
             .unwrap()
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-/// One task's agent. What it recorded is waited for.
+/// The agent of one task. Methods wait for its records.
 pub(crate) struct Agent {
     task: String,
     dir: PathBuf,
@@ -86,7 +86,7 @@ impl Agent {
         split_nul(&self.record("argv"))
     }
 
-    /// The same without the settings that make it tell what it does.
+    /// Returns `argv` without the settings for its hooks.
     #[track_caller]
     pub(crate) fn arguments(&self) -> Vec<Vec<u8>> {
         let mut argv = self.argv();
@@ -97,7 +97,7 @@ impl Agent {
         argv
     }
 
-    /// Its last argument.
+    /// Returns its last argument.
     #[track_caller]
     pub(crate) fn prompt(&self) -> Vec<u8> {
         self.argv().pop().expect("the agent was given arguments")
@@ -111,7 +111,7 @@ impl Agent {
         OsString::from_vec(bytes).into()
     }
 
-    /// A variable of its environment; `None` when it is not set.
+    /// Returns a variable of its environment; `None` when it is not set.
     #[track_caller]
     pub(crate) fn env(&self, name: &str) -> Option<String> {
         let prefix = format!("{name}=");
@@ -120,7 +120,7 @@ impl Agent {
             .find_map(|line| line.strip_prefix(&prefix).map(str::to_owned))
     }
 
-    /// All of its environment, as `NAME=value`.
+    /// Returns its whole environment, as `NAME=value`.
     #[track_caller]
     pub(crate) fn environment(&self) -> Vec<String> {
         split_nul(&self.record("env"))
@@ -129,7 +129,7 @@ impl Agent {
             .collect()
     }
 
-    /// What it has read from its terminal so far.
+    /// Returns what it has read from its terminal so far.
     pub(crate) fn stdin(&self) -> Vec<u8> {
         fs::read(self.dir.join("stdin")).unwrap_or_default()
     }
@@ -151,7 +151,7 @@ impl Agent {
         pid.trim_end().parse().unwrap()
     }
 
-    /// How the kernel sees it now; `None` when it has ended.
+    /// Returns its process; `None` if it has ended.
     #[track_caller]
     pub(crate) fn process(&self) -> Option<Process> {
         Process::find(self.pid())
@@ -172,7 +172,8 @@ impl Agent {
         kill(self.pid(), signal);
     }
 
-    /// Has the running agent do something else, and waits until it is done (for `exit` and `signal`: until it ended).
+    /// Tells the running agent to do something else, and waits until it is done (for `exit` and `signal`: until it
+    /// ended).
     #[track_caller]
     pub(crate) fn tell(&self, behaviour: &str) {
         self.wait_started();

@@ -1,4 +1,4 @@
-//! What a removed task leaves behind, and whether it came back whole.
+//! Makes removed tasks, and compares a restored task with the original.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Everything a worktree is: its files, and what git says of it.
+/// The files and the git status of a worktree.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct State {
     /// Mode and bytes of each file, link and directory; git's own `.git` at the top is left out.
@@ -64,7 +64,7 @@ impl State {
         );
     }
 
-    /// The same without what is below these paths, and without directories, which git does not keep.
+    /// Returns the state without what is below these paths, and without directories, which git does not keep.
     pub(crate) fn without(mut self, paths: &[&str]) -> Self {
         self.files.retain(|path, (mode, _)| {
             let is_dir = *mode & 0o170_000 == 0o040_000;
@@ -92,7 +92,7 @@ pub(crate) fn make_dirty(world: &World, worktree: &Path) {
     world.write(worktree.join("build/out.bin"), [0, 1, 2, 0xff]);
 }
 
-/// A task whose agent has committed and ended, with something of every kind uncommitted.
+/// Makes a task whose agent has committed and ended, with something of every kind uncommitted.
 pub(crate) fn dirty_task(world: &World) -> String {
     let id = done_task(world);
     make_dirty(world, &world.worktree(&id));
@@ -123,7 +123,7 @@ pub(crate) fn done(world: &World, name: &str) {
     world.commit_in(world.worktree(name), &format!("{name}.txt"), "work\n");
 }
 
-/// The names of what can be restored, and of what cannot be read.
+/// Returns the names of the removed tasks, also of those that cannot be read.
 pub(crate) fn archived(world: &World) -> Vec<String> {
     let list = world.flux(["restore", "--list", "--json"]).run().json();
     let mut names: Vec<String> = list

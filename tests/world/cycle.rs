@@ -1,4 +1,4 @@
-//! A whole cycle of a task in one repository, from its start to the merge.
+//! Runs a whole cycle of a task in one repository, from its start to the merge.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::world::removal::{assert_removed_from, end_agent_in};
 use crate::world::*;
 
-/// One cycle in one repository.
+/// A cycle of a task in one repository.
 pub(crate) struct Cycle<'a> {
     pub(crate) world: &'a World,
     /// Where the commands are run.
@@ -40,7 +40,8 @@ impl<'a> Cycle<'a> {
         self.world.git_in(&self.home, args)
     }
 
-    /// What must be the same before and after: every ref but the target's and the archive's, and every worktree.
+    /// Returns what must be the same before and after: every ref but the target's and the archive's, and every
+    /// worktree.
     pub(crate) fn rest(&self) -> Vec<String> {
         let target = format!("refs/heads/{}", self.branch);
         let refs = self.git(&["for-each-ref", "--format=%(refname) %(objectname)"]);
@@ -75,7 +76,7 @@ impl<'a> Cycle<'a> {
         self.run_with(|_| {})
     }
 
-    /// The same; `look` sees the agent's worktree before the agent has done anything.
+    /// Runs the same cycle as `run`; `look` gets the worktree before the agent has done anything.
     #[track_caller]
     pub(crate) fn run_with(&self, look: impl FnOnce(&Path)) -> PathBuf {
         let world = self.world;
@@ -147,7 +148,7 @@ impl<'a> Cycle<'a> {
         worktree
     }
 
-    /// The directory that commands are run in, relative to its worktree.
+    /// Returns the directory in which commands are run, relative to the worktree.
     pub(crate) fn below(&self) -> PathBuf {
         let checkout = self.checkout.as_deref();
         let below = checkout.and_then(|top| self.dir.strip_prefix(top).ok());

@@ -1,4 +1,4 @@
-//! README, the manual and the pages of docs, as tests read them.
+//! Reads README, the manual and the pages of docs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ pub(crate) fn document(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-/// The commands a reader is shown under `heading`: its first block in `sh`.
+/// Returns the first block in `sh` under `heading`.
 #[track_caller]
 pub(crate) fn block(document: &str, heading: &str) -> String {
     let section = document
@@ -46,7 +46,8 @@ impl Manual {
         section.unwrap_or_else(|| panic!("the manual has no section {name}"))
     }
 
-    /// The names under which the commands are explained, each with its options: one set for all names of an option.
+    /// Returns the names under which the commands are explained, each with its options: one set for all names of an
+    /// option.
     pub(crate) fn commands(&self) -> BTreeMap<String, Vec<Options>> {
         let mut commands: BTreeMap<String, Vec<Options>> = BTreeMap::new();
         let mut current = None;
@@ -62,7 +63,7 @@ impl Manual {
         commands
     }
 
-    /// What the entries of a section explain.
+    /// Returns what the entries of a section explain.
     pub(crate) fn entries(&self, section: &str) -> Vec<&str> {
         let lines = self.section(section).windows(2);
         let tags = lines.filter(|pair| pair[0] == ".TP").map(|pair| &pair[1]);
@@ -71,7 +72,7 @@ impl Manual {
     }
 }
 
-/// A line of roff without fonts and escapes.
+/// Returns a line of roff without fonts and escapes.
 pub(crate) fn plain(line: &str) -> String {
     let mut text = line.replace("\\-", "-").replace("\\(aq", "'");
     for font in ["\\fB", "\\fI", "\\fR"] {
@@ -84,7 +85,7 @@ pub(crate) fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
-/// The options that one tag line names.
+/// Returns the options that one tag line names.
 pub(crate) fn tags(line: &str) -> Options {
     let words = line.split([' ', ',', '[', '=']);
     words

@@ -43,7 +43,7 @@ impl World {
         id
     }
 
-    /// The pane a task runs in.
+    /// Returns the pane of a task.
     #[track_caller]
     pub(crate) fn pane(&self, id: &str) -> String {
         let status = self.flux(["status", "--json", id]).run().json();
@@ -152,7 +152,7 @@ impl Flux<'_> {
         output
     }
 
-    /// How often the agent of each task was started: a name may be given again.
+    /// Returns how often the agent of each task was started: a name can be used again.
     fn starts(&self) -> BTreeMap<String, usize> {
         let ids = self.world.started_agents().into_iter();
         ids.map(|id| (id.clone(), self.world.agent(&id).starts()))
@@ -220,7 +220,7 @@ fn read_all(
     });
 }
 
-/// What a run of git flux said, and how it ended.
+/// The output of a run of git flux, and how it ended.
 #[must_use = "say what is expected: .success() or .code(n)"]
 pub(crate) struct Output {
     args: Vec<OsString>,
@@ -261,7 +261,7 @@ impl Output {
         self
     }
 
-    /// It was ended by `kill -9`, as a fault does.
+    /// Asserts that it was ended by SIGKILL, as by a fault.
     #[track_caller]
     pub(crate) fn killed(&self) -> &Self {
         assert!(self.signal == Some(9), "expected it to be killed\n{self}");

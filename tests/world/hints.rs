@@ -1,11 +1,11 @@
-//! Hints: taken out of an output, and pasted.
+//! Takes hints out of an output and pastes them.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::world::*;
 
-/// The hints of a command, as they can be pasted: without what they say before the command.
+/// Returns the hints of a command as they can be pasted, without the text before the command.
 pub(crate) fn hints(output: &Output) -> Vec<String> {
     let lines = output.stderr.lines();
     let hints = lines.filter_map(|line| line.strip_prefix("hint: "));
@@ -82,7 +82,7 @@ impl Drop for Saved<'_> {
     }
 }
 
-/// The command of a hint: what follows the first colon after which a program is named.
+/// Returns the command of a hint: the text after the first colon that is followed by the name of a program.
 pub(crate) fn command(hint: &str) -> &str {
     let programs = [
         "git ", "echo ", "mv ", "rm ", "kill ", "sudo ", "cd ", "tmux ", "unset ",

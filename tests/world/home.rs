@@ -1,4 +1,4 @@
-//! A new home directory, with what cargo has installed.
+//! Makes a new home directory with what cargo has installed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +20,7 @@ impl<'a> Home<'a> {
         Self::at(world, "new home")
     }
 
-    /// One of this name, which is part of what `assert_unchanged` looks at.
+    /// Makes one with this name, which is part of what `assert_unchanged` compares.
     pub(crate) fn at(world: &'a World, name: &str) -> Self {
         let home = Self {
             world,
@@ -32,7 +32,7 @@ impl<'a> Home<'a> {
         home
     }
 
-    /// The PATH of its user: cargo's programs and the machine's.
+    /// Returns the PATH of its user: cargo's programs and the machine's.
     pub(crate) fn path(&self) -> OsString {
         self.path_and(self.world.path_without(["git-flux", "claude"]))
     }
@@ -55,7 +55,7 @@ impl<'a> Home<'a> {
             .env_remove("GIT_CONFIG_GLOBAL")
     }
 
-    /// What lies below it, as paths relative to it, without cargo's own.
+    /// Returns the relative paths of its files, without those of cargo.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         collect(&self.dir, &self.dir, &mut found);

@@ -1,4 +1,4 @@
-//! Hooks of the user.
+//! Installs hooks of the user.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -29,8 +29,8 @@ pub(crate) fn fake_gpg(world: &World, script: &str) {
 pub(crate) const SIGNS: &str = "cat >/dev/null; echo '[GNUPG:] SIG_CREATED D 1 8 00 0 F1' >&2\n\
     printf -- '-----BEGIN PGP SIGNATURE-----\\n\\nflux\\n-----END PGP SIGNATURE-----\\n'";
 
-/// Has git run `script` from this hook, once, as a person at another terminal would: without git's environment,
-/// and without hooks. `when` is a condition in shell.
+/// Runs `script` once in this hook, as a person at another terminal would: without git's environment, and without
+/// hooks. `when` is a condition in shell.
 pub(crate) fn once_in_hook(world: &World, hook: &str, when: &str, script: &str) {
     let script = format!(
         "#!/bin/sh\nif [ -e '{0}' ] || ! {{ {when}; }}; then exit 0; fi\n: >'{0}'\n\

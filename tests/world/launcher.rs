@@ -1,4 +1,4 @@
-//! A task with its agent and pane, and how the agent ends.
+//! Starts a task with its agent and pane, and reads how the agent ended.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! An old git, an old tmux and a full disk.
+//! Makes an old git, an old tmux and a full disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -52,7 +52,7 @@ pub(crate) use terminal::Terminal;
 pub(crate) use trace::calls_in_an_idle_second;
 pub(crate) use wait::{require, wait_for, wait_until};
 
-/// Everything one test can touch.
+/// All that one test can use.
 pub(crate) struct World {
     temp: TempDir,
     sockets: TempDir,
@@ -63,19 +63,19 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world whose paths have a space in them, to flush out quoting mistakes.
+    /// Makes a world whose paths have a space in them, to flush out quoting mistakes.
     pub(crate) fn new() -> Self {
         Self::at("flux world")
     }
 
-    /// A world whose repository lies in a directory of this name, which may hold any byte but '/' and NUL.
+    /// Makes a world whose repository is in a directory of this name, which can contain any byte but '/' and NUL.
     pub(crate) fn at(name: impl AsRef<OsStr>) -> Self {
         let world = Self::without_repository(name);
         world.make_repository(&world.repo());
         world
     }
 
-    /// A world in which `repo()` does not exist yet.
+    /// Makes a world in which `repo()` does not exist yet.
     pub(crate) fn without_repository(name: impl AsRef<OsStr>) -> Self {
         let mut temp = tempfile::Builder::new().prefix("flux-").tempdir().unwrap();
         // Directly under /tmp, whatever TMPDIR says: a socket's path may not exceed some 100 bytes.
@@ -120,22 +120,22 @@ impl World {
         symlink("../gitconfig", self.tools.join("home/.gitconfig")).unwrap();
     }
 
-    /// The directory that holds the repository and what appears beside it.
+    /// Returns the directory of the repository and its worktrees.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The directory of the test's own things: bin, shim, calls, agent, home.
+    /// Returns the directory for the test itself: bin, shim, calls, agent, home.
     pub(crate) fn tools(&self) -> &Path {
         &self.tools
     }
 
-    /// The main worktree of the default repository.
+    /// Returns the main worktree of the default repository.
     pub(crate) fn repo(&self) -> PathBuf {
         self.root.join("myapp")
     }
 
-    /// The whole environment of every program started here.
+    /// Returns the whole environment of every program started here.
     pub(crate) fn env(&self) -> Vec<(&'static str, OsString)> {
         let date = "2026-01-02T03:04:05+00:00";
         vec![
@@ -153,7 +153,7 @@ impl World {
         ]
     }
 
-    /// The shims' directory (empty until `shim`), the world's programs, then the machine's.
+    /// Returns the shims' directory (empty until `shim`), the world's programs, then the machine's.
     pub(crate) fn path(&self) -> OsString {
         let mut dirs = vec![self.tools.join("shim"), self.tools.join("bin")];
         dirs.extend(self.machine_path());
@@ -175,7 +175,7 @@ impl World {
         dirs
     }
 
-    /// A PATH on which these programs are not found: `.env("PATH", world.path_without(["tmux"]))`.
+    /// Returns a PATH on which these programs are not found: `.env("PATH", world.path_without(["tmux"]))`.
     pub(crate) fn path_without<const N: usize>(&self, programs: [&str; N]) -> OsString {
         let farm = self.tools.join(format!("without {}", programs.join(" ")));
         fs::create_dir_all(&farm).unwrap();
@@ -196,7 +196,7 @@ impl World {
         farm.into()
     }
 
-    /// A command in this world: nothing of the test's own environment, no terminal, nothing on stdin.
+    /// Returns a command in this world: without the environment of the test, a terminal or input.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -244,7 +244,7 @@ impl World {
         self.wait_ended_in(&self.repo().join(".git"), id);
     }
 
-    /// The same, of a task of another repository.
+    /// Does the same as `wait_ended` for a task of another repository.
     #[track_caller]
     pub(crate) fn wait_ended_in(&self, common_dir: &Path, id: &str) {
         let exit = common_dir.join("flux/run").join(id).join("exit");
@@ -317,7 +317,7 @@ pub(crate) fn install_at(path: &Path, script: &str) {
     assert!(child.wait().unwrap().success(), "{}", path.display());
 }
 
-/// One word of POSIX shell that means exactly `text`.
+/// Returns one word of POSIX shell that means exactly `text`.
 fn quote(text: &Path) -> String {
     let text = text.to_str().expect("the tools' paths are UTF-8");
     format!("'{}'", text.replace('\'', r"'\''"))

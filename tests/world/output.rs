@@ -1,4 +1,4 @@
-//! Parts of what the program prints.
+//! Takes parts out of an output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use crate::world::limits::full_disk;
 use crate::world::limits::{old_git, old_tmux};
 use crate::world::*;
 
-/// The question a wrapper asks: what could the last of `words` be?
+/// Prepares the question of a shell for the candidates of the last of `words`.
 pub(crate) fn ask<'a>(world: &'a World, shell: &str, words: &[&str]) -> Flux<'a> {
     let args = ["--", "git-flux"].iter().chain(words);
     world
@@ -23,7 +23,7 @@ pub(crate) fn ask<'a>(world: &'a World, shell: &str, words: &[&str]) -> Flux<'a>
         .env("_CLAP_IFS", "\n")
 }
 
-/// The names of the commands, as `-h` lists them.
+/// Returns the names of the commands, as `-h` lists them.
 pub(crate) fn commands(world: &World) -> Vec<String> {
     let help = world.flux(["-h"]).in_dir(world.root()).ok();
     let (groups, _) = help.split_once("\nOptions:\n").expect("options");
@@ -41,7 +41,7 @@ pub(crate) fn ids(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// The row of a task in a table, split into its columns.
+/// Returns the row of a task in a table, split into its columns.
 #[track_caller]
 pub(crate) fn row(table: &str, id: &str) -> Vec<String> {
     let line = table.lines().find(|line| line.starts_with(id));
@@ -53,8 +53,8 @@ pub(crate) fn row(table: &str, id: &str) -> Vec<String> {
         .collect()
 }
 
-/// Brings about what README's list shows: these tasks, and what their agents have done.
-pub(crate) fn a_morning_later(world: &World) -> [String; 3] {
+/// Makes the tasks that README's list shows, and the work of their agents.
+pub(crate) fn make_readme_tasks(world: &World) -> [String; 3] {
     let titles = [
         "Add OAuth authentication",
         "Fix the login redirect",

@@ -1,4 +1,4 @@
-//! The questions of a cleanup on a terminal.
+//! Answers the questions of a cleanup on a terminal.
 
 use crate::world::removal::*;
 use crate::world::*;
@@ -7,7 +7,7 @@ pub(crate) const UNCOMMITTED: &str = "What is to become of them?";
 
 pub(crate) const REMOVE: &str = "and remove";
 
-/// A task with one commit and one uncommitted file, whose agent has ended.
+/// Makes a task with one commit and one uncommitted file, whose agent has ended.
 pub(crate) fn dirty_task(world: &World) -> String {
     let id = done_task(world);
     world.write(world.worktree(&id).join("loose.txt"), "loose\n");

@@ -1,4 +1,4 @@
-//! Tasks that are ready to be removed, and what holds afterwards.
+//! Makes tasks that can be removed, and checks the result.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, symlink};
@@ -16,7 +16,7 @@ pub(crate) fn running_task(world: &World) -> String {
     world.start("Fix login")
 }
 
-/// A task whose agent has committed one line to `agent.txt` and still runs.
+/// Makes a task whose agent has committed one line to `agent.txt` and still runs.
 #[track_caller]
 pub(crate) fn working_task(world: &World) -> String {
     let id = running_task(world);
@@ -24,7 +24,7 @@ pub(crate) fn working_task(world: &World) -> String {
     id
 }
 
-/// A task whose agent has committed one line to `agent.txt` and ended.
+/// Makes a task whose agent has committed one line to `agent.txt` and ended.
 #[track_caller]
 pub(crate) fn done_task(world: &World) -> String {
     let id = working_task(world);
@@ -59,7 +59,7 @@ pub(crate) fn assert_removed(world: &World, id: &str) {
     assert_removed_from(world, &world.repo(), id);
 }
 
-/// The same for the repository whose main worktree (or bare directory) this is.
+/// Does the same as `assert_removed` for the repository with this main worktree or bare directory.
 #[track_caller]
 pub(crate) fn assert_removed_from(world: &World, repo: &Path, id: &str) {
     let facts = format!("{:?}", world.snapshot_of(repo));
@@ -82,19 +82,19 @@ pub(crate) fn assert_removed_from(world: &World, repo: &Path, id: &str) {
     );
 }
 
-/// The commit a revision of the default repository names.
+/// Returns the commit that a revision of the default repository names.
 #[track_caller]
 pub(crate) fn commit(world: &World, rev: &str) -> String {
     world.git(["rev-parse", "--verify", &format!("{rev}^{{commit}}")])
 }
 
-/// The tip of a task's branch.
+/// Returns the tip of a task's branch.
 #[track_caller]
 pub(crate) fn tip(world: &World, id: &str) -> String {
     commit(world, &format!("refs/heads/feature/{id}"))
 }
 
-/// The directory a removed task's worktree was moved to.
+/// Returns the directory of a removed task's worktree in the trash.
 pub(crate) fn trash(world: &World, id: &str) -> PathBuf {
     world
         .repo()
@@ -112,15 +112,15 @@ pub(crate) fn assert_merge_of(world: &World, main: &str, tip: &str) {
     );
 }
 
-/// A task whose agent has committed `one` and does this when it is asked to end.
-pub(crate) fn task_with_last_words(world: &World, shell: &str) -> String {
+/// Makes a task whose agent has committed `one`, and which runs this code when it is asked to end.
+pub(crate) fn task_with_stop_handler(world: &World, shell: &str) -> String {
     let id = working_task(world);
     let last = format!("sh trap '{shell}; exit 0' TERM HUP INT");
     world.agent(&id).tell(&last);
     id
 }
 
-/// A task with two commits, `one.txt` by somebody else and long ago, and `two.txt`.
+/// Makes a task with two commits: `one.txt`, old and by another author, and `two.txt`.
 #[track_caller]
 pub(crate) fn two_commits(world: &World) -> String {
     let id = running_task(world);
@@ -142,7 +142,7 @@ pub(crate) fn people(world: &World, range: &str) -> String {
     world.git(["log", "--reverse", "--date=raw", format, range])
 }
 
-/// A directory on another file system than the world.
+/// Makes a directory on another file system than the world.
 #[track_caller]
 pub(crate) fn elsewhere(world: &World) -> TempDir {
     let device = |dir: &Path| fs::metadata(dir).map(|found| found.dev()).ok();

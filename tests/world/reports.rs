@@ -1,4 +1,4 @@
-//! An agent that reports by its hooks.
+//! Makes an agent that reports by its hooks.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ impl<'a> Task<'a> {
         assert_eq!(said, (Some(0), Vec::new(), Vec::new()), "{command}");
     }
 
-    /// The state, its reason and its source.
+    /// Returns the state, its reason and its source.
     #[track_caller]
     pub(crate) fn state(&self) -> String {
         let task = self.world.flux(["status", "--json", &self.id]).run();
@@ -80,7 +80,7 @@ impl<'a> Task<'a> {
     }
 }
 
-/// What an agent's hook does, with this event and what stands on its standard input.
+/// Runs a hook of the agent, with this event and this standard input.
 pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
     let run = world.repo().join(".git/flux/run").join(id);
     let mut command = world.command(world.tools().join("bin/git-flux"));
@@ -90,5 +90,8 @@ pub(crate) fn hook(world: &World, id: &str, event: &str, json: &str) {
         .env("FLUX_RUN", run)
         .output()
         .unwrap();
-    assert!(hook.status.success() && hook.stdout.is_empty() && hook.stderr.is_empty());
+    assert!(
+        hook.status.success() && hook.stdout.is_empty() && hook.stderr.is_empty(),
+        "the hook succeeds without output: {hook:?}"
+    );
 }

@@ -24,7 +24,7 @@ impl World {
         self.git_in(dir, ["commit", "-q", "-m", "Initial commit"]);
     }
 
-    /// The mark of a ref of git flux.
+    /// Returns the mark of a ref of git flux.
     fn mark(&self, name: &str) -> PathBuf {
         let rest = name.strip_prefix("refs/flux/").expect("a ref of git flux");
         let owner: Vec<&str> = rest.split('/').take(2).collect();
@@ -142,7 +142,7 @@ impl World {
         }
     }
 
-    /// The worktree of a task by the default settings: `<root>/myapp-<id>`.
+    /// Returns the worktree of a task by the default settings: `<root>/myapp-<id>`.
     pub(crate) fn worktree(&self, id: &str) -> PathBuf {
         self.root().join(format!("myapp-{id}"))
     }

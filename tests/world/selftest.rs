@@ -1,4 +1,4 @@
-//! The harness tried on itself: plain git, plain tmux, and `sh` in git-flux's place.
+//! Tests the harness itself with plain git, plain tmux, and `sh` in place of git-flux.
 
 use std::fs;
 
@@ -22,7 +22,7 @@ fn start_agent<'a>(world: &'a World, task: &str) -> Terminal<'a> {
 }
 
 #[test]
-fn the_agent_records_what_it_is_given() {
+fn world_agent_records_arguments_environment_and_input() {
     let world = World::at("it's #(touch x) \"odd\";");
     let terminal = start_agent(&world, "t1");
     let agent = world.agent("t1");
@@ -52,7 +52,7 @@ fn the_agent_records_what_it_is_given() {
 }
 
 #[test]
-fn the_agent_behaves() {
+fn world_agent_follows_its_behaviour() {
     let world = World::new();
     world.behaviour("sigint-42");
     let terminal = start_agent(&world, "t1");
@@ -86,7 +86,7 @@ fn the_agent_behaves() {
 }
 
 #[test]
-fn the_shim_notes_only_git_flux_and_passes_everything() {
+fn world_shim_records_only_calls_of_git_flux() {
     let world = with_shell_as_flux();
     world.shim();
     let script =
@@ -116,7 +116,7 @@ fn the_shim_notes_only_git_flux_and_passes_everything() {
 }
 
 #[test]
-fn the_shim_counts_calls_made_at_once() {
+fn world_shim_counts_simultaneous_calls() {
     let world = with_shell_as_flux();
     world.shim();
     let script = "for i in 1 2 3 4 5 6 7 8; do git version & done; wait";
@@ -129,7 +129,7 @@ fn the_shim_counts_calls_made_at_once() {
 }
 
 #[test]
-fn faults_hit_the_call_they_are_meant_for() {
+fn world_fault_affects_only_the_selected_call() {
     let world = with_shell_as_flux();
     let script = "git branch one; git branch two; echo $?; exit 0";
     let branches = || {
@@ -181,7 +181,7 @@ fn faults_hit_the_call_they_are_meant_for() {
 }
 
 #[test]
-fn a_run_has_no_terminal_and_a_clean_environment() {
+fn world_flux_runs_without_a_terminal_and_with_a_clean_environment() {
     let world = with_shell_as_flux();
     let output = world
         .flux([
@@ -212,7 +212,7 @@ fn a_run_has_no_terminal_and_a_clean_environment() {
 }
 
 #[test]
-fn terminals_are_inside_or_outside_of_tmux() {
+fn world_terminal_is_inside_or_outside_tmux() {
     let world = World::new();
     let outside = world.terminal(60, 10);
     assert_eq!(
@@ -244,7 +244,7 @@ fn terminals_are_inside_or_outside_of_tmux() {
 }
 
 #[test]
-fn snapshots_see_every_change() {
+fn world_snapshot_detects_every_change() {
     let world = World::new();
     world.assert_pristine();
     let before = world.snapshot();
@@ -293,7 +293,7 @@ fn snapshots_see_every_change() {
 }
 
 #[test]
-fn worlds_may_have_any_name() {
+fn world_accepts_any_directory_name() {
     for name in ["a:b", "new\nline", "ü 'q' \"", "#{pid}", "$(touch x);"] {
         let world = World::at(name);
         let before = world.snapshot();

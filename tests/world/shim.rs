@@ -26,7 +26,7 @@ impl World {
         }
     }
 
-    /// The calls noted since the last `clear_calls`, in the order in which they began.
+    /// Returns the calls noted since the last `clear_calls`, in the order in which they began.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let dir = self.tools.join("calls");
         // A gap is a file that is being created right now: nothing after it is lost by skipping it.
@@ -68,7 +68,7 @@ impl World {
         empty(&self.tools.join("fault"));
     }
 
-    /// Whether the planned fault has happened: after the last call it never does.
+    /// Returns whether the planned fault has happened: after the last call it never does.
     pub(crate) fn fault_fired(&self) -> bool {
         self.tools.join("fault/fired").exists()
     }
@@ -122,7 +122,7 @@ impl Call {
         })
     }
 
-    /// The call as one would type it, quotes left out.
+    /// Returns the call as a command line, without quotes.
     pub(crate) fn line(&self) -> String {
         let args: Vec<_> = self.args.iter().map(|arg| arg.to_string_lossy()).collect();
         format!("{} {}", self.program, args.join(" "))
@@ -150,7 +150,7 @@ impl Caller {
     }
 }
 
-/// What goes wrong, and at which call.
+/// A fault, and the call at which it happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) program: &'static str,
@@ -187,7 +187,7 @@ impl Fault {
     }
 }
 
-/// How it goes wrong.
+/// The kind of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// `fatal: injected`, exit code 1, nothing done.

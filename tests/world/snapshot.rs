@@ -31,12 +31,12 @@ const PASSED_OVER: [&str; 10] = [
 pub(crate) struct Snapshot(BTreeMap<String, String>);
 
 impl World {
-    /// The state of the default repository and all around it.
+    /// Returns the state of the default repository and of all that is around it.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.snapshot_of(&self.repo())
     }
 
-    /// The state of the repository whose main worktree (or bare directory) this is.
+    /// Returns the state of the repository whose main worktree (or bare directory) this is.
     pub(crate) fn snapshot_of(&self, repo: &Path) -> Snapshot {
         let mut facts = BTreeMap::new();
         let git = |dir: &Path, args: &[&str]| {
@@ -116,7 +116,7 @@ impl World {
 }
 
 impl Snapshot {
-    /// What is different in `after`, one line a fact.
+    /// Returns what is different in `after`, one line per fact.
     pub(crate) fn changes(&self, after: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         for (name, old) in &self.0 {
@@ -134,7 +134,7 @@ impl Snapshot {
         lines
     }
 
-    /// Whether there is a fact of this name: `ref refs/heads/main`, `file /…`, `worktree /…`, `pane %1`.
+    /// Returns whether there is a fact of this name: `ref refs/heads/main`, `file /…`, `worktree /…`, `pane %1`.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -149,7 +149,7 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// The git directory of a main worktree, or the bare directory itself.
+/// Returns the git directory of a main worktree, or the bare directory itself.
 fn git_dir(repo: &Path) -> PathBuf {
     let dot_git = repo.join(".git");
     if dot_git.is_dir() {

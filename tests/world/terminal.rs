@@ -18,20 +18,20 @@ const PROMPT: &str = "$ ";
 const OUTSIDE: &str = "term";
 
 impl World {
-    /// A terminal outside tmux, of this size.
+    /// Makes a terminal outside tmux, of this size.
     pub(crate) fn terminal(&self, cols: u16, rows: u16) -> Terminal<'_> {
         self.terminal_in(&self.repo(), cols, rows)
     }
 
-    /// A terminal outside tmux whose shell stands in this directory.
+    /// Makes a terminal outside tmux whose shell stands in this directory.
     pub(crate) fn terminal_in(&self, dir: &Path, cols: u16, rows: u16) -> Terminal<'_> {
         let terminal = Terminal::open(self, OUTSIDE, dir, cols, rows);
         terminal.wait_for_screen(PROMPT);
         terminal
     }
 
-    /// A terminal inside tmux: the only pane of a new session on the product's server, 200 × 50.
-    /// No client is attached to it; see `Terminal::client`.
+    /// Makes a terminal inside tmux: the only pane of a new session on the product's server, 200 × 50. No client is
+    /// attached to it; see `Terminal::client`.
     pub(crate) fn terminal_inside(&self) -> Terminal<'_> {
         let terminal = Terminal::open(self, "default", &self.repo(), 200, 50);
         terminal.wait_for_screen(PROMPT);
@@ -83,7 +83,7 @@ impl<'a> Terminal<'a> {
         terminal
     }
 
-    /// A terminal outside tmux that is attached to this one's session: what its user would see.
+    /// Makes a terminal outside tmux that is attached to the session of this one.
     pub(crate) fn client(&self, cols: u16, rows: u16) -> Self {
         let session = self.ask("#{session_id}");
         let client = self.world.terminal(cols, rows);
@@ -100,7 +100,7 @@ impl<'a> Terminal<'a> {
         self.tmux(&["pipe-pane", "-O", "-t", &self.pane, &command].map(OsString::from));
     }
 
-    /// The pane's id, `%1`.
+    /// Returns the pane's id, `%1`.
     pub(crate) fn pane(&self) -> &str {
         &self.pane
     }
@@ -184,12 +184,12 @@ impl<'a> Terminal<'a> {
         found.unwrap_or_else(|| panic!("no {what} on the screen, which is\n{last}"))
     }
 
-    /// What is visible, lines that the terminal wrapped joined again, blanks at their ends removed.
+    /// Returns what is visible, with wrapped lines joined and without blanks at their ends.
     pub(crate) fn screen(&self) -> String {
         self.capture(&[])
     }
 
-    /// As `screen`, with its colours as escape codes.
+    /// Returns what `screen` does, with its colours as escape codes.
     pub(crate) fn colours(&self) -> String {
         self.capture(&["-e"])
     }
@@ -256,7 +256,7 @@ impl<'a> Terminal<'a> {
     }
 }
 
-/// An argument that ends in ';' would end the tmux command.
+/// Escapes the last ';' of an argument, which would end the tmux command.
 fn unseparated(arg: &OsStr) -> OsString {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let mut bytes = arg.as_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! The system calls that a process makes, counted by ptrace(2).
+//! Counts the system calls of a process with ptrace(2).
 
 use std::fs;
 use std::thread;

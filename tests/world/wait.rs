@@ -39,7 +39,7 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_for(what, || holds().then_some(()));
 }
 
-/// The path of a program that the test needs; panics where it is missing, for a test never skips.
+/// Returns the path of a program that the test needs, and panics if it is missing: no test is skipped.
 #[track_caller]
 pub(crate) fn require(tool: &str) -> PathBuf {
     let Some(path) = find_program(tool) else {
@@ -48,7 +48,7 @@ pub(crate) fn require(tool: &str) -> PathBuf {
     path
 }
 
-/// The usual directories come first, so that version managers' shims in the developer's PATH stay out.
+/// Searches the usual directories first, so that shims of version managers in the developer's PATH are not found.
 fn find_program(tool: &str) -> Option<PathBuf> {
     let own = env::var_os("PATH").unwrap_or_default();
     USUAL
