@@ -78,7 +78,6 @@ impl Repo {
         self.program_key = Some(key.to_owned());
     }
 
-    /// Sets the configured merge drivers.
     pub(crate) fn set_drivers(&mut self, drivers: Drivers) {
         self.drivers = drivers;
     }
@@ -202,21 +201,20 @@ impl Repo {
         Ok(head.map(RefName::new))
     }
 
-    fn is_sha256(&self) -> bool {
-        self.git2.object_format() == ObjectFormat::Sha256
+    /// Returns the length of object names in bytes.
+    fn oid_bytes(&self) -> usize {
+        match self.git2.object_format() {
+            ObjectFormat::Sha256 => 32,
+            _ => 20,
+        }
     }
 
     fn oid(&self, hex: &ObjectId) -> Result<Oid> {
-        let digits = if self.is_sha256() { 64 } else { 40 };
-        if hex.len() != digits {
+        if hex.len() != 2 * self.oid_bytes() {
             bail!("'{hex}' is not an object name of this repository");
         }
         let oid = Oid::from_str_ext(hex, self.git2.object_format());
         oid.with_context(|| format!("'{hex}' is not an object name"))
-    }
-
-    fn open_worktree(path: &Path) -> Result<Repository> {
-        Repository::open(path).with_context(|| format!("'{}' is not a worktree", path.display()))
     }
 
     /// Verifies and returns the worktree at `path`, linked or main.
@@ -224,15 +222,15 @@ impl Repo {
     /// # Errors
     /// With a [`Distrust`] if it belongs to another repository or may make git run a program.
     pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
-        let name = if self.is_sha256() { 32 } else { 20 };
         if let Some(key) = &self.program_key {
             let (home, key) = (self.home().to_owned(), key.clone());
             return Err(refused(Distrust::Program { home, key }.into(), path));
         }
-        if self.main.as_deref() == Some(path) {
-            return Ok(Checkout::main(&self.common_dir, path, name));
+        let oid_bytes = self.oid_bytes();
+        match self.main.as_deref() == Some(path) {
+            true => Ok(Checkout::main(&self.common_dir, path, oid_bytes)),
+            false => Checkout::linked(&self.common_dir, path, oid_bytes),
         }
-        Checkout::linked(&self.common_dir, path, name)
     }
 
     /// Returns the innermost work tree, of any repository, around the worktree at `path`, if git
@@ -259,7 +257,9 @@ impl Repo {
 
     /// Returns the operation in progress in a worktree: `merge`, `rebase` …
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
-        let repo = Self::open_worktree(checkout.path())?;
+        let path = checkout.path();
+        let what = || format!("'{}' is not a worktree", path.display());
+        let repo = Repository::open(path).with_context(what)?;
         Ok(match repo.state() {
             // Between two picks of a sequence only this directory exists.
             State::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),

@@ -259,7 +259,7 @@ pub(crate) fn strayed<'a>(
         let mut tasks = store.tasks.iter();
         tasks.find(|stored| stored.task.as_ref().is_ok_and(is_of))
     };
-    if admin::is_forgotten(common, path)? {
+    if admin::was_pruned(common, path)? {
         return Ok(find(&|task| task.worktree == path));
     }
     let entry = worktrees.iter().find(|entry| entry.path == path);

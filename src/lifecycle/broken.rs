@@ -111,7 +111,7 @@ impl Broken {
         }
         let (place, pasted) = (shown(path), quoted(path));
         let what = format!("'{place}' is not a worktree of this repository any more");
-        if admin::is_forgotten(common, path)? {
+        if admin::was_pruned(common, path)? {
             let adopt = format!("git flux adopt {pasted}");
             let way = if has_branch(flux, task)? {
                 ("where git has forgotten it", adopt)

@@ -63,7 +63,7 @@ pub(crate) struct CommitAll<'a> {
     /// The current commit of the branch.
     pub(crate) tip: &'a ObjectId,
     pub(crate) message: &'a str,
-    /// Run the hooks that may refuse the commit.
+    /// Runs the hooks that may refuse the commit.
     pub(crate) verify: bool,
     /// The directory of the hooks, if not git's default.
     pub(crate) hooks: Option<&'a Path>,

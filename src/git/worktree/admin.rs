@@ -115,7 +115,7 @@ pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
 
 /// Returns whether the directory at `path` was a worktree of this repository, but git pruned it: a
 /// git in a container, for example, in which `path` did not exist.
-pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
+pub(crate) fn was_pruned(common_dir: &Path, path: &Path) -> Result<bool> {
     // git removes `worktrees` with the last entry, so compare its path.
     let named = linked_dir(path);
     let named = named.as_deref().and_then(Path::parent);
@@ -163,14 +163,12 @@ pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Opt
 pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
     // If a checked out branch is deleted, the reflog ends with the null object.
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
-    let last = read_head_log(common_dir, path)?
-        .into_iter()
-        .rfind(is_commit);
+    let last = read_reflog(common_dir, path)?.into_iter().rfind(is_commit);
     Ok(last.and_then(|name| ObjectId::parse(&name)))
 }
 
 /// Reads the commits in the `HEAD` reflog of the worktree at `path`; empty without a reflog.
-fn read_head_log(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
+fn read_reflog(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
     let Some(admin) = find_dir(common_dir, path)? else {
         return Ok(Vec::new());
     };
@@ -195,7 +193,7 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
 /// Returns whether the `HEAD` reflog of the worktree at `path` has another commit than `commit`,
 /// which may be reachable from nowhere else.
 pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
-    let heads = read_head_log(common_dir, path)?;
+    let heads = read_reflog(common_dir, path)?;
     Ok(heads.iter().any(|head| head != commit.as_bytes()))
 }
 
