@@ -13,7 +13,7 @@ use nix::sys::termios::{self, FlushArg};
 
 use super::group::{hang_up, is_left, is_ours, spawn, wait_in_front};
 use super::job::Job;
-use crate::run::launch::Step;
+use crate::run::launch::SetupStep;
 use crate::sanitize;
 
 impl Job {
@@ -38,7 +38,7 @@ impl Job {
     }
 
     /// Runs one step to its end, and returns how it failed, if it did.
-    fn run_step(&mut self, step: &Step) -> Result<Option<String>> {
+    fn run_step(&mut self, step: &SetupStep) -> Result<Option<String>> {
         self.run.write_running(&self.running)?;
         let name = &step.name;
         say(format_args!("$ {name}"))?;

@@ -140,20 +140,20 @@ pub(crate) struct Ready {
     /// What is put before the agent's program.
     pub(crate) wrapper: Vec<Bytes>,
     /// What runs before it, one after the other.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<SetupStep>,
     /// Whether a step that fails is a reason not to start it.
     pub(crate) required: bool,
 }
 
 /// One command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
+pub(crate) struct SetupStep {
     /// What it is called, in a line.
     pub(crate) name: String,
     pub(crate) argv: Vec<Bytes>,
 }
 
-impl Step {
+impl SetupStep {
     /// A command of the user's, for a shell.
     pub(crate) fn of_shell(command: &OsStr) -> Self {
         let text = command.to_string_lossy();

@@ -90,7 +90,7 @@ impl Distrust {
 
 /// Returns the error for a directory that is no longer a worktree of this repository.
 fn gone(path: &Path) -> Failure {
-    let what = "is not a worktree of this repository any more";
+    let what = "is no longer a worktree of this repository";
     Failure::new(format!("'{}' {what}", shown(path))).hint("git worktree list")
 }
 
