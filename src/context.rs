@@ -41,7 +41,7 @@ impl Flux {
             // Where we stand is where the repository is found, unless the environment names
             // another: git reads its configuration meanwhile.
             let here = || Settings::load(Path::new("."));
-            let settings = (!Git::is_directed()).then(|| scope.spawn(here));
+            let settings = (!Git::has_repository_env()).then(|| scope.spawn(here));
             (Repo::open(), settings.map(|settings| settings.join()))
         });
         let mut repo = repo?;

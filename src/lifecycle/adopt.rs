@@ -201,7 +201,7 @@ impl<'a> Adoption<'a> {
             let add = format!("git worktree add {} <branch>", quoted(self.path));
             failure.hint(list).hint(add)
         })?;
-        if entry.bare {
+        if entry.is_bare {
             let failure = Failure::new(format!("'{given}' is a bare repository"));
             return Err(failure.hint(list).into());
         }
@@ -223,7 +223,7 @@ impl<'a> Adoption<'a> {
         if real.exists() && admin::is_ours(common_dir, &entry.path)? {
             return Ok(());
         }
-        let repair = match admin::moved_beside(common_dir, &entry.path) {
+        let repair = match admin::find_moved_beside(common_dir, &entry.path) {
             Some(moved) => format!("git worktree repair {}", quoted(&moved)),
             None if real.exists() => "git worktree repair".to_owned(),
             None => "git worktree prune".to_owned(),
@@ -242,7 +242,7 @@ pub(crate) fn find_displaced<'a>(
 ) -> Result<Option<&'a Task>> {
     let common = flux.repo.common_dir();
     let mut tasks = store.readable();
-    if admin::is_forgotten(common, path)? {
+    if admin::was_pruned(common, path)? {
         return Ok(tasks.find(|task| task.worktree == path));
     }
     let entry = worktrees.iter().find(|entry| entry.path == path);

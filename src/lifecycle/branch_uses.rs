@@ -8,8 +8,8 @@ use super::damage::{Damage, unused_path};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Worktree;
-use crate::git::in_use::{bare_is_set_in, main_head, operations};
-use crate::git::same::{is_same_file, is_same_ref};
+use crate::git::identity::{is_same_file, is_same_ref};
+use crate::git::in_use::{list_operations, read_core_bare, read_main_head};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{BranchName, Phase, RefName, Task};
@@ -52,7 +52,7 @@ impl<'a> BranchUses<'a> {
         for entry in worktrees {
             // The record of its task names its branch.
             let is_other = |task: &Task| task.worktree == entry.path && task.branch != *branch;
-            if let Some(head) = flux.repo.lost_head(entry)?
+            if let Some(head) = flux.repo.find_damaged_head(entry)?
                 && !store.readable().any(is_other)
             {
                 let path = entry.path.clone();
@@ -85,7 +85,7 @@ impl<'a> BranchUses<'a> {
             branch,
             found,
         };
-        for entry in worktrees.iter().filter(|entry| !entry.bare) {
+        for entry in worktrees.iter().filter(|entry| !entry.is_bare) {
             let path = entry.path.clone();
             match &entry.branch {
                 Some(name) if *name == full => uses.found.push(BranchUse::Worktree(path)),
@@ -97,12 +97,12 @@ impl<'a> BranchUses<'a> {
             }
         }
         if flux.repo.has_unknown_files(worktrees)?
-            && let Some(head) = main_head(flux.repo.home())?
+            && let Some(head) = read_main_head(flux.repo.home())?
             && uses.is_branch(&head)
         {
             uses.found.push(BranchUse::Unknown);
         }
-        for operation in operations(&flux.repo)? {
+        for operation in list_operations(&flux.repo)? {
             if operation.refs.iter().any(|name| uses.is_branch(name)) {
                 let (name, path) = (operation.name, operation.path);
                 uses.found.push(BranchUse::Operation { name, path });
@@ -235,7 +235,7 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
 fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
-    let scope = bare_is_set_in(flux.repo.home())?.map(|(scope, _)| scope);
+    let scope = read_core_bare(flux.repo.home())?.map(|(scope, _)| scope);
     let failure = match (scope.as_deref(), from) {
         (Some("command"), _) => return Ok(failure.hint("leave out: -c core.bare=true")),
         (Some("worktree"), _) if common.ends_with(".git") => {

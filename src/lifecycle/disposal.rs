@@ -10,7 +10,7 @@ use super::branch_uses::BranchUses;
 use super::damage::Damage;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{ObjectId, Worktree, admin, keep, snapshot, worktree};
+use crate::git::{ObjectId, Worktree, admin, snapshot, trash, worktree};
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
@@ -40,7 +40,7 @@ impl Disposal {
         if !exists(path)? {
             return Ok(Self::Delete);
         }
-        if admin::has_moved(common, path, task.start())? {
+        if admin::has_head_moved(common, path, task.start())? {
             return Ok(Self::Trash);
         }
         // Files that were carried along still exist in the user's worktree.
@@ -56,7 +56,7 @@ impl Disposal {
         snapshot: Option<&ObjectId>,
     ) -> Self {
         let is_held = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
-            let holds = |snapshot| snapshot::holds(&checkout, snapshot).unwrap_or(false);
+            let holds = |snapshot| snapshot::is_complete(&checkout, snapshot).unwrap_or(false);
             worktree::is_untouched(&checkout, commit).unwrap_or(false)
                 || snapshot.is_some_and(holds)
         });
@@ -81,7 +81,7 @@ impl Disposal {
         let in_trash = exists(&place.join("worktree"))?;
         if in_trash {
             // git's files come back before the worktree's, and git would delete them.
-            keep::take_back(common, &task.worktree, &place)?;
+            trash::save_admin_files(common, &task.worktree, &place)?;
         }
         if !exists(&task.worktree)? {
             return Ok(Self::Delete);
@@ -100,7 +100,7 @@ impl Disposal {
         if exists(&place)? {
             fs::rename(&task.worktree, place.join("worktree"))
                 .context("could not move the worktree back to the trash")?;
-            keep::take_back(common, &task.worktree, &place)?;
+            trash::save_admin_files(common, &task.worktree, &place)?;
             return Ok(Self::Delete);
         }
         Ok(match from {
@@ -122,7 +122,7 @@ pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool>
         return Ok(false);
     };
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
-    Ok(!entry.is_of(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
+    Ok(!entry.has_branch(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
 }
 
 /// Returns whether git has a worktree at the task's path with the task's branch.
@@ -137,7 +137,7 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let (path, branch) = (&task.worktree, task.branch_ref());
     Ok(entries
         .iter()
-        .any(|entry| entry.path == *path && entry.is_of(&branch)))
+        .any(|entry| entry.path == *path && entry.has_branch(&branch)))
 }
 
 /// Fails if the task's branch is checked out or in use in another worktree.

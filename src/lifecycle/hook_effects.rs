@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use crate::context::Flux;
 use crate::git::hooks::{self, Hooks};
-use crate::git::in_use::bare_is_set_in;
-use crate::git::marks::FLUX;
+use crate::git::in_use::read_core_bare;
+use crate::git::marks::FLUX_REFS;
 use crate::git::refs;
 use crate::git::{Checkout, ObjectId};
 use crate::interrupt;
@@ -57,9 +57,9 @@ impl RepositoryState {
 
     fn take(flux: &Flux) -> Result<Self> {
         let home = flux.repo.home();
-        let is_bare = bare_is_set_in(home)?.is_some_and(|(_, is_bare)| is_bare);
+        let is_bare = read_core_bare(home)?.is_some_and(|(_, is_bare)| is_bare);
         let mut refs = refs::list::<&str>(home, &[])?;
-        refs.retain(|name, _| !name.starts_with(FLUX));
+        refs.retain(|name, _| !name.starts_with(FLUX_REFS));
         Ok(Self { is_bare, refs })
     }
 

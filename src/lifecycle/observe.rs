@@ -73,7 +73,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
 /// Returns for each task whether its path looks like a worktree.
 fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     // If git lists none, one check is enough.
-    let any = admin::any(flux.repo.common_dir());
+    let any = admin::has_any(flux.repo.common_dir());
     let exists = |task: &&Task| any && task.worktree.join(".git").exists();
     tasks.iter().map(exists).collect()
 }

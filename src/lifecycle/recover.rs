@@ -15,7 +15,7 @@ use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure;
-use crate::git::marks::FLUX;
+use crate::git::marks::FLUX_REFS;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
 use crate::store::{self, Store, Stored, task_ref};
@@ -75,7 +75,7 @@ fn is_interrupted(flux: &Flux, task: &Task) -> bool {
 pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bool) -> Result<()> {
     let marks = flux.repo.marks();
     for owner in marks.list(class)? {
-        let name = [FLUX, &owner].concat();
+        let name = [FLUX_REFS, &owner].concat();
         let (_, id) = owner.rsplit_once('/').unwrap_or_default();
         let (id, _) = id.split_once('.').unwrap_or((id, ""));
         let Some(id) = id.parse().ok().filter(|_| !has_ref(&name)) else {
@@ -86,7 +86,7 @@ pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bo
             continue;
         };
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
-            marks.sweep(&owner)?;
+            marks.remove(&owner)?;
         }
         flux.tidy_run(&id)?;
     }

@@ -96,7 +96,7 @@ fn path_conflict(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Fai
     }
     worktrees.iter().find(|entry| entry.path == *path)?;
     let what = format!("git lists a worktree at '{shown}', which is missing");
-    let hint = match admin::moved_beside(flux.repo.common_dir(), path) {
+    let hint = match admin::find_moved_beside(flux.repo.common_dir(), path) {
         Some(moved) => format!("git worktree repair {}", quoted(&moved)),
         None => format!("unless it is only unmounted: git worktree remove {pasted}"),
     };

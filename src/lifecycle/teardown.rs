@@ -10,7 +10,7 @@ use super::cleanup::scratch;
 use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
-use crate::git::{Lock, ObjectId, Transaction, hide, keep, refs, worktree};
+use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
 use crate::store::{self, ARCHIVE, Stored, base_ref, task_ref};
 use crate::task::{RefName, Task};
 
@@ -45,7 +45,7 @@ impl Teardown<'_> {
         scratch::sweep(flux, &task.id, Some(task))?;
         let guard = flux.lock_repo()?;
         let mut worktree = self.dispose_worktree(disposal, &guard)?;
-        if let Err(error) = hide::forget(&task.worktree) {
+        if let Err(error) = exclude::remove(&task.worktree) {
             flux.ui.warning(format_args!("{error:#}"));
         }
         store::remove_config(&flux.repo, task, &guard)?;
@@ -72,10 +72,10 @@ impl Teardown<'_> {
         let (flux, repo, path) = (self.flux, &self.flux.repo, &self.task.worktree);
         match disposal {
             Disposal::Leave => Ok(None),
-            Disposal::Delete => worktree::forget(repo, path, guard).map(|()| None),
+            Disposal::Delete => worktree::remove(repo, path, guard).map(|()| None),
             Disposal::InTrash(trash) => {
                 if is_registered(flux, self.task)? {
-                    keep::forget(repo, path, trash)?;
+                    trash::unregister(repo, path, trash)?;
                 }
                 Ok(Some(trash.clone()))
             }
@@ -85,12 +85,12 @@ impl Teardown<'_> {
                     fs::write(trash.join(archive::trash::SOLE_COPY_MARK), "")
                         .context("could not mark a worktree in the trash")?;
                 }
-                let removed = keep::Removed {
+                let removed = trash::RemovedWorktree {
                     path,
                     commit: self.tip,
                     trash: &trash,
                 };
-                if keep::take(repo, &removed, guard)? {
+                if removed.move_to_trash(repo, guard)? {
                     return Ok(Some(trash));
                 }
                 fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
@@ -174,7 +174,7 @@ impl Teardown<'_> {
             None
         } else if let Some(tip) = self.deleted_tip() {
             let own = task.branch_ref();
-            let others = refs::containing(self.flux.repo.home(), tip)?;
+            let others = refs::list_containing(self.flux.repo.home(), tip)?;
             others.into_iter().find(|(name, _)| *name != own)
         } else {
             return Ok(WorkLocation::Elsewhere(None));
@@ -217,7 +217,7 @@ pub(crate) fn drop_from_copy(
     let trash = flux.make_trash_dir(task)?;
     {
         let guard = flux.lock_repo()?;
-        if !keep::set_aside(repo.common_dir(), &task.worktree, &trash)? {
+        if !trash::move_entry_of(repo.common_dir(), &task.worktree, &trash)? {
             fs::remove_dir(&trash).context("could not remove an unused directory")?;
         }
         store::remove_config(repo, task, &guard)?;

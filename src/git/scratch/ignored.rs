@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
 use super::repository::{make_dir, write as write_file};
-use crate::git::worktree::hide::pattern;
+use crate::git::worktree::exclude::pattern;
 use crate::git::{Checkout, Git, ObjectId};
 use crate::system::optional;
 use crate::system::regular_file::read_file;

@@ -74,7 +74,7 @@ impl<'a> Scratch<'a> {
     fn git(&self, subcommand: &str) -> Result<Git> {
         let git = Git::new(self.path, subcommand).holding(self.lock)?;
         let git = self.hooks_path.iter().fold(git, Git::config);
-        Ok(git.with_hooks().loud())
+        Ok(git.with_hooks().inherit_stderr())
     }
 
     fn plain_git(&self, subcommand: &str) -> Result<Git> {

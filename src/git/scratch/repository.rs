@@ -51,7 +51,7 @@ impl Original<'_> {
     /// Prepares a read-only `git <subcommand>` with the user's configuration.
     pub(super) fn asking(&self, subcommand: &str) -> Git {
         match self.worktree() {
-            Some(checkout) => checkout.asking(subcommand),
+            Some(checkout) => checkout.with_user_config(subcommand),
             None => Git::reading(self.repo.home(), subcommand),
         }
     }

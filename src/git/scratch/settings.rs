@@ -140,7 +140,7 @@ impl<'a> Entries<'a> {
                 }
             }
         }
-        if !hooks.is_usual {
+        if !hooks.is_default_dir {
             let dir = path.join(".git/hooks");
             tail.extend(line(b"core.hooksPath", dir.as_os_str().as_bytes()));
         } else if self.last(b"core.hookspath").is_some() {
@@ -176,10 +176,10 @@ fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Re
     }
     let (repo, configured) = (original.repo, original.hooks.configured.clone());
     Ok(match after.strip_suffix(b"\n").unwrap_or(&after) {
-        b".git/hooks" => Hooks::usual(repo, configured),
+        b".git/hooks" => Hooks::with_default_dir(repo, configured),
         dir => {
             let top = original.worktree().map(Checkout::path);
-            Hooks::at(&dir.to_path_lossy(), repo, top, configured)
+            Hooks::with_dir(&dir.to_path_lossy(), repo, top, configured)
         }
     })
 }

@@ -49,7 +49,7 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
         let wrapper = dir.join(name);
         match (file, relative) {
             (None, None) => continue,
-            (Some(file), None) if hooks.is_usual => {
+            (Some(file), None) if hooks.is_default_dir => {
                 symlink(&file, &wrapper).context("could not link a hook")?;
             }
             (file, relative) => {

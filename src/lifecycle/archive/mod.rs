@@ -14,7 +14,8 @@ use anyhow::{Context as _, Error, Result, bail, ensure};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Lock, ObjectId, Repo, Transaction, keep, own, refs};
+use crate::git::trash::HEAD_LOG;
+use crate::git::{Lock, ObjectId, Repo, Transaction, refs, worktree_refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Merged, RefName, Task, TaskId, version};
@@ -93,11 +94,12 @@ impl Archived {
     /// unless the reflog is restored too: git's garbage collection ignores per-worktree refs of
     /// other worktrees.
     pub(in crate::lifecycle) fn restore_own_refs(&self, repo: &Repo, lock: &Lock) -> Result<()> {
-        let mut logs = self.trash.iter().map(|trash| trash.join(keep::LOG));
+        let mut logs = self.trash.iter().map(|trash| trash.join(HEAD_LOG));
         let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
         let own = self.task.removal.iter().flat_map(|removal| &removal.own);
-        let (logged, own): (Vec<_>, Vec<_>) = own.partition(|(part, _)| part == own::REFLOG);
+        let (logged, own): (Vec<_>, Vec<_>) =
+            own.partition(|(part, _)| part == worktree_refs::REFLOG);
         for (_, oid) in logged.into_iter().filter(|_| !logs_are_back) {
             let name = reflog_ref(&self.task.id, oid);
             // A killed command may have created it.
@@ -113,7 +115,7 @@ impl Archived {
             refs.create(&RefName::new(format!("refs/{part}")), oid)
         };
         let refs = own.into_iter().fold(Transaction::default(), create);
-        refs.commit_in(&self.task.worktree, &message, lock)
+        refs.commit_in_worktree(&self.task.worktree, &message, lock)
     }
 
     /// Adds the deletion of its refs to a transaction.
@@ -256,7 +258,7 @@ fn read_entry(
 
 /// Returns whether this repository created the ref.
 fn is_ours(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
-    flux.repo.marks().vouch(name, oid) == Some(true)
+    flux.repo.marks().has_made(name, oid) == Some(true)
 }
 
 /// Finds the removed task by its name or a unique prefix. A foreign one needs its full name.

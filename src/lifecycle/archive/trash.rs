@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{Listing, tree};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{admin, keep};
+use crate::git::{admin, trash};
 use crate::lifecycle::archive;
 use crate::system::optional;
 use crate::task::Task;
@@ -115,7 +115,7 @@ pub(in crate::lifecycle) fn delete_marked(marked: &Path) -> Result<()> {
     let what = format!("the rest of it is in '{}'", marked.display());
     // Earlier versions left the monitor running.
     if let Some(common_dir) = marked.ancestors().nth(3) {
-        keep::stop_monitor(common_dir, &marked.join("entry"));
+        trash::stop_monitor(common_dir, &marked.join("entry"));
     }
     tree::delete(marked).with_context(|| Failure::new(what).hint(deletion_command(marked)))
 }

@@ -281,7 +281,7 @@ fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
         return None;
     }
     let mut entries = facts.worktrees.iter();
-    let entry = entries.find(|entry| entry.path == current && !entry.bare)?;
+    let entry = entries.find(|entry| entry.path == current && !entry.is_bare)?;
     Some(match &entry.branch {
         Some(name) => name.branch().map_or(name.to_string(), String::from),
         None => "a detached HEAD".to_owned(),

@@ -13,7 +13,7 @@ use super::worktree as own_worktree;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
-    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, all_changes, snapshot, worktree,
+    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, full_status, snapshot, worktree,
 };
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::{damage, observe, other_machine};
@@ -69,7 +69,7 @@ impl Facts {
             let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
             let files = scope.spawn(|| match checkout.transpose()? {
                 None => anyhow::Ok(Vec::new()),
-                Some(checkout) => Ok(all_changes(&checkout, Ignored::Included)?.1),
+                Some(checkout) => Ok(full_status(&checkout, Ignored::Included)?.1),
             });
             let mut observer = Observer {
                 flux,
@@ -89,7 +89,7 @@ impl Facts {
 
     /// Returns the facts after uncommitted files are committed.
     pub(super) fn once_committed(&self, flux: &Flux) -> Result<Self> {
-        let tip = snapshot::foresee(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
+        let tip = snapshot::preview_commit(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
         if let Destination::Merge(into) = &mut facts.destination {
             into.merge = into.plan(flux, &self.task, &tip)?;
@@ -195,7 +195,7 @@ impl Observer<'_> {
             let name = "submodules";
             self.checks.0.insert(before, Check { name, verdict });
         }
-        let (ignored, uncommitted) = all.into_iter().partition(Change::ignored);
+        let (ignored, uncommitted) = all.into_iter().partition(Change::is_ignored);
         Some(Facts {
             task: task.clone(),
             oid: oid.clone(),

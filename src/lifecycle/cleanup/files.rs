@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use super::facts::Facts;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Change, others};
+use crate::git::{Change, ls_files};
 use crate::ui::words::count;
 use crate::ui::{quoted, shown};
 
@@ -19,7 +19,11 @@ const LARGE_FILE_BYTES: u64 = 100 << 20;
 /// Returns the untracked files above [`LARGE_FILE_BYTES`], with their sizes.
 pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for change in facts.uncommitted.iter().filter(|change| change.untracked()) {
+    for change in facts
+        .uncommitted
+        .iter()
+        .filter(|change| change.is_untracked())
+    {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
         let what = || format!("could not read '{}'", path.display());
@@ -35,7 +39,7 @@ pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
 /// Names the uncommitted files that `git status` does not show.
 pub(super) fn name_hidden(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
-    match name_files(files.filter(|change| change.overlooked.is_some())) {
+    match name_files(files.filter(|change| change.unhide_option.is_some())) {
         names if names.is_empty() => names,
         names => format!(", hidden from git status: {names}"),
     }
@@ -62,7 +66,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
 pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
-        true => others::ignored(&flux.repo.checkout(&facts.task.worktree)?)?,
+        true => ls_files::list_ignored(&flux.repo.checkout(&facts.task.worktree)?)?,
         false => Vec::new(),
     };
     Ok(collapse_directories(&facts.ignored, directories))
@@ -102,7 +106,7 @@ fn name_first(names: impl Iterator<Item = String>) -> String {
 
 /// Returns the command that clears assume-unchanged or skip-worktree of a file.
 pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
-    let option = change.overlooked?;
+    let option = change.unhide_option?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
     Some(format!("git -C {worktree} update-index {option} -- {path}"))
 }
@@ -122,8 +126,8 @@ mod tests {
         let ignored = |path: &str| Change {
             code: *b"!!",
             path: path.into(),
-            submodule: false,
-            overlooked: None,
+            is_submodule: false,
+            unhide_option: None,
         };
         let files = [".env", "a/x.log", "node_modules/a/b", "node_modules/c", "z"].map(ignored);
         let directories = ["node_modules/", "z"].map(PathBuf::from);

@@ -13,11 +13,11 @@ use super::scratch::{NewCommits, ScratchMerge, merge_failure};
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::commit::{Draft, signs};
-use crate::git::forward::FastForward;
+use crate::git::commit::{Draft, has_signing};
+use crate::git::fast_forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit};
 use crate::git::rebase::{self, Compare, Pick};
-use crate::git::{Checkout, MergePlan, ObjectId, Style, forward};
+use crate::git::{Checkout, MergePlan, ObjectId, Style, fast_forward};
 use crate::settings::Settings;
 use crate::system::Lock;
 use crate::ui::quoted;
@@ -82,7 +82,7 @@ fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
     // Merge drivers need files, and the merge may contain a hook.
     matches!(into.merge, MergePlan::Drivers { .. })
-        || hooks.may_be_merged()
+        || hooks.are_in_worktree()
         || (is_elsewhere && settings.depends_on_branch())
         || settings.verifies_signatures()
 }
@@ -99,7 +99,7 @@ fn make_commits(
     let checkout = checkout.transpose()?;
     let sign = match &checkout {
         // Configuration may depend on the worktree and its branch.
-        Some(checkout) if repo.current() != Some(checkout.path()) => signs(checkout)?,
+        Some(checkout) if repo.current() != Some(checkout.path()) => has_signing(checkout)?,
         _ => flux.settings.sign()?,
     };
     let draft = |tree, parents, message| Draft {
@@ -190,7 +190,7 @@ fn find_hooks_with(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Resu
     let (repo, configured) = (&flux.repo, settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
-        return Ok(Hooks::usual(repo, configured));
+        return Ok(Hooks::with_default_dir(repo, configured));
     }
     let checkout = place.map(|place| repo.checkout(place)).transpose()?;
     Hooks::find(repo, checkout.as_ref(), configured)
@@ -208,7 +208,7 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     };
     let checkout = repo.checkout(place)?;
     let hooks = Hooks::find(repo, Some(&checkout), Vec::new())?;
-    hooks.missing_in(&checkout, &facts.task.worktree)
+    hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
 /// Moves the target branch to the commit that was made.
@@ -227,7 +227,7 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             .hint(format!("git flux cleanup {id}"))
     };
     let Some(place) = &into.worktree else {
-        let moved = forward::elsewhere(flux.repo.home(), branch, commit, lock);
+        let moved = fast_forward::move_branch(flux.repo.home(), branch, commit, lock);
         return moved.with_context(|| failure("neither was changed", "git worktree list"));
     };
     let worktree = flux.repo.checkout(place)?;
@@ -244,12 +244,12 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
-    let moved = forward::checked_out(&worktree, &to, lock);
+    let moved = to.run(&worktree, lock);
     let Err(error) = moved else {
         run_post_commit(flux, into, &worktree, commit, lock);
         return Ok(());
     };
-    let back = forward::back(&worktree, commit, &into.tip, lock);
+    let back = fast_forward::restore_files(&worktree, commit, &into.tip, lock);
     if let Some(blocked) = facts.collision_failure(flux, commit, begun) {
         bail!(blocked);
     }

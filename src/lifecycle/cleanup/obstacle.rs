@@ -16,7 +16,7 @@ use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::merge::merge_tree::Conflict;
 use crate::git::{
-    Change, Checkout, Ignored, MergePlan, ObjectId, Style, all_changes, forward, worktree,
+    Change, Checkout, Ignored, MergePlan, ObjectId, Style, fast_forward, full_status, worktree,
 };
 use crate::lifecycle::damage;
 use crate::system::wait_until;
@@ -81,7 +81,7 @@ impl Facts {
         let Some(worktree) = &into.worktree else {
             let what = format!("the branch '{branch}' is in use and cannot be moved");
             let failure = Failure::new(what).hint("git worktree list").hint(retry);
-            let unused = forward::ensure_unused(flux.repo.home(), branch, &into.tip);
+            let unused = fast_forward::ensure_unused(flux.repo.home(), branch, &into.tip);
             return unused.context(failure);
         };
         wait_for_index_lock(branch, &flux.repo.checkout(worktree)?)?;
@@ -113,7 +113,7 @@ impl Facts {
         let Some(base) = repo.merge_base(&self.tip, &into.tip)? else {
             return Ok(());
         };
-        let touched = repo.differing(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
+        let touched = repo.diff_paths(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
         let changes = self.uncommitted.iter().chain(&self.ignored);
         let blocks = |change: &&Change| {
             // git refuses to merge while a file is staged.
@@ -208,8 +208,8 @@ fn find_collisions(
     worktree: &Path,
     tree: &ObjectId,
 ) -> Result<Vec<Change>> {
-    let touched = flux.repo.differing(&flux.repo.tree_of(&into.tip)?, tree)?;
-    let mut changes = all_changes(&flux.repo.checkout(worktree)?, Ignored::Included)?.1;
+    let touched = flux.repo.diff_paths(&flux.repo.tree_of(&into.tip)?, tree)?;
+    let mut changes = full_status(&flux.repo.checkout(worktree)?, Ignored::Included)?.1;
     changes.retain(|change| collides(change, worktree, &touched));
     Ok(changes)
 }

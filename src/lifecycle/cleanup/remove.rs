@@ -10,7 +10,7 @@ use super::target::Destination;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
-    Checkout, Ignored, ObjectId, Transaction, all_changes, own, refs, snapshot, worktree,
+    Checkout, Ignored, ObjectId, Transaction, full_status, refs, snapshot, worktree, worktree_refs,
 };
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
@@ -137,7 +137,7 @@ pub(crate) fn remove(
 fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     let task = &facts.task;
     let (snapshot, disposal) = take_snapshot(flux, facts)?;
-    let own = own::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
+    let own = worktree_refs::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
         .context("could not read the worktree's own refs; nothing was changed")?;
     // The configuration may have changed while a question was open.
     let config = match flux.ui.can_ask() {
@@ -218,7 +218,7 @@ fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Dispos
     let task = &facts.task;
     let checkout = flux.repo.checkout(&task.worktree);
     let taken = match &checkout {
-        Ok(checkout) => snapshot::take_whole(checkout, &facts.tip),
+        Ok(checkout) => snapshot::create_with_hidden(checkout, &facts.tip),
         Err(error) => Err(anyhow!("{error:#}")),
     };
     match taken {
@@ -282,7 +282,7 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     if let Some(into) = facts.merge_target()
         && let Some(worktree) = &into.worktree
-        && worktree::branch(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
+        && worktree::head(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
     {
         return Ok(false);
     }
@@ -293,11 +293,12 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
         // The position of its branch is verified when the task is removed.
         let (path, branch) = (&facts.task.worktree, facts.task.branch_ref());
         let entries = worktree::list(flux.repo.home())?;
-        let is_there = |entry: &worktree::Worktree| entry.path == *path && entry.is_of(&branch);
+        let is_there =
+            |entry: &worktree::Worktree| entry.path == *path && entry.has_branch(&branch);
         return Ok(facts.branch_gone || entries.iter().any(is_there));
     }
     let checkout = flux.repo.checkout(&facts.task.worktree)?;
-    let (head, changes) = all_changes(&checkout, Ignored::LeftOut)?;
+    let (head, changes) = full_status(&checkout, Ignored::LeftOut)?;
     let is_there = || head.oid == facts.tip && head.branch == facts.task.branch;
     Ok(changes == facts.uncommitted && (facts.branch_gone || is_there()))
 }

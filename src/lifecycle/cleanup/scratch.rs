@@ -13,7 +13,7 @@ use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::hooks::Hooks;
-use crate::git::same::is_same_place;
+use crate::git::identity::is_same_place;
 use crate::git::scratch::{Original, Scratch, Skipped};
 use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
@@ -200,7 +200,7 @@ fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf>
     let mut name = OsString::from(".");
     name.push(repo.project());
     name.push(format!("-{id}.{number:x}.merge"));
-    let beside = repo.beside();
+    let beside = repo.base_dir();
     let first = match task.and_then(|task| task.worktree.parent()) {
         Some(parent) => parent.to_owned(),
         None => flux.settings.worktree_dir(repo.home(), beside),

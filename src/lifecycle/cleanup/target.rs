@@ -9,7 +9,7 @@ use super::options::{Branch, Options};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{
-    Died, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, same,
+    GitKilled, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, identity,
 };
 use crate::lifecycle::branch_uses::BranchUses;
 use crate::settings::table;
@@ -106,7 +106,7 @@ impl TargetSearch<'_> {
         let tip = store
             .tip(&branch)
             .with_context(|| self.missing_branch(&branch))?;
-        if same::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
+        if identity::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
             bail!(Failure::new(format!("'{branch}' cannot be merged into itself")).hint(hint));
         }
         let uses = BranchUses::find(flux, store, self.worktrees, &branch)?;
@@ -153,7 +153,7 @@ impl TargetSearch<'_> {
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not read a worktree")? {
-            let repair = match admin::moved_beside(repo.common_dir(), path) {
+            let repair = match admin::find_moved_beside(repo.common_dir(), path) {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
             };
@@ -190,7 +190,7 @@ fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
         let other = other.map(|other| cleanup_into(other));
         let failure = other.into_iter().fold(failure, Failure::hint);
         failure.hint(by_hand("merge --allow-unrelated-histories"))
-    } else if error.is::<Died>() {
+    } else if error.is::<GitKilled>() {
         // git is known to die of directory renames.
         Failure::new(format!("git cannot merge '{branch}' into '{into}'"))
             .hint(by_hand("-c merge.directoryRenames=false merge"))

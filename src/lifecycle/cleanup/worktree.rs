@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::submodules::{self, Holds, Submodule};
+use crate::git::submodules::{self, Submodule, Unsaved};
 use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::lifecycle::damage::Damage;
 use crate::lifecycle::disposal::ensure_unshared;
@@ -73,7 +73,7 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 /// Returns the submodules of a task; fails if one has work that removing the worktree would lose.
 pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree)?;
-    let is_whole = |one: &&Submodule| matches!(one.holds, Holds::Nothing | Holds::Itself);
+    let is_whole = |one: &&Submodule| matches!(one.holds, Unsaved::Nothing | Unsaved::Itself);
     if let Some(first) = found.iter().find(|one| !is_whole(one)) {
         bail!(submodule_failure(task, first, &found));
     }
@@ -82,7 +82,7 @@ pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>
 
 /// Fails if a submodule is checked out: git cannot delete such a worktree in place.
 pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
-    if !found.iter().any(|submodule| submodule.checked_out) {
+    if !found.iter().any(|submodule| submodule.is_checked_out) {
         return Ok(());
     }
     let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
@@ -94,7 +94,7 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
 
 /// Describes why no work in the submodules is lost.
 pub(super) fn describe_submodules(found: &[Submodule]) -> String {
-    match (join(found, Holds::Nothing), join(found, Holds::Itself)) {
+    match (join(found, Unsaved::Nothing), join(found, Unsaved::Itself)) {
         (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
         (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
         (_, own) => format!("unpushed work can be restored: {own}"),
@@ -103,9 +103,9 @@ pub(super) fn describe_submodules(found: &[Submodule]) -> String {
 
 fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let parts = [
-        ("uncommitted changes in", Holds::Files),
-        ("unpushed commits in", Holds::Commits),
-        ("other worktrees of", Holds::Worktrees),
+        ("uncommitted changes in", Unsaved::Files),
+        ("unpushed commits in", Unsaved::Commits),
+        ("other worktrees of", Unsaved::Worktrees),
     ];
     let parts = parts.map(|(what, holds)| (what, join(all, holds)));
     let parts = parts.iter().filter(|(_, names)| !names.is_empty());
@@ -114,18 +114,18 @@ fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failu
         .collect();
     let (id, parts, place) = (&task.id, parts.join(", "), quoted(&first.dir));
     // A submodule that is not checked out may be configured for a missing directory.
-    let git = match first.checked_out {
+    let git = match first.is_checked_out {
         true => format!("git -C {place}"),
         false => format!("git --git-dir={place} --work-tree=."),
     };
-    let (look, push) = match (first.holds, first.checked_out) {
-        (Holds::Worktrees, _) => ("worktree list", None),
-        (Holds::Commits, true) => ("status", Some("HEAD:<branch>")),
-        (Holds::Commits, false) => (
+    let (look, push) = match (first.holds, first.is_checked_out) {
+        (Unsaved::Worktrees, _) => ("worktree list", None),
+        (Unsaved::Commits, true) => ("status", Some("HEAD:<branch>")),
+        (Unsaved::Commits, false) => (
             "log --all --not --remotes",
             Some("<commit>:refs/heads/<branch>"),
         ),
-        (Holds::Files | Holds::Nothing | Holds::Itself, _) => ("status", None),
+        (Unsaved::Files | Unsaved::Nothing | Unsaved::Itself, _) => ("status", None),
     };
     let push = push.map(|what| format!("{git} push <remote> {what}"));
     let what = format!("submodules of '{id}' have uncommitted or unpushed work: {parts}");
@@ -134,7 +134,7 @@ fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failu
 }
 
 /// Names the submodules of this kind.
-fn join(submodules: &[Submodule], holds: Holds) -> String {
+fn join(submodules: &[Submodule], holds: Unsaved) -> String {
     let those = submodules.iter().filter(|one| one.holds == holds);
     let names: Vec<String> = those.map(|one| format!("'{}'", shown(&one.name))).collect();
     names.join(", ")

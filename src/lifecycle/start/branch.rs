@@ -292,7 +292,7 @@ pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     name.push(format!("-{id}"));
     let dir = flux
         .settings
-        .worktree_dir(flux.repo.home(), flux.repo.beside());
+        .worktree_dir(flux.repo.home(), flux.repo.base_dir());
     let real = real_path(&dir).with_context(|| {
         Failure::new(format!("there is no directory '{}'", shown(&dir)))
             .hint("git config flux.worktreeDir <directory>")

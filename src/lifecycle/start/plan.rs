@@ -6,7 +6,7 @@ use super::init_scripts::InitScripts;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::git::ObjectId;
-use crate::git::carry::Carried;
+use crate::git::transplant::Stash;
 use crate::lifecycle::archive::Archived;
 use crate::run::launch::Setup;
 use crate::store::Stored;
@@ -30,7 +30,7 @@ pub(crate) enum Origin {
     /// Nothing.
     New {
         /// The user's uncommitted changes (`--with-changes`).
-        carried: Option<Carried>,
+        carried: Option<Stash>,
         /// The upstream of its branch.
         upstream: Option<String>,
     },

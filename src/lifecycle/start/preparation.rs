@@ -162,7 +162,7 @@ impl<'a> Preparation<'a> {
             branch,
             base: self.base.clone(),
             into,
-            directory: flux.repo.directory().map(|path| Bytes(path.into())),
+            directory: flux.repo.prefix().map(|path| Bytes(path.into())),
             created: seconds(),
             port: None,
             target: None,

@@ -12,7 +12,7 @@ use super::copies::Copies;
 use super::plan::{NewPane, Origin, Start};
 use super::start_watch;
 use crate::context::Flux;
-use crate::git::{Lock, ObjectId, hide, keep, tool_files, worktree};
+use crate::git::{Lock, ObjectId, exclude, tool_files, trash, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::Archived;
 use crate::lifecycle::hook_effects;
@@ -126,9 +126,9 @@ impl StartTransaction<'_> {
     fn register(&self) -> Result<()> {
         let (flux, task, lock) = (self.flux, &self.start.task, &self.lock);
         let _guard = flux.lock_repo()?;
-        let is_new = hide::is_dir_missing(&task.worktree);
+        let is_new = exclude::is_dir_missing(&task.worktree);
         worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
-        if let Err(error) = hide::hide(&task.worktree, is_new) {
+        if let Err(error) = exclude::add(&task.worktree, is_new) {
             let path = shown(&task.worktree);
             flux.ui
                 .warning(format_args!("`git status` shows '{path}': {error:#}"));
@@ -136,7 +136,7 @@ impl StartTransaction<'_> {
         if let Origin::New { upstream, .. } = &self.start.origin
             && let Some(upstream) = upstream
         {
-            worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
+            worktree::set_upstream(flux.repo.home(), &task.branch, upstream, lock)?;
         }
         let from = self.start.archived().filter(|_| !task.keeps_branch());
         let kept = from.map_or(&[][..], Archived::config);
@@ -151,16 +151,16 @@ impl StartTransaction<'_> {
         let from = start.archived();
         let trash = from.and_then(|from| from.trash.as_ref());
         if let Some(trash) = trash {
-            keep::put_back(common, path, trash)?;
+            trash::restore(common, path, trash)?;
         }
         // The trash may have contained other keys.
-        tool_files::link_keys(common, path)?;
+        tool_files::link_crypt_keys(common, path)?;
         if trash.is_some() {
             return Ok(());
         }
         let checkout = flux.repo.checkout(path)?;
         let spinner = flux.ui.spinner("checking out the files");
-        worktree::fill(&checkout, lock)?;
+        worktree::check_out_files(&checkout, lock)?;
         drop(spinner);
         interrupt::check()?;
         // Before the hook, whose files could conflict.
@@ -170,7 +170,7 @@ impl StartTransaction<'_> {
         if let Origin::New { carried, .. } = &start.origin
             && let Some(carried) = carried
         {
-            carried.put(&checkout, lock)?;
+            carried.apply(&checkout, lock)?;
         }
         interrupt::check()?;
         hook_effects::run_post_checkout(flux, &start.task, &checkout, start.tip())
