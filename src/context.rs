@@ -36,7 +36,7 @@ impl Flux {
             // git reads the configuration meanwhile, unless the environment names another
             // repository.
             let here = || Settings::load(Path::new("."));
-            let settings = (!Git::is_directed()).then(|| scope.spawn(here));
+            let settings = (!Git::has_repository_env()).then(|| scope.spawn(here));
             (Repo::open(), settings.map(|settings| settings.join()))
         });
         let mut repo = repo?;

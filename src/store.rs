@@ -159,8 +159,9 @@ impl Store {
         let is_path = name.contains('/') || name == "." || name == "..";
         let path = is_path.then(|| path::absolute(name).ok()).flatten();
         let path = path.map(|path| path.canonicalize().unwrap_or(path));
-        let is_it =
-            |task: &Task| task.branch == refs::short(name) || path.as_ref() == Some(&task.worktree);
+        let is_it = |task: &Task| {
+            task.branch == BranchName::typed(name) || path.as_ref() == Some(&task.worktree)
+        };
         let mut tasks = self.tasks.iter();
         tasks.find(|stored| stored.task.as_ref().is_ok_and(is_it))
     }

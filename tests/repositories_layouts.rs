@@ -202,7 +202,7 @@ fn cleanup_refuses_core_worktree_without_a_git_file_in_the_work_tree() {
     let linked = world.worktree(&id);
     for dir in [&repo, &linked] {
         let output = cleanup(dir);
-        output.code(1).stderr_has("does not lead to the repository");
+        output.code(1).stderr_has("has no link to the repository");
         assert_eq!(world.git(["for-each-ref"]), refs);
         let back = crate::world::hints::hints(&output);
         assert!(back[0].starts_with("echo 'gitdir: "), "{output}");
@@ -241,7 +241,7 @@ fn errors_name_a_work_tree_that_belongs_to_no_or_another_repository() {
             output
                 .code(1)
                 .stdout_is("")
-                .stderr_has("does not lead to the repository")
+                .stderr_has("has no link to the repository")
                 .stderr_has("unset GIT_DIR GIT_WORK_TREE");
             assert_eq!(output.stderr.matches("error: ").count(), 1, "{output}");
             world.assert_unchanged(&before.0);

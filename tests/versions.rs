@@ -215,7 +215,7 @@ fn status_is_unknown_if_the_run_files_are_newer() {
         .flux(["__run".as_ref(), run.join("launch").as_os_str()])
         .run()
         .code(1)
-        .stderr_has("by a newer git flux");
+        .stderr_has("needs a newer git flux");
     assert!(run.join("launch").exists());
     assert_eq!(fs::read_to_string(run.join("running")).unwrap(), running);
     fs::remove_file(run.join("launch")).unwrap();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use strum::IntoStaticStr;
 
-use crate::run::file::end_of;
+use crate::run::file::read_tail;
 
 /// The end of the file that is read: it includes output of tools.
 const TAIL_BYTES: u64 = 2 * 1024 * 1024;
@@ -38,7 +38,7 @@ pub(crate) struct Message {
 /// Returns the last `count` messages, the oldest first. Ignores unknown formats.
 pub(crate) fn read_last(path: &Path, count: usize) -> Result<Vec<Message>> {
     let what = || format!("could not read the transcript '{}'", path.display());
-    let mut messages = read(&end_of(path, TAIL_BYTES).with_context(what)?);
+    let mut messages = read(&read_tail(path, TAIL_BYTES).with_context(what)?);
     messages.drain(..messages.len().saturating_sub(count));
     Ok(messages)
 }

@@ -17,7 +17,6 @@ use crate::run::launch::Running;
 use crate::task::observation::SessionState;
 use crate::task::{OutputPattern, Title};
 use crate::tmux::composer::Composer;
-use crate::tmux::pane::Extent;
 
 /// The way to pass a prompt to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,14 +213,12 @@ impl Profile {
         self.title.is_some() || !matches!(self.output, Output::Unknown)
     }
 
-    /// Returns the meaning of its output under this title, in a pane of this extent: tmux only
-    /// reports output of windows.
-    pub(crate) fn output_pattern(&self, title: &str, extent: Extent) -> OutputPattern {
+    /// Returns the meaning of its output under this title, in a pane that is alone in its window
+    /// or not: tmux only reports output of windows.
+    pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
             Output::WhileWorking => OutputPattern::WhileWorking,
-            Output::NotWhileIdle { title: start }
-                if extent == Extent::Window && title.starts_with(start) =>
-            {
+            Output::NotWhileIdle { title: start } if is_alone && title.starts_with(start) => {
                 OutputPattern::NotWhileIdle
             }
             _ => OutputPattern::Unknown,

@@ -110,7 +110,7 @@ impl HookReport {
     /// Adds the first of these values that is not empty, as a message.
     pub(super) fn with_message(mut self, value: &Value, names: &[&str]) -> Self {
         if let Some(message) = first_text(value, names) {
-            self.event = self.event.saying(&message);
+            self.event = self.event.with_message(&message);
         }
         self
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::run::file::end_of;
+use crate::run::file::read_tail;
 use crate::system::clock::in_milliseconds;
 use crate::task::{Activity, Report};
 
@@ -61,7 +61,7 @@ pub(super) fn last_activity(
     path: &Path,
     read: fn(&Value) -> Option<Activity>,
 ) -> Option<(Activity, Timestamp, Value)> {
-    let bytes = end_of(path, TAIL_BYTES).ok()?;
+    let bytes = read_tail(path, TAIL_BYTES).ok()?;
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     entries.find_map(|entry| {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap_complete::CompletionCandidate;
 
-use crate::git::{ObjectId, Repo, glance};
+use crate::git::{ObjectId, Repo, completion};
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::{Settings, table};
@@ -127,7 +127,8 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     let tasks = matching_tasks(OsStr::new("")).into_iter();
     let taken = tasks.filter_map(|task| Some(task.read(&repo)?.worktree));
     let taken: HashSet<_> = taken.collect();
-    let found = glance::worktrees().unwrap_or_default().into_iter().skip(1);
+    let found = completion::list_worktrees().unwrap_or_default();
+    let found = found.into_iter().skip(1);
     let free = found.filter(|path| !taken.contains(path));
     let names = free.filter_map(|path| path.into_os_string().into_string().ok());
     offer_names(names, current)
@@ -161,7 +162,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
         let own = own_parts(&repo, &id, &[(part, record.clone())], &BTreeSet::new());
         (!own.is_empty()).then_some(StoredId { id, record })
     };
-    let refs = glance::refs(&[&format!("{ARCHIVE}{prefix}*/task")]).unwrap_or_default();
+    let refs = completion::list_refs(&[&format!("{ARCHIVE}{prefix}*/task")]).unwrap_or_default();
     let mut tasks: Vec<StoredId> = refs.into_iter().filter_map(task).collect();
     // Refs sort differently with their last parts.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
@@ -199,7 +200,7 @@ pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Offers the short names of the refs below some directories.
 fn refs_below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
-    let refs = glance::refs(dirs).unwrap_or_default().into_keys();
+    let refs = completion::list_refs(dirs).unwrap_or_default().into_keys();
     // The default branch of a remote also has its own ref.
     let refs = refs.filter(|name| !name.starts_with(REMOTE_BRANCHES) || !name.ends_with("/HEAD"));
     let short = |name: RefName| {
@@ -241,7 +242,7 @@ fn matching_tasks(current: &OsStr) -> Vec<StoredId> {
         let id = id.to_owned();
         wanted.then_some(StoredId { id, record })
     };
-    let refs = glance::refs(&[TASKS]).unwrap_or_default();
+    let refs = completion::list_refs(&[TASKS]).unwrap_or_default();
     let mut tasks: Vec<StoredId> = refs.into_iter().filter_map(task).collect();
     if tasks.is_empty() {
         return tasks;
@@ -254,7 +255,7 @@ fn matching_tasks(current: &OsStr) -> Vec<StoredId> {
     let settings = LazyCell::new(|| Settings::load_for_completion().unwrap_or_default());
     tasks.retain(|task| {
         let name = RefName::new(format!("{TASKS}{}", task.id));
-        let vouched = marks.vouch(&name, &task.record);
+        let vouched = marks.has_made(&name, &task.record);
         vouched.unwrap_or_else(|| settings.branch_of_task(&task.id).is_some())
     });
     tasks

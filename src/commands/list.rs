@@ -151,7 +151,7 @@ impl ListArgs {
 fn current_rows(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
         let read = || Store::read_refs(Path::new("."));
-        let refs = (!Git::is_directed()).then(|| scope.spawn(read));
+        let refs = (!Git::has_repository_env()).then(|| scope.spawn(read));
         (Flux::open(ui.clone()), refs.map(|refs| refs.join()))
     });
     let flux = flux?;

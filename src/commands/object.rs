@@ -9,7 +9,7 @@ use clap::Args;
 use serde::{Serialize, Serializer};
 
 use crate::agent::messages::Message;
-use crate::git::log::Commit;
+use crate::git::log::CommitSummary;
 use crate::run::events::Event;
 use crate::sanitize;
 use crate::task::{Changes, Evidence, Layout, Phase, Source, State, Status, TaskId};
@@ -112,7 +112,7 @@ pub(super) struct LogObject {
     pub(super) removed: Option<String>,
     pub(super) prompt: String,
     pub(super) events: Vec<Event>,
-    pub(super) commits: Vec<Commit>,
+    pub(super) commits: Vec<CommitSummary>,
     pub(super) transcript: Option<String>,
     pub(super) messages: Vec<Message>,
     /// The last screen of the pane.

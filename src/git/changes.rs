@@ -1,11 +1,11 @@
-//! What differs in a worktree from its `HEAD`.
+//! Uncommitted changes of a worktree.
 
-pub(crate) mod carry;
+pub(in crate::git) mod assume_unchanged;
 pub(crate) mod diff;
-pub(crate) mod others;
-pub(in crate::git) mod overlooked;
+pub(crate) mod ls_files;
 pub(in crate::git) mod scratch_index;
 pub(crate) mod snapshot;
+pub(crate) mod transplant;
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -18,88 +18,80 @@ use super::Checkout;
 use super::records::records;
 use crate::task::Changes;
 
-/// Whether ignored files are listed as well.
+/// The treatment of ignored files in a list of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ignored {
     LeftOut,
     Included,
 }
 
-/// One changed file.
+/// A changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The two letters of `git status --short`.
     pub(crate) code: [u8; 2],
     pub(crate) path: PathBuf,
-    /// It is a submodule, and there is something in it that no commit here can name.
-    pub(crate) submodule: bool,
-    /// git was told to overlook it; the option of `git update-index` that ends that.
-    pub(crate) overlooked: Option<&'static str>,
+    /// A submodule with changes of its own.
+    pub(crate) is_submodule: bool,
+    /// The option of `git update-index` that lets `git status` show the file again, if it is hidden.
+    pub(crate) unhide_option: Option<&'static str>,
 }
 
 impl Change {
-    pub(crate) fn untracked(&self) -> bool {
+    pub(crate) fn is_untracked(&self) -> bool {
         self.code == *b"??"
     }
 
-    /// Whether it is a repository of its own, which git does not look into.
+    /// Returns whether it is a nested repository, which git does not enter.
     pub(crate) fn is_repository(&self) -> bool {
-        self.untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
+        self.is_untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
     }
 
-    pub(crate) fn ignored(&self) -> bool {
+    pub(crate) fn is_ignored(&self) -> bool {
         self.code == *b"!!"
     }
 
-    /// Whether only the name of the file is staged: `git add --intent-to-add`.
-    pub(crate) fn intended(&self) -> bool {
+    /// Returns whether only the file's name is staged: `git add --intent-to-add`.
+    pub(crate) fn is_intent_to_add(&self) -> bool {
         self.code == *b".A"
     }
 
-    pub(crate) fn conflicted(&self) -> bool {
+    pub(crate) fn is_conflicted(&self) -> bool {
         matches!(&self.code, b"DD" | b"AA" | [b'U', _] | [_, b'U'])
     }
 }
 
-/// Everything uncommitted in a worktree, whatever `status.showUntrackedFiles` says; and
-/// ignored files if they are to be included.
-///
+/// Lists all uncommitted files, regardless of `status.showUntrackedFiles`:
 /// `git status --porcelain=v2 -z --branch --untracked-files=all --ignore-submodules=none --no-renames`
 ///
 /// # Errors
-/// When git fails or says something unknown, or there is a repository inside that may run a
-/// program: unknown is never clean.
+/// If git prints an unknown record, or a nested repository may run a program.
 pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Change>> {
-    Ok(Head::and_changes(checkout, ignored)?.1)
+    Ok(Head::status(checkout, ignored)?.1)
 }
 
-/// What is checked out.
+/// The commit and branch that are checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) oid: String,
-    /// The branch, without `refs/heads/`, or what git says instead of one.
+    /// The branch without `refs/heads/`, or `(detached)`.
     pub(crate) branch: String,
 }
 
 impl Head {
-    /// [`changes`] with what is checked out, seen by one process.
-    ///
-    /// # Errors
-    /// As [`changes`].
-    pub(crate) fn and_changes(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
-        Self::seen_with(dir, ignored, None)
+    /// Returns the checked out commit and the [`changes`], from one process.
+    pub(crate) fn status(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
+        Self::status_with_index(dir, ignored, None)
     }
 
-    /// The same, with an index of ours in place of the worktree's.
-    ///
-    /// # Errors
-    /// As [`changes`].
-    pub(super) fn seen_with(
+    /// Returns what [`Head::status`] does, with `index` in place of the worktree's.
+    pub(super) fn status_with_index(
         checkout: &Checkout,
         ignored: Ignored,
         index: Option<&ScratchIndex<'_>>,
     ) -> Result<(Self, Vec<Change>)> {
-        // git runs in each of them, and should one come in this moment, it does not.
+        // git runs in each nested repository. If none was verified, git must not enter one that
+        // appears now.
         let nested = match checkout.has_nested()? {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
@@ -113,15 +105,15 @@ impl Head {
             git = index.used_by(git);
         }
         let out = git.output()?;
-        let said = |what: &[u8]| {
+        let header = |name: &[u8]| {
             let mut records = out.split(|&b| b == 0);
-            let value = records.find_map(|record| record.strip_prefix(what));
-            let value = value.context("`git status` did not say what is checked out")?;
+            let value = records.find_map(|record| record.strip_prefix(name));
+            let value = value.context("`git status` printed no branch header")?;
             anyhow::Ok(value.to_str_lossy().into_owned())
         };
         let head = Self {
-            oid: said(b"# branch.oid ")?,
-            branch: said(b"# branch.head ")?,
+            oid: header(b"# branch.oid ")?,
+            branch: header(b"# branch.head ")?,
         };
         Ok((head, parse(&out)?))
     }
@@ -130,7 +122,7 @@ impl Head {
 fn parse(out: &[u8]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     for record in records(out)? {
-        // The path follows a fixed number of fields and may hold spaces itself.
+        // The path follows a fixed number of fields and may contain spaces.
         let (code, fields) = match record {
             [b'1', b' ', x, y, b' ', ..] => ([*x, *y], 8),
             [b'u', b' ', x, y, b' ', ..] => ([*x, *y], 10),
@@ -141,25 +133,25 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
         };
         let path = record.splitn(fields + 1, |&b| b == b' ').nth(fields);
         let path = path.context("`git status` printed a short record")?;
-        let submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
+        let is_submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,
-            submodule,
-            overlooked: None,
+            is_submodule,
+            unhide_option: None,
             path: path.to_path_lossy().into_owned(),
         });
     }
     Ok(changes)
 }
 
-/// Counts by kind. A file both staged and changed again counts in both.
+/// Counts changes by kind; a file with staged and unstaged changes counts as both.
 pub(crate) fn count(changes: &[Change]) -> Changes {
     let mut counts = Changes::default();
     for change in changes {
         match change.code {
-            _ if change.ignored() => continue,
-            _ if change.untracked() => counts.untracked += 1,
-            _ if change.conflicted() => counts.conflicted += 1,
+            _ if change.is_ignored() => continue,
+            _ if change.is_untracked() => counts.untracked += 1,
+            _ if change.is_conflicted() => counts.conflicted += 1,
             [staged, unstaged] => {
                 counts.staged += usize::from(staged != b'.');
                 counts.unstaged += usize::from(unstaged != b'.');
@@ -175,38 +167,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_read_with_every_kind_of_name() {
+    fn parse_reads_all_records_and_names() {
         let out = b"1 M. N... 100644 100644 100644 1 2 a b\n\"c\0\
                     1 .D N... 100644 100644 100644 1 2 gone\0\
                     1 MM N... 100644 100644 100644 1 2 both\0\
                     u UU N... 1 2 3 4 5 6 7 torn apart\0? \xff new\0! log\0";
         let changes = parse(out).unwrap();
-        let paths: Vec<_> = changes
-            .iter()
-            .map(|c| c.path.to_string_lossy().into_owned())
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                "a b\n\"c",
-                "gone",
-                "both",
-                "torn apart",
-                "\u{fffd} new",
-                "log"
-            ]
-        );
-        let counts = count(&changes);
-        assert_eq!(
-            counts,
-            Changes {
-                staged: 2,
-                unstaged: 2,
-                untracked: 1,
-                conflicted: 1,
-                files: 5
-            }
-        );
+        let paths = changes.iter().map(|change| change.path.to_string_lossy());
+        let paths = paths.collect::<Vec<_>>().join("|");
+        assert_eq!(paths, "a b\n\"c|gone|both|torn apart|\u{fffd} new|log");
+        let expected = Changes {
+            staged: 2,
+            unstaged: 2,
+            untracked: 1,
+            conflicted: 1,
+            files: 5,
+        };
+        assert_eq!(count(&changes), expected);
         assert!(parse(b"3 what\0").is_err());
         assert!(parse(b"? cut off").is_err());
     }

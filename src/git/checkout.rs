@@ -1,14 +1,14 @@
-//! Where git may run, though others write there.
+//! Worktrees in which git may run although an agent can write there.
 //!
-//! git believes what it finds in a worktree: `.git` names the administrative directory, that names
-//! the repository, and the configuration of both, and of each submodule, may name programs. An
-//! agent can write all of it. So git is started in a worktree through a [`Checkout`] alone, which
-//! is made by looking at these files, and is then told where everything is.
+//! git trusts the files of a worktree: `.git` names the administrative directory, which names the
+//! repository, and the configuration of both, and of each submodule, may name programs. An agent
+//! can write all of them. So git runs in a worktree only through a [`Checkout`], which verifies
+//! these files first and then passes all locations explicitly.
 
 pub(in crate::git) mod distrust;
 pub(in crate::git) mod gitfile;
-pub(in crate::git) mod harmless;
 pub(in crate::git) mod index;
+pub(in crate::git) mod safe_config;
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -19,137 +19,133 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, read_small, refused};
-use self::gitfile::{found_at, link_in};
-use self::harmless::Of;
-use self::index::Index;
+use self::gitfile::{lstat, parse_link};
+use self::index::IndexSummary;
+use self::safe_config::Scope;
 use super::Git;
 use super::command::records::records;
 use super::worktree::admin;
 
-/// A worktree of this repository, or a repository inside of one.
+/// A verified worktree of this repository, or a repository nested in one.
 #[derive(Clone, Debug)]
 pub(crate) struct Checkout {
     path: PathBuf,
     git_dir: PathBuf,
     common_dir: PathBuf,
-    /// How many bytes an object name takes there.
-    name: usize,
-    kind: Kind,
+    /// The length of an object name in bytes.
+    oid_bytes: usize,
+    kind: CheckoutKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// The main worktree, where the user's own configuration counts.
+enum CheckoutKind {
+    /// The main worktree, where the user's configuration applies.
     Main,
     Linked,
-    /// A repository of its own, inside of a worktree.
+    /// A separate repository inside a worktree.
     Nested,
 }
 
-/// What keeps git from running a file system monitor, and hooks.
+/// Settings that keep git from running a file system monitor or hooks.
 pub(super) const NO_MONITOR: &str = "core.fsmonitor=false";
 pub(super) const NO_HOOKS: &str = "core.hooksPath=/dev/null";
 
-/// How long git may take to look into the worktree of an agent, in which each file may be a pipe.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for reading an agent's worktree, in which each file may be a pipe.
+const WORKTREE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Checkout {
-    /// The main worktree.
-    pub(super) fn main(common_dir: &Path, path: &Path, name: usize) -> Self {
+    /// Returns the main worktree.
+    pub(super) fn main(common_dir: &Path, path: &Path, oid_bytes: usize) -> Self {
         Self {
-            name,
-            kind: Kind::Main,
-            ..Self::enclosing(path, common_dir, common_dir)
+            oid_bytes,
+            kind: CheckoutKind::Main,
+            ..Self::unverified(path, common_dir, common_dir)
         }
     }
 
-    /// The linked worktree at `path`.
+    /// Verifies and returns the linked worktree at `path`.
     ///
     /// # Errors
-    /// With a [`Distrust`] when it is not one, leads elsewhere, or has a configuration of its own
-    /// that may name a program.
-    pub(super) fn linked(common_dir: &Path, path: &Path, name: usize) -> Result<Self> {
-        let git_dir = admin::of(common_dir, path).and_then(|git_dir| {
+    /// With a [`Distrust`] if it belongs to another repository, or `config.worktree` may name a program.
+    pub(super) fn linked(common_dir: &Path, path: &Path, oid_bytes: usize) -> Result<Self> {
+        let git_dir = admin::verified_dir(common_dir, path).and_then(|git_dir| {
             let own = git_dir.join("config.worktree");
-            // git gives a new worktree a copy of what the user has configured for the main one.
+            // git copies the main worktree's configuration into a new worktree.
             let copied = read_small(&own)?;
             if copied.is_none() || copied != read_small(&common_dir.join("config.worktree"))? {
-                harmless::read(&own, Of::Worktree)?;
+                safe_config::read(&own, Scope::Worktree)?;
             }
             Ok(git_dir)
         });
         let git_dir = git_dir.map_err(|error| refused(error, path))?;
         Ok(Self {
-            name,
-            kind: Kind::Linked,
-            ..Self::enclosing(path, &git_dir, common_dir)
+            oid_bytes,
+            kind: CheckoutKind::Linked,
+            ..Self::unverified(path, &git_dir, common_dir)
         })
     }
 
-    /// The repository that is checked out at `path`, inside of a worktree; none if there is none.
+    /// Verifies and returns the repository nested at `path` in a worktree, if there is one.
     ///
     /// # Errors
-    /// With a [`Distrust`] when its configuration may name a program.
+    /// With a [`Distrust`] if its configuration may name a program.
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
         let link = path.join(".git");
-        // git does not go through a link.
-        let dir = found_at(path)?.filter(Metadata::is_dir);
-        let (Some(_), Some(found)) = (dir, found_at(&link)?) else {
+        // git does not follow a symbolic link.
+        let dir = lstat(path)?.filter(Metadata::is_dir);
+        let (Some(_), Some(found)) = (dir, lstat(&link)?) else {
             return Ok(None);
         };
         if found.is_dir() {
             return Self::stored(&link, path).map(Some);
         }
         let text = read_small(&link).map_err(|error| refused(error, path))?;
-        let odd = || refused(Distrust::Odd(link).into(), path);
-        let git_dir = link_in(path, &text.unwrap_or_default()).ok_or_else(odd)?;
+        let error = || refused(Distrust::FileType(link).into(), path);
+        let git_dir = parse_link(path, &text.unwrap_or_default()).ok_or_else(error)?;
         Self::stored(&git_dir, path).map(Some)
     }
 
-    /// The repository at `git_dir`, whose files are at `path`, if anywhere.
-    ///
-    /// # Errors
-    /// As [`Checkout::nested`].
+    /// Verifies and returns the repository at `git_dir` with its files at `path`.
     pub(super) fn stored(git_dir: &Path, path: &Path) -> Result<Self> {
         let config = || {
             let common = git_dir.join("commondir");
             if common.symlink_metadata().is_ok() {
-                return Err(Distrust::Odd(common).into());
+                return Err(Distrust::FileType(common).into());
             }
-            harmless::read(&git_dir.join("config.worktree"), Of::Repository)?;
-            harmless::read(&git_dir.join("config"), Of::Repository)
+            safe_config::read(&git_dir.join("config.worktree"), Scope::Repository)?;
+            safe_config::read(&git_dir.join("config"), Scope::Repository)
         };
         let config = config().map_err(|error| refused(error, path))?;
         let format = config.get("extensions.objectformat");
         let is_sha256 = format.is_some_and(|format| format == "sha256");
         Ok(Self {
-            name: if is_sha256 { 32 } else { 20 },
-            ..Self::enclosing(path, git_dir, git_dir)
+            oid_bytes: if is_sha256 { 32 } else { 20 },
+            ..Self::unverified(path, git_dir, git_dir)
         })
     }
 
-    /// The work tree of any repository, in which git only looks: it may be the user's, or an agent's.
-    pub(super) fn enclosing(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
+    /// Returns a work tree of any repository without verifying it, for read-only commands.
+    pub(super) fn unverified(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
         Self {
             path: path.to_owned(),
             git_dir: git_dir.to_owned(),
             common_dir: common_dir.to_owned(),
-            name: 20,
-            kind: Kind::Nested,
+            oid_bytes: 20,
+            kind: CheckoutKind::Nested,
         }
     }
 
-    /// Where its files are.
+    /// Returns the top directory of the files.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where git keeps its `HEAD` and its index.
+    /// Returns the directory of `HEAD` and the index.
     pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
     }
 
-    /// Where git keeps what all worktrees of its repository share.
+    /// Returns the directory that all worktrees of the repository share.
     pub(super) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
@@ -158,44 +154,47 @@ impl Checkout {
         self.git_dir.join("index")
     }
 
-    /// Looks at what its index has, without a process; none if only git can read it.
-    pub(super) fn look_at_index(&self) -> Option<Index> {
-        Index::of(&self.index(), self.name)
+    /// Reads the index without a process; returns `None` if only git can read it.
+    pub(super) fn read_index(&self) -> Option<IndexSummary> {
+        IndexSummary::read(&self.index(), self.oid_bytes)
     }
 
-    /// `git <subcommand>` that runs hooks of the user's: git finds its way by itself and is told
-    /// nothing, so that they see what they would see without git flux.
+    /// Builds `git <subcommand>` that runs the user's hooks. git finds the repository itself, so that
+    /// hooks see the same environment as without git flux.
     pub(super) fn with_hooks(&self, subcommand: &str) -> Git {
         Git::new(&self.path, subcommand).with_hooks()
     }
 
-    /// `git <subcommand>` that changes something in it.
+    /// Builds `git <subcommand>` that changes the worktree.
     pub(super) fn git(&self, subcommand: &str) -> Git {
         self.without(&[NO_MONITOR], Git::new(&self.path, subcommand))
     }
 
-    /// `git <subcommand>` that changes nothing in it: it takes no lock of an agent's, runs no hook,
-    /// and is told where everything is, whatever the files say by now.
+    /// Builds a read-only `git <subcommand>`: it takes no locks, runs no hooks and gets all locations
+    /// passed, in case the files have changed since they were verified.
     pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR, NO_HOOKS], self.asking(subcommand))
+        self.without(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
     }
 
-    /// Gives `git` these settings, but for the main worktree.
+    /// Adds `settings` to `git`, except in the main worktree.
     fn without(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
-            Kind::Main => git,
-            Kind::Linked | Kind::Nested => settings.iter().fold(git, Git::config),
+            CheckoutKind::Main => git,
+            CheckoutKind::Linked | CheckoutKind::Nested => settings.iter().fold(git, Git::config),
         }
     }
 
-    /// `git <subcommand>` that runs nothing, and tells how git would: what is configured counts as it is.
-    pub(super) fn asking(&self, subcommand: &str) -> Git {
+    /// Builds a read-only `git <subcommand>` that respects the configuration of hooks and monitor, for
+    /// subcommands that run neither.
+    pub(super) fn with_user_config(&self, subcommand: &str) -> Git {
         let git = Git::reading(&self.path, subcommand);
-        if self.kind == Kind::Main {
+        if self.kind == CheckoutKind::Main {
             return git;
         }
-        // It would run what the remotes name.
-        let git = git.within(PATIENCE).env("GIT_NO_LAZY_FETCH", "1");
+        // A lazy fetch would run programs that the remotes name.
+        let git = git
+            .with_timeout(WORKTREE_TIMEOUT)
+            .env("GIT_NO_LAZY_FETCH", "1");
         git.envs([
             ("GIT_DIR", &self.git_dir),
             ("GIT_COMMON_DIR", &self.common_dir),
@@ -203,13 +202,12 @@ impl Checkout {
         ])
     }
 
-    /// Whether there are repositories inside of it that its index points to, which git would look
-    /// into.
+    /// Returns whether the index has gitlinks to repositories that git would enter.
     ///
     /// # Errors
-    /// With a [`Distrust`] when what is configured in one of them may name a program.
+    /// With a [`Distrust`] if the configuration of one of them may name a program.
     pub(crate) fn has_nested(&self) -> Result<bool> {
-        if self.kind == Kind::Main {
+        if self.kind == CheckoutKind::Main {
             return Ok(true);
         }
         let mut seen = BTreeSet::new();
@@ -232,9 +230,9 @@ impl Checkout {
         Ok(())
     }
 
-    /// The paths at which its index points to other repositories.
+    /// Lists the paths of the gitlinks in the index.
     pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
-        let has_none = self.look_at_index().is_some_and(|index| !index.links);
+        let has_none = self.read_index().is_some_and(|index| !index.has_gitlinks);
         if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
@@ -242,7 +240,7 @@ impl Checkout {
     }
 }
 
-/// The paths at which an index points to other repositories, as `git ls-files --stage -z` tells.
+/// Lists the paths of the gitlinks in the output of `git ls-files --stage -z`.
 pub(super) fn links(list: Git) -> Result<Vec<PathBuf>> {
     let out = list.output()?;
     let mut links = Vec::new();

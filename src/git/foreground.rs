@@ -1,4 +1,4 @@
-//! The user's own programs, which git is configured with: editor and pager.
+//! The editor and the pager that git is configured with.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,11 +12,7 @@ use super::Git;
 use super::command::feed;
 use crate::failure::Failure;
 
-/// Opens `file` in `editor` as git does, and returns its exit code. The editor is
-/// the user's own shell command; the file is an argument to it, not part of it.
-///
-/// # Errors
-/// When the shell cannot be started.
+/// Opens `file` in `editor`, a shell command, as git does, and returns the exit code.
 pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     let mut script = editor.to_owned();
     script.push(" \"$@\"");
@@ -27,17 +23,13 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     code.ok_or_else(|| Failure::declined(String::new()).into())
 }
 
-/// Shows `text` in git's own pager: `git var GIT_PAGER`. That the reader left before the end
-/// is no failure.
-///
-/// # Errors
-/// When it cannot be started.
+/// Shows `text` in git's pager: `git var GIT_PAGER`. Quitting the pager early is not an error.
 pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
     let pager = OsStr::from_bytes(pager.trim_ascii_end());
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());
-    // As git does.
+    // git sets the same defaults.
     for (name, value) in [("LESS", "FRX"), ("LV", "-c")] {
         if env::var_os(name).is_none() {
             command.env(name, value);
@@ -45,6 +37,6 @@ pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     }
     let mut child = command.spawn().context("could not start the pager")?;
     feed(&mut child, text.as_ref())?;
-    child.wait().context("the pager was lost")?;
+    child.wait().context("could not wait for the pager")?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The hooks of the user: where they are, which there are, and the one that git flux itself starts.
+//! The user's hooks: lookup, and those that git flux runs itself.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,70 +11,67 @@ use anyhow::{Context as _, Error, Result};
 use nix::libc::ENOEXEC;
 use nix::unistd::{AccessFlags, access};
 
-use super::command::{AUTHOR, FOREIGN, failed, version_of_git};
+use super::command::{AUTHOR_ENV, REPOSITORY_ENV, exit_error, version_of_git};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::captured::CapturedOutput;
 
-/// A hook that is configured: `hook.<name>.event` and `.command`, which git 2.54 and newer know.
+/// A hook from the configuration: `hook.<name>.event` and `.command` (git 2.54).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Configured {
+pub(crate) struct ConfiguredHook {
     pub(crate) name: String,
     pub(crate) events: Vec<String>,
     pub(crate) command: String,
 }
 
 /// The hooks that can refuse or change a commit.
-const AT_COMMIT: [&str; 3] = ["pre-commit", "prepare-commit-msg", "commit-msg"];
+const COMMIT_HOOKS: [&str; 3] = ["pre-commit", "prepare-commit-msg", "commit-msg"];
 
 /// The hooks that git runs in a worktree.
 #[derive(Clone, Debug)]
 pub(crate) struct Hooks {
-    /// Where their files are.
+    /// The directory of the hooks.
     pub(super) dir: PathBuf,
-    /// The same relative to the top of the worktree, if that is where they are.
+    /// The directory relative to the top of the worktree, if it is in there.
     pub(super) relative: Option<PathBuf>,
-    /// They are where git looks if nothing is configured.
-    pub(super) is_usual: bool,
-    pub(super) configured: Vec<Configured>,
+    /// The directory is git's default.
+    pub(super) is_default_dir: bool,
+    pub(super) configured: Vec<ConfiguredHook>,
 }
 
 impl Hooks {
-    /// Those of a worktree for which nothing else is configured.
-    pub(crate) fn usual(repo: &Repo, configured: Vec<Configured>) -> Self {
-        Self::at(&repo.common_dir().join("hooks"), repo, None, configured)
+    /// Returns the hooks in git's default directory.
+    pub(crate) fn with_default_dir(repo: &Repo, configured: Vec<ConfiguredHook>) -> Self {
+        Self::with_dir(&repo.common_dir().join("hooks"), repo, None, configured)
     }
 
-    /// Those of a worktree, or of a bare repository: `git rev-parse --git-path hooks`.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Finds the hooks of a worktree or bare repository: `git rev-parse --git-path hooks`.
     pub(crate) fn find(
         repo: &Repo,
         checkout: Option<&Checkout>,
-        configured: Vec<Configured>,
+        configured: Vec<ConfiguredHook>,
     ) -> Result<Self> {
         let git = match checkout {
-            Some(checkout) => checkout.asking("rev-parse"),
+            Some(checkout) => checkout.with_user_config("rev-parse"),
             None => Git::reading(repo.home(), "rev-parse"),
         };
         let path = git.words("--git-path hooks").path()?;
         let top = checkout.map(Checkout::path);
-        Ok(Self::at(&path, repo, top, configured))
+        Ok(Self::with_dir(&path, repo, top, configured))
     }
 
-    /// Those for which `core.hooksPath` is `path`, in the worktree at `top`.
-    pub(super) fn at(
+    /// Returns the hooks for `core.hooksPath=<path>` in the worktree at `top`.
+    pub(super) fn with_dir(
         path: &Path,
         repo: &Repo,
         top: Option<&Path>,
-        configured: Vec<Configured>,
+        configured: Vec<ConfiguredHook>,
     ) -> Self {
-        // An empty path switches them off.
+        // An empty path disables hooks.
         let dir = match path.as_os_str().is_empty() {
             true => PathBuf::from("/dev/null"),
             false => top.unwrap_or(repo.home()).join(path),
         };
-        let is_usual = dir == repo.common_dir().join("hooks");
+        let is_default_dir = dir == repo.common_dir().join("hooks");
         let real = dir.canonicalize().unwrap_or_else(|_| dir.clone());
         let within = top.and_then(|top| real.strip_prefix(top).ok());
         let relative = match within.filter(|path| !path.starts_with(".git")) {
@@ -82,31 +79,31 @@ impl Hooks {
             None => (path.is_relative() && !path.as_os_str().is_empty()).then(|| path.to_owned()),
         };
         Self {
-            relative: relative.filter(|_| !is_usual),
+            relative: relative.filter(|_| !is_default_dir),
             dir,
-            is_usual,
+            is_default_dir,
             configured,
         }
     }
 
-    /// Whether the merge itself may bring one.
-    pub(crate) fn may_be_merged(&self) -> bool {
+    /// Returns whether the directory is in the worktree, so that a merge can change the hooks.
+    pub(crate) fn are_in_worktree(&self) -> bool {
         self.relative.is_some()
     }
 
-    /// The directory, if one that runs at a commit is not in the worktree at `other`, though
-    /// nobody has committed that: `git ls-files -z -- <directory>`.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(crate) fn missing_in(&self, checkout: &Checkout, other: &Path) -> Result<Option<PathBuf>> {
+    /// Returns the hook directory if it is untracked and the worktree at `other` lacks one of its
+    /// commit hooks: `git ls-files -z -- <directory>`.
+    pub(crate) fn find_missing_dir(
+        &self,
+        checkout: &Checkout,
+        other: &Path,
+    ) -> Result<Option<PathBuf>> {
         let Some(relative) = &self.relative else {
             return Ok(None);
         };
         let other = other.join(relative);
-        let is_missing =
-            |name: &&str| self.file(name).is_some() && !is_executable(&other.join(name));
-        if !AT_COMMIT.iter().any(is_missing) {
+        let mut hooks = COMMIT_HOOKS.iter().filter(|name| self.file(name).is_some());
+        if hooks.all(|name| is_executable(&other.join(name))) {
             return Ok(None);
         }
         let git = checkout.reading("ls-files -z --").arg(relative);
@@ -114,49 +111,45 @@ impl Hooks {
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
 
-    /// Whether there is a hook of one of these names.
+    /// Returns whether there is a hook of one of these names.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
         let mut events = self.configured.iter().flat_map(|hook| &hook.events);
         names.iter().any(|name| self.file(name).is_some())
             || events.any(|event| names.contains(&event.as_str()))
     }
 
-    /// The file of a hook, if git would run it.
+    /// Returns the file of a hook, if git would run it.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let file = self.dir.join(name);
         is_executable(&file).then_some(file)
     }
 }
 
-/// Returns the setting that tells git where hooks are: `core.hooksPath=<dir>`
+/// Returns the setting `core.hooksPath=<dir>`.
 pub(super) fn setting(dir: &Path) -> OsString {
     [OsStr::new("core.hooksPath="), dir.as_os_str()].join(OsStr::new(""))
 }
 
-/// Whether git would run this file.
+/// Returns whether git would run this file.
 pub(super) fn is_executable(file: &Path) -> bool {
     access(file, AccessFlags::X_OK).is_ok()
 }
 
-/// Runs `post-checkout <null> <head> 1` in a new worktree, as `git worktree add` would where `hooks`
-/// are looked for, which is where it is called, and not in the new worktree. `git hook run` there
-/// would name the repository in the environment, and a `git init` somewhere else would go there.
-/// Returns why a hook failed, if one did.
-///
-/// # Errors
-/// When it is not known whether there is one.
+/// Runs `post-checkout <null> <head> 1` in a new worktree, with the hooks of the worktree where
+/// `git worktree add` would be called. Not by `git hook run`, which sets `GIT_DIR`, so that a
+/// `git init` in a hook would go wrong. Returns the error of the first hook that failed.
 pub(crate) fn post_checkout(
     hooks: &Hooks,
     checkout: &Checkout,
     head: &ObjectId,
 ) -> Result<Option<Error>> {
     const NAME: &str = "post-checkout";
-    let of_event = |hook: &&Configured| hook.events.iter().any(|event| event == NAME);
+    let of_event = |hook: &&ConfiguredHook| hook.events.iter().any(|event| event == NAME);
     let configured: Vec<_> = hooks.configured.iter().filter(of_event).collect();
     let mut programs: Vec<Vec<OsString>> = Vec::new();
-    // git before 2.54 does not know them.
+    // git ignores configured hooks before 2.54.
     if !configured.is_empty() && version_of_git()?.is_some_and(|version| version >= (2, 54)) {
-        for Configured { command, .. } in configured {
+        for ConfiguredHook { command, .. } in configured {
             let script = format!("{command} \"$@\"");
             programs.push(["sh", "-c", &script, command].map(OsString::from).to_vec());
         }
@@ -170,45 +163,42 @@ pub(crate) fn post_checkout(
     let mut failed = None;
     for mut program in programs {
         program.extend([&*null, head, "1"].map(OsString::from));
-        if let Err(error) = start(&program, checkout.path(), &exec_path) {
+        if let Err(error) = run_program(&program, checkout.path(), &exec_path) {
             failed.get_or_insert(error);
         }
     }
     Ok(failed)
 }
 
-/// Runs `post-commit` in the worktree where `commit` has just been checked out, as `git commit`
-/// would: `git hook run --ignore-missing post-commit`. What it comes to is nobody's concern, in git as here.
-///
-/// # Errors
-/// When the hook fails.
+/// Runs `post-commit` in the worktree where `commit` was just made, as `git commit` would:
+/// `git hook run --ignore-missing post-commit`. As in git, a failure does not matter.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let show = checkout.reading("show -s --date=raw");
     let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
     let author = show.output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
     let index = checkout.index();
-    // git has it relative to the top, where it can.
+    // git sets a path relative to the top if possible.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
     let git = checkout.with_hooks("hook run --ignore-missing post-commit");
     let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
-    let git = git.envs(AUTHOR.into_iter().zip(author));
-    git.holding(lock)?.loud().run()
+    let git = git.envs(AUTHOR_ENV.into_iter().zip(author));
+    git.holding(lock)?.inherit_stderr().run()
 }
 
-/// Runs a hook in the environment that git gives it where it names no repository:
-/// `GIT_PREFIX`, `GIT_EXEC_PATH` and, first in `PATH`, what `git --exec-path` prints.
-fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
+/// Runs a hook in git's environment for hooks, without a repository: `GIT_PREFIX`,
+/// `GIT_EXEC_PATH` and `git --exec-path` first in `PATH`.
+fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
     if dirs.first() != Some(&exec_path.into()) {
         dirs.insert(0, exec_path.into());
     }
-    let path = env::join_paths(dirs).context("PATH is odd")?;
+    let path = env::join_paths(dirs).context("invalid PATH")?;
     let run = |program: &[OsString]| -> Result<io::Result<_>> {
         let mut command = Command::new(&program[0]);
         command.args(&program[1..]).current_dir(top);
-        for name in FOREIGN {
+        for name in REPOSITORY_ENV {
             command.env_remove(name);
         }
         let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
@@ -217,7 +207,7 @@ fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
         Ok(command.status().map(|status| (status, captured)))
     };
     let done = match run(program)? {
-        // Without a `#!` line it is one for the shell.
+        // A script without a `#!` line is run by the shell.
         Err(error) if error.raw_os_error() == Some(ENOEXEC) => {
             run(&[&["sh".into()], program].concat())?
         }
@@ -229,5 +219,5 @@ fn start(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
         return Ok(());
     }
     let code = status.code().unwrap_or(-1);
-    Err(failed("post-checkout", code, &captured.errors()?))
+    Err(exit_error("post-checkout", code, &captured.errors()?))
 }

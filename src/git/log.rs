@@ -1,4 +1,4 @@
-//! What was committed.
+//! Summaries of commits.
 
 use std::path::Path;
 
@@ -9,22 +9,19 @@ use serde::Serialize;
 use super::records::records;
 use super::{Git, ObjectId};
 
-/// A commit, in short.
+/// The name, time and subject of a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Commit {
+pub(crate) struct CommitSummary {
     #[serde(rename = "commit")]
     pub(crate) oid: ObjectId,
-    /// When it was committed, in seconds since 1970.
+    /// The committer time, in seconds since 1970.
     pub(crate) at: u64,
     pub(crate) subject: String,
 }
 
-/// The commits on the way from `base` to `tip`, the oldest first; of what was merged on it, the merges alone:
+/// Lists the commits from `base` to `tip`, oldest first, following first parents:
 /// `git log -z --first-parent --reverse --topo-order --format=… <base>..<tip>`
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<Commit>> {
+pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<CommitSummary>> {
     let git = Git::reading(dir, "log");
     let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");
     let git = git.args(["--format=%H %ct %s", &format!("{base}..{tip}"), "--"]);
@@ -32,11 +29,11 @@ pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec
     records(&git.output()?)?.map(commit).collect()
 }
 
-fn parse(line: &[u8]) -> Option<Commit> {
+fn parse(line: &[u8]) -> Option<CommitSummary> {
     let line = line.to_str_lossy();
     let (oid, rest) = line.split_once(' ')?;
     let (at, subject) = rest.split_once(' ')?;
-    Some(Commit {
+    Some(CommitSummary {
         oid: oid.to_owned().into(),
         at: at.parse().ok()?,
         subject: subject.to_owned(),

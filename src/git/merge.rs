@@ -1,8 +1,8 @@
-//! Merges, built off-tree: a conflict touches nothing.
+//! Merges, computed without a worktree, so that conflicts change nothing.
 
 pub(crate) mod commit;
 pub(crate) mod drivers;
-pub(crate) mod forward;
+pub(crate) mod fast_forward;
 pub(crate) mod merge_tree;
 pub(crate) mod rebase;
 
@@ -12,75 +12,74 @@ use std::fmt;
 use anyhow::Result;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use self::merge_tree::{Conflict, Merged};
+use self::merge_tree::{Conflict, MergeResult};
 use self::rebase::{Compare, Pick};
-use super::command::failed;
+use super::command::exit_error;
 use super::{Checkout, Lock, ObjectId, Repo};
 use crate::task::BranchName;
 
-/// How the commits of a branch come into another.
+/// The way to merge a branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, EnumString, VariantNames)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Style {
-    /// With a commit of both, also where one would do without.
+    /// A merge commit, even if a fast-forward is possible.
     #[default]
     Merge,
-    /// As one commit.
+    /// One commit.
     Squash,
-    /// Each again, on top of what is there.
+    /// The commits, rebased.
     Rebase,
-    /// As they are, or not at all.
+    /// A fast-forward only.
     #[strum(serialize = "ff-only")]
     FastForward,
 }
 
-/// How a target has everything of a branch.
+/// The reason why a target already contains a branch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Integrated {
-    /// It has the very commits.
+    /// It has the commits themselves.
     Ancestor,
-    /// The commits change nothing, all in all: there is nothing to have.
+    /// The commits change nothing in total.
     Cancelled,
     /// Merging them would change nothing.
     Contained,
-    /// For each of them it has one with the same patch.
+    /// It has a commit with the same patch for each commit.
     Picked,
-    /// It has one with the patch of them all.
+    /// It has one commit with the patch of all commits.
     Squashed,
 }
 
-/// How many commits of either side are compared by their patches, which takes
-/// some 0.1 ms each.
-const LIMIT: usize = 1000;
+/// The maximum number of commits on a side to compare by patch, at 0.1 ms each.
+const MAX_COMPARED: usize = 1000;
 
-/// What merging a task's tip into its target would do.
+/// The effect of merging a task's tip into its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MergePlan {
-    /// The target has everything of the task.
+    /// The target contains the task.
     UpToDate(Integrated),
-    /// The target goes to the tip itself.
+    /// The target moves to the tip.
     FastForward { commits: usize },
-    /// One commit of this tree comes on top, a merge or a squash.
+    /// One commit with this tree is added, a merge or a squash.
     Commit { commits: usize, tree: ObjectId },
-    /// These come on top of `onto`, which is the target, or those of the branch
-    /// that can stay as they are.
+    /// Commits are added on top of `onto`: the target, or the last commit of the branch that is
+    /// already on top of it.
     Rebase {
         commits: usize,
         onto: ObjectId,
         picks: Vec<Pick>,
     },
-    /// Merge drivers of the user's decide about files: what it comes to is known once it is made.
+    /// Merge drivers resolve files, so the result is known only after the merge.
     Drivers {
         commits: usize,
         files: Vec<Conflict>,
     },
-    /// The target has this many commits that the task has not, and must not have.
+    /// A fast-forward is impossible: the target has this many commits that the task lacks.
     Moved { by: usize },
-    /// Both have changed the same.
+    /// Both changed the same files.
     Conflicts { files: Vec<Conflict> },
 }
 
-/// The error for commits that have none in common: git does not merge them unasked.
+/// The error for commits without a common ancestor, which git does not merge by default.
 #[derive(Debug)]
 pub(crate) struct Unrelated;
 
@@ -93,11 +92,10 @@ impl fmt::Display for Unrelated {
 impl Error for Unrelated {}
 
 impl MergePlan {
-    /// Compares histories, and if both moved, what they come to.
+    /// Plans a merge from the histories and, if both sides moved, a trial merge.
     ///
     /// # Errors
-    /// With [`Unrelated`] when they have no commit in common; when one of the commits is missing
-    /// or git fails.
+    /// With [`Unrelated`] if they have no common ancestor.
     pub(crate) fn make(
         repo: &Repo,
         target: &ObjectId,
@@ -109,36 +107,36 @@ impl MergePlan {
             return Ok(Self::UpToDate(Integrated::Ancestor));
         }
         let merged = match behind {
-            // The target has not moved: nothing can conflict, the tree is the task's own.
-            0 => Merged::Tree(repo.tree_of(tip)?),
-            _ => match Merged::of(repo, target, tip) {
-                // git refuses, and says so to people alone.
+            // The target has not moved, so the result is the task's tree.
+            0 => MergeResult::Tree(repo.tree_of(tip)?),
+            _ => match MergeResult::compute(repo, target, tip) {
+                // git refuses with an error message that is not for programs.
                 Err(_) if repo.merge_base(target, tip)?.is_none() => return Err(Unrelated.into()),
                 merged => merged?,
             },
         };
-        if let Some(how) = integrated(repo, target, tip, (commits, behind), &merged)? {
+        if let Some(how) = find_integration(repo, target, tip, (commits, behind), &merged)? {
             return Ok(Self::UpToDate(how));
         }
         Ok(match (style, merged) {
             (Style::Rebase, _) => return Self::rebase(repo, target, tip),
             (Style::FastForward, _) if behind == 0 => Self::FastForward { commits },
             (Style::FastForward, _) => Self::Moved { by: behind },
-            (_, merged) => Self::of(merged, commits),
+            (_, merged) => Self::from_result(merged, commits),
         })
     }
 
-    /// Foresees `git rebase <target>`: merges are left out, and so is what the target
-    /// has, or what changes nothing any more. What stands where it would go stays as it is.
+    /// Plans `git rebase <target>`: merges, commits that the target has and those that became
+    /// empty are dropped. Commits already on top of the target are kept.
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
         let all = rebase::list(repo, target, &[tip], Compare::Patches)?;
         let number = all.len();
         let (mut onto, mut tree) = (target.to_owned(), repo.tree_of(target)?);
         let (mut kept, mut picks) = (0, Vec::new());
         for commit in all.into_iter().filter(|commit| !commit.is_merge()) {
-            let before = commit.before(repo)?;
+            let before = commit.parent_tree(repo)?;
             let is_empty = before == commit.tree;
-            if commit.same && !is_empty {
+            if commit.is_duplicate && !is_empty {
                 continue;
             }
             if picks.is_empty() && commit.parents.first() == Some(&onto) {
@@ -147,10 +145,10 @@ impl MergePlan {
                 continue;
             }
             let merged = match rebase::pick(repo, &tree, &before, &commit)? {
-                Merged::Tree(merged) => merged,
-                undecided => return Ok(Self::of(undecided, number)),
+                MergeResult::Tree(merged) => merged,
+                undecided => return Ok(Self::from_result(undecided, number)),
             };
-            // One that was empty from the start was meant to be.
+            // A commit that was empty before is kept, as in git.
             if merged != tree || is_empty {
                 tree.clone_from(&merged);
                 let tree = merged;
@@ -169,16 +167,16 @@ impl MergePlan {
         })
     }
 
-    /// The plan for one merge of so many commits.
-    fn of(merged: Merged, commits: usize) -> Self {
+    /// Returns the plan for a merge or squash.
+    fn from_result(merged: MergeResult, commits: usize) -> Self {
         match merged {
-            Merged::Tree(tree) => Self::Commit { commits, tree },
-            Merged::Conflicts(files) => Self::Conflicts { files },
-            Merged::Drivers(files) => Self::Drivers { commits, files },
+            MergeResult::Tree(tree) => Self::Commit { commits, tree },
+            MergeResult::Conflicts(files) => Self::Conflicts { files },
+            MergeResult::Drivers(files) => Self::Drivers { commits, files },
         }
     }
 
-    /// How many commits of the task come into the target.
+    /// Counts the commits to merge.
     pub(crate) fn commits(&self) -> usize {
         match self {
             Self::FastForward { commits }
@@ -189,10 +187,7 @@ impl MergePlan {
         }
     }
 
-    /// The tree that the target will have; none if it stays as it is, or nobody knows yet.
-    ///
-    /// # Errors
-    /// When a commit is missing.
+    /// Returns the resulting tree; `None` if the target does not change or the tree is unknown.
     pub(crate) fn tree(&self, repo: &Repo, tip: &ObjectId) -> Result<Option<ObjectId>> {
         match self {
             Self::FastForward { .. } => repo.tree_of(tip).map(Some),
@@ -206,11 +201,11 @@ impl MergePlan {
     }
 }
 
-/// Starts merging `theirs` in the worktree `place`, where it is known to conflict:
-/// `git merge --no-ff --no-commit <theirs>`, which stops there.
+/// Starts a merge of `theirs` that is known to conflict, in the worktree `place`:
+/// `git merge --no-ff --no-commit <theirs>`.
 ///
 /// # Errors
-/// When git refuses, or merges it after all: that is for the caller to look at again.
+/// Also if the merge succeeds after all.
 pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<()> {
     let git = place.git("merge --no-ff --no-commit --no-squash");
     let git = git.arg(theirs).env("GIT_EDITOR", ":");
@@ -218,29 +213,25 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
     if Repo::operation(place)? == Some("merge") {
         return Ok(());
     }
-    Err(failed("git merge", code, &output.stderr))
+    Err(exit_error("git merge", code, &output.stderr))
 }
 
-/// Whether `target` has what `tip` brings. `sides` are the numbers of commits
-/// that each has and the other has not, and `merged` is what they come to.
-///
-/// A target that has not moved, or not in the same files, costs no process.
-///
-/// # Errors
-/// When git fails: then it is not known.
-fn integrated(
+/// Returns why `target` contains `tip`, if it does. `sides` counts the commits that only one of
+/// them has, and `merged` is the result of a merge. Runs no process if the target has not moved
+/// or not in the same files.
+fn find_integration(
     repo: &Repo,
     target: &ObjectId,
     tip: &ObjectId,
     sides: (usize, usize),
-    merged: &Merged,
+    merged: &MergeResult,
 ) -> Result<Option<Integrated>> {
     let base = match sides {
         (_, 0) => Some(target.to_owned()),
         _ => repo.merge_base(target, tip)?,
     };
     let Some(base) = base else { return Ok(None) };
-    if matches!(merged, Merged::Tree(tree) if *tree == repo.tree_of(target)?) {
+    if matches!(merged, MergeResult::Tree(tree) if *tree == repo.tree_of(target)?) {
         let cancelled = repo.tree_of(tip)? == repo.tree_of(&base)?;
         return Ok(Some(match cancelled {
             true => Integrated::Cancelled,
@@ -249,15 +240,15 @@ fn integrated(
     }
     match sides {
         (_, 0) => Ok(None),
-        (ours, theirs) if ours.max(theirs) > LIMIT => Ok(None),
-        // Trees that a partial clone has left out say nothing: what is not known to be there is not.
-        _ if !repo.meet(&base, tip, target).unwrap_or(false) => Ok(None),
-        _ => by_patch(repo, target, tip, &base),
+        (ours, theirs) if ours.max(theirs) > MAX_COMPARED => Ok(None),
+        // Trees missing in a partial clone count as different.
+        _ if !repo.overlaps(&base, tip, target).unwrap_or(false) => Ok(None),
+        _ => compare_patches(repo, target, tip, &base),
     }
 }
 
-/// Compares patches: those of the commits, and that of a commit of them all.
-fn by_patch(
+/// Compares the patch of each commit, and of a squash of all, with the target's commits.
+fn compare_patches(
     repo: &Repo,
     target: &ObjectId,
     tip: &ObjectId,
@@ -268,12 +259,12 @@ fn by_patch(
     let (squashes, commits): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| c.oid == squash);
     let mut picked = true;
     for commit in &commits {
-        // A merge has no patch: what was resolved in it may be nowhere else.
-        picked &= !commit.is_merge() && (commit.same || commit.is_empty(repo)?);
+        // A merge may contain resolutions that are nowhere else.
+        picked &= !commit.is_merge() && (commit.is_duplicate || commit.is_empty(repo)?);
     }
     if picked {
         return Ok(Some(Integrated::Picked));
     }
-    let squashed = squashes.iter().any(|commit| commit.same);
+    let squashed = squashes.iter().any(|commit| commit.is_duplicate);
     Ok(squashed.then_some(Integrated::Squashed))
 }

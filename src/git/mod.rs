@@ -9,29 +9,31 @@
 pub(crate) mod changes;
 pub(crate) mod checkout;
 pub(crate) mod command;
-pub(crate) mod directory;
+pub(crate) mod completion;
 pub(crate) mod foreground;
-pub(crate) mod glance;
 pub(crate) mod hooks;
+pub(crate) mod identity;
 pub(crate) mod log;
+pub(crate) mod ls_tree;
 pub(crate) mod merge;
 pub(crate) mod refs;
 mod refusals;
 pub(crate) mod repo;
-pub(crate) mod same;
 pub(crate) mod scratch;
 pub(crate) mod worktree;
 
 pub(crate) use crate::system::{Lock, Sharing, regular_file};
 pub(crate) use crate::task::ObjectId;
-pub(crate) use changes::overlooked::all_changes;
-pub(crate) use changes::{Change, Ignored, carry, changes, diff, others, snapshot};
+pub(crate) use changes::assume_unchanged::full_status;
+pub(crate) use changes::{Change, Ignored, changes, diff, ls_files, snapshot, transplant};
 pub(crate) use checkout::Checkout;
 pub(crate) use checkout::distrust::Distrust;
-pub(crate) use command::Died;
-pub(crate) use command::{Git, records};
-pub(crate) use merge::{Integrated, MergePlan, Style, Unrelated, commit, drivers, forward, rebase};
+pub(crate) use command::{Git, GitKilled, records};
+pub(crate) use merge::{
+    Integrated, MergePlan, Style, Unrelated, commit, drivers, fast_forward, rebase,
+};
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
-pub(crate) use worktree::Worktree;
-pub(crate) use worktree::{admin, entries, hide, in_use, keep, own, submodules, tool_files};
+pub(crate) use worktree::{
+    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_refs,
+};

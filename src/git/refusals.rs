@@ -1,4 +1,4 @@
-//! Why a repository is not opened, and what mends it.
+//! Errors about repositories that cannot be opened, with the command that fixes each.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,31 +7,34 @@ use super::Git;
 use crate::failure::Failure;
 use crate::sanitize::{quoted, word};
 
-/// The refusal where there is no repository, in git's words: `git rev-parse`. In a worktree that was moved to
-/// the trash, it says so.
+/// Returns the error for a directory outside of any repository, in git's words: `git rev-parse`.
+/// In the worktree of a removed task, the error names that task.
 pub(super) fn no_repository() -> Failure {
     let here = env::current_dir().unwrap_or_default();
-    if let Some((home, name)) = removed(&here) {
+    if let Some((home, name)) = find_removed_task(&here) {
         let (home, name_word) = (quoted(&home), word(&name));
         let what = format!("this worktree was removed with the task '{name}'");
         let restore = format!("git -C {home} flux restore {name_word}");
         return Failure::new(what).hint(format!("cd {home}")).hint(restore);
     }
-    let asked = Git::reading(Path::new("."), "rev-parse").outcome().ok();
-    let said = asked.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
-    let first = said.as_deref().and_then(|said| said.lines().next());
+    let result = Git::reading(Path::new("."), "rev-parse").outcome().ok();
+    let message = result.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
+    let first = message
+        .as_deref()
+        .and_then(|message| message.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
     let everywhere = "the tasks of all repositories: git flux list --all-repos";
     let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
-    // Nobody wants one of all their files.
+    // Do not suggest a repository of the whole home directory.
     match env::home_dir().is_some_and(|home| here == home) {
         true => failure,
         false => failure.hint("git init && git commit --allow-empty -m 'Initial commit'"),
     }
 }
 
-/// The main worktree and the name of the removed task whose worktree in the trash has the directory `here`.
-fn removed(here: &Path) -> Option<(PathBuf, String)> {
+/// Returns the main worktree and the name of the removed task whose worktree, now in the trash,
+/// contains `here`.
+fn find_removed_task(here: &Path) -> Option<(PathBuf, String)> {
     let task = |dir: &Path| {
         let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
         let name = place.file_name()?.to_str()?.to_owned();
@@ -43,15 +46,16 @@ fn removed(here: &Path) -> Option<(PathBuf, String)> {
     here.ancestors().find_map(task)
 }
 
-/// The refusal of a worktree that does not lead to its repository, as core.worktree or the environment has it.
-pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
+/// Returns the error for a worktree without a link to its repository: core.worktree or the
+/// environment names it instead.
+pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
     let failure = Failure::new(format!(
-        "the worktree '{}' does not lead to the repository '{}' by itself",
+        "the worktree '{}' has no link to the repository '{}'",
         worktree.display(),
         common_dir.display()
     ));
     if !is_configured {
-        let hint = "git flux needs a worktree with a .git of its own: unset GIT_DIR GIT_WORK_TREE";
+        let hint = "git flux needs a worktree with its own .git: unset GIT_DIR GIT_WORK_TREE";
         return failure.hint(hint);
     }
     let link = worktree.join(".git");
@@ -65,8 +69,9 @@ pub(super) fn astray(worktree: &Path, common_dir: &Path, is_configured: bool) ->
     failure.hint(echo).hint(unset)
 }
 
-/// The directory that git wants to be safe, to which `common_dir` belongs, or where the caller is.
-pub(super) fn top(common_dir: Option<&Path>) -> PathBuf {
+/// Returns the directory to add to `safe.directory`: the work tree of `common_dir`, or the
+/// current repository.
+pub(super) fn safe_directory(common_dir: Option<&Path>) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());
     let top = match common_dir {

@@ -1,4 +1,4 @@
-//! The repository: where it is. With what is below it the only user of git2.
+//! The repository and its directories. Only this module uses git2.
 
 pub(crate) mod history;
 mod objects;
@@ -11,13 +11,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState};
+use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState as State};
 
 use super::checkout::Checkout;
 use super::checkout::distrust::{Distrust, refused};
 use super::merge::drivers::Drivers;
 use super::refs::marks::Marks;
-use super::refusals::{astray, no_repository, top};
+use super::refusals::{no_repository, safe_directory, wrong_worktree};
 use super::{Git, ObjectId, Sharing};
 use crate::failure::Failure;
 use crate::sanitize::quoted;
@@ -27,42 +27,36 @@ use crate::task::{RefName, TaskId};
 pub(crate) struct Repo {
     git2: Repository,
     common_dir: PathBuf,
-    /// The worktree the user stands in.
+    /// The worktree with the current directory.
     current: Option<PathBuf>,
-    /// The main worktree; none if the repository is bare.
+    /// The main worktree, unless the repository is bare.
     main: Option<PathBuf>,
     sharing: OnceCell<Sharing>,
-    /// A key of its own configuration that names a program, where nobody went there to run it.
-    program: Option<String>,
+    /// A configuration key that names a program, in a repository that the user did not choose.
+    program_key: Option<String>,
     drivers: Drivers,
 }
 
 impl Repo {
     /// Finds the repository as git would: from the current directory, `GIT_DIR` and the rest.
-    ///
-    /// # Errors
-    /// When there is none, or one that libgit2 cannot read.
     pub(crate) fn open() -> Result<Self> {
-        set_up()?;
-        let git2 = Repository::open_from_env().map_err(|error| explain(error, None))?;
-        Self::from(git2)
+        configure_libgit2()?;
+        let git2 = Repository::open_from_env().map_err(|error| open_error(error, None))?;
+        Self::load(git2)
     }
 
     /// Opens the repository with this common directory.
-    ///
-    /// # Errors
-    /// As [`Repo::open`].
     pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
-        set_up()?;
+        configure_libgit2()?;
         let found = Repository::open(common_dir);
-        Self::from(found.map_err(|error| explain(error, Some(common_dir)))?)
+        Self::load(found.map_err(|error| open_error(error, Some(common_dir)))?)
     }
 
-    fn from(git2: Repository) -> Result<Self> {
-        let common_dir = real(git2.commondir())?;
-        let current = git2.workdir().map(real).transpose()?;
+    fn load(git2: Repository) -> Result<Self> {
+        let common_dir = realpath(git2.commondir())?;
+        let current = git2.workdir().map(realpath).transpose()?;
         if let Some(worktree) = &current {
-            ensure_leads_back(&git2, worktree, &common_dir)?;
+            ensure_found_from(&git2, worktree, &common_dir)?;
         }
         let main = match git2.is_worktree() {
             true => main_worktree(&common_dir)?,
@@ -74,17 +68,16 @@ impl Repo {
             current,
             main,
             sharing: OnceCell::new(),
-            program: None,
+            program_key: None,
             drivers: Drivers::default(),
         })
     }
 
-    /// Keeps git out of its worktrees, since `key` of its configuration names a program.
-    pub(crate) fn distrust(&mut self, key: &str) {
-        self.program = Some(key.to_owned());
+    /// Refuses to run git in the worktrees, since `key` of the configuration names a program.
+    pub(crate) fn refuse_worktrees(&mut self, key: &str) {
+        self.program_key = Some(key.to_owned());
     }
 
-    /// Says which merge drivers are configured.
     pub(crate) fn set_drivers(&mut self, drivers: Drivers) {
         self.drivers = drivers;
     }
@@ -93,42 +86,42 @@ impl Repo {
         &self.drivers
     }
 
-    /// `<git-common-dir>`
+    /// Returns `<git-common-dir>`.
     pub(crate) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
 
-    /// The worktree the user stands in.
+    /// Returns the worktree that contains the current directory.
     pub(crate) fn current(&self) -> Option<&Path> {
         self.current.as_deref()
     }
 
-    /// The directory below the top of their worktree in which the user stands, if not at the top:
+    /// Returns the current directory relative to the top of its worktree, unless it is the top:
     /// `git rev-parse --show-prefix`.
-    pub(crate) fn directory(&self) -> Option<PathBuf> {
+    pub(crate) fn prefix(&self) -> Option<PathBuf> {
         let here = env::current_dir().ok()?;
         let below = here.strip_prefix(self.current()?).ok()?;
         let is_git_dir = here.starts_with(&self.common_dir);
         (!below.as_os_str().is_empty() && !is_git_dir).then(|| below.to_owned())
     }
 
-    /// Whether the user stands in a linked worktree.
+    /// Returns whether the current directory is in a linked worktree.
     pub(crate) fn is_linked(&self) -> bool {
         self.current.is_some() && self.current != self.main
     }
 
-    /// The main worktree; none if the repository is bare.
+    /// Returns the main worktree, unless the repository is bare.
     pub(crate) fn main(&self) -> Option<&Path> {
         self.main.as_deref()
     }
 
-    /// The main worktree, or the bare repository itself: where repository-wide commands run.
+    /// Returns the main worktree or the bare repository, where repository-wide commands run.
     pub(crate) fn home(&self) -> &Path {
         self.main.as_deref().unwrap_or(&self.common_dir)
     }
 
-    /// The directory whose name is the project's: the main worktree, the bare
-    /// repository, or the directory that hides it in `.bare` or `.git`.
+    /// Returns the directory that has the project's name: the main worktree, the bare repository,
+    /// or the parent of a bare `.bare` or `.git`.
     fn project_dir(&self) -> &Path {
         let home = self.home();
         let name = home.file_name().map(OsStr::as_bytes);
@@ -137,13 +130,13 @@ impl Repo {
         above.unwrap_or(home)
     }
 
-    /// The directory that new worktrees are named relative to.
-    pub(crate) fn beside(&self) -> &Path {
+    /// Returns the directory that paths of new worktrees are relative to.
+    pub(crate) fn base_dir(&self) -> &Path {
         let home = self.home();
         home.parent().unwrap_or(home)
     }
 
-    /// The project's name, without a bare repository's `.git`.
+    /// Returns the project's name, without a bare repository's `.git`.
     pub(crate) fn project(&self) -> OsString {
         let name = self.project_dir().file_name();
         let name = name.unwrap_or(OsStr::new("project"));
@@ -152,10 +145,10 @@ impl Repo {
         stem.map_or(name, OsStr::from_bytes).to_owned()
     }
 
-    /// Reads `core.sharedRepository`: who may write in `<git-common-dir>/flux`.
+    /// Reads `core.sharedRepository`, which sets the permissions of `<git-common-dir>/flux`.
     ///
     /// # Errors
-    /// When git would refuse its value.
+    /// If git would refuse the value.
     pub(crate) fn sharing(&self) -> Result<Sharing> {
         if let Some(known) = self.sharing.get() {
             return Ok(*known);
@@ -165,38 +158,35 @@ impl Repo {
             entry => {
                 let entry = entry.context("could not read core.sharedRepository")?;
                 let value = entry.has_value().then(|| entry.value()).transpose();
-                let value = value.context("core.sharedRepository is no text")?;
+                let value = value.context("core.sharedRepository is not text")?;
                 Sharing::parse(value, parse_bool)?
             }
         };
         Ok(*self.sharing.get_or_init(|| found))
     }
 
-    /// `<git-common-dir>/flux`
+    /// Returns `<git-common-dir>/flux`.
     pub(crate) fn flux_dir(&self) -> PathBuf {
         self.common_dir.join("flux")
     }
 
-    /// What says which refs below `refs/flux` are this repository's.
+    /// Returns the marks of the refs that this repository made.
     pub(crate) fn marks(&self) -> Marks {
         Marks::new(&self.flux_dir())
     }
 
-    /// `<git-common-dir>/flux/run`
+    /// Returns `<git-common-dir>/flux/run`.
     pub(crate) fn runs_dir(&self) -> PathBuf {
         self.flux_dir().join("run")
     }
 
-    /// `<git-common-dir>/flux/run/<id>`
+    /// Returns `<git-common-dir>/flux/run/<id>`.
     pub(crate) fn run_dir(&self, id: &TaskId) -> PathBuf {
         self.runs_dir().join(id.as_str())
     }
 
-    /// The commit that `rev` names where the user stands, if any:
+    /// Returns the commit that `rev` names in the current worktree, if any:
     /// `git rev-parse --verify --quiet <rev>^{commit}`.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let git = Git::reading(dir, "rev-parse --verify --quiet --end-of-options");
@@ -204,110 +194,100 @@ impl Repo {
         Ok(found.map(ObjectId::from))
     }
 
-    /// The branch that `HEAD` names where the user stands.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Returns the branch that `HEAD` of the current worktree names.
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let head = Git::reading(dir, "symbolic-ref --quiet HEAD").answer()?;
         Ok(head.map(RefName::new))
     }
 
-    fn is_sha256(&self) -> bool {
-        self.git2.object_format() == ObjectFormat::Sha256
+    /// Returns the length of object names in bytes.
+    fn oid_bytes(&self) -> usize {
+        match self.git2.object_format() {
+            ObjectFormat::Sha256 => 32,
+            _ => 20,
+        }
     }
 
     fn oid(&self, hex: &ObjectId) -> Result<Oid> {
-        let digits = if self.is_sha256() { 64 } else { 40 };
-        if hex.len() != digits {
+        if hex.len() != 2 * self.oid_bytes() {
             bail!("'{hex}' is not an object name of this repository");
         }
         let oid = Oid::from_str_ext(hex, self.git2.object_format());
         oid.with_context(|| format!("'{hex}' is not an object name"))
     }
 
-    fn at(path: &Path) -> Result<Repository> {
-        Repository::open(path).with_context(|| format!("'{}' is not a worktree", path.display()))
-    }
-
-    /// The worktree at `path`, linked or not, for git to run in.
+    /// Verifies and returns the worktree at `path`, linked or main.
     ///
     /// # Errors
-    /// When it is not one of this repository, or git would run there what others wrote.
+    /// With a [`Distrust`] if it belongs to another repository or may make git run a program.
     pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
-        let name = if self.is_sha256() { 32 } else { 20 };
-        if let Some(key) = &self.program {
+        if let Some(key) = &self.program_key {
             let (home, key) = (self.home().to_owned(), key.clone());
-            return Err(refused(Distrust::Named { home, key }.into(), path));
+            return Err(refused(Distrust::Program { home, key }.into(), path));
         }
-        if self.main.as_deref() == Some(path) {
-            return Ok(Checkout::main(&self.common_dir, path, name));
+        let oid_bytes = self.oid_bytes();
+        match self.main.as_deref() == Some(path) {
+            true => Ok(Checkout::main(&self.common_dir, path, oid_bytes)),
+            false => Checkout::linked(&self.common_dir, path, oid_bytes),
         }
-        Checkout::linked(&self.common_dir, path, name)
     }
 
-    /// Returns the innermost work tree that the worktree at `path` lies in, of whatever
-    /// repository; none where git shows it to nobody. Looks for `.git` alone: no process is
-    /// started, and libgit2 runs nothing that is configured there.
-    ///
-    /// # Errors
-    /// When there is one that libgit2 cannot read.
-    pub(in crate::git) fn enclosing(path: &Path) -> Result<Option<Checkout>> {
+    /// Returns the innermost work tree, of any repository, around the worktree at `path`, if git
+    /// would show `path` there. Starts no process and runs no configured program.
+    pub(in crate::git) fn find_enclosing(path: &Path) -> Result<Option<Checkout>> {
         let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
         for dir in path.ancestors().skip(1).filter(is_above) {
             let found = match Repository::open(dir) {
                 Ok(found) => found,
-                // git does not stop there either.
+                // git searches further up, too.
                 Err(error) if error.code() == ErrorCode::NotFound => continue,
-                // Nor does it show anything there.
+                // git refuses to run there.
                 Err(error) if error.code() == ErrorCode::Owner => return Ok(None),
                 Err(error) => {
                     Err(error).with_context(|| format!("could not open '{}'", dir.display()))?
                 }
             };
-            // A bare repository beside its worktrees has none.
+            // A bare repository beside its worktrees has no work tree.
             let is_top = found.workdir().is_some_and(|top| top == dir);
-            return Ok(is_top.then(|| Checkout::enclosing(dir, found.path(), found.commondir())));
+            return Ok(is_top.then(|| Checkout::unverified(dir, found.path(), found.commondir())));
         }
         Ok(None)
     }
 
-    /// What is in progress in a worktree: `merge`, `rebase` …
-    ///
-    /// # Errors
-    /// When it is not a worktree any more.
+    /// Returns the operation in progress in a worktree: `merge`, `rebase` …
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
-        let repo = Self::at(checkout.path())?;
+        let path = checkout.path();
+        let what = || format!("'{}' is not a worktree", path.display());
+        let repo = Repository::open(path).with_context(what)?;
         Ok(match repo.state() {
-            // Between two commits of a sequence there is nothing else to see.
-            RepositoryState::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
-            RepositoryState::Clean => None,
-            RepositoryState::Merge => Some("merge"),
-            RepositoryState::Revert | RepositoryState::RevertSequence => Some("revert"),
-            RepositoryState::Bisect => Some("bisect"),
-            RepositoryState::ApplyMailbox | RepositoryState::ApplyMailboxOrRebase => Some("am"),
-            RepositoryState::CherryPick => Some("cherry-pick"),
-            RepositoryState::CherryPickSequence => Some("cherry-pick"),
-            // What else there is are ways to rebase.
+            // Between two picks of a sequence only this directory exists.
+            State::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
+            State::Clean => None,
+            State::Merge => Some("merge"),
+            State::Revert | State::RevertSequence => Some("revert"),
+            State::Bisect => Some("bisect"),
+            State::ApplyMailbox | State::ApplyMailboxOrRebase => Some("am"),
+            State::CherryPick | State::CherryPickSequence => Some("cherry-pick"),
+            // The remaining states are variants of rebase.
             _ => Some("rebase"),
         })
     }
 }
 
-/// A boolean as git config has it; `None` if it is none.
+/// Parses a boolean as git config does; `None` if it is invalid.
 pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     git2::Config::parse_bool(value).ok()
 }
 
-/// Sets libgit2 up, and lets it open what git 3 makes by default. Safe only because no ref ever
-/// goes through git2: it would silently misplace refs of a reftable repository.
+/// Configures libgit2 to open repositories in git 3's default format. Safe only because git2 never
+/// touches refs: it would silently misplace them in a reftable repository.
 #[allow(unsafe_code)]
-fn set_up() -> Result<()> {
+fn configure_libgit2() -> Result<()> {
     static ONCE: std::sync::Once = std::sync::Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {
-        // Each object is read once, and believed as git itself believes it.
+        // Each object is read once, and git does not verify hashes on reading either.
         git2::opts::enable_caching(false);
         git2::opts::strict_hash_verification(false);
         // SAFETY: libgit2's options are global; this runs once, before any other
@@ -318,62 +298,62 @@ fn set_up() -> Result<()> {
     result.context("could not set up libgit2")
 }
 
-fn real(path: &Path) -> Result<PathBuf> {
+fn realpath(path: &Path) -> Result<PathBuf> {
     let found = path.canonicalize();
     found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
-/// Fails if git would not find the repository from the worktree that the user stands in.
-fn ensure_leads_back(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
-    let own = real(git2.path())?;
-    // git has it nowhere else, and would run what is configured where this leads.
+/// Fails if git would not find the repository from the current worktree.
+fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
+    let own = realpath(git2.path())?;
+    // git creates it nowhere else, and would run programs configured elsewhere.
     let above = own.parent().and_then(Path::parent);
     if git2.is_worktree() && above != Some(common_dir) {
-        let odd = Distrust::Common(own.join("commondir"));
-        return Err(refused(odd.into(), worktree));
+        let error = Distrust::CommonDir(own.join("commondir"));
+        return Err(refused(error.into(), worktree));
     }
     let opens_it = || {
         let opened = Repository::open(worktree).ok();
         let other = opened.and_then(|repo| repo.commondir().canonicalize().ok());
         other.as_deref() == Some(common_dir)
     };
-    if leads_to(worktree, &own) || opens_it() {
+    if finds_git_dir(worktree, &own) || opens_it() {
         return Ok(());
     }
-    Err(astray(worktree, common_dir, names_worktree(git2)).into())
+    Err(wrong_worktree(worktree, common_dir, has_core_worktree(git2)).into())
 }
 
-/// Finds the main worktree of the repository with this common directory; none if it is bare.
+/// Finds the main worktree of a repository, unless it is bare.
 fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
     let main = Repository::open(common_dir);
-    let repository = main.map_err(|error| explain(error, Some(common_dir)))?;
-    let main = repository.workdir().map(real).transpose()?;
+    let repository = main.map_err(|error| open_error(error, Some(common_dir)))?;
+    let main = repository.workdir().map(realpath).transpose()?;
     match &main {
-        Some(main) if !leads_to(main, common_dir) => {
-            Err(astray(main, common_dir, names_worktree(&repository)).into())
+        Some(main) if !finds_git_dir(main, common_dir) => {
+            Err(wrong_worktree(main, common_dir, has_core_worktree(&repository)).into())
         }
         _ => Ok(main),
     }
 }
 
-/// Whether git finds the git directory `git_dir` from `worktree`. Opening it would read the whole
-/// configuration again, with each branch of each task.
-fn leads_to(worktree: &Path, git_dir: &Path) -> bool {
+/// Returns whether git finds `git_dir` from `worktree`. Faster than opening the repository, which
+/// would read its configuration again.
+fn finds_git_dir(worktree: &Path, git_dir: &Path) -> bool {
     let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
-    found.is_ok_and(|found| real(&found).is_ok_and(|found| found == git_dir))
+    found.is_ok_and(|found| realpath(&found).is_ok_and(|found| found == git_dir))
 }
 
-/// Whether `core.worktree` is configured.
-fn names_worktree(git2: &Repository) -> bool {
+/// Returns whether `core.worktree` is configured.
+fn has_core_worktree(git2: &Repository) -> bool {
     let config = git2.config();
     config.is_ok_and(|config| config.get_entry("core.worktree").is_ok())
 }
 
-fn explain(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
+fn open_error(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
     let context = match error.code() {
         ErrorCode::NotFound => return no_repository().into(),
         ErrorCode::Owner => {
-            let dir = quoted(&top(common_dir));
+            let dir = quoted(&safe_directory(common_dir));
             let failure = Failure::new("the repository belongs to another user");
             failure.hint(format!("git config --global --add safe.directory {dir}"))
         }

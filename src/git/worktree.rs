@@ -2,12 +2,12 @@
 
 pub(crate) mod admin;
 pub(crate) mod entries;
-pub(crate) mod hide;
+pub(crate) mod exclude;
 pub(crate) mod in_use;
-pub(crate) mod keep;
-pub(crate) mod own;
 pub(crate) mod submodules;
 pub(crate) mod tool_files;
+pub(crate) mod trash;
+pub(crate) mod worktree_refs;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write as _};
@@ -19,18 +19,14 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 pub(crate) use self::entries::{Worktree, list};
-pub(crate) use self::keep::is_untouched;
+pub(crate) use self::trash::is_untouched;
 use super::checkout::NO_HOOKS;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::none_if_missing;
 use crate::task::{BranchName, RefName};
 
-/// The branch checked out in a worktree, as `refs/heads/…`; none if there is none:
-/// `git symbolic-ref --quiet HEAD`.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
+/// Returns the branch checked out in a worktree, if any: `git symbolic-ref --quiet HEAD`.
+pub(crate) fn head(checkout: &Checkout) -> Result<Option<RefName>> {
     let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
@@ -38,23 +34,16 @@ pub(crate) fn branch(checkout: &Checkout) -> Result<Option<RefName>> {
 /// Registers a worktree at `path` with `branch` checked out, without files:
 /// `git worktree add --no-checkout <path> <branch>`.
 ///
-/// The caller holds the repository's lock. Hooks are kept off, since there are
-/// no files yet; [`post_checkout`](super::hooks::post_checkout) runs them when there are.
-///
-/// # Errors
-/// When git refuses.
+/// The caller holds the repository's lock. Runs no hooks, since there are no files yet;
+/// [`post_checkout`](super::hooks::post_checkout) runs them later.
 pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Lock) -> Result<()> {
     let add = Git::new(home, "worktree").config(NO_HOOKS);
     let add = add.words("add --quiet --no-checkout").arg(path).arg(branch);
     add.holding(lock)?.run()
 }
 
-/// Registers the directory at `path` again, of which git has no entry any more, with `branch`
-/// checked out: its files stay as they are, its index becomes that of the branch. `scratch` is
-/// a directory of ours. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git refuses.
+/// Registers the existing directory at `path` again, with `branch` checked out. Keeps its files and
+/// resets its index. Uses the directory `scratch`. The caller holds the repository's lock.
 pub(crate) fn register_again(
     repo: &Repo,
     path: &Path,
@@ -63,14 +52,14 @@ pub(crate) fn register_again(
     lock: &Lock,
 ) -> Result<()> {
     let what = || format!("could not register '{}' again", path.display());
-    // git calls the entry like the directory that it is made for.
+    // git names the administrative directory after the worktree.
     let twin = scratch.join(path.file_name().with_context(what)?);
-    clear(repo, &twin)?;
+    remove_temporary(repo, &twin)?;
     register(repo.home(), &twin, branch, lock)?;
-    tool_files::link_keys(repo.common_dir(), &twin)?;
-    let entry = admin::dir_of(repo.common_dir(), &twin)?.with_context(what)?;
+    tool_files::link_crypt_keys(repo.common_dir(), &twin)?;
+    let entry = admin::find_dir(repo.common_dir(), &twin)?.with_context(what)?;
     let link = [b"gitdir: ", entry.as_os_str().as_bytes(), b"\n"].concat();
-    // What is there by now may be a link to a file of the user's.
+    // `.git` may be a symbolic link to a file of the user's, so replace it.
     let mode = Permissions::from_mode(0o644);
     let file = tempfile::Builder::new().permissions(mode).tempfile_in(path);
     let file = file.with_context(what)?;
@@ -83,42 +72,38 @@ pub(crate) fn register_again(
     reset.holding(lock)?.run()
 }
 
-/// Lets a branch follow that of a remote: `git branch --set-upstream-to=<upstream> <branch>`.
+/// Sets the upstream of a branch: `git branch --set-upstream-to=<upstream> <branch>`.
 /// The caller holds the repository's lock.
-///
-/// # Errors
-/// When git refuses.
-pub(crate) fn follow(home: &Path, branch: &BranchName, upstream: &str, lock: &Lock) -> Result<()> {
+pub(crate) fn set_upstream(
+    home: &Path,
+    branch: &BranchName,
+    upstream: &str,
+    lock: &Lock,
+) -> Result<()> {
     let upstream = format!("--set-upstream-to={upstream}");
     let git = Git::new(home, "branch").args(["--quiet", &upstream, branch]);
     git.holding(lock)?.run()
 }
 
 /// Writes the files of a registered worktree: `git reset --hard --no-recurse-submodules`.
-///
-/// # Errors
-/// When git fails: a filter, a full disk, an interruption.
-pub(crate) fn fill(checkout: &Checkout, lock: &Lock) -> Result<()> {
+pub(crate) fn check_out_files(checkout: &Checkout, lock: &Lock) -> Result<()> {
     let reset = checkout.git("reset --hard --no-recurse-submodules");
-    reset.holding(lock)?.loud().run()
+    reset.holding(lock)?.inherit_stderr().run()
 }
 
-/// Removes a temporary worktree of our own, whatever a killed command left of it.
-///
-/// # Errors
-/// When something of it stays.
-pub(crate) fn clear(repo: &Repo, path: &Path) -> Result<()> {
+/// Removes a temporary worktree, even if a killed command left it incomplete.
+pub(crate) fn remove_temporary(repo: &Repo, path: &Path) -> Result<()> {
     let what = || format!("could not remove '{}'", path.display());
-    // In this order: as long as anything is left of it, the directory is.
-    let aside = aside(repo)?;
-    keep::set_entry_aside(admin::dir_of(repo.common_dir(), path)?, aside.path())?;
+    // The directory goes last, so that an interrupted removal is found again.
+    let deleted = make_deletion_dir(repo)?;
+    trash::move_entry(admin::find_dir(repo.common_dir(), path)?, deleted.path())?;
     none_if_missing(fs::remove_dir_all(path)).with_context(what)?;
-    aside.close().with_context(what)
+    deleted.close().with_context(what)
 }
 
-/// Makes a directory for what is to be deleted: in the trash, where what a killed command
-/// leaves of it expires, or beside it where nothing can be made there.
-fn aside(repo: &Repo) -> Result<TempDir> {
+/// Makes a directory for files to delete: in the trash, where leftovers of a killed command expire,
+/// or beside the trash if that is not writable.
+fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
     let trash = repo.flux_dir().join("trash");
     let what = || format!("could not make a directory in '{}'", trash.display());
     repo.sharing()?.make_dir(&trash).with_context(what)?;
@@ -127,26 +112,23 @@ fn aside(repo: &Repo) -> Result<TempDir> {
     made.with_context(what)
 }
 
-/// Restores what a snapshot holds in a worktree that has its parent checked out:
+/// Applies a snapshot in a worktree that has its parent checked out:
 /// `git stash apply --index <snapshot>`.
-///
-/// # Errors
-/// When git fails.
 pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
-    // It goes through `git apply`, which must not mend what was staged.
+    // `git stash` uses `git apply`, which must not fix white space.
     let apply = checkout.git("stash").config("apply.whitespace=nowarn");
     let apply = apply.words("apply --quiet --index").arg(snapshot);
     apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
     if fs::exists(sparse).context("could not look for a sparse checkout")? {
-        write_left_out(checkout, snapshot, lock)?;
+        write_sparse_files(checkout, snapshot, lock)?;
     }
     Ok(())
 }
 
-/// Writes the files of a snapshot that `git stash apply` does not, since they lie outside
-/// of a sparse checkout: `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
-fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
+/// Writes the files of a snapshot outside a sparse checkout, which `git stash apply` skips:
+/// `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
+fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
     let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
@@ -155,33 +137,30 @@ fn write_left_out(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Resu
         return Ok(());
     }
     let git = checkout.git("restore --quiet --worktree --ignore-skip-worktree-bits");
-    let git = git.arg(format!("--source={snapshot}")).on(&files);
+    let git = git.arg(format!("--source={snapshot}")).with_paths(&files);
     git.holding(lock)?.run()
 }
 
-/// Removes a worktree that nothing but its checkout was ever in, and its entry. Both are moved away
-/// first, so that no link is followed which an agent puts in its place meanwhile; across file
-/// systems git removes it: `git worktree remove --force --force <path>`. That there is none is no error.
-///
-/// # Errors
-/// When something of it stays.
-pub(crate) fn forget(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
+/// Removes an unused worktree and its administrative directory, if they exist. Moves both away
+/// first, so that no symbolic link is followed that an agent puts in their place. Across file
+/// systems git removes them: `git worktree remove --force --force <path>`.
+pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
     let what = || format!("could not remove the worktree '{}'", path.display());
-    let admin = admin::dir_of(repo.common_dir(), path)?;
-    let aside = aside(repo)?;
+    let admin = admin::find_dir(repo.common_dir(), path)?;
+    let deleted = make_deletion_dir(repo)?;
     if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-        match fs::rename(path, aside.path().join("worktree")) {
+        match fs::rename(path, deleted.path().join("worktree")) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 if let Some(admin) = &admin {
-                    keep::stop_monitor(repo.common_dir(), admin);
+                    trash::stop_monitor(repo.common_dir(), admin);
                 }
-                // Twice: git itself locks a worktree that is being made.
+                // Twice: git locks a worktree while it adds it.
                 let git = Git::new(repo.home(), "worktree remove --force --force");
                 return git.arg(path).holding(lock)?.run();
             }
             moved => drop(none_if_missing(moved).with_context(what)?),
         }
     }
-    keep::set_entry_aside(admin, aside.path())?;
-    aside.close().with_context(what)
+    trash::move_entry(admin, deleted.path())?;
+    deleted.close().with_context(what)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::checked_out::BranchUses;
+use super::branch_uses::BranchUses;
 use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
 use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve};
@@ -201,7 +201,7 @@ impl<'a> Adoption<'a> {
             let add = format!("git worktree add {} <branch>", quoted(self.path));
             failure.hint(list).hint(add)
         })?;
-        if entry.bare {
+        if entry.is_bare {
             let failure = Failure::new(format!("'{given}' is a bare repository"));
             return Err(failure.hint(list).into());
         }
@@ -223,7 +223,7 @@ impl<'a> Adoption<'a> {
         if real.exists() && admin::is_ours(common_dir, &entry.path)? {
             return Ok(());
         }
-        let repair = match admin::moved_beside(common_dir, &entry.path) {
+        let repair = match admin::find_moved_beside(common_dir, &entry.path) {
             Some(moved) => format!("git worktree repair {}", quoted(&moved)),
             None if real.exists() => "git worktree repair".to_owned(),
             None => "git worktree prune".to_owned(),
@@ -242,7 +242,7 @@ pub(crate) fn find_displaced<'a>(
 ) -> Result<Option<&'a Task>> {
     let common = flux.repo.common_dir();
     let mut tasks = store.readable();
-    if admin::is_forgotten(common, path)? {
+    if admin::was_pruned(common, path)? {
         return Ok(tasks.find(|task| task.worktree == path));
     }
     let entry = worktrees.iter().find(|entry| entry.path == path);
@@ -285,7 +285,7 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
     // A killed command may have registered it.
     let temporary = scratch.join(path.file_name().unwrap_or_default());
-    let uses = BranchUses::of_git(flux, &worktrees, &task.branch)?;
+    let uses = BranchUses::scan(flux, &worktrees, &task.branch)?;
     uses.except(path).except(&temporary).ensure_none()?;
     let _guard = flux.lock_repo()?;
     worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)

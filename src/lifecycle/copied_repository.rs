@@ -15,7 +15,7 @@ use crate::ui::shown;
 /// repository: then an agent has changed the worktree's link.
 pub(crate) fn find_original(flux: &Flux, task: &Task) -> Option<PathBuf> {
     let other = admin::other_repository(flux.repo.common_dir(), &task.worktree)?;
-    let is_copy = !flux.repo.marks().is_at_home(&task_ref(&task.id));
+    let is_copy = !flux.repo.marks().is_original(&task_ref(&task.id));
     is_copy.then_some(other)
 }
 

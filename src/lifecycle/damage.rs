@@ -100,7 +100,7 @@ impl Damage {
         }
         let (place, pasted) = (shown(path), quoted(path));
         let what = format!("'{place}' is no longer a worktree of this repository");
-        if admin::is_forgotten(common, path)? {
+        if admin::was_pruned(common, path)? {
             let adopt = format!("git flux adopt {pasted}");
             let repair = if has_branch(flux, task)? {
                 ("to register it again", adopt)
@@ -170,11 +170,11 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
 /// Finds the new path of a moved worktree, and its repair.
 fn find_moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
-    if let Some(moved) = admin::moved_beside(common, path) {
+    if let Some(moved) = admin::find_moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
         return Some((moved, ("to move it back", back)));
     }
-    let moved = admin::moved_into(common, flux.repo.home().parent()?, path)?;
+    let moved = admin::find_moved_into(common, flux.repo.home().parent()?, path)?;
     let repair = format!("git worktree repair {}", quoted(&moved));
     Some((moved, ("to register its new path", repair)))
 }

@@ -73,7 +73,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
 /// Returns for each task whether its path looks like a worktree.
 fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     // If git lists none, one check is enough.
-    let any = admin::any(flux.repo.common_dir());
+    let any = admin::has_any(flux.repo.common_dir());
     let exists = |task: &&Task| any && task.worktree.join(".git").exists();
     tasks.iter().map(exists).collect()
 }
@@ -191,9 +191,9 @@ fn observe_all(
         // Without an answer of the server, the files are enough.
         let panes = servers
             .entry(&target.socket)
-            .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
-        if let Some(pane) = panes.iter().find(|pane| pane.is(target)) {
-            seen.target = Some(pane.named(target));
+            .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
+        if let Some(pane) = panes.iter().find(|pane| pane.matches(target)) {
+            seen.target = Some(pane.with_current_names(target));
             add_pane(task, pane, seen);
         }
     }
@@ -217,8 +217,8 @@ fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = profile.title(&pane.title, &project.to_string_lossy());
     seen.raw_title = Some(pane.title.clone());
-    seen.last_output_s = pane.last_output_s;
-    seen.output_pattern = profile.output_pattern(&pane.title, pane.extent);
+    seen.last_output_s = pane.last_output_seconds;
+    seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);
 }
 
 /// Observes the refs, the worktree and the run files of a task.

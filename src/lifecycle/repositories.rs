@@ -38,7 +38,7 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     let settings = Settings::load(repo.home())?;
     // The settings may be forged like the option.
     if let Some(key) = settings.repository_filter() {
-        repo.distrust(key);
+        repo.refuse_worktrees(key);
     }
     let ui = ui.clone();
     Ok(Flux { repo, settings, ui })

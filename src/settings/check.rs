@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::table::{self, Setting, ValueKind};
 use super::{ConfigEntry, Settings};
 use crate::failure::{Failure, nearest};
-use crate::launcher::notify::WAYS;
+use crate::launcher::notify::METHODS;
 use crate::sanitize::quoted;
 
 impl Settings {
@@ -84,7 +84,7 @@ impl ConfigEntry {
         let (value, place) = (&self.value, self.describe_origin());
         let values = match setting.kind {
             ValueKind::OneOf(values) => values(),
-            ValueKind::Ways => WAYS.to_vec(),
+            ValueKind::Ways => METHODS.to_vec(),
             _ => Vec::new(),
         };
         Failure::new(format!("bad value '{value}' for '{key}' {place}"))

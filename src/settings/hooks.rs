@@ -2,7 +2,7 @@
 
 use super::{ConfigEntry, Settings};
 use crate::git::drivers::Drivers;
-use crate::git::hooks::Configured;
+use crate::git::hooks::ConfiguredHook;
 use crate::git::repo::parse_bool;
 use crate::task::BranchName;
 
@@ -13,9 +13,9 @@ impl Settings {
     }
 
     /// Returns the hooks of `hook.<name>.command`, in order.
-    pub(crate) fn configured_hooks(&self) -> Vec<Configured> {
+    pub(crate) fn configured_hooks(&self) -> Vec<ConfiguredHook> {
         // Each with `true` if it is enabled.
-        let mut hooks: Vec<(Configured, bool)> = Vec::new();
+        let mut hooks: Vec<(ConfiguredHook, bool)> = Vec::new();
         for entry in &self.entries {
             let rest = entry.key.strip_prefix("hook.");
             let Some((name, variable)) = rest.and_then(|rest| rest.rsplit_once('.')) else {
@@ -24,7 +24,7 @@ impl Settings {
             let known = hooks.iter().position(|(hook, _)| hook.name == name);
             let at = known.unwrap_or(hooks.len());
             if known.is_none() {
-                hooks.push((Configured::default(), true));
+                hooks.push((ConfiguredHook::default(), true));
                 hooks[at].0.name = name.to_owned();
             }
             let (hook, is_enabled) = &mut hooks[at];

@@ -22,7 +22,7 @@ pub(crate) use self::effective::EffectiveSetting;
 pub(crate) use self::table::Colour;
 use self::table::Setting;
 use crate::git::records::records;
-use crate::git::{Git, glance};
+use crate::git::{Git, completion};
 use crate::task::BranchName;
 
 /// A key and value of the configuration.
@@ -107,7 +107,7 @@ impl Settings {
             ..ConfigEntry::default()
         };
         Ok(Self {
-            entries: glance::config()?.into_iter().map(entry).collect(),
+            entries: completion::read_config()?.into_iter().map(entry).collect(),
             ..Self::default()
         })
     }

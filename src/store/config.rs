@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::git::command::failed;
+use crate::git::command::exit_error;
 use crate::git::{Git, Lock, Repo};
 use crate::settings::{Settings, table};
 use crate::system::wait_until;
@@ -83,7 +83,7 @@ fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()>
     wait_until(LOCK_TIMEOUT, MAX_PAUSE, attempt)?;
     match last {
         Some((code, said)) if code != 0 => {
-            Err(failed("git config", code, &said).context("could not write the configuration"))
+            Err(exit_error("git config", code, &said).context("could not write the configuration"))
         }
         _ => Ok(()),
     }

@@ -24,7 +24,9 @@ pub(crate) fn is_ours(
         Some(task) => settings.branch_value(&task.branch, &table::TASK) == Some(id.as_str()),
         None => settings.branch_of_task(id.as_str()).is_some(),
     };
-    marks.vouch(&task_ref(id), oid).unwrap_or_else(configured)
+    marks
+        .has_made(&task_ref(id), oid)
+        .unwrap_or_else(configured)
 }
 
 impl StoredTask {

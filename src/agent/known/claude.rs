@@ -153,7 +153,7 @@ fn refine_permission(mut report: HookReport, value: &Value) -> Option<HookReport
     let tool = value["tool_name"].as_str().unwrap_or_default();
     report.event.about = tool_call_id(value);
     let wanted = messages::describe_call(tool, &value["tool_input"]);
-    report.event = report.event.saying(&wanted);
+    report.event = report.event.with_message(&wanted);
     Some(report)
 }
 

@@ -77,7 +77,6 @@ mod tests {
     use super::*;
     use crate::agent::hooks::HookFiles;
     use crate::task::{Activity, OutputPattern, Title};
-    use crate::tmux::pane::Extent;
     use OutputPattern::{NotWhileIdle, Unknown, WhileWorking};
 
     #[test]
@@ -111,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn output_pattern_depends_on_title_and_extent() {
-        let (own, shared) = (Extent::Window, Extent::Part);
-        for (name, title, extent, expected) in [
+    fn output_pattern_depends_on_title_and_window() {
+        let (own, shared) = (true, false);
+        for (name, title, is_alone, expected) in [
             ("claude", "", shared, WhileWorking),
             ("copilot", "GitHub Copilot", own, NotWhileIdle),
             ("copilot", "GitHub Copilot", shared, Unknown),
@@ -124,7 +123,7 @@ mod tests {
             ("shell", "host", own, Unknown),
             ("mine", "host", own, Unknown),
         ] {
-            let output_pattern = profile(name).output_pattern(title, extent);
+            let output_pattern = profile(name).output_pattern(title, is_alone);
             assert_eq!(output_pattern, expected, "{name}: {title}");
         }
     }

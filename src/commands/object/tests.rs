@@ -139,7 +139,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         text: "Fix it".into(),
     });
     let events = [event(true), event(false)];
-    let commits = [Commit {
+    let commits = [CommitSummary {
         oid: "0123".to_owned().into(),
         at: 1,
         subject: "Fix it".into(),

@@ -1,4 +1,4 @@
-//! What a worktree has that a commit has not, untracked files included.
+//! Diffs of a worktree, including untracked files.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -7,45 +7,42 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use crate::git::changes::others;
+use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::{Checkout, Git};
 
-/// Shows what is in a worktree and not in the commit `since`, untracked files included, through
-/// git's pager; returns git's exit code: `git diff <since> <args>`.
-///
-/// # Errors
-/// When git fails.
+/// Shows the changes since the commit `since`, including untracked files, in git's pager and
+/// returns the exit code: `git diff <since> <args>`.
 pub(crate) fn show(
     checkout: &Checkout,
     since: impl AsRef<OsStr>,
     args: &[OsString],
 ) -> Result<i32> {
-    let untracked = others::untracked(checkout)?;
-    // What is shown may have to be fetched first.
+    let untracked = ls_files::list_untracked(checkout)?;
+    // A partial clone may have to fetch blobs.
     let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");
     let diff = diff.arg(since).args(args);
     if untracked.is_empty() {
         return diff.in_foreground();
     }
-    // Untracked files are in a diff once an index knows of them: an index of our own.
+    // A diff shows only files in an index: add the untracked ones to a copy.
     let index = ScratchIndex::copy_of(checkout)?;
-    // The object that stands for an untracked file goes aside too.
+    // Keep the blobs of untracked files out of the repository.
     let objects = tempfile::tempdir().context("could not make a temporary directory")?;
-    let known_objects = c_quoted(&checkout.common_dir().join("objects"));
-    let aside = |git: Git| {
+    let known_objects = quote_path(&checkout.common_dir().join("objects"));
+    let with_scratch_index = |git: Git| {
         index.used_by(git).envs([
             ("GIT_OBJECT_DIRECTORY", objects.path().as_os_str()),
             ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects),
         ])
     };
     let add = checkout.reading("add --intent-to-add --sparse");
-    aside(add).on(&untracked).run()?;
-    aside(diff).in_foreground()
+    with_scratch_index(add).with_paths(&untracked).run()?;
+    with_scratch_index(diff).in_foreground()
 }
 
-/// A path as git reads it from a list that is separated by colons.
-fn c_quoted(path: &Path) -> OsString {
+/// Quotes a path for a colon-separated list of git's.
+fn quote_path(path: &Path) -> OsString {
     let path = path.as_os_str().as_bytes();
     let path = path.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");
     OsString::from_vec([b"\"", &*path, b"\""].concat())

@@ -1,4 +1,4 @@
-//! An index of our own for a worktree, whose own index and files stay as they are.
+//! A temporary index, which leaves the index and files of the worktree unchanged.
 
 use std::path::PathBuf;
 
@@ -9,19 +9,16 @@ use crate::git::checkout::NO_HOOKS;
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Git};
 
-/// An index beside that of a worktree.
+/// An additional index of a worktree.
 pub(in crate::git) struct ScratchIndex<'a> {
     pub(in crate::git) checkout: &'a Checkout,
     file: PathBuf,
-    /// The directory that it is in, if it goes with this value.
+    /// The temporary directory of the index, deleted on drop.
     _dir: Option<TempDir>,
 }
 
 impl<'a> ScratchIndex<'a> {
-    /// Makes one without entries.
-    ///
-    /// # Errors
-    /// When no temporary directory can be made.
+    /// Makes an empty index.
     pub(in crate::git) fn empty(checkout: &'a Checkout) -> Result<Self> {
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
         Ok(Self {
@@ -31,17 +28,15 @@ impl<'a> ScratchIndex<'a> {
         })
     }
 
-    /// Copies that of the worktree.
-    ///
-    /// # Errors
-    /// When it cannot be read.
+    /// Copies the index of the worktree.
     pub(in crate::git) fn copy_of(checkout: &'a Checkout) -> Result<Self> {
         let index = Self::empty(checkout)?;
-        admin::copy(&checkout.index(), &index.file).context("could not read the index")?;
+        admin::copy_with_time(&checkout.index(), &index.file)
+            .context("could not read the index")?;
         Ok(index)
     }
 
-    /// Takes the one in `file`, which stays there.
+    /// Uses the index in `file`, which is kept.
     pub(in crate::git) fn at(checkout: &'a Checkout, file: PathBuf) -> Self {
         Self {
             checkout,
@@ -50,13 +45,13 @@ impl<'a> ScratchIndex<'a> {
         }
     }
 
-    /// `git <subcommand>` on it, which runs no hook and writes no part of it to another file.
+    /// Builds `git <subcommand>` on the index, without hooks and split index.
     pub(in crate::git) fn git(&self, subcommand: &str) -> Git {
         let git = self.checkout.reading(subcommand).config(NO_HOOKS);
         self.used_by(git.config("core.splitIndex=false"))
     }
 
-    /// Has `git` use it.
+    /// Makes `git` use the index.
     pub(in crate::git) fn used_by(&self, git: Git) -> Git {
         git.env("GIT_INDEX_FILE", &self.file)
     }

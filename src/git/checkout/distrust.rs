@@ -1,4 +1,4 @@
-//! Files that others may have written: how they are read, why git is not run there, and what mends it.
+//! Reasons not to run git in a worktree whose files an agent may have written, with fixes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,49 +6,44 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result};
 
 use crate::failure::Failure;
-use crate::git::checkout::gitfile::link_of;
+use crate::git::checkout::gitfile::read_link;
 use crate::sanitize::{quoted, shown, word};
 use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
-/// Why git is not run in a place: a file there is not what git writes.
+/// A file that is not as git writes it, so that git must not run there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Distrust {
-    /// The `.git` of a worktree does not lead to what this repository keeps of it.
-    Link(PathBuf),
-    /// `gitdir` does not name the worktree.
-    Back(PathBuf),
-    /// `commondir` does not lead to this repository.
-    Common(PathBuf),
+    /// `.git` does not name an administrative directory of this repository.
+    GitFile(PathBuf),
+    /// `gitdir` names another worktree.
+    GitDir(PathBuf),
+    /// `commondir` names another repository.
+    CommonDir(PathBuf),
     /// `HEAD` names neither a ref nor an object.
     Head(PathBuf),
-    /// It is a link, or something else than it should be.
-    Odd(PathBuf),
-    /// A configuration file has a key that may name a program.
+    /// A symbolic link, pipe or other unexpected file.
+    FileType(PathBuf),
+    /// A key in a configuration file that may name a program.
     Key { file: PathBuf, key: String },
-    /// A configuration file has a line that is not understood, by its number.
+    /// The number of an unknown line in a configuration file.
     Line { file: PathBuf, line: usize },
-    /// The repository is one that a pane names, and this key of its configuration a program.
-    Named { home: PathBuf, key: String },
+    /// A repository that was found through a pane, and a key of its configuration that names a program.
+    Program { home: PathBuf, key: String },
 }
 
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.place().display();
         match self {
-            Self::Link(_) | Self::Common(_) => {
-                write!(f, "'{place}' does not lead to this repository")
+            Self::GitFile(_) | Self::CommonDir(_) => {
+                write!(f, "'{place}' points to another repository")
             }
-            Self::Back(_) => write!(f, "'{place}' does not name the worktree"),
-            Self::Head(_) | Self::Odd(_) => write!(f, "'{place}' is not what git makes it"),
+            Self::GitDir(_) => write!(f, "'{place}' names another worktree"),
+            Self::Head(_) | Self::FileType(_) => write!(f, "'{place}' was not written by git"),
             Self::Key { key, .. } => write!(f, "'{place}' sets '{key}', which may name a program"),
-            Self::Line { line, .. } => write!(f, "line {line} of '{place}' is not understood"),
-            Self::Named { key, .. } => {
-                write!(
-                    f,
-                    "the configuration of '{place}' sets '{key}', which names a program"
-                )
-            }
+            Self::Line { line, .. } => write!(f, "line {line} of '{place}' is unknown"),
+            Self::Program { key, .. } => write!(f, "'{place}' sets '{key}', which names a program"),
         }
     }
 }
@@ -56,68 +51,68 @@ impl fmt::Display for Distrust {
 impl std::error::Error for Distrust {}
 
 impl Distrust {
-    /// Returns whether the directory is this repository's worktree all the same.
+    /// Returns whether the directory is nevertheless a worktree of this repository.
     pub(crate) fn is_ours(&self) -> bool {
-        !matches!(self, Self::Link(_) | Self::Back(_))
+        !matches!(self, Self::GitFile(_) | Self::GitDir(_))
     }
 
-    /// The file that is not believed, or the repository.
+    /// Returns the wrong file, or the repository.
     fn place(&self) -> &Path {
         match self {
-            Self::Link(file) | Self::Back(file) | Self::Common(file) => file,
-            Self::Head(file) | Self::Odd(file) => file,
+            Self::GitFile(file) | Self::GitDir(file) | Self::CommonDir(file) => file,
+            Self::Head(file) | Self::FileType(file) => file,
             Self::Key { file, .. } | Self::Line { file, .. } => file,
-            Self::Named { home, .. } => home,
+            Self::Program { home, .. } => home,
         }
     }
 
-    /// The refusal to run git at `path`, with what mends it.
+    /// Returns the error about not running git at `path`, with a fix.
     fn failure(&self, path: &Path) -> Failure {
-        let refused = Failure::new(format!("git is not run in '{}'", shown(path)));
+        let refused = Failure::new(format!("refusing to run git in '{}'", shown(path)));
         let place = quoted(self.place());
         match self {
-            Self::Link(link) => link_failure(link, path),
-            Self::Back(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
-            Self::Common(_) => refused.hint(format!("rm -f {place} && echo ../.. >{place}")),
-            // Only who knows the branch can say what it has to be.
+            Self::GitFile(link) => link_failure(link, path),
+            Self::GitDir(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
+            Self::CommonDir(_) => refused.hint(format!("rm -f {place} && echo ../.. >{place}")),
+            // Only the user knows which branch HEAD has to name.
             Self::Head(_) => refused,
-            Self::Odd(file) if file.is_dir() => refused.hint(format!("ls -ld {place}")),
-            Self::Odd(_) => refused.hint(format!("mv {place} {place}.away")),
+            Self::FileType(file) if file.is_dir() => refused.hint(format!("ls -ld {place}")),
+            Self::FileType(_) => refused.hint(format!("mv {place} {place}.away")),
             Self::Key { key, .. } => {
                 let key = word(key);
                 refused.hint(format!("git config --file {place} --unset-all {key}"))
             }
             Self::Line { .. } => refused.hint(format!("git config --file {place} --edit")),
-            Self::Named { .. } => refused.hint(format!("git -C {place} flux list")),
+            Self::Program { .. } => refused.hint(format!("git -C {place} flux list")),
         }
     }
 }
 
-/// The failure of a directory that is not this repository's worktree.
+/// Returns the error for a directory that is no longer a worktree of this repository.
 fn gone(path: &Path) -> Failure {
     let what = "is no longer a worktree of this repository";
     Failure::new(format!("'{}' {what}", shown(path))).hint("git worktree list")
 }
 
-/// The failure of a `.git` that does not lead to this repository.
+/// Returns the error for a `.git` that names another repository.
 fn link_failure(link: &Path, path: &Path) -> Failure {
     let found = link.symlink_metadata().ok();
     let link = quoted(link);
     match found {
-        // A repository of its own: somebody's.
+        // A separate repository has nothing to fix.
         Some(found) if found.is_dir() => gone(path),
         Some(found) if found.is_symlink() => {
             gone(path).hint(format!("mv {link} {link}.away && git worktree repair"))
         }
-        // As it is in a copy of a repository, which names the worktrees of the original.
-        Some(_) if link_of(path).is_some_and(|named| named.is_dir()) => {
+        // A copied repository still names the worktrees of the original.
+        Some(_) if read_link(path).is_some_and(|named| named.is_dir()) => {
             gone(path).hint("if it is the task's: git worktree repair")
         }
         _ => gone(path).hint("git worktree repair"),
     }
 }
 
-/// Adds to an error that git is not run at `path`, if it is a [`Distrust`].
+/// Adds the refusal to run git at `path` to a [`Distrust`] error.
 pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
     match error.downcast_ref::<Distrust>().map(|d| d.failure(path)) {
         Some(failure) => error.context(failure),
@@ -125,28 +120,28 @@ pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Takes it for none that something is not believed.
-pub(in crate::git) fn believed<T>(found: Result<T>) -> Result<Option<T>> {
+/// Turns a [`Distrust`] error into `None`.
+pub(in crate::git) fn trusted<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(error) if error.is::<Distrust>() => Ok(None),
         found => found.map(Some),
     }
 }
 
-/// The most that is read of a file with a path or a configuration in it.
-const SMALL: u64 = 1 << 20;
+/// The maximum size of a file with a path or a configuration.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// What is in a file that others may have put there; none if there is none.
+/// Reads a file that an agent may have written; returns `None` if it does not exist.
 ///
 /// # Errors
-/// With a [`Distrust`] when it is a link, a pipe or endless, or when it cannot be read.
+/// With a [`Distrust`] if it is a symbolic link, a pipe or too long.
 pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
     match none_if_missing(file.symlink_metadata()) {
         Ok(None) => Ok(None),
-        Ok(Some(found)) if found.is_file() && found.len() < SMALL => {
+        Ok(Some(found)) if found.is_file() && found.len() < MAX_BYTES => {
             let content = none_if_missing(read_file(file));
             content.with_context(|| format!("could not read '{}'", file.display()))
         }
-        _ => Err(Distrust::Odd(file.to_owned()).into()),
+        _ => Err(Distrust::FileType(file.to_owned()).into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What git's files and directories name, the `.git` file of a worktree for one.
+//! Readers of git's own files and directories, such as the `.git` file of a worktree.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
-/// Returns what is at `path`, following no link; none if nothing can be there.
-pub(in crate::git) fn found_at(path: &Path) -> Result<Option<Metadata>> {
+/// Returns the metadata of `path` without following a link; `None` if it does not exist.
+pub(in crate::git) fn lstat(path: &Path) -> Result<Option<Metadata>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
         found => none_if_missing(found)
@@ -20,44 +20,44 @@ pub(in crate::git) fn found_at(path: &Path) -> Result<Option<Metadata>> {
     }
 }
 
-/// Returns the paths of what is in a directory; none if there is no such directory.
-pub(in crate::git) fn entries_of(dir: &Path) -> Result<Vec<PathBuf>> {
+/// Lists the paths in a directory; empty if it does not exist.
+pub(in crate::git) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>> {
     let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect();
     let entries: io::Result<Option<Vec<_>>> = none_if_missing(read());
     let entries = entries.with_context(|| format!("could not read '{}'", dir.display()))?;
     Ok(entries.unwrap_or_default())
 }
 
-/// Reads a file of git's, which is empty if there is none.
-pub(in crate::git) fn content_of(file: &Path) -> Result<Vec<u8>> {
+/// Reads a file; returns nothing if it does not exist.
+pub(in crate::git) fn read_or_empty(file: &Path) -> Result<Vec<u8>> {
     let content = none_if_missing(read_file(file));
     let content = content.with_context(|| format!("could not read '{}'", file.display()))?;
     Ok(content.unwrap_or_default())
 }
 
-/// The entry that the `.git` file of the directory at `path` names, if it is one.
-pub(in crate::git) fn named_by(path: &Path) -> Option<PathBuf> {
-    link_of(path).map(|named| normal(&named))
+/// Returns the administrative directory that the `.git` file in `path` names, without `..`.
+pub(in crate::git) fn linked_dir(path: &Path) -> Option<PathBuf> {
+    read_link(path).map(|named| normalize(&named))
 }
 
-/// What the `.git` file of the directory at `path` names as it stands there, with its links and `..`.
-pub(in crate::git) fn link_of(path: &Path) -> Option<PathBuf> {
-    link_in(path, &read_file(&path.join(".git")).ok()?)
+/// Returns the path in the `.git` file in `path`, with its links and `..`.
+pub(in crate::git) fn read_link(path: &Path) -> Option<PathBuf> {
+    parse_link(path, &read_file(&path.join(".git")).ok()?)
 }
 
-/// What a `.git` file of the directory at `path` names that says `text`.
-pub(in crate::git) fn link_in(path: &Path, text: &[u8]) -> Option<PathBuf> {
+/// Parses the content of a `.git` file in `path`.
+pub(in crate::git) fn parse_link(path: &Path, text: &[u8]) -> Option<PathBuf> {
     let named = text.trim_ascii_end().strip_prefix(b"gitdir: ")?;
     Some(path.join(OsStr::from_bytes(named)))
 }
 
-/// The path that a file in the directory `dir` names, without `..`; it need not exist.
-pub(in crate::git) fn place_in(dir: &Path, text: &[u8]) -> PathBuf {
-    normal(&dir.join(OsStr::from_bytes(text.trim_ascii_end())))
+/// Resolves the path that a file in `dir` contains, without `..`; it need not exist.
+pub(in crate::git) fn resolve_in(dir: &Path, text: &[u8]) -> PathBuf {
+    normalize(&dir.join(OsStr::from_bytes(text.trim_ascii_end())))
 }
 
-/// The path without `..`, which need not exist.
-pub(in crate::git) fn normal(path: &Path) -> PathBuf {
+/// Removes `..` from a path, which need not exist.
+pub(in crate::git) fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         if part == Component::ParentDir {

@@ -1,58 +1,57 @@
-//! What the entries of an index are, without a process and without its files:
-//! gitformat-index(5). It saves a `git ls-files` for each worktree, and wins the row `list` of
-//! `cargo bench -- list`, which takes a sixth longer without it. libgit2 takes as long to read a
-//! large index as all else of a cleanup.
+//! A parser for index files: gitformat-index(5). It saves a `git ls-files` for each worktree; without
+//! it, `list` in `cargo bench -- list` takes a sixth longer. libgit2 takes as long to read a large
+//! index as the rest of a cleanup.
 
 use std::path::Path;
 
 use crate::system::regular_file::read_file;
 
-/// Where the mode of an entry is, and its flags, but for the object name before them.
-const MODE: usize = 24;
-const FLAGS: usize = 40;
-/// The mode of an entry that is another repository.
-const LINK: u32 = 0o160_000;
-/// In the first byte of the flags: marked by `git update-index --assume-unchanged`; more follow.
-const ASSUMED: u8 = 0x80;
-const EXTENDED: u8 = 0x40;
-/// In the first byte of those: marked by `--skip-worktree`.
-const SKIPPED: u8 = 0x40;
+/// The offset of the mode in an entry, and of the flags without the object name before them.
+const MODE_OFFSET: usize = 24;
+const FLAGS_OFFSET: usize = 40;
+/// The mode of a gitlink.
+const GITLINK_MODE: u32 = 0o160_000;
+/// Bits of the first byte of the flags: assume-unchanged, and extended flags follow.
+const ASSUME_UNCHANGED: u8 = 0x80;
+const EXTENDED_FLAGS: u8 = 0x40;
+/// The skip-worktree bit of the first byte of the extended flags.
+const SKIP_WORKTREE: u8 = 0x40;
 
-/// What there is in an index.
+/// The special entries of an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::git) struct Index {
-    /// Files that git was told to overlook, or whole directories left out.
-    pub(in crate::git) overlooks: bool,
-    /// Other repositories.
-    pub(in crate::git) links: bool,
+pub(in crate::git) struct IndexSummary {
+    /// Has assume-unchanged or skip-worktree entries, or sparse directories.
+    pub(in crate::git) hides_changes: bool,
+    /// Has entries for other repositories.
+    pub(in crate::git) has_gitlinks: bool,
 }
 
-impl Index {
-    /// Reads the index in `file`, in which an object name takes so many bytes; none if it cannot
-    /// be read, or is of a form that only git reads.
-    pub(in crate::git) fn of(file: &Path, name: usize) -> Option<Self> {
-        read(&read_file(file).ok()?, name)
+impl IndexSummary {
+    /// Reads the index in `file`; returns `None` if it is unreadable or in a format only git knows.
+    pub(in crate::git) fn read(file: &Path, oid_bytes: usize) -> Option<Self> {
+        parse(&read_file(file).ok()?, oid_bytes)
     }
 }
 
-/// Reads an index in which an object name takes so many bytes.
-fn read(index: &[u8], name: usize) -> Option<Index> {
+/// Parses an index with object names of `oid_bytes` bytes.
+fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
     let byte = |at: usize| index.get(at).copied();
     let word = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
     let version = word(4)?;
     if !index.starts_with(b"DIRC") || !(2..=4).contains(&version) {
         return None;
     }
-    let mut found = Index::default();
+    let mut found = IndexSummary::default();
     let mut at = 12;
     for _ in 0..word(8)? {
-        let flags = at + FLAGS + name;
-        let more = version > 2 && byte(flags)? & EXTENDED != 0;
-        found.overlooks |= byte(flags)? & ASSUMED != 0 || (more && byte(flags + 2)? & SKIPPED != 0);
-        found.links |= word(at + MODE)? == LINK;
+        let flags = at + FLAGS_OFFSET + oid_bytes;
+        let more = version > 2 && byte(flags)? & EXTENDED_FLAGS != 0;
+        found.hides_changes |=
+            byte(flags)? & ASSUME_UNCHANGED != 0 || (more && byte(flags + 2)? & SKIP_WORKTREE != 0);
+        found.has_gitlinks |= word(at + MODE_OFFSET)? == GITLINK_MODE;
         let mut path = flags + if more { 4 } else { 2 };
         if version == 4 {
-            // How much of the path before it is left out: a number with a bit for "goes on".
+            // Skip the length of the shared path prefix, a variable-width integer.
             path += index
                 .get(path..)?
                 .iter()
@@ -62,18 +61,18 @@ fn read(index: &[u8], name: usize) -> Option<Index> {
         let end = path + index.get(path..)?.iter().position(|&byte| byte == 0)?;
         at = match version {
             4 => end + 1,
-            // One to eight zeros.
+            // One to eight NUL bytes of padding.
             _ => at + (end - at) / 8 * 8 + 8,
         };
     }
-    // Its extensions, and a checksum. Most of a split index is in another file.
-    while at + name < index.len() {
+    // Extensions and a checksum follow. A split index has most entries in another file.
+    while at + oid_bytes < index.len() {
         if index.get(at..at + 4)? == b"link" {
             return None;
         }
         at += 8 + usize::try_from(word(at + 4)?).ok()?;
     }
-    (at + name == index.len()).then_some(found)
+    (at + oid_bytes == index.len()).then_some(found)
 }
 
 #[cfg(test)]
@@ -82,65 +81,64 @@ mod tests {
     use crate::git::{Git, Repo};
     use std::fs;
 
-    fn git(dir: &Path, args: &[&str]) {
-        let git = Git::new(dir, args[0]).config("user.name=a");
-        let git = git.config("user.email=a@b").args(&args[1..]);
-        git.run().unwrap();
+    fn git(dir: &Path, command: &str) {
+        let git = Git::new(dir, command).config("user.name=a");
+        git.config("user.email=a@b").run().unwrap();
     }
 
-    fn of(overlooks: bool, links: bool) -> Option<Index> {
-        Some(Index { overlooks, links })
+    fn of(hides_changes: bool, has_gitlinks: bool) -> Option<IndexSummary> {
+        Some(IndexSummary {
+            hides_changes,
+            has_gitlinks,
+        })
     }
 
     #[test]
-    fn every_form_of_an_index_is_read_or_left_to_git() {
+    fn read_supports_all_versions_except_split_index() {
         for format in ["sha1", "sha256"] {
             for version in ["2", "3", "4"] {
                 let temp = tempfile::tempdir().unwrap();
                 let dir = temp.path();
-                git(dir, &["init", "-q", "--object-format", format]);
+                git(dir, &format!("init -q --object-format {format}"));
                 let repo = Repo::open_at(&dir.join(".git")).unwrap();
-                let known = || repo.checkout(repo.home()).unwrap().look_at_index();
+                let known = || repo.checkout(repo.home()).unwrap().read_index();
                 assert_eq!(known(), None, "there is none yet");
-                for (at, name) in ["a", "b/seven77", "b/sixteen16sixteen", "c"]
-                    .iter()
-                    .enumerate()
-                {
-                    fs::create_dir_all(dir.join("b")).unwrap();
-                    fs::write(dir.join(name), at.to_string()).unwrap();
+                fs::create_dir(dir.join("b")).unwrap();
+                for name in ["a", "b/seven77", "b/sixteen16sixteen", "c"] {
+                    fs::write(dir.join(name), name).unwrap();
                 }
-                git(dir, &["add", "."]);
-                git(dir, &["commit", "-qm", "x"]);
-                git(dir, &["update-index", "--index-version", version]);
+                git(dir, "add .");
+                git(dir, "commit -qm x");
+                git(dir, &format!("update-index --index-version {version}"));
                 assert_eq!(known(), of(false, false), "{format} {version}");
-                git(dir, &["update-index", "--assume-unchanged", "c"]);
+                git(dir, "update-index --assume-unchanged c");
                 assert_eq!(known(), of(true, false), "{format} {version}");
-                git(dir, &["update-index", "--no-assume-unchanged", "c"]);
-                git(dir, &["update-index", "--skip-worktree", "b/seven77"]);
+                git(dir, "update-index --no-assume-unchanged c");
+                git(dir, "update-index --skip-worktree b/seven77");
                 assert_eq!(known(), of(true, false), "{format} {version}");
-                git(dir, &["update-index", "--no-skip-worktree", "b/seven77"]);
+                git(dir, "update-index --no-skip-worktree b/seven77");
                 let inner = dir.join("b/inner");
-                git(dir, &["init", "-q", "--object-format", format, "b/inner"]);
-                git(&inner, &["commit", "-qm", "x", "--allow-empty"]);
-                git(dir, &["add", "b/inner"]);
+                git(dir, &format!("init -q --object-format {format} b/inner"));
+                git(&inner, "commit -qm x --allow-empty");
+                git(dir, "add b/inner");
                 assert_eq!(known(), of(false, true), "{format} {version}");
-                git(dir, &["update-index", "--split-index"]);
+                git(dir, "update-index --split-index");
                 assert_eq!(known(), None, "{format} {version}");
             }
         }
     }
 
     #[test]
-    fn what_is_cut_short_is_left_to_git() {
+    fn parse_returns_none_when_truncated() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path();
-        git(dir, &["init", "-q"]);
+        git(dir, "init -q");
         fs::write(dir.join("file"), "x").unwrap();
-        git(dir, &["add", "."]);
+        git(dir, "add .");
         let whole = fs::read(dir.join(".git/index")).unwrap();
-        assert_eq!(read(&whole, 20), of(false, false));
+        assert_eq!(parse(&whole, 20), of(false, false));
         for length in 0..whole.len() {
-            assert_eq!(read(&whole[..length], 20), None, "{length} bytes");
+            assert_eq!(parse(&whole[..length], 20), None, "{length} bytes");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a git failed.
+//! Errors of a failed git process.
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
@@ -8,39 +8,39 @@ use console::strip_ansi_codes;
 
 use crate::failure::Failure;
 
-/// The error for a git that a signal has ended, as it does itself where it finds a defect of its own.
+/// The error for a git that was killed by a signal; git aborts itself when it finds a bug.
 #[derive(Debug)]
-pub(crate) struct Died {
+pub(crate) struct GitKilled {
     /// `git <subcommand>`
     pub(in crate::git) name: String,
     pub(in crate::git) signal: i32,
 }
 
-impl Display for Died {
+impl Display for GitKilled {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` was ended by signal {}", self.name, self.signal)
     }
 }
 
-impl std::error::Error for Died {}
+impl std::error::Error for GitKilled {}
 
-/// The error for a git that ran and said no.
-pub(crate) fn failed(name: impl Display, code: i32, stderr: &[u8]) -> Error {
-    let said = String::from_utf8_lossy(stderr);
-    // A hook speaks in colours, also where it should not.
-    let said = strip_ansi_codes(&said);
-    // Progress is drawn over itself; what counts is what stands at the end.
-    let lines = said.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
-    let said = lines.collect::<Vec<_>>().join("\n");
+/// Returns the error for a git that exited with `code`.
+pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
+    let message = String::from_utf8_lossy(stderr);
+    // Hooks may print colours even without a terminal.
+    let message = strip_ansi_codes(&message);
+    // Progress overwrites its line; keep the last state.
+    let lines = message.lines().map(|l| l.rsplit('\r').next().unwrap_or(l));
+    let message = lines.collect::<Vec<_>>().join("\n");
     let headline = format!("`{name}` failed with exit code {code}");
-    if said.trim().is_empty() {
+    if message.trim().is_empty() {
         anyhow!(headline)
     } else {
-        anyhow!(said).context(headline)
+        anyhow!(message).context(headline)
     }
 }
 
-pub(super) fn not_started(error: io::Error, name: impl Display) -> Error {
+pub(super) fn start_error(error: io::Error, name: impl Display) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return Error::new(error).context(format!("could not start `{name}`"));
     }

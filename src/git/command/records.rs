@@ -1,4 +1,4 @@
-//! Records that git ends by NUL, as it prints and reads them with `-z`.
+//! NUL-terminated records, as git prints and reads them with `-z`.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use bstr::ByteSlice as _;
 
-/// Takes an answer of git's apart, in which each record is ended by NUL.
-///
-/// # Errors
-/// When the last one is cut off.
+/// Splits git's output into NUL-terminated records; fails if the last one is cut off.
 pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
     let whole = match out {
         [] => None,
@@ -19,14 +16,14 @@ pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
     Ok(whole.into_iter().flat_map(|all| all.split(|&b| b == 0)))
 }
 
-/// Takes it apart as [`records`] does, for records that are paths.
+/// Splits git's output as [`records`] does, into paths.
 pub(super) fn paths(out: &[u8]) -> Result<Vec<PathBuf>> {
     let path = |record: &[u8]| record.to_path_lossy().into_owned();
     Ok(records(out)?.map(path).collect())
 }
 
-/// Ends each of these names by NUL, for git to read.
-pub(in crate::git) fn as_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
+/// Joins paths to NUL-terminated records.
+pub(in crate::git) fn join_records<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Vec<u8> {
     let record = |path: P| [path.as_ref().as_os_str().as_bytes(), b"\0"].concat();
     paths.into_iter().flat_map(record).collect()
 }

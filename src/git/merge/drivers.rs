@@ -1,38 +1,37 @@
-//! Merge drivers of the user's: programs that decide about files which both sides have changed
-//! (gitattributes(5), `merge`). They run where files may be written, and not where a merge is only foreseen.
+//! The user's merge drivers: programs that merge files which both sides changed (gitattributes(5),
+//! `merge`). They run in real merges, not in trial merges.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::git::records::{as_records, records};
+use crate::git::records::{join_records, records};
 use crate::git::{Git, ObjectId};
 
-/// What is configured of them.
+/// The configured merge drivers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drivers {
-    /// Their names: `merge.<name>.driver`
+    /// The names in `merge.<name>.driver`.
     pub(crate) names: Vec<String>,
-    /// The one for files that name none: `merge.default`
+    /// The driver of files without an attribute: `merge.default`.
     pub(crate) default: Option<String>,
 }
 
-/// What a driver that does not run has as its command, in the environment.
-const NONE: &str = "GIT_FLUX_NO_DRIVER";
+/// The environment variable with the command of a disabled driver.
+const NO_DRIVER_ENV: &str = "GIT_FLUX_NO_DRIVER";
 
 impl Drivers {
-    /// Has `git` run none: each file that one would decide about is in conflict then.
+    /// Disables all drivers in `git`, so that their files conflict.
     pub(in crate::git) fn without(&self, git: Git) -> Git {
-        self.names.iter().fold(git.env(NONE, "false"), |git, name| {
-            git.option(format!("--config-env=merge.{name}.driver={NONE}"))
-        })
+        self.names
+            .iter()
+            .fold(git.env(NO_DRIVER_ENV, "false"), |git, name| {
+                git.option(format!("--config-env=merge.{name}.driver={NO_DRIVER_ENV}"))
+            })
     }
 
-    /// Whether drivers decide about all these files, with the attributes of the commit `ours`:
+    /// Returns whether all `files` have drivers, with the attributes of the commit `ours`:
     /// `git check-attr --stdin -z merge`.
-    ///
-    /// # Errors
-    /// When git fails.
     pub(in crate::git) fn decide(
         &self,
         dir: &Path,
@@ -42,11 +41,11 @@ impl Drivers {
         if self.names.is_empty() {
             return Ok(false);
         }
-        // git before 2.41 does not know it, and takes those of the main worktree.
+        // git before 2.41 ignores it and uses the attributes of the main worktree.
         let git = Git::reading(dir, "check-attr").env("GIT_ATTR_SOURCE", ours);
-        let git = git.words("--stdin -z merge").input(as_records(files));
+        let git = git.words("--stdin -z merge").input(join_records(files));
         let out = git.output()?;
-        // Of each a path, `merge` and its value.
+        // Each file has three records: path, `merge` and value.
         let values: Vec<&[u8]> = records(&out)?.skip(2).step_by(3).collect();
         let is_driver = |value: &&[u8]| {
             let name = match (*value, &self.default) {

@@ -1,40 +1,37 @@
-//! What a merge of two commits comes to, without a worktree.
+//! Trial merges of two commits without a worktree: `git merge-tree`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
-use crate::git::command::failed;
+use crate::git::command::exit_error;
 use crate::git::records::records;
 use crate::git::{Git, ObjectId, Repo};
 
-/// A file that a merge cannot decide about.
+/// A file with a conflict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Conflict {
     pub(crate) path: PathBuf,
-    /// git's word for it: `contents`, `modify/delete` …; empty if it has none.
+    /// git's term, such as `contents` or `modify/delete`; may be empty.
     pub(crate) kind: String,
 }
 
-/// What two commits come to.
-pub(in crate::git) enum Merged {
+/// The result of a trial merge.
+pub(in crate::git) enum MergeResult {
     Tree(ObjectId),
     Conflicts(Vec<Conflict>),
-    /// In these files both have changed the same, and merge drivers decide about them.
+    /// Conflicts that merge drivers resolve.
     Drivers(Vec<Conflict>),
 }
 
-impl Merged {
-    /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`,
-    /// with the attributes of `ours`, whatever is checked out where it runs. No merge driver runs.
-    ///
-    /// # Errors
-    /// When one of the commits is missing or git fails.
-    pub(in crate::git) fn of(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
+impl MergeResult {
+    /// Merges two commits with the attributes of `ours` and without merge drivers:
+    /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`.
+    pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
         let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
-        // git before 2.41 does not know it, and takes those of the main worktree.
+        // git before 2.41 ignores it and uses the attributes of the main worktree.
         let git = git.env("GIT_ATTR_SOURCE", ours);
         let (code, output) = repo.drivers().without(git).outcome()?;
         let mut fields = records(&output.stdout)?;
@@ -46,9 +43,9 @@ impl Merged {
             1 => conflicts(fields, [ours, theirs])?,
             _ => Vec::new(),
         };
-        // Without one there was a failure of the same code.
+        // Other failures have the same exit code, but no files.
         if files.is_empty() {
-            return Err(failed("git merge-tree", code, &output.stderr));
+            return Err(exit_error("git merge-tree", code, &output.stderr));
         }
         let paths: Vec<&Path> = files.iter().map(|file| &*file.path).collect();
         Ok(match repo.drivers().decide(repo.home(), ours, &paths)? {
@@ -58,8 +55,8 @@ impl Merged {
     }
 }
 
-/// The files up to an empty field, then what git says of them: a number of paths,
-/// the paths, a kind that is the same in every language, and a sentence.
+/// Parses the files up to an empty field, then messages: a number of paths, the paths, an
+/// untranslated kind and a sentence.
 fn conflicts<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     sides: [&ObjectId; 2],
@@ -91,8 +88,8 @@ fn conflicts<'a>(
     Ok(files)
 }
 
-/// The path that a conflict is about: a file where the other side has a directory
-/// gets the name of its side added.
+/// Returns the path of a conflict, without the `~<commit>` that git adds if the other side has a
+/// directory there.
 fn path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
     let mut added = sides.iter().map(|side| format!("~{side}"));
     let plain = added.find_map(|side| file.strip_suffix(side.as_bytes()));

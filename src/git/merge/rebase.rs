@@ -1,5 +1,4 @@
-//! The commits of a branch one by one, and what they come to on another: what
-//! `git rebase` would do, without a worktree.
+//! Trial rebases without a worktree.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -7,43 +6,40 @@ use std::os::unix::ffi::OsStringExt as _;
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::merge::commit::{Author, Draft};
-use crate::git::merge::merge_tree::Merged;
+use crate::git::merge::merge_tree::MergeResult;
 use crate::git::{Git, ObjectId, Repo};
 
-/// One commit of a branch.
+/// A commit of a branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Commit {
+pub(crate) struct BranchCommit {
     pub(crate) oid: ObjectId,
     pub(crate) tree: ObjectId,
     pub(crate) parents: Vec<ObjectId>,
-    /// The other side has a commit that changes the same.
-    pub(crate) same: bool,
+    /// The other side has a commit with the same patch.
+    pub(crate) is_duplicate: bool,
     pub(crate) author: Author,
     pub(crate) message: Vec<u8>,
 }
 
-impl Commit {
-    /// The tree before it.
-    pub(super) fn before(&self, repo: &Repo) -> Result<ObjectId> {
+impl BranchCommit {
+    /// Returns the tree of its parent.
+    pub(super) fn parent_tree(&self, repo: &Repo) -> Result<ObjectId> {
         match self.parents.first() {
             Some(parent) => repo.tree_of(parent),
             None => repo.empty_tree(),
         }
     }
 
-    /// Whether it changes nothing.
-    ///
-    /// # Errors
-    /// When its parent is missing.
+    /// Returns whether it changes nothing.
     pub(crate) fn is_empty(&self, repo: &Repo) -> Result<bool> {
-        Ok(self.before(repo)? == self.tree)
+        Ok(self.parent_tree(repo)? == self.tree)
     }
 
     pub(crate) fn is_merge(&self) -> bool {
         self.parents.len() > 1
     }
 
-    /// The first line of its message.
+    /// Returns the first line of its message.
     pub(crate) fn subject(&self) -> String {
         let message = String::from_utf8_lossy(&self.message);
         let line = message.trim_start().lines().next().unwrap_or_default();
@@ -51,29 +47,25 @@ impl Commit {
     }
 }
 
-/// The fields of a commit, each ended by NUL: an author or a message has none in it.
+/// The NUL-terminated fields of a commit; authors and messages contain no NUL.
 const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
 const FIELDS: usize = 8;
 
-/// Whether commits are compared with those of the other side by their patches, which takes time.
+/// The comparison of commits with those of the other side; patches take time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compare {
     Nothing,
     Patches,
 }
 
-/// The commits of `tips` that `target` has not, the oldest first; each with whether `target` has
-/// one with the same patch, if that is compared:
-/// `git rev-list --reverse --topo-order --right-only [--cherry-mark] <target>...<tip> …`.
-///
-/// # Errors
-/// When git fails.
+/// Lists the commits of `tips` that `target` lacks, oldest first, and compares them as `compare`
+/// says: `git rev-list --reverse --topo-order --right-only [--cherry-mark] <target>...<tip> …`.
 pub(crate) fn list(
     repo: &Repo,
     target: &ObjectId,
     tips: &[&ObjectId],
     compare: Compare,
-) -> Result<Vec<Commit>> {
+) -> Result<Vec<BranchCommit>> {
     let git = Git::reading(repo.home(), "rev-list --reverse --topo-order --right-only");
     let mut git = git.words("--no-commit-header --encoding=UTF-8 --date=raw");
     if compare == Compare::Patches {
@@ -83,45 +75,45 @@ pub(crate) fn list(
     let out = git.arg(FORMAT).args(ranges).output()?;
     let fields: Vec<&[u8]> = out.split(|&b| b == 0).collect();
     let commits = fields.chunks_exact(FIELDS);
-    // A newline after the last.
+    // A newline follows the last commit.
     if !matches!(commits.remainder(), [b"\n" | b""]) {
         bail!("`git rev-list` printed half a commit");
     }
     commits.map(parse).collect()
 }
 
-fn parse(fields: &[&[u8]]) -> Result<Commit> {
+fn parse(fields: &[&[u8]]) -> Result<BranchCommit> {
     let [mark, oid, tree, parents, name, email, date, message] = fields else {
         unreachable!("chunks of {FIELDS}");
     };
     let object = |hex: &[u8]| ObjectId::parse(hex).context("not an object name");
     let os = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
     let parents = parents.split(|&b| b == b' ').filter(|hex| !hex.is_empty());
-    Ok(Commit {
+    Ok(BranchCommit {
         oid: object(oid)?,
         tree: object(tree)?,
         parents: parents.map(object).collect::<Result<_>>()?,
-        // A record begins with the newline that ends the one before it.
-        same: mark.ends_with(b"="),
+        // The mark follows the newline of the previous commit.
+        is_duplicate: mark.ends_with(b"="),
         author: Author {
             name: os(name),
             email: os(email),
-            // Without the sign, git takes a small number for a date.
+            // Without `@`, git parses a small number as a date.
             date: os(&[b"@", *date].concat()),
         },
         message: message.to_vec(),
     })
 }
 
-/// A commit that is to be made anew, with the tree it will have.
+/// A commit to rebase, with its new tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pick {
-    pub(crate) commit: Commit,
+    pub(crate) commit: BranchCommit,
     pub(crate) tree: ObjectId,
 }
 
 impl Pick {
-    /// The commit to be made on `parent`: author and date are those of the old one.
+    /// Returns the commit to make on `parent`, with the old author and date.
     pub(crate) fn draft<'a>(
         &'a self,
         parent: &'a ObjectId,
@@ -138,26 +130,26 @@ impl Pick {
     }
 }
 
-/// What a commit comes to on `tree`: `git merge-tree --merge-base=<parent> <tree> <commit>`,
-/// for which git before 2.45 needs a commit of that tree, and before 2.40 one with that parent.
+/// Cherry-picks a commit onto `tree`: `git merge-tree --merge-base=<parent> <tree> <commit>`, for
+/// which git before 2.45 needs a commit of the tree, and before 2.40 one with that parent.
 pub(super) fn pick(
     repo: &Repo,
     tree: &ObjectId,
     before: &ObjectId,
-    commit: &Commit,
-) -> Result<Merged> {
+    commit: &BranchCommit,
+) -> Result<MergeResult> {
     if before == tree {
-        return Ok(Merged::Tree(commit.tree.clone()));
+        return Ok(MergeResult::Tree(commit.tree.clone()));
     }
     if *before == commit.tree {
-        return Ok(Merged::Tree(tree.to_owned()));
+        return Ok(MergeResult::Tree(tree.to_owned()));
     }
     if let Some(parent) = commit.parents.first() {
         let ours = repo.write_commit(tree, &[parent])?;
-        return Merged::of(repo, &ours, &commit.oid);
+        return MergeResult::compute(repo, &ours, &commit.oid);
     }
     let root = repo.write_commit(before, &[])?;
     let ours = repo.write_commit(tree, &[&root])?;
     let theirs = repo.write_commit(&commit.tree, &[&root])?;
-    Merged::of(repo, &ours, &theirs)
+    MergeResult::compute(repo, &ours, &theirs)
 }

@@ -1,9 +1,9 @@
-//! Marks: which refs below `refs/flux` this repository has made.
+//! Marks: records of the refs below `refs/flux` that this repository made.
 //!
-//! Refs travel: `git clone --mirror` and `git fetch '+refs/*:refs/*'` bring those of others, also
-//! under names of ours. A mark does not: it is a file in `<git-common-dir>/flux/marks`, which names
-//! refs and the objects that they may stand at. It is written before a ref changes, so that what a
-//! killed command has made is marked too; what it names and is not there does no harm.
+//! `git clone --mirror` and `git fetch '+refs/*:refs/*'` copy refs of other repositories, even over
+//! ours. Marks are not copied: a mark is a file in `<git-common-dir>/flux/marks`, with refs and the
+//! objects that they may point to. It is written before a ref changes, so that refs of a killed
+//! command have marks, too. Marks without refs do no harm.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -11,56 +11,53 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::gitfile::entries_of;
+use crate::git::checkout::gitfile::list_dir;
 use crate::git::{ObjectId, Sharing};
 use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 use crate::task::RefName;
 
-/// Every ref of git flux.
-pub(crate) const FLUX: &str = "refs/flux/";
+/// The prefix of all refs of git flux.
+pub(crate) const FLUX_REFS: &str = "refs/flux/";
 
-/// The first line of a mark. A mark of another version vouches for nothing.
-const HEAD: &str = "version 1\n";
+/// The first line of a mark. A mark of another version is invalid.
+const HEADER: &str = "version 1\n";
 
-/// A ref and an object that it may stand at.
-pub(in crate::git) type Stand = (RefName, ObjectId);
+/// A ref and an object that it may point to.
+pub(in crate::git) type RefValue = (RefName, ObjectId);
 
 /// The marks of a repository.
 #[derive(Clone, Debug)]
 pub(crate) struct Marks(PathBuf);
 
-/// The mark of one task or one archive entry: the refs `refs/flux/<class>/<name>` and below.
+/// The mark of a task or archive entry, for the refs `refs/flux/<class>/<name>` and below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// The inode of `<git-common-dir>/flux` when it was first written: a copy has another.
-    home: Option<u64>,
-    stands: Vec<Stand>,
+    /// The inode of `<git-common-dir>/flux` at creation, which differs in a copied repository.
+    inode: Option<u64>,
+    values: Vec<RefValue>,
 }
 
 impl Mark {
-    /// Returns whether the ref may stand at this object.
+    /// Returns whether the ref may point to this object.
     pub(crate) fn has(&self, name: &RefName, object: &ObjectId) -> bool {
-        self.stands.iter().any(|(n, o)| n == name && o == object)
+        self.values.iter().any(|(n, o)| n == name && o == object)
     }
 
-    /// Returns the objects that the ref may stand at, the latest last.
+    /// Returns the objects that the ref may point to, latest last.
     pub(crate) fn objects<'a>(&'a self, name: &'a RefName) -> impl Iterator<Item = &'a ObjectId> {
-        let of = move |(n, object): &'a Stand| (n == name).then_some(object);
-        self.stands.iter().filter_map(of)
+        let of = move |(n, object): &'a RefValue| (n == name).then_some(object);
+        self.values.iter().filter_map(of)
     }
 }
 
 impl Marks {
-    /// The marks in this `<git-common-dir>/flux`.
+    /// Returns the marks in `<git-common-dir>/flux`.
     pub(crate) fn new(flux_dir: &Path) -> Self {
         Self(flux_dir.join("marks"))
     }
 
-    /// Returns the mark that a ref belongs to, if there is one.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is no mark of this version.
+    /// Returns the mark of a ref, if there is one.
     pub(crate) fn find(&self, name: &RefName) -> Result<Option<Mark>> {
         let Some(path) = self.path(name) else {
             return Ok(None);
@@ -71,12 +68,12 @@ impl Marks {
         };
         let text = String::from_utf8(text).with_context(what)?;
         let mut mark = Mark::default();
-        for line in text.strip_prefix(HEAD).with_context(what)?.lines() {
+        for line in text.strip_prefix(HEADER).with_context(what)?.lines() {
             match line.split_once(' ') {
-                Some(("home", inode)) => mark.home = inode.parse().ok(),
+                Some(("home", inode)) => mark.inode = inode.parse().ok(),
                 Some((object, name)) => {
                     let object = object.to_owned().into();
-                    mark.stands.push((RefName::new(name), object));
+                    mark.values.push((RefName::new(name), object));
                 }
                 None => {}
             }
@@ -84,107 +81,98 @@ impl Marks {
         Ok(Some(mark))
     }
 
-    /// Returns whether the ref was made in this very repository, and not in one of which it is a
-    /// copy. One that was moved to another file system counts as a copy.
-    pub(crate) fn is_at_home(&self, name: &RefName) -> bool {
-        let home = self.find(name).ok().flatten().and_then(|mark| mark.home);
-        home.is_some() && home == self.home()
+    /// Returns whether the ref was made here, not in a repository of which this is a copy. A
+    /// repository moved to another file system counts as a copy.
+    pub(crate) fn is_original(&self, name: &RefName) -> bool {
+        let home = self.find(name).ok().flatten().and_then(|mark| mark.inode);
+        home.is_some() && home == self.inode()
     }
 
-    fn home(&self) -> Option<u64> {
+    fn inode(&self) -> Option<u64> {
         fs::metadata(self.0.parent()?).ok().map(|dir| dir.ino())
     }
 
-    /// Returns whether this repository has made the ref, which stands at `object`. None if it has
-    /// no mark, as what git flux 0.1.0 made. A mark that cannot be read vouches for nothing.
-    pub(crate) fn vouch(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
+    /// Returns whether this repository made the ref, which points to `object`; `None` without a mark,
+    /// as in git flux 0.1.0, and `false` if the mark is unreadable.
+    pub(crate) fn has_made(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
             Err(_) => Some(false),
         }
     }
 
-    /// Returns the `<class>/<name>` of all marks of a class.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
+    /// Lists all marks of a class as `<class>/<name>`.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
-        let entries = entries_of(&self.0.join(class)).context("could not list the marks")?;
+        let entries = list_dir(&self.0.join(class)).context("could not list the marks")?;
         let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
         let names = names.filter(|name| !name.starts_with('.'));
         Ok(names.map(|name| format!("{class}/{name}")).collect())
     }
 
-    /// Marks what refs are about to stand at, beside what they stand at now.
-    ///
-    /// # Errors
-    /// When the disk is full, for one.
-    pub(in crate::git) fn announce(&self, made: &[Stand], sharing: Sharing) -> Result<()> {
-        self.change(made, sharing, |stands| {
-            // The latest last.
-            stands.retain(|stand| !made.contains(stand));
-            stands.extend_from_slice(made);
+    /// Adds the new values of refs before they change.
+    pub(in crate::git) fn prepare(&self, made: &[RefValue], sharing: Sharing) -> Result<()> {
+        self.change(made, sharing, |values| {
+            // Move the latest value to the end.
+            values.retain(|value| !made.contains(value));
+            values.extend_from_slice(made);
         })
     }
 
-    /// Forgets what refs do not stand at any more, after they have changed. Best effort: what a
-    /// mark names beside that is an object that the ref of this repository did stand at.
-    pub(in crate::git) fn confirm(&self, made: &[Stand], deleted: &[Stand], sharing: Sharing) {
+    /// Removes the old values of refs after they have changed. Best effort: an extra value is one
+    /// that the ref had in this repository.
+    pub(in crate::git) fn commit(&self, made: &[RefValue], deleted: &[RefValue], sharing: Sharing) {
         let touched = [made, deleted].concat();
-        let stays = |stand: &Stand| {
-            made.contains(stand) || touched.iter().all(|(name, _)| *name != stand.0)
+        let stays = |value: &RefValue| {
+            made.contains(value) || touched.iter().all(|(name, _)| *name != value.0)
         };
-        drop(self.change(&touched, sharing, |stands| stands.retain(stays)));
+        drop(self.change(&touched, sharing, |values| values.retain(stays)));
     }
 
-    /// Forgets what was announced and has not come. Best effort, as [`Marks::confirm`].
-    pub(in crate::git) fn withdraw(&self, unmade: &[Stand], sharing: Sharing) {
-        let is_made = |stand: &Stand| !unmade.contains(stand);
-        drop(self.change(unmade, sharing, |stands| stands.retain(is_made)));
+    /// Removes the new values of refs that did not change. Best effort.
+    pub(in crate::git) fn abort(&self, unmade: &[RefValue], sharing: Sharing) {
+        let is_made = |value: &RefValue| !unmade.contains(value);
+        drop(self.change(unmade, sharing, |values| values.retain(is_made)));
     }
 
-    /// Removes the mark of `<class>/<name>`, of which no ref is left. The caller holds the task's lock.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub(crate) fn sweep(&self, owner: &str) -> Result<()> {
+    /// Removes the mark of `<class>/<name>`, which has no refs left. The caller holds the task's lock.
+    pub(crate) fn remove(&self, owner: &str) -> Result<()> {
         let what = || format!("could not remove the mark of '{owner}'");
         none_if_missing(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
     }
 
-    /// `<class>/<name>` of `refs/flux/<class>/<name>[/…]`
+    /// Returns `<class>/<name>` of `refs/flux/<class>/<name>[/…]`.
     fn owner(name: &RefName) -> Option<&str> {
-        let rest = name.strip_prefix(FLUX)?;
+        let rest = name.strip_prefix(FLUX_REFS)?;
         let (class, below) = rest.split_once('/')?;
         let owner = below.split('/').next()?;
         Some(&rest[..class.len() + 1 + owner.len()])
     }
 
-    /// Returns where the mark of a ref is.
+    /// Returns the path of the mark of a ref.
     pub(crate) fn path(&self, name: &RefName) -> Option<PathBuf> {
         Some(self.0.join(Self::owner(name)?))
     }
 
-    /// Changes each mark that one of `stands` belongs to.
+    /// Changes each mark that belongs to one of `values`.
     fn change(
         &self,
-        stands: &[Stand],
+        values: &[RefValue],
         sharing: Sharing,
-        change: impl Fn(&mut Vec<Stand>),
+        change: impl Fn(&mut Vec<RefValue>),
     ) -> Result<()> {
-        let mut owners: Vec<&str> = stands.iter().filter_map(|(n, _)| Self::owner(n)).collect();
+        let mut owners: Vec<&str> = values.iter().filter_map(|(n, _)| Self::owner(n)).collect();
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
-            let before = self.find(&RefName::new([FLUX, owner].concat()))?;
+            let before = self.find(&RefName::new([FLUX_REFS, owner].concat()))?;
             let mut mark = before.clone().unwrap_or_default();
-            change(&mut mark.stands);
-            // Of other owners' refs this mark says nothing.
-            let is_own = |(name, _): &Stand| Self::owner(name) == Some(owner);
-            mark.stands.retain(is_own);
-            match mark.stands.is_empty() {
-                true if before.is_some() => self.sweep(owner)?,
+            change(&mut mark.values);
+            // A mark has only the refs of its owner.
+            let is_own = |(name, _): &RefValue| Self::owner(name) == Some(owner);
+            mark.values.retain(is_own);
+            match mark.values.is_empty() {
+                true if before.is_some() => self.remove(owner)?,
                 false if before.as_ref() != Some(&mark) => self.write(owner, &mark, sharing)?,
                 _ => {}
             }
@@ -199,11 +187,11 @@ impl Marks {
         for dir in [&self.0, dir] {
             sharing.make_dir(dir).with_context(what)?;
         }
-        let mut text = HEAD.to_owned();
-        if let Some(home) = mark.home.or_else(|| self.home()) {
+        let mut text = HEADER.to_owned();
+        if let Some(home) = mark.inode.or_else(|| self.inode()) {
             text += &format!("home {home}\n");
         }
-        for (name, object) in &mark.stands {
+        for (name, object) in &mark.values {
             text += &format!("{object} {name}\n");
         }
         sharing.write(&path, text.as_bytes())
@@ -214,102 +202,83 @@ impl Marks {
 mod tests {
     use super::*;
 
-    fn stand(name: &str, object: &str) -> Stand {
-        (
-            RefName::new(format!("{FLUX}{name}")),
-            object.to_owned().into(),
-        )
+    fn flux_ref(name: &str) -> RefName {
+        RefName::new([FLUX_REFS, name].concat())
+    }
+
+    fn value(name: &str, object: &str) -> RefValue {
+        (flux_ref(name), object.to_owned().into())
+    }
+
+    impl Marks {
+        fn add(&self, values: &[RefValue]) {
+            self.prepare(values, Sharing::Umask).unwrap();
+        }
     }
 
     #[test]
-    fn a_ref_is_vouched_for_before_and_after_it_changes() {
+    fn has_made_is_true_before_and_after_a_change() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let vouch = |object: &str| {
-            marks.vouch(
-                &RefName::new("refs/flux/tasks/a"),
-                &object.to_owned().into(),
-            )
+        let made = |name: &str, object: &str| {
+            let (name, object) = value(name, object);
+            marks.has_made(&name, &object)
         };
-        assert_eq!(vouch("1"), None);
-        marks
-            .announce(
-                &[stand("tasks/a", "1"), stand("base/a", "9")],
-                Sharing::Umask,
-            )
-            .unwrap();
-        marks
-            .announce(&[stand("tasks/a", "2")], Sharing::Umask)
-            .unwrap();
-        assert_eq!(
-            [vouch("1"), vouch("2"), vouch("9")],
-            [Some(true), Some(true), Some(false)]
-        );
-        marks.confirm(&[stand("tasks/a", "2")], &[], Sharing::Umask);
-        assert_eq!([vouch("1"), vouch("2")], [Some(false), Some(true)]);
-        marks
-            .announce(&[stand("tasks/a", "3")], Sharing::Umask)
-            .unwrap();
-        marks.withdraw(&[stand("tasks/a", "3")], Sharing::Umask);
-        assert_eq!([vouch("2"), vouch("3")], [Some(true), Some(false)]);
-        marks.confirm(&[], &[stand("tasks/a", "2")], Sharing::Umask);
-        assert_eq!(vouch("2"), None);
-        assert_eq!(
-            marks.vouch(&RefName::new("refs/flux/base/a"), &"9".to_owned().into()),
-            Some(true)
-        );
-        assert_eq!(marks.list("tasks").unwrap(), [] as [&str; 0]);
+        let all = || ["1", "2", "3", "9"].map(|object| made("tasks/a", object));
+        assert_eq!(all(), [None; 4]);
+        marks.add(&[value("tasks/a", "1"), value("base/a", "9")]);
+        marks.add(&[value("tasks/a", "2")]);
+        let has = |made: [bool; 4]| assert_eq!(all(), made.map(Some));
+        has([true, true, false, false]);
+        marks.commit(&[value("tasks/a", "2")], &[], Sharing::Umask);
+        has([false, true, false, false]);
+        marks.add(&[value("tasks/a", "3")]);
+        has([false, true, true, false]);
+        marks.abort(&[value("tasks/a", "3")], Sharing::Umask);
+        has([false, true, false, false]);
+        marks.commit(&[], &[value("tasks/a", "2")], Sharing::Umask);
+        assert_eq!(all(), [None; 4]);
+        assert_eq!(made("base/a", "9"), Some(true));
+        assert!(marks.list("tasks").unwrap().is_empty());
         assert_eq!(marks.list("base").unwrap(), ["base/a"]);
     }
 
     #[test]
-    fn the_parts_of_an_entry_have_one_mark() {
+    fn refs_of_an_archive_entry_share_a_mark() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        let parts = [
-            stand("archive/a.1/tip", "1"),
-            stand("archive/a.1/refs/worktree/x", "2"),
+        let entry = flux_ref("archive/a.1");
+        let values = [
+            value("archive/a.1/tip", "1"),
+            value("archive/a.1/refs/worktree/x", "2"),
         ];
-        marks.announce(&parts, Sharing::Umask).unwrap();
+        marks.add(&values);
         assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
-        assert!(marks.is_at_home(&RefName::new("refs/flux/archive/a.1")));
-        // In a copy it is not, whatever becomes of the mark there.
+        assert!(marks.is_original(&entry));
+        // A change of the mark in a copy does not make the copy the original.
         let copy = tempfile::tempdir().unwrap();
-        let there = Marks::new(copy.path());
+        let copied = Marks::new(copy.path());
         fs::create_dir_all(copy.path().join("marks/archive")).unwrap();
         let file = "marks/archive/a.1";
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
-        there
-            .announce(&[stand("archive/a.1/base", "3")], Sharing::Umask)
-            .unwrap();
-        assert!(!there.is_at_home(&RefName::new("refs/flux/archive/a.1")));
-        let mark = marks
-            .find(&RefName::new("refs/flux/archive/a.1"))
-            .unwrap()
-            .unwrap();
-        assert!(parts.iter().all(|(name, object)| mark.has(name, object)));
-        assert!(!mark.has(&parts[0].0, &"2".to_owned().into()));
+        copied.add(&[value("archive/a.1/base", "3")]);
+        assert!(!copied.is_original(&entry));
+        let mark = marks.find(&entry).unwrap().unwrap();
+        assert!(values.iter().all(|(name, object)| mark.has(name, object)));
+        assert!(!mark.has(&values[0].0, &values[1].1));
     }
 
     #[test]
-    fn what_is_no_mark_vouches_for_nothing() {
+    fn has_made_is_false_when_the_mark_is_invalid() {
         let dir = tempfile::tempdir().unwrap();
         let marks = Marks::new(dir.path());
-        marks
-            .announce(&[stand("tasks/a", "1")], Sharing::Umask)
-            .unwrap();
-        for text in [
-            "",
-            "version 2\n1 refs/flux/tasks/a\n",
-            "1 refs/flux/tasks/a\n",
-            "version 1",
-        ] {
+        let (name, object) = value("tasks/a", "1");
+        marks.add(&[(name.clone(), object.clone())]);
+        let line = "1 refs/flux/tasks/a\n";
+        for text in ["", &format!("version 2\n{line}"), line, "version 1"] {
             fs::write(dir.path().join("marks/tasks/a"), text).unwrap();
-            assert_eq!(
-                marks.vouch(&RefName::new("refs/flux/tasks/a"), &"1".to_owned().into()),
-                Some(false),
-                "{text:?}"
-            );
+            let made = marks.has_made(&name, &object);
+            assert_eq!(made, Some(false), "{text:?}");
         }
     }
 }

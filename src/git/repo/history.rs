@@ -1,4 +1,4 @@
-//! How far branches have gone apart.
+//! Counts of commits ahead and behind, for many pairs of commits.
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::rc::Rc;
@@ -9,68 +9,67 @@ use git2::Oid;
 use super::Repo;
 use crate::git::ObjectId;
 
-/// The sides from which a commit is seen, as bits.
+/// Bits for the tips that reach a commit.
 const OURS: u8 = 1;
 const THEIRS: u8 = 2;
 const BOTH: u8 = OURS | THEIRS;
 
-/// As many commits git looks back further than their times demand.
-const PATIENCE: usize = 5;
+/// The number of commits to walk beyond the common frontier, as in git, for wrong clocks.
+const SLOP_COMMITS: usize = 5;
 
-/// A repository's history as far as it has been read, so that of many pairs of
-/// commits each commit is read once. Commits go by the place they have here.
+/// A cache of the commits read so far, so that each commit is read once for many pairs. Commits
+/// are identified by their index here.
 ///
-/// [`Repo::ahead_behind`] asks libgit2 for one pair; this wins the row `list` with many tasks of
-/// `cargo bench -- growth`, which takes twice as long without it.
+/// [`Repo::ahead_behind`] is for one pair. Without the cache, `list` with many tasks in
+/// `cargo bench -- growth` takes twice as long.
 pub(crate) struct History<'repo> {
     repo: &'repo Repo,
-    /// No HashMap: git2 hashes bytes of a name beyond its end.
+    /// Not a HashMap: git2 hashes bytes beyond the end of a name.
     places: BTreeMap<Oid, usize>,
-    commits: Vec<Commit>,
+    commits: Vec<Node>,
 }
 
-struct Commit {
-    /// When it was committed, in seconds since 1970.
+struct Node {
+    /// The committer time, in seconds since 1970.
     time: i64,
     named: Vec<Oid>,
-    /// The places of its parents, once they have been read.
+    /// The indexes of its parents, once read.
     parents: Option<Rc<[usize]>>,
-    /// From where the walk that is under way has seen it.
+    /// The tips that reach it in the current walk.
     sides: u8,
-    /// Whether it waits in that walk's queue.
-    queued: bool,
+    /// Is in the queue of the current walk.
+    is_queued: bool,
 }
 
-/// A walk from two commits, the newest first.
+/// A walk from two commits, newest first.
 #[derive(Default)]
-struct Walk {
-    /// Time and place.
+struct CommitWalk {
+    /// Times and indexes.
     queue: BinaryHeap<(i64, usize)>,
-    /// How many in the queue are seen from one side only.
+    /// The number of queued commits that only one tip reaches.
     open: usize,
-    /// The time of the oldest that left the queue so.
+    /// The oldest time of a walked commit that only one tip reaches.
     oldest: Option<i64>,
-    /// How many more commits to look at where nothing speaks for it.
-    patience: usize,
+    /// The number of commits left to walk after the frontier is common.
+    slop: usize,
     seen: Vec<usize>,
 }
 
-impl Walk {
-    /// Whether what is seen from one side only may still prove to be seen from both: also while
-    /// the queue has commits that are no older, as those of one second, and a few commits longer,
-    /// as git does, for clocks that were wrong.
-    fn goes_on(&mut self) -> bool {
+impl CommitWalk {
+    /// Returns whether a commit of one side may still turn out to be common. That is possible
+    /// while queued commits are as new, and for wrong clocks a few commits longer.
+    fn is_unfinished(&mut self) -> bool {
         let newest = self.queue.peek().map(|(time, _)| *time);
         if self.open > 0 || (self.oldest.is_some() && newest >= self.oldest) {
-            self.patience = PATIENCE;
+            self.slop = SLOP_COMMITS;
             return true;
         }
-        self.patience = self.patience.saturating_sub(1);
-        self.patience > 0
+        self.slop = self.slop.saturating_sub(1);
+        self.slop > 0
     }
 
-    /// Sees a commit from `sides`; if that is new, so its parents have to be.
-    fn see(&mut self, commit: &mut Commit, at: usize, sides: u8) {
+    /// Marks a commit as reached from `sides` and queues it if that is new.
+    fn mark_seen(&mut self, commit: &mut Node, at: usize, sides: u8) {
         let (before, now) = (commit.sides, commit.sides | sides);
         if before == now {
             return;
@@ -79,11 +78,11 @@ impl Walk {
             self.seen.push(at);
         }
         commit.sides = now;
-        if commit.queued {
-            // It was seen from one side, and is from both.
+        if commit.is_queued {
+            // It was reached from one side and is common now.
             self.open -= 1;
         } else {
-            commit.queued = true;
+            commit.is_queued = true;
             self.queue.push((commit.time, at));
             self.open += usize::from(now != BOTH);
         }
@@ -100,11 +99,8 @@ impl<'repo> History<'repo> {
         }
     }
 
-    /// How many commits `ours` has that `theirs` has not, and the reverse:
+    /// Counts the commits that only `ours` reaches, and those that only `theirs` reaches:
     /// `git rev-list --left-right --count <ours>...<theirs>`.
-    ///
-    /// # Errors
-    /// When a commit is missing.
     pub(crate) fn ahead_behind(
         &mut self,
         ours: &ObjectId,
@@ -112,51 +108,51 @@ impl<'repo> History<'repo> {
     ) -> Result<(usize, usize)> {
         let ours = self.place(self.repo.oid(ours)?)?;
         let theirs = self.place(self.repo.oid(theirs)?)?;
-        let mut walk = Walk::default();
+        let mut walk = CommitWalk::default();
         let walked = self.walk(&mut walk, ours, theirs);
         let mut only = [0; BOTH as usize + 1];
         for at in walk.seen {
             let commit = &mut self.commits[at];
             only[usize::from(commit.sides)] += 1;
-            (commit.sides, commit.queued) = (0, false);
+            (commit.sides, commit.is_queued) = (0, false);
         }
         walked?;
         Ok((only[usize::from(OURS)], only[usize::from(THEIRS)]))
     }
 
-    fn walk(&mut self, walk: &mut Walk, ours: usize, theirs: usize) -> Result<()> {
-        walk.see(&mut self.commits[ours], ours, OURS);
-        walk.see(&mut self.commits[theirs], theirs, THEIRS);
-        while walk.goes_on()
+    fn walk(&mut self, walk: &mut CommitWalk, ours: usize, theirs: usize) -> Result<()> {
+        walk.mark_seen(&mut self.commits[ours], ours, OURS);
+        walk.mark_seen(&mut self.commits[theirs], theirs, THEIRS);
+        while walk.is_unfinished()
             && let Some((time, at)) = walk.queue.pop()
         {
             let commit = &mut self.commits[at];
-            commit.queued = false;
+            commit.is_queued = false;
             let sides = commit.sides;
             if sides != BOTH {
                 walk.open -= 1;
                 walk.oldest = Some(walk.oldest.map_or(time, |oldest| oldest.min(time)));
             }
             for &parent in self.parents(at)?.iter() {
-                walk.see(&mut self.commits[parent], parent, sides);
+                walk.mark_seen(&mut self.commits[parent], parent, sides);
             }
         }
         Ok(())
     }
 
-    /// The place of a commit, which is read if it was not yet.
+    /// Returns the index of a commit, reading it if necessary.
     fn place(&mut self, oid: Oid) -> Result<usize> {
         if let Some(place) = self.places.get(&oid) {
             return Ok(*place);
         }
         let commit = self.repo.git2.find_commit(oid)?;
         self.places.insert(oid, self.commits.len());
-        self.commits.push(Commit {
+        self.commits.push(Node {
             time: commit.time().seconds(),
             named: commit.parent_ids().collect(),
             parents: None,
             sides: 0,
-            queued: false,
+            is_queued: false,
         });
         Ok(self.commits.len() - 1)
     }
@@ -184,7 +180,7 @@ mod tests {
     use super::*;
     use crate::git::Git;
 
-    /// Commits that each name parents among those before them, and their times.
+    /// Makes commits of times and indexes of parents.
     fn made(dir: &Path, commits: &[(i64, Vec<usize>)]) -> Vec<ObjectId> {
         let repo = Repository::init_bare(dir).unwrap();
         let tree = repo.treebuilder(None).unwrap().write().unwrap();
@@ -192,10 +188,8 @@ mod tests {
         let mut made: Vec<Oid> = Vec::new();
         for (at, (time, parents)) in commits.iter().enumerate() {
             let who = Signature::new("a", "a@b", &Time::new(*time, 0)).unwrap();
-            let parents = parents
-                .iter()
-                .map(|at| repo.find_commit(made[*at]).unwrap());
-            let parents: Vec<_> = parents.collect();
+            let parents = parents.iter().map(|at| repo.find_commit(made[*at]));
+            let parents: Vec<_> = parents.map(Result::unwrap).collect();
             let parents: Vec<_> = parents.iter().collect();
             let commit = repo.commit(None, &who, &who, &at.to_string(), &tree, &parents);
             made.push(commit.unwrap());
@@ -203,17 +197,16 @@ mod tests {
         made.iter().map(|oid| oid.to_string().into()).collect()
     }
 
-    fn counted_by_git(dir: &Path, ours: &str, theirs: &str) -> (usize, usize) {
+    fn counted_by_git(dir: &Path, ours: &ObjectId, theirs: &ObjectId) -> (usize, usize) {
         let range = format!("{ours}...{theirs}");
         let args = ["--left-right", "--count", &range];
-        let out =
-            String::from_utf8(Git::reading(dir, "rev-list").args(args).output().unwrap()).unwrap();
-        let (ahead, behind) = out.trim_end().split_once('\t').unwrap();
+        let line = Git::reading(dir, "rev-list").args(args).line().unwrap();
+        let (ahead, behind) = line.split_once('\t').unwrap();
         (ahead.parse().unwrap(), behind.parse().unwrap())
     }
 
     #[test]
-    fn commits_are_counted_as_git_counts_them_in_any_history() {
+    fn ahead_behind_counts_as_git_does() {
         for seed in 0..12 {
             let mut random = StdRng::seed_from_u64(seed);
             let mut commits: Vec<(i64, Vec<usize>)> = vec![(1_000_000_000, Vec::new())];
@@ -247,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_whose_clock_was_slow_hides_nothing_behind_it() {
+    fn ahead_behind_is_right_when_a_clock_was_slow() {
         // 0 is the parent of 1 and 2; 1, from a slow clock, that of both tips.
         let commits = [
             (2000, vec![]),
@@ -263,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_commit_is_an_error_and_spoils_no_other_count() {
+    fn ahead_behind_works_after_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let names = made(dir.path(), &[(1, vec![]), (2, vec![0])]);
         let repo = Repo::open_at(dir.path()).unwrap();

@@ -1,4 +1,4 @@
-//! What git keeps of a linked worktree, in `<git-common-dir>/worktrees/<name>/`.
+//! Administrative directories of linked worktrees: `<git-common-dir>/worktrees/<name>/`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -9,23 +9,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::ObjectId;
-use crate::git::checkout::distrust::{Distrust, believed, read_small};
+use crate::git::checkout::distrust::{Distrust, read_small, trusted};
 use crate::git::checkout::gitfile::{
-    content_of, entries_of, found_at, link_in, link_of, named_by, normal, place_in,
+    linked_dir, list_dir, lstat, normalize, parse_link, read_link, read_or_empty, resolve_in,
 };
-use crate::git::same::is_same_place;
+use crate::git::identity::is_same_place;
 use crate::git::worktree::entries;
 use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
 use crate::task::RefName;
 
-/// Copies an index with its time. git compares that with the times of files, in whole
-/// seconds, to know which of them it must look into: with a later one it would miss
-/// what was changed in the second in which the index was written.
-///
-/// # Errors
-/// When it cannot be copied.
-pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies a file with its modification time. git compares the time of an index with those of files,
+/// in whole seconds; a later one would hide changes in the second when the index was written.
+pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = open_file(from)?;
     let time = file.metadata()?.modified()?;
     let mut copy = File::create(to)?;
@@ -33,72 +29,68 @@ pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     copy.set_modified(time)
 }
 
-/// Whether the directory at `path` is this repository's worktree, as [`of`] finds it.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether [`verified_dir`] accepts the worktree at `path`.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
-    Ok(believed(of(common_dir, path))?.is_some())
+    Ok(trusted(verified_dir(common_dir, path))?.is_some())
 }
 
-/// The administrative directory of this repository's worktree at `path`: git keeps it under that
-/// path, it says so itself, and git would find this repository from there and no other. A copied
-/// repository names the worktrees of the original, what stands at the path may be somebody's
-/// clone by now, and an agent can write each of these files.
+/// Returns the administrative directory of the worktree at `path`, if both name each other and git
+/// would find this repository from there. A copied repository names the worktrees of the original,
+/// `path` may be another clone by now, and an agent can write all these files.
 ///
 /// # Errors
-/// With a [`Distrust`] when something is not as git makes it.
-pub(in crate::git) fn of(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    let admin = named_entry(common_dir, path)?;
-    ensure_whole(&admin, common_dir, path).map(|()| admin)
+/// With a [`Distrust`] that names the first wrong file.
+pub(in crate::git) fn verified_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+    let admin = find_linked_dir(common_dir, path)?;
+    ensure_valid(&admin, common_dir, path).map(|()| admin)
 }
 
-/// Returns the entry of this repository that the `.git` file at `path` names.
-fn named_entry(common_dir: &Path, path: &Path) -> Result<PathBuf> {
+/// Returns the administrative directory in this repository that the `.git` file at `path` names.
+fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let what = || format!("could not look at '{}'", path.display());
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
     let link = path.join(".git");
-    // A directory is a repository of its own.
-    let found = found_at(&link)?;
+    // A `.git` directory is a separate repository.
+    let found = lstat(&link)?;
     if !is_dir || !found.is_some_and(|found| found.is_file()) {
-        return Err(Distrust::Link(link).into());
+        return Err(Distrust::GitFile(link).into());
     }
     let text = read_small(&link)?.unwrap_or_default();
     let worktrees = common_dir.join("worktrees");
-    let named = link_in(path, &text).map(|named| normal(&named));
+    let named = parse_link(path, &text).map(|named| normalize(&named));
     let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
     let Some((admin, _)) = named.filter(|(admin, named)| is_same_place(named, admin)) else {
-        return Err(Distrust::Link(link).into());
+        return Err(Distrust::GitFile(link).into());
     };
     for dir in [&worktrees, &admin] {
         match none_if_missing(dir.symlink_metadata()) {
             Ok(Some(found)) if found.is_dir() => {}
-            // git removes an entry with its directory, and that of all entries with the last one.
-            Ok(None) => return Err(Distrust::Link(link).into()),
-            _ => return Err(Distrust::Odd(dir.clone()).into()),
+            // git removes an administrative directory, and with the last one `worktrees`.
+            Ok(None) => return Err(Distrust::GitFile(link).into()),
+            _ => return Err(Distrust::FileType(dir.clone()).into()),
         }
     }
     Ok(admin)
 }
 
-/// Fails if something in the entry of the worktree at `path` is not as git makes it.
-fn ensure_whole(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
-    if !is_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
-        return Err(Distrust::Back(admin.join("gitdir")).into());
+/// Fails if a file in the administrative directory of the worktree at `path` is wrong.
+fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
+    if !is_dir_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
+        return Err(Distrust::GitDir(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");
-    let named = believed(read_small(&common))?.flatten();
-    if !is_same_place(&place_in(admin, &named.unwrap_or_default()), common_dir) {
-        return Err(Distrust::Common(common).into());
+    let named = trusted(read_small(&common))?.flatten();
+    if !is_same_place(&resolve_in(admin, &named.unwrap_or_default()), common_dir) {
+        return Err(Distrust::CommonDir(common).into());
     }
-    // git would wait for what a pipe says.
+    // git would block on a pipe.
     let head = admin.join("HEAD");
     for file in [&head, &admin.join("index")] {
         if file.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(Distrust::Odd(file.clone()).into());
+            return Err(Distrust::FileType(file.clone()).into());
         }
     }
-    // Of a link (core.preferSymlinkRefs) git is the judge. A crash leaves an empty one.
+    // A symbolic link (core.preferSymlinkRefs) is left to git. A crash may empty the file.
     if !head.is_symlink() {
         let says = read_small(&head)?.unwrap_or_default();
         if !says.starts_with(b"ref: ") && says.len() < 40 {
@@ -108,31 +100,24 @@ fn ensure_whole(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the common directory of the other repository that the directory at `path` says to be
-/// a worktree of, if there is one.
+/// Returns the common directory of another repository that the `.git` file at `path` names, if any.
 pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
-    let admin = link_of(path)?.canonicalize().ok()?;
+    let admin = read_link(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
     let is_repository = other.join("HEAD").exists() && other.join("objects").exists();
     (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())
 }
 
-/// Returns whether git has an entry of a worktree at `path`.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether git has a worktree registered at `path`.
 pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
-    Ok(dir_of(common_dir, path)?.is_some())
+    Ok(find_dir(common_dir, path)?.is_some())
 }
 
-/// Returns whether the directory at `path` says that it is a worktree of this repository, of
-/// which git has no entry: that was pruned while the directory was away, by a git in a container, say.
-///
-/// # Errors
-/// When it cannot be told.
-pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
-    // With the last entry git removes the directory of all.
-    let named = named_by(path);
+/// Returns whether the directory at `path` was a worktree of this repository, but git pruned it: a
+/// git in a container, for example, in which `path` did not exist.
+pub(crate) fn was_pruned(common_dir: &Path, path: &Path) -> Result<bool> {
+    // git removes `worktrees` with the last entry, so compare its path.
+    let named = linked_dir(path);
     let named = named.as_deref().and_then(Path::parent);
     let is_here = named.is_some_and(|dir| {
         let repository = dir.parent().filter(|_| dir.ends_with("worktrees"));
@@ -141,109 +126,94 @@ pub(crate) fn is_forgotten(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(is_here && path.is_dir() && !has_entry(common_dir, path)?)
 }
 
-/// Returns whether the directory at `path` names an entry with `branch` (`refs/heads/…`) checked out,
-/// which in turn names a place that knows nothing of it: `git worktree repair <path>` sets that right.
+/// Returns whether the worktree at `path` with `branch` was moved without git, so that
+/// `git worktree repair <path>` fixes it.
 pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> bool {
     let worktrees = common_dir.join("worktrees");
-    let named = named_by(path).filter(|named| named.parent() == Some(&worktrees));
-    let entry = named.as_deref().and_then(entries::read);
+    let named = linked_dir(path).filter(|named| named.parent() == Some(&worktrees));
+    let entry = named.as_deref().and_then(entries::read_entry);
     entry.is_some_and(|entry| {
-        let is_elsewhere = entry.path != path && named_by(&entry.path) != named;
+        let is_elsewhere = entry.path != path && linked_dir(&entry.path) != named;
         is_elsewhere && entry.branch.as_ref() == Some(branch)
     })
 }
 
-/// Returns the directory beside `path` that was moved from there without git's knowledge, if
-/// there is one.
-pub(crate) fn moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
-    let entry = dir_of(common_dir, path).ok()?;
+/// Returns the sibling of `path` to which the worktree was moved without git, if any.
+pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
+    let entry = find_dir(common_dir, path).ok()?;
     let entry = entry.or_else(|| Some(common_dir.join("worktrees").join(path.file_name()?)))?;
-    let mut beside = entries_of(path.parent()?).ok()?.into_iter();
+    let mut beside = list_dir(path.parent()?).ok()?.into_iter();
     beside.find(|found| {
-        named_by(found).as_ref() == Some(&entry)
+        linked_dir(found).as_ref() == Some(&entry)
             && matches!(has_entry(common_dir, found), Ok(false))
     })
 }
 
-/// Returns the directory in `dir` that was moved there from `path`, together with the repository:
-/// it has its name, and names an entry like that of `path` in a repository that is not there.
-pub(crate) fn moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
+/// Returns the directory in `dir` to which the worktree at `path` was moved together with the
+/// repository: with the same name, and a link to the repository's old path.
+pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
     let found = dir.join(path.file_name()?);
-    let entry = dir_of(common_dir, path).ok()??;
-    let named = named_by(&found)?;
+    let entry = find_dir(common_dir, path).ok()??;
+    let named = linked_dir(&found)?;
     let alike = named.file_name() == entry.file_name() && !named.exists();
     (alike && found != path).then_some(found)
 }
 
-/// Returns the commit that the log of the worktree at `path` ends with, if it has one.
-///
-/// # Errors
-/// When it cannot be read.
+/// Returns the last commit in the `HEAD` reflog of the worktree at `path`, if any.
 pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
-    // Where a branch is deleted under a worktree, its log says that it stands at none.
+    // If a checked out branch is deleted, the reflog ends with the null object.
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
-    let last = heads(common_dir, path)?.into_iter().rfind(is_commit);
+    let last = read_reflog(common_dir, path)?.into_iter().rfind(is_commit);
     Ok(last.and_then(|name| ObjectId::parse(&name)))
 }
 
-/// Reads the names of the commits at which `HEAD` of the worktree at `path` has stood from its log;
-/// there are none if it has no log.
-fn heads(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
-    let Some(admin) = dir_of(common_dir, path)? else {
+/// Reads the commits in the `HEAD` reflog of the worktree at `path`; empty without a reflog.
+fn read_reflog(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
+    let Some(admin) = find_dir(common_dir, path)? else {
         return Ok(Vec::new());
     };
-    let log = content_of(&admin.join("logs/HEAD"))?;
+    let log = read_or_empty(&admin.join("logs/HEAD"))?;
     let lines = log.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     let new = lines.map(|line| line.split(|&b| b == b' ').nth(1).unwrap_or_default());
     Ok(new.map(<[u8]>::to_vec).collect())
 }
 
-/// Whether what lies in `trash` is the worktree that was at `path`: moved there
-/// by a command that was killed before git forgot the worktree, or just after.
-///
-/// # Errors
-/// When it cannot be told.
+/// Returns whether `trash` has the worktree that was at `path`, moved there by a command that was
+/// killed before or just after it unregistered the worktree.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
     let file = none_if_missing(read_file(&trash.join("worktree").join(".git")));
-    let Some(file) = file.context("could not look into the trash")? else {
+    let Some(file) = file.context("could not read the removed worktree")? else {
         return Ok(false);
     };
     let named = Path::new(OsStr::from_bytes(file.trim_ascii_end())).file_name();
-    let admin = dir_of(common_dir, path)?;
+    let admin = find_dir(common_dir, path)?;
     Ok(admin.is_none_or(|admin| admin.file_name() == named))
 }
 
-/// Whether the HEAD of the worktree at `path` has ever stood at another commit than this, as
-/// far as its log tells: there may be work that nothing else names.
-///
-/// # Errors
-/// When its log cannot be read.
-pub(crate) fn has_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
-    let heads = heads(common_dir, path)?;
+/// Returns whether the `HEAD` reflog of the worktree at `path` has another commit than `commit`,
+/// which may be reachable from nowhere else.
+pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
+    let heads = read_reflog(common_dir, path)?;
     Ok(heads.iter().any(|head| head != commit.as_bytes()))
 }
 
-/// Whether git may know any worktree but the main one.
-pub(crate) fn any(common_dir: &Path) -> bool {
-    !entries_of(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
+/// Returns whether there may be linked worktrees.
+pub(crate) fn has_any(common_dir: &Path) -> bool {
+    !list_dir(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
 }
 
-/// The administrative directory of the worktree at `path`, which itself may be
-/// away: the one whose `gitdir` file names it.
-///
-/// # Errors
-/// When it cannot be told whether there is one.
-pub(in crate::git) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
+/// Returns the administrative directory whose `gitdir` names `path`, which need not exist.
+pub(in crate::git) fn find_dir(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let path_shown = path.display();
-    let what = || format!("could not look for what git keeps of the worktree '{path_shown}'");
+    let what = || format!("could not find git's entry of the worktree '{path_shown}'");
     let mut found = Vec::new();
-    for admin in entries_of(&common_dir.join("worktrees")).with_context(what)? {
-        if is_of(&admin, path).with_context(what)? {
+    for admin in list_dir(&common_dir.join("worktrees")).with_context(what)? {
+        if is_dir_of(&admin, path).with_context(what)? {
             found.push(admin);
         }
     }
-    // An agent can have its own entry name the worktree of another task: that names its entry.
-    let named = name_of_entry(path);
+    // An agent can let its `gitdir` name another task's worktree, whose `.git` file decides then.
+    let named = entry_name(path);
     let is_named = |admin: &PathBuf| admin.file_name() == named.as_deref();
     match (found.iter().position(is_named), found.len()) {
         (Some(at), _) => Ok(Some(found.swap_remove(at))),
@@ -252,34 +222,31 @@ pub(in crate::git) fn dir_of(common_dir: &Path, path: &Path) -> Result<Option<Pa
     }
 }
 
-fn name_of_entry(path: &Path) -> Option<OsString> {
-    Some(named_by(path)?.file_name()?.to_owned())
+fn entry_name(path: &Path) -> Option<OsString> {
+    Some(linked_dir(path)?.file_name()?.to_owned())
 }
 
-/// The administrative directory of the worktree that was at `path` and lies in `trash` now.
-///
-/// # Errors
-/// When it cannot be told whether there is one.
-pub(in crate::git) fn of_moved(
+/// Returns the administrative directory of the worktree that was moved from `path` to `trash`.
+pub(in crate::git) fn find_moved_dir(
     common_dir: &Path,
     path: &Path,
     trash: &Path,
 ) -> Result<Option<PathBuf>> {
-    let name = name_of_entry(&trash.join("worktree"));
+    let name = entry_name(&trash.join("worktree"));
     let admin = name.map(|name| common_dir.join("worktrees").join(name));
     match admin {
-        Some(admin) if is_of(&admin, path)? => Ok(Some(admin)),
-        _ => dir_of(common_dir, path),
+        Some(admin) if is_dir_of(&admin, path)? => Ok(Some(admin)),
+        _ => find_dir(common_dir, path),
     }
 }
 
-/// Whether an administrative directory is that of the worktree at `path`.
-fn is_of(admin: &Path, path: &Path) -> Result<bool> {
-    // There is none in one that is just being made or removed, or spoilt.
-    let Some(file) = believed(read_small(&admin.join("gitdir")))?.flatten() else {
+/// Returns whether the `gitdir` of an administrative directory names `path`.
+fn is_dir_of(admin: &Path, path: &Path) -> Result<bool> {
+    // It is missing while git adds or removes a worktree, or damaged.
+    let Some(file) = trusted(read_small(&admin.join("gitdir")))?.flatten() else {
         return Ok(false);
     };
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
-    // With relative paths it is relative to the administrative directory.
-    Ok(normal(&admin.join(file)) == path.join(".git"))
+    // With worktree.useRelativePaths it is relative to the administrative directory.
+    Ok(normalize(&admin.join(file)) == path.join(".git"))
 }

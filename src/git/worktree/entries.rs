@@ -1,5 +1,5 @@
-//! The entries that git keeps of worktrees, without git: it waits for ever for a pipe that an agent has
-//! put into one, and removes the worktree that it finds at a place.
+//! Lists of worktrees, with checks of the administrative directories, in which an agent can put
+//! pipes, which block git, and wrong paths.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,46 +8,45 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::Git;
-use crate::git::checkout::distrust::{Distrust, believed, read_small, refused};
-use crate::git::checkout::gitfile::{entries_of, named_by, place_in};
+use crate::git::checkout::distrust::{Distrust, read_small, refused, trusted};
+use crate::git::checkout::gitfile::{linked_dir, list_dir, resolve_in};
 use crate::system::wait_until;
 use crate::task::RefName;
 
-/// How often [`patiently`] asks: for some two seconds, and longer where everything is slow.
-const ATTEMPTS: u32 = 15;
+/// The number of attempts of [`retry`], which take at least two seconds.
+const MAX_ATTEMPTS: u32 = 15;
 
-/// The longest pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+/// The maximum pause between two attempts.
+const MAX_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// One entry of `git worktree list --porcelain -z`.
+/// An entry of `git worktree list --porcelain -z`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Worktree {
     pub(crate) path: PathBuf,
-    /// `refs/heads/…`, if a branch is checked out.
+    /// The branch that is checked out, if any.
     pub(crate) branch: Option<RefName>,
-    pub(crate) bare: bool,
+    pub(crate) is_bare: bool,
     /// `HEAD` names no commit.
-    pub(in crate::git) unborn: bool,
-    /// The reason, empty if none was given.
+    pub(in crate::git) is_unborn: bool,
+    /// The reason for a lock, which may be empty.
     pub(crate) locked: Option<String>,
 }
 
 impl Worktree {
-    /// Whether it has `branch` (`refs/heads/…`) checked out, or is one that a
-    /// killed git left half made.
-    pub(crate) fn is_of(&self, branch: &RefName) -> bool {
+    /// Returns whether `branch` is checked out, or the entry is incomplete after git was killed.
+    pub(crate) fn has_branch(&self, branch: &RefName) -> bool {
         match &self.branch {
             Some(name) => name == branch,
-            None => self.unborn && !self.bare,
+            None => self.is_unborn && !self.is_bare,
         }
     }
 }
 
-/// What git keeps of a worktree in `admin`, none if it cannot be read.
-pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
+/// Reads the entry in the administrative directory `admin`; `None` if it is unreadable.
+pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     let text = |name: &str| read_small(&admin.join(name)).ok()?;
     let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
-    let link = place_in(admin, &gitdir);
+    let link = resolve_in(admin, &gitdir);
     let head = String::from_utf8(head).ok()?;
     let branch = head.trim_end().strip_prefix("ref: ");
     Some(Worktree {
@@ -57,28 +56,23 @@ pub(in crate::git) fn read(admin: &Path) -> Option<Worktree> {
     })
 }
 
-/// `git worktree list --porcelain -z`: the main worktree first, each place once. `home` is
-/// [`Repo::home`].
-///
-/// # Errors
-/// When git fails.
+/// Lists the worktrees, the main one first, each path once: `git worktree list --porcelain -z`.
+/// `home` is [`Repo::home`](crate::git::Repo::home).
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
     let git = || Git::reading(home, "worktree list --porcelain -z");
-    let mut worktrees = parse(&patiently(git)?)?;
-    // git takes the parent of `.git` for it, whatever core.worktree says, and in a submodule the repository.
+    let mut worktrees = parse(&retry(git)?)?;
+    // git ignores core.worktree here, and prints the git directory of a submodule.
     if let Some(main) = worktrees.first_mut() {
         main.path = home.to_owned();
     }
-    Ok(true_ones(worktrees))
+    Ok(without_false_entries(worktrees))
 }
 
-/// # Errors
-/// When it is not a list of worktrees, or not all of one.
 pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
-    let odd = "`git worktree list` printed something unknown";
-    // An entry ends with an empty line, and there is always one.
-    let entries = out.strip_suffix(b"\0\0").context(odd)?;
+    let error = "`git worktree list` printed something unknown";
+    // Each entry ends with an empty line, and there is at least one.
+    let entries = out.strip_suffix(b"\0\0").context(error)?;
     let mut worktrees: Vec<Worktree> = Vec::new();
     for line in entries.split(|&b| b == 0) {
         let (key, value) = line.split_once_str(" ").unwrap_or((line, b""));
@@ -88,85 +82,77 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
                 path: value.to_path_lossy().into_owned(),
                 ..Worktree::default()
             }),
-            (_, None) => bail!(odd),
+            (_, None) => bail!(error),
             (b"branch", Some(entry)) => entry.branch = Some(RefName::new(text())),
-            (b"bare", Some(entry)) => entry.bare = true,
-            (b"HEAD", Some(entry)) => entry.unborn = value.iter().all(|&b| b == b'0'),
+            (b"bare", Some(entry)) => entry.is_bare = true,
+            (b"HEAD", Some(entry)) => entry.is_unborn = value.iter().all(|&b| b == b'0'),
             (b"locked", Some(entry)) => entry.locked = Some(text()),
-            // Newer gits may say more.
+            // Ignore keys of newer gits.
             _ => {}
         }
     }
     Ok(worktrees)
 }
 
-/// Lists the worktrees, the main one first. What git cannot list is left out.
-///
-/// # Errors
-/// When git fails in any other way.
+/// Lists the worktrees, the main one first, without unreadable ones.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
-    if believed(ensure_no_pipe(home))?.is_some() {
+    if trusted(ensure_no_pipe(home))?.is_some() {
         return list(home);
     }
     let main = Worktree {
         path: home.to_owned(),
         ..Worktree::default()
     };
-    let entries = entries_of(&common_dir.join("worktrees"))?;
-    let linked = entries.iter().filter_map(|admin| read(admin));
+    let entries = list_dir(&common_dir.join("worktrees"))?;
+    let linked = entries.iter().filter_map(|admin| read_entry(admin));
     Ok([main].into_iter().chain(linked).collect())
 }
 
-/// Runs a command that looks at all worktrees, again if it fails: every such git
-/// dies while another one is half way through `git worktree add`, and no lock of
-/// ours keeps a stranger from that.
-///
-/// # Errors
-/// When it fails [`ATTEMPTS`] times.
-pub(in crate::git) fn patiently(git: impl Fn() -> Git) -> Result<Vec<u8>> {
+/// Retries a git command that reads all worktrees: it fails during a concurrent `git worktree add`,
+/// which no lock of git flux prevents.
+pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
-    let said = wait_until(Duration::MAX, PAUSE, || {
+    let output = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
         attempts += 1;
         match git().output() {
-            Err(_) if attempts < ATTEMPTS => Ok(None),
-            said => said.map(Some),
+            Err(_) if attempts < MAX_ATTEMPTS => Ok(None),
+            output => output.map(Some),
         }
     })?;
-    Ok(said.unwrap_or_default())
+    Ok(output.unwrap_or_default())
 }
 
-/// Leaves out what lies about its place: an agent can have git list its own entry at that of
-/// another worktree. The main one is true, and of the others the one that the place names.
-fn true_ones(worktrees: Vec<Worktree>) -> Vec<Worktree> {
-    let is_true = |one: &Worktree| {
-        let named = named_by(&one.path).and_then(|named| read(&named));
+/// Removes entries with the path of another worktree, which an agent can write. The main worktree
+/// is right, and otherwise the entry that the `.git` file at the path names.
+fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
+    let is_named = |one: &Worktree| {
+        let named = linked_dir(&one.path).and_then(|named| read_entry(&named));
         named.is_some_and(|named| named.branch == one.branch)
     };
     let mut kept: Vec<Worktree> = Vec::with_capacity(worktrees.len());
     for one in worktrees {
         match kept.iter().position(|other| other.path == one.path) {
             None => kept.push(one),
-            Some(at) if at > 0 && is_true(&one) => kept[at] = one,
+            Some(at) if at > 0 && is_named(&one) => kept[at] = one,
             Some(_) => {}
         }
     }
     kept
 }
 
-/// Fails if git would wait for ever for what it keeps of a worktree of the repository at `home`: an
-/// agent can put a pipe there.
+/// Fails if an administrative directory contains a pipe, which would block git.
 ///
 /// # Errors
-/// With a [`Distrust`] that names it.
+/// With a [`Distrust`] that names the pipe.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
     let places = [home.join(".git/worktrees"), home.join("worktrees")];
-    let entries = places.iter().filter_map(|dir| entries_of(dir).ok());
+    let entries = places.iter().filter_map(|dir| list_dir(dir).ok());
     for admin in entries.flatten() {
         for name in ["HEAD", "commondir", "gitdir", "locked"] {
             let file = admin.join(name);
             let found = file.metadata();
             if found.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-                return Err(refused(Distrust::Odd(file).into(), &admin));
+                return Err(refused(Distrust::FileType(file).into(), &admin));
             }
         }
     }
@@ -180,25 +166,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_read_with_every_kind_of_path() {
+    fn parse_reads_entries_and_fails_when_truncated() {
         let out = b"worktree /a\0bare\0\0worktree /b c\nd\xff\0HEAD 1\0branch refs/heads/x\0locked why not\0\0\
                     worktree /e\0HEAD 1\0detached\0locked\0\0";
         let entries = parse(out).unwrap();
         assert_eq!(entries.len(), 3);
-        assert!(entries[0].bare);
+        assert!(entries[0].is_bare);
         assert_eq!(entries[1].path.as_os_str().as_bytes(), b"/b c\nd\xff");
         assert_eq!(entries[1].branch.as_deref(), Some("refs/heads/x"));
         assert_eq!(entries[1].locked.as_deref(), Some("why not"));
-        assert_eq!(
-            (entries[2].branch.as_deref(), entries[2].locked.as_deref()),
-            (None, Some(""))
-        );
+        assert_eq!(entries[2].branch, None);
+        assert_eq!(entries[2].locked.as_deref(), Some(""));
         for length in 0..out.len() {
-            let cut = parse(&out[..length]);
-            assert!(
-                cut.is_err() || out[..length].ends_with(b"\0\0"),
-                "{length} bytes"
-            );
+            let part = &out[..length];
+            let is_whole = part.ends_with(b"\0\0");
+            assert!(is_whole || parse(part).is_err(), "{length} bytes");
         }
         assert!(parse(b"HEAD 1\0\0").is_err());
     }

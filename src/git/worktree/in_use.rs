@@ -1,5 +1,5 @@
-//! Who uses a branch, where `git worktree list` does not say: an operation that goes back to it,
-//! and names that a file system takes for one.
+//! Uses of branches that `git worktree list` does not show: rebases, bisects and names that the
+//! file system treats as equal.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,19 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::git::checkout::distrust::{read_small, refused};
-use crate::git::checkout::gitfile::entries_of;
-use crate::git::same::is_same_file;
+use crate::git::checkout::gitfile::list_dir;
+use crate::git::identity::is_same_file;
 use crate::git::worktree::{admin, entries};
 use crate::git::{Git, Repo, Worktree};
 use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
-/// Returns the name that the files of a branch that git does not list have already: `branch` itself
-/// is a symbolic ref that leads nowhere; another one is the same on a file system that folds case.
-///
-/// # Errors
-/// When it cannot be told.
-pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<String>> {
+/// Returns the name of the existing file of `branch`, which git does not list: a dangling symbolic
+/// ref, or a name that differs in case on a file system that folds it.
+pub(crate) fn stored_name(common_dir: &Path, branch: &BranchName) -> Result<Option<String>> {
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();
     for part in branch.split('/') {
@@ -28,7 +25,7 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
             break;
         }
         let is_same = |name: &String| name == part || is_same_file(&dir.join(name), &path);
-        let names = entries_of(&dir)?.into_iter();
+        let names = list_dir(&dir)?.into_iter();
         let names = names.filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
         let mut same: Vec<String> = names.filter(is_same).collect();
         let other = same.pop().filter(|_| !same.iter().any(|name| name == part));
@@ -36,10 +33,10 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
         dir = path;
     }
     let found = found.join("/");
-    if found != branch {
+    if *branch != *found {
         return Ok((!branch.starts_with(&found)).then_some(found));
     }
-    // `dir` is its file by now, or a directory that git has left empty.
+    // `dir` is the file of the branch, or an empty directory left by git.
     let is_symbolic = dir.is_symlink() || read_file(&dir).is_ok_and(|f| f.starts_with(b"ref:"));
     Ok(is_symbolic.then_some(found))
 }
@@ -47,41 +44,37 @@ pub(crate) fn stored_name(common_dir: &Path, branch: &str) -> Result<Option<Stri
 /// An operation of several steps in a worktree.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
-    /// The worktree.
     pub(crate) path: PathBuf,
-    /// The refs that it moves or goes back to, `refs/heads/…`.
+    /// The branches that it moves or returns to.
     pub(crate) refs: Vec<RefName>,
 }
 
-/// Lists the rebases and bisects of all worktrees, by the files that git keeps of them.
-///
-/// # Errors
-/// When one of them cannot be read.
-pub(crate) fn operations(repo: &Repo) -> Result<Vec<Operation>> {
+/// Lists the rebases and bisects in all worktrees.
+pub(crate) fn list_operations(repo: &Repo) -> Result<Vec<Operation>> {
     let mut found = Vec::new();
     let mut add = |admin: &Path, path: &Path| -> Result<()> {
-        for (name, refs) in operations_of(admin).map_err(|error| refused(error, path))? {
+        for (name, refs) in read_operations(admin).map_err(|error| refused(error, path))? {
             let path = path.to_owned();
             found.push(Operation { name, path, refs });
         }
         Ok(())
     };
     add(repo.common_dir(), repo.home())?;
-    for admin in entries_of(&repo.common_dir().join("worktrees"))? {
-        // One without is just being made.
-        if let Some(entry) = entries::read(&admin) {
+    for admin in list_dir(&repo.common_dir().join("worktrees"))? {
+        // An incomplete worktree is just being added.
+        if let Some(entry) = entries::read_entry(&admin) {
             add(&admin, &entry.path)?;
         }
     }
     Ok(found)
 }
 
-fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
+fn read_operations(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     let text = |name: &str| -> Result<String> {
         let text = read_small(&admin.join(name))?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&text).trim_end().to_owned())
     };
-    // Three lines for each ref: its name, what it was and what it will be.
+    // Three lines for each ref: its name, old value and new value.
     let updated = text("rebase-merge/update-refs")?;
     let updated = updated.lines().step_by(3).map(RefName::new);
     let heads = ["rebase-merge/head-name", "rebase-apply/head-name"].map(text);
@@ -94,22 +87,16 @@ fn operations_of(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     Ok(found.filter(|(_, refs)| !refs.is_empty()).collect())
 }
 
-/// Returns the branch that `HEAD` of the main worktree or bare repository at `home` names,
-/// `refs/heads/…`: `git symbolic-ref --quiet HEAD`.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn main_head(home: &Path) -> Result<Option<RefName>> {
+/// Returns the branch that `HEAD` of the main worktree or bare repository names:
+/// `git symbolic-ref --quiet HEAD`.
+pub(crate) fn read_main_head(home: &Path) -> Result<Option<RefName>> {
     let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
 
-/// Returns the level of the configuration that sets core.bare, `local` for one, and to what, if any
-/// does: `git config --show-scope --type=bool --get core.bare`.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
+/// Returns the scope and value of core.bare, if it is set:
+/// `git config --show-scope --type=bool --get core.bare`.
+pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
     let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
     let answer = git.answer()?;
     let answer = answer.as_deref().and_then(|line| line.split_once('\t'));
@@ -117,35 +104,27 @@ pub(crate) fn bare_is_set_in(home: &Path) -> Result<Option<(String, bool)>> {
 }
 
 impl Repo {
-    /// Returns whether files are checked out that git does not know of: it takes the repository
-    /// for bare, but there is an index.
-    ///
-    /// # Errors
-    /// When it cannot be told.
+    /// Returns whether the repository has an index although git treats it as bare.
     pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
-        let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.bare);
+        let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.is_bare);
         let index = self.common_dir().join("index");
         Ok(bare && fs::exists(index).context("could not look for an index")?)
     }
 
-    /// Returns the `HEAD` of a worktree that git lists without a branch and a commit, where that
-    /// is not one that is just being made: a crash has emptied it, and nothing else says what is
-    /// checked out.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(crate) fn lost_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
-        if entry.bare || entry.branch.is_some() || !entry.unborn {
+    /// Returns the path of a worktree's `HEAD` if a crash has emptied it. Excludes a worktree that is
+    /// just being added.
+    pub(crate) fn find_damaged_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
+        if entry.is_bare || entry.branch.is_some() || !entry.is_unborn {
             return Ok(None);
         }
-        let Some(admin) = admin::dir_of(self.common_dir(), &entry.path)? else {
+        let Some(admin) = admin::find_dir(self.common_dir(), &entry.path)? else {
             return Ok(None);
         };
         let head = admin.join("HEAD");
         let text = read_small(&head).map_err(|error| refused(error, &entry.path))?;
-        // What git writes first.
-        let null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
-        let is_new = text.is_none_or(|text| null(text.trim_ascii_end()));
+        // git writes the null object first.
+        let is_null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
+        let is_new = text.is_none_or(|text| is_null(text.trim_ascii_end()));
         Ok((!is_new).then_some(head))
     }
 }
@@ -155,22 +134,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_is_stored_under_the_name_that_its_files_have() {
+    fn stored_name_returns_the_name_of_an_existing_file() {
         let temp = tempfile::tempdir().unwrap();
         let heads = temp.path().join("refs/heads");
         fs::create_dir_all(heads.join("feature/empty")).unwrap();
         fs::write(heads.join("feature/a"), "ref: refs/heads/b\n").unwrap();
         fs::write(heads.join("feature/new"), "0".repeat(40)).unwrap();
-        let stored = |branch: &str| stored_name(temp.path(), branch).unwrap();
+        let stored = |branch: &str| stored_name(temp.path(), &BranchName::new(branch)).unwrap();
         assert_eq!(stored("feature/a").as_deref(), Some("feature/a"));
-        for free in [
-            "feature/b",
-            "feature/a-b",
-            "other/a",
-            "feat",
-            "feature/empty",
-            "feature/new",
-        ] {
+        let free = "feature/b feature/a-b other/a feat feature/empty feature/new";
+        for free in free.split(' ') {
             assert_eq!(stored(free), None, "{free}");
         }
     }

@@ -1,4 +1,4 @@
-//! Repositories inside a worktree that its commits point to.
+//! Submodules of a worktree.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,172 +9,163 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use crate::git::changes::{Ignored, changes};
-use crate::git::checkout::gitfile::{entries_of, found_at};
+use crate::git::checkout::gitfile::{list_dir, lstat};
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Repo};
 use crate::system::regular_file::read_file;
 
-/// A repository of a submodule.
+/// The repository of a submodule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Submodule {
-    /// Its path in the worktree, or what git calls it if it is not checked out.
+    /// Its path in the worktree, or git's name for it if it is not checked out.
     pub(crate) name: PathBuf,
-    /// Where it is.
+    /// Its work tree, or its git directory if it is not checked out.
     pub(crate) dir: PathBuf,
-    pub(crate) checked_out: bool,
-    /// What is in it and nowhere else.
-    pub(crate) holds: Holds,
+    pub(crate) is_checked_out: bool,
+    pub(crate) holds: Unsaved,
 }
 
-/// What a submodule holds that is nowhere else.
+/// The content of a submodule that is nowhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub(crate) enum Unsaved {
     Nothing,
-    /// Commits that no remote is known to have.
+    /// Commits that are in no remote-tracking branch.
     Commits,
     /// Uncommitted files.
     Files,
-    /// What other worktrees of it need.
+    /// Other worktrees.
     Worktrees,
-    /// Its own repository, which goes with the worktree like any nested one.
+    /// Its whole repository, which is inside the worktree.
     Itself,
 }
 
-/// The submodules of the worktree at `dir`: those that are checked
-/// out, those in them, and those that were and whose repositories git still keeps, also
-/// of a worktree that is gone.
-///
-/// # Errors
-/// When it cannot be told what one of them holds.
+/// Lists the submodules of the worktree at `dir`, nested ones, and those that are no longer checked
+/// out but whose repositories remain, even if the worktree is missing.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
-    let mut search = Search::default();
+    let mut search = SubmoduleSearch::default();
     if fs::exists(dir).context("could not look for submodules")? {
         let checkout = repo.checkout(dir)?;
-        search.checked_out(&checkout, Path::new(""))?;
+        search.find_checked_out(&checkout, Path::new(""))?;
     }
-    if let Some(admin) = admin::dir_of(repo.common_dir(), dir)? {
+    if let Some(admin) = admin::find_dir(repo.common_dir(), dir)? {
         let modules = admin.join("modules");
         if fs::exists(&modules).context("could not look for submodules")? {
-            search.put_away(&modules, &modules)?;
+            search.find_stored(&modules, &modules)?;
         }
     }
     Ok(search.found)
 }
 
-/// Submodules that were found.
+/// The submodules found so far.
 #[derive(Default)]
-struct Search {
+struct SubmoduleSearch {
     found: Vec<Submodule>,
-    /// The repositories of those that are checked out.
+    /// The git directories of the ones that are checked out.
     seen: BTreeSet<PathBuf>,
 }
 
-impl Search {
-    /// Those that are checked out, below `at`. One that only the commit has is no submodule any more, but a
-    /// repository that nobody tracks.
-    fn checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
+impl SubmoduleSearch {
+    /// Adds the submodules in the index, with paths below `at`. One that is only in the commit is an
+    /// untracked repository.
+    fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
         for link in checkout.links()? {
             let name = at.join(&link);
-            self.checked_out_at(&checkout.path().join(link), &name)?;
+            self.add_checked_out(&checkout.path().join(link), &name)?;
         }
         Ok(())
     }
 
-    fn checked_out_at(&mut self, dir: &Path, name: &Path) -> Result<()> {
+    fn add_checked_out(&mut self, dir: &Path, name: &Path) -> Result<()> {
         let what = || format!("could not look at the submodule '{}'", name.display());
         let inner = match dir.join(".git").is_dir() {
             true => None,
-            // git does not look through a link either.
+            // git does not follow a symbolic link.
             false => match Checkout::nested(dir)? {
                 None => return Ok(()),
                 inner => inner,
             },
         };
         let holds = match &inner {
-            None => Holds::Itself,
-            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Holds::Files,
-            Some(inner) => holds(inner).with_context(what)?,
+            None => Unsaved::Itself,
+            Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Unsaved::Files,
+            Some(inner) => find_content(inner).with_context(what)?,
         };
         self.found.push(Submodule {
             name: name.to_owned(),
             dir: dir.to_owned(),
-            checked_out: true,
+            is_checked_out: true,
             holds,
         });
         let Some(inner) = inner else { return Ok(()) };
         let repository = inner.git_dir().canonicalize();
         match self.seen.insert(repository.with_context(what)?) {
-            true => self.checked_out(&inner, name),
+            true => self.find_checked_out(&inner, name),
             false => Ok(()),
         }
     }
 
-    /// The repositories in `dir` that were not seen. A name may have slashes in it.
-    fn put_away(&mut self, modules: &Path, dir: &Path) -> Result<()> {
+    /// Adds the repositories in `dir` that are not checked out. A name may contain slashes.
+    fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not look for submodules in '{}'", dir.display());
-        for dir in entries_of(dir)? {
-            if !found_at(&dir)?.is_some_and(|found| found.is_dir()) {
+        for dir in list_dir(dir)? {
+            if !lstat(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
             }
             if !dir.join("HEAD").try_exists().with_context(what)? {
-                self.put_away(modules, &dir)?;
+                self.find_stored(modules, &dir)?;
                 continue;
             }
             if !self.seen.contains(&dir.canonicalize().with_context(what)?) {
-                // The directory that it is configured for may be gone.
+                // Its configured work tree may be missing.
                 let stored = Checkout::stored(&dir, &dir)?;
                 self.found.push(Submodule {
                     name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                     dir: dir.clone(),
-                    checked_out: false,
-                    holds: holds(&stored).with_context(what)?,
+                    is_checked_out: false,
+                    holds: find_content(&stored).with_context(what)?,
                 });
             }
             let inner = dir.join("modules");
             if inner.try_exists().with_context(what)? {
-                self.put_away(modules, &inner)?;
+                self.find_stored(modules, &inner)?;
             }
         }
         Ok(())
     }
 }
 
-/// Whether a repository has other worktrees, which it cannot be moved away
-/// from, or commits that none of its remotes is known to have:
+/// Returns whether a repository has other worktrees, which a move would break, or commits that are in
+/// no remote-tracking branch:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
-fn holds(repository: &Checkout) -> Result<Holds> {
-    if !entries_of(&repository.git_dir().join("worktrees"))?.is_empty() {
-        return Ok(Holds::Worktrees);
+fn find_content(repository: &Checkout) -> Result<Unsaved> {
+    if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
+        return Ok(Unsaved::Worktrees);
     }
     let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
     let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
     Ok(match git.line()?.as_str() {
-        "0" => Holds::Nothing,
-        _ => Holds::Commits,
+        "0" => Unsaved::Nothing,
+        _ => Unsaved::Commits,
     })
 }
 
-/// Moves the repositories of the submodules of the worktree that git keeps in `admin` to `trash`,
-/// before git forgets the worktree and them.
-///
-/// # Errors
-/// When they cannot be moved.
-pub(in crate::git) fn keep(admin: &Path, trash: &Path) -> Result<()> {
+/// Moves the repositories of submodules from the administrative directory `admin` to `trash`.
+pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
-    // What is not there cannot be moved, but the system may name another reason first.
-    if let Ok(None) = found_at(&modules) {
+    // The error of a rename would not always be "not found".
+    if let Ok(None) = lstat(&modules) {
         return Ok(());
     }
     let moved = fs::rename(modules, trash.join("modules"));
-    moved.context("could not keep the repositories of the submodules")
+    moved.context("could not save the submodules")
 }
 
-/// Moves what [`keep`] has taken away to `admin`, which git keeps of the worktree now.
-/// The submodules name the directory that they were in, and it them.
+/// Moves the repositories of submodules from `trash` to the administrative directory `admin`, which
+/// must have its old name: submodules contain its path.
 ///
 /// # Errors
-/// When it is another one, or they cannot be moved.
-pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
+/// If git has registered the worktree under another name.
+pub(in crate::git) fn restore(admin: &Path, trash: &Path) -> Result<()> {
     let kept = trash.join("modules");
     if !fs::exists(&kept).context("could not look for submodules")? {
         return Ok(());
@@ -183,7 +174,7 @@ pub(in crate::git) fn put_back(admin: &Path, trash: &Path) -> Result<()> {
     let named = Path::new(OsStr::from_bytes(link.trim_ascii_end()));
     if named.file_name() != admin.file_name() {
         let (named, admin) = (named.display(), admin.display());
-        bail!("its submodules belong to '{named}', and git calls it '{admin}' now");
+        bail!("its submodules need '{named}', but git uses '{admin}' now");
     }
-    fs::rename(kept, admin.join("modules")).context("could not put the submodules back")
+    fs::rename(kept, admin.join("modules")).context("could not restore the submodules")
 }

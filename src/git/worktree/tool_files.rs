@@ -1,4 +1,4 @@
-//! What other tools keep in the git directory of a worktree, beside git's own files.
+//! Files of other tools in the administrative directory of a worktree.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -8,60 +8,59 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::git::checkout::gitfile::{entries_of, found_at};
+use crate::git::checkout::gitfile::{list_dir, lstat};
 use crate::git::worktree::admin;
 
-/// git's own files and directories there, beside those that are all capitals, as `HEAD` is. They
-/// come back by git's commands, by [`keep`](crate::git::worktree::keep), or not at all.
-const OF_GIT: &str = "commondir config.worktree gitdir index info locked logs modules refs reftable \
+/// git's own files, besides those in capitals such as `HEAD`. git or
+/// [`trash`](crate::git::worktree::trash) restores those that matter.
+const GIT_FILES: &str = "commondir config.worktree gitdir index info locked logs modules refs reftable \
                       sequencer worktrees";
 
-/// How the names of more of them begin.
-const BEGINNINGS: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
+/// Prefixes of further names of git's files.
+const GIT_PREFIXES: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"];
 
-/// Where git-crypt keeps its keys, in the git directory of the worktree that it is run in.
+/// The directory of git-crypt's keys, in the git directory of a worktree.
 const GIT_CRYPT: &str = "git-crypt";
 
-/// Whether something of this name in the git directory of a worktree is git's.
+/// Returns whether a file of this name in an administrative directory is git's.
 pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
-    let capitals = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
-    let known = || OF_GIT.split(' ').any(|known| known.as_bytes() == name);
-    let begins = |beginning: &&str| name.starts_with(beginning.as_bytes());
-    capitals || known() || name.ends_with(b".lock") || BEGINNINGS.iter().any(begins)
+    let is_upper = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
+    let is_known = || GIT_FILES.split(' ').any(|known| known.as_bytes() == name);
+    let has_prefix = |prefix: &&str| name.starts_with(prefix.as_bytes());
+    is_upper || is_known() || name.ends_with(b".lock") || GIT_PREFIXES.iter().any(has_prefix)
 }
 
-/// Gives the worktree at `path`, which has no files yet, the keys of git-crypt that the
-/// repository has, if any: `ln -s ../../git-crypt $GIT_DIR/git-crypt`.
-///
-/// # Errors
-/// When that cannot be made. What is there already stays.
-pub(crate) fn link_keys(common_dir: &Path, path: &Path) -> Result<()> {
+/// Links the repository's git-crypt keys, if any, into the worktree at `path`, before its files are
+/// written: `ln -s ../../git-crypt $GIT_DIR/git-crypt`. Keeps existing keys.
+pub(crate) fn link_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());
     }
     let path_shown = path.display();
-    let what = || format!("could not link the keys of git-crypt for '{path_shown}'");
-    let admin = admin::dir_of(common_dir, path)?.with_context(what)?;
+    let what = || format!("could not link git-crypt's keys for '{path_shown}'");
+    let admin = admin::find_dir(common_dir, path)?.with_context(what)?;
     match symlink(Path::new("../..").join(GIT_CRYPT), admin.join(GIT_CRYPT)) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         made => made.with_context(what),
     }
 }
 
-/// Moves what is not git's from one git directory to another. What is there already stays.
-///
-/// # Errors
-/// When it cannot be moved.
-pub(in crate::git) fn transfer(from: &Path, to: &Path) -> Result<()> {
-    let what = || format!("could not move what tools keep in '{}'", from.display());
+/// Moves the files of other tools from one git directory to another. Keeps existing files.
+pub(in crate::git) fn move_files(from: &Path, to: &Path) -> Result<()> {
+    let what = || {
+        format!(
+            "could not move files of other tools in '{}'",
+            from.display()
+        )
+    };
     let is_dir = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
     if !is_dir(from) || !is_dir(to) {
         return Ok(());
     }
-    for file in entries_of(from)? {
+    for file in list_dir(from)? {
         let name = file.file_name().unwrap_or_default();
         let place = to.join(name);
-        if !is_of_git(name.as_bytes()) && found_at(&place)?.is_none() {
+        if !is_of_git(name.as_bytes()) && lstat(&place)?.is_none() {
             fs::rename(&file, place).with_context(what)?;
         }
     }
@@ -73,17 +72,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_gits_is_told_from_what_is_not() {
-        let gits = [
-            "HEAD",
-            "FETCH_HEAD",
-            "index",
-            "index.lock",
-            "sharedindex.1f",
-            "rebase-merge",
-            "fsmonitor--daemon.ipc",
-        ];
-        for name in gits {
+    fn is_of_git_accepts_only_names_of_git() {
+        let git =
+            "HEAD FETCH_HEAD index index.lock sharedindex.1f rebase-merge fsmonitor--daemon.ipc";
+        for name in git.split(' ') {
             assert!(is_of_git(name.as_bytes()), "{name}");
         }
         for name in ["git-crypt", "tool-state", "indexes", "Tool", "annex"] {

@@ -9,7 +9,7 @@ use super::duplicate_branch;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, ObjectId, Worktree, in_use, refs};
-use crate::lifecycle::checked_out::BranchUses;
+use crate::lifecycle::branch_uses::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
 use crate::system::none_if_missing;
@@ -294,7 +294,7 @@ pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     name.push(format!("-{id}"));
     let dir = flux
         .settings
-        .worktree_dir(flux.repo.home(), flux.repo.beside());
+        .worktree_dir(flux.repo.home(), flux.repo.base_dir());
     let real = real_path(&dir).with_context(|| {
         Failure::new(format!("there is no directory '{}'", shown(&dir)))
             .hint("git config flux.worktreeDir <directory>")

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use nix::libc::O_NOFOLLOW;
 
 use crate::context::Flux;
-use crate::git::others;
+use crate::git::ls_files;
 use crate::interrupt;
 use crate::system::none_if_missing;
 use crate::task::Task;
@@ -64,11 +64,11 @@ impl Copies {
             return Ok(());
         }
         let _spinner = flux.ui.spinner("copying files");
-        let mut files = others::named(main, &patterns, include.as_deref())?;
+        let mut files = ls_files::list_matching(main, &patterns, include.as_deref())?;
         if files.is_empty() {
             return Ok(());
         }
-        let tracked = others::tracked(&flux.repo.checkout(&task.worktree)?)?;
+        let tracked = ls_files::list_tracked(&flux.repo.checkout(&task.worktree)?)?;
         files.retain(|file| !tracked.contains(file));
         (self.main, self.worktree) = (main.to_owned(), task.worktree.clone());
         let failed = self.copy_all(&files)?;

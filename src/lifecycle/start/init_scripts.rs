@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::directory::{self, Entry, Kind};
+use crate::git::ls_tree::{self, EntryKind, TreeEntry};
 use crate::git::{ObjectId, Sharing};
 use crate::run::RunDir;
 use crate::run::launch::SetupStep;
@@ -37,25 +37,25 @@ const BINARY_MAGIC: [u32; 6] = [
 #[derive(Clone, Debug)]
 pub(crate) struct InitScripts {
     pub(crate) tree: ObjectId,
-    files: Vec<(Entry, Vec<u8>)>,
+    files: Vec<(TreeEntry, Vec<u8>)>,
 }
 
 impl InitScripts {
     /// Finds the scripts of a commit. Fails if a path leaves the directory.
     pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
-        if !flux.repo.may_have(commit, INIT_DIR) {
+        if !flux.repo.may_have_path(commit, INIT_DIR) {
             return Ok(None);
         }
         let dir = flux.repo.home();
-        let Some(found) = directory::find(dir, commit, INIT_DIR)? else {
+        let Some(found) = ls_tree::find_entry(dir, commit, INIT_DIR.as_ref())? else {
             return Ok(None);
         };
-        if found.kind != Kind::Directory {
+        if found.kind != EntryKind::Directory {
             flux.ui
                 .warning(format_args!("skipped '{INIT_DIR}': not a directory"));
             return Ok(None);
         }
-        let entries = directory::files(dir, &found.object)?;
+        let entries = ls_tree::list_files(dir, &found.object)?;
         if !entries.iter().any(is_script) {
             return Ok(None);
         }
@@ -69,8 +69,8 @@ impl InitScripts {
         let mut files = Vec::new();
         for entry in entries {
             ensure_inside(&entry)?;
-            if !matches!(entry.kind, Kind::Directory | Kind::Other) {
-                let content = directory::content(dir, &entry.object)?;
+            if !matches!(entry.kind, EntryKind::Directory | EntryKind::Other) {
+                let content = ls_tree::read_blob(dir, &entry.object)?;
                 files.push((entry, content));
             }
         }
@@ -94,7 +94,7 @@ impl InitScripts {
         let mut text = String::new();
         for (entry, content) in &self.files {
             let what = match entry.kind {
-                Kind::Link => " (link, skipped)",
+                EntryKind::Link => " (link, skipped)",
                 _ if is_script(entry) => " (will run)",
                 _ => "",
             };
@@ -131,9 +131,9 @@ impl InitScripts {
         for (entry, content) in &self.files {
             let path = dir.join(&entry.path);
             let mode = match entry.kind {
-                Kind::Executable => 0o700,
-                Kind::File => 0o600,
-                Kind::Link | Kind::Directory | Kind::Other => continue,
+                EntryKind::Executable => 0o700,
+                EntryKind::File => 0o600,
+                EntryKind::Link | EntryKind::Directory | EntryKind::Other => continue,
             };
             create_dir(path.parent().unwrap_or(&dir))?;
             fs::write(&path, content)
@@ -151,7 +151,7 @@ impl InitScripts {
 }
 
 /// Fails if a path leaves the directory, which git itself never creates.
-fn ensure_inside(entry: &Entry) -> Result<()> {
+fn ensure_inside(entry: &TreeEntry) -> Result<()> {
     let is_plain = |part| matches!(part, Component::Normal(_));
     if entry.path.components().all(is_plain) {
         return Ok(());
@@ -162,8 +162,8 @@ fn ensure_inside(entry: &Entry) -> Result<()> {
 }
 
 /// Returns whether an entry is run: executables at the top.
-fn is_script(entry: &Entry) -> bool {
-    entry.kind == Kind::Executable && entry.path.components().count() == 1
+fn is_script(entry: &TreeEntry) -> bool {
+    entry.kind == EntryKind::Executable && entry.path.components().count() == 1
 }
 
 fn create_dir(dir: &Path) -> Result<()> {

@@ -12,7 +12,7 @@ use super::copies::Copies;
 use super::plan::{NewPane, Origin, Start};
 use super::start_watch;
 use crate::context::Flux;
-use crate::git::{Lock, ObjectId, hide, keep, tool_files, worktree};
+use crate::git::{Lock, ObjectId, exclude, tool_files, trash, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::Archived;
 use crate::lifecycle::hook_effects;
@@ -21,8 +21,8 @@ use crate::run::launch::Running;
 use crate::store;
 use crate::system::program::current_exe;
 use crate::task::Exit;
-use crate::tmux::open::{Opened, PaneProgram};
-use crate::tmux::target::Place;
+use crate::tmux::opened_pane::{OpenedPane, PaneProgram};
+use crate::tmux::placement::Placement;
 use crate::ui::shown;
 
 /// A step of a start, after its record was written and before that is completed.
@@ -83,7 +83,7 @@ pub(super) struct StartTransaction<'a> {
     /// The run files of the previous run.
     pub(super) previous: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
-    pub(super) opened: Option<Opened>,
+    pub(super) opened: Option<OpenedPane>,
 }
 
 impl StartTransaction<'_> {
@@ -101,7 +101,7 @@ impl StartTransaction<'_> {
             }
             Step::CheckOut => self.check_out(),
             Step::RestoreRefs => match start.archived() {
-                Some(from) => from.put_own(&flux.repo, &self.lock),
+                Some(from) => from.restore_own_refs(&flux.repo, &self.lock),
                 None => Ok(()),
             },
             Step::CopyFiles => self.copies.create(flux, &start.task),
@@ -114,7 +114,7 @@ impl StartTransaction<'_> {
         if let Origin::Task(_) = self.start.origin {
             self.previous = Some((self.run.running()?, self.run.exit()?));
         }
-        self.run.begin_again()?;
+        self.run.reset()?;
         if let Some(from) = self.start.archived().filter(|from| !from.foreign)
             && let Some(events) = self.flux.repo.find_file(&from.record, store::EVENTS)?
         {
@@ -126,9 +126,9 @@ impl StartTransaction<'_> {
     fn register(&self) -> Result<()> {
         let (flux, task, lock) = (self.flux, &self.start.task, &self.lock);
         let _guard = flux.lock_repo()?;
-        let is_new = hide::is_dir_missing(&task.worktree);
+        let is_new = exclude::is_dir_missing(&task.worktree);
         worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
-        if let Err(error) = hide::hide(&task.worktree, is_new) {
+        if let Err(error) = exclude::add(&task.worktree, is_new) {
             let path = shown(&task.worktree);
             flux.ui
                 .warning(format_args!("`git status` shows '{path}': {error:#}"));
@@ -136,7 +136,7 @@ impl StartTransaction<'_> {
         if let Origin::New { upstream, .. } = &self.start.origin
             && let Some(upstream) = upstream
         {
-            worktree::follow(flux.repo.home(), &task.branch, upstream, lock)?;
+            worktree::set_upstream(flux.repo.home(), &task.branch, upstream, lock)?;
         }
         let from = self.start.archived().filter(|_| !task.keeps_branch());
         let kept = from.map_or(&[][..], Archived::config);
@@ -151,16 +151,16 @@ impl StartTransaction<'_> {
         let from = start.archived();
         let trash = from.and_then(|from| from.trash.as_ref());
         if let Some(trash) = trash {
-            keep::put_back(common, path, trash)?;
+            trash::restore(common, path, trash)?;
         }
         // The trash may have contained other keys.
-        tool_files::link_keys(common, path)?;
+        tool_files::link_crypt_keys(common, path)?;
         if trash.is_some() {
             return Ok(());
         }
         let checkout = flux.repo.checkout(path)?;
         let spinner = flux.ui.spinner("checking out the files");
-        worktree::fill(&checkout, lock)?;
+        worktree::check_out_files(&checkout, lock)?;
         drop(spinner);
         interrupt::check()?;
         // Before the hook, whose files could conflict.
@@ -170,10 +170,10 @@ impl StartTransaction<'_> {
         if let Origin::New { carried, .. } = &start.origin
             && let Some(carried) = carried
         {
-            carried.put(&checkout, lock)?;
+            carried.apply(&checkout, lock)?;
         }
         interrupt::check()?;
-        hook_effects::post_checkout(flux, &start.task, &checkout, start.tip())
+        hook_effects::run_post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
     /// Opens the pane, and waits until its agent has started.
@@ -197,7 +197,7 @@ impl StartTransaction<'_> {
     }
 
     /// Opens a pane that runs `git flux <verb> <path>`.
-    fn open_program(&self, place: &Place, verb: &str, path: &Path) -> Result<Opened> {
+    fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, current_exe()?);
         place.open(&PaneProgram {
             task: &task.id,

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::carry::{Carried, Fit, Uncommitted};
 use crate::git::changes::Head;
+use crate::git::transplant::{DirtyWorktree, Stash, Transplant};
 use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
 use crate::ui::{quoted, shown};
 
@@ -19,19 +19,19 @@ const LEAVE_OUT: &str = "leave out --with-changes";
 ///
 /// # Errors
 /// Also when the changes do not apply.
-pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
+pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Stash>> {
     let none = || Failure::new("no worktree here to take changes from").hint(LEAVE_OUT);
     let here = flux.repo.current().with_context(none)?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
-    let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
-    if let Some(names) = list(&changes, Change::conflicted) {
+    let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
+    if let Some(names) = list(&changes, Change::is_conflicted) {
         let what = format!("cannot take conflicts along: {names}");
         let look = format!("git -C {} status", quoted(here));
         return Err(Failure::new(what).hint(look).hint(LEAVE_OUT).into());
     }
-    let is_nested = |change: &Change| change.is_repository() || change.submodule;
+    let is_nested = |change: &Change| change.is_repository() || change.is_submodule;
     if let Some(names) = list(&changes, is_nested) {
         flux.ui.warning(format_args!(
             "changes in nested repositories are not taken along: {names}"
@@ -42,14 +42,14 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
             .status("There are no uncommitted changes to take along.");
         return Ok(None);
     }
-    let uncommitted = Uncommitted {
+    let uncommitted = DirtyWorktree {
         checkout: &checkout,
         head: &head.oid.clone().into(),
         changes: &changes,
     };
-    let files = match uncommitted.fit(&flux.repo, onto)? {
-        Fit::Fits(carried) => return Ok(Some(carried)),
-        Fit::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+    let files = match uncommitted.transplant(&flux.repo, onto)? {
+        Transplant::Fits(carried) => return Ok(Some(carried)),
+        Transplant::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
     };
     let what = base.unwrap_or("the start of the task");
     let files = join(&files);
@@ -74,7 +74,7 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
 
 /// Returns whether a change is only inside another repository.
 fn is_inside_repository(change: &Change) -> bool {
-    change.is_repository() || (change.submodule && change.code[0] == b'.')
+    change.is_repository() || (change.is_submodule && change.code[0] == b'.')
 }
 
 /// Returns the paths of the changes that match; none if there are none.

@@ -1,8 +1,8 @@
-//! Configuration files that others write: read without git, and only if every line is harmless.
+//! Configuration files that an agent may have written: parsed without git, accepted only if every
+//! line is safe.
 //!
-//! The rule is closed. A file is accepted if each of its lines is understood, and each key is one
-//! that names no program and leads to no other file. git itself may read more than this does,
-//! never anything else.
+//! This is an allow list: each line must parse, and each key must be one that names no program and
+//! includes no file. git may accept more syntax, but never reads an accepted file differently.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,9 +11,9 @@ use anyhow::Result;
 
 use crate::git::checkout::distrust::{Distrust, read_small};
 
-/// The keys that are accepted, in lower case: in each line a section, where `*` is any subsection, and
-/// variables of it.
-const KEYS: &str = "
+/// The accepted keys in lower case: each line has a section (`*` for any subsection) and its
+/// variables.
+const SAFE_KEYS: &str = "
 author email name
 branch.* description merge pushremote rebase remote
 commit gpgsign
@@ -42,69 +42,69 @@ submodule.* active branch ignore path shallow url
 user email name signingkey
 ";
 
-/// The keys that are accepted besides in a repository of its own: where its files are, and hooks,
-/// which git is told to leave out there.
-const OF_REPOSITORY: &str = "core hookspath worktree";
+/// Further accepted keys in a nested repository: the location of its files, and hooks, which git
+/// flux disables there.
+const SAFE_REPOSITORY_KEYS: &str = "core hookspath worktree";
 
-/// The keys that are accepted with these values, as they stand. Another monitor is a program.
-const VALUES: &str = "
+/// The keys that are accepted only with these values. Any other monitor is a program.
+const SAFE_VALUES: &str = "
 core.fsmonitor false true
 extensions.objectformat sha1 sha256
 ";
 
-/// What git takes for a space.
+/// The characters that git treats as white space.
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// Whose configuration it is.
+/// The scope of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::git) enum Of {
-    /// A worktree's alone.
+pub(in crate::git) enum Scope {
     Worktree,
     Repository,
 }
 
-/// Those of a configuration file's keys that [`VALUES`] has, with their values; none of a file
-/// that is not there.
+/// Reads the keys in [`SAFE_VALUES`] and their values; a missing file has none.
 ///
 /// # Errors
-/// When it has anything in it that is not known to be harmless, or cannot be read.
-pub(in crate::git) fn read(file: &Path, of: Of) -> Result<BTreeMap<String, String>> {
+/// With a [`Distrust`] if a line is unknown or a key is not listed as safe.
+pub(in crate::git) fn read(file: &Path, scope: Scope) -> Result<BTreeMap<String, String>> {
     let text = read_small(file)?.unwrap_or_default();
-    Ok(parse(file, &text, of)?)
+    Ok(parse(file, &text, scope)?)
 }
 
-fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, Distrust> {
+fn parse(file: &Path, text: &[u8], scope: Scope) -> Result<BTreeMap<String, String>, Distrust> {
     let mut found = BTreeMap::new();
     let mut section = None;
     for (at, line) in text.split(|&b| b == b'\n').enumerate() {
-        let odd = || Distrust::Line {
+        let invalid_line = || Distrust::Line {
             file: file.to_owned(),
             line: at + 1,
         };
-        let line = std::str::from_utf8(line).map_err(|_| odd())?;
-        // Such a line goes on in the next one, or is not what it looks like.
+        let line = std::str::from_utf8(line).map_err(|_| invalid_line())?;
+        // A continued line, or one with control characters.
         if line.ends_with('\\') || line.contains(|c: char| c.is_control() && c != '\t') {
-            return Err(odd());
+            return Err(invalid_line());
         }
         let line = line.trim_matches(BLANKS);
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
         if let Some(rest) = line.strip_prefix('[') {
-            section = Some(header(rest).ok_or_else(odd)?);
+            section = Some(parse_header(rest).ok_or_else(invalid_line)?);
             continue;
         }
-        let (section, pattern) = section.as_ref().ok_or_else(odd)?;
+        let (section, pattern) = section.as_ref().ok_or_else(invalid_line)?;
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         let name = name.trim_end_matches(BLANKS).to_ascii_lowercase();
         if !is_name(&name) || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            return Err(odd());
+            return Err(invalid_line());
         }
         let (key, value) = (format!("{section}.{name}"), value.trim_matches(BLANKS));
-        let is_known = |table| has(table, pattern, &name);
-        if has(VALUES, &key, value) {
+        let is_known = |table| table_has(table, pattern, &name);
+        if table_has(SAFE_VALUES, &key, value) {
             found.insert(key, value.to_owned());
-        } else if !(is_known(KEYS) || of == Of::Repository && is_known(OF_REPOSITORY)) {
+        } else if !(is_known(SAFE_KEYS)
+            || scope == Scope::Repository && is_known(SAFE_REPOSITORY_KEYS))
+        {
             let file = file.to_owned();
             return Err(Distrust::Key { file, key });
         }
@@ -112,8 +112,8 @@ fn parse(file: &Path, text: &[u8], of: Of) -> Result<BTreeMap<String, String>, D
     Ok(found)
 }
 
-/// Whether a line of the table begins with `first` and goes on with `word`.
-fn has(table: &str, first: &str, word: &str) -> bool {
+/// Returns whether the table has a line that begins with `first` and contains `word`.
+fn table_has(table: &str, first: &str, word: &str) -> bool {
     let mut lines = table.lines().map(|line| line.split(' '));
     lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))
 }
@@ -123,9 +123,9 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part)
 }
 
-/// Returns the section that `section]` or `section "subsection"]` begins, if it is nothing else, and
-/// the same with `*` for the subsection.
-fn header(text: &str) -> Option<(String, String)> {
+/// Parses `section]` or `section "subsection"]` into the section's name and its pattern, which has
+/// `*` for the subsection.
+fn parse_header(text: &str) -> Option<(String, String)> {
     let text = text.strip_suffix(']')?;
     let (section, quoted) = text.split_once(BLANKS).unwrap_or((text, ""));
     let lower = section.to_ascii_lowercase();
@@ -148,12 +148,12 @@ mod tests {
     use super::*;
     use crate::git::Git;
 
-    fn parsed(text: &str, of: Of) -> Result<BTreeMap<String, String>, Distrust> {
-        parse(Path::new("file"), text.as_bytes(), of)
+    fn parsed(text: &str, scope: Scope) -> Result<BTreeMap<String, String>, Distrust> {
+        parse(Path::new("file"), text.as_bytes(), scope)
     }
 
     fn case(text: &str) -> Result<BTreeMap<String, String>, Distrust> {
-        parsed(text, Of::Worktree)
+        parsed(text, Scope::Worktree)
     }
 
     fn key(key: &str) -> Result<BTreeMap<String, String>, Distrust> {
@@ -162,38 +162,35 @@ mod tests {
     }
 
     #[test]
-    fn what_git_writes_for_a_worktree_is_accepted() {
+    fn parse_accepts_what_git_writes_for_a_worktree() {
         let text = "# mine\n[core]\n\tsparseCheckout = true\n\tsparseCheckoutCone=true\n\tbare = false\n\
                     \tfsmonitor = true\n\n[index]\n\tsparse\n[branch \"a.b/c\"]\n\tremote = \"o \\\" x\" ; y\n\
                     [extensions]\n  objectFormat = sha256\n";
         let found = case(text).unwrap();
         assert_eq!(found["extensions.objectformat"], "sha256");
         let of_repository = "[core]\n\tworktree = ../../../sub\n\thooksPath = .husky/_\n";
-        assert!(parsed(of_repository, Of::Repository).is_ok());
+        assert!(parsed(of_repository, Scope::Repository).is_ok());
         assert_eq!(case(of_repository), key("core.worktree"));
     }
 
     #[test]
-    fn a_key_that_may_name_a_program_is_named() {
-        assert_eq!(case("[CORE]\n\tfsMonitor = /x/y\n"), key("core.fsmonitor"));
-        assert_eq!(case("[filter \"Q\"]\n\tclean = x\n"), key("filter.Q.clean"));
-        assert_eq!(
-            case("[core \"x\"]\n\tbare = no\n"),
-            key("core.x.bare"),
-            "a subsection is another key"
-        );
-        assert_eq!(
-            case("[includeIf \"gitdir:/\"]\npath = x"),
-            key("includeif.gitdir:/.path")
-        );
-        assert_eq!(
-            case("[extensions]\n\tobjectFormat = \"sha256\"\n"),
-            key("extensions.objectformat")
-        );
+    fn parse_names_the_key_when_it_may_name_a_program() {
+        for (text, named) in [
+            ("[CORE]\n\tfsMonitor = /x/y\n", "core.fsmonitor"),
+            ("[filter \"Q\"]\n\tclean = x\n", "filter.Q.clean"),
+            ("[core \"x\"]\n\tbare = no\n", "core.x.bare"),
+            ("[includeIf \"a:/\"]\npath = x", "includeif.a:/.path"),
+            (
+                "[extensions]\nobjectFormat = \"sha256\"\n",
+                "extensions.objectformat",
+            ),
+        ] {
+            assert_eq!(case(text), key(named));
+        }
     }
 
     #[test]
-    fn a_line_that_is_not_understood_is_refused() {
+    fn parse_refuses_unknown_lines() {
         for (line, text) in [
             (2, "[core]\n\tbare = \\\n\tfsmonitor = x\n"),
             (1, "[core] fsmonitor = x\n"),
@@ -213,40 +210,21 @@ mod tests {
         }
     }
 
-    /// git agrees on every file that is accepted, whatever it is made of.
     #[test]
-    fn git_reads_no_other_key_in_what_is_accepted() {
+    fn git_reads_the_same_keys_in_accepted_files() {
         use rand::rngs::StdRng;
         use rand::{RngExt as _, SeedableRng as _};
-        const PARTS: [&str; 18] = [
-            "[core]",
-            "[core",
-            "]",
-            " \"x\"",
-            "\"",
-            "\\",
-            "\n",
-            "\n",
-            "\t",
-            " ",
-            "=",
-            "bare",
-            "true",
-            "#",
-            ";",
-            "fsmonitor",
-            "[branch \"a\"]\nremote",
-            "/x",
-        ];
+        let parts = "[core]|[core|]| \"x\"|\"|\\|\n|\n|\t| |=|bare|true|#|;|fsmonitor|/x";
+        let mut parts: Vec<&str> = parts.split('|').collect();
+        parts.push("[branch \"a\"]\nremote");
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config");
         let mut random = StdRng::seed_from_u64(11);
         let mut accepted = 0;
         for _ in 0..20_000 {
-            let parts = random.random_range(1..12);
-            let text: String = (0..parts)
-                .map(|_| PARTS[random.random_range(0..PARTS.len())])
-                .collect();
+            let count = random.random_range(1..12);
+            let pick = |_| parts[random.random_range(0..parts.len())];
+            let text: String = (0..count).map(pick).collect();
             let dangerous = text.contains("fsmonitor");
             if !dangerous || case(&text).is_err() {
                 continue;
@@ -254,16 +232,12 @@ mod tests {
             accepted += 1;
             fs::write(&file, &text).unwrap();
             let args = ["--file", "config", "--get-regexp", "fsmonitor"];
-            let (_, said) = Git::reading(dir.path(), "config")
-                .args(args)
-                .outcome()
-                .unwrap();
-            let said = String::from_utf8_lossy(&said.stdout).into_owned();
-            let value = said.trim_end().split_once(' ').map(|(_, value)| value);
-            assert!(
-                matches!(value, None | Some("true" | "false")),
-                "{text:?}: {said}"
-            );
+            let git = Git::reading(dir.path(), "config").args(args);
+            let (_, output) = git.outcome().unwrap();
+            let line = String::from_utf8_lossy(&output.stdout).into_owned();
+            let value = line.trim_end().split_once(' ').map(|(_, value)| value);
+            let is_safe = matches!(value, None | Some("true" | "false"));
+            assert!(is_safe, "{text:?}: {line}");
         }
         assert!(accepted > 10, "only {accepted} were accepted");
     }

@@ -1,4 +1,4 @@
-//! Worktrees inside of another work tree, whose `git status` and `git add` are not to see them.
+//! Lines in `info/exclude` that hide worktrees from the work tree around them.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -10,29 +10,25 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 use tempfile::NamedTempFile;
 
-use crate::git::checkout::gitfile::{content_of, entries_of};
+use crate::git::checkout::gitfile::{list_dir, read_or_empty};
 use crate::git::{Checkout, Repo};
 use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 
-/// The line before each of ours in `info/exclude`.
-const MARK: &[u8] = b"# a worktree of git flux";
+/// The comment before each pattern of git flux in `info/exclude`.
+const COMMENT: &[u8] = b"# a worktree of git flux";
 
-/// Returns whether `git worktree add` has to make the directory in which `worktree` is to be.
+/// Returns whether the parent directory of `worktree` does not exist.
 pub(crate) fn is_dir_missing(worktree: &Path) -> bool {
     worktree.parent().is_some_and(|dir| !dir.exists())
 }
 
-/// Hides a worktree from the work tree that it lies in, unless it is ignored there already, by a line
-/// in `info/exclude`: `git check-ignore -q`. It names the directory that the worktree is in, if that was
-/// made for it, as `is_new` says. The caller holds the lock of its repository.
-///
-/// # Errors
-/// When it stays visible.
-pub(crate) fn hide(worktree: &Path, is_new: bool) -> Result<()> {
-    let Some(around) = Repo::enclosing(worktree)? else {
+/// Excludes a worktree from the work tree around it, unless it is ignored: `git check-ignore -q`.
+/// Excludes the parent directory if that `is_new`. The caller holds the repository's lock.
+pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
+    let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
     };
-    // A name that begins with a colon would be more than a name.
+    // A leading colon would be pathspec magic.
     let name = Path::new(".").join(worktree.strip_prefix(around.path())?);
     let asked = around.reading("check-ignore --quiet --").arg(name);
     if asked.answer()?.is_some() {
@@ -42,45 +38,41 @@ pub(crate) fn hide(worktree: &Path, is_new: bool) -> Result<()> {
     add_line(&around, dir.unwrap_or(worktree))
 }
 
-/// Takes away what [`hide`] has added, and a directory that was made for worktrees with the last of
-/// them.
-///
-/// # Errors
-/// When something stays.
-pub(crate) fn forget(worktree: &Path) -> Result<()> {
-    let Some(around) = Repo::enclosing(worktree)? else {
+/// Removes the lines that [`add`] added and, after the last worktree, a directory that was made for
+/// worktrees.
+pub(crate) fn remove(worktree: &Path) -> Result<()> {
+    let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
     };
     remove_line(&around, worktree)?;
     let dir = worktree.parent().filter(|dir| dir.is_dir());
     let Some(dir) = dir else { return Ok(()) };
-    if !entries_of(dir)?.is_empty() || !remove_line(&around, dir)? {
+    if !list_dir(dir)?.is_empty() || !remove_line(&around, dir)? {
         return Ok(());
     }
     match fs::remove_dir(dir) {
-        // Somebody has just put something there.
+        // A file was added meanwhile.
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(()),
         removed => removed.with_context(|| format!("could not remove '{}'", dir.display())),
     }
 }
 
-/// `$GIT_COMMON_DIR/info/exclude`
+/// Returns `$GIT_COMMON_DIR/info/exclude`.
 fn exclude_file(around: &Checkout) -> PathBuf {
     around.common_dir().join("info/exclude")
 }
 
-/// The lines in `info/exclude` for a path.
+/// Returns the lines for a path.
 fn lines_for(around: &Checkout, path: &Path) -> Result<Vec<u8>> {
     let pattern = pattern(path.strip_prefix(around.path())?);
-    Ok([MARK, b"\n", &pattern, b"/\n"].concat())
+    Ok([COMMENT, b"\n", &pattern, b"/\n"].concat())
 }
 
-/// Adds the mark and the pattern of a path to `info/exclude`, in one write: what others add
-/// meanwhile stays.
+/// Appends the lines for a path in one write, so that concurrent changes are kept.
 fn add_line(around: &Checkout, path: &Path) -> Result<()> {
     let file = exclude_file(around);
     let lines = lines_for(around, path)?;
-    let old = content_of(&file)?;
+    let old = read_or_empty(&file)?;
     let is_whole = old.is_empty() || old.ends_with(b"\n");
     let end = if is_whole { &b""[..] } else { b"\n" };
     let add = || -> io::Result<()> {
@@ -94,12 +86,12 @@ fn add_line(around: &Checkout, path: &Path) -> Result<()> {
     add().with_context(|| format!("could not write '{}'", file.display()))
 }
 
-/// Removes each pattern of a path with the mark before it. Returns whether there was any.
+/// Removes the lines for a path. Returns whether there were any.
 fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     let file = exclude_file(around);
-    // A link is the user's, and none of ours is in it.
+    // A symbolic link is the user's and has no line of git flux.
     let old = read_file(&file).unwrap_or_default();
-    let new = without(&old, &lines_for(around, path)?);
+    let new = without_lines(&old, &lines_for(around, path)?);
     if new == old {
         return Ok(false);
     }
@@ -115,8 +107,8 @@ fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Returns `text` without the lines `ours`, wherever they stand.
-fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
+/// Returns `text` without the lines `ours`.
+fn without_lines(text: &[u8], ours: &[u8]) -> Vec<u8> {
     let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
     let mut at = 0;
     while let Some(found) = text[at..].find(&ours) {
@@ -126,13 +118,12 @@ fn without(text: &[u8], ours: &[u8]) -> Vec<u8> {
     text.split_off(1)
 }
 
-/// Returns the pattern that matches the path `name` of a work tree, and no other. It begins with a
-/// slash, so that a `#` means no more than itself there.
+/// Returns the pattern that matches only the path `name`. The leading slash makes `#` literal.
 pub(in crate::git) fn pattern(name: &Path) -> Vec<u8> {
     let mut pattern = vec![b'/'];
     for &byte in name.as_os_str().as_bytes() {
         match byte {
-            // There is no other way to write it.
+            // A newline has no escape.
             b'\n' => pattern.push(b'?'),
             b'*' | b'?' | b'[' | b'\\' | b' ' => pattern.extend([b'\\', byte]),
             _ => pattern.push(byte),
@@ -146,20 +137,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_is_escaped() {
+    fn pattern_escapes_special_characters() {
         let pattern = |name: &str| String::from_utf8(pattern(Path::new(name))).unwrap();
         assert_eq!(pattern("trees/a b "), "/trees/a\\ b\\ ");
         assert_eq!(pattern("#!/[a]*?\\\n"), "/#!/\\[a]\\*\\?\\\\?");
     }
 
     #[test]
-    fn only_whole_lines_are_taken_away() {
-        let without =
-            |text: &str| String::from_utf8(without(text.as_bytes(), b"#\n/a/\n")).unwrap();
-        assert_eq!(without("#\n/a/\n"), "");
-        assert_eq!(without("x\n#\n/a/\n/b/\n#\n/a/\n"), "x\n/b/\n");
+    fn without_lines_removes_only_whole_lines() {
+        let without_ours =
+            |text: &str| String::from_utf8(without_lines(text.as_bytes(), b"#\n/a/\n")).unwrap();
+        assert_eq!(without_ours("#\n/a/\n"), "");
+        assert_eq!(without_ours("x\n#\n/a/\n/b/\n#\n/a/\n"), "x\n/b/\n");
         for other in ["##\n/a/\n", "#\n/a/b\n", "/a/\n", "#\n/a/", "#\n\n/a/\n"] {
-            assert_eq!(without(other), other);
+            assert_eq!(without_ours(other), other);
         }
     }
 }

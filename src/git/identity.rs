@@ -1,4 +1,4 @@
-//! Names that are one thing: a file system may fold case, and links may lead to one place.
+//! Comparison of paths and refs on file systems that fold case or have links.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::task::RefName;
 
-/// Returns whether two names of refs are one ref: on a file system that folds case they may be one file.
+/// Returns whether two names mean one ref; a file system that folds case may store them in one file.
 pub(crate) fn is_same_ref(common_dir: &Path, one: &RefName, other: &RefName) -> bool {
     one == other || is_same_file(&common_dir.join(&**one), &common_dir.join(&**other))
 }
@@ -17,9 +17,8 @@ pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     file(one).is_some_and(|found| file(other) == Some(found))
 }
 
-/// Returns whether two paths lead to one place. Where case is folded, they may be spelled differently.
-/// It is not enough that they are one directory: that may be mounted at a second place, which git does
-/// not know.
+/// Returns whether two paths resolve to one path, even if they differ in case on a file system
+/// that folds it. A directory that is mounted twice has two paths, and git knows only one.
 pub(crate) fn is_same_place(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;
@@ -36,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_the_same_by_its_name_and_its_directory() {
+    fn is_same_place_compares_resolved_paths() {
         let temp = tempfile::tempdir().unwrap();
         let at = |name: &str| temp.path().join(name);
         fs::create_dir(at("p")).unwrap();
@@ -47,7 +46,7 @@ mod tests {
         for other in ["q", "gone"] {
             assert!(!is_same_place(&at("p"), &at(other)), "{other}");
         }
-        // Where case is folded, it is there already.
+        // On a file system that folds case, the directory exists already.
         let is_folded = fs::create_dir(at("P")).is_err();
         assert_eq!(is_same_place(&at("p"), &at("P")), is_folded);
     }

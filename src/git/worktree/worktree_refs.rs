@@ -1,5 +1,4 @@
-//! What goes with a worktree and its branch, unless it is kept: refs that the worktree has for
-//! itself, and commits that are in nothing but its logs.
+//! Per-worktree refs and reflog-only commits, which removing a worktree would lose.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,19 +7,16 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
-use crate::git::checkout::gitfile::content_of;
+use crate::git::checkout::gitfile::read_or_empty;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
 use crate::task::BranchName;
 pub(crate) use crate::task::check::REFLOG;
 use crate::task::check::WORKTREE_REF_DIRS;
 
-/// What has to be kept of the worktree at `path`, with `branch` at `tip`, each with its name
-/// in an archive: its refs without `refs/`, and [`REFLOG`], a commit whose parents are those
-/// that no ref has.
-///
-/// # Errors
-/// When it cannot be told.
+/// Finds the refs to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree
+/// refs without `refs/`, and [`REFLOG`], a commit whose parents are the unreachable commits in its
+/// reflogs.
 pub(crate) fn find(
     repo: &Repo,
     path: &Path,
@@ -28,20 +24,20 @@ pub(crate) fn find(
     tip: &ObjectId,
 ) -> Result<Vec<(String, ObjectId)>> {
     let common = repo.common_dir();
-    let Some(admin) = admin::dir_of(common, path)? else {
+    let Some(admin) = admin::find_dir(common, path)? else {
         return Ok(Vec::new());
     };
     let has_tables = fs::exists(admin.join("reftable")).context("could not look for refs")?;
-    // git in the administrative directory itself would go where that leads.
+    // Run git in the main worktree: it would trust `commondir` in the administrative directory.
     let git = |subcommand| {
         let git = Git::reading(repo.home(), subcommand);
         git.envs([("GIT_DIR", &*admin), ("GIT_COMMON_DIR", common)])
     };
     let mut found = Vec::new();
-    // A process less where there is none, as there is mostly.
+    // Usually there are none; this saves a process.
     let is_there = |name: &&str| fs::exists(admin.join(name)).unwrap_or(true);
     if has_tables || WORKTREE_REF_DIRS.iter().any(is_there) {
-        let own = refs::asked(git("for-each-ref"), &WORKTREE_REF_DIRS)?
+        let own = refs::for_each_ref(git("for-each-ref"), &WORKTREE_REF_DIRS)?
             .objects
             .into_iter();
         found.extend(own.map(|(name, oid)| (name.replacen("refs/", "", 1), oid)));
@@ -50,14 +46,14 @@ pub(crate) fn find(
         let walk = git("rev-list --walk-reflogs HEAD").arg(branch.full());
         lines(&walk.output()?)?.map(named).collect()
     } else {
-        // git fails at the log of a HEAD that has no commit by now.
+        // git fails on the reflog of an unborn HEAD.
         let of_branch = common.join("logs").join(&*branch.full());
-        &logged(&admin.join("logs/HEAD"))? | &logged(&of_branch)?
+        &read_reflog(&admin.join("logs/HEAD"))? | &read_reflog(&of_branch)?
     };
     let mut history = repo.history();
     let is_reached = |(ahead, _)| ahead == 0;
     commits.retain(|commit| !history.ahead_behind(commit, tip).is_ok_and(is_reached));
-    let lost = heads(repo.home(), commits)?;
+    let lost = independent_commits(repo.home(), commits)?;
     if !lost.is_empty() {
         let lost: Vec<&ObjectId> = lost.iter().collect();
         let all = repo.write_commit(&repo.tree_of(tip)?, &lost)?;
@@ -70,10 +66,7 @@ fn named(name: &str) -> ObjectId {
     name.to_owned().into()
 }
 
-/// The lines that `git rev-list` printed.
-///
-/// # Errors
-/// When the last one is cut off.
+/// Splits the output of `git rev-list` into lines; fails if the last one is cut off.
 fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     let out = std::str::from_utf8(out)?;
     if !(out.is_empty() || out.ends_with('\n')) {
@@ -82,24 +75,24 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     Ok(out.lines())
 }
 
-/// The objects that a log names: `<old> <new> <who> <when>\t<why>`
-fn logged(log: &Path) -> Result<BTreeSet<ObjectId>> {
-    let text = content_of(log)?;
+/// Reads the objects in a reflog with lines `<old> <new> <who> <when>\t<message>`.
+fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
+    let text = read_or_empty(log)?;
     let text = text.to_str_lossy();
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
-    // None is called so: before the first.
-    let real = |name: &&str| name.bytes().any(|b| b != b'0');
-    Ok(names.filter(real).map(named).collect())
+    // Skip the null object before the first entry.
+    let is_object = |name: &&str| name.bytes().any(|b| b != b'0');
+    Ok(names.filter(is_object).map(named).collect())
 }
 
-/// Those of `commits` and their forefathers that no ref reaches, nor another of them. What is
-/// no longer there is left out: `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
-fn heads(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
+/// Returns those of `commits` that neither a ref nor another one reaches, without missing ones:
+/// `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
+fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
     if commits.is_empty() {
         return Ok(commits);
     }
     let git = Git::reading(home, "rev-list --ignore-missing --parents --stdin");
-    // The refs of other worktrees come and go with them.
+    // The refs of other worktrees are removed with those.
     let git = git.words("--not --single-worktree --all");
     let commits = commits.into_iter().map(|commit| format!("{commit}\n"));
     let out = git.input(commits.collect::<String>()).output()?;

@@ -1,0 +1,92 @@
+//! Files whose changes `git status` hides: `git update-index --assume-unchanged`,
+//! `--skip-worktree`.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use bstr::ByteSlice as _;
+
+use crate::git::Checkout;
+use crate::git::changes::scratch_index::ScratchIndex;
+use crate::git::changes::{Change, Head, Ignored};
+use crate::git::checkout::gitfile::lstat;
+use crate::git::records::{join_records, records};
+
+/// The options that clear the flags.
+const NO_ASSUME_UNCHANGED: &str = "--no-assume-unchanged";
+const NO_SKIP_WORKTREE: &str = "--no-skip-worktree";
+
+/// The files of a worktree that have one of the flags.
+#[derive(Default)]
+pub(in crate::git) struct HiddenFiles {
+    assumed: HashSet<PathBuf>,
+    skipped: HashSet<PathBuf>,
+}
+
+impl HiddenFiles {
+    /// Lists the hidden files that exist: `git ls-files -v -z`
+    pub(in crate::git) fn list(checkout: &Checkout) -> Result<Self> {
+        let mut found = Self::default();
+        // The flags are rare; reading the index saves a process.
+        let index = checkout.read_index();
+        if index.is_some_and(|index| !index.hides_changes) {
+            return Ok(found);
+        }
+        let out = checkout.reading("ls-files -v -z").output()?;
+        for record in records(&out)? {
+            let &[tag, _, ref path @ ..] = record else {
+                bail!("`git ls-files` printed a short record");
+            };
+            let (assumed, skipped) = (tag.is_ascii_lowercase(), matches!(tag, b'S' | b's'));
+            if !assumed && !skipped {
+                continue;
+            }
+            let path = path.to_path_lossy().into_owned();
+            if skipped && lstat(&checkout.path().join(&path))?.is_none() {
+                continue;
+            }
+            if assumed {
+                found.assumed.insert(path.clone());
+            }
+            if skipped {
+                found.skipped.insert(path);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Clears the flags in `index`.
+    pub(in crate::git) fn reveal(&self, index: &ScratchIndex<'_>) -> Result<()> {
+        for (option, paths) in [
+            (NO_ASSUME_UNCHANGED, &self.assumed),
+            (NO_SKIP_WORKTREE, &self.skipped),
+        ] {
+            if !paths.is_empty() {
+                let git = index.git("update-index").args([option, "-z", "--stdin"]);
+                git.input(join_records(paths)).run()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns [`Head::status`] with hidden files, which have [`Change::unhide_option`] set.
+pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
+    let hidden = HiddenFiles::list(checkout)?;
+    if hidden.assumed.is_empty() && hidden.skipped.is_empty() {
+        return Head::status(checkout, ignored);
+    }
+    let index = ScratchIndex::copy_of(checkout)?;
+    hidden.reveal(&index)?;
+    let (head, mut changes) = Head::status_with_index(checkout, ignored, Some(&index))?;
+    for change in &mut changes {
+        let mark = hidden
+            .assumed
+            .contains(&change.path)
+            .then_some(NO_ASSUME_UNCHANGED);
+        let skipped = hidden.skipped.contains(&change.path);
+        change.unhide_option = mark.or(skipped.then_some(NO_SKIP_WORKTREE));
+    }
+    Ok((head, changes))
+}

@@ -1,0 +1,36 @@
+//! Queries for shell completion: one git process each, which finds the repository from the
+//! caller's directory and environment, takes no lock and fetches nothing.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use bstr::ByteSlice as _;
+
+use super::Git;
+use super::refs::{self, RefObjects};
+use super::worktree::entries;
+
+/// Lists refs as [`refs::list`] does, in the caller's repository.
+pub(crate) fn list_refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<RefObjects> {
+    refs::for_each_ref(Git::in_caller_env("for-each-ref"), patterns).map(|refs| refs.objects)
+}
+
+/// Reads the whole configuration: `git config -z --list`, twice as fast as a lookup of keys.
+pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
+    let out = Git::in_caller_env("config -z --list").output()?;
+    let entry = |entry: &[u8]| {
+        let entry = entry.to_str_lossy();
+        let (key, value) = entry.split_once('\n').unwrap_or((&entry, ""));
+        (key.to_owned(), value.to_owned())
+    };
+    let entries = out.split(|&b| b == 0).filter(|entry| !entry.is_empty());
+    Ok(entries.map(entry).collect())
+}
+
+/// Lists the worktrees, the main one first: `git worktree list --porcelain -z`
+pub(crate) fn list_worktrees() -> Result<Vec<PathBuf>> {
+    let git = Git::in_caller_env("worktree list --porcelain -z");
+    let entries = entries::parse(&git.output()?)?.into_iter();
+    Ok(entries.map(|entry| entry.path).collect())
+}
