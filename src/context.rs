@@ -1,4 +1,4 @@
-//! What every command has in hand: the repository, its configuration, and the terminal.
+//! The context of every command: the repository, its configuration, and the terminal.
 
 use std::iter;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::store;
 use crate::task::TaskId;
 use crate::ui::{Ui, colour, quoted};
 
-/// What every command has in hand.
+/// The context of every command.
 pub(crate) struct Flux {
     pub(crate) repo: Repo,
     pub(crate) settings: Settings,
@@ -22,24 +22,19 @@ pub(crate) struct Flux {
 }
 
 impl Flux {
-    /// Opens the repository the user stands in, and its configuration.
-    ///
-    /// # Errors
-    /// When there is none, or something is configured that git flux does not know.
+    /// Opens the repository of the working directory, and its configuration. Fails on an unknown
+    /// setting.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
-        let flux = Self::leniently(ui)?;
+        let flux = Self::open_lenient(ui)?;
         flux.settings.ensure_known()?;
         Ok(flux)
     }
 
-    /// The same, for what happens unasked: a key that is misspelt is said elsewhere.
-    ///
-    /// # Errors
-    /// When there is no repository.
-    pub(crate) fn leniently(ui: Ui) -> Result<Self> {
+    /// Opens like [`Flux::open`], but ignores unknown settings. For background processes.
+    pub(crate) fn open_lenient(ui: Ui) -> Result<Self> {
         let (repo, settings) = thread::scope(|scope| {
-            // Where we stand is where the repository is found, unless the environment names
-            // another: git reads its configuration meanwhile.
+            // git reads the configuration meanwhile, unless the environment names another
+            // repository.
             let here = || Settings::load(Path::new("."));
             let settings = (!Git::has_repository_env()).then(|| scope.spawn(here));
             (Repo::open(), settings.map(|settings| settings.join()))
@@ -48,13 +43,15 @@ impl Flux {
         ensure_directories(&repo.flux_dir())?;
         let dir = repo.current().unwrap_or(repo.home());
         let mut settings = match settings {
-            Some(settings) => settings.expect("reading settings does not panic")?.of(dir),
+            Some(settings) => settings
+                .expect("reading settings does not panic")?
+                .relative_to(dir),
             None => Settings::load(dir)?,
         };
         if repo.is_linked() {
             settings = settings.without_worktree();
         }
-        colour::follow(&settings, repo.home())?;
+        colour::configure(&settings, repo.home())?;
         repo.set_drivers(settings.drivers());
         Ok(Self { repo, settings, ui })
     }
@@ -63,30 +60,20 @@ impl Flux {
         RunDir(self.repo.run_dir(id))
     }
 
-    /// Removes the run directory of what is no task any more: to lock it has made one.
-    ///
-    /// # Errors
-    /// When git fails, or it cannot be removed.
-    pub(crate) fn tidy_run(&self, id: &TaskId) -> Result<()> {
+    /// Removes the run directory that locking has created, if there is no such task.
+    pub(crate) fn remove_stale_run_dir(&self, id: &TaskId) -> Result<()> {
         if refs::list(self.repo.home(), &[&store::task_ref(id)])?.is_empty() {
             self.run_dir(id).remove()?;
         }
         Ok(())
     }
 
-    /// The repository's lock, for what git cannot do side by side.
-    ///
-    /// # Errors
-    /// On interruption.
+    /// Takes the repository's lock, for what git cannot do concurrently.
     pub(crate) fn lock_repo(&self) -> Result<Lock> {
         self.lock_shared("lock", "another git flux")
     }
 
-    /// The lock that whoever moves a target branch holds, so that of many merges
-    /// one after the other finds the branch where it looked.
-    ///
-    /// # Errors
-    /// On interruption.
+    /// Takes the lock of merges, so that concurrent merges find the target branch unchanged.
     pub(crate) fn lock_merge(&self) -> Result<Lock> {
         self.lock_shared("merge", "another merge")
     }
@@ -99,7 +86,7 @@ impl Flux {
     }
 }
 
-/// Fails if a directory of ours is something else: what is deleted in it would not be ours, either.
+/// Fails if a directory of ours is a link or a file: we would delete foreign files in it.
 fn ensure_directories(flux_dir: &Path) -> Result<()> {
     let below = ["run", "trash", "marks"].map(|name| flux_dir.join(name));
     let mut dirs = iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path));

@@ -1,9 +1,9 @@
-//! The files that cargo does not install, carried inside the program: the manual, and completion for each shell.
+//! The files that `install` installs: the manual, and completion for each shell.
 
-/// `git help flux`
+/// The manual of `git help flux`.
 pub(crate) const MANUAL: &str = include_str!("../man/git-flux.1");
 
-/// bash: `git flux`, found by git's own completion, and `git-flux`.
+/// bash: `git flux`, with git's own completion, and `git-flux`.
 pub(crate) const BASH: &str = include_str!("../completions/git-flux");
 
 /// zsh: `git-flux`, and `git flux` with the `_git` that comes with zsh.

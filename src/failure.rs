@@ -1,24 +1,23 @@
-//! What can go wrong, as the user sees it.
+//! Errors, as the user sees them.
 //!
-//! Everything below returns `anyhow::Result`. Where the user can do something
-//! about an error, a [`Failure`] travels inside it: it survives any number of
-//! contexts, and `main` takes hint and exit code from it.
+//! Functions return `anyhow::Result`. If the user can do something about an error, it contains a
+//! [`Failure`], below any number of contexts; `main` takes hints and exit code from it.
 
 use std::cmp::Reverse;
 use std::fmt;
 
-/// Could not do it, or refused to.
+/// Failed, or refused.
 const REFUSED: u8 = 1;
-/// The command line was wrong; clap uses the same code.
+/// The command line was wrong; clap uses this code, too.
 pub(crate) const USAGE: u8 = 2;
-/// Stopped at merge conflicts; nothing was touched.
+/// Merge conflicts; nothing was changed.
 pub(crate) const CONFLICTS: u8 = 3;
-/// Waited as long as it was told to, as `timeout` has it.
+/// The timeout expired, as for `timeout`.
 pub(crate) const TIMED_OUT: u8 = 124;
-/// The user declined, or interrupted.
+/// The user declined or interrupted.
 pub(crate) const DECLINED: u8 = 130;
 
-/// An error with a hint that can be pasted and an exit code.
+/// An error with hints to paste and an exit code.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -27,7 +26,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A refusal (exit code 1).
+    /// Creates a failure with exit code 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
             message: message.to_string(),
@@ -36,23 +35,23 @@ impl Failure {
         }
     }
 
-    /// The user said no, or pressed ^C: exit code 130.
+    /// Creates a failure with exit code 130: the user declined or pressed ^C.
     pub(crate) fn declined(message: impl fmt::Display) -> Self {
         Self::new(message).code(DECLINED)
     }
 
-    /// Adds a line that says what to do about it.
+    /// Adds a hint.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hints.push(hint.to_string());
         self
     }
 
-    /// Adds several such lines, or none.
+    /// Adds hints.
     pub(crate) fn hints(self, hints: impl IntoIterator<Item = impl fmt::Display>) -> Self {
         hints.into_iter().fold(self, Self::hint)
     }
 
-    /// Adds which of `known` may be meant with `name`, if one is like it.
+    /// Adds the hint `did you mean …` if one of `known` is similar.
     pub(crate) fn did_you_mean<'a>(
         self,
         name: &str,
@@ -77,15 +76,14 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The exit code that belongs to `error`.
-pub(crate) fn code(error: &anyhow::Error) -> u8 {
+/// Returns the exit code of an error.
+pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(REFUSED, |f| f.code)
 }
 
-/// The lines to show for `error`, each with its label: `error`, `caused by`, `hint`.
+/// Returns the lines of an error, each with its label: `error`, `caused by`, `hint`.
 ///
-/// Git's own messages carry labels already (`fatal:`, `error:`); those of a
-/// cause are shown as they are, one line each.
+/// Messages of git keep their own labels (`fatal:`, `error:`), one line each.
 pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     for (depth, cause) in error.chain().enumerate() {
@@ -107,42 +105,42 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// Puts a failure on top of an error. The hints of that, which would be lost, come after its own.
-pub(crate) fn over(error: anyhow::Error, failure: Failure) -> anyhow::Error {
+/// Adds a failure as context, with the hints of the error after its own.
+pub(crate) fn put_on(error: anyhow::Error, failure: Failure) -> anyhow::Error {
     let hints: Vec<String> = hints(&error).collect();
     error.context(failure.hints(hints))
 }
 
-/// Returns the hints that belong to `error`.
+/// Returns the hints of an error.
 pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
     let lines = lines(error).into_iter();
     lines.filter_map(|(label, line)| (label == "hint").then_some(line))
 }
 
-/// Those of `known` that `name` may be meant to be, the likeliest first, three at most. A name may
-/// be the beginning of what is meant, or a part of it; case does not count.
+/// Returns at most three of `known`, the most similar first. A name may be a beginning or a part;
+/// case is ignored.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let name = name.to_lowercase();
     let length = name.chars().count();
-    let likeness = |known: &str| {
+    let similarity = |known: &str| {
         let known = known.to_lowercase();
         let beginning: String = known.chars().take(length).collect();
-        let part = length >= PART && known.contains(&name);
-        let likeness = strsim::jaro(&name, &known).max(strsim::jaro(&name, &beginning));
-        // In thousandths, to be put in order.
-        (if part { 1.0 } else { likeness } * 1000.0) as u32
+        let part = length >= MIN_PART_CHARS && known.contains(&name);
+        let similarity = strsim::jaro(&name, &known).max(strsim::jaro(&name, &beginning));
+        // In thousandths, which can be sorted.
+        (if part { 1.0 } else { similarity } * 1000.0) as u32
     };
-    let known = known.into_iter().map(|known| (likeness(known), known));
-    let near = known.filter(|(likeness, _)| length > 0 && *likeness > LIKE);
+    let known = known.into_iter().map(|known| (similarity(known), known));
+    let near = known.filter(|(similarity, _)| length > 0 && *similarity > MIN_SIMILARITY);
     let mut near: Vec<(u32, &str)> = near.collect();
-    near.sort_by_key(|(likeness, _)| Reverse(*likeness));
+    near.sort_by_key(|(similarity, _)| Reverse(*similarity));
     near.into_iter().map(|(_, known)| known).take(3).collect()
 }
 
-/// How like two names are that one may be meant with the other, in thousandths: clap's measure for commands.
-const LIKE: u32 = 700;
-/// How long a part of a name is that says which one is meant.
-const PART: usize = 3;
+/// The least similarity of a suggestion, in thousandths: the limit of clap.
+const MIN_SIMILARITY: u32 = 700;
+/// The shortest part that is searched for.
+const MIN_PART_CHARS: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -150,12 +148,12 @@ mod tests {
     use anyhow::Context as _;
 
     #[test]
-    fn a_failure_is_found_through_any_number_of_contexts() {
+    fn lines_finds_a_failure_below_contexts() {
         let failure = Failure::new("conflicts").hint("git status").code(CONFLICTS);
         let error = anyhow::Error::new(failure)
             .context("merging")
             .context("cleaning up");
-        assert_eq!(code(&error), CONFLICTS);
+        assert_eq!(exit_code(&error), CONFLICTS);
         assert_eq!(
             lines(&error),
             [
@@ -168,17 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_as_context_keeps_its_hint_and_code() {
+    fn lines_finds_a_failure_used_as_context() {
         let cause: anyhow::Result<()> = Err(anyhow::anyhow!("fatal: no"));
         let error = cause
             .context(Failure::new("could not").hint("try").code(3))
             .unwrap_err();
-        assert_eq!(code(&error), 3);
+        assert_eq!(exit_code(&error), 3);
         assert_eq!(lines(&error).last(), Some(&("hint", "try".to_owned())));
     }
 
     #[test]
-    fn what_is_meant_is_found_by_its_beginning_its_parts_and_its_likeness() {
+    fn nearest_matches_prefix_substring_and_similarity() {
         let ids = [
             "add-oauth-343524",
             "fix-the-login-5c3c4d",

@@ -1,8 +1,7 @@
-//! ^C, hang-up and kill, turned into a flag.
+//! Turns ^C, hang-up and kill into a flag.
 //!
-//! A signal never ends git flux in the middle of a step: the children that do
-//! the work get it too, the step fails or completes, and the way back down is
-//! the one every failure takes. Everything that waits asks [`check`].
+//! A signal never ends git flux in the middle of a step. Children get it too, so the step fails or
+//! completes, and is rolled back like after any failure. Everything that waits calls [`check`].
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -16,10 +15,7 @@ use crate::failure::Failure;
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Starts to note SIGINT, SIGTERM and SIGHUP.
-///
-/// # Errors
-/// When the handlers cannot be installed.
+/// Installs handlers for SIGINT, SIGTERM and SIGHUP.
 pub(crate) fn watch() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))?;
@@ -27,32 +23,26 @@ pub(crate) fn watch() -> Result<()> {
     Ok(())
 }
 
-/// Calls `then` whenever such a signal has been noted, for what waits without asking [`check`].
-///
-/// # Errors
-/// When the handlers cannot be installed.
+/// Calls `then` on each of these signals, for waits that cannot call [`check`].
 pub(crate) fn on_signal(then: impl Fn() + Send + 'static) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || signals.forever().for_each(|_| then()));
     Ok(())
 }
 
-/// Whether a signal has asked to stop.
-pub(crate) fn requested() -> bool {
+/// Returns whether such a signal has arrived.
+pub(crate) fn is_requested() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Forgets a signal, so that the way back down is not interrupted by the same ^C.
+/// Resets the flag, so that the same ^C does not interrupt a rollback.
 pub(crate) fn clear() {
     INTERRUPTED.store(false, Ordering::Relaxed);
 }
 
-/// Fails with exit code 130 once a signal has asked to stop.
-///
-/// # Errors
-/// The interruption itself.
+/// Fails with exit code 130 if such a signal has arrived.
 pub(crate) fn check() -> Result<()> {
-    if requested() {
+    if is_requested() {
         Err(Failure::declined("interrupted").into())
     } else {
         Ok(())

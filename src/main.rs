@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    // A shell that asks for candidates gets them, and nothing else happens.
+    // A request of a shell for candidates.
     if commands::completions::complete(commands::cli::command) {
         return ExitCode::SUCCESS;
     }
@@ -47,11 +47,11 @@ fn main() -> ExitCode {
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        // The reader has seen enough.
+        // The reader has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             ui::show(&error);
-            ExitCode::from(failure::code(&error))
+            ExitCode::from(failure::exit_code(&error))
         }
     }
 }

@@ -1,22 +1,21 @@
-//! Foreign text made harmless for a terminal.
+//! Escapes untrusted text for a terminal.
 //!
-//! Descriptions, branch names, paths, titles and captured screens come from
-//! strangers. Control characters, direction overrides, invisible characters and
-//! tags are shown as `\u{…}` instead of reaching the terminal.
+//! Descriptions, branch names, paths, titles and captured screens are untrusted. Control
+//! characters, direction overrides, invisible characters and tags become `\u{…}`.
 
 use std::path::Path;
 
-/// One line: newlines are shown as well.
+/// Escapes text of one line, newlines included.
 pub(crate) fn line(text: &str) -> String {
     escape(text, |c| c == '\t')
 }
 
-/// Text of several lines: newlines stay, tabs become spaces.
+/// Escapes text of several lines; tabs become spaces.
 pub(crate) fn text(text: &str) -> String {
     escape(text, |c| c == '\n' || c == '\t')
 }
 
-/// JSON, the same value: such characters can only stand in its strings.
+/// Escapes JSON without changing its value: such characters occur only in strings.
 pub(crate) fn json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -31,17 +30,17 @@ pub(crate) fn json(json: &str) -> String {
     out
 }
 
-/// Returns a file name for a message.
+/// Formats a path for a message.
 pub(crate) fn shown(path: &Path) -> String {
     line(&path.to_string_lossy())
 }
 
-/// Returns a file name for a command that can be pasted.
+/// Formats a path for a command to paste.
 pub(crate) fn quoted(path: &Path) -> String {
     word(&path.to_string_lossy())
 }
 
-/// Returns a name of anyone's for a command that can be pasted: git allows `;` and `$` in branches.
+/// Formats a name for a command to paste: git allows `;` and `$` in branches.
 pub(crate) fn word(text: &str) -> String {
     line(&shell_words::quote(text))
 }
@@ -68,7 +67,7 @@ fn harmful(c: char) -> bool {
         | '\u{115f}'..='\u{1160}' | '\u{3164}' | '\u{ffa0}' // fillers
         | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' // invisible vowels, selectors
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' // controls of shorthand, music
-        // Those two selectors that emoji are written with are seen.
+        // The two selectors of emoji are visible.
         | '\u{fe00}'..='\u{fe0d}' | '\u{e0000}'..='\u{e0fff}') // other selectors, tags
 }
 
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_reaches_the_terminal_that_it_would_obey() {
+    fn control_characters_are_escaped() {
         assert_eq!(
             line("a\x1b[31mb\u{9b}c\nd\te"),
             "a\\u{1b}[31mb\\u{9b}c\\u{a}d    e"

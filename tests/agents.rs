@@ -174,7 +174,7 @@ fn agent_settings_with_bad_values_are_refused() {
         (
             "flux.opencode.yolo",
             "true",
-            "error: 'opencode' has no option that is known to skip permissions",
+            "error: no known option of 'opencode' skips permissions",
         ),
     ] {
         world.git(["config", key, value]);

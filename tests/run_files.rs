@@ -208,7 +208,7 @@ fn list_shows_only_the_task_with_a_damaged_mark_as_foreign() {
         output
             .code(1)
             .stderr_has("could not read the mark of 'refs/flux/tasks/");
-        let way = "hint: to go by the configuration of its branch: ";
+        let way = "hint: to use the configuration of its branch instead: ";
         let hint = output
             .stderr
             .lines()

@@ -35,7 +35,7 @@ fn commands_refuse_a_task_with_a_newer_record() {
     let table = world.flux(["list"]).ok();
     assert_eq!(row(&table, "later")[1], "newer");
     assert!(
-        table.contains("it is of version 2, by a newer git flux"),
+        table.contains("version 2 needs a newer git flux"),
         "{table}"
     );
     let list = world.flux(["list", "--json"]).run().json();
@@ -49,7 +49,7 @@ fn commands_refuse_a_task_with_a_newer_record() {
         .flux(["list", "--porcelain"])
         .run()
         .success()
-        .stdout_has("task later\nstate newer\nerror it is of version 2");
+        .stdout_has("task later\nstate newer\nerror version 2");
     for args in [
         &["status", "later"][..],
         &["status", "--explain", "later"],
@@ -67,7 +67,7 @@ fn commands_refuse_a_task_with_a_newer_record() {
         let output = world.flux(args).run();
         output
             .code(1)
-            .stderr_has("the record of 'later' cannot be read: it is of version 2")
+            .stderr_has("the record of 'later' cannot be read: version 2")
             .stderr_has("hint: update git flux, or find the newer one: type -a git-flux")
             .stderr_has("hint: git cat-file -p refs/flux/tasks/later");
     }
@@ -135,7 +135,7 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
             .flux(args)
             .run()
             .code(1)
-            .stderr_has("the record of the removed task 'one' cannot be read: it is of version 2")
+            .stderr_has("the record of the removed task 'one' cannot be read: version 2")
             .stderr_has("hint: git cat-file -p refs/flux/archive/one/task");
     }
     world.assert_unchanged(&before);
@@ -196,7 +196,7 @@ fn status_is_unknown_if_the_run_files_are_newer() {
             .flux(["status", &id])
             .run()
             .success()
-            .stdout_has(&format!("/{file}' cannot be read: it is of version 2"));
+            .stdout_has(&format!("/{file}' cannot be read: version 2"));
         world
             .flux(["cleanup", "-y", &id])
             .run()

@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::hooks::{Additions, HookFiles};
+use super::hooks::{HookFiles, HookOptions};
 use super::known::{KNOWN, profile};
 use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Setup};
-use crate::system::program::{ourselves, plain_path, shell};
+use crate::system::program::{current_exe, path_without_git, shell};
 use crate::task::{Bytes, Task};
 
-/// The longest prompt that is handed over as an argument, in bytes: Linux takes
-/// 131 071 in one, and options, environment and other systems need room.
-const LONGEST_ARGUMENT: usize = 120_000;
+/// The longest prompt that is passed as an argument: Linux accepts 131 071 bytes, and options,
+/// environment and other systems need space.
+const MAX_ARGUMENT_BYTES: usize = 120_000;
 
-/// What starts an agent on a prompt.
+/// The command to start an agent with a prompt.
 pub(crate) struct AgentCommand {
     pub(crate) agent: Agent,
     /// The file of its program.
@@ -29,20 +29,17 @@ pub(crate) struct AgentCommand {
 }
 
 impl Launch {
-    /// Returns what the launcher is told for `task` of the repository whose main worktree is `source`.
-    /// Writes the files that the agent's hooks are in.
-    ///
-    /// # Errors
-    /// When those cannot be written.
+    /// Returns the input of the launcher of `task` in the repository whose main worktree is
+    /// `source`. Writes the files of the agent's hooks.
     pub(crate) fn new(
         task: &Task,
         command: &AgentCommand,
         source: &Path,
         run: &RunDir,
     ) -> Result<Self> {
-        let added = arrange(&command.agent, run)?;
+        let added = configure_hooks(&command.agent, run)?;
         let common_dir = run.common_dir().context("no run directory")?;
-        let mut env = environment(task, source, common_dir);
+        let mut env = build_environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
         let env = env.into_iter().chain(added.env);
         let env = env.map(|(name, value)| (Bytes(name), Bytes(value)));
@@ -65,7 +62,7 @@ impl Launch {
 }
 
 impl AgentCommand {
-    /// Returns the words of the command: with the options for hooks, and with the task's own.
+    /// Returns the command with the options of hooks and task.
     fn argv(&self, own: &[Bytes], hooks: Vec<OsString>, run: &RunDir) -> Vec<OsString> {
         let mut argv = self.agent.argv.clone();
         argv[0] = self.program.clone().into();
@@ -75,18 +72,18 @@ impl AgentCommand {
         match &self.agent.prompt {
             Prompt::AfterDashes => argv.extend([OsString::from("--"), self.text(run)]),
             Prompt::Last => argv.push(self.text(run)),
-            Prompt::Joined(option) => argv.push(joined(option, &self.text(run))),
+            Prompt::Joined(option) => argv.push(join_option(option, &self.text(run))),
             Prompt::File => argv.push(file()),
-            Prompt::FileJoined(option) => argv.push(joined(option, &file())),
+            Prompt::FileJoined(option) => argv.push(join_option(option, &file())),
             Prompt::Resumed => argv.extend(self.agent.resume.iter().cloned()),
             Prompt::Input | Prompt::Shown => {}
         }
         argv
     }
 
-    /// Returns the prompt, or where it cannot be an argument, one that names its file.
+    /// Returns the prompt, or if it cannot be an argument, one that names its file.
     fn text(&self, run: &RunDir) -> OsString {
-        if self.prompt.len() <= LONGEST_ARGUMENT && !self.prompt.contains(&0) {
+        if self.prompt.len() <= MAX_ARGUMENT_BYTES && !self.prompt.contains(&0) {
             return OsStr::from_bytes(&self.prompt).to_owned();
         }
         let file = run.prompt();
@@ -100,21 +97,21 @@ impl AgentCommand {
     }
 }
 
-fn joined(option: &str, value: &OsStr) -> OsString {
+fn join_option(option: &str, value: &OsStr) -> OsString {
     [OsStr::new(option), value].into_iter().collect()
 }
 
-/// Writes what makes `agent` tell of itself into the directory of its run. Nothing for an agent that
-/// cannot be made to, or whose user has other plans for that place.
-fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
-    let program = ourselves()?;
-    // Their files and options are text; a path that is none has no place in them.
+/// Writes the files of the agent's hooks to its run directory. Does nothing for an agent without
+/// hooks, or if the user has configured that place.
+fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<HookOptions> {
+    let program = current_exe()?;
+    // Files and options of hooks are text.
     let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
-        return Ok(Additions::default());
+        return Ok(HookOptions::default());
     };
     let profile = profile(&agent.name);
     let (agent, hooks) = (profile.name, profile.hooks);
-    (profile.arrange)(&HookFiles {
+    (profile.configure_hooks)(&HookFiles {
         agent,
         hooks,
         program,
@@ -122,25 +119,24 @@ fn arrange(agent: &Agent, run: &RunDir) -> Result<Additions> {
     })
 }
 
-/// Variables that belong to a pane.
-const OF_THE_PANE: [&str; 7] = ["TERM", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "PATH"];
+/// Variables of the pane.
+const PANE_VARIABLES: [&str; 7] = ["TERM", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "PATH"];
 
 /// Variables of a virtual environment of Python.
-const OF_VENV: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
+const VENV_VARIABLES: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
 
-/// How variables begin that belong to the caller's git, tmux, direnv, task and terminal.
-const PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
+/// Prefixes of variables of the caller's git, tmux, direnv, task and terminal.
+const FOREIGN_PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
 
-/// The caller's environment without what belongs to its git, its tmux pane, its
-/// directory, to a virtual environment in another worktree and, if it is an agent, to that; and with the
-/// task's own facts.
-fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, OsString)> {
-    let venv = venv_of_others(task, source, common_dir);
-    let is_of_venv = |name: &OsStr| venv.is_some() && OF_VENV.iter().any(|own| name == *own);
+/// Returns the caller's environment with the variables of the task, and without those of git, pane,
+/// directory, virtual environments in other worktrees, and other agents.
+fn build_environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, OsString)> {
+    let venv = find_foreign_venv(task, source, common_dir);
+    let is_of_venv = |name: &OsStr| venv.is_some() && VENV_VARIABLES.iter().any(|own| name == *own);
     let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
     let mut env: Vec<(OsString, OsString)> = own.collect();
-    if let Some(path) = plain_path() {
-        env.push(("PATH".into(), without(path, venv.as_deref())));
+    if let Some(path) = path_without_git() {
+        env.push(("PATH".into(), remove_dirs_in(path, venv.as_deref())));
     }
     env.extend([
         ("PWD".into(), task.worktree.clone().into()),
@@ -155,14 +151,14 @@ fn environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, 
 
 fn is_foreign(name: &OsStr) -> bool {
     let starts_with = |prefix: &&str| name.as_bytes().starts_with(prefix.as_bytes());
-    let traces = KNOWN.iter().flat_map(|known| known.traces);
-    let mut others = OF_THE_PANE.iter().chain(traces);
-    PREFIXES.iter().any(starts_with) || others.any(|other| name == *other)
+    let env_markers = KNOWN.iter().flat_map(|known| known.env_markers);
+    let mut others = PANE_VARIABLES.iter().chain(env_markers);
+    FOREIGN_PREFIXES.iter().any(starts_with) || others.any(|other| name == *other)
 }
 
-/// The virtual environment of Python that is active, if it lies in another worktree of the repository: what
-/// the agent installs would be installed there.
-fn venv_of_others(task: &Task, source: &Path, common_dir: &Path) -> Option<PathBuf> {
+/// Returns the active virtual environment of Python if it lies in another worktree of the
+/// repository: the agent would install packages there.
+fn find_foreign_venv(task: &Task, source: &Path, common_dir: &Path) -> Option<PathBuf> {
     let venv = PathBuf::from(env::var_os("VIRTUAL_ENV")?);
     let is_of_repository =
         |dir: &&Path| *dir == source || admin::is_ours(common_dir, dir).unwrap_or(false);
@@ -170,8 +166,8 @@ fn venv_of_others(task: &Task, source: &Path, common_dir: &Path) -> Option<PathB
     (worktree != task.worktree).then_some(venv)
 }
 
-/// A PATH without the directories that lie in `dir`.
-fn without(path: OsString, dir: Option<&Path>) -> OsString {
+/// Returns a PATH without the directories in `dir`.
+fn remove_dirs_in(path: OsString, dir: Option<&Path>) -> OsString {
     let lies_in = |one: &Path| dir.is_some_and(|dir| one.starts_with(dir));
     let dirs = env::split_paths(&path).filter(|one| !lies_in(one));
     env::join_paths(dirs).unwrap_or(path)

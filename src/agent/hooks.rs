@@ -1,5 +1,4 @@
-//! How an agent is made to tell what it does: for this one run, by files in the run's
-//! directory, and beside what its user has configured.
+//! The hooks of an agent, for one run: files in its run directory, beside the user's hooks.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -11,33 +10,32 @@ use serde_json::{Value, json};
 use super::report::Hook;
 use crate::run::file::write;
 
-/// What is added to an agent's command line and environment.
+/// Additions to the agent's arguments and environment.
 #[derive(Debug, Default)]
-pub(super) struct Additions {
+pub(super) struct HookOptions {
     pub(super) args: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
 }
 
-/// Where what an agent's hooks are written in is kept.
+/// The files of an agent's hooks.
 pub(super) struct HookFiles<'a> {
-    /// The name of the agent.
     pub(super) agent: &'static str,
     pub(super) hooks: &'static [Hook],
-    /// git flux itself, which the hooks run.
+    /// The file of git flux, which the hooks run.
     pub(super) program: &'a str,
-    /// The run's directory.
+    /// The run directory.
     pub(super) dir: &'a str,
 }
 
-impl Additions {
-    pub(super) fn of_option(name: &'static str, value: impl Into<OsString>) -> Self {
+impl HookOptions {
+    pub(super) fn option(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
             args: vec![name.into(), value.into()],
             ..Self::default()
         }
     }
 
-    pub(super) fn of_variable(name: &'static str, value: impl Into<OsString>) -> Self {
+    pub(super) fn variable(name: &'static str, value: impl Into<OsString>) -> Self {
         Self {
             env: vec![(name.into(), value.into())],
             ..Self::default()
@@ -46,16 +44,13 @@ impl Additions {
 }
 
 impl HookFiles<'_> {
-    /// Writes a file, and returns its path.
-    ///
-    /// # Errors
-    /// When it cannot be written.
+    /// Writes a file and returns its path.
     pub(super) fn write(&self, name: &str, text: impl Display) -> Result<String> {
         write(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
         Ok(format!("{}/{name}", self.dir))
     }
 
-    /// Returns the hooks as settings have them; `handler` makes that of a command.
+    /// Returns the hooks as JSON; `handler` wraps each command.
     pub(super) fn settings(&self, handler: impl Fn(String) -> Value) -> Value {
         let entry = |hook: &Hook| {
             let mut entry = json!({ "hooks": [handler(self.command(hook))] });
@@ -67,7 +62,7 @@ impl HookFiles<'_> {
         self.hooks.iter().map(entry).collect()
     }
 
-    /// Returns a shell's command for a hook: it does no harm where the program is gone.
+    /// Returns the shell command of a hook, which does nothing if git flux is gone.
     fn command(&self, hook: &Hook) -> String {
         let (agent, event) = (self.agent, hook.event);
         let program = shell_words::quote(self.program);

@@ -1,7 +1,7 @@
-//! What an agent and its user have said to each other, as the agent has written it down.
+//! The messages in an agent's transcript.
 //!
-//! Two forms are known, one JSON object per line in both. Seen with: claude 2.1.330, whose
-//! lines are messages (`type` is `user` or `assistant`), and codex 0.169.0 (`response_item`).
+//! Two formats are known, both with a JSON object per line. Seen with: claude 2.1.330, whose lines
+//! are messages (`type` is `user` or `assistant`), and codex 0.169.0 (`response_item`).
 
 use std::path::Path;
 
@@ -12,36 +12,33 @@ use strum::IntoStaticStr;
 
 use crate::run::file::read_tail;
 
-/// How far back is read, in bytes: what tools printed is in it too.
-const TAIL: u64 = 2 * 1024 * 1024;
+/// The end of the file that is read: it includes output of tools.
+const TAIL_BYTES: u64 = 2 * 1024 * 1024;
 
-/// Who said it.
+/// The author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase", const_into_str)]
-pub(crate) enum Who {
+pub(crate) enum Author {
     User,
     Agent,
-    /// The agent used a tool.
+    /// A call of a tool.
     Tool,
 }
 
-/// Something that was said.
+/// A message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Message {
-    /// As the agent has it: RFC 3339.
+    /// RFC 3339, as in the file.
     pub(crate) time: Option<String>,
-    pub(crate) who: Who,
+    pub(crate) who: Author,
     pub(crate) text: String,
 }
 
-/// The last `count` messages, the oldest first. What is none of the known forms is left out.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(crate) fn last(path: &Path, count: usize) -> Result<Vec<Message>> {
+/// Returns the last `count` messages, the oldest first. Ignores unknown formats.
+pub(crate) fn read_last(path: &Path, count: usize) -> Result<Vec<Message>> {
     let what = || format!("could not read the transcript '{}'", path.display());
-    let mut messages = read(&read_tail(path, TAIL).with_context(what)?);
+    let mut messages = read(&read_tail(path, TAIL_BYTES).with_context(what)?);
     messages.drain(..messages.len().saturating_sub(count));
     Ok(messages)
 }
@@ -49,20 +46,20 @@ pub(crate) fn last(path: &Path, count: usize) -> Result<Vec<Message>> {
 fn read(bytes: &[u8]) -> Vec<Message> {
     let lines = bytes.split(|&b| b == b'\n');
     let values = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    values.flat_map(|value| said(&value)).collect()
+    values.flat_map(|value| messages_of(&value)).collect()
 }
 
-fn said(line: &Value) -> Vec<Message> {
+fn messages_of(line: &Value) -> Vec<Message> {
     let message = match line["type"].as_str() {
         Some("user" | "assistant") if line["isMeta"] != true => &line["message"],
         Some("response_item") => &line["payload"],
         _ => return Vec::new(),
     };
     let who = match message["role"].as_str() {
-        Some("user") => Who::User,
-        Some("assistant") => Who::Agent,
-        // A tool of codex is called by an item of its own.
-        None if message["type"] == "function_call" => Who::Tool,
+        Some("user") => Author::User,
+        Some("assistant") => Author::Agent,
+        // A call of a tool in codex has its own item.
+        None if message["type"] == "function_call" => Author::Tool,
         _ => return Vec::new(),
     };
     let time = line["timestamp"].as_str();
@@ -72,7 +69,7 @@ fn said(line: &Value) -> Vec<Message> {
         text,
     };
     let parts = match &message["content"] {
-        _ if who == Who::Tool => vec![message],
+        _ if who == Author::Tool => vec![message],
         Value::String(text) => return vec![message_of((who, text.clone()))],
         parts => parts.as_array().into_iter().flatten().collect(),
     };
@@ -80,28 +77,31 @@ fn said(line: &Value) -> Vec<Message> {
     texts.map(message_of).collect()
 }
 
-/// Returns what a part of a message says, and who says it; `None` of what is not for people.
-fn text_of(part: &Value, who: Who) -> Option<(Who, String)> {
+/// Returns author and text of a part of a message, if it is for people.
+fn text_of(part: &Value, who: Author) -> Option<(Author, String)> {
     let (who, text) = match part["type"].as_str()? {
         "text" | "input_text" | "output_text" => (who, part["text"].as_str()?.to_owned()),
-        "tool_use" => (Who::Tool, call(part["name"].as_str()?, &part["input"])),
+        "tool_use" => (
+            Author::Tool,
+            describe_call(part["name"].as_str()?, &part["input"]),
+        ),
         "function_call" => {
             let input = serde_json::from_str(part["arguments"].as_str()?).ok()?;
-            (Who::Tool, call(part["name"].as_str()?, &input))
+            (Author::Tool, describe_call(part["name"].as_str()?, &input))
         }
         _ => return None,
     };
-    // What the program tells its model, under the user's name, is not the user's.
-    let is_added = who == Who::User && text.trim_start().starts_with('<');
+    // Programs add notes for the model under the user's name.
+    let is_added = who == Author::User && text.trim_start().starts_with('<');
     (!is_added && !text.trim().is_empty()).then_some((who, text))
 }
 
-/// What is most telling of the input of a tool, in this order.
-const TELLING: &str = "command cmd file_path path pattern query url description";
+/// The input values that describe a call of a tool, in this order.
+const MAIN_INPUTS: &str = "command cmd file_path path pattern query url description";
 
-/// The call of a tool in a line: its name, and what is most telling of its input.
-pub(super) fn call(name: &str, input: &Value) -> String {
-    let mut telling = TELLING.split(' ').filter_map(|key| input[key].as_str());
+/// Describes a call of a tool in a line: its name and main input.
+pub(super) fn describe_call(name: &str, input: &Value) -> String {
+    let mut telling = MAIN_INPUTS.split(' ').filter_map(|key| input[key].as_str());
     match telling.next() {
         Some(text) => format!("{name}: {text}"),
         None => name.to_owned(),
@@ -113,14 +113,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(lines: &str, expected: &[(Who, &str)]) {
+    fn case(lines: &str, expected: &[(Author, &str)]) {
         let found = read(lines.as_bytes());
         let found: Vec<_> = found.iter().map(|m| (m.who, m.text.as_str())).collect();
         assert_eq!(found, expected);
     }
 
     #[test]
-    fn both_forms_are_read_and_what_is_neither_is_left_out() {
+    fn read_accepts_both_formats_and_ignores_others() {
         case(
             r#"{"type":"user","message":{"role":"user","content":"Do it"}}
 {"type":"user","isMeta":true,"message":{"role":"user","content":"caveat"}}
@@ -129,9 +129,9 @@ mod tests {
 {"type":"mode"}
 no JSON"#,
             &[
-                (Who::User, "Do it"),
-                (Who::Agent, "Yes."),
-                (Who::Tool, "Bash: ls"),
+                (Author::User, "Do it"),
+                (Author::Agent, "Yes."),
+                (Author::Tool, "Bash: ls"),
             ],
         );
         case(
@@ -141,9 +141,9 @@ no JSON"#,
 {"type":"response_item","payload":{"type":"message","role":"developer","content":[{"type":"input_text","text":"x"}]}}
 {"type":"response_item","payload":{"type":"message","role":"assistant","content":[{"type":"output_text","text":"Done."}]}}"#,
             &[
-                (Who::User, "Do it"),
-                (Who::Tool, "exec_command: ls"),
-                (Who::Agent, "Done."),
+                (Author::User, "Do it"),
+                (Author::Tool, "exec_command: ls"),
+                (Author::Agent, "Done."),
             ],
         );
     }

@@ -1,4 +1,4 @@
-//! Agents: programs that are given a task. What differs between them is data.
+//! The agents: programs that get a task. Their differences are data.
 
 mod command;
 mod hooks;
@@ -25,19 +25,21 @@ pub(crate) struct Agent {
     /// The program and its options.
     pub(crate) argv: Vec<OsString>,
     pub(crate) prompt: Prompt,
-    /// What makes it go on with its last conversation; none if it cannot.
+    /// The options that continue its last session, if it has any.
     pub(crate) resume: Vec<OsString>,
 }
 
 impl AgentConfig {
-    /// Returns the options about permissions for an agent.
+    /// Returns the permission options for an agent.
     fn permissions(&self, profile: &Profile) -> Vec<OsString> {
         match &self.yolo {
-            Some(Yolo::Words(options)) => words(options),
-            Some(Yolo::Is(true)) => words(profile.yolo),
+            Some(Yolo::Options(options)) => words(options),
+            Some(Yolo::Enabled(true)) => words(profile.yolo),
             None if profile.skips_permissions(self) => words(profile.yolo),
-            Some(Yolo::Is(false)) if !profile.is_decided_by(self) => words(profile.ask),
-            Some(Yolo::Is(false)) | None => Vec::new(),
+            Some(Yolo::Enabled(false)) if !profile.has_permission_option(self) => {
+                words(profile.ask)
+            }
+            Some(Yolo::Enabled(false)) | None => Vec::new(),
         }
     }
 }
@@ -47,7 +49,7 @@ fn words<S: AsRef<OsStr>>(words: &[S]) -> Vec<OsString> {
 }
 
 impl Agent {
-    /// The agent of this name, as it is configured; none if nothing is known of it.
+    /// Returns the agent with its configuration, or `None` if it is unknown.
     pub(crate) fn find(name: &str, config: AgentConfig) -> Option<Self> {
         let profile = profile(name);
         let mut argv = match &config.command {
@@ -66,22 +68,22 @@ impl Agent {
         })
     }
 
-    /// The same agent, to go on where it was; none if it cannot.
-    pub(crate) fn resumed(&self) -> Option<Self> {
+    /// Returns the agent to continue its last session, if it can.
+    pub(crate) fn to_resume(&self) -> Option<Self> {
         (!self.resume.is_empty()).then(|| Self {
             prompt: Prompt::Resumed,
             ..self.clone()
         })
     }
 
-    /// Where its program is on PATH.
+    /// Finds its program on PATH.
     pub(crate) fn program(&self) -> Option<PathBuf> {
         which(Path::new(self.argv.first()?))
     }
 }
 
-/// The names of all known agents.
-pub(crate) fn names<'a>() -> impl Iterator<Item = &'a str> {
+/// Returns the names of the known agents.
+pub(crate) fn known_names<'a>() -> impl Iterator<Item = &'a str> {
     KNOWN.iter().map(|known| known.name)
 }
 
@@ -92,13 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_are_skipped_unless_they_are_configured_otherwise() {
+    fn find_adds_permission_options_unless_configured() {
         #[track_caller]
         fn case(name: &str, command: &str, yolo: Option<bool>, expected: &str) {
             let words = |text: &str| text.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
             let config = AgentConfig {
                 command: (!command.is_empty()).then(|| words(command)),
-                yolo: yolo.map(Yolo::Is),
+                yolo: yolo.map(Yolo::Enabled),
                 ..AgentConfig::default()
             };
             let argv = Agent::find(name, config).unwrap().argv;
@@ -110,7 +112,7 @@ mod tests {
         case("claude", "", None, &skip("claude"));
         case("claude", "", Some(true), &skip("claude"));
         case("claude", "", Some(false), &ask("claude"));
-        // Another model is no other opinion about permissions.
+        // An option for the model is none about permissions.
         let opus = "/opt/claude --model opus";
         case("claude", opus, None, &skip(opus));
         case("claude", opus, Some(false), &ask(opus));

@@ -1,4 +1,4 @@
-//! What is known of an agent: how it is started, and how it shows what it does.
+//! The facts about an agent: its options, and its signs of activity.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -9,37 +9,37 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::Value;
 
-use super::hooks::{Additions, HookFiles};
-use super::report::{Hook, Report};
+use super::hooks::{HookFiles, HookOptions};
+use super::report::{Hook, HookReport};
 use super::transcript::Conversation;
 use crate::run::events::Event;
 use crate::run::launch::Running;
-use crate::task::seen::Session;
-use crate::task::{Habit, Title};
+use crate::task::observation::SessionState;
+use crate::task::{OutputPattern, Title};
 use crate::tmux::composer::Composer;
 
-/// How an agent is given its prompt.
+/// The way to pass a prompt to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Prompt {
-    /// As the last argument, after `--`, so that it may begin with a dash.
+    /// As the last argument after `--`, so that it may begin with a dash.
     AfterDashes,
     /// As the last argument.
     Last,
-    /// As the last argument, behind this, which ends in `=`: so it may begin with a dash.
+    /// As the last argument after this, which ends in `=`, so that it may begin with a dash.
     Joined(Cow<'static, str>),
-    /// The path of a file with it, as the last argument.
+    /// As a file, whose path is the last argument.
     File,
-    /// The path of a file with it, as the last argument behind this, which ends in `=`.
+    /// As a file, whose path is the last argument after this, which ends in `=`.
     FileJoined(Cow<'static, str>),
     /// On standard input.
     Input,
-    /// Printed for the person who works in the pane.
+    /// Printed for the user of the pane.
     Shown,
-    /// Not at all: it goes on with what it has.
+    /// Not at all: the session is continued.
     Resumed,
 }
 
-/// What is configured for an agent, instead of what is known of it.
+/// The configuration of an agent, which overrides its profile.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AgentConfig {
     /// `flux.<name>.command`
@@ -52,40 +52,40 @@ pub(crate) struct AgentConfig {
     pub(crate) yolo: Option<Yolo>,
 }
 
-/// Whether an agent does everything without asking.
+/// The setting for permission prompts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Yolo {
-    /// By the option it is known to have for that.
-    Is(bool),
-    /// By these.
-    Words(Vec<String>),
+    /// Skip them with the known option, or do not.
+    Enabled(bool),
+    /// Skip them with these options.
+    Options(Vec<String>),
 }
 
-/// When an agent paints.
+/// The times when an agent paints.
 pub(super) enum Output {
-    /// All the time while it is at work.
-    WhileAtWork,
-    /// Not while it has nothing to do. That is known only once its title begins with this.
-    NotWhileIdle { title: &'static str },
-    /// Nothing is known of it.
+    /// All the time while it works.
+    WhileWorking,
+    /// Not while it is idle, as soon as its title begins with this.
+    NotWhileIdle {
+        title: &'static str,
+    },
     Unknown,
 }
 
-/// Files in which an agent keeps what no hook tells.
+/// Files in which an agent records more than its hooks report.
 pub(crate) struct Files {
-    /// Returns the directory that they are in, in an environment.
+    /// Returns their directory, in an environment.
     pub(crate) dir: fn(&Variables) -> Option<PathBuf>,
-    /// How they are watched there.
+    /// The mode to watch it.
     pub(crate) mode: RecursiveMode,
-    /// Returns what those in a directory say of a run, in a worktree, beyond the last event.
+    /// Returns the event of a run in a worktree that contradicts or follows the last one.
     pub(crate) read: fn(&Path, &Running, &Path, &Event) -> Option<Event>,
 }
 
 /// An environment.
 pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-/// Returns where an agent has what it keeps: what its `variable` names, or `name` in the user's
-/// home directory.
+/// Returns the directory of an agent: the value of its `variable`, or `name` in the home directory.
 pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
     match var(variable).filter(|dir| !dir.is_empty()) {
         Some(own) => Some(own.into()),
@@ -93,71 +93,70 @@ pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<Pat
     }
 }
 
-/// An agent, as it was seen.
+/// The facts about an agent.
 pub(crate) struct Profile {
-    /// Its name; empty for one that is not known.
+    /// Its name; empty for an unknown one.
     pub(crate) name: &'static str,
-    /// Its program; empty for the user's shell, which is not the same for everybody.
+    /// Its program; empty for the user's shell.
     pub(super) program: &'static str,
     pub(super) prompt: &'static Prompt,
-    /// What makes it do everything without asking; none if it has no option for that.
+    /// The options that skip permission prompts.
     pub(super) yolo: &'static [&'static str],
-    /// Whether it does so unless it is configured otherwise.
-    pub(super) is_yolo: bool,
-    /// The options that make it ask, whatever its own default is.
+    /// It skips permission prompts by default.
+    pub(super) is_permissive: bool,
+    /// The options that enable permission prompts.
     pub(super) ask: &'static [&'static str],
-    /// Its options about permissions: a command of the user's with one of them has decided.
+    /// Its options about permissions: a configured command with one of them decides.
     pub(super) permissions: &'static [&'static str],
-    /// What makes it go on with its last conversation in this directory; none if it cannot.
+    /// The options that continue the last session in this directory.
     pub(super) resume: &'static [&'static str],
-    /// The signal on which it closes its session and ends.
+    /// The signal that makes it save its session and exit.
     pub(crate) stop_signal: Signal,
-    /// What it tells of itself while it runs.
+    /// Its hooks.
     pub(super) hooks: &'static [Hook],
-    /// Makes it tell that.
-    pub(super) arrange: fn(&HookFiles) -> Result<Additions>,
-    /// Whether it says at once that it has got a message.
-    pub(crate) confirms: bool,
-    /// What the title that it gives its terminal says, beside the name of the directory that it
-    /// works in.
+    /// Writes the files of its hooks.
+    pub(super) configure_hooks: fn(&HookFiles) -> Result<HookOptions>,
+    /// It reports a message as soon as it gets one.
+    pub(crate) confirms_messages: bool,
+    /// Reads the title of its terminal; the second argument is the name of its directory.
     pub(super) title: Option<fn(&str, &str) -> Option<Title>>,
     pub(super) output: Output,
-    /// Where it shows what is typed.
+    /// The input field.
     pub(crate) composer: Option<Composer>,
-    /// How it writes down its conversation.
+    /// The transcript.
     pub(crate) conversation: Option<Conversation>,
-    /// Reads the file in which it keeps what its session does.
-    pub(super) session: Option<fn(&Running, &Path) -> Option<Session>>,
-    /// What is followed while it runs.
+    /// Reads its session file.
+    pub(super) session: Option<fn(&Running, &Path) -> Option<SessionState>>,
+    /// The files to watch while it runs.
     pub(crate) files: Option<Files>,
-    /// What it leaves in the environment of what it starts.
-    pub(super) traces: &'static [&'static str],
+    /// The variables that it sets for its children.
+    pub(super) env_markers: &'static [&'static str],
 }
 
-/// An agent of which nothing more is known than that it is one.
+/// An agent without known details.
 pub(super) const PLAIN: Profile = Profile {
     name: "",
     program: "",
     prompt: &Prompt::AfterDashes,
     yolo: &[],
-    is_yolo: false,
+    is_permissive: false,
     ask: &[],
     permissions: &[],
     resume: &[],
     stop_signal: Signal::SIGHUP,
     hooks: &[],
-    arrange: |_| Ok(Additions::default()),
-    confirms: false,
+    configure_hooks: |_| Ok(HookOptions::default()),
+    confirms_messages: false,
     title: None,
     output: Output::NotWhileIdle { title: "" },
     composer: None,
     conversation: None,
     session: None,
     files: None,
-    traces: &[],
+    env_markers: &[],
 };
 
-/// A program of which nothing is known.
+/// An unknown program.
 pub(super) static UNKNOWN: Profile = Profile {
     prompt: &Prompt::Last,
     output: Output::Unknown,
@@ -174,15 +173,15 @@ impl Profile {
         !self.yolo.is_empty()
     }
 
-    /// Returns whether it does everything without asking where `flux.<agent>.yolo` is not set. With
-    /// a command of the user's it does if that is the agent's own program, and says nothing about
-    /// permissions: what another program starts is not known.
+    /// Returns whether it skips permission prompts if `flux.<agent>.yolo` is not set. A configured
+    /// command must be its own program and have no permission option: the program behind a wrapper
+    /// is unknown.
     pub(crate) fn skips_permissions(&self, config: &AgentConfig) -> bool {
-        self.is_yolo && self.is_started_by(config) && !self.is_decided_by(config)
+        self.is_permissive && self.runs_own_program(config) && !self.has_permission_option(config)
     }
 
-    /// Returns whether a command of the user's, if there is one, is this agent's own program.
-    fn is_started_by(&self, config: &AgentConfig) -> bool {
+    /// Returns whether a configured command is its own program.
+    fn runs_own_program(&self, config: &AgentConfig) -> bool {
         let Some(command) = &config.command else {
             return true;
         };
@@ -190,8 +189,8 @@ impl Profile {
         program.is_some_and(|program| program == self.program)
     }
 
-    /// Returns whether a command of the user's has an option about permissions.
-    pub(super) fn is_decided_by(&self, config: &AgentConfig) -> bool {
+    /// Returns whether a configured command has a permission option.
+    pub(super) fn has_permission_option(&self, config: &AgentConfig) -> bool {
         let is_option = |word: &String| {
             let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
             self.permissions.contains(&name)
@@ -199,43 +198,41 @@ impl Profile {
         config.command.iter().flatten().any(is_option)
     }
 
-    /// Returns whether it takes what is typed for a message: a shell would take it for a command.
+    /// Returns whether its input is a message: a shell would run it.
     pub(crate) fn accepts_messages(&self) -> bool {
         *self.prompt != Prompt::Shown
     }
 
-    /// Returns what `title`, which it has given its terminal, says; `project` is the name of the
-    /// directory that it works in.
+    /// Reads its title; `project` is the name of its directory.
     pub(crate) fn title(&self, title: &str, project: &str) -> Option<Title> {
         self.title?(title, project)
     }
 
-    /// Returns whether anything can be learned of it from its pane.
-    pub(crate) fn shows(&self) -> bool {
+    /// Returns whether its pane shows its activity.
+    pub(crate) fn is_observable(&self) -> bool {
         self.title.is_some() || !matches!(self.output, Output::Unknown)
     }
 
     /// Returns the relation of output to activity, for a pane with this title. tmux reports output
     /// by window, so it is certain only for a pane that is alone there.
-    pub(crate) fn habit(&self, title: &str, is_alone: bool) -> Habit {
+    pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
-            Output::WhileAtWork => Habit::Busy,
+            Output::WhileWorking => OutputPattern::WhileWorking,
             Output::NotWhileIdle { title: start } if is_alone && title.starts_with(start) => {
-                Habit::Quiet
+                OutputPattern::NotWhileIdle
             }
-            _ => Habit::Unknown,
+            _ => OutputPattern::Unknown,
         }
     }
 
-    /// Reads an event; `None` of what says nothing of its state.
-    pub(crate) fn report(&self, event: &str, value: &Value) -> Option<Report> {
+    /// Reads the report of a hook; `None` if it does not change the state.
+    pub(crate) fn report(&self, event: &str, value: &Value) -> Option<HookReport> {
         let hook = self.hooks.iter().find(|hook| hook.event == event)?;
         hook.report(value)
     }
 
-    /// Returns what it says of its session, if it runs in `worktree` and keeps a file of that. It is
-    /// the agent's own, so what cannot be read says nothing.
-    pub(crate) fn session(&self, running: &Running, worktree: &Path) -> Option<Session> {
+    /// Reads its session file, if it runs in `worktree`. An unreadable file is ignored.
+    pub(crate) fn session(&self, running: &Running, worktree: &Path) -> Option<SessionState> {
         self.session?(running, worktree)
     }
 }

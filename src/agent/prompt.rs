@@ -1,13 +1,12 @@
-//! What an agent is told: the task, where it is, and what is expected of its work.
+//! The prompt: the task, its place, and the rules.
 
 use bstr::ByteSlice as _;
 
-/// The template that every task carries unless `flux.template` names another.
+/// The template, unless `flux.template` names another.
 pub(crate) const TEMPLATE: &str = include_str!("prompt.md");
 
-/// Replaces every `{{name}}` that `values` knows, in one pass: what a value
-/// contains is never looked at again.
-pub(crate) fn fill(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
+/// Replaces each known `{{name}}` in one pass, so that values are not expanded.
+pub(crate) fn fill_template(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::with_capacity(template.len());
     let mut rest = template;
     while let Some(at) = rest.find("{{") {
@@ -25,9 +24,9 @@ pub(crate) fn fill(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
     out
 }
 
-/// The description's first line with text, for tables. No argument and no
-/// configuration can hold a NUL.
-pub(crate) fn title(prompt: &[u8]) -> String {
+/// Returns the first line with text of a description. Arguments and configuration cannot contain
+/// NUL.
+pub(crate) fn title_of(prompt: &[u8]) -> String {
     let text = String::from_utf8_lossy(prompt).replace('\0', "\u{fffd}");
     let mut lines = text.lines().map(str::trim);
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
@@ -45,13 +44,13 @@ mod tests {
             ("branch", b"feature/x"),
         ];
         assert_eq!(
-            String::from_utf8(fill(template.as_bytes(), &values)).unwrap(),
+            String::from_utf8(fill_template(template.as_bytes(), &values)).unwrap(),
             expected
         );
     }
 
     #[test]
-    fn placeholders_are_filled_once() {
+    fn fill_template_expands_once() {
         case(
             "{{task}} on {{branch}}",
             "do {{branch}} {{task}} on feature/x",
@@ -62,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn the_template_says_not_to_use_the_stash() {
+    fn template_forbids_the_stash() {
         let sentences: Vec<&str> = TEMPLATE.split(". ").collect();
         let about = sentences.iter().filter(|one| one.contains("git stash"));
         assert_eq!(about.count(), 1);
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_template_uses_every_placeholder() {
+    fn template_uses_every_placeholder() {
         for name in ["task", "worktree", "branch", "base", "project"] {
             assert!(TEMPLATE.contains(&format!("{{{{{name}}}}}")), "{name}");
         }

@@ -1,141 +1,140 @@
-//! What agents say by their hooks: an event's name and its JSON, in each agent's own words.
+//! The reports of agents by hooks: the name of an event and its JSON, in the words of each agent.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
 
 use crate::run::events::Event;
-use crate::task::{Said, Why};
+use crate::task::{Activity, WaitReason};
 
-/// An event that an agent tells of, and what it says of its state.
+/// A hook of an agent, and its meaning.
 pub(super) struct Hook {
-    /// What the agent calls it.
+    /// Its name in the agent.
     pub(super) event: &'static str,
-    /// The tools for which it is told, if it is about tools.
+    /// The tools that it is called for.
     pub(super) tools: Option<&'static str>,
-    says: Said,
-    why: Option<Why>,
-    kind: Kind,
-    /// Where a message is: the first of these values.
+    says: Activity,
+    why: Option<WaitReason>,
+    effect: Effect,
+    /// The keys of its message, the preferred one first.
     message: &'static [&'static str],
-    /// Returns what is known by its values beyond that; `None` if it says nothing.
-    refine: fn(Report, &Value) -> Option<Report>,
+    /// Completes the report with values of the event; `None` ignores it.
+    refine: fn(HookReport, &Value) -> Option<HookReport>,
 }
 
-/// What an agent's event says of its state.
+/// A report of an agent by a hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Report {
+pub(crate) struct HookReport {
     pub(crate) event: Event,
-    pub(crate) kind: Kind,
+    pub(crate) effect: Effect,
 }
 
-/// How an event bears upon what was said before it.
+/// The effect of a report on earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// It holds, whatever was.
+pub(crate) enum Effect {
+    /// It replaces them.
     Plain,
-    /// The user has said something: where it was interrupted, it is at work again.
+    /// The user has sent a message: the agent works, even if it was interrupted.
     Prompt,
     /// A conversation begins.
     Begins(Beginning),
-    /// A tool has done its work: what was asked about another one is still open.
+    /// A tool has finished: a question about another one is still open.
     Step,
-    /// A turn is done, of whatever conversation: that it is the user's shows where it is kept.
+    /// A turn of any conversation has ended: its file tells whether it is the user's.
     Turn,
     /// A repeated notification; ignored if it was already recorded.
     Reminder,
 }
 
-/// How a conversation begins.
+/// The beginning of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// It is that of the agent, or of one within it.
+    /// It may be that of a subagent.
     Any,
-    /// It takes the place of the one before.
+    /// It replaces the one before.
     InPlace,
 }
 
 impl Hook {
-    pub(super) const fn new(event: &'static str, says: Said) -> Self {
+    pub(super) const fn new(event: &'static str, says: Activity) -> Self {
         Self {
             event,
             tools: None,
             says,
             why: None,
-            kind: Kind::Plain,
+            effect: Effect::Plain,
             message: &[],
             refine: |report, _| Some(report),
         }
     }
 
-    pub(super) const fn asking(event: &'static str, why: Why) -> Self {
-        let mut hook = Self::new(event, Said::Waiting);
+    pub(super) const fn asking(event: &'static str, why: WaitReason) -> Self {
+        let mut hook = Self::new(event, Activity::Waiting);
         hook.why = Some(why);
         hook
     }
 
-    pub(super) const fn of_tools(self, tools: &'static str) -> Self {
+    pub(super) const fn for_tools(self, tools: &'static str) -> Self {
         let tools = Some(tools);
         Self { tools, ..self }
     }
 
-    pub(super) const fn of(self, kind: Kind) -> Self {
-        Self { kind, ..self }
+    pub(super) const fn with_effect(self, effect: Effect) -> Self {
+        Self { effect, ..self }
     }
 
-    pub(super) const fn saying(self, message: &'static [&'static str]) -> Self {
+    pub(super) const fn with_message(self, message: &'static [&'static str]) -> Self {
         Self { message, ..self }
     }
 
-    pub(super) const fn refined(self, refine: fn(Report, &Value) -> Option<Report>) -> Self {
+    pub(super) const fn refine(self, refine: fn(HookReport, &Value) -> Option<HookReport>) -> Self {
         Self { refine, ..self }
     }
 
-    /// Reads what the agent hands over.
-    pub(super) fn report(&self, value: &Value) -> Option<Report> {
+    /// Reads an event.
+    pub(super) fn report(&self, value: &Value) -> Option<HookReport> {
         let mut event = Event::new(self.says, self.event);
         event.why = self.why;
-        event.session = text(value, &["session_id", "thread-id", "sessionID"]);
-        event.transcript = text(value, &["transcript_path"]);
-        if self.kind == Kind::Step {
-            event.about = call(value);
+        event.session = first_text(value, &["session_id", "thread-id", "sessionID"]);
+        event.transcript = first_text(value, &["transcript_path"]);
+        if self.effect == Effect::Step {
+            event.about = tool_call_id(value);
         }
-        let kind = self.kind;
-        let report = Report { event, kind }.saying(value, self.message);
+        let effect = self.effect;
+        let report = HookReport { event, effect }.with_message(value, self.message);
         (self.refine)(report, value)
     }
 }
 
-impl Report {
-    /// Adds the first of these values that has a text, as a message.
-    pub(super) fn saying(mut self, value: &Value, names: &[&str]) -> Self {
-        if let Some(message) = text(value, names) {
+impl HookReport {
+    /// Adds the first of these values that is not empty, as a message.
+    pub(super) fn with_message(mut self, value: &Value, names: &[&str]) -> Self {
+        if let Some(message) = first_text(value, names) {
             self.event = self.event.with_message(&message);
         }
         self
     }
 
-    /// Returns the report of another state.
-    pub(super) fn with(mut self, state: Said, kind: Kind) -> Self {
+    /// Changes activity and effect.
+    pub(super) fn with_activity(mut self, state: Activity, effect: Effect) -> Self {
         self.event.state = state;
-        self.kind = kind;
+        self.effect = effect;
         self
     }
 }
 
-/// Returns a name for the call of a tool: what it is asked to do, since a question about it has no
-/// other.
-pub(super) fn call(value: &Value) -> Option<String> {
+/// Returns an id for a call of a tool: a hash of its input, since questions about it have no id.
+pub(super) fn tool_call_id(value: &Value) -> Option<String> {
     let mut hasher = DefaultHasher::new();
     value["tool_name"].as_str()?.hash(&mut hasher);
     value["tool_input"].to_string().hash(&mut hasher);
     Some(format!("{:016x}", hasher.finish()))
 }
 
-/// Returns the first of these values that is a text and not empty.
-pub(super) fn text(value: &Value, names: &[&str]) -> Option<String> {
+/// Returns the first of these values that is text and not empty.
+pub(super) fn first_text(value: &Value, names: &[&str]) -> Option<String> {
     let texts = names.iter().filter_map(|name| value[name].as_str());
     let mut texts = texts.filter(|text| !text.is_empty());
-    // No longer than any path, or what is kept of a message.
+    // The limit of paths and of stored messages.
     texts.next().map(|text| text.chars().take(4096).collect())
 }

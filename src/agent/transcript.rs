@@ -1,5 +1,4 @@
-//! What an agent writes down of its conversation, in files of its own: there stands what it
-//! tells by no hook, that it was interrupted.
+//! Transcripts of agents. They record interruptions, which no hook reports.
 
 use std::path::{Path, PathBuf};
 
@@ -8,62 +7,61 @@ use serde_json::Value;
 
 use crate::run::file::read_tail;
 use crate::system::clock::in_milliseconds;
-use crate::task::{Heard, Said};
+use crate::task::{Activity, Report};
 
-/// How much of the end is looked at, in bytes.
-const TAIL: u64 = 64 * 1024;
+/// The end of the file that is read.
+const TAIL_BYTES: u64 = 64 * 1024;
 
-/// How an agent writes down its conversation.
+/// The transcript of an agent.
 pub(crate) struct Conversation {
-    /// Returns what an entry says of the agent's state, if anything.
-    pub(super) read: fn(&Value) -> Option<Said>,
-    pub(super) counts: Counts,
-    /// How a turn has ended is said there alone: the hook tells of any end alike.
-    pub(crate) has_ends: bool,
-    /// Returns the file of the conversation of this name.
-    pub(crate) of_thread: fn(&str) -> Option<PathBuf>,
-    /// Returns the file of the conversation that is held in a worktree, written since then,
-    /// before the agent has told of one.
-    pub(crate) in_worktree: fn(&Path, Timestamp) -> Option<PathBuf>,
+    /// Returns the activity of an entry, if it has one.
+    pub(super) read: fn(&Value) -> Option<Activity>,
+    pub(super) coverage: Coverage,
+    /// It alone records how a turn has ended: the hook reports any end alike.
+    pub(crate) is_exact_about_ends: bool,
+    /// Returns the file of a conversation.
+    pub(crate) find_by_thread: fn(&str) -> Option<PathBuf>,
+    /// Returns the file of the conversation in a worktree that was written since then, before the
+    /// agent reports one.
+    pub(crate) find_by_worktree: fn(&Path, Timestamp) -> Option<PathBuf>,
 }
 
-/// What of a conversation counts.
+/// The entries of a transcript that count.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Counts {
+pub(super) enum Coverage {
     All,
-    /// That it was interrupted or given up: all else is told by hooks, and better.
+    /// Interruptions and failures: hooks report the rest more exactly.
     EndsWithoutHook,
 }
 
 impl Conversation {
-    /// One that says nothing, and that is told where it is.
+    /// No transcript, or one whose path the agent reports.
     pub(super) const NONE: Self = Self {
         read: |_| None,
-        counts: Counts::All,
-        has_ends: false,
-        of_thread: |_| None,
-        in_worktree: |_, _| None,
+        coverage: Coverage::All,
+        is_exact_about_ends: false,
+        find_by_thread: |_| None,
+        find_by_worktree: |_, _| None,
     };
 
-    /// Returns the last that the conversation at `path` says of its agent's state. It is the agent's
-    /// own file, so what cannot be read says nothing.
-    pub(crate) fn last(&self, path: &Path) -> Option<Heard> {
-        let (said, at, _) = last_that_says(path, self.read)?;
-        let is_end = matches!(said, Said::Interrupted | Said::Failed);
-        (is_end || self.counts == Counts::All).then_some(Heard {
-            said,
+    /// Returns the last report in the transcript at `path`. An unreadable file is ignored.
+    pub(crate) fn last(&self, path: &Path) -> Option<Report> {
+        let (said, at, _) = last_activity(path, self.read)?;
+        let is_end = matches!(said, Activity::Interrupted | Activity::Failed);
+        (is_end || self.coverage == Coverage::All).then_some(Report {
+            activity: said,
             why: None,
-            at: in_milliseconds::of(at),
+            at_ms: in_milliseconds::of(at),
         })
     }
 }
 
-/// Returns the last entry of a conversation that says something, what and when.
-pub(super) fn last_that_says(
+/// Returns the last entry with an activity, and its time.
+pub(super) fn last_activity(
     path: &Path,
-    read: fn(&Value) -> Option<Said>,
-) -> Option<(Said, Timestamp, Value)> {
-    let bytes = read_tail(path, TAIL).ok()?;
+    read: fn(&Value) -> Option<Activity>,
+) -> Option<(Activity, Timestamp, Value)> {
+    let bytes = read_tail(path, TAIL_BYTES).ok()?;
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     entries.find_map(|entry| {

@@ -172,11 +172,11 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Offers the installed agents.
 pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
-    let settings = Settings::glance().unwrap_or_default();
+    let settings = Settings::load_for_completion().unwrap_or_default();
     // A list may have commas.
     let text = current.to_string_lossy();
     let (before, _) = text.split_at(text.rfind(',').map_or(0, |at| at + 1));
-    let names = settings.installed().into_iter();
+    let names = settings.installed_agents().into_iter();
     offer_names(names.map(|name| format!("{before}{name}")), current)
 }
 
@@ -252,11 +252,11 @@ fn matching_tasks(current: &OsStr) -> Vec<StoredId> {
     };
     let marks = repo.marks();
     // Tasks of git flux 0.1.0 have no mark.
-    let settings = LazyCell::new(|| Settings::glance().unwrap_or_default());
+    let settings = LazyCell::new(|| Settings::load_for_completion().unwrap_or_default());
     tasks.retain(|task| {
         let name = RefName::new(format!("{TASKS}{}", task.id));
         let vouched = marks.has_made(&name, &task.record);
-        vouched.unwrap_or_else(|| settings.branch_of(&task.id).is_some())
+        vouched.unwrap_or_else(|| settings.branch_of_task(&task.id).is_some())
     });
     tasks
 }
@@ -270,7 +270,8 @@ fn id_prefix(current: &OsStr) -> Option<&str> {
 
 /// Offers tasks with their descriptions.
 fn describe(tasks: &[StoredId]) -> Vec<CompletionCandidate> {
-    let settings = (DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty()).then(Settings::glance);
+    let settings = (DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty())
+        .then(Settings::load_for_completion);
     with_titles(tasks, &settings.and_then(Result::ok).unwrap_or_default())
 }
 
@@ -281,8 +282,8 @@ fn with_titles(tasks: &[StoredId], settings: &Settings) -> Vec<CompletionCandida
     let title = |task: &StoredId| {
         let recorded = task.read(repo.as_ref()?);
         let branch = recorded.as_ref().map(|task| &*task.branch);
-        let mut branches = branch.into_iter().chain(settings.branch_of(&task.id));
-        let configured = branches.find_map(|it| settings.of_branch(it, &table::DESCRIPTION));
+        let mut branches = branch.into_iter().chain(settings.branch_of_task(&task.id));
+        let configured = branches.find_map(|it| settings.branch_value(it, &table::DESCRIPTION));
         let title = configured.and_then(|text| text.lines().next());
         title.map(str::to_owned).or(Some(recorded?.title))
     };

@@ -94,7 +94,7 @@ impl Cli {
             Some(Command::Config(args)) => args.run(),
             Some(Command::Completions(args)) => args.run(),
             Some(Command::Help(args)) => args.run(command()),
-            Some(Command::Expire) => Flux::leniently(Ui { quiet: true })?.expire(),
+            Some(Command::Expire) => Flux::open_lenient(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::shell(&worktree),
             Some(Command::Alone { words }) => install::exec_alone(&words),

@@ -9,8 +9,8 @@ use console::Style;
 use super::object::SettingObject;
 use crate::git::Repo;
 use crate::sanitize;
-use crate::settings::table::Kind;
-use crate::settings::{Settings, Shown};
+use crate::settings::table::ValueKind;
+use crate::settings::{EffectiveSetting, Settings};
 use crate::ui::{self, Ui};
 
 /// Show all settings: value, origin and meaning
@@ -32,20 +32,20 @@ impl ConfigArgs {
         if repo.as_ref().is_some_and(Repo::is_linked) {
             settings = settings.without_worktree();
         }
-        let shown = settings.shown();
+        let shown = settings.effective();
         if self.json {
             ui.json(&shown.iter().map(object).collect::<Vec<_>>())?;
         } else {
             print(&ui, &shown)?;
         }
-        let mut wrong = settings.wrong()?;
+        let mut wrong = settings.problems()?;
         let last = wrong.pop();
         wrong.iter().for_each(ui::show);
         last.map_or(Ok(()), Err)
     }
 }
 
-fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
+fn object<'a>(shown: &'a EffectiveSetting<'_>) -> SettingObject<'a> {
     SettingObject {
         key: &shown.key,
         value: shown.value(),
@@ -58,14 +58,14 @@ fn object<'a>(shown: &'a Shown<'_>) -> SettingObject<'a> {
 }
 
 /// Returns the allowed values, if they are fixed.
-fn values(shown: &Shown<'_>) -> Option<Vec<&'static str>> {
+fn values(shown: &EffectiveSetting<'_>) -> Option<Vec<&'static str>> {
     match shown.setting.kind {
-        Kind::OneOf(values) => Some(values()),
+        ValueKind::OneOf(values) => Some(values()),
         _ => None,
     }
 }
 
-fn print(ui: &Ui, shown: &[Shown<'_>]) -> Result<()> {
+fn print(ui: &Ui, shown: &[EffectiveSetting<'_>]) -> Result<()> {
     for (at, one) in shown.iter().enumerate() {
         let origin = match one.entry {
             Some(entry) => {

@@ -18,7 +18,7 @@ use crate::git::Git;
 use crate::lifecycle::observe;
 use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::system::clock::seconds;
 use crate::task::{Divergence, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
@@ -150,7 +150,7 @@ impl ListArgs {
 /// changes nothing.
 fn current_rows(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
-        let read = || Store::refs(Path::new("."));
+        let read = || Store::read_refs(Path::new("."));
         let refs = (!Git::has_repository_env()).then(|| scope.spawn(read));
         (Flux::open(ui.clone()), refs.map(|refs| refs.join()))
     });
@@ -158,7 +158,7 @@ fn current_rows(ui: &Ui) -> Result<Rows> {
     let store = match refs {
         Some(refs) => {
             let refs = refs.expect("reading refs does not panic")?;
-            Store::of(&flux.repo, &flux.settings, refs)?
+            Store::from_refs(&flux.repo, &flux.settings, refs)?
         }
         None => Store::load(&flux.repo, &flux.settings)?,
     };
@@ -178,14 +178,14 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
         let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
         rows.extend(statuses.map(|status| TaskRow::of(status, now)));
     }
-    for Stored { id, task, .. } in &store.tasks {
+    for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {
             let (why, state) = (format!("{error:#}"), version::state_of(error));
             let text = format!("its record cannot be read: {why}");
             rows.push(TaskRow::unknown(id, state, why, text));
         }
     }
-    for Stored { id, task, .. } in &store.foreign {
+    for StoredTask { id, task, .. } in &store.foreign {
         let text = task.as_ref().map_or("", |task| &task.title);
         let why = "its record was not made in this repository";
         rows.push(TaskRow::unknown(id, FOREIGN, why, text));
@@ -253,7 +253,7 @@ impl TaskRow {
         let (task, state) = (&status.task, &status.state);
         let unknown = || "?".to_owned();
         let ago = |then: u64| age(now.saturating_sub(then));
-        let guess = if status.found.guess { "?" } else { "" };
+        let guess = if status.found.is_inferred { "?" } else { "" };
         let label = state.label() + guess;
         let commits = match status.divergence {
             Some(Divergence { ahead, behind: 0 }) => format!("+{ahead}"),

@@ -20,7 +20,7 @@ use crate::git::log;
 use crate::lifecycle::archive::{self, Archived};
 use crate::run::events;
 use crate::sanitize;
-use crate::store::{self, Store, Stored};
+use crate::store::{self, Store, StoredTask};
 use crate::ui::Ui;
 use crate::ui::words::count;
 
@@ -52,7 +52,7 @@ impl LogArgs {
         log.transcript = { log.events.iter().rev() }.find_map(|event| event.transcript.clone());
         let transcript = log.transcript.as_ref().map(Path::new);
         if let Some(path) = transcript.filter(|path| path.exists()) {
-            match messages::last(path, self.max_count) {
+            match messages::read_last(path, self.max_count) {
                 Ok(messages) => log.messages = messages,
                 Err(error) => flux.ui.warning(format_args!("{error:#}")),
             }
@@ -80,7 +80,7 @@ impl LogArgs {
             }
             return read_task(flux, &store, choose(flux, &store, None, "log")?);
         };
-        let error = match store.meant(&flux.repo, name, "log") {
+        let error = match store.find_by_name(&flux.repo, name, "log") {
             Ok(stored) => return read_task(flux, &store, stored),
             Err(error) => error,
         };
@@ -96,7 +96,7 @@ impl LogArgs {
     }
 }
 
-fn read_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
+fn read_task(flux: &Flux, store: &Store, stored: &StoredTask) -> Result<LogObject> {
     let task = stored.readable()?;
     let (events, unknown) = match flux.owner(task) {
         // Only its owner may see the events.
@@ -109,7 +109,7 @@ fn read_task(flux: &Flux, store: &Store, stored: &Stored) -> Result<LogObject> {
     Ok(LogObject {
         id: task.id.to_string(),
         title: task.title.clone(),
-        prompt: lossy_text(&store::prompt(&flux.repo, &stored.oid)?),
+        prompt: lossy_text(&store::read_prompt(&flux.repo, &stored.oid)?),
         events,
         unknown,
         commits: commits.transpose()?.unwrap_or_default(),
@@ -125,7 +125,7 @@ fn read_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
         id: task.id.to_string(),
         title: task.title.clone(),
         removed: Some(one.name.clone()),
-        prompt: lossy_text(&store::prompt(&flux.repo, record)?),
+        prompt: lossy_text(&store::read_prompt(&flux.repo, record)?),
         events,
         unknown,
         commits: log::between(flux.repo.home(), &task.base, &one.tip)?,

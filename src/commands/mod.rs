@@ -35,7 +35,7 @@ use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure, USAGE};
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{archive, observe};
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{Status, Task};
 use crate::ui::{self, Ui};
 
@@ -50,10 +50,15 @@ fn load_recovered(flux: &Flux) -> Result<Store> {
 }
 
 /// Returns the task `name`, else the task of the current worktree, else the one that the user picks.
-fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> Result<&'a Stored> {
+fn choose<'a>(
+    flux: &Flux,
+    store: &'a Store,
+    name: Option<&str>,
+    verb: &str,
+) -> Result<&'a StoredTask> {
     if let Some(name) = name {
         return store
-            .meant(&flux.repo, name, verb)
+            .find_by_name(&flux.repo, name, verb)
             .map_err(|error| with_restore_hint(flux, name, error));
     }
     let dir = flux.repo.current();
@@ -74,12 +79,12 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
     pick(flux, store, verb)
 }
 
-fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
+fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a StoredTask> {
     let states = observe::state_labels(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
     // The order of `git flux list`.
     tasks.sort_by_key(|(stored, _)| stored.created());
-    let row = |(stored, state): &(&Stored, String)| {
+    let row = |(stored, state): &(&StoredTask, String)| {
         let task = stored.task.as_ref();
         let title = task.map_or("(its record cannot be read)", |task| &task.title);
         [stored.id.to_string(), state.clone(), title.to_owned()]
@@ -95,7 +100,7 @@ fn choose_own<'a>(
     store: &'a Store,
     name: Option<&str>,
     verb: &str,
-) -> Result<&'a Stored> {
+) -> Result<&'a StoredTask> {
     let stored = choose(flux, store, name, verb)?;
     let task = stored.task.as_ref();
     task.map_or(Ok(()), |task| flux.ensure_own(task))?;
@@ -116,12 +121,12 @@ fn with_restore_hint(flux: &Flux, name: &str, error: Error) -> Error {
 
 /// Warns if the changes of a task are unknown. Returns `true` if they are known.
 fn warn_if_unknown(ui: &Ui, status: &Status) -> bool {
-    let Some(unlooked) = &status.unlooked else {
+    let Some(git_refusal) = &status.git_refusal else {
         return true;
     };
-    let (id, why) = (&status.task.id, &unlooked.why);
+    let (id, why) = (&status.task.id, &git_refusal.why);
     ui.warning(format_args!("the changes of '{id}' are unknown: {why}"));
-    unlooked.hints.iter().for_each(|hint| ui.hint(hint));
+    git_refusal.hints.iter().for_each(|hint| ui.hint(hint));
     false
 }
 
@@ -134,7 +139,7 @@ impl Faults {
     fn note<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
         match done {
             Ok(done) => Ok(Some(done)),
-            Err(error) if failure::code(&error) == DECLINED => Err(error),
+            Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
             Err(error) => {
                 self.show(&error);
                 Ok(None)

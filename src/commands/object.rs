@@ -12,7 +12,7 @@ use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
 use crate::run::events::Event;
 use crate::sanitize;
-use crate::task::{Changes, Found, Layout, Phase, Source, State, Status, TaskId};
+use crate::task::{Changes, Evidence, Layout, Phase, Source, State, Status, TaskId};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -201,13 +201,13 @@ fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Resul
 }
 
 impl StateObject {
-    pub(super) fn of(state: &State, found: Found) -> Self {
+    pub(super) fn of(state: &State, found: Evidence) -> Self {
         Self {
             state: state.name(),
             state_source: found.source,
             state_reason: state.reason(),
             state_since: found.since,
-            state_guess: found.guess,
+            state_guess: found.is_inferred,
         }
     }
 }

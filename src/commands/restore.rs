@@ -17,7 +17,7 @@ use crate::lifecycle::restore::{limit_foreign, prepare};
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::start;
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::ui::{Ui, shown};
 
 /// Bring back a task that was removed
@@ -89,7 +89,7 @@ impl RestoreArgs {
         archive::find(all, name).map_err(|error| {
             let tasks = store.tasks.iter();
             let begins = tasks.filter(|stored| stored.id.as_str().starts_with(name));
-            let [Stored { id, .. }] = begins.collect::<Vec<_>>()[..] else {
+            let [StoredTask { id, .. }] = begins.collect::<Vec<_>>()[..] else {
                 return error;
             };
             let failure = Failure::new(format!("'{id}' is not removed"));

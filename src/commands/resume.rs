@@ -13,10 +13,10 @@ use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
 use crate::lifecycle::resume::{continue_session, ensure_stopped, read_prompt, restart, resume};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{Phase, Task};
 use crate::ui::Ui;
-use crate::ui::words::capital;
+use crate::ui::words::capitalize;
 
 /// Start the agent of a task again, and continue its session
 #[derive(Debug, Args)]
@@ -57,11 +57,11 @@ impl ResumeArgs {
 
     /// Resumes all tasks whose agent neither ended by itself nor by git flux. Goes on after a failure.
     fn resume_all(&self, flux: &Flux, store: &Store) -> Result<()> {
-        let is_resumed = |stored: &&Stored| match &stored.task {
+        let is_resumed = |stored: &&StoredTask| match &stored.task {
             Ok(task) => task.phase == Phase::Active && was_killed(flux, task),
             Err(_) => true,
         };
-        let all: Vec<&Stored> = flux.own_tasks(store).filter(is_resumed).collect();
+        let all: Vec<&StoredTask> = flux.own_tasks(store).filter(is_resumed).collect();
         if all.is_empty() {
             flux.ui.status("nothing to resume");
             return Ok(());
@@ -76,7 +76,7 @@ impl ResumeArgs {
         faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
     }
 
-    fn resume(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
+    fn resume(&self, flux: &Flux, stored: &StoredTask) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = read_prompt(flux, task, &stored.oid)?;
@@ -110,7 +110,7 @@ impl ResumeArgs {
             let hint = format!("to restart from its prompt: git flux resume {id} --yes");
             return Err(Failure::new(reason).hint(hint).into());
         }
-        let question = format!("{}. Restart from its prompt?", capital(&reason));
+        let question = format!("{}. Restart from its prompt?", capitalize(&reason));
         flux.ui.ensure_agreed(question)?;
         Ok(command)
     }

@@ -4,11 +4,11 @@ use anyhow::Result;
 
 use crate::context::Flux;
 use crate::sanitize;
-use crate::task::Merged;
+use crate::task::MergeRecord;
 
 /// Returns a hint to undo a merge; `None` if there was nothing to merge.
-pub(crate) fn revert_hint(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
-    let Merged { from, to, .. } = merged;
+pub(crate) fn revert_hint(flux: &Flux, merged: &MergeRecord) -> Result<Option<String>> {
+    let MergeRecord { from, to, .. } = merged;
     if from == to {
         return Ok(None);
     }

@@ -21,7 +21,7 @@ use crate::lifecycle::recipient::{self, Recipient};
 use crate::lifecycle::resume::can_resume;
 use crate::store::Store;
 use crate::system::clock;
-use crate::task::{Found, Source, State, Task};
+use crate::task::{Evidence, Source, State, Task};
 use crate::ui::Ui;
 
 const MESSAGE: TextKind = TextKind {
@@ -163,9 +163,9 @@ fn find_refusal(
     flux: &Flux,
     store: &Store,
     task: &Task,
-    observed: &(State, Found),
+    observed: &(State, Evidence),
 ) -> Result<Option<Failure>> {
-    let (state, Found { source, .. }) = observed;
+    let (state, Evidence { source, .. }) = observed;
     let id = &task.id;
     let has_composer = agent::profile(&task.agent).composer.is_some();
     Ok(Some(match state {

@@ -74,7 +74,7 @@ fn approve(flux: &Flux, init: &InitScripts) -> Result<bool> {
         return Ok(false);
     }
     let text = init.text();
-    if ui.pages(&text) {
+    if ui.needs_pager(&text) {
         page(flux.repo.home(), &text)?;
     } else {
         text.lines().for_each(|line| ui.quote(line));
@@ -124,7 +124,7 @@ pub(super) fn report(flux: &Flux, started: &Started, verb: impl Display) -> Resu
 /// Waits half a second for agents to exit, if there is a terminal: a wrong option or a missing login shows
 /// there. Reports successful exits, and returns an error for each other.
 pub(super) fn early_failures(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
-    if !flux.ui.is_shown() {
+    if !flux.ui.shows_progress() {
         return Ok(Vec::new());
     }
     let mut errors = Vec::new();

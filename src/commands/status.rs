@@ -17,7 +17,7 @@ use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
 use crate::lifecycle::pane::find_pane;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{State, Status};
 use crate::tmux::pane;
 use crate::ui::Ui;
@@ -58,7 +58,7 @@ impl StatusArgs {
         }
     }
 
-    fn show(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<()> {
+    fn show(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<()> {
         let task = stored.readable()?;
         let mut status = observe::statuses(flux, store, &[task])?
             .pop()

@@ -8,7 +8,7 @@ use super::{Faults, candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::observe;
 use crate::lifecycle::stop::{StopRequest, can_stop, stop};
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::ui::Ui;
 
 /// Stop the agents of tasks, and keep everything
@@ -40,7 +40,7 @@ impl StopArgs {
             return Ok(());
         }
         // Signal all agents before waiting for the first.
-        let signal = |stored: &&Stored| -> Result<Option<StopRequest>> {
+        let signal = |stored: &&StoredTask| -> Result<Option<StopRequest>> {
             if !can_stop(&flux, stored.readable()?)? || self.dry_run {
                 return Ok(None);
             }
@@ -64,9 +64,9 @@ impl StopArgs {
     }
 
     /// Returns the selected tasks, each once.
-    fn selected<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a Stored>> {
+    fn selected<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
         if self.all {
-            let runs = |stored: &&Stored| match &stored.task {
+            let runs = |stored: &&StoredTask| match &stored.task {
                 Ok(task) => !matches!(can_stop(flux, task), Ok(false)),
                 Err(_) => true,
             };
@@ -75,7 +75,7 @@ impl StopArgs {
         if self.tasks.is_empty() {
             return Ok(vec![choose_own(flux, store, None, "stop")?]);
         }
-        let mut tasks: Vec<&Stored> = Vec::new();
+        let mut tasks: Vec<&StoredTask> = Vec::new();
         for name in &self.tasks {
             let stored = choose_own(flux, store, Some(name), "stop")?;
             if !tasks.iter().any(|task| task.id == stored.id) {
@@ -90,7 +90,7 @@ impl StopArgs {
         &self,
         flux: &Flux,
         store: &Store,
-        stored: &Stored,
+        stored: &StoredTask,
         stopping: Option<StopRequest>,
     ) -> Result<()> {
         let (id, ui) = (&stored.id, &flux.ui);

@@ -256,7 +256,7 @@ mod tests {
     use anyhow::anyhow;
 
     use super::*;
-    use crate::task::{Exit, How};
+    use crate::task::{Exit, ExitReason};
 
     #[test]
     fn outcome_fails_if_the_state_cannot_be_reached() {
@@ -266,9 +266,9 @@ mod tests {
             (State::Waiting(None), Until::Waiting, Some(true)),
             (State::Waiting(None), Until::Exited, None),
             (State::Failed, Until::Done, Some(false)),
-            (ended(How::Status(0)), Until::Exited, Some(true)),
-            (ended(How::Status(1)), Until::Exited, Some(false)),
-            (ended(How::Status(0)), Until::Done, Some(false)),
+            (ended(ExitReason::Status(0)), Until::Exited, Some(true)),
+            (ended(ExitReason::Status(1)), Until::Exited, Some(false)),
+            (ended(ExitReason::Status(0)), Until::Done, Some(false)),
             (State::NoWorktree, Until::Waiting, Some(false)),
         ] {
             let found = outcome(&Ok(Some(state.clone())), &[until]);

@@ -46,7 +46,7 @@ impl Wakeups {
     pub(super) fn note_panes(&mut self, tasks: &[&Task]) {
         let shown = tasks
             .iter()
-            .filter(|task| agent::profile(&task.agent).shows());
+            .filter(|task| agent::profile(&task.agent).is_observable());
         let panes = shown.filter_map(|task| Some((task.id.clone(), task.target.clone()?)));
         self.panes = panes.collect();
     }

@@ -22,9 +22,9 @@ use self::records::join_records;
 use super::{Lock, ObjectId};
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::system::captured::{Captured, Stderr};
+use crate::system::captured::{CapturedOutput, Stderr};
 use crate::system::deadline::Deadline;
-use crate::system::version::version;
+use crate::system::version::find_version;
 
 /// git's exit code for a usage error, such as an option that this git does not know.
 const USAGE_EXIT_CODE: i32 = 129;
@@ -89,7 +89,7 @@ impl Git {
             args: subcommand.split(' ').map(OsString::from).collect(),
             input: None,
             holding: None,
-            stderr: Stderr::Captured,
+            stderr: Stderr::CapturedOutput,
             hooks: false,
             timeout: None,
         }
@@ -229,7 +229,7 @@ impl Git {
         Ok((code, output))
     }
 
-    fn connect_streams(&mut self) -> Result<Option<Captured>> {
+    fn connect_streams(&mut self) -> Result<Option<CapturedOutput>> {
         if self.holding.is_some() && !self.hooks {
             for setting in LOCK_TIMEOUTS_MS {
                 self.command.arg("-c").arg(setting);
@@ -237,11 +237,11 @@ impl Git {
         }
         let stderr = match self.stderr {
             Stderr::Shown => Stdio::inherit(),
-            Stderr::Captured => Stdio::piped(),
+            Stderr::CapturedOutput => Stdio::piped(),
         };
         self.command.stdout(Stdio::piped()).stderr(stderr);
         let (command, stderr) = (&mut self.command, self.stderr);
-        let captured = self.hooks.then(|| Captured::new(command, stderr));
+        let captured = self.hooks.then(|| CapturedOutput::new(command, stderr));
         match (&self.input, self.holding.take()) {
             // An empty lock file is a harmless standard input, and commands with input here print
             // nothing to standard output.
@@ -348,7 +348,9 @@ fn parse_line(line: Vec<u8>) -> Result<String> {
 
 /// Returns the version of git: `git version`
 pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
-    Ok(version(&Git::reading(Path::new("/"), "version").line()?))
+    Ok(find_version(
+        &Git::reading(Path::new("/"), "version").line()?,
+    ))
 }
 
 /// Fails if git is too old, which explains a usage error.

@@ -13,7 +13,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::command::{AUTHOR_ENV, REPOSITORY_ENV, exit_error, version_of_git};
 use super::{Checkout, Git, Lock, ObjectId, Repo};
-use crate::system::captured::Captured;
+use crate::system::captured::CapturedOutput;
 
 /// A hook from the configuration: `hook.<name>.event` and `.command` (git 2.54).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -203,7 +203,7 @@ fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> 
         }
         let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
         command.envs(own).env("PATH", &path).stdin(Stdio::null());
-        let captured = Captured::as_errors(&mut command)?;
+        let captured = CapturedOutput::to_stderr(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };
     let done = match run(program)? {

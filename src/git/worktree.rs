@@ -22,7 +22,7 @@ pub(crate) use self::entries::{Worktree, list};
 pub(crate) use self::trash::is_untouched;
 use super::checkout::NO_HOOKS;
 use super::{Checkout, Git, Lock, ObjectId, Repo};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::{BranchName, RefName};
 
 /// Returns the branch checked out in a worktree, if any: `git symbolic-ref --quiet HEAD`.
@@ -97,7 +97,7 @@ pub(crate) fn remove_temporary(repo: &Repo, path: &Path) -> Result<()> {
     // The directory goes last, so that an interrupted removal is found again.
     let deleted = make_deletion_dir(repo)?;
     trash::move_entry(admin::find_dir(repo.common_dir(), path)?, deleted.path())?;
-    optional(fs::remove_dir_all(path)).with_context(what)?;
+    none_if_missing(fs::remove_dir_all(path)).with_context(what)?;
     deleted.close().with_context(what)
 }
 
@@ -132,7 +132,7 @@ fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> 
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
     let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
-    files.retain(|file| matches!(optional(found(file)), Ok(None)));
+    files.retain(|file| matches!(none_if_missing(found(file)), Ok(None)));
     if files.is_empty() {
         return Ok(());
     }
@@ -158,7 +158,7 @@ pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                 let git = Git::new(repo.home(), "worktree remove --force --force");
                 return git.arg(path).holding(lock)?.run();
             }
-            moved => drop(optional(moved).with_context(what)?),
+            moved => drop(none_if_missing(moved).with_context(what)?),
         }
     }
     trash::move_entry(admin, deleted.path())?;

@@ -15,12 +15,12 @@ use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, EventLog};
 use crate::run::launch::{Launch, Running};
-use crate::task::Said;
-use crate::task::finding::{LAG, PAUSE};
+use crate::task::Activity;
+use crate::task::finding::{STALLED_SECONDS, TITLE_LAG_MS};
 use crate::tmux::pane;
 
-/// The number of checks after a write, one after each [`LAG`].
-const CHECKS_PER_WRITE: u64 = (PAUSE + 1) * 1000 / LAG + 1;
+/// The number of checks after a write, one after each [`TITLE_LAG_MS`].
+const CHECKS_PER_WRITE: u64 = (STALLED_SECONDS + 1) * 1000 / TITLE_LAG_MS + 1;
 
 /// Watches the files of an agent.
 pub(super) struct FileWatcher {
@@ -73,7 +73,7 @@ impl FileWatcher {
         loop {
             let longest = match checks_left {
                 0 => Duration::MAX,
-                _ => Duration::from_millis(LAG),
+                _ => Duration::from_millis(TITLE_LAG_MS),
             };
             checks_left = match self.writes.recv_timeout(longest) {
                 Ok(()) => CHECKS_PER_WRITE,
@@ -119,7 +119,7 @@ impl FileWatcher {
     }
 
     fn changed_event(&self, before: &Event) -> Option<Event> {
-        if before.state == Said::Exited {
+        if before.state == Activity::Exited {
             return None;
         }
         let worktree = &self.launch.worktree;

@@ -16,7 +16,7 @@ use signal_hook::iterator::Signals;
 use crate::run::RunDir;
 use crate::system::clock::seconds;
 use crate::system::{Lock, process, wait_until};
-use crate::task::{Exit, How};
+use crate::task::{Exit, ExitReason};
 
 /// The time limit for the rest of a job after a signal to its leader.
 const GRACE: Duration = Duration::from_secs(1);
@@ -100,8 +100,8 @@ pub(super) fn poll(pid: Pid) -> Result<Option<WaitStatus>> {
 /// Returns the exit status of a job that has ended.
 pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     let how = match status {
-        WaitStatus::Exited(_, status) => How::Status(status),
-        WaitStatus::Signaled(_, signal, _) => How::Signal(signal as i32),
+        WaitStatus::Exited(_, status) => ExitReason::Status(status),
+        WaitStatus::Signaled(_, signal, _) => ExitReason::Signal(signal as i32),
         _ => return None,
     };
     Some(Exit::new(how, seconds()))

@@ -16,11 +16,11 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::notify::{self, Notifier};
-use crate::agent::report::{Beginning, Kind, Report};
+use crate::agent::report::{Beginning, Effect, HookReport};
 use crate::agent::{self, Profile};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, EventLog, START};
-use crate::task::Said;
+use crate::task::Activity;
 use crate::tmux::pane;
 
 const MAX_INPUT: u64 = 1024 * 1024;
@@ -64,7 +64,7 @@ fn handle(args: &[OsString]) -> Result<()> {
 }
 
 /// Appends an event if the report contains a change, and notifies the user.
-fn record(run: &RunDir, profile: &Profile, report: Report) -> Result<()> {
+fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     // The lock keeps concurrent hooks from reading the same last event.
     let path = run.events();
     let log = EventLog::open(&path)?;
@@ -108,22 +108,26 @@ fn find_run(own: RunDir, cwd: &Path) -> RunDir {
 }
 
 /// Completes a report from the agent's transcript. Returns `None` for an internal conversation.
-fn complete(profile: &Profile, before: Option<&Event>, mut report: Report) -> Option<Report> {
+fn complete(
+    profile: &Profile,
+    before: Option<&Event>,
+    mut report: HookReport,
+) -> Option<HookReport> {
     let Some(conversation) = &profile.conversation else {
         return Some(report);
     };
     let event = &mut report.event;
-    if conversation.has_ends && event.state == Said::Done {
+    if conversation.is_exact_about_ends && event.state == Activity::Done {
         let path = event.transcript.as_ref().map(Path::new);
         if let Some(last) = path.and_then(|path| conversation.last(path)) {
-            event.state = last.said;
+            event.state = last.activity;
             event.message = None;
         }
     }
-    if report.kind == Kind::Turn {
+    if report.effect == Effect::Turn {
         let thread = event.session.as_deref()?;
         if before.and_then(|before| before.session.as_deref()) != Some(thread) {
-            let file = (conversation.of_thread)(thread)?;
+            let file = (conversation.find_by_thread)(thread)?;
             event.transcript = file.into_os_string().into_string().ok();
         }
     }
@@ -146,27 +150,27 @@ fn read_input() -> Vec<u8> {
 
 /// Returns the event of a report if it changes the state or the session after `before`. Returns
 /// `None` for events of other agents, which may have been started by this one.
-fn changed_event(before: Option<&Event>, report: Report) -> Option<Event> {
-    let Report { mut event, kind } = report;
+fn changed_event(before: Option<&Event>, report: HookReport) -> Option<Event> {
+    let HookReport { mut event, effect } = report;
     let Some(before) = before else {
         return Some(event);
     };
     let bound = before.session.as_deref();
     let is_own = bound.is_none() || event.session.is_none() || event.session.as_deref() == bound;
     // A question with an id is open.
-    let is_open = before.state == Said::Waiting && before.about.is_some();
-    let is_working = matches!(before.state, Said::Working | Said::Waiting);
-    match kind {
+    let is_open = before.state == Activity::Waiting && before.about.is_some();
+    let is_working = matches!(before.state, Activity::Working | Activity::Waiting);
+    match effect {
         // A new session of a working agent is that of an agent it has started.
-        Kind::Begins(beginning) if is_own || beginning == Beginning::InPlace || !is_working => {}
-        _ if before.state == Said::Exited => return None,
-        Kind::Turn => {}
+        Effect::Begins(beginning) if is_own || beginning == Beginning::InPlace || !is_working => {}
+        _ if before.state == Activity::Exited => return None,
+        Effect::Turn => {}
         _ if !is_own => return None,
-        Kind::Step if is_open && before.about != event.about => return None,
+        Effect::Step if is_open && before.about != event.about => return None,
         // A step answers the question.
-        Kind::Step => event.about = None,
-        Kind::Reminder if before.state != Said::Working => return None,
-        Kind::Begins(_) | Kind::Prompt | Kind::Reminder | Kind::Plain => {}
+        Effect::Step => event.about = None,
+        Effect::Reminder if before.state != Activity::Working => return None,
+        Effect::Begins(_) | Effect::Prompt | Effect::Reminder | Effect::Plain => {}
     }
     let event = event.with_session_of(before);
     let same = Event {
@@ -174,6 +178,6 @@ fn changed_event(before: Option<&Event>, report: Report) -> Option<Event> {
         event: event.event.clone(),
         ..before.clone()
     };
-    let is_new = before.event == START || kind == Kind::Prompt;
+    let is_new = before.event == START || effect == Effect::Prompt;
     (is_new || event != same).then_some(event)
 }

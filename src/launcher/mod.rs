@@ -33,10 +33,10 @@ use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
 use crate::run::launch::{Launch, Machine, Running, SetupProgress};
 use crate::system::clock::{seconds, this_second};
-use crate::system::process::boot;
+use crate::system::process::boot_id;
 use crate::system::program;
 use crate::system::regular_file::open_file;
-use crate::task::{Bytes, Exit, How, Said, State, version};
+use crate::task::{Activity, Bytes, Exit, ExitReason, State, version};
 use crate::tmux::pane;
 
 /// Runs the agent of the launch file at `path`. Returns only if no shell follows.
@@ -54,7 +54,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     // Written first: a command that cannot remove the launch file relies on `running`.
     run.write_running(&running)?;
     fs::remove_file(path).context(CANCELLED)?;
-    append_event(&run, &Event::new(Said::Starting, START));
+    append_event(&run, &Event::new(Activity::Starting, START));
     let notifier = Notifier::of(&run);
     let mut job = Job {
         launch,
@@ -73,7 +73,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             }
             job.wait_for_agent(agent)?
         }
-        Err(error) => Exit::new(How::Unstarted(format!("{error:#}")), seconds()),
+        Err(error) => Exit::new(ExitReason::NotStarted(format!("{error:#}")), seconds()),
     };
     job.received.add_to(&mut exit);
     job.hang_up_leftovers();
@@ -89,7 +89,8 @@ fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     request.try_lock().ok();
     let mut bytes = Vec::new();
     request.read_to_end(&mut bytes)?;
-    let launch = version::parse(&bytes, version::RUN).context("the launch file cannot be read");
+    let launch =
+        version::parse(&bytes, version::RUN_VERSION).context("the launch file cannot be read");
     Ok(launch.map(|launch| (request, launch)))
 }
 
@@ -98,7 +99,7 @@ fn new_running(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
     Running {
         launcher: pid,
-        boot: boot(),
+        boot: boot_id(),
         machine: Some(Machine::current()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
@@ -111,7 +112,7 @@ fn new_running(launch: &Launch) -> Running {
 fn start(job: &mut Job) -> Result<Pid> {
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::set_own_state(job.running.launcher, Said::Starting.into_str());
+        pane::set_own_state(job.running.launcher, Activity::Starting.into_str());
     }
     job.enter_worktree()?;
     job.run_setup()?;
@@ -123,7 +124,7 @@ fn start(job: &mut Job) -> Result<Pid> {
 
 /// Records the agent's exit status, and becomes a shell unless the terminal is closed.
 fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
-    let end = Event::new(Said::Exited, "exit").with_message(exit);
+    let end = Event::new(Activity::Exited, "exit").with_message(exit);
     append_event(&job.run, &end);
     let is_hung_up = job.received.is_hung_up;
     if !is_hung_up && let Some(screen) = pane::capture_own() {

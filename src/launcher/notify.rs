@@ -17,8 +17,8 @@ use crate::run::RunDir;
 use crate::run::events::Event;
 use crate::run::file::{read, write};
 use crate::sanitize;
-use crate::system::program::{ourselves, which};
-use crate::task::{BranchName, Bytes, Said, Task, record};
+use crate::system::program::{current_exe, which};
+use crate::task::{Activity, BranchName, Bytes, Task, record};
 use crate::tmux::client;
 
 /// The notification settings of a run, stored because hooks open no repository.
@@ -81,13 +81,13 @@ pub(super) fn start(
 ) -> Result<Option<Child>> {
     let is_worth = matches!(
         event.state,
-        Said::Waiting | Said::Done | Said::Failed | Said::Exited
+        Activity::Waiting | Activity::Done | Activity::Failed | Activity::Exited
     );
     let is_new = before.is_none_or(|before| !before.has_state_of(event));
     let Some(config) = config.filter(|_| is_worth && is_new) else {
         return Ok(None);
     };
-    let mut command = Command::new(ourselves()?);
+    let mut command = Command::new(current_exe()?);
     command.arg("__tell");
     command.envs(env.iter().map(|(name, value)| (&name.0, &value.0)));
     command.env("FLUX_STATE", event.state.into_str());

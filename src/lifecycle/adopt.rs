@@ -92,9 +92,9 @@ impl<'a> Adoption<'a> {
             port: None,
             target: None,
             removal: None,
-            restored: None,
+            restored_from: None,
             existing: Some(chosen.existing),
-            carried: None,
+            stash: None,
             rest: Rest::default(),
         })
     }
@@ -112,7 +112,7 @@ impl<'a> Adoption<'a> {
 
     /// Returns the id and title of the task.
     fn choose_id(&self, branch: &BranchName) -> Result<(TaskId, String)> {
-        let title = match prompt::title(self.description) {
+        let title = match prompt::title_of(self.description) {
             title if title.is_empty() => branch.to_string(),
             title => title,
         };
@@ -277,7 +277,7 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
             ..task.clone()
         };
         let none = Transaction::default();
-        return store::advance(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
+        return store::update(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
     }
     if store.tip(&task.branch).is_none() {
         return Err(Damage::missing_branch(flux, task)?.failure().into());

@@ -207,7 +207,7 @@ pub(super) fn last_known_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     }
     let name = base_ref(&task.id);
     let base = refs::list(flux.repo.home(), &[&name])?.remove(&name);
-    Ok(base.unwrap_or_else(|| task.start().to_owned()))
+    Ok(base.unwrap_or_else(|| task.start_commit().to_owned()))
 }
 
 /// Returns an unused path: `<path>.away`, `<path>.away1` …

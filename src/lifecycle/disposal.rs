@@ -40,11 +40,11 @@ impl Disposal {
         if !exists(path)? {
             return Ok(Self::Delete);
         }
-        if admin::has_head_moved(common, path, task.start())? {
+        if admin::has_head_moved(common, path, task.start_commit())? {
             return Ok(Self::Trash);
         }
         // Files that were carried along still exist in the user's worktree.
-        let (commit, carried) = (task.start(), task.carried.as_ref());
+        let (commit, carried) = (task.start_commit(), task.stash.as_ref());
         Ok(Self::delete_if_held(flux, task, commit, carried))
     }
 

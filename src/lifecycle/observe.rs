@@ -20,11 +20,11 @@ use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
 use crate::run::launch::Running;
 use crate::run::launcher::Launcher;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::system::clock::{self, in_milliseconds, in_seconds};
-use crate::task::seen::{Location, Presence, Seen};
+use crate::task::observation::{Location, Observation, Presence};
 use crate::task::{
-    Changes, Divergence, Found, Heard, Phase, State, Status, Task, Unlooked, version,
+    Changes, Divergence, Evidence, GitRefusal, Phase, Report, State, Status, Task, version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -58,7 +58,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
             Err(error) => (None, Some(error)),
         };
         Status {
-            unlooked: error.and_then(|error| explain_unreadable(&task, &state, &error)),
+            git_refusal: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
             task,
             state,
@@ -89,7 +89,7 @@ fn list_worktrees(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<
 
 /// Counts the commits of a task that its merge target lacks, and the reverse.
 fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
-    let into = task.into.as_deref().and_then(|into| store.tip(into));
+    let into = task.into.as_ref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
     let tip = store.tip(&task.branch)?;
     let (ahead, behind) = history.ahead_behind(tip, against).ok()?;
@@ -115,7 +115,7 @@ fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Res
 
 /// Explains why the changes could not be read. None if a worktree is not expected, such as while the task
 /// starts or is removed, or in a copied repository.
-fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<Unlooked> {
+fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<GitRefusal> {
     let has_worktree = || task.phase == Phase::Active && task.worktree.join(".git").exists();
     if *state == State::Elsewhere || !(error.is::<Distrust>() || has_worktree()) {
         return None;
@@ -123,7 +123,7 @@ fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<Unloo
     let lines = failure::lines(error).into_iter();
     let why = lines.filter(|(label, _)| *label != "hint");
     let why: Vec<String> = why.map(|(_, line)| line).collect();
-    Some(Unlooked {
+    Some(GitRefusal {
         why: why.join(": "),
         hints: failure::hints(error).collect(),
     })
@@ -133,7 +133,7 @@ fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<Unloo
 pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks: Vec<&Task> = store.readable().collect();
     let mut states = states(flux, store, &tasks)?.into_iter();
-    let label = |stored: &Stored| match &stored.task {
+    let label = |stored: &StoredTask| match &stored.task {
         Ok(_) => states.next().map(|(state, _)| state.label()),
         Err(error) => Some(version::state_of(error).to_owned()),
     };
@@ -142,12 +142,16 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 }
 
 /// Returns the state of a task with its evidence. Does not read the worktree.
-pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Found)> {
+pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Evidence)> {
     Ok(State::of(task.phase, &observe_one(flux, store, task)?))
 }
 
 /// Returns the state of each task with its evidence, in order. Does not read the worktrees.
-pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<(State, Found)>> {
+pub(crate) fn states(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&Task],
+) -> Result<Vec<(State, Evidence)>> {
     let seen = observe_each(flux, store, tasks)?;
     let states = iter::zip(tasks, &seen).map(|(task, seen)| State::of(task.phase, seen));
     Ok(states.collect())
@@ -158,21 +162,26 @@ pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Wo
     State::of(task.phase, &observe_files(flux, store, task, entries)).0
 }
 
-pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Seen> {
+pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Observation> {
     let seen = observe_each(flux, store, &[task])?.pop();
     seen.context("internal error: the task was not observed")
 }
 
-fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Seen>> {
+fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Observation>> {
     let there = have_worktrees(flux, tasks);
     let worktrees = list_worktrees(flux.repo.home(), flux.repo.common_dir(), &there)?;
     Ok(observe_all(flux, store, tasks, &worktrees))
 }
 
 /// Observes each task. Lists only the tmux servers of running agents.
-fn observe_all(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktree]) -> Vec<Seen> {
+fn observe_all(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&Task],
+    worktrees: &[Worktree],
+) -> Vec<Observation> {
     let observe = |task: &&Task| observe_files(flux, store, task, worktrees);
-    let mut all: Vec<Seen> = tasks.iter().map(observe).collect();
+    let mut all: Vec<Observation> = tasks.iter().map(observe).collect();
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in iter::zip(tasks, &mut all) {
         let Some(target) = &task.target else { continue };
@@ -200,20 +209,20 @@ fn may_be_alive(launcher: Presence) -> bool {
 }
 
 /// Adds title and output of the pane, if they reveal the agent's state.
-fn add_pane(task: &Task, pane: &Pane, seen: &mut Seen) {
+fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
     let profile = agent::profile(&task.agent);
-    if !profile.shows() {
+    if !profile.is_observable() {
         return;
     }
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = profile.title(&pane.title, &project.to_string_lossy());
-    seen.shown = Some(pane.title.clone());
-    seen.stirred = pane.last_output_seconds;
-    seen.habit = profile.habit(&pane.title, pane.is_alone);
+    seen.raw_title = Some(pane.title.clone());
+    seen.last_output_s = pane.last_output_seconds;
+    seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);
 }
 
 /// Observes the refs, the worktree and the run files of a task.
-fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Seen {
+fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Observation {
     let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
     let worktree = if is_listed && is_ours().unwrap_or(false) {
@@ -223,25 +232,23 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
     } else {
         Location::Gone
     };
-    let from_git = Seen {
+    let from_git = Observation {
         worktree,
-        branch: store.tip(&task.branch).is_some(),
-        ..Seen::default()
+        has_branch: store.tip(&task.branch).is_some(),
+        ..Observation::default()
     };
     let run = flux.run_dir(&task.id);
     if worktree == Location::Elsewhere || matches!(run.0.try_exists(), Ok(false)) {
         return from_git;
     }
     let running = run.running().unwrap_or_default();
-    let started = running
-        .as_ref()
-        .map(|running| in_seconds::of(running.since));
-    let seen = Seen {
-        locked: Lock::is_held(&run.lock()),
+    let started_s = running.as_ref().map(|it| in_seconds::of(it.since));
+    let seen = Observation {
+        is_locked: Lock::is_held(&run.lock()),
         launcher: read_presence(flux, task, &run, running.as_ref()),
-        started,
+        started_s,
         exit: run.exit().unwrap_or_default(),
-        now: in_milliseconds::of(clock::now()),
+        now_ms: in_milliseconds::of(clock::now()),
         ..from_git
     };
     if seen.exit.is_some() || !may_be_alive(seen.launcher) {
@@ -251,13 +258,13 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
     let last = events::last(&run.events()).unwrap_or_default();
     let running = running.as_ref();
     let profile = agent::profile(&task.agent);
-    Seen {
+    Observation {
         session: running.and_then(|running| profile.session(running, &task.worktree)),
-        written: running.and_then(|running| last_entry(task, running, last.as_ref())),
-        in_background: last.as_ref().is_some_and(Event::is_in_background),
-        heard: last
+        from_transcript: running.and_then(|running| last_entry(task, running, last.as_ref())),
+        is_in_background: last.as_ref().is_some_and(Event::is_in_background),
+        last_report: last
             .filter(|last| last.event != START)
-            .map(|last| last.heard()),
+            .map(|last| last.report()),
         ..seen
     }
 }
@@ -280,15 +287,15 @@ fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Runnin
 }
 
 /// Returns the last entry in the transcript of a running agent. `last` is its last event.
-fn last_entry(task: &Task, running: &Running, last: Option<&Event>) -> Option<Heard> {
+fn last_entry(task: &Task, running: &Running, last: Option<&Event>) -> Option<Report> {
     let conversation = agent::profile(&task.agent).conversation.as_ref()?;
     let reported = last.and_then(|event| event.transcript.as_ref());
     let path = match reported {
         Some(path) => PathBuf::from(path),
-        None => (conversation.in_worktree)(&task.worktree, running.since)?,
+        None => (conversation.find_by_worktree)(&task.worktree, running.since)?,
     };
     // An earlier run may have written an entry in the same second.
     let start = last.filter(|event| event.event == START);
     let start = in_milliseconds::of(start.map_or(running.since, |event| event.at));
-    conversation.last(&path).filter(|last| last.at >= start)
+    conversation.last(&path).filter(|last| last.at_ms >= start)
 }

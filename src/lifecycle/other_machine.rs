@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::run::launcher::Launcher;
 use crate::task::Task;
 use crate::ui::Ui;
-use crate::ui::words::capital;
+use crate::ui::words::capitalize;
 
 /// Finds the launcher of a task. It is gone if the agent's exit was recorded.
 pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
@@ -53,7 +53,7 @@ pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &
     if !ui.can_ask() {
         return Err(gone_required(doubt, command).into());
     }
-    if ui.confirm(format_args!("{}. Has it ended?", capital(doubt)), false)? {
+    if ui.confirm(format_args!("{}. Has it ended?", capitalize(doubt)), false)? {
         return Ok(());
     }
     Err(Failure::declined("nothing was changed").into())

@@ -11,7 +11,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Sharing};
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::system::sharing::is_ours;
 use crate::task::{Task, TaskId};
 
@@ -37,8 +37,8 @@ impl Flux {
     }
 
     /// Returns the tasks of this user.
-    pub(crate) fn own_tasks<'a>(&self, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
-        let is_own = |stored: &&Stored| match &stored.task {
+    pub(crate) fn own_tasks<'a>(&self, store: &'a Store) -> impl Iterator<Item = &'a StoredTask> {
+        let is_own = |stored: &&StoredTask| match &stored.task {
             Ok(task) => self.owner(task).is_none(),
             Err(_) => other_owner(&self.run_dir(&stored.id).0).is_none(),
         };
@@ -65,7 +65,7 @@ impl Flux {
 
     /// Takes the lock of a task, if no command holds it. Fails if the task belongs to another user.
     pub(crate) fn try_lock_task(&self, id: &TaskId) -> Result<Option<Lock>> {
-        Lock::attempt(&self.prepare_lock(id)?, Sharing::Private)
+        Lock::try_acquire(&self.prepare_lock(id)?, Sharing::Private)
     }
 
     /// Creates the directory of all runs, and returns the path of a task's lock.

@@ -89,7 +89,7 @@ pub(super) fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     // A server of another PID namespace has other numbers.
     let is_ours = process::is_child(target.pane_pid, target.server_pid) != Some(false);
-    let process = (target.pane_pid, process::born(target.pane_pid));
+    let process = (target.pane_pid, process::start_time(target.pane_pid));
     let is_closed = match pane::close(target) {
         Ok(is_closed) => is_closed,
         Err(error) if find(target)?.is_some() => return Err(error),

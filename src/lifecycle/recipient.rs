@@ -15,7 +15,7 @@ use crate::git::{Lock, Sharing};
 use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
-use crate::task::{Said, Target, Task, Title};
+use crate::task::{Activity, Target, Task, Title};
 use crate::tmux::composer::SafeText;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
@@ -59,13 +59,13 @@ impl Recipient {
     /// to have received it.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.prepare(text)?;
-        let _lock = Lock::acquire_soon(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
+        let _lock = Lock::acquire_within(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
         let earlier = self.run.sent_messages();
         let sent = clock::now();
         let checked = Cell::new(Instant::now());
         let arrived = || self.has_started_work(sent, &checked);
         // An agent at work reads it later.
-        let is_awaited = self.profile.confirms && !self.is_at_work;
+        let is_awaited = self.profile.confirms_messages && !self.is_at_work;
         let receiver = Receiver {
             target: &self.target,
             composer: self.profile.composer.as_ref(),
@@ -76,7 +76,7 @@ impl Recipient {
         let is_received = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
             // An agent without such a hook confirms nothing.
-            Delivery::Taken => !self.profile.confirms,
+            Delivery::Taken => !self.profile.confirms_messages,
             Delivery::Submitted => false,
             refused => return Err(self.refusal(refused)),
         };
@@ -108,14 +108,15 @@ impl Recipient {
         let running = self.run.running()?;
         let agent = running.and_then(|running| running.agent);
         let last = events::last(&self.run.events())?;
-        let asks = last.is_some_and(|last| last.at >= self.since && last.state == Said::Waiting);
-        Ok(agent.is_some() && process::in_front(self.target.pane_pid)? == agent && !asks)
+        let asks =
+            last.is_some_and(|last| last.at >= self.since && last.state == Activity::Waiting);
+        Ok(agent.is_some() && process::foreground_group(self.target.pane_pid)? == agent && !asks)
     }
 
     /// Returns whether the agent has reported work since `at`, or its title shows it.
     fn has_started_work(&self, at: Timestamp, checked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
-        if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
+        if last.is_some_and(|event| event.at >= at && event.state == Activity::Working) {
             return Ok(true);
         }
         if checked.get().elapsed() < TITLE_INTERVAL {
@@ -149,7 +150,7 @@ pub(crate) fn find_recipient(
     if session.is_some_and(|session| session.is_handed_over) || pane::find_pane(task)?.is_none() {
         return Ok(None);
     }
-    let in_front = process::in_front(target.pane_pid).with_context(|| {
+    let in_front = process::foreground_group(target.pane_pid).with_context(|| {
         let id = &task.id;
         Failure::new(format!(
             "cannot tell what reads input in the pane of '{id}'"

@@ -18,7 +18,7 @@ use crate::failure;
 use crate::git::marks::FLUX_REFS;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
-use crate::store::{self, Store, Stored, task_ref};
+use crate::store::{self, Store, StoredTask, task_ref};
 use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
@@ -27,7 +27,7 @@ use crate::ui::quoted;
 /// a task that cannot be recovered.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
-    for Stored { id, task, .. } in &store.tasks {
+    for StoredTask { id, task, .. } in &store.tasks {
         let Ok(task) = task else { continue };
         if !is_interrupted(flux, task) {
             continue;
@@ -88,7 +88,7 @@ pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bo
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
             marks.remove(&owner)?;
         }
-        flux.tidy_run(&id)?;
+        flux.remove_stale_run_dir(&id)?;
     }
     Ok(())
 }
@@ -161,7 +161,7 @@ pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<S
 
 impl Teardown<'_> {
     fn advance(&self, task: &Task, updates: Transaction) -> Result<()> {
-        store::advance(&self.flux.repo, self.oid, task, updates, self.lock).map(drop)
+        store::update(&self.flux.repo, self.oid, task, updates, self.lock).map(drop)
     }
 
     /// Records the pane that the dead command opened, and deletes its temporary repository.
@@ -171,7 +171,7 @@ impl Teardown<'_> {
         if has_unrecorded_pane(flux, task)
             && let Some(target) = find_target(flux, task)?
         {
-            self.advance(&task.running_in(Some(target)), Transaction::default())?;
+            self.advance(&task.with_target(Some(target)), Transaction::default())?;
         }
         Ok(())
     }
@@ -207,11 +207,11 @@ impl Teardown<'_> {
         let (flux, task) = (self.flux, self.task);
         let never_ran = flux.run_dir(&task.id).cancel_launch()?;
         let mut from = None;
-        if let Some(name) = &task.restored {
+        if let Some(name) = &task.restored_from {
             let mut archived = archive::list_all(flux)?.archived.into_iter();
             from = archived.find(|entry| entry.name == *name);
         }
-        let start = from.as_ref().map_or(task.start(), |from| &from.tip);
+        let start = from.as_ref().map_or(task.start_commit(), |from| &from.tip);
         let has_moved = self.tip.is_some_and(|tip| tip != start);
         if !never_ran || has_moved {
             return self.complete_start(from.as_ref());
@@ -223,7 +223,7 @@ impl Teardown<'_> {
     fn complete_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let target = match find_target(flux, task)? {
-            None if task.restored.is_some() => find_shell(flux, task)?,
+            None if task.restored_from.is_some() => find_shell(flux, task)?,
             found => found,
         };
         let mut updates = Transaction::default();
@@ -231,7 +231,7 @@ impl Teardown<'_> {
             updates = from.forget(updates);
             remove_trash_leftovers(flux, from);
         }
-        self.advance(&task.running_in(target), updates)?;
+        self.advance(&task.with_target(target), updates)?;
         let running = flux.run_dir(&task.id).running()?;
         let when = if running.is_some_and(|running| running.setup.step.is_some()) {
             "during its setup"
@@ -246,7 +246,7 @@ impl Teardown<'_> {
 
     fn undo_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
-        let how = match &task.restored {
+        let how = match &task.restored_from {
             Some(name) => Disposal::of_unrestored(flux, task, name, from)?,
             None => Disposal::of_unstarted(flux, task)?,
         };

@@ -37,7 +37,7 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     let mut repo = Repo::open_at(common_dir)?;
     let settings = Settings::load(repo.home())?;
     // The settings may be forged like the option.
-    if let Some(key) = settings.own_filter() {
+    if let Some(key) = settings.repository_filter() {
         repo.refuse_worktrees(key);
     }
     let ui = ui.clone();

@@ -21,13 +21,13 @@ use crate::ui::{quoted, shown, word};
 /// Checks everything that can fail, and plans the start of a removed task.
 pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Start> {
     let task = Task {
-        restored: Some(one.name.clone()),
+        restored_from: Some(one.name.clone()),
         target: None,
         ..one.task.in_phase(Phase::Starting)
     };
     ensure_free(flux, store, &task)?;
     let task = with_current_branch(store, task, one)?;
-    let description = store::prompt(&flux.repo, &one.record)?;
+    let description = store::read_prompt(&flux.repo, &one.record)?;
     let agent = continue_session(flux, &task, &description).filter(|_| !one.foreign);
     // A worktree with its ignored files needs no setup.
     let ready = match (&one.trash, &agent) {
@@ -80,7 +80,7 @@ fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
         let failure = Failure::new(format!("the branch '{branch}' exists already"));
         return Some(failure.hint(rename(branch)));
     }
-    let other = store.in_the_way(branch)?;
+    let other = store.conflicting_branch(branch)?;
     let failure = Failure::new(format!("the branch '{other}' is in the way of '{branch}'"));
     Some(failure.hint(rename(other)))
 }
@@ -145,7 +145,7 @@ pub(crate) fn limit_foreign(flux: &Flux, store: &Store, one: &Archived) -> Resul
         port: None,
         target: None,
         existing: None,
-        carried: None,
+        stash: None,
         removal,
         into,
         ..task.clone()

@@ -26,7 +26,7 @@ use crate::ui::word;
 pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
-        agent: agent.resumed()?,
+        agent: agent.to_resume()?,
         program,
         prompt: prompt.to_vec(),
     })
@@ -35,7 +35,10 @@ pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Optio
 /// Returns the command that starts the agent with its description. Fails if there is none.
 pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
     if description.is_empty() {
-        let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
+        let (id, key) = (
+            &task.id,
+            word(&table::DESCRIPTION.documented_key(&task.branch)),
+        );
         let what = format!("'{id}' has no description for its agent");
         let set = format!("git config {key} '<description>'");
         let attach = format!("git flux attach {id}");
@@ -47,12 +50,12 @@ pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<Ag
 
 /// Reads the description of a task: from its record, else from `branch.<name>.description`.
 pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
-    let description = store::prompt(&flux.repo, oid)?;
+    let description = store::read_prompt(&flux.repo, oid)?;
     if !description.is_empty() {
         return Ok(description);
     }
     let settings = &flux.settings;
-    let of_branch = settings.of_branch(&task.branch, &table::DESCRIPTION);
+    let of_branch = settings.branch_value(&task.branch, &table::DESCRIPTION);
     Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
 }
 
@@ -162,7 +165,7 @@ fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> R
 fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("git flux attach {id}");
-    let in_front = process::in_front(shell).with_context(|| {
+    let in_front = process::foreground_group(shell).with_context(|| {
         Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
             .hint(format!("to close its shell: {attach}"))
     })?;
@@ -171,10 +174,10 @@ fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
         return Err(Failure::new(what).hint(attach).into());
     }
     // Processes of other terminals are not affected.
-    let others = process::standing_in(&task.worktree, Some(shell), false)?;
-    let mut in_worktree = process::standing_in(&task.worktree, Some(shell), true)?;
+    let others = process::with_cwd_in(&task.worktree, Some(shell), false)?;
+    let mut in_worktree = process::with_cwd_in(&task.worktree, Some(shell), true)?;
     in_worktree.retain(|process| !others.contains(process));
-    let jobs = process::put_aside(shell, None)?;
+    let jobs = process::jobs_of(shell, None)?;
     let Some(job) = jobs.iter().chain(&in_worktree).next() else {
         return Ok(());
     };

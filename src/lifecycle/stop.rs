@@ -70,7 +70,7 @@ fn ensure_no_background_jobs(task: &Task, run: &RunDir) -> Result<()> {
         return Ok(());
     };
     let id = &task.id;
-    let jobs = process::put_aside(target.pane_pid, Some(agent)).with_context(|| {
+    let jobs = process::jobs_of(target.pane_pid, Some(agent)).with_context(|| {
         let what = format!("cannot tell what else runs in the pane of '{id}'");
         Failure::new(what).hint(format!("to check: git flux attach {id}"))
     })?;
@@ -93,7 +93,7 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<StopRequest>> {
     }
     let run = flux.run_dir(id);
     // With this file the launcher knows that no terminal hung up, and runs a shell.
-    let request = Lock::attempt(&run.stop(), Sharing::Private)?;
+    let request = Lock::try_acquire(&run.stop(), Sharing::Private)?;
     request_stop(task, &run)?;
     Ok(Some(StopRequest {
         id: id.clone(),

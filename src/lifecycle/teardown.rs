@@ -11,7 +11,7 @@ use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
-use crate::store::{self, ARCHIVE, Stored, base_ref, task_ref};
+use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::task::{RefName, Task};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
@@ -165,12 +165,12 @@ impl Teardown<'_> {
 
     fn find_work(&self, must_archive: bool) -> Result<WorkLocation> {
         let task = self.task;
-        let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
+        let proof = if let (Some(name), Some(tip)) = (&task.restored_from, self.tip) {
             // The archive still has a task whose restore failed.
             let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = self.find_ref(&name)?.filter(|found| found == tip);
             found.map(|tip| (name, tip))
-        } else if must_archive || self.tip.is_some_and(|tip| tip != task.start()) {
+        } else if must_archive || self.tip.is_some_and(|tip| tip != task.start_commit()) {
             None
         } else if let Some(tip) = self.deleted_tip() {
             let own = task.branch_ref();
@@ -189,14 +189,17 @@ impl Teardown<'_> {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let refs = refs
-            .create(&part("tip"), self.tip.unwrap_or(task.start()))
+            .create(&part("tip"), self.tip.unwrap_or(task.start_commit()))
             .create(&part("base"), base.unwrap_or(&task.base))
             .create(&part("task"), self.oid);
         let Some(removal) = &task.removal else {
             return refs;
         };
         let snapshot = removal.snapshot.iter().map(|oid| (part("snapshot"), oid));
-        let own = removal.own.iter().map(|(name, oid)| (part(name), oid));
+        let own = removal
+            .worktree_refs
+            .iter()
+            .map(|(name, oid)| (part(name), oid));
         let parts = snapshot.chain(own);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
@@ -209,7 +212,7 @@ impl Teardown<'_> {
 /// When a step fails; then the task still exists.
 pub(crate) fn drop_from_copy(
     flux: &Flux,
-    stored: &Stored,
+    stored: &StoredTask,
     tip: Option<&ObjectId>,
     lock: &Lock,
 ) -> Result<KeptParts> {

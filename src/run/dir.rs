@@ -11,8 +11,8 @@ use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::sanitize;
 use crate::system::clock::seconds;
-use crate::system::{Lock, Sharing, optional, process};
-use crate::task::{Exit, How, Target};
+use crate::system::{Lock, Sharing, none_if_missing, process};
+use crate::task::{Exit, ExitReason, Target};
 
 /// The limit for the events and the screen that a removed task keeps.
 const MAX_KEPT: u64 = 1024 * 1024;
@@ -82,7 +82,7 @@ impl RunDir {
         let new = self.alive().with_extension("own");
         // The file of an earlier run may be locked.
         drop(fs::remove_file(&new));
-        let lock = Lock::attempt(&new, Sharing::Private).ok().flatten();
+        let lock = Lock::try_acquire(&new, Sharing::Private).ok().flatten();
         let lock = lock.filter(|_| fs::rename(new, self.alive()).is_ok());
         if lock.is_none() {
             // The lock of an earlier launcher would mean that this one has ended.
@@ -218,7 +218,7 @@ impl RunDir {
     /// Records that git flux has stopped the agent, if the launcher has not.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
-        let mut exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
+        let mut exit = exit.unwrap_or_else(|| Exit::new(ExitReason::Unseen, seconds()));
         if exit.stopped {
             return Ok(());
         }
@@ -242,7 +242,7 @@ impl RunDir {
     }
 
     pub(crate) fn remove_file(&self, name: impl AsRef<Path>) -> Result<()> {
-        let removed = optional(fs::remove_file(self.0.join(name)));
+        let removed = none_if_missing(fs::remove_file(self.0.join(name)));
         removed.map(drop).context("could not start another run")
     }
 
@@ -255,7 +255,7 @@ impl RunDir {
     /// Removes the launch file. Returns `false` if the launcher has removed it: then `running`
     /// exists, which is written first.
     pub(crate) fn cancel_launch(&self) -> Result<bool> {
-        let removed = optional(fs::remove_file(self.launch()));
+        let removed = none_if_missing(fs::remove_file(self.launch()));
         let removed = removed.context("could not remove the launch file")?;
         Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
     }
@@ -266,10 +266,10 @@ impl RunDir {
         let what = || format!("could not remove '{}'", self.0.display());
         let name = format!(".{}.{}", self.task_id(), std::process::id());
         let new = self.0.with_file_name(name);
-        let renamed = optional(fs::rename(&self.0, &new)).with_context(what)?;
+        let renamed = none_if_missing(fs::rename(&self.0, &new)).with_context(what)?;
         if renamed.is_some() {
             // Another command may remove it as well.
-            optional(fs::remove_dir_all(&new)).with_context(what)?;
+            none_if_missing(fs::remove_dir_all(&new)).with_context(what)?;
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ use super::file::find_tail;
 use crate::system::clock::{in_milliseconds, now};
 use crate::system::regular_file::open_to_append;
 use crate::system::wait_until;
-use crate::task::version::{self, Newer};
-use crate::task::{Heard, Said, Why};
+use crate::task::version::{self, NewerVersion};
+use crate::task::{Activity, Report, WaitReason};
 
 /// The limit for an agent's message. A line stays below a page.
 const MAX_MESSAGE: usize = 1_500;
@@ -41,9 +41,9 @@ pub(crate) const START: &str = "start";
 pub(crate) struct Event {
     #[serde(with = "in_milliseconds")]
     pub(crate) at: Timestamp,
-    pub(crate) state: Said,
+    pub(crate) state: Activity,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) why: Option<Why>,
+    pub(crate) why: Option<WaitReason>,
     /// The agent's name of the event; from the launcher, `start` and `exit`.
     pub(crate) event: String,
     /// The agent's session. Events of other sessions are ignored.
@@ -61,7 +61,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    pub(crate) fn new(state: Said, event: impl Display) -> Self {
+    pub(crate) fn new(state: Activity, event: impl Display) -> Self {
         Self {
             at: now(),
             state,
@@ -104,15 +104,15 @@ impl Event {
 
     /// Returns whether the agent's turn has ended, but its background jobs are running.
     pub(crate) fn is_in_background(&self) -> bool {
-        self.event == "Stop" && self.state == Said::Working
+        self.event == "Stop" && self.state == Activity::Working
     }
 
     /// Returns the agent's state with its reason and time.
-    pub(crate) fn heard(&self) -> Heard {
-        Heard {
-            said: self.state,
+    pub(crate) fn report(&self) -> Report {
+        Report {
+            activity: self.state,
             why: self.why,
-            at: in_milliseconds::of(self.at),
+            at_ms: in_milliseconds::of(self.at),
         }
     }
 }
@@ -174,9 +174,9 @@ pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
 }
 
 /// Parses the lines that are events.
-fn parse_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
+fn parse_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, NewerVersion>> {
     bytes.split(|&b| b == b'\n').filter_map(|line| {
-        match version::parse::<Event>(line, version::RUN) {
+        match version::parse::<Event>(line, version::RUN_VERSION) {
             Ok(event) => Some(Ok(event)),
             Err(error) => error.downcast().ok().map(Err),
         }
@@ -202,12 +202,12 @@ mod tests {
         let path = dir.path().join("events");
         assert_eq!(read(&path).unwrap(), (vec![], 0));
         assert_eq!(last(&path).unwrap(), None);
-        let one = Event::new(Said::Working, "One").with_message("a\nb");
+        let one = Event::new(Activity::Working, "One").with_message("a\nb");
         append(&path, &one).unwrap();
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
         assert_eq!(last(&path).unwrap(), Some(one.clone()));
-        let two = Event::new(Said::Done, "Two");
+        let two = Event::new(Activity::Done, "Two");
         append(&path, &two).unwrap();
         assert_eq!(read(&path).unwrap(), (vec![one, two.clone()], 0));
         assert_eq!(last(&path).unwrap(), Some(two));
@@ -248,7 +248,7 @@ mod tests {
         const EVENTS: usize = 500;
         if let (Ok(path), Ok(name)) = (env::var("WRITER_PATH"), env::var("WRITER_NAME")) {
             for number in 0..EVENTS {
-                let event = Event::new(Said::Done, format!("{name} {number}"));
+                let event = Event::new(Activity::Done, format!("{name} {number}"));
                 append(Path::new(&path), &event.with_message("x".repeat(300))).unwrap();
             }
             return;
@@ -280,7 +280,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         for number in 0..100 {
-            let event = Event::new(Said::Done, number).with_message("ä".repeat(2000));
+            let event = Event::new(Activity::Done, number).with_message("ä".repeat(2000));
             append(&path, &event).unwrap();
         }
         assert!(fs::metadata(&path).unwrap().len() > TAIL_BYTES);

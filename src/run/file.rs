@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 
 use crate::system::regular_file::open_file;
-use crate::system::{Sharing, optional};
+use crate::system::{Sharing, none_if_missing};
 use crate::task::version;
 
 /// The limit for a file that is read as a whole.
@@ -17,13 +17,13 @@ pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
     let bytes = find_tail(path, MAX_BYTES)?;
-    let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN).with_context(what);
+    let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN_VERSION).with_context(what);
     bytes.map(read).transpose()
 }
 
 /// Reads the last `length` bytes of a file, if it exists.
 pub(crate) fn find_tail(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
-    let end = optional(read_tail(path, length));
+    let end = none_if_missing(read_tail(path, length));
     end.with_context(|| format!("could not read '{}'", path.display()))
 }
 

@@ -71,12 +71,12 @@ impl Running {
     /// When the system gives no information about the process.
     pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
         // Process ids are valid within one boot only.
-        let mut boots = self.boot.iter().zip(process::boot());
+        let mut boots = self.boot.iter().zip(process::boot_id());
         let is_of_this_boot = boots.all(|(then, now)| *then == now);
         let Some(agent) = self.agent.filter(|_| is_of_this_boot) else {
             return Ok(None);
         };
-        match process::leads_group_in(agent, worktree) {
+        match process::is_group_leader_in(agent, worktree) {
             Some(is_there) => Ok(is_there.then_some(agent)),
             None if !process::is_alive(agent, None) => Ok(None),
             None => bail!("cannot determine whether it is process {agent}"),
@@ -100,8 +100,8 @@ impl Machine {
     pub(crate) fn current() -> Self {
         Self {
             id: process::machine_id(),
-            host: process::host().unwrap_or_default(),
-            pid_namespace: process::own_namespace(),
+            host: process::hostname().unwrap_or_default(),
+            pid_namespace: process::own_pid_namespace(),
         }
     }
 
@@ -183,7 +183,7 @@ mod tests {
         Machine {
             id: id.map(str::to_owned),
             host: host.to_owned(),
-            pid_namespace: process::own_namespace(),
+            pid_namespace: process::own_pid_namespace(),
         }
     }
 

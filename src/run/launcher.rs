@@ -30,7 +30,7 @@ impl Running {
             (Some(ours), Some(noted)) => ours == noted,
             _ => true,
         };
-        let is_this_boot = self.boot.is_some() && self.boot == process::boot();
+        let is_this_boot = self.boot.is_some() && self.boot == process::boot_id();
         is_same_namespace && (is_this_boot || here.is_same(noted))
     }
 }
@@ -57,7 +57,7 @@ impl RunDir {
         let Some(running) = running else {
             return Ok(Launcher::Gone);
         };
-        let is_told = if running.boot.is_some() && running.boot == process::boot() {
+        let is_told = if running.boot.is_some() && running.boot == process::boot_id() {
             // Within one boot, locks are visible, if the disk had room for the file.
             self.alive().exists() || running.is_local()
         } else {
@@ -72,15 +72,15 @@ impl RunDir {
 
     /// Returns whether the process that holds the launcher's lock is in this PID namespace.
     fn is_visible(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
-        let ours = process::own_namespace();
-        let is_ours = |pid: i32| process::namespace(pid) == ours;
+        let ours = process::own_pid_namespace();
+        let is_ours = |pid: i32| process::pid_namespace(pid) == ours;
         if self.proven_launcher(target).is_some_and(is_ours) {
             return true;
         }
         match Lock::owner(&self.alive()) {
             Ok(None) => false,
             // The agent may have forged `running`, but not the owner of the lock.
-            owner => match owner.ok().flatten().and_then(process::namespace) {
+            owner => match owner.ok().flatten().and_then(process::pid_namespace) {
                 Some(namespace) => Some(namespace) == ours,
                 None => running.is_none_or(Running::is_local),
             },
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn launcher_is_unknown_on_another_machine_with_a_free_lock() {
-        let (here, boot) = (Machine::current(), process::boot());
+        let (here, boot) = (Machine::current(), process::boot_id());
         let earlier = Some("another".to_owned());
         let other = Machine {
             id: Some("another".to_owned()),
@@ -140,7 +140,7 @@ mod tests {
             pid_namespace: Some("pid:[1]".to_owned()),
             ..other
         };
-        if let (Some(_), Some(_)) = (&boot, process::own_namespace()) {
+        if let (Some(_), Some(_)) = (&boot, process::own_pid_namespace()) {
             let of_container = |alive| run(alive, boot.clone(), Some(container.clone()));
             assert_eq!(of_container(true), Launcher::Gone);
             assert_eq!(of_container(false), Launcher::Unknown(container.clone()));

@@ -1,4 +1,4 @@
-//! The agents there are: those known from the start and the user's own.
+//! The agents: the known ones and the user's own.
 
 use std::path::PathBuf;
 
@@ -10,47 +10,41 @@ use crate::agent::{self, Agent, AgentConfig, Yolo};
 use crate::failure::Failure;
 
 impl Settings {
-    /// The name of the agent to use: `flux.agent`, or `claude`.
+    /// Returns `flux.agent`, or `claude`.
     pub(crate) fn agent(&self) -> &str {
         self.value(&table::AGENT).unwrap_or_default()
     }
 
-    /// The agent `name`, its program found on PATH.
-    ///
-    /// # Errors
-    /// When it is not known, or not installed.
+    /// Finds the agent `name` and its program on PATH.
     pub(crate) fn find_agent(&self, name: &str) -> Result<(Agent, PathBuf)> {
         let (command, prompt) = (&table::COMMAND, &table::PROMPT_ARG);
         for setting in [command, prompt, &table::RESUME, &table::YOLO] {
-            if let Some(entry) = self.last(&setting.of(name)) {
+            if let Some(entry) = self.last_entry(&setting.canonical_key(name)) {
                 entry.ensure_allowed(setting)?;
             }
         }
-        let own = self.own(name);
-        if own.yolo == Some(Yolo::Is(true)) && !agent::profile(name).has_yolo() {
-            let what = format!("'{name}' has no option that is known to skip permissions");
-            let key = table::YOLO.named(name);
+        let own = self.agent_config(name);
+        if own.yolo == Some(Yolo::Enabled(true)) && !agent::profile(name).has_yolo() {
+            let what = format!("no known option of '{name}' skips permissions");
+            let key = table::YOLO.documented_key(name);
             let hint = format!("git config {} '<options>'", shell_words::quote(&key));
             return Err(Failure::new(what).hint(hint).into());
         }
-        let agent = Agent::find(name, own).ok_or_else(|| self.no_agent(name))?;
+        let agent = Agent::find(name, own).ok_or_else(|| self.unknown_agent(name))?;
         let program = agent.program().ok_or_else(|| {
             let program = agent.argv[0].to_string_lossy();
             let what = format!("the agent '{name}' is not installed: no '{program}' on PATH");
             Failure::new(what)
-                .hint(self.installed_agents())
+                .hint(self.installed_hint())
                 .hint("git flux run --agent shell … needs nothing installed")
         })?;
         Ok((agent, program))
     }
 
-    /// `flux.notify`: the ways in which the user is told of an agent.
-    ///
-    /// # Errors
-    /// When one of them is none.
-    pub(crate) fn notify(&self) -> Result<Vec<String>> {
+    /// Returns `flux.notify`: the ways in which the user is notified.
+    pub(crate) fn notify_ways(&self) -> Result<Vec<String>> {
         let mut ways = Vec::new();
-        for entry in self.every(&table::NOTIFY) {
+        for entry in self.all_entries(&table::NOTIFY) {
             entry.ensure_allowed(&table::NOTIFY)?;
             ways.push(entry.value.trim().to_owned());
         }
@@ -58,72 +52,71 @@ impl Settings {
         Ok(ways)
     }
 
-    /// What is configured for the agent `name`, as far as it means something.
-    pub(super) fn own(&self, name: &str) -> AgentConfig {
-        let value = |setting: &Setting| self.value_of(&setting.of(name));
+    /// Returns the configuration of an agent, without invalid values.
+    pub(super) fn agent_config(&self, name: &str) -> AgentConfig {
+        let value = |setting: &Setting| self.value_of(&setting.canonical_key(name));
         AgentConfig {
-            command: value(&table::COMMAND).map(|it| table::words(it).unwrap_or_default()),
-            prompt: value(&table::PROMPT_ARG).and_then(table::prompt),
+            command: value(&table::COMMAND).map(|it| table::split_command(it).unwrap_or_default()),
+            prompt: value(&table::PROMPT_ARG).and_then(table::parse_prompt),
             resume: value(&table::RESUME).and_then(|it| shell_words::split(it).ok()),
-            yolo: value(&table::YOLO).and_then(table::yolo),
+            yolo: value(&table::YOLO).and_then(table::parse_yolo),
         }
     }
 
-    /// Fails where nobody knows an agent.
-    ///
-    /// # Errors
-    /// With those there are.
+    /// Fails if an agent is unknown.
     pub(super) fn ensure_agent(&self, name: &str) -> Result<()> {
-        let own = self.last(&table::COMMAND.of(name)).is_some();
-        if !own && agent::names().all(|known| known != name) {
-            return Err(self.no_agent(name).into());
+        let own = self
+            .last_entry(&table::COMMAND.canonical_key(name))
+            .is_some();
+        if !own && agent::known_names().all(|known| known != name) {
+            return Err(self.unknown_agent(name).into());
         }
         Ok(())
     }
 
-    /// The error for an agent that nobody knows.
-    fn no_agent(&self, name: &str) -> Failure {
-        let whence = self.whence(&table::AGENT, "", name);
-        let installed = self.installed_agents();
+    /// Returns the error for an unknown agent.
+    fn unknown_agent(&self, name: &str) -> Failure {
+        let origin_hint = self.origin_hint(&table::AGENT, "", name);
+        let installed = self.installed_hint();
         if name.is_empty() {
-            let what = match whence {
+            let what = match origin_hint {
                 Some(_) => "'flux.agent' is empty",
                 None => "the agent has no name",
             };
-            let failure = Failure::new(what).hints(whence).hint(installed);
+            let failure = Failure::new(what).hints(origin_hint).hint(installed);
             return failure.hint("git config flux.agent claude");
         }
-        let key = table::COMMAND.named(name);
+        let key = table::COMMAND.documented_key(name);
         let key = shell_words::quote(&key);
         Failure::new(format!("there is no agent '{name}'"))
-            .did_you_mean(name, self.known())
-            .hints(whence)
+            .did_you_mean(name, self.agent_names())
+            .hints(origin_hint)
             .hint(installed)
             .hint(format!("git config {key} '<program> <options>'"))
     }
 
-    /// Returns the hint that names the agents to choose from.
-    fn installed_agents(&self) -> String {
-        format!("installed agents: {}", self.installed().join(", "))
+    /// Returns the hint that lists the installed agents.
+    fn installed_hint(&self) -> String {
+        format!("installed agents: {}", self.installed_agents().join(", "))
     }
 
-    /// The names of all agents, also of those that are not installed.
-    fn known(&self) -> Vec<&str> {
+    /// Returns the names of all agents, installed or not.
+    fn agent_names(&self) -> Vec<&str> {
         let keys = self.entries.iter().map(|entry| &entry.key);
-        let own = keys.filter_map(|key| table::COMMAND.name_in(key));
-        let mut names: Vec<&str> = agent::names().chain(own).collect();
+        let own = keys.filter_map(|key| table::COMMAND.placeholder_in(key));
+        let mut names: Vec<&str> = agent::known_names().chain(own).collect();
         names.sort_unstable();
         names.dedup();
         names
     }
 
-    /// The names of the agents that could be started now.
-    pub(crate) fn installed(&self) -> Vec<String> {
+    /// Returns the names of the installed agents.
+    pub(crate) fn installed_agents(&self) -> Vec<String> {
         let is_usable = |name: &&str| {
-            let agent = Agent::find(name, self.own(name));
+            let agent = Agent::find(name, self.agent_config(name));
             agent.is_some_and(|agent| agent.program().is_some())
         };
-        let names = self.known().into_iter().filter(is_usable);
+        let names = self.agent_names().into_iter().filter(is_usable);
         names.map(str::to_owned).collect()
     }
 }

@@ -1,45 +1,42 @@
-//! What is wrong with the configuration, and where git says that it is. The line of a file git does not say.
+//! Checks the configuration. git names the file of a setting, but not its line.
 
 use anyhow::Result;
 
-use super::table::{self, Kind, Setting};
-use super::{Entry, Settings};
+use super::table::{self, Setting, ValueKind};
+use super::{ConfigEntry, Settings};
 use crate::failure::{Failure, nearest};
 use crate::launcher::notify::METHODS;
 use crate::sanitize::quoted;
 
 impl Settings {
-    /// Fails where something is configured for git flux that there is not.
-    ///
-    /// # Errors
-    /// With the key, where it stands, and those there are.
+    /// Fails on the first unknown key of git flux.
     pub(crate) fn ensure_known(&self) -> Result<()> {
-        let unknown = self.unknown().next();
-        unknown.map_or(Ok(()), |entry| Err(self.misspelt(entry).into()))
+        let unknown = self.unknown_entries().next();
+        unknown.map_or(Ok(()), |entry| Err(self.unknown_key(entry).into()))
     }
 
-    /// What is configured for git flux and is no setting.
-    pub(super) fn unknown(&self) -> impl Iterator<Item = &Entry> {
+    /// Returns the entries with unknown keys of git flux.
+    pub(super) fn unknown_entries(&self) -> impl Iterator<Item = &ConfigEntry> {
         let ours = |key: &str| {
             let variable = key.rsplit('.').next().unwrap_or_default();
             key.starts_with("flux.") || key.starts_with("branch.") && variable.starts_with("flux")
         };
-        let unknown = move |key: &str| ours(key) && !table::ALL.iter().any(|s| s.is(key));
+        let unknown = move |key: &str| ours(key) && !table::ALL.iter().any(|s| s.matches(key));
         self.entries.iter().filter(move |e| unknown(&e.key))
     }
 
-    /// The error for a key that is no setting.
-    pub(super) fn misspelt(&self, entry: &Entry) -> Failure {
+    /// Returns the error for an unknown key.
+    pub(super) fn unknown_key(&self, entry: &ConfigEntry) -> Failure {
         let key = &entry.key;
         let (section, rest) = key.split_once('.').unwrap_or_default();
         let name = rest.rsplit_once('.').map(|(name, _)| name);
-        // What all keys begin with that this one may be meant to be.
+        // The prefix of all keys that this one may be meant to be.
         let common = match name {
             Some(name) if section == "branch" => format!("branch.{name}."),
             _ => "flux.".to_owned(),
         };
         let name = name.unwrap_or("<agent>");
-        let known = table::ALL.iter().map(|setting| setting.named(name));
+        let known = table::ALL.iter().map(|it| it.documented_key(name));
         let known: Vec<String> = known.filter(|known| known.starts_with(&common)).collect();
         let names = known.iter().map(|known| &known[common.len()..]);
         let near = nearest(key.strip_prefix(&common).unwrap_or(key), names);
@@ -47,54 +44,51 @@ impl Settings {
         let near = near.map(|near| format!("did you mean '{common}{near}'?"));
         let key = shell_words::quote(key);
         let remedy = match entry.origin.strip_prefix("file:") {
-            // The repository's own, where git looks first.
+            // The file of the repository, where git looks first.
             Some(".git/config") => Some(format!("git config --unset-all {key}")),
             Some(file) => {
                 let file = quoted(&self.dir.join(file));
                 Some(format!("git config --file {file} --unset-all {key}"))
             }
-            // Nothing is stored on a command line.
+            // A command line stores nothing.
             None => None,
         };
-        let place = entry.place();
+        let place = entry.describe_origin();
         Failure::new(format!("unknown setting '{}' {place}", entry.key))
             .hints(near)
             .hint(format!("the settings are {}", known.join(", ")))
             .hints(remedy)
     }
 
-    /// Where the value of a setting was configured, for a hint; none if it is not what is configured.
-    pub(crate) fn whence(&self, setting: &Setting, branch: &str, value: &str) -> Option<String> {
-        let entry = self.last(&setting.of(branch))?;
+    /// Returns a hint that names the origin of `value`, if a setting has it.
+    pub(crate) fn origin_hint(&self, setting: &Setting, name: &str, value: &str) -> Option<String> {
+        let entry = self.last_entry(&setting.canonical_key(name))?;
         let is_it = entry.value == value;
-        let key = setting.spelled(&entry.key);
-        is_it.then(|| format!("'{key}' is set {}", entry.place()))
+        let key = setting.documented(&entry.key);
+        is_it.then(|| format!("'{key}' is set {}", entry.describe_origin()))
     }
 }
 
-impl Entry {
-    /// Fails where its value is none for its setting.
-    ///
-    /// # Errors
-    /// With the value, where it stands, and what it may be.
+impl ConfigEntry {
+    /// Fails if its value is invalid.
     pub(super) fn ensure_allowed(&self, setting: &Setting) -> Result<()> {
         if setting.kind.allows(&self.value) {
             return Ok(());
         }
-        Err(self.bad(setting).into())
+        Err(self.bad_value(setting).into())
     }
 
-    /// The error for a value that is none for its setting.
-    pub(super) fn bad(&self, setting: &Setting) -> Failure {
-        let key = setting.spelled(&self.key);
-        let (value, place) = (&self.value, self.place());
+    /// Returns the error for its invalid value.
+    pub(super) fn bad_value(&self, setting: &Setting) -> Failure {
+        let key = setting.documented(&self.key);
+        let (value, place) = (&self.value, self.describe_origin());
         let values = match setting.kind {
-            Kind::OneOf(values) => values(),
-            Kind::Ways => METHODS.to_vec(),
+            ValueKind::OneOf(values) => values(),
+            ValueKind::Ways => METHODS.to_vec(),
             _ => Vec::new(),
         };
         Failure::new(format!("bad value '{value}' for '{key}' {place}"))
             .did_you_mean(value, values)
-            .hints(setting.kind.words())
+            .hints(setting.kind.describe())
     }
 }

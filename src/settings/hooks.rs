@@ -1,20 +1,20 @@
-//! What is configured of programs of the user's that a merge runs: hooks and merge drivers.
+//! The configuration of hooks and merge drivers.
 
-use super::{Entry, Settings};
+use super::{ConfigEntry, Settings};
 use crate::git::drivers::Drivers;
 use crate::git::hooks::ConfiguredHook;
 use crate::git::repo::parse_bool;
 use crate::task::BranchName;
 
 impl Settings {
-    /// `core.hooksPath` as it stands.
+    /// Returns `core.hooksPath`, unexpanded.
     pub(crate) fn hooks_path(&self) -> Option<&str> {
         self.value_of("core.hookspath")
     }
 
-    /// The hooks that are configured instead of being files, in order.
+    /// Returns the hooks of `hook.<name>.command`, in order.
     pub(crate) fn configured_hooks(&self) -> Vec<ConfiguredHook> {
-        // Each with whether it is enabled.
+        // Each with `true` if it is enabled.
         let mut hooks: Vec<(ConfiguredHook, bool)> = Vec::new();
         for entry in &self.entries {
             let rest = entry.key.strip_prefix("hook.");
@@ -29,7 +29,7 @@ impl Settings {
             }
             let (hook, is_enabled) = &mut hooks[at];
             match variable {
-                // An empty one takes back what was said before.
+                // An empty one clears those before it.
                 "event" if entry.value.is_empty() => hook.events.clear(),
                 "event" => hook.events.push(entry.value.clone()),
                 "command" => hook.command.clone_from(&entry.value),
@@ -41,27 +41,28 @@ impl Settings {
         hooks.into_iter().map(|(hook, _)| hook).collect()
     }
 
-    /// Whether a merge refuses what is not signed: `merge.verifySignatures`
+    /// Returns whether a merge rejects unsigned commits: `merge.verifySignatures`.
     pub(crate) fn verifies_signatures(&self) -> bool {
         let value = self.value_of("merge.verifysignatures");
         value.is_some_and(|value| parse_bool(value) != Some(false))
     }
 
-    /// Whether something is configured that `git merge` into a branch would be told besides.
+    /// Returns whether `git merge` into a branch has options: `branch.<name>.mergeOptions`.
     pub(crate) fn has_merge_options(&self, branch: &BranchName) -> bool {
         let key = format!("branch.{branch}.mergeoptions");
-        self.last(&key).is_some()
+        self.last_entry(&key).is_some()
     }
 
-    /// Whether something is configured for branches of some name: `includeIf.onbranch:<pattern>.path`
+    /// Returns whether the configuration depends on the branch:
+    /// `includeIf.onbranch:<pattern>.path`.
     pub(crate) fn depends_on_branch(&self) -> bool {
         let mut keys = self.entries.iter().map(|entry| &entry.key);
         keys.any(|key| key.starts_with("includeif.onbranch:"))
     }
 
-    /// The merge drivers that are configured.
+    /// Returns the configured merge drivers.
     pub(crate) fn drivers(&self) -> Drivers {
-        let name = |entry: &Entry| {
+        let name = |entry: &ConfigEntry| {
             let name = entry.key.strip_prefix("merge.")?;
             Some(name.strip_suffix(".driver")?.to_owned())
         };

@@ -1,11 +1,11 @@
-//! What the user has configured: git config, every level of it, `git -c` included.
+//! The configuration: all levels of git config, `git -c` included.
 //!
-//! What there is to configure is in [`table`], once.
+//! All settings are in [`table`].
 
 mod agents;
 mod check;
+mod effective;
 mod hooks;
-mod shown;
 pub(crate) mod table;
 mod values;
 
@@ -18,20 +18,20 @@ use std::sync::OnceLock;
 use anyhow::{Result, bail};
 use bstr::ByteSlice as _;
 
-pub(crate) use self::shown::Shown;
+pub(crate) use self::effective::EffectiveSetting;
 pub(crate) use self::table::Colour;
 use self::table::Setting;
 use crate::git::records::records;
 use crate::git::{Git, completion};
 use crate::task::BranchName;
 
-/// One line of configuration.
+/// A key and value of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
-    /// As git prints it: section and variable in lower case, subsection as written.
+pub(crate) struct ConfigEntry {
+    /// In the form of git: section and variable in lower case, subsection as written.
     pub(crate) key: String,
     pub(crate) value: String,
-    /// The same, also where it is not UTF-8.
+    /// The bytes of `value`, which may not be UTF-8.
     pub(crate) raw: OsString,
     /// `system`, `global`, `local`, `worktree` or `command`
     pub(crate) scope: String,
@@ -39,9 +39,9 @@ pub(crate) struct Entry {
     pub(crate) origin: String,
 }
 
-impl Entry {
-    /// Returns where it is configured, in words: `in file '.git/config'`.
-    fn place(&self) -> String {
+impl ConfigEntry {
+    /// Describes its origin: `in file '.git/config'`.
+    fn describe_origin(&self) -> String {
         match self.origin.strip_prefix("file:") {
             Some(file) => format!("in file '{file}'"),
             None if self.origin == "command line:" => "from the command line".to_owned(),
@@ -50,32 +50,29 @@ impl Entry {
     }
 }
 
-/// The configuration that concerns git flux, read in one go.
+/// The configuration that git flux uses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    /// Where it was read: what git says of files is relative to it.
+    /// The directory that origins are relative to.
     dir: PathBuf,
-    entries: Vec<Entry>,
-    /// Where the last entry of each key is, once somebody has asked: there may be thousands of branches.
+    entries: Vec<ConfigEntry>,
+    /// The index of the last entry of each key, filled on first use: there may be thousands of
+    /// branches.
     latest: OnceLock<HashMap<String, usize>>,
 }
 
-/// The sections that concern git flux.
+/// The sections that git flux uses.
 const SECTIONS: &str = "branch color commit core filter flux hook includeif merge";
 
-/// Whether a key concerns git flux.
-fn concerns(key: &str) -> bool {
+/// Returns whether git flux uses a key.
+fn is_relevant(key: &str) -> bool {
     let section = key.split('.').next();
     SECTIONS.split(' ').any(|it| section == Some(it))
 }
 
 impl Settings {
-    /// `git config -z --show-scope --show-origin --list` in `dir`, which takes git half the time
-    /// that looking for keys does. git reads it, not libgit2, which knows neither `git -c` nor
-    /// every kind of include.
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Runs `git config -z --show-scope --show-origin --list` in `dir`, which is twice as fast as a
+    /// lookup of keys. libgit2 knows neither `git -c` nor every kind of include.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
         let args = ["-z", "--show-scope", "--show-origin", "--list"];
         Ok(Self {
@@ -85,32 +82,29 @@ impl Settings {
         })
     }
 
-    /// The same, which were read below `dir`.
-    pub(crate) fn of(self, dir: &Path) -> Self {
+    /// Makes origins relative to `dir`.
+    pub(crate) fn relative_to(self, dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
             ..self
         }
     }
 
-    /// Leaves out what a linked worktree has configured for itself: its agent may have, and
-    /// settings name programs.
+    /// Removes the entries of a linked worktree: its agent may have written them, and settings name
+    /// programs.
     pub(crate) fn without_worktree(mut self) -> Self {
         self.entries.retain(|entry| entry.scope != "worktree");
         self
     }
 
-    /// The same for the repository that the caller's directory and environment name: what is
-    /// asked while a line is typed.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(crate) fn glance() -> Result<Self> {
-        let entry = |(key, value): (String, String)| Entry {
+    /// Reads the configuration quickly, for completion, in the repository of the caller's directory
+    /// and environment.
+    pub(crate) fn load_for_completion() -> Result<Self> {
+        let entry = |(key, value): (String, String)| ConfigEntry {
             key,
             raw: value.clone().into(),
             value,
-            ..Entry::default()
+            ..ConfigEntry::default()
         };
         Ok(Self {
             entries: completion::read_config()?.into_iter().map(entry).collect(),
@@ -118,13 +112,13 @@ impl Settings {
         })
     }
 
-    /// The entry of a setting that holds, if there is one.
-    fn entry(&self, setting: &Setting) -> Option<&Entry> {
-        self.last(&setting.of(""))
+    /// Returns the last entry of a setting.
+    fn entry_of(&self, setting: &Setting) -> Option<&ConfigEntry> {
+        self.last_entry(&setting.canonical_key(""))
     }
 
-    /// The last entry of a key, as git prints it.
-    fn last(&self, key: &str) -> Option<&Entry> {
+    /// Returns the last entry of a key in git's form.
+    fn last_entry(&self, key: &str) -> Option<&ConfigEntry> {
         let latest = self.latest.get_or_init(|| {
             let keys = self.entries.iter().map(|entry| entry.key.clone());
             keys.zip(0..).collect()
@@ -132,53 +126,51 @@ impl Settings {
         latest.get(key).map(|at| &self.entries[*at])
     }
 
-    /// The last value of a key, as git prints it.
+    /// Returns the last value of a key in git's form.
     fn value_of(&self, key: &str) -> Option<&str> {
-        self.last(key).map(|entry| entry.value.as_str())
+        self.last_entry(key).map(|entry| entry.value.as_str())
     }
 
-    /// What is configured for a setting, or else holds for everybody.
+    /// Returns the value of a setting, or its default.
     fn value(&self, setting: &'static Setting) -> Option<&str> {
-        self.value_of(&setting.of("")).or(setting.default)
+        self.value_of(&setting.canonical_key(""))
+            .or(setting.default)
     }
 
-    /// The same, looked at.
-    ///
-    /// # Errors
-    /// When it is no value for that.
-    fn checked(&self, setting: &'static Setting) -> Result<Option<&str>> {
-        if let Some(entry) = self.entry(setting) {
+    /// Returns the value of a setting, or its default. Fails if it is invalid.
+    fn checked_value(&self, setting: &'static Setting) -> Result<Option<&str>> {
+        if let Some(entry) = self.entry_of(setting) {
             entry.ensure_allowed(setting)?;
         }
         Ok(self.value(setting))
     }
 
-    /// The entries of a setting that may be given several times. An empty value takes
-    /// back those before it, as it does for git's own.
-    pub(super) fn every(&self, setting: &Setting) -> Vec<&Entry> {
-        let entries = self.entries.iter().filter(|entry| setting.is(&entry.key));
-        let entries: Vec<&Entry> = entries.collect();
+    /// Returns the entries of a setting with several values. An empty value clears those before it,
+    /// as in git.
+    pub(super) fn all_entries(&self, setting: &Setting) -> Vec<&ConfigEntry> {
+        let is_of = |it: &&ConfigEntry| setting.matches(&it.key);
+        let entries: Vec<_> = self.entries.iter().filter(is_of).collect();
         let after = entries.iter().rposition(|entry| entry.value.is_empty());
         entries[after.map_or(0, |at| at + 1)..].to_vec()
     }
 
-    /// The first key of a filter that the repository itself has configured.
-    pub(crate) fn own_filter(&self) -> Option<&str> {
-        let is_own = |entry: &&Entry| {
+    /// Returns the first filter key of the repository's own configuration.
+    pub(crate) fn repository_filter(&self) -> Option<&str> {
+        let is_own = |entry: &&ConfigEntry| {
             entry.key.starts_with("filter.") && ["local", "worktree"].contains(&&*entry.scope)
         };
         self.entries.iter().find(is_own).map(|entry| &*entry.key)
     }
 
-    /// A setting of a branch.
-    pub(crate) fn of_branch(&self, branch: &str, setting: &Setting) -> Option<&str> {
-        self.value_of(&setting.of(branch))
+    /// Returns a setting of a branch.
+    pub(crate) fn branch_value(&self, branch: &str, setting: &Setting) -> Option<&str> {
+        self.value_of(&setting.canonical_key(branch))
     }
 
-    /// What the repository itself has configured for a branch, in order: name and value.
-    pub(crate) fn section_of_branch(&self, branch: &BranchName) -> Vec<(String, String)> {
+    /// Returns names and values of a branch in the repository's own configuration.
+    pub(crate) fn branch_section(&self, branch: &BranchName) -> Vec<(String, String)> {
         let prefix = format!("branch.{branch}.");
-        let entry = |entry: &Entry| {
+        let entry = |entry: &ConfigEntry| {
             let name = entry.key.strip_prefix(&prefix)?;
             let is_own = entry.scope == "local" && !name.contains('.');
             is_own.then(|| (name.to_owned(), entry.value.clone()))
@@ -186,17 +178,16 @@ impl Settings {
         self.entries.iter().filter_map(entry).collect()
     }
 
-    /// The branch that says it belongs to task `id`: it may have been renamed by `git branch -m`.
-    pub(crate) fn branch_of(&self, id: &str) -> Option<&str> {
-        let belongs = |entry: &&Entry| entry.value == id && table::TASK.is(&entry.key);
+    /// Returns the branch whose configuration names the task `id`: `git branch -m` may have renamed
+    /// it.
+    pub(crate) fn branch_of_task(&self, id: &str) -> Option<&str> {
+        let belongs = |entry: &&ConfigEntry| entry.value == id && table::TASK.matches(&entry.key);
         let entry = self.entries.iter().rev().find(belongs)?;
-        table::TASK.name_in(&entry.key)
+        table::TASK.placeholder_in(&entry.key)
     }
 }
 
-/// # Errors
-/// When it is not all of a configuration.
-fn parse(out: &[u8]) -> Result<Vec<Entry>> {
+fn parse(out: &[u8]) -> Result<Vec<ConfigEntry>> {
     let mut fields = records(out)?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     let mut entries = Vec::new();
@@ -204,16 +195,16 @@ fn parse(out: &[u8]) -> Result<Vec<Entry>> {
         let (Some(origin), Some(pair)) = (fields.next(), fields.next()) else {
             bail!("`git config` printed half an entry");
         };
-        // A key without a value is true, as git has it.
+        // A key without a value is true.
         let (key, value) = pair.split_once_str("\n").unwrap_or((pair, b"true"));
-        let entry = Entry {
+        let entry = ConfigEntry {
             key: text(key),
             value: text(value),
             raw: OsStr::from_bytes(value).to_owned(),
             origin: text(origin),
             scope: text(scope),
         };
-        entries.extend(Some(entry).filter(|entry| concerns(&entry.key)));
+        entries.extend(Some(entry).filter(|entry| is_relevant(&entry.key)));
     }
     Ok(entries)
 }
@@ -237,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_wins_and_says_where_it_is_from() {
+    fn last_value_takes_precedence() {
         let settings = settings();
         assert_eq!(settings.agent(), "claude");
         assert_eq!(
@@ -246,24 +237,24 @@ mod tests {
         );
         assert!(settings.sign().unwrap());
         assert_eq!(
-            settings.of_branch("feature/a.b", &table::DESCRIPTION),
+            settings.branch_value("feature/a.b", &table::DESCRIPTION),
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];
         assert_eq!(
-            settings.section_of_branch(&BranchName::new("feature/a.b")),
+            settings.branch_section(&BranchName::new("feature/a.b")),
             section
         );
         assert!(
             settings
-                .section_of_branch(&BranchName::new("feature/a"))
+                .branch_section(&BranchName::new("feature/a"))
                 .is_empty()
         );
-        assert_eq!(settings.branch_of("fix-1"), Some("renamed"));
+        assert_eq!(settings.branch_of_task("fix-1"), Some("renamed"));
     }
 
     #[test]
-    fn commands_are_split_as_a_shell_would_and_nothing_is_expanded() {
+    fn find_agent_splits_a_command_without_expansion() {
         let (agent, _) = settings().find_agent("Mine").unwrap();
         assert_eq!(agent.argv, ["sh", "-c", "a b"]);
         assert!(settings().find_agent("none").is_err());

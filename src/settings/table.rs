@@ -1,4 +1,4 @@
-//! Every setting there is: what the program asks for, `git flux config` shows and the manual explains.
+//! The table of all settings, for the program, `git flux config` and the manual.
 
 use strum::VariantNames as _;
 
@@ -8,22 +8,22 @@ use crate::git::repo::parse_bool;
 use crate::launcher::notify::{METHODS, is_method};
 use crate::task::Layout;
 
-/// Something that can be configured.
+/// A setting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
-    /// As it is written; what stands in `<…>` is anybody's.
+    /// The documented key; `<…>` is a placeholder.
     pub(crate) key: &'static str,
-    /// What it means, in a line.
+    /// Its meaning, in a line.
     pub(crate) meaning: &'static str,
-    /// What holds where nothing is configured, if there is one value for everybody.
+    /// The value that an unset key has, if it is constant.
     pub(crate) default: Option<&'static str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
 }
 
-/// What a value may be.
+/// The values that a setting accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// What it names is looked for where it is used.
+pub(crate) enum ValueKind {
+    /// Any text; it is checked on use.
     Text,
     /// The name of an agent.
     Agent,
@@ -33,27 +33,27 @@ pub(crate) enum Kind {
     Command,
     /// Arguments, quoted as in a shell; there may be none.
     Arguments,
-    /// How a prompt is handed over.
+    /// The way to pass a prompt.
     Prompt,
     /// A boolean, or arguments.
     Yolo,
     /// A whole number.
     Number,
-    /// A time, as `gc.reflogExpire` has it.
+    /// A time in the format of `gc.reflogExpire`.
     Time,
-    /// Yes or no, as git writes it.
+    /// A boolean of git.
     Bool,
-    /// When there are colours, as git writes it.
+    /// A value of `color.ui`.
     Colour,
-    /// Any text, several times; an empty one takes back those before it.
+    /// Any text, several times; an empty one clears those before it.
     Many,
-    /// The same, each one of these or a command for a shell.
+    /// A way to notify, or a shell command; several times.
     Ways,
 }
 
-impl Kind {
-    /// What a value may be, in words.
-    pub(crate) fn words(self) -> Option<String> {
+impl ValueKind {
+    /// Describes the valid values, for a hint.
+    pub(crate) fn describe(self) -> Option<String> {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,
             Self::Bool => "it is true or false".to_owned(),
@@ -72,24 +72,24 @@ impl Kind {
         })
     }
 
-    /// Whether `value` is one, as far as it can be told without git.
+    /// Returns whether `value` is valid, as far as git is not needed.
     pub(crate) fn allows(self, value: &str) -> bool {
         match self {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::Bool => parse_bool(value).is_some(),
-            Self::Colour => colour(value).is_some(),
+            Self::Colour => parse_colour(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
             Self::Ways => is_method(value.trim()),
-            Self::Command => words(value).is_some(),
+            Self::Command => split_command(value).is_some(),
             Self::Arguments => shell_words::split(value).is_ok(),
-            Self::Prompt => prompt(value).is_some(),
-            Self::Yolo => yolo(value).is_some(),
+            Self::Prompt => parse_prompt(value).is_some(),
+            Self::Yolo => parse_yolo(value).is_some(),
             Self::Number => value.parse::<usize>().is_ok(),
         }
     }
 }
 
-/// When output is coloured.
+/// The condition for colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Colour {
     Always,
@@ -98,8 +98,8 @@ pub(crate) enum Colour {
     Never,
 }
 
-/// What git takes a value of `color.flux` for: as a boolean, true is on a terminal.
-pub(super) fn colour(value: &str) -> Option<Colour> {
+/// Reads a value of `color.flux` as git does: true means on a terminal.
+pub(super) fn parse_colour(value: &str) -> Option<Colour> {
     match value {
         "always" => Some(Colour::Always),
         "never" => Some(Colour::Never),
@@ -108,14 +108,14 @@ pub(super) fn colour(value: &str) -> Option<Colour> {
     }
 }
 
-/// The words of a command; none if it has none or its quotes do not match.
-pub(crate) fn words(command: &str) -> Option<Vec<String>> {
+/// Splits a command; `None` if it is empty or its quotes do not match.
+pub(crate) fn split_command(command: &str) -> Option<Vec<String>> {
     let words = shell_words::split(command).ok();
     words.filter(|words| !words.is_empty())
 }
 
-/// What `flux.<agent>.promptArg` says.
-pub(super) fn prompt(value: &str) -> Option<Prompt> {
+/// Reads `flux.<agent>.promptArg`.
+pub(super) fn parse_prompt(value: &str) -> Option<Prompt> {
     match value {
         "positional" => Some(Prompt::Last),
         "file" => Some(Prompt::File),
@@ -127,23 +127,23 @@ pub(super) fn prompt(value: &str) -> Option<Prompt> {
     }
 }
 
-/// What `flux.<agent>.yolo` says.
-pub(super) fn yolo(value: &str) -> Option<Yolo> {
-    let is = parse_bool(value).map(Yolo::Is);
-    is.or_else(|| words(value).map(Yolo::Words))
+/// Reads `flux.<agent>.yolo`.
+pub(super) fn parse_yolo(value: &str) -> Option<Yolo> {
+    let is = parse_bool(value).map(Yolo::Enabled);
+    is.or_else(|| split_command(value).map(Yolo::Options))
 }
 
-/// The values of `flux.layout`.
+/// Returns the values of `flux.layout`.
 fn layouts() -> Vec<&'static str> {
     [&["auto"], Layout::VARIANTS].concat()
 }
 
-/// The values of `flux.merge`.
+/// Returns the values of `flux.merge`.
 fn styles() -> Vec<&'static str> {
     Style::VARIANTS.to_vec()
 }
 
-/// Makes a constant of each setting, and `ALL` of them all.
+/// Defines a constant for each setting, and `ALL` for all.
 macro_rules! settings {
     ($($name:ident = $key:literal, $kind:expr, $default:expr, $meaning:literal;)*) => {
         $(pub(crate) const $name: Setting = Setting {
@@ -153,106 +153,106 @@ macro_rules! settings {
             kind: $kind,
         };)*
 
-        /// All of them, in the order of the manual.
+        /// All settings, in the order of the manual.
         pub(crate) const ALL: &[Setting] = &[$($name),*];
     };
 }
 
 settings! {
-    AGENT = "flux.agent", Kind::Agent, Some("claude"),
+    AGENT = "flux.agent", ValueKind::Agent, Some("claude"),
         "the agent that run starts";
-    COMMAND = "flux.<agent>.command", Kind::Command, None,
+    COMMAND = "flux.<agent>.command", ValueKind::Command, None,
         "an agent's program and options; the prompt is added at the end";
-    PROMPT_ARG = "flux.<agent>.promptArg", Kind::Prompt, None,
+    PROMPT_ARG = "flux.<agent>.promptArg", ValueKind::Prompt, None,
         "how an agent takes its prompt: positional, file, stdin, or behind an option such as --prompt=";
-    RESUME = "flux.<agent>.resume", Kind::Arguments, None,
-        "the arguments that make an agent go on with its last conversation";
-    YOLO = "flux.<agent>.yolo", Kind::Yolo, None,
-        "whether an agent does everything without asking, or the arguments that make it";
-    LAYOUT = "flux.layout", Kind::OneOf(layouts), Some("auto"),
+    RESUME = "flux.<agent>.resume", ValueKind::Arguments, None,
+        "the options that continue the agent's last session";
+    YOLO = "flux.<agent>.yolo", ValueKind::Yolo, None,
+        "skip permission prompts; or the options that do";
+    LAYOUT = "flux.layout", ValueKind::OneOf(layouts), Some("auto"),
         "where agents run; auto is a pane inside tmux, and a session outside";
-    MERGE = "flux.merge", Kind::OneOf(styles), Some("merge"),
+    MERGE = "flux.merge", ValueKind::OneOf(styles), Some("merge"),
         "how cleanup merges";
-    INTO = "flux.into", Kind::Text, None,
+    INTO = "flux.into", ValueKind::Text, None,
         "the branch that cleanup merges into, instead of the one a task started from";
-    BRANCH_PREFIX = "flux.branchPrefix", Kind::Text, Some("feature/"),
-        "what the name of a task's branch begins with";
-    WORKTREE_DIR = "flux.worktreeDir", Kind::Text, Some(".."),
-        "where worktrees are made, relative to the main worktree";
-    TEMPLATE = "flux.template", Kind::Text, None,
-        "a file with the prompt, instead of the one that is built in";
-    COPY = "flux.copy", Kind::Many, None,
-        "files that git does not track, to copy into a new worktree; as in .gitignore";
-    SETUP = "flux.setup", Kind::Many, None,
+    BRANCH_PREFIX = "flux.branchPrefix", ValueKind::Text, Some("feature/"),
+        "the prefix of the names of new branches";
+    WORKTREE_DIR = "flux.worktreeDir", ValueKind::Text, Some(".."),
+        "where worktrees are created, relative to the main worktree";
+    TEMPLATE = "flux.template", ValueKind::Text, None,
+        "a file that replaces the built-in prompt";
+    COPY = "flux.copy", ValueKind::Many, None,
+        "untracked files to copy to a new worktree, as in .gitignore";
+    SETUP = "flux.setup", ValueKind::Many, None,
         "a shell command to run in a new worktree before its agent";
-    SETUP_REQUIRED = "flux.setupRequired", Kind::Bool, Some("true"),
-        "whether a setup command that fails stops the start";
-    WRAPPER = "flux.wrapper", Kind::Arguments, None,
-        "a command that the agent is started by";
-    TRUST = "flux.trust", Kind::Many, None,
+    SETUP_REQUIRED = "flux.setupRequired", ValueKind::Bool, Some("true"),
+        "abort the start if a setup command fails";
+    WRAPPER = "flux.wrapper", ValueKind::Arguments, None,
+        "wrapper command for the agent";
+    TRUST = "flux.trust", ValueKind::Many, None,
         "a .worktree-init that may run: the object name of its tree";
-    NOTIFY = "flux.notify", Kind::Ways, None,
-        "how you are told that an agent waits, is done or has ended: bell, osc9, osc777, desktop, or a command";
-    TRASH_KEEP = "flux.trashKeep", Kind::Number, Some("3"),
+    NOTIFY = "flux.notify", ValueKind::Ways, None,
+        "how to notify you that an agent needs you: bell, osc9, osc777, desktop, or a command";
+    TRASH_KEEP = "flux.trashKeep", ValueKind::Number, Some("3"),
         "how many removed worktrees are kept whole for more than an hour";
-    ARCHIVE_EXPIRE = "flux.archiveExpire", Kind::Time, Some("90.days"),
-        "how long a removed task that was merged is kept";
-    COLOUR = "color.flux", Kind::Colour, None,
+    ARCHIVE_EXPIRE = "flux.archiveExpire", ValueKind::Time, Some("90.days"),
+        "how long a removed task that was merged can be restored";
+    COLOUR = "color.flux", ValueKind::Colour, None,
         "when output is coloured: always, auto (on a terminal) or never; color.ui if it is not set";
-    COLOUR_SLOT = "color.flux.<slot>", Kind::Text, None,
+    COLOUR_SLOT = "color.flux.<slot>", ValueKind::Text, None,
         "the colour of a state in lists, or of error, warning and hint, as in color.branch.<slot>";
-    DESCRIPTION = "branch.<name>.description", Kind::Text, None,
-        "what the list of tasks shows for the task on a branch: the first line";
-    TASK = "branch.<name>.fluxTask", Kind::Text, None,
-        "the task that a branch belongs to; leave it as it is";
-    BRANCH_INTO = "branch.<name>.fluxInto", Kind::Text, None,
+    DESCRIPTION = "branch.<name>.description", ValueKind::Text, None,
+        "the description of the branch; list shows its first line";
+    TASK = "branch.<name>.fluxTask", ValueKind::Text, None,
+        "the task that a branch belongs to; do not change it";
+    BRANCH_INTO = "branch.<name>.fluxInto", ValueKind::Text, None,
         "the branch that cleanup merges this one into";
-    BRANCH_AGENT = "branch.<name>.fluxAgent", Kind::Text, None,
-        "the agent's name, as the list of tasks has it";
+    BRANCH_AGENT = "branch.<name>.fluxAgent", ValueKind::Text, None,
+        "the agent that list shows and resume starts";
 }
 
 impl Setting {
-    /// What stands before and after the part of the key that is anybody's.
-    fn ends(&self) -> Option<(&'static str, &'static str)> {
+    /// Returns the parts of the key before and after its placeholder.
+    fn split_key(&self) -> Option<(&'static str, &'static str)> {
         let (before, rest) = self.key.split_once('<')?;
         Some((before, rest.split_once('>')?.1))
     }
 
-    /// What stands in a key, as git prints it, for the part that is anybody's.
-    pub(crate) fn name_in<'a>(&self, key: &'a str) -> Option<&'a str> {
-        let (before, after) = self.ends()?;
+    /// Returns the value of the placeholder in a key in git's form.
+    pub(crate) fn placeholder_in<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let (before, after) = self.split_key()?;
         let after = after.to_ascii_lowercase();
         let name = key.strip_prefix(before)?.strip_suffix(&after)?;
         (!name.is_empty()).then_some(name)
     }
 
-    /// Whether `key`, as git prints it, is one of this setting.
-    pub(crate) fn is(&self, key: &str) -> bool {
-        match self.ends() {
-            Some(_) => self.name_in(key).is_some(),
+    /// Returns whether a key in git's form belongs to this setting.
+    pub(crate) fn matches(&self, key: &str) -> bool {
+        match self.split_key() {
+            Some(_) => self.placeholder_in(key).is_some(),
             None => key.eq_ignore_ascii_case(self.key),
         }
     }
 
-    /// The key with `name` for the part that is anybody's, as git prints it: the variable in lower case.
-    pub(crate) fn of(&self, name: &str) -> String {
-        match self.ends() {
+    /// Returns the key for `name` in git's form: the variable in lower case.
+    pub(crate) fn canonical_key(&self, name: &str) -> String {
+        match self.split_key() {
             Some((before, after)) => [before, name, &after.to_ascii_lowercase()].concat(),
             None => self.key.to_ascii_lowercase(),
         }
     }
 
-    /// The same, as it is documented.
-    pub(crate) fn named(&self, name: &str) -> String {
-        match self.ends() {
+    /// Returns the key for `name` in its documented form.
+    pub(crate) fn documented_key(&self, name: &str) -> String {
+        match self.split_key() {
             Some((before, after)) => format!("{before}{name}{after}"),
             None => self.key.to_owned(),
         }
     }
 
-    /// A key of this setting as it is documented.
-    pub(crate) fn spelled(&self, key: &str) -> String {
-        self.named(self.name_in(key).unwrap_or_default())
+    /// Returns the documented form of a key in git's form.
+    pub(crate) fn documented(&self, key: &str) -> String {
+        self.documented_key(self.placeholder_in(key).unwrap_or_default())
     }
 }
 
@@ -261,10 +261,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_belongs_to_one_setting_at_most() {
+    fn matches_at_most_one_setting_for_a_key() {
         #[track_caller]
         fn case(key: &str, expected: &[&str]) {
-            let found: Vec<_> = ALL.iter().filter(|s| s.is(key)).map(|s| s.key).collect();
+            let found = ALL.iter().filter(|s| s.matches(key)).map(|s| s.key);
+            let found: Vec<_> = found.collect();
             assert_eq!(found, expected, "{key}");
         }
         case("flux.branchprefix", &["flux.branchPrefix"]);
@@ -276,15 +277,15 @@ mod tests {
         case("branch.feature/a.b.fluxinto", &["branch.<name>.fluxInto"]);
         case("branch.fluxinto", &[]);
         assert_eq!(
-            BRANCH_INTO.spelled("branch.A.fluxinto"),
+            BRANCH_INTO.documented("branch.A.fluxinto"),
             "branch.A.fluxInto"
         );
-        assert_eq!(COMMAND.of("My"), "flux.My.command");
-        assert_eq!(COMMAND.name_in("flux.a.b.command"), Some("a.b"));
+        assert_eq!(COMMAND.canonical_key("My"), "flux.My.command");
+        assert_eq!(COMMAND.placeholder_in("flux.a.b.command"), Some("a.b"));
     }
 
     #[test]
-    fn every_default_is_a_value() {
+    fn every_default_is_allowed() {
         for setting in ALL {
             let default = setting
                 .default

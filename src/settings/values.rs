@@ -1,4 +1,4 @@
-//! The value of each setting, as a type.
+//! The typed value of each setting.
 
 use std::collections::HashMap;
 use std::env;
@@ -7,57 +7,51 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::table::{self, Colour, Setting, colour};
-use super::{Entry, Settings};
+use super::table::{self, Colour, Setting, parse_colour};
+use super::{ConfigEntry, Settings};
 use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
-use crate::task::Layout;
+use crate::task::{Layout, ObjectId};
 
 impl Settings {
-    /// `flux.layout`; none means `auto`.
-    ///
-    /// # Errors
-    /// When it is something else.
+    /// Returns `flux.layout`; `None` means `auto`.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
-        let value = self.checked(&table::LAYOUT)?;
+        let value = self.checked_value(&table::LAYOUT)?;
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
-    /// `flux.merge`: how cleanup merges.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub(crate) fn style(&self) -> Result<Style> {
-        let value = self.checked(&table::MERGE)?.unwrap_or_default();
+    /// Returns `flux.merge`: how cleanup merges.
+    pub(crate) fn merge_style(&self) -> Result<Style> {
+        let value = self.checked_value(&table::MERGE)?.unwrap_or_default();
         Ok(value.parse().unwrap_or_default())
     }
 
-    /// `flux.into`: the branch that cleanup merges into, wherever a task started from.
-    pub(crate) fn into(&self) -> Option<&str> {
+    /// Returns `flux.into`: the branch that cleanup merges all tasks into.
+    pub(crate) fn default_target(&self) -> Option<&str> {
         self.value(&table::INTO).filter(|branch| !branch.is_empty())
     }
 
-    /// `flux.branchPrefix`: what a task's branch begins with, by default `feature/`.
+    /// Returns `flux.branchPrefix`.
     pub(crate) fn branch_prefix(&self) -> &str {
         self.value(&table::BRANCH_PREFIX).unwrap_or_default()
     }
 
-    /// `flux.worktreeDir`: where worktrees are made, relative to `home`, by default beside it.
+    /// Returns `flux.worktreeDir`, relative to `home`; by default `beside`.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
         let dir = self.path(&table::WORKTREE_DIR, home);
         dir.map_or_else(|| beside.to_owned(), |(dir, _)| dir)
     }
 
-    /// `flux.template`: a file, relative to `home`, and where it is configured.
+    /// Returns `flux.template`, relative to `home`, and its origin.
     pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
         let (file, entry) = self.path(&table::TEMPLATE, home)?;
-        Some((file, entry.place()))
+        Some((file, entry.describe_origin()))
     }
 
-    /// A path, relative to `home`, with a leading `~/` replaced, as `git config --type=path` does.
-    fn path(&self, setting: &Setting, home: &Path) -> Option<(PathBuf, &Entry)> {
-        let entry = self.entry(setting).filter(|it| !it.value.is_empty())?;
+    /// Returns a path, relative to `home`, and expands `~/` as `git config --type=path` does.
+    fn path(&self, setting: &Setting, home: &Path) -> Option<(PathBuf, &ConfigEntry)> {
+        let entry = self.entry_of(setting).filter(|it| !it.value.is_empty())?;
         let path = Path::new(&entry.raw);
         let path = match (path.strip_prefix("~"), env::home_dir()) {
             (Ok(rest), Some(user)) => user.join(rest),
@@ -66,34 +60,25 @@ impl Settings {
         Some((path, entry))
     }
 
-    /// `commit.gpgSign`
-    ///
-    /// # Errors
-    /// When it is not a boolean.
+    /// Returns `commit.gpgSign`.
     pub(crate) fn sign(&self) -> Result<bool> {
-        let Some(entry) = self.last("commit.gpgsign") else {
+        let Some(entry) = self.last_entry("commit.gpgsign") else {
             return Ok(false);
         };
         parse_bool(&entry.value).with_context(|| {
-            let (value, place) = (&entry.value, entry.place());
+            let (value, place) = (&entry.value, entry.describe_origin());
             format!("bad value '{value}' for 'commit.gpgSign' {place}")
         })
     }
 
-    /// `flux.trashKeep`: how many removed worktrees stay whole, by default 3.
-    ///
-    /// # Errors
-    /// When it is not a number.
+    /// Returns `flux.trashKeep`: how many removed worktrees are kept whole.
     pub(crate) fn trash_keep(&self) -> Result<usize> {
-        let value = self.checked(&table::TRASH_KEEP)?.unwrap_or_default();
+        let value = self.checked_value(&table::TRASH_KEEP)?.unwrap_or_default();
         value.parse().context("'flux.trashKeep' is not a number")
     }
 
-    /// `flux.archiveExpire`, in seconds since 1970: what was removed before may go.
-    /// `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`
-    ///
-    /// # Errors
-    /// When git does not take it for a time.
+    /// Returns `flux.archiveExpire` in seconds since 1970: tasks that were removed before it
+    /// expire. Runs `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`.
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
@@ -102,75 +87,65 @@ impl Settings {
         line.parse().context("`git config` printed no time")
     }
 
-    /// `flux.copy`: patterns, as `.gitignore` has them.
-    pub(crate) fn copy(&self) -> Vec<OsString> {
-        self.all(&table::COPY)
+    /// Returns `flux.copy`: patterns as in `.gitignore`.
+    pub(crate) fn copy_patterns(&self) -> Vec<OsString> {
+        self.raw_values(&table::COPY)
     }
 
-    /// `flux.setup`: commands for a shell.
-    pub(crate) fn setup(&self) -> Vec<OsString> {
-        self.all(&table::SETUP)
+    /// Returns `flux.setup`: shell commands.
+    pub(crate) fn setup_commands(&self) -> Vec<OsString> {
+        self.raw_values(&table::SETUP)
     }
 
-    fn all(&self, setting: &Setting) -> Vec<OsString> {
-        let entries = self.every(setting).into_iter();
+    fn raw_values(&self, setting: &Setting) -> Vec<OsString> {
+        let entries = self.all_entries(setting).into_iter();
         entries.map(|entry| entry.raw.clone()).collect()
     }
 
-    /// `flux.setupRequired`
-    ///
-    /// # Errors
-    /// When it is not a boolean.
-    pub(crate) fn setup_required(&self) -> Result<bool> {
-        let value = self.checked(&table::SETUP_REQUIRED)?;
+    /// Returns `flux.setupRequired`.
+    pub(crate) fn is_setup_required(&self) -> Result<bool> {
+        let value = self.checked_value(&table::SETUP_REQUIRED)?;
         Ok(value.and_then(parse_bool).unwrap_or(true))
     }
 
-    /// `flux.wrapper`: its words; none if there is none.
-    ///
-    /// # Errors
-    /// When its quotes do not match.
+    /// Returns the words of `flux.wrapper`, or none.
     pub(crate) fn wrapper(&self) -> Result<Vec<String>> {
-        let value = self.checked(&table::WRAPPER)?;
-        Ok(value.and_then(table::words).unwrap_or_default())
+        let value = self.checked_value(&table::WRAPPER)?;
+        Ok(value.and_then(table::split_command).unwrap_or_default())
     }
 
-    /// `flux.wrapper` in one piece.
+    /// Returns `flux.wrapper` as written.
     pub(crate) fn wrapper_as_written(&self) -> &str {
         self.value(&table::WRAPPER).unwrap_or_default()
     }
 
-    /// Whether `flux.trust` names this tree.
-    pub(crate) fn trusts(&self, tree: &str) -> bool {
-        let entries = self.every(&table::TRUST);
-        entries.iter().any(|entry| entry.value == tree)
+    /// Returns whether `flux.trust` names a tree.
+    pub(crate) fn trusts(&self, tree: &ObjectId) -> bool {
+        let entries = self.all_entries(&table::TRUST);
+        entries.iter().any(|entry| entry.value == *tree)
     }
 
-    /// `color.flux`, or `color.ui`, of which git itself says what is wrong with it.
-    ///
-    /// # Errors
-    /// When it is something else.
+    /// Returns `color.flux`, or else `color.ui`, which git itself checks.
     pub(crate) fn colour(&self) -> Result<Option<Colour>> {
-        let own = self.checked(&table::COLOUR)?;
-        Ok(own.or_else(|| self.value_of("color.ui")).and_then(colour))
+        let own = self.checked_value(&table::COLOUR)?;
+        Ok(own
+            .or_else(|| self.value_of("color.ui"))
+            .and_then(parse_colour))
     }
 
-    /// The slots that have a colour, with what begins it on a terminal:
-    /// `git config --get-color color.flux.<slot>`
-    ///
-    /// # Errors
-    /// When one is no colour.
-    pub(crate) fn colours_of_slots(&self, dir: &Path) -> Result<HashMap<String, String>> {
+    /// Returns the escape sequences of `color.flux.<slot>`: `git config --get-color
+    /// color.flux.<slot>`.
+    pub(crate) fn slot_colours(&self, dir: &Path) -> Result<HashMap<String, String>> {
         let mut slots = HashMap::new();
         for entry in self.entries.iter() {
-            let slot = table::COLOUR_SLOT.name_in(&entry.key);
+            let slot = table::COLOUR_SLOT.placeholder_in(&entry.key);
             let Some(slot) = slot.filter(|slot| !slots.contains_key(*slot)) else {
                 continue;
             };
             let args = ["--get-color", &entry.key];
             let code = Git::reading(dir, "config").args(args).output();
             let code = code.with_context(|| {
-                let (key, value, place) = (&entry.key, &entry.value, entry.place());
+                let (key, value, place) = (&entry.key, &entry.value, entry.describe_origin());
                 Failure::new(format!("'{value}' is no colour for '{key}' {place}"))
                     .hint(format!("git config {} 'red bold'", shell_words::quote(key)))
             })?;
@@ -182,10 +157,10 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::{Colour, colour};
+    use super::{Colour, parse_colour};
 
     #[test]
-    fn colours_are_switched_as_git_does() {
+    fn parse_colour_accepts_the_values_of_git() {
         for (value, expected) in [
             ("always", Some(Colour::Always)),
             ("auto", Some(Colour::Auto)),
@@ -194,7 +169,7 @@ mod tests {
             ("false", Some(Colour::Never)),
             ("sometimes", None),
         ] {
-            assert_eq!(colour(value), expected, "{value}");
+            assert_eq!(parse_colour(value), expected, "{value}");
         }
     }
 }

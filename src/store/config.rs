@@ -1,4 +1,4 @@
-//! What a person may edit of a task: git config, in the section of its branch.
+//! The configuration of a task, in the section of its branch.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -11,11 +11,8 @@ use crate::settings::{Settings, table};
 use crate::system::wait_until;
 use crate::task::{ObjectId, Task};
 
-/// Writes what a person may edit: `branch.<branch>.description` and `.fluxTask`; or what
-/// was there before, if the task was. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
+/// Writes `branch.<branch>.description` and `.fluxTask`, or restores the section `kept`. The caller
+/// holds the repository's lock.
 pub(crate) fn write_config(
     repo: &Repo,
     task: &Task,
@@ -23,7 +20,7 @@ pub(crate) fn write_config(
     lock: &Lock,
 ) -> Result<()> {
     let key = |name: &str| format!("branch.{}.{name}", task.branch);
-    let named = |setting: &table::Setting| setting.named(&task.branch);
+    let named = |setting: &table::Setting| setting.documented_key(&task.branch);
     let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
     for (at, (name, value)) in kept.iter().enumerate() {
         let again = kept[..at].iter().any(|(other, _)| other == name);
@@ -36,60 +33,54 @@ pub(crate) fn write_config(
     configure(repo, &[&named(&table::TASK), task.id.as_str()], lock)
 }
 
-/// Removes the section of a task's branch, as `git branch -d` does: `git config --remove-section`;
-/// of one that stays only what was written for the task. That there is none is no error.
-/// The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
+/// Removes the section of a task's branch, as `git branch -d` does, with `git config
+/// --remove-section`; of a branch to keep only the task's key. A missing section is no error. The
+/// caller holds the repository's lock.
 pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
     let branch = &task.branch;
     let settings = || Settings::load(repo.home());
     if task.keeps_branch() {
-        // Another task may have the branch by now.
-        if settings()?.of_branch(branch, &table::TASK) != Some(task.id.as_str()) {
+        // Another task may use the branch by now.
+        if settings()?.branch_value(branch, &table::TASK) != Some(task.id.as_str()) {
             return Ok(());
         }
-        let (key, value) = (table::TASK.named(branch), format!("^{}$", task.id));
+        let (key, value) = (table::TASK.documented_key(branch), format!("^{}$", task.id));
         return configure(repo, &["--unset-all", &key, &value], lock);
     }
     let section = format!("branch.{branch}");
     let removed = configure(repo, &["--remove-section", &section], lock);
-    // git says the same of a section that is not there and of a name it cannot parse.
-    if removed.is_err() && settings()?.section_of_branch(branch).is_empty() {
+    // git reports a missing section and an invalid name alike.
+    if removed.is_err() && settings()?.branch_section(branch).is_empty() {
         return Ok(());
     }
     removed
 }
 
-/// Adds a tree to what the user trusts: `flux.trust`. The caller holds the repository's lock.
-///
-/// # Errors
-/// When git cannot write its configuration.
-pub(crate) fn trust(repo: &Repo, tree: &ObjectId, lock: &Lock) -> Result<()> {
+/// Adds a tree to `flux.trust`. The caller holds the repository's lock.
+pub(crate) fn add_trust(repo: &Repo, tree: &ObjectId, lock: &Lock) -> Result<()> {
     configure(repo, &["--add", table::TRUST.key, tree], lock)
 }
 
-/// git's exit code when another program holds `config.lock`.
-const LOCKED: i32 = 255;
+/// The exit code of git if another program holds `config.lock`.
+const EXIT_LOCKED: i32 = 255;
 
-/// How long another program is waited for that holds it.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time to wait for `config.lock`.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest pause between two attempts.
-const PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// `git config --local <args>`, tried again while another program is writing.
+/// Runs `git config --local <args>`, and retries while another program is writing.
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {
         let git = Git::new(repo.home(), "config").arg("--local").args(args);
         let (code, output) = git.holding(lock)?.outcome()?;
-        let is_over = code != LOCKED;
+        let is_over = code != EXIT_LOCKED;
         last = Some((code, output.stderr));
         Ok(is_over.then_some(()))
     };
-    wait_until(PATIENCE, PAUSE, attempt)?;
+    wait_until(LOCK_TIMEOUT, MAX_PAUSE, attempt)?;
     match last {
         Some((code, said)) if code != 0 => {
             Err(exit_error("git config", code, &said).context("could not write the configuration"))

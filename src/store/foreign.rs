@@ -1,9 +1,9 @@
-//! Records that this repository has not made: they came with `git clone --mirror`, say, or with
-//! `git fetch '+refs/*:refs/*'`. They are shown, and nothing is done with them.
+//! Records that this repository did not create: `git clone --mirror` or `git fetch
+//! '+refs/*:refs/*'` brings them. They are only shown.
 
 use std::collections::BTreeSet;
 
-use super::stored::{ARCHIVE, Stored, task_ref};
+use super::stored::{ARCHIVE, StoredTask, task_ref};
 use crate::failure::Failure;
 use crate::git::Repo;
 use crate::git::marks::Marks;
@@ -11,8 +11,8 @@ use crate::settings::{Settings, table};
 use crate::task::{ObjectId, RefName, Task, TaskId};
 use crate::ui::{quoted, word};
 
-/// Returns whether this repository has made the record `oid` of a task. One of git flux 0.1.0
-/// has no mark: then the configuration of its branch, which does not travel either, names it.
+/// Returns whether this repository created the record `oid` of a task. If it has no mark, because
+/// 0.1.0 created it, the configuration of its branch must name it, which is not fetched either.
 pub(crate) fn is_ours(
     marks: &Marks,
     settings: &Settings,
@@ -21,16 +21,16 @@ pub(crate) fn is_ours(
     task: Option<&Task>,
 ) -> bool {
     let configured = || match task {
-        Some(task) => settings.of_branch(&task.branch, &table::TASK) == Some(id.as_str()),
-        None => settings.branch_of(id.as_str()).is_some(),
+        Some(task) => settings.branch_value(&task.branch, &table::TASK) == Some(id.as_str()),
+        None => settings.branch_of_task(id.as_str()).is_some(),
     };
     marks
         .has_made(&task_ref(id), oid)
         .unwrap_or_else(configured)
 }
 
-impl Stored {
-    /// The refusal of what would be done with a foreign record.
+impl StoredTask {
+    /// Returns the error for an action on a foreign record.
     pub(super) fn refusal(&self, repo: &Repo, branch_exists: bool) -> Failure {
         let id = &self.id;
         let name = task_ref(id);
@@ -42,7 +42,7 @@ impl Stored {
             Ok(mark) => mark,
             Err(error) => {
                 let path = quoted(&marks.path(&name).unwrap_or_default());
-                let hint = "to go by the configuration of its branch";
+                let hint = "to use the configuration of its branch instead";
                 let failure = Failure::new(format!("{error:#}"));
                 return failure.hint(format!("{hint}: mv {path} {path}.away"));
             }
@@ -50,7 +50,7 @@ impl Stored {
         let last = mark.as_ref().and_then(|mark| mark.objects(&name).last());
         if let Some(own) = last.filter(|own| repo.has_object(own)) {
             return failure.hint(format!(
-                "to bring back the record that was here: git update-ref {name} {own}"
+                "to restore its own record: git update-ref {name} {own}"
             ));
         }
         let branch = self.task.as_ref().ok().filter(|_| branch_exists);
@@ -65,16 +65,16 @@ impl Stored {
     }
 }
 
-/// Returns the parts of an archive entry, refs and what they stand at, that this repository has
-/// made. An entry of git flux 0.1.0 has no mark: then its worktree is in the trash, or its run
-/// directory is here and not that of a task of `tasks`.
+/// Returns the parts of an archive entry, refs and objects, that this repository created. If the
+/// entry has no mark, because 0.1.0 created it, its worktree must be in the trash, or its run
+/// directory must be here and not that of one of `tasks`.
 pub(crate) fn own_parts(
     repo: &Repo,
     name: &str,
     parts: &[(RefName, ObjectId)],
     tasks: &BTreeSet<String>,
 ) -> Vec<(RefName, ObjectId)> {
-    // A mark that cannot be read vouches for nothing.
+    // An unreadable mark proves nothing.
     let Ok(mark) = repo.marks().find(&RefName::new(format!("{ARCHIVE}{name}"))) else {
         return Vec::new();
     };

@@ -9,16 +9,15 @@ use crate::task::{BranchName, HEADS};
 use crate::ui::word;
 
 impl Store {
-    /// Returns the branch that `name` is: the one that it is a symbolic ref of, or itself.
-    ///
-    /// # Errors
-    /// When it is a symbolic ref of something else than a branch.
-    pub(crate) fn resolve<'a>(&'a self, name: &'a str) -> Result<&'a str> {
-        let full = BranchName::new(name).full();
+    /// Returns the branch that `name` points to, or itself. Fails if it points to another kind of
+    /// ref.
+    pub(crate) fn resolve_symbolic(&self, name: &BranchName) -> Result<BranchName> {
+        let full = name.full();
         let Some(target) = self.refs.target(&full) else {
-            return Ok(name);
+            return Ok(name.clone());
         };
-        target.strip_prefix(HEADS).with_context(|| {
+        let branch = target.strip_prefix(HEADS).map(BranchName::new);
+        branch.with_context(|| {
             let target = sanitize::line(target);
             let what = format!("'{name}' is a symbolic ref of '{target}', which is not a branch");
             let hint = format!("git symbolic-ref {} refs/heads/<branch>", word(&full));
@@ -26,10 +25,8 @@ impl Store {
         })
     }
 
-    /// Fails if the branch of a task has become a symbolic ref: then its commits are another's.
-    ///
-    /// # Errors
-    /// As it says.
+    /// Fails if the branch of a task has become a symbolic ref, whose commits are those of another
+    /// branch.
     pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
         let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {

@@ -1,5 +1,5 @@
-//! What a process prints, where hooks may leave others running that print as well: a pipe would be
-//! open until the last of them has ended, and whoever reads it would wait for that.
+//! Captures the output of a process in files. A pipe would stay open until the last process that a
+//! hook left in the background has ended.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -9,72 +9,60 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-/// Where what a process prints on standard error goes.
+/// The destination of standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stderr {
-    /// To the terminal, while it runs.
+    /// To the terminal.
     Shown,
-    Captured,
+    CapturedOutput,
 }
 
-/// Files that have no name, in the place of pipes.
-pub(crate) struct Captured {
+/// Temporary files that replace pipes.
+pub(crate) struct CapturedOutput {
     stdout: File,
-    /// None if it goes to the terminal.
+    /// `None` if it goes to the terminal.
     stderr: Option<File>,
 }
 
-impl Captured {
-    /// Has `command` print into files.
-    ///
-    /// # Errors
-    /// When a temporary file cannot be made.
+impl CapturedOutput {
+    /// Redirects the output of `command` to files.
     pub(crate) fn new(command: &mut Command, stderr: Stderr) -> Result<Self> {
         let file = || -> Result<File> {
             let file = tempfile::tempfile().context("could not make a temporary file")?;
-            // Whoever opens /dev/stderr empties it for all, who then go on at its end.
+            // A program that opens /dev/stderr truncates it; the others must continue at its end.
             fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND)).context("could not set up a file")?;
             Ok(file)
         };
         let stdout = file()?;
         command.stdout(share(&stdout)?);
-        let stderr = (stderr == Stderr::Captured).then(file).transpose()?;
+        let stderr = (stderr == Stderr::CapturedOutput).then(file).transpose()?;
         if let Some(stderr) = &stderr {
             command.stderr(share(stderr)?);
         }
         Ok(Self { stdout, stderr })
     }
 
-    /// Has all that `command` prints go to standard error, if that is a terminal, and otherwise into a file.
-    ///
-    /// # Errors
-    /// When a temporary file cannot be made.
-    pub(crate) fn as_errors(command: &mut Command) -> Result<Self> {
+    /// Redirects the output of `command` to standard error, or to a file if that is no terminal.
+    pub(crate) fn to_stderr(command: &mut Command) -> Result<Self> {
         if io::stderr().is_terminal() {
             let captured = Self::new(command, Stderr::Shown)?;
             command.stdout(io::stderr());
             return Ok(captured);
         }
-        let captured = Self::new(command, Stderr::Captured)?;
+        let captured = Self::new(command, Stderr::CapturedOutput)?;
         if let Some(stderr) = &captured.stderr {
             command.stdout(share(stderr)?);
         }
         Ok(captured)
     }
 
-    /// Returns the end of what was printed on standard error up to now, if that went nowhere else.
-    ///
-    /// # Errors
-    /// When it cannot be read.
+    /// Returns the end of what was printed on standard error so far.
     pub(crate) fn errors(&self) -> Result<Vec<u8>> {
         let errors = self.stderr.as_ref().map_or(Ok(Vec::new()), end);
         errors.context("could not read what was printed")
     }
 
-    /// What was printed up to now.
-    ///
-    /// # Errors
-    /// When it cannot be read.
+    /// Reads what was printed so far.
     pub(crate) fn read(self, output: &mut Output) -> Result<()> {
         output.stdout = from(&self.stdout, 0).context("could not read what was printed")?;
         output.stderr = self.errors()?;
@@ -86,12 +74,12 @@ fn share(file: &File) -> Result<File> {
     file.try_clone().context("could not share a file")
 }
 
-/// The most that is read of what a process prints on standard error, in bytes: the rest is for nobody to read.
-const MOST: u64 = 256 << 10;
+/// The most that is read of standard error.
+const MAX_STDERR_BYTES: u64 = 256 << 10;
 
-/// Returns the last lines in a file.
+/// Returns the last lines of a file.
 fn end(file: &File) -> io::Result<Vec<u8>> {
-    let start = file.metadata()?.len().saturating_sub(MOST);
+    let start = file.metadata()?.len().saturating_sub(MAX_STDERR_BYTES);
     let mut bytes = from(file, start)?;
     if start > 0 {
         let cut = bytes.iter().position(|&byte| byte == b'\n');
@@ -101,7 +89,7 @@ fn end(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns what is in a file from the byte at `start` on; whoever goes on writing goes on at its end.
+/// Returns the bytes of a file from `start` on. Its writers append.
 fn from(file: &File, start: u64) -> io::Result<Vec<u8>> {
     let (mut bytes, mut part) = (Vec::new(), vec![0; 1 << 16]);
     loop {
@@ -120,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_long_output_is_its_last_lines() {
+    fn end_returns_the_last_lines_of_a_long_output() {
         let text = |lines: usize| -> String {
             let mut file = tempfile::tempfile().unwrap();
             let lines: String = (0..lines).map(|line| format!("{line:09}\n")).collect();

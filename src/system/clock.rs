@@ -1,27 +1,27 @@
-//! The time, and how it is stored: as seconds or milliseconds since 1970.
+//! The time, stored as seconds or milliseconds since 1970.
 
 use jiff::Timestamp;
 
-/// Returns the time, as exact as it is stored.
+/// Returns the time in whole milliseconds, as it is stored.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-/// Returns the time in whole seconds, as some of it is stored.
+/// Returns the time in whole seconds.
 pub(crate) fn this_second() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Returns the time as a record has it.
+/// Returns the time in seconds since 1970.
 pub(crate) fn seconds() -> u64 {
     in_seconds::of(now())
 }
 
 macro_rules! stored {
     ($unit:ident, $of:ident, $from:ident) => {
-        /// Since 1970, as far as there are dates.
+        /// Times since 1970, as integers in JSON.
         pub(crate) mod $unit {
             use jiff::Timestamp;
             use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_they_are_written_and_none_without_a_date() {
+    fn times_are_read_as_they_are_written() {
         let at = |seconds: &str, milliseconds: &str| {
             let text = format!(r#"{{"seconds":{seconds},"milliseconds":{milliseconds}}}"#);
             let times = serde_json::from_str::<Times>(&text);

@@ -1,4 +1,4 @@
-//! The end of a process that takes too long.
+//! Kills a process that takes too long.
 
 use std::process::Child;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,28 +10,27 @@ use nix::unistd::Pid;
 
 use crate::interrupt;
 
-/// How often it is looked for an interruption.
-const LOOK: Duration = Duration::from_millis(100);
+/// The time between two checks for an interruption.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Ends a process and its group when its time is over, or on an interruption.
+/// Kills a process and its group after a time, or on an interruption.
 pub(crate) struct Deadline {
     done: Sender<()>,
     watch: JoinHandle<bool>,
 }
 
 impl Deadline {
-    /// Begins to watch a child that leads a process group of its own. It is not waited for before
-    /// [`Deadline::end`] is asked.
-    pub(crate) fn new(child: &Child, patience: Duration) -> Self {
+    /// Watches a child that leads its own process group, until [`Deadline::end`].
+    pub(crate) fn new(child: &Child, timeout: Duration) -> Self {
         let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
         let (done, ended) = channel();
         let begun = Instant::now();
         let watch = thread::spawn(move || {
             loop {
-                if ended.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout) {
+                if ended.recv_timeout(CHECK_INTERVAL) != Err(RecvTimeoutError::Timeout) {
                     return false;
                 }
-                if begun.elapsed() > patience || interrupt::requested() {
+                if begun.elapsed() > timeout || interrupt::is_requested() {
                     group.map(|group| killpg(group, Signal::SIGKILL).ok());
                     return true;
                 }
@@ -40,7 +39,7 @@ impl Deadline {
         Self { done, watch }
     }
 
-    /// Ends the watch. Returns whether it has ended the process.
+    /// Stops watching, and returns whether the process was killed.
     pub(crate) fn end(self) -> bool {
         drop(self.done);
         self.watch.join().unwrap_or(false)
@@ -54,12 +53,12 @@ mod tests {
     use std::process::{Command, Stdio};
 
     #[test]
-    fn a_process_that_waits_for_ever_is_ended_with_what_it_has_started() {
-        let run = |script: &str, patience| {
+    fn deadline_kills_a_process_and_its_children() {
+        let run = |script: &str, timeout| {
             let mut command = Command::new("sh");
             let command = command.args(["-c", script]).stdout(Stdio::piped());
             let child = command.process_group(0).spawn().unwrap();
-            let deadline = Deadline::new(&child, patience);
+            let deadline = Deadline::new(&child, timeout);
             child.wait_with_output().unwrap();
             deadline.end()
         };

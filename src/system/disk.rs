@@ -1,4 +1,4 @@
-//! A full disk.
+//! Hints about a full disk.
 
 use std::io;
 use std::path::Path;
@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::Error;
 use nix::sys::statvfs::statvfs;
 
-/// A hint where an error may come from a full disk: less than a megabyte is
-/// left on one of the file systems that were written to.
-pub(crate) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
+/// Returns a hint if a disk caused the error: less than a megabyte is left for one of `paths`.
+pub(crate) fn full_disk_hint(cause: &Error, paths: &[&Path]) -> Option<String> {
     let mut causes = cause
         .chain()
         .filter_map(|it| it.downcast_ref::<io::Error>());
@@ -19,7 +18,7 @@ pub(crate) fn disk_full(cause: &Error, paths: &[&Path]) -> Option<String> {
         None => return None,
     };
     Some(format!(
-        "no space is left on {disk}; free some and run it again"
+        "no space is left on {disk}; free some and try again"
     ))
 }
 
@@ -27,9 +26,9 @@ fn is_full(path: &Path) -> bool {
     let mut dirs = path.ancestors();
     let existing = dirs.find_map(|dir| statvfs(dir).ok());
     existing.is_some_and(|fs| {
-        // The types differ from system to system.
+        // The types differ between systems.
         let left = u128::from(fs.blocks_available()) * u128::from(fs.fragment_size());
-        // One that the kernel makes up, like /proc, has no blocks at all.
+        // Virtual file systems, like /proc, have no blocks.
         fs.blocks() > 0 && left < 1 << 20
     })
 }

@@ -1,4 +1,4 @@
-//! The process that holds a lock, where the system shows it: Linux does.
+//! The process that holds a lock, on Linux.
 
 use std::fs;
 use std::io;
@@ -24,10 +24,8 @@ impl Holder {
         took.or_else(|| Self::all().find(|holder| holder.has_open(path)))
     }
 
-    /// Returns the number of the process that took the lock on the file at `path`.
-    ///
-    /// # Errors
-    /// Where the system does not list locks.
+    /// Returns the id of the process that took the lock on the file at `path`. Fails if the system
+    /// does not list locks.
     pub(super) fn owner(path: &Path) -> io::Result<Option<i32>> {
         let locks = fs::read_to_string("/proc/locks")?;
         let file = fs::symlink_metadata(path)?;
@@ -55,16 +53,16 @@ impl Holder {
         files.any(|file| fs::read_link(file.path()).is_ok_and(|file| file == path))
     }
 
-    /// Returns whether it is a git flux, which holds a lock as long as its work takes.
+    /// Returns whether it is a git flux, which releases its lock in time.
     pub(super) fn is_git_flux(&self) -> bool {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid));
-        // That of another user is not told; its name is.
+        // The program of another user is hidden, its name is not.
         let program = program.unwrap_or_else(|_| self.name.as_str().into());
         let name = program.file_name().unwrap_or_default();
         name.as_encoded_bytes().starts_with(b"git-flux")
     }
 
-    /// Returns a command that ends it, or shows it where it is another user's.
+    /// Returns a command that kills it, or shows it if it is of another user.
     pub(super) fn hint(&self) -> String {
         let pid = self.pid;
         let user = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
@@ -76,17 +74,17 @@ impl Holder {
         }
     }
 
-    /// Returns its name and number, for people.
+    /// Returns its name and process id.
     pub(super) fn shown(&self) -> String {
         format!("'{}' (process {})", self.name, self.pid)
     }
 }
 
-/// Returns the process that took the lock of a line in `/proc/locks`, such as
-/// `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1310 0 EOF`, if that is one on this file.
+/// Returns the process id of a line in `/proc/locks`, such as `1: FLOCK  ADVISORY  WRITE 4711
+/// fd:01:1310 0 EOF`, if its lock is on this file.
 fn owner(line: &str, device: u64, inode: u64) -> Option<i32> {
     let mut fields = line.split_whitespace().skip(1);
-    // One that waits has an arrow here.
+    // A waiting process has an arrow here.
     if fields.next()? != "FLOCK" {
         return None;
     }
@@ -95,12 +93,12 @@ fn owner(line: &str, device: u64, inode: u64) -> Option<i32> {
     let mut number = |radix| u64::from_str_radix(place.next()?, radix).ok();
     let (major, minor, found) = (number(16)?, number(16)?, number(10)?);
     let is_device = number_of(major, minor) == device;
-    // Layers such as overlayfs and btrfs name their devices otherwise here than there.
+    // Overlayfs and btrfs give their devices other numbers here than in `stat`.
     let is_unnamed = major == 0;
     (found == inode && (is_device || is_unnamed)).then_some(pid)
 }
 
-/// Returns the number of a device as `stat` on Linux has it.
+/// Returns the device number that `stat` returns on Linux.
 fn number_of(major: u64, minor: u64) -> u64 {
     (minor & 0xff) | (major & 0xfff) << 8 | (minor & !0xff) << 12 | (major & !0xfff) << 32
 }
@@ -110,7 +108,7 @@ mod tests {
     use super::owner;
 
     #[test]
-    fn the_owner_is_that_of_a_flock_on_this_file() {
+    fn owner_is_found_by_device_and_inode() {
         let device = 0xfd01;
         let line = "1: FLOCK  ADVISORY  WRITE 4711 fd:01:1310 0 EOF";
         assert_eq!(owner(line, device, 1310), Some(4711));

@@ -14,6 +14,6 @@ pub(crate) mod version;
 mod wait;
 
 pub(crate) use lock::Lock;
-pub(crate) use regular_file::optional;
+pub(crate) use regular_file::none_if_missing;
 pub(crate) use sharing::Sharing;
 pub(crate) use wait::wait_until;

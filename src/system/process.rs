@@ -1,4 +1,4 @@
-//! Processes, as far as the system tells of them. What it does not tell is unknown, never "gone".
+//! Processes, as far as the system shows them. An unknown process is never "gone".
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,145 +8,135 @@ use nix::sys::signal;
 use nix::unistd::Pid;
 
 use self::stat::Stat;
-use self::system::{all, directory, stat};
-pub(crate) use self::system::{boot, host, machine_id};
+pub(crate) use self::system::{boot_id, hostname, machine_id};
+use self::system::{cwd, list_pids, stat};
 
 mod stat;
 #[cfg_attr(all(target_os = "macos", not(no_processes)), path = "process/macos.rs")]
 #[cfg_attr(any(no_processes, not(target_os = "macos")), path = "process/linux.rs")]
 mod system;
 
-/// Returns whether the system tells of processes at all: of this one, for instance.
-pub(crate) fn are_told() -> bool {
+/// Returns whether the system shows processes: this one, for instance.
+pub(crate) fn are_visible() -> bool {
     stat(Pid::this().as_raw()).is_some()
 }
 
-/// Returns when a process started, in a unit of the system's own, where that is told.
-pub(crate) fn born(pid: i32) -> Option<u64> {
+/// Returns the start of a process in a unit of the system, if it is visible.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
 
-/// Returns the PID namespace of a process, where the system has them and tells.
-pub(crate) fn namespace(pid: i32) -> Option<String> {
-    system::namespace(pid)
+/// Returns the PID namespace of a process, if it is visible.
+pub(crate) fn pid_namespace(pid: i32) -> Option<String> {
+    system::pid_namespace(pid)
 }
 
-/// Returns the PID namespace of this process, where the system has them.
-pub(crate) fn own_namespace() -> Option<String> {
-    system::namespace("self")
+/// Returns the PID namespace of this process.
+pub(crate) fn own_pid_namespace() -> Option<String> {
+    system::pid_namespace("self")
 }
 
-/// Returns whether a process stands in `dir` or below it and leads its process group; `None` if
-/// the system does not tell.
-pub(crate) fn leads_group_in(pid: i32, dir: &Path) -> Option<bool> {
-    let leads = stat(pid).is_some_and(|stat| stat.group == pid) && stands_in(pid, dir);
-    are_told().then_some(leads)
+/// Returns whether a process leads its process group and has its working directory in `dir`; `None`
+/// if processes are invisible.
+pub(crate) fn is_group_leader_in(pid: i32, dir: &Path) -> Option<bool> {
+    let leads = stat(pid).is_some_and(|stat| stat.group == pid) && has_cwd_in(pid, dir);
+    are_visible().then_some(leads)
 }
 
-/// Returns whether a process is the launcher that was started with the file `launch`; `None` if
-/// the system does not tell.
+/// Returns whether a process is the launcher of the file `launch`; `None` if processes are
+/// invisible.
 pub(crate) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
     let words = system::arguments(pid).unwrap_or_default();
     let is = matches!(words.as_slice(), [_, verb, file] if verb == "__run" && file == launch);
-    are_told().then_some(is)
+    are_visible().then_some(is)
 }
 
-/// Returns whether a process was started by `parent`; `None` if the system does not tell.
+/// Returns whether a process is a child of `parent`; `None` if processes are invisible.
 pub(crate) fn is_child(pid: i32, parent: u32) -> Option<bool> {
     let is = stat(pid).is_some_and(|stat| u32::try_from(stat.parent) == Ok(parent));
-    are_told().then_some(is)
+    are_visible().then_some(is)
 }
 
-/// Returns whether there is such a process, no zombie where that is told, and not another one that
-/// got its number: one that was `born` at another time.
+/// Returns whether a process is alive: no zombie, and not another one with its id, whose start is
+/// not `born`.
 pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
-    // 0 and below are process groups, and everything at once.
+    // 0 and negative numbers mean process groups.
     let there =
         || pid > 0 && signal::kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH);
     match (stat(pid), born) {
-        // A zombie has done all it will do; tmux may be slow to take note of it.
+        // tmux may be slow to notice a zombie.
         (Some(stat), _) if stat.has_ended() => false,
         (Some(stat), Some(born)) => there() && stat.born == born,
         (_, _) => there(),
     }
 }
 
-/// Returns the program that has the terminal of `shell`, if that is another one. When an agent has ended
-/// it keeps the terminal until its launcher takes that back: then no program has it.
-///
-/// # Errors
-/// When the system does not tell.
-pub(crate) fn in_front(shell: i32) -> Result<Option<i32>> {
+/// Returns the foreground process group of the terminal of `shell`, if it is another one. An agent
+/// that has exited keeps the terminal until its launcher takes it back: then there is none.
+pub(crate) fn foreground_group(shell: i32) -> Result<Option<i32>> {
     match stat(shell) {
-        Some(stat) if stat.in_front > 0 && stat.in_front != stat.group => {
-            let is_there = has_group(stat.session, stat.in_front) != Some(false);
-            Ok(is_there.then_some(stat.in_front))
+        Some(stat) if stat.foreground > 0 && stat.foreground != stat.group => {
+            let is_there = has_group(stat.session, stat.foreground) != Some(false);
+            Ok(is_there.then_some(stat.foreground))
         }
-        None if !are_told() => bail!("this system does not tell which program has a terminal"),
-        // It has it, or has ended.
+        None if !are_visible() => bail!("this system does not show processes"),
+        // The shell is in the foreground, or has exited.
         _ => Ok(None),
     }
 }
 
-/// Returns whether there is a process in the process group `group` of the session that `leader`
-/// leads; `None` if the system does not tell.
+/// Returns whether the session of `leader` has a process in the process group `group`; `None` if
+/// processes are invisible.
 pub(crate) fn has_group(leader: i32, group: i32) -> Option<bool> {
     let member = |stat: &Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
     Some(processes().ok()?.iter().any(member))
 }
 
-/// A process, for people.
+/// A process, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
     pub(crate) name: String,
-    /// It was stopped (^Z), and waits for whoever did that.
-    pub(crate) stopped: bool,
+    /// It is suspended (^Z).
+    pub(crate) is_suspended: bool,
 }
 
 impl From<Stat> for Process {
     fn from(stat: Stat) -> Self {
         Self {
             pid: stat.pid,
-            stopped: stat.is_stopped(),
+            is_suspended: stat.is_suspended(),
             name: stat.name,
         }
     }
 }
 
-/// The processes that stand in `dir` or below it and can be seen, but for ourselves, those
-/// who called us, the rest of our pipeline, what we have started, and those of the session that `leader` leads, which end with its terminal.
-/// With `jobs` it is a shell, and what it has in the background or suspended counts.
-///
-/// # Errors
-/// When the system does not tell.
-pub(crate) fn standing_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
+/// Returns the processes with their working directory in `dir`, without this one, its callers, its
+/// pipeline, its children, and the session of `leader`, which ends with its terminal. With `jobs`
+/// the leader is a shell, whose background and suspended jobs count.
+pub(crate) fn with_cwd_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
     let all = processes()?;
     let pipeline = pipeline(us, &all);
     let counts = |stat: &Stat| {
-        let is_aside = ![stat.session, stat.in_front].contains(&stat.group);
+        let is_aside = ![stat.session, stat.foreground].contains(&stat.group);
         !pipeline.contains(&stat.pid)
             && !callers.contains(&stat.pid)
             && (leader != Some(stat.session) || (jobs && is_aside))
-            && stands_in(stat.pid, dir)
-            // A git of ours may be looking at the files just now.
+            && has_cwd_in(stat.pid, dir)
+            // A git of ours may be reading the files.
             && !ancestors(stat.pid).contains(&us)
     };
     Ok(all.into_iter().filter(counts).map(Process::from).collect())
 }
 
-/// What else goes with the terminal that the shell `leader` has, wherever it stands: what has
-/// been put aside there (^Z, `&`); or where `agent` runs there, what was begun in the shell
-/// that is lent while it is stopped. What only waits in the background without the terminal,
-/// as helpers of a prompt do, is nobody's work.
-///
-/// # Errors
-/// When the system does not tell.
-pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
+/// Returns the suspended and background jobs of the shell `leader`; with `agent`, those of the
+/// shell that runs while the agent is suspended. A process in the background without the terminal,
+/// such as a helper of the prompt, does not count.
+pub(crate) fn jobs_of(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
     let terminal = terminals(leader);
-    let in_front = stat(leader).map(|stat| stat.in_front);
+    let foreground = stat(leader).map(|stat| stat.foreground);
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
     let counts = |stat: &Stat| {
@@ -154,22 +144,22 @@ pub(crate) fn put_aside(leader: i32, agent: Option<i32>) -> Result<Vec<Process>>
         let is_ours = callers.contains(&stat.pid) || line.contains(&us);
         let is_other = match agent {
             Some(agent) => line.contains(&agent) || stat.parent == leader,
-            None => stat.group == leader || Some(stat.group) == in_front,
+            None => stat.group == leader || Some(stat.group) == foreground,
         };
         let is_below = stat.pid != leader && line.contains(&leader);
         let has_terminal = || terminals(stat.pid).iter().any(|one| terminal.contains(one));
-        is_below && !is_ours && !is_other && (stat.is_stopped() || has_terminal())
+        is_below && !is_ours && !is_other && (stat.is_suspended() || has_terminal())
     };
     let of_session = |stat: &Stat| stat.session == leader && !stat.has_ended();
     let all = processes()?.into_iter().filter(of_session);
     Ok(all.filter(counts).map(Process::from).collect())
 }
 
-/// Returns the processes of a pipeline, one of which is `us`, as a shell makes it: those of a process
-/// group whose output is the input of another.
+/// Returns the processes of the shell pipeline that `us` is part of: those of its process group
+/// whose output is the input of another.
 fn pipeline(us: i32, all: &[Stat]) -> BTreeSet<i32> {
     let is_pipe = |path: &PathBuf| path.to_string_lossy().starts_with("pipe:[");
-    let pipe = |pid, at| system::file(pid, at).filter(is_pipe);
+    let pipe = |pid, at| system::open_file_path(pid, at).filter(is_pipe);
     let mut found = BTreeSet::from([us]);
     let group = all.iter().find(|stat| stat.pid == us).map(|us| us.group);
     let members = all.iter().filter(|stat| Some(stat.group) == group);
@@ -188,29 +178,26 @@ fn pipeline(us: i32, all: &[Stat]) -> BTreeSet<i32> {
     }
 }
 
-/// What the first three files of a process are, as far as that can be read.
+/// Returns the terminals that a process has as its standard streams.
 fn terminals(pid: i32) -> Vec<PathBuf> {
     let terminal = |path: &PathBuf| path.starts_with("/dev") && path != Path::new("/dev/null");
-    let files = (0..3).filter_map(|at| system::file(pid, at));
+    let files = (0..3).filter_map(|at| system::open_file_path(pid, at));
     files.filter(terminal).collect()
 }
 
-/// All processes that can be seen.
-///
-/// # Errors
-/// When the system tells of no process: that it lists none is no sign then.
+/// Lists the visible processes. Fails if not even this one is visible.
 fn processes() -> Result<Vec<Stat>> {
-    if !are_told() {
-        bail!("this system does not tell which processes there are");
+    if !are_visible() {
+        bail!("this system does not show processes");
     }
-    Ok(all()?.into_iter().filter_map(stat).collect())
+    Ok(list_pids()?.into_iter().filter_map(stat).collect())
 }
 
-fn stands_in(pid: i32, dir: &Path) -> bool {
-    directory(pid).is_some_and(|there| there.starts_with(dir))
+fn has_cwd_in(pid: i32, dir: &Path) -> bool {
+    cwd(pid).is_some_and(|there| there.starts_with(dir))
 }
 
-/// A process, its parent, its parent's …
+/// Returns a process, its parent, its parent's parent …
 fn ancestors(mut pid: i32) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();
     while found.insert(pid) {
@@ -225,17 +212,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_seen() {
+    fn this_process_is_visible() {
         let pid = Pid::this().as_raw();
-        assert!(is_alive(pid, born(pid)));
+        assert!(is_alive(pid, start_time(pid)));
         assert!(!is_alive(pid, Some(1)));
         assert_eq!(is_launcher(pid, Path::new("/launch")), Some(false));
         assert!(ancestors(pid).contains(&pid) && ancestors(pid).len() > 1);
-        assert_eq!(directory(pid), std::env::current_dir().ok());
+        assert_eq!(cwd(pid), std::env::current_dir().ok());
     }
 
     #[test]
-    fn what_is_no_process_is_not_alive() {
+    fn is_alive_is_false_for_ids_of_no_process() {
         for pid in [i32::MIN, -1, 0, i32::MAX] {
             assert!(!is_alive(pid, None), "{pid}");
         }

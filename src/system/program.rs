@@ -1,4 +1,4 @@
-//! Programs, and where they are.
+//! Finds programs.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,21 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// The user's shell.
+/// Returns the user's shell.
 pub(crate) fn shell() -> OsString {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
     shell.unwrap_or_else(|| "/bin/sh".into())
 }
 
-/// git flux itself, to be started again.
-///
-/// # Errors
-/// When the system does not tell.
-pub(crate) fn ourselves() -> Result<PathBuf> {
-    env::current_exe().context("could not tell where git flux itself is")
+/// Returns the file of git flux.
+pub(crate) fn current_exe() -> Result<PathBuf> {
+    env::current_exe().context("could not find the file of git flux")
 }
 
-/// The file that running `program` would execute.
+/// Returns the file that running `program` would execute.
 pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     let executable = |path: &PathBuf| {
         let found = path.metadata();
@@ -35,8 +32,8 @@ pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     paths.find(|path| path.is_absolute() && executable(path))
 }
 
-/// PATH without the directory that git puts in front for its own programs.
-pub(crate) fn plain_path() -> Option<OsString> {
+/// Returns PATH without the directory that git prepends for its own programs.
+pub(crate) fn path_without_git() -> Option<OsString> {
     let (path, exec) = (env::var_os("PATH")?, env::var_os("GIT_EXEC_PATH"));
     let dirs: Vec<_> = env::split_paths(&path).collect();
     match (dirs.split_first(), exec) {

@@ -1,4 +1,4 @@
-//! Regular files of a known name: opened without following a link or waiting for another process.
+//! Regular files: opened without following a link or waiting for another process.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -7,13 +7,11 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Flags for `open` with which a link is an error, and a FIFO is not waited for.
+/// Flags for `open` that reject a link, and do not wait for a FIFO.
 pub(crate) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits();
 
-/// Opens a private file to add to it, which is made if there is none.
-///
-/// # Errors
-/// When it is a link, no regular file or another user's.
+/// Opens a private file to append to it, and creates it if it is missing. Fails if it is a link, or
+/// of another user.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
@@ -22,10 +20,7 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a regular file for reading, and follows no link.
-///
-/// # Errors
-/// When there is none.
+/// Opens a regular file, and follows no link.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(REGULAR).open(path)?;
@@ -33,16 +28,13 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// How long a file may be that is read whole, in bytes: a sparse one takes no room to make.
-const LONGEST: u64 = 1 << 30;
+/// The longest file that is read whole: a sparse one needs no space.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// Reads a regular file, and follows no link.
-///
-/// # Errors
-/// When there is none, or it is longer than any that git makes.
 pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = open_file(path)?;
-    if file.metadata()?.len() > LONGEST {
+    if file.metadata()?.len() > MAX_FILE_BYTES {
         return Err(io::Error::other("it is too long"));
     }
     let mut bytes = Vec::new();
@@ -50,7 +42,7 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns the metadata of a regular file: anything else could be waited for, or read, for ever.
+/// Returns the metadata of a regular file. Any other file may block, or never end.
 pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -59,20 +51,17 @@ pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     Ok(metadata)
 }
 
-/// Refuses a file that has another owner than the directory that it is in.
+/// Fails if a file and its directory have different owners.
 pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(path).metadata()?;
     if dir.uid() != file.uid() {
-        return Err(of_another_user());
+        return Err(other_owner_error());
     }
     Ok(())
 }
 
-/// Takes it for none that there is no such file or directory.
-///
-/// # Errors
-/// When it failed in any other way.
-pub(crate) fn optional<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+/// Turns the error that a file does not exist into `None`.
+pub(crate) fn none_if_missing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -80,7 +69,7 @@ pub(crate) fn optional<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-pub(crate) fn of_another_user() -> io::Error {
+pub(crate) fn other_owner_error() -> io::Error {
     io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user")
 }
 
@@ -95,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_regular_file_is_opened() {
+    fn open_fails_for_links_fifos_and_directories() {
         let temp = tempfile::tempdir().unwrap();
         let [file, link, fifo] = ["file", "link", "fifo"].map(|name| temp.path().join(name));
         fs::write(&file, "text").unwrap();

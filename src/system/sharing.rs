@@ -1,5 +1,5 @@
-//! Files and directories below `.git/flux`: those that several users write get the permissions
-//! that git gives its own, all others are their owner's alone.
+//! Files and directories below `.git/flux`. Those that several users write get the permissions that
+//! git gives its own, all others are private.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Write as _};
@@ -13,22 +13,22 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use tempfile::NamedTempFile;
 
 use super::regular_file::{
-    REGULAR, ensure_file, ensure_owned_as_its_dir, of_another_user, open_file,
+    REGULAR, ensure_file, ensure_owned_as_its_dir, open_file, other_owner_error,
 };
 
-/// The end of a file's name while the file is being written.
+/// The suffix of a file that is being written.
 const PART: &str = ".part";
 
-/// Those who may use a new file or directory: `core.sharedRepository`, or its owner alone.
+/// The users who may use a new file or directory: `core.sharedRepository`, or its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// `0600` and `0700`, whatever the umask.
     Private,
-    /// As the umask has it.
+    /// The umask decides.
     Umask,
-    /// These bits beside those of the umask.
+    /// These bits in addition to the umask.
     AtLeast(u32),
-    /// These bits whatever the umask.
+    /// These bits, whatever the umask.
     Exactly(u32),
 }
 
@@ -38,9 +38,6 @@ impl Sharing {
 
     /// Reads a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does;
     /// `truth` parses a boolean.
-    ///
-    /// # Errors
-    /// When git would refuse it.
     pub(crate) fn parse(
         value: Option<&str>,
         truth: impl FnOnce(&str) -> Option<bool>,
@@ -68,10 +65,10 @@ impl Sharing {
         if self == Self::Private { 0o600 } else { 0o666 }
     }
 
-    /// Returns the permissions of what was made with `mode`, as `calc_shared_perm` in git's
-    /// `path.c` has them.
+    /// Returns the permissions of a file that was created with `mode`, as `calc_shared_perm` in
+    /// git's `path.c` does.
     fn adjusted(self, mode: u32, is_dir: bool) -> u32 {
-        // Nobody may write to what its owner may not, as to an object.
+        // An object is read-only for its owner, so it is for all.
         let never = if mode & 0o200 == 0 { 0o222 } else { 0 };
         let searched = if is_dir { 0o444 } else { 0 };
         let searchable = |mode: u32| mode | (mode & searched) >> 2;
@@ -81,16 +78,13 @@ impl Sharing {
             Self::AtLeast(bits) => searchable(mode | bits & !never),
             Self::Exactly(bits) => searchable(mode & !0o777 | bits & !never),
         };
-        // What is made in it belongs to its group then, on every system.
+        // Its entries inherit its group, on every system.
         let inherits = is_dir && adjusted & 0o060 != 0;
         adjusted | if inherits { 0o2000 } else { 0 }
     }
 
-    /// Makes a directory, and those above it that are missing. One that is ours and narrower or
-    /// wider than it should be is mended.
-    ///
-    /// # Errors
-    /// When it cannot be made, is no directory, or is another user's where it should be private.
+    /// Creates a directory and its missing parents. Corrects the permissions of an existing one of
+    /// ours. Fails if it should be private and is of another user.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
         let mode = self.mode() | (self.mode() & 0o444) >> 2;
         let make = || DirBuilder::new().mode(mode).create(path);
@@ -106,7 +100,7 @@ impl Sharing {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
             Err(error) => return Err(error),
         };
-        // A link to a private directory could be another user's.
+        // A link could lead to a private directory of another user.
         let there = match self {
             Self::Private => path.symlink_metadata()?,
             _ => path.metadata()?,
@@ -114,39 +108,33 @@ impl Sharing {
         if !there.is_dir() {
             return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
         }
-        // Some file systems give every file one owner: then what is new is not ours either.
+        // Some file systems give every file one owner, even a new one.
         if self == Self::Private && !is_new && !is_ours(path, &there) {
-            return Err(of_another_user());
+            return Err(other_owner_error());
         }
-        self.mend(path, &there)
+        self.fix_permissions(path, &there)
     }
 
-    /// Gives what is ours at `path` the permissions that it should have.
-    ///
-    /// # Errors
-    /// When there is nothing.
+    /// Corrects the permissions at `path`, if it is ours.
     pub(crate) fn adjust(self, path: &Path) -> io::Result<()> {
-        self.mend(path, &path.symlink_metadata()?)
+        self.fix_permissions(path, &path.symlink_metadata()?)
     }
 
-    fn mend(self, path: &Path, there: &Metadata) -> io::Result<()> {
+    fn fix_permissions(self, path: &Path, there: &Metadata) -> io::Result<()> {
         let mode = there.mode() & 0o7777;
         let adjusted = self.adjusted(mode, there.is_dir());
         if adjusted == mode || there.uid() != geteuid().as_raw() {
             return Ok(());
         }
         match fs::set_permissions(path, Permissions::from_mode(adjusted)) {
-            // A file system without permissions (FAT) has none to give.
+            // FAT has no permissions.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
             done => done,
         }
     }
 
-    /// Opens a file to lock it, which is made if there is none. No user may read it who may
-    /// not write it: whoever can open it can lock it.
-    ///
-    /// # Errors
-    /// When it cannot be opened, or is no file.
+    /// Opens a lock file, and creates it if it is missing. Users who may not write it may not read
+    /// it: any user who can open it can lock it.
     pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -167,11 +155,8 @@ impl Sharing {
         Ok(file)
     }
 
-    /// Writes a file that is either whole or not there, in the place of one that is; removes
-    /// what a killed writer has left beside it. The name it has before cannot be foretold.
-    ///
-    /// # Errors
-    /// When the disk is full, for one.
+    /// Replaces a file atomically, and removes parts that killed writers left beside it. The name
+    /// of the part is random.
     pub(crate) fn write(self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.replace(path, bytes)
             .with_context(|| format!("could not write '{}'", path.display()))
@@ -179,18 +164,18 @@ impl Sharing {
 
     fn replace(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let dir = path.parent().unwrap_or(path);
-        sweep(dir);
-        let mut file = self.begin(path, dir)?;
+        remove_stale_parts(dir);
+        let mut file = self.create_part(path, dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path)?;
-        // The rename itself must survive a power cut.
+        // The rename must survive a power cut.
         File::open(dir)?.sync_all()
     }
 
-    /// Makes a file that only a later rename gives its name, and holds a lock on it: [`sweep`]
-    /// takes what is not locked.
-    fn begin(self, path: &Path, dir: &Path) -> io::Result<NamedTempFile> {
+    /// Creates a part that a rename will move to `path`, and locks it: [`remove_stale_parts`]
+    /// removes unlocked ones.
+    fn create_part(self, path: &Path, dir: &Path) -> io::Result<NamedTempFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mode = Permissions::from_mode(self.mode());
         loop {
@@ -199,7 +184,8 @@ impl Sharing {
                 .suffix(PART)
                 .permissions(mode.clone())
                 .tempfile_in(dir)?;
-            // One that is about to sweep it away has the lock; where there are no locks, nobody sweeps.
+            // Another process that is removing it holds the lock. On file systems without locks no
+            // process removes it.
             let is_swept = matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock));
             if !is_swept && file.path().exists() {
                 self.adjust(file.path())?;
@@ -209,8 +195,8 @@ impl Sharing {
     }
 }
 
-/// Returns whether the directory at `path` is ours: by its owner, or, where a file system gives
-/// all files one owner, because it is private and we may write in it all the same.
+/// Returns whether the directory at `path` is ours: by its owner, or, on a file system that gives
+/// all files one owner, because it is private and we may write in it.
 pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
     let us = geteuid();
     let is_private = there.mode() & 0o077 == 0;
@@ -218,12 +204,12 @@ pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
     there.uid() == us.as_raw() || (there.is_dir() && is_private && is_open_to_us())
 }
 
-/// Removes what writers that were killed have left in `dir`, as far as that can be done.
-fn sweep(dir: &Path) {
+/// Removes parts that killed writers left in `dir`.
+fn remove_stale_parts(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
         let name = path.as_os_str().as_encoded_bytes();
-        // The lock of a living writer excludes ours, and ours a writer that has just made it.
+        // A live writer holds the lock; a writer that has just created it waits for ours.
         if name.ends_with(PART.as_bytes())
             && let Ok(file) = open_file(&path)
             && file.try_lock().is_ok()
@@ -241,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parse_reads_every_value_that_git_knows() {
+    fn parse_accepts_every_value_that_git_accepts() {
         #[track_caller]
         fn case(value: Option<&str>, expected: Option<Sharing>) {
             let truth = |value: &str| match value {
@@ -269,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_those_that_git_gives() {
+    fn adjusted_returns_the_permissions_that_git_gives() {
         let cases = [
             (Sharing::Umask, 0o755, 0o644, 0o755, 0o644),
             (Sharing::AtLeast(0o660), 0o755, 0o644, 0o2775, 0o664),
@@ -291,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn make_dir_mends_what_is_too_narrow_or_too_wide() {
+    fn make_dir_corrects_permissions() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("a/b");
         fs::create_dir(temp.path().join("a")).unwrap();
@@ -313,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_written_at_once_in_a_directory_are_all_written() {
+    fn write_works_at_the_same_time_in_one_directory() {
         let temp = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for thread in 0..8 {
@@ -329,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_readable_to_those_alone_who_may_write_it() {
+    fn open_lock_makes_it_readable_only_for_its_writers() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("lock");
         fs::write(&path, "").unwrap();
@@ -351,24 +337,24 @@ mod tests {
     }
 
     #[test]
-    fn write_replaces_a_link_and_sweeps_what_the_dead_have_left() {
+    fn write_replaces_a_link_and_removes_stale_parts() {
         let temp = tempfile::tempdir().unwrap();
         let (path, other) = (temp.path().join("exit"), temp.path().join("other"));
         fs::write(&other, "theirs").unwrap();
         symlink(&other, &path).unwrap();
         fs::write(temp.path().join("prompt.part"), "left").unwrap();
         symlink(&other, temp.path().join("exit.part")).unwrap();
-        let living = Sharing::Private.begin(&path, temp.path()).unwrap();
+        let living = Sharing::Private.create_part(&path, temp.path()).unwrap();
         Sharing::Private.write(&path, b"ours").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"ours");
         assert_eq!(fs::read(&other).unwrap(), b"theirs");
         assert_eq!(mode(&path), 0o600);
         assert!(!temp.path().join("prompt.part").exists());
-        // Another's file while it is written stays.
+        // The part of a live writer is kept.
         living.persist(&path).unwrap();
         Sharing::GROUP.write(&path, b"all").unwrap();
         assert_eq!(mode(&path) & 0o660, 0o660);
-        // A link cannot be locked, and is nothing that a writer leaves.
+        // A link cannot be locked, so it is no part.
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 3);
     }
 }

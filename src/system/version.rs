@@ -1,7 +1,7 @@
-//! Versions in what programs print.
+//! Versions of programs.
 
-/// The first `<major>.<minor>` in what `--version` printed.
-pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
+/// Finds the first `<major>.<minor>` in the output of `--version`.
+pub(crate) fn find_version(text: &str) -> Option<(u32, u32)> {
     text.split(|c: char| !c.is_ascii_digit() && c != '.')
         .find_map(|word| {
             let mut parts = word.split('.');
@@ -11,16 +11,19 @@ pub(crate) fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::find_version;
 
     #[test]
-    fn versions_are_found_in_every_form() {
-        assert_eq!(version("git version 2.47.3"), Some((2, 47)));
-        assert_eq!(version("git version 2.39.5 (Apple Git-154)"), Some((2, 39)));
-        assert_eq!(version("tmux 3.3a"), Some((3, 3)));
-        assert_eq!(version("tmux next-3.8"), Some((3, 8)));
-        assert_eq!(version("tmux openbsd-7.5"), Some((7, 5)));
-        assert_eq!(version("3.5a"), Some((3, 5)));
-        assert_eq!(version("tmux master"), None);
+    fn version_is_found_in_every_output() {
+        assert_eq!(find_version("git version 2.47.3"), Some((2, 47)));
+        assert_eq!(
+            find_version("git version 2.39.5 (Apple Git-154)"),
+            Some((2, 39))
+        );
+        assert_eq!(find_version("tmux 3.3a"), Some((3, 3)));
+        assert_eq!(find_version("tmux next-3.8"), Some((3, 8)));
+        assert_eq!(find_version("tmux openbsd-7.5"), Some((7, 5)));
+        assert_eq!(find_version("3.5a"), Some((3, 5)));
+        assert_eq!(find_version("tmux master"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Waiting for what nothing tells.
+//! Polls for events without a notification.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,27 +8,24 @@ use rand::RngExt as _;
 
 use crate::interrupt;
 
-/// The first pause is so much shorter than the longest.
-const FIRST: u32 = 16;
+/// The first pause is the longest one divided by this.
+const FIRST_PAUSE_DIVISOR: u32 = 16;
 
-/// Calls `look` until it returns something, and returns that; none if it never did in the time
-/// `patience`. The pauses grow up to `pause`, and none is as long as another: many wait at once.
-///
-/// # Errors
-/// When `look` fails, or on an interruption.
+/// Calls `look` until it returns a value; `None` after `timeout`, or an error on an interruption.
+/// The pauses grow up to `pause`, and are random, because many processes may wait at once.
 pub(crate) fn wait_until<T>(
-    patience: Duration,
+    timeout: Duration,
     pause: Duration,
     mut look: impl FnMut() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
     let begun = Instant::now();
-    let mut next = pause / FIRST;
+    let mut next = pause / FIRST_PAUSE_DIVISOR;
     loop {
         if let Some(found) = look()? {
             return Ok(Some(found));
         }
         interrupt::check()?;
-        if begun.elapsed() >= patience {
+        if begun.elapsed() >= timeout {
             return Ok(None);
         }
         thread::sleep(next.mul_f64(rand::rng().random_range(0.5..1.5)));
@@ -41,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_is_returned_and_what_does_not_is_given_up() {
+    fn wait_until_returns_a_value_or_nothing_after_the_timeout() {
         let pause = Duration::from_micros(1);
         let mut looks = 0;
         let third = wait_until(Duration::MAX, pause, || {

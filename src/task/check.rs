@@ -1,5 +1,5 @@
-//! Checks each field of a record for what it must be. A record travels with its repository and
-//! may be of any origin; commands, paths and refs are built from it.
+//! Checks each field of a record. A record travels with its repository and may be of any
+//! origin; commands, paths and refs are built from it.
 
 use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt as _;
@@ -7,46 +7,43 @@ use std::path::{Component, Path};
 
 use anyhow::{Result, bail};
 
-use super::{Bytes, Merged, ObjectId, Removal, Target, Task};
+use super::{Bytes, MergeRecord, ObjectId, Removal, Target, Task};
 
-/// The longest title, in bytes; those that are written have 200 characters at most.
-const TITLE: usize = 4096;
+/// The longest title that is read; git flux writes at most 200 characters.
+const MAX_TITLE_BYTES: usize = 4096;
 
-/// The longest name of an agent, a session or a variable, in bytes.
-const NAME: usize = 1024;
+/// The longest name of an agent, a session or a variable.
+const MAX_NAME_BYTES: usize = 1024;
 
-/// The longest path or name of a ref, in bytes: what Linux takes.
-const PATH: usize = 4096;
+/// The longest path or name of a ref: the limit of Linux.
+const MAX_PATH_BYTES: usize = 4096;
 
 /// The last second that has a date: 9999-12-30T22:00:00Z.
-const LAST: u64 = 253_402_207_200;
+const LAST_SECOND: u64 = 253_402_207_200;
 
-/// The first ports that a task may have: neither those of the system nor the very last ones.
-const PORTS: RangeInclusive<u16> = 1024..=65_000;
+/// The ports that may be the first of a task: the system's and the last ones are excluded.
+const FIRST_PORTS: RangeInclusive<u16> = 1024..=65_000;
 
-/// The directories of refs that each worktree has for itself.
-pub(crate) const OWN: [&str; 3] = ["refs/worktree", "refs/bisect", "refs/rewritten"];
+/// The directories of the per-worktree refs.
+pub(crate) const WORKTREE_REF_DIRS: [&str; 3] = ["refs/worktree", "refs/bisect", "refs/rewritten"];
 
-/// The name in an archive for commits that were in logs alone.
+/// The name in an archive entry for commits that only reflogs had.
 pub(crate) const REFLOG: &str = "reflog";
 
-/// A field of a record, and whether its value is one that it can have.
+/// The name of a field, and `true` if its value is valid.
 type Field = (&'static str, bool);
 
 impl Task {
-    /// Fails if a field is not what it must be.
-    ///
-    /// # Errors
-    /// Says which field of the record it is.
+    /// Fails with the name of the first field that is invalid.
     pub(super) fn check(&self) -> Result<()> {
         let has_nul = |it: &Bytes| it.0.as_bytes().contains(&0);
         let is_object = |name: &ObjectId| self.is_object(name);
         let top = self.worktree.strip_prefix("/");
         let directory = self.directory.as_ref().map(|it| Path::new(&it.0));
-        let restored = self.restored.as_deref();
-        let (existing, carried) = (self.existing.as_ref(), self.carried.as_ref());
+        let restored = self.restored_from.as_deref();
+        let (existing, carried) = (self.existing.as_ref(), self.stash.as_ref());
         let mut fields = vec![
-            ("title", self.title.len() <= TITLE),
+            ("title", self.title.len() <= MAX_TITLE_BYTES),
             ("agent", is_name(&self.agent)),
             ("agent_args", !self.agent_args.iter().any(has_nul)),
             ("branch", is_branch_name(&self.branch)),
@@ -55,7 +52,7 @@ impl Task {
             ("worktree", top.is_ok_and(is_below)),
             ("directory", directory.is_none_or(is_below)),
             ("created", is_time(self.created)),
-            ("port", self.port.is_none_or(|it| PORTS.contains(&it))),
+            ("port", self.port.is_none_or(|it| FIRST_PORTS.contains(&it))),
             (
                 "restored",
                 restored.is_none_or(|it| self.is_archived_as(it)),
@@ -71,20 +68,19 @@ impl Task {
         }
     }
 
-    /// Returns the task as a record can have it: what is configured for its branch wins over the
-    /// record, and may be anything.
+    /// Returns the task with valid fields: the configuration of its branch overrides the record,
+    /// and may be anything.
     pub(super) fn recordable(&self) -> Self {
         let agent = self.agent.as_str();
         Self {
-            title: self.title.chars().take(TITLE / 4).collect(),
+            title: self.title.chars().take(MAX_TITLE_BYTES / 4).collect(),
             into: self.into.clone().filter(|into| is_branch_name(into)),
             agent: if is_name(agent) { agent } else { "" }.to_owned(),
             ..self.clone()
         }
     }
 
-    /// Returns whether this can be the name of an object. All are of one length: a repository has
-    /// one kind.
+    /// Returns whether this can be an object name. A repository has names of one length.
     fn is_object(&self, name: &ObjectId) -> bool {
         let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         matches!(name.len(), 40 | 64) && name.len() == self.base.len() && name.bytes().all(hex)
@@ -103,10 +99,10 @@ impl Task {
         let is_object = |name: &ObjectId| self.is_object(name);
         let is_value = |value: &str| !value.contains('\0');
         let is_part = |part: &str| part == REFLOG || is_own(part);
-        let (mut config, mut own) = (removal.config.iter(), removal.own.iter());
+        let (mut config, mut own) = (removal.config.iter(), removal.worktree_refs.iter());
         let (snapshot, into) = (removal.snapshot.as_ref(), removal.into.as_ref());
         let ends = into.map(|it| is_object(&it.from) && is_object(&it.to));
-        let is_branch = |it: &Merged| is_branch_name(&it.branch);
+        let is_branch = |it: &MergeRecord| is_branch_name(&it.branch);
         let is_config = config.all(|(it, value)| is_variable(it) && is_value(value));
         let is_own = own.all(|(it, oid)| is_part(it) && is_object(oid));
         [
@@ -136,53 +132,53 @@ impl Target {
     }
 }
 
-/// Returns whether a path is one that the system takes.
+/// Returns whether the system accepts a path.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    bytes.len() <= PATH && !bytes.contains(&0)
+    bytes.len() <= MAX_PATH_BYTES && !bytes.contains(&0)
 }
 
-/// Returns whether a path goes down from a directory.
+/// Returns whether a path leads down from a directory.
 fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
     let down = parts.all(|part| matches!(part, Component::Normal(_)));
     down && path != Path::new("") && is_plain(path)
 }
 
-/// Returns whether a clock can have shown it, in seconds since 1970.
+/// Returns whether there is a date for a time in seconds since 1970.
 pub(crate) fn is_time(seconds: u64) -> bool {
-    seconds <= LAST
+    seconds <= LAST_SECOND
 }
 
-/// Returns whether a text is short and in one line, as a name is.
+/// Returns whether a text is short and has no control characters.
 fn is_name(name: &str) -> bool {
-    name.len() <= NAME && !name.contains(char::is_control)
+    name.len() <= MAX_NAME_BYTES && !name.contains(char::is_control)
 }
 
-/// Returns whether git has variables of this name: letters, digits and `-`, a letter first.
+/// Returns whether this can be a configuration variable: letters, digits and `-`, a letter first.
 fn is_variable(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    letter && name.len() <= NAME && name.bytes().all(plain)
+    letter && name.len() <= MAX_NAME_BYTES && name.bytes().all(plain)
 }
 
-/// Returns whether `refs/<part>` is a ref that a worktree has for itself.
+/// Returns whether `refs/<part>` is a per-worktree ref.
 fn is_own(part: &str) -> bool {
     let name = format!("refs/{part}");
     let below = |dir: &str| name.strip_prefix(dir).is_some_and(|it| it.starts_with('/'));
-    OWN.iter().any(|dir| below(dir)) && is_ref_name(&name)
+    WORKTREE_REF_DIRS.iter().any(|dir| below(dir)) && is_ref_name(&name)
 }
 
-/// Returns whether git would take `name` for a branch: `git check-ref-format --branch`.
+/// Returns whether `name` is valid for a branch: `git check-ref-format --branch`.
 pub(crate) fn is_branch_name(name: &str) -> bool {
     name != "HEAD" && !name.starts_with('-') && is_ref_name(&format!("refs/heads/{name}"))
 }
 
-/// Returns whether git would take `name` for a ref: `git check-ref-format`.
+/// Returns whether `name` is valid for a ref: `git check-ref-format`.
 fn is_ref_name(name: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     let never = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
-    name.len() <= PATH
+    name.len() <= MAX_PATH_BYTES
         && name.split('/').all(part)
         && !name.ends_with('.')
         && !name.contains("..")

@@ -1,4 +1,4 @@
-//! How an agent's program ended.
+//! The exit of an agent's program.
 
 use std::fmt;
 use std::ops::Not;
@@ -7,45 +7,45 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 
-/// How the agent's program ended, as its launcher saw it.
+/// The exit of an agent's program, as its launcher saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exit {
     #[serde(flatten)]
-    pub(crate) how: How,
+    pub(crate) reason: ExitReason,
     /// Seconds since 1970.
     pub(crate) at: u64,
-    /// Whether git flux has ended it.
+    /// git flux ended it.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub(crate) stopped: bool,
-    /// The signal that its launcher received and passed on to it, as when its terminal went.
+    /// The signal that its launcher received and passed on, SIGHUP for example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<i32>,
 }
 
-/// How a program ended.
+/// The reason of an exit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "Stored")]
-pub(crate) enum How {
-    /// None was started, or it was not seen.
+#[serde(from = "StoredExit", into = "StoredExit")]
+pub(crate) enum ExitReason {
+    /// No program was started, or its exit was not seen.
     Unseen,
-    /// It could not be started, and why.
-    Unstarted(String),
+    /// It could not be started; the text says why.
+    NotStarted(String),
     Status(i32),
     Signal(i32),
 }
 
-/// An end as every version stores it.
+/// The format of an exit reason in every version.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredExit {
     status: Option<i32>,
     signal: Option<i32>,
     error: Option<String>,
 }
 
-impl From<Stored> for How {
-    fn from(stored: Stored) -> Self {
+impl From<StoredExit> for ExitReason {
+    fn from(stored: StoredExit) -> Self {
         match (stored.error, stored.signal, stored.status) {
-            (Some(error), ..) => Self::Unstarted(error),
+            (Some(error), ..) => Self::NotStarted(error),
             (None, Some(signal), _) => Self::Signal(signal),
             (None, None, Some(status)) => Self::Status(status),
             (None, None, None) => Self::Unseen,
@@ -53,13 +53,13 @@ impl From<Stored> for How {
     }
 }
 
-impl From<How> for Stored {
-    fn from(how: How) -> Self {
-        let (status, signal, error) = match how {
-            How::Unseen => (None, None, None),
-            How::Unstarted(error) => (None, None, Some(error)),
-            How::Status(status) => (Some(status), None, None),
-            How::Signal(signal) => (None, Some(signal), None),
+impl From<ExitReason> for StoredExit {
+    fn from(reason: ExitReason) -> Self {
+        let (status, signal, error) = match reason {
+            ExitReason::Unseen => (None, None, None),
+            ExitReason::NotStarted(error) => (None, None, Some(error)),
+            ExitReason::Status(status) => (Some(status), None, None),
+            ExitReason::Signal(signal) => (None, Some(signal), None),
         };
         Self {
             status,
@@ -70,81 +70,81 @@ impl From<How> for Stored {
 }
 
 impl Exit {
-    pub(crate) fn new(how: How, at: u64) -> Self {
+    pub(crate) fn new(reason: ExitReason, at: u64) -> Self {
         Self {
-            how,
+            reason,
             at,
             stopped: false,
             received: None,
         }
     }
 
-    /// Returns the exit status, if it exited.
+    /// Returns the exit status.
     pub(crate) fn status(&self) -> Option<i32> {
-        match self.how {
-            How::Status(status) => Some(status),
+        match self.reason {
+            ExitReason::Status(status) => Some(status),
             _ => None,
         }
     }
 
-    /// Returns the number of the signal that ended it, if one did.
+    /// Returns the signal that ended it.
     pub(crate) fn signal(&self) -> Option<i32> {
-        match self.how {
-            How::Signal(signal) => Some(signal),
+        match self.reason {
+            ExitReason::Signal(signal) => Some(signal),
             _ => None,
         }
     }
 
-    /// Returns why it could not be started, if so.
+    /// Returns the error of the start.
     pub(crate) fn error(&self) -> Option<&str> {
-        match &self.how {
-            How::Unstarted(error) => Some(error),
+        match &self.reason {
+            ExitReason::NotStarted(error) => Some(error),
             _ => None,
         }
     }
 
     /// Returns whether it exited with status 0.
     pub(crate) fn is_success(&self) -> bool {
-        self.how == How::Status(0)
+        self.reason == ExitReason::Status(0)
     }
 
-    /// Returns whether something can have ended so: an agent can write the file as well.
+    /// Returns whether the values are possible: an agent can write the file, too.
     pub(crate) fn is_plausible(&self) -> bool {
         let is_signal = |signal: i32| (1..128).contains(&signal);
-        let is_end = match self.how {
-            How::Status(status) => (0..256).contains(&status),
-            How::Signal(signal) => is_signal(signal),
-            How::Unseen | How::Unstarted(_) => true,
+        let is_end = match self.reason {
+            ExitReason::Status(status) => (0..256).contains(&status),
+            ExitReason::Signal(signal) => is_signal(signal),
+            ExitReason::Unseen | ExitReason::NotStarted(_) => true,
         };
         is_end && self.received.is_none_or(is_signal) && check::is_time(self.at)
     }
 
-    /// Returns whether nothing has ended here, since no agent was started.
-    pub(crate) fn is_none(&self) -> bool {
-        self.how == How::Unseen && !self.stopped
+    /// Returns whether no agent was started, or its exit was not seen.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.reason == ExitReason::Unseen && !self.stopped
     }
 
-    /// Returns whether a signal ended the agent that git flux did not send: it did not end by itself.
+    /// Returns whether a signal that git flux did not send ended the agent.
     pub(crate) fn is_by_signal(&self) -> bool {
         let by_signal = self.signal().is_some() || self.received.is_some();
         by_signal && !self.stopped && self.error().is_none()
     }
 
-    /// Returns the state that it is, in one word.
+    /// Returns the state in one word.
     pub(super) fn name(&self) -> &'static str {
-        match self.how {
+        match self.reason {
             _ if self.stopped => "stopped",
-            How::Unstarted(_) => "failed",
-            How::Signal(_) => "killed",
-            How::Status(_) | How::Unseen => "exited",
+            ExitReason::NotStarted(_) => "failed",
+            ExitReason::Signal(_) => "killed",
+            ExitReason::Status(_) | ExitReason::Unseen => "exited",
         }
     }
 
     /// Returns the word with its number.
     pub(super) fn label(&self) -> String {
         let name = self.name();
-        match self.how {
-            How::Status(number) | How::Signal(number) if !self.stopped => {
+        match self.reason {
+            ExitReason::Status(number) | ExitReason::Signal(number) if !self.stopped => {
                 format!("{name}({number})")
             }
             _ => name.to_owned(),
@@ -154,12 +154,12 @@ impl Exit {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.how {
+        match &self.reason {
             _ if self.stopped => f.write_str("was stopped"),
-            How::Unstarted(error) => write!(f, "could not be started: {error}"),
-            How::Signal(signal) => write!(f, "was ended by signal {signal}"),
-            How::Status(status) => write!(f, "exited with status {status}"),
-            How::Unseen => f.write_str("ended"),
+            ExitReason::NotStarted(error) => write!(f, "could not be started: {error}"),
+            ExitReason::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            ExitReason::Status(status) => write!(f, "exited with status {status}"),
+            ExitReason::Unseen => f.write_str("ended"),
         }
     }
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_end_is_one_that_a_program_can_have() {
+    fn is_plausible_rejects_values_that_no_program_exits_with() {
         let exit = |text: &str| serde_json::from_str::<Exit>(text).unwrap().is_plausible();
         for right in [
             r#"{"status":0,"signal":null,"error":null,"at":1700000000}"#,
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_stored_as_it_ever_was() {
+    fn exit_is_stored_in_the_format_of_every_version() {
         for text in [
             r#"{"status":0,"signal":null,"error":null,"at":1}"#,
             r#"{"status":null,"signal":9,"error":null,"at":1,"stopped":true,"received":15}"#,

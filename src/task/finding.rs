@@ -1,243 +1,257 @@
-//! From what was seen of a task to its state: which source counts when they disagree.
+//! Concludes the state of a task from an observation: which source takes precedence.
 
-use super::seen::{Doing, Location, Presence, Seen, Session};
-use super::{Found, Habit, Heard, Phase, Said, Source, State, Title, Why};
+use super::observation::{Location, Observation, Presence, SessionActivity, SessionState};
+use super::{Activity, Evidence, OutputPattern, Phase, Report, Source, State, Title, WaitReason};
 
-/// How old what an agent has said must be, in milliseconds, before its title may contradict
-/// it: the title follows with the next picture it paints.
-pub(crate) const LAG: u64 = 2_000;
+/// The time that a title may lag behind a report, which it cannot contradict before.
+pub(crate) const TITLE_LAG_MS: u64 = 2_000;
 
-/// How long after its last output an agent counts as being at work, in seconds.
-const STIR: u64 = 3;
+/// The time since its last output within which an agent counts as working.
+const ACTIVE_SECONDS: u64 = 3;
 
-/// How long an agent that paints while it is at work shows nothing once it is not, in seconds.
-pub(crate) const PAUSE: u64 = 10;
+/// The time without output after which an agent that paints while it works has stopped working.
+pub(crate) const STALLED_SECONDS: u64 = 10;
 
-/// How long one that has said nothing shows nothing until it is taken for waiting, in seconds.
-const STILL: u64 = 60;
+/// The time without output after which an agent that reports nothing counts as waiting.
+const WAITING_SECONDS: u64 = 60;
 
-/// How long an agent may take to start up, in seconds, unless it shows nothing for a [`PAUSE`]:
-/// meanwhile its title says that it is idle.
-const START: u64 = 60;
+/// The longest time that an agent takes to start up, while its title says that it is idle. It
+/// has started earlier if it prints nothing for [`STALLED_SECONDS`].
+const STARTUP_SECONDS: u64 = 60;
 
 impl State {
-    /// Concludes the state of a task from what was seen, and says from what.
-    pub(crate) fn of(phase: Phase, seen: &Seen) -> (Self, Found) {
+    /// Concludes the state of a task from an observation.
+    pub(crate) fn of(phase: Phase, seen: &Observation) -> (Self, Evidence) {
         if seen.worktree == Location::Elsewhere {
-            return (Self::Elsewhere, from(Source::Worktree));
+            return (Self::Elsewhere, evidence(Source::Worktree));
         }
         if seen.launcher == Presence::Unreadable {
-            return (Self::Unknown, Found::default());
+            return (Self::Unknown, Evidence::default());
         }
-        match (phase, seen.locked) {
-            (Phase::Starting, true) => return (Self::Starting, from(Source::Lock)),
-            (Phase::Removing, true) => return (Self::Removing, from(Source::Lock)),
+        match (phase, seen.is_locked) {
+            (Phase::Starting, true) => return (Self::Starting, evidence(Source::Lock)),
+            (Phase::Removing, true) => return (Self::Removing, evidence(Source::Lock)),
             (Phase::Starting | Phase::Removing, false) => {
-                return (Self::Incomplete, from(Source::Record));
+                return (Self::Incomplete, evidence(Source::Record));
             }
             (Phase::Active, _) => {}
         }
         if seen.worktree != Location::Here {
-            return (Self::NoWorktree, from(Source::Worktree));
+            return (Self::NoWorktree, evidence(Source::Worktree));
         }
-        if !seen.branch {
-            return (Self::NoBranch, from(Source::Branch));
+        if !seen.has_branch {
+            return (Self::NoBranch, evidence(Source::Branch));
         }
         let Some(exit) = &seen.exit else {
-            return Self::unended(seen);
+            return Self::without_exit(seen);
         };
         let ended = || Self::Ended(exit.clone());
-        let state = if exit.is_none() { Self::Idle } else { ended() };
-        (state, since(Source::Exit, Some(exit.at)))
+        let state = if exit.is_unseen() {
+            Self::Idle
+        } else {
+            ended()
+        };
+        (state, evidence_since(Source::Exit, Some(exit.at)))
     }
 
-    /// The state of an agent of which no end was seen.
-    fn unended(seen: &Seen) -> (Self, Found) {
-        let found = since(Source::Process, seen.started);
+    /// Concludes the state of an agent whose exit was not seen.
+    fn without_exit(seen: &Observation) -> (Self, Evidence) {
+        let found = evidence_since(Source::Process, seen.started_s);
         match seen.launcher {
-            Presence::Alive => Self::alive(seen),
+            Presence::Alive => Self::of_live_agent(seen),
             Presence::InSetup => (Self::Opening, found),
             Presence::Elsewhere => (Self::RunningElsewhere, found),
-            Presence::OtherMachine => (Self::Lost, guess(Source::Process)),
+            Presence::OtherMachine => (Self::Lost, inferred(Source::Process)),
             Presence::Never | Presence::Unreadable | Presence::Gone => {
-                (Self::Lost, from(Source::Process))
+                (Self::Lost, evidence(Source::Process))
             }
         }
     }
 
-    /// The state of an agent whose process is alive.
-    fn alive(seen: &Seen) -> (Self, Found) {
-        // Some tell that they have started, and no more.
-        let is_silent = seen.session.is_none() && seen.is_still();
-        let says = |(heard, _): &(Heard, _)| heard.said != Said::Starting || !is_silent;
-        let Some((last, source)) = seen.newest().filter(says) else {
-            return Self::silent(seen);
+    /// Concludes the state of an agent whose process is alive.
+    fn of_live_agent(seen: &Observation) -> (Self, Evidence) {
+        // Some agents report that they have started, and nothing else.
+        let is_silent = seen.session.is_none() && seen.is_silent_long();
+        let counts = |(it, _): &(Report, _)| it.activity != Activity::Starting || !is_silent;
+        let Some((mut last, source)) = seen.latest_report().filter(counts) else {
+            return Self::of_silent_agent(seen);
         };
         if let Some(session) = seen.session
-            && let Some((said, why)) = contradiction(&last, session, seen.now)
+            && let Some(contradiction) = find_contradiction(&last, session, seen.now_ms)
         {
-            let heard = Heard { said, why, ..last };
-            return (state_of(&heard, seen), by(session));
+            (last.activity, last.why) = contradiction;
+            return (state_of(&last, seen), from_session(session));
         }
-        let fresh = is_fresh(last.at, seen.now);
-        if let Some(state) = corrected(&last, seen.title.filter(|_| !fresh)) {
-            return (state, from(Source::Title));
+        let fresh = is_fresh(last.at_ms, seen.now_ms);
+        if let Some(state) = correct_by_title(&last, seen.title.filter(|_| !fresh)) {
+            return (state, evidence(Source::Title));
         }
-        let still = last.at / 1000 + STILL < seen.now / 1000
-            && seen.stirred.is_some_and(|at| at + STILL < seen.now / 1000);
-        let paints = seen.habit == Habit::Busy && !seen.in_background;
-        // Its own file of the session leaves nothing to be guessed.
-        let guesses = paints && seen.title.is_none() && seen.session.is_none();
-        if last.said == Said::Working && guesses && still {
-            return (Self::Interrupted, guess(Source::Activity));
+        let now = seen.now_ms / 1000;
+        let is_old = |at: u64| at + WAITING_SECONDS < now;
+        let is_still = is_old(last.at_ms / 1000) && seen.last_output_s.is_some_and(is_old);
+        let paints = seen.output_pattern == OutputPattern::WhileWorking && !seen.is_in_background;
+        // The session file or the title would say more than the output.
+        let can_infer = paints && seen.title.is_none() && seen.session.is_none();
+        if last.activity == Activity::Working && can_infer && is_still {
+            return (Self::Interrupted, inferred(Source::Activity));
         }
-        (state_of(&last, seen), since(source, Some(last.at / 1000)))
+        let found = evidence_since(source, Some(last.at_ms / 1000));
+        (state_of(&last, seen), found)
     }
 
-    /// The state of an agent that is alive, and has said nothing.
-    fn silent(seen: &Seen) -> (Self, Found) {
-        let is_recent = |at: u64| (seen.now / 1000).saturating_sub(at) <= STIR;
-        let stirs = seen.habit == Habit::Quiet && seen.stirred.is_some_and(is_recent);
-        let by_title = from(Source::Title);
+    /// Concludes the state of a live agent that has reported nothing.
+    fn of_silent_agent(seen: &Observation) -> (Self, Evidence) {
+        let now = seen.now_ms / 1000;
         if let Some(session) = seen.session {
-            let state = match session.doing {
-                Doing::Working | Doing::Background => Self::Working,
-                Doing::Waiting(why) => Self::Waiting(why),
-                Doing::Idle if session.at / 1000 + PAUSE < seen.now / 1000 => Self::Waiting(None),
-                Doing::Idle => Self::Opening,
+            let is_old = session.at_ms / 1000 + STALLED_SECONDS < now;
+            let state = match session.activity {
+                SessionActivity::Working | SessionActivity::Background => Self::Working,
+                SessionActivity::Waiting(why) => Self::Waiting(why),
+                SessionActivity::Idle if is_old => Self::Waiting(None),
+                SessionActivity::Idle => Self::Opening,
             };
-            return (state, by(session));
+            return (state, from_session(session));
         }
+        let pattern = seen.output_pattern;
+        let is_recent = |at: u64| now.saturating_sub(at) <= ACTIVE_SECONDS;
+        let is_active =
+            pattern == OutputPattern::NotWhileIdle && seen.last_output_s.is_some_and(is_recent);
+        let by_title = evidence(Source::Title);
+        let started = seen.started_s;
         match seen.title {
             Some(Title::Working) => (Self::Working, by_title),
-            Some(Title::Asking) => (Self::Waiting(Some(Why::Permission)), by_title),
-            // It may have done its turn, or be at a dialog of its own: it needs its user.
-            Some(Title::Idle) if seen.is_up() => (Self::Waiting(None), by_title),
+            Some(Title::Asking) => (Self::Waiting(Some(WaitReason::Permission)), by_title),
+            // Its turn is done, or it shows a dialog: it needs its user.
+            Some(Title::Idle) if seen.has_started_up() => (Self::Waiting(None), by_title),
             Some(Title::Idle) => (Self::Opening, by_title),
-            None if stirs => (Self::Working, guess(Source::Activity)),
-            // Before it says anything it may ask whether its directory can be trusted.
-            None if seen.habit != Habit::Unknown && seen.is_still() => {
-                (Self::Waiting(None), guess(Source::Activity))
+            None if is_active => (Self::Working, inferred(Source::Activity)),
+            // It may ask first whether its directory can be trusted.
+            None if pattern != OutputPattern::Unknown && seen.is_silent_long() => {
+                (Self::Waiting(None), inferred(Source::Activity))
             }
             None => (
-                Self::Running(seen.started),
-                since(Source::Process, seen.started),
+                Self::Running(started),
+                evidence_since(Source::Process, started),
             ),
         }
     }
 }
 
-/// Found there, and it is not known since when.
-fn from(source: Source) -> Found {
-    since(source, None)
+fn evidence(source: Source) -> Evidence {
+    evidence_since(source, None)
 }
 
-fn since(source: Source, since: Option<u64>) -> Found {
-    Found {
+fn evidence_since(source: Source, since: Option<u64>) -> Evidence {
+    Evidence {
         source,
         since,
-        guess: false,
+        is_inferred: false,
     }
 }
 
-fn guess(source: Source) -> Found {
-    Found {
-        guess: true,
-        ..from(source)
+fn inferred(source: Source) -> Evidence {
+    Evidence {
+        is_inferred: true,
+        ..evidence(source)
     }
 }
 
-impl Seen {
-    /// Returns what the agent has said last, by a hook or in its transcript.
-    fn newest(&self) -> Option<(Heard, Source)> {
-        let heard = self.heard.map(|heard| (heard, Source::Hook));
-        let written = self.written.map(|written| (written, Source::Transcript));
-        let (Some((hook, _)), Some((transcript, _))) = (heard, written) else {
-            return heard.or(written);
+fn from_session(session: SessionState) -> Evidence {
+    evidence_since(Source::Session, Some(session.at_ms / 1000))
+}
+
+impl Observation {
+    /// Returns the latest report, by a hook or in the transcript.
+    fn latest_report(&self) -> Option<(Report, Source)> {
+        let hook = self.last_report.map(|it| (it, Source::Hook));
+        let file = self.from_transcript.map(|it| (it, Source::Transcript));
+        let (Some((reported, _)), Some((written, _))) = (hook, file) else {
+            return hook.or(file);
         };
-        // A hook that tells of each end alike comes after it.
-        let is_known_better =
-            hook.said == Said::Done && matches!(transcript.said, Said::Failed | Said::Interrupted);
-        // What is written down later is later; of one moment the hook has more to say.
-        let is_better = transcript.at > hook.at || is_known_better;
-        if is_better { written } else { heard }
+        // The hook reports any end of a turn as done, after the transcript has it.
+        let is_more_exact = reported.activity == Activity::Done
+            && [Activity::Failed, Activity::Interrupted].contains(&written.activity);
+        // A hook says more than a transcript of the same moment.
+        let is_later = written.at_ms > reported.at_ms;
+        if is_later || is_more_exact {
+            return file;
+        }
+        hook
     }
 
-    /// Whether the agent has been up for a while, and shown nothing in it.
-    fn is_still(&self) -> bool {
-        let long = |since: u64| since + STILL < self.now / 1000;
-        self.started.is_some_and(long) && self.stirred.is_some_and(long)
+    /// Returns whether the agent has run for [`WAITING_SECONDS`] and printed nothing in that time.
+    fn is_silent_long(&self) -> bool {
+        let is_long = |since: u64| since + WAITING_SECONDS < self.now_ms / 1000;
+        self.started_s.is_some_and(is_long) && self.last_output_s.is_some_and(is_long)
     }
 
-    /// Returns whether the agent has had the time to start up: it shows nothing more, or has run
-    /// for long. What starts it may take its time before that.
-    fn is_up(&self) -> bool {
-        let is_over = |since: u64, time: u64| !(since..=since + time).contains(&(self.now / 1000));
-        self.stirred.is_some_and(|at| is_over(at, PAUSE))
-            || is_over(self.started.unwrap_or_default(), START)
+    /// Returns whether the agent has had the time to start up, wrapper included.
+    fn has_started_up(&self) -> bool {
+        let now = self.now_ms / 1000;
+        let is_over = |since: u64, time: u64| !(since..=since + time).contains(&now);
+        let started = self.started_s.unwrap_or_default();
+        let is_still = |at| is_over(at, STALLED_SECONDS);
+        is_over(started, STARTUP_SECONDS) || self.last_output_s.is_some_and(is_still)
     }
 }
 
-/// Found in the agent's file of its session.
-fn by(session: Session) -> Found {
-    since(Source::Session, Some(session.at / 1000))
-}
-
-/// Returns what the agent's file of its session makes of what it said, at `now`, if it contradicts:
-/// no hook is fired by Esc, nor by the answer to a question.
-pub(crate) fn contradiction(
-    heard: &Heard,
-    session: Session,
-    now: u64,
-) -> Option<(Said, Option<Why>)> {
-    let settled = !is_fresh(heard.at, now) && !is_fresh(session.at, now);
-    let is_later = session.at > heard.at;
-    let is_old = session.at / 1000 + PAUSE < now / 1000;
-    let at_work = Some((Said::Working, None));
-    match (heard.said, session.doing) {
-        (Said::Exited, _) | (Said::Waiting, Doing::Waiting(_)) => None,
-        // A question of an agent within is open, whatever is said of the turn meanwhile.
-        (_, Doing::Waiting(why)) => Some((Said::Waiting, why)),
-        // Its prompt has not been sent: Esc came before.
-        (Said::Starting, Doing::Idle) if is_old => Some((Said::Waiting, None)),
-        (Said::Working | Said::Waiting, Doing::Idle) if settled => Some((Said::Interrupted, None)),
-        (Said::Waiting, Doing::Working | Doing::Background) if is_later => at_work,
-        (Said::Done | Said::Failed | Said::Interrupted, Doing::Working) if settled && is_later => {
-            at_work
+/// Returns what the session file says at `now_ms` if it contradicts the report: neither Esc nor
+/// the answer to a question calls a hook.
+pub(crate) fn find_contradiction(
+    report: &Report,
+    session: SessionState,
+    now_ms: u64,
+) -> Option<(Activity, Option<WaitReason>)> {
+    use SessionActivity::{Background, Idle, Waiting, Working};
+    let settled = !is_fresh(report.at_ms, now_ms) && !is_fresh(session.at_ms, now_ms);
+    let is_later = session.at_ms > report.at_ms;
+    let is_old = session.at_ms / 1000 + STALLED_SECONDS < now_ms / 1000;
+    let interrupted = Some((Activity::Interrupted, None));
+    let at_work = Some((Activity::Working, None));
+    match (report.activity, session.activity) {
+        (Activity::Exited, _) | (Activity::Waiting, Waiting(_)) => None,
+        // A question of a subagent is open, whatever the turn reports.
+        (_, Waiting(why)) => Some((Activity::Waiting, why)),
+        // Esc was pressed before the prompt was sent.
+        (Activity::Starting, Idle) if is_old => Some((Activity::Waiting, None)),
+        (Activity::Working | Activity::Waiting, Idle) if settled => interrupted,
+        (Activity::Waiting, Working | Background) if is_later => at_work,
+        (Activity::Done | Activity::Failed | Activity::Interrupted, Working) => {
+            at_work.filter(|_| settled && is_later)
         }
         _ => None,
     }
 }
 
-/// Returns whether something was said so lately, at `at`, that what contradicts it may be older.
-/// The clock may have been set back since; then nothing is fresh.
-pub(crate) fn is_fresh(at: u64, now: u64) -> bool {
-    at <= now && now - at < LAG
+/// Returns whether a report is so recent that a source which contradicts it may be older. After
+/// the clock was set back nothing is fresh.
+pub(crate) fn is_fresh(at_ms: u64, now_ms: u64) -> bool {
+    at_ms <= now_ms && now_ms - at_ms < TITLE_LAG_MS
 }
 
-/// What the agent's title makes of what it said, if it contradicts: that Esc was pressed
-/// fires no hook, nor does a yes to a question.
-fn corrected(heard: &Heard, title: Option<Title>) -> Option<State> {
-    match (heard.said, title?) {
-        (Said::Working, Title::Idle) => Some(State::Interrupted),
-        (Said::Working, Title::Working) | (_, Title::Idle) => None,
-        // A dialog that was left by Esc is still shown as one, and still needs its user.
-        (Said::Waiting, Title::Asking) => None,
+/// Returns the state that the title shows if it contradicts the report: neither Esc nor a
+/// confirmation calls a hook.
+fn correct_by_title(report: &Report, title: Option<Title>) -> Option<State> {
+    match (report.activity, title?) {
+        (Activity::Working, Title::Idle) => Some(State::Interrupted),
+        (Activity::Working, Title::Working) | (_, Title::Idle) => None,
+        // A dialog that was left by Esc keeps its title, and still needs its user.
+        (Activity::Waiting, Title::Asking) => None,
         (_, Title::Working) => Some(State::Working),
-        (_, Title::Asking) => Some(State::Waiting(Some(Why::Permission))),
+        (_, Title::Asking) => Some(State::Waiting(Some(WaitReason::Permission))),
     }
 }
 
-fn state_of(heard: &Heard, seen: &Seen) -> State {
-    match heard.said {
-        Said::Starting => State::Opening,
-        Said::Working => State::Working,
-        Said::Waiting => State::Waiting(heard.why),
-        Said::Done => State::Done,
-        Said::Failed => State::Failed,
-        Said::Interrupted => State::Interrupted,
+fn state_of(report: &Report, seen: &Observation) -> State {
+    match report.activity {
+        Activity::Starting => State::Opening,
+        Activity::Working => State::Working,
+        Activity::Waiting => State::Waiting(report.why),
+        Activity::Done => State::Done,
+        Activity::Failed => State::Failed,
+        Activity::Interrupted => State::Interrupted,
         // Of an earlier run.
-        Said::Exited => State::Running(seen.started),
+        Activity::Exited => State::Running(seen.started_s),
     }
 }
 

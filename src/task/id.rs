@@ -1,4 +1,4 @@
-//! A task's name: readable, short, valid everywhere it appears.
+//! Ids of tasks: readable, short, and valid as ref, directory and session name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,9 @@ use rand::{Rng, RngExt};
 
 use crate::failure::{Failure, USAGE};
 
-/// The longest id, in bytes.
-const MAX: usize = 50;
+const MAX_ID_BYTES: usize = 50;
 /// The longest part taken from a description.
-const SLUG: usize = 30;
+const MAX_SLUG_BYTES: usize = 30;
 
 /// The id of a task: `^[a-z0-9][a-z0-9-]{0,49}$`.
 ///
@@ -20,7 +19,7 @@ const SLUG: usize = 30;
 pub(crate) struct TaskId(String);
 
 impl TaskId {
-    /// Makes an id from the first line that has text, with six random hex digits.
+    /// Makes an id of the first line that is not empty and six random hex digits.
     pub(crate) fn from_description(text: &str, rng: &mut impl Rng) -> Self {
         let slug = text.lines().map(slug).find(|slug| !slug.is_empty());
         let slug = slug.as_deref().unwrap_or("task");
@@ -33,16 +32,16 @@ impl TaskId {
     }
 }
 
-/// Lower-case ASCII words joined by `-`, cut at a word at [`SLUG`] characters.
+/// Returns ASCII words in lower case, joined by `-` and cut after a word.
 fn slug(line: &str) -> String {
     let ascii = deunicode::deunicode(line).to_ascii_lowercase();
     let words = ascii.split(|c: char| !c.is_ascii_alphanumeric());
     let mut slug = String::new();
     for word in words.filter(|word| !word.is_empty()) {
         let glue = if slug.is_empty() { "" } else { "-" };
-        if slug.len() + glue.len() + word.len() > SLUG {
+        if slug.len() + glue.len() + word.len() > MAX_SLUG_BYTES {
             if slug.is_empty() {
-                slug.push_str(&word[..SLUG]);
+                slug.push_str(&word[..MAX_SLUG_BYTES]);
             }
             break;
         }
@@ -57,11 +56,11 @@ impl FromStr for TaskId {
     fn from_str(text: &str) -> Result<Self, Failure> {
         let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
         let begins = !text.is_empty() && !text.starts_with('-');
-        if begins && text.len() <= MAX && text.bytes().all(is_plain) {
+        if begins && text.len() <= MAX_ID_BYTES && text.bytes().all(is_plain) {
             return Ok(Self(text.to_owned()));
         }
         Err(Failure::new(format!("'{text}' is not a task id"))
-            .hint("a task id has a-z, 0-9 and '-', begins with a letter or digit, and has at most 50 characters")
+            .hint("use at most 50 of a-z, 0-9 and '-', not '-' first")
             .code(USAGE))
     }
 }
@@ -91,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_made_from_the_first_line() {
+    fn from_description_uses_the_first_line() {
         case("Add OAuth authentication", "add-oauth-authentication");
         case("\n\n  Fix login\nand more", "fix-login");
         case(
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_the_users_are_checked() {
+    fn from_str_accepts_only_valid_ids() {
         for good in ["a", "fix-1", "0", &"a".repeat(50)] {
             assert!(good.parse::<TaskId>().is_ok(), "{good}");
         }

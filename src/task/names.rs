@@ -1,4 +1,4 @@
-//! How git names its branches, refs and objects.
+//! Names of branches, refs and objects in git.
 
 use std::borrow::Borrow;
 use std::ffi::OsStr;
@@ -7,23 +7,23 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-/// Where the branches of a repository are.
+/// The prefix of the refs of branches.
 pub(crate) const HEADS: &str = "refs/heads/";
 
-/// How many digits of a name are shown to people.
-const SHORT: usize = 9;
+/// The number of digits in messages.
+const SHORT_DIGITS: usize = 9;
 
-/// The name of a branch, without `refs/heads/`.
+/// A branch, without `refs/heads/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct BranchName(String);
 
-/// The name of a ref in full, `refs/…`.
+/// A full ref name, `refs/…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct RefName(String);
 
-/// The name of an object in full, in hexadecimal. What a record says is checked with the record.
+/// A full object name, in hexadecimal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct ObjectId(String);
@@ -33,12 +33,12 @@ impl BranchName {
         Self(name.into())
     }
 
-    /// Takes a name as people type it, also in full: `refs/heads/x` is `x`.
+    /// Reads user input, with or without `refs/heads/`.
     pub(crate) fn typed(name: &str) -> Self {
         Self::new(name.strip_prefix(HEADS).unwrap_or(name))
     }
 
-    /// Returns its ref, `refs/heads/<branch>`.
+    /// Returns `refs/heads/<branch>`.
     pub(crate) fn full(&self) -> RefName {
         RefName([HEADS, &self.0].concat())
     }
@@ -49,7 +49,7 @@ impl RefName {
         Self(name.into())
     }
 
-    /// Returns the branch that it is the ref of, if it is one.
+    /// Returns the branch of a ref below `refs/heads/`.
     pub(crate) fn branch(&self) -> Option<BranchName> {
         let name = self.0.strip_prefix(HEADS)?;
         Some(BranchName(name.to_owned()))
@@ -57,27 +57,27 @@ impl RefName {
 }
 
 impl ObjectId {
-    /// Reads a name in full; none if it is none.
+    /// Reads a full object name.
     pub(crate) fn parse(hex: &[u8]) -> Option<Self> {
         let is_whole = matches!(hex.len(), 40 | 64) && hex.iter().all(u8::is_ascii_hexdigit);
         let hex = std::str::from_utf8(hex).ok()?;
         is_whole.then(|| Self(hex.to_owned()))
     }
 
-    /// Returns its first digits, for people.
+    /// Returns the first digits, for messages.
     pub(crate) fn short(&self) -> &str {
-        self.0.get(..SHORT).unwrap_or(&self.0)
+        self.0.get(..SHORT_DIGITS).unwrap_or(&self.0)
     }
 }
 
-/// Takes over what git has printed.
+/// Trusts output of git.
 impl From<String> for ObjectId {
     fn from(hex: String) -> Self {
         Self(hex)
     }
 }
 
-/// What a name is as text.
+/// Implements the traits of text.
 macro_rules! text {
     ($name:ident) => {
         impl Deref for $name {
@@ -141,19 +141,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_branch_is_known_by_its_short_name_and_by_its_ref() {
+    fn typed_accepts_a_branch_with_and_without_refs_heads() {
         let branch = BranchName::typed("refs/heads/a/b");
         assert_eq!((&*branch, &*branch.full()), ("a/b", "refs/heads/a/b"));
         assert_eq!(branch, BranchName::new("a/b"));
         assert_eq!(branch.full().branch(), Some(branch));
         assert_eq!(RefName::new("refs/tags/a").branch(), None);
-        // A branch may be called that.
+        // It is a valid name of a branch.
         let odd = RefName::new("refs/heads/refs/heads/a").branch().unwrap();
         assert_eq!(&*odd, "refs/heads/a");
     }
 
     #[test]
-    fn a_name_is_whole_or_none() {
+    fn parse_accepts_only_full_object_names() {
         let hex = "0123456789abcdef0123456789abcdef01234567";
         let id = ObjectId::parse(hex.as_bytes()).unwrap();
         assert_eq!((&*id, id.short()), (hex, "012345678"));

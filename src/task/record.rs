@@ -1,4 +1,4 @@
-//! What was intended: the record of a task, versioned.
+//! The record of a task, versioned.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,24 +9,24 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{BranchName, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version};
 
-/// The longest `task.json`, in bytes: arguments for an agent may be long.
-pub(crate) const LONGEST: usize = 16 * 1024 * 1024;
+/// The longest `task.json`: arguments for an agent may be long.
+const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
 
-/// The version of `task.json` this program writes, and the latest that it reads.
+/// The version of `task.json` that this program writes, and the latest that it reads.
 ///
 /// A field that changes what may be removed, or where, raises it: a program that does not know
-/// the field must not act on the task. Any other field may come and go without, for the ones
-/// that are not known ([`Rest`]) survive each rewrite. A record of a later version is shown,
-/// and nothing is done with its task ([`version::Newer`](super::version::Newer)).
+/// the field must not act on the task. Any other field may come and go, because unknown fields
+/// ([`Rest`]) survive each rewrite. A task whose record has a later version is only shown
+/// ([`NewerVersion`](super::version::NewerVersion)).
 ///
-/// 0.1.0 shows a record of another version as a broken one, and leaves its task alone too. Of
-/// version 1 it reads what we write; but it drops the fields that it does not know.
+/// 0.1.0 shows a record of another version as broken, and does not act on it. It reads version
+/// 1 as we write it, and drops the fields that it does not know.
 pub(crate) const VERSION: u32 = 1;
 
-/// Fields of a record that are not known here, kept as they are.
+/// Unknown fields of a record, which are kept.
 pub(crate) type Rest = serde_json::Map<String, serde_json::Value>;
 
-/// One task: its own branch, worktree and target for an agent.
+/// A task: a branch, a worktree and a pane for one agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task {
     pub(crate) version: u32,
@@ -35,98 +35,95 @@ pub(crate) struct Task {
     /// The description's first line.
     pub(crate) title: String,
     pub(crate) phase: Phase,
-    /// The agent's name.
     pub(crate) agent: String,
-    /// Arguments of its own for the agent.
+    /// Additional arguments for the agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) agent_args: Vec<Bytes>,
-    /// The branch, without `refs/heads/`.
     pub(crate) branch: BranchName,
-    /// The commit it started from, in full.
+    /// The commit that it started from.
     pub(crate) base: ObjectId,
-    /// The branch it is merged into, if it started from one.
+    /// The branch that it started from and is merged into.
     pub(crate) into: Option<BranchName>,
     #[serde(with = "super::record::path")]
     pub(crate) worktree: PathBuf,
-    /// The directory in the worktree that its agent starts in, if that is not the top.
+    /// The directory in the worktree that its agent starts in, if not the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<Bytes>,
     /// Seconds since 1970.
     pub(crate) created: u64,
-    /// The first of the ports that are set aside for it.
+    /// The first of its reserved ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
-    /// Where its agent runs, once it does.
     pub(crate) target: Option<Target>,
-    /// How it goes, while it is being removed and ever after.
+    /// Set as soon as its removal begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) removal: Option<Removal>,
-    /// The name in the archive that it comes back from, while it is being restored.
+    /// The archive entry that it is being restored from.
+    #[serde(default, rename = "restored", skip_serializing_if = "Option::is_none")]
+    pub(crate) restored_from: Option<String>,
+    /// Set if its branch existed before the task: cleanup keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) restored: Option<String>,
-    /// What its branch was, if it was there before it: it stays when the task goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) existing: Option<Existing>,
-    /// The snapshot of the user's changes that goes into its worktree, while it starts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) carried: Option<ObjectId>,
+    pub(crate) existing: Option<ExistingBranch>,
+    /// The snapshot of the user's changes, while its worktree is being made.
+    #[serde(default, rename = "carried", skip_serializing_if = "Option::is_none")]
+    pub(crate) stash: Option<ObjectId>,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
 
-/// A branch that was not made for its task alone.
+/// A branch that existed before its task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Existing {
-    /// The commit that it stood at when the task came.
+pub(crate) struct ExistingBranch {
+    /// Its commit when the task started.
     pub(crate) tip: ObjectId,
-    /// The start has made it, after that of a remote, say: if the start fails, it goes again.
+    /// The start created it, from that of a remote for example: a failed start deletes it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) made: bool,
-    /// The worktree was there before the task as well.
+    /// The worktree existed before the task, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) adopted: bool,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
 
-/// One argument or environment value, any bytes.
+/// An argument or environment value of any bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Bytes(#[serde(with = "super::record::path")] pub(crate) OsString);
 
-/// What a removal did.
+/// The removal of a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
     /// Seconds since 1970.
     pub(crate) at: u64,
-    /// The snapshot of what was uncommitted.
+    /// The snapshot of the uncommitted changes.
     pub(crate) snapshot: Option<ObjectId>,
-    /// What was configured for its branch: names, as in `branch.<branch>.<name>`, and values.
+    /// The configuration of its branch: names, as in `branch.<branch>.<name>`, and values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) config: Vec<(String, String)>,
-    /// What only its worktree had: names in the archive, and objects.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) own: Vec<(String, ObjectId)>,
-    /// Where its work went; none if it was dropped.
-    pub(crate) into: Option<Merged>,
+    /// Its per-worktree refs and reflog-only commits: names in the archive, and objects.
+    #[serde(default, rename = "own", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) worktree_refs: Vec<(String, ObjectId)>,
+    /// The merge; `None` if its work was discarded.
+    pub(crate) into: Option<MergeRecord>,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
 
-/// How a branch got the work of a task.
+/// The merge of a task into a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Merged {
-    /// Also that of a remote, or the object name of a commit that has it.
+pub(crate) struct MergeRecord {
+    /// A local or remote-tracking branch, or the object name of a commit.
     pub(crate) branch: String,
-    /// The commit it stood at before.
+    /// Its commit before the merge.
     pub(crate) from: ObjectId,
-    /// The commit it was moved to; the same if there was nothing to merge.
+    /// Its commit after the merge; equal to `from` if there was nothing to merge.
     pub(crate) to: ObjectId,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
 
-/// How far a task has come. What *is* shows in its status.
+/// The stored phase of a task, unlike its observed status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase", const_into_str)]
@@ -136,7 +133,7 @@ pub(crate) enum Phase {
     Removing,
 }
 
-/// What git flux made for the agent to run in.
+/// The part of tmux that git flux created for the agent.
 #[derive(
     Clone,
     Copy,
@@ -157,17 +154,17 @@ pub(crate) enum Layout {
     Session,
 }
 
-/// A pane, so that it cannot be mistaken for another after a server restart.
+/// A pane, identified across restarts of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Target {
     pub(crate) kind: Layout,
-    /// The session's name when it was made.
+    /// The name of the session when it was created.
     pub(crate) session: SessionName,
     #[serde(with = "as_text")]
     pub(crate) window: WindowId,
     #[serde(with = "as_text")]
     pub(crate) pane: PaneId,
-    /// The pane's own process: the launcher.
+    /// The process of the pane: the launcher.
     pub(crate) pane_pid: i32,
     /// The tmux server: its socket, process and start time.
     #[serde(with = "super::record::path")]
@@ -179,48 +176,45 @@ pub(crate) struct Target {
 }
 
 impl Task {
-    /// The same task, in another phase.
+    /// Returns the task in another phase.
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
             removal: None,
-            restored: None,
-            carried: None,
+            restored_from: None,
+            stash: None,
             ..self.clone()
         }
     }
 
-    /// The same task, about to go.
-    pub(crate) fn leaving(&self, removal: Removal) -> Self {
+    /// Returns the task in phase `removing`.
+    pub(crate) fn with_removal(&self, removal: Removal) -> Self {
         Self {
             removal: Some(removal),
             ..self.in_phase(Phase::Removing)
         }
     }
 
-    /// The same task, active, with its agent there.
-    pub(crate) fn running_in(&self, target: Option<Target>) -> Self {
+    /// Returns the task in phase `active`, with its pane.
+    pub(crate) fn with_target(&self, target: Option<Target>) -> Self {
         Self {
             target,
             ..self.in_phase(Phase::Active)
         }
     }
 
-    /// Reads `task.json`, and checks each field of it.
+    /// Reads `task.json` and checks each field.
     ///
     /// # Errors
-    /// When it is not a record, or one of a later version: [`Newer`](super::version::Newer).
+    /// [`NewerVersion`](super::version::NewerVersion) if its version is later.
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
-        ensure!(bytes.len() <= LONGEST, "it is too long");
+        ensure!(bytes.len() <= MAX_RECORD_BYTES, "it is too long");
         let task: Self = version::parse(bytes, VERSION.into())?;
         task.check()?;
         Ok(task)
     }
 
-    /// Writes `task.json`, for people to read as well.
-    ///
-    /// # Errors
-    /// When it could not be read again.
+    /// Returns the text of `task.json`. Fails if it could not be read again.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(&self.recordable())?;
         json.push(b'\n');
@@ -228,24 +222,24 @@ impl Task {
         Ok(json)
     }
 
-    /// The commit that its branch stands at before any work is done.
-    pub(crate) fn start(&self) -> &ObjectId {
+    /// Returns the first commit of its branch, before any work.
+    pub(crate) fn start_commit(&self) -> &ObjectId {
         self.existing.as_ref().map_or(&self.base, |it| &it.tip)
     }
 
-    /// Whether its branch stays when the task goes.
+    /// Returns whether cleanup keeps its branch.
     pub(crate) fn keeps_branch(&self) -> bool {
-        let is_made = |it: &Existing| it.made && self.phase == Phase::Starting;
+        let is_made = |it: &ExistingBranch| it.made && self.phase == Phase::Starting;
         self.existing.as_ref().is_some_and(|it| !is_made(it))
     }
 
-    /// `refs/heads/<branch>`
+    /// Returns `refs/heads/<branch>`.
     pub(crate) fn branch_ref(&self) -> RefName {
         self.branch.full()
     }
 }
 
-/// What is read and shown as text, in JSON.
+/// Text in JSON for types that implement `FromStr` and `Display`.
 mod as_text {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -267,7 +261,7 @@ mod as_text {
     }
 }
 
-/// Paths and arguments in JSON: text where they are UTF-8, a list of bytes where not.
+/// Paths and arguments in JSON: text if they are UTF-8, otherwise a list of bytes.
 pub(crate) mod path {
     use std::ffi::{OsStr, OsString};
     use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -276,7 +270,7 @@ pub(crate) mod path {
 
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Bytes {
+    enum Encoded {
         Text(String),
         Raw(Vec<u8>),
     }
@@ -295,9 +289,9 @@ pub(crate) mod path {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, T: From<OsString>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
-        let path = match Bytes::deserialize(deserializer)? {
-            Bytes::Text(text) => OsString::from(text),
-            Bytes::Raw(bytes) => OsString::from_vec(bytes),
+        let path = match Encoded::deserialize(deserializer)? {
+            Encoded::Text(text) => OsString::from(text),
+            Encoded::Raw(bytes) => OsString::from_vec(bytes),
         };
         Ok(path.into())
     }

@@ -1,20 +1,20 @@
-//! What is: computed from what was observed, never stored.
+//! The status of a task: observed, never stored.
 
 use std::fmt;
 
 use serde::Serialize;
 use strum::IntoStaticStr;
 
-use super::{Exit, Found, Task, Why};
+use super::{Evidence, Exit, Task, WaitReason};
 
-/// How many files of a worktree differ from its `HEAD`.
+/// The numbers of files in a worktree that differ from `HEAD`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Changes {
     pub(crate) staged: usize,
     pub(crate) unstaged: usize,
     pub(crate) untracked: usize,
     pub(crate) conflicted: usize,
-    /// The files that are any of these.
+    /// The files that have any of these changes.
     #[serde(skip)]
     pub(crate) files: usize,
 }
@@ -31,7 +31,7 @@ impl fmt::Display for Changes {
 }
 
 impl Changes {
-    pub(crate) fn none(self) -> bool {
+    pub(crate) fn is_none(self) -> bool {
         self == Self::default()
     }
 }
@@ -40,52 +40,49 @@ impl Changes {
 #[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum State {
-    /// A command is starting it right now.
+    /// A command is starting it.
     Starting,
-    /// A command is removing it right now.
+    /// A command is removing it.
     Removing,
-    /// The agent starts up, and has not got its task yet.
+    /// The agent starts up.
     #[strum(serialize = "starting")]
     Opening,
-    /// The agent's process is alive, and nothing more can be told of it; since this time if
-    /// that is known.
+    /// The agent's process is alive, and its activity is unknown; since this time.
     Running(Option<u64>),
-    /// Its launcher lives where this process cannot see it: in another PID namespace, or on
-    /// another machine.
+    /// Its launcher lives in another PID namespace, or on another machine.
     #[strum(serialize = "running")]
     RunningElsewhere,
-    /// The agent is at work.
     Working,
-    /// The agent goes on when it gets an answer, if it is known to what.
-    Waiting(Option<Why>),
-    /// The agent has come to the end of its turn.
+    /// The agent needs an answer.
+    Waiting(Option<WaitReason>),
+    /// The agent has finished its turn.
     Done,
-    /// The agent has given up its turn: its service did not answer, for one.
+    /// The agent has given up its turn, because its service does not answer for example.
     Failed,
-    /// The agent was stopped in its turn (Esc), and waits for what it is told.
+    /// The user has stopped the turn of the agent (Esc).
     Interrupted,
-    /// The agent ended by itself or was ended.
+    /// The agent has exited or was killed.
     Ended(Exit),
-    /// No agent has been started in it, or none since it was restored.
+    /// No agent was started, or none since it was restored.
     Idle,
-    /// Its process is gone and nobody saw how: a reboot, a crash, `kill -9`.
+    /// Its process is gone without a trace: a reboot, a crash, `kill -9`.
     Lost,
-    /// A command died half way; the next one that changes anything settles it.
+    /// A command was killed; the next one that changes anything repairs it.
     Incomplete,
     /// The worktree is not where the record says.
     #[strum(serialize = "broken")]
     NoWorktree,
-    /// The worktree belongs to another repository, of which this one is a copy.
+    /// The worktree belongs to the repository that this one was copied from.
     Elsewhere,
     /// The branch is gone.
     #[strum(serialize = "broken")]
     NoBranch,
-    /// What its launcher left behind cannot be read.
+    /// The files of its launcher cannot be read.
     Unknown,
 }
 
 impl State {
-    /// Returns one word, stable, for tables and programs.
+    /// Returns one stable word, for tables and programs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Ended(exit) => exit.name(),
@@ -93,7 +90,7 @@ impl State {
         }
     }
 
-    /// Returns the word with its number or its reason, as a table shows it.
+    /// Returns the word with its number or reason, for tables.
     pub(crate) fn label(&self) -> String {
         match (self, self.reason()) {
             (Self::Ended(exit), _) => exit.label(),
@@ -102,7 +99,7 @@ impl State {
         }
     }
 
-    /// Whether the agent's process is alive.
+    /// Returns whether the agent's process is alive.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(
             self,
@@ -117,7 +114,7 @@ impl State {
         )
     }
 
-    /// Returns what the agent waits for, if it does, or that it runs elsewhere: one word, stable.
+    /// Returns a stable word for what the agent waits for, or `elsewhere`.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Waiting(why) => why.map(|why| why.into_str()),
@@ -127,30 +124,29 @@ impl State {
     }
 }
 
-/// How many commits of a branch are not in the one it is merged into (or else its base), and the reverse.
+/// The numbers of commits that only a branch has, and only its target (or else its base).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Divergence {
     pub(crate) ahead: usize,
     pub(crate) behind: usize,
 }
 
-/// A task together with everything observed of it.
+/// A task and its observed state.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
     pub(crate) task: Task,
-    /// The user whose task it is, if that is another one.
+    /// The user who owns it, if it is another one.
     pub(crate) owner: Option<String>,
     pub(crate) state: State,
-    /// How that was found.
-    pub(crate) found: Found,
+    pub(crate) found: Evidence,
     pub(crate) divergence: Option<Divergence>,
     pub(crate) changes: Option<Changes>,
-    pub(crate) unlooked: Option<Unlooked>,
+    pub(crate) git_refusal: Option<GitRefusal>,
 }
 
-/// Why git was not run in a worktree: an agent can have it run a program there.
+/// The reason why git was not run in a worktree: an agent can make it run a program there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unlooked {
+pub(crate) struct GitRefusal {
     pub(crate) why: String,
     pub(crate) hints: Vec<String>,
 }

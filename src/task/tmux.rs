@@ -1,4 +1,4 @@
-//! How tmux names its panes, windows and sessions.
+//! Ids of panes, windows and sessions in tmux.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,15 +6,15 @@ use std::str::FromStr;
 use anyhow::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The number of a pane, written `%1`.
+/// The id of a pane, `%1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PaneId(u32);
 
-/// The number of a window, written `@1`.
+/// The id of a window, `@1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WindowId(u32);
 
-/// The number of a session, written `$1`.
+/// The id of a session, `$1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionId(pub(crate) u32);
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_its_sign_and_a_number() {
+    fn from_str_accepts_only_a_sigil_and_a_number() {
         for text in ["%0", "%7", "%4294967295"] {
             assert_eq!(text.parse::<PaneId>().unwrap().to_string(), text);
         }

@@ -1,4 +1,4 @@
-//! Versions of what is stored: a file of a later version is known for one, and not understood.
+//! Versions of stored formats: a file of a later version is recognized and not read.
 
 use std::fmt::{self, Display};
 
@@ -8,47 +8,45 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
-/// The version of `launch`, `running`, `exit` and the lines of `events`, in which a run and
-/// others talk to each other.
+/// The version of `launch`, `running`, `exit` and the lines of `events` in a run directory.
 ///
-/// None of them carries it as long as it is 1: a file without a `version` is of the first. A
-/// change that this program would misread raises it; a field that may be overlooked does not.
-/// 0.1.0 looks for no version there and reads what we write today. What it must not misread
-/// needs a field of another name or type beside the version, so that it finds the file damaged.
-pub(crate) const RUN: u64 = 1;
+/// A file without a `version` has version 1, so no file of version 1 has the field. A change
+/// that this program would misread raises it; a field that may be ignored does not. 0.1.0
+/// ignores the version. A change that it must not misread needs a field of another name or type
+/// beside the version, so that 0.1.0 finds the file damaged.
+pub(crate) const RUN_VERSION: u64 = 1;
 
-/// The error for what a newer git flux has written.
+/// The error for a file that a newer git flux wrote.
 #[derive(Debug)]
-pub(crate) struct Newer {
+pub(crate) struct NewerVersion {
     version: u64,
     known: u64,
 }
 
-impl fmt::Display for Newer {
+impl fmt::Display for NewerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, known } = self;
-        let newer = "by a newer git flux; this one reads version";
-        write!(f, "it is of version {version}, {newer} {known}")
+        let needs = "needs a newer git flux; this one reads";
+        write!(f, "version {version} {needs} {known}")
     }
 }
 
-impl std::error::Error for Newer {}
+impl std::error::Error for NewerVersion {}
 
-/// Returns whether the error is that a newer git flux has written it.
+/// Returns whether a newer git flux wrote the file.
 pub(crate) fn is_newer(error: &Error) -> bool {
-    error.downcast_ref::<Newer>().is_some()
+    error.downcast_ref::<NewerVersion>().is_some()
 }
 
-/// The state of a task whose record a newer git flux has written.
+/// The state of a task whose record a newer git flux wrote.
 pub(crate) const NEWER: &str = "newer";
 
-/// Returns the state of a task whose record cannot be read, in a word: `newer` where a newer
-/// git flux has written it.
+/// Returns the state of a task whose record cannot be read: `newer` or `broken`.
 pub(crate) fn state_of(error: &Error) -> &'static str {
     if is_newer(error) { NEWER } else { "broken" }
 }
 
-/// Returns the refusal to do anything with `what`, whose record in the tree `record` cannot be read.
+/// Returns the error for a record, the tree `record`, that cannot be read.
 pub(crate) fn refusal(what: impl Display, record: impl Display, error: &Error) -> Failure {
     let update = "update git flux, or find the newer one: type -a git-flux";
     Failure::new(format!("{what} cannot be read: {error:#}"))
@@ -56,10 +54,10 @@ pub(crate) fn refusal(what: impl Display, record: impl Display, error: &Error) -
         .hint(format!("git cat-file -p {record}"))
 }
 
-/// Reads a JSON object of a version up to `known`. One without a version is of the first.
+/// Reads a JSON object of a version up to `known`, by default 1.
 ///
 /// # Errors
-/// [`Newer`] where it is of a later one, or what is wrong with it.
+/// [`NewerVersion`] if its version is later.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], known: u64) -> Result<T> {
     #[derive(Deserialize)]
     struct Versioned {
@@ -71,7 +69,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], known: u64) -> Result<T> 
     }
     let Versioned { version } = serde_json::from_slice(bytes).context("it has no version")?;
     if version > known {
-        return Err(Newer { version, known }.into());
+        return Err(NewerVersion { version, known }.into());
     }
     if version == 0 {
         bail!("there is no version 0");
@@ -84,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_version_is_told_from_what_is_damaged() {
+    fn parse_tells_a_later_version_from_damage() {
         let read = |text: &str| parse::<serde_json::Value>(text.as_bytes(), 2);
         assert!(read("{}").is_ok() && read(r#"{"version":1}"#).is_ok());
         assert!(read(r#"{"version":2,"other":[]}"#).is_ok());
-        // Nothing else of it is looked at.
+        // Its other fields are ignored.
         for newer in [r#"{"version":3}"#, r#"{"version":18446744073709551615}"#] {
             let error = read(newer).unwrap_err();
-            assert!(error.downcast_ref::<Newer>().is_some(), "{newer}: {error}");
+            assert!(is_newer(&error), "{newer}: {error}");
         }
         for damaged in [
             "",
@@ -106,7 +104,7 @@ mod tests {
             r#"{"version":3,"version":1}"#,
         ] {
             let error = read(damaged).unwrap_err();
-            assert!(error.downcast_ref::<Newer>().is_none(), "{damaged}");
+            assert!(!is_newer(&error), "{damaged}");
         }
     }
 }

@@ -11,7 +11,7 @@ use super::client::{self, Client, own_terminal};
 use super::command::{env_pane, env_session, env_socket, is_listening};
 use super::pane::{self, Pane};
 use crate::failure::Failure;
-use crate::system::version::version;
+use crate::system::version::find_version;
 use crate::task::Target;
 
 /// Attaches to a pane with `attach-session`, or with `switch-client` if called from a client of its
@@ -89,7 +89,7 @@ fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux 
     let tmux = tmux.then("display-message");
     let client = client.map(|client| ["-c", &client.name]);
     let tmux = tmux.args(client.iter().flatten());
-    let has_delay = version(&pane.version).is_none_or(|version| version >= (3, 2));
+    let has_delay = find_version(&pane.version).is_none_or(|version| version >= (3, 2));
     let tmux = tmux.args(has_delay.then_some(["-d", "4000"]).iter().flatten());
     tmux.arg(pane::escape_message(&line))
 }

@@ -18,9 +18,9 @@ use bstr::ByteSlice as _;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::system::Lock;
-use crate::system::captured::{Captured, Stderr};
-use crate::system::program::plain_path;
-use crate::system::version::version;
+use crate::system::captured::{CapturedOutput, Stderr};
+use crate::system::program::path_without_git;
+use crate::system::version::find_version;
 use crate::task::{PaneId, SessionId, Target};
 
 /// A client may hang forever on a server of another version.
@@ -70,7 +70,7 @@ impl Tmux {
                 command.env_remove(key);
             }
         }
-        command.envs(plain_path().map(|path| ("PATH", path)));
+        command.envs(path_without_git().map(|path| ("PATH", path)));
         // The server has ended, or belongs to another user.
         if !is_inside() {
             command.env_remove("TMUX").env_remove("TMUX_PANE");
@@ -127,7 +127,7 @@ impl Tmux {
     /// When tmux is missing or the timeout has passed.
     pub(crate) fn outcome(mut self) -> Result<std::result::Result<String, Error>> {
         // Files instead of pipes, so that the output need not be read during the wait.
-        let captured = Captured::new(&mut self.command, Stderr::Captured)?;
+        let captured = CapturedOutput::new(&mut self.command, Stderr::CapturedOutput)?;
         let mut child = self.command.spawn().map_err(not_started)?;
         self.wait(&mut child)?;
         let mut printed = child.wait_with_output()?;
@@ -234,7 +234,7 @@ pub(super) fn ensure_installed() -> Result<()> {
 
 /// Fails if the version in `text` is too old. A development version has no number, and passes.
 pub(crate) fn ensure_recent(text: &str) -> Result<()> {
-    let Some((major, minor)) = version(text).filter(|found| *found < MIN_VERSION) else {
+    let Some((major, minor)) = find_version(text).filter(|found| *found < MIN_VERSION) else {
         return Ok(());
     };
     let (oldest, old) = MIN_VERSION;

@@ -1,4 +1,4 @@
-//! Colours, as git is configured: `color.flux` or `color.ui`, and `color.flux.<slot>`.
+//! Colours of `color.flux` or `color.ui`, and `color.flux.<slot>`.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -10,14 +10,11 @@ use console::Style;
 
 use crate::settings::{Colour, Settings};
 
-/// What begins the colour of a slot that is configured.
+/// The escape sequences of the configured slots.
 static SLOTS: OnceLock<HashMap<String, String>> = OnceLock::new();
 
-/// Follows what is configured, from here on; git is asked for colours in `dir`.
-///
-/// # Errors
-/// When that is no colour, or no time for colours.
-pub(crate) fn follow(settings: &Settings, dir: &Path) -> Result<()> {
+/// Applies the configuration of colours from now on; runs git in `dir`.
+pub(crate) fn configure(settings: &Settings, dir: &Path) -> Result<()> {
     match settings.colour()? {
         Some(Colour::Always) => console::set_colors_enabled(true),
         Some(Colour::Never) => {
@@ -26,16 +23,16 @@ pub(crate) fn follow(settings: &Settings, dir: &Path) -> Result<()> {
         }
         Some(Colour::Auto) | None => {}
     }
-    SLOTS.set(settings.colours_of_slots(dir)?).ok();
+    SLOTS.set(settings.slot_colours(dir)?).ok();
     Ok(())
 }
 
-/// A text for standard output in the colour of a slot, or in `style` where that has none.
+/// Colours a text for standard output with a slot, or else with `style`.
 pub(crate) fn paint(slot: &str, style: &Style, text: impl Display) -> String {
     paint_if(console::colors_enabled(), slot, style, text)
 }
 
-/// The same for standard error.
+/// Colours a text for standard error with a slot, or else with `style`.
 pub(super) fn paint_stderr(slot: &str, style: Style, text: impl Display) -> String {
     let is_coloured = console::colors_enabled_stderr();
     paint_if(is_coloured, slot, &style.for_stderr(), text)

@@ -1,8 +1,7 @@
-//! The only terminal code: data on standard output, talk on standard error,
-//! questions only where both can be answered.
+//! The only code for the terminal: data on standard output, messages on standard error.
 
 pub(crate) mod colour;
-mod here;
+mod directory;
 mod pick;
 pub(crate) mod words;
 
@@ -20,31 +19,31 @@ use indicatif::ProgressBar;
 use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
-pub(crate) use self::here::pasted;
+pub(crate) use self::directory::with_directory;
 use crate::failure::{self, DECLINED, Failure};
 pub(crate) use crate::sanitize::{quoted, shown, word};
 use crate::{interrupt, sanitize};
 
-/// How this program speaks.
+/// The terminal and its options.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ui {
-    /// Says only what went wrong.
+    /// Prints only errors and warnings.
     pub(crate) quiet: bool,
 }
 
 impl Ui {
-    /// Whether questions can be asked: standard input and standard error are terminals.
+    /// Returns whether standard input and standard error are terminals.
     pub(crate) fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Whether what is said beside data is shown on a terminal.
-    pub(crate) fn is_shown(&self) -> bool {
+    /// Returns whether progress is shown on standard error.
+    pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Whether what standard output goes to shows emoji: a UTF-8 terminal.
-    pub(crate) fn emoji(&self) -> bool {
+    /// Returns whether standard output is a UTF-8 terminal.
+    pub(crate) fn has_emoji(&self) -> bool {
         let names = ["LC_ALL", "LC_CTYPE", "LANG"].iter();
         let mut locales = names.filter_map(env::var_os).filter(|it| !it.is_empty());
         let locale = locales.next().unwrap_or_default().to_ascii_lowercase();
@@ -52,33 +51,24 @@ impl Ui {
         io::stdout().is_terminal() && is_utf8
     }
 
-    /// The width of the terminal on standard output, if it is one.
+    /// Returns the width of the terminal on standard output.
     pub(crate) fn width(&self) -> Option<usize> {
         let is_terminal = io::stdout().is_terminal();
         is_terminal.then(|| usize::from(Term::stdout().size().1))
     }
 
-    /// Prints data: one line.
-    ///
-    /// # Errors
-    /// When standard output cannot be written. A reader that went away is no error to anybody.
+    /// Prints a line of data. A closed pipe is no error.
     pub(crate) fn data(&self, line: impl Display) -> Result<()> {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
-    /// Prints data for programs, the fields of objects by name, harmless should it reach a terminal.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
+    /// Prints data as JSON, without control characters.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         self.data(sanitize::json(&format!("{value:#}")))
     }
 
-    /// Prints data as it is.
-    ///
-    /// # Errors
-    /// As [`Ui::data`].
+    /// Prints raw data.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
@@ -86,60 +76,60 @@ impl Ui {
         Ok(())
     }
 
-    /// Says what has happened.
+    /// Prints a message.
     pub(crate) fn status(&self, message: impl Display) {
         if !self.quiet {
-            say(sanitize::text(&message.to_string()));
+            print_line(sanitize::text(&message.to_string()));
         }
     }
 
-    /// Shows what another program has said, also when quiet: it explains a failure.
+    /// Prints output of another program, also when quiet: it explains a failure.
     pub(crate) fn quote(&self, line: impl Display) {
-        say(format_args!("  {}", sanitize::line(&line.to_string())));
+        print_line(format_args!("  {}", sanitize::line(&line.to_string())));
     }
 
-    /// Whether a text is too long for the terminal, and standard output is one for a pager.
-    pub(crate) fn pages(&self, text: &str) -> bool {
+    /// Returns whether a text is longer than the terminal on standard output.
+    pub(crate) fn needs_pager(&self, text: &str) -> bool {
         let rows = usize::from(Term::stderr().size().0);
         io::stdout().is_terminal() && text.lines().count() + 4 > rows
     }
 
-    /// Says what to do next.
+    /// Prints a hint.
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {
-            labelled("hint", message);
+            print_labelled("hint", message);
         }
     }
 
-    /// Says what is not as it should be, though it did not stop anything.
+    /// Prints a warning.
     pub(crate) fn warning(&self, message: impl Display) {
-        // Of what another program has said in several lines, one is made.
+        // Output of other programs may have several lines.
         let message = message.to_string();
         let lines: Vec<&str> = message.lines().collect();
-        labelled("warning", lines.join("; "));
+        print_labelled("warning", lines.join("; "));
     }
 
-    /// Asks yes or no.
+    /// Asks a yes-or-no question.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
     pub(crate) fn confirm(&self, question: impl Display, default: bool) -> Result<bool> {
         let mut prompt = sanitize::line(&question.to_string());
-        asked(|| {
-            // A question that wraps is drawn twice: its text goes before it then.
-            if measure_text_width(&prompt) + ANSWER > columns() {
-                say(&prompt);
+        ask(|| {
+            // A question that wraps would be drawn twice: print it before.
+            if measure_text_width(&prompt) + ANSWER_COLUMNS > columns() {
+                print_line(&prompt);
                 prompt.clear();
             }
             Confirm::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .default(default)
                 .interact_opt()
-                .inspect_err(|_| say(""))
+                .inspect_err(|_| print_line(""))
         })
     }
 
-    /// Asks whether to go on, which the user has to say.
+    /// Asks for confirmation.
     ///
     /// # Errors
     /// When the user declines: exit code 130.
@@ -150,14 +140,14 @@ impl Ui {
         Err(Failure::declined("nothing was changed").into())
     }
 
-    /// Asks which of `items`; returns its place.
+    /// Asks for one of `items`, and returns its index.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
     pub(crate) fn select(&self, question: impl Display, items: &[String]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
         let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
-        asked(|| {
+        ask(|| {
             Select::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .items(&items)
@@ -166,14 +156,15 @@ impl Ui {
         })
     }
 
-    /// Asks which of `rows` (name, state, description), found by typing parts of them; returns its place.
+    /// Asks for one of `rows` (name, state, description) with a fuzzy search, and returns its
+    /// index.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
     pub(crate) fn pick(&self, question: impl Display, rows: &[[String; 3]]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
         let items = pick::lines(rows, columns());
-        asked(|| {
+        ask(|| {
             FuzzySelect::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .items(&items)
@@ -182,28 +173,28 @@ impl Ui {
         })
     }
 
-    /// Asks for a line of text, with one offered. Esc, which starts the keys that edit it, is no way out.
+    /// Asks for a line of text, and offers one. Esc does not cancel: it begins editing keys.
     ///
     /// # Errors
     /// On ^C: exit code 130.
     pub(crate) fn input(&self, question: impl Display, offered: &str) -> Result<String> {
         let prompt = sanitize::line(&question.to_string());
-        asked(|| {
+        ask(|| {
             Input::with_theme(&ColorfulTheme::default())
                 .with_prompt(prompt)
                 .with_initial_text(sanitize::line(offered))
                 .interact_text()
-                .inspect_err(|_| say(""))
+                .inspect_err(|_| print_line(""))
                 .map(Some)
         })
     }
 
-    /// Shows that something takes time, from half a second on, on a terminal.
+    /// Shows a spinner on a terminal after half a second.
     pub(crate) fn spinner(&self, message: impl Display) -> Option<Spinner> {
-        if !self.is_shown() {
+        if !self.shows_progress() {
             return None;
         }
-        // A line that is full cannot be taken back once ^C has been echoed after it.
+        // A full line could not be cleared after the echo of ^C.
         let room = columns().saturating_sub(8);
         let message = sanitize::line(&message.to_string());
         let message = truncate_str(&message, room, "…").into_owned();
@@ -219,15 +210,15 @@ impl Ui {
     }
 }
 
-/// The width of the terminal on standard error.
+/// Returns the width of the terminal on standard error.
 fn columns() -> usize {
     usize::from(Term::stderr().size().1)
 }
 
-/// The room that a question needs for its sign and its answer.
-const ANSWER: usize = 16;
+/// The columns of sign and answer of a question.
+const ANSWER_COLUMNS: usize = 16;
 
-/// A sign of life that appears only if it is still wanted after a while, and goes away when dropped.
+/// A spinner that disappears when dropped.
 pub(crate) struct Spinner(ProgressBar);
 
 impl Drop for Spinner {
@@ -236,10 +227,7 @@ impl Drop for Spinner {
     }
 }
 
-/// Fails where there is no terminal that could go to a pane: `hint` is what to do instead.
-///
-/// # Errors
-/// So.
+/// Fails without a terminal to attach to.
 pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
@@ -247,19 +235,19 @@ pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     Err(Failure::new("attach needs a terminal").hint(hint).into())
 }
 
-/// Shows an error with its causes and hints on standard error.
+/// Prints an error with its causes and hints on standard error.
 pub(crate) fn show(error: &anyhow::Error) {
-    // That the user said no is no error of theirs.
-    let is_declined = failure::code(error) == DECLINED;
+    // The user knows that they declined.
+    let is_declined = failure::exit_code(error) == DECLINED;
     for (label, line) in failure::lines(error) {
         match label {
-            "error" if is_declined => say(sanitize::line(&line)),
-            label => labelled(label, line),
+            "error" if is_declined => print_line(sanitize::line(&line)),
+            label => print_labelled(label, line),
         }
     }
 }
 
-fn labelled(label: &str, message: impl Display) {
+fn print_labelled(label: &str, message: impl Display) {
     let message = message.to_string();
     let name = label.trim();
     let style = match name {
@@ -268,22 +256,22 @@ fn labelled(label: &str, message: impl Display) {
         _ => Style::new().cyan(),
     };
     let message = match name {
-        "hint" => sanitize::line(&pasted(&message)),
+        "hint" => sanitize::line(&with_directory(&message)),
         _ => sanitize::line(&message),
     };
     let label = colour::paint_stderr(name, style, format_args!("{label}:"));
-    say(format_args!("{label} {message}"));
+    print_line(format_args!("{label} {message}"));
 }
 
-fn say(line: impl Display) {
-    // Where standard error is gone there is nobody to tell.
+fn print_line(line: impl Display) {
+    // Ignore that standard error is closed.
     drop(writeln!(io::stderr().lock(), "{line}"));
 }
 
-fn asked<T>(ask: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
-    let keys = Keys::take();
+fn ask<T>(question: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
+    let keys = RawKeys::take();
     interrupt::check()?;
-    let answer = ask();
+    let answer = question();
     drop(keys);
     match answer {
         Ok(Some(answer)) => return Ok(answer),
@@ -291,7 +279,7 @@ fn asked<T>(ask: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
         Err(dialoguer::Error::IO(error)) => {
             // A menu that ^C ends leaves the cursor hidden.
             drop(Term::stderr().show_cursor());
-            if error.kind() != io::ErrorKind::Interrupted && !interrupt::requested() {
+            if error.kind() != io::ErrorKind::Interrupted && !interrupt::is_requested() {
                 return Err(error.into());
             }
         }
@@ -299,27 +287,26 @@ fn asked<T>(ask: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
     Err(Failure::declined("").into())
 }
 
-/// The terminal with ^C as a key like others, until it is dropped. A question's answer is read
-/// key by key, and in between ^C would be a signal that the reading of the next key, which
-/// waits for as long as it takes, knows nothing of.
-struct Keys(Termios);
+/// The terminal with ^C as an ordinary key, until it is dropped. Between two keys ^C would be a
+/// signal, and the blocking read of the next key would not notice it.
+struct RawKeys(Termios);
 
-impl Keys {
-    /// None where there is no terminal.
+impl RawKeys {
+    /// Changes the terminal, if there is one.
     fn take() -> Option<Self> {
         let before = termios::tcgetattr(io::stdin()).ok()?;
         let mut now = before.clone();
         now.local_flags.remove(LocalFlags::ISIG);
         termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &now).ok()?;
-        // What was typed before the question was there is no answer to it.
+        // Input from before the question is no answer.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
         Some(Self(before))
     }
 }
 
-impl Drop for Keys {
+impl Drop for RawKeys {
     fn drop(&mut self) {
-        // Where the terminal is gone nothing is to be put back.
+        // Ignore that the terminal is closed.
         termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.0).ok();
     }
 }

@@ -1,7 +1,7 @@
-//! The lines of a picker, as its library can draw them.
+//! The lines of a picker.
 //!
-//! It takes a line's bytes for its columns when it clears what it drew, and finds the one that was
-//! picked by its text: lines must be short enough, and no two the same.
+//! Its library takes bytes for columns when it clears lines, and identifies the selected line by
+//! its text: lines must be short enough and unique.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use console::{measure_text_width, truncate_str};
 
 use crate::sanitize;
 
-/// The sign before the line that is picked, and the last column, after which terminals wrap.
-const SIGN: usize = 3;
-/// What a description is left with before a name is shortened.
-const DESCRIPTION: usize = 8;
+/// The sign before the selected line, and the last column, after which terminals wrap.
+const SIGN_COLUMNS: usize = 3;
+/// The columns that remain for a description before a name is shortened.
+const MIN_COLUMNS: usize = 8;
 
-/// A line for each row of name, state and description, for a terminal of this many columns.
+/// Returns a line for each row of name, state and description, for a terminal of this width.
 pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
     let clean = |row: &[String; 3]| row.each_ref().map(|cell| sanitize::line(cell));
     let rows: Vec<[String; 3]> = rows.iter().map(clean).collect();
@@ -25,13 +25,13 @@ pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
     lines
 }
 
-/// The rows in columns, each behind its number.
+/// Aligns the rows, each after its number.
 fn aligned(rows: &[[String; 3]], columns: usize, number: impl Fn(usize) -> String) -> Vec<String> {
     let widest = |at: usize| rows.iter().map(|row| measure_text_width(&row[at])).max();
     let (name, state) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
-    let limit = columns.saturating_sub(SIGN + number(rows.len()).len());
-    let room = limit.saturating_sub(state + 2 + 2 + DESCRIPTION);
-    let name = name.min(room.max(DESCRIPTION));
+    let limit = columns.saturating_sub(SIGN_COLUMNS + number(rows.len()).len());
+    let room = limit.saturating_sub(state + 2 + 2 + MIN_COLUMNS);
+    let name = name.min(room.max(MIN_COLUMNS));
     let line = |(at, [id, doing, title]): (usize, &[String; 3])| {
         let id = shortened(id, name);
         let gap = name.saturating_sub(measure_text_width(&id));
@@ -43,7 +43,7 @@ fn aligned(rows: &[[String; 3]], columns: usize, number: impl Fn(usize) -> Strin
     rows.iter().enumerate().map(line).collect()
 }
 
-/// A name with its end, which is what tells two of them apart.
+/// Shortens a name but keeps its end, which distinguishes names.
 fn shortened(name: &str, width: usize) -> String {
     if measure_text_width(name) <= width {
         return name.to_owned();
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_fit_and_no_two_are_the_same() {
+    fn lines_fit_and_are_unique() {
         let long = "a-very-long-name-of-a-task-of-fifty-characters-";
         let rows = [
             row([
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_twice_is_numbered() {
+    fn lines_have_numbers_if_rows_are_equal() {
         let same = row(["fix", "running", "Fix"]);
         let lines = lines(&[same.clone(), same], 40);
         assert_eq!(lines, ["#1 fix  running  Fix", "#2 fix  running  Fix"]);

@@ -1,13 +1,13 @@
-//! Small words of messages.
+//! Formats words of messages.
 
 use std::fmt::Display;
 
-/// `1 file`, `2 files`
+/// Formats a number with its noun: `1 file`, `2 files`.
 pub(crate) fn count(number: usize, noun: impl Display) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A time span in one unit: `5s`, `3m`, `2h`, `9d`.
+/// Formats a time span in one unit: `5s`, `3m`, `2h`, `9d`.
 pub(crate) fn age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -17,8 +17,8 @@ pub(crate) fn age(seconds: u64) -> String {
     }
 }
 
-/// A sentence's beginning.
-pub(crate) fn capital(text: &str) -> String {
+/// Makes the first letter a capital.
+pub(crate) fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().into_iter().flat_map(char::to_uppercase);
     first.chain(chars).collect()

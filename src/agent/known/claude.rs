@@ -7,22 +7,22 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::hooks::{HookFiles, HookOptions};
 use crate::agent::messages;
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
-use crate::agent::report::{Beginning, Hook, Kind, Report, call};
-use crate::agent::transcript::{Conversation, Counts};
-use crate::task::{Said, Title, Why};
+use crate::agent::report::{Beginning, Effect, Hook, HookReport, tool_call_id};
+use crate::agent::transcript::{Conversation, Coverage};
+use crate::task::{Activity, Title, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
-/// Seen with 2.1.197, 2.1.330 and 2.1.332: hooks of --settings run beside the user's, it runs those for
-/// the end of a session and exits with 143 when it is terminated; a prompt of 120 000 bytes
-/// arrives; Esc fires no hook, and mostly leaves a line in the transcript.
+/// Tested with 2.1.197, 2.1.330 and 2.1.332. Hooks of --settings run beside the user's. On SIGTERM
+/// it runs the hooks for the end of a session and exits with 143. A prompt of 120 000 bytes
+/// arrives. Esc calls no hook, and mostly leaves a line in the transcript.
 pub(super) const CLAUDE: Profile = Profile {
     name: "claude",
     program: "claude",
     yolo: &["--dangerously-skip-permissions"],
-    is_yolo: true,
+    is_permissive: true,
     // Without an option 2.1.332 starts in a mode that asks for little (`auto`).
     ask: &["--permission-mode", "default"],
     permissions: &[
@@ -38,12 +38,12 @@ pub(super) const CLAUDE: Profile = Profile {
     resume: &["--continue"],
     stop_signal: Signal::SIGTERM,
     hooks: &HOOKS,
-    arrange,
-    confirms: true,
+    configure_hooks,
+    confirms_messages: true,
     title: Some(title),
-    // Seen with 2.1.332: it takes spaces away behind a message; before Enter one closes the
-    // list of files, and keeps a last `\` from making a newline of it; nothing keeps `/word`
-    // from being a command. Of 600 bytes and two lines it does not say that they were pasted.
+    // Seen with 2.1.332: it removes spaces after a message. A space before Enter closes the list of
+    // files, and keeps a last `\` from making a newline of it; nothing keeps `/word` from being a
+    // command. It does not mark a paste of up to 600 bytes and two lines.
     composer: Some(Composer {
         frame: Frame::Rules,
         marks: &["❯"],
@@ -56,56 +56,55 @@ pub(super) const CLAUDE: Profile = Profile {
             (Trap::Ends('\\'), Remedy::SpaceBehind),
         ],
     }),
-    output: Output::WhileAtWork,
+    output: Output::WhileWorking,
     conversation: Some(Conversation {
-        read: said,
-        // All else is told by hooks, and better.
-        counts: Counts::EndsWithoutHook,
+        read: activity_of,
+        coverage: Coverage::EndsWithoutHook,
         ..Conversation::NONE
     }),
-    session: Some(session::of),
+    session: Some(session::read_session),
     files: Some(Files {
         dir: session::dir,
         mode: RecursiveMode::NonRecursive,
-        read: session::event,
+        read: session::find_event,
     }),
-    traces: &TRACES,
+    env_markers: &ENV_MARKERS,
     ..PLAIN
 };
 
 const HOOKS: [Hook; 10] = [
-    Hook::new("SessionStart", Said::Starting).refined(session_start),
-    Hook::new("UserPromptSubmit", Said::Working).of(Kind::Prompt),
-    Hook::asking("PreToolUse", Why::Question)
-        .of_tools(QUESTION)
-        .refined(|report, value| is_question(value).then(|| question(report, value))),
-    Hook::asking("PermissionRequest", Why::Permission)
-        .of_tools("*")
-        .refined(permission),
+    Hook::new("SessionStart", Activity::Starting).refine(refine_session_start),
+    Hook::new("UserPromptSubmit", Activity::Working).with_effect(Effect::Prompt),
+    Hook::asking("PreToolUse", WaitReason::Question)
+        .for_tools(QUESTION_TOOL)
+        .refine(|report, value| is_question(value).then(|| refine_question(report, value))),
+    Hook::asking("PermissionRequest", WaitReason::Permission)
+        .for_tools("*")
+        .refine(refine_permission),
     tool_has_ended("PostToolUse"),
     tool_has_ended("PostToolUseFailure"),
     tool_has_ended("PermissionDenied"),
-    Hook::new("Notification", Said::Waiting)
-        .of(Kind::Reminder)
-        .saying(&["message"])
-        .refined(notification),
-    Hook::new("Stop", Said::Done)
-        .saying(&["last_assistant_message"])
-        .refined(stop),
-    Hook::new("StopFailure", Said::Failed).saying(&["error_details", "error"]),
+    Hook::new("Notification", Activity::Waiting)
+        .with_effect(Effect::Reminder)
+        .with_message(&["message"])
+        .refine(refine_notification),
+    Hook::new("Stop", Activity::Done)
+        .with_message(&["last_assistant_message"])
+        .refine(refine_stop),
+    Hook::new("StopFailure", Activity::Failed).with_message(&["error_details", "error"]),
 ];
 
 const fn tool_has_ended(event: &'static str) -> Hook {
-    let hook = Hook::new(event, Said::Working);
-    hook.of_tools("*").of(Kind::Step)
+    let hook = Hook::new(event, Activity::Working);
+    hook.for_tools("*").with_effect(Effect::Step)
 }
 
-/// The tool by which it asks its user.
-const QUESTION: &str = "AskUserQuestion";
+/// The tool that asks the user.
+const QUESTION_TOOL: &str = "AskUserQuestion";
 
-/// What an agent leaves in the environment of what it starts. Seen with claude 2.1.330: another
-/// one that finds it there takes itself for a part of the first, and keeps no transcript.
-const TRACES: [&str; 7] = [
+/// The variables that it sets for its children. Seen with claude 2.1.330: another one takes itself
+/// for a subagent then, and keeps no transcript.
+const ENV_MARKERS: [&str; 7] = [
     "CLAUDECODE",
     "CLAUDE_CODE_CHILD_NOTES_DIR",
     "CLAUDE_CODE_CHILD_SESSION",
@@ -115,75 +114,79 @@ const TRACES: [&str; 7] = [
     "CLAUDE_PID",
 ];
 
-fn arrange(files: &HookFiles) -> Result<Additions> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     let hooks =
         files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
-    // Else one key hands the conversation over to a process that its pane knows nothing of.
+    // Otherwise a key moves the conversation to a process outside the pane.
     let settings = json!({ "disableAgentView": true, "hooks": hooks });
     let file = files.write("claude.json", settings)?;
-    Ok(Additions::of_option("--settings", file))
+    Ok(HookOptions::option("--settings", file))
 }
 
-fn session_start(report: Report, value: &Value) -> Option<Report> {
+fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport> {
     match value["source"].as_str() {
-        // Where it compacts its conversation, it is in the middle of a turn.
+        // It compacts its conversation in the middle of a turn.
         Some("compact") => None,
-        Some("resume" | "clear") => Some(report.with(Said::Done, Kind::Begins(Beginning::InPlace))),
-        // Its own, at the start; any other one is that of another process.
+        Some("resume" | "clear") => {
+            Some(report.with_activity(Activity::Done, Effect::Begins(Beginning::InPlace)))
+        }
+        // Its own session starts; others are those of other processes.
         _ => Some(report),
     }
 }
 
 fn is_question(value: &Value) -> bool {
-    value["tool_name"] == QUESTION
+    value["tool_name"] == QUESTION_TOOL
 }
 
-fn question(mut report: Report, value: &Value) -> Report {
-    report.event.why = Some(Why::Question);
-    report.event.about = call(value);
-    report.saying(&value["tool_input"]["questions"][0], &["question"])
+fn refine_question(mut report: HookReport, value: &Value) -> HookReport {
+    report.event.why = Some(WaitReason::Question);
+    report.event.about = tool_call_id(value);
+    report.with_message(&value["tool_input"]["questions"][0], &["question"])
 }
 
-fn permission(mut report: Report, value: &Value) -> Option<Report> {
+fn refine_permission(mut report: HookReport, value: &Value) -> Option<HookReport> {
     if is_question(value) {
-        return Some(question(report, value));
+        return Some(refine_question(report, value));
     }
-    // For people: the tool, and its command or file.
+    // For the message: the tool, and its command or file.
     let tool = value["tool_name"].as_str().unwrap_or_default();
-    report.event.about = call(value);
-    let wanted = messages::call(tool, &value["tool_input"]);
+    report.event.about = tool_call_id(value);
+    let wanted = messages::describe_call(tool, &value["tool_input"]);
     report.event = report.event.with_message(&wanted);
     Some(report)
 }
 
-fn notification(mut report: Report, value: &Value) -> Option<Report> {
+fn refine_notification(mut report: HookReport, value: &Value) -> Option<HookReport> {
     match value["notification_type"].as_str()? {
-        "permission_prompt" => report.event.why = Some(Why::Permission),
-        "elicitation_dialog" => report.event.why = Some(Why::Question),
-        "idle_prompt" => report.event.state = Said::Interrupted,
+        "permission_prompt" => report.event.why = Some(WaitReason::Permission),
+        "elicitation_dialog" => report.event.why = Some(WaitReason::Question),
+        "idle_prompt" => report.event.state = Activity::Interrupted,
         _ => return None,
     }
     Some(report)
 }
 
-fn stop(mut report: Report, value: &Value) -> Option<Report> {
+fn refine_stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
     let tasks = value["background_tasks"].as_array();
     if tasks.is_some_and(|tasks| !tasks.is_empty()) {
-        // One of them may have asked something.
+        // One of them may have asked a question.
         report.event.message = None;
-        return Some(report.with(Said::Working, Kind::Step));
+        return Some(report.with_activity(Activity::Working, Effect::Step));
     }
     Some(report)
 }
 
-/// `⠐ Claude Code` at work, with 2.1.197. `✳ Claude Code` otherwise, and with 2.1.330 always:
-/// that says nothing.
+/// Reads `⠐ Claude Code` while it works, with 2.1.197. With 2.1.330 the title is always `✳ Claude
+/// Code`, which says nothing.
 fn title(title: &str, _: &str) -> Option<Title> {
     matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 
-/// Whether the last that its user did was to press Esc. All else is told by hooks, and better.
-fn said(entry: &Value) -> Option<Said> {
+const INTERRUPTED: &str = "[Request interrupted by user";
+
+/// Returns whether the user's last action was Esc. Hooks report the rest more exactly.
+fn activity_of(entry: &Value) -> Option<Activity> {
     if entry["type"] != "user" || entry["isSidechain"] == true {
         return None;
     }
@@ -192,62 +195,56 @@ fn said(entry: &Value) -> Option<Said> {
     let text = content.as_str();
     let text = text.or_else(|| parts.find_map(|part| part["text"].as_str()));
     match text {
-        Some(text) if text.starts_with("[Request interrupted by user") => Some(Said::Interrupted),
-        _ => Some(Said::Working),
+        Some(text) if text.starts_with(INTERRUPTED) => Some(Activity::Interrupted),
+        _ => Some(Activity::Working),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Activity::{Done, Interrupted, Starting, Waiting, Working};
+    use Effect::{Plain, Reminder, Step};
+
+    type Expected<'a> = Option<(Activity, Option<WaitReason>, Effect, &'a str)>;
 
     #[track_caller]
-    fn case(event: &str, value: &Value, expected: Option<(Said, Option<Why>, Kind, &str)>) {
+    fn case(event: &str, value: &Value, expected: Expected) {
         let report = CLAUDE.report(event, value);
-        let report = report.map(|report| {
-            let message = report.event.message.unwrap_or_default();
-            (report.event.state, report.event.why, report.kind, message)
+        let report = report.as_ref().map(|HookReport { event, effect }| {
+            let message = event.message.as_deref().unwrap_or_default();
+            (event.state, event.why, *effect, message)
         });
-        let expected = expected.map(|(said, why, kind, text)| (said, why, kind, text.to_owned()));
         assert_eq!(report, expected, "{event}: {value}");
     }
 
     #[test]
-    fn what_a_hook_says_depends_on_what_it_hands_over() {
-        let in_place = Kind::Begins(Beginning::InPlace);
+    fn report_depends_on_the_values_of_the_event() {
+        let in_place = Effect::Begins(Beginning::InPlace);
         let source = |name: &str| json!({ "source": name });
         case("SessionStart", &source("compact"), None);
         case(
             "SessionStart",
             &source("startup"),
-            Some((Said::Starting, None, Kind::Plain, "")),
+            Some((Starting, None, Plain, "")),
         );
         case(
             "SessionStart",
             &source("clear"),
-            Some((Said::Done, None, in_place, "")),
+            Some((Done, None, in_place, "")),
         );
         let bash = json!({ "tool_name": "Bash", "tool_input": { "command": "ls" } });
         let asked = json!({ "questions": [{ "question": "Which?" }] });
-        let ask = json!({ "tool_name": QUESTION, "tool_input": asked });
-        let question = Some((Said::Waiting, Some(Why::Question), Kind::Plain, "Which?"));
+        let ask = json!({ "tool_name": QUESTION_TOOL, "tool_input": asked });
+        let question = Some((Waiting, Some(WaitReason::Question), Plain, "Which?"));
         case("PreToolUse", &bash, None);
         case("PreToolUse", &ask, question);
         case("PermissionRequest", &ask, question);
-        let permission = Some((
-            Said::Waiting,
-            Some(Why::Permission),
-            Kind::Plain,
-            "Bash: ls",
-        ));
+        let permission = Some((Waiting, Some(WaitReason::Permission), Plain, "Bash: ls"));
         case("PermissionRequest", &bash, permission);
-        case(
-            "PostToolUse",
-            &bash,
-            Some((Said::Working, None, Kind::Step, "")),
-        );
+        case("PostToolUse", &bash, Some((Working, None, Step, "")));
         let idle = json!({ "notification_type": "idle_prompt", "message": "Hello?" });
-        let interrupted = Some((Said::Interrupted, None, Kind::Reminder, "Hello?"));
+        let interrupted = Some((Interrupted, None, Reminder, "Hello?"));
         case("Notification", &idle, interrupted);
         case(
             "Notification",
@@ -255,18 +252,14 @@ mod tests {
             None,
         );
         let done = json!({ "last_assistant_message": "Done.", "background_tasks": [] });
-        case(
-            "Stop",
-            &done,
-            Some((Said::Done, None, Kind::Plain, "Done.")),
-        );
+        case("Stop", &done, Some((Done, None, Plain, "Done.")));
         let busy = json!({ "last_assistant_message": "Done.", "background_tasks": [1] });
-        case("Stop", &busy, Some((Said::Working, None, Kind::Step, "")));
+        case("Stop", &busy, Some((Working, None, Step, "")));
         case("Stopped", &json!({}), None);
     }
 
     #[test]
-    fn a_question_is_known_by_the_call_that_asks_it() {
+    fn tool_call_id_is_equal_for_question_and_answer() {
         let of = |event: &str, input: &str| {
             let value = json!({ "tool_name": "Bash", "tool_input": { "command": input } });
             CLAUDE.report(event, &value).unwrap().event.about

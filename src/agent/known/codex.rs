@@ -11,30 +11,30 @@ use anyhow::Result;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::hooks::{HookFiles, HookOptions};
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
-use crate::agent::report::{Hook, Kind, Report, text};
-use crate::agent::transcript::{Conversation, Counts, last_that_says};
+use crate::agent::report::{Effect, Hook, HookReport, first_text};
+use crate::agent::transcript::{Conversation, Coverage, last_activity};
 use crate::run::events::Event;
 use crate::run::launch::Running;
-use crate::task::{Said, Title};
+use crate::task::{Activity, Title};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
-/// Seen with 0.169.0 and 0.171.0: a notify given on the command line replaces the user's, so it passes on
-/// what it is told; it is told twice of each turn, and of a thread beside it that has no
-/// rollout file and finds a title; a prompt of 17 000 bytes after -- arrives.
+/// Tested with 0.169.0 and 0.171.0. A notify program on the command line replaces the user's, so
+/// ours calls it. It is called twice for each turn, and for a separate thread that finds a title
+/// and has no rollout file. A prompt of 17 000 bytes after -- arrives.
 pub(super) const CODEX: Profile = Profile {
     name: "codex",
     program: "codex",
     yolo: &["--dangerously-bypass-approvals-and-sandbox"],
     resume: &["resume", "--last"],
-    hooks: &[Hook::new("notify", Said::Done)
-        .of(Kind::Turn)
-        .saying(&["last-assistant-message"])
-        .refined(turn)],
-    arrange,
+    hooks: &[Hook::new("notify", Activity::Done)
+        .with_effect(Effect::Turn)
+        .with_message(&["last-assistant-message"])
+        .refine(refine_turn)],
+    configure_hooks,
     title: Some(title),
-    // Seen with 0.171.0: it takes spaces away around a message.
+    // Seen with 0.171.0: it removes spaces around a message.
     composer: Some(Composer {
         frame: Frame::Open,
         marks: &["›"],
@@ -49,11 +49,11 @@ pub(super) const CODEX: Profile = Profile {
     }),
     output: Output::Unknown,
     conversation: Some(Conversation {
-        read: said,
-        counts: Counts::All,
-        has_ends: false,
-        of_thread: rollout::of_thread,
-        in_worktree: rollout::of_worktree,
+        read: activity_of,
+        coverage: Coverage::All,
+        is_exact_about_ends: false,
+        find_by_thread: rollout::find_by_thread,
+        find_by_worktree: rollout::find_by_worktree,
     }),
     files: Some(Files {
         dir: rollout::dir,
@@ -63,19 +63,19 @@ pub(super) const CODEX: Profile = Profile {
     ..PLAIN
 };
 
-fn arrange(files: &HookFiles) -> Result<Additions> {
-    let Some(theirs) = theirs() else {
-        return Ok(Additions::default());
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+    let Some(user_notify) = user_notify() else {
+        return Ok(HookOptions::default());
     };
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
-    let notify = json!([ours.as_slice(), &theirs].concat());
+    let notify = json!([ours.as_slice(), &user_notify].concat());
     let notify = format!("notify={notify}");
-    Ok(Additions::of_option("-c", notify))
+    Ok(HookOptions::option("-c", notify))
 }
 
-/// Returns the program that the user has for notices, with its arguments, or nothing: what is given
-/// on the command line takes its place, so it is passed on. `None` where it cannot be told.
-fn theirs() -> Option<Vec<String>> {
+/// Returns the user's notify program with its arguments, or nothing. The command line overrides it,
+/// so ours calls it. `None` if it is unknown.
+fn user_notify() -> Option<Vec<String>> {
     let file = rollout::home(&|name| env::var_os(name))?.join("config.toml");
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
@@ -83,20 +83,21 @@ fn theirs() -> Option<Vec<String>> {
     };
     match text.parse::<toml::Table>().ok()?.remove("notify") {
         None => Some(Vec::new()),
-        Some(theirs) => theirs.try_into().ok(),
+        Some(user_notify) => user_notify.try_into().ok(),
     }
 }
 
-fn turn(mut report: Report, value: &Value) -> Option<Report> {
+fn refine_turn(mut report: HookReport, value: &Value) -> Option<HookReport> {
     let event = value["type"].as_str()?;
     report.event.event = event.to_owned();
-    // It tells of each turn's end, and twice; by the turn's name they are one.
-    report.event.about = text(value, &["turn-id"]);
+    // It reports each turn twice, with the same id.
+    report.event.about = first_text(value, &["turn-id"]);
     (event == "agent-turn-complete").then_some(report)
 }
 
-/// With 0.169 `⠏ project` at work, `[ ! ] Action Required | project` at a question, `project`
-/// otherwise, shortened if it is long; with 0.171 each with `<thread> | ` before the project.
+/// Reads the title. With 0.169 it is `⠏ project` while it works, `[ ! ] Action Required | project`
+/// for a question, otherwise `project`, shortened if it is long; 0.171 inserts `<thread> | ` before
+/// the project.
 fn title(title: &str, project: &str) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);
@@ -109,34 +110,35 @@ fn title(title: &str, project: &str) -> Option<Title> {
     (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
 }
 
-fn said(entry: &Value) -> Option<Said> {
+fn activity_of(entry: &Value) -> Option<Activity> {
     if entry["type"] != "event_msg" {
         return None;
     }
     match entry["payload"]["type"].as_str()? {
-        "task_started" => Some(Said::Working),
-        // With 0.171; before, nothing told that it was given up.
-        "task_complete" if !entry["payload"]["error"].is_null() => Some(Said::Failed),
-        "task_complete" => Some(Said::Done),
-        "turn_aborted" => Some(Said::Interrupted),
+        "task_started" => Some(Activity::Working),
+        // Since 0.171; older versions do not record a failure.
+        "task_complete" if !entry["payload"]["error"].is_null() => Some(Activity::Failed),
+        "task_complete" => Some(Activity::Done),
+        "turn_aborted" => Some(Activity::Interrupted),
         _ => None,
     }
 }
 
-/// Returns what the conversation says of its last turn, as the hook would tell it.
+/// Returns the last turn of the transcript, as the hook would report it.
 fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event) -> Option<Event> {
     let told = before.transcript.as_ref().map(PathBuf::from);
     let since = running.since;
-    let path = told.or_else(|| rollout::in_worktree(sessions, worktree, since))?;
-    let (said, at, entry) = last_that_says(&path, said)?;
+    let path = told.or_else(|| rollout::find_in(sessions, worktree, since))?;
+    let (activity_of, at, entry) = last_activity(&path, activity_of)?;
     if at < since || at <= before.at {
         return None;
     }
     let turn = &entry["payload"];
     let message = turn["error"]["message"].as_str();
     let message = message.or_else(|| turn["last_agent_message"].as_str());
-    let event = Event::new(said, turn["type"].as_str()?).with_message(message.unwrap_or_default());
-    // The name of the file ends in that of the conversation, a UUID.
+    let event =
+        Event::new(activity_of, turn["type"].as_str()?).with_message(message.unwrap_or_default());
+    // The file name ends in the id of the conversation, a UUID.
     let name = path.file_stem()?.to_str()?;
     let thread = name.len().checked_sub(36).and_then(|at| name.get(at..));
     Some(Event {

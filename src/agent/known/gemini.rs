@@ -8,15 +8,15 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::hooks::{HookFiles, HookOptions};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, Kind, Report};
-use crate::agent::transcript::{Conversation, Counts};
-use crate::task::{Said, Title, Why};
+use crate::agent::report::{Beginning, Effect, Hook, HookReport};
+use crate::agent::transcript::{Conversation, Coverage};
+use crate::task::{Activity, Title, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
-/// Seen with 0.61.0: it takes a value that begins with a dash only behind '='; hooks of the
-/// defaults run beside the user's, unless others may write where the file is.
+/// Tested with 0.61.0. A value that begins with a dash needs '='. Hooks in the file of defaults run
+/// beside the user's, unless other users may write it.
 pub(super) const GEMINI: Profile = Profile {
     name: "gemini",
     program: "gemini",
@@ -24,11 +24,11 @@ pub(super) const GEMINI: Profile = Profile {
     yolo: &["--yolo"],
     resume: &["--resume"],
     hooks: &HOOKS,
-    arrange,
-    confirms: true,
+    configure_hooks,
+    confirms_messages: true,
     title: Some(title),
-    // Seen with 0.61.0: a pasted `!` is text; `@file` is read, or asked about, wherever it is.
-    // Without colours enough there are blank rows around it.
+    // Seen with 0.61.0: a pasted `!` is text; `@file` is read, or asked about, wherever it is. With
+    // few colours there are blank rows around it.
     composer: Some(Composer {
         frame: Frame::Open,
         marks: &[" >", " *"],
@@ -42,59 +42,58 @@ pub(super) const GEMINI: Profile = Profile {
     }),
     output: Output::Unknown,
     conversation: Some(Conversation {
-        read: said,
-        counts: Counts::EndsWithoutHook,
-        has_ends: true,
+        read: activity_of,
+        coverage: Coverage::EndsWithoutHook,
+        is_exact_about_ends: true,
         ..Conversation::NONE
     }),
     ..PLAIN
 };
 
 const HOOKS: [Hook; 5] = [
-    Hook::new("SessionStart", Said::Starting)
-        .of(Kind::Begins(Beginning::Any))
-        .refined(session_start),
-    Hook::new("BeforeAgent", Said::Working).of(Kind::Prompt),
-    Hook::new("AfterTool", Said::Working).of(Kind::Step),
-    Hook::new("AfterAgent", Said::Done).saying(&["prompt_response"]),
-    Hook::asking("Notification", Why::Permission)
-        .saying(&["message"])
-        .refined(|report, value| {
-            (value["notification_type"] == "ToolPermission").then_some(report)
-        }),
+    Hook::new("SessionStart", Activity::Starting)
+        .with_effect(Effect::Begins(Beginning::Any))
+        .refine(refine_session_start),
+    Hook::new("BeforeAgent", Activity::Working).with_effect(Effect::Prompt),
+    Hook::new("AfterTool", Activity::Working).with_effect(Effect::Step),
+    Hook::new("AfterAgent", Activity::Done).with_message(&["prompt_response"]),
+    Hook::asking("Notification", WaitReason::Permission)
+        .with_message(&["message"])
+        .refine(|report, value| (value["notification_type"] == "ToolPermission").then_some(report)),
 ];
 
-/// Names a file of defaults; hooks in it run beside the user's.
+/// The variable for a file of defaults; its hooks run beside the user's.
 const DEFAULTS: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 
-fn arrange(files: &HookFiles) -> Result<Additions> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     if env::var_os(DEFAULTS).is_some() || !is_private(Path::new(files.dir)) {
-        return Ok(Additions::default());
+        return Ok(HookOptions::default());
     }
     let hooks = files.settings(|command| {
         json!({ "type": "command", "command": command, "name": "git-flux", "timeout": 15_000 })
     });
     let file = files.write("gemini.json", json!({ "hooks": hooks }))?;
-    Ok(Additions::of_variable(DEFAULTS, file))
+    Ok(HookOptions::variable(DEFAULTS, file))
 }
 
-/// Whether nobody else may write to `dir` or what leads there: Gemini believes no other file.
+/// Returns whether only the user may write to `dir` and its parents: Gemini ignores other files.
 fn is_private(dir: &Path) -> bool {
     let mode = |dir: &Path| dir.metadata().map_or(0o022, |of| of.permissions().mode());
     let dir = dir.canonicalize();
     dir.is_ok_and(|dir| dir.ancestors().all(|dir| mode(dir) & 0o022 == 0))
 }
 
-fn session_start(report: Report, value: &Value) -> Option<Report> {
-    let kind = report.kind;
+fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport> {
+    let effect = report.effect;
     Some(match value["source"].as_str() {
-        Some("clear") => report.with(Said::Done, Kind::Begins(Beginning::InPlace)),
-        Some("resume") => report.with(Said::Done, kind),
+        Some("clear") => report.with_activity(Activity::Done, Effect::Begins(Beginning::InPlace)),
+        Some("resume") => report.with_activity(Activity::Done, effect),
         _ => report,
     })
 }
 
-/// `✦  Working… (project)`, `◇  Ready (project)`, `✋  Action Required (project)`
+/// Reads the titles `✦  Working… (project)`, `◇  Ready (project)` and `✋  Action Required
+/// (project)`.
 fn title(title: &str, _: &str) -> Option<Title> {
     match title.chars().next()? {
         '✦' | '⏲' => Some(Title::Working),
@@ -104,13 +103,13 @@ fn title(title: &str, _: &str) -> Option<Title> {
     }
 }
 
-/// Whether its turn was cancelled by Esc, or given up: its hook tells of a turn that is over, however
-/// that was. Seen with 0.61.0.
-fn said(entry: &Value) -> Option<Said> {
+/// Returns whether its turn was cancelled by Esc, or failed: its hook reports any end alike. Seen
+/// with 0.61.0.
+fn activity_of(entry: &Value) -> Option<Activity> {
     match entry["type"].as_str()? {
-        "info" if entry["content"] == "Request cancelled." => Some(Said::Interrupted),
-        "error" => Some(Said::Failed),
-        "user" | "gemini" => Some(Said::Working),
+        "info" if entry["content"] == "Request cancelled." => Some(Activity::Interrupted),
+        "error" => Some(Activity::Failed),
+        "user" | "gemini" => Some(Activity::Working),
         _ => None,
     }
 }
@@ -122,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_directory_that_nobody_else_may_write_to_is_private() {
+    fn is_private_is_false_if_others_may_write() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let below = dir.path().join("below");

@@ -1,6 +1,6 @@
-//! The agents known from the start: an entry each, with the version it was seen with.
+//! The known agents, each with the version that it was tested with.
 //!
-//! What is true of an agent is true of a version. So it stands here, and nowhere else in the code.
+//! Facts about an agent hold for a version. So they are here, and nowhere else in the code.
 
 mod claude;
 mod codex;
@@ -11,13 +11,13 @@ use std::borrow::Cow;
 
 use super::profile::{Output, PLAIN, Profile, Prompt, UNKNOWN};
 
-/// All of them, in the order in which they are shown.
+/// All known agents, in the order of lists.
 pub(super) static KNOWN: &[Profile] = &[
     claude::CLAUDE,
     codex::CODEX,
     gemini::GEMINI,
     opencode::OPENCODE,
-    // Parsed by 1.0.102, and no more was seen: a value that begins with a dash only behind '='.
+    // Parsed by 1.0.102, and not tested further: a value that begins with a dash needs '='.
     Profile {
         name: "copilot",
         program: "copilot",
@@ -26,7 +26,7 @@ pub(super) static KNOWN: &[Profile] = &[
         resume: &["--continue"],
         ..PLAIN
     },
-    // Not seen, and found in no manual: what stands on its input is said to be the first message.
+    // Not tested, and in no manual: input is said to be the first message.
     Profile {
         name: "amp",
         program: "amp",
@@ -35,8 +35,8 @@ pub(super) static KNOWN: &[Profile] = &[
         resume: &["threads", "continue"],
         ..PLAIN
     },
-    // Not seen; as its manual has it, it works off the file and ends, since what
-    // --load reads may only be commands; to go on with it is a conversation.
+    // Not tested. By its manual it processes the file and exits, since --load accepts only
+    // commands; a continued session is a conversation.
     Profile {
         name: "aider",
         program: "aider",
@@ -45,7 +45,7 @@ pub(super) static KNOWN: &[Profile] = &[
         resume: &["--restore-chat-history"],
         ..PLAIN
     },
-    // Not seen; `resume` is in its manual.
+    // Not tested; `resume` is in its manual.
     Profile {
         name: "cursor-agent",
         program: "cursor-agent",
@@ -53,7 +53,7 @@ pub(super) static KNOWN: &[Profile] = &[
         resume: &["resume"],
         ..PLAIN
     },
-    // The user's shell: it has no program here, since it is not the same for everybody.
+    // The user's shell, whose program is not constant.
     Profile {
         name: "shell",
         prompt: &Prompt::Shown,
@@ -62,7 +62,7 @@ pub(super) static KNOWN: &[Profile] = &[
     },
 ];
 
-/// Returns what is known of the agent of this name.
+/// Returns the profile of an agent.
 pub(crate) fn profile(name: &str) -> &'static Profile {
     let known = KNOWN.iter().find(|known| known.name == name);
     known.unwrap_or(&UNKNOWN)
@@ -76,10 +76,11 @@ mod tests {
 
     use super::*;
     use crate::agent::hooks::HookFiles;
-    use crate::task::{Habit, Said, Title};
+    use crate::task::{Activity, OutputPattern, Title};
+    use OutputPattern::{NotWhileIdle, Unknown, WhileWorking};
 
     #[test]
-    fn titles_say_what_an_agent_does() {
+    fn title_returns_the_activity() {
         #[track_caller]
         fn case(agent: &str, text: &str, expected: Option<Title>) {
             assert_eq!(
@@ -109,26 +110,26 @@ mod tests {
     }
 
     #[test]
-    fn a_still_window_says_something_of_an_agent_that_is_up() {
+    fn output_pattern_depends_on_title_and_extent() {
         let (own, shared) = (true, false);
         for (name, title, is_alone, expected) in [
-            ("claude", "", shared, Habit::Busy),
-            ("copilot", "GitHub Copilot", own, Habit::Quiet),
-            ("copilot", "GitHub Copilot", shared, Habit::Unknown),
-            ("opencode", "host", own, Habit::Unknown),
-            ("opencode", "OC | Fix", own, Habit::Quiet),
-            ("opencode", "OC | Fix", shared, Habit::Unknown),
-            ("codex", "repo", own, Habit::Unknown),
-            ("shell", "host", own, Habit::Unknown),
-            ("mine", "host", own, Habit::Unknown),
+            ("claude", "", shared, WhileWorking),
+            ("copilot", "GitHub Copilot", own, NotWhileIdle),
+            ("copilot", "GitHub Copilot", shared, Unknown),
+            ("opencode", "host", own, Unknown),
+            ("opencode", "OC | Fix", own, NotWhileIdle),
+            ("opencode", "OC | Fix", shared, Unknown),
+            ("codex", "repo", own, Unknown),
+            ("shell", "host", own, Unknown),
+            ("mine", "host", own, Unknown),
         ] {
-            let habit = profile(name).habit(title, is_alone);
-            assert_eq!(habit, expected, "{name}: {title}");
+            let output_pattern = profile(name).output_pattern(title, is_alone);
+            assert_eq!(output_pattern, expected, "{name}: {title}");
         }
     }
 
     #[test]
-    fn hooks_name_the_program_as_a_shell_wants_it() {
+    fn hooks_quote_the_program_for_a_shell() {
         let program = "/a b/it's/git-flux";
         for (name, event) in [("claude", "Stop"), ("gemini", "AfterAgent")] {
             let dir = tempfile::tempdir().unwrap();
@@ -139,9 +140,9 @@ mod tests {
                 program,
                 dir: dir.path().to_str().unwrap(),
             };
-            drop((known.arrange)(&files).unwrap());
+            drop((known.configure_hooks)(&files).unwrap());
             let file = dir.path().join(format!("{name}.json"));
-            // What others may write to Gemini does not read.
+            // Gemini ignores a file that other users may write.
             let Ok(text) = fs::read_to_string(file) else {
                 continue;
             };
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hook_of_an_agent_says_something() {
+    fn every_hook_has_a_report() {
         let said = [
             json!({}),
             json!({ "tool_name": "AskUserQuestion" }),
@@ -175,17 +176,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_of_a_conversation_counts() {
+    fn last_returns_the_last_report_of_a_transcript() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.jsonl");
         let mut text = String::new();
-        let mut case = |agent: &str, mut line: Value, expected: Option<Said>| {
+        let mut case = |agent: &str, mut line: Value, expected: Option<Activity>| {
             line["timestamp"] = "2026-11-23T20:34:20.500Z".into();
             text.push_str(&format!("{line}\n"));
             fs::write(&path, format!("{text}{{\"torn")).unwrap();
             let conversation = profile(agent).conversation.as_ref().unwrap();
             let last = conversation.last(&path);
-            assert_eq!(last.map(|last| last.said), expected, "{agent}: {line}");
+            assert_eq!(last.map(|last| last.activity), expected, "{agent}: {line}");
         };
         let user = |text: &str| {
             let content = json!([{ "type": "text", "text": text }]);
@@ -194,39 +195,43 @@ mod tests {
         let esc = user("[Request interrupted by user for tool use]");
         case("claude", json!({ "type": "summary" }), None);
         case("claude", user("Fix"), None);
-        case("claude", esc, Some(Said::Interrupted));
+        case("claude", esc, Some(Activity::Interrupted));
         case(
             "claude",
             json!({ "type": "system" }),
-            Some(Said::Interrupted),
+            Some(Activity::Interrupted),
         );
         case("claude", user("Go on"), None);
         let event = |name: &str| json!({ "type": "event_msg", "payload": { "type": name } });
-        case("codex", event("task_started"), Some(Said::Working));
-        case("codex", event("token_count"), Some(Said::Working));
-        case("codex", event("turn_aborted"), Some(Said::Interrupted));
-        case("codex", event("task_complete"), Some(Said::Done));
+        case("codex", event("task_started"), Some(Activity::Working));
+        case("codex", event("token_count"), Some(Activity::Working));
+        case("codex", event("turn_aborted"), Some(Activity::Interrupted));
+        case("codex", event("task_complete"), Some(Activity::Done));
         let mut failed = event("task_complete");
         failed["payload"]["error"] = json!({ "message": "401" });
-        case("codex", failed, Some(Said::Failed));
+        case("codex", failed, Some(Activity::Failed));
         let mut well = event("task_complete");
         well["payload"]["error"] = Value::Null;
-        case("codex", well, Some(Said::Done));
+        case("codex", well, Some(Activity::Done));
         case("gemini", event("task_complete"), None);
         let gemini = |kind: &str, text: &str| json!({ "type": kind, "content": text });
         case("gemini", gemini("user", "Fix"), None);
-        case("gemini", gemini("error", "[API Error]"), Some(Said::Failed));
+        case(
+            "gemini",
+            gemini("error", "[API Error]"),
+            Some(Activity::Failed),
+        );
         case(
             "gemini",
             gemini("info", "This request failed."),
-            Some(Said::Failed),
+            Some(Activity::Failed),
         );
-        case("gemini", json!({ "$set": {} }), Some(Said::Failed));
+        case("gemini", json!({ "$set": {} }), Some(Activity::Failed));
         case("gemini", gemini("gemini", "Done."), None);
         case(
             "gemini",
             gemini("info", "Request cancelled."),
-            Some(Said::Interrupted),
+            Some(Activity::Interrupted),
         );
     }
 }

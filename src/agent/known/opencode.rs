@@ -6,25 +6,24 @@ use std::env;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{Additions, HookFiles};
+use crate::agent::hooks::{HookFiles, HookOptions};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
-use crate::agent::report::{Beginning, Hook, Kind};
-use crate::task::{Said, Why};
+use crate::agent::report::{Beginning, Effect, Hook};
+use crate::task::{Activity, WaitReason};
 use crate::tmux::composer::{Composer, Frame, Remedy, Trap};
 
-/// Seen with 1.18.33: the prompt is sent at once; it has no option that skips permissions,
-/// and asks for few.
+/// Tested with 1.18.33: the prompt is sent at once; it has no option that skips permissions, and
+/// asks for few.
 pub(super) const OPENCODE: Profile = Profile {
     name: "opencode",
     program: "opencode",
     prompt: &Prompt::Joined(Cow::Borrowed("--prompt=")),
     resume: &["--continue"],
     hooks: &HOOKS,
-    arrange,
-    confirms: true,
-    // Seen with 1.18.33: a pasted `!` is text; Esc, said so that no
-    // other key can be a part of it, closes the list of files; behind a paste of
-    // three lines it adds a space.
+    configure_hooks,
+    confirms_messages: true,
+    // Seen with 1.18.33: a pasted `!` is text; Esc closes the list of files, if it is encoded so
+    // that it cannot be part of another key; after a paste of three lines it adds a space.
     composer: Some(Composer {
         frame: Frame::Bar,
         marks: &["  "],
@@ -35,47 +34,50 @@ pub(super) const OPENCODE: Profile = Profile {
             (Trap::LastWord('@'), Remedy::Keys("\u{1b}[27u")),
         ],
     }),
-    // Before its first session is there, which may take minutes, it shows nothing either.
+    // It shows nothing before its first session exists, which may take minutes.
     output: Output::NotWhileIdle { title: "OC | " },
     ..PLAIN
 };
 
-/// In the words of the plugin, which are those of OpenCode's events.
+/// The names of the plugin, which are those of OpenCode's events.
 const HOOKS: [Hook; 8] = [
-    Hook::new("session.created", Said::Starting).of(Kind::Begins(Beginning::Any)),
-    Hook::new("session.busy", Said::Working),
-    Hook::new("session.idle", Said::Done).saying(MESSAGE),
-    Hook::new("session.error", Said::Failed).saying(MESSAGE),
-    Hook::asking("permission.asked", Why::Permission).saying(MESSAGE),
-    Hook::new("permission.replied", Said::Working),
-    Hook::asking("question.asked", Why::Question).saying(MESSAGE),
-    Hook::new("question.replied", Said::Working),
+    Hook::new("session.created", Activity::Starting).with_effect(Effect::Begins(Beginning::Any)),
+    Hook::new("session.busy", Activity::Working),
+    Hook::new("session.idle", Activity::Done).with_message(MESSAGE),
+    Hook::new("session.error", Activity::Failed).with_message(MESSAGE),
+    Hook::asking("permission.asked", WaitReason::Permission).with_message(MESSAGE),
+    Hook::new("permission.replied", Activity::Working),
+    Hook::asking("question.asked", WaitReason::Question).with_message(MESSAGE),
+    Hook::new("question.replied", Activity::Working),
 ];
 
 const MESSAGE: &[&str] = &["message"];
 
-/// Holds a configuration; the plugins in it are loaded beside the user's.
+/// The variable for a configuration, whose plugins are loaded beside the user's.
 const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
 
-fn arrange(files: &HookFiles) -> Result<Additions> {
+fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     if env::var_os(CONFIG).is_some() {
-        return Ok(Additions::default());
+        return Ok(HookOptions::default());
     }
     let program = Value::from(files.program).to_string();
     let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
-    let url = format!("file://{}", encoded(&files.write("opencode.js", plugin)?));
+    let url = format!(
+        "file://{}",
+        encode_path(&files.write("opencode.js", plugin)?)
+    );
     let config = json!({ "plugin": [url] });
-    Ok(Additions::of_variable(CONFIG, config.to_string()))
+    Ok(HookOptions::variable(CONFIG, config.to_string()))
 }
 
-/// A path in a URL.
-fn encoded(path: &str) -> String {
-    let encoded = |byte: u8| match byte {
+/// Encodes a path for a URL.
+fn encode_path(path: &str) -> String {
+    let encode_path = |byte: u8| match byte {
         b'/' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
         byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
         byte => format!("%{byte:02X}"),
     };
-    path.bytes().map(encoded).collect()
+    path.bytes().map(encode_path).collect()
 }
 
 #[cfg(test)]
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_encoded_for_a_url() {
-        assert_eq!(encoded("/a b/%"), "/a%20b/%25");
+    fn encode_path_escapes_spaces() {
+        assert_eq!(encode_path("/a b/%"), "/a%20b/%25");
     }
 }

@@ -1,4 +1,4 @@
-//! The composers of the known agents, as they were seen.
+//! The composers of the known agents.
 
 use crate::agent::profile;
 use crate::tmux::composer::{Composer, Content, Trap};
@@ -8,7 +8,7 @@ fn composer_of(agent: &str) -> &'static Composer {
     profile(agent).composer.as_ref().unwrap()
 }
 
-/// What the composer of this agent holds on a screen with the cursor in this row.
+/// Reads the composer on a screen with the cursor in this row.
 #[track_caller]
 fn read(agent: &str, shown: &str, cursor: usize) -> Option<Content> {
     let screen = Screen::showing(parse_rows(&shown.replace('E', "\u{1b}")), cursor);
@@ -22,7 +22,7 @@ fn text(text: &str) -> Option<Content> {
 const RULE: &str = "────────────────────";
 
 #[test]
-fn composers_are_read_as_their_programs_paint_them() {
+fn read_accepts_the_composers_of_all_agents() {
     let claude = |inner: &str| {
         let rows = inner.lines().count();
         let shown =
@@ -48,10 +48,10 @@ fn composers_are_read_as_their_programs_paint_them() {
         claude("! dateE[7m E[0m"),
         Some(Content::Command("! date".into()))
     );
-    // The view of all sessions, where it would be the task of a new one.
+    // The list of all sessions, whose input starts a new one.
     let hint = "describe a task for a new session";
     assert_eq!(claude(&format!("❯\u{a0}E[38;5;246m{hint}")), text(hint));
-    // A dialog, a screen that is being painted.
+    // A dialog, and a screen that is being painted.
     assert_eq!(
         read(
             "claude",
@@ -96,7 +96,7 @@ fn composers_are_read_as_their_programs_paint_them() {
     let plain = "✦ Done.\n\n────\n Shift+Tab\n\n > my draft\n\n workspace";
     assert_eq!(read("gemini", plain, 5), text("my draft"));
 
-    // In a wide window there is a column beside the composer.
+    // A wide window has a column beside the composer.
     let opencode = |inner: &str, mode: &str| {
         let row = |text: &str| format!("  ┃E[48;5;234m{text:30}E[48;5;232m  E[48;5;233m column\n");
         let inner: String = inner.lines().map(row).collect();
@@ -121,7 +121,7 @@ fn composers_are_read_as_their_programs_paint_them() {
 }
 
 #[test]
-fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
+fn holds_accepts_a_message_its_end_or_a_paste() {
     let claude = composer_of("claude");
     let holds = |shown: &str, text: &str| {
         let content = Content::Text(shown.to_owned());
@@ -150,7 +150,7 @@ fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
 }
 
 #[test]
-fn what_a_composer_would_obey_is_typed_so_that_it_does_not_or_not_at_all() {
+fn typed_escapes_or_rejects_commands() {
     #[track_caller]
     fn case(agent: &str, text: &str, expected: Result<&str, Trap>) {
         let typed = composer_of(agent).escape(text);

@@ -32,7 +32,7 @@ impl Styles {
             (_, true, ..) => Ok(Style::Squash),
             (.., true, _) => Ok(Style::Rebase),
             (.., true) => Ok(Style::FastForward),
-            _ => settings.style(),
+            _ => settings.merge_style(),
         }
     }
 }

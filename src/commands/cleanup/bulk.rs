@@ -16,7 +16,7 @@ use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Edits, Options,
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{BranchName, State};
 use crate::ui::words::count;
 use crate::ui::{self, word};
@@ -109,7 +109,7 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
     let (all, mut refused, mut worst) = (plans.len(), 0, 0);
     for plan in plans {
         let Err(error) = each(plan) else { continue };
-        let code = failure::code(&error);
+        let code = failure::exit_code(&error);
         if code == DECLINED {
             return Err(error);
         }
@@ -151,7 +151,7 @@ pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Resu
 }
 
 /// Returns whether a task may be merged, by a quick check.
-fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -> bool {
+fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branch) -> bool {
     let Ok(task) = &stored.task else { return true };
     match branch {
         Branch::MergedIn { commit, .. } => store
@@ -177,7 +177,7 @@ fn is_selected(plan: &Plan, options: &Options) -> bool {
 
 /// Fails if the branch does not exist.
 fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
-    if store.tip(store.resolve(into)?).is_some() {
+    if store.tip(&store.resolve_symbolic(into)?).is_some() {
         return Ok(());
     }
     let hint = match flux.repo.resolve(into)? {
@@ -207,8 +207,11 @@ fn is_merged(facts: &Facts) -> bool {
 }
 
 /// Returns the user's tasks in the order of `git flux list`.
-pub(super) fn sort_tasks<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
-    let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
+pub(super) fn sort_tasks<'a>(
+    flux: &Flux,
+    store: &'a Store,
+) -> impl Iterator<Item = &'a StoredTask> {
+    let mut tasks: Vec<&StoredTask> = flux.own_tasks(store).collect();
     tasks.sort_by_key(|stored| stored.created());
     tasks.into_iter()
 }

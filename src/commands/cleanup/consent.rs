@@ -14,7 +14,7 @@ use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::task::State;
 use crate::ui::shown;
-use crate::ui::words::capital;
+use crate::ui::words::capitalize;
 
 /// The action of a plan with all consents.
 pub(super) enum NextStep {
@@ -115,7 +115,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
                 Question::Stop | Question::OwnPane => "Stop it?",
                 _ => "Remove it anyway?",
             };
-            format!("{}. {question}", capital(&consent.finding))
+            format!("{}. {question}", capitalize(&consent.finding))
         }
     };
     flux.ui.ensure_agreed(question)?;

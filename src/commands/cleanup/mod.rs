@@ -22,7 +22,7 @@ use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::copied_repository::find_original;
 use crate::lifecycle::teardown::drop_from_copy;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 
@@ -113,7 +113,7 @@ impl CleanupArgs {
 
     /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
     /// whether it did.
-    fn drop_copy(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
+    fn drop_copy(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<bool> {
         let task = stored.readable()?;
         let find = || find_original(flux, task);
         let original = self.discard_branch.then(find).flatten();

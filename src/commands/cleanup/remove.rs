@@ -64,7 +64,7 @@ pub(super) fn remove_task(
     let done = removal.run(store);
     if done.is_err() {
         // The task may already have been removed.
-        flux.tidy_run(id)?;
+        flux.remove_stale_run_dir(id)?;
     }
     done
 }
@@ -212,5 +212,5 @@ fn not_committed(error: Error, task: &Task) -> Error {
     let path = quoted(&task.worktree);
     let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));
     let hint = format!("git -C {path} add --all && git -C {path} commit");
-    failure::over(error, failure.hint(hint))
+    failure::put_on(error, failure.hint(hint))
 }

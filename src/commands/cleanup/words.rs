@@ -14,9 +14,9 @@ use crate::lifecycle::cleanup::target::MergeTarget;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
-use crate::task::{Merged, Rest, Task};
+use crate::task::{MergeRecord, Rest, Task};
 use crate::tmux::own_pane;
-use crate::ui::words::{capital, count};
+use crate::ui::words::{capitalize, count};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Lists the steps of a plan.
@@ -125,7 +125,7 @@ pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String
     let elsewhere = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
     let elsewhere = elsewhere.unwrap_or_default();
     let [verb, _, to] = style_words(into.style);
-    let (verb, commits) = (capital(verb), count(facts.commits(), "commit"));
+    let (verb, commits) = (capitalize(verb), count(facts.commits(), "commit"));
     format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
 }
 
@@ -142,7 +142,7 @@ pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
             "'{id}' would be merged into '{branch}', {why}"
         ));
         if let Some(into) = &task.into {
-            let key = word(&table::BRANCH_INTO.named(&other.branch));
+            let key = word(&table::BRANCH_INTO.documented_key(&other.branch));
             let config = format!("git config {key} {}", word(into));
             let what = format!("to merge '{id}' into '{into}' instead: {config}");
             ui.hint(what);
@@ -172,7 +172,7 @@ pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -
     report.report_done(facts, merge);
     report.report_kept(facts, &done.kept);
     if let (Some(into), Some(merge)) = (facts.merge_target(), merge) {
-        let merged = Merged {
+        let merged = MergeRecord {
             branch: into.branch.to_string(),
             from: into.tip.clone(),
             to: merge.to_owned(),

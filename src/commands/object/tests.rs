@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::*;
-use crate::agent::messages::Who;
+use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
-use crate::task::{Said, Why};
+use crate::task::{Activity, WaitReason};
 
 /// Returns the types of each field of the objects, by its path.
 fn types(objects: &[Value]) -> BTreeMap<String, BTreeSet<&'static str>> {
@@ -93,8 +93,8 @@ fn event(is_full: bool) -> Event {
     let text = || is_full.then(|| "text".to_owned());
     Event {
         at: jiff::Timestamp::from_second(1).unwrap(),
-        state: Said::Waiting,
-        why: is_full.then_some(Why::Question),
+        state: Activity::Waiting,
+        why: is_full.then_some(WaitReason::Question),
         event: "Stop".into(),
         session: text(),
         transcript: text(),
@@ -135,7 +135,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
     };
     let messages = [Some("2026-01-01T00:00:00Z".to_owned()), None].map(|time| Message {
         time,
-        who: Who::User,
+        who: Author::User,
         text: "Fix it".into(),
     });
     let events = [event(true), event(false)];

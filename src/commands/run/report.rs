@@ -12,12 +12,12 @@ use crate::lifecycle::start::init_scripts::InitScripts;
 use crate::lifecycle::start::plan::{NewPane, Start, Started};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Task, TaskId};
+use crate::task::{Changes, Divergence, Evidence, Layout, Source, State, Status, Task, TaskId};
 use crate::tmux::Placement;
 use crate::tmux::attach::format_keys;
 use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::words::count;
-use crate::ui::{pasted, shown, word};
+use crate::ui::{shown, with_directory, word};
 
 /// Files and directories that projects need and git does not track.
 const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
@@ -26,8 +26,8 @@ const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
 pub(super) fn hint_missing_files(flux: &Flux, task: &Task) {
     let home = flux.repo.home();
     let has = |dir: &Path, name: &str| dir.join(name).symlink_metadata().is_ok();
-    let has_setup = !flux.settings.copy().is_empty()
-        || !flux.settings.setup().is_empty()
+    let has_setup = !flux.settings.copy_patterns().is_empty()
+        || !flux.settings.setup_commands().is_empty()
         || has(home, ".worktreeinclude")
         || has(home, ".worktree-init");
     let is_missing = |name: &&str| has(home, name) && !has(&task.worktree, name);
@@ -66,7 +66,7 @@ pub(super) fn warn_of_other_task(flux: &Flux, store: &Store, task: &Task) {
 
 /// Reports whether the task has the user's uncommitted changes.
 pub(super) fn report_own_changes(flux: &Flux, changes: Option<Changes>, takes_changes: bool) {
-    let Some(changes) = changes.filter(|changes| !changes.none()) else {
+    let Some(changes) = changes.filter(|changes| !changes.is_none()) else {
         return;
     };
     let files = count(changes.files, "file");
@@ -85,14 +85,14 @@ pub(super) fn status(started: &Started) -> Status {
         task: started.task.clone(),
         owner: None,
         state: State::Running(started.since),
-        found: Found {
+        found: Evidence {
             source: Source::Process,
             since: started.since,
-            guess: false,
+            is_inferred: false,
         },
         divergence: Some(Divergence::default()),
         changes: Some(Changes::default()),
-        unlooked: None,
+        git_refusal: None,
     }
 }
 
@@ -181,7 +181,7 @@ pub(super) fn format_started(
     short: impl Display,
 ) -> String {
     let Started { task, opened, .. } = started;
-    let sign = |sign| if flux.ui.emoji() { sign } else { "" };
+    let sign = |sign| if flux.ui.has_emoji() { sign } else { "" };
     let (place, attach, other) = describe_target(opened);
     let other = other.map_or(String::new(), |other| format!("        (or: {other})"));
     let agent = plan.pane.as_ref().and_then(|pane| pane.agent.as_ref());
@@ -210,7 +210,7 @@ pub(super) fn format_started(
         sanitize::line(&task.branch),
         sign("📍 "),
     );
-    pasted(&report)
+    with_directory(&report)
 }
 
 /// Returns the target of a task, the action that goes there, and an alternative to it.

@@ -10,8 +10,8 @@ use crate::lifecycle::observe;
 use crate::sanitize;
 use crate::store::Store;
 use crate::system::clock::seconds;
-use crate::task::seen::{Doing, Location, Presence, Seen, Session};
-use crate::task::{Heard, Source, State, Task, Title, Why};
+use crate::task::observation::{Location, Observation, Presence, SessionActivity, SessionState};
+use crate::task::{Report, Source, State, Task, Title, WaitReason};
 use crate::ui::words::age;
 
 /// Prints the evidence for the state of a task, with the sources in order of precedence.
@@ -27,14 +27,14 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
             sources,
         });
     }
-    let guess = if found.guess { " (a guess)" } else { "" };
+    let guess = if found.is_inferred { " (a guess)" } else { "" };
     let (id, label) = (&task.id, state.label());
     ui.data(format_args!("{id}: {label}{guess}"))?;
     // Without a run directory, `now` is not set.
-    let now = if seen.now == 0 {
+    let now = if seen.now_ms == 0 {
         seconds()
     } else {
-        seen.now / 1000
+        seen.now_ms / 1000
     };
     for source in sources {
         let mark = if source.counts { '*' } else { ' ' };
@@ -47,34 +47,42 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
 }
 
 /// Returns the report of each source; `counting` decides.
-fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
+fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
     let ended = exit.map_or_else(|| "no exit recorded".to_owned(), ToString::to_string);
-    let at = |heard: Option<Heard>| heard.map(|heard| heard.at / 1000);
-    let session_at = seen.session.map(|session| session.at / 1000);
+    let at = |heard: Option<Report>| heard.map(|heard| heard.at_ms / 1000);
+    let session_at = seen.session.map(|session| session.at_ms / 1000);
     let is_there = |is: bool| if is { "there" } else { "gone" }.to_owned();
     let has_worktree = seen.worktree == Location::Here;
-    let lock = if seen.locked {
+    let lock = if seen.is_locked {
         "locked by a running command"
     } else {
         "not locked"
     };
-    let activity = seen.stirred.map(|_| "last output in its window");
+    let activity = seen.last_output_s.map(|_| "last output in its window");
     let says = [
         (Source::Lock, lock.to_owned(), None),
         (Source::Record, task.phase.into_str().to_owned(), None),
         (Source::Worktree, is_there(has_worktree), None),
-        (Source::Branch, is_there(seen.branch), None),
+        (Source::Branch, is_there(seen.has_branch), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),
-        (Source::Process, launcher(seen).to_owned(), seen.started),
-        (Source::Hook, heard(seen.heard), at(seen.heard)),
+        (Source::Process, launcher(seen).to_owned(), seen.started_s),
+        (
+            Source::Hook,
+            describe_report(seen.last_report),
+            at(seen.last_report),
+        ),
         (Source::Session, session(seen.session), session_at),
-        (Source::Transcript, heard(seen.written), at(seen.written)),
+        (
+            Source::Transcript,
+            describe_report(seen.from_transcript),
+            at(seen.from_transcript),
+        ),
         (Source::Title, title(seen), None),
         (
             Source::Activity,
             activity.unwrap_or(NOTHING).to_owned(),
-            seen.stirred,
+            seen.last_output_s,
         ),
     ];
     let object = |(source, says, since)| SourceObject {
@@ -88,7 +96,7 @@ fn sources(task: &Task, seen: &Seen, counting: Source) -> Vec<SourceObject> {
 
 const NOTHING: &str = "says nothing";
 
-fn launcher(seen: &Seen) -> &'static str {
+fn launcher(seen: &Observation) -> &'static str {
     match seen.launcher {
         Presence::Unreadable => "the run directory cannot be read",
         Presence::Elsewhere => "the launcher runs elsewhere: its lock is held",
@@ -99,8 +107,8 @@ fn launcher(seen: &Seen) -> &'static str {
     }
 }
 
-fn title(seen: &Seen) -> String {
-    let Some(shown) = &seen.shown else {
+fn title(seen: &Observation) -> String {
+    let Some(shown) = &seen.raw_title else {
         return NOTHING.to_owned();
     };
     let says = match seen.title {
@@ -112,15 +120,15 @@ fn title(seen: &Seen) -> String {
     format!("'{shown}': {says}")
 }
 
-fn session(session: Option<Session>) -> String {
+fn session(session: Option<SessionState>) -> String {
     let Some(session) = session else {
         return NOTHING.to_owned();
     };
-    let doing = match session.doing {
-        Doing::Working => "working".to_owned(),
-        Doing::Background => "a command in the background".to_owned(),
-        Doing::Waiting(why) => with_why("waiting", why),
-        Doing::Idle => "idle".to_owned(),
+    let doing = match session.activity {
+        SessionActivity::Working => "working".to_owned(),
+        SessionActivity::Background => "a command in the background".to_owned(),
+        SessionActivity::Waiting(why) => with_why("waiting", why),
+        SessionActivity::Idle => "idle".to_owned(),
     };
     if session.is_handed_over {
         doing + ", in another process"
@@ -129,13 +137,13 @@ fn session(session: Option<Session>) -> String {
     }
 }
 
-fn heard(heard: Option<Heard>) -> String {
-    heard.map_or(NOTHING.to_owned(), |Heard { said, why, .. }| {
-        with_why(said.into_str(), why)
+fn describe_report(report: Option<Report>) -> String {
+    report.map_or(NOTHING.to_owned(), |Report { activity, why, .. }| {
+        with_why(activity.into_str(), why)
     })
 }
 
-fn with_why(doing: impl Display, why: Option<Why>) -> String {
+fn with_why(doing: impl Display, why: Option<WaitReason>) -> String {
     let why = why.map(|why| format!("({})", why.into_str()));
     format!("{doing}{}", why.unwrap_or_default())
 }

@@ -11,9 +11,9 @@ use crate::lifecycle::damage::Damage;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::start::ports;
 use crate::sanitize;
-use crate::store::Stored;
+use crate::store::StoredTask;
 use crate::system::clock::seconds;
-use crate::task::{Changes, Divergence, Layout, State, Status, Why};
+use crate::task::{Changes, Divergence, Layout, State, Status, WaitReason};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
@@ -77,7 +77,7 @@ impl Detail {
             let why = errors.into_iter().flatten();
             fields.extend(why.map(|error| ("Why", format!("{error:#}"))));
         }
-        let is_lost = *state == State::Lost && self.status.found.guess;
+        let is_lost = *state == State::Lost && self.status.found.is_inferred;
         if *state == State::RunningElsewhere || is_lost {
             let running = run.running().ok().flatten();
             let machine = running.and_then(|running| running.machine);
@@ -122,7 +122,7 @@ impl Detail {
             let commits = format!("{ahead} ahead of {against}, {behind} behind");
             fields.push(("Commits", commits));
         }
-        let changes = match self.status.changes.map(Changes::none) {
+        let changes = match self.status.changes.map(Changes::is_none) {
             Some(true) => "none uncommitted".to_owned(),
             Some(false) => format!("{} uncommitted", count(self.files.len(), "file")),
             None => "unknown".to_owned(),
@@ -164,12 +164,12 @@ fn describe_state(status: &Status) -> String {
         Some(since) => format!("{what}, since {}", ago(since)),
         None => what.to_owned(),
     };
-    let is_guess = status.found.guess;
+    let is_guess = status.found.is_inferred;
     let text = match &status.state {
         State::Running(Some(since)) => return format!("running for {}", ago(*since)),
         State::Ended(exit) => return format!("{exit}, {} ago", ago(exit.at)),
-        State::Waiting(Some(Why::Permission)) => return since("waiting for permission"),
-        State::Waiting(Some(Why::Question)) => return since("waiting for an answer"),
+        State::Waiting(Some(WaitReason::Permission)) => return since("waiting for permission"),
+        State::Waiting(Some(WaitReason::Question)) => return since("waiting for an answer"),
         State::Waiting(None) => return since("waiting for you"),
         State::Working if is_guess => "probably working (recent output)",
         State::Working => return since("working"),
@@ -186,7 +186,7 @@ fn describe_state(status: &Status) -> String {
                 status.task.phase.into_str()
             );
         }
-        State::NoWorktree if status.unlooked.is_some() => {
+        State::NoWorktree if status.git_refusal.is_some() => {
             "broken: its worktree does not lead to this repository"
         }
         State::NoWorktree => "broken: its worktree is gone",
@@ -201,7 +201,7 @@ fn describe_state(status: &Status) -> String {
 /// A command and its purpose.
 type NextCommand = (String, &'static str);
 
-pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<NextCommand>> {
+pub(super) fn next(flux: &Flux, status: &Status, stored: &StoredTask) -> Result<Vec<NextCommand>> {
     let task = stored.readable()?;
     let id = &task.id;
     if matches!(status.state, State::NoWorktree | State::NoBranch)

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Error, Result};
 use crate::failure::Failure;
 use crate::git::checkout::gitfile::read_link;
 use crate::sanitize::{quoted, shown, word};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// A file that is not as git writes it, so that git must not run there.
@@ -136,10 +136,10 @@ const MAX_BYTES: u64 = 1 << 20;
 /// # Errors
 /// With a [`Distrust`] if it is a symbolic link, a pipe or too long.
 pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
-    match optional(file.symlink_metadata()) {
+    match none_if_missing(file.symlink_metadata()) {
         Ok(None) => Ok(None),
         Ok(Some(found)) if found.is_file() && found.len() < MAX_BYTES => {
-            let content = optional(read_file(file));
+            let content = none_if_missing(read_file(file));
             content.with_context(|| format!("could not read '{}'", file.display()))
         }
         _ => Err(Distrust::FileType(file.to_owned()).into()),

@@ -8,28 +8,29 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// Returns the metadata of `path` without following a link; `None` if it does not exist.
 pub(in crate::git) fn lstat(path: &Path) -> Result<Option<Metadata>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
-        found => optional(found).with_context(|| format!("could not look at '{}'", path.display())),
+        found => none_if_missing(found)
+            .with_context(|| format!("could not look at '{}'", path.display())),
     }
 }
 
 /// Lists the paths in a directory; empty if it does not exist.
 pub(in crate::git) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>> {
     let read = || fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect();
-    let entries: io::Result<Option<Vec<_>>> = optional(read());
+    let entries: io::Result<Option<Vec<_>>> = none_if_missing(read());
     let entries = entries.with_context(|| format!("could not read '{}'", dir.display()))?;
     Ok(entries.unwrap_or_default())
 }
 
 /// Reads a file; returns nothing if it does not exist.
 pub(in crate::git) fn read_or_empty(file: &Path) -> Result<Vec<u8>> {
-    let content = optional(read_file(file));
+    let content = none_if_missing(read_file(file));
     let content = content.with_context(|| format!("could not read '{}'", file.display()))?;
     Ok(content.unwrap_or_default())
 }

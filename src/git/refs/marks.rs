@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 
 use crate::git::checkout::gitfile::list_dir;
 use crate::git::{ObjectId, Sharing};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 use crate::task::RefName;
 
@@ -63,7 +63,7 @@ impl Marks {
             return Ok(None);
         };
         let what = || format!("could not read the mark of '{name}'");
-        let Some(text) = optional(read_file(&path)).with_context(what)? else {
+        let Some(text) = none_if_missing(read_file(&path)).with_context(what)? else {
             return Ok(None);
         };
         let text = String::from_utf8(text).with_context(what)?;
@@ -137,7 +137,7 @@ impl Marks {
     /// Removes the mark of `<class>/<name>`, which has no refs left. The caller holds the task's lock.
     pub(crate) fn remove(&self, owner: &str) -> Result<()> {
         let what = || format!("could not remove the mark of '{owner}'");
-        optional(fs::remove_file(self.0.join(owner))).with_context(what)?;
+        none_if_missing(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
     }
 

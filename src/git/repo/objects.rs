@@ -10,7 +10,7 @@ use git2::{Commit, ErrorCode, Oid, Signature, Time, Tree};
 use super::Repo;
 use super::history::History;
 use crate::git::{ObjectId, Sharing};
-use crate::system::optional;
+use crate::system::none_if_missing;
 
 /// The maximum size of a file in a record.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -51,7 +51,7 @@ impl Repo {
         let dir = self.common_dir().join("objects").join(dir);
         for path in [dir.join(file), dir] {
             // A missing file means that the object is in a pack or an alternate.
-            optional(sharing.adjust(&path))?;
+            none_if_missing(sharing.adjust(&path))?;
         }
         Ok(())
     }

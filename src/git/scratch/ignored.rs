@@ -17,7 +17,7 @@ use super::checkout_paths::names_checkout;
 use super::repository::{make_dir, write as write_file};
 use crate::git::worktree::exclude::pattern;
 use crate::git::{Checkout, Git, ObjectId};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// An ignored file of the checkout that hooks do not see.
@@ -55,7 +55,7 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
         exclude.extend([b"\n", &pattern(&name)[..]].concat());
     }
     let file = to.join(".git/info/exclude");
-    let before = optional(read_file(&file)).context("could not read info/exclude")?;
+    let before = none_if_missing(read_file(&file)).context("could not read info/exclude")?;
     let before = before.unwrap_or_default();
     write_file(&file, &[&before[..], &exclude, b"\n"].concat())?;
     skipped.extend(remove_unignored(to)?);

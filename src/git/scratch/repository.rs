@@ -12,7 +12,7 @@ use bstr::ByteSlice as _;
 use crate::git::hooks::Hooks;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Checkout, Git, ObjectId, Repo};
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
@@ -197,7 +197,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Returns the entries of a directory, none if it does not exist.
 fn entries(dir: &Path) -> Result<Vec<fs::DirEntry>> {
-    let found = optional(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());
+    let found =
+        none_if_missing(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());
     found.with_context(|| format!("could not read '{}'", dir.display()))
 }
 

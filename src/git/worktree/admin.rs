@@ -15,7 +15,7 @@ use crate::git::checkout::gitfile::{
 };
 use crate::git::identity::is_same_place;
 use crate::git::worktree::entries;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
 use crate::task::RefName;
 
@@ -63,7 +63,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
         return Err(Distrust::GitFile(link).into());
     };
     for dir in [&worktrees, &admin] {
-        match optional(dir.symlink_metadata()) {
+        match none_if_missing(dir.symlink_metadata()) {
             Ok(Some(found)) if found.is_dir() => {}
             // git removes an administrative directory, and with the last one `worktrees`.
             Ok(None) => return Err(Distrust::GitFile(link).into()),
@@ -181,7 +181,7 @@ fn read_reflog(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
 /// Returns whether `trash` has the worktree that was at `path`, moved there by a command that was
 /// killed before or just after it unregistered the worktree.
 pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
-    let file = optional(read_file(&trash.join("worktree").join(".git")));
+    let file = none_if_missing(read_file(&trash.join("worktree").join(".git")));
     let Some(file) = file.context("could not read the removed worktree")? else {
         return Ok(false);
     };

@@ -18,7 +18,7 @@ use crate::git::records::records;
 use crate::git::worktree::{admin, submodules, tool_files};
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::sanitize::quoted;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
 
 /// A worktree to remove.
@@ -145,7 +145,7 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
 /// parts are removed with the worktree (`git update-index --no-split-index`).
 fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in ADMIN_FILES {
-        let kept = optional(transfer(&admin.join(file), &trash.join(name)));
+        let kept = none_if_missing(transfer(&admin.join(file), &trash.join(name)));
         kept.with_context(|| format!("could not save {name}"))?;
     }
     let is_part = |file: &PathBuf| {

@@ -11,8 +11,8 @@ use crate::git::checkout::gitfile::read_or_empty;
 use crate::git::worktree::admin;
 use crate::git::{Git, ObjectId, Repo, refs};
 use crate::task::BranchName;
-use crate::task::check::OWN;
 pub(crate) use crate::task::check::REFLOG;
+use crate::task::check::WORKTREE_REF_DIRS;
 
 /// Finds the refs to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree
 /// refs without `refs/`, and [`REFLOG`], a commit whose parents are the unreachable commits in its
@@ -36,8 +36,8 @@ pub(crate) fn find(
     let mut found = Vec::new();
     // Usually there are none; this saves a process.
     let is_there = |name: &&str| fs::exists(admin.join(name)).unwrap_or(true);
-    if has_tables || OWN.iter().any(is_there) {
-        let own = refs::for_each_ref(git("for-each-ref"), &OWN)?
+    if has_tables || WORKTREE_REF_DIRS.iter().any(is_there) {
+        let own = refs::for_each_ref(git("for-each-ref"), &WORKTREE_REF_DIRS)?
             .objects
             .into_iter();
         found.extend(own.map(|(name, oid)| (name.replacen("refs/", "", 1), oid)));

@@ -12,7 +12,7 @@ use crate::git::{Lock, Transaction, refs};
 pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
-    flux.tidy_run(&one.task.id)?;
+    flux.remove_stale_run_dir(&one.task.id)?;
     done
 }
 

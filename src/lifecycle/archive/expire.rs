@@ -18,8 +18,8 @@ use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::recover::clear_marks;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
-use crate::system::optional;
-use crate::system::program::ourselves;
+use crate::system::none_if_missing;
+use crate::system::program::current_exe;
 use crate::task::TaskId;
 use crate::ui;
 
@@ -43,12 +43,12 @@ impl Flux {
         let is_recent = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
             Ok(checked) => checked.elapsed().is_ok_and(|since| since < INTERVAL),
             // The first removal: nothing is old yet.
-            Err(_) => Lock::attempt(&self.expire_lock(), self.repo.sharing()?).is_ok(),
+            Err(_) => Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?).is_ok(),
         };
         if is_recent && self.expired_worktrees()?.is_empty() {
             return Ok(());
         }
-        let mut command = Command::new(ourselves()?);
+        let mut command = Command::new(current_exe()?);
         command
             .arg("__expire")
             .current_dir(self.repo.home())
@@ -71,10 +71,10 @@ impl Flux {
     /// When something cannot be deleted. The next run tries again.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
-        let Some(lock) = Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? else {
+        let Some(lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
             return Ok(());
         };
-        lock.note_time().context("could not note the time")?;
+        lock.touch().context("could not note the time")?;
         // An error does not stop the rest.
         let mut errors = self.delete_expired(begun)?;
         errors.extend(self.sweep_archive_marks()?);
@@ -147,7 +147,7 @@ impl Flux {
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
         }
-        match Lock::attempt(&self.expire_lock(), self.repo.sharing()?)? {
+        match Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? {
             Some(_lock) => self.delete_all_marked(Instant::now()),
             None => Ok(Vec::new()),
         }
@@ -172,7 +172,7 @@ impl Flux {
         if refs::list(self.repo.home(), &[&record])?.is_empty() {
             trash::mark_for_deletion(place)?;
         }
-        self.tidy_run(&id)
+        self.remove_stale_run_dir(&id)
     }
 
     /// Returns the worktrees in the trash that are older than [`MIN_AGE`] and not among the last
@@ -203,7 +203,7 @@ impl Flux {
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let what = "could not read the trash";
-    let Some(entries) = optional(fs::read_dir(dir)).context(what)? else {
+    let Some(entries) = none_if_missing(fs::read_dir(dir)).context(what)? else {
         return Ok(Vec::new());
     };
     entries

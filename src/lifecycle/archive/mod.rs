@@ -18,7 +18,7 @@ use crate::git::trash::HEAD_LOG;
 use crate::git::{Lock, ObjectId, Repo, Transaction, refs, worktree_refs};
 use crate::sanitize;
 use crate::store::{self, ARCHIVE, TASKS};
-use crate::task::{Merged, RefName, Task, TaskId, version};
+use crate::task::{MergeRecord, RefName, Task, TaskId, version};
 use crate::ui::word;
 
 /// Returns the ref that keeps a commit of a restored task's reflog: `refs/flux/reflog/<id>/<commit>`.
@@ -68,7 +68,7 @@ impl Archived {
     }
 
     /// Returns the merge of its commits, unless they were dropped.
-    pub(crate) fn merged(&self) -> Option<&Merged> {
+    pub(crate) fn merged(&self) -> Option<&MergeRecord> {
         self.task.removal.as_ref()?.into.as_ref()
     }
 
@@ -97,7 +97,11 @@ impl Archived {
         let mut logs = self.trash.iter().map(|trash| trash.join(HEAD_LOG));
         let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
-        let own = self.task.removal.iter().flat_map(|removal| &removal.own);
+        let own = self
+            .task
+            .removal
+            .iter()
+            .flat_map(|removal| &removal.worktree_refs);
         let (logged, own): (Vec<_>, Vec<_>) =
             own.partition(|(part, _)| part == worktree_refs::REFLOG);
         for (_, oid) in logged.into_iter().filter(|_| !logs_are_back) {
@@ -276,7 +280,7 @@ pub(crate) fn find<'a>(listed: &'a Listing, name: &str) -> Result<&'a Archived> 
         bail!(Failure::new(what).hint("git flux restore --list"));
     }
     let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
-    Ok(ours[store::meant("removed task", name, &names, "restore")?])
+    Ok(ours[store::resolve_name("removed task", name, &names, "restore")?])
 }
 
 /// Returns the possible names of a removed task: `<id>`, `<id>.1` …

@@ -13,7 +13,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, trash};
 use crate::lifecycle::archive;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::Task;
 use crate::ui::quoted;
 
@@ -48,7 +48,7 @@ impl Flux {
     /// task was restored from, so that it is not taken for the worktree of that entry.
     pub(in crate::lifecycle) fn make_trash_dir(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
-        let Listing { archived, unread } = match task.restored {
+        let Listing { archived, unread } = match task.restored_from {
             Some(_) => archive::list_all(self)?,
             None => Listing::default(),
         };
@@ -97,7 +97,7 @@ pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<Pat
         let marked = place.with_file_name(format!("{MARK_PREFIX}{name}.{}.{n}", process::id()));
         if marked.symlink_metadata().is_err() {
             let what = || format!("could not move '{}' in the trash", place.display());
-            let moved = optional(fs::rename(place, &marked)).with_context(what)?;
+            let moved = none_if_missing(fs::rename(place, &marked)).with_context(what)?;
             return Ok(moved.map(|()| marked));
         }
     }

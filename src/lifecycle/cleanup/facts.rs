@@ -18,7 +18,7 @@ use crate::git::{
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::{damage, observe, other_machine};
 use crate::run::RunDir;
-use crate::store::{Store, Stored};
+use crate::store::{Store, StoredTask};
 use crate::task::{State, Task, TaskId};
 use crate::ui::{shown, word};
 
@@ -53,7 +53,7 @@ impl Facts {
     pub(super) fn observe(
         flux: &Flux,
         store: &Store,
-        stored: &Stored,
+        stored: &StoredTask,
         options: &Options,
     ) -> Result<(Checks, Option<Self>)> {
         let task = stored.readable()?;
@@ -240,7 +240,7 @@ impl Observer<'_> {
             damage::ensure_intact(self.flux, task)?;
             return Err(changed_failure(&task.id));
         }
-        if let Some(other) = store.in_the_way(branch).map(word) {
+        if let Some(other) = store.conflicting_branch(branch).map(word) {
             let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
             bail!(Failure::new(what).hint(format!("git branch -m {other} <another name>")));
         }
@@ -327,7 +327,7 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     let failure =
         Failure::new(format!("'{id}' is {}", state.name())).hint(format!("git flux status {id}"));
     match run.ensure_known() {
-        Err(error) if *state == State::Unknown => Err(failure::over(error, failure)),
+        Err(error) if *state == State::Unknown => Err(failure::put_on(error, failure)),
         _ => Err(failure.into()),
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn prepare(
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
-        false => failure::over(error, merge_failure(facts)),
+        false => failure::put_on(error, merge_failure(facts)),
     })?;
     Ok(Some(PreparedMerge { commit, ran_hooks }))
 }

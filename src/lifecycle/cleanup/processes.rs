@@ -46,7 +46,7 @@ impl TaskProcesses {
         let pane = find_in_pane(shell, agent, is_alive);
         let leader = shell.or(running.map(|running| running.launcher));
         let has_jobs = shell.is_some() && !is_alive;
-        let mut others = process::standing_in(&task.worktree, leader, has_jobs).ok();
+        let mut others = process::with_cwd_in(&task.worktree, leader, has_jobs).ok();
         if let (Some((_, jobs)), Some(others)) = (&pane, &mut others) {
             others.retain(|one| !jobs.contains(one));
         }
@@ -107,7 +107,7 @@ impl TaskProcesses {
     /// Returns whether a job may be suspended, and so may have unsaved work.
     pub(super) fn has_suspended_jobs(&self) -> bool {
         let jobs = self.jobs.as_ref();
-        jobs.is_none_or(|jobs| jobs.iter().any(|one| one.stopped))
+        jobs.is_none_or(|jobs| jobs.iter().any(|one| one.is_suspended))
     }
 }
 
@@ -123,12 +123,12 @@ fn find_in_pane(
     };
     // Everything in the agent's pane ends with the agent, except jobs of its shell.
     if !is_alive {
-        let foreground = process::in_front(shell).ok()?;
-        return Some((foreground, process::put_aside(shell, None).ok()?));
+        let foreground = process::foreground_group(shell).ok()?;
+        return Some((foreground, process::jobs_of(shell, None).ok()?));
     }
     // Without an agent, only git flux has started processes there.
     match agent {
-        Some(_) => Some((None, process::put_aside(shell, agent).ok()?)),
+        Some(_) => Some((None, process::jobs_of(shell, agent).ok()?)),
         None => Some((None, Vec::new())),
     }
 }

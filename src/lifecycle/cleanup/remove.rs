@@ -22,9 +22,9 @@ use crate::lifecycle::teardown::Teardown;
 use crate::settings::Settings;
 use crate::store;
 use crate::system::clock::seconds;
-use crate::system::process::{born, in_front, is_alive};
+use crate::system::process::{foreground_group, is_alive, start_time};
 use crate::system::{Lock, wait_until};
-use crate::task::{Merged, RefName, Removal, Rest, Task};
+use crate::task::{MergeRecord, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
 
 /// A completed removal.
@@ -51,8 +51,8 @@ pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
         && facts.processes.has_foreign_jobs()
     {
         // The pid may have been reused while a question was open.
-        let program = in_front(target.pane_pid).ok().flatten();
-        let program = program.map(|pid| (pid, born(pid)));
+        let program = foreground_group(target.pane_pid).ok().flatten();
+        let program = program.map(|pid| (pid, start_time(pid)));
         close(target, &flux.run_dir(&facts.task.id))?;
         if let Some((pid, born)) = program {
             wait_for_exit(pid, born)?;
@@ -103,7 +103,7 @@ pub(crate) fn remove(
     }
     // The merge is the point of no return: a later ^C does not interrupt.
     interrupt::clear();
-    let removing = task.leaving(Removal {
+    let removing = task.with_removal(Removal {
         at: seconds(),
         into: merged_record(facts, merge.as_ref()),
         ..removal
@@ -128,7 +128,7 @@ pub(crate) fn remove(
     let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("to complete it: git flux cleanup");
-        failure::over(error, failure)
+        failure::put_on(error, failure)
     })?;
     Ok(Outcome::Done(RemovalReport { merge, kept }))
 }
@@ -141,13 +141,13 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
         .context("could not read the worktree's own refs; nothing was changed")?;
     // The configuration may have changed while a question was open.
     let config = match flux.ui.can_ask() {
-        true => Settings::load(flux.repo.home())?.section_of_branch(&task.branch),
-        false => flux.settings.section_of_branch(&task.branch),
+        true => Settings::load(flux.repo.home())?.branch_section(&task.branch),
+        false => flux.settings.branch_section(&task.branch),
     };
     let removal = Removal {
         snapshot,
         config,
-        own,
+        worktree_refs: own,
         ..Removal::default()
     };
     Ok((removal, disposal))
@@ -169,17 +169,17 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
     let events = events.map(|events| (store::EVENTS, events));
     let screen = screen.map(|screen| (store::SCREEN, screen));
     let files: Vec<_> = events.into_iter().chain(screen).collect();
-    store::advance_with(&flux.repo, &facts.oid, removing, &files, verify, lock)
+    store::update_with_files(&flux.repo, &facts.oid, removing, &files, verify, lock)
 }
 
 /// Returns where the task's commits are, for its record.
-fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<Merged> {
+fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<MergeRecord> {
     let (branch, from, to) = match &facts.destination {
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
         Destination::MergedIn { name, commit, .. } => (name.as_str(), commit, commit),
         Destination::Dropped => return None,
     };
-    Some(Merged {
+    Some(MergeRecord {
         branch: branch.to_owned(),
         from: from.clone(),
         to: to.clone(),

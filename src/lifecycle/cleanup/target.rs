@@ -102,7 +102,7 @@ impl TargetSearch<'_> {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
-        let branch = BranchName::new(store.resolve(named)?);
+        let branch = store.resolve_symbolic(named)?;
         let tip = store
             .tip(&branch)
             .with_context(|| self.missing_branch(&branch))?;
@@ -141,9 +141,13 @@ impl TargetSearch<'_> {
         let id = &self.task.id;
         let what = format!("there is no branch '{branch}' to merge '{id}' into");
         let mut settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
-        let whence = |s| self.flux.settings.whence(s, &self.task.branch, branch);
-        let whence = settings.find_map(whence).filter(|_| self.named().is_none());
-        let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+        let origin_hint = |s| self.flux.settings.origin_hint(s, &self.task.branch, branch);
+        let origin_hint = settings
+            .find_map(origin_hint)
+            .filter(|_| self.named().is_none());
+        let failure = origin_hint
+            .into_iter()
+            .fold(Failure::new(what), Failure::hint);
         failure
             .hint(format!("git flux cleanup {id} --into <branch>"))
             .hint(format!("git flux cleanup {id} --discard-branch"))

@@ -18,13 +18,13 @@ use crate::run::launch::{Launch, Setup, SetupStep};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
-use crate::task::{Bytes, Exit, How, Task};
+use crate::task::{Bytes, Exit, ExitReason, Task};
 use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::shown;
 
 /// Reads the configured setup and wrapper of a new worktree.
 pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
-    let commands = flux.settings.setup();
+    let commands = flux.settings.setup_commands();
     let steps = commands.iter().map(|command| SetupStep::shell(command));
     Ok(Setup {
         steps: steps.collect(),
@@ -35,11 +35,11 @@ pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
 /// Reads the configured wrapper, for a worktree that is set up. Fails if its program is not installed.
 pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
     // Only checked: it is used later.
-    flux.settings.notify()?;
+    flux.settings.notify_ways()?;
     Ok(Setup {
         wrapper: find_wrapper(&flux.settings)?,
         steps: Vec::new(),
-        required: flux.settings.setup_required()?,
+        required: flux.settings.is_setup_required()?,
     })
 }
 
@@ -51,7 +51,7 @@ fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     };
     let Some(program) = which(Path::new(program)) else {
         let what = format!("flux.wrapper: '{program}' not found on PATH");
-        let origin = settings.whence(&table::WRAPPER, "", settings.wrapper_as_written());
+        let origin = settings.origin_hint(&table::WRAPPER, "", settings.wrapper_as_written());
         let failure = Failure::new(what).hints(origin);
         return Err(failure.hint("git config --unset flux.wrapper").into());
     };
@@ -94,7 +94,7 @@ impl ChosenAgent {
             agent: self.agent.clone(),
             program: self.program.clone(),
             prompt: match &self.template {
-                Some(template) => prompt::fill(template, &fields),
+                Some(template) => prompt::fill_template(template, &fields),
                 None => description.to_vec(),
             },
         }
@@ -127,7 +127,7 @@ pub(super) fn build_launch(
         launch.ready.steps.splice(0..0, init.write(&dir)?);
     }
     ports::set_env(task, &flux.repo.project(), &mut launch.env);
-    Notifier::write_to(task, flux.settings.notify()?, &dir)?;
+    Notifier::write_to(task, flux.settings.notify_ways()?, &dir)?;
     Ok(launch)
 }
 
@@ -160,5 +160,5 @@ pub(super) fn agent_directory(task: &Task) -> Option<PathBuf> {
 
 /// Returns the exit of an agent that never ran.
 pub(super) fn not_started() -> Exit {
-    Exit::new(How::Unseen, seconds())
+    Exit::new(ExitReason::Unseen, seconds())
 }

@@ -12,15 +12,15 @@ use crate::git::{Git, ObjectId, Worktree, in_use, refs};
 use crate::lifecycle::branch_uses::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::check::is_branch_name;
-use crate::task::{BranchName, Existing, RefName, Rest, TaskId};
+use crate::task::{BranchName, ExistingBranch, RefName, Rest, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// An existing branch that a task works on.
 pub(crate) struct ChosenBranch {
     pub(crate) name: BranchName,
-    pub(crate) existing: Existing,
+    pub(crate) existing: ExistingBranch,
     /// The remote branch to create it from, such as `origin/x`.
     pub(crate) upstream: Option<String>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct ChosenBranch {
 impl ChosenBranch {
     /// Returns a branch at `tip`, which is created if it has an `upstream`.
     pub(crate) fn new(name: BranchName, tip: &ObjectId, upstream: Option<String>) -> Self {
-        let existing = Existing {
+        let existing = ExistingBranch {
             tip: tip.clone(),
             made: upstream.is_some(),
             adopted: false,
@@ -77,7 +77,7 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
         return Err(failure.into());
     }
     // A rollback would delete its settings, as `git branch -d` does.
-    if flux.settings.section_of_branch(local).is_empty() {
+    if flux.settings.branch_section(local).is_empty() {
         return Ok(());
     }
     let what = format!("there are settings for '{local}', but no such branch");
@@ -151,13 +151,15 @@ fn ensure_free(
 
 /// Returns the configured merge target of a branch: `branch.<name>.fluxInto` or `flux.into`.
 pub(crate) fn configured_target(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
-    let of_branch = settings.of_branch(branch, &table::BRANCH_INTO);
-    of_branch.or_else(|| settings.into()).map(BranchName::typed)
+    let of_branch = settings.branch_value(branch, &table::BRANCH_INTO);
+    of_branch
+        .or_else(|| settings.default_target())
+        .map(BranchName::typed)
 }
 
 /// Resolves a branch that may be a symbolic ref.
 pub(crate) fn resolve(store: &Store, name: &BranchName) -> Result<BranchName> {
-    store.resolve(name).map(BranchName::new)
+    store.resolve_symbolic(name).map(BranchName::new)
 }
 
 /// Returns the merge target of a new branch: the configured one, else `started`, the branch it starts from.
@@ -181,7 +183,7 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
         return Ok(());
     }
     let what = format!("there is no branch '{into}' to merge the task into");
-    let origin = |setting| flux.settings.whence(setting, branch, into);
+    let origin = |setting| flux.settings.origin_hint(setting, branch, into);
     let origin = origin(&table::BRANCH_INTO).or_else(|| origin(&table::INTO));
     let failure = Failure::new(what).hints(origin);
     Err(failure.hint("git config flux.into <branch>").into())
@@ -224,7 +226,7 @@ pub(crate) fn ensure_valid_name(flux: &Flux, branch: &BranchName) -> Result<()> 
         return Ok(());
     }
     let prefix = flux.settings.branch_prefix();
-    let origin = flux.settings.whence(&table::BRANCH_PREFIX, "", prefix);
+    let origin = flux.settings.origin_hint(&table::BRANCH_PREFIX, "", prefix);
     let failure = Failure::new(format!("'{branch}' is not a valid branch name"));
     let failure = failure.hints(origin);
     Err(failure.hint("git config flux.branchPrefix feature/").into())
@@ -245,7 +247,7 @@ const PREFIX_HINT: &str = "git config flux.branchPrefix <another prefix>";
 
 /// Returns the error if another branch is a prefix of this one, or the reverse.
 fn name_conflict(store: &Store, branch: &BranchName) -> Option<Failure> {
-    let other = store.in_the_way(branch)?;
+    let other = store.conflicting_branch(branch)?;
     let what = format!("the branch '{branch}' conflicts with the branch '{other}'");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
 }
@@ -274,7 +276,7 @@ pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
         let failure = Failure::new(format!("'{shown}' is already registered as a worktree"));
         return Err(failure.hint("git worktree list").into());
     }
-    let is_free = optional(path.symlink_metadata()).and_then(|found| match found {
+    let is_free = none_if_missing(path.symlink_metadata()).and_then(|found| match found {
         None => Ok(true),
         Some(found) => Ok(found.is_dir() && fs::read_dir(path)?.next().is_none()),
     });

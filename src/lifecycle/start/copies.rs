@@ -15,7 +15,7 @@ use nix::libc::O_NOFOLLOW;
 use crate::context::Flux;
 use crate::git::ls_files;
 use crate::interrupt;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::Task;
 use crate::ui::words::count;
 use crate::ui::{Ui, shown};
@@ -56,7 +56,7 @@ impl Copies {
         let Some(main) = flux.repo.main().or(flux.repo.current()) else {
             return Ok(());
         };
-        let patterns = flux.settings.copy();
+        let patterns = flux.settings.copy_patterns();
         let include = main.join(INCLUDE_FILE);
         let found = include.symlink_metadata();
         let include = found.is_ok_and(|found| found.is_file()).then_some(include);
@@ -128,7 +128,7 @@ impl Copies {
             self.create_dir(parent)?;
         }
         let (from, to) = (self.main.join(dir), self.worktree.join(dir));
-        match optional(to.symlink_metadata())? {
+        match none_if_missing(to.symlink_metadata())? {
             Some(found) if found.is_dir() => {}
             Some(_) => {
                 let message = format!("'{}' is not a directory in the new worktree", shown(dir));
@@ -198,7 +198,7 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
         return copy_times(from, to);
     }
     while io::copy(&mut (&source).take(CHUNK_BYTES), &mut target)? == CHUNK_BYTES {
-        if interrupt::requested() {
+        if interrupt::is_requested() {
             return Err(ErrorKind::Interrupted.into());
         }
     }

@@ -18,7 +18,7 @@ use crate::run::RunDir;
 use crate::run::launch::SetupStep;
 use crate::sanitize;
 use crate::store;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::Bytes;
 use crate::ui::shown;
 
@@ -86,7 +86,7 @@ impl InitScripts {
     /// Records that the user approves this tree.
     pub(crate) fn trust(&self, flux: &Flux) -> Result<()> {
         let guard = flux.lock_repo()?;
-        store::trust(&flux.repo, &self.tree, &guard)
+        store::add_trust(&flux.repo, &self.tree, &guard)
     }
 
     /// Returns all files as text for the user.
@@ -125,7 +125,7 @@ impl InitScripts {
     /// Writes the files into a run directory, and returns the steps to run.
     pub(in crate::lifecycle) fn write(&self, run: &RunDir) -> Result<Vec<SetupStep>> {
         let dir = run.0.join("init");
-        optional(fs::remove_dir_all(&dir)).context("could not delete the old scripts")?;
+        none_if_missing(fs::remove_dir_all(&dir)).context("could not delete the old scripts")?;
         create_dir(&dir)?;
         let mut steps = Vec::new();
         for (entry, content) in &self.files {

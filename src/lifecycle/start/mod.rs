@@ -26,7 +26,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
 use crate::store::{self, Store, task_ref};
-use crate::system::disk::disk_full;
+use crate::system::disk::full_disk_hint;
 use crate::task::{BranchName, Phase, Task, TaskId};
 use crate::ui::word;
 use plan::{Origin, Start, Started};
@@ -44,7 +44,7 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     if let Some(from) = start.archived()
         && let Err(error) = from.ensure_unchanged(flux)
     {
-        flux.tidy_run(&id)?;
+        flux.remove_stale_run_dir(&id)?;
         return Err(error);
     }
     start_locked(flux, start, lock)?.context("the pane was not opened")
@@ -68,7 +68,7 @@ fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
         Origin::Worktree | Origin::Task(_) => None,
     };
     let (task, tip) = (&start.task, start.tip());
-    let created = store::create(&flux.repo, task, &start.description, tip, lock);
+    let created = store::create_task(&flux.repo, task, &start.description, tip, lock);
     created.or_else(|error| Err(explain(flux, start, lock, error)?))
 }
 
@@ -99,7 +99,7 @@ fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Erro
             return Ok(duplicate_branch(&task.branch).into());
         }
     }
-    let full = disk_full(&error, &[flux.repo.common_dir()]);
+    let full = full_disk_hint(&error, &[flux.repo.common_dir()]);
     Ok(error.context(start.failure().hints(full)))
 }
 

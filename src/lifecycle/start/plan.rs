@@ -9,7 +9,7 @@ use crate::git::ObjectId;
 use crate::git::transplant::Stash;
 use crate::lifecycle::archive::Archived;
 use crate::run::launch::Setup;
-use crate::store::Stored;
+use crate::store::StoredTask;
 use crate::task::{Exit, Layout, Task, TaskId};
 use crate::tmux::Placement;
 use crate::tmux::opened_pane::OpenedPane;
@@ -65,7 +65,7 @@ pub(crate) struct Started {
 
 impl Start {
     /// Returns the start of an agent or a shell for an existing task.
-    pub(in crate::lifecycle) fn for_existing(stored: &Stored, pane: NewPane) -> Result<Self> {
+    pub(in crate::lifecycle) fn for_existing(stored: &StoredTask, pane: NewPane) -> Result<Self> {
         Ok(Self {
             task: stored.readable()?.clone(),
             description: Vec::new(),
@@ -83,7 +83,8 @@ impl Start {
 
     /// Returns the commit of its branch at the start.
     pub(super) fn tip(&self) -> &ObjectId {
-        self.archived().map_or(self.task.start(), |from| &from.tip)
+        self.archived()
+            .map_or(self.task.start_commit(), |from| &from.tip)
     }
 
     /// Returns the commit whose scripts set up the worktree; none if it is set up already, or no agent
@@ -100,7 +101,7 @@ impl Start {
 
     /// Returns whether the user's uncommitted changes are copied.
     pub(crate) fn takes_changes(&self) -> bool {
-        self.task.carried.is_some()
+        self.task.stash.is_some()
     }
 
     pub(super) fn has_agent(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::context::Flux;
 use crate::git::{Lock, Sharing};
 use crate::interrupt;
 use crate::run::RunDir;
-use crate::system::optional;
+use crate::system::none_if_missing;
 use crate::task::{Bytes, Task};
 
 /// The first port: well-known ports are below.
@@ -36,7 +36,7 @@ pub(super) fn claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Option<
     let claimed = try_claim(flux, run, previous);
     if let Err(error) = &claimed
         // The start reports it.
-        && !interrupt::requested()
+        && !interrupt::is_requested()
     {
         flux.ui
             .warning(format_args!("no ports reserved: {error:#}"));
@@ -61,7 +61,7 @@ fn try_claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Result<u16> {
     let link = |port: u16| (port, dir.join(port.to_string()));
     let links: Vec<(u16, PathBuf)> = ports.map(link).collect();
     for (port, link) in &links {
-        match optional(fs::read_link(link)) {
+        match none_if_missing(fs::read_link(link)) {
             Ok(Some(owner)) if owner == run.0 => return Ok(*port),
             Ok(None) if is_free(*port) => return create_claim(link, run).map(|()| *port),
             _ => {}

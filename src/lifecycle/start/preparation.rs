@@ -97,7 +97,7 @@ impl<'a> Preparation<'a> {
 
     /// Returns the start of each task. Fails if a name or path is taken.
     pub(crate) fn plan_starts(&self, description: &[u8]) -> Result<Vec<Start>> {
-        if prompt::title(description).is_empty() {
+        if prompt::title_of(description).is_empty() {
             return Err(Failure::new("no description given")
                 .hint("git flux run \"<description>\"")
                 .code(USAGE)
@@ -155,7 +155,7 @@ impl<'a> Preparation<'a> {
             version: VERSION,
             worktree: worktree_path(flux, &id)?,
             id,
-            title: prompt::title(description),
+            title: prompt::title_of(description),
             phase: Phase::Starting,
             agent: agent.name.clone(),
             agent_args: self.request.agent_args.iter().cloned().map(Bytes).collect(),
@@ -167,9 +167,9 @@ impl<'a> Preparation<'a> {
             port: None,
             target: None,
             removal: None,
-            restored: None,
+            restored_from: None,
             existing: self.branch.as_ref().map(|branch| branch.existing.clone()),
-            carried: None,
+            stash: None,
             rest: Rest::default(),
         })
     }
@@ -208,7 +208,7 @@ impl<'a> Preparation<'a> {
         let onto = starts.first().map_or(&self.base, Start::tip);
         let changes = with_changes::find(self.flux, onto, named)?;
         for start in starts {
-            start.task.carried = changes.as_ref().map(|changes| changes.snapshot.clone());
+            start.task.stash = changes.as_ref().map(|changes| changes.snapshot.clone());
             if let Origin::New { carried, .. } = &mut start.origin {
                 carried.clone_from(&changes);
             }
@@ -267,7 +267,7 @@ fn resolve_base(
     let branch = match rev {
         None => head,
         // A tag of that name takes precedence, but names the same commit.
-        Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev)),
+        Some(rev) if store.tip(&BranchName::new(rev)) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
             let full = Git::reading(dir, "rev-parse")

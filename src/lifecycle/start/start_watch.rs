@@ -192,13 +192,13 @@ pub(crate) fn wait_for_early_exits<'a>(
         for started in mem::take(&mut pending) {
             match flux.run_dir(&started.task.id).exit()? {
                 // A shell is no agent.
-                Some(exit) if exit.is_none() => {}
+                Some(exit) if exit.is_unseen() => {}
                 Some(exit) => ended.push((started, exit)),
                 None if is_raw(&started.opened.tty) => {}
                 None => pending.push(started),
             }
         }
-        Ok((pending.is_empty() || interrupt::requested()).then_some(()))
+        Ok((pending.is_empty() || interrupt::is_requested()).then_some(()))
     };
     wait_until(timeout, SHORT_INTERVAL, check)?;
     Ok(ended)

@@ -19,7 +19,7 @@ use crate::lifecycle::hook_effects;
 use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::store;
-use crate::system::program::ourselves;
+use crate::system::program::current_exe;
 use crate::task::Exit;
 use crate::tmux::opened_pane::{OpenedPane, PaneProgram};
 use crate::tmux::placement::Placement;
@@ -198,7 +198,7 @@ impl StartTransaction<'_> {
 
     /// Opens a pane that runs `git flux <verb> <path>`.
     fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
-        let (task, launcher) = (&self.start.task, ourselves()?);
+        let (task, launcher) = (&self.start.task, current_exe()?);
         place.open(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),

@@ -19,7 +19,7 @@ use crate::lifecycle::pane::{find_shell, find_target, hang_up};
 use crate::lifecycle::teardown::Teardown;
 use crate::store;
 use crate::system::clock::in_seconds;
-use crate::system::disk::disk_full;
+use crate::system::disk::full_disk_hint;
 use crate::task::{Target, Task};
 use crate::ui::shown;
 
@@ -87,14 +87,14 @@ impl<'a> StartTransaction<'a> {
 
     /// Completes the record. From then on nothing is rolled back.
     fn complete(&self, target: Option<Target>) -> Result<Task> {
-        let task = self.start.task.running_in(target);
+        let task = self.start.task.with_target(target);
         let mut updates = Transaction::default();
         if let Some(from) = self.start.archived() {
             updates = from.forget(updates);
             // Before the record, since no later command repeats it.
             remove_trash_leftovers(self.flux, from);
         }
-        store::advance(&self.flux.repo, &self.record, &task, updates, &self.lock)?;
+        store::update(&self.flux.repo, &self.record, &task, updates, &self.lock)?;
         Ok(task)
     }
 
@@ -102,23 +102,23 @@ impl<'a> StartTransaction<'a> {
         let id = &self.start.task.id;
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
         let failure = failure.hint(format!("git flux attach {id}"));
-        let full = disk_full(&cause, &[self.flux.repo.common_dir()]);
+        let full = full_disk_hint(&cause, &[self.flux.repo.common_dir()]);
         cause.context(failure.hints(full))
     }
 
     /// Rolls back after `cause`, and returns the error to show.
     fn undo(&self, cause: Error) -> Error {
-        let is_interrupted = interrupt::requested();
+        let is_interrupted = interrupt::is_requested();
         interrupt::clear();
         let places = [&*self.start.task.worktree, self.flux.repo.common_dir()];
-        let full = disk_full(&cause, &places);
+        let full = full_disk_hint(&cause, &places);
         let rollback = self.roll_back();
         if is_interrupted && matches!(rollback, Ok(Rollback::Complete)) {
             return self.start.interruption().into();
         }
         let failure = self.start.failure_after(rollback).hints(full);
         let code = if is_interrupted { DECLINED } else { 1 };
-        failure::over(cause, failure.code(code))
+        failure::put_on(cause, failure.code(code))
     }
 
     /// Undoes the steps. If that fails, the record stays, and the next command tries again.

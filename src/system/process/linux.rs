@@ -1,4 +1,4 @@
-//! Processes, as Linux shows them in `/proc`. A system that has none tells nothing of them.
+//! Processes in `/proc`, on Linux; elsewhere no process is visible.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -10,15 +10,14 @@ use anyhow::{Context as _, Result};
 
 use super::stat::Stat;
 
-/// `--cfg no_processes` builds a program for a system that tells nothing: so that is tested on one
-/// that does.
+/// `--cfg no_processes` builds a program for a system that shows no processes, to test it on Linux.
 const PROC: &str = if cfg!(no_processes) { "/none" } else { "/proc" };
 
 /// Reads `/proc/<pid>/stat`.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
     let stat = fs::read(format!("{PROC}/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    // The second field is the program's name in parentheses and may hold anything.
+    // The second field is the program's name in parentheses, and may contain anything.
     let (head, tail) = stat.rsplit_once(") ")?;
     let mut fields = tail.split(' ');
     Some(Stat {
@@ -28,24 +27,24 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
         parent: fields.next()?.parse().ok()?,
         group: fields.next()?.parse().ok()?,
         session: fields.next()?.parse().ok()?,
-        in_front: fields.nth(1)?.parse().ok()?,
+        foreground: fields.nth(1)?.parse().ok()?,
         born: fields.nth(13)?.parse().ok()?,
     })
 }
 
-/// Returns the name of this boot of the system, where that is told.
-pub(crate) fn boot() -> Option<String> {
+/// Returns the id of this boot.
+pub(crate) fn boot_id() -> Option<String> {
     line(format!("{PROC}/sys/kernel/random/boot_id"))
 }
 
-/// Returns the id of this machine, as systemd and D-Bus have it, where it has one.
+/// Returns the id of this machine, of systemd or D-Bus.
 pub(crate) fn machine_id() -> Option<String> {
     let id = line("/etc/machine-id").or_else(|| line("/var/lib/dbus/machine-id"));
     id.filter(|id| !id.is_empty() && id != "uninitialized")
 }
 
-/// Returns the name of this host, where that is told.
-pub(crate) fn host() -> Option<String> {
+/// Returns the name of this host.
+pub(crate) fn hostname() -> Option<String> {
     line(format!("{PROC}/sys/kernel/hostname"))
 }
 
@@ -55,7 +54,7 @@ fn line(file: impl AsRef<Path>) -> Option<String> {
 }
 
 /// Returns the PID namespace of a process, which may be `self`.
-pub(super) fn namespace(pid: impl Display) -> Option<String> {
+pub(super) fn pid_namespace(pid: impl Display) -> Option<String> {
     let link = fs::read_link(format!("{PROC}/{pid}/ns/pid")).ok()?;
     link.into_os_string().into_string().ok()
 }
@@ -68,20 +67,17 @@ pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
 }
 
 /// Returns the working directory of a process.
-pub(super) fn directory(pid: i32) -> Option<PathBuf> {
+pub(super) fn cwd(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("{PROC}/{pid}/cwd")).ok()
 }
 
 /// Returns the path of a file that a process has open.
-pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
+pub(super) fn open_file_path(pid: i32, descriptor: i32) -> Option<PathBuf> {
     fs::read_link(format!("{PROC}/{pid}/fd/{descriptor}")).ok()
 }
 
-/// Returns the numbers of all processes.
-///
-/// # Errors
-/// When `/proc` cannot be listed.
-pub(super) fn all() -> Result<Vec<i32>> {
+/// Lists the ids of all processes.
+pub(super) fn list_pids() -> Result<Vec<i32>> {
     let mut pids = Vec::new();
     for entry in fs::read_dir(PROC).context("could not look for processes")? {
         let name = entry.context("could not look for processes")?.file_name();

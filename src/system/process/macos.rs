@@ -1,4 +1,4 @@
-//! Processes, as macOS tells of them (libproc, sysctl).
+//! Processes on macOS (libproc, sysctl).
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_void};
@@ -14,7 +14,7 @@ use nix::unistd::{Pid, getsid};
 
 use super::stat::Stat;
 
-/// `pbi_status` of a process that is stopped, and of one that has ended (`sys/proc.h`).
+/// `pbi_status` of a suspended process, and of one that has ended (`sys/proc.h`).
 const SSTOP: u32 = 4;
 const SZOMB: u32 = 5;
 
@@ -32,13 +32,13 @@ struct VnodePath {
     vnode: vnode_info_path,
 }
 
-/// Types of the kernel that are plain data: any bytes are one.
+/// Types of the kernel that any bytes are valid for.
 trait Plain {}
 impl Plain for proc_bsdinfo {}
 impl Plain for proc_vnodepathinfo {}
 impl Plain for VnodePath {}
 
-/// Calls `ask` with a buffer for a `T` and its size, and returns what it filled in, if that is all of it.
+/// Calls `ask` with a buffer for a `T` and its size, and returns the value if it filled the buffer.
 fn filled<T: Plain>(ask: impl FnOnce(*mut c_void, c_int) -> c_int) -> Option<T> {
     let mut info = MaybeUninit::<T>::zeroed();
     let size = c_int::try_from(mem::size_of::<T>()).ok()?;
@@ -59,7 +59,7 @@ fn text(chars: &[c_char]) -> Vec<u8> {
 }
 
 pub(super) fn stat(pid: i32) -> Option<Stat> {
-    // With 1 it tells of a process that has ended, too.
+    // 1 includes processes that have ended.
     let info: proc_bsdinfo = info(pid, libc::PROC_PIDTBSDINFO, 1)?;
     Some(Stat {
         pid,
@@ -71,14 +71,14 @@ pub(super) fn stat(pid: i32) -> Option<Stat> {
         },
         parent: info.pbi_ppid.try_into().ok()?,
         group: info.pbi_pgid.try_into().ok()?,
-        // One that has ended is in none any more.
+        // A process that has ended has no session.
         session: getsid(Some(Pid::from_raw(pid))).map_or(0, Pid::as_raw),
-        in_front: info.e_tpgid.cast_signed(),
+        foreground: info.e_tpgid.cast_signed(),
         born: info.pbi_start_tvsec * 1_000_000 + info.pbi_start_tvusec,
     })
 }
 
-pub(crate) fn boot() -> Option<String> {
+pub(crate) fn boot_id() -> Option<String> {
     sysctl(c"kern.bootsessionuuid")
 }
 
@@ -94,16 +94,16 @@ pub(crate) fn machine_id() -> Option<String> {
     (got == 0).then(|| digits.collect())
 }
 
-pub(crate) fn host() -> Option<String> {
+pub(crate) fn hostname() -> Option<String> {
     sysctl(c"kern.hostname")
 }
 
-/// There are none.
-pub(super) fn namespace(_: impl Display) -> Option<String> {
+/// Returns nothing: macOS has no namespaces.
+pub(super) fn pid_namespace(_: impl Display) -> Option<String> {
     None
 }
 
-/// Returns a value that is text.
+/// Returns the text value of `name`.
 fn sysctl(name: &CStr) -> Option<String> {
     let mut buffer = vec![0_u8; 256];
     let mut size = buffer.len();
@@ -117,10 +117,11 @@ fn sysctl(name: &CStr) -> Option<String> {
     (got == 0).then(|| text.to_owned())
 }
 
-/// Asks for the arguments: their count, the path of the program, NULs, the arguments, each with a NUL.
+/// Returns program and arguments. The buffer has their count, the path of the program, NULs, and
+/// the arguments, each with a NUL.
 pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
-    // As much as arguments and environment can be.
+    // The limit for arguments and environment.
     let mut buffer = vec![0_u8; 1 << 20];
     let mut size = buffer.len();
     // SAFETY: the name has three parts, and the buffer is as large as it is said to be.
@@ -141,13 +142,13 @@ pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
     (words.len() == count).then_some(words)
 }
 
-pub(super) fn directory(pid: i32) -> Option<PathBuf> {
+pub(super) fn cwd(pid: i32) -> Option<PathBuf> {
     let info: proc_vnodepathinfo = info(pid, libc::PROC_PIDVNODEPATHINFO, 0)?;
     let path = text(info.pvi_cdir.vip_path.as_flattened());
     Some(OsStr::from_bytes(&path).into())
 }
 
-pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
+pub(super) fn open_file_path(pid: i32, descriptor: i32) -> Option<PathBuf> {
     // SAFETY: the buffer is as large as it is said to be.
     let info: VnodePath = filled(|buffer, size| unsafe {
         libc::proc_pidfdinfo(pid, descriptor, PROC_PIDFDVNODEPATHINFO, buffer, size)
@@ -156,8 +157,8 @@ pub(super) fn file(pid: i32, descriptor: i32) -> Option<PathBuf> {
     Some(OsStr::from_bytes(&path).into())
 }
 
-pub(super) fn all() -> Result<Vec<i32>> {
-    // More than the system ever has.
+pub(super) fn list_pids() -> Result<Vec<i32>> {
+    // More than the limit of the system.
     let mut pids = vec![0_i32; 100_000];
     let size = c_int::try_from(mem::size_of_val(pids.as_slice()))?;
     // SAFETY: the buffer is as large as it is said to be.

@@ -1,22 +1,22 @@
-//! What every system that tells of processes tells of each.
+//! The facts about a process that every system has.
 
-/// A process, as the system sees it.
+/// A process, as the system shows it.
 pub(super) struct Stat {
     pub(super) pid: i32,
     pub(super) name: String,
-    /// `T` or `t` if it is stopped, `Z` or `X` if it has ended.
+    /// `T` or `t` if it is suspended, `Z` or `X` if it has ended.
     pub(super) state: char,
     pub(super) parent: i32,
     pub(super) group: i32,
     pub(super) session: i32,
     /// The foreground process group of its terminal.
-    pub(super) in_front: i32,
-    /// When it started, in a unit of the system's own.
+    pub(super) foreground: i32,
+    /// Its start, in a unit of the system.
     pub(super) born: u64,
 }
 
 impl Stat {
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(super) fn is_suspended(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::task::version::Newer;
+use crate::task::version::NewerVersion;
 
 fn task() -> Task {
     let worktree = OsString::from_vec(b"/tmp/a\nb\xff \"c\"".to_vec());
@@ -29,14 +29,14 @@ fn task() -> Task {
         port: None,
         target: None,
         removal: None,
-        restored: None,
+        restored_from: None,
         existing: None,
-        carried: None,
+        stash: None,
         rest: Rest::default(),
     }
 }
 
-/// A record with every field there is.
+/// Returns a record with every field.
 fn whole() -> Value {
     let object = |digit: &str| digit.repeat(40);
     json!({
@@ -64,7 +64,7 @@ fn read(record: &Value) -> Result<Task> {
 }
 
 #[test]
-fn a_record_survives_the_round_trip() {
+fn to_json_is_read_again_by_from_json() {
     let mut task = task();
     task.target = Some(Target {
         kind: Layout::Pane,
@@ -81,7 +81,7 @@ fn a_record_survives_the_round_trip() {
 }
 
 #[test]
-fn what_could_not_be_read_again_is_not_written() {
+fn to_json_fails_if_a_field_is_invalid() {
     for wrong in [
         Task {
             base: ObjectId::default(),
@@ -101,7 +101,7 @@ fn what_could_not_be_read_again_is_not_written() {
 }
 
 #[test]
-fn what_is_configured_for_a_branch_spoils_no_record() {
+fn to_json_drops_invalid_configuration_of_a_branch() {
     let configured = Task {
         title: "ä".repeat(5000),
         into: Some(BranchName::new("no branch")),
@@ -116,7 +116,7 @@ fn what_is_configured_for_a_branch_spoils_no_record() {
 }
 
 #[test]
-fn fields_that_are_not_known_survive_each_rewrite() {
+fn unknown_fields_survive_a_rewrite() {
     let mut record = whole();
     let more = json!({ "deep": [1, null, { "x": "y" }], "big": u64::MAX, "real": 0.5 });
     for place in ["", "/target", "/removal", "/removal/into", "/existing"] {
@@ -125,8 +125,10 @@ fn fields_that_are_not_known_survive_each_rewrite() {
     let task = read(&record).unwrap();
     let again: Value = serde_json::from_slice(&task.to_json().unwrap()).unwrap();
     assert_eq!(again, record);
-    // Those of a removal go with it; the others stay whatever becomes of the task.
-    let active = task.in_phase(Phase::Active).running_in(task.target.clone());
+    // Those of a removal are dropped with it; the others are kept.
+    let active = task
+        .in_phase(Phase::Active)
+        .with_target(task.target.clone());
     let active: Value = serde_json::from_slice(&active.to_json().unwrap()).unwrap();
     for place in ["", "/target", "/existing"] {
         assert_eq!(active.pointer(place).unwrap()["later"], more, "{place}");
@@ -134,22 +136,22 @@ fn fields_that_are_not_known_survive_each_rewrite() {
 }
 
 #[test]
-fn a_record_of_a_later_version_is_known_as_such_whatever_is_in_it() {
+fn from_json_reports_a_later_version_whatever_its_fields() {
     for newer in [
         json!({ "version": 2 }),
         json!({ "version": 99, "id": "../x", "base": 3 }),
     ] {
         let error = read(&newer).unwrap_err();
-        assert!(error.downcast_ref::<Newer>().is_some(), "{error:#}");
+        assert!(error.downcast_ref::<NewerVersion>().is_some(), "{error:#}");
     }
     for damaged in ["{}", "", "[]", r#"{"version":1}"#, r#"{"version":0}"#] {
         let error = Task::from_json(damaged.as_bytes()).unwrap_err();
-        assert!(error.downcast_ref::<Newer>().is_none(), "{damaged}");
+        assert!(error.downcast_ref::<NewerVersion>().is_none(), "{damaged}");
     }
 }
 
 #[test]
-fn no_field_is_believed() {
+fn from_json_rejects_every_invalid_field() {
     let long = |length: usize| "x".repeat(length);
     let objects = [
         json!(""),
@@ -377,8 +379,11 @@ fn no_field_is_believed() {
             let error = read(&record)
                 .map(|_| ())
                 .expect_err(&format!("{field} = {shown}"));
-            assert!(error.downcast_ref::<Newer>().is_none(), "{field} = {shown}");
-            // What is wrong is said in one line, without what is wrong.
+            assert!(
+                error.downcast_ref::<NewerVersion>().is_none(),
+                "{field} = {shown}"
+            );
+            // The message does not contain the value.
             let said = format!("{error:#}");
             assert!(said.len() < 300, "{said:.300}");
         }
@@ -386,7 +391,7 @@ fn no_field_is_believed() {
 }
 
 #[test]
-fn a_record_beyond_all_bounds_is_not_read() {
+fn from_json_rejects_a_record_that_is_too_long() {
     let mut record = whole();
     record["later"] = json!("x".repeat(17 * 1024 * 1024));
     assert!(read(&record).is_err());

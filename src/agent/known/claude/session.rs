@@ -1,8 +1,8 @@
-//! The file in which an agent keeps what its session does, while it runs.
+//! The session files of Claude Code.
 //!
-//! Seen with claude 2.1.332: `sessions/<pid>.json` in its directory, one for each of its processes,
-//! written anew when the status changes. It tells what no hook does: that Esc was pressed, that a
-//! question was answered, that only a command in the background still runs.
+//! Seen with claude 2.1.332: `sessions/<pid>.json` in its directory, one for each process,
+//! rewritten when the status changes. Unlike hooks it tells that Esc was pressed, that a question
+//! was answered, or that only a background command still runs.
 
 use std::env;
 use std::fs;
@@ -16,17 +16,17 @@ use crate::run::events::Event;
 use crate::run::file::read_tail;
 use crate::run::launch::Running;
 use crate::system::clock::{in_milliseconds, now};
-use crate::task::Why;
-use crate::task::finding::{contradiction, is_fresh};
-use crate::task::seen::{Doing, Session};
+use crate::task::WaitReason;
+use crate::task::finding::{find_contradiction, is_fresh};
+use crate::task::observation::{SessionActivity, SessionState};
 
-/// How long such a file may be, in bytes.
-const LONGEST: u64 = 64 * 1024;
+/// The longest file that is read.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// One file, as far as it is of use here.
+/// A session file, with the fields that are used.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Entry {
+struct SessionFile {
     pid: i32,
     cwd: PathBuf,
     #[serde(with = "in_milliseconds")]
@@ -36,20 +36,19 @@ struct Entry {
     waiting_for: Option<String>,
     /// Milliseconds since 1970.
     status_updated_at: u64,
-    /// The job in the background that this process does.
+    /// The background job that this process runs.
     job_id: Option<String>,
-    /// The job that its conversation was handed over to: it shows a list of sessions since.
+    /// The job that its conversation was moved to: it shows a list of sessions since.
     parked_job_id: Option<String>,
 }
 
-/// Returns what Claude Code says of its session, if it runs in `worktree`. It is its own file, so what
-/// cannot be read says nothing.
-pub(super) fn of(running: &Running, worktree: &Path) -> Option<Session> {
+/// Reads the session file of Claude Code, if it runs in `worktree`. An unreadable file is ignored.
+pub(super) fn read_session(running: &Running, worktree: &Path) -> Option<SessionState> {
     read(&dir(&|name| env::var_os(name))?, running, worktree)
 }
 
-/// Returns what the files in `dir` say that contradicts the last event.
-pub(super) fn event(
+/// Returns the event of a session file in `dir` that contradicts the last event.
+pub(super) fn find_event(
     dir: &Path,
     running: &Running,
     worktree: &Path,
@@ -57,74 +56,77 @@ pub(super) fn event(
 ) -> Option<Event> {
     let session = read(dir, running, worktree)?;
     let now = in_milliseconds::of(now());
-    // Its hook may be about to say more of it.
-    if is_fresh(session.at, now) {
+    // Its hook may be about to report more.
+    if is_fresh(session.at_ms, now) {
         return None;
     }
-    let (said, why) = contradiction(&before.heard(), session, now)?;
+    let (said, why) = find_contradiction(&before.report(), session, now)?;
     Some(Event {
         why,
         ..Event::new(said, "session")
     })
 }
 
-/// Returns what the files in `dir` say of the session of this run.
-fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
+/// Reads the session file of this run in `dir`.
+fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<SessionState> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
-    let read = |path: PathBuf| serde_json::from_slice(&read_tail(&path, LONGEST).ok()?).ok();
-    let entries: Vec<Entry> = files.filter_map(read).collect();
+    let read = |path: PathBuf| serde_json::from_slice(&read_tail(&path, MAX_FILE_BYTES).ok()?).ok();
+    let entries: Vec<SessionFile> = files.filter_map(read).collect();
     choose(&entries, running, worktree)
 }
 
-/// Returns what counts of all these files.
-fn choose(entries: &[Entry], running: &Running, worktree: &Path) -> Option<Session> {
+/// Selects the file of this run.
+fn choose(entries: &[SessionFile], running: &Running, worktree: &Path) -> Option<SessionState> {
     let pid = running.agent?;
-    let is_ours = |it: &&Entry| it.is_of(running, worktree) && it.kind == "interactive";
+    let is_ours = |it: &&SessionFile| it.is_of(running, worktree) && it.kind == "interactive";
     let ours = || entries.iter().filter(is_ours);
-    // What starts it may have another number: a script, or a container.
+    // A wrapper, a script or a container, has another process id.
     let entry = ours().find(|entry| entry.pid == pid);
     let entry = entry.or_else(|| ours().max_by_key(|entry| entry.started_at))?;
     let Some(job) = &entry.parked_job_id else {
         return entry.session();
     };
     let job = entries.iter().find(|it| it.job_id.as_ref() == Some(job));
-    let session = job.and_then(Entry::session).or_else(|| entry.session())?;
-    Some(Session {
+    let session = job
+        .and_then(SessionFile::session)
+        .or_else(|| entry.session())?;
+    Some(SessionState {
         is_handed_over: true,
         ..session
     })
 }
 
-/// Returns the directory of these files, in an environment.
+/// Returns the directory of the session files, in an environment.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     Some(home_of(var, "CLAUDE_CONFIG_DIR", ".claude")?.join("sessions"))
 }
 
-impl Entry {
-    /// Returns whether the process was started for this run, there.
+impl SessionFile {
+    /// Returns whether the process was started by this run, in `worktree`.
     fn is_of(&self, running: &Running, worktree: &Path) -> bool {
-        // The two clocks may be rounded.
+        // Both times may be rounded.
         self.started_at.duration_since(running.since) >= -SignedDuration::from_secs(1)
             && self.cwd.starts_with(worktree)
     }
 
-    fn session(&self) -> Option<Session> {
-        let doing = match self.status.as_deref()? {
-            "busy" => Doing::Working,
-            "shell" => Doing::Background,
-            "waiting" => Doing::Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
-                "permission prompt" | "sandbox request" => Some(Why::Permission),
-                "worker request" | "goal proposal" => Some(Why::Permission),
-                "input needed" => Some(Why::Question),
+    fn session(&self) -> Option<SessionState> {
+        use SessionActivity::{Background, Idle, Waiting, Working};
+        let activity = match self.status.as_deref()? {
+            "busy" => Working,
+            "shell" => Background,
+            "waiting" => Waiting(match self.waiting_for.as_deref().unwrap_or_default() {
+                "permission prompt" | "sandbox request" => Some(WaitReason::Permission),
+                "worker request" | "goal proposal" => Some(WaitReason::Permission),
+                "input needed" => Some(WaitReason::Question),
                 _ => None,
             }),
-            "idle" => Doing::Idle,
+            "idle" => Idle,
             _ => return None,
         };
-        Some(Session {
-            doing,
-            at: self.status_updated_at,
+        Some(SessionState {
+            activity,
+            at_ms: self.status_updated_at,
             is_handed_over: false,
         })
     }
@@ -138,6 +140,7 @@ mod tests {
 
     use super::*;
     use crate::run::launch::SetupProgress;
+    use SessionActivity::{Background, Idle, Waiting, Working};
 
     fn running(agent: i32) -> Running {
         Running {
@@ -151,8 +154,8 @@ mod tests {
         }
     }
 
-    /// A file as claude 2.1.332 writes it, but for what is of no use here.
-    fn file(pid: i32, more: &serde_json::Value) -> Entry {
+    /// Returns a file as claude 2.1.332 writes it, without unused fields.
+    fn file(pid: i32, more: &serde_json::Value) -> SessionFile {
         let mut file = json!({
             "pid": pid, "sessionId": "8d5a1775", "cwd": "/w/app-x", "startedAt": 1_000_550,
             "version": "2.1.332", "kind": "interactive", "entrypoint": "cli", "status": "busy",
@@ -164,29 +167,29 @@ mod tests {
     }
 
     #[track_caller]
-    fn case(entries: &[Entry], expected: Option<(Doing, bool)>) {
+    fn case(entries: &[SessionFile], expected: Option<(SessionActivity, bool)>) {
         let found = choose(entries, &running(7), Path::new("/w/app-x"));
-        let found = found.map(|session| (session.doing, session.is_handed_over));
+        let found = found.map(|session| (session.activity, session.is_handed_over));
         assert_eq!(found, expected);
     }
 
     #[test]
-    fn a_status_says_what_the_session_does() {
+    fn choose_returns_the_activity_of_each_status() {
         for (status, waiting_for, expected) in [
-            ("busy", None, Some(Doing::Working)),
-            ("idle", None, Some(Doing::Idle)),
-            ("shell", None, Some(Doing::Background)),
+            ("busy", None, Some(Working)),
+            ("idle", None, Some(Idle)),
+            ("shell", None, Some(Background)),
             (
                 "waiting",
                 Some("permission prompt"),
-                Some(Doing::Waiting(Some(Why::Permission))),
+                Some(Waiting(Some(WaitReason::Permission))),
             ),
             (
                 "waiting",
                 Some("input needed"),
-                Some(Doing::Waiting(Some(Why::Question))),
+                Some(Waiting(Some(WaitReason::Question))),
             ),
-            ("waiting", Some("dialog open"), Some(Doing::Waiting(None))),
+            ("waiting", Some("dialog open"), Some(Waiting(None))),
             ("asleep", None, None),
         ] {
             let file = file(7, &json!({ "status": status, "waitingFor": waiting_for }));
@@ -196,17 +199,17 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_this_run_counts() {
+    fn choose_selects_the_file_of_this_run() {
         let idle = json!({ "status": "idle" });
         case(
             &[file(6, &idle), file(7, &json!({}))],
-            Some((Doing::Working, false)),
+            Some((Working, false)),
         );
-        // Started by another program, which has the number that is known.
-        case(&[file(6, &idle)], Some((Doing::Idle, false)));
+        // A wrapper has the known process id.
+        case(&[file(6, &idle)], Some((Idle, false)));
         case(
             &[file(6, &json!({ "cwd": "/w/app-x/src" }))],
-            Some((Doing::Working, false)),
+            Some((Working, false)),
         );
         for foreign in [
             json!({ "cwd": "/w/app-xy" }),
@@ -219,22 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_was_handed_over_is_found_where_it_is() {
+    fn choose_follows_a_session_to_another_process() {
         let parked = file(7, &json!({ "status": "idle", "parkedJobId": "2f3a" }));
         let job = file(
             9,
             &json!({ "kind": "bg", "jobId": "2f3a", "status": "shell" }),
         );
         let spare = file(8, &json!({ "kind": "bg", "jobId": "4053", "spare": true }));
-        case(
-            &[spare, parked.clone(), job],
-            Some((Doing::Background, true)),
-        );
-        case(&[parked], Some((Doing::Idle, true)));
+        case(&[spare, parked.clone(), job], Some((Background, true)));
+        case(&[parked], Some((Idle, true)));
     }
 
     #[test]
-    fn the_directory_is_where_its_user_has_it() {
+    fn dir_depends_on_the_environment() {
         let dir = |own: Option<&str>, home: Option<&str>| {
             dir(&|name| match name {
                 "HOME" => home.map(OsString::from),

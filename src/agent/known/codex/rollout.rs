@@ -1,4 +1,4 @@
-//! The files in which Codex keeps its conversations.
+//! The rollout files of Codex, which record its conversations.
 
 use std::env;
 use std::fs;
@@ -12,77 +12,75 @@ use serde_json::Value;
 use crate::agent::profile::{Variables, home_of};
 use crate::git::regular_file::open_file;
 
-/// How much of a file is looked at for its first line, in bytes.
-const HEAD: u64 = 64 * 1024;
+/// The beginning of a file that is searched for its first line.
+const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Returns the file of the conversation of this thread. One that Codex holds with itself, to find a
-/// title for one, has none.
-pub(super) fn of_thread(thread: &str) -> Option<PathBuf> {
+/// Returns the file of a conversation. The thread that finds a title has none.
+pub(super) fn find_by_thread(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
     let sessions = dir(&|name| env::var_os(name))?;
-    let mut files = days(&sessions).flat_map(|day| newest(&day));
+    let mut files = days(&sessions).flat_map(|day| list_newest_first(&day));
     files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
 }
 
-/// Returns the file of the conversation that Codex holds in `worktree`, before it has told of one: a
-/// file that was written since then. It tells nothing of a turn that it has
-/// not completed.
-pub(super) fn of_worktree(worktree: &Path, since: Timestamp) -> Option<PathBuf> {
-    in_worktree(&dir(&|name| env::var_os(name))?, worktree, since)
+/// Returns the file of the conversation in `worktree` that was written since then, before Codex
+/// reports one: it reports only completed turns.
+pub(super) fn find_by_worktree(worktree: &Path, since: Timestamp) -> Option<PathBuf> {
+    find_in(&dir(&|name| env::var_os(name))?, worktree, since)
 }
 
-/// How many days back a conversation may have begun that is gone on with, counting those alone
-/// that have any.
-const DAYS: usize = 31;
+/// The number of days with conversations that are searched for a continued one.
+const MAX_DAYS: usize = 31;
 
-/// Returns the file of [`of_worktree`] in a directory of conversations.
-pub(super) fn in_worktree(sessions: &Path, worktree: &Path, since: Timestamp) -> Option<PathBuf> {
+/// Returns the file of [`find_by_worktree`] in a directory of conversations.
+pub(super) fn find_in(sessions: &Path, worktree: &Path, since: Timestamp) -> Option<PathBuf> {
     let since = SystemTime::from(since);
     let changed = |path: PathBuf| {
         let at = path.metadata().ok()?.modified().ok()?;
         (at >= since).then_some((at, path))
     };
-    let files = days(sessions).take(DAYS).flat_map(|day| newest(&day));
+    let files = days(sessions)
+        .take(MAX_DAYS)
+        .flat_map(|day| list_newest_first(&day));
     let mut files: Vec<(SystemTime, PathBuf)> = files.filter_map(changed).collect();
     files.sort_unstable_by(|a, b| b.cmp(a));
     let mut paths = files.into_iter().map(|(_, path)| path);
     paths.find(|path| is_in_worktree(path, worktree) == Some(true))
 }
 
-/// Returns whether a file of Codex begins with the note that it is its user's conversation, and is
-/// held in `worktree`.
+/// Returns whether a file begins with the entry of a user's conversation in `worktree`.
 fn is_in_worktree(path: &Path, worktree: &Path) -> Option<bool> {
     let mut line = Vec::new();
-    let file = open_file(path).ok()?.take(HEAD);
+    let file = open_file(path).ok()?.take(HEAD_BYTES);
     BufReader::new(file).read_until(b'\n', &mut line).ok()?;
     let first: Value = serde_json::from_slice(&line).ok()?;
     let meta = &first["payload"];
-    // An agent within has a note of whose it is instead of a word.
+    // The source of a subagent is an object.
     let is_of_user = first["type"] == "session_meta" && meta["source"].is_string();
     Some(is_of_user && Path::new(meta["cwd"].as_str()?).starts_with(worktree))
 }
 
-/// Returns the directories of the conversations of a day, the last one first.
+/// Returns the directories of each day, the last one first.
 fn days(sessions: &Path) -> impl Iterator<Item = PathBuf> {
-    let years = newest(sessions).into_iter();
-    let months = years.flat_map(|year| newest(&year));
-    months.flat_map(|month| newest(&month))
+    let years = list_newest_first(sessions).into_iter();
+    let months = years.flat_map(|year| list_newest_first(&year));
+    months.flat_map(|month| list_newest_first(&month))
 }
 
-/// Returns what is in a directory, the last name first.
-fn newest(dir: &Path) -> Vec<PathBuf> {
+/// Lists a directory, the last name first.
+fn list_newest_first(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort_unstable_by(|a, b| b.cmp(a));
     paths
 }
 
-/// Returns where Codex keeps its conversations, in an environment.
+/// Returns the directory of conversations, in an environment.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     Some(home(var)?.join("sessions"))
 }
 
-/// Returns where Codex has what it keeps, in an environment.
+/// Returns the directory of Codex, in an environment.
 pub(super) fn home(var: &Variables) -> Option<PathBuf> {
     home_of(var, "CODEX_HOME", ".codex")
 }
@@ -96,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_conversation_is_found_by_its_worktree_before_it_is_told_of() {
+    fn find_in_returns_the_latest_conversation_in_a_worktree() {
         let home = tempfile::tempdir().unwrap();
         let since = 1_700_000_000_u64;
         let write = |path: &str, cwd: &str, source: Value, age: u64| {
@@ -110,7 +108,7 @@ mod tests {
             path
         };
         let found = || {
-            in_worktree(
+            find_in(
                 &home.path().join("sessions"),
                 Path::new("/w/x"),
                 Timestamp::from_second(since.cast_signed()).unwrap(),
@@ -122,7 +120,7 @@ mod tests {
         // Of an earlier run.
         write("2026/11/29/c.jsonl", "/w/x", json!("cli"), 101);
         assert_eq!(found(), None);
-        // One that is gone on with.
+        // A continued conversation.
         let old = write("2026/09/01/d.jsonl", "/w/x/src", json!("cli"), 100);
         assert_eq!(found(), Some(old));
         let new = write("2026/11/28/e.jsonl", "/w/x", json!("cli"), 50);

@@ -36,7 +36,7 @@ fn plan_asks_or_refuses_on_conflicts_by_option() {
         ],
     );
     let error = scene.plan(&never()).ensure().unwrap_err();
-    assert_eq!(failure::code(&error), CONFLICTS);
+    assert_eq!(failure::exit_code(&error), CONFLICTS);
     let update = scene.plan(&conflicts(Conflicts::Update)).ensure().unwrap();
     assert!(update.is_update());
 }
@@ -117,5 +117,5 @@ fn plan_needs_a_target_if_the_user_is_on_another_branch() {
         ],
     );
     let error = scene.plan(&yes()).ensure().unwrap_err();
-    assert_eq!(failure::code(&error), USAGE);
+    assert_eq!(failure::exit_code(&error), USAGE);
 }

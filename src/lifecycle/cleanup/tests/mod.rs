@@ -102,7 +102,7 @@ fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
     });
     let task: Task = serde_json::from_value(task).unwrap();
     let lock = flux.try_lock_task(&task.id).unwrap().unwrap();
-    store::create(&flux.repo, &task, b"Fix", &task.base, &lock).unwrap();
+    store::create_task(&flux.repo, &task, b"Fix", &task.base, &lock).unwrap();
     let path = worktree.to_str().unwrap();
     git(home, &["worktree", "add", "--quiet", path, &task.branch]);
     commit(&worktree, "work", "work\n");

@@ -122,10 +122,10 @@ fn plan_only_drops_a_missing_branch() {
 #[test]
 fn plan_needs_the_right_option_for_each_process() {
     let scene = Scene::new();
-    let process = |stopped| Process {
+    let process = |is_suspended| Process {
         pid: 1,
         name: "vi".to_owned(),
-        stopped,
+        is_suspended,
     };
     let ended = Options {
         given: vec![Question::AgentEnded],

@@ -2,13 +2,13 @@
 
 use super::super::*;
 use super::world::{World, git, id};
-use crate::task::{BranchName, Existing, Rest};
+use crate::task::{BranchName, ExistingBranch, Rest};
 
 /// The adoption of a branch, which reserves no ports.
 fn adoption(world: &World, branch: &str) -> Start {
     let mut start = world.start(Origin::Worktree);
     start.task.branch = BranchName::new(branch);
-    start.task.existing = Some(Existing {
+    start.task.existing = Some(ExistingBranch {
         tip: start.task.base.clone(),
         made: false,
         adopted: true,

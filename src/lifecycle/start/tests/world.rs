@@ -76,9 +76,9 @@ impl World {
             port: None,
             target: None,
             removal: None,
-            restored: None,
+            restored_from: None,
             existing: None,
-            carried: None,
+            stash: None,
             rest: Rest::default(),
         }
     }

@@ -10,7 +10,7 @@ use crate::agent::AgentCommand;
 use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
-use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
+use crate::task::{BranchName, ExistingBranch, Exit, ExitReason, Phase, Rest, SessionName};
 use crate::tmux::Placement;
 
 impl World {
@@ -21,7 +21,7 @@ impl World {
             Origin::Task(record) => record.clone(),
             _ => {
                 let (task, tip) = (&start.task, start.tip());
-                store::create(&self.flux.repo, task, &start.description, tip, &lock).unwrap()
+                store::create_task(&self.flux.repo, task, &start.description, tip, &lock).unwrap()
             }
         };
         StartTransaction::new(&self.flux, start, record, lock)
@@ -149,7 +149,7 @@ fn removed(world: &World) -> Archived {
 fn restored(world: &World, from: &Archived) -> Start {
     let mut start = world.start(Origin::Archive(Box::new(from.clone())));
     start.task = Task {
-        restored: Some(from.name.clone()),
+        restored_from: Some(from.name.clone()),
         target: None,
         ..from.task.in_phase(Phase::Starting)
     };
@@ -205,7 +205,7 @@ fn adoption(world: &World) -> Start {
         ["worktree", "add", "-q", "-b", "topic", &path],
     );
     start.task.branch = BranchName::new("topic");
-    start.task.existing = Some(Existing {
+    start.task.existing = Some(ExistingBranch {
         tip: start.task.base.clone(),
         made: false,
         adopted: true,
@@ -230,7 +230,15 @@ fn adopt_changes_nothing_in_the_worktree() {
     world.transaction(&start).run().map(drop).unwrap();
     let task = world.record().unwrap();
     assert_eq!((task.phase, task.target), (Phase::Active, None));
-    assert!(world.flux.run_dir(&id()).exit().unwrap().unwrap().is_none());
+    assert!(
+        world
+            .flux
+            .run_dir(&id())
+            .exit()
+            .unwrap()
+            .unwrap()
+            .is_unseen()
+    );
     assert_eq!(fs::read_dir(&task.worktree).unwrap().count(), before);
 }
 
@@ -243,7 +251,7 @@ fn resume_restores_the_run_files_when_rolled_back() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let exit = Exit::new(How::Status(3), seconds());
+    let exit = Exit::new(ExitReason::Status(3), seconds());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
     let agent = AgentCommand {

@@ -1,0 +1,124 @@
+//! The effective value of each setting.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Error, Result};
+
+use super::table::{self, Setting, ValueKind};
+use super::{ConfigEntry, Settings};
+use crate::agent::{self, Agent, AgentConfig, Yolo};
+
+/// A key of a setting with its effective value.
+#[derive(Debug)]
+pub(crate) struct EffectiveSetting<'a> {
+    pub(crate) setting: &'static Setting,
+    /// The key in its documented form.
+    pub(crate) key: String,
+    /// The value that an unset key has.
+    pub(crate) default: Option<String>,
+    /// The entry that sets it.
+    pub(crate) entry: Option<&'a ConfigEntry>,
+}
+
+type Keys<'a> = BTreeMap<String, (Option<String>, Option<&'a ConfigEntry>)>;
+
+impl EffectiveSetting<'_> {
+    /// Returns the effective value.
+    pub(crate) fn value(&self) -> Option<&str> {
+        let configured = self.entry.map(|entry| entry.value.as_str());
+        configured.or(self.default.as_deref())
+    }
+}
+
+impl Settings {
+    /// Returns all settings, in the order of the manual. A setting of agents or branches has a row
+    /// for each that has a value, or one for all.
+    pub(crate) fn effective(&self) -> Vec<EffectiveSetting<'_>> {
+        let all = table::ALL.iter();
+        all.flat_map(|it| self.effective_of(it)).collect()
+    }
+
+    fn effective_of(&self, setting: &'static Setting) -> Vec<EffectiveSetting<'_>> {
+        let row = |key, default: Option<String>, entry| EffectiveSetting {
+            setting,
+            key,
+            default: default.or_else(|| setting.default.map(str::to_owned)),
+            entry,
+        };
+        let key = || setting.key.to_owned();
+        let is_list = matches!(setting.kind, ValueKind::Many | ValueKind::Ways);
+        let mut rows: Vec<_> = if is_list {
+            let all = self.all_entries(setting).into_iter();
+            all.map(|entry| row(key(), None, Some(entry))).collect()
+        } else {
+            let keys = self.keys_of(setting).into_iter();
+            keys.map(|(key, (default, entry))| row(setting.documented(&key), default, entry))
+                .collect()
+        };
+        if rows.is_empty() {
+            rows.push(row(key(), None, None));
+        }
+        rows
+    }
+
+    /// Returns the keys of a setting, each with its default and its entry.
+    fn keys_of(&self, setting: &Setting) -> Keys<'_> {
+        // A branch without a task may have a description, too.
+        let is_of_task = |key: &str| {
+            let name = setting.placeholder_in(key);
+            name.is_some_and(|name| self.branch_value(name, &table::TASK).is_some())
+        };
+        let mut rows = BTreeMap::new();
+        for name in agent::known_names() {
+            if let Some(default) = self.default_for(setting, name) {
+                rows.insert(setting.canonical_key(name), (Some(default), None));
+            }
+        }
+        let is_shown = |key: &str| setting.key != table::DESCRIPTION.key || is_of_task(key);
+        let entries = self.entries.iter().filter(|it| setting.matches(&it.key));
+        for entry in entries.filter(|it| is_shown(&it.key)) {
+            rows.entry(entry.key.clone()).or_default().1 = Some(entry);
+        }
+        rows
+    }
+
+    /// Returns the default of a setting for a known agent.
+    fn default_for(&self, setting: &Setting, agent: &str) -> Option<String> {
+        let profile = agent::profile(agent);
+        if setting.key == table::COMMAND.key {
+            return default_command(agent);
+        }
+        let config = self.agent_config(agent);
+        let skips = || profile.skips_permissions(&config).to_string();
+        (setting.key == table::YOLO.key && profile.has_yolo()).then(skips)
+    }
+
+    /// Returns all errors in the configuration of git flux.
+    pub(crate) fn problems(&self) -> Result<Vec<Error>> {
+        let unknown = self.unknown_entries().map(|it| self.unknown_key(it));
+        let mut errors: Vec<Error> = unknown.map(Error::from).collect();
+        for EffectiveSetting { setting, entry, .. } in self.effective() {
+            let Some(entry) = entry else { continue };
+            let checked = match setting.kind {
+                ValueKind::Agent => self.ensure_agent(&entry.value),
+                ValueKind::Time if Self::archive_expiry(&self.dir).is_err() => {
+                    Err(entry.bad_value(setting).into())
+                }
+                _ => entry.ensure_allowed(setting),
+            };
+            errors.extend(checked.err());
+        }
+        Ok(errors)
+    }
+}
+
+/// Returns the command of a known agent.
+fn default_command(name: &str) -> Option<String> {
+    let own = AgentConfig {
+        yolo: Some(Yolo::Options(Vec::new())),
+        ..AgentConfig::default()
+    };
+    let argv = Agent::find(name, own)?.argv;
+    let words = argv.iter().map(|word| word.to_string_lossy());
+    Some(shell_words::join(words))
+}
