@@ -52,7 +52,7 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .flux(["cleanup", "-y", "--commit", &id])
         .run()
         .code(1)
-        .stderr_has("git was told to overlook 'README.md'")
+        .stderr_has("git would skip 'README.md'")
         .stderr_has(&hint("assume-unchanged", "README.md"))
         .stderr_has(&format!("git flux cleanup {id} --discard"));
     world.assert_unchanged(&before);

@@ -276,7 +276,7 @@ fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
         let name = (options != ["--merged"]).then_some(&*id);
         let args = ["cleanup", "-y"].into_iter().chain(name);
         let output = world.flux(args.chain(options.iter().copied())).run();
-        let said = "it cannot be told what is uncommitted";
+        let said = "could not read the uncommitted files";
         match options {
             // Nor was it merged.
             ["--merged"] => output.success().has_not("error"),
@@ -319,7 +319,7 @@ fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_archived() {
     // What git says in several lines is in one here.
     output
         .success()
-        .stderr_has("stays in the trash alone: ")
+        .stderr_has("only its worktree has them: ")
         .stderr_has("; ")
         .has_not("\\u{a}");
     let kept = world.repo().join(".git/flux/trash").join(&id);

@@ -46,7 +46,7 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
         .flux(["cleanup", "-y", "--discard-branch", &removed])
         .ok();
     world.git(["config", "core.bare", "true"]);
-    let said = "but git takes '";
+    let said = "but git treats '";
     refused(&world, &["run", "-q", "--name", "go", "Go"], &[said]);
     refused(&world, &["adopt", other.to_str().unwrap()], &[said]);
     refused(&world, &["restore", &removed], &[said]);

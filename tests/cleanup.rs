@@ -271,7 +271,7 @@ fn cleanup_dry_run_describes_the_steps_and_changes_nothing() {
     output.code(1).stderr_has("has 4 uncommitted files");
     for (option, said) in [
         ("--commit", "would commit 4 uncommitted files"),
-        ("--discard", "would leave 4 uncommitted files in the trash"),
+        ("--discard", "would discard 4 uncommitted files"),
     ] {
         let output = world.flux(["cleanup", "-n", "-y", option, &id]).run();
         output.success().stdout_has(said);

@@ -257,7 +257,7 @@ fn clean_up_from_pane(world: &World, client: &Terminal) {
     end_agent(world, "fix");
     client.wait_for_screen("To merge its work");
     client.type_line("git flux cleanup -y");
-    client.wait_for_screen("hint: to bring it back: git flux restore fix");
+    client.wait_for_screen("hint: it can be restored: git flux restore fix");
     let screen = client.wait_for_screen("git revert");
     assert!(screen.contains("removed 'fix'"), "{screen}");
     wait_until("its pane to close", || {

@@ -81,7 +81,7 @@ fn cleanup_of_several_tasks_continues_after_a_refusal_with_the_highest_code() {
         .flux(["cleanup", "--all"])
         .run()
         .success()
-        .stderr_has("no task to remove");
+        .stderr_has("nothing to clean up");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn cleanup_of_several_tasks_asks_one_question() {
     for key in ["n", "Escape", "C-c"] {
         let terminal = world.terminal(100, 40);
         terminal.command("git flux cleanup --all");
-        let screen = terminal.wait_for_screen("Do that with 2 tasks?");
+        let screen = terminal.wait_for_screen("Clean up 2 tasks?");
         assert!(screen.contains("merge 1 commit into 'main'"), "{screen}");
         terminal.keys([key]);
         assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
@@ -164,7 +164,7 @@ fn cleanup_of_several_tasks_asks_one_question() {
     }
     let terminal = world.terminal(40, 40);
     terminal.command("git flux cleanup one two");
-    terminal.wait_for_screen("Do that with 2 tasks?");
+    terminal.wait_for_screen("Clean up 2 tasks?");
     terminal.keys(["y"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert!(tasks(&world).is_empty());
@@ -218,7 +218,7 @@ fn cleanup_merged_accepts_a_remote_branch_that_contains_the_work() {
     let before = world.snapshot();
     // Here nothing of it is merged.
     let output = world.flux(["cleanup", "--merged"]).run();
-    output.success().stderr_is("no task to remove\n");
+    output.success().stderr_is("nothing to clean up\n");
     let into = ["cleanup", "--merged", "--into"];
     for (name, hint) in [
         ("origin/main", "git flux cleanup --merged=origin/main"),
@@ -238,7 +238,7 @@ fn cleanup_merged_accepts_a_remote_branch_that_contains_the_work() {
         .ok();
     assert!(
         dry.contains(
-            "merged    merge nothing: 'origin/main' has everything of 'feature/merged' already"
+            "merged    merge nothing: 'origin/main' already has all commits of 'feature/merged'"
         ),
         "{dry}"
     );
@@ -250,7 +250,7 @@ fn cleanup_merged_accepts_a_remote_branch_that_contains_the_work() {
 
     let output = world.flux(["cleanup", "--merged=origin/main"]).run();
     output.success().stderr_has(
-        "nothing was merged: 'origin/main' has everything of 'feature/merged' already\n",
+        "nothing was merged: 'origin/main' already has all commits of 'feature/merged'\n",
     );
     assert_eq!(tasks(&world), ["dirty", "fresh", "open"]);
     assert_eq!(world.git(["rev-parse", "main"]), main);

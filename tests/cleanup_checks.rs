@@ -118,7 +118,7 @@ fn cleanup_json_describes_the_result_of_each_check() {
     assert_check(
         untracked,
         &["--discard"],
-        ("uncommitted", "ok", "left in the trash: new.txt"),
+        ("uncommitted", "ok", "can be restored: new.txt"),
     );
     let ignored = |world: &World, _: &str, worktree: &Path| {
         world.write(worktree.join(".env.local"), "secret\n");
@@ -127,7 +127,7 @@ fn cleanup_json_describes_the_result_of_each_check() {
     assert_check(
         ignored,
         &[],
-        ("ignored", "ok", "kept in the trash: .env.local"),
+        ("ignored", "ok", "can be restored: .env.local"),
     );
     let large = |_: &World, _: &str, worktree: &Path| {
         let file = std::fs::File::create(worktree.join("huge")).unwrap();
@@ -143,7 +143,7 @@ fn cleanup_json_describes_the_result_of_each_check() {
         world.commit_in(worktree.join("inner"), "a", "a\n");
     };
     assert_check(nested, &["--discard"], ("repositories", "ok", "inner"));
-    let why = "'inner/' is a repository of its own";
+    let why = "'inner/' is another repository";
     assert_check(nested, &["--commit"], ("repositories", "refuses", why));
     // The same repository, which `git add` has made a link to.
     let linked = |world: &World, id: &str, worktree: &Path| {
@@ -154,11 +154,7 @@ fn cleanup_json_describes_the_result_of_each_check() {
     assert_check(
         linked,
         &[],
-        (
-            "submodules",
-            "ok",
-            "kept in the trash, for what no remote has: 'inner'",
-        ),
+        ("submodules", "ok", "unpushed work can be restored: 'inner'"),
     );
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
@@ -325,10 +321,7 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let other = OtherProcess::new(&world.worktree(&id).join("src"));
-    let there = format!(
-        "1 other process stands in the worktree: cat ({})",
-        other.0.id()
-    );
+    let there = format!("1 other process is in the worktree: cat ({})", other.0.id());
     let before = world.snapshot();
     let (result, why) = checks(&world, &id, &[])["processes"].clone();
     assert_eq!((result.as_str(), &why), ("refuses", &there));
@@ -340,7 +333,7 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
         terminal.command(&format!("git-flux cleanup {id}"));
         terminal.wait_for_screen("remove");
         terminal.keys(["y"]);
-        terminal.wait_for_screen("all the same?");
+        terminal.wait_for_screen("anyway?");
         world.assert_unchanged(&before);
         terminal.keys([answer]);
         assert_eq!(terminal.exit_code(), code, "{}", terminal.screen());
@@ -354,9 +347,7 @@ fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
     let id = done_task(&world);
     let _other = OtherProcess::new(&world.worktree(&id));
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .success()
-        .stderr_has("warning: 1 other process stands");
+    output.success().stderr_has("warning: 1 other process is");
     assert_removed(&world, &id);
 }
 
@@ -394,7 +385,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("put aside in the pane of '{id}'"))
+        .stderr_has(&format!("closing the pane of '{id}' would end its jobs"))
         .stderr_has("sleep (");
     world.assert_unchanged(&before);
     // It may hold what nobody has saved: that is no matter of stopping something.
@@ -403,7 +394,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     world.assert_unchanged(&before);
     let terminal = world.terminal(120, 24);
     terminal.command(&format!("git-flux cleanup -y {id}"));
-    terminal.wait_for_screen("all the same?");
+    terminal.wait_for_screen("anyway?");
     terminal.keys(["y"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert_removed(&world, &id);
@@ -428,7 +419,7 @@ fn cleanup_names_ignored_directories_with_the_number_of_files() {
     let dry = world.flux(["cleanup", "fix", "--dry-run"]).ok();
     assert!(dry.contains(named), "{dry}");
     let output = world.flux(["cleanup", "fix"]).run();
-    let said = format!("ignored files are kept in the trash: {named}\n");
+    let said = format!("ignored files can be restored: {named}\n");
     output.success().stderr_has(&said);
 }
 

@@ -4,7 +4,7 @@ use crate::world::questions::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-const WHERE: &str = "Where are they to be resolved?";
+const WHERE: &str = "Where do you want to resolve the conflict?";
 
 /// Makes a task that changed the same file as main, and deleted one that main changed.
 fn conflicting_task(world: &World) -> String {
@@ -199,7 +199,7 @@ fn cleanup_update_removes_the_task_if_nothing_conflicts() {
     assert_removed(&world, &id);
 }
 
-const TELL: &str = "Tell it?";
+const TELL: &str = "Tell the running agent";
 const MESSAGE: &str = "git flux: the target branch was merged";
 
 /// Makes a task that conflicts with main, whose agent runs and behaves like this.
@@ -218,9 +218,7 @@ fn cleanup_sends_the_conflicts_to_a_running_agent_if_agreed() {
         let id = conflicting_agent(&world, "wait");
         let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &[answer])]);
         assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
-        let said = terminal
-            .screen()
-            .contains(&format!("told the agent of '{id}'"));
+        let said = terminal.screen().contains(&format!("sent to '{id}'"));
         assert_eq!(said, told, "{}", terminal.screen());
         let agent = world.agent(&id);
         if told {

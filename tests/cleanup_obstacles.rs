@@ -260,7 +260,7 @@ fn cleanup_refuses_a_nested_repository_unless_discarded() {
     };
     refused(&["1 uncommitted file"], nested);
     let commit = ["cleanup", "-y", "--commit"];
-    refused_with(&commit, &["'inner/' is a repository of its own"], nested);
+    refused_with(&commit, &["'inner/' is another repository"], nested);
     // One without a commit, and one that is ignored, are repositories too.
     refused(&["uncommitted"], |world, worktree| {
         world.git_in(worktree, ["init", "-q", "inner"]);

@@ -26,7 +26,7 @@ fn cleanup_ignores_the_other_processes_of_its_own_pipeline() {
     let line = format!("sleep 1000 & yes | git-flux cleanup {id} 2>&1 | cat | tee ../log; kill $!");
     let said = run_pipeline(&world, &id, &line);
     assert!(
-        said.contains("1 other process stands in the worktree: sleep ("),
+        said.contains("1 other process is in the worktree: sleep ("),
         "{said}"
     );
     fs::remove_file(world.root().join("log")).unwrap();

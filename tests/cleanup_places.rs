@@ -89,7 +89,9 @@ fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(2)
-        .stderr_has(&format!("you are on 'topic', but '{id}' goes to 'main'"))
+        .stderr_has(&format!(
+            "'{id}' would be merged into 'main', but you are on 'topic'"
+        ))
         .stderr_has(&format!("git flux cleanup {id} --into main"));
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "--detach"]);
@@ -264,7 +266,7 @@ fn cleanup_merges_into_the_branch_the_task_was_started_from() {
     end_agent(&world, &id);
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", &id]).run();
-    output.code(2).stderr_has("goes to 'topic'");
+    output.code(2).stderr_has("would be merged into 'topic'");
     world.flux(["cleanup", "--into=topic", &id]).run().success();
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.git(["show", "topic:agent.txt"]), "one");

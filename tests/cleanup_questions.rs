@@ -111,7 +111,7 @@ fn cleanup_stops_an_agent_that_is_done_with_one_question() {
     task.fire("Stop", &serde_json::json!({ "session_id": "s" }));
     assert_eq!(task.state(), "done - hook");
     let before = world.snapshot();
-    let question = format!("The agent of '{id}' is done and ends. Merge 1 commit of");
+    let question = format!("The agent of '{id}' is done. Merge 1 commit of");
     for key in ["n", "Escape"] {
         let terminal = ask(&world, 200, id, &[(&question, &[key])]);
         declined(&world, &terminal, &before);

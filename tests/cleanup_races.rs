@@ -224,7 +224,7 @@ fn cleanup_asks_about_an_uncommitted_file_written_during_the_question() {
     world.write(world.worktree(&id).join("late.txt"), "late\n");
     let before = world.snapshot();
     terminal.keys(["y"]);
-    let screen = terminal.wait_for_screen("What is to become of them?");
+    let screen = terminal.wait_for_screen("What should happen to them?");
     assert!(screen.contains("?? late.txt"), "{screen}");
     terminal.keys(["C-c"]);
     assert_eq!(terminal.exit_code(), 130);

@@ -240,7 +240,7 @@ fn restore_takes_only_the_work_from_a_foreign_entry() {
     assert_eq!(archived(&world), ["evil"]);
     let output = world.flux(["restore", "evil"]).run();
     output.code(1).stderr_is(
-        "error: 'evil' is foreign: this repository has not removed it\nhint: git flux restore evil --foreign\n",
+        "error: 'evil' is foreign: this repository did not remove it\nhint: git flux restore evil --foreign\n",
     );
     // No beginning of its name is enough, nor does it go with all others.
     world.flux(["restore", "evi", "--foreign"]).run().code(1);

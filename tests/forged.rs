@@ -66,7 +66,7 @@ fn follow_hint(world: &World, output: &Output, begin: &str) {
     assert!(shell.status().unwrap().success(), "{hint}");
 }
 
-const WAY_OUT: &str = "to go on without it: ";
+const WAY_OUT: &str = "to continue without it: ";
 
 #[test]
 fn cleanup_signals_only_the_launcher_despite_a_forged_running_file() {

@@ -239,7 +239,7 @@ fn hints_work_when_pasted() {
         world.write(fix.join("inner/file"), "");
     };
     paste.case(
-        "is a repository of its own",
+        "is another repository",
         &["cleanup", "fix", "--commit"],
         nested,
         nothing,
@@ -249,14 +249,14 @@ fn hints_work_when_pasted() {
         world.write(fix.join("README.md"), "hidden\n");
     };
     paste.case(
-        "was told to overlook",
+        "is hidden from git status",
         &["cleanup", "fix", "--commit"],
         overlooked,
         nothing,
     );
     let lock = |world: &World| drop(world.write(".git/index.lock", ""));
     paste.case(
-        "another git is at work",
+        "another git locks",
         &["cleanup", "fix", "--commit"],
         |world| {
             loose(world);
@@ -341,7 +341,7 @@ fn hints_work_when_pasted() {
         |_| fs::remove_dir_all(&fix).unwrap(),
     );
     paste.case(
-        "which is not there",
+        "which is missing",
         &restore,
         |world| {
             removed(world);
@@ -385,7 +385,7 @@ fn hints_work_when_pasted() {
         world.git(["worktree", "lock", "../theirs"]);
     };
     paste.case("is locked", &["adopt", "../theirs"], lock_it, nothing);
-    paste.case("which removed task?", &["restore"], removed, nothing);
+    paste.case("no removed task given", &["restore"], removed, nothing);
 
     // What is missing; `broken` has more of it.
     let moved_on = |world: &World| drop(world.commit_in(world.repo(), "new.txt", "new\n"));

@@ -41,7 +41,7 @@ fn assert_reported_and_undone(world: &World, output: &Output, before: &str) {
     output
         .success()
         .stderr_has(&format!("{ran}core.bare was set"))
-        .stderr_has(&format!("{ran}'refs/heads/made' was made"))
+        .stderr_has(&format!("{ran}'refs/heads/made' was created"))
         .stderr_has(&format!("{ran}'refs/heads/topic' was moved"))
         .stderr_has(&format!("{ran}'refs/tags/v1' was deleted"));
     let said = output.stderr.matches(ran).count();

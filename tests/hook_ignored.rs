@@ -142,7 +142,7 @@ fn hook_does_not_see_directories_that_contain_the_path_of_the_checkout() {
         output
             .code(1)
             .stderr_has(&format!(
-                "the hooks do not see '{name}', which names '{repo}' by its path"
+                "hooks cannot see '{name}': it contains the path '{repo}'"
             ))
             .stderr_has(&format!("merge feature/{id} && git flux cleanup {id}"));
         fs::remove_file(world.tools().join("hooks.log")).unwrap();
@@ -166,7 +166,7 @@ fn hook_does_not_see_directories_that_would_not_be_ignored_as_links() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .success()
-        .stderr_has("the hooks do not see 'out', which would not be ignored as a link");
+        .stderr_has("hooks cannot see 'out': git would not ignore a link");
     assert_eq!(
         world.git(["ls-tree", "--name-only", "HEAD", "out", "one.log"]),
         ""

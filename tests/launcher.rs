@@ -98,7 +98,7 @@ fn launcher_runs_a_shell_while_the_agent_is_suspended() {
         wait_until("the agent to stop", || {
             task.agent.process().unwrap().state == 'T'
         });
-        task.wait_for_screen("The agent is stopped");
+        task.wait_for_screen("The agent is suspended");
         assert_eq!(
             task.ask_shell("pwd -P"),
             world.worktree(&task.id).to_str().unwrap()
@@ -128,7 +128,7 @@ fn launcher_restores_the_terminal_modes_of_a_suspended_agent() {
         .args(["-STOP", "--", &group])
         .status()
         .unwrap();
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     let modes = task.ask_shell("stty -a");
     assert!(
         modes.contains(" icanon") && modes.contains(" echo "),
@@ -280,7 +280,9 @@ fn launcher_starts_the_agent_of_a_launch_file_only_once() {
         .join("launch");
     assert!(!launch.exists());
     let again = world.flux(["__run".as_ref(), launch.as_os_str()]).run();
-    again.code(1).stderr_has("nothing to start");
+    again
+        .code(1)
+        .stderr_has("the start of the task was cancelled");
     assert_eq!(task.agent.starts(), 1);
     assert_eq!(task.status()["state"], "running");
 }

@@ -71,7 +71,7 @@ fn launcher_kills_an_agent_that_ignores_the_hangup_of_its_pane() {
 fn launcher_hangs_up_a_suspended_agent_when_its_pane_closes() {
     let stop = |task: &Started| {
         task.keys(["C-z"]);
-        task.wait_for_screen("The agent is stopped");
+        task.wait_for_screen("The agent is suspended");
         task.world.tmux(["kill-pane", "-t", &task.pane]);
     };
     assert_end_after("wait", stop, &killed(1));
@@ -104,7 +104,7 @@ fn launcher_continues_a_suspended_agent_if_no_shell_can_be_started() {
     world.tmux(["send-keys", "-t", &pane, "C-z"]);
     wait_until("the agent to have been stopped", || {
         let screen = world.tmux(["capture-pane", "-p", "-t", &pane]);
-        screen.contains("The agent is stopped")
+        screen.contains("The agent is suspended")
     });
     world.tmux(["send-keys", "-t", &pane, "back", "Enter"]);
     agent.wait_stdin("back\n");

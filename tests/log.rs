@@ -212,7 +212,7 @@ fn log_asks_for_a_removed_task_if_there_are_no_others() {
     let before = world.snapshot();
     let output = world.flux(["log"]).run();
     output.code(2).stderr_is(
-        "error: which removed task?\nhint: git flux log <task>\nhint: git flux restore --list\n",
+        "error: no removed task given\nhint: git flux log <task>\nhint: git flux restore --list\n",
     );
     world.assert_unchanged(&before);
     let terminal = world.terminal(100, 40);

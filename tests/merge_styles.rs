@@ -109,7 +109,7 @@ fn cleanup_changes_nothing_after_a_conflict_in_any_style() {
         output
             .code(3)
             .stdout_is("")
-            .stderr_has("'src/login.txt' (contents); nothing was touched")
+            .stderr_has("'src/login.txt' (contents); nothing was changed")
             .stderr_has(&format!("git -C '{}' {verb} main", worktree.display()));
         world.assert_unchanged(&before);
     }
@@ -289,7 +289,9 @@ fn cleanup_takes_the_target_from_flux_into_unless_another_is_given() {
             // Nobody on `main` has named it.
             let before = world.snapshot();
             let output = world.flux(["cleanup", &id]).run();
-            output.code(2).stderr_has(&format!("goes to '{expected}'"));
+            output
+                .code(2)
+                .stderr_has(&format!("would be merged into '{expected}'"));
             world.assert_unchanged(&before);
         }
         let into = into.map_or(format!("--into={expected}"), str::to_owned);

@@ -119,7 +119,7 @@ fn cleanup_recognises_a_merge_after_further_changes() {
         let id = task(&world);
         world.git(["merge", "-q", "--no-edit", &format!("feature/{id}")]);
         go_on(&world);
-        assert_nothing_is_merged(&world, &id, style, "has everything of");
+        assert_nothing_is_merged(&world, &id, style, "already has all commits of");
     }
 }
 
@@ -146,7 +146,7 @@ fn cleanup_merges_nothing_if_the_commits_change_nothing_in_total() {
             if moved {
                 world.commit_in(world.repo(), "README.md", "moved\n");
             }
-            assert_nothing_is_merged(&world, &id, style, "change nothing, all in all");
+            assert_nothing_is_merged(&world, &id, style, "cancel each other out");
         }
     }
 }

@@ -88,7 +88,8 @@ impl Started<'_> {
         output.code(1).stderr_has(words);
         self.world.assert_unchanged(&before);
         let hints = output.stderr.lines();
-        let mut hints = hints.filter_map(|line| line.strip_prefix("hint: to go on without it: "));
+        let mut hints =
+            hints.filter_map(|line| line.strip_prefix("hint: to continue without it: "));
         let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
         let mut shell = self.world.command("/bin/sh");
         assert!(shell.args(["-c", hint]).status().unwrap().success());
@@ -116,7 +117,7 @@ fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
     impostor.take(&task, "launcher");
     fs::remove_file(task.run_file("alive")).unwrap();
     assert_eq!(task.status()["state"], "unknown");
-    task.refused("this system does not tell whether process");
+    task.refused("cannot determine whether process");
     impostor.assert_alive();
     task.cleanup().success();
 
@@ -162,7 +163,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
         .code(1)
         .stderr_has("cannot tell what reads input");
     // What the user has begun while the agent was stopped is not known either.
-    let unknown = "this system does not tell what runs in the pane";
+    let unknown = "this system cannot list the jobs in the pane";
     task.cleanup().code(1).stderr_has(unknown);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
@@ -196,7 +197,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
     // Who agrees to it, on a terminal.
     let terminal = world.terminal(120, 30);
     terminal.type_line(&format!("git flux cleanup -y {}", task.id));
-    terminal.wait_for_screen("Remove it all the same?");
+    terminal.wait_for_screen("Remove it anyway?");
     terminal.keys(["y"]);
     wait_until("the task to be removed", || {
         !world.worktree(&task.id).exists()

@@ -102,7 +102,7 @@ fn cleanup_resume_stop_and_send_refuse_an_agent_in_another_pid_namespace() {
     assert_eq!(found, ["running", "elsewhere", "process"]);
     for (args, nothing) in [
         (["resume", "--all"], "nothing to resume"),
-        (["cleanup", "--merged"], "no task to remove"),
+        (["cleanup", "--merged"], "nothing to clean up"),
     ] {
         let (code, said) = in_namespace(&world, &args).unwrap();
         assert!(code == 0 && said.contains(nothing), "{said}");

@@ -235,7 +235,7 @@ fn cleanup_dry_run_names_a_missing_filter_of_the_checkout() {
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
     output
         .code(1)
-        .stderr_has("it cannot be told which files of '")
+        .stderr_has("could not read the changed files of '")
         .stderr_has("no-such-program");
     assert!(hints(&output)[0].ends_with(" status"), "{output}");
     assert_eq!(world.git(["for-each-ref"]), before);

@@ -208,7 +208,7 @@ fn restore_without_a_name_or_terminal_is_a_usage_error() {
         let output = world.flux(args).run();
         output
             .code(2)
-            .stderr_has("which removed task?")
+            .stderr_has("no removed task given")
             .stderr_has("git flux restore --list");
     }
     for args in [
@@ -233,7 +233,7 @@ fn restore_drop_deletes_a_removed_task_with_consent() {
     let output = world.flux(["restore", "--drop", "alpha"]).run();
     output
         .code(1)
-        .stderr_has("nobody can be asked whether to delete")
+        .stderr_has("refusing to delete without --yes")
         .stderr_has("--yes");
     world.assert_unchanged(&before);
     let question = "Delete 'alpha' for good (not merged)?";
@@ -285,7 +285,7 @@ fn restore_refuses_if_the_entry_was_replaced_during_the_question() {
         let before = world.snapshot();
         terminal.keys([answer]);
         assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
-        terminal.wait_for_screen("'alpha' is not what it was just now");
+        terminal.wait_for_screen("'alpha' has just changed");
         world.assert_unchanged(&before);
         assert!(trash(&world, "alpha").join(".env").exists());
     }
@@ -305,7 +305,7 @@ fn restore_empty_deletes_all_removed_tasks_with_consent() {
         .flux(["restore", "--empty"])
         .run()
         .code(1)
-        .stderr_has("nobody can be asked");
+        .stderr_has("refusing to delete");
     world.assert_unchanged(&before);
     let question = "Delete these 2 for good?";
     for key in ["Enter", "n", "Escape", "C-c"] {

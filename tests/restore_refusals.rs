@@ -122,7 +122,7 @@ fn restore_refuses_if_another_worktree_is_registered_at_the_path() {
     });
     // Its directory may be away, on a disk that is not mounted.
     refused(
-        &["which is not there", "git worktree repair "],
+        &["which is missing", "git worktree repair "],
         |world| {
             add(world);
             fs::rename(world.worktree("fix"), world.root().join("away")).unwrap();

@@ -91,7 +91,7 @@ fn run_refuses_a_pane_or_window_outside_tmux() {
         let output = world.flux(["run", flag, "Fix"]).run();
         output
             .code(1)
-            .stderr_has("not inside tmux")
+            .stderr_has("outside tmux")
             .stderr_has("hint: ");
         world.assert_unchanged(&before);
     }

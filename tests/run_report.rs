@@ -269,7 +269,7 @@ fn run_and_cleanup_warn_about_a_task_based_on_the_branch_of_another() {
     assert!(!start(&["fourth", "--base", "main"]).contains("warning"));
     world.agent(&first).wait_started();
     world.flux(["cleanup", "-y", &first]).run().success().stderr_has(&format!(
-        "warning: 'second' would be merged into 'feature/{first}', which goes with '{first}'\n\
+        "warning: 'second' would be merged into 'feature/{first}', which is removed with '{first}'\n\
          hint: to merge 'second' into 'main' instead: git config branch.feature/second.fluxInto main\n"
     ));
     world.git(["config", "branch.feature/second.fluxInto", "main"]);

@@ -206,7 +206,7 @@ fn launcher_and_suspended_agent_end_on_a_hangup() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     world
         .command("kill")
         .args(["-HUP", &task.launcher.to_string()])
@@ -229,7 +229,7 @@ fn cleanup_refuses_if_the_index_of_the_target_is_locked() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(1)
-        .stderr_has("another git is at work in the worktree of 'main'")
+        .stderr_has("another git locks the index of 'main'")
         .stderr_has(&format!("rm '{}'", lock.display()));
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
@@ -284,7 +284,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     wait_in_front(&world, &world.pane(&id), "sh");
     let pid = start_job_elsewhere(&world, &id, "sleep 1000 &");
     let before = world.snapshot();
-    let named = format!("put aside in the pane of '{id}' would end with it: sleep ({pid})");
+    let named = format!("closing the pane of '{id}' would end its jobs: sleep ({pid})");
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&named).stderr_has("--yes");
     world.assert_unchanged(&before);
@@ -343,10 +343,10 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped");
+    task.wait_for_screen("The agent is suspended");
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
-    output.success().has_not("put aside");
+    output.success().has_not("would end its jobs");
     let pid = start_job_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &task.id]).run();

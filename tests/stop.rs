@@ -98,7 +98,7 @@ fn stop_refuses_a_background_job_beside_a_suspended_agent() {
     let world = World::new();
     let task = Started::new(&world, "wait");
     task.keys(["C-z"]);
-    task.wait_for_screen("The agent is stopped.");
+    task.wait_for_screen("The agent is suspended.");
     task.keys(["sleep 1000 &", "Enter"]);
     let pid = task.ask_shell("echo $!");
     let before = world.snapshot();

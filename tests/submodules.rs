@@ -47,15 +47,15 @@ fn cleanup_refuses_uncommitted_or_unpushed_work_in_a_submodule() {
     refused("uncommitted changes in 'deep/two'");
     world.git_in(&two, ["add", "."]);
     world.git_in(&two, ["stash", "-q"]);
-    refused("commits that no remote has in 'deep/two'");
+    refused("unpushed commits in 'deep/two'");
     world.git_in(&two, ["stash", "drop", "-q"]);
     world.git_in(&two, ["switch", "-q", "-c", "aside"]);
     let only = world.commit_in(&two, "only.txt", "here\n");
     world.git_in(&two, ["checkout", "-q", "main"]);
-    refused("commits that no remote has in 'deep/two'");
+    refused("unpushed commits in 'deep/two'");
     // Put away, it is still there, and nowhere else.
     world.git_in(&worktree, ["submodule", "--quiet", "deinit", "deep/two"]);
-    refused("commits that no remote has in 'deep/two'");
+    refused("unpushed commits in 'deep/two'");
     world.git_in(&worktree, ["submodule", "--quiet", "update", "--init"]);
     world.git_in(&two, ["push", "-q", "origin", "aside"]);
     let output = world.flux(["cleanup", "-n", &id]).in_dir(&top).run();
@@ -107,7 +107,7 @@ fn cleanup_refuses_unpushed_submodule_commits_if_the_worktree_is_gone() {
     let (id, top, worktree) = with_submodules(&world);
     world.commit_in(worktree.join("one"), "only.txt", "here\n");
     fs::remove_dir_all(&worktree).unwrap();
-    assert_refused((&world, &id, &top), "commits that no remote has in 'one'");
+    assert_refused((&world, &id, &top), "unpushed commits in 'one'");
     // The hints name a repository whose files are gone.
     let admin = top
         .join(".git/worktrees")
@@ -139,7 +139,7 @@ fn cleanup_refuses_unpushed_commits_of_a_removed_submodule() {
     world.git_in(&worktree, ["rm", "-q", "one"]);
     world.git_in(&worktree, ["commit", "-q", "-m", "Remove a submodule"]);
     assert!(!one.exists());
-    assert_refused((&world, &id, &top), "commits that no remote has in 'one'");
+    assert_refused((&world, &id, &top), "unpushed commits in 'one'");
     let admin = world.git_in(&worktree, ["rev-parse", "--absolute-git-dir"]);
     let git_dir = format!("--git-dir={admin}/modules/one");
     let push = ["--work-tree=.", "push", "-q", "origin", "aside"];

@@ -12,7 +12,7 @@ use super::known::{KNOWN, profile};
 use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
-use crate::run::launch::{Launch, Ready};
+use crate::run::launch::{Launch, Setup};
 use crate::system::program::{ourselves, plain_path, shell};
 use crate::task::{Bytes, Task};
 
@@ -57,7 +57,7 @@ impl Launch {
             worktree: task.worktree.clone(),
             directory: None,
             shell: shell(),
-            ready: Ready::default(),
+            ready: Setup::default(),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
         })

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use strum::IntoStaticStr;
 
-use crate::run::file::end_of;
+use crate::run::file::read_tail;
 
 /// How far back is read, in bytes: what tools printed is in it too.
 const TAIL: u64 = 2 * 1024 * 1024;
@@ -41,7 +41,7 @@ pub(crate) struct Message {
 /// When the file cannot be read.
 pub(crate) fn last(path: &Path, count: usize) -> Result<Vec<Message>> {
     let what = || format!("could not read the transcript '{}'", path.display());
-    let mut messages = read(&end_of(path, TAIL).with_context(what)?);
+    let mut messages = read(&read_tail(path, TAIL).with_context(what)?);
     messages.drain(..messages.len().saturating_sub(count));
     Ok(messages)
 }

@@ -17,7 +17,6 @@ use crate::run::launch::Running;
 use crate::task::seen::Session;
 use crate::task::{Habit, Title};
 use crate::tmux::composer::Composer;
-use crate::tmux::pane::Extent;
 
 /// How an agent is given its prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,14 +215,12 @@ impl Profile {
         self.title.is_some() || !matches!(self.output, Output::Unknown)
     }
 
-    /// Returns what can be concluded from when it last showed something under this title, on a pane
-    /// of this extent: tmux tells when a window has changed.
-    pub(crate) fn habit(&self, title: &str, extent: Extent) -> Habit {
+    /// Returns the relation of output to activity, for a pane with this title. tmux reports output
+    /// by window, so it is certain only for a pane that is alone there.
+    pub(crate) fn habit(&self, title: &str, is_alone: bool) -> Habit {
         match self.output {
             Output::WhileAtWork => Habit::Busy,
-            Output::NotWhileIdle { title: start }
-                if extent == Extent::Window && title.starts_with(start) =>
-            {
+            Output::NotWhileIdle { title: start } if is_alone && title.starts_with(start) => {
                 Habit::Quiet
             }
             _ => Habit::Unknown,

@@ -110,7 +110,7 @@ impl Report {
     /// Adds the first of these values that has a text, as a message.
     pub(super) fn saying(mut self, value: &Value, names: &[&str]) -> Self {
         if let Some(message) = text(value, names) {
-            self.event = self.event.saying(&message);
+            self.event = self.event.with_message(&message);
         }
         self
     }

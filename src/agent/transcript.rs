@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::run::file::end_of;
+use crate::run::file::read_tail;
 use crate::system::clock::in_milliseconds;
 use crate::task::{Heard, Said};
 
@@ -63,7 +63,7 @@ pub(super) fn last_that_says(
     path: &Path,
     read: fn(&Value) -> Option<Said>,
 ) -> Option<(Said, Timestamp, Value)> {
-    let bytes = end_of(path, TAIL).ok()?;
+    let bytes = read_tail(path, TAIL).ok()?;
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     entries.find_map(|entry| {

@@ -14,7 +14,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
 use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconnect};
-use crate::lifecycle::checked_out::ensure_main_is_known;
+use crate::lifecycle::branch_uses::ensure_main_is_known;
 use crate::lifecycle::resume::{restart, resume};
 use crate::lifecycle::start::plan::{Start, choose_place};
 use crate::task::{Task, TaskId};

@@ -1,4 +1,4 @@
-//! `git flux restore --list`
+//! `git flux restore --list`.
 
 use anyhow::{Error, Result, bail};
 use indicatif::HumanBytes;
@@ -8,34 +8,31 @@ use super::object::{RemovedObject, UnreadObject};
 use super::table::Table;
 use crate::context::Flux;
 use crate::failure::{self, Failure, USAGE};
-use crate::lifecycle::archive::tree::size;
-use crate::lifecycle::archive::{Archived, Listed, Unread};
+use crate::lifecycle::archive::tree::measure;
+use crate::lifecycle::archive::{Archived, Listing, UnreadEntry};
 use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::task::version;
 use crate::ui::words::{age, count};
 
-/// A removed task, and the size of its worktree in the trash, if there is one.
-type Measured<'a> = (&'a Archived, Option<Result<u64>>);
+/// A removed task, with the size of its worktree in the trash, if there is one.
+type MeasuredTask<'a> = (&'a Archived, Option<Result<u64>>);
 
-/// Prints what can be restored, and names what cannot.
-///
-/// # Errors
-/// Where something could not be read, in the end.
-pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
-    let Listed { archived, unread } = listed;
+/// Prints the tasks that can be restored, and warns of those that cannot.
+pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
+    let Listing { archived, unread } = listed;
     let spinner = flux.ui.spinner("measuring the trash");
     let sized = archived
         .iter()
-        .map(|one| (one, one.trash.as_deref().map(size)));
-    let sized: Vec<Measured> = sized.collect();
+        .map(|one| (one, one.trash.as_deref().map(measure)));
+    let sized: Vec<MeasuredTask> = sized.collect();
     drop(spinner);
     if json {
         let objects = sized.iter().map(object);
         let objects: Vec<_> = objects.chain(unread.iter().map(unread_object)).collect();
         flux.ui.json(&objects)?;
     } else {
-        rows(flux, &sized, unread)?;
+        print_rows(flux, &sized, unread)?;
     }
     let mut faults = Faults::default();
     for (_, size) in &sized {
@@ -44,47 +41,44 @@ pub(super) fn print(flux: &Flux, listed: &Listed, json: bool) -> Result<()> {
         }
     }
     for one in unread {
-        name(flux, one.refusal());
+        warn_of(flux, one.refusal());
         if !version::is_newer(&one.error) {
             faults.count();
         }
     }
-    for left in flux.leftovers()? {
-        name(flux, left);
+    for left in flux.list_undeleted()? {
+        warn_of(flux, left);
     }
     faults.ensure_none("not everything could be read")
 }
 
-/// The removed task that is picked.
-///
-/// # Errors
-/// When there is none, or nobody to pick it.
-pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listed, verb: &str) -> Result<&'a Archived> {
+/// Lets the user pick a removed task.
+pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
     }
     if !flux.ui.can_ask() {
-        let failure = Failure::new("which removed task?").hint(format!("git flux {verb} <task>"));
+        let failure = Failure::new("no removed task given").hint(format!("git flux {verb} <task>"));
         bail!(failure.hint("git flux restore --list").code(USAGE));
     }
     let row = |one: &&Archived| {
-        let state = format!("{}, {}", since(one), ended(one));
+        let state = format!("{}, {}", describe_age(one), describe_end(one));
         [one.name.clone(), state, one.task.title.clone()]
     };
     let rows: Vec<_> = ours.iter().map(row).collect();
     Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
 }
 
-/// Says what is left, and the way out.
-pub(super) fn name(flux: &Flux, left: Failure) {
+/// Prints a failure as a warning, with its hints.
+pub(super) fn warn_of(flux: &Flux, left: Failure) {
     let left = Error::from(left);
     flux.ui.warning(&left);
     failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
 }
 
-/// How a task ended, in words.
-fn ended(one: &Archived) -> String {
+/// Describes how a task ended.
+fn describe_end(one: &Archived) -> String {
     if one.foreign {
         return "foreign".to_owned();
     }
@@ -96,9 +90,9 @@ fn ended(one: &Archived) -> String {
     }
 }
 
-/// How it ended, and how many uncommitted files it has.
-pub(super) fn content(flux: &Flux, one: &Archived) -> String {
-    let ended = ended(one);
+/// Describes how a task ended, and how many uncommitted files it has.
+pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
+    let ended = describe_end(one);
     let count_files = |snapshot| flux.repo.count_files_of_snapshot(snapshot);
     match one.snapshot().map(count_files) {
         None => ended,
@@ -107,12 +101,12 @@ pub(super) fn content(flux: &Flux, one: &Archived) -> String {
     }
 }
 
-/// How long ago it was removed.
-fn since(one: &Archived) -> String {
-    format!("{} ago", age(seconds().saturating_sub(one.removed())))
+/// Describes how long ago a task was removed.
+fn describe_age(one: &Archived) -> String {
+    format!("{} ago", age(seconds().saturating_sub(one.removed_secs())))
 }
 
-fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
+fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Result<()> {
     if sized.is_empty() && unread.is_empty() {
         flux.ui.status("there is nothing to restore");
         return Ok(());
@@ -120,13 +114,13 @@ fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
     let known = sized.iter().map(|(one, size)| {
         [
             sanitize::line(&one.name),
-            since(one),
+            describe_age(one),
             match size {
                 Some(Ok(size)) => HumanBytes(*size).to_string(),
                 Some(Err(_)) => "?".to_owned(),
                 None => "-".to_owned(),
             },
-            content(flux, one),
+            describe(flux, one),
             sanitize::line(&one.task.title),
         ]
     });
@@ -145,8 +139,8 @@ fn rows(flux: &Flux, sized: &[Measured], unread: &[Unread]) -> Result<()> {
     Ok(())
 }
 
-/// A removed task as programs read it.
-fn object<'a>(sized: &'a Measured<'_>) -> RemovedObject<'a> {
+/// Converts a removed task for `--json`.
+fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
     let (one, size) = sized;
     let task = &one.task;
     RemovedObject {
@@ -168,8 +162,8 @@ fn object<'a>(sized: &'a Measured<'_>) -> RemovedObject<'a> {
     }
 }
 
-/// An entry of the archive that cannot be read, as programs read it.
-fn unread_object(one: &Unread) -> RemovedObject<'_> {
+/// Converts an unreadable archive entry for `--json`.
+fn unread_object(one: &UnreadEntry) -> RemovedObject<'_> {
     RemovedObject {
         name: &one.name,
         unread: Some(UnreadObject {

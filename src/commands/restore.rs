@@ -5,15 +5,15 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use std::slice;
 
-use super::removed::{self, content};
-use super::revert::revert;
+use super::removed::{self, describe};
+use super::revert::revert_hint;
 use super::{Faults, candidates, load_recovered, starting};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::lifecycle::archive::delete::drop_for_good;
-use crate::lifecycle::archive::{self, Archived, Listed, Unread};
-use crate::lifecycle::restore::{harmless, prepare};
+use crate::lifecycle::archive::delete::delete_archived;
+use crate::lifecycle::archive::{self, Archived, Listing, UnreadEntry};
+use crate::lifecycle::restore::{limit_foreign, prepare};
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::start;
 use crate::sanitize;
@@ -30,7 +30,7 @@ pub(crate) struct RestoreArgs {
     /// agree to the deletion
     #[arg(short, long)]
     yes: bool,
-    /// the removed task: its name in the archive or a part of it
+    /// the removed task: its name or a part of it
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::archived))]
     task: Option<String>,
     /// list what can be restored: age, size, how it ended
@@ -42,7 +42,7 @@ pub(crate) struct RestoreArgs {
     /// delete all removed tasks for good
     #[arg(long, conflicts_with = "task")]
     empty: bool,
-    /// restore what came from elsewhere with refs that were fetched
+    /// restore a task whose refs were fetched from elsewhere
     #[arg(long, requires = "task", conflicts_with = "drop")]
     foreign: bool,
     /// machine-readable output of --list: an array of objects
@@ -73,16 +73,16 @@ impl RestoreArgs {
             return self.delete(&flux, &[one], &[]);
         }
         if !one.foreign {
-            return bring_back(&flux, &store, one);
+            return restore_task(&flux, &store, one);
         }
-        let one = harmless(&flux, &store, one)?;
+        let one = limit_foreign(&flux, &store, one)?;
         if !self.foreign {
-            agree(&flux, &one)?;
+            ask_about_foreign(&flux, &one)?;
         }
-        bring_back(&flux, &store, &one)
+        restore_task(&flux, &store, &one)
     }
 
-    fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listed) -> Result<&'a Archived> {
+    fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listing) -> Result<&'a Archived> {
         let Some(name) = &self.task else {
             return removed::pick(flux, all, "restore");
         };
@@ -97,18 +97,18 @@ impl RestoreArgs {
         })
     }
 
-    /// Deletes removed tasks, once that is agreed to.
-    fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[Unread]) -> Result<()> {
+    /// Deletes removed tasks, after asking.
+    fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[UnreadEntry]) -> Result<()> {
         if which.is_empty() {
             flux.ui.status("there is nothing to delete");
-            return self.clear(flux, unread, Faults::default());
+            return self.finish_deletion(flux, unread, Faults::default());
         }
         self.agree_to_delete(flux, which)?;
         let mut faults = Faults::default();
         for one in which {
             interrupt::check()?;
             let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
-            match drop_for_good(flux, one) {
+            match delete_archived(flux, one) {
                 Ok(()) => {
                     let commits = format!("the commits of '{branch}' were at {tip}");
                     flux.ui.status(format_args!("deleted '{name}' ({commits})"));
@@ -117,15 +117,15 @@ impl RestoreArgs {
                 Err(error) => faults.show(&error),
             }
         }
-        self.clear(flux, unread, faults)
+        self.finish_deletion(flux, unread, faults)
     }
 
     fn agree_to_delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
         let question = if let [one] = which {
-            format!("Delete '{}' for good ({})?", one.name, content(flux, one))
+            format!("Delete '{}' for good ({})?", one.name, describe(flux, one))
         } else {
             for one in which {
-                let content = content(flux, one);
+                let content = describe(flux, one);
                 flux.ui.status(format_args!("  {}  {content}", one.name));
             }
             format!("Delete these {} for good?", which.len())
@@ -134,43 +134,44 @@ impl RestoreArgs {
             return Ok(());
         }
         if !flux.ui.can_ask() {
-            let failure = Failure::new("nobody can be asked whether to delete");
+            let failure = Failure::new("refusing to delete without --yes");
             let failure = failure.hint("git flux restore --list");
             bail!(failure.hint("add --yes to agree"));
         }
         flux.ui.ensure_agreed(question)
     }
 
-    /// Deletes what could not be deleted before, where everything is to go, and names what stays
-    /// since it cannot be read.
-    fn clear(&self, flux: &Flux, unread: &[Unread], mut faults: Faults) -> Result<()> {
+    /// With `--empty`, retries earlier deletions; warns of unreadable entries.
+    fn finish_deletion(
+        &self,
+        flux: &Flux,
+        unread: &[UnreadEntry],
+        mut faults: Faults,
+    ) -> Result<()> {
         if self.empty && faults.is_empty() {
-            let left = flux.clear_leftovers()?;
+            let left = flux.retry_deletions()?;
             left.iter().for_each(|error| faults.show(error));
         }
         for one in unread {
-            removed::name(flux, one.refusal());
+            removed::warn_of(flux, one.refusal());
             faults.count();
         }
         faults.ensure_none("not everything could be deleted")
     }
 }
 
-/// Starts the task again where it was.
-fn bring_back(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
+/// Restores a task and reports it.
+fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
     starting::add_scripts(flux, &mut starts)?;
     let [start_of] = &mut starts;
-    tell(flux, one, &start(flux, start_of)?)
+    report(flux, one, &start(flux, start_of)?)
 }
 
-/// Shows what would be restored and asks for it.
-///
-/// # Errors
-/// When it is declined, or there is no terminal.
-fn agree(flux: &Flux, one: &Archived) -> Result<()> {
+/// Shows a foreign task and asks whether to restore it.
+fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     let (ui, name, task) = (&flux.ui, &one.name, &one.task);
-    let about = format!("'{name}' is foreign: this repository has not removed it");
+    let about = format!("'{name}' is foreign: this repository did not remove it");
     if !ui.can_ask() {
         bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
     }
@@ -182,10 +183,10 @@ fn agree(flux: &Flux, one: &Archived) -> Result<()> {
     ui.ensure_agreed("Restore it?")
 }
 
-fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
+fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let (ui, task) = (&flux.ui, &started.task);
     let id = &task.id;
-    // It is restored all the same.
+    // The task is restored nevertheless.
     if let Err(error) = starting::ensure_executed(flux, started) {
         ui.warning(format_args!("{error:#}"));
     }
@@ -203,7 +204,7 @@ fn tell(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         "restored '{id}' {how}: worktree '{worktree}', branch '{branch}', session '{session}'"
     ));
     if let Some(merged) = one.merged()
-        && let Some(undo) = revert(flux, merged)?
+        && let Some(undo) = revert_hint(flux, merged)?
     {
         ui.status("What was merged stays merged.");
         ui.hint(undo);

@@ -1,4 +1,4 @@
-//! How a merge is undone, as a command.
+//! Finds the command that undoes a merge.
 
 use anyhow::Result;
 
@@ -6,11 +6,8 @@ use crate::context::Flux;
 use crate::sanitize;
 use crate::task::Merged;
 
-/// The command that undoes a merge; none if there was nothing to merge.
-///
-/// # Errors
-/// When the merge is missing.
-pub(crate) fn revert(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
+/// Returns a hint to undo a merge; `None` if there was nothing to merge.
+pub(crate) fn revert_hint(flux: &Flux, merged: &Merged) -> Result<Option<String>> {
     let Merged { from, to, .. } = merged;
     if from == to {
         return Ok(None);

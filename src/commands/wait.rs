@@ -112,7 +112,7 @@ impl WaitLoop<'_> {
         }
         let mut failed = Vec::new();
         for id in &self.pending {
-            if let Err(error) = self.wakeups.watch.run(&self.flux.run_dir(id)) {
+            if let Err(error) = self.wakeups.watch.watch_run(&self.flux.run_dir(id)) {
                 failed.push((id.clone(), error));
             }
         }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::run::pace::Pace;
-use crate::run::watch::{News, Watch};
+use crate::run::schedule::Schedule;
+use crate::run::watch::{Wakeup, Watch};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::{agent, interrupt};
@@ -16,8 +16,8 @@ use crate::{agent, interrupt};
 /// The events after which `wait` observes the tasks again.
 pub(super) struct Wakeups {
     pub(super) watch: Watch,
-    news: Receiver<News>,
-    pace: Pace,
+    news: Receiver<Wakeup>,
+    schedule: Schedule,
     /// The panes of tasks whose agents show their state there.
     panes: BTreeMap<TaskId, Target>,
     /// Whether the terminal of a pane is watched, by the pane's process.
@@ -30,7 +30,7 @@ impl Wakeups {
         Ok(Self {
             watch: Watch::new(sender)?,
             news,
-            pace: Pace::new(Instant::now()),
+            schedule: Schedule::new(Instant::now()),
             panes: BTreeMap::new(),
             is_watched: HashMap::new(),
         })
@@ -38,8 +38,8 @@ impl Wakeups {
 
     /// Notes that an observation begins, which covers all events until now.
     pub(super) fn note_observation(&mut self) {
-        self.watch.take_output();
-        self.pace.note_look(Instant::now());
+        self.watch.reset_output();
+        self.schedule.note_poll(Instant::now());
     }
 
     /// Notes the panes of tasks whose agents show their state there.
@@ -61,13 +61,13 @@ impl Wakeups {
             }
             let panes = servers
                 .entry(&target.socket)
-                .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
-            let pane = panes.iter().find(|pane| pane.is(target));
-            let is_watched = pane.is_some_and(|pane| self.watch.terminal(&pane.tty));
+                .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
+            let pane = panes.iter().find(|pane| pane.matches(target));
+            let is_watched = pane.is_some_and(|pane| self.watch.watch_terminal(&pane.tty));
             self.is_watched.insert(target.pane_pid, is_watched);
         }
         let mut targets = self.panes.values();
-        self.pace.is_told = targets.all(|target| self.is_watched[&target.pane_pid]);
+        self.schedule.has_reports = targets.all(|target| self.is_watched[&target.pane_pid]);
     }
 
     /// Waits until it is time for another observation. Returns `false` at the deadline.
@@ -78,7 +78,7 @@ impl Wakeups {
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Ok(false);
             }
-            let due = (!self.panes.is_empty()).then(|| self.pace.due());
+            let due = (!self.panes.is_empty()).then(|| self.schedule.next_poll());
             if due.is_some_and(|due| due <= now) {
                 return Ok(true);
             }
@@ -87,16 +87,16 @@ impl Wakeups {
                 None => self.news.recv().map_err(Into::into),
             };
             match news {
-                Ok(News::Run) => {
+                Ok(Wakeup::Run) => {
                     // One observation covers all pending events.
-                    let events: Vec<News> = self.news.try_iter().collect();
-                    if events.contains(&News::Output) {
-                        self.pace.note_output(Instant::now());
+                    let events: Vec<Wakeup> = self.news.try_iter().collect();
+                    if events.contains(&Wakeup::Output) {
+                        self.schedule.note_output(Instant::now());
                     }
                     return Ok(true);
                 }
-                Ok(News::Output) => self.pace.note_output(Instant::now()),
-                Ok(News::Signal) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wakeup::Output) => self.schedule.note_output(Instant::now()),
+                Ok(Wakeup::Signal) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     bail!("could not watch the tasks any longer")
                 }

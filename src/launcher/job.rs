@@ -1,4 +1,4 @@
-//! The agent as a job of its terminal, as a shell has it.
+//! The agent as a job of the terminal.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,44 +15,43 @@ use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
 use super::group::{
-    Received, changed, exit_of, foreground, give_terminal, hang_up, spawn, wait_for_group,
+    EndSignal, exit_of, foreground, give_terminal, poll, signal_group, spawn, wait_for_group,
     wait_in_front,
 };
 use crate::git::admin;
-use crate::git::regular_file::open_file;
 use crate::run::RunDir;
-use crate::run::file::end_of;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
+use crate::system::regular_file::{open_file, read_file};
 use crate::task::{Bytes, Exit};
 
-/// What undoes a screen that an agent left behind: alternate screen, bracketed
-/// paste, mouse, focus and kitty keys off, cursor on, colours plain.
+/// Resets the screen after an agent: alternate screen, bracketed paste, mouse, focus and kitty keys
+/// off, cursor on, default colours.
 const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
 
-/// What belongs to the pane, and not to the agent.
-const OF_PANE: &str = "TERM TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE";
+/// Variables that tmux sets for the pane.
+const PANE_VARIABLES: &str = "TERM TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE";
 
-/// The agent as a job of this terminal.
+/// The agent as a job of the terminal.
 pub(super) struct Job {
     pub(super) launch: Launch,
     pub(super) run: RunDir,
     pub(super) running: Running,
-    /// How the terminal was before the agent, if there is one.
+    /// The settings of the terminal before the agent.
     pub(super) terminal: Option<Termios>,
     pub(super) signals: Signals,
-    pub(super) received: Received,
-    /// The process groups that setup has left.
-    pub(super) left: Vec<Pid>,
+    pub(super) received: EndSignal,
+    /// Process groups in the background, left by setup.
+    pub(super) leftovers: Vec<Pid>,
 }
 
 impl Job {
-    /// Goes to the worktree. An agent that may do everything must not start anywhere else.
-    pub(super) fn enter(&self) -> Result<()> {
+    /// Changes to the worktree, and checks that it is the task's.
+    pub(super) fn enter_worktree(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
-        go_to(worktree)?;
-        let here = env::current_dir().context("could not tell where this is")?;
-        // The record's path has no links in it; one put there since leads elsewhere.
+        change_dir(worktree)?;
+        let here = env::current_dir().context("could not read the working directory")?;
+        // The recorded path has no links, so a new link leads elsewhere.
         let common = self.run.common_dir().context("no launch file")?;
         if here != *worktree || !admin::is_ours(common, worktree)? {
             bail!("'{}' is not the task's worktree", here.display());
@@ -60,8 +59,8 @@ impl Job {
         Ok(())
     }
 
-    /// Goes to the directory that the agent starts in, for what has to be made ready before it is
-    /// at the top, and returns it. Where it leads out of the worktree by now, the top it is.
+    /// Changes to the agent's working directory, and returns it: the top of the worktree, if the
+    /// configured one is outside.
     fn enter_directory(&self) -> Result<PathBuf> {
         let top = &self.launch.worktree;
         if let Some(Bytes(directory)) = &self.launch.directory
@@ -70,47 +69,44 @@ impl Job {
         {
             return Ok(directory.into());
         }
-        go_to(top)?;
+        change_dir(top)?;
         Ok(top.clone())
     }
 
     pub(super) fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new(program);
         command.env_clear();
-        // What belongs to the pane stays as tmux made it.
-        for name in OF_PANE.split(' ') {
+        for name in PANE_VARIABLES.split(' ') {
             command.envs(env::var_os(name).map(|value| (name, value)));
         }
-        let own = self.launch.env.iter();
-        command.envs(own.map(|(name, value)| (&name.0, &value.0)));
+        let vars = self.launch.env.iter();
+        command.envs(vars.map(|(name, value)| (&name.0, &value.0)));
         command
     }
 
-    /// Starts the agent, and marks that it runs.
+    /// Starts the agent, and records its process id.
     pub(super) fn start(&mut self) -> Result<Pid> {
-        // The task, where a person is to read it.
         if let Some(file) = &self.launch.shown {
-            let text = end_of(Path::new(&file.0), u64::MAX).context("could not read the task")?;
+            let text = read_file(Path::new(&file.0)).context("could not read the task")?;
             let text = sanitize::text(&String::from_utf8_lossy(&text));
             writeln!(io::stdout(), "{}\n", text.trim_end())?;
         }
         let agent = self.spawn_agent()?;
         foreground(agent);
         self.running.agent = Some(agent.as_raw());
-        let marked = self.run.write_running(&self.running);
-        if marked.is_err() {
-            // Nobody would know of it.
+        let result = self.run.write_running(&self.running);
+        if result.is_err() {
+            // No command could stop the agent.
             signal::killpg(agent, Signal::SIGKILL).ok();
             waitpid(agent, None).ok();
         }
-        marked.map(|()| agent)
+        result.map(|()| agent)
     }
 
-    /// Starts the agent in a process group of its own.
     fn spawn_agent(&self) -> Result<Pid> {
         let wrapper = self.launch.ready.wrapper.iter();
         let mut words = wrapper.chain(&self.launch.argv);
-        let program = &words.next().context("there is no program to start")?.0;
+        let program = &words.next().context("no program to start")?.0;
         let mut command = self.command(program);
         command.args(words.map(|word| &word.0));
         command.env("PWD", self.enter_directory()?);
@@ -122,10 +118,10 @@ impl Job {
         agent.with_context(|| format!("could not start '{}'", program.to_string_lossy()))
     }
 
-    /// Waits for the agent's end.
+    /// Waits until the agent ends.
     pub(super) fn wait_for_agent(&mut self, agent: Pid) -> Result<Exit> {
         loop {
-            while let Some(status) = changed(agent)? {
+            while let Some(status) = poll(agent)? {
                 if let Some(exit) = exit_of(status) {
                     if self.received.signal.is_some() {
                         wait_for_group(agent);
@@ -141,32 +137,31 @@ impl Job {
                 }
             }
             for signal in self.signals.wait() {
-                // ^C and ^Z typed while the agent is not in front are not for it.
+                // The agent gets no ^C and ^Z that were typed while it was in the background.
                 self.received.pass_on(signal, &self.run, agent);
             }
         }
     }
 
-    /// Gives the user a shell, since the agent was stopped (^Z), until they leave it, then goes on
-    /// with the agent.
+    /// Runs a shell while the agent is suspended (^Z), then resumes the agent.
     fn run_shell_while_stopped(&mut self, agent: Pid) -> Result<()> {
-        let agents = termios::tcgetattr(io::stdin()).ok();
+        let agent_settings = termios::tcgetattr(io::stdin()).ok();
         self.take_terminal();
-        // The pane may have gone: then we are about to hear of it.
+        // If the pane is closed, a signal will follow.
         drop(writeln!(
             io::stdout(),
-            "{RESET}\r\nThe agent is stopped. Leave this shell (exit, or Ctrl+d) to resume it."
+            "{RESET}\r\nThe agent is suspended. Leave this shell (exit, or Ctrl+d) to resume it."
         ));
-        // Without a shell there is nowhere else to be.
+        // Without a shell, resume at once.
         if let Ok(shell) = spawn(&mut self.command(&self.launch.shell)) {
             wait_in_front(shell, &mut self.signals, |signal| {
                 if self.received.pass_on(signal, &self.run, agent) {
-                    hang_up(shell, Signal::SIGHUP);
+                    signal_group(shell, Signal::SIGHUP);
                 }
             })?;
         }
         self.take_terminal();
-        set_terminal(agents.as_ref());
+        set_terminal(agent_settings.as_ref());
         foreground(agent);
         Ok(())
     }
@@ -176,10 +171,10 @@ impl Job {
         set_terminal(self.terminal.as_ref());
     }
 
-    /// Restores the terminal, says how the agent ended, and becomes the user's shell.
+    /// Restores the terminal, prints how the agent ended, and replaces this process by a shell.
     pub(super) fn exec_shell(&self, exit: &Exit) -> Result<()> {
         self.take_terminal();
-        // What was typed or pasted to the agent, and never read, is no command.
+        // The shell must not run text that was typed for the agent.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
         let program = self.launch.argv.first();
         let program = program.and_then(|program| Path::new(&program.0).file_name());
@@ -194,28 +189,26 @@ impl Job {
         let lines = lines.iter().map(|line| sanitize::line(line) + "\r\n");
         write!(io::stdout(), "{RESET}\r\n{}", lines.collect::<String>())?;
         io::stdout().flush()?;
-        // A shell that was the agent itself is not followed by another.
+        // The agent was a shell itself.
         if self.launch.shown.is_some() && exit.error().is_none() {
             return Ok(());
         }
-        // No login shell: its profile would undo the environment that was carried here.
-        become_program(self.command(&self.launch.shell))
+        // The profile of a login shell would change the environment.
+        exec(self.command(&self.launch.shell))
     }
 }
 
-/// Goes to a directory.
-pub(super) fn go_to(dir: &Path) -> Result<()> {
+pub(super) fn change_dir(dir: &Path) -> Result<()> {
     env::set_current_dir(dir).with_context(|| format!("could not enter '{}'", dir.display()))
 }
 
-/// Becomes another program.
-pub(super) fn become_program(mut command: Command) -> Result<()> {
+/// Replaces this process by another program.
+pub(super) fn exec(mut command: Command) -> Result<()> {
     let error = command.exec();
     let program = command.get_program().display();
     Err(error).with_context(|| format!("could not start '{program}'"))
 }
 
-/// Gives the terminal these settings, if there is one.
 fn set_terminal(settings: Option<&Termios>) {
     if let Some(settings) = settings {
         termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, settings).ok();

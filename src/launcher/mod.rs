@@ -1,12 +1,10 @@
-//! The program in a task's pane: it starts the agent, sees how it ends, and
-//! leaves the user a shell.
+//! The program in a task's pane, which runs the agent and then a shell.
 //!
-//! It is the leader of the pane's session and does what a shell does with a
-//! job: the agent has its own process group and the terminal. ^C reaches the
-//! agent alone, ^Z brings a shell whose end resumes the agent, and when the
-//! pane goes, the agent gets the hang-up and its end is still recorded.
+//! It is the session leader of the terminal and treats the agent like a shell's job: in its own
+//! process group, in the foreground. ^C reaches only the agent. ^Z opens a shell; leaving it resumes
+//! the agent. When the pane is closed, the agent gets SIGHUP, and its exit status is recorded.
 
-mod follow;
+mod file_watcher;
 mod group;
 pub(crate) mod hook;
 mod job;
@@ -27,71 +25,65 @@ use signal_hook::consts::{
 };
 use signal_hook::iterator::Signals;
 
-use self::follow::Follow;
-use self::group::Received;
+use self::file_watcher::FileWatcher;
+use self::group::EndSignal;
 use self::job::Job;
-use self::notify::Notices;
-use crate::git::regular_file::open_file;
+use self::notify::Notifier;
 use crate::run::RunDir;
-use crate::run::events::{Event, Log, START};
-use crate::run::launch::{Launch, Machine, Progress, Running};
+use crate::run::events::{Event, EventLog, START};
+use crate::run::launch::{Launch, Machine, Running, SetupProgress};
 use crate::system::clock::{seconds, this_second};
 use crate::system::process::boot;
 use crate::system::program;
+use crate::system::regular_file::open_file;
 use crate::task::{Bytes, Exit, How, Said, State, version};
 use crate::tmux::pane;
 
-/// Runs the agent that the file at `path` describes. Returns only if no shell is to follow.
-///
-/// # Errors
-/// When the request was taken back, or the agent cannot be started.
+/// Runs the agent of the launch file at `path`. Returns only if no shell follows.
 pub(crate) fn run(path: &Path) -> Result<()> {
     let run = RunDir(path.parent().context("no launch file")?.to_owned());
-    // Installed first: from here on nothing ends the launcher unseen. What tmux left
-    // ignored (SIGTTIN, SIGTTOU) is caught as well, and so as usual for the agent.
+    // Installed first, so that each exit is recorded. tmux ignores SIGTTIN and SIGTTOU; catching
+    // them gives the agent the defaults.
     let signals = Signals::new([
         SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGTTIN, SIGTTOU,
     ])?;
-    let (request, launch) = read_request(path).context(TAKEN_BACK)??;
-    let running = mark_of(&launch);
-    // Who waits for our end, or asks whether we live, looks at this lock: it comes before the
-    // mark. The shell that we become has it no more.
+    let (request, launch) = read_request(path).context(CANCELLED)??;
+    let running = new_running(&launch);
+    // Other commands check this lock once `running` exists. It is closed on exec.
     let _alive = run.hold_alive_lock();
-    // The mark comes before the request goes: who takes a request back and
-    // finds it gone finds the mark.
+    // Written first: a command that cannot remove the launch file relies on `running`.
     run.write_running(&running)?;
-    fs::remove_file(path).context(TAKEN_BACK)?;
-    note(&run, &Event::new(Said::Starting, START));
-    let notices = Notices::of(&run);
+    fs::remove_file(path).context(CANCELLED)?;
+    append_event(&run, &Event::new(Said::Starting, START));
+    let notifier = Notifier::of(&run);
     let mut job = Job {
         launch,
         run,
         running,
         terminal: termios::tcgetattr(io::stdin()).ok(),
         signals,
-        received: Received::default(),
-        left: Vec::new(),
+        received: EndSignal::default(),
+        leftovers: Vec::new(),
     };
     let mut exit = match start(&mut job) {
         Ok(agent) => {
             drop(request);
-            if let Some(mut follow) = Follow::of(&job) {
-                thread::spawn(move || follow.note_all());
+            if let Some(mut watcher) = FileWatcher::of(&job) {
+                thread::spawn(move || watcher.run());
             }
             job.wait_for_agent(agent)?
         }
         Err(error) => Exit::new(How::Unstarted(format!("{error:#}")), seconds()),
     };
-    job.received.note(&mut exit);
+    job.received.add_to(&mut exit);
     job.hang_up_leftovers();
-    finish(&job, &exit, notices)
+    finish(&job, &exit, notifier)
 }
 
-const TAKEN_BACK: &str = "there is nothing to start: the task was taken back";
+const CANCELLED: &str = "the start of the task was cancelled";
 
-/// Reads the launch file, and returns it with a lock on it. That is held until the agent is started,
-/// or it is written down why not: no mark that an agent writes changes that, for the file is gone by
-/// then.
+/// Reads and locks the launch file. The lock is held until the agent has started or its failure is
+/// recorded. An agent cannot forge that, because the file is removed by then.
 fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     let mut request = open_file(path)?;
     request.try_lock().ok();
@@ -101,67 +93,61 @@ fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     Ok(launch.map(|launch| (request, launch)))
 }
 
-/// Returns the mark of this process as the launcher.
-fn mark_of(launch: &Launch) -> Running {
+/// Returns the state of this process as the launcher.
+fn new_running(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
     Running {
         launcher: pid,
         boot: boot(),
-        machine: Some(Machine::here()),
+        machine: Some(Machine::current()),
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
         since: this_second(),
-        setup: Progress::default(),
+        setup: SetupProgress::default(),
     }
 }
 
-/// Starts the agent in its worktree, once that is ready.
+/// Runs setup, and starts the agent in its worktree.
 fn start(job: &mut Job) -> Result<Pid> {
-    // Without any step, the agent runs at once, as its pane says.
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
-        pane::mark_own(job.running.launcher, Said::Starting.into_str());
+        pane::set_own_state(job.running.launcher, Said::Starting.into_str());
     }
-    job.enter()?;
-    job.make_ready()?;
+    job.enter_worktree()?;
+    job.run_setup()?;
     if has_steps {
-        pane::mark_own(job.running.launcher, "running");
+        pane::set_own_state(job.running.launcher, "running");
     }
     job.start()
 }
 
-/// Writes down how the agent ended, and leaves its user a shell, unless the terminal goes.
-fn finish(job: &Job, exit: &Exit, notices: Option<Notices>) -> Result<()> {
-    let end = Event::new(Said::Exited, "exit").saying(exit);
-    note(&job.run, &end);
+/// Records the agent's exit status, and becomes a shell unless the terminal is closed.
+fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
+    let end = Event::new(Said::Exited, "exit").with_message(exit);
+    append_event(&job.run, &end);
     let is_hung_up = job.received.is_hung_up;
     if !is_hung_up && let Some(screen) = pane::capture_own() {
         drop(job.run.write_screen(&screen));
     }
-    // The last that is written: who finds it finds all.
+    // Written last, when all other files are complete.
     job.run.write_exit(exit)?;
     if is_hung_up {
         return Ok(());
     }
-    // Who stopped it knows.
     if !exit.stopped {
-        drop(notify::begin(notices, None, &end, &job.launch.env));
+        drop(notify::start(notifier, None, &end, &job.launch.env));
     }
-    pane::mark_own(job.running.launcher, State::Ended(exit.clone()).name());
+    pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
     job.exec_shell(exit)
 }
 
-/// Adds to what has happened. What counts is in files of its own: a full disk is no reason
-/// to start nothing.
-fn note(run: &RunDir, event: &Event) {
-    drop(Log::open(&run.events()).and_then(|log| log.append(event)));
+/// Appends an event, and ignores failures such as a full disk.
+fn append_event(run: &RunDir, event: &Event) {
+    drop(EventLog::open(&run.events()).and_then(|log| log.append(event)));
 }
 
-/// Becomes the user's shell in `worktree`: for a task whose agent has ended.
-///
-/// # Errors
-/// When the worktree is gone, or the shell cannot be started.
+/// Becomes the user's shell in `worktree`, for a task whose agent has ended.
 pub(crate) fn shell(worktree: &Path) -> Result<()> {
-    job::go_to(worktree)?;
-    job::become_program(Command::new(program::shell()))
+    job::change_dir(worktree)?;
+    job::exec(Command::new(program::shell()))
 }

@@ -1,7 +1,7 @@
-//! Telling the user, at the moment when an agent waits, is done or has ended.
+//! Notifications when an agent waits, is done or has ended.
 //!
-//! Whoever notes that, the hook or the launcher, starts a process of its own for it, and does
-//! not wait. Nobody's text passes a shell: a command of the user's has it in its environment.
+//! Hooks and the launcher start a process for them. The user's commands get texts in the
+//! environment, so that no shell interprets them.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -21,9 +21,9 @@ use crate::system::program::{ourselves, which};
 use crate::task::{BranchName, Bytes, Said, Task, record};
 use crate::tmux::client;
 
-/// What the run's directory holds of it: whoever tells opens no repository.
+/// The notification settings of a run, stored because hooks open no repository.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Notices {
+pub(crate) struct Notifier {
     task: String,
     title: String,
     branch: BranchName,
@@ -32,57 +32,49 @@ pub(crate) struct Notices {
     ways: Vec<String>,
 }
 
-/// Where they are.
-const FILE: &str = "notify";
+const FILE_NAME: &str = "notify";
 
 const BELL: &str = "bell";
 const OSC9: &str = "osc9";
 const OSC777: &str = "osc777";
 const DESKTOP: &str = "desktop";
-/// What a way to tell is called; anything else is a command.
-pub(crate) const WAYS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
+/// The values of `flux.notify`; any other is a command.
+pub(crate) const METHODS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
-/// Returns whether this is one of them, or may be a command: a lone word has to be a program.
-pub(crate) fn is_way(text: &str) -> bool {
+/// Returns whether this is a method or a command. A single word must be a program.
+pub(crate) fn is_method(text: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || "-_".contains(c);
     let lone = text.chars().all(is_name);
-    WAYS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
+    METHODS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
 }
 
-impl Notices {
-    /// Writes down how the user of `task` is to be told; nothing where in no way.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn arrange(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
+impl Notifier {
+    /// Writes the settings for `task`, or removes the file if there are none.
+    pub(crate) fn write_to(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
         if ways.is_empty() {
-            return run.forget(FILE);
+            return run.remove_file(FILE_NAME);
         }
-        let notices = Self {
+        let config = Self {
             task: task.id.to_string(),
             title: task.title.clone(),
             branch: task.branch.clone(),
             worktree: task.worktree.clone(),
             ways,
         };
-        write(&run.0.join(FILE), &serde_json::to_vec(&notices)?)
+        write(&run.0.join(FILE_NAME), &serde_json::to_vec(&config)?)
     }
 
-    /// Returns how the user is to be told; none in no way. An agent can write this file: who is not
-    /// fenced in with it, the launcher, reads it before the agent starts.
+    /// Reads the settings of a run. An agent can write the file, so the launcher, which is outside
+    /// its sandbox, reads it before the agent starts.
     pub(super) fn of(run: &RunDir) -> Option<Self> {
-        read(&run.0.join(FILE)).ok()?
+        read(&run.0.join(FILE_NAME)).ok()?
     }
 }
 
-/// Starts a process that tells of `event`, if it is one to tell of and comes after another
-/// state or is about something else. It gets our environment, and `env`, and reads how; whoever
-/// lives on waits for its end.
-///
-/// # Errors
-/// When it cannot be started.
-pub(super) fn begin(
-    notices: Option<Notices>,
+/// Starts a process for `event` if the user should know it and it differs from `before`. The process
+/// gets `env` in addition, and its settings on standard input.
+pub(super) fn start(
+    config: Option<Notifier>,
     before: Option<&Event>,
     event: &Event,
     env: &[(Bytes, Bytes)],
@@ -91,9 +83,8 @@ pub(super) fn begin(
         event.state,
         Said::Waiting | Said::Done | Said::Failed | Said::Exited
     );
-    let key = |event: &Event| (event.state, event.why, event.about.clone());
-    let is_new = before.is_none_or(|before| key(before) != key(event));
-    let Some(notices) = notices.filter(|_| is_worth && is_new) else {
+    let is_new = before.is_none_or(|before| !before.has_state_of(event));
+    let Some(config) = config.filter(|_| is_worth && is_new) else {
         return Ok(None);
     };
     let mut command = Command::new(ourselves()?);
@@ -102,80 +93,77 @@ pub(super) fn begin(
     command.env("FLUX_STATE", event.state.into_str());
     command.env("FLUX_REASON", event.why.map_or("", |why| why.into_str()));
     command.env("FLUX_MESSAGE", event.message.as_deref().unwrap_or_default());
-    let mut teller = start(command, Stdio::piped())?;
-    let mut input = teller.stdin.take().context("there is no pipe to it")?;
-    serde_json::to_writer(&mut input, &notices).context("could not tell it how")?;
-    Ok(Some(teller))
+    let mut child = spawn(command, Stdio::piped())?;
+    let mut input = child.stdin.take().context("no pipe")?;
+    serde_json::to_writer(&mut input, &config).context("could not write to the pipe")?;
+    Ok(Some(child))
 }
 
-/// Tells a program that the agent's user has for its notices what the agent says.
-///
-/// # Errors
-/// When it cannot be started.
+/// Passes an event on to the notification program in the agent's settings.
 pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
     let mut command = Command::new(program);
     command.args(args);
-    start(command, Stdio::null()).map(drop)
+    spawn(command, Stdio::null()).map(drop)
 }
 
-/// Starts a program that nobody waits for, and that outlives us.
-fn start(mut command: Command, input: Stdio) -> Result<Child> {
+/// Starts a program in the background.
+fn spawn(mut command: Command, input: Stdio) -> Result<Child> {
     command.stdin(input).stdout(Stdio::null());
     command.stderr(Stdio::null()).process_group(0);
     command.spawn().context("could not start a program")
 }
 
-/// Tells in every way that standard input names: `__tell`, what it is about in the environment.
+/// Sends the notifications: `__tell`, with the settings on standard input and the event in the
+/// environment.
 pub(crate) fn run() {
-    // Nobody is there to hear of an error.
-    drop(tell());
+    drop(notify_all());
 }
 
-fn tell() -> Result<()> {
-    let notices: Notices = serde_json::from_reader(io::stdin())?;
+fn notify_all() -> Result<()> {
+    let config: Notifier = serde_json::from_reader(io::stdin())?;
     let text = |name: &str| env::var(name).unwrap_or_default();
     let (state, reason) = (text("FLUX_STATE"), text("FLUX_REASON"));
     let head = match (state.as_str(), reason.as_str()) {
-        (state, "") => format!("{}: {state}", notices.task),
-        (state, reason) => format!("{}: {state} ({reason})", notices.task),
+        (state, "") => format!("{}: {state}", config.task),
+        (state, reason) => format!("{}: {state} ({reason})", config.task),
     };
     let message = text("FLUX_MESSAGE");
     let line = message.lines().find(|line| !line.trim().is_empty());
-    let body = plain(line.unwrap_or(&notices.title));
-    for way in &notices.ways {
-        let told = match way.as_str() {
-            BELL => client::write("\x07"),
-            OSC9 => client::write(&format!("\x1b]9;{head}: {body}\x07")),
-            // Its fields end at a semicolon.
+    let body = shorten(line.unwrap_or(&config.title));
+    for method in &config.ways {
+        let result = match method.as_str() {
+            BELL => client::write_to_all("\x07"),
+            OSC9 => client::write_to_all(&format!("\x1b]9;{head}: {body}\x07")),
+            // A semicolon separates fields.
             OSC777 => {
                 let body = body.replace(';', ",");
-                client::write(&format!("\x1b]777;notify;{head};{body}\x07"))
+                client::write_to_all(&format!("\x1b]777;notify;{head};{body}\x07"))
             }
-            DESKTOP => desktop(&head, &body),
-            command => own(command, &notices),
+            DESKTOP => show_on_desktop(&head, &body),
+            command => run_command(command, &config),
         };
-        // One that fails is no reason to leave out the next.
-        drop(told);
+        // Continue with the next one after a failure.
+        drop(result);
     }
     Ok(())
 }
 
-/// Returns foreign text in a line that does no harm in a terminal, and is no longer than one.
-fn plain(text: &str) -> String {
+/// Escapes and shortens a text to one line.
+fn shorten(text: &str) -> String {
     sanitize::line(text).chars().take(200).collect()
 }
 
-/// Starts `notify-send`, or on macOS `osascript`.
-fn desktop(head: &str, body: &str) -> Result<()> {
+/// Starts `notify-send`, or `osascript` on macOS.
+fn show_on_desktop(head: &str, body: &str) -> Result<()> {
     let installed = |name: &str| which(Path::new(name));
     if let Some(program) = installed("notify-send") {
         let mut command = Command::new(program);
-        // What it shows may have tags.
+        // Notifications may contain markup.
         let body = body.replace('&', "&amp;").replace('<', "&lt;");
         command.args(["--app-name=git flux", "--", head, &body]);
-        return start(command, Stdio::null()).map(drop);
+        return spawn(command, Stdio::null()).map(drop);
     }
-    let program = installed("osascript").context("there is no notify-send")?;
+    let program = installed("osascript").context("notify-send is not installed")?;
     let mut command = Command::new(program);
     for line in [
         "on run argv",
@@ -185,19 +173,19 @@ fn desktop(head: &str, body: &str) -> Result<()> {
         command.args(["-e", line]);
     }
     command.args(["--", head, body]);
-    start(command, Stdio::null()).map(drop)
+    spawn(command, Stdio::null()).map(drop)
 }
 
-/// Starts a command of the user's.
-fn own(text: &str, notices: &Notices) -> Result<()> {
+/// Starts a command of the user.
+fn run_command(text: &str, config: &Notifier) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", text]);
-    command.env("FLUX_TASK", &notices.task);
-    command.env("FLUX_TITLE", &notices.title);
-    command.env("FLUX_BRANCH", &notices.branch);
-    command.env("FLUX_WORKTREE", &notices.worktree);
-    // The worktree may be gone by now.
-    let dir = Some(&*notices.worktree).filter(|dir| dir.is_dir());
+    command.env("FLUX_TASK", &config.task);
+    command.env("FLUX_TITLE", &config.title);
+    command.env("FLUX_BRANCH", &config.branch);
+    command.env("FLUX_WORKTREE", &config.worktree);
+    // The worktree may be removed.
+    let dir = Some(&*config.worktree).filter(|dir| dir.is_dir());
     command.current_dir(dir.unwrap_or(Path::new("/")));
-    start(command, Stdio::null()).map(drop)
+    spawn(command, Stdio::null()).map(drop)
 }

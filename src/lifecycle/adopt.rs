@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::checked_out::BranchUses;
+use super::branch_uses::BranchUses;
 use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
 use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve};
@@ -285,7 +285,7 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let scratch = flux.run_dir(id).scratch();
     // A killed command may have registered it.
     let temporary = scratch.join(path.file_name().unwrap_or_default());
-    let uses = BranchUses::of_git(flux, &worktrees, &task.branch)?;
+    let uses = BranchUses::scan(flux, &worktrees, &task.branch)?;
     uses.except(path).except(&temporary).ensure_none()?;
     let _guard = flux.lock_repo()?;
     worktree::register_again(&flux.repo, path, &task.branch, &scratch, &lock)

@@ -1,4 +1,4 @@
-//! What has changed in the repository while a hook ran, beside what git flux changes.
+//! Runs hooks and warns of their changes to the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,49 +16,42 @@ use crate::store::Store;
 use crate::task::{RefName, Task};
 use crate::ui::{quoted, word};
 
-/// Runs `post-checkout` in the new worktree of a task with `head` checked out, and says what it
-/// came to: it is in the way of nothing.
-///
-/// # Errors
-/// When it is not known whether there is one, or on interruption.
-pub(super) fn post_checkout(
+/// Runs `post-checkout` in the new worktree of a task with `head` checked out; warns if it fails.
+pub(super) fn run_post_checkout(
     flux: &Flux,
     task: &Task,
     checkout: &Checkout,
     head: &ObjectId,
 ) -> Result<()> {
-    // In a linked worktree that somebody stands in, an agent may have written them.
+    // An agent may have written the hooks of a linked worktree.
     let place = flux.repo.main().or(flux.repo.current());
     let place = place.map(|path| flux.repo.checkout(path)).transpose()?;
     let hooks = Hooks::find(&flux.repo, place.as_ref(), flux.settings.configured_hooks())?;
-    let before = Listing::before(flux, &hooks, &["post-checkout"])?;
+    let before = RepositoryState::take_if_any(flux, &hooks, &["post-checkout"])?;
     if let Some(error) = hooks::post_checkout(&hooks, checkout, head)? {
         interrupt::check()?;
         let what = "the post-checkout hook failed";
         flux.ui.warning(format_args!("{what}: {error:#}"));
     }
     if let Some(before) = before {
-        before.warn(flux, &task.branch_ref());
+        before.warn_of_changes(flux, &task.branch_ref());
     }
     Ok(())
 }
 
-/// How many refs are named.
-const NAMED: usize = 5;
+/// The number of changed refs to name.
+const MAX_WARNINGS: usize = 5;
 
-/// What a hook is not to change: core.bare, and refs that are not git flux's.
+/// The state that hooks must not change: core.bare, and refs that are not git flux's.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Listing {
+pub(super) struct RepositoryState {
     is_bare: bool,
     refs: BTreeMap<RefName, ObjectId>,
 }
 
-impl Listing {
-    /// Takes a listing before hooks run; none if there is none of these names.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(super) fn before(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
+impl RepositoryState {
+    /// Reads the state before hooks run; `None` if none of these hooks exists.
+    pub(super) fn take_if_any(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
         hooks.has(names).then(|| Self::take(flux)).transpose()
     }
 
@@ -70,21 +63,21 @@ impl Listing {
         Ok(Self { is_bare, refs })
     }
 
-    /// Warns of what has changed since, but for the branches of tasks and the ref `moved`, which the
-    /// command itself moves.
-    pub(super) fn warn(&self, flux: &Flux, moved: &RefName) {
+    /// Warns of changes since, except to the branches of tasks and to `moved`, which the command
+    /// itself moves.
+    pub(super) fn warn_of_changes(&self, flux: &Flux, moved: &RefName) {
         let ui = &flux.ui;
         let now =
             Self::take(flux).and_then(|now| Ok((now, Store::load(&flux.repo, &flux.settings)?)));
         let (now, store) = match now {
             Ok(now) => now,
             Err(error) => {
-                let what = "it is not known what the hooks have changed";
+                let what = "could not check what the hooks have changed";
                 return ui.warning(format_args!("{what}: {error:#}"));
             }
         };
         if now.is_bare && !self.is_bare {
-            let what = "while hooks ran, core.bare was set: git takes the repository for bare";
+            let what = "while hooks ran, core.bare was set: git treats the repository as bare";
             ui.warning(what);
             let git_dir = quoted(flux.repo.common_dir());
             let config = "config core.bare false";
@@ -99,17 +92,17 @@ impl Listing {
                 (old, new) if old == new || name == moved || tasks.contains(name) => continue,
                 (Some(old), Some(new)) => ("moved", format!("{pasted} {old} {new}")),
                 (Some(old), None) => ("deleted", format!("{pasted} {old}")),
-                (None, Some(new)) => ("made", format!("-d {pasted} {new}")),
+                (None, Some(new)) => ("created", format!("-d {pasted} {new}")),
                 (None, None) => continue,
             };
             found += 1;
-            if found <= NAMED {
+            if found <= MAX_WARNINGS {
                 ui.warning(format_args!("while hooks ran, '{shown}' was {what}"));
                 ui.hint(format_args!("to undo that: git update-ref {undo}"));
             }
         }
-        if found > NAMED {
-            let more = found - NAMED;
+        if found > MAX_WARNINGS {
+            let more = found - MAX_WARNINGS;
             ui.warning(format_args!("and {more} other refs have changed"));
         }
     }

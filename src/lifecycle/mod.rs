@@ -32,11 +32,11 @@
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
-pub(crate) mod checked_out;
+pub(crate) mod branch_uses;
 pub(crate) mod cleanup;
 pub(crate) mod copied_repository;
 pub(crate) mod damage;
-pub(crate) mod fate;
+pub(crate) mod disposal;
 mod hook_effects;
 pub(crate) mod observe;
 pub(crate) mod other_machine;

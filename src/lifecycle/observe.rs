@@ -182,9 +182,9 @@ fn observe_all(flux: &Flux, store: &Store, tasks: &[&Task], worktrees: &[Worktre
         // Without an answer of the server, the files are enough.
         let panes = servers
             .entry(&target.socket)
-            .or_insert_with(|| pane::glance(&target.socket).unwrap_or_default());
-        if let Some(pane) = panes.iter().find(|pane| pane.is(target)) {
-            seen.target = Some(pane.named(target));
+            .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
+        if let Some(pane) = panes.iter().find(|pane| pane.matches(target)) {
+            seen.target = Some(pane.with_current_names(target));
             add_pane(task, pane, seen);
         }
     }
@@ -208,8 +208,8 @@ fn add_pane(task: &Task, pane: &Pane, seen: &mut Seen) {
     let project = task.worktree.file_name().unwrap_or_default();
     seen.title = profile.title(&pane.title, &project.to_string_lossy());
     seen.shown = Some(pane.title.clone());
-    seen.stirred = pane.stirred;
-    seen.habit = profile.habit(&pane.title, pane.extent);
+    seen.stirred = pane.last_output_seconds;
+    seen.habit = profile.habit(&pane.title, pane.is_alone);
 }
 
 /// Observes the refs, the worktree and the run files of a task.

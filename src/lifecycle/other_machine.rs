@@ -24,7 +24,7 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
         return Ok(());
     };
     let id = &task.id;
-    let place = machine.map(|machine| machine.place());
+    let place = machine.map(|machine| machine.location());
     let there = place.as_deref().unwrap_or("there");
     let hint = format!("to stop it, {there}: git flux stop {id}");
     let unseen = "its launcher is not visible here";
@@ -38,7 +38,7 @@ pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     let Launcher::Unknown(machine) = find_launcher(flux, task)? else {
         return Ok(None);
     };
-    let (id, place) = (&task.id, machine.place());
+    let (id, place) = (&task.id, machine.location());
     Ok(Some(format!(
         "the agent of '{id}' was started {place}, and may still run"
     )))

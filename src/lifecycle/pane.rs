@@ -13,7 +13,7 @@ use crate::run::watch::RunWatch;
 use crate::system::{process, wait_until};
 use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
-use crate::tmux::target::session_name;
+use crate::tmux::placement::session_name;
 
 /// The time limit for a launcher to end its agent and itself.
 const END_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,13 +32,13 @@ pub(crate) fn find_pane(task: &Task) -> Result<Option<Target>> {
 fn find(target: &Target) -> Result<Option<Target>> {
     let panes = pane::list(Some(&target.socket))?;
     ensure_reachable(target, &panes)?;
-    let pane = panes.iter().find(|pane| pane.is(target));
-    Ok(pane.map(|pane| pane.named(target)))
+    let pane = panes.iter().find(|pane| pane.matches(target));
+    Ok(pane.map(|pane| pane.with_current_names(target)))
 }
 
 /// Fails if the server of a target runs, but did not list `panes`: its socket was deleted.
 fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
-    let is_listed = panes.iter().any(|pane| pane.is_beside(target));
+    let is_listed = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
     let is_settled = || Ok((is_listed || !runs()).then_some(()));
     if wait_until(SERVER_TIMEOUT, SERVER_TIMEOUT / 100, is_settled)?.is_some() {
@@ -58,7 +58,7 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
         return Ok(None);
     };
     let is_proven = |pane: &&Pane| {
-        let has_options = || pane.is_made_for(&task.id, flux.repo.common_dir());
+        let has_options = || pane.belongs_to(&task.id, flux.repo.common_dir());
         pane.pid() == running.launcher && run.is_launcher(pane.pid()).unwrap_or_else(has_options)
     };
     let session = session_name(&flux.repo.project(), &task.id);
@@ -70,7 +70,7 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
 /// Finds the session of a task that runs only a shell, which has no `running` file.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
-    let session_of = |pane: &Pane| pane.session_of(flux.repo.common_dir(), &session);
+    let session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);
     Ok(pane::list(None)?.iter().find_map(session_of))
 }
 
@@ -106,7 +106,7 @@ fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()>
     while in_pane.is_some_and(|(pid, born)| process::is_alive(pid, born)) || run.is_alive()? {
         if begun.elapsed() > END_TIMEOUT {
             let failure = Failure::new("the agent does not end");
-            return Err(failure.hint(run.way_out("alive")).into());
+            return Err(failure.hint(run.removal_hint("alive")).into());
         }
         events.wait(POLL_INTERVAL);
     }
@@ -121,7 +121,7 @@ pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     };
     let gone = format!("the launcher of '{id}' is gone, but its agent");
     let orphan = running.orphan(&task.worktree).with_context(|| {
-        Failure::new(format!("{gone} may be alive")).hint(run.way_out("running"))
+        Failure::new(format!("{gone} may be alive")).hint(run.removal_hint("running"))
     })?;
     let Some(orphan) = orphan else {
         return Ok(());

@@ -16,7 +16,7 @@ use crate::run::RunDir;
 use crate::run::events;
 use crate::system::{clock, process};
 use crate::task::{Said, Target, Task, Title};
-use crate::tmux::composer::Typed;
+use crate::tmux::composer::SafeText;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
 
@@ -39,15 +39,15 @@ pub(crate) struct Recipient {
 
 impl Recipient {
     /// Returns the text as it must be typed.
-    fn prepare(&self, text: &str) -> Result<Typed> {
-        let text = message::harmless(text);
+    fn prepare(&self, text: &str) -> Result<SafeText> {
+        let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
-            return Ok(Typed {
+            return Ok(SafeText {
                 text,
-                ..Typed::default()
+                ..SafeText::default()
             });
         };
-        composer.typed(&text).map_err(|trap| {
+        composer.escape(&text).map_err(|trap| {
             let meaning = trap.meaning();
             self.failure(format_args!(
                 "would not read this as a message: it {meaning}"
@@ -60,7 +60,7 @@ impl Recipient {
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.prepare(text)?;
         let _lock = Lock::acquire_soon(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
-        let told_before = self.run.told();
+        let earlier = self.run.sent_messages();
         let sent = clock::now();
         let checked = Cell::new(Instant::now());
         let arrived = || self.has_started_work(sent, &checked);
@@ -69,9 +69,9 @@ impl Recipient {
         let receiver = Receiver {
             target: &self.target,
             composer: self.profile.composer.as_ref(),
-            told_before: &told_before,
-            listens: &|| self.is_listening(),
-            arrived: is_awaited.then_some(&arrived),
+            earlier: &earlier,
+            is_ready: &|| self.is_listening(),
+            confirmed: is_awaited.then_some(&arrived),
         };
         let is_received = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
@@ -81,14 +81,14 @@ impl Recipient {
             refused => return Err(self.refusal(refused)),
         };
         // Best effort: only the next message uses it.
-        drop(self.run.write_sent(&typed.text));
+        drop(self.run.write_last_message(&typed.text));
         Ok(is_received)
     }
 
     fn refusal(&self, delivery: Delivery) -> Error {
         self.failure(match delivery {
-            Delivery::Draft => "has unsent text in its composer",
-            Delivery::Left => "did not accept the message; it may still be in its composer",
+            Delivery::HasDraft => "has unsent text in its composer",
+            Delivery::Stuck => "did not accept the message; it may still be in its composer",
             Delivery::NotTaken => "did not accept the message in time; it was cleared",
             Delivery::NotShown => "does not show the message; Enter was not pressed",
             Delivery::NotListening => "asked a question, or stopped reading input",

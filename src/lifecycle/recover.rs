@@ -5,11 +5,11 @@ use std::iter;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::archive::delete::tidy_up;
+use super::archive::delete::remove_trash_leftovers;
 use super::archive::{self, Archived};
 use super::cleanup::scratch;
 use super::copied_repository;
-use super::fate::{Worktree, is_registered};
+use super::disposal::{Disposal, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
@@ -124,7 +124,7 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     };
     // A starting task creates its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
-        scratch::clear(flux, id, None)?;
+        scratch::sweep(flux, id, None)?;
         flux.run_dir(id).remove()?;
     }
     Ok(())
@@ -167,7 +167,7 @@ impl Teardown<'_> {
     /// Records the pane that the dead command opened, and deletes its temporary repository.
     fn record_pane(&self) -> Result<()> {
         let (flux, task) = (self.flux, self.task);
-        scratch::clear(flux, &task.id, Some(task))?;
+        scratch::sweep(flux, &task.id, Some(task))?;
         if has_unrecorded_pane(flux, task)
             && let Some(target) = find_target(flux, task)?
         {
@@ -189,14 +189,14 @@ impl Teardown<'_> {
             ));
         }
         if let Some(target) = &task.target
-            && !pane::is_ours(target)
+            && !pane::is_own(target)
         {
             close(target, &flux.run_dir(id))?;
         }
-        let how = match flux.moved_to(task)? {
-            Some(place) => Worktree::Moved(place),
-            None if is_registered(flux, task)? => Worktree::Keep,
-            None => Worktree::Foreign,
+        let how = match flux.find_moved_worktree(task)? {
+            Some(place) => Disposal::InTrash(place),
+            None if is_registered(flux, task)? => Disposal::Trash,
+            None => Disposal::Leave,
         };
         self.run(&how)?;
         Ok(format!("{what}; it is complete now, {}", with_branch(task)))
@@ -205,7 +205,7 @@ impl Teardown<'_> {
     /// Completes a start whose agent ran, and rolls back any other.
     fn finish_start(&self) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
-        let never_ran = flux.run_dir(&task.id).withdraw()?;
+        let never_ran = flux.run_dir(&task.id).cancel_launch()?;
         let mut from = None;
         if let Some(name) = &task.restored {
             let mut archived = archive::list_all(flux)?.archived.into_iter();
@@ -229,7 +229,7 @@ impl Teardown<'_> {
         let mut updates = Transaction::default();
         if let Some(from) = from {
             updates = from.forget(updates);
-            tidy_up(flux, from);
+            remove_trash_leftovers(flux, from);
         }
         self.advance(&task.running_in(target), updates)?;
         let running = flux.run_dir(&task.id).running()?;
@@ -247,8 +247,8 @@ impl Teardown<'_> {
     fn undo_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let how = match &task.restored {
-            Some(name) => Worktree::unrestored(flux, task, name, from)?,
-            None => Worktree::unstarted(flux, task)?,
+            Some(name) => Disposal::of_unrestored(flux, task, name, from)?,
+            None => Disposal::of_unstarted(flux, task)?,
         };
         let kept = self.run(&how)?.worktree;
         let kept = kept.map_or_else(String::new, |path| {

@@ -1,11 +1,11 @@
-//! A removed task, brought back.
+//! Prepares the restore of a removed task.
 
 use anyhow::{Result, bail};
 
 use super::archive::Archived;
-use super::checked_out::{BranchUses, ensure_main_is_known};
+use super::branch_uses::{BranchUses, ensure_main_is_known};
 use super::damage::unused_path;
-use super::fate::ensure_not_elsewhere;
+use super::disposal::ensure_unshared;
 use super::resume::continue_session;
 use super::start::agent_launch;
 use super::start::branch::{ensure_valid_name, worktree_path};
@@ -15,13 +15,10 @@ use crate::failure::Failure;
 use crate::git::{Worktree, admin, worktree};
 use crate::store::{self, Store};
 use crate::task::{Layout, Phase, Removal, Task};
-use crate::tmux::target::{self, Wanted};
+use crate::tmux::placement::{self, LayoutRequest};
 use crate::ui::{quoted, shown, word};
 
-/// Settles everything that can fail before the task is there again.
-///
-/// # Errors
-/// When something that it needs is taken, or its branch has moved.
+/// Checks everything that can fail, and plans the start of a removed task.
 pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Start> {
     let task = Task {
         restored: Some(one.name.clone()),
@@ -29,17 +26,17 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
         ..one.task.in_phase(Phase::Starting)
     };
     ensure_free(flux, store, &task)?;
-    let task = existing(store, task, one)?;
+    let task = with_current_branch(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
     let agent = continue_session(flux, &task, &description).filter(|_| !one.foreign);
-    // One that comes back with its ignored files is as ready as it was.
+    // A worktree with its ignored files needs no setup.
     let ready = match (&one.trash, &agent) {
         (None, Some(_)) => agent_launch::load_setup(flux)?,
         _ => agent_launch::load_wrapper(flux)?,
     };
-    let name = target::session_name(&flux.repo.project(), &task.id);
+    let name = placement::session_name(&flux.repo.project(), &task.id);
     let pane = NewPane {
-        place: target::choose(Wanted::Preferred(Layout::Session), name)?,
+        place: placement::choose(LayoutRequest::Preferred(Layout::Session), name)?,
         agent,
         ready,
         init: None,
@@ -52,7 +49,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     })
 }
 
-/// Fails where restoring would need a name or a place that is taken: nothing is overwritten.
+/// Fails if the id, the branch or the path is taken: nothing is overwritten.
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
     store.ensure_not_foreign(&flux.repo, id)?;
@@ -60,19 +57,19 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     ensure_main_is_known(flux, &worktrees)?;
     if task.existing.is_some() && store.tasks.iter().all(|stored| stored.id != *id) {
         store.ensure_not_symbolic(&task.branch)?;
-        ensure_not_elsewhere(flux, &worktrees, task)?;
+        ensure_unshared(flux, &worktrees, task)?;
         let uses = BranchUses::find(flux, store, &worktrees, &task.branch)?;
         uses.except(&task.worktree).ensure_none()?;
     }
-    let taken = name_taken(store, task).or_else(|| place_taken(flux, &worktrees, task));
+    let taken = name_conflict(store, task).or_else(|| path_conflict(flux, &worktrees, task));
     match taken {
         Some(taken) => bail!(taken.hint(format!("then: git flux restore {id}"))),
         None => Ok(()),
     }
 }
 
-/// The refusal where the id or the branch is taken.
-fn name_taken(store: &Store, task: &Task) -> Option<Failure> {
+/// Returns the refusal if the id or the branch is taken.
+fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
     let (id, branch) = (&task.id, &task.branch);
     if store.tasks.iter().any(|stored| stored.id == *id) {
         let failure = Failure::new(format!("there is a task '{id}' already"));
@@ -88,8 +85,8 @@ fn name_taken(store: &Store, task: &Task) -> Option<Failure> {
     Some(failure.hint(rename(other)))
 }
 
-/// The refusal where something stands at the place of the worktree, or git has one there.
-fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failure> {
+/// Returns the refusal if the worktree's path exists, or git lists a worktree there.
+fn path_conflict(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failure> {
     let path = &task.worktree;
     let (shown, pasted) = (shown(path), quoted(path));
     if path.symlink_metadata().is_ok() {
@@ -98,45 +95,40 @@ fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failu
         return Some(failure.hint(format!("mv {pasted} {away}")));
     }
     worktrees.iter().find(|entry| entry.path == *path)?;
-    let what = format!("git has a worktree at '{shown}', which is not there");
+    let what = format!("git lists a worktree at '{shown}', which is missing");
     let hint = match admin::find_moved_beside(flux.repo.common_dir(), path) {
         Some(moved) => format!("git worktree repair {}", quoted(&moved)),
-        None => format!("if it is not away only: git worktree remove {pasted}"),
+        None => format!("unless it is only unmounted: git worktree remove {pasted}"),
     };
     Some(Failure::new(what).hint(hint))
 }
 
-/// The task with what its branch is by now, if that was not its own.
+/// Returns the task with the current state of its branch, if it was not the task's own.
 ///
 /// # Errors
-/// When it has moved since: what was uncommitted belongs on top of where it stood.
-fn existing(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
+/// When the branch has moved: the uncommitted files belong on its old tip.
+fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
     let Some(existing) = &mut task.existing else {
         return Ok(task);
     };
     let (id, branch) = (&task.id, &task.branch);
-    let stands = store.tip(branch);
-    if let Some(tip) = stands.filter(|tip| **tip != one.tip) {
+    let current = store.tip(branch);
+    if let Some(tip) = current.filter(|tip| **tip != one.tip) {
         let [old, now] = [&one.tip, tip].map(|tip| tip.short());
         let moved = format!("has moved since '{id}' was removed, from {old} to {now}");
-        bail!(
-            Failure::new(format!("the branch '{branch}' {moved}"))
-                .hint(format!("git log {old}...{now}"))
-                .hint(format!("git flux run --branch {}", word(branch)))
-        );
+        let failure = Failure::new(format!("the branch '{branch}' {moved}"));
+        let failure = failure.hint(format!("git log {old}...{now}"));
+        bail!(failure.hint(format!("git flux run --branch {}", word(branch))));
     }
     existing.tip = one.tip.clone();
-    existing.made = stands.is_none();
+    existing.made = current.is_none();
     existing.adopted = false;
     Ok(task)
 }
 
-/// Returns the entry as it may be restored: in a worktree where this repository has them, and
-/// without arguments for an agent, ports, configuration and refs of its own.
-///
-/// # Errors
-/// When its branch has no name for one.
-pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
+/// Limits a foreign entry to what may be restored: in a worktree beside this repository's, and
+/// without agent arguments, ports, configuration and per-worktree refs.
+pub(crate) fn limit_foreign(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
     let task = &one.task;
     ensure_valid_name(flux, &task.branch)?;
     let removal = task.removal.as_ref().map(|removal| Removal {
@@ -179,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_or_place_that_is_taken_is_refused() {
+    fn ensure_free_refuses_a_taken_name_or_path() {
         let world = World::new();
         let flux = &world.flux;
         let store = Store::load(&flux.repo, &flux.settings).unwrap();
@@ -191,7 +183,7 @@ mod tests {
         let path = task.worktree.to_str().unwrap();
         git(world.home(), ["worktree", "add", "-q", "-b", "topic", path]);
         fs::remove_dir_all(&task.worktree).unwrap();
-        assert_refused(&world, "which is not there");
+        assert_refused(&world, "which is missing");
         git(world.home(), ["worktree", "prune"]);
         git(world.home(), ["branch", "feature"]);
         assert_refused(

@@ -19,7 +19,7 @@ use crate::store::{self, Store};
 use crate::system::process;
 use crate::task::{Layout, Target, Task, TaskId};
 use crate::tmux::pane;
-use crate::tmux::target::{self, Place, Wanted, session_name};
+use crate::tmux::placement::{self, LayoutRequest, Placement, session_name};
 use crate::ui::word;
 
 /// Returns the command that continues the agent's last session; none if it is not installed, or cannot.
@@ -125,7 +125,7 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
         return Ok(target);
     }
     let name = session_name(&flux.repo.project(), id);
-    let chosen = target::choose(Wanted::Preferred(Layout::Session), name);
+    let chosen = placement::choose(LayoutRequest::Preferred(Layout::Session), name);
     let pane = NewPane::shell(or_restored_session(flux, task, chosen)?);
     let started = start_locked(flux, &mut Start::for_existing(stored, pane)?, lock)?;
     Ok(started.context(NO_PANE)?.opened.target)
@@ -133,28 +133,28 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
 
 /// Returns the pane of a task if it runs only a shell. None for the pane of this command, which a respawn
 /// would kill.
-fn reusable_pane(task: &Task) -> Result<Option<Place>> {
-    let Some(target) = find_pane(task)?.filter(|target| !pane::is_ours(target)) else {
+fn reusable_pane(task: &Task) -> Result<Option<Placement>> {
+    let Some(target) = find_pane(task)?.filter(|target| !pane::is_own(target)) else {
         return Ok(None);
     };
     ensure_shell_is_idle(task, &target)?;
-    Ok(Some(Place::Again(target)))
+    Ok(Some(Placement::Respawn(target)))
 }
 
 /// Returns the place `chosen`. If that failed, returns the task's session as tmux-resurrect restores it: it
 /// has its name, and one pane with a shell in the worktree.
-fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Place>) -> Result<Place> {
+fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Placement> {
     let refused = match chosen {
         Ok(place) => return Ok(place),
         Err(error) => error,
     };
     let name = session_name(&flux.repo.project(), &task.id);
     let target = match pane::restored_shell(&name, &task.worktree)? {
-        Some(target) if !pane::is_ours(&target) => target,
+        Some(target) if !pane::is_own(&target) => target,
         _ => return Err(refused),
     };
     ensure_shell_is_idle(task, &target)?;
-    Ok(Place::Again(target))
+    Ok(Placement::Respawn(target))
 }
 
 /// Fails unless the pane's shell is in the foreground, has no suspended or background jobs, and no process

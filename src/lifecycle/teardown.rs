@@ -1,60 +1,58 @@
-//! The one way down: what is archived of a task, and what goes.
+//! Tears a task down: archives it, then removes its worktree, configuration and refs.
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use super::archive::{self, Kept, free_name};
+use super::archive::{self, KeptParts, find_free_name};
 use super::cleanup::scratch;
-use super::fate::{Worktree, is_registered};
+use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
 use crate::store::{self, ARCHIVE, Stored, base_ref, task_ref};
 use crate::task::{RefName, Task};
 
-/// A task that is about to go. Its agent has ended, and its lock is held.
+/// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
     pub(super) flux: &'a Flux,
     pub(super) task: &'a Task,
-    /// Its record.
     pub(super) oid: &'a ObjectId,
-    /// The tip of its branch, if that is there.
+    /// The tip of its branch, if it exists.
     pub(super) tip: Option<&'a ObjectId>,
     pub(super) lock: &'a Lock,
 }
 
-/// Where what a task has done is, once its refs are gone.
-enum Whereabouts {
+/// The location of a task's commits after its refs are deleted.
+enum WorkLocation {
     Archived,
-    /// It has done nothing, or it is in the archive as it was: a ref that has everything that the
-    /// deleted branch has, and what it stands at; none if no branch is deleted.
+    /// There are none, or the archive has them already: a ref, with its object, that contains the
+    /// tip of the deleted branch; `None` if no branch is deleted.
     Elsewhere(Option<(RefName, ObjectId)>),
 }
 
 impl Teardown<'_> {
-    /// The one way down: worktree, configuration, then branch, base and record in
-    /// one transaction that keeps what they stood at below `refs/flux/archive`.
-    /// What is gone already is no error.
+    /// Removes worktree and configuration, then branch, base and record in one transaction that
+    /// archives them below `refs/flux/archive`. A missing part is no error.
     ///
-    /// Returns what was kept, and where.
+    /// Returns the kept parts.
     ///
     /// # Errors
-    /// When a step fails; the record is still there then, and says so.
-    pub(super) fn run(&self, how: &Worktree) -> Result<Kept> {
+    /// When a step fails; then the record still exists.
+    pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
-        scratch::clear(flux, &task.id, Some(task))?;
+        scratch::sweep(flux, &task.id, Some(task))?;
         let guard = flux.lock_repo()?;
-        let mut worktree = self.put_away(how, &guard)?;
+        let mut worktree = self.dispose_worktree(disposal, &guard)?;
         if let Err(error) = exclude::remove(&task.worktree) {
             flux.ui.warning(format_args!("{error:#}"));
         }
         store::remove_config(&flux.repo, task, &guard)?;
         drop(guard);
-        let wanted = worktree.as_deref().and_then(archive::name_of);
-        let always = !matches!(how, Worktree::Discard | Worktree::Foreign);
-        let archive = self.delete_refs(wanted.clone(), always)?;
+        let wanted = worktree.as_deref().and_then(archive::trash_name);
+        let must_archive = !matches!(disposal, Disposal::Delete | Disposal::Leave);
+        let archive = self.delete_refs(wanted.clone(), must_archive)?;
         if let (Some(place), Some(name)) = (&mut worktree, &archive)
             && wanted.as_ref() != Some(name)
         {
@@ -65,26 +63,26 @@ impl Teardown<'_> {
         let run = flux.run_dir(&task.id);
         run.remove()?;
         ports::release(task, &run);
-        Ok(Kept { archive, worktree })
+        Ok(KeptParts { archive, worktree })
     }
 
-    /// Does with the worktree what is to be done, and returns where it is kept. `guard` is the
-    /// repository's lock.
-    fn put_away(&self, how: &Worktree, guard: &Lock) -> Result<Option<PathBuf>> {
+    /// Handles the worktree, and returns its directory in the trash. `guard` is the repository's
+    /// lock.
+    fn dispose_worktree(&self, disposal: &Disposal, guard: &Lock) -> Result<Option<PathBuf>> {
         let (flux, repo, path) = (self.flux, &self.flux.repo, &self.task.worktree);
-        match how {
-            Worktree::Foreign => Ok(None),
-            Worktree::Discard => worktree::remove(repo, path, guard).map(|()| None),
-            Worktree::Moved(trash) => {
+        match disposal {
+            Disposal::Leave => Ok(None),
+            Disposal::Delete => worktree::remove(repo, path, guard).map(|()| None),
+            Disposal::InTrash(trash) => {
                 if is_registered(flux, self.task)? {
                     trash::unregister(repo, path, trash)?;
                 }
                 Ok(Some(trash.clone()))
             }
-            Worktree::Keep | Worktree::KeepOnly => {
-                let trash = flux.trash_for(self.task)?;
-                if matches!(how, Worktree::KeepOnly) {
-                    fs::write(trash.join(archive::trash::ONLY), "")
+            Disposal::Trash | Disposal::TrashSoleCopy => {
+                let trash = flux.make_trash_dir(self.task)?;
+                if matches!(disposal, Disposal::TrashSoleCopy) {
+                    fs::write(trash.join(archive::trash::SOLE_COPY_MARK), "")
                         .context("could not mark a worktree in the trash")?;
                 }
                 let removed = trash::RemovedWorktree {
@@ -101,26 +99,26 @@ impl Teardown<'_> {
         }
     }
 
-    /// Deletes branch, base and record in one transaction, which also keeps below
-    /// `refs/flux/archive` what they stood at. Returns the name there: that in the trash, which is
-    /// `wanted`, unless an earlier task has it. A task that has done nothing is not kept, but
-    /// `always`, if the transaction can verify that another ref has the commit of its branch.
+    /// Deletes branch, base and record in one transaction, which also archives them below
+    /// `refs/flux/archive`. Returns the name there: `wanted`, as in the trash, unless an earlier
+    /// task has it. Without `must_archive`, a task without commits is not archived, if the
+    /// transaction can verify that another ref contains its tip.
     ///
     /// # Errors
-    /// When git fails: then nothing has changed.
+    /// When git fails; then nothing has changed.
     pub(super) fn delete_refs(
         &self,
         mut wanted: Option<String>,
-        always: bool,
+        must_archive: bool,
     ) -> Result<Option<String>> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let message = format!("flux cleanup: {id}");
         let mut base = Some(task.base.clone());
         loop {
-            let (name, proof) = match (self.whereabouts(always)?, wanted.take()) {
-                (Whereabouts::Archived, None) => (Some(free_name(flux, id, "")?), None),
-                (Whereabouts::Archived, wanted) => (wanted, None),
-                (Whereabouts::Elsewhere(proof), _) => (None, proof),
+            let (name, proof) = match (self.find_work(must_archive)?, wanted.take()) {
+                (WorkLocation::Archived, None) => (Some(find_free_name(flux, id, "")?), None),
+                (WorkLocation::Archived, wanted) => (wanted, None),
+                (WorkLocation::Elsewhere(proof), _) => (None, proof),
             };
             let mut refs = Transaction::default();
             if let Some(name) = &name {
@@ -129,7 +127,7 @@ impl Teardown<'_> {
             if let Some((name, object)) = &proof {
                 refs = refs.verify(name, object);
             }
-            if let Some(tip) = self.deleted() {
+            if let Some(tip) = self.deleted_tip() {
                 refs = refs.delete(&task.branch_ref(), tip);
             }
             if let Some(base) = &base {
@@ -139,9 +137,9 @@ impl Teardown<'_> {
             let Err(error) = refs.commit(&flux.repo, &message, self.lock) else {
                 return Ok(name);
             };
-            // An earlier task of this id may be in the archive: it stays. The base may have been
-            // moved, and so may the proof.
-            let next = name.as_ref().map(|name| free_name(flux, id, name));
+            // An earlier task of this id may be in the archive and is kept. The base and the proof
+            // may have moved.
+            let next = name.as_ref().map(|name| find_free_name(flux, id, name));
             let next = next.transpose()?;
             let found = self.find_ref(&base_ref(id))?;
             let is_proven = match &proof {
@@ -155,38 +153,38 @@ impl Teardown<'_> {
         }
     }
 
-    /// Returns what a ref stands at, if it is there.
+    /// Returns the object of a ref, if it exists.
     fn find_ref(&self, name: &RefName) -> Result<Option<ObjectId>> {
         Ok(refs::list(self.flux.repo.home(), &[name])?.remove(name))
     }
 
-    /// The tip of the branch, if that goes with the task.
-    fn deleted(&self) -> Option<&ObjectId> {
+    /// Returns the tip of the branch, if it is deleted with the task.
+    fn deleted_tip(&self) -> Option<&ObjectId> {
         self.tip.filter(|_| !self.task.keeps_branch())
     }
 
-    fn whereabouts(&self, always: bool) -> Result<Whereabouts> {
+    fn find_work(&self, must_archive: bool) -> Result<WorkLocation> {
         let task = self.task;
         let proof = if let (Some(name), Some(tip)) = (&task.restored, self.tip) {
-            // What did not come back is in the archive still.
+            // The archive still has a task whose restore failed.
             let name = RefName::new(format!("{ARCHIVE}{name}/tip"));
             let found = self.find_ref(&name)?.filter(|found| found == tip);
             found.map(|tip| (name, tip))
-        } else if always || self.tip.is_some_and(|tip| tip != task.start()) {
+        } else if must_archive || self.tip.is_some_and(|tip| tip != task.start()) {
             None
-        } else if let Some(tip) = self.deleted() {
+        } else if let Some(tip) = self.deleted_tip() {
             let own = task.branch_ref();
             let others = refs::list_containing(self.flux.repo.home(), tip)?;
             others.into_iter().find(|(name, _)| *name != own)
         } else {
-            return Ok(Whereabouts::Elsewhere(None));
+            return Ok(WorkLocation::Elsewhere(None));
         };
-        Ok(proof.map_or(Whereabouts::Archived, |proof| {
-            Whereabouts::Elsewhere(Some(proof))
+        Ok(proof.map_or(WorkLocation::Archived, |proof| {
+            WorkLocation::Elsewhere(Some(proof))
         }))
     }
 
-    /// Adds what the archive keeps. Of a branch that is gone that is the commit it began at.
+    /// Adds the refs of the archive. If the branch is gone, its first commit stands in for the tip.
     fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
@@ -204,19 +202,19 @@ impl Teardown<'_> {
     }
 }
 
-/// Archives a task that is elsewhere and deletes its branch and record here. The caller has
-/// made sure that it is, and holds the task's lock.
+/// Archives a task of another repository and deletes its branch and record in this copy. The
+/// caller has checked that it is one, and holds the task's lock.
 ///
 /// # Errors
-/// When a step fails; what is left is still a task then.
+/// When a step fails; then the task still exists.
 pub(crate) fn drop_from_copy(
     flux: &Flux,
     stored: &Stored,
     tip: Option<&ObjectId>,
     lock: &Lock,
-) -> Result<Kept> {
+) -> Result<KeptParts> {
     let (repo, task) = (&flux.repo, stored.readable()?);
-    let trash = flux.trash_for(task)?;
+    let trash = flux.make_trash_dir(task)?;
     {
         let guard = flux.lock_repo()?;
         if !trash::move_entry_of(repo.common_dir(), &task.worktree, &trash)? {
@@ -231,9 +229,9 @@ pub(crate) fn drop_from_copy(
         tip,
         lock,
     };
-    let archive = teardown.delete_refs(archive::name_of(&trash), true)?;
+    let archive = teardown.delete_refs(archive::trash_name(&trash), true)?;
     flux.run_dir(&task.id).remove()?;
-    Ok(Kept {
+    Ok(KeptParts {
         archive,
         worktree: None,
     })

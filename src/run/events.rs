@@ -1,5 +1,5 @@
-//! What happened in a run, as its agent's hooks and its launcher have written it down: one
-//! JSON object per line in `<run>/events`, added by one write each, never changed.
+//! The events of a run, from the agent's hooks and the launcher: one JSON object per line in
+//! `<run>/events`, appended by one write each.
 
 use std::fmt::Display;
 use std::fs::{File, TryLockError};
@@ -12,52 +12,50 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::end_if_any;
-use crate::git::regular_file::open_to_append;
+use super::file::find_tail;
 use crate::system::clock::{in_milliseconds, now};
+use crate::system::regular_file::open_to_append;
 use crate::system::wait_until;
 use crate::task::version::{self, Newer};
 use crate::task::{Heard, Said, Why};
 
-/// How much of what an agent has said is kept, in bytes: a line stays below a page.
-const LONGEST: usize = 1_500;
+/// The limit for an agent's message. A line stays below a page.
+const MAX_MESSAGE: usize = 1_500;
 
-/// How far back the last event is looked for, in bytes.
-const TAIL: u64 = 64 * 1024;
+/// The part of the file that is searched for the last event.
+const TAIL_BYTES: u64 = 64 * 1024;
 
-/// How far back events are shown, in bytes.
-const MUCH: u64 = 16 * 1024 * 1024;
+/// The part of the file that is read for all events.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How long a lock on the events is waited for, which an agent could hold for ever.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time limit for the lock, which an agent could hold forever.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long to wait until the next attempt.
-const PAUSE: Duration = Duration::from_millis(2);
+const INTERVAL: Duration = Duration::from_millis(2);
 
-/// The name of the event with which the launcher begins a run.
+/// The launcher's first event.
 pub(crate) const START: &str = "start";
 
-/// One line.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Event {
     #[serde(with = "in_milliseconds")]
     pub(crate) at: Timestamp,
-    /// What the agent does from here on.
     pub(crate) state: Said,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) why: Option<Why>,
-    /// What the agent calls it; of the launcher, `start` and `exit`.
+    /// The agent's name of the event; from the launcher, `start` and `exit`.
     pub(crate) event: String,
-    /// The agent's own conversation; the first one of a run is the one that counts.
+    /// The agent's session. Events of other sessions are ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) session: Option<String>,
-    /// Where the agent keeps that conversation.
+    /// The transcript of the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) transcript: Option<String>,
-    /// What the agent said or asked, or how it ended, shortened.
+    /// The agent's message or exit status, shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) message: Option<String>,
-    /// Which turn, or which question, it is about.
+    /// The id of the turn or of the question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) about: Option<String>,
 }
@@ -76,12 +74,12 @@ impl Event {
         }
     }
 
-    /// Adds what was said, shortened.
-    pub(crate) fn saying(mut self, message: impl Display) -> Self {
-        // No environment can hold a NUL, and it goes into one.
+    /// Adds a message, shortened.
+    pub(crate) fn with_message(mut self, message: impl Display) -> Self {
+        // An environment variable cannot contain NUL.
         let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
-        let mut ends = (0..=LONGEST).rev();
-        if message.len() > LONGEST
+        let mut ends = (0..=MAX_MESSAGE).rev();
+        if message.len() > MAX_MESSAGE
             && let Some(end) = ends.find(|end| message.is_char_boundary(*end))
         {
             message.replace_range(end.., "…");
@@ -90,12 +88,26 @@ impl Event {
         self
     }
 
-    /// Returns whether the agent said that its turn is over, and that what it has started goes on.
+    /// Adds the session of an earlier event if this one has none.
+    pub(crate) fn with_session_of(mut self, before: &Self) -> Self {
+        self.session = self.session.or_else(|| before.session.clone());
+        let transcript = before.transcript.clone();
+        self.transcript = self.transcript.or(transcript);
+        self
+    }
+
+    /// Returns whether both events have one state, for one reason and one question.
+    pub(crate) fn has_state_of(&self, other: &Self) -> bool {
+        let key = |event: &Self| (event.state, event.why, event.about.clone());
+        key(self) == key(other)
+    }
+
+    /// Returns whether the agent's turn has ended, but its background jobs are running.
     pub(crate) fn is_in_background(&self) -> bool {
         self.event == "Stop" && self.state == Said::Working
     }
 
-    /// As far as it says what the agent does.
+    /// Returns the agent's state with its reason and time.
     pub(crate) fn heard(&self) -> Heard {
         Heard {
             said: self.state,
@@ -105,30 +117,25 @@ impl Event {
     }
 }
 
-/// The events of a run, for nobody else who writes as long as this is kept, as far as their
-/// file system can lock and the lock is let go of in time: what is decided by the last one holds while the next is added.
-pub(crate) struct Log<'a> {
+/// The file of events, locked while it is open, so that the last event remains the last until the
+/// next is appended. Unlocked if the file system has no locks or the lock is not free in time.
+pub(crate) struct EventLog<'a> {
     file: File,
     path: &'a Path,
 }
 
-impl<'a> Log<'a> {
-    /// # Errors
-    /// When there is no such directory, or no room.
+impl<'a> EventLog<'a> {
+    /// Opens and locks the file.
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
         let file = open_to_append(path);
         let file = file.with_context(|| format!("could not write '{}'", path.display()))?;
         let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-        // A line that is written twice is better than none.
-        wait_until(PATIENCE, PAUSE, || Ok(is_free().then_some(())))?;
+        // A duplicate line is better than none.
+        wait_until(LOCK_TIMEOUT, INTERVAL, || Ok(is_free().then_some(())))?;
         Ok(Self { file, path })
     }
 
-    /// Adds a line, by one write at the end of the file. Where a full disk has cut the one
-    /// before it short, it is ended first.
-    ///
-    /// # Errors
-    /// When there is no room.
+    /// Appends a line with one write. Ends an incomplete line first, as a full disk leaves it.
     pub(crate) fn append(&self, event: &Event) -> Result<()> {
         let what = || format!("could not write '{}'", self.path.display());
         let length = self.file.metadata().with_context(what)?.len();
@@ -147,35 +154,27 @@ impl<'a> Log<'a> {
     }
 }
 
-/// Returns all events, the first one first, and how many there are beside them by a newer git flux;
-/// none if there is no file. What is no event, such as a line that was cut short, is left out.
-///
-/// # Errors
-/// When the file cannot be read.
+/// Returns all events, and the number of events by a newer git flux. Skips lines that are no event.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
-    let bytes = end_if_any(path, MUCH)?;
+    let bytes = find_tail(path, MAX_BYTES)?;
     Ok(parse(&bytes.unwrap_or_default()))
 }
 
-/// Returns the last event, without a look at all of them; none if there is no file, or if a newer git
-/// flux has written it: what was before does not hold any more.
-///
-/// # Errors
-/// When the file cannot be read.
+/// Returns the last event, from the end of the file. Returns `None` if a newer git flux wrote it,
+/// because earlier ones are out of date.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
-    let bytes = end_if_any(path, TAIL)?;
-    Ok(bytes.and_then(|bytes| lines(&bytes).next_back()?.ok()))
+    let bytes = find_tail(path, TAIL_BYTES)?;
+    Ok(bytes.and_then(|bytes| parse_lines(&bytes).next_back()?.ok()))
 }
 
-/// Returns the events that these lines are, and how many there are beside them by a newer git flux.
+/// Parses events, and counts those by a newer git flux.
 pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
-    let (events, newer): (Vec<_>, Vec<_>) = lines(bytes).partition(Result::is_ok);
+    let (events, newer): (Vec<_>, Vec<_>) = parse_lines(bytes).partition(Result::is_ok);
     (events.into_iter().flatten().collect(), newer.len())
 }
 
-/// Returns the lines that are events, or that a newer git flux has written.
-fn lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
-    // What was cut short has no newline, or that of the line that was written after it.
+/// Parses the lines that are events.
+fn parse_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, Newer>> {
     bytes.split(|&b| b == b'\n').filter_map(|line| {
         match version::parse::<Event>(line, version::RUN) {
             Ok(event) => Some(Ok(event)),
@@ -194,16 +193,16 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn append(path: &Path, event: &Event) -> Result<()> {
-        Log::open(path)?.append(event)
+        EventLog::open(path)?.append(event)
     }
 
     #[test]
-    fn a_line_that_was_cut_short_is_left_out_and_spoils_no_other() {
+    fn read_skips_an_incomplete_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         assert_eq!(read(&path).unwrap(), (vec![], 0));
         assert_eq!(last(&path).unwrap(), None);
-        let one = Event::new(Said::Working, "One").saying("a\nb");
+        let one = Event::new(Said::Working, "One").with_message("a\nb");
         append(&path, &one).unwrap();
         let whole = fs::read(&path).unwrap();
         fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_a_newer_git_flux_is_neither_misread_nor_overlooked() {
+    fn read_counts_events_of_a_newer_git_flux() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         let old = r#"{"at":1,"state":"working","event":"PreToolUse","unknown":[1]}"#;
@@ -224,7 +223,7 @@ mod tests {
         assert_eq!(last(&path).unwrap(), None);
         let (events, unknown) = read(&path).unwrap();
         assert_eq!((events.len(), unknown), (1, 1));
-        // What is no event says nothing, and spoils nothing.
+        // Lines that are no event are ignored.
         for nothing in [
             r#"{"version":"2","at":2,"state":"done","event":"Stop"}"#,
             r#"{"at":18446744073709551615,"state":"done","event":"Stop"}"#,
@@ -244,19 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_many_writers_is_lost_or_torn() {
+    fn append_keeps_all_lines_of_concurrent_writers() {
         const PROCESSES: usize = 8;
         const EVENTS: usize = 500;
         if let (Ok(path), Ok(name)) = (env::var("WRITER_PATH"), env::var("WRITER_NAME")) {
             for number in 0..EVENTS {
                 let event = Event::new(Said::Done, format!("{name} {number}"));
-                append(Path::new(&path), &event.saying("x".repeat(300))).unwrap();
+                append(Path::new(&path), &event.with_message("x".repeat(300))).unwrap();
             }
             return;
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
-        let this = "run::events::tests::no_line_of_many_writers_is_lost_or_torn";
+        let this = "run::events::tests::append_keeps_all_lines_of_concurrent_writers";
         let writer = |name: usize| {
             Command::new(env::current_exe().unwrap())
                 .args(["--exact", this])
@@ -277,17 +276,17 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_many_events_is_found() {
+    fn last_finds_the_last_of_many_events() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         for number in 0..100 {
-            let event = Event::new(Said::Done, number).saying("ä".repeat(2000));
+            let event = Event::new(Said::Done, number).with_message("ä".repeat(2000));
             append(&path, &event).unwrap();
         }
-        assert!(fs::metadata(&path).unwrap().len() > TAIL);
+        assert!(fs::metadata(&path).unwrap().len() > TAIL_BYTES);
         let found = last(&path).unwrap().unwrap();
         assert_eq!(found.event, "99");
         let message = found.message.unwrap();
-        assert!(message.len() < LONGEST + 4 && message.ends_with("ä…"));
+        assert!(message.len() < MAX_MESSAGE + 4 && message.ends_with("ä…"));
     }
 }

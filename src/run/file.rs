@@ -1,4 +1,4 @@
-//! Files of a run: an agent can write there, too.
+//! Reading and writing files of a run directory, where an agent may write too.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
@@ -6,37 +6,29 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
 
-use crate::git::Sharing;
-use crate::git::regular_file::open_file;
-use crate::system::optional;
+use crate::system::regular_file::open_file;
+use crate::system::{Sharing, optional};
 use crate::task::version;
 
-/// How long a file that is read whole may be, in bytes.
-pub(super) const LONGEST: u64 = 1024 * 1024;
+/// The limit for a file that is read as a whole.
+pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
-/// # Errors
-/// When it cannot be read, or is not what it should be.
+/// Reads a JSON file, if it exists.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
-    let bytes = end_if_any(path, LONGEST)?;
+    let bytes = find_tail(path, MAX_BYTES)?;
     let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN).with_context(what);
     bytes.map(read).transpose()
 }
 
-/// [`end_of`] a file of a run, if there is one. No launcher leaves a link.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn end_if_any(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
-    let end = optional(end_of(path, length));
+/// Reads the last `length` bytes of a file, if it exists.
+pub(crate) fn find_tail(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
+    let end = optional(read_tail(path, length));
     end.with_context(|| format!("could not read '{}'", path.display()))
 }
 
-/// Returns the last `length` bytes of a file. What is no file could be waited for, or read, for ever.
-///
-/// # Errors
-/// When it cannot be read.
-pub(crate) fn end_of(path: &Path, length: u64) -> io::Result<Vec<u8>> {
+/// Reads the last `length` bytes of a regular file. Others may block, or never end.
+pub(crate) fn read_tail(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     let mut file = open_file(path)?;
     let whole = file.metadata()?.len();
     file.seek(SeekFrom::Start(whole.saturating_sub(length)))?;
@@ -45,7 +37,7 @@ pub(crate) fn end_of(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file of a run: whole or not there, readable to its owner alone.
+/// Writes a file atomically, readable for its owner only.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Sharing::Private.write(path, bytes)
 }

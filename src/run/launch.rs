@@ -1,9 +1,8 @@
-//! What the launcher is told, and what it leaves behind.
+//! Input and state of the launcher.
 //!
-//! The files in `<git-common-dir>/flux/run/<id>/` are the whole conversation
-//! between the command that starts a task and the launcher in its pane:
-//! `launch` asks (removing it takes the request, or takes it back), `running`
-//! and `exit` answer.
+//! A command that starts a task communicates with the launcher in the pane by files in
+//! `<git-common-dir>/flux/run/<id>/`. `launch` is the input; the launcher removes it to accept
+//! the request, the command removes it to cancel. `running` and `exit` are the launcher's state.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -18,7 +17,7 @@ use crate::system::clock::in_seconds;
 use crate::system::process;
 use crate::task::{Bytes, record};
 
-/// What the launcher is told.
+/// The input of the launcher.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Launch {
     pub(crate) id: String,
@@ -29,50 +28,49 @@ pub(crate) struct Launch {
     pub(crate) env: Vec<(Bytes, Bytes)>,
     #[serde(with = "record::path")]
     pub(crate) worktree: PathBuf,
-    /// The directory in the worktree to start the agent in, if that is not the top.
+    /// The agent's working directory in the worktree, if that is not the top.
     pub(crate) directory: Option<Bytes>,
     #[serde(with = "record::path")]
     pub(crate) shell: OsString,
-    /// A file to print before the agent starts, for a person.
+    /// A file to print before the agent starts.
     pub(crate) shown: Option<Bytes>,
-    /// A file that is the agent's standard input.
+    /// A file for the agent's standard input.
     pub(crate) input: Option<Bytes>,
     #[serde(default)]
-    pub(crate) ready: Ready,
+    pub(crate) ready: Setup,
 }
 
-/// The launcher's mark: it has taken the request.
+/// The state of a launcher that has accepted the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
     pub(crate) launcher: i32,
-    /// The name of the boot that it runs in, where it can be read.
+    /// The id of the boot, if the system has one.
     pub(crate) boot: Option<String>,
-    /// The machine and the PID namespace that its numbers of processes count in.
+    /// The machine and the PID namespace of the process ids.
     pub(crate) machine: Option<Machine>,
-    /// The worktree of the task.
     pub(crate) worktree: Option<Bytes>,
-    /// The agent, once it is started: also its process group.
+    /// The id of the agent and of its process group, once started.
     pub(crate) agent: Option<i32>,
     #[serde(with = "in_seconds")]
     pub(crate) since: Timestamp,
     #[serde(default)]
-    pub(crate) setup: Progress,
+    pub(crate) setup: SetupProgress,
 }
 
 impl Running {
-    /// Returns whether a launcher can have written this: an agent can write the file as well.
+    /// Returns whether a launcher can have written this. An agent can write the file too.
     pub(super) fn is_plausible(&self) -> bool {
-        // Below are process groups, everything at once, and what started the system.
+        // kill(2) gives other ids a special meaning, and 1 is init.
         let is_process = |pid: i32| pid > 1;
         is_process(self.launcher) && self.agent.is_none_or(is_process)
     }
 
-    /// Returns the agent, if it is still alive in `worktree`. Its launcher is not.
+    /// Returns the agent if it is still running in `worktree`, after its launcher has ended.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system gives no information about the process.
     pub(crate) fn orphan(&self, worktree: &Path) -> Result<Option<i32>> {
-        // Numbers of processes are given out again once the system has been started anew.
+        // Process ids are valid within one boot only.
         let mut boots = self.boot.iter().zip(process::boot());
         let is_of_this_boot = boots.all(|(then, now)| *then == now);
         let Some(agent) = self.agent.filter(|_| is_of_this_boot) else {
@@ -81,7 +79,7 @@ impl Running {
         match process::leads_group_in(agent, worktree) {
             Some(is_there) => Ok(is_there.then_some(agent)),
             None if !process::is_alive(agent, None) => Ok(None),
-            None => bail!("this system does not tell whether it is process {agent}"),
+            None => bail!("cannot determine whether it is process {agent}"),
         }
     }
 }
@@ -89,17 +87,17 @@ impl Running {
 /// A machine, and a PID namespace on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Machine {
-    /// Its machine id, where it has one.
+    /// The machine id, if any.
     pub(crate) id: Option<String>,
-    /// Its host name.
+    /// The host name.
     pub(crate) host: String,
-    /// The PID namespace, such as `pid:[4026531836]`, where the system has them.
+    /// The PID namespace, such as `pid:[4026531836]`, if the system has them.
     pub(crate) pid_namespace: Option<String>,
 }
 
 impl Machine {
     /// Returns the machine and the PID namespace of this process.
-    pub(crate) fn here() -> Self {
+    pub(crate) fn current() -> Self {
         Self {
             id: process::machine_id(),
             host: process::host().unwrap_or_default(),
@@ -107,7 +105,7 @@ impl Machine {
         }
     }
 
-    /// Returns whether it is the machine `other`: by its id, or where one has none by its host name.
+    /// Returns whether `other` is this machine, by machine id, or by host name if both have none.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.id, &other.id) {
             (Some(id), Some(other)) => id == other,
@@ -116,10 +114,10 @@ impl Machine {
         }
     }
 
-    /// Returns where it is, for people.
-    pub(crate) fn place(&self) -> String {
+    /// Describes the location for a message.
+    pub(crate) fn location(&self) -> String {
         let host = sanitize::line(&self.host);
-        if self.is_same(&Self::here()) {
+        if self.is_same(&Self::current()) {
             return format!("in another PID namespace of '{host}'");
         }
         format!("on the machine '{host}'")
@@ -134,28 +132,28 @@ impl fmt::Display for Machine {
     }
 }
 
-/// What the launcher is told beside the agent itself.
+/// Commands before and around the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ready {
-    /// What is put before the agent's program.
+pub(crate) struct Setup {
+    /// A command that runs the agent.
     pub(crate) wrapper: Vec<Bytes>,
-    /// What runs before it, one after the other.
+    /// Commands that run before the agent.
     pub(crate) steps: Vec<SetupStep>,
-    /// Whether a step that fails is a reason not to start it.
+    /// Do not start the agent after a failed step.
     pub(crate) required: bool,
 }
 
-/// One command.
+/// A command that runs before the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SetupStep {
-    /// What it is called, in a line.
+    /// A name in one line.
     pub(crate) name: String,
     pub(crate) argv: Vec<Bytes>,
 }
 
 impl SetupStep {
-    /// A command of the user's, for a shell.
-    pub(crate) fn of_shell(command: &OsStr) -> Self {
+    /// Creates a step that a shell runs.
+    pub(crate) fn shell(command: &OsStr) -> Self {
         let text = command.to_string_lossy();
         let mut lines = text.trim().lines();
         let mut name = lines.next().unwrap_or_default().to_owned();
@@ -168,12 +166,12 @@ impl SetupStep {
     }
 }
 
-/// How far the launcher has come with it.
+/// The progress of setup.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Progress {
-    /// The step that runs now, or has failed.
+pub(crate) struct SetupProgress {
+    /// The current step, or the one that failed.
     pub(crate) step: Option<String>,
-    /// What failed, and was no reason to stop.
+    /// Failed steps that were not required.
     pub(crate) missed: Vec<String>,
 }
 
@@ -190,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_is_the_same_by_its_id_or_else_by_its_name() {
+    fn is_same_compares_machine_ids_or_else_host_names() {
         for (one, other, is_same) in [
             ((Some("1"), "a"), (Some("1"), "b"), true),
             ((Some("1"), "a"), (Some("2"), "a"), false),

@@ -1,32 +1,31 @@
-//! Where the launcher of a run is.
+//! The location of a run's launcher.
 
 use super::RunDir;
 use super::launch::{Machine, Running};
-use crate::git::Lock;
-use crate::system::process;
+use crate::system::{Lock, process};
 use crate::task::Target;
 
-/// Where the launcher of a run is.
+/// The location of a run's launcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Launcher {
-    /// It runs, and this process can see it.
+    /// Running, in this PID namespace.
     Here,
-    /// It holds its lock, but its process cannot be seen from here.
+    /// Running, because its lock is held, but in another PID namespace or on another machine.
     Elsewhere(Option<Machine>),
-    /// It was started on this other machine, whose locks may not show here.
+    /// Started on another machine, whose locks may be invisible here.
     Unknown(Machine),
-    /// It has ended, or there was none.
+    /// Ended, or never started.
     Gone,
 }
 
 impl Running {
-    /// Returns whether this was noted in this PID namespace, on this machine. What is not noted, as
-    /// by an older git flux, or not told, does not count.
-    fn is_of_here(&self) -> bool {
+    /// Returns whether the launcher ran in this PID namespace on this machine. Ignores facts that
+    /// the system does not have, or that an older git flux did not write.
+    fn is_local(&self) -> bool {
         let Some(noted) = &self.machine else {
             return true;
         };
-        let here = Machine::here();
+        let here = Machine::current();
         let is_same_namespace = match (&here.pid_namespace, &noted.pid_namespace) {
             (Some(ours), Some(noted)) => ours == noted,
             _ => true,
@@ -37,17 +36,17 @@ impl Running {
 }
 
 impl RunDir {
-    /// Returns where the launcher is; `target` is the pane that it was started in.
+    /// Locates the launcher; `target` is its pane.
     ///
     /// # Errors
-    /// When the system does not tell whether it lives, or its mark cannot be read.
+    /// When the system gives no information about the process.
     pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {
-            if self.is_seen(running.as_ref(), target) {
+            if self.is_visible(running.as_ref(), target) {
                 return Ok(Launcher::Here);
             }
-            // It may have ended since; then that it cannot be seen says nothing.
+            // It may have ended since, and is invisible for that reason.
             if Lock::is_held(&self.alive()) {
                 return Ok(Launcher::Elsewhere(running.and_then(|it| it.machine)));
             }
@@ -59,11 +58,11 @@ impl RunDir {
             return Ok(Launcher::Gone);
         };
         let is_told = if running.boot.is_some() && running.boot == process::boot() {
-            // One system has one view of a lock, if there was room for it.
-            self.alive().exists() || running.is_of_here()
+            // Within one boot, locks are visible, if the disk had room for the file.
+            self.alive().exists() || running.is_local()
         } else {
             let noted = running.machine.as_ref();
-            noted.is_none_or(|noted| noted.is_same(&Machine::here()))
+            noted.is_none_or(|noted| noted.is_same(&Machine::current()))
         };
         Ok(match running.machine {
             Some(machine) if !is_told => Launcher::Unknown(machine),
@@ -72,7 +71,7 @@ impl RunDir {
     }
 
     /// Returns whether the process that holds the launcher's lock is in this PID namespace.
-    fn is_seen(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
+    fn is_visible(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
         let ours = process::own_namespace();
         let is_ours = |pid: i32| process::namespace(pid) == ours;
         if self.proven_launcher(target).is_some_and(is_ours) {
@@ -80,10 +79,10 @@ impl RunDir {
         }
         match Lock::owner(&self.alive()) {
             Ok(None) => false,
-            // What its mark says, the agent may have written: the kernel says who holds the lock.
+            // The agent may have forged `running`, but not the owner of the lock.
             owner => match owner.ok().flatten().and_then(process::namespace) {
                 Some(namespace) => Some(namespace) == ours,
-                None => running.is_none_or(Running::is_of_here),
+                None => running.is_none_or(Running::is_local),
             },
         }
     }
@@ -93,13 +92,13 @@ impl RunDir {
 mod tests {
     use super::*;
 
-    /// A run with a mark as its launcher leaves it; `alive` says whether there was room for its lock.
+    /// Locates a launcher that has ended; `alive` is `false` if the disk had no room for its lock.
     fn run(alive: bool, boot: Option<String>, machine: Option<Machine>) -> Launcher {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().join("fix"));
         std::fs::create_dir(&run.0).unwrap();
         let running = Running {
-            // No process has this number.
+            // No process has this id.
             launcher: i32::MAX,
             boot,
             machine,
@@ -116,8 +115,8 @@ mod tests {
     }
 
     #[test]
-    fn a_free_lock_says_nothing_of_another_machine() {
-        let (here, boot) = (Machine::here(), process::boot());
+    fn launcher_is_unknown_on_another_machine_with_a_free_lock() {
+        let (here, boot) = (Machine::current(), process::boot());
         let earlier = Some("another".to_owned());
         let other = Machine {
             id: Some("another".to_owned()),
@@ -125,7 +124,7 @@ mod tests {
             ..here.clone()
         };
         let unknown = Launcher::Unknown(other.clone());
-        // This machine, before and after it was started anew, and what an older git flux noted.
+        // This machine, in this boot and an earlier one, and without facts.
         for boot in [boot.clone(), earlier.clone(), None] {
             for machine in [Some(here.clone()), None] {
                 for alive in [true, false] {
@@ -136,7 +135,7 @@ mod tests {
         for alive in [true, false] {
             assert_eq!(run(alive, earlier.clone(), Some(other.clone())), unknown);
         }
-        // A container has another id and other processes, but sees the locks of its system.
+        // A container has another machine id and PID namespace, but the same locks.
         let container = Machine {
             pid_namespace: Some("pid:[1]".to_owned()),
             ..other

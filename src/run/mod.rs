@@ -1,12 +1,11 @@
-//! The directory of a run: its files are what the command that starts a task, the launcher in its
-//! pane and the hooks of its agent tell each other.
+//! The run directory, by whose files commands, launcher and hooks communicate.
 
 pub(crate) mod dir;
 pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod launch;
 pub(crate) mod launcher;
-pub(crate) mod pace;
+pub(crate) mod schedule;
 pub(crate) mod watch;
 
 pub(crate) use dir::RunDir;

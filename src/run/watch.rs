@@ -1,4 +1,4 @@
-//! Being told when something happens in runs, without asking again and again.
+//! Events when files of runs change, without polling.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -14,81 +14,73 @@ use nix::fcntl::{Flock, FlockArg};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::RunDir;
-use crate::git::regular_file::open_file;
 use crate::interrupt;
+use crate::system::regular_file::open_file;
 
-/// What a watch tells.
+/// An event of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// A file of a run has changed, or its launcher has ended.
+pub(crate) enum Wakeup {
+    /// A file of a run has changed, or a launcher has ended.
     Run,
-    /// Something was written to a terminal.
+    /// A terminal has new output.
     Output,
-    /// A signal has come: see [`interrupt::check`].
+    /// A signal was received: see [`interrupt::check`].
     Signal,
 }
 
-/// One watch for any number of runs and terminals. It ends when it is dropped.
+/// A watch of any number of runs and terminals.
 pub(crate) struct Watch {
     files: RecommendedWatcher,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    news: Sender<News>,
-    /// The `alive` files of the runs that are watched, and the inode of that whose launcher is followed.
-    followed: Mutex<HashMap<PathBuf, Option<u64>>>,
+    events: Sender<Wakeup>,
+    /// The lock files of launchers, with the inode of the one that a thread waits for.
+    launchers: Mutex<HashMap<PathBuf, Option<u64>>>,
     terminals: Mutex<HashSet<PathBuf>>,
-    /// Whether output was told of and not yet taken: of an agent that paints, one is enough.
+    /// An output event was sent. Further output sends none until it is reset.
     output: AtomicBool,
 }
 
 impl Watch {
-    /// Returns a watch of nothing yet but signals.
-    ///
-    /// # Errors
-    /// When the system has no room for one more.
-    pub(crate) fn new(news: Sender<News>) -> Result<Self> {
-        let signals = news.clone();
+    /// Creates a watch of signals.
+    pub(crate) fn new(events: Sender<Wakeup>) -> Result<Self> {
+        let signals = events.clone();
         interrupt::on_signal(move || {
-            // Nobody listens any more: that is no error.
-            signals.send(News::Signal).ok();
+            // The receiver may be gone.
+            signals.send(Wakeup::Signal).ok();
         })?;
-        Self::of_files(news)
+        Self::without_signals(events)
     }
 
-    /// Returns a watch of nothing yet.
-    fn of_files(news: Sender<News>) -> Result<Self> {
+    fn without_signals(events: Sender<Wakeup>) -> Result<Self> {
         let shared = Arc::new(Shared {
-            news,
-            followed: Mutex::default(),
+            events,
+            launchers: Mutex::default(),
             terminals: Mutex::default(),
             output: AtomicBool::new(false),
         });
-        let told = Arc::clone(&shared);
+        let handler = Arc::clone(&shared);
         let files = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            told.handle(event.ok().as_ref());
+            handler.handle(event.ok().as_ref());
         });
         let files = files.context("could not watch files")?;
         Ok(Self { files, shared })
     }
 
-    /// Tells whenever a file of the run changes (its agent has said something, or has ended), and
-    /// when its launcher ends, in whatever way: the launcher holds a lock as long as it lives,
-    /// which the kernel takes from it.
-    ///
-    /// # Errors
-    /// When the directory cannot be watched.
-    pub(crate) fn run(&mut self, dir: &RunDir) -> Result<()> {
-        lock(&self.shared.followed).insert(dir.alive(), None);
+    /// Watches the files of a run, and its launcher's lock, which the kernel releases when the
+    /// launcher ends.
+    pub(crate) fn watch_run(&mut self, dir: &RunDir) -> Result<()> {
+        lock(&self.shared.launchers).insert(dir.alive(), None);
         let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
         watched.with_context(|| format!("could not watch '{}'", dir.0.display()))?;
-        self.shared.follow(&dir.alive());
+        self.shared.watch_launcher(&dir.alive());
         Ok(())
     }
 
-    /// Tells whenever something is written to the terminal `tty`. Returns whether it can: Linux tells it.
-    pub(crate) fn terminal(&mut self, tty: &Path) -> bool {
+    /// Watches a terminal for output. Returns `false` if that is impossible, as outside Linux.
+    pub(crate) fn watch_terminal(&mut self, tty: &Path) -> bool {
         let kind = tty.metadata().map(|found| found.file_type());
         if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
@@ -97,46 +89,44 @@ impl Watch {
         self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
     }
 
-    /// Takes what was told of output: later output is told again.
-    pub(crate) fn take_output(&self) {
+    /// Lets later output send an event again.
+    pub(crate) fn reset_output(&self) {
         self.shared.output.store(false, Ordering::SeqCst);
     }
 }
 
-/// Waits for what the launcher of one run tells by its files.
+/// A watch of one run.
 pub(crate) struct RunWatch {
-    /// None where the system has no room for one more.
+    /// `None` if the system's limit is reached, for one.
     watch: Option<Watch>,
-    news: Receiver<News>,
+    events: Receiver<Wakeup>,
 }
 
 impl RunWatch {
     pub(crate) fn of(run: &RunDir) -> Self {
-        let (sender, news) = channel();
-        let mut watch = Watch::of_files(sender).ok();
-        watch.take_if(|watch| watch.run(run).is_err());
-        Self { watch, news }
+        let (sender, events) = channel();
+        let mut watch = Watch::without_signals(sender).ok();
+        watch.take_if(|watch| watch.watch_run(run).is_err());
+        Self { watch, events }
     }
 
-    /// Waits until a file of the run has changed since the last time, or its launcher has ended; or
-    /// for that long, since not everything is told.
+    /// Waits until a file of the run has changed or its launcher has ended, at most for `longest`.
     pub(crate) fn wait(&self, longest: Duration) {
         if self.watch.is_none() {
-            return thread::sleep(longest.min(UNWATCHED));
+            return thread::sleep(longest.min(INTERVAL));
         }
-        if self.news.recv_timeout(longest).is_ok() {
-            // Of many changes at once one look is enough.
-            self.news.try_iter().for_each(drop);
+        if self.events.recv_timeout(longest).is_ok() {
+            // One event is enough for several changes.
+            self.events.try_iter().for_each(drop);
         }
     }
 }
 
-/// How long to wait where nothing is told.
-const UNWATCHED: Duration = Duration::from_millis(5);
+/// The poll interval without a watch.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 impl Shared {
-    /// Passes on an event, if something has changed. That a file was opened or closed says nothing:
-    /// we do that ourselves when we look.
+    /// Passes on an event unless a file was only opened, closed or read.
     fn handle(&self, event: Option<&Event>) {
         if event.is_some_and(|event| event.kind.is_access()) {
             return;
@@ -145,28 +135,28 @@ impl Shared {
         let is_output = |path: &PathBuf| lock(&self.terminals).contains(path);
         if !paths.is_empty() && paths.iter().all(is_output) {
             if !self.output.swap(true, Ordering::SeqCst) {
-                self.news.send(News::Output).ok();
+                self.events.send(Wakeup::Output).ok();
             }
             return;
         }
-        // The launcher may have come only now, or another one.
-        let runs: Vec<PathBuf> = lock(&self.followed).keys().cloned().collect();
-        runs.iter().for_each(|alive| self.follow(alive));
-        // Nobody listens any more: that is no error.
-        self.news.send(News::Run).ok();
+        // A launcher may have started.
+        let runs: Vec<PathBuf> = lock(&self.launchers).keys().cloned().collect();
+        runs.iter().for_each(|alive| self.watch_launcher(alive));
+        // The receiver may be gone.
+        self.events.send(Wakeup::Run).ok();
     }
 
-    /// Tells when the launcher ends that holds the lock `alive`, unless it is followed already.
-    fn follow(&self, alive: &Path) {
+    /// Starts a thread that sends an event when the lock `alive` is released, if none exists.
+    fn watch_launcher(&self, alive: &Path) {
         let opened = open_file(alive).and_then(|file| Ok((file.metadata()?.ino(), file)));
         let Ok((inode, file)) = opened else { return };
-        if lock(&self.followed).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
+        if lock(&self.launchers).insert(alive.to_owned(), Some(inode)) == Some(Some(inode)) {
             return;
         }
-        let news = self.news.clone();
+        let events = self.events.clone();
         thread::spawn(move || {
             if Flock::lock(file, FlockArg::LockShared).is_ok() {
-                news.send(News::Run).ok();
+                events.send(Wakeup::Run).ok();
             }
         });
     }
@@ -185,7 +175,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Whether the wait ends before its time.
+    /// Returns whether an event ends the wait.
     fn is_woken(watch: &RunWatch) -> bool {
         let begun = Instant::now();
         watch.wait(LONG);
@@ -193,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_when_a_file_is_written_or_the_launcher_ends() {
+    fn wait_ends_when_a_file_is_written_or_the_launcher_ends() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_owned());
         let watch = RunWatch::of(&run);
@@ -201,14 +191,14 @@ mod tests {
         assert!(is_woken(&watch));
         let lock = run.hold_alive_lock();
         assert!(is_woken(&watch));
-        // What was told of the file of the lock has been taken by then.
+        // Receive the remaining events of the lock file.
         watch.wait(Duration::from_millis(200));
         drop(lock);
         assert!(is_woken(&watch));
     }
 
     #[test]
-    fn a_wait_where_nothing_can_be_watched_is_short() {
+    fn wait_is_short_if_the_directory_cannot_be_watched() {
         let watch = RunWatch::of(&RunDir("/there/is/none".into()));
         assert!(watch.watch.is_none() && is_woken(&watch));
     }

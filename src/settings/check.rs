@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::table::{self, Kind, Setting};
 use super::{Entry, Settings};
 use crate::failure::{Failure, nearest};
-use crate::launcher::notify::WAYS;
+use crate::launcher::notify::METHODS;
 use crate::sanitize::quoted;
 
 impl Settings {
@@ -90,7 +90,7 @@ impl Entry {
         let (value, place) = (&self.value, self.place());
         let values = match setting.kind {
             Kind::OneOf(values) => values(),
-            Kind::Ways => WAYS.to_vec(),
+            Kind::Ways => METHODS.to_vec(),
             _ => Vec::new(),
         };
         Failure::new(format!("bad value '{value}' for '{key}' {place}"))

@@ -5,7 +5,7 @@ use strum::VariantNames as _;
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
-use crate::launcher::notify::{WAYS, is_way};
+use crate::launcher::notify::{METHODS, is_method};
 use crate::task::Layout;
 
 /// Something that can be configured.
@@ -61,7 +61,7 @@ impl Kind {
             Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
             Self::Command => "a command with its options, quoted as in a shell".to_owned(),
             Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
-            Self::Ways => format!("it is {}, or a command for a shell", WAYS.join(", ")),
+            Self::Ways => format!("it is {}, or a command for a shell", METHODS.join(", ")),
             Self::Prompt => {
                 "it is positional, file, stdin, or an option with its '=', such as --prompt="
                     .to_owned()
@@ -79,7 +79,7 @@ impl Kind {
             Self::Bool => parse_bool(value).is_some(),
             Self::Colour => colour(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
-            Self::Ways => is_way(value.trim()),
+            Self::Ways => is_method(value.trim()),
             Self::Command => words(value).is_some(),
             Self::Arguments => shell_words::split(value).is_ok(),
             Self::Prompt => prompt(value).is_some(),

@@ -1,4 +1,4 @@
-//! Going to a pane, and the way back.
+//! Attaching to a pane.
 
 use std::env;
 use std::fmt::Display;
@@ -7,35 +7,32 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::client::{self, Client, our_terminal};
-use super::command::{answers, outer_session, outer_socket, own_pane};
+use super::client::{self, Client, own_terminal};
+use super::command::{env_pane, env_session, env_socket, is_listening};
 use super::pane::{self, Pane};
 use crate::failure::Failure;
 use crate::system::version::version;
 use crate::task::Target;
 
-/// Goes to the pane: `switch-client` for the client that we were called from, if there is one on this
-/// server, and `attach-session` otherwise. It says with `display-message` how to come back.
-///
-/// # Errors
-/// When there is no such client, or no terminal.
+/// Attaches to a pane with `attach-session`, or with `switch-client` if called from a client of its
+/// server. Shows with `display-message` how to return.
 pub(crate) fn attach(target: &Target) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
-    let client = caller(target, &panes)?;
-    // The pane may have been moved since: its id is enough for all of them.
-    let to = |tmux: Tmux, name| tmux.then(name).target(target.pane);
+    let client = calling_client(target, &panes)?;
+    // The pane may have moved, but its id is enough for each command.
+    let add = |tmux: Tmux, name| tmux.then(name).target(target.pane);
     let tmux = match &client {
         None => {
             let tmux = Tmux::at(target, "select-window");
-            to(to(tmux, "select-pane"), "attach-session")
+            add(add(tmux, "select-pane"), "attach-session")
         }
         Some(client) => {
             let tmux = Tmux::at(target, "switch-client").args(["-c", &client.name]);
-            to(to(tmux, "select-window"), "select-pane")
+            add(add(tmux, "select-window"), "select-pane")
         }
     };
-    let tmux = match panes.iter().find(|pane| pane.is(target)) {
-        Some(pane) => say(tmux, pane, client.as_ref()),
+    let tmux = match panes.iter().find(|pane| pane.matches(target)) {
+        Some(pane) => add_return_message(tmux, pane, client.as_ref()),
         None => tmux,
     };
     match client {
@@ -44,24 +41,24 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     }
 }
 
-/// Returns the client of the server of `target` that we were called from; `None` outside of it.
+/// Returns the client that this process was called from, if it is on the server of `target`.
 ///
-/// The terminal of `$TMUX_PANE` is ours, or we are in a popup, which has none: what starts another
-/// terminal, as an editor does, hands both variables to it.
-fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
-    if outer_socket().as_ref() != Some(&target.socket) || !answers(&target.socket) {
+/// `$TMUX_PANE` is valid only if the pane has this terminal: an editor passes it on to other
+/// terminals. Popups have no `$TMUX_PANE`.
+fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
+    if env_socket().as_ref() != Some(&target.socket) || !is_listening(&target.socket) {
         return Ok(None);
     }
-    let ours = our_terminal();
+    let ours = own_terminal();
     let pane = panes.iter().find(|pane| match &ours {
         Some(ours) => pane.tty == Path::new(ours),
-        None => own_pane() == Some(pane.id()),
+        None => env_pane() == Some(pane.id()),
     });
     let mut clients = client::list(&target.socket)?;
-    // The one that shows the window comes last, or else the one that was used last.
+    // Last: the client that shows the window, or the one that was used most recently.
     let window = pane.map(Pane::window);
     clients.sort_by_key(|client| (Some(client.window) == window, client.activity));
-    let in_popup = || outer_session().filter(|_| env::var_os("TMUX_PANE").is_none());
+    let in_popup = || env_session().filter(|_| env::var_os("TMUX_PANE").is_none());
     let Some(session) = pane.map(|pane| pane.session).or_else(in_popup) else {
         return Ok(None);
     };
@@ -74,47 +71,31 @@ fn caller(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     found.map(Some)
 }
 
-/// What brings a client back to where it was.
-struct Back {
-    key: char,
-    /// The command that tmux has for it.
-    command: &'static str,
-}
-
-impl Back {
-    fn of(client: Option<&Client>, to: &Pane) -> Self {
-        let (key, command) = match client {
-            None => ('d', "detach-client"),
-            Some(client) if client.session != to.session => ('L', "switch-client -l"),
-            Some(client) if client.window != to.window() => ('l', "last-window"),
-            Some(_) => (';', "last-pane"),
-        };
-        Self { key, command }
-    }
-
-    fn line(&self, prefix: &str) -> String {
-        let press = keys(prefix, self.key);
-        let press = press.unwrap_or_else(|| format!("'tmux {}'", self.command));
-        match self.key {
-            'd' => format!("git flux: {press} detaches; the session keeps running"),
-            _ => format!("git flux: {press} goes back"),
-        }
-    }
-}
-
-/// Adds a message about the way back, which stays for some seconds where tmux can do that.
-fn say(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
-    let line = Back::of(client, pane).line(&pane.prefix);
+/// Adds a message that explains how to return, for four seconds if tmux supports that.
+fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
+    let (key, command) = match client {
+        None => ('d', "detach-client"),
+        Some(client) if client.session != pane.session => ('L', "switch-client -l"),
+        Some(client) if client.window != pane.window() => ('l', "last-window"),
+        Some(_) => (';', "last-pane"),
+    };
+    let keys = format_keys(&pane.prefix, key);
+    let keys = keys.unwrap_or_else(|| format!("'tmux {command}'"));
+    let effect = match client {
+        None => "detaches; the session keeps running",
+        Some(_) => "goes back",
+    };
+    let line = format!("git flux: {keys} {effect}");
     let tmux = tmux.then("display-message");
     let client = client.map(|client| ["-c", &client.name]);
     let tmux = tmux.args(client.iter().flatten());
     let has_delay = version(&pane.version).is_none_or(|version| version >= (3, 2));
     let tmux = tmux.args(has_delay.then_some(["-d", "4000"]).iter().flatten());
-    tmux.arg(pane::unexpanded_text(&line))
+    tmux.arg(pane::escape_message(&line))
 }
 
-/// Returns what to press for `key`, as people write it; `None` where tmux has no prefix key.
-pub(crate) fn keys(prefix: &str, key: impl Display) -> Option<String> {
+/// Formats the prefix key and `key` for users: `Ctrl+b d`. Returns `None` without a prefix key.
+pub(crate) fn format_keys(prefix: &str, key: impl Display) -> Option<String> {
     let prefix = crate::sanitize::line(prefix);
     let prefix = match prefix.split_once('-') {
         Some(("C", key)) => format!("Ctrl+{key}"),
@@ -130,16 +111,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_written_as_people_say_them() {
-        assert_eq!(keys("C-b", 'L').as_deref(), Some("Ctrl+b L"));
-        assert_eq!(keys("M-x", 'd').as_deref(), Some("Alt+x d"));
-        assert_eq!(keys("`", 'd').as_deref(), Some("` d"));
-        assert_eq!(keys("None", 'd'), None);
-        let back = Back {
-            key: 'L',
-            command: "switch-client -l",
-        };
-        let line = "git flux: 'tmux switch-client -l' goes back";
-        assert_eq!(back.line("None"), line);
+    fn format_keys_spells_out_modifiers() {
+        assert_eq!(format_keys("C-b", 'L').as_deref(), Some("Ctrl+b L"));
+        assert_eq!(format_keys("M-x", 'd').as_deref(), Some("Alt+x d"));
+        assert_eq!(format_keys("`", 'd').as_deref(), Some("` d"));
+        assert_eq!(format_keys("None", 'd'), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The terminals in which somebody looks at tmux.
+//! Clients of a tmux server.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -11,28 +11,24 @@ use nix::libc::{O_NOCTTY, O_NONBLOCK};
 use nix::unistd::ttyname;
 
 use super::Tmux;
-use super::command::outer_socket;
+use super::command::env_socket;
 use super::fields::Fields;
 use crate::task::{SessionId, SessionName, WindowId};
 
-/// A terminal that is attached to a server.
+/// A client of a server.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
-    /// What `-c` of tmux's commands takes.
+    /// The name for `-c` of tmux's commands.
     pub(super) name: String,
-    /// The session and the window that it shows.
     pub(super) session: SessionId,
     pub(super) window: WindowId,
-    /// The session it showed before; empty if there was none.
+    /// The previous session; empty if none.
     pub(super) last_session: SessionName,
-    /// When it was last used; more is later.
+    /// The time of its last use, in seconds since 1970.
     pub(super) activity: u64,
 }
 
 /// Returns the clients of a server: `tmux list-clients -F …`
-///
-/// # Errors
-/// When it does not answer.
 pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
     let fields =
         Fields::new("client_name session_id window_id client_last_session client_activity");
@@ -53,28 +49,23 @@ pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
     clients.context("`tmux list-clients` printed an unknown line")
 }
 
-/// Returns the name of the terminal we are on.
-pub(super) fn our_terminal() -> Option<String> {
+/// Returns the terminal of this process.
+pub(super) fn own_terminal() -> Option<String> {
     let tty = ttyname(io::stdin()).or_else(|_| ttyname(io::stderr()));
     let tty = tty.or_else(|_| ttyname(io::stdout()));
     Some(tty.ok()?.to_string_lossy().into_owned())
 }
 
-/// Writes `text` to the terminals of all clients of the server that the environment names,
-/// by one write each: past tmux, which would keep it from those who look at another session.
-/// `tmux list-clients -F …`
-///
-/// # Errors
-/// When there is no server, or it does not answer.
-pub(crate) fn write(text: &str) -> Result<()> {
-    let socket = outer_socket().context("there is no tmux")?;
+/// Writes `text` to the terminals of all clients of the server of `$TMUX`. Through tmux, it would
+/// reach only clients of one session. `tmux list-clients -F …`
+pub(crate) fn write_to_all(text: &str) -> Result<()> {
+    let socket = env_socket().context("not in tmux")?;
     let format = "#{client_control_mode} #{client_tty}";
     let list = Tmux::on(&socket, "list-clients").args(["-F", format]);
     let clients = list.within(Duration::from_secs(2)).output()?;
     let mut options = OpenOptions::new();
     options.write(true).custom_flags(O_NOCTTY | O_NONBLOCK);
     for tty in clients.lines().filter_map(|line| line.strip_prefix("0 ")) {
-        // It may have gone meanwhile, or be stopped and full.
         let terminal = options.open(tty);
         drop(terminal.and_then(|mut terminal| terminal.write_all(text.as_bytes())));
     }

@@ -16,82 +16,81 @@ use anyhow::{Error, Result, anyhow};
 use bstr::ByteSlice as _;
 
 use crate::failure::Failure;
-use crate::git::Lock;
 use crate::interrupt;
+use crate::system::Lock;
 use crate::system::captured::{Captured, Stderr};
 use crate::system::program::plain_path;
 use crate::system::version::version;
 use crate::task::{PaneId, SessionId, Target};
 
-/// A client of another version can hang for ever on a server it does not understand.
+/// A client may hang forever on a server of another version.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait until the next look whether it has ended.
-const PAUSE: Duration = Duration::from_micros(500);
+const INTERVAL: Duration = Duration::from_micros(500);
 
-/// The oldest tmux with pane options and argument vectors everywhere.
-const OLDEST: (u32, u32) = (3, 0);
+/// The first version with pane options and with argument vectors for every command.
+const MIN_VERSION: (u32, u32) = (3, 0);
 
 /// One `tmux` process; commands are separated by [`Tmux::then`].
 #[must_use]
 pub(crate) struct Tmux {
     command: Command,
-    /// Its first command.
+    /// The first command.
     name: OsString,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Tmux {
-    /// `tmux -u <name>`. Without `-u` every byte that is not ASCII comes out as `_`.
+    /// Prepares `tmux -u <name>`. Without `-u`, tmux prints `_` for characters beyond ASCII.
     pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
-        Self::with(None, name.as_ref())
+        Self::build(None, name.as_ref())
     }
 
-    /// `tmux -u -S <socket> <name>`
+    /// Prepares `tmux -u -S <socket> <name>`.
     pub(crate) fn on(socket: &Path, name: impl AsRef<OsStr>) -> Self {
-        Self::with(Some(socket), name.as_ref())
+        Self::build(Some(socket), name.as_ref())
     }
 
-    /// `tmux -u -S <socket> <name> -t <pane>`
+    /// Prepares `tmux -u -S <socket> <name> -t <pane>`.
     pub(crate) fn at(target: &Target, name: impl AsRef<OsStr>) -> Self {
         Self::on(&target.socket, name).target(target.pane)
     }
 
-    /// Its directory is `/`: a server started in a worktree would start every
-    /// later pane in a deleted directory.
-    pub(super) fn with(socket: Option<&Path>, name: &OsStr) -> Self {
+    /// Prepares a command in `/`. A server that starts in a worktree would later start panes in a
+    /// deleted directory.
+    pub(super) fn build(socket: Option<&Path>, name: &OsStr) -> Self {
         let mut command = Command::new("tmux");
         command.current_dir("/").arg("-u").stdin(Stdio::null());
         if let Some(socket) = socket {
             command.arg("-S").arg(socket);
         }
-        // A server that this starts hands its environment to every pane ever after.
+        // A new server passes its environment on to all panes.
         for (key, _) in env::vars_os() {
             if key.as_bytes().starts_with(b"GIT_") {
                 command.env_remove(key);
             }
         }
         command.envs(plain_path().map(|path| ("PATH", path)));
-        // A server that is gone, or another user's: we are outside, on our own.
-        if !inside() {
+        // The server has ended, or belongs to another user.
+        if !is_inside() {
             command.env_remove("TMUX").env_remove("TMUX_PANE");
         }
         command.arg(name);
         Self {
             command,
             name: name.to_owned(),
-            patience: TIMEOUT,
+            timeout: TIMEOUT,
         }
     }
 
-    /// Lets it take no longer.
-    pub(crate) fn within(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    /// Sets the timeout.
+    pub(crate) fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
-    /// Adds an argument, byte for byte.
+    /// Adds an argument, unchanged.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
-        self.command.arg(literal(arg.as_ref()));
+        self.command.arg(escape_semicolon(arg.as_ref()));
         self
     }
 
@@ -99,38 +98,35 @@ impl Tmux {
         args.into_iter().fold(self, |tmux, arg| tmux.arg(arg))
     }
 
-    /// `-t <target>`, the id or name of a pane, window or session.
+    /// Adds `-t <target>`: the id or name of a pane, window or session.
     pub(crate) fn target(self, target: impl Display) -> Self {
         self.arg("-t").arg(target.to_string())
     }
 
-    /// Begins the next command of the same call.
+    /// Begins another command of the same process.
     pub(crate) fn then(mut self, name: impl AsRef<OsStr>) -> Self {
         self.command.arg(";").arg(name);
         self
     }
 
-    /// Lets the client hold `lock` as long as it lives.
-    ///
-    /// # Errors
-    /// When the lock's descriptor cannot be copied.
+    /// Lets the process hold `lock` until it ends.
     pub(crate) fn holding(mut self, lock: &Lock) -> Result<Self> {
         self.command.stdin(lock.share()?);
         Ok(self)
     }
 
-    /// Lets it read `file`.
+    /// Sets the standard input.
     pub(crate) fn input(mut self, file: File) -> Self {
         self.command.stdin(file);
         self
     }
 
-    /// Runs it; `None` if it said no, with its words.
+    /// Runs it, and returns its output, or tmux's error message as the inner error.
     ///
     /// # Errors
-    /// When tmux is missing or does not answer in time.
+    /// When tmux is missing or the timeout has passed.
     pub(crate) fn outcome(mut self) -> Result<std::result::Result<String, Error>> {
-        // Files, not pipes: nothing has to be read while the clock is watched.
+        // Files instead of pipes, so that the output need not be read during the wait.
         let captured = Captured::new(&mut self.command, Stderr::Captured)?;
         let mut child = self.command.spawn().map_err(not_started)?;
         self.wait(&mut child)?;
@@ -140,79 +136,69 @@ impl Tmux {
             return Ok(Ok(String::from_utf8_lossy(&printed.stdout).into_owned()));
         }
         Ok(Err(match String::from_utf8_lossy(printed.stderr.trim()) {
-            said if said.is_empty() => self.failed(),
-            said => anyhow!(said.into_owned()).context(self.failed()),
+            text if text.is_empty() => self.failure(),
+            text => anyhow!(text.into_owned()).context(self.failure()),
         }))
     }
 
     fn wait(&self, child: &mut Child) -> Result<()> {
         let begun = Instant::now();
         while child.try_wait()?.is_none() {
-            if begun.elapsed() > self.patience {
+            if begun.elapsed() > self.timeout {
                 child.kill()?;
                 child.wait()?;
-                let (name, seconds) = (self.name.display(), self.patience.as_secs());
+                let (name, seconds) = (self.name.display(), self.timeout.as_secs());
                 return Err(Failure::new(format!("`tmux {name}` did not answer in {seconds} seconds"))
-                    .hint("is the server's tmux of another version than the one on PATH? tmux -V; tmux display-message -p '#{version}'")
+                    .hint("compare the versions of client and server: tmux -V; tmux display-message -p '#{version}'")
                     .into());
             }
-            thread::sleep(PAUSE);
+            thread::sleep(INTERVAL);
         }
         Ok(())
     }
 
-    fn failed(&self) -> Error {
+    fn failure(&self) -> Error {
         anyhow!("`tmux {}` failed", self.name.display())
     }
 
-    /// Runs it and returns what it printed.
-    ///
-    /// # Errors
-    /// When it fails.
+    /// Runs it, and returns its output.
     pub(crate) fn output(self) -> Result<String> {
         self.outcome()?
     }
 
-    /// Runs it for its effect.
-    ///
-    /// # Errors
-    /// When it fails.
     pub(crate) fn run(self) -> Result<()> {
         self.output().map(drop)
     }
 
-    /// Gives it the terminal until it is done: `attach-session`.
-    ///
-    /// # Errors
-    /// When it cannot be started or fails.
+    /// Runs it on the terminal: `attach-session`.
     pub(crate) fn in_foreground(mut self) -> Result<()> {
         let status = self.command.stdin(Stdio::inherit()).status();
         let status = status.map_err(not_started)?;
         interrupt::clear();
-        status.success().then_some(()).ok_or_else(|| self.failed())
+        status.success().then_some(()).ok_or_else(|| self.failure())
     }
 }
 
-/// Returns whether the server that `$TMUX` names answers.
-pub(super) fn inside() -> bool {
-    outer_socket().is_some_and(|socket| answers(&socket))
+/// Returns whether the server of `$TMUX` is running.
+pub(super) fn is_inside() -> bool {
+    env_socket().is_some_and(|socket| is_listening(&socket))
 }
 
-/// Returns whether a server listens on this socket. Its file stays when the server goes.
-pub(super) fn answers(socket: &Path) -> bool {
+/// Returns whether a server listens on this socket. The file remains when a server ends.
+pub(super) fn is_listening(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-/// Returns whether surely no server listens on this socket.
+/// Returns whether certainly no server listens on this socket.
 pub(super) fn is_gone(socket: &Path) -> bool {
     let error = UnixStream::connect(socket).err();
     let gone = [ErrorKind::ConnectionRefused, ErrorKind::NotFound];
     error.is_some_and(|error| gone.contains(&error.kind()))
 }
 
-/// Returns the socket of the user's own server: the one we stand in, or the default one.
-pub(super) fn own_socket() -> PathBuf {
-    let outer = outer_socket().filter(|socket| answers(socket));
+/// Returns the socket of `$TMUX`, or else that of the default server.
+pub(super) fn default_socket() -> PathBuf {
+    let outer = env_socket().filter(|socket| is_listening(socket));
     outer.unwrap_or_else(|| {
         let dir = env::var_os("TMUX_TMPDIR").and_then(|dir| fs::canonicalize(dir).ok());
         let dir = dir.unwrap_or_else(|| PathBuf::from("/tmp"));
@@ -220,28 +206,25 @@ pub(super) fn own_socket() -> PathBuf {
     })
 }
 
-/// Returns the socket that `$TMUX` names.
-pub(super) fn outer_socket() -> Option<PathBuf> {
+/// Returns the socket of `$TMUX`.
+pub(super) fn env_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
 }
 
-/// Returns the session that `$TMUX` names: that of a popup's client, too.
-pub(super) fn outer_session() -> Option<SessionId> {
+/// Returns the session of `$TMUX`; in a popup, that of its client.
+pub(super) fn env_session() -> Option<SessionId> {
     let tmux = env::var("TMUX").ok()?;
     Some(SessionId(tmux.rsplit(',').next()?.parse().ok()?))
 }
 
-/// Returns the pane that this process was started in, by `$TMUX_PANE`.
-pub(super) fn own_pane() -> Option<PaneId> {
+/// Returns the pane of `$TMUX_PANE`.
+pub(super) fn env_pane() -> Option<PaneId> {
     env::var("TMUX_PANE").ok()?.parse().ok()
 }
 
-/// Fails unless `tmux -V` is new enough.
-///
-/// # Errors
-/// When it is not, or tmux is missing.
+/// Fails if tmux is missing or too old: `tmux -V`
 pub(super) fn ensure_installed() -> Result<()> {
     let mut command = Command::new("tmux");
     let output = command.arg("-V").stdin(Stdio::null()).output();
@@ -249,44 +232,41 @@ pub(super) fn ensure_installed() -> Result<()> {
     ensure_recent(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Fails unless the version in `text` is new enough; a development version is.
-///
-/// # Errors
-/// When it is too old.
+/// Fails if the version in `text` is too old. A development version has no number, and passes.
 pub(crate) fn ensure_recent(text: &str) -> Result<()> {
-    let Some((major, minor)) = version(text).filter(|found| *found < OLDEST) else {
+    let Some((major, minor)) = version(text).filter(|found| *found < MIN_VERSION) else {
         return Ok(());
     };
-    let (oldest, old) = OLDEST;
+    let (oldest, old) = MIN_VERSION;
     Err(Failure::new(format!(
         "tmux {major}.{minor} is too old, git flux needs {oldest}.{old} or newer"
     ))
-    .hint(INSTALL)
+    .hint(INSTALL_HINT)
     .into())
 }
 
-const INSTALL: &str =
+const INSTALL_HINT: &str =
     "apt install tmux  |  dnf install tmux  |  pacman -S tmux  |  brew install tmux";
 
 fn not_started(error: io::Error) -> Error {
     if error.kind() == ErrorKind::NotFound {
         return Failure::new("tmux is not installed, or not on PATH")
-            .hint(INSTALL)
+            .hint(INSTALL_HINT)
             .into();
     }
     Error::new(error).context("could not start tmux")
 }
 
-/// Writes a `;` at the end of an argument as `\;`: else it would end the command.
-fn literal(arg: &OsStr) -> OsString {
+/// Writes a final `;` as `\;`, because tmux would end the command there.
+fn escape_semicolon(arg: &OsStr) -> OsString {
     match arg.as_bytes() {
         [head @ .., b';'] => OsString::from_vec([head, b"\\;"].concat()),
         _ => arg.to_owned(),
     }
 }
 
-/// Returns a path for an option that tmux expands as a format (`-c`): `#(…)` would run a shell.
-pub(super) fn unexpanded(path: &Path) -> OsString {
+/// Escapes `#` in a path for an option that tmux expands (`-c`): `#(…)` would run a shell.
+pub(super) fn escape_format(path: &Path) -> OsString {
     OsString::from_vec(path.as_os_str().as_bytes().replace("#", "##"))
 }
 
@@ -295,15 +275,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_argument_is_a_command_or_a_format() {
-        assert_eq!(literal(OsStr::new("a;")), "a\\;");
-        assert_eq!(literal(OsStr::new("a\\;")), "a\\\\;");
-        assert_eq!(literal(OsStr::new(";a")), ";a");
-        assert_eq!(unexpanded(Path::new("/#(touch x)/##")), "/##(touch x)/####");
+    fn arguments_escape_semicolons_and_formats() {
+        assert_eq!(escape_semicolon(OsStr::new("a;")), "a\\;");
+        assert_eq!(escape_semicolon(OsStr::new("a\\;")), "a\\\\;");
+        assert_eq!(escape_semicolon(OsStr::new(";a")), ";a");
+        assert_eq!(escape_format(Path::new("/#(x)/##")), "/##(x)/####");
     }
 
     #[test]
-    fn old_versions_are_refused_and_unknown_ones_are_not() {
+    fn ensure_recent_fails_only_for_a_known_old_version() {
         assert!(ensure_recent("tmux 2.9a").is_err());
         assert!(ensure_recent("tmux 3.0").is_ok());
         assert!(ensure_recent("tmux master").is_ok());

@@ -1,105 +1,104 @@
-//! The composer of an agent: where it shows what is typed for its next message.
+//! The composer of an agent: the input field for its next message.
 
 use std::mem;
 
 use super::screen::{Row, Screen};
 
-/// How a program draws its composer, and what it does with what stands there.
+/// The appearance of an agent's composer, and its special characters.
 pub(crate) struct Composer {
     pub(crate) frame: Frame,
-    /// One of these stands before what is typed, as long as that is a message.
+    /// Prompts; one of them precedes the text if it is a message.
     pub(crate) marks: &'static [&'static str],
-    /// How the text begins that an empty one shows; nothing if that is faint, or if it shows none.
+    /// The beginning of the text in an empty composer; empty if it is faint, or if there is none.
     pub(crate) placeholder: &'static str,
-    /// How many bytes of a paste it takes for typed text; more of them, or three lines, it marks as
-    /// a paste where it passes them on. None if it passes on what was pasted and no more.
+    /// The longest paste in bytes that the program treats as typed text. It marks longer ones, and
+    /// those of three lines. `None` if it marks no paste.
     pub(crate) longest_paste: Option<usize>,
-    /// What it would obey in a message, and what keeps it from that.
+    /// Texts with a special meaning, and how to type them as text.
     pub(crate) traps: &'static [(Trap, Remedy)],
 }
 
-/// What is around a composer.
+/// The lines around a composer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// A row above and one below that begin with three of `─`, `▄` or `▀`.
+    /// Rows above and below that begin with three of `─`, `▄` or `▀`.
     Rules,
     /// `┃` before each row, a blank row above and below the text, and the mode in the last row.
     Bar,
-    /// A mark before its first row, and below it a blank row or such a one.
+    /// A mark before the first row, and a blank row or such a line below.
     Open,
 }
 
-/// A text that a composer would obey.
+/// A text with a special meaning in a composer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trap {
-    /// It begins with this.
+    /// The text begins with this.
     Begins(char),
-    /// It begins with a `/` and a word.
+    /// The text begins with `/` and a word.
     Command,
     /// A word begins with this.
     Mention(char),
-    /// This is in its last word, so that there is a list to choose from.
+    /// The last word contains this, which opens a list.
     LastWord(char),
-    /// It ends with this.
+    /// The text ends with this.
     Ends(char),
 }
 
-/// What keeps a composer from obeying a text.
+/// A way to type a text without its special meaning.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remedy {
-    /// A space before it, which the program takes away itself.
+    /// A space before the text, which the program trims.
     Space,
-    /// A space behind it, which the program takes away itself.
+    /// A space after the text, which the program trims.
     SpaceBehind,
-    /// A space before it, which is taken away by keys once the text is known to be a message.
+    /// A space before the text, which keys erase afterwards.
     ErasedSpace,
     /// These keys before Enter.
     Keys(&'static str),
-    /// Nothing.
     None,
 }
 
-/// What a composer holds.
+/// The content of a composer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     Empty,
     /// A message.
     Text(String),
-    /// It is no message, but a command to be.
-    Other(String),
+    /// A command instead of a message.
+    Command(String),
 }
 
-/// A message as it has to be typed.
+/// A message with everything that keeps special characters as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Typed {
+pub(crate) struct SafeText {
     pub(crate) text: String,
-    /// The first character of the text has to be typed behind a space that is erased.
+    /// The first character is typed after a space, which is then erased.
     pub(crate) is_erased_space_first: bool,
-    /// How many bytes may be pasted at once, and no more than two lines; none if all may.
+    /// The maximum length of a paste in bytes, also limited to two lines. `None` for no limit.
     pub(crate) longest_paste: Option<usize>,
     /// Keys before Enter.
     pub(crate) keys: Vec<&'static str>,
 }
 
-/// Clears a line, and joins it with the one before. In an empty composer that does nothing.
+/// Clears a line, and joins it with the previous one. Does nothing in an empty composer.
 const CLEAR_LINE: &str = "\u{15}\u{7f}";
 
-/// As many rows may be a part of a message; fewer have to be all of it.
-const WINDOW: usize = 5;
+/// A composer with fewer rows shows the whole message.
+const MIN_ROWS: usize = 5;
 
-/// How many bytes are pasted in pieces.
-const MUCH: usize = 8_000;
+/// Longer texts are pasted at once.
+const MAX_SPLIT: usize = 8_000;
 
-/// A paste of fewer bytes in one line is shown as it is.
-const SHORT: usize = 100;
+/// Shorter pastes of one line are shown in full.
+const MAX_UNFOLDED: usize = 100;
 
 impl Composer {
-    /// Returns what the composer holds; `None` if the screen shows something else, like a dialog.
+    /// Returns the content, or `None` if the screen shows no composer, as in a dialog.
     pub(crate) fn read(&self, screen: &Screen) -> Option<Content> {
         let (rows, is_message) = self.rows(screen)?;
         let first = rows.first()?.text();
         let mark = self.marks.iter().find(|mark| first.starts_with(**mark));
-        // Without a mark its beginning is scrolled out of sight.
+        // Without a mark, the first line is scrolled out.
         let is_message = is_message && (mark.is_some() || first.starts_with("  "));
         let mut skipped = mark.map_or(0, |mark| mark.chars().count());
         let texts = rows
@@ -108,7 +107,7 @@ impl Composer {
         let text = texts.collect::<Vec<_>>().join("\n").trim().to_owned();
         let shows_hint = !self.placeholder.is_empty() && text.starts_with(self.placeholder);
         Some(if !is_message {
-            Content::Other(text)
+            Content::Command(text)
         } else if text.is_empty() || shows_hint {
             Content::Empty
         } else {
@@ -116,8 +115,7 @@ impl Composer {
         })
     }
 
-    /// Returns the rows of the composer, and whether what is typed there is a message as far as the
-    /// rows below say it.
+    /// Returns the rows of the composer, and `false` if the rows below show a mode for commands.
     fn rows(&self, screen: &Screen) -> Option<(Vec<Row>, bool)> {
         let (rows, cursor) = (&screen.rows, screen.cursor);
         rows.get(cursor)?;
@@ -144,32 +142,32 @@ impl Composer {
         (first <= cursor && cursor < end).then(|| (rows[first..end].to_vec(), true))
     }
 
-    /// Returns whether that is `text`, or as much of it as there is room for.
+    /// Returns whether the content is `text`, the visible part of it, or a folded paste.
     pub(crate) fn holds(&self, content: &Content, text: &str) -> bool {
         let Content::Text(shown) = content else {
             return false;
         };
-        let (plain_shown, plain_text) = (plain(shown), plain(text));
-        let is_long = text.contains('\n') || text.len() > SHORT;
-        let is_window = shown.lines().count() >= WINDOW && plain_text.ends_with(&plain_shown);
-        plain_shown == plain_text || is_long && (is_window || is_folded(&plain_shown))
+        let (visible, whole) = (normalize(shown), normalize(text));
+        let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED;
+        let is_window = shown.lines().count() >= MIN_ROWS && whole.ends_with(&visible);
+        visible == whole || is_long && (is_window || is_folded(&visible))
     }
 
-    /// Returns whether that is all of `text`, or its end; and not a paste of which it shows nothing.
+    /// Returns whether the content is `text` or the visible part of it, and not a folded paste.
     pub(crate) fn shows(&self, content: &Content, text: &str) -> bool {
-        let is_folded = matches!(content, Content::Text(shown) if is_folded(&plain(shown)));
+        let is_folded = matches!(content, Content::Text(shown) if is_folded(&normalize(shown)));
         !is_folded && self.holds(content, text)
     }
 
-    /// Returns how a message has to be typed so that it is not obeyed.
+    /// Prepares a message so that the program takes it as text.
     ///
     /// # Errors
-    /// When nothing prevents that: with the trap.
-    pub(crate) fn typed(&self, text: &str) -> Result<Typed, Trap> {
-        let mut typed = Typed {
+    /// Returns the trap that has no remedy.
+    pub(crate) fn escape(&self, text: &str) -> Result<SafeText, Trap> {
+        let mut typed = SafeText {
             text: text.to_owned(),
-            longest_paste: self.longest_paste.filter(|_| text.len() <= MUCH),
-            ..Typed::default()
+            longest_paste: self.longest_paste.filter(|_| text.len() <= MAX_SPLIT),
+            ..SafeText::default()
         };
         for (trap, remedy) in self.traps.iter().filter(|(trap, _)| trap.is_in(text)) {
             match remedy {
@@ -209,7 +207,7 @@ impl Trap {
         }
     }
 
-    /// Returns what the text is taken for, in words.
+    /// Describes the trap, as a predicate of the text.
     pub(crate) fn meaning(self) -> String {
         match self {
             Self::Command => "begins with a command".to_owned(),
@@ -221,18 +219,18 @@ impl Trap {
     }
 }
 
-/// Returns the keys that clear a composer with `text` in it, whose cursor is at the end.
-pub(super) fn clearing(text: &str) -> String {
+/// Returns keys that clear a composer that contains `text`, from its end.
+pub(super) fn clearing_keys(text: &str) -> String {
     CLEAR_LINE.repeat((text.lines().count() + text.len() / 20 + 4).min(2_000))
 }
 
-/// Returns what is left of a text wherever it is wrapped, and however a terminal paints it.
-fn plain(text: &str) -> String {
+/// Removes everything that depends on wrapping and on the terminal.
+fn normalize(text: &str) -> String {
     let is_kept = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().filter(is_kept).collect()
 }
 
-/// Returns whether this stands for a long paste: `[Pasted text #1 +3 lines]`.
+/// Returns whether this replaces a long paste: `[Pasted text #1 +3 lines]`.
 fn is_folded(shown: &str) -> bool {
     let shown = shown.strip_prefix('!').unwrap_or(shown);
     let inner = shown.strip_prefix("[Pasted");

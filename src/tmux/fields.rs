@@ -1,24 +1,24 @@
-//! What tmux is asked for, so that its answer can be taken apart whatever is in it: names, titles and
-//! options are anyone's, and may hold newlines, tabs and what looks like another record.
+//! Formats for tmux, and parsing of its output. Names, titles and options may contain anything,
+//! even newlines or text that looks like another record.
 
 use anyhow::{Context as _, Result};
 
 use crate::task::{Layout, Rest, SessionName, Target};
 
-/// The names of the values that a target is made of, which are asked for always.
-const TARGET: &str = "socket_path pid start_time session_name window_id pane_id pane_pid";
-const TARGETS: usize = 7;
+/// The variables of a target, which every format contains.
+const TARGET_NAMES: &str = "socket_path pid start_time session_name window_id pane_id pane_pid";
+const TARGET_COUNT: usize = 7;
 
-/// The names of the other values of a record, in one string.
+/// A format with a target and `N` other variables.
 pub(super) struct Fields<const N: usize> {
     names: &'static str,
-    /// Stands before each value and at the end: a word that was never seen before.
+    /// A random word before each value and at the end.
     mark: String,
 }
 
-/// The values of a record.
+/// One record of tmux's output.
 pub(super) struct Record<'a, const N: usize> {
-    target: [&'a str; TARGETS],
+    target: [&'a str; TARGET_COUNT],
     pub(super) values: [&'a str; N],
 }
 
@@ -28,36 +28,30 @@ impl<const N: usize> Fields<N> {
         Self { names, mark }
     }
 
-    /// Returns the format for tmux's `-F`, or for `display-message -p`.
+    /// Returns the format for `-F` or `display-message -p`.
     pub(super) fn format(&self) -> String {
         let mark = &self.mark;
-        let names = [TARGET, self.names].into_iter();
+        let names = [TARGET_NAMES, self.names].into_iter();
         let names = names.flat_map(str::split_whitespace);
         let values: String = names.map(|name| format!("{mark}#{{{name}}}")).collect();
         values + mark
     }
 
-    /// Returns each record that tmux has printed, a record a line.
-    ///
-    /// # Errors
-    /// When it has printed something else.
+    /// Parses all records of an output.
     pub(super) fn read<'a>(&self, out: &'a str) -> Result<Vec<Record<'a, N>>> {
         let mut records = Vec::new();
         let mut rest = out;
         while !rest.is_empty() {
-            let (record, more) = self.first(rest)?;
+            let (record, more) = self.read_first(rest)?;
             records.push(record);
             rest = more;
         }
         Ok(records)
     }
 
-    /// Returns the record that is printed first, and what follows its line.
-    ///
-    /// # Errors
-    /// When something else is printed.
-    pub(super) fn first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
-        let parts: Vec<&str> = out.splitn(TARGETS + N + 2, &self.mark).collect();
+    /// Parses the first record, and returns it with the rest of the output.
+    pub(super) fn read_first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
+        let parts: Vec<&str> = out.splitn(TARGET_COUNT + N + 2, &self.mark).collect();
         let first = || {
             let ["", values @ .., rest] = &parts[..] else {
                 return None;
@@ -71,7 +65,7 @@ impl<const N: usize> Fields<N> {
 }
 
 impl<const N: usize> Record<'_, N> {
-    /// Returns the pane that it is about, or that is in front in what it is about.
+    /// Returns the pane of the record; for a window or session, its active pane.
     pub(super) fn target(&self, kind: Layout) -> Option<Target> {
         let [socket, server, start, session, window, pane, process] = self.target;
         Some(Target {
@@ -93,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_may_look_like_anything_but_its_end() {
+    fn fields_read_values_with_newlines_and_marks() {
         let fields = Fields::new("prefix @flux_repo");
         let (mark, format) = (&fields.mark, fields.format());
         let end = format!("{mark}#{{prefix}}{mark}#{{@flux_repo}}{mark}");
@@ -115,7 +109,7 @@ mod tests {
         for wrong in ["server version is too old\n", "\n\n", &target] {
             assert!(fields.read(wrong).is_err(), "{wrong:?}");
         }
-        // Each question has a mark of its own.
+        // Each format has its own mark.
         assert_ne!(Fields::<1>::new("pid").mark, Fields::<1>::new("pid").mark);
     }
 }

@@ -1,115 +1,108 @@
-//! A message to the program on a pane.
+//! Messages to the program in a pane.
 
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::composer::{Composer, Content, Typed, clearing};
+use super::composer::{Composer, Content, SafeText, clearing_keys};
 use super::screen::Screen;
-use super::typing::{Before, PAUSE, lasts, paste, type_text};
+use super::typing::{Baseline, INTERVAL, is_stable, paste, type_text};
 use crate::system::wait_until;
 use crate::task::Target;
 
-/// How long a program whose composer is known may take to show what was pasted, or cleared.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for a composer to show a pasted or cleared text.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long it may show no composer while it paints.
-const SHOWS: Duration = Duration::from_secs(2);
+/// The time limit for a composer to appear while the program redraws.
+const COMPOSER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a program may take to take a message out of its composer, once Enter was pressed.
-const TAKES: Duration = Duration::from_secs(3);
+/// The time limit for the composer to become empty after Enter.
+const SUBMIT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long it may take to say that it has got the message.
-const ANSWER: Duration = Duration::from_secs(3);
+/// The time limit for the program to confirm the message.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long what is typed may take to have its effect, where nothing tells.
-const SETTLES: Duration = Duration::from_millis(400);
+/// The time for the effect of a key that cannot be observed.
+const SETTLE_TIME: Duration = Duration::from_millis(400);
 
-/// As a paste it gets there also while the pane is in copy mode, where a key would not.
+/// Pasted, because a key would not reach the program in copy mode.
 const ENTER: &str = "\r";
 
-/// The program that a message goes to.
+/// A program that receives a message.
 pub(crate) struct Receiver<'a> {
     pub(crate) target: &'a Target,
-    /// Where it shows what is typed; none if that is not known.
+    /// `None` if unknown.
     pub(crate) composer: Option<&'a Composer>,
-    /// What it was told before: it puts that back into its composer when it is interrupted.
-    pub(crate) told_before: &'a [String],
-    /// Returns whether it still reads what is typed: a shell that is there once the program has ended
-    /// must not take the message for a command.
-    pub(crate) listens: &'a dyn Fn() -> Result<bool>,
-    /// Returns whether it says that it has got the message; none where it cannot say that.
-    pub(crate) arrived: Option<&'a dyn Fn() -> Result<bool>>,
+    /// Earlier messages, which an interrupted program puts back into its composer.
+    pub(crate) earlier: &'a [String],
+    /// Returns `false` once the program has ended or asks a question. A shell must not run the
+    /// message as a command.
+    pub(crate) is_ready: &'a dyn Fn() -> Result<bool>,
+    /// Returns whether the program has confirmed the message; `None` if it cannot.
+    pub(crate) confirmed: Option<&'a dyn Fn() -> Result<bool>>,
 }
 
-/// What has become of a message. Only the last three have reached the program.
+/// The result of a message. Only the last three mean that it was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// The program asks something by now, or is not in front any more; nothing was typed.
+    /// The program asks a question or has ended; nothing was typed.
     NotListening,
     /// The pane shows no composer; nothing was typed.
     NoComposer,
-    /// Something stands in the composer that is not git flux's to clear; nothing was typed.
-    Draft,
-    /// The pane did not show it, so Enter was not pressed, and it was cleared.
+    /// The composer contains a draft of the user; nothing was typed.
+    HasDraft,
+    /// The pane did not show the text. It was cleared, without Enter.
     NotShown,
-    /// Enter was pressed, the program did not take it, and it was cleared.
+    /// The text remained in the composer after Enter, and was cleared.
     NotTaken,
-    /// It was not submitted, and may stand where it was typed.
-    Left,
-    /// It was submitted.
+    /// The text was not submitted, and may still be in the composer.
+    Stuck,
+    /// Enter was pressed.
     Submitted,
-    /// It was, and is out of the composer.
+    /// The text has left the composer.
     Taken,
-    /// It was, and the program says that it has got it.
+    /// The program has confirmed the message.
     Confirmed,
 }
 
-/// Replaces what would end a paste, or be a key: newlines and tabs are text.
-pub(crate) fn harmless(text: &str) -> String {
-    let harmless = |c: char| match c {
+/// Escapes control characters, which would be keys or end the paste, except newlines and tabs.
+pub(crate) fn escape_keys(text: &str) -> String {
+    let escape = |c: char| match c {
         '\n' | '\t' => c.to_string(),
         c if c.is_control() => c.escape_unicode().to_string(),
         c => c.to_string(),
     };
     let text = text.replace("\r\n", "\n");
-    text.trim_end().chars().map(harmless).collect()
+    text.trim_end().chars().map(escape).collect()
 }
 
 impl Receiver<'_> {
-    /// Types a message, and presses Enter once it shows on the pane: a program that shows something
-    /// else, like a dialog, must not take it for an answer.
-    /// `tmux load-buffer -`, `tmux paste-buffer -p -r`
-    ///
-    /// What a terminal would obey arrives as text. Where no program can say that it has arrived, it
-    /// is submitted at best.
-    ///
-    /// # Errors
-    /// When the pane is gone.
-    pub(crate) fn deliver(&self, typed: &Typed) -> Result<Delivery> {
+    /// Types a message, and presses Enter once the pane shows it, so that it does not answer a
+    /// dialog. `tmux load-buffer -`, `tmux paste-buffer -p -r`
+    pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.has_line_editor()) {
             Some(composer) => self.compose(composer, &screen, typed),
-            None => self.type_unseen(&screen, typed),
+            None => self.send_blindly(&screen, typed),
         }
     }
 
-    fn has_arrived(&self) -> Result<bool> {
-        self.arrived.map_or(Ok(false), |arrived| arrived())
+    fn is_confirmed(&self) -> Result<bool> {
+        self.confirmed.map_or(Ok(false), |confirmed| confirmed())
     }
 
-    /// Returns what a composer holds; `None` if the pane does not show it.
-    fn look(&self, composer: &Composer) -> Result<Option<Content>> {
+    /// Returns the content of a composer, or `None` if the pane shows no composer.
+    fn read(&self, composer: &Composer) -> Result<Option<Content>> {
         Screen::of(self.target).map(|screen| composer.read(&screen))
     }
 
-    /// [`Self::deliver`] by way of a composer that can be read.
-    fn compose(&self, composer: &Composer, first: &Screen, typed: &Typed) -> Result<Delivery> {
-        match self.emptied(composer, first)? {
-            Some(Content::Empty) if (self.listens)()? => {}
+    /// Delivers through a composer, and checks each step.
+    fn compose(&self, composer: &Composer, first: &Screen, typed: &SafeText) -> Result<Delivery> {
+        match self.prepare(composer, first)? {
+            Some(Content::Empty) if (self.is_ready)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
-            Some(Content::Text(_) | Content::Other(_)) => return Ok(Delivery::Draft),
+            Some(Content::Text(_) | Content::Command(_)) => return Ok(Delivery::HasDraft),
             None => return Ok(Delivery::NoComposer),
         }
         let delivery = match self.type_in(composer, typed)? {
@@ -117,72 +110,72 @@ impl Receiver<'_> {
             false => Delivery::NotShown,
         };
         if delivery == Delivery::Taken {
-            return self.or_confirmed(delivery);
+            return self.confirm(delivery);
         }
         let is_entered = delivery == Delivery::NotTaken;
-        if is_entered && self.has_arrived()? {
+        if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        let is_cleared = self.cleared(composer, &typed.text)?;
-        // A slow program has come to the key before it came to those that clear.
-        if is_entered && self.has_arrived()? {
+        let is_empty = self.clear(composer, &typed.text)?;
+        // A slow program may have handled Enter only now, before the keys that clear.
+        if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        Ok(if is_cleared { delivery } else { Delivery::Left })
+        Ok(if is_empty { delivery } else { Delivery::Stuck })
     }
 
-    /// Waits for the program to say that it has got a message that was submitted.
-    fn or_confirmed(&self, delivery: Delivery) -> Result<Delivery> {
-        let Some(arrived) = self.arrived else {
+    /// Waits for the program to confirm a submitted message.
+    fn confirm(&self, delivery: Delivery) -> Result<Delivery> {
+        let Some(confirmed) = self.confirmed else {
             return Ok(delivery);
         };
-        let confirmed = || Ok(arrived()?.then_some(Delivery::Confirmed));
-        Ok(wait_until(ANSWER, PAUSE, confirmed)?.unwrap_or(delivery))
+        let check = || Ok(confirmed()?.then_some(Delivery::Confirmed));
+        Ok(wait_until(CONFIRM_TIMEOUT, INTERVAL, check)?.unwrap_or(delivery))
     }
 
-    /// Types a message into an empty composer, with the keys that come before Enter. Returns whether
-    /// it stands there.
-    fn type_in(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
+    /// Types a message into an empty composer, and the keys before Enter. Returns whether the
+    /// composer shows it.
+    fn type_in(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut stands = self.stands(composer, typed)?;
+        let mut is_shown = self.is_echoed(composer, typed)?;
         for keys in &typed.keys {
-            // What they are for, such as a list that is put together, may come up late.
-            thread::sleep(SETTLES);
-            if stands && (self.listens)()? {
+            // The keys may close a list, which may open late.
+            thread::sleep(SETTLE_TIME);
+            if is_shown && (self.is_ready)()? {
                 paste(self.target, keys, &[])?;
-                stands = self.stands(composer, typed)?;
+                is_shown = self.is_echoed(composer, typed)?;
             }
         }
-        Ok(stands)
+        Ok(is_shown)
     }
 
-    /// Waits until a text stands in the composer, and stays there.
-    fn stands(&self, composer: &Composer, typed: &Typed) -> Result<bool> {
-        lasts(PATIENCE, || {
-            let content = self.look(composer)?;
+    /// Waits until the composer shows a text and keeps it.
+    fn is_echoed(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
+        is_stable(ECHO_TIMEOUT, || {
+            let content = self.read(composer)?;
             Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
     }
 
-    /// Presses Enter as long as the text stands in the composer, twice at most.
-    fn submit(&self, composer: &Composer, typed: &Typed) -> Result<Delivery> {
+    /// Presses Enter while the composer contains the text, at most twice.
+    fn submit(&self, composer: &Composer, typed: &SafeText) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
-            if !(self.listens)()? {
+            if !(self.is_ready)()? {
                 break;
             }
             delivery = Delivery::NotTaken;
             paste(self.target, ENTER, &[])?;
             let mut last = None;
-            let taken = wait_until(TAKES, PAUSE, || {
-                last = self.look(composer)?;
+            let taken = wait_until(SUBMIT_TIMEOUT, INTERVAL, || {
+                last = self.read(composer)?;
                 let is_taken = matches!(last, None | Some(Content::Empty));
                 Ok(is_taken.then_some(Delivery::Taken))
             })?;
             if let Some(taken) = taken {
                 return Ok(taken);
             }
-            // The key was swallowed, or something else was done with it.
+            // Try again only if the key had no effect.
             if !last.is_some_and(|content| composer.holds(&content, &typed.text)) {
                 break;
             }
@@ -190,60 +183,59 @@ impl Receiver<'_> {
         Ok(delivery)
     }
 
-    /// Waits for a composer to be shown, and clears it if it holds what the program was told before:
-    /// returns what it holds then, `None` if none is shown.
-    fn emptied(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
+    /// Waits for a composer, clears it if it contains an earlier message, and returns its content;
+    /// `None` without a composer.
+    fn prepare(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
         let mut content = composer.read(first);
         if content.is_none() {
-            // A screen that is being painted shows none for a moment.
-            content = wait_until(SHOWS, PAUSE, || self.look(composer))?;
+            content = wait_until(COMPOSER_TIMEOUT, INTERVAL, || self.read(composer))?;
         }
-        let mut told = self.told_before.iter();
+        let mut texts = self.earlier.iter();
         if let Some(found @ Content::Text(_)) = &content
-            && let Some(text) = told.find(|text| composer.shows(found, text))
-            && (self.listens)()?
-            && self.cleared(composer, text)?
+            && let Some(text) = texts.find(|text| composer.shows(found, text))
+            && (self.is_ready)()?
+            && self.clear(composer, text)?
         {
             return Ok(Some(Content::Empty));
         }
         Ok(content)
     }
 
-    /// Clears the composer with `text` in it. Returns whether it is empty then.
-    fn cleared(&self, composer: &Composer, text: &str) -> Result<bool> {
+    /// Clears a composer that contains `text`. Returns whether it is empty then.
+    fn clear(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
-            // What shows no composer may be a dialog, where keys are answers.
-            if self.look(composer)?.is_none() || !(self.listens)()? {
+            // In a dialog, the keys would be answers.
+            if self.read(composer)?.is_none() || !(self.is_ready)()? {
                 return Ok(false);
             }
-            paste(self.target, &clearing(text), &[])?;
+            paste(self.target, &clearing_keys(text), &[])?;
             let is_empty = |content: &Content| *content == Content::Empty;
-            let empty = || Ok(self.look(composer)?.filter(is_empty));
-            if wait_until(PATIENCE, PAUSE, empty)?.is_some() {
+            let empty = || Ok(self.read(composer)?.filter(is_empty));
+            if wait_until(ECHO_TIMEOUT, INTERVAL, empty)?.is_some() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// [`Self::deliver`] to a program whose composer is not known: once the pane shows the text.
-    fn type_unseen(&self, first: &Screen, typed: &Typed) -> Result<Delivery> {
-        let before = Before::new(self.target, first, typed)?;
-        // A shell that is there instead would run it, line by line.
-        if !(self.listens)()? {
+    /// Delivers without a known composer: presses Enter once the pane shows the text.
+    fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
+        let before = Baseline::new(self.target, first, typed)?;
+        // A shell would run the text.
+        if !(self.is_ready)()? {
             return Ok(Delivery::NotListening);
         }
         paste(self.target, &typed.text, &["-p"])?;
-        let is_shown = before.is_shown_soon(self.target)?;
-        if !(self.listens)()? {
-            return Ok(Delivery::Left);
+        let is_shown = before.is_echoed(self.target)?;
+        if !(self.is_ready)()? {
+            return Ok(Delivery::Stuck);
         }
         if !is_shown {
-            paste(self.target, &clearing(&typed.text), &[])?;
+            paste(self.target, &clearing_keys(&typed.text), &[])?;
             return Ok(Delivery::NotShown);
         }
         paste(self.target, ENTER, &[])?;
-        self.or_confirmed(Delivery::Submitted)
+        self.confirm(Delivery::Submitted)
     }
 }
 
@@ -252,10 +244,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_text_whatever_is_in_it() {
-        assert_eq!(harmless("a\r\n\tb\n"), "a\n\tb");
-        assert_eq!(harmless("\u{1b}[201~\rrm"), "\\u{1b}[201~\\u{d}rm");
-        assert_eq!(harmless("\u{9b}31m\u{7f}\0"), "\\u{9b}31m\\u{7f}\\u{0}");
-        assert_eq!(harmless("👨\u{200d}👩"), "👨\u{200d}👩");
+    fn escape_keys_escapes_control_characters() {
+        assert_eq!(escape_keys("a\r\n\tb\n"), "a\n\tb");
+        assert_eq!(escape_keys("\u{1b}[201~\rrm"), "\\u{1b}[201~\\u{d}rm");
+        assert_eq!(escape_keys("\u{9b}31m\u{7f}\0"), "\\u{9b}31m\\u{7f}\\u{0}");
+        assert_eq!(escape_keys("👨\u{200d}👩"), "👨\u{200d}👩");
     }
 }

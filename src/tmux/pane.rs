@@ -1,4 +1,4 @@
-//! The panes there are, and what is on them.
+//! Panes of a server.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -10,60 +10,50 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{TIMEOUT, is_gone, outer_socket, own_pane, own_socket};
+use super::command::{TIMEOUT, default_socket, env_pane, env_socket, is_gone};
 use super::fields::{Fields, Record};
 use crate::sanitize;
 use crate::system::program;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId, WindowId};
 
-/// One pane of a server.
+/// A pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pane {
-    /// Where it is.
     target: Target,
     pub(super) session: SessionId,
-    /// The prefix key in it as tmux writes it: `C-b`.
+    /// The prefix key in tmux's notation: `C-b`.
     pub(super) prefix: String,
-    /// The version of its server.
+    /// The version of the server.
     pub(super) version: String,
-    /// Its terminal device.
+    /// The terminal device.
     pub(crate) tty: PathBuf,
-    /// The repository that git flux wrote on it.
+    /// The pane's option `@flux_repo`.
     pub(crate) repo: Option<PathBuf>,
-    /// The task that git flux wrote on it.
+    /// The pane's option `@flux_task`.
     task: String,
-    /// What the program in it calls itself.
+    /// The title, set by the program.
     pub(crate) title: String,
-    /// When its window last showed something, in seconds since 1970.
-    pub(crate) stirred: Option<u64>,
-    pub(crate) extent: Extent,
-}
-
-/// How much of its window a pane has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    Window,
-    Part,
+    /// The time of the window's last output, in seconds since 1970.
+    pub(crate) last_output_seconds: Option<u64>,
+    /// The only pane of its window.
+    pub(crate) is_alone: bool,
 }
 
 impl Pane {
     fn read(record: &Record<9>) -> Option<Self> {
-        let [session, prefix, version, tty, others @ ..] = record.values;
-        let [activity, panes, title, repo, task] = others;
+        let [session, prefix, version, tty, rest @ ..] = record.values;
+        let [activity, panes, title, repo, task] = rest;
         Some(Self {
             target: record.target(Layout::Pane)?,
             session: session.parse().ok()?,
             prefix: prefix.to_owned(),
             version: version.to_owned(),
             tty: tty.into(),
-            repo: decode(repo),
+            repo: decode_path(repo),
             task: task.to_owned(),
             title: title.to_owned(),
-            stirred: activity.parse().ok(),
-            extent: match panes {
-                "1" => Extent::Window,
-                _ => Extent::Part,
-            },
+            last_output_seconds: activity.parse().ok(),
+            is_alone: panes == "1",
         })
     }
 
@@ -75,31 +65,30 @@ impl Pane {
         self.target.window
     }
 
-    /// Returns its process.
     pub(crate) fn pid(&self) -> i32 {
         self.target.pane_pid
     }
 
-    /// Returns whether it is the pane that `target` means, and not one that got its id after a
-    /// restart of the server or a `respawn-pane`.
-    pub(crate) fn is(&self, target: &Target) -> bool {
-        let own = &self.target;
-        self.is_beside(target) && (own.pane_pid, own.pane) == (target.pane_pid, target.pane)
+    /// Returns whether this is the pane of `target`. After a restart of the server or a
+    /// `respawn-pane`, another one may have its id.
+    pub(crate) fn matches(&self, target: &Target) -> bool {
+        let ids = |it: &Target| (it.pane_pid, it.pane);
+        self.is_on_server_of(target) && ids(&self.target) == ids(target)
     }
 
-    /// Returns whether it is one of the server that `target` was made by.
-    pub(crate) fn is_beside(&self, target: &Target) -> bool {
-        let own = &self.target;
-        (own.server_pid, own.server_start) == (target.server_pid, target.server_start)
+    /// Returns whether the pane is on the server of `target`, not restarted since.
+    pub(crate) fn is_on_server_of(&self, target: &Target) -> bool {
+        let server = |it: &Target| (it.server_pid, it.server_start);
+        server(&self.target) == server(target)
     }
 
-    /// Returns whether git flux wrote this task of this repository on it.
-    pub(crate) fn is_made_for(&self, id: &TaskId, repo: &Path) -> bool {
+    /// Returns whether the pane's options name this task of this repository.
+    pub(crate) fn belongs_to(&self, id: &TaskId, repo: &Path) -> bool {
         self.task == id.as_str() && self.repo.as_deref() == Some(repo)
     }
 
-    /// Returns `target` with the names that session and window have now.
-    pub(crate) fn named(&self, target: &Target) -> Target {
+    /// Returns `target` with the current session and window.
+    pub(crate) fn with_current_names(&self, target: &Target) -> Target {
         Target {
             session: self.target.session.clone(),
             window: self.target.window,
@@ -107,13 +96,14 @@ impl Pane {
         }
     }
 
-    /// Returns the target this pane is, if git flux made it for `repo` as the session of this name.
-    pub(crate) fn session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
+    /// Returns the pane as a target if it is in the session of this name, and git flux opened it
+    /// for `repo`.
+    pub(crate) fn as_session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
         let is_ours = self.target.session == *session && self.repo.as_deref() == Some(repo);
         is_ours.then(|| self.target(session))
     }
 
-    /// Returns the target this pane is; `session` is the name that a session of the task's own has.
+    /// Returns the pane as a target; a session if its name is `session`.
     pub(crate) fn target(&self, session: &SessionName) -> Target {
         let mut target = self.target.clone();
         if target.session == *session {
@@ -123,33 +113,29 @@ impl Pane {
     }
 }
 
-/// Returns all panes of the server with this socket, or of the user's own; none if
-/// there is no server, or no session on it. `tmux list-panes -a -F …`, and
-/// `tmux list-sessions` if that fails.
+/// Returns all panes of a server, by default the user's; none without a server or a session.
+/// `tmux list-panes -a -F …`, and `tmux list-sessions` if that fails
 ///
 /// # Errors
-/// When tmux is missing or does not answer: then it is not known what runs.
+/// Any other failure, because panes may exist then.
 pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
-    listed(socket, TIMEOUT)
+    list_within(socket, TIMEOUT)
 }
 
-/// Returns them as [`list`] does, for who has no more than a look and can do without.
-///
-/// # Errors
-/// When tmux is missing or does not answer soon.
-pub(crate) fn glance(socket: &Path) -> Result<Vec<Pane>> {
-    listed(Some(socket), Duration::from_secs(2))
+/// Returns all panes of a server like [`list`], with a short timeout.
+pub(crate) fn list_quickly(socket: &Path) -> Result<Vec<Pane>> {
+    list_within(Some(socket), Duration::from_secs(2))
 }
 
-/// How often a server is asked that says no: it may be about to end.
+/// A server may refuse while it starts or ends.
 const ATTEMPTS: u32 = 3;
 
-fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
+fn list_within(socket: Option<&Path>, timeout: Duration) -> Result<Vec<Pane>> {
     let fields = Fields::new(
         "session_id prefix version pane_tty window_activity window_panes pane_title \
          @flux_repo @flux_task",
     );
-    let Some(out) = ask(socket, patience, &fields)? else {
+    let Some(out) = ask(socket, timeout, &fields)? else {
         return Ok(Vec::new());
     };
     let mut panes: Vec<Pane> = Vec::new();
@@ -163,11 +149,11 @@ fn listed(socket: Option<&Path>, patience: Duration) -> Result<Vec<Pane>> {
     Ok(panes)
 }
 
-/// Asks a server for its panes; `None` if there is no server, or no session on it.
-fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<Option<String>> {
+/// Asks a server for its panes. Returns `None` without a server or a session.
+fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<Option<String>> {
     let ask = |name: &str, options: &[&str]| {
-        let tmux = Tmux::with(socket, name.as_ref());
-        tmux.args(options).within(patience).outcome()
+        let tmux = Tmux::build(socket, name.as_ref());
+        tmux.args(options).within(timeout).outcome()
     };
     let mut attempts = 0;
     loop {
@@ -176,23 +162,19 @@ fn ask(socket: Option<&Path>, patience: Duration, fields: &Fields<9>) -> Result<
             Ok(out) => return Ok(Some(out)),
             Err(error) => error,
         };
-        // No server has no panes, and one without sessions refuses to list them.
-        if is_gone(&socket.map_or_else(own_socket, ToOwned::to_owned))
+        // A server without sessions refuses to list panes.
+        if is_gone(&socket.map_or_else(default_socket, ToOwned::to_owned))
             || ask("list-sessions", &[])?.is_ok_and(|out| out.is_empty())
         {
             return Ok(None);
         }
-        // What a server does not tell is not known, unless it has just come or gone.
         if attempts == ATTEMPTS {
             return Err(error);
         }
     }
 }
 
-/// Returns the last `lines` lines of text on the pane: `tmux capture-pane -pJ`.
-///
-/// # Errors
-/// When the pane is gone.
+/// Returns the last `lines` lines of a pane: `tmux capture-pane -pJ`
 pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
     let out = Tmux::at(target, "capture-pane").arg("-pJ").output()?;
     let text: Vec<&str> = out.trim_end().lines().map(str::trim_end).collect();
@@ -200,19 +182,17 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
     Ok(text[first..].iter().map(ToString::to_string).collect())
 }
 
-/// Returns what the pane that this process was started in shows: `tmux capture-pane -pJ`. None if
-/// there is no such pane, or tmux does not tell.
+/// Returns the text of this process's pane, if any: `tmux capture-pane -pJ`
 pub(crate) fn capture_own() -> Option<String> {
-    let capture = Tmux::new("capture-pane").arg("-pJ").target(own_pane()?);
+    let capture = Tmux::new("capture-pane").arg("-pJ").target(env_pane()?);
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
-/// Closes the pane if it is still the one that `target` means, by one process. Returns whether its
-/// process was alive in it until now:
-/// `tmux if-shell -F <it is> 'display-message -p …; kill-pane -t <pane>'`
+/// Closes a pane unless another one has its id by now, with one process. Returns whether the pane's
+/// program was still running. `tmux if-shell -F <condition> 'display-message -p …; kill-pane -t <pane>'`
 ///
 /// # Errors
-/// When tmux refuses, for one since there is no such pane.
+/// Also if the pane does not exist.
 pub(crate) fn close(target: &Target) -> Result<bool> {
     let pane = target.pane;
     let is = format!(
@@ -224,23 +204,21 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
     Ok(ask.arg(is).arg(close).output()?.trim() == "0")
 }
 
-/// Shows `message` to the clients that show the pane: `tmux display-message`, which expands
-/// formats and the conversions of strftime(3). That there is no client is no error.
-pub(crate) fn notice(target: &Target, message: impl Display) {
-    let text = unexpanded_text(&sanitize::line(&message.to_string()));
+/// Shows a message to the clients of the pane: `tmux display-message`
+pub(crate) fn display_message(target: &Target, message: impl Display) {
+    let text = escape_message(&sanitize::line(&message.to_string()));
     drop(Tmux::at(target, "display-message").arg(text).run());
 }
 
-/// Returns a text that `display-message` shows as it is.
-pub(super) fn unexpanded_text(text: &str) -> String {
+/// Escapes a text for `display-message`, which expands formats and conversions of strftime(3).
+pub(super) fn escape_message(text: &str) -> String {
     text.replace('#', "##").replace('%', "%%")
 }
 
-/// Writes `state`, a word of ours, as `@flux_state` on the pane that the environment names, if
-/// `launcher` is still its process: `tmux if-shell -F <it is> 'set-option -p … @flux_state <state>'`.
-/// For status lines, so it is no error if that fails.
-pub(crate) fn mark_own(launcher: i32, state: impl Display) {
-    let (Some(socket), Some(pane)) = (outer_socket(), own_pane()) else {
+/// Sets the option `@flux_state` of this process's pane, if `launcher` is its program. For status
+/// lines, so failures are ignored. `tmux if-shell -F <condition> 'set-option -p … @flux_state <state>'`
+pub(crate) fn set_own_state(launcher: i32, state: impl Display) {
+    let (Some(socket), Some(pane)) = (env_socket(), env_pane()) else {
         return;
     };
     let mark = Tmux::on(&socket, "if-shell").arg("-F").target(pane);
@@ -249,17 +227,17 @@ pub(crate) fn mark_own(launcher: i32, state: impl Display) {
     drop(mark.within(Duration::from_secs(1)).run());
 }
 
-/// Returns whether we were started in this pane: by its user, or by the agent itself.
-pub(crate) fn is_ours(target: &Target) -> bool {
+/// Returns whether this process was started in the pane, by the user or by the agent.
+pub(crate) fn is_own(target: &Target) -> bool {
     let tmux = env::var("TMUX").unwrap_or_default();
     let server = tmux.rsplit(',').nth(1).and_then(|pid| pid.parse().ok());
     server == Some(target.server_pid)
-        && outer_socket().as_ref() == Some(&target.socket)
-        && own_pane() == Some(target.pane)
+        && env_socket().as_ref() == Some(&target.socket)
+        && env_pane() == Some(target.pane)
 }
 
-/// Returns bytes as a pane option may hold them: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
-pub(super) fn encode(path: &Path) -> String {
+/// Encodes a path for a pane option: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
+pub(super) fn encode_path(path: &Path) -> String {
     let encoded = |byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(*byte).into(),
         _ => format!(":{byte:02X}"),
@@ -267,7 +245,7 @@ pub(super) fn encode(path: &Path) -> String {
     path.as_os_str().as_bytes().iter().map(encoded).collect()
 }
 
-fn decode(text: &str) -> Option<PathBuf> {
+fn decode_path(text: &str) -> Option<PathBuf> {
     let mut parts = text.split(':');
     let mut bytes = parts.next()?.as_bytes().to_owned();
     for part in parts {
@@ -278,20 +256,16 @@ fn decode(text: &str) -> Option<PathBuf> {
     (!bytes.is_empty()).then(|| OsString::from_vec(bytes).into())
 }
 
-/// The programs that are a shell; beside them `$SHELL`.
+/// Shells, beside `$SHELL`.
 const SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
 
-/// Returns the pane of the session of this name, which something else made anew after a restart of
-/// tmux as tmux-resurrect does, if that is its only one and shows a shell in `dir`
-/// or below: `tmux list-panes -s -t =<name>: -F …`. What the shell has put aside is not looked at.
-///
-/// # Errors
-/// When tmux is missing or does not answer.
+/// Returns the only pane of the session of this name, if a shell runs there in `dir` or below, as
+/// tmux-resurrect restores it: `tmux list-panes -s -t =<name>: -F …`. The shell may have jobs.
 pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Target>> {
     let fields = Fields::new("pane_current_command pane_current_path");
     let list = Tmux::new("list-panes").arg("-s");
     let list = list.target(format!("={name}:"));
-    // There may be no such session, and no server.
+    // The session or the server may not exist.
     let Ok(out) = list.args(["-F", &fields.format()]).outcome()? else {
         return Ok(None);
     };
@@ -306,8 +280,9 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 }
 
 fn is_shell(command: &OsStr) -> bool {
-    let own = program::shell();
-    Path::new(&own).file_name() == Some(command) || SHELLS.split(' ').any(|shell| command == shell)
+    let shell = program::shell();
+    Path::new(&shell).file_name() == Some(command)
+        || SHELLS.split(' ').any(|shell| command == shell)
 }
 
 #[cfg(test)]
@@ -315,15 +290,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_survive_in_pane_options() {
+    fn decode_path_reverses_encode_path() {
         let path = PathBuf::from(OsString::from_vec(b"/a b/#(x)\n\xff/.git".to_vec()));
-        let text = encode(&path);
+        let text = encode_path(&path);
         assert!(
             text.bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b".-_:".contains(&b)),
             "{text}"
         );
-        assert_eq!(decode(&text), Some(path));
-        assert_eq!(decode(""), None);
+        assert_eq!(decode_path(&text), Some(path));
+        assert_eq!(decode_path(""), None);
     }
 }

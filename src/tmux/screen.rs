@@ -1,4 +1,4 @@
-//! What a pane shows at one moment.
+//! The screen of a pane.
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,57 +12,54 @@ use super::Tmux;
 use super::fields::Fields;
 use crate::task::Target;
 
-/// What a pane shows at one moment, and where its cursor is.
+/// The text of a pane at one moment, with its cursor.
 pub(crate) struct Screen {
     pub(crate) rows: Vec<Row>,
     /// The row of the cursor.
     pub(crate) cursor: usize,
     column: usize,
-    /// What its program calls itself.
     pub(crate) title: String,
     tty: PathBuf,
 }
 
-/// A row, each character with whether it is a hint of the program and no text.
+/// A row of characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Row(Vec<(char, Style)>);
+pub(crate) struct Row(Vec<(char, Paint)>);
 
-/// How a character is painted, as far as it matters.
+/// The attributes of a character by which hints and columns are recognized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Style {
+struct Paint {
     is_faint: bool,
     is_reversed: bool,
-    /// The colour behind it.
-    ground: u32,
+    colour: u32,
 }
 
 impl Screen {
-    /// Looks at the pane: `tmux display-message -p … ; capture-pane -p -e`, one process.
+    /// Captures a pane with one process: `tmux display-message -p … ; capture-pane -p -e`
     ///
     /// # Errors
-    /// When the pane is gone, or is another one by now.
+    /// Also if another pane has its id by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
         let fields = Fields::new("cursor_x cursor_y pane_tty pane_title");
         let ask = Tmux::at(target, "display-message").arg("-p");
         let ask = ask.arg(fields.format()).then("capture-pane");
         let out = ask.args(["-p", "-e"]).target(target.pane).output()?;
-        let (record, shown) = fields.first(&out)?;
+        let (record, shown) = fields.read_first(&out)?;
         let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);
         let now = record.target(target.kind);
         if now.as_ref().map(process) != Some(process(target)) {
-            bail!("the pane '{}' is another one by now", target.pane);
+            bail!("the pane '{}' was replaced by another one", target.pane);
         }
         let [column, row, tty, title] = record.values;
         Ok(Self {
-            rows: rows(shown),
-            cursor: row.parse().context("a cursor is in a row")?,
-            column: column.parse().context("a cursor is in a column")?,
+            rows: parse_rows(shown),
+            cursor: row.parse().context("tmux printed no row")?,
+            column: column.parse().context("tmux printed no column")?,
             title: title.to_owned(),
             tty: tty.into(),
         })
     }
 
-    /// Returns a screen of these rows.
     #[cfg(test)]
     pub(crate) fn showing(rows: Vec<Row>, cursor: usize) -> Self {
         let (title, tty) = (String::new(), PathBuf::new());
@@ -75,13 +72,12 @@ impl Screen {
         }
     }
 
-    /// Returns whether the terminal itself edits the line that is typed, as for a program that
-    /// reads lines (canonical mode): then there is no composer.
+    /// Returns whether the terminal is in canonical mode. Then the program has no composer.
     pub(crate) fn has_line_editor(&self) -> bool {
         is_canonical(&self.tty).unwrap_or(false)
     }
 
-    /// Returns the text before the cursor in its row, as long as no character in it is a wide one.
+    /// Returns the text before the cursor in its row, if that has no wide characters.
     pub(crate) fn before_cursor(&self) -> String {
         let row = self.rows.get(self.cursor).map(Row::text);
         row.unwrap_or_default().chars().take(self.column).collect()
@@ -107,14 +103,14 @@ impl Row {
         self.0.iter().map(|(c, _)| c).collect()
     }
 
-    /// Returns the text behind the first `skipped` characters that is typed, and not a hint: that is
-    /// faint, but for a character of it that the cursor is on.
+    /// Returns the typed text after the first `skipped` characters, without hints. Hints are faint,
+    /// except for the character under the cursor.
     pub(crate) fn without_hints(&self, skipped: usize) -> String {
         let cells = self.0.get(skipped..).unwrap_or_default();
         let nexts = cells.iter().skip(1).map(Some).chain([None]);
-        let typed = cells.iter().zip(nexts).filter(|((_, style), next)| {
+        let typed = cells.iter().zip(nexts).filter(|((_, paint), next)| {
             let is_before_hint = next.is_some_and(|(c, next)| next.is_faint && !c.is_whitespace());
-            !(style.is_faint || style.is_reversed && is_before_hint)
+            !(paint.is_faint || paint.is_reversed && is_before_hint)
         });
         let text: String = typed.map(|((c, _), _)| c).collect();
         text.trim_end().to_owned()
@@ -124,7 +120,7 @@ impl Row {
         self.text().trim().is_empty()
     }
 
-    /// Returns whether it begins with three of the characters that draw a line.
+    /// Returns whether the row begins with three line-drawing characters.
     pub(crate) fn is_rule(&self) -> bool {
         let text = self.text();
         let text = text.trim_start();
@@ -132,42 +128,42 @@ impl Row {
         lines.any(|line| text.starts_with(line))
     }
 
-    /// Returns what is behind a bar at its beginning, as far as the colour behind it goes: what is
-    /// beside that is a column of its own.
+    /// Returns the text after a bar at the beginning of the row. It ends with its background
+    /// colour, where another column begins.
     pub(crate) fn behind_bar(&self) -> Option<Self> {
         let bar = self.0.iter().position(|(c, _)| !c.is_whitespace())?;
         let (_, rest) = self.0.split_at(bar + 1);
-        let ground = rest.first().map(|(_, style)| style.ground);
-        let is_ours = |(_, style): &(char, Style)| Some(style.ground) == ground;
-        let end = rest.iter().rposition(is_ours).map_or(0, |last| last + 1);
+        let colour = rest.first().map(|(_, paint)| paint.colour);
+        let is_same = |(_, paint): &(char, Paint)| Some(paint.colour) == colour;
+        let end = rest.iter().rposition(is_same).map_or(0, |last| last + 1);
         (self.0[bar].0 == '┃').then(|| Self(rest[..end].to_vec()))
     }
 }
 
-/// Returns the rows of what `capture-pane -e` printed.
-pub(crate) fn rows(shown: &str) -> Vec<Row> {
-    let mut style = Style::default();
+/// Parses the output of `capture-pane -e`.
+pub(crate) fn parse_rows(shown: &str) -> Vec<Row> {
+    let mut paint = Paint::default();
     let row = |line: &str| {
         let mut parts = line.split('\u{1b}');
         let first = parts.next().unwrap_or_default();
-        let mut cells: Vec<_> = first.chars().map(|c| (c, style)).collect();
+        let mut cells: Vec<_> = first.chars().map(|c| (c, paint)).collect();
         for part in parts {
             let mut text = part.chars();
-            // ESC [ <numbers> m; others are not about the style.
+            // SGR: ESC [ <numbers> m
             if text.next() == Some('[') {
                 text.find(|c| ('@'..='~').contains(c));
                 let numbers = part[1..part.len() - text.as_str().len()].strip_suffix('m');
-                style = numbers.map_or(style, |numbers| style.after(numbers));
+                paint = numbers.map_or(paint, |numbers| paint.apply_sgr(numbers));
             }
-            cells.extend(text.map(|c| (c, style)));
+            cells.extend(text.map(|c| (c, paint)));
         }
         Row(cells)
     };
     shown.lines().map(row).collect()
 }
 
-impl Style {
-    fn after(mut self, numbers: &str) -> Self {
+impl Paint {
+    fn apply_sgr(mut self, numbers: &str) -> Self {
         let mut numbers = numbers.split(';');
         while let Some(number) = numbers.next() {
             match number {
@@ -176,7 +172,7 @@ impl Style {
                 "22" => self.is_faint = false,
                 "7" => self.is_reversed = true,
                 "27" => self.is_reversed = false,
-                // A colour: 5 and a number, or 2 and three.
+                // A colour: 5 and one number, or 2 and three numbers.
                 "38" | "48" | "58" => {
                     let count = if numbers.next() == Some("5") { 1 } else { 3 };
                     let parts = numbers.by_ref().take(count);
@@ -184,13 +180,13 @@ impl Style {
                         all << 8 | part.parse().unwrap_or(0)
                     });
                     if number == "48" {
-                        self.ground = colour;
+                        self.colour = colour;
                     }
                 }
-                "49" => self.ground = 0,
+                "49" => self.colour = 0,
                 _ => {
-                    if let Ok(ground @ (40..=47 | 100..=107)) = number.parse() {
-                        self.ground = ground;
+                    if let Ok(colour @ (40..=47 | 100..=107)) = number.parse() {
+                        self.colour = colour;
                     }
                 }
             }

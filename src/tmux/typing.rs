@@ -1,4 +1,4 @@
-//! Text for the program on a pane, as if it were typed or pasted there, and whether it shows.
+//! Typing and pasting text into a pane, and waiting until the pane shows it.
 
 use std::io::{Seek as _, Write as _};
 use std::process;
@@ -8,33 +8,31 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::composer::Typed;
+use super::composer::SafeText;
 use super::screen::Screen;
 use crate::system::wait_until;
 use crate::task::Target;
 
-/// How many pastes a tmux client can say at once, in less than 16 KiB.
-const PASTES: usize = 15;
+/// The number of pastes that one tmux client can send, in less than 16 KiB.
+const MAX_PASTES: usize = 15;
 
-/// How long to wait until the next look.
-pub(super) const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long another program may take to show what was pasted.
-const SHOWS: Duration = Duration::from_secs(1);
+/// The time limit for a program without a known composer to show a text.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many characters of a line are looked for; it may be wrapped.
-const SHOWN: usize = 20;
+/// The number of characters of a line to search for; the rest may be wrapped.
+const PREFIX: usize = 20;
 
-/// How long nothing may move on a pane that counts as still: longer than a picture of what moves is shown.
-const STILL: Duration = Duration::from_millis(150);
+/// A pane that does not change for this long is still. Longer than a frame of an animation.
+const STILL_TIME: Duration = Duration::from_millis(150);
 
-/// How many bytes of one line a program shows as they are; of more it may show only that there is something.
-const SHORT: usize = 400;
+/// A program may not show a longer line in full.
+const MAX_ECHO: usize = 400;
 
-/// Types a message: in one paste, or in as many as the composer takes for typed text. A first
-/// character that would be obeyed comes behind a space, which is erased before the rest comes.
+/// Types a message in one or several pastes, as the composer requires.
 /// `tmux has-session -t <pane> ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
-pub(super) fn type_text(target: &Target, typed: &Typed) -> Result<()> {
+pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     let mut rest = typed.text.as_str();
     let mut pastes = Vec::new();
     if typed.is_erased_space_first
@@ -42,20 +40,20 @@ pub(super) fn type_text(target: &Target, typed: &Typed) -> Result<()> {
     {
         rest = &rest[first.len_utf8()..];
         pastes.push((format!(" {first}"), &["-p"][..]));
-        // To the beginning, delete, to the end.
+        // Home, Delete, End.
         pastes.push(("\u{1}\u{1b}[3~\u{5}".to_owned(), &[]));
     }
     if let Some(longest) = typed.longest_paste {
-        let pieces = pieces(rest, longest).into_iter();
+        let pieces = split_text(rest, longest).into_iter();
         pastes.extend(pieces.map(|piece| (piece.to_owned(), &["-p"][..])));
         rest = "";
     }
     let name = buffer_name(target);
-    for call in pastes.chunks(PASTES) {
+    for call in pastes.chunks(MAX_PASTES) {
         let tmux = Tmux::at(target, "has-session");
         let tmux = call.iter().fold(tmux, |tmux, (text, options)| {
             let tmux = tmux.then("set-buffer").args(["-b", &name, "--", text]);
-            put(tmux, target, options)
+            then_paste(tmux, target, options)
         });
         tmux.run()?;
     }
@@ -65,8 +63,8 @@ pub(super) fn type_text(target: &Target, typed: &Typed) -> Result<()> {
     }
 }
 
-/// Cuts a text into pieces of no more than `longest` bytes and two lines.
-fn pieces(text: &str, longest: usize) -> Vec<&str> {
+/// Splits a text into pieces of at most `longest` bytes and two lines.
+fn split_text(text: &str, longest: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut lines) = (0, 0);
     for (at, c) in text.char_indices() {
@@ -81,50 +79,50 @@ fn pieces(text: &str, longest: usize) -> Vec<&str> {
     pieces
 }
 
-/// Pastes text by one process: `tmux load-buffer -b <name> - ; paste-buffer -r -d -b <name>`
+/// Pastes text with one process: `tmux load-buffer -b <name> - ; paste-buffer -r -d -b <name>`
 pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
     let mut file = tempfile::tempfile().context("could not make a temporary file")?;
     file.write_all(text.as_bytes())?;
     file.rewind()?;
     let tmux = Tmux::on(&target.socket, "load-buffer").input(file);
     let tmux = tmux.args(["-b", &buffer_name(target), "-"]);
-    put(tmux, target, options).run()
+    then_paste(tmux, target, options).run()
 }
 
-/// Returns a name that no other message to a pane of this server uses now.
+/// Returns a unique name for the buffer.
 fn buffer_name(target: &Target) -> String {
     format!("flux-{}-{}", process::id(), target.pane)
 }
 
-/// Adds the paste of the buffer, which goes with it.
-fn put(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
+/// Adds a command that pastes and deletes the buffer.
+fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
     let tmux = tmux.then("paste-buffer").args(options);
     let tmux = tmux.args(["-r", "-d", "-b", &buffer_name(target)]);
     tmux.target(target.pane)
 }
 
-/// Waits until something shows, and stays: a program that is still painting may swallow a key.
-pub(super) fn lasts(patience: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
+/// Waits until `shows` is true twice in a row. A program may ignore keys while it redraws.
+pub(super) fn is_stable(timeout: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
     let mut since: Option<Instant> = None;
-    let lasts = wait_until(patience, PAUSE, || {
+    let lasts = wait_until(timeout, INTERVAL, || {
         since = shows()?.then(|| since.unwrap_or_else(Instant::now));
-        Ok(since.filter(|since| since.elapsed() >= PAUSE))
+        Ok(since.filter(|since| since.elapsed() >= INTERVAL))
     })?;
     Ok(lasts.is_some())
 }
 
-/// A pane before a text is typed there.
-pub(super) struct Before<'a> {
+/// The state of a pane before a text is typed.
+pub(super) struct Baseline<'a> {
     text: &'a str,
-    /// What stands before the cursor in its row.
+    /// The text before the cursor.
     typed: String,
     rows: Vec<String>,
-    /// The text is long, and nothing moves on the pane: any change counts.
+    /// The text is long and the pane is still, so any change is an echo.
     is_any_change: bool,
 }
 
-impl<'a> Before<'a> {
-    pub(super) fn new(target: &Target, first: &Screen, typed: &'a Typed) -> Result<Self> {
+impl<'a> Baseline<'a> {
+    pub(super) fn new(target: &Target, first: &Screen, typed: &'a SafeText) -> Result<Self> {
         let text = typed.text.trim_end();
         let mut before = Self {
             text,
@@ -132,8 +130,8 @@ impl<'a> Before<'a> {
             rows: first.text(),
             is_any_change: false,
         };
-        if text.contains('\n') || text.len() > SHORT {
-            thread::sleep(STILL);
+        if text.contains('\n') || text.len() > MAX_ECHO {
+            thread::sleep(STILL_TIME);
             let now = Screen::of(target)?.text();
             before.is_any_change = now == before.rows;
             before.rows = now;
@@ -141,29 +139,29 @@ impl<'a> Before<'a> {
         Ok(before)
     }
 
-    /// Returns whether the text shows soon, and stays.
-    pub(super) fn is_shown_soon(&self, target: &Target) -> Result<bool> {
-        lasts(SHOWS, || Ok(self.shows(&Screen::of(target)?)))
+    /// Waits until the pane shows the text, and returns whether it does.
+    pub(super) fn is_echoed(&self, target: &Target) -> Result<bool> {
+        is_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
-    /// Returns whether the beginning or the end of the text shows once more than before, or its end
-    /// before the cursor.
+    /// Returns whether the pane shows the beginning or the end of the text more often than before,
+    /// or its end before the cursor.
     fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
-        let last = self.text.char_indices().nth_back(SHOWN - 1);
+        let last = self.text.char_indices().nth_back(PREFIX - 1);
         let last = last.map_or(self.text, |(at, _)| &self.text[at..]);
         let mut lines = self.text.lines();
         let mut ends = [lines.next(), lines.next_back()].into_iter().flatten();
-        // A word may have been in what an empty one shows, and be there as often as before.
+        // A placeholder that contained the text may have disappeared.
         typed != self.typed && typed.ends_with(last)
             || self.is_any_change && rows != self.rows
-            || ends.any(|line| count(&rows, line) > count(&self.rows, line))
+            || ends.any(|line| count_matches(&rows, line) > count_matches(&self.rows, line))
     }
 }
 
-/// Returns how often the beginning of `line` shows; the rest may be wrapped.
-fn count(rows: &[String], line: &str) -> usize {
-    let beginning: String = line.trim().chars().take(SHOWN).collect();
+/// Counts the beginning of `line` in the rows; the rest may be wrapped.
+fn count_matches(rows: &[String], line: &str) -> usize {
+    let beginning: String = line.trim().chars().take(PREFIX).collect();
     match beginning.as_str() {
         "" => 0,
         beginning => rows.join("\n").matches(beginning).count(),
@@ -175,14 +173,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_at_lines_and_characters_and_nothing_is_lost() {
+    fn split_text_cuts_at_lines_and_characters() {
         for (text, longest, expected) in [
             ("", 9, &[][..]),
             ("a\nb", 9, &["a\nb"]),
             ("a\nb\n\nc\nd", 9, &["a\nb\n", "\nc\n", "d"]),
             ("ää", 3, &["ä", "ä"]),
         ] {
-            assert_eq!(pieces(text, longest), expected, "{text}");
+            assert_eq!(split_text(text, longest), expected, "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::world::removal::*;
 use crate::world::*;
 
-pub(crate) const UNCOMMITTED: &str = "What is to become of them?";
+pub(crate) const UNCOMMITTED: &str = "What should happen to them?";
 
 pub(crate) const REMOVE: &str = "and remove";
 

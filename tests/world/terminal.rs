@@ -1,7 +1,7 @@
 //! Terminals: tmux is our pseudo-terminal. A terminal is a pane with an interactive `sh` in the repository,
 //! into which a test types and whose screen it reads.
 //!
-//! `World::terminal` lives in a server of its own (`-L term`), so that git flux sees "not inside tmux" and its
+//! `World::terminal` lives in a server of its own (`-L term`), so that git flux sees no tmux and its
 //! panes are never the test's. `World::terminal_inside` is a pane of the product's server.
 
 use std::ffi::{OsStr, OsString};

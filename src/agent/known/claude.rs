@@ -152,7 +152,7 @@ fn permission(mut report: Report, value: &Value) -> Option<Report> {
     let tool = value["tool_name"].as_str().unwrap_or_default();
     report.event.about = call(value);
     let wanted = messages::call(tool, &value["tool_input"]);
-    report.event = report.event.saying(&wanted);
+    report.event = report.event.with_message(&wanted);
     Some(report)
 }
 

@@ -135,7 +135,7 @@ fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event
     let turn = &entry["payload"];
     let message = turn["error"]["message"].as_str();
     let message = message.or_else(|| turn["last_agent_message"].as_str());
-    let event = Event::new(said, turn["type"].as_str()?).saying(message.unwrap_or_default());
+    let event = Event::new(said, turn["type"].as_str()?).with_message(message.unwrap_or_default());
     // The name of the file ends in that of the conversation, a UUID.
     let name = path.file_stem()?.to_str()?;
     let thread = name.len().checked_sub(36).and_then(|at| name.get(at..));

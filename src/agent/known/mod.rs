@@ -77,7 +77,6 @@ mod tests {
     use super::*;
     use crate::agent::hooks::HookFiles;
     use crate::task::{Habit, Said, Title};
-    use crate::tmux::pane::Extent;
 
     #[test]
     fn titles_say_what_an_agent_does() {
@@ -111,8 +110,8 @@ mod tests {
 
     #[test]
     fn a_still_window_says_something_of_an_agent_that_is_up() {
-        let (own, shared) = (Extent::Window, Extent::Part);
-        for (name, title, extent, expected) in [
+        let (own, shared) = (true, false);
+        for (name, title, is_alone, expected) in [
             ("claude", "", shared, Habit::Busy),
             ("copilot", "GitHub Copilot", own, Habit::Quiet),
             ("copilot", "GitHub Copilot", shared, Habit::Unknown),
@@ -123,7 +122,7 @@ mod tests {
             ("shell", "host", own, Habit::Unknown),
             ("mine", "host", own, Habit::Unknown),
         ] {
-            let habit = profile(name).habit(title, extent);
+            let habit = profile(name).habit(title, is_alone);
             assert_eq!(habit, expected, "{name}: {title}");
         }
     }

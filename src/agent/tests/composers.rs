@@ -2,7 +2,7 @@
 
 use crate::agent::profile;
 use crate::tmux::composer::{Composer, Content, Trap};
-use crate::tmux::screen::{Screen, rows};
+use crate::tmux::screen::{Screen, parse_rows};
 
 fn composer_of(agent: &str) -> &'static Composer {
     profile(agent).composer.as_ref().unwrap()
@@ -11,7 +11,7 @@ fn composer_of(agent: &str) -> &'static Composer {
 /// What the composer of this agent holds on a screen with the cursor in this row.
 #[track_caller]
 fn read(agent: &str, shown: &str, cursor: usize) -> Option<Content> {
-    let screen = Screen::showing(rows(&shown.replace('E', "\u{1b}")), cursor);
+    let screen = Screen::showing(parse_rows(&shown.replace('E', "\u{1b}")), cursor);
     composer_of(agent).read(&screen)
 }
 
@@ -46,7 +46,7 @@ fn composers_are_read_as_their_programs_paint_them() {
     assert_eq!(claude("❯ one\n\n  threeE[7m E[0m"), text("one\n\n  three"));
     assert_eq!(
         claude("! dateE[7m E[0m"),
-        Some(Content::Other("! date".into()))
+        Some(Content::Command("! date".into()))
     );
     // The view of all sessions, where it would be the task of a new one.
     let hint = "describe a task for a new session";
@@ -76,7 +76,7 @@ fn composers_are_read_as_their_programs_paint_them() {
     assert_eq!(codex("E[1m›E[0m one\n\n  three", 6), text("one\n\n  three"));
     assert_eq!(
         codex("E[38;5;9m!E[0m date", 4),
-        Some(Content::Other("! date".into()))
+        Some(Content::Command("! date".into()))
     );
 
     let gemini = |inner: &str| {
@@ -90,7 +90,7 @@ fn composers_are_read_as_their_programs_paint_them() {
     assert_eq!(gemini(" > one\n   twoE[7m E[0m"), text("one\n   two"));
     assert!(matches!(
         gemini(" ! E[7m E[0m Type your shell command"),
-        Some(Content::Other(_))
+        Some(Content::Command(_))
     ));
 
     let plain = "✦ Done.\n\n────\n Shift+Tab\n\n > my draft\n\n workspace";
@@ -114,7 +114,10 @@ fn composers_are_read_as_their_programs_paint_them() {
         Some(Content::Empty)
     );
     assert_eq!(opencode("  hey you", "  Build · s"), text("hey you"));
-    assert!(matches!(opencode(" ", "  Shell"), Some(Content::Other(_))));
+    assert!(matches!(
+        opencode(" ", "  Shell"),
+        Some(Content::Command(_))
+    ));
 }
 
 #[test]
@@ -142,7 +145,7 @@ fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
         (true, true)
     );
     assert_eq!(holds("six\n  seven", long), (false, false));
-    let other = Content::Other("!hi".to_owned());
+    let other = Content::Command("!hi".to_owned());
     assert!(!claude.holds(&other, "!hi"));
 }
 
@@ -150,7 +153,7 @@ fn a_message_is_known_by_all_of_it_or_by_its_end_or_as_a_paste() {
 fn what_a_composer_would_obey_is_typed_so_that_it_does_not_or_not_at_all() {
     #[track_caller]
     fn case(agent: &str, text: &str, expected: Result<&str, Trap>) {
-        let typed = composer_of(agent).typed(text);
+        let typed = composer_of(agent).escape(text);
         let typed = typed.map(|typed| {
             let erased = if typed.is_erased_space_first {
                 "<erased>"

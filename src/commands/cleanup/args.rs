@@ -1,4 +1,4 @@
-//! Parts of the command line: how to merge, and what is printed.
+//! Parts of the command line: the style of the merge and the output.
 
 use anyhow::Result;
 use clap::Args;
@@ -6,7 +6,7 @@ use clap::Args;
 use crate::git::Style;
 use crate::settings::Settings;
 
-/// How to merge: one of these, or none.
+/// The options for the style of the merge.
 #[derive(Clone, Debug, Args)]
 #[group(multiple = false, conflicts_with = "discard_branch")]
 pub(super) struct Styles {
@@ -25,10 +25,7 @@ pub(super) struct Styles {
 }
 
 impl Styles {
-    /// Returns the style that was asked for, or `flux.merge`.
-    ///
-    /// # Errors
-    /// When the setting is none.
+    /// Returns the style of the options, or of `flux.merge`.
     pub(super) fn chosen(&self, settings: &Settings) -> Result<Style> {
         match (self.merge, self.squash, self.rebase, self.ff_only) {
             (true, ..) => Ok(Style::Merge),
@@ -40,19 +37,19 @@ impl Styles {
     }
 }
 
-/// What is printed of conflicts.
+/// The output of conflicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Porcelain {
     No,
-    /// The files in conflict, a line each.
+    /// The files in conflict, one per line.
     Lines,
     /// The files in conflict, with a NUL after each.
     Nul,
 }
 
-/// What is done with the plan.
+/// The use of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum Mode {
     Removal(Porcelain),
     DryRun,
     Json,

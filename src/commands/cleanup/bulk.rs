@@ -1,8 +1,8 @@
-//! Several tasks at once: one plan, one question, and each task on its own.
+//! Cleans up several tasks: lists their plans, asks once, then removes each.
 
 use anyhow::{Result, bail};
 
-use super::args::{Output, Porcelain};
+use super::args::{Mode, Porcelain};
 use super::consent::confirm;
 use super::remove::remove_task;
 use super::{dry_run, words};
@@ -12,7 +12,7 @@ use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Options, Question, Uncommitted};
+use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::sanitize;
@@ -21,24 +21,24 @@ use crate::task::{BranchName, State};
 use crate::ui::words::count;
 use crate::ui::{self, word};
 
-/// Removes the tasks of these plans. One that is refused does not stop the others.
+/// Removes the tasks of these plans. A refused task does not stop the others.
 ///
 /// # Errors
-/// When any of them is refused, with the highest exit code of all.
-pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Output) -> Result<()> {
-    if output == Output::Json {
+/// When one is refused, with the highest exit code.
+pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) -> Result<()> {
+    if mode == Mode::Json {
         dry_run::print_json(flux, &plans, options)?;
         return for_each(plans, dry_run::ensure);
     }
     if plans.is_empty() {
-        flux.ui.status("no task to remove");
+        flux.ui.status("nothing to clean up");
         return Ok(());
     }
-    let row = |plan: &Plan| [plan.id.to_string(), row(plan, options)];
+    let row = |plan: &Plan| [plan.id.to_string(), describe_plan(plan, options)];
     let rows = plans.iter().map(row).collect();
-    // Whole, however long: it is what is agreed to.
+    // Untruncated, since the user agrees to it.
     let lines = table::lines(["TASK", "PLAN"], rows, None);
-    let Output::Removal(porcelain) = output else {
+    let Mode::Removal(porcelain) = mode else {
         for line in lines {
             flux.ui.data(line)?;
         }
@@ -48,27 +48,25 @@ pub(super) fn bulk(flux: &Flux, plans: Vec<Plan>, options: &Options, output: Out
     for line in lines {
         flux.ui.status(line);
     }
-    let options = agree(flux, &plans, options)?;
+    let options = ask_once(flux, &plans, options)?;
     remove(flux, plans, &options, porcelain)
 }
 
-/// Asks one question about all plans, and returns the options with what is agreed to by that.
-fn agree(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
+/// Asks one question about all plans; returns the options with the consents.
+fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     let doable = plans.iter().filter(|plan| plan.refusal().is_none());
     let doable: Vec<&Plan> = doable.collect();
     let mut options = options.clone();
     if !doable.is_empty() && flux.ui.can_ask() && !options.agrees(Question::Removal) {
-        let question = format!("Do that with {}?", count(doable.len(), "task"));
+        let question = format!("Clean up {}?", count(doable.len(), "task"));
         let is_harmless = !matches!(options.branch, Branch::Discard)
             && !doable.iter().any(|plan| stops_work(plan));
         confirm(flux, &question, is_harmless)?;
         for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
-            // They are not in the table, and asked about for each task.
-            if !matches!(
-                consent.question,
-                Question::LargeFiles | Question::SuspendedJobs
-            ) {
-                options.agree(consent.question, &consent.what);
+            // These are not in the table; each task asks for them.
+            use Question::{LargeFiles, SuspendedJobs};
+            if !matches!(consent.question, LargeFiles | SuspendedJobs) {
+                options.agree(consent.question, &consent.finding);
             }
         }
     }
@@ -79,10 +77,10 @@ fn agree(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     Ok(options)
 }
 
-/// Returns whether a removal stops more than an agent that is done.
+/// Returns whether a removal stops a program other than an agent that is done.
 fn stops_work(plan: &Plan) -> bool {
     let facts = plan.facts.as_ref();
-    facts.is_some_and(|facts| facts.runs.must_stop() && facts.state != State::Done)
+    facts.is_some_and(|facts| facts.processes.must_stop() && facts.state != State::Done)
 }
 
 fn remove(
@@ -91,22 +89,22 @@ fn remove(
     options: &Options,
     porcelain: Porcelain,
 ) -> Result<()> {
-    // The pane that the command was called in goes with its task: the very last thing.
+    // The task of the caller's pane is last, since its removal closes the pane.
     plans.sort_by_key(|plan| {
         let facts = plan.facts.as_ref().filter(|_| plan.refusal().is_none());
-        facts.is_some_and(|facts| facts.runs.is_own_pane)
+        facts.is_some_and(|facts| facts.processes.is_own_pane)
     });
     for_each(plans, |plan| {
         let id = plan.ensure()?.id;
-        // One task's merge may have moved the target of the next.
+        // The merge of the previous task may have moved the target.
         remove_task(flux, &id, None, options, porcelain)
     })
 }
 
-/// Does something with each plan, and shows what fails.
+/// Calls `each` with each plan, and prints the errors.
 ///
 /// # Errors
-/// When one is declined; when any failed, with the highest exit code.
+/// At once when the user declines; in the end when one failed, with the highest exit code.
 fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Result<()> {
     let (all, mut refused, mut worst) = (plans.len(), 0, 0);
     for plan in plans {
@@ -126,62 +124,58 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
     bail!(Failure::new(what).code(worst))
 }
 
-fn row(plan: &Plan, options: &Options) -> String {
+fn describe_plan(plan: &Plan, options: &Options) -> String {
     if let Some(refusal) = plan.refusal() {
         return sanitize::line(&format!("refused: {refusal}"));
     }
-    let mut deeds = words::deeds(plan, options);
-    // That it is removed goes without saying.
+    let mut steps = words::list_steps(plan, options);
+    // The last step, the removal, is the same for each task.
     if !plan.is_update() {
-        deeds.pop();
+        steps.pop();
     }
-    sanitize::line(&deeds.join(", "))
+    sanitize::line(&steps.join(", "))
 }
 
-/// Plans the cleanup of the tasks that are merged, and of those of which that cannot be told.
-///
-/// # Errors
-/// When they would be merged into what is no branch.
-pub(super) fn merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
+/// Plans the cleanup of the tasks that are merged or unreadable.
+pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
     if let Branch::Merge {
         into: Some(into), ..
     } = &options.branch
     {
         ensure_branch(flux, store, into)?;
     }
-    let tasks = in_order(flux, store);
+    let tasks = sort_tasks(flux, store);
     let tasks = tasks.filter(|stored| may_be_merged(flux, store, stored, &options.branch));
     let plans = tasks.map(|stored| Plan::make(flux, store, &stored.id, options));
-    Ok(plans.filter(|plan| is_meant(plan, options)).collect())
+    Ok(plans.filter(|plan| is_selected(plan, options)).collect())
 }
 
-/// Returns whether the work of a task may be in its target, as far as that is known at first sight.
+/// Returns whether a task may be merged, by a quick check.
 fn may_be_merged(flux: &Flux, store: &Store, stored: &Stored, branch: &Branch) -> bool {
     let Ok(task) = &stored.task else { return true };
     match branch {
         Branch::MergedIn { commit, .. } => store
             .tip(&task.branch)
-            .is_some_and(|tip| *tip != task.base && has(flux, commit, tip)),
-        // One that goes nowhere is merged nowhere.
+            .is_some_and(|tip| *tip != task.base && contains_work(flux, commit, tip)),
+        // A task without a target is not merged.
         Branch::Merge { into, .. } => into.is_some() || task.into.is_some(),
         Branch::Discard => task.into.is_some(),
     }
 }
 
-/// Returns whether a task is among those that are meant: not one that is not merged, and not one
-/// of which that is known and something else refuses.
-fn is_meant(plan: &Plan, options: &Options) -> bool {
-    let Some(facts) = plan.outlook() else {
+/// Returns whether `--merged` selects a task: it is merged, and no other check refuses; or it
+/// is unreadable.
+fn is_selected(plan: &Plan, options: &Options) -> bool {
+    let Some(facts) = plan.forecast() else {
         return true;
     };
-    let is_unread = facts.unread.is_some() && options.uncommitted != Uncommitted::Discard;
+    let is_unread = facts.read_error.is_some() && options.uncommitted != Edits::Discard;
     let is_joint = |check: &Check| check.consent().is_some_and(|it| it.question.is_joint());
     let is_left_out = |check: &Check| check.agreed() == Agreed::No && !is_joint(check);
     is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))
 }
 
-/// # Errors
-/// When there is no such branch.
+/// Fails if the branch does not exist.
 fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
     if store.tip(store.resolve(into)?).is_some() {
         return Ok(());
@@ -193,14 +187,14 @@ fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
     bail!(Failure::new(format!("there is no branch '{into}'")).hint(hint))
 }
 
-/// Returns whether a commit has the work of a branch; where that cannot be told, it has not.
-fn has(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
+/// Returns whether a commit contains the changes of a branch; `false` if unknown.
+fn contains_work(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
     let plan = MergePlan::make(&flux.repo, commit, tip, MergeStyle::Merge);
     matches!(plan, Ok(MergePlan::UpToDate(how)) if how != Integrated::Cancelled)
 }
 
-/// Returns whether the target has the work of a task that has any. One whose commits undo
-/// each other has none that could be there.
+/// Returns whether the target contains the changes of a task. A task whose commits cancel each
+/// other out has none.
 fn is_merged(facts: &Facts) -> bool {
     match &facts.destination {
         Destination::MergedIn { .. } => true,
@@ -213,7 +207,7 @@ fn is_merged(facts: &Facts) -> bool {
 }
 
 /// Returns the user's tasks in the order of `git flux list`.
-pub(super) fn in_order<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
+pub(super) fn sort_tasks<'a>(flux: &Flux, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
     let mut tasks: Vec<&Stored> = flux.own_tasks(store).collect();
     tasks.sort_by_key(|stored| stored.created());
     tasks.into_iter()

@@ -1,4 +1,4 @@
-//! What becomes of a task that conflicts with its target.
+//! Handles a task that conflicts with its target.
 
 use std::path::Path;
 
@@ -13,59 +13,57 @@ use crate::system::clock;
 use crate::task::Task;
 use crate::ui::{quoted, shown};
 
-/// Where conflicts are resolved.
+/// The worktree in which conflicts are resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ConflictSite {
     /// In the task's worktree, by its agent or by the user.
     Task,
     /// In the worktree of the target.
     Target,
 }
 
-/// Asks where conflicts are resolved, after the refusal that names them.
-///
-/// # Errors
-/// When that is to be nowhere.
-pub(super) fn ask(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<Place> {
-    let into = facts.into().context("nothing is merged")?;
+/// Asks where to resolve conflicts, after the refusal that names them.
+pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<ConflictSite> {
+    let into = facts.merge_target().context("internal error: no target")?;
     flux.ui.status(refusal);
-    let mut places = vec![Some(Place::Task), None];
+    let mut places = vec![Some(ConflictSite::Task), None];
     let mut items = vec![
         format!("merge '{}' into the task's worktree", into.branch),
         "abort".to_owned(),
     ];
     if let Some(worktree) = &into.worktree {
-        places.insert(1, Some(Place::Target));
+        places.insert(1, Some(ConflictSite::Target));
         items.insert(1, format!("start the merge in '{}'", shown(worktree)));
     }
-    let chosen = flux.ui.select("Where are they to be resolved?", &items)?;
+    let question = "Where do you want to resolve the conflict?";
+    let chosen = flux.ui.select(question, &items)?;
     places[chosen].ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
-/// Starts a merge that stops at its conflicts, for somebody to resolve them.
+/// Starts a merge that stops at its conflicts.
 ///
 /// # Errors
 /// Always: the task is not removed.
-pub(super) fn start(flux: &Flux, facts: &Facts, place: Place, lock: &Lock) -> Result<()> {
-    let into = facts.into().context("nothing is merged")?;
+pub(super) fn start(flux: &Flux, facts: &Facts, site: ConflictSite, lock: &Lock) -> Result<()> {
+    let into = facts.merge_target().context("internal error: no target")?;
     let task = &facts.task;
-    let (path, theirs) = match (place, &into.worktree) {
-        (Place::Target, Some(worktree)) => (worktree, &task.branch),
+    let (path, theirs) = match (site, &into.worktree) {
+        (ConflictSite::Target, Some(worktree)) => (worktree, &task.branch),
         _ => (&task.worktree, &into.branch),
     };
-    let is_to_tell = place == Place::Task && wants_to_tell(flux, facts)?;
+    let is_to_tell = site == ConflictSite::Task && wants_to_tell(flux, facts)?;
     merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
     flux.ui.status(format_args!(
-        "merging '{theirs}' in '{}': it stopped at the conflicts",
+        "merging '{theirs}' in '{}'; stopped at the conflicts",
         shown(path)
     ));
     if is_to_tell {
-        tell(flux, task)?;
+        tell_agent(flux, task)?;
     }
     Err(not_removed(task, path).into())
 }
 
-/// The refusal of a task whose conflicts are to be resolved at `path`.
+/// Returns the refusal of a task whose conflicts are to be resolved at `path`.
 pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
     let (id, git) = (&task.id, format!("git -C {}", quoted(path)));
     let what = format!("'{id}' is not removed: resolve the conflicts first");
@@ -79,29 +77,29 @@ pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
         .code(CONFLICTS)
 }
 
-/// What an agent is told of the conflicts. No name of anybody's is in it.
-const MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
+/// The message to an agent about conflicts. It contains no name that an agent could misread.
+const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
                        conflicts. Please resolve them and commit the merge.";
 
-/// Asks whether a running agent is to be told of the conflicts in its worktree.
+/// Asks whether to tell a running agent about the conflicts.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
-    let is_heard = || recipient::find_recipient(flux, &facts.task, clock::now(), true);
-    if !flux.ui.can_ask() || facts.runs.is_own_pane || is_heard()?.is_none() {
+    let recipient = || recipient::find_recipient(flux, &facts.task, clock::now(), true);
+    if !flux.ui.can_ask() || facts.processes.is_own_pane || recipient()?.is_none() {
         return Ok(false);
     }
-    let question = format!("The agent of '{}' is running. Tell it?", facts.task.id);
+    let question = format!("Tell the running agent of '{}'?", facts.task.id);
     flux.ui.confirm(question, true)
 }
 
-fn tell(flux: &Flux, task: &Task) -> Result<()> {
+fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
-    // It may have ended since, or do so at any time. Its answer is not waited for.
-    let told = match recipient::find_recipient(flux, task, clock::now(), true)? {
-        Some(recipient) => recipient.send(MESSAGE).map(drop),
+    // It may have ended since. Its answer is not waited for.
+    let sent = match recipient::find_recipient(flux, task, clock::now(), true)? {
+        Some(recipient) => recipient.send(CONFLICT_MESSAGE).map(drop),
         None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };
-    match told {
-        Ok(()) => flux.ui.status(format_args!("told the agent of '{id}'")),
+    match sent {
+        Ok(()) => flux.ui.status(format_args!("sent to '{id}'")),
         Err(error) => flux.ui.warning(format_args!("{error:#}")),
     }
     Ok(())

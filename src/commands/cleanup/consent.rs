@@ -1,50 +1,47 @@
-//! What a cleanup asks.
+//! Asks for the consents of a cleanup.
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::conflicts::{self, Place};
+use super::conflicts::{self, ConflictSite};
 use super::words;
 use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::cleanup::check::Consent;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Options, Question, Uncommitted};
+use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::task::State;
 use crate::ui::shown;
 use crate::ui::words::capital;
 
-/// What is to be done, with everything agreed to.
-pub(super) enum Settled {
+/// The action of a plan with all consents.
+pub(super) enum NextStep {
     Remove(Plan),
-    /// The merge is started where its conflicts are to be resolved.
-    Resolve(Plan, Place),
+    /// Start the merge, to resolve its conflicts.
+    Resolve(Plan, ConflictSite),
 }
 
-/// Asks for each consent that a plan needs; answers become options, and change the plan.
-///
-/// # Errors
-/// The first refusal, or that an answer is no.
-pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<Settled> {
+/// Asks for each consent that a plan needs; adds the answers to the options and updates the plan.
+pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<NextStep> {
     loop {
         plan = plan.ensure()?;
         if plan.is_update() {
-            return Ok(Settled::Resolve(plan, Place::Task));
+            return Ok(NextStep::Resolve(plan, ConflictSite::Task));
         }
-        // What becomes of the work comes first.
+        // Questions about work come first.
         let mut open = plan.consents(Agreed::Ask);
         let Some(consent) = open.find(|open| open.question < Question::OtherBranch) else {
             break;
         };
         let facts = facts(&plan)?;
         match consent.question {
-            Question::Conflicts => match conflicts::ask(flux, facts, &consent.refusal)? {
-                Place::Task => options.conflicts = Conflicts::Update,
-                Place::Target => {
+            Question::Conflicts => match conflicts::ask_place(flux, facts, &consent.refusal)? {
+                ConflictSite::Task => options.conflicts = Conflicts::Update,
+                ConflictSite::Target => {
                     drop(open);
-                    return Ok(Settled::Resolve(plan, Place::Target));
+                    return Ok(NextStep::Resolve(plan, ConflictSite::Target));
                 }
             },
             Question::Uncommitted => {
@@ -56,40 +53,43 @@ pub(super) fn settle(flux: &Flux, options: &mut Options, mut plan: Plan) -> Resu
         plan.decide(flux, options);
     }
     agree_to_removal(flux, options, &plan)?;
-    Ok(Settled::Remove(plan))
+    Ok(NextStep::Remove(plan))
 }
 
-/// Asks whether the task is to go, and about everything that would end or stay behind.
+/// Asks whether to remove the task, and whether to end its processes.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
-    let facts = plan.outlook().context("there are no facts")?;
+    let facts = plan
+        .forecast()
+        .context("internal error: no facts despite passing checks")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
-        let what = format!("ignored files are {}", check.why());
+        let what = format!("ignored files {}", check.reason());
         flux.ui.status(what);
     }
-    // -y agrees to them.
+    // --yes agrees to these.
     for consent in plan.consents(Agreed::Yes) {
         if matches!(consent.question, Question::Processes | Question::Jobs) {
-            flux.ui.warning(&consent.what);
+            flux.ui.warning(&consent.finding);
         }
     }
     let open = plan.consents(Agreed::Ask);
     let (elsewhere, mut rest): (Vec<&Consent>, Vec<&Consent>) =
         open.partition(|open| open.question == Question::OtherBranch);
-    // -y agrees to the merge, not to a branch that nobody named.
+    // --yes agrees to the merge, but only into the user's branch.
     if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
-        let mut question = words::question(facts, elsewhere.first().map(|open| &*open.what));
-        // An agent that is done is not worth a question of its own.
+        let current = elsewhere.first().map(|open| &*open.finding);
+        let mut question = words::removal_question(facts, current);
+        // An agent that is done needs no separate question.
         let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
         let is_joined = is_only_to_stop && facts.state == State::Done;
         if is_joined {
-            question = format!("The agent of '{}' is done and ends. {question}", plan.id);
+            question = format!("The agent of '{}' is done. {question}", plan.id);
         }
         confirm(flux, &question, facts.destination != Destination::Dropped)?;
         options.given.push(Question::Removal);
         let joined = rest.iter().filter(|_| is_joined);
         for consent in elsewhere.iter().chain(joined) {
-            options.agree(consent.question, &consent.what);
+            options.agree(consent.question, &consent.finding);
         }
         rest.retain(|_| !is_joined);
     }
@@ -99,48 +99,46 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
     Ok(())
 }
 
-/// Asks about one thing, with no as the default.
+/// Asks for one consent; the default is no.
 fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> Result<()> {
     let question = match consent.question {
         Question::WorktreeGone => {
             let (id, path) = (&facts.task.id, shown(&facts.task.worktree));
             let gone = format!("The worktree of '{id}' is gone: '{path}'.");
-            flux.ui
-                .status(gone + " What was uncommitted in it is unknown.");
-            "Remove the task all the same?".to_owned()
+            flux.ui.status(gone + " Its uncommitted files are unknown.");
+            "Remove the task anyway?".to_owned()
         }
         other => {
             let question = match other {
-                Question::LargeFiles => "Put it into the repository?",
+                Question::LargeFiles => "Commit it anyway?",
                 Question::AgentEnded => "Has it ended?",
                 Question::Stop | Question::OwnPane => "Stop it?",
-                _ => "Remove it all the same?",
+                _ => "Remove it anyway?",
             };
-            format!("{}. {question}", capital(&consent.what))
+            format!("{}. {question}", capital(&consent.finding))
         }
     };
     flux.ui.ensure_agreed(question)?;
-    options.agree(consent.question, &consent.what);
+    options.agree(consent.question, &consent.finding);
     Ok(())
 }
 
-/// Returns the facts of a plan in which nothing is refused.
+/// Returns the facts of a plan without a refusal.
 pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
-    plan.facts.as_ref().context("there are no facts")
+    plan.facts
+        .as_ref()
+        .context("internal error: no facts despite passing checks")
 }
 
-/// Asks a question.
-///
-/// # Errors
-/// When the answer is no.
+/// Asks a question; fails if the answer is no.
 pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
-    let is_agreed = flux.ui.confirm(question, default)?;
-    ensure!(is_agreed, Failure::declined("nothing was changed"));
+    let is_confirmed = flux.ui.confirm(question, default)?;
+    ensure!(is_confirmed, Failure::declined("nothing was changed"));
     Ok(())
 }
 
-/// Shows the files and asks what becomes of them.
-fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Uncommitted> {
+/// Lists the uncommitted files and asks what to do with them.
+fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Edits> {
     flux.ui.status(format_args!("{}:", consent.refusal));
     for change in &facts.uncommitted {
         let code = String::from_utf8_lossy(&change.code).replace('.', " ");
@@ -149,18 +147,19 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Unco
     }
     let choices = [
         "commit them all",
-        "discard them (they are kept in the archive)",
+        "discard them (they can be restored)",
         "show the diff",
         "abort",
     ]
     .map(str::to_owned);
     loop {
-        match flux.ui.select("What is to become of them?", &choices)? {
+        match flux.ui.select("What should happen to them?", &choices)? {
             0 => {
-                let message = flux.ui.input("Message", &words::offered(&facts.task))?;
-                return Ok(Uncommitted::Commit(message));
+                let offered = words::default_message(&facts.task);
+                let message = flux.ui.input("Message", &offered)?;
+                return Ok(Edits::Commit(message));
             }
-            1 => return Ok(Uncommitted::Discard),
+            1 => return Ok(Edits::Discard),
             2 => drop(show(flux, &facts.task, &facts.tip, Vec::new())?),
             _ => bail!(Failure::declined("nothing was changed")),
         }

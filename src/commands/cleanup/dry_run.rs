@@ -1,10 +1,10 @@
-//! What `--dry-run` and `--json` say: each check, with its reason, and what would be done.
+//! Prints `--dry-run` and `--json`: each check with its reason, and the steps.
 
 use anyhow::{Result, bail};
 use console::Style;
 
 use super::conflicts::not_removed;
-use super::words::deeds;
+use super::words::list_steps;
 use crate::commands::object::{CheckObject, CleanupObject, ConflictObject};
 use crate::commands::table;
 use crate::context::Flux;
@@ -17,8 +17,8 @@ use crate::lifecycle::cleanup::options::{Agreed, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
 
-/// Returns how a check went, in a word, and how that is shown.
-fn result(check: &Check) -> (&'static str, Style) {
+/// Returns the result of a check in a word, with its style.
+fn check_result(check: &Check) -> (&'static str, Style) {
     match check.agreed() {
         Agreed::No => ("refuses", Style::new().red()),
         Agreed::Ask => ("asks", Style::new().yellow()),
@@ -26,14 +26,11 @@ fn result(check: &Check) -> (&'static str, Style) {
     }
 }
 
-/// Prints the checks of one plan, and what would be done.
-///
-/// # Errors
-/// When it cannot be printed.
+/// Prints the checks and the steps of one plan.
 pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     let row = |check: &Check| {
-        let (result, style) = result(check);
-        let why = sanitize::line(&check.why());
+        let (result, style) = check_result(check);
+        let why = sanitize::line(&check.reason());
         [
             check.name.to_owned(),
             style.apply_to(result).to_string(),
@@ -45,18 +42,15 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
         flux.ui.data(line)?;
     }
     if plan.refusal().is_none() {
-        for deed in deeds(plan, options) {
-            flux.ui.data(sanitize::line(&format!("would {deed}")))?;
+        for step in list_steps(plan, options) {
+            flux.ui.data(sanitize::line(&format!("would {step}")))?;
         }
     }
     flux.ui.status("Nothing was done.");
     Ok(())
 }
 
-/// Fails as the cleanup would.
-///
-/// # Errors
-/// The first refusal.
+/// Fails like the cleanup would.
 pub(super) fn ensure(plan: Plan) -> Result<()> {
     let plan = plan.ensure()?;
     match plan.facts.as_ref().filter(|_| plan.is_update()) {
@@ -65,10 +59,7 @@ pub(super) fn ensure(plan: Plan) -> Result<()> {
     }
 }
 
-/// Prints plans as data.
-///
-/// # Errors
-/// When they cannot be printed.
+/// Prints plans as JSON.
 pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Result<()> {
     let plans = plans.iter().map(|plan| object(plan, options));
     flux.ui.json(&plans.collect::<Vec<_>>())
@@ -77,13 +68,13 @@ pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Resu
 fn object(plan: &Plan, options: &Options) -> CleanupObject {
     let check = |check: &Check| CheckObject {
         check: check.name,
-        result: result(check).0,
-        why: check.why(),
+        result: check_result(check).0,
+        why: check.reason(),
         hints: check
             .refusal()
             .map_or_else(Vec::new, |error| failure::hints(error).collect()),
     };
-    let into = plan.outlook().and_then(Facts::into);
+    let into = plan.forecast().and_then(Facts::merge_target);
     let conflicts = match into.map(|into| &into.merge) {
         Some(MergePlan::Conflicts { files }) => &files[..],
         _ => &[],
@@ -97,8 +88,8 @@ fn object(plan: &Plan, options: &Options) -> CleanupObject {
         checks: plan.checks.iter().map(check).collect(),
         into: into.map(|into| into.branch.to_string()),
         style: into.map(|into| into.style.into_str()),
-        commits: plan.outlook().map(Facts::commits),
+        commits: plan.forecast().map(Facts::commits),
         conflicts: conflicts.iter().map(conflict).collect(),
-        would: plan.refusal().is_none().then(|| deeds(plan, options)),
+        would: plan.refusal().is_none().then(|| list_steps(plan, options)),
     }
 }

@@ -15,7 +15,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::args::{Output, Styles};
+use self::args::{Mode, Styles};
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
@@ -30,10 +30,10 @@ use crate::ui::{Ui, shown};
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "git flux cleanup [<options>] [<task>...]")]
 pub(crate) struct CleanupArgs {
-    /// dry run: only say what was looked at and what would be done
+    /// dry run: only print the checks and what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// agree to the merge and to stopping the agent, never to losing anything
+    /// agree to the merge and to stopping the agent, never to losing work
     #[arg(short, long)]
     yes: bool,
     /// the tasks: each its id or a part of it, its branch or its worktree
@@ -42,7 +42,7 @@ pub(crate) struct CleanupArgs {
     /// remove all tasks
     #[arg(long, conflicts_with_all = ["tasks", "merged"])]
     all: bool,
-    /// remove all tasks whose commits are merged already, or in this commit
+    /// remove all tasks that are merged, or that this commit contains
     #[arg(long, value_name = "commit", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "tasks", add = ArgValueCompleter::new(candidates::commits))]
     merged: Option<String>,
     /// merge into this branch instead of the one the task started from
@@ -50,29 +50,28 @@ pub(crate) struct CleanupArgs {
     into: Option<String>,
     #[command(flatten)]
     styles: Styles,
-    /// commit what is uncommitted first
+    /// commit uncommitted files first
     #[arg(long, value_name = "message", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "discard")]
     commit: Option<String>,
-    /// leave what is uncommitted out of the merge; it is kept in the trash
+    /// do not merge uncommitted files; they can be restored
     #[arg(long)]
     discard: bool,
-    /// drop the branch without a merge; it is kept in the archive
+    /// drop the branch without a merge; it can be restored
     #[arg(long)]
     discard_branch: bool,
-    /// where both sides changed the same, merge the branch into the task's worktree,
-    /// for its agent or you to resolve the conflicts there
+    /// on conflicts, merge the branch into the task's worktree
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
     update: bool,
     /// bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
-    /// agree that an agent that was started on another machine has ended
+    /// agree that an agent started on another machine has ended
     #[arg(long)]
     gone: bool,
     /// machine-readable output of the dry run, which it implies
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,
-    /// machine-readable output: the files in conflict, a line each
+    /// machine-readable output: the files in conflict, one per line
     #[arg(long)]
     porcelain: bool,
     /// terminate records of --porcelain with a NUL character
@@ -83,40 +82,38 @@ pub(crate) struct CleanupArgs {
 impl CleanupArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
-        let (output, options) = (self.output(), self.options(&flux)?);
-        let store = match output {
-            Output::Removal(_) => load_recovered(&flux)?,
-            Output::DryRun | Output::Json => Store::load(&flux.repo, &flux.settings)?,
+        let (mode, options) = (self.mode(), self.options(&flux)?);
+        let store = match mode {
+            Mode::Removal(_) => load_recovered(&flux)?,
+            Mode::DryRun | Mode::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
             let plans = self.plans(&flux, &store, &options)?;
-            return bulk::bulk(&flux, plans, &options, output);
+            return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
         let stored = choose_own(&flux, &store, name, "cleanup")?;
-        if self.drop_elsewhere(&flux, &store, stored)? {
+        if self.drop_copy(&flux, &store, stored)? {
             return Ok(());
         }
         let id = stored.id.clone();
-        if let Output::Removal(porcelain) = output {
-            // Somebody may have taken any time to pick it.
+        if let Mode::Removal(porcelain) = mode {
+            // Picking it may have taken any time.
             let seen = name.map(|_| store);
             return remove::remove_task(&flux, &id, seen, &options, porcelain);
         }
         let mut plan = Plan::make(&flux, &store, &id, &options);
-        plan.foresee_collisions(&flux);
-        match output {
-            Output::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
-            Output::DryRun | Output::Removal(_) => dry_run::print(&flux, &plan, &options)?,
+        plan.check_collisions(&flux);
+        match mode {
+            Mode::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
+            Mode::DryRun | Mode::Removal(_) => dry_run::print(&flux, &plan, &options)?,
         }
         dry_run::ensure(plan)
     }
 
-    /// Drops a task of a copied repository from the copy alone, if that is asked for. Returns whether it was one.
-    ///
-    /// # Errors
-    /// When it is declined, or a step fails.
-    fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
+    /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
+    /// whether it did.
+    fn drop_copy(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
         let task = stored.readable()?;
         let find = || find_original(flux, task);
         let original = self.discard_branch.then(find).flatten();
@@ -133,7 +130,7 @@ impl CleanupArgs {
         }
         if ui.can_ask() && !self.yes {
             ui.status(format_args!(
-                "The worktree and the agent of '{id}' stay as they are: they are those of '{place}'."
+                "The worktree and the agent of '{id}' belong to '{place}' and are kept."
             ));
             ui.ensure_agreed(format_args!("Drop {what}?"))?;
         }
@@ -141,16 +138,16 @@ impl CleanupArgs {
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
         ui.status(format_args!("dropped {what}"));
         if let Some(name) = &kept.archive {
-            ui.hint(format_args!("to bring it back: git flux restore {name}"));
+            ui.hint(format_args!("it can be restored: git flux restore {name}"));
         }
         Ok(true)
     }
 
-    /// Makes a plan for each of several tasks.
+    /// Plans the cleanup of several tasks.
     fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
-            ids.extend(bulk::in_order(flux, store).map(|stored| &stored.id));
+            ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
             let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
@@ -160,11 +157,11 @@ impl CleanupArgs {
         }
         let make = |id| Plan::make(flux, store, id, options);
         let mut plans = match self.merged {
-            Some(_) => bulk::merged(flux, store, options)?,
+            Some(_) => bulk::plan_merged(flux, store, options)?,
             None => ids.into_iter().map(make).collect(),
         };
         for plan in &mut plans {
-            plan.foresee_collisions(flux);
+            plan.check_collisions(flux);
         }
         Ok(plans)
     }

@@ -1,40 +1,37 @@
-//! What the options say, resolved once.
+//! Resolves the options of the command line.
 
 use anyhow::{Context as _, Result, bail};
 
 use super::CleanupArgs;
-use super::args::{Output, Porcelain};
+use super::args::{Mode, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::cleanup::options::{
-    Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify,
+    Asking, Branch, Conflicts, Edits, Options, Question, Verify,
 };
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
 
 impl CleanupArgs {
-    pub(super) fn output(&self) -> Output {
+    pub(super) fn mode(&self) -> Mode {
         match (self.json, self.dry_run, self.nul, self.porcelain) {
-            (true, ..) => Output::Json,
-            (_, true, ..) => Output::DryRun,
-            (_, _, true, _) => Output::Removal(Porcelain::Nul),
-            (.., true) => Output::Removal(Porcelain::Lines),
-            _ => Output::Removal(Porcelain::No),
+            (true, ..) => Mode::Json,
+            (_, true, ..) => Mode::DryRun,
+            (_, _, true, _) => Mode::Removal(Porcelain::Nul),
+            (.., true) => Mode::Removal(Porcelain::Lines),
+            _ => Mode::Removal(Porcelain::No),
         }
     }
 
-    /// Resolves the options.
-    ///
-    /// # Errors
-    /// When one of them names nothing, or they contradict each other.
+    /// Resolves the options; fails if they contradict each other.
     pub(super) fn options(&self, flux: &Flux) -> Result<Options> {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
             uncommitted: match &self.commit {
-                Some(message) => Uncommitted::Commit(message.clone()),
-                None if self.discard => Uncommitted::Discard,
-                None => Uncommitted::Ask,
+                Some(message) => Edits::Commit(message.clone()),
+                None if self.discard => Edits::Discard,
+                None => Edits::Ask,
             },
             branch: self.branch(flux)?,
             conflicts: match (self.update, self.porcelain) {
@@ -57,10 +54,10 @@ impl CleanupArgs {
         })
     }
 
-    /// Returns the questions that are answered.
+    /// Returns the questions that the options answer.
     fn given(&self, can_ask: bool) -> Vec<Question> {
         let answers = [
-            // Who sits in front of the pane has called the command there.
+            // On a terminal, the user has called the command in this pane.
             (can_ask, Question::OwnPane),
             (self.gone, Question::AgentEnded),
             (self.into.is_some(), Question::OtherBranch),
@@ -83,16 +80,15 @@ impl CleanupArgs {
             return Ok(Branch::Merge { into, style });
         };
         if self.into.is_some() || self.commit.is_some() || self.discard_branch {
-            let what = "--merged=<commit> merges, commits and drops nothing by itself";
-            let hint = "leave out --into, --commit and --discard-branch";
-            bail!(Failure::new(what).hint(hint).code(USAGE));
+            let what = "--merged=<commit> cannot be used with --into, --commit or --discard-branch";
+            bail!(Failure::new(what).code(USAGE));
         }
         let commit = flux.repo.resolve(rev)?.with_context(|| {
             Failure::new(format!("'{rev}' does not name a commit"))
                 .hint("git branch --all")
                 .hint("git fetch")
         })?;
-        // It goes into the record where the name of a branch does.
+        // The record has it in the field of a branch name.
         let name = match is_branch_name(rev) {
             true => rev.to_owned(),
             false => commit.short().to_owned(),

@@ -1,19 +1,19 @@
-//! The removal of one task: observe, decide, ask, do; and again as long as it changes meanwhile.
+//! Removes one task: plans, asks and acts; repeats that if the task changes meanwhile.
 
 use anyhow::{Context as _, Error, Result, bail};
 
 use super::args::Porcelain;
-use super::consent::{Settled, facts, settle};
+use super::consent::{NextStep, ask_consents, facts};
 use super::{conflicts, words};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::CommitAll;
 use crate::git::{Lock, MergePlan};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::merge::{self, Made};
-use crate::lifecycle::cleanup::options::{Options, Uncommitted, Verify};
+use crate::lifecycle::cleanup::merge::{self, PreparedMerge};
+use crate::lifecycle::cleanup::options::{Edits, Options, Verify};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::cleanup::remove::{Removed, halt, is_unchanged, remove};
+use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -21,27 +21,24 @@ use crate::task::{Task, TaskId};
 use crate::ui::quoted;
 use crate::ui::words::count;
 
-/// How often a task that keeps changing is looked at again.
+/// The number of attempts for a task that keeps changing.
 const ATTEMPTS: usize = 5;
 
-/// The removal of one task, whose lock is held.
-pub(super) struct Removal<'a> {
+/// The removal of one locked task.
+pub(super) struct TaskRemoval<'a> {
     flux: &'a Flux,
     id: &'a TaskId,
     lock: &'a Lock,
     porcelain: Porcelain,
-    /// What was wanted and agreed to before the task was locked.
+    /// The options and consents before the task was locked.
     before: &'a Options,
-    /// The same, with the answers since.
+    /// [`Self::before`], with the answers since.
     options: Options,
-    /// Held from the first merge that came too late, so that the next one does not.
+    /// The queue of merges, locked from the first attempt to merge.
     queue: Option<Lock>,
 }
 
-/// Locks a task and removes it. `seen` is what was seen just now, if it was.
-///
-/// # Errors
-/// When it is refused or declined, or a step fails.
+/// Locks a task and removes it. `seen` is the store if it was just loaded.
 pub(super) fn remove_task(
     flux: &Flux,
     id: &TaskId,
@@ -52,10 +49,10 @@ pub(super) fn remove_task(
     let load = || Store::load(&flux.repo, &flux.settings);
     let (lock, store) = match flux.try_lock_task(id)? {
         Some(lock) => (lock, seen.map_or_else(load, Ok)?),
-        // Whoever holds it changes what was seen before.
+        // The holder of the lock changes the task.
         None => (flux.lock_task(id)?, load()?),
     };
-    let removal = Removal {
+    let removal = TaskRemoval {
         flux,
         id,
         lock: &lock,
@@ -66,28 +63,28 @@ pub(super) fn remove_task(
     };
     let done = removal.run(store);
     if done.is_err() {
-        // It may have been gone by then.
+        // The task may already have been removed.
         flux.tidy_run(id)?;
     }
     done
 }
 
-impl Removal<'_> {
+impl TaskRemoval<'_> {
     fn run(mut self, mut store: Store) -> Result<()> {
         let (flux, id) = (self.flux, self.id);
         for attempt in 0..ATTEMPTS {
-            // The plan that was agreed to before is made again: what differs is asked about.
+            // The plan is made again; different findings are asked about.
             let plan = Plan::make(flux, &store, id, &self.options);
             self.list_conflicts(&plan)?;
             if attempt == 0
                 && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
             {
-                words::heirs(flux, &store, &facts.task);
+                words::warn_of_dependents(flux, &store, &facts.task);
             }
-            match settle(flux, &mut self.options, plan)? {
-                Settled::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
-                Settled::Remove(_) => {}
-                Settled::Resolve(plan, place) => {
+            match ask_consents(flux, &mut self.options, plan)? {
+                NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
+                NextStep::Remove(_) => {}
+                NextStep::Resolve(plan, place) => {
                     return conflicts::start(flux, facts(&plan)?, place, self.lock);
                 }
             }
@@ -102,7 +99,7 @@ impl Removal<'_> {
     fn list_conflicts(&self, plan: &Plan) -> Result<()> {
         let mut checks = plan.checks.iter();
         let first = checks.find(|check| check.name == "merge" || check.refusal().is_some());
-        let into = plan.facts.as_ref().and_then(Facts::into);
+        let into = plan.facts.as_ref().and_then(Facts::merge_target);
         let (Some("merge"), Some(MergePlan::Conflicts { files })) =
             (first.map(|check| check.name), into.map(|into| &into.merge))
         else {
@@ -123,68 +120,70 @@ impl Removal<'_> {
         Ok(())
     }
 
-    /// Does what a plan says; `false` if the task has to be looked at again.
+    /// Carries a plan out; returns `false` if a new plan is needed.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
         let message = match &self.options.uncommitted {
-            Uncommitted::Commit(message) if !facts.uncommitted.is_empty() => message,
+            Edits::Commit(message) if !facts.uncommitted.is_empty() => message,
             _ => return self.merge_and_remove(facts),
         };
-        let outlook = plan.outlook().context("there are no facts")?;
-        outlook.ensure_free(self.flux, None)?;
+        let forecast = plan
+            .forecast()
+            .context("internal error: no facts despite passing checks")?;
+        forecast.ensure_no_collision(self.flux, None)?;
         if self.is_ready(facts, None)? {
             self.commit(facts, message)?;
         } else {
-            self.start_anew();
+            self.forget_answers();
         }
         Ok(false)
     }
 
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
         let (flux, lock) = (self.flux, self.lock);
-        // Whatever can refuse does so while the agent still runs.
+        // Everything that can refuse comes before the agent is stopped.
         let made = merge::prepare(flux, facts, self.options.verify, lock)?;
-        if facts.runs.must_stop() {
-            facts.ensure_free(flux, made.as_ref().map(|made| &made.commit))?;
+        if facts.processes.must_stop() {
+            facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
         if !self.is_ready(facts, made.as_ref())? {
-            self.start_anew();
+            self.forget_answers();
             return Ok(false);
         }
         if made.is_some() && self.queue.is_none() {
             self.queue = Some(flux.lock_merge()?);
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
-            Removed::Done(done) => words::tell(flux, facts, &done).map(|()| true),
-            Removed::Changed => {
+            Outcome::Done(done) => words::report_removal(flux, facts, &done).map(|()| true),
+            Outcome::Changed => {
                 self.queue = None;
-                self.start_anew();
+                self.forget_answers();
                 Ok(false)
             }
-            Removed::TargetMoved => Ok(false),
+            Outcome::TargetMoved => Ok(false),
         }
     }
 
-    /// Stops what runs, and returns whether the task still is what it was when it was looked at.
-    fn is_ready(&self, facts: &Facts, made: Option<&Made>) -> Result<bool> {
-        if facts.runs.must_stop() || facts.runs.has_foreign_jobs() {
-            return halt(self.flux, facts);
+    /// Stops the agent, and returns whether the task is unchanged since it was observed.
+    fn is_ready(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
+        if facts.processes.must_stop() || facts.processes.has_foreign_jobs() {
+            return stop_agent(self.flux, facts);
         }
-        // A question or a hook may have taken any time.
+        // The task may have changed during a question or a hook.
         let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.ran_hooks);
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 
-    /// Forgets what was agreed to of a task that has changed meanwhile.
-    fn start_anew(&mut self) {
-        let what = format!("'{}' changed meanwhile; looking at it again", self.id);
+    /// Forgets the answers about a task that has changed.
+    fn forget_answers(&mut self) {
+        let what = format!("'{}' has changed; checking it again", self.id);
         self.flux.ui.status(what);
         self.options = self.before.clone();
     }
 
     fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
         let (flux, task) = (self.flux, &facts.task);
-        let offered = words::offered(task);
+        let offered = words::default_message(task);
         let message = if message.trim().is_empty() {
             &offered
         } else {
@@ -208,7 +207,7 @@ impl Removal<'_> {
     }
 }
 
-/// The refusal of a commit that git or a hook does not make.
+/// Explains why git or a hook refused a commit.
 fn not_committed(error: Error, task: &Task) -> Error {
     let path = quoted(&task.worktree);
     let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));

@@ -1,141 +1,143 @@
-//! What `git flux cleanup` says: what it would do, what it asks, what it did.
+//! The wording of `git flux cleanup`: its steps, its question and its report.
 
 use anyhow::Result;
 
-use crate::commands::revert::revert;
+use crate::commands::revert::revert_hint;
 use crate::context::Flux;
 use crate::git::{MergePlan, ObjectId, Style};
-use crate::lifecycle::archive::Kept;
+use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Options, Uncommitted};
+use crate::lifecycle::cleanup::options::{Edits, Options};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::cleanup::remove::Done;
+use crate::lifecycle::cleanup::remove::RemovalReport;
 use crate::lifecycle::cleanup::target::MergeTarget;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{Merged, Rest, Task};
-use crate::tmux::leave;
+use crate::tmux::own_pane;
 use crate::ui::words::{capital, count};
 use crate::ui::{Ui, quoted, shown, word};
 
-/// Says what a plan would do, step by step.
-pub(super) fn deeds(plan: &Plan, options: &Options) -> Vec<String> {
-    let Some(outlook) = plan.outlook() else {
+/// Lists the steps of a plan.
+pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
+    let Some(forecast) = plan.forecast() else {
         return Vec::new();
     };
-    let (task, worktree) = (&outlook.task, shown(&outlook.task.worktree));
-    if let (true, Some(into)) = (plan.is_update(), outlook.into()) {
+    let (task, worktree) = (&forecast.task, shown(&forecast.task.worktree));
+    if let (true, Some(into)) = (plan.is_update(), forecast.merge_target()) {
         let branch = &into.branch;
         let update = format!("merge '{branch}' in '{worktree}', which stops at the conflicts");
         return vec![update];
     }
-    let mut deeds = Vec::new();
-    if !outlook.uncommitted.is_empty() {
-        let files = count(outlook.uncommitted.len(), "uncommitted file");
-        deeds.push(match options.uncommitted {
-            Uncommitted::Discard => format!("leave {files} in the trash"),
-            Uncommitted::Commit(_) => format!("commit {files}"),
-            Uncommitted::Ask => format!("ask about {files}"),
+    let mut steps = Vec::new();
+    if !forecast.uncommitted.is_empty() {
+        let files = count(forecast.uncommitted.len(), "uncommitted file");
+        steps.push(match options.uncommitted {
+            Edits::Discard => format!("discard {files}"),
+            Edits::Commit(_) => format!("commit {files}"),
+            Edits::Ask => format!("ask about {files}"),
         });
     }
-    if outlook.runs.must_stop() {
-        deeds.push(format!("stop {}", outlook.runs.stopped(&plan.id)));
+    if forecast.processes.must_stop() {
+        let program = forecast.processes.name_stopped(&plan.id);
+        steps.push(format!("stop {program}"));
     }
-    deeds.push(match merging(outlook) {
+    steps.push(match merging(forecast) {
         Some(into) => {
-            let [verb, _, to] = verbs(into.style);
-            let commits = count(outlook.commits(), "commit");
+            let [verb, _, to] = style_words(into.style);
+            let commits = count(forecast.commits(), "commit");
             format!("{verb} {commits} {to} '{}'", into.branch)
         }
-        None => not_merging(outlook).deed,
+        None => no_merge_words(forecast).step,
     });
-    let (branch, place) = (&task.branch, place(task));
-    deeds.push(match task.keeps_branch() {
+    let (branch, place) = (&task.branch, target_word(task));
+    steps.push(match task.keeps_branch() {
         true => format!("remove the worktree '{worktree}' and the {place}; '{branch}' stays"),
         false => format!("remove the worktree '{worktree}', the branch '{branch}' and the {place}"),
     });
-    deeds
+    steps
 }
 
-/// Returns the message that is offered for a commit of what is uncommitted.
-pub(super) fn offered(task: &Task) -> String {
+/// Returns the default message for a commit of uncommitted files.
+pub(super) fn default_message(task: &Task) -> String {
     format!("WIP: {}", task.title)
 }
 
-/// What else goes with a task.
-fn place(task: &Task) -> &'static str {
+/// Returns the word for a task's pane, window or session.
+fn target_word(task: &Task) -> &'static str {
     let target = task.target.as_ref();
     target.map_or("record", |target| target.kind.into_str())
 }
 
-/// Returns the branch that commits come into, if there are any.
+/// Returns the branch to merge into, if there are commits to merge.
 fn merging(facts: &Facts) -> Option<&MergeTarget> {
     facts
-        .into()
+        .merge_target()
         .filter(|into| !matches!(into.merge, MergePlan::UpToDate(_)))
 }
 
-/// What is said where no commit is merged.
-struct NotMerging {
-    deed: String,
+/// The wording if no commit is merged.
+struct NoMergeWords {
+    step: String,
     question: String,
     done: String,
 }
 
-fn not_merging(facts: &Facts) -> NotMerging {
+fn no_merge_words(facts: &Facts) -> NoMergeWords {
     let (id, branch, tip) = (&facts.task.id, &facts.task.branch, facts.tip.short());
     if let Some(why) = facts.nothing_to_merge() {
-        NotMerging {
-            deed: format!("merge nothing: {why}"),
+        NoMergeWords {
+            step: format!("merge nothing: {why}"),
             question: format!("Nothing to merge: {why}. Remove '{id}'?"),
             done: format!("nothing was merged: {why}"),
         }
     } else if facts.branch_gone {
-        let last = "the last commit that is known of";
-        NotMerging {
-            deed: format!("keep {tip}, {last} '{branch}'"),
+        let last = "the last known commit of";
+        NoMergeWords {
+            step: format!("keep {tip}, {last} '{branch}'"),
             question: format!("The branch '{branch}' is gone. Remove '{id}'?"),
             done: format!("the branch '{branch}' was gone; {tip} is {last} it"),
         }
     } else if facts.task.keeps_branch() {
         let leave = format!("leave '{branch}' as it is, without merging it");
-        NotMerging {
+        NoMergeWords {
             question: format!("Remove '{id}', and {leave}?"),
-            deed: leave,
+            step: leave,
             done: format!("'{branch}' is left as it is, without merging it"),
         }
     } else {
-        NotMerging {
-            deed: format!("drop '{branch}' without merging it"),
+        NoMergeWords {
+            step: format!("drop '{branch}' without merging it"),
             question: format!("Drop '{branch}' without merging it, and remove '{id}'?"),
             done: format!("dropped '{branch}' without merging it"),
         }
     }
 }
 
-/// Returns the question whether a task is to go. The user is `elsewhere`, if that is said.
-pub(super) fn question(facts: &Facts, elsewhere: Option<&str>) -> String {
+/// Returns the question whether to remove a task; `elsewhere` names the user's branch, if it is
+/// not the target.
+pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String {
     let Some(into) = merging(facts) else {
-        return not_merging(facts).question;
+        return no_merge_words(facts).question;
     };
     let (id, branch, target) = (&facts.task.id, &facts.task.branch, &into.branch);
-    let aside = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
-    let aside = aside.unwrap_or_default();
-    let [verb, _, to] = verbs(into.style);
+    let elsewhere = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
+    let elsewhere = elsewhere.unwrap_or_default();
+    let [verb, _, to] = style_words(into.style);
     let (verb, commits) = (capital(verb), count(facts.commits(), "commit"));
-    format!("{verb} {commits} of '{branch}' {to} '{target}'{aside}, and remove '{id}'?")
+    format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
 }
 
-/// Warns of tasks that are to be merged into the branch that goes with this one.
-pub(super) fn heirs(flux: &Flux, store: &Store, task: &Task) {
+/// Warns of tasks that would be merged into the branch of this one, which is deleted.
+pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     let (ui, branch) = (&flux.ui, &task.branch);
-    let heirs = store
+    let dependents = store
         .readable()
         .filter(|other| other.into.as_ref() == Some(branch));
-    for other in heirs.filter(|_| !task.keeps_branch()) {
+    for other in dependents.filter(|_| !task.keeps_branch()) {
         let id = &other.id;
-        let why = format!("which goes with '{}'", task.id);
+        let why = format!("which is removed with '{}'", task.id);
         ui.warning(format_args!(
             "'{id}' would be merged into '{branch}', {why}"
         ));
@@ -148,8 +150,8 @@ pub(super) fn heirs(flux: &Flux, store: &Store, task: &Task) {
     }
 }
 
-/// A style as something to do, as something done, and its preposition.
-fn verbs(style: Style) -> [&'static str; 3] {
+/// Returns the verb, the past participle and the preposition of a style.
+fn style_words(style: Style) -> [&'static str; 3] {
     match style {
         Style::Merge => ["merge", "merged", "into"],
         Style::Squash => ["squash", "squashed", "into"],
@@ -158,71 +160,71 @@ fn verbs(style: Style) -> [&'static str; 3] {
     }
 }
 
-/// Says what was done; then the pane that the command was called in is closed, and it is said where
-/// its clients land.
-pub(super) fn tell(flux: &Flux, facts: &Facts, done: &Done) -> Result<()> {
+/// Reports the removal, and closes the pane that the command was called in; its clients then
+/// see the report again.
+pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -> Result<()> {
     let merge = done.merge.as_ref();
     let ui = &flux.ui;
-    let mut story = Story {
+    let mut report = ReportLines {
         ui,
-        said: Vec::new(),
+        lines: Vec::new(),
     };
-    story.tell_what_was_done(facts, merge);
-    story.tell_what_is_kept(facts, &done.kept);
-    if let (Some(into), Some(merge)) = (facts.into(), merge) {
+    report.report_done(facts, merge);
+    report.report_kept(facts, &done.kept);
+    if let (Some(into), Some(merge)) = (facts.merge_target(), merge) {
         let merged = Merged {
             branch: into.branch.to_string(),
             from: into.tip.clone(),
             to: merge.to_owned(),
             rest: Rest::default(),
         };
-        match revert(flux, &merged) {
-            Ok(undo) => undo.iter().for_each(|undo| story.hint(undo)),
+        match revert_hint(flux, &merged) {
+            Ok(undo) => undo.iter().for_each(|undo| report.hint(undo)),
             Err(error) => ui.warning(format_args!(
-                "how to undo the merge cannot be told: {error:#}"
+                "could not find how to undo the merge: {error:#}"
             )),
         }
     }
     if let Err(error) = flux.expire_in_background() {
-        ui.warning(format_args!("the trash is not emptied: {error:#}"));
+        ui.warning(format_args!("could not delete expired tasks: {error:#}"));
     }
     if flux.repo.current() == Some(&facts.task.worktree) {
         let home = quoted(flux.repo.home());
         ui.hint(format_args!("this directory is gone: cd {home}"));
     }
-    match (&facts.task.target, facts.runs.is_own_pane) {
-        (Some(target), true) => leave::close(target, &story.said),
+    match (&facts.task.target, facts.processes.is_own_pane) {
+        (Some(target), true) => own_pane::close(target, &report.lines),
         _ => Ok(()),
     }
 }
 
-/// What is said of a removal, here and where the clients of a closed pane land.
-struct Story<'a> {
+/// The report of a removal, printed and kept for the clients of a closed pane.
+struct ReportLines<'a> {
     ui: &'a Ui,
-    said: Vec<String>,
+    lines: Vec<String>,
 }
 
-impl Story<'_> {
+impl ReportLines<'_> {
     fn status(&mut self, line: &str) {
         self.ui.status(line);
-        self.said.push(sanitize::line(line));
+        self.lines.push(sanitize::line(line));
     }
 
     fn hint(&mut self, line: &str) {
         self.ui.hint(line);
-        self.said.push(sanitize::line(&format!("hint: {line}")));
+        self.lines.push(sanitize::line(&format!("hint: {line}")));
     }
 
-    fn tell_what_was_done(&mut self, facts: &Facts, merge: Option<&ObjectId>) {
-        let (id, branch, place) = (&facts.task.id, &facts.task.branch, place(&facts.task));
-        self.status(&match (facts.into(), merge) {
+    fn report_done(&mut self, facts: &Facts, merge: Option<&ObjectId>) {
+        let (id, branch, place) = (&facts.task.id, &facts.task.branch, target_word(&facts.task));
+        self.status(&match (facts.merge_target(), merge) {
             (Some(into), Some(merge)) => {
                 let commits = count(facts.commits(), "commit");
-                let [_, verb, to] = verbs(into.style);
+                let [_, verb, to] = style_words(into.style);
                 let (target, from, made) = (&into.branch, into.tip.short(), merge.short());
                 format!("{verb} {commits} of '{branch}' {to} '{target}' ({from}..{made})")
             }
-            _ => not_merging(facts).done,
+            _ => no_merge_words(facts).done,
         });
         self.status(&if facts.task.keeps_branch() {
             format!("removed '{id}': worktree and {place}; the branch '{branch}' stays")
@@ -233,7 +235,7 @@ impl Story<'_> {
         });
     }
 
-    fn tell_what_is_kept(&mut self, facts: &Facts, kept: &Kept) {
+    fn report_kept(&mut self, facts: &Facts, kept: &KeptParts) {
         if let Some(name) = &kept.archive
             && !facts.has_no_commits()
         {
@@ -243,7 +245,7 @@ impl Story<'_> {
             self.status(&format!("its worktree is kept in '{}'", path.display()));
         }
         if let Some(name) = &kept.archive {
-            self.hint(&format!("to bring it back: git flux restore {name}"));
+            self.hint(&format!("it can be restored: git flux restore {name}"));
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::lifecycle::start::plan::{NewPane, Start, Started};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Task, TaskId};
-use crate::tmux::Place;
-use crate::tmux::attach::keys;
-use crate::tmux::open::Opened;
+use crate::tmux::Placement;
+use crate::tmux::attach::format_keys;
+use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::words::count;
 use crate::ui::{pasted, shown, word};
 
@@ -99,7 +99,7 @@ pub(super) fn status(started: &Started) -> Status {
 /// Reports that a window was made because a pane had no room. Returns `true` if so.
 pub(super) fn report_no_room(flux: &Flux, plan: &Start, started: &Started) -> bool {
     let place = plan.pane.as_ref().map(|pane| &pane.place);
-    let is_wanted = matches!(place, Some(Place::Window { cramped: false, .. }));
+    let is_wanted = matches!(place, Some(Placement::Window { no_room: false, .. }));
     let had_no_room = started.opened.target.kind == Layout::Window && !is_wanted;
     if had_no_room {
         flux.ui
@@ -124,10 +124,10 @@ pub(super) fn print_plans(flux: &Flux, starts: &[Start]) -> Result<()> {
 fn print_plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     let task = &start.task;
     let place = match &pane.place {
-        Place::Pane { .. } => "a pane of this window".to_owned(),
-        Place::Window { .. } => "a window of this session".to_owned(),
-        Place::Session { name } => format!("session {name}"),
-        Place::Again(target) => format!("pane {}", target.pane),
+        Placement::Pane { .. } => "a pane of this window".to_owned(),
+        Placement::Window { .. } => "a window of this session".to_owned(),
+        Placement::Session { name } => format!("session {name}"),
+        Placement::Respawn(target) => format!("pane {}", target.pane),
     };
     let into = task.into.as_deref();
     let into = into.unwrap_or("none: cleanup will ask for --into");
@@ -214,7 +214,7 @@ pub(super) fn format_started(
 }
 
 /// Returns the target of a task, the action that goes there, and an alternative to it.
-fn describe_target(opened: &Opened) -> (String, &'static str, Option<String>) {
+fn describe_target(opened: &OpenedPane) -> (String, &'static str, Option<String>) {
     let target = &opened.target;
     match target.kind {
         Layout::Session => (
@@ -236,8 +236,8 @@ fn describe_target(opened: &Opened) -> (String, &'static str, Option<String>) {
 }
 
 /// Returns the keys of a tmux command, such as `Ctrl+b, d`, if there is a prefix key.
-fn keys_of(opened: &Opened, key: &str) -> Option<String> {
-    let keys = keys(&opened.prefix, key)?;
+fn keys_of(opened: &OpenedPane, key: &str) -> Option<String> {
+    let keys = format_keys(&opened.prefix, key)?;
     Some(keys.replacen(' ', ", ", 1))
 }
 

@@ -1,5 +1,5 @@
-//! Which ignored things name the checkout that they are in by its path, so that whoever uses them
-//! from elsewhere uses the files of that checkout.
+//! Ignored files that contain the path of their checkout. Used from elsewhere, they would lead
+//! back to its files.
 
 use std::fs::{self, DirEntry};
 use std::os::unix::ffi::OsStrExt as _;
@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice as _;
 
-use crate::git::regular_file::read_file;
+use crate::system::regular_file::read_file;
 
-/// Returns whether what is at `there` is such a thing, or has one right in it: a Python environment with a
-/// package of the checkout installed in place, a build directory of CMake.
-pub(super) fn names_checkout(there: &Path, checkout: &Path) -> bool {
-    if !there.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+/// Returns whether the directory `path`, or one in it, is a Python environment with an editable
+/// package of the checkout, or a build directory of CMake.
+pub(super) fn names_checkout(path: &Path, checkout: &Path) -> bool {
+    if !path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
         return false;
     }
-    let mut places = vec![there.to_owned()];
-    // `.tox` and `.nox` have an environment for each of theirs; node_modules have none.
-    if !there.ends_with("node_modules") {
-        places.extend(dirs(there));
+    let mut places = vec![path.to_owned()];
+    // `.tox` and `.nox` contain several environments. `node_modules` is large and has none.
+    if !path.ends_with("node_modules") {
+        places.extend(subdirs(path));
     }
     places.iter().any(|place| {
-        let libs = ["lib", "lib64"].map(|lib| dirs(&place.join(lib)));
-        let pythons = libs.iter().flatten();
-        let mut sites: Vec<_> = pythons.map(|dir| dir.join("site-packages")).collect();
+        let libs = ["lib", "lib64"].map(|lib| subdirs(&place.join(lib)));
+        let dirs = libs.iter().flatten();
+        let mut sites: Vec<_> = dirs.map(|dir| dir.join("site-packages")).collect();
         sites.push(place.join("lib"));
-        is_build(place, checkout) || sites.iter().any(|site| has_installed(site, checkout))
+        is_cmake_build(place, checkout) || sites.iter().any(|site| has_package(site, checkout))
     })
 }
 
@@ -33,14 +33,14 @@ fn entries(dir: &Path) -> impl Iterator<Item = DirEntry> {
     fs::read_dir(dir).into_iter().flatten().flatten()
 }
 
-fn dirs(dir: &Path) -> Vec<PathBuf> {
+fn subdirs(dir: &Path) -> Vec<PathBuf> {
     let is_dir = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     let dirs = entries(dir).filter(is_dir);
     dirs.map(|entry| entry.path()).collect()
 }
 
-/// Returns whether a directory that Python looks for packages in sends it to the checkout.
-fn has_installed(site: &Path, checkout: &Path) -> bool {
+/// Returns whether a directory of Python packages refers to the checkout.
+fn has_package(site: &Path, checkout: &Path) -> bool {
     entries(site).any(|entry| {
         let (name, mut file) = (entry.file_name(), entry.path());
         let name = name.as_bytes();
@@ -52,36 +52,36 @@ fn has_installed(site: &Path, checkout: &Path) -> bool {
         {
             return false;
         }
-        read_file(&file).is_ok_and(|text| names(&text, checkout) || leads_into(&text, checkout))
+        read_file(&file).is_ok_and(|text| mentions(&text, checkout) || leads_into(&text, checkout))
     })
 }
 
-/// Returns whether a directory is one in which CMake builds what is in the checkout.
-fn is_build(dir: &Path, checkout: &Path) -> bool {
+/// Returns whether CMake builds the checkout in this directory.
+fn is_cmake_build(dir: &Path, checkout: &Path) -> bool {
     let text = read_file(&dir.join("CMakeCache.txt")).unwrap_or_default();
     text.lines().any(|line| {
         let home = line.strip_prefix(b"CMAKE_HOME_DIRECTORY:INTERNAL=");
-        home.is_some_and(|home| names(home, checkout))
+        home.is_some_and(|home| mentions(home, checkout))
     })
 }
 
-/// Returns whether a text has the path of the checkout in it, as it is or as in a URL.
-fn names(text: &[u8], checkout: &Path) -> bool {
+/// Returns whether a text contains the path of the checkout, plain or as in a URL.
+fn mentions(text: &[u8], checkout: &Path) -> bool {
     let path = checkout.as_os_str().as_bytes();
     let has = |text: &[u8]| {
         let mut rests = text.find_iter(path).map(|at| &text[at + path.len()..]);
         rests.any(|rest| !rest.first().is_some_and(is_in_name))
     };
-    has(text) || has(&decoded(text))
+    has(text) || has(&percent_decoded(text))
 }
 
-/// Returns whether a byte after the name of a directory makes it another name.
+/// Returns whether a byte after the name of a directory continues the name.
 fn is_in_name(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(byte) || !byte.is_ascii()
 }
 
-/// Takes `%20` for a blank.
-fn decoded(text: &[u8]) -> Vec<u8> {
+/// Decodes `%20` and its like.
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut parts = text.split_str("%");
     let mut bytes = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -93,7 +93,7 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns whether a line of a text is a path into the checkout, however it is spelled.
+/// Returns whether a line of a text is a path into the checkout, once links are resolved.
 fn leads_into(text: &[u8], checkout: &Path) -> bool {
     let paths = text.lines().map(|line| line.to_path_lossy());
     let paths = paths.filter(|path| path.is_absolute());
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_knows_the_path_from_a_longer_one() {
+    fn mentions_ignores_the_path_as_part_of_a_longer_name() {
         let checkout = Path::new("/x/my p");
         for (text, expected) in [
             ("/x/my p", true),
@@ -116,7 +116,7 @@ mod tests {
             ("/x/my p2 /x/my p-a", false),
             ("/x/my", false),
         ] {
-            assert_eq!(names(text.as_bytes(), checkout), expected, "{text}");
+            assert_eq!(mentions(text.as_bytes(), checkout), expected, "{text}");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Ignored things of the checkout (`node_modules`, `.venv`, `.env`), which hooks look for.
+//! Ignored files of the checkout (`node_modules`, `.venv`, `.env`), which hooks may need.
 //!
-//! They are links, and kept out of `git add` and `git status` by an `info/exclude` of its own, since
-//! `node_modules/` in a `.gitignore` does not mean a link. What leads back into the checkout would
-//! have hooks look at files from before the merge: such things are made anew, or not shown.
+//! The scratch worktree has links to them. `info/exclude` names these, because `node_modules/` in
+//! a `.gitignore` does not match a link. Files that lead back into the checkout would show hooks
+//! its state before the merge: they are copied, or skipped.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,70 +15,66 @@ use anyhow::{Context as _, Result};
 
 use super::checkout_paths::names_checkout;
 use super::repository::{make_dir, write as write_file};
-use crate::git::regular_file::read_file;
 use crate::git::worktree::exclude::pattern;
 use crate::git::{Checkout, Git, ObjectId};
 use crate::system::optional;
+use crate::system::regular_file::read_file;
 
-/// An ignored thing of the checkout that hooks do not see.
+/// An ignored file of the checkout that hooks do not see.
 #[derive(Debug)]
-pub(crate) enum LeftOut {
-    /// It names the checkout by its path.
+pub(crate) enum Skipped {
+    /// Contains the path of the checkout.
     NamesCheckout(PathBuf),
-    /// A link in its place would not be ignored.
+    /// A link of this name would not be ignored.
     NotIgnored(PathBuf),
 }
 
-/// Links them into the worktree at `to`. A directory in which one of `commits` has files is one
-/// there too: git would put such a file in the place of a link. Returns those that are left out.
-///
-/// # Errors
-/// When git fails or a link cannot be made.
-pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<LeftOut>> {
-    let names = untracked(from.reading("ls-files").arg("--ignored"))?;
+/// Links the ignored files of `from` into the worktree at `to`, and returns those that it skips.
+/// A directory in which one of `commits` has files becomes a directory: git would replace a link.
+pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<Skipped>> {
+    let names = list_untracked(from.reading("ls-files").arg("--ignored"))?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let linker = Linker {
         from: from.path(),
         to,
-        tracked: tracked(from, commits)?,
+        tracked: list_tracked_dirs(from, commits)?,
     };
-    let (mut left_out, mut exclude) = (Vec::new(), Vec::new());
+    let (mut skipped, mut exclude) = (Vec::new(), Vec::new());
     for name in names {
-        let there = linker.from.join(&name);
-        if there.symlink_metadata().is_err() || !linker.has_room(&name)? {
+        let path = linker.from.join(&name);
+        if path.symlink_metadata().is_err() || !linker.make_parents(&name)? {
             continue;
         }
-        if names_checkout(&there, linker.from) {
-            left_out.push(LeftOut::NamesCheckout(name));
+        if names_checkout(&path, linker.from) {
+            skipped.push(Skipped::NamesCheckout(name));
             continue;
         }
-        linker.put(&name, 1)?;
+        linker.mirror(&name, 1)?;
         exclude.extend([b"\n", &pattern(&name)[..]].concat());
     }
     let file = to.join(".git/info/exclude");
     let before = optional(read_file(&file)).context("could not read info/exclude")?;
     let before = before.unwrap_or_default();
     write_file(&file, &[&before[..], &exclude, b"\n"].concat())?;
-    left_out.extend(remove_visible(to)?);
-    Ok(left_out)
+    skipped.extend(remove_unignored(to)?);
+    Ok(skipped)
 }
 
-/// Returns untracked files, and directories in which all are:
+/// Returns untracked files, and directories without tracked files:
 /// `git ls-files --others --exclude-standard --directory -z`
-fn untracked(git: Git) -> Result<Vec<PathBuf>> {
+fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
     let args = ["--others", "--exclude-standard", "--directory", "-z"];
     let names = git.args(args).paths()?;
-    // Without the slash at the end of a directory.
-    let without_slash = |name: &PathBuf| name.components().collect();
-    Ok(names.iter().map(without_slash).collect())
+    let trim_slash = |name: &PathBuf| name.components().collect();
+    Ok(names.iter().map(trim_slash).collect())
 }
 
-/// Removes the links that `git add` would stage all the same, since a `.gitignore` says that they are
-/// not ignored, unlike the directories that they stand for.
-fn remove_visible(path: &Path) -> Result<Vec<LeftOut>> {
-    let names = untracked(Git::reading(path, "ls-files"))?;
+/// Removes the links that `git add` would stage, because a `.gitignore` includes the link but
+/// not the directory.
+fn remove_unignored(path: &Path) -> Result<Vec<Skipped>> {
+    let names = list_untracked(Git::reading(path, "ls-files"))?;
     for name in &names {
         let link = path.join(name);
         match link.symlink_metadata().is_ok_and(|found| found.is_dir()) {
@@ -87,12 +83,11 @@ fn remove_visible(path: &Path) -> Result<Vec<LeftOut>> {
         }
         .with_context(|| format!("could not remove '{}'", link.display()))?;
     }
-    Ok(names.into_iter().map(LeftOut::NotIgnored).collect())
+    Ok(names.into_iter().map(Skipped::NotIgnored).collect())
 }
 
-/// Returns the directories in which the commits have files: `git ls-tree -d -r -z --name-only
-/// --full-tree <commit>`
-fn tracked(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathBuf>> {
+/// Returns the directories of the commits: `git ls-tree -d -r -z --name-only --full-tree <commit>`
+fn list_tracked_dirs(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathBuf>> {
     let mut tracked = HashSet::new();
     for commit in commits {
         let args = ["-d", "-r", "-z", "--name-only", "--full-tree", commit];
@@ -101,52 +96,50 @@ fn tracked(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathB
     Ok(tracked)
 }
 
-/// How an ignored thing, or what is in it, is shown to hooks.
+/// The way in which an ignored file is put into the scratch worktree.
 #[derive(PartialEq, Eq)]
-enum Shown {
-    /// As a link to it.
+enum Mirror {
     Link,
-    /// As a directory with its entries in it.
+    /// A directory with its entries, each mirrored.
     Entries,
-    /// As a copy: it looks for other files beside where it is itself.
+    /// A copy, for a file that looks for others beside itself.
     Copy,
 }
 
-impl Shown {
-    /// Returns how what is at `there` is shown, by the names from that of the ignored thing on.
-    fn of(there: &Path, names: &[&[u8]]) -> Self {
+impl Mirror {
+    /// Chooses by `names`, the parts of the path from the ignored file on.
+    fn of(path: &Path, names: &[&[u8]]) -> Self {
         match names {
-            // Packages of the same repository are links from here to where they are: they have to
-            // lead to what is merged.
+            // Packages of the repository are links in here. They must lead to the merged files.
             [b"node_modules"] | [b"node_modules", b".bin" | [b'@', ..]] => Self::Entries,
-            // PHP looks for the classes of the repository beside the file that says which there are.
-            [b"vendor"] if there.join("composer/autoload_real.php").exists() => Self::Entries,
+            // PHP looks for the repository's classes relative to the autoload files.
+            [b"vendor"] if path.join("composer/autoload_real.php").exists() => Self::Entries,
             [b"vendor", b"composer" | b"bin"] => Self::Entries,
             [b"vendor", b"autoload.php"] | [b"vendor", b"composer" | b"bin", _] => Self::Copy,
-            // Yarn's.
+            // Yarn
             [b".pnp.cjs" | b".pnp.js" | b".pnp.loader.mjs" | b".pnp.data.json"] => Self::Copy,
             _ => Self::Link,
         }
     }
 }
 
-/// The worktree that things are in, and the one that they come to.
+/// Mirrors ignored files from one worktree in another.
 struct Linker<'a> {
     from: &'a Path,
     to: &'a Path,
-    /// The directories in which there are files of the merge.
+    /// The directories of the commits that are merged.
     tracked: HashSet<PathBuf>,
 }
 
 impl Linker<'_> {
-    /// Makes the directories above a path, and returns whether there is nothing at it.
-    fn has_room(&self, name: &Path) -> Result<bool> {
+    /// Makes the directories above a path, and returns whether the path is free.
+    fn make_parents(&self, name: &Path) -> Result<bool> {
         let mut dir = self.to.to_owned();
         for part in name.parent().into_iter().flat_map(Path::components) {
             dir.push(part);
             match dir.symlink_metadata() {
                 Ok(found) if found.is_dir() => {}
-                // Whatever the branch has there leads elsewhere.
+                // The branch has a file or a link of this name.
                 Ok(_) => return Ok(false),
                 Err(_) => make_dir(&dir)?,
             }
@@ -154,34 +147,34 @@ impl Linker<'_> {
         Ok(self.to.join(name).symlink_metadata().is_err())
     }
 
-    /// Shows what has this name, the last `depth` parts of which begin with an ignored thing.
-    fn put(&self, name: &Path, depth: usize) -> Result<()> {
-        let (there, here) = (self.from.join(name), self.to.join(name));
-        let what = || format!("could not link '{}'", there.display());
-        let found = there.symlink_metadata().with_context(what)?;
+    /// Mirrors a file. The last `depth` parts of its name begin with the ignored file.
+    fn mirror(&self, name: &Path, depth: usize) -> Result<()> {
+        let (from, to) = (self.from.join(name), self.to.join(name));
+        let what = || format!("could not link '{}'", from.display());
+        let found = from.symlink_metadata().with_context(what)?;
         let names: Vec<&[u8]> = name.iter().map(OsStr::as_bytes).collect();
-        match Shown::of(&there, &names[names.len().saturating_sub(depth)..]) {
+        match Mirror::of(&from, &names[names.len().saturating_sub(depth)..]) {
             _ if found.is_symlink() => {
-                let target = fs::read_link(&there).with_context(what)?;
-                let target = self.moved(&target, there.parent().unwrap_or(self.from));
-                symlink(target, &here).with_context(what)
+                let target = fs::read_link(&from).with_context(what)?;
+                let target = self.translate_target(&target, from.parent().unwrap_or(self.from));
+                symlink(target, &to).with_context(what)
             }
-            Shown::Copy if found.is_file() => fs::copy(&there, &here).map(drop).with_context(what),
-            shown if found.is_dir() && (shown == Shown::Entries || self.tracked.contains(name)) => {
-                make_dir(&here)?;
-                for entry in fs::read_dir(&there).with_context(what)? {
+            Mirror::Copy if found.is_file() => fs::copy(&from, &to).map(drop).with_context(what),
+            kind if found.is_dir() && (kind == Mirror::Entries || self.tracked.contains(name)) => {
+                make_dir(&to)?;
+                for entry in fs::read_dir(&from).with_context(what)? {
                     let below = entry.with_context(what)?.file_name();
-                    self.put(&name.join(below), depth + 1)?;
+                    self.mirror(&name.join(below), depth + 1)?;
                 }
                 Ok(())
             }
-            _ => symlink(&there, &here).with_context(what),
+            _ => symlink(&from, &to).with_context(what),
         }
     }
 
-    /// Returns where a link in `dir` leads: the same text, but for one that names the checkout by its
-    /// path, or that leads out of it.
-    fn moved(&self, target: &Path, dir: &Path) -> PathBuf {
+    /// Returns the target for the copy of a link in `dir`. It changes if it contains the path of the
+    /// checkout or leads out of it.
+    fn translate_target(&self, target: &Path, dir: &Path) -> PathBuf {
         if let Ok(below) = target.strip_prefix(self.from) {
             return self.to.join(below);
         }

@@ -1,9 +1,9 @@
-//! A repository for one merge, in which git itself makes the commit and runs the hooks of the user.
+//! A temporary repository for one merge, in which git makes the commit and runs the user's hooks.
 //!
-//! It has the objects of the user's repository by `objects/info/alternates`, the refs as they are
-//! now, `HEAD` on the branch, the user's configuration by `include`, and the ignored files of the
-//! checkout as links. So a hook sees what it sees in a merge by hand; what it does to refs, index,
-//! configuration, stash and files stays in here. The commit is fetched from it, and it is removed.
+//! It gets the objects of the user's repository by `objects/info/alternates`, copies of the refs,
+//! the user's configuration by `include`, and the ignored files of the checkout as links. A hook
+//! sees the same as in a merge by hand, but its changes to refs, index, configuration, stash and
+//! files stay in here. The user's repository fetches the commit, then this one is removed.
 
 mod checkout_paths;
 mod ignored;
@@ -18,7 +18,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub(crate) use self::ignored::LeftOut;
+pub(crate) use self::ignored::Skipped;
 pub(crate) use self::repository::Original;
 use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
@@ -27,122 +27,111 @@ use super::merge::merge_tree::Conflict;
 use super::{Git, Lock, ObjectId, Repo};
 use crate::task::BranchName;
 
-/// The repository, with the files of the branch that its `HEAD` names.
+/// A scratch repository with a worktree.
 pub(crate) struct Scratch<'a> {
-    /// The top of its worktree, which is called like the original.
+    /// The top of the worktree; it has the same name as the original.
     path: &'a Path,
-    /// Whether the hooks run that `--no-verify` leaves out.
+    /// `false` for `--no-verify`.
     verify: bool,
-    /// `core.hooksPath`, if it has to be said because the caller said another by `git -c`.
+    /// An argument for `-c` that sets `core.hooksPath`, if the caller's environment sets another.
     hooks_path: Option<OsString>,
-    /// A tag is called like one of the branches.
+    /// A tag has the name of one of the branches.
     has_tag: bool,
-    /// Ignored things that hooks do not see.
-    pub(crate) left_out: Vec<LeftOut>,
+    /// Ignored files that hooks do not see.
+    pub(crate) skipped: Vec<Skipped>,
     lock: &'a Lock,
 }
 
 impl<'a> Scratch<'a> {
-    /// Makes it at `path`, which is not there: its git directory by hand, its files by `git read-tree --reset -u HEAD`, then the links.
+    /// Makes the repository at `path`: the git directory without git, the files by `git read-tree
+    /// --reset -u HEAD`, then the links.
     ///
     /// # Errors
-    /// When something cannot be written or git fails: what is there by then is for the caller to remove.
+    /// On failure, the caller has to remove `path`.
     pub(crate) fn open(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
-        let has_tag = repository::make(original, path)?;
+        let has_tag = repository::make_git_dir(original, path)?;
         let hooks = settings::write(original, path)?;
         let mut scratch = Self {
             path,
             verify: original.verify,
-            hooks_path: hooks_path(path)?,
+            hooks_path: hooks_config(path)?,
             has_tag,
-            left_out: Vec::new(),
+            skipped: Vec::new(),
             lock,
         };
-        let read = scratch.quietly("read-tree")?.args(["--reset", "-u"]);
+        let read = scratch.plain_git("read-tree")?.args(["--reset", "-u"]);
         read.args(["--no-recurse-submodules", "HEAD"]).run()?;
         if let Some(checkout) = original.checkout {
             let commits = original.branches.map(|(_, commit)| commit);
-            scratch.left_out = ignored::link(checkout, path, commits)?;
+            scratch.skipped = ignored::link(checkout, path, commits)?;
         }
         link_siblings(original.top(), path)?;
         wrappers::write(&hooks, original.top(), path)?;
         Ok(scratch)
     }
 
-    /// `git <subcommand>` in it, as the user would start it, but for [`Scratch::hooks_path`].
+    /// Prepares `git <subcommand>` in it, with the user's environment and hooks.
     fn git(&self, subcommand: &str) -> Result<Git> {
         let git = Git::new(self.path, subcommand).holding(self.lock)?;
         let git = self.hooks_path.iter().fold(git, Git::config);
         Ok(git.with_hooks().inherit_stderr())
     }
 
-    /// git without hooks.
-    fn quietly(&self, subcommand: &str) -> Result<Git> {
+    fn plain_git(&self, subcommand: &str) -> Result<Git> {
         let git = Git::new(self.path, subcommand).config(NO_HOOKS);
         git.holding(self.lock)
     }
 
-    /// Returns the option that leaves hooks out, if they are to be.
     fn no_verify(&self) -> Option<&'static str> {
         (!self.verify).then_some("--no-verify")
     }
 
-    /// `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace -F <message> <branch>`
-    ///
-    /// # Errors
-    /// When a hook refuses or the merge fails.
+    /// Runs `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace
+    /// -F <message> <branch>`.
     pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let git = self.git("merge")?.args(["--quiet", "--no-ff"]);
         let git = git.args(["--no-squash", "--commit", "--no-edit", "--no-log"]);
         let git = git.arg("--cleanup=whitespace");
         let git = git.args(self.no_verify()).arg("-F").arg(message);
-        git.arg(self.named(branch)).run()?;
+        git.arg(self.name_of(branch)).run()?;
         self.head()
     }
 
-    /// `git merge --ff --squash --no-commit <branch>`, which runs no hook but `post-merge`, and
-    /// `git commit --cleanup=whitespace -F <message>`.
-    ///
-    /// # Errors
-    /// When a hook refuses or the commit fails.
+    /// Runs `git merge --ff --squash --no-commit <branch>` without hooks, then `git commit
+    /// --cleanup=whitespace -F <message>`.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
-        let merge = self.quietly("merge")?.args(["--quiet", "--ff", "--squash"]);
-        merge.arg("--no-commit").arg(self.named(branch)).run()?;
+        let merge = self.plain_git("merge")?.arg("--quiet");
+        let merge = merge.args(["--ff", "--squash", "--no-commit"]);
+        merge.arg(self.name_of(branch)).run()?;
         let git = self.git("commit")?.arg("--quiet");
         let git = git.arg("--cleanup=whitespace");
         git.args(self.no_verify()).arg("-F").arg(message).run()?;
         self.head()
     }
 
-    /// `git rebase <target>` of the branch that is checked out, without what configuration adds.
-    ///
-    /// # Errors
-    /// When a hook refuses or the rebase fails.
+    /// Runs `git rebase <target>`, with options that override the configuration.
     pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
         let git = self.git("rebase")?.arg("--no-autostash");
         let git = git.args(["--no-rebase-merges", "--no-fork-point", "--no-update-refs"]);
-        git.args(self.no_verify()).arg(self.named(target)).run()?;
+        git.args(self.no_verify()).arg(self.name_of(target)).run()?;
         self.head()
     }
 
-    /// Returns a branch by the name that people use, unless that may be a tag.
-    fn named(&self, branch: &BranchName) -> String {
+    /// Returns the short name of a branch, or the full name if the short one may mean a tag.
+    fn name_of(&self, branch: &BranchName) -> String {
         match self.has_tag {
             true => branch.full().into(),
             false => branch.to_string(),
         }
     }
 
-    /// Returns the commit that is checked out by now: `git rev-parse --verify HEAD^{commit}`
+    /// Returns the commit of `HEAD`: `git rev-parse --verify HEAD^{commit}`
     fn head(&self) -> Result<ObjectId> {
         let git = Git::reading(self.path, "rev-parse").args(["--verify", "HEAD^{commit}"]);
         git.line().map(ObjectId::from)
     }
 
-    /// Returns the files about which the merge could not decide: `git diff-files --name-only --diff-filter=U -z`
-    ///
-    /// # Errors
-    /// When git fails.
+    /// Returns the unmerged files: `git diff-files --name-only --diff-filter=U -z`
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
         let git = git.args(["--name-only", "--diff-filter=U", "-z"]);
@@ -153,20 +142,16 @@ impl<'a> Scratch<'a> {
         Ok(git.paths()?.into_iter().map(conflict).collect())
     }
 
-    /// Returns whether files in it are other than what is staged: what a hook has mended and not added.
-    /// `git diff-files --quiet`
+    /// Returns whether files have unstaged changes, such as the fixes of a hook: `git diff-files
+    /// --quiet`
     pub(crate) fn has_changes(&self) -> bool {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
-        let asked = git.arg("--quiet").outcome();
-        asked.is_ok_and(|(code, _)| code == 1)
+        let outcome = git.arg("--quiet").outcome();
+        outcome.is_ok_and(|(code, _)| code == 1)
     }
 
-    /// Brings a commit into the repository, where no ref leads to it yet: `git fetch <path>
-    /// <commit>`, without any of what fetch does besides.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(crate) fn deliver(&self, repo: &Repo, commit: &ObjectId) -> Result<()> {
+    /// Fetches a commit into the user's repository, without a ref: `git fetch <path> <commit>`
+    pub(crate) fn send_commit(&self, repo: &Repo, commit: &ObjectId) -> Result<()> {
         let git = Git::new(repo.home(), "fetch").config(NO_HOOKS);
         let git = git.config("protocol.file.allow=always");
         let git = git.config("fetch.fsckObjects=false");
@@ -177,24 +162,24 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Returns what has to be said for the hooks of the worktree at `path` to be those that run, if the
-/// caller said another `core.hooksPath` by `git -c`: `git rev-parse --git-path hooks`.
-fn hooks_path(path: &Path) -> Result<Option<OsString>> {
-    let own = path.join(".git/hooks");
+/// Returns an argument for `-c` if the caller's environment overrides `core.hooksPath` for the
+/// worktree at `path`: `git rev-parse --git-path hooks`
+fn hooks_config(path: &Path) -> Result<Option<OsString>> {
+    let hooks = path.join(".git/hooks");
     let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
     let mut found = ask.output()?;
     found.pop_if(|last| *last == b'\n');
     let found = path.join(OsString::from_vec(found));
-    Ok((found.canonicalize().ok() != own.canonicalize().ok()).then(|| setting(&own)))
+    Ok((found.canonicalize().ok() != hooks.canonicalize().ok()).then(|| setting(&hooks)))
 }
 
-/// Links what lies beside the original to where it is beside the worktree at `path`: a driver, a hook or
-/// the address of a remote may be `../<name>`.
+/// Links the siblings of the original beside the worktree at `path`: a driver, a hook or the URL
+/// of a remote may be `../<name>`.
 fn link_siblings(top: &Path, path: &Path) -> Result<()> {
     let (Some(from), Some(to)) = (top.parent(), path.parent()) else {
         return Ok(());
     };
-    // One that may be entered and not be listed shows nothing.
+    // A directory without read permission has no entries.
     for entry in fs::read_dir(from).into_iter().flatten().flatten() {
         let link = to.join(entry.file_name());
         if link.symlink_metadata().is_err() && entry.path() != to {

@@ -1,4 +1,4 @@
-//! What a scratch repository is made after, and its git directory, but for configuration and hooks.
+//! The git directory of a scratch repository, without its configuration and hooks.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,73 +10,70 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::hooks::Hooks;
-use crate::git::regular_file::read_file;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Checkout, Git, ObjectId, Repo};
 use crate::system::optional;
+use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
-/// The repository that a scratch repository is made after.
+/// The repository that a scratch repository copies.
 pub(crate) struct Original<'a> {
     pub(crate) repo: &'a Repo,
-    /// Where the target is checked out.
+    /// The worktree of the target branch.
     pub(crate) checkout: Option<&'a Checkout>,
-    /// The main worktree, whose configuration counts if the target is checked out nowhere; none
-    /// if the repository is bare.
+    /// The main worktree, used for configuration if the target has none. Bare repositories have no
+    /// main worktree.
     pub(crate) main: Option<&'a Checkout>,
     pub(crate) hooks: &'a Hooks,
-    /// Branches, and the commits at which they are to stand, wherever they are by now.
+    /// Branches with the commits that they get, even if they have moved since.
     pub(crate) branches: [(&'a BranchName, &'a ObjectId); 2],
-    /// The one of them that is checked out.
+    /// The branch to check out.
     pub(crate) head: &'a BranchName,
-    /// Whether the hooks run that `--no-verify` leaves out.
+    /// `false` for `--no-verify`.
     pub(crate) verify: bool,
 }
 
 impl Original<'_> {
-    /// Returns the worktree whose configuration counts.
-    pub(super) fn place(&self) -> Option<&Checkout> {
+    /// Returns the worktree whose configuration is used.
+    pub(super) fn worktree(&self) -> Option<&Checkout> {
         self.checkout.or(self.main)
     }
 
     pub(super) fn top(&self) -> &Path {
-        self.place().map_or(self.repo.home(), Checkout::path)
+        self.worktree().map_or(self.repo.home(), Checkout::path)
     }
 
     pub(super) fn git_dir(&self) -> &Path {
         let common = self.repo.common_dir();
-        self.place().map_or(common, Checkout::git_dir)
+        self.worktree().map_or(common, Checkout::git_dir)
     }
 
-    /// `git <subcommand>` that runs nothing: what is configured counts as it is.
+    /// Prepares a read-only `git <subcommand>` with the user's configuration.
     pub(super) fn asking(&self, subcommand: &str) -> Git {
-        match self.place() {
+        match self.worktree() {
             Some(checkout) => checkout.with_user_config(subcommand),
             None => Git::reading(self.repo.home(), subcommand),
         }
     }
 }
 
-/// What else is git's, or ours, in the one git directory that all worktrees share. What
-/// there is besides belongs to a tool (git-lfs, git-annex), which looks for it there.
+/// Names of git and git flux in the common git directory, beside those of each worktree. All other
+/// files belong to tools (git-lfs, git-annex) that read them there.
 const SHARED: &str = "branches config description flux gc.pid gitweb hooks objects packed-refs \
     remotes shallow svn";
 
-/// A file of a tool that is larger comes as a link, in bytes.
-const LARGE: u64 = 1 << 20;
+/// Larger files of a tool are linked instead of copied.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// Writes it for a worktree at `path`. Refs are files there, whatever they are in the original.
-/// Returns whether there is a tag that is called like a branch of the merge.
-///
-/// # Errors
-/// When something cannot be read or written.
-pub(super) fn make(original: &Original<'_>, path: &Path) -> Result<bool> {
+/// Makes the git directory of the worktree at `path`, with refs in files even if the original has
+/// reftables. Returns whether a tag has the name of a branch of the merge.
+pub(super) fn make_git_dir(original: &Original<'_>, path: &Path) -> Result<bool> {
     let git_dir = path.join(".git");
     for dir in ["objects/pack", "hooks", "info"] {
         make_dir(&git_dir.join(dir))?;
     }
-    point_head(path, &original.head.full())?;
-    let objects = alternate(&original.repo.common_dir().join("objects"));
+    set_head(path, &original.head.full())?;
+    let objects = alternates_line(&original.repo.common_dir().join("objects"));
     write(&git_dir.join("objects/info/alternates"), &objects)?;
     let refs = write_refs(original, &git_dir)?;
     let mut has_tag = false;
@@ -85,46 +82,45 @@ pub(super) fn make(original: &Original<'_>, path: &Path) -> Result<bool> {
         let file = git_dir.join(&*branch.full());
         write(&file, format!("{commit}\n").as_bytes())?;
     }
-    copy_others(original, &git_dir)?;
+    copy_other_files(original, &git_dir)?;
     Ok(has_tag)
 }
 
-/// Copies logs, `info` and what belongs to tools.
-fn copy_others(original: &Original<'_>, git_dir: &Path) -> Result<()> {
-    let (common, own) = (original.repo.common_dir(), original.git_dir());
+/// Copies reflogs, `info` and the files of tools.
+fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
+    let (common, private) = (original.repo.common_dir(), original.git_dir());
     let log = Path::new("logs").join(&*original.head.full());
-    copy(&own.join("logs/HEAD"), &git_dir.join("logs/HEAD"))?;
+    copy(&private.join("logs/HEAD"), &git_dir.join("logs/HEAD"))?;
     copy(&common.join(&log), &git_dir.join(&log))?;
     copy(&common.join("shallow"), &git_dir.join("shallow"))?;
-    for dir in [common, own] {
+    for dir in [common, private] {
         for entry in entries(&dir.join("info"))? {
             let name = Path::new("info").join(entry.file_name());
-            // What is left out is each worktree's own.
-            if !name.ends_with("sparse-checkout") || dir == own {
+            // Each worktree has its own sparse-checkout.
+            if !name.ends_with("sparse-checkout") || dir == private {
                 copy(&entry.path(), &git_dir.join(name))?;
             }
         }
         for entry in entries(dir)? {
-            let (name, there) = (entry.file_name(), entry.path());
+            let (name, source) = (entry.file_name(), entry.path());
             let link = git_dir.join(&name);
             let is_known =
                 is_of_git(name.as_bytes()) || SHARED.split(' ').any(|known| name == known);
             if is_known || link.symlink_metadata().is_ok() {
                 continue;
             }
-            // git may write a file of its own of such a name one day.
-            if there.is_dir() || there.metadata().is_ok_and(|found| found.len() > LARGE) {
-                make_link(&there, &link)?;
+            if source.is_dir() || source.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
+                make_link(&source, &link)?;
             } else {
-                copy(&there, &link)?;
+                copy(&source, &link)?;
             }
         }
     }
     Ok(())
 }
 
-/// Has `HEAD` of the worktree at `path` name a ref.
-pub(super) fn point_head(path: &Path, name: &RefName) -> Result<()> {
+/// Points `HEAD` of the worktree at `path` to a ref.
+pub(super) fn set_head(path: &Path, name: &RefName) -> Result<()> {
     write(&path.join(".git/HEAD"), format!("ref: {name}\n").as_bytes())
 }
 
@@ -137,7 +133,7 @@ fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>
     for line in found.lines() {
         let fields: Vec<&[u8]> = line.splitn_str(3, " ").collect();
         let &[object, name, target] = &fields[..] else {
-            bail!("`git for-each-ref` printed something unknown");
+            bail!("`git for-each-ref` printed an unknown line");
         };
         names.insert(name.to_owned());
         if target.is_empty() {
@@ -151,8 +147,8 @@ fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>
     Ok(names)
 }
 
-/// Returns a line of `objects/info/alternates`; one that could be misread is in quotes.
-fn alternate(objects: &Path) -> Vec<u8> {
+/// Returns a line of `objects/info/alternates`, quoted if it contains a newline.
+fn alternates_line(objects: &Path) -> Vec<u8> {
     let path = objects.as_os_str().as_bytes();
     let line = match path.contains(&b'\n') {
         true => c_quoted(path),
@@ -161,7 +157,7 @@ fn alternate(objects: &Path) -> Vec<u8> {
     [&line[..], b"\n"].concat()
 }
 
-/// Returns a text in quotes, as in C.
+/// Quotes a text as in C.
 pub(super) fn c_quoted(text: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'"'];
     for &byte in text {
@@ -176,7 +172,6 @@ pub(super) fn c_quoted(text: &[u8]) -> Vec<u8> {
     quoted
 }
 
-/// Makes a directory and those above it.
 pub(super) fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("could not make '{}'", path.display()))
 }
@@ -185,13 +180,13 @@ pub(super) fn make_link(to: &Path, path: &Path) -> Result<()> {
     symlink(to, path).with_context(|| format!("could not make '{}'", path.display()))
 }
 
-/// Writes a file of the repository, in a directory that is made for it if there is none.
+/// Writes a file, and makes its directory.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     path.parent().map_or(Ok(()), make_dir)?;
     fs::write(path, bytes).with_context(|| format!("could not write '{}'", path.display()))
 }
 
-/// Copies a file, or the one that a link leads to, if there is one.
+/// Copies a file or the target of a link, if it exists.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let Some(file) = from.canonicalize().ok().filter(|file| file.is_file()) else {
         return Ok(());
@@ -200,7 +195,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     write(to, &bytes)
 }
 
-/// Returns what is in a directory; nothing if there is none.
+/// Returns the entries of a directory, none if it does not exist.
 fn entries(dir: &Path) -> Result<Vec<fs::DirEntry>> {
     let found = optional(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());
     found.with_context(|| format!("could not read '{}'", dir.display()))
@@ -211,8 +206,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alternate_quotes_what_would_be_misread() {
-        let line = |path: &str| String::from_utf8(alternate(Path::new(path))).unwrap();
+    fn alternates_line_quotes_a_path_with_a_newline() {
+        let line = |path: &str| String::from_utf8(alternates_line(Path::new(path))).unwrap();
         assert_eq!(line("/a b/\"c\"#"), "/a b/\"c\"#\n");
         assert_eq!(line("/a\n\"\\b"), "\"/a\\n\\\"\\\\b\"\n");
     }

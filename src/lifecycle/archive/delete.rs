@@ -1,18 +1,15 @@
-//! The end of a removed task: what is kept of it is deleted.
+//! Deletes removed tasks for good.
 
 use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::{Archived, reflog_ref, trash, tree, vouched};
+use super::{Archived, is_ours, reflog_ref, trash, tree};
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
 /// Deletes a removed task for good: its worktree in the trash, then its refs.
-///
-/// # Errors
-/// When something of it stays.
-pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
+pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
     flux.tidy_run(&one.task.id)?;
@@ -22,30 +19,29 @@ pub(crate) fn drop_for_good(flux: &Flux, one: &Archived) -> Result<()> {
 fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
     one.ensure_unchanged(flux)?;
     let mut refs = Transaction::default();
-    let mut aside = None;
-    // What is in the trash under the name of a foreign one is not its worktree.
+    let mut dir = None;
+    // A worktree in the trash under the name of a foreign entry belongs to another task.
     if !one.foreign {
-        // By a name of its own it is no worktree of anything, should some of it stay.
-        aside = trash::set_aside(&flux.trash().join(&one.name))?;
+        // Under another name, remains of it are not taken for a worktree.
+        dir = trash::mark_for_deletion(&flux.trash().join(&one.name))?;
         let logs = refs::list(flux.repo.home(), &[&reflog_ref(&one.task.id, "")])?;
-        let own = logs.iter().filter(|(name, oid)| vouched(flux, name, oid));
+        let own = logs.iter().filter(|(name, oid)| is_ours(flux, name, oid));
         refs = own.fold(refs, |all, (name, oid)| all.delete(name, oid));
     }
     let message = format!("flux restore: drop {}", one.name);
-    let forgotten = one.forget(refs).commit(&flux.repo, &message, lock);
-    let Some(aside) = aside else { return forgotten };
-    if forgotten.is_err() {
-        fs::rename(&aside, flux.trash().join(&one.name))
+    let deleted = one.forget(refs).commit(&flux.repo, &message, lock);
+    let Some(dir) = dir else { return deleted };
+    if deleted.is_err() {
+        fs::rename(&dir, flux.trash().join(&one.name))
             .context("could not move a worktree back in the trash")?;
-        return forgotten;
+        return deleted;
     }
-    trash::clear(&aside)
+    trash::delete_marked(&dir)
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
-/// Removes what is left at a place in the trash whose worktree has been put back.
-/// That some of it stays is worth a warning, and in nobody's way.
-pub(in crate::lifecycle) fn tidy_up(flux: &Flux, one: &Archived) {
+/// Removes the directory in the trash of a restored worktree; warns if that fails.
+pub(in crate::lifecycle) fn remove_trash_leftovers(flux: &Flux, one: &Archived) {
     let place = flux.trash().join(&one.name);
     if one.foreign || place.join("worktree").exists() {
         return;

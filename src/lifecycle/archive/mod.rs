@@ -1,5 +1,5 @@
-//! What stays of a task that is removed: refs below `refs/flux/archive/<name>`,
-//! and its worktree in the trash under the same name.
+//! Removed tasks: their refs below `refs/flux/archive/<name>`, and their worktrees in the trash
+//! under the same name.
 
 pub(crate) mod delete;
 pub(crate) mod expire;
@@ -21,7 +21,7 @@ use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{Merged, RefName, Task, TaskId, version};
 use crate::ui::word;
 
-/// What holds commits that the logs of a restored task had: `refs/flux/reflog/<id>/<commit>`
+/// Returns the ref that keeps a commit of a restored task's reflog: `refs/flux/reflog/<id>/<commit>`.
 fn reflog_ref(id: &TaskId, commit: &str) -> RefName {
     RefName::new(format!("refs/flux/reflog/{id}/{commit}"))
 }
@@ -29,77 +29,71 @@ fn reflog_ref(id: &TaskId, commit: &str) -> RefName {
 /// A removed task.
 #[derive(Clone, Debug)]
 pub(crate) struct Archived {
-    /// Its name in the archive and in the trash: the id, or `<id>.1` …
+    /// The name in the archive and in the trash: `<id>`, `<id>.1` …
     pub(crate) name: String,
     pub(crate) task: Task,
-    /// The tree of its record.
+    /// The object name of the record.
     pub(crate) record: ObjectId,
-    /// The tip of its branch.
+    /// The tip of the branch.
     pub(crate) tip: ObjectId,
-    /// Its worktree, as long as it is kept whole.
+    /// The directory in the trash, if it still has the worktree.
     pub(crate) trash: Option<PathBuf>,
-    /// Whether it came from elsewhere: this repository has not made it.
+    /// The entry was fetched: this repository did not create it.
     pub(crate) foreign: bool,
-    /// Its refs, with what they stand at.
+    /// The refs of the entry, with their objects.
     refs: BTreeMap<RefName, ObjectId>,
 }
 
 impl Archived {
-    /// The snapshot of what was uncommitted.
+    /// Returns the snapshot of the uncommitted files.
     pub(crate) fn snapshot(&self) -> Option<&ObjectId> {
         self.task.removal.as_ref()?.snapshot.as_ref()
     }
 
-    /// What one of its refs stands at: `tip`, `base` …
+    /// Returns the object of one of its refs: `tip`, `base` …
     pub(crate) fn part(&self, part: &str) -> Option<&ObjectId> {
         self.refs.get(&*format!("{ARCHIVE}{}/{part}", self.name))
     }
 
-    /// What was configured for its branch.
+    /// Returns the configuration of its branch.
     pub(crate) fn config(&self) -> &[(String, String)] {
         let removal = self.task.removal.as_ref();
         removal.map_or(&[], |removal| &removal.config)
     }
 
-    /// When it was removed, in seconds since 1970.
-    pub(crate) fn removed(&self) -> u64 {
+    /// Returns the time of its removal, in seconds since 1970.
+    pub(crate) fn removed_secs(&self) -> u64 {
         let removal = self.task.removal.as_ref();
         removal.map_or(self.task.created, |removal| removal.at)
     }
 
-    /// Returns where its work is, unless it was dropped.
+    /// Returns the merge of its commits, unless they were dropped.
     pub(crate) fn merged(&self) -> Option<&Merged> {
         self.task.removal.as_ref()?.into.as_ref()
     }
 
-    /// Whether its commits are elsewhere, so that nothing of them goes with it.
+    /// Returns whether its commits are in another branch.
     pub(crate) fn is_merged(&self) -> bool {
         self.tip == self.task.base || self.merged().is_some()
     }
 
-    /// Fails where it is not what it was when it was listed: restored since, and another one
-    /// removed under its name. The caller holds the task's lock.
-    ///
-    /// # Errors
-    /// When it is so, or git fails.
+    /// Fails if the entry has changed since it was listed: it may have been restored, and another
+    /// task removed under its name. The caller holds the task's lock.
     pub(in crate::lifecycle) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
         let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
         let has = |part: &RefName| self.foreign || self.refs.contains_key(part);
-        found.retain(|part, oid| has(part) || vouched(flux, part, oid));
-        let what = format!("the removed task '{name}' is not what it was just now");
+        found.retain(|part, oid| has(part) || is_ours(flux, part, oid));
+        let what = format!("the removed task '{name}' has just changed");
         let failure = Failure::new(format!("{what}; nothing was changed"));
         ensure!(found == self.refs, failure.hint("git flux restore --list"));
         Ok(())
     }
 
-    /// Gives its worktree, which is back, the refs that it had for itself. What was in its
-    /// logs gets one that is everybody's, unless they are back too: git's garbage collection
-    /// does not look at those of another worktree.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(in crate::lifecycle) fn put_own(&self, repo: &Repo, lock: &Lock) -> Result<()> {
+    /// Restores the per-worktree refs of its worktree. Keeps commits of its reflog by ordinary refs,
+    /// unless the reflog is restored too: git's garbage collection ignores per-worktree refs of
+    /// other worktrees.
+    pub(in crate::lifecycle) fn restore_own_refs(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let mut logs = self.trash.iter().map(|trash| trash.join(HEAD_LOG));
         let logs_are_back = logs.any(|log| log.exists());
         let message = format!("flux restore: {}", self.name);
@@ -108,7 +102,7 @@ impl Archived {
             own.partition(|(part, _)| part == worktree_refs::REFLOG);
         for (_, oid) in logged.into_iter().filter(|_| !logs_are_back) {
             let name = reflog_ref(&self.task.id, oid);
-            // A command that was killed may have made it.
+            // A killed command may have created it.
             if refs::list(repo.home(), &[&name])?.is_empty() {
                 let made = Transaction::default().create(&name, oid);
                 made.commit(repo, &message, lock)?;
@@ -124,35 +118,33 @@ impl Archived {
         refs.commit_in_worktree(&self.task.worktree, &message, lock)
     }
 
-    /// What deletes its refs.
+    /// Adds the deletion of its refs to a transaction.
     pub(in crate::lifecycle) fn forget(&self, also: Transaction) -> Transaction {
         let refs = self.refs.iter();
         refs.fold(also, |all, (name, oid)| all.delete(name, oid))
     }
 }
 
-/// What a teardown left for whoever wants it back.
+/// The parts of a task that a teardown has kept.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct KeptParts {
     /// The name below `refs/flux/archive`.
     pub(crate) archive: Option<String>,
-    /// Where the worktree was moved to.
+    /// The directory in the trash that has the worktree.
     pub(crate) worktree: Option<PathBuf>,
 }
 
-/// An entry of the archive that cannot be read. Its commits are there all the same.
+/// An archive entry that cannot be read. Its commits still exist.
 #[derive(Debug)]
-pub(crate) struct Unread {
-    /// Its name in the archive.
+pub(crate) struct UnreadEntry {
     pub(crate) name: String,
-    /// The tip of its branch, if that is there.
+    /// The tip of the branch, if its ref exists.
     tip: Option<ObjectId>,
     pub(crate) error: Error,
 }
 
-impl Unread {
-    /// Returns the refusal to do anything with it, with the commands that keep its commits or get
-    /// rid of it.
+impl UnreadEntry {
+    /// Returns the refusal to use the entry, with commands that keep its commits or delete it.
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
         let what = format!("the record of the removed task '{}'", sanitize::line(name));
@@ -170,37 +162,30 @@ impl Unread {
     }
 }
 
-/// What can be restored, and what cannot be read.
+/// The entries of the archive.
 #[derive(Debug, Default)]
-pub(crate) struct Listed {
+pub(crate) struct Listing {
     pub(crate) archived: Vec<Archived>,
-    pub(crate) unread: Vec<Unread>,
+    pub(crate) unread: Vec<UnreadEntry>,
 }
 
-/// Lists what this repository can restore, the latest first.
-///
-/// # Errors
-/// When git fails.
+/// Lists the tasks that this repository has removed, the latest first.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
     let mut archived = list_all(flux)?.archived;
     archived.retain(|one| !one.foreign);
     Ok(archived)
 }
 
-/// Lists what can be restored, the latest first, also what came from elsewhere; and the entries
-/// that cannot be read.
-///
-/// # Errors
-/// When git fails.
-pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
+/// Lists all entries of the archive, also foreign and unreadable ones; the latest first.
+pub(crate) fn list_all(flux: &Flux) -> Result<Listing> {
     let all = || refs::list(flux.repo.home(), &[ARCHIVE, TASKS]);
     let mut refs = all()?;
     loop {
-        let listed = sorted(flux, &refs);
+        let listed = sort_refs(flux, &refs);
         if listed.archived.iter().all(|one| !one.foreign) && listed.unread.is_empty() {
             return Ok(listed);
         }
-        // It may be gone or there by now, and its mark with it.
+        // A foreign or unreadable entry may just be being written or deleted.
         let again = all()?;
         if again == refs {
             return Ok(listed);
@@ -209,7 +194,7 @@ pub(crate) fn list_all(flux: &Flux) -> Result<Listed> {
     }
 }
 
-fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
+fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listing {
     let ids = refs.keys().filter_map(|name| name.strip_prefix(TASKS));
     let tasks: BTreeSet<String> = ids.map(str::to_owned).collect();
     let mut found: BTreeMap<&str, Vec<(RefName, ObjectId)>> = BTreeMap::new();
@@ -222,21 +207,21 @@ fn sorted(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listed {
     }
     let (mut archived, mut unread) = (Vec::new(), Vec::new());
     for (name, parts) in found {
-        match read(flux, name, parts, &tasks) {
+        match read_entry(flux, name, parts, &tasks) {
             Ok(one) => archived.push(one),
-            Err(error) => unread.push(Unread {
+            Err(error) => unread.push(UnreadEntry {
                 name: name.to_owned(),
                 tip: refs.get(&*format!("{ARCHIVE}{name}/tip")).cloned(),
                 error,
             }),
         }
     }
-    archived.sort_by_key(|one| std::cmp::Reverse(one.removed()));
-    Listed { archived, unread }
+    archived.sort_by_key(|one| std::cmp::Reverse(one.removed_secs()));
+    Listing { archived, unread }
 }
 
-/// The entry of these refs. What others have added to one of ours is no part of it.
-fn read(
+/// Reads the entry of these refs. Refs that were fetched into one of ours are not part of it.
+fn read_entry(
     flux: &Flux,
     name: &str,
     parts: Vec<(RefName, ObjectId)>,
@@ -271,18 +256,14 @@ fn read(
     })
 }
 
-/// Returns whether this repository has made the ref.
-fn vouched(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
+/// Returns whether this repository created the ref.
+fn is_ours(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().has_made(name, oid) == Some(true)
 }
 
-/// The removed task that `name` means: its name, or the beginning of one and no other. What came
-/// from elsewhere has to be named in full.
-///
-/// # Errors
-/// When there is none, or more than one, or its record cannot be read.
-pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
-    let Listed { archived, unread } = listed;
+/// Finds the removed task by its name or a unique prefix. A foreign one needs its full name.
+pub(crate) fn find<'a>(listed: &'a Listing, name: &str) -> Result<&'a Archived> {
+    let Listing { archived, unread } = listed;
     if let Some(one) = unread.iter().find(|one| one.name == name) {
         return Err(one.refusal().into());
     }
@@ -298,15 +279,14 @@ pub(crate) fn find<'a>(listed: &'a Listed, name: &str) -> Result<&'a Archived> {
     Ok(ours[store::meant("removed task", name, &names, "restore")?])
 }
 
-/// `<id>`, `<id>.1` …
+/// Returns the possible names of a removed task: `<id>`, `<id>.1` …
 pub(in crate::lifecycle) fn names(id: &TaskId) -> impl Iterator<Item = String> {
     let id = id.to_string();
     iter::once(id.clone()).chain((1..u32::MAX).map(move |n| format!("{id}.{n}")))
 }
 
-/// The first name that neither the archive nor the trash has, where `ours` is not
-/// somebody else's.
-pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
+/// Finds the first name that is free in the archive and the trash; `ours` may be in the trash.
+pub(in crate::lifecycle) fn find_free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let is_free = |name: &String| {
         let entry = format!("{ARCHIVE}{name}");
@@ -319,7 +299,7 @@ pub(in crate::lifecycle) fn free_name(flux: &Flux, id: &TaskId, ours: &str) -> R
     names(id).find(is_free).context("the archive is full")
 }
 
-/// The name of what lies at this place in the trash.
-pub(in crate::lifecycle) fn name_of(place: &Path) -> Option<String> {
+/// Returns the name of a directory in the trash.
+pub(in crate::lifecycle) fn trash_name(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
 }

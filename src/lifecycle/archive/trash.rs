@@ -1,4 +1,4 @@
-//! The trash: removed worktrees, whole.
+//! The trash: the directory of removed worktrees.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -8,7 +8,7 @@ use std::process;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Listed, tree};
+use super::{Listing, tree};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{admin, trash};
@@ -17,25 +17,22 @@ use crate::system::optional;
 use crate::task::Task;
 use crate::ui::quoted;
 
-/// What is being deleted has a name that begins with this.
-const GOING: &str = ".going-";
+/// The prefix of names that are marked for deletion.
+const MARK_PREFIX: &str = ".going-";
 
-/// The mark of a worktree that holds what no snapshot has: it stays until its task is deleted.
-pub(in crate::lifecycle) const ONLY: &str = "only";
+/// The file that marks a worktree without a snapshot: it is kept until its task is deleted.
+pub(in crate::lifecycle) const SOLE_COPY_MARK: &str = "only";
 
 impl Flux {
-    /// Where removed worktrees lie: `<git-common-dir>/flux/trash`.
+    /// Returns the directory of removed worktrees: `<git-common-dir>/flux/trash`.
     pub(crate) fn trash(&self) -> PathBuf {
         self.repo.flux_dir().join("trash")
     }
 
-    /// Whether the directory at `path` cannot be moved to the trash, because a file
-    /// system or a mount lies between. Two mounts of one file system have the same
-    /// device, so a move of nothing is tried: mounts are compared before names.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(in crate::lifecycle) fn is_abroad(&self, path: &Path) -> Result<bool> {
+    /// Returns whether `path` is on another file system or mount than the trash, so that it cannot
+    /// be renamed into it. Two mounts of one file system have the same device, so this renames a
+    /// file that does not exist: the kernel compares mounts before names.
+    pub(in crate::lifecycle) fn is_on_other_fs(&self, path: &Path) -> Result<bool> {
         let trash = Some(self.trash()).filter(|trash| trash.exists());
         let there = trash.unwrap_or_else(|| self.repo.flux_dir());
         let device = |path: &Path| path.metadata().map(|metadata| metadata.dev());
@@ -47,16 +44,13 @@ impl Flux {
         Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
     }
 
-    /// A place for what is removed, used by nobody yet. What is left of a task that was
-    /// not restored must not pass for the worktree of the one in the archive.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub(in crate::lifecycle) fn trash_for(&self, task: &Task) -> Result<PathBuf> {
+    /// Creates an unused directory in the trash. Its name differs from the archive entry that a
+    /// task was restored from, so that it is not taken for the worktree of that entry.
+    pub(in crate::lifecycle) fn make_trash_dir(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
-        let Listed { archived, unread } = match task.restored {
+        let Listing { archived, unread } = match task.restored {
             Some(_) => archive::list_all(self)?,
-            None => Listed::default(),
+            None => Listing::default(),
         };
         let archived = archived.iter().map(|one| &one.name);
         let taken: Vec<&String> = archived.chain(unread.iter().map(|one| &one.name)).collect();
@@ -65,7 +59,7 @@ impl Flux {
         made.with_context(|| could_not_make(&trash))?;
         for name in archive::names(id).filter(|name| !taken.contains(&name)) {
             let place = trash.join(name);
-            // Files are put into it by names that can be foretold: it is its owner's alone.
+            // Names of files in it are predictable, so only the owner may write.
             match DirBuilder::new().mode(0o700).create(&place) {
                 Ok(()) => return Ok(place),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -75,12 +69,9 @@ impl Flux {
         bail!("the trash is full")
     }
 
-    /// Where a command that was killed has moved the task's worktree, if it has.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(in crate::lifecycle) fn moved_to(&self, task: &Task) -> Result<Option<PathBuf>> {
-        // A place that the archive names is that of a task that was removed before.
+    /// Finds the directory in the trash that a killed command moved the task's worktree to.
+    pub(in crate::lifecycle) fn find_moved_worktree(&self, task: &Task) -> Result<Option<PathBuf>> {
+        // A directory that the archive names belongs to a task removed earlier.
         let (removed, common) = (archive::list(self)?, self.repo.common_dir());
         let mut found = None;
         for name in archive::names(&task.id) {
@@ -97,45 +88,39 @@ impl Flux {
     }
 }
 
-/// Gives what lies at `place` in the trash a name of what is being deleted, and returns where
-/// it is then; none if there is nothing.
-///
-/// # Errors
-/// When it cannot be renamed.
-pub(in crate::lifecycle) fn set_aside(place: &Path) -> Result<Option<PathBuf>> {
-    let name = archive::name_of(place).context("a name in the trash is ours")?;
-    // One of this name may be left of a process that was killed, or of one that could not.
+/// Renames `place` in the trash to mark it for deletion; returns the new path, or `None` if it
+/// does not exist.
+pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<PathBuf>> {
+    let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
+    // An earlier process of the same pid may have left this name.
     for n in 0_u32.. {
-        let aside = place.with_file_name(format!("{GOING}{name}.{}.{n}", process::id()));
-        if aside.symlink_metadata().is_err() {
+        let marked = place.with_file_name(format!("{MARK_PREFIX}{name}.{}.{n}", process::id()));
+        if marked.symlink_metadata().is_err() {
             let what = || format!("could not move '{}' in the trash", place.display());
-            let moved = optional(fs::rename(place, &aside)).with_context(what)?;
-            return Ok(moved.map(|()| aside));
+            let moved = optional(fs::rename(place, &marked)).with_context(what)?;
+            return Ok(moved.map(|()| marked));
         }
     }
     bail!("the trash is full")
 }
 
-/// Returns whether what lies at `place` is being deleted, or was to be.
-pub(in crate::lifecycle) fn is_going(place: &Path) -> bool {
+/// Returns whether `place` is marked for deletion.
+pub(in crate::lifecycle) fn is_marked(place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default();
-    name.as_encoded_bytes().starts_with(GOING.as_bytes())
+    name.as_encoded_bytes().starts_with(MARK_PREFIX.as_bytes())
 }
 
-/// Deletes what [`set_aside`] has put aside.
-///
-/// # Errors
-/// When some of it stays: the file at fault, and how to get rid of it.
-pub(in crate::lifecycle) fn clear(aside: &Path) -> Result<()> {
-    let what = format!("what is left of it is in '{}'", aside.display());
-    // An earlier git flux left it running.
-    if let Some(common_dir) = aside.ancestors().nth(3) {
-        trash::stop_monitor(common_dir, &aside.join("entry"));
+/// Deletes a directory that [`mark_for_deletion`] has renamed.
+pub(in crate::lifecycle) fn delete_marked(marked: &Path) -> Result<()> {
+    let what = format!("the rest of it is in '{}'", marked.display());
+    // Earlier versions left the monitor running.
+    if let Some(common_dir) = marked.ancestors().nth(3) {
+        trash::stop_monitor(common_dir, &marked.join("entry"));
     }
-    tree::delete(aside).with_context(|| Failure::new(what).hint(rid(aside)))
+    tree::delete(marked).with_context(|| Failure::new(what).hint(deletion_command(marked)))
 }
 
-/// The command that deletes what we cannot.
-pub(in crate::lifecycle) fn rid(aside: &Path) -> String {
-    format!("sudo rm -rf {}", quoted(aside))
+/// Returns the command by which root deletes a directory.
+pub(in crate::lifecycle) fn deletion_command(marked: &Path) -> String {
+    format!("sudo rm -rf {}", quoted(marked))
 }

@@ -1,7 +1,7 @@
-//! Measures and deletes directories, however deep, past what refuses.
+//! Measures and deletes directories of any depth; errors do not stop it.
 //!
-//! A path may be longer than the system takes, and a process may have few files open: one
-//! directory is open at a time, and the way back is its own `..`, which must be the parent still.
+//! A path may be longer than PATH_MAX, and a process may have few open files. So only one directory
+//! is open at a time; the way back is its `..`, which must still be the parent.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
@@ -19,27 +19,27 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::ui::shown;
 
-/// How long a path in a message may be, in bytes.
-const LONGEST: usize = 400;
+/// The longest path in a message.
+const MAX_PATH_CHARS: usize = 400;
 
-/// Returns how many bytes the files below `path` have.
+/// Measures the files below `path`, in bytes.
 ///
 /// # Errors
-/// Names the first file that could not be looked at.
-pub(crate) fn size(path: &Path) -> Result<u64> {
+/// Names the first file that could not be read.
+pub(crate) fn measure(path: &Path) -> Result<u64> {
     walk(path, Purpose::Measure)
 }
 
-/// Deletes `path` and all below it. What cannot be deleted does not stop the rest; that
-/// there is nothing is no error.
+/// Deletes `path` and everything below it. An error does not stop the rest; a missing `path` is
+/// no error.
 ///
 /// # Errors
-/// Names the first file that stays, and why.
+/// Names the first file that could not be deleted.
 pub(in crate::lifecycle) fn delete(path: &Path) -> Result<()> {
     walk(path, Purpose::Delete).map(drop)
 }
 
-/// What is done with each file.
+/// The operation on each file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Measure,
@@ -47,7 +47,7 @@ enum Purpose {
 }
 
 fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
-    let mut walk = Walk {
+    let mut walk = TreeWalk {
         root,
         deletes: purpose == Purpose::Delete,
         bytes: 0,
@@ -59,37 +59,37 @@ fn walk(root: &Path, purpose: Purpose) -> Result<u64> {
         return Ok(walk.bytes);
     };
     let mut text = shown(&path);
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_PATH_CHARS) {
         text.replace_range(end.., "…");
     }
     let verb = if walk.deletes { "delete" } else { "measure" };
     Err(Error::new(io::Error::from(error)).context(format!("could not {verb} '{text}'")))
 }
 
-/// A directory on the way down.
+/// A directory between the root and the current one.
 struct Level {
     name: OsString,
-    /// Device and number, by which it is known again.
-    id: (dev_t, ino_t),
-    /// The directories in it that are still to be looked at.
+    /// Device and inode, to verify the way back.
+    inode: (dev_t, ino_t),
+    /// The subdirectories that are not visited yet.
     left: Vec<CString>,
 }
 
-struct Walk<'a> {
+struct TreeWalk<'a> {
     root: &'a Path,
     deletes: bool,
     bytes: u64,
     levels: Vec<Level>,
-    /// What refused first. A directory stays where something in it does, which is not its fault.
+    /// The first error. Errors of parents follow from it.
     fault: Option<(PathBuf, Errno)>,
 }
 
-impl Walk<'_> {
+impl TreeWalk<'_> {
     fn run(&mut self) {
-        let (top, root) = (AT_FDCWD, name_of(self.root.as_os_str()));
+        let (top, root) = (AT_FDCWD, cstring(self.root.as_os_str()));
         match fstatat(top, self.root, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) if self.deletes => return,
-            Err(error) => return self.note(None, error),
+            Err(error) => return self.note_fault(None, error),
             Ok(found) if !is_dir(&found) => {
                 self.bytes += found.st_size.unsigned_abs();
                 return self.remove(top, &root, UnlinkatFlags::NoRemoveDir);
@@ -98,13 +98,13 @@ impl Walk<'_> {
         }
         let mut dir = match self.enter(top, &root) {
             Ok(dir) => dir,
-            Err(error) => return self.note(None, error),
+            Err(error) => return self.note_fault(None, error),
         };
         while let Some(level) = self.levels.last_mut() {
             if let Some(name) = level.left.pop() {
                 match self.enter(dir.as_fd(), &name) {
                     Ok(below) => dir = below,
-                    Err(error) => self.note(Some(&name), error),
+                    Err(error) => self.note_fault(Some(&name), error),
                 }
                 continue;
             }
@@ -114,20 +114,20 @@ impl Walk<'_> {
             if self.levels.is_empty() {
                 return self.remove(top, &root, UnlinkatFlags::RemoveDir);
             }
-            dir = match self.up(&dir) {
+            dir = match self.open_parent(&dir) {
                 Ok(parent) => parent,
-                Err(error) => return self.note(None, error),
+                Err(error) => return self.note_fault(None, error),
             };
-            self.remove(dir.as_fd(), &name_of(&done.name), UnlinkatFlags::RemoveDir);
+            self.remove(dir.as_fd(), &cstring(&done.name), UnlinkatFlags::RemoveDir);
         }
     }
 
-    /// Opens a directory, looks at what is in it, and deletes what is no directory.
+    /// Opens a directory, reads it, and handles its files.
     fn enter(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let open = || openat(parent, name, flags, Mode::empty());
         let dir = match open() {
-            // A directory of ours may keep even us out; of another's this fails.
+            // The owner may lack permissions; for another user's directory this fails.
             Err(Errno::EACCES) if self.deletes => {
                 let how = FchmodatFlags::NoFollowSymlink;
                 fchmodat(parent, name, Mode::S_IRWXU, how).map_err(|_| Errno::EACCES)?;
@@ -138,24 +138,23 @@ impl Walk<'_> {
         let found = fstat(&dir)?;
         let mode = Mode::from_bits_truncate(found.st_mode);
         if self.deletes && !mode.contains(Mode::S_IRWXU) {
-            // One that is read-only, as Go leaves them. Where it fails, the deletion says why.
+            // Go leaves read-only directories. If this fails, the deletion reports it.
             fchmod(&dir, mode | Mode::S_IRWXU).ok();
         }
         self.levels.push(Level {
             name: OsStr::from_bytes(name.to_bytes()).to_owned(),
-            id: id(&found),
+            inode: inode(&found),
             left: Vec::new(),
         });
-        match self.look(dir.as_fd()) {
+        match self.read_dir(dir.as_fd()) {
             Ok(left) => self.levels.last_mut().expect("it was pushed").left = left,
-            Err(error) => self.note(None, error),
+            Err(error) => self.note_fault(None, error),
         }
         Ok(dir)
     }
 
-    /// Returns to the last of the levels from `dir`, which was in it; from the top where `dir`
-    /// keeps us out.
-    fn up(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
+    /// Opens the last level again, the parent of `dir`; from the root if `dir` denies access.
+    fn open_parent(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {
             let top = openat(AT_FDCWD, self.root, flags, Mode::empty())?;
@@ -166,8 +165,9 @@ impl Walk<'_> {
                 .map(|level| level.name.as_os_str());
             names.try_fold(top, |dir, name| openat(dir, name, flags, Mode::empty()))
         })?;
-        let is_parent = self.levels.last().map(|level| level.id) == Some(id(&fstat(&parent)?));
-        // It may have been moved meanwhile.
+        let last = self.levels.last().map(|level| level.inode);
+        let is_parent = last == Some(inode(&fstat(&parent)?));
+        // It may have been moved.
         if is_parent {
             Ok(parent)
         } else {
@@ -175,12 +175,12 @@ impl Walk<'_> {
         }
     }
 
-    /// Returns the directories in `dir`.
-    fn look(&mut self, dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
-        // Its own file position, beside that of `dir`.
+    /// Returns the subdirectories of `dir`; measures or deletes its files.
+    fn read_dir(&mut self, dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
+        // A separate file position from that of `dir`.
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let mut list = Dir::openat(dir, ".", flags, Mode::empty())?;
-        // What is deleted while a directory is read may hide the next.
+        // Deleting while reading may skip entries.
         let entries: Vec<_> = list.iter().collect();
         let mut dirs = Vec::new();
         for entry in entries {
@@ -194,7 +194,7 @@ impl Walk<'_> {
                 Ok(_) if self.deletes => self.remove(dir, name, UnlinkatFlags::NoRemoveDir),
                 Ok(found) => self.bytes += found.st_size.unsigned_abs(),
                 Err(Errno::ENOENT) => {}
-                Err(error) => self.note(Some(name), error),
+                Err(error) => self.note_fault(Some(name), error),
             }
         }
         Ok(dirs)
@@ -207,12 +207,12 @@ impl Walk<'_> {
         if let Err(error) = unlinkat(parent, name, how)
             && error != Errno::ENOENT
         {
-            self.note((!self.levels.is_empty()).then_some(name), error);
+            self.note_fault((!self.levels.is_empty()).then_some(name), error);
         }
     }
 
-    /// Notes what refused: `name` in the directory that is looked at, or that itself.
-    fn note(&mut self, name: Option<&CStr>, error: Errno) {
+    /// Notes the first error: of `name` in the current directory, or of that directory.
+    fn note_fault(&mut self, name: Option<&CStr>, error: Errno) {
         if self.fault.is_some() {
             return;
         }
@@ -223,7 +223,7 @@ impl Walk<'_> {
     }
 }
 
-fn name_of(name: &OsStr) -> CString {
+fn cstring(name: &OsStr) -> CString {
     CString::new(name.as_bytes()).expect("a path has no NUL")
 }
 
@@ -231,7 +231,7 @@ fn is_dir(found: &FileStat) -> bool {
     SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
 }
 
-fn id(found: &FileStat) -> (dev_t, ino_t) {
+fn inode(found: &FileStat) -> (dev_t, ino_t) {
     (found.st_dev, found.st_ino)
 }
 
@@ -243,14 +243,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_deeper_than_a_path_may_be_is_measured_and_deleted() {
+    fn delete_and_measure_work_below_the_path_limit() {
         let world = tempfile::tempdir().unwrap();
         let root = world.path().join("deep");
         let kept = world.path().join("kept");
         fs::write(&kept, "mine").unwrap();
         fs::create_dir(&root).unwrap();
         symlink(&kept, root.join("link")).unwrap();
-        // From the inside out: no path is long.
+        // Built from the inside out, so that no path is long.
         let (step, next) = (world.path().join("step"), world.path().join("next"));
         fs::create_dir(&step).unwrap();
         fs::write(step.join("file"), "12345").unwrap();
@@ -261,15 +261,15 @@ mod tests {
         }
         fs::rename(&step, root.join("directory")).unwrap();
         let link = kept.as_os_str().len() as u64;
-        assert_eq!(size(&root).unwrap(), 5 + link);
+        assert_eq!(measure(&root).unwrap(), 5 + link);
         delete(&root).unwrap();
         assert!(!root.exists() && kept.exists());
         delete(&root).unwrap();
-        assert!(size(&root).is_err());
+        assert!(measure(&root).is_err());
     }
 
     #[test]
-    fn a_directory_that_is_read_only_is_deleted() {
+    fn delete_removes_a_read_only_directory() {
         let world = tempfile::tempdir().unwrap();
         let root = world.path().join("root");
         for (name, mode) in [("read", 0o500), ("none", 0o000)] {

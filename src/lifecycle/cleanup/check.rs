@@ -1,50 +1,49 @@
-//! What is looked at before a task is removed, and how each check went.
+//! The checks before a task is removed, and their verdicts.
 
 use anyhow::{Error, Result};
 
 use super::options::{Agreed, Options, Question};
 
-/// Something to be agreed to; unless it is, nothing is removed.
+/// A question that the user has to agree to before a task is removed.
 #[derive(Debug)]
 pub(crate) struct Consent {
     pub(crate) question: Question,
-    /// What was found.
-    pub(crate) what: String,
+    pub(crate) finding: String,
     pub(crate) agreed: Agreed,
-    /// The refusal where it cannot be asked about; its hints name the options.
+    /// The refusal if it cannot be asked; its hints name the options.
     pub(crate) refusal: Error,
 }
 
-/// How a check went, with the reason.
+/// The result of a check, with the reason.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Nothing is lost.
+    /// No work is lost.
     Ok(String),
     /// The user has to agree.
     NeedsConsent(Consent),
-    /// It is not done, or could not be told: unknown is never safe.
+    /// The check failed, or could not be made: unknown is never safe.
     Refused(Error),
 }
 
 impl Verdict {
-    /// Makes a verdict of something that has to be agreed to.
+    /// Creates a verdict that needs a consent.
     pub(super) fn consent(
         options: &Options,
         question: Question,
-        what: impl Into<String>,
+        finding: impl Into<String>,
         refusal: impl Into<Error>,
     ) -> Self {
-        let what = what.into();
+        let finding = finding.into();
         Self::NeedsConsent(Consent {
             question,
-            agreed: options.agreed(question, &what),
-            what,
+            agreed: options.agreed(question, &finding),
+            finding,
             refusal: refusal.into(),
         })
     }
 }
 
-/// One thing that was looked at.
+/// A check by name.
 #[derive(Debug)]
 pub(crate) struct Check {
     pub(crate) name: &'static str,
@@ -52,7 +51,7 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Returns what has to be agreed to.
+    /// Returns the consent that the check needs.
     pub(crate) fn consent(&self) -> Option<&Consent> {
         match &self.verdict {
             Verdict::NeedsConsent(consent) => Some(consent),
@@ -60,7 +59,7 @@ impl Check {
         }
     }
 
-    /// Returns how far it lets the task go.
+    /// Returns whether the check allows the removal.
     pub(crate) fn agreed(&self) -> Agreed {
         match &self.verdict {
             Verdict::Ok(_) => Agreed::Yes,
@@ -69,7 +68,7 @@ impl Check {
         }
     }
 
-    /// Returns why nothing is removed.
+    /// Returns why the check refuses, if it does.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         match &self.verdict {
             Verdict::Refused(refusal) | Verdict::NeedsConsent(Consent { refusal, .. }) => {
@@ -79,34 +78,33 @@ impl Check {
         }
     }
 
-    /// Returns what was found.
-    pub(crate) fn why(&self) -> String {
+    /// Returns the reason of the verdict.
+    pub(crate) fn reason(&self) -> String {
         match &self.verdict {
             Verdict::Ok(why) => why.clone(),
-            Verdict::NeedsConsent(consent) => consent.what.clone(),
+            Verdict::NeedsConsent(consent) => consent.finding.clone(),
             Verdict::Refused(error) => error.to_string(),
         }
     }
 }
 
-/// Checks, in the order in which they refuse.
+/// Checks, in order of precedence.
 #[derive(Debug, Default)]
 pub(crate) struct Checks(pub(crate) Vec<Check>);
 
 impl Checks {
-    /// Adds a check.
     pub(super) fn add(&mut self, name: &'static str, verdict: Verdict) {
         self.0.push(Check { name, verdict });
     }
 
-    /// Adds a check that passes if it could be made.
+    /// Adds a check that passes if `found` is no error.
     pub(super) fn pass<T>(&mut self, name: &'static str, found: Result<T>, why: impl Into<String>) {
         if self.require(name, found).is_some() {
             self.add(name, Verdict::Ok(why.into()));
         }
     }
 
-    /// Returns what a check found; adds a refusal if it could not be made.
+    /// Returns the value of `found`; adds a refusal if it is an error.
     pub(super) fn require<T>(&mut self, name: &'static str, found: Result<T>) -> Option<T> {
         let refuse = |error| self.add(name, Verdict::Refused(error));
         found.map_err(refuse).ok()

@@ -1,12 +1,12 @@
-//! What is decided about the facts of one task: what becomes of files and commits, and who has to agree.
+//! Decides about the files and commits of one task, and which consents are needed.
 
 use anyhow::{Error, Result, anyhow};
 
 use super::check::{Checks, Verdict};
 use super::facts::Facts;
-use super::files::{ensure_committable, ignored, large, listed, named, overlooked};
-use super::obstacle::named_conflicts;
-use super::options::{Branch, Conflicts, Options, Question, Uncommitted};
+use super::files::{self, name_files, quote_paths};
+use super::obstacle::name_conflicts;
+use super::options::{Branch, Conflicts, Edits, Options, Question};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
@@ -14,23 +14,22 @@ use crate::lifecycle::other_machine;
 use crate::ui::word;
 use crate::ui::words::count;
 
-/// The decision about one task.
 pub(super) struct Decision<'a> {
     pub(super) flux: &'a Flux,
     pub(super) options: &'a Options,
     pub(super) facts: &'a Facts,
     pub(super) checks: Checks,
-    /// The facts as they will be once what is uncommitted is committed, if it is to be.
+    /// The facts after uncommitted files are committed, if `--commit` is given.
     pub(super) committed: Option<Facts>,
 }
 
 impl Decision<'_> {
-    /// Adds what is decided to the checks.
-    pub(super) fn make(&mut self) {
+    /// Adds the checks that depend on options.
+    pub(super) fn decide(&mut self) {
         let mergeable = self.facts.ensure_mergeable();
         let is_mergeable = mergeable.is_ok();
         if let Err(error) = mergeable {
-            let verdict = self.conflict(error);
+            let verdict = self.judge_conflict(error);
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
                 let free = self.facts.ensure_updatable(self.flux);
@@ -42,15 +41,15 @@ impl Decision<'_> {
         if is_mergeable {
             self.decide_about_merge();
         }
-        self.look_at_standing();
-        self.look_around();
+        self.check_current_branch();
+        self.check_agent();
     }
 
-    fn outlook(&self) -> &Facts {
+    fn forecast(&self) -> &Facts {
         self.committed.as_ref().unwrap_or(self.facts)
     }
 
-    fn ok(&mut self, name: &'static str, why: &str) {
+    fn pass(&mut self, name: &'static str, why: &str) {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
@@ -59,15 +58,15 @@ impl Decision<'_> {
         self.checks.add(name, verdict);
     }
 
-    /// Both sides changed the same, or a fast-forward is not possible.
-    fn conflict(&self, error: Error) -> Verdict {
-        let into = self.facts.into().map(|into| (into, &into.merge));
+    /// Returns the verdict on a merge that conflicts or cannot be fast-forwarded.
+    fn judge_conflict(&self, error: Error) -> Verdict {
+        let into = self.facts.merge_target().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
             return Verdict::Refused(error);
         };
         let what = match self.options.conflicts {
             Conflicts::Update => {
-                let files = named_conflicts(files);
+                let files = name_conflicts(files);
                 let merged = format!("'{}' is merged into the task's worktree", into.branch);
                 format!("conflicts in {files}: {merged}")
             }
@@ -83,30 +82,30 @@ impl Decision<'_> {
         if self.checks.require("uncommitted", read).is_none() {
             return;
         }
-        let movable = facts.ensure_movable(flux, &self.options.uncommitted);
-        let why = "the worktree is moved to the trash";
+        let movable = facts.ensure_trashable(flux, &self.options.uncommitted);
+        let why = "the worktree can be restored";
         self.checks.pass("file system", movable, why);
         self.decide_about_uncommitted();
         let files = facts.uncommitted.iter();
-        let why = kept(&named(files.filter(|change| change.is_repository())));
+        let why = restorable(&name_files(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
-            Uncommitted::Commit(_) => ensure_committable(facts),
-            Uncommitted::Ask | Uncommitted::Discard => Ok(()),
+            Edits::Commit(_) => files::ensure_committable(facts),
+            Edits::Ask | Edits::Discard => Ok(()),
         };
         self.checks.pass("repositories", committable, why);
-        if let Some(found) = self.checks.require("large files", large(facts)) {
+        if let Some(found) = self.checks.require("large files", files::find_large(facts)) {
             self.decide_about_large_files(&found);
         }
-        let ignored = ignored(flux, facts).map(|names| kept(&names));
+        let ignored = files::name_ignored(flux, facts).map(|names| restorable(&names));
         if let Some(why) = self.checks.require("ignored", ignored) {
-            self.ok("ignored", &why);
+            self.pass("ignored", &why);
         }
     }
 
-    /// Fails if it cannot be told what is uncommitted, and it is not to be left in the trash.
+    /// Fails if the uncommitted files cannot be read and `--discard` is not given.
     fn ensure_read(&self) -> Result<()> {
-        let is_left = self.options.uncommitted == Uncommitted::Discard;
-        let Some(why) = self.facts.unread.as_ref().filter(|_| !is_left) else {
+        let is_left = self.options.uncommitted == Edits::Discard;
+        let Some(why) = self.facts.read_error.as_ref().filter(|_| !is_left) else {
             return Ok(());
         };
         let id = &self.facts.task.id;
@@ -114,26 +113,26 @@ impl Decision<'_> {
             Branch::Discard => " --discard-branch",
             Branch::Merge { .. } | Branch::MergedIn { .. } => "",
         };
-        let what = format!("it cannot be told what is uncommitted in the worktree of '{id}'");
-        let whole = "to move it to the trash whole, from where all of it can be restored";
+        let what = format!("could not read the uncommitted files of '{id}'");
+        let whole = "to remove it; all of it can be restored";
         let hint = format!("{whole}: git flux cleanup {id} --discard{branch}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
 
     fn decide_about_uncommitted(&mut self) {
         let (id, files) = (&self.facts.task.id, &self.facts.uncommitted);
-        let names = named(files);
+        let names = name_files(files);
         let why = match self.options.uncommitted {
-            _ if self.facts.unread.is_some() => {
-                "unknown; the worktree is left in the trash whole".to_owned()
+            _ if self.facts.read_error.is_some() => {
+                "unknown; the whole worktree can be restored".to_owned()
             }
             _ if self.facts.missing => "unknown, since the worktree is gone".to_owned(),
             _ if files.is_empty() => "none".to_owned(),
-            Uncommitted::Commit(_) => format!("committed: {names}"),
-            Uncommitted::Discard => format!("left in the trash: {names}"),
-            Uncommitted::Ask => {
+            Edits::Commit(_) => format!("committed: {names}"),
+            Edits::Discard => format!("can be restored: {names}"),
+            Edits::Ask => {
                 let number = count(files.len(), "uncommitted file");
-                let what = format!("'{id}' has {number}{}", overlooked(self.facts));
+                let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
                 let refusal = Failure::new(what)
                     .hint(format!("git flux cleanup {id} --commit"))
                     .hint(format!("git flux cleanup {id} --discard"));
@@ -141,22 +140,22 @@ impl Decision<'_> {
                 return self.ask("uncommitted", Question::Uncommitted, what, refusal);
             }
         };
-        self.ok("uncommitted", &why);
+        self.pass("uncommitted", &why);
     }
 
     fn decide_about_large_files(&mut self, found: &[String]) {
         if found.is_empty() {
-            return self.ok("large files", "none");
+            return self.pass("large files", "none");
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
-        let refusal = Failure::new(format!("{what}, which would go into the repository"))
+        let refusal = Failure::new(format!("{what} and would be committed"))
             .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
         self.ask("large files", Question::LargeFiles, what, refusal);
     }
 
-    /// Decides about the merge as it will be once what is uncommitted is committed.
+    /// Checks the merge, including uncommitted files if they are committed first.
     fn decide_about_merge(&mut self) {
-        let is_committed = matches!(self.options.uncommitted, Uncommitted::Commit(_));
+        let is_committed = matches!(self.options.uncommitted, Edits::Commit(_));
         if is_committed && !self.facts.uncommitted.is_empty() {
             let committed = self.facts.once_committed(self.flux);
             self.committed = self.checks.require("merge", committed);
@@ -164,20 +163,21 @@ impl Decision<'_> {
                 return;
             }
         }
-        let outlook = self.outlook();
-        let (mergeable, why) = (outlook.ensure_mergeable(), describe_merge(outlook));
+        let forecast = self.forecast();
+        let (mergeable, why) = (forecast.ensure_mergeable(), describe_merge(forecast));
         self.checks.pass("merge", mergeable, why);
     }
 
-    /// Looks whether the work goes to another branch than the user's, which was not named.
-    fn look_at_standing(&mut self) {
-        let outlook = self.outlook();
-        let (Some(into), Some(name)) = (outlook.into(), standing(self.flux, outlook)) else {
-            return self.ok("standing", "the target is where you are, or was named");
+    /// Checks that the target was named, or is the user's branch.
+    fn check_current_branch(&mut self) {
+        let forecast = self.forecast();
+        let name = other_branch(self.flux, forecast);
+        let (Some(into), Some(name)) = (forecast.merge_target(), name) else {
+            return self.pass("standing", "you are on the target, or have named it");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(
-            "you are on '{name}', but '{id}' goes to '{branch}'"
+            "'{id}' would be merged into '{branch}', but you are on '{name}'"
         ))
         .hint(format!("git flux cleanup {id} --into {}", word(branch)))
         .code(USAGE);
@@ -185,59 +185,59 @@ impl Decision<'_> {
         self.ask("standing", Question::OtherBranch, what, refusal);
     }
 
-    /// Looks at who else is there, and what has to be stopped.
-    fn look_around(&mut self) {
-        let (id, runs) = (&self.facts.task.id, &self.facts.runs);
-        // That its agent runs elsewhere, or that it is not known what runs, refuses.
+    /// Checks the agent, its pane and other processes.
+    fn check_agent(&mut self) {
+        let (id, processes) = (&self.facts.task.id, &self.facts.processes);
+        // An agent on another machine, or an unknown one, has refused already.
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
-        if let Some(doubt) = &runs.doubt {
+        if let Some(doubt) = &processes.doubt {
             let refusal = other_machine::gone_required(doubt, &format!("git flux cleanup {id}"));
             self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
         }
-        self.look_at_processes();
-        if runs.must_stop() || (runs.is_own_pane && runs.is_alive) {
-            let question = match runs.is_own_pane {
+        self.check_processes();
+        if processes.must_stop() || (processes.is_own_pane && processes.is_alive) {
+            let question = match processes.is_own_pane {
                 true => Question::OwnPane,
                 false => Question::Stop,
             };
             if !is_refused {
-                self.ask_for_yes(
+                self.require_yes(
                     "agent",
                     question,
-                    format!("{} is still running", runs.stopped(id)),
+                    format!("{} is still running", processes.name_stopped(id)),
                 );
             }
-        } else if runs.is_own_pane {
+        } else if processes.is_own_pane {
             let what = format!("the pane of '{id}', which you are in, would be closed");
-            self.ask_for_yes("agent", Question::OwnPane, what);
-        } else if !is_refused && runs.doubt.is_none() {
-            self.ok("agent", "nothing has to be stopped");
+            self.require_yes("agent", Question::OwnPane, what);
+        } else if !is_refused && processes.doubt.is_none() {
+            self.pass("agent", "no process has to be stopped");
         }
     }
 
-    /// Looks at what would end with the pane, or lose the directory it is in.
-    fn look_at_processes(&mut self) {
-        let (id, runs) = (&self.facts.task.id, &self.facts.runs);
-        let (others, jobs) = (runs.other_processes(), runs.ending_jobs(id));
+    /// Checks for processes that would end with the pane or lose their working directory.
+    fn check_processes(&mut self) {
+        let (id, processes) = (&self.facts.task.id, &self.facts.processes);
+        let (others, jobs) = (processes.describe_others(), processes.describe_jobs(id));
         if others.is_none() && jobs.is_none() {
-            self.ok("processes", "no other stands in the worktree");
+            self.pass("processes", "no other process is in the worktree");
         }
         if let Some(what) = others {
-            self.ask_for_yes("processes", Question::Processes, what);
+            self.require_yes("processes", Question::Processes, what);
         }
         match jobs {
-            Some(what) if runs.has_suspended_jobs() => {
+            Some(what) if processes.has_suspended_jobs() => {
                 let refusal = Failure::new(&what).hint(format!("git flux attach {id}"));
                 self.ask("processes", Question::SuspendedJobs, what, refusal);
             }
-            Some(what) => self.ask_for_yes("processes", Question::Jobs, what),
+            Some(what) => self.require_yes("processes", Question::Jobs, what),
             None => {}
         }
     }
 
-    /// Asks what `--yes` agrees to.
-    fn ask_for_yes(&mut self, name: &'static str, question: Question, what: String) {
+    /// Adds a check that needs the consent of `--yes`.
+    fn require_yes(&mut self, name: &'static str, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
             .hint(format!("git flux attach {id}"))
@@ -246,44 +246,42 @@ impl Decision<'_> {
     }
 }
 
-fn kept(names: &str) -> String {
+fn restorable(names: &str) -> String {
     match names {
         "" => "none".to_owned(),
-        names => format!("kept in the trash: {names}"),
+        names => format!("can be restored: {names}"),
     }
 }
 
-/// Says what is merged.
+/// Describes the merge.
 fn describe_merge(facts: &Facts) -> String {
     if let Some(why) = facts.nothing_to_merge() {
         return format!("nothing: {why}");
     }
-    let Some(into) = facts.into() else {
-        return format!(
-            "'{}' is dropped, and kept in the archive",
-            facts.task.branch
-        );
+    let Some(into) = facts.merge_target() else {
+        let branch = &facts.task.branch;
+        return format!("'{branch}' is dropped and can be restored");
     };
     let (commits, style) = (count(facts.commits(), "commit"), into.style.into_str());
     let MergePlan::Drivers { files, .. } = &into.merge else {
         return format!("{commits}, no conflict ({style})");
     };
-    let names = listed(files.iter().map(|file| &file.path));
+    let names = quote_paths(files.iter().map(|file| &file.path));
     format!("{commits}, not tried: a merge driver decides about {names} ({style})")
 }
 
-/// Returns the branch that the user is on, if commits go to another.
-fn standing(flux: &Flux, facts: &Facts) -> Option<String> {
-    let standing = match flux.repo.current() {
+/// Returns the user's branch, if commits are merged into another.
+fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
+    let current = match flux.repo.current() {
         Some(current) if current != facts.task.worktree => current,
-        // In the task's own worktree: the main worktree is what counts.
+        // In the task's own worktree, the main worktree counts.
         _ => flux.repo.home(),
     };
-    if facts.into()?.worktree.as_deref() == Some(standing) || facts.commits() == 0 {
+    if facts.merge_target()?.worktree.as_deref() == Some(current) || facts.commits() == 0 {
         return None;
     }
     let mut entries = facts.worktrees.iter();
-    let entry = entries.find(|entry| entry.path == standing && !entry.is_bare)?;
+    let entry = entries.find(|entry| entry.path == current && !entry.is_bare)?;
     Some(match &entry.branch {
         Some(name) => name.branch().map_or(name.to_string(), String::from),
         None => "a detached HEAD".to_owned(),

@@ -1,4 +1,4 @@
-//! What is observed of a task that is to be removed.
+//! Observes a task that is to be removed.
 
 use std::fs;
 use std::thread;
@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::check::{Check, Checks, Verdict};
 use super::options::{Branch, Options, Question};
-use super::runs::Runs;
+use super::processes::TaskProcesses;
 use super::target::{Destination, MergeTarget, TargetSearch};
-use super::worktree as place;
+use super::worktree as own_worktree;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
@@ -22,7 +22,7 @@ use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId};
 use crate::ui::{shown, word};
 
-/// Everything observed of a task that is to be removed.
+/// The observed state of a task that is to be removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) task: Task,
@@ -31,29 +31,25 @@ pub(crate) struct Facts {
     pub(crate) state: State,
     /// The branch's tip.
     pub(crate) tip: ObjectId,
-    /// The branch is gone, and the tip is the last commit of it that is known.
+    /// The branch is gone; `tip` is its last known commit.
     pub(crate) branch_gone: bool,
-    /// Uncommitted files: what `git status` shows, and what it was told to overlook.
+    /// Uncommitted files, including those marked assume-unchanged or skip-worktree.
     pub(crate) uncommitted: Vec<Change>,
-    /// Why it cannot be told what is uncommitted, if so.
-    pub(crate) unread: Option<String>,
-    /// Ignored files, which stay in the trash.
+    /// Why the uncommitted files cannot be read.
+    pub(crate) read_error: Option<String>,
     pub(crate) ignored: Vec<Change>,
     pub(crate) destination: Destination,
-    pub(crate) runs: Runs,
-    /// The worktree's directory is gone already.
+    pub(crate) processes: TaskProcesses,
+    /// The worktree's directory is gone.
     pub(crate) missing: bool,
-    /// It is on another file system than the trash: it cannot be moved there.
-    pub(crate) abroad: bool,
+    /// The worktree cannot be moved to the trash: it is on another file system.
+    pub(crate) other_fs: bool,
     /// The worktrees of the repository.
     pub(crate) worktrees: Vec<Worktree>,
 }
 
 impl Facts {
-    /// Observes a task, check by check; there are facts if all checks could be made.
-    ///
-    /// # Errors
-    /// When there is nothing to look at: the record cannot be read, or git not be asked.
+    /// Observes a task; returns facts only if all checks could be made.
     pub(super) fn observe(
         flux: &Flux,
         store: &Store,
@@ -63,13 +59,13 @@ impl Facts {
         let task = stored.readable()?;
         ensure_not_copied(flux, task)?;
         let missing = !fs::exists(&task.worktree)
-            .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
-        // Before its files are: one that ends meanwhile may have written some more.
+            .with_context(|| format!("could not read '{}'", task.worktree.display()))?;
+        // Before its files are read: an agent that ends meanwhile may write more.
         let run = flux.run_dir(&task.id);
         let exit = run.exit();
         let ran = exit.and_then(|exit| Ok(exit.is_none() && run.is_alive()?));
         thread::scope(|scope| {
-            // It takes longer than everything else together, which is looked at meanwhile.
+            // Reading the files takes longer than everything else.
             let checkout = (!missing).then(|| flux.repo.checkout(&task.worktree));
             let files = scope.spawn(|| match checkout.transpose()? {
                 None => anyhow::Ok(Vec::new()),
@@ -85,16 +81,13 @@ impl Facts {
                 worktrees: worktree::list(flux.repo.home())?,
                 checks: Checks::default(),
             };
-            let files = || files.join().expect("looking at files does not panic");
+            let files = || files.join().expect("reading files does not panic");
             let facts = observer.observe(&stored.oid, ran, files);
             Ok((observer.checks, facts))
         })
     }
 
-    /// Returns the facts as they will be once what is uncommitted is committed.
-    ///
-    /// # Errors
-    /// When the commit cannot be foreseen.
+    /// Returns the facts after uncommitted files are committed.
     pub(super) fn once_committed(&self, flux: &Flux) -> Result<Self> {
         let tip = snapshot::preview_commit(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
@@ -105,17 +98,17 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Returns the branch that the task is merged into, if it is to be.
-    pub(crate) fn into(&self) -> Option<&MergeTarget> {
+    /// Returns the branch that the task is merged into, if any.
+    pub(crate) fn merge_target(&self) -> Option<&MergeTarget> {
         match &self.destination {
             Destination::Merge(into) => Some(into),
             Destination::MergedIn { .. } | Destination::Dropped => None,
         }
     }
 
-    /// Returns how many commits would be merged.
+    /// Returns the number of commits to merge.
     pub(crate) fn commits(&self) -> usize {
-        self.into().map_or(0, |into| into.merge.commits())
+        self.merge_target().map_or(0, |into| into.merge.commits())
     }
 
     /// Returns whether the task has no commits of its own.
@@ -123,7 +116,7 @@ impl Facts {
         self.tip == self.task.base
     }
 
-    /// Says why there is nothing to merge, if so: no work yet, or work that is there already.
+    /// Describes why there is nothing to merge: no commits, or all are in the target.
     pub(crate) fn nothing_to_merge(&self) -> Option<String> {
         let (target, how) = match &self.destination {
             Destination::MergedIn { name, how, .. } => (name.as_str(), how),
@@ -139,22 +132,19 @@ impl Facts {
                 return Some(format!("'{branch}' has no commits of its own"));
             }
             Integrated::Cancelled => {
-                return Some(format!(
-                    "the commits of '{branch}' change nothing, all in all"
-                ));
+                return Some(format!("the commits of '{branch}' cancel each other out"));
             }
-            Integrated::Ancestor => format!("everything of '{branch}' already"),
-            Integrated::Contained => format!("the changes of '{branch}' already, by other commits"),
+            Integrated::Ancestor => format!("all commits of '{branch}'"),
+            Integrated::Contained => format!("the changes of '{branch}', in other commits"),
             Integrated::Picked => {
-                format!("each commit of '{branch}' already, under another name")
+                format!("each commit of '{branch}', cherry-picked")
             }
-            Integrated::Squashed => format!("'{branch}' already, squashed into one commit"),
+            Integrated::Squashed => format!("'{branch}', squashed into one commit"),
         };
-        Some(format!("'{target}' has {what}"))
+        Some(format!("'{target}' already has {what}"))
     }
 }
 
-/// Looks at one task.
 struct Observer<'a> {
     flux: &'a Flux,
     store: &'a Store,
@@ -167,7 +157,7 @@ struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    /// Looks at everything. The agent `ran` a moment ago; `files` waits for what is in the worktree.
+    /// Makes all checks. The agent `ran` a moment ago; `files` waits for the files.
     fn observe(
         &mut self,
         oid: &ObjectId,
@@ -178,28 +168,28 @@ impl Observer<'_> {
         let state = observe::quick_state(flux, self.store, task, &self.worktrees);
         let settled = ensure_settled(&task.id, &state, &flux.run_dir(&task.id));
         self.checks.pass("state", settled, state.label());
-        let tip = self.tip();
-        self.look_at_worktree();
-        let abroad = (!self.missing).then(|| flux.is_abroad(&task.worktree));
-        let abroad = abroad.unwrap_or(Ok(false));
-        let abroad = self.checks.require("file system", abroad);
-        let submodules = tip.as_ref().map(|_| self.submodules(abroad));
+        let tip = self.check_tip();
+        self.check_worktree();
+        let other_fs = (!self.missing).then(|| flux.is_on_other_fs(&task.worktree));
+        let other_fs = other_fs.unwrap_or(Ok(false));
+        let other_fs = self.checks.require("file system", other_fs);
+        let submodules = tip.as_ref().map(|_| self.check_submodules(other_fs));
         let before = self.checks.0.len();
-        let destination = tip.as_ref().and_then(|tip| self.destination(tip));
-        let runs = ran.and_then(|ran| Runs::find(flux, task, ran));
-        let runs = self.checks.require("agent", runs);
-        if runs.is_some() {
+        let destination = tip.as_ref().and_then(|tip| self.find_destination(tip));
+        let processes = ran.and_then(|ran| TaskProcesses::find(flux, task, ran));
+        let processes = self.checks.require("agent", processes);
+        if processes.is_some() {
             let here = other_machine::ensure_not_elsewhere(flux, task);
             self.checks.require("agent", here);
         }
-        let (all, unread) = match files() {
+        let (all, read_error) = match files() {
             Ok(all) => (all, None),
-            // Whoever leaves it in the trash need not know.
+            // `--discard` does not need the list.
             Err(error) => (Vec::new(), Some(format!("{error:#}"))),
         };
-        // What cannot be looked into goes to the trash whole, submodules too.
+        // An unreadable worktree is moved to the trash with its submodules.
         if let Some(found) = submodules
-            && (unread.is_none() || abroad != Some(false))
+            && (read_error.is_none() || other_fs != Some(false))
         {
             let verdict = found.map_or_else(Verdict::Refused, Verdict::Ok);
             let name = "submodules";
@@ -213,32 +203,32 @@ impl Observer<'_> {
             tip: tip?,
             branch_gone: self.branch_gone,
             uncommitted,
-            unread,
+            read_error,
             ignored,
             destination: destination?,
-            runs: runs?,
+            processes: processes?,
             missing: self.missing,
-            abroad: abroad?,
+            other_fs: other_fs?,
             worktrees: self.worktrees.clone(),
         })
     }
 
-    fn tip(&mut self) -> Option<ObjectId> {
+    fn check_tip(&mut self) -> Option<ObjectId> {
         let tip = self.checks.require("branch", self.find_tip())?;
         let (branch, short) = (&self.task.branch, tip.short());
         let why = match self.branch_gone {
-            true => format!("'{branch}' is gone, {short} is known of it"),
+            true => format!("'{branch}' is gone; its last known commit is {short}"),
             false => format!("'{branch}' is at {short}"),
         };
         self.checks.add("branch", Verdict::Ok(why));
         Some(tip)
     }
 
-    /// Finds the tip of the task's branch; where that is gone and is dropped, its last commit that
-    /// is known.
+    /// Finds the tip of the task's branch; with `--discard-branch`, its last known commit if it is
+    /// gone.
     ///
     /// # Errors
-    /// When the branch is gone, or has become a symbolic ref.
+    /// When the branch is gone or has become a symbolic ref.
     fn find_tip(&self) -> Result<ObjectId> {
         let (store, task) = (self.store, self.task);
         let branch = &task.branch;
@@ -248,7 +238,7 @@ impl Observer<'_> {
         }
         if !matches!(self.options.branch, Branch::Discard) {
             damage::ensure_intact(self.flux, task)?;
-            return Err(changed(&task.id));
+            return Err(changed_failure(&task.id));
         }
         if let Some(other) = store.in_the_way(branch).map(word) {
             let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
@@ -257,10 +247,10 @@ impl Observer<'_> {
         damage::last_known_commit(self.flux, task)
     }
 
-    /// Looks whether the worktree is what it should be.
-    fn look_at_worktree(&mut self) {
+    /// Checks that the worktree is unlocked, idle and on the task's branch.
+    fn check_worktree(&mut self) {
         let (flux, task) = (self.flux, self.task);
-        let ours = place::ensure_ours(flux, task, &self.worktrees, self.missing);
+        let ours = own_worktree::ensure_ours(flux, task, &self.worktrees, self.missing);
         let checks = &mut self.checks;
         let is_ours = checks.require("worktree", ours).is_some();
         let path = shown(&task.worktree);
@@ -269,23 +259,23 @@ impl Observer<'_> {
         }
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
-            checks.pass("lock", place::ensure_unlocked(entry), "not locked");
-            // Where it is not ours, that has been said.
+            checks.pass("lock", own_worktree::ensure_unlocked(entry), "not locked");
+            // Another's worktree has been refused already.
             if !self.missing
                 && let Ok(checkout) = flux.repo.checkout(&task.worktree)
             {
-                let idle = place::ensure_idle(&checkout);
-                checks.pass("operation", idle, "none is in progress");
+                let idle = own_worktree::ensure_idle(&checkout);
+                checks.pass("operation", idle, "no operation is in progress");
             }
             if !self.branch_gone {
                 let why = format!("'{}' is checked out", task.branch);
-                checks.pass("HEAD", place::ensure_on_branch(task, entry), why);
+                checks.pass("HEAD", own_worktree::ensure_on_branch(task, entry), why);
             }
         }
-        // A locked one may come back with its stick.
+        // A locked worktree may be on a removable disk.
         if is_ours && self.missing {
             let refusal = damage::ensure_intact(flux, task).err();
-            let refusal = refusal.unwrap_or_else(|| changed(&task.id));
+            let refusal = refusal.unwrap_or_else(|| changed_failure(&task.id));
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;
             let verdict = Verdict::consent(self.options, question, what, refusal);
@@ -293,17 +283,16 @@ impl Observer<'_> {
         }
     }
 
-    /// Looks into each submodule, and says why nothing of them is lost.
-    fn submodules(&self, abroad: Option<bool>) -> Result<String> {
-        let found = place::submodules(self.flux, self.task)?;
-        if abroad == Some(true) {
-            place::ensure_none_checked_out(self.task, &found)?;
+    /// Describes why no work in submodules is lost.
+    fn check_submodules(&self, other_fs: Option<bool>) -> Result<String> {
+        let found = own_worktree::list_submodules(self.flux, self.task)?;
+        if other_fs == Some(true) {
+            own_worktree::ensure_none_checked_out(self.task, &found)?;
         }
-        Ok(place::describe(&found))
+        Ok(own_worktree::describe_submodules(&found))
     }
 
-    /// Finds where the work goes.
-    fn destination(&mut self, tip: &ObjectId) -> Option<Destination> {
+    fn find_destination(&mut self, tip: &ObjectId) -> Option<Destination> {
         let search = TargetSearch {
             flux: self.flux,
             store: self.store,
@@ -320,17 +309,14 @@ impl Observer<'_> {
     }
 }
 
-/// The refusal of a task in which something is there again that was missing.
-fn changed(id: &TaskId) -> anyhow::Error {
+/// Returns the refusal of a task that was incomplete and is no longer.
+fn changed_failure(id: &TaskId) -> anyhow::Error {
     Failure::new(format!("'{id}' changed meanwhile"))
         .hint(format!("git flux cleanup {id}"))
         .into()
 }
 
-/// Fails if a command is at work on the task or died at it, or it is not known what it is.
-///
-/// # Errors
-/// As it says.
+/// Fails if a command works on the task, was killed, or left it in an unknown state.
 fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     if !matches!(
         state,

@@ -1,4 +1,4 @@
-//! The files that a removal is about: what becomes of them, and what they are called.
+//! Checks and names the files of a task that is to be removed.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,11 @@ use crate::git::{Change, ls_files};
 use crate::ui::words::count;
 use crate::ui::{quoted, shown};
 
-/// The size from which on a single untracked file is asked about: it goes into the
-/// repository, and does not leave it soon.
-const LARGE: u64 = 100 << 20;
+/// The size above which an untracked file needs a consent: it would stay in the repository.
+const LARGE_FILE_BYTES: u64 = 100 << 20;
 
-/// Returns the untracked files that are [`LARGE`], with their sizes.
-///
-/// # Errors
-/// When one of them cannot be looked at.
-pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
+/// Returns the untracked files above [`LARGE_FILE_BYTES`], with their sizes.
+pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for change in facts
         .uncommitted
@@ -30,9 +26,9 @@ pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
     {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
-        let what = || format!("could not look at '{}'", path.display());
+        let what = || format!("could not read '{}'", path.display());
         let metadata = metadata.with_context(what)?;
-        if metadata.is_file() && metadata.len() > LARGE {
+        if metadata.is_file() && metadata.len() > LARGE_FILE_BYTES {
             let size = HumanBytes(metadata.len());
             found.push(format!("'{}' has {size}", shown(&change.path)));
         }
@@ -40,50 +36,44 @@ pub(super) fn large(facts: &Facts) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Names the uncommitted files that git itself does not show.
-pub(super) fn overlooked(facts: &Facts) -> String {
+/// Names the uncommitted files that `git status` does not show.
+pub(super) fn name_hidden(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
-    match named(files.filter(|change| change.unhide_option.is_some())) {
+    match name_files(files.filter(|change| change.unhide_option.is_some())) {
         names if names.is_empty() => names,
-        names => format!(", of which git was told to overlook {names}"),
+        names => format!(", hidden from git status: {names}"),
     }
 }
 
-/// Fails if what `git add` does not take is among what would be committed.
-///
-/// # Errors
-/// As it says.
+/// Fails if `git add` would skip one of the files to commit.
 pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     let discard = format!("git flux cleanup {} --discard", facts.task.id);
     for change in &facts.uncommitted {
         let path = shown(&change.path);
         if let Some(hint) = reveal(change, &facts.task.worktree) {
-            let what = format!("git was told to overlook '{path}', and does not commit it");
+            let what = format!("git would skip '{path}': it is hidden from git status");
             bail!(Failure::new(what).hint(hint).hint(discard));
         }
         if change.is_repository() {
-            let what = format!("'{path}' is a repository of its own, and cannot be committed here");
+            let what = format!("'{path}' is another repository and cannot be committed here");
             bail!(Failure::new(what).hint(format!("move it, or: {discard}")));
         }
     }
     Ok(())
 }
 
-/// Names the ignored files as git does, directories with the number of files in them.
-///
-/// # Errors
-/// When git fails.
-pub(super) fn ignored(flux: &Flux, facts: &Facts) -> Result<String> {
+/// Names the ignored files as git does; directories with their number of files.
+pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
         true => ls_files::list_ignored(&flux.repo.checkout(&facts.task.worktree)?)?,
         false => Vec::new(),
     };
-    Ok(collapsed(&facts.ignored, directories))
+    Ok(collapse_directories(&facts.ignored, directories))
 }
 
-/// The files, but for those in one of `directories` the directory with the number of them.
-fn collapsed(files: &[Change], mut directories: Vec<PathBuf>) -> String {
+/// Names files; those in one of `directories` by the directory and their number.
+fn collapse_directories(files: &[Change], mut directories: Vec<PathBuf>) -> String {
     directories.retain(|path| path.as_os_str().as_bytes().ends_with(b"/"));
     let mut names: Vec<(&Path, usize)> = Vec::new();
     for Change { path, .. } in files {
@@ -94,18 +84,18 @@ fn collapsed(files: &[Change], mut directories: Vec<PathBuf>) -> String {
             (None, _) => names.push((path, 0)),
         }
     }
-    first(names.into_iter().map(|(path, number)| match number {
+    name_first(names.into_iter().map(|(path, number)| match number {
         0 => shown(path),
         number => format!("{} ({})", shown(path), count(number, "file")),
     }))
 }
 
 /// Names the first few files.
-pub(super) fn named<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
-    first(changes.into_iter().map(|change| shown(&change.path)))
+pub(super) fn name_files<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
+    name_first(changes.into_iter().map(|change| shown(&change.path)))
 }
 
-fn first(names: impl Iterator<Item = String>) -> String {
+fn name_first(names: impl Iterator<Item = String>) -> String {
     const LISTED: usize = 8;
     let mut names: Vec<String> = names.take(LISTED + 1).collect();
     if names.len() > LISTED {
@@ -114,7 +104,7 @@ fn first(names: impl Iterator<Item = String>) -> String {
     names.join(", ")
 }
 
-/// Returns the command after which git looks again at a change that it was told to overlook.
+/// Returns the command that clears assume-unchanged or skip-worktree of a file.
 pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
     let option = change.unhide_option?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
@@ -122,7 +112,7 @@ pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
 }
 
 /// Names all files.
-pub(super) fn listed<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
+pub(super) fn quote_paths<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
     let names: Vec<String> = paths.map(|path| format!("'{}'", shown(path))).collect();
     names.join(", ")
 }
@@ -132,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignored_files_are_named_as_git_does() {
+    fn name_ignored_counts_the_files_in_directories() {
         let ignored = |path: &str| Change {
             code: *b"!!",
             path: path.into(),
@@ -142,9 +132,9 @@ mod tests {
         let files = [".env", "a/x.log", "node_modules/a/b", "node_modules/c", "z"].map(ignored);
         let directories = ["node_modules/", "z"].map(PathBuf::from);
         assert_eq!(
-            collapsed(&files, directories.to_vec()),
+            collapse_directories(&files, directories.to_vec()),
             ".env, a/x.log, node_modules/ (2 files), z"
         );
-        assert_eq!(collapsed(&files[..1], Vec::new()), ".env");
+        assert_eq!(collapse_directories(&files[..1], Vec::new()), ".env");
     }
 }

@@ -1,4 +1,4 @@
-//! The merge of a task: its commits are made before anything changes, then the target moves.
+//! Merges a task: makes the commits before anything changes, then moves the target.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,45 +9,42 @@ use anyhow::{Context as _, Result, bail};
 
 use super::facts::Facts;
 use super::options::Verify;
-use super::scratch::{NewCommits, ScratchMerge, refused};
+use super::scratch::{NewCommits, ScratchMerge, merge_failure};
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, has_signing};
 use crate::git::fast_forward::FastForward;
-use crate::git::hooks::{Hooks, post_commit as post_commit_hook};
+use crate::git::hooks::{Hooks, post_commit};
 use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, ObjectId, Style, fast_forward};
 use crate::settings::Settings;
 use crate::system::Lock;
 use crate::ui::quoted;
 
-/// What the target will go to, which no branch has yet.
-pub(crate) struct Made {
+/// The commit that the target will move to; no branch contains it yet.
+pub(crate) struct PreparedMerge {
     pub(crate) commit: ObjectId,
-    /// Hooks have run, for as long as they wanted.
+    /// Hooks have run, for any time.
     pub(crate) ran_hooks: bool,
 }
 
-/// Makes what the target will go to; none if there is nothing to merge. Those hooks
-/// run that git would run, and that `verify` does not leave out.
-///
-/// # Errors
-/// When a hook, a signature or an identity is in the way.
+/// Makes the commit that the target will move to, if there is something to merge. Runs the
+/// hooks that git would run, unless `verify` excludes them.
 pub(crate) fn prepare(
     flux: &Flux,
     facts: &Facts,
     verify: Verify,
     lock: &Lock,
-) -> Result<Option<Made>> {
+) -> Result<Option<PreparedMerge>> {
     facts.ensure_mergeable()?;
-    let Some(into) = facts.into() else {
+    let Some(into) = facts.merge_target() else {
         return Ok(None);
     };
     let commits = match (&into.merge, into.style) {
         (MergePlan::FastForward { .. }, _) => {
             let (commit, ran_hooks) = (facts.tip.clone(), false);
-            return Ok(Some(Made { commit, ran_hooks }));
+            return Ok(Some(PreparedMerge { commit, ran_hooks }));
         }
         (MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. }, _) => {
             return Ok(None);
@@ -56,8 +53,8 @@ pub(crate) fn prepare(
         (_, Style::Squash) => NewCommits::Squash(squash_message(flux, facts, into)?),
         (_, Style::Merge | Style::FastForward) => NewCommits::Merge(merge_message(facts, into)),
     };
-    let settings = settings_of(flux, into)?;
-    let hooks = hooks_of(flux, into, &settings)?;
+    let settings = load_settings(flux, into)?;
+    let hooks = find_hooks_with(flux, into, &settings)?;
     let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
     let scratch = ScratchMerge {
         flux,
@@ -70,28 +67,28 @@ pub(crate) fn prepare(
     };
     let made = match ran_hooks {
         true => scratch.make(),
-        false => off_tree(flux, facts, into, &commits),
+        false => make_commits(flux, facts, into, &commits),
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
-        false => failure::over(error, refused(facts)),
+        false => failure::over(error, merge_failure(facts)),
     })?;
-    Ok(Some(Made { commit, ran_hooks }))
+    Ok(Some(PreparedMerge { commit, ran_hooks }))
 }
 
-/// Returns whether the merge has to be made by git, where there are files and the branch.
+/// Returns whether git has to make the merge in a scratch repository.
 fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
-    // Whose commit it is, only a repository on the branch can tell; a rebase is on the task's.
+    // Conditional configuration needs a repository on the branch; a rebase is on the task's.
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
-    // A driver wants files, and a hook may be one of the files of the merge.
+    // Merge drivers need files, and the merge may contain a hook.
     matches!(into.merge, MergePlan::Drivers { .. })
         || hooks.are_in_worktree()
         || (is_elsewhere && settings.depends_on_branch())
         || settings.verifies_signatures()
 }
 
-/// Makes it without a file, where nobody wants to see one.
-fn off_tree(
+/// Makes the commits in the object database, without files.
+fn make_commits(
     flux: &Flux,
     facts: &Facts,
     into: &MergeTarget,
@@ -101,7 +98,7 @@ fn off_tree(
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
     let sign = match &checkout {
-        // What is configured may depend on the place, and on the branch there.
+        // Configuration may depend on the worktree and its branch.
         Some(checkout) if repo.current() != Some(checkout.path()) => has_signing(checkout)?,
         _ => flux.settings.sign()?,
     };
@@ -126,7 +123,7 @@ fn off_tree(
         (MergePlan::Commit { tree, .. }, NewCommits::Squash(message)) => {
             draft(tree, vec![&into.tip], message)
         }
-        _ => bail!("there is nothing to make of this plan"),
+        _ => bail!("internal error: no commit to make in this plan"),
     };
     draft.make(repo, checkout.as_ref())
 }
@@ -151,7 +148,7 @@ fn squash_message(flux: &Flux, facts: &Facts, into: &MergeTarget) -> Result<Vec<
     Ok(message.into_bytes())
 }
 
-/// The hooks that git would run before such commits are made, those that `--no-verify` leaves out last.
+/// Returns the hooks that git runs before a commit of this style; `--no-verify` keeps the first.
 fn names(style: Style, verify: Verify) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
@@ -170,29 +167,26 @@ fn names(style: Style, verify: Verify) -> &'static [&'static str] {
     }
 }
 
-/// What is configured where the target is checked out; in the main worktree if that is nowhere.
-fn settings_of<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Settings>> {
+/// Loads the settings of the target's worktree, or of the main worktree.
+fn load_settings<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Settings>> {
     let repo = &flux.repo;
     let place = into.worktree.as_deref().unwrap_or(repo.home());
     if repo.current().unwrap_or(repo.home()) == place {
         return Ok(Cow::Borrowed(&flux.settings));
     }
-    // Only if git may run there.
+    // Fails if git may not run there.
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     checkout.transpose()?;
     Settings::load(place).map(Cow::Owned)
 }
 
-/// The hooks of the worktree where the target is checked out; of the main one if that is nowhere.
-///
-/// # Errors
-/// When git fails.
-pub(super) fn hooks(flux: &Flux, into: &MergeTarget) -> Result<Hooks> {
-    let settings = settings_of(flux, into)?;
-    hooks_of(flux, into, &settings)
+/// Returns the hooks of the target's worktree, or of the main worktree.
+pub(super) fn find_hooks(flux: &Flux, into: &MergeTarget) -> Result<Hooks> {
+    let settings = load_settings(flux, into)?;
+    find_hooks_with(flux, into, &settings)
 }
 
-fn hooks_of(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hooks> {
+fn find_hooks_with(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hooks> {
     let (repo, configured) = (&flux.repo, settings.configured_hooks());
     let place = into.worktree.as_deref().or(repo.main());
     if settings.hooks_path().is_none() && place.is_none_or(|place| place == repo.home()) {
@@ -202,16 +196,14 @@ fn hooks_of(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Result<Hook
     Hooks::find(repo, checkout.as_ref(), configured)
 }
 
-/// Where the hooks are that run at a commit in the task's worktree, if git would not find them
-/// there: `core.hooksPath` is relative, and one that it names in the checkout of the target is
-/// not in the task's worktree, since nobody commits it (`.husky/_`).
-///
-/// # Errors
-/// When git fails.
+/// Returns the directory of the hooks for a commit in the task's worktree, if git would not find
+/// them: a relative `core.hooksPath` may name an ignored directory, such as `.husky/_`, that
+/// only the target's worktree has.
 pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<PathBuf>> {
     let repo = &flux.repo;
-    let into = facts.into().and_then(|into| into.worktree.as_deref());
-    let (Some(place), Some(_)) = (into.or(repo.main()), flux.settings.hooks_path()) else {
+    let into = facts.merge_target();
+    let place = into.and_then(|into| into.worktree.as_deref());
+    let (Some(place), Some(_)) = (place.or(repo.main()), flux.settings.hooks_path()) else {
         return Ok(None);
     };
     let checkout = repo.checkout(place)?;
@@ -219,12 +211,12 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
-/// Moves the target branch forward to what was made.
+/// Moves the target branch to the commit that was made.
 ///
 /// # Errors
-/// When something is in the way: then the branch and its files are as they were.
-pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let Some(into) = facts.into() else {
+/// The branch and its files are then unchanged.
+pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
+    let Some(into) = facts.merge_target() else {
         return Ok(());
     };
     let begun = SystemTime::now();
@@ -240,13 +232,13 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     };
     let worktree = flux.repo.checkout(place)?;
     let none = format!("branch.{branch}.mergeOptions=");
-    let has_some = settings_of(flux, into)?.has_merge_options(branch);
+    let has_some = load_settings(flux, into)?.has_merge_options(branch);
     let to = FastForward {
         old: &into.tip,
         commit,
         action: &format!("merge {}", facts.task.branch),
         settings: if has_some { &[&none] } else { &[] },
-        // git has looked at the signature of what it merged.
+        // git has verified the signature when it merged.
         options: match into.style {
             Style::Merge | Style::Squash => &["--no-verify-signatures"],
             Style::Rebase | Style::FastForward => &[],
@@ -254,31 +246,31 @@ pub(crate) fn forward(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     };
     let moved = to.run(&worktree, lock);
     let Err(error) = moved else {
-        post_commit(flux, into, &worktree, commit, lock);
+        run_post_commit(flux, into, &worktree, commit, lock);
         return Ok(());
     };
     let back = fast_forward::restore_files(&worktree, commit, &into.tip, lock);
-    if let Some(blocked) = facts.was_blocked(flux, commit, begun) {
+    if let Some(blocked) = facts.collision_failure(flux, commit, begun) {
         bail!(blocked);
     }
     let what = match back {
         Ok(()) => "neither was changed",
-        Err(_) => "what was checked out there may be changed",
+        Err(_) => "its checked-out files may be changed",
     };
     let look = format!("git -C {} status", quoted(place));
     Err(error.context(failure(what, &look)))
 }
 
-/// `git commit` runs it after a squash, whatever it comes to.
-fn post_commit(
+/// Runs `post-commit` after a squash, as `git commit` does; warns if it fails.
+fn run_post_commit(
     flux: &Flux,
     into: &MergeTarget,
     worktree: &Checkout,
     commit: &ObjectId,
     lock: &Lock,
 ) {
-    let run = || match hooks(flux, into)?.has(&["post-commit"]) {
-        true => post_commit_hook(worktree, commit, lock),
+    let run = || match find_hooks(flux, into)?.has(&["post-commit"]) {
+        true => post_commit(worktree, commit, lock),
         false => Ok(()),
     };
     if into.style == Style::Squash

@@ -1,9 +1,9 @@
-//! The removal of a task: what it would come to, and how it is done.
+//! Plans and carries out the removal of a task.
 //!
-//! A [`Plan`](plan::Plan) is made of [`Facts`](facts::Facts) and [`Options`](options::Options): a list of checks,
-//! each in order, refused, or in need of a consent. Options give it, or an answer that becomes one
-//! of the options; off a terminal what is not given refuses. `--dry-run`, `--json`, `--all`,
-//! `--merged` and the removal itself read the same plan.
+//! A [`Plan`](plan::Plan) is made from [`Facts`](facts::Facts) and [`Options`](options::Options). It lists checks:
+//! each passes, refuses or needs a consent. An option gives the consent, or an answer, which is
+//! added to the options. Without a terminal, a missing consent refuses. `--dry-run`, `--json`,
+//! `--all`, `--merged` and the removal itself use the same plan.
 
 pub(crate) mod check;
 mod decision;
@@ -13,8 +13,8 @@ pub(crate) mod merge;
 mod obstacle;
 pub(crate) mod options;
 pub(crate) mod plan;
+pub(crate) mod processes;
 pub(crate) mod remove;
-pub(crate) mod runs;
 pub(in crate::lifecycle) mod scratch;
 pub(crate) mod target;
 #[cfg(test)]

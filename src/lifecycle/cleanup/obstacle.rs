@@ -1,4 +1,4 @@
-//! What is in the way of a merge.
+//! Checks for files, locks and conflicts that prevent a merge.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
-use super::files::{listed, reveal};
-use super::options::Uncommitted;
+use super::files::{quote_paths, reveal};
+use super::options::Edits;
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
@@ -25,38 +25,34 @@ use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
 impl Facts {
-    /// Fails where the task cannot be merged as it was asked for: with exit code 3
-    /// where both sides changed the same.
-    ///
-    /// # Errors
-    /// The conflicts, file by file.
+    /// Fails if the task cannot be merged in the chosen style; with exit code 3 on conflicts.
     pub(super) fn ensure_mergeable(&self) -> Result<()> {
-        let Some(into) = self.into() else {
+        let Some(into) = self.merge_target() else {
             return Ok(());
         };
         match &into.merge {
-            MergePlan::Conflicts { files } => bail!(self.conflict(into, files)),
+            MergePlan::Conflicts { files } => bail!(self.conflict_failure(into, files)),
             MergePlan::Moved { by } => {
                 let (target, branch) = (&into.branch, &self.task.branch);
-                let moved = format!("'{target}' has moved: it has commits ({by})");
-                let why = format!("that '{branch}' has not, and cannot be fast-forwarded to it");
+                let why = format!("it has commits ({by}) that '{branch}' lacks");
                 let hint = format!("git flux cleanup {} --rebase", self.task.id);
-                bail!(Failure::new(format!("{moved} {why}")).hint(hint))
+                let what = format!("'{target}' cannot be fast-forwarded: {why}");
+                bail!(Failure::new(what).hint(hint))
             }
             _ => Ok(()),
         }
     }
 
-    /// The refusal of a merge with conflicts.
-    pub(super) fn conflict(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
+    /// Returns the refusal of a merge with conflicts.
+    pub(super) fn conflict_failure(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
         let (id, branch, target) = (&self.task.id, &self.task.branch, word(&into.branch));
-        let (files, worktree) = (named_conflicts(files), quoted(&self.task.worktree));
+        let (files, worktree) = (name_conflicts(files), quoted(&self.task.worktree));
         let into_branch = &into.branch;
         let what =
-            format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was touched");
+            format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was changed");
         let resolve = format!("resolve it in the task's worktree: git -C {worktree}");
         let failure = match into.style {
-            // What a merge resolves, a rebase meets again.
+            // A rebase would meet conflicts again that a merge has resolved.
             Style::Rebase => Failure::new(what).hint(format!("{resolve} rebase {target}")),
             Style::Merge | Style::Squash | Style::FastForward => {
                 let update = format!("git flux cleanup {id} --update");
@@ -70,14 +66,10 @@ impl Facts {
             .code(CONFLICTS)
     }
 
-    /// Fails where moving the target would be refused, by files of the user's in
-    /// its worktree or by an operation that uses it: known before the agent is stopped. `made` is
-    /// the commit that it goes to, if that is made already.
-    ///
-    /// # Errors
-    /// What is in the way.
-    pub(crate) fn ensure_free(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
-        let Some(into) = self.into() else {
+    /// Fails if files in the target's worktree, or an operation that uses the target, prevent
+    /// moving it. Called before the agent is stopped. `made` is the merge, if it is made already.
+    pub(crate) fn ensure_no_collision(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
+        let Some(into) = self.merge_target() else {
             return Ok(());
         };
         let tree = match made {
@@ -85,41 +77,37 @@ impl Facts {
             None => into.merge.tree(&flux.repo, &self.tip)?,
         };
         let Some(tree) = tree else { return Ok(()) };
-        let (branch, again) = (&into.branch, format!("git flux cleanup {}", self.task.id));
+        let (branch, retry) = (&into.branch, format!("git flux cleanup {}", self.task.id));
         let Some(worktree) = &into.worktree else {
             let what = format!("the branch '{branch}' is in use and cannot be moved");
-            let failure = Failure::new(what).hint("git worktree list").hint(again);
+            let failure = Failure::new(what).hint("git worktree list").hint(retry);
             let unused = fast_forward::ensure_unused(flux.repo.home(), branch, &into.tip);
             return unused.context(failure);
         };
-        ensure_unlocked(branch, &flux.repo.checkout(worktree)?)?;
-        let found = blockers(flux, into, worktree, &tree).with_context(|| {
+        wait_for_index_lock(branch, &flux.repo.checkout(worktree)?)?;
+        let found = find_collisions(flux, into, worktree, &tree).with_context(|| {
             let (place, status) = (
                 shown(worktree),
                 format!("git -C {} status", quoted(worktree)),
             );
-            let what = format!("it cannot be told which files of '{place}' are changed");
+            let what = format!("could not read the changed files of '{place}'");
             Failure::new(what)
                 .hint(status)
-                .hint(format!("then: {again}"))
+                .hint(format!("then: {retry}"))
         })?;
-        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        ensure!(found.is_empty(), refuse(branch, worktree, &found, &retry));
         Ok(())
     }
 
-    /// Fails where git would refuse to merge the target into the task's worktree, by what is
-    /// uncommitted in it.
-    ///
-    /// # Errors
-    /// What is in the way.
+    /// Fails if uncommitted files in the task's worktree prevent merging the target into it.
     pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
-        let Some(into) = self.into() else {
+        let Some(into) = self.merge_target() else {
             return Ok(());
         };
         damage::ensure_intact(flux, task)?;
-        ensure_unlocked(&task.branch, &repo.checkout(&task.worktree)?)?;
-        if let Some(why) = &self.unread {
+        wait_for_index_lock(&task.branch, &repo.checkout(&task.worktree)?)?;
+        if let Some(why) = &self.read_error {
             bail!("{why}");
         }
         let Some(base) = repo.merge_base(&self.tip, &into.tip)? else {
@@ -128,56 +116,51 @@ impl Facts {
         let touched = repo.diff_paths(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
         let changes = self.uncommitted.iter().chain(&self.ignored);
         let blocks = |change: &&Change| {
-            // git merges nothing where something is staged.
+            // git refuses to merge while a file is staged.
             !b".?!".contains(&change.code[0]) || collides(change, &task.worktree, &touched)
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
-        let again = format!("git flux cleanup {} --update", task.id);
+        let retry = format!("git flux cleanup {} --update", task.id);
         let (branch, worktree) = (&task.branch, &task.worktree);
-        ensure!(found.is_empty(), blocked(branch, worktree, &found, &again));
+        ensure!(found.is_empty(), refuse(branch, worktree, &found, &retry));
         Ok(())
     }
 
-    /// Returns the refusal to move the target to `made` that git has given just now, before it touched a file,
-    /// since files of the user's are in its way that were there before `begun`. A file that
-    /// is younger may be one that git had begun to write.
-    pub(super) fn was_blocked(
+    /// Returns the refusal to move the target to `made`, if git changed no file because the user's
+    /// files are in its way. They are older than `begun`: git itself may have written later ones.
+    pub(super) fn collision_failure(
         &self,
         flux: &Flux,
         made: &ObjectId,
         begun: SystemTime,
     ) -> Option<Failure> {
-        let into = self.into()?;
+        let into = self.merge_target()?;
         let worktree = into.worktree.as_ref()?;
-        let found = blockers(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
-        let limit = begun.checked_sub(TICK)?.duration_since(UNIX_EPOCH).ok()?;
+        let found = find_collisions(flux, into, worktree, &flux.repo.tree_of(made).ok()?).ok()?;
+        let limit = begun.checked_sub(LAG)?.duration_since(UNIX_EPOCH).ok()?;
         let limit = (limit.as_secs(), u64::from(limit.subsec_nanos()));
         let is_older = |change: &Change| {
             let file = worktree.join(&change.path).symlink_metadata();
             let time = file.map(|file| [file.ctime(), file.ctime_nsec()].map(i64::unsigned_abs));
             time.is_ok_and(|[seconds, nanos]| (seconds, nanos) < limit)
         };
-        let again = format!("git flux cleanup {}", self.task.id);
+        let retry = format!("git flux cleanup {}", self.task.id);
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| blocked(&into.branch, worktree, &found, &again))
+        is_untouched.then(|| refuse(&into.branch, worktree, &found, &retry))
     }
 
-    /// Fails where the worktree cannot be moved to the trash, since that is on another
-    /// file system, and there is more in it than what is committed.
-    ///
-    /// # Errors
-    /// When it is so, or it cannot be told.
-    pub(super) fn ensure_movable(&self, flux: &Flux, uncommitted: &Uncommitted) -> Result<()> {
-        if !self.abroad {
+    /// Fails if the worktree is on another file system and has files that are not committed.
+    pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Edits) -> Result<()> {
+        if !self.other_fs {
             return Ok(());
         }
         let mut left = self.ignored.len();
-        if *uncommitted == Uncommitted::Discard {
+        if *uncommitted == Edits::Discard {
             left += self.uncommitted.len();
         }
         let (id, path) = (&self.task.id, &self.task.worktree);
         let is_free = match left + self.uncommitted.len() {
-            // What is removed in place is looked at twice, with an index of ours.
+            // A worktree that is deleted in place is checked twice, with our own index.
             0 => worktree::is_untouched(&flux.repo.checkout(path)?, &self.tip)?,
             _ => left == 0,
         };
@@ -186,19 +169,15 @@ impl Facts {
         }
         let (place, files) = (shown(path), count(left.max(1), "file"));
         let clean = format!("git -C {} clean -dx --dry-run", quoted(path));
-        bail!(
-            Failure::new(format!(
-                "'{place}' is on another file system than the repository: {files} in it cannot be moved to the trash"
-            ))
-            .hint(format!("look at them, then remove them: {clean}"))
-            .hint(format!("git flux cleanup {id}"))
-        )
+        let what = format!("'{place}' is on another file system: {files} could not be restored");
+        let failure = Failure::new(what).hint(format!("check them, then remove them: {clean}"));
+        bail!(failure.hint(format!("git flux cleanup {id}")))
     }
 }
 
-/// The refusal that names the files which a merge would overwrite.
-fn blocked(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) -> Failure {
-    let files = listed(found.iter().map(|change| &change.path));
+/// Returns the refusal that names the files which a merge would overwrite.
+fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], retry: &str) -> Failure {
+    let files = quote_paths(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
     let overlooked = found.iter().find_map(|change| reveal(change, worktree));
     let failure = overlooked
@@ -207,11 +186,11 @@ fn blocked(branch: &BranchName, worktree: &Path, found: &[Change], again: &str) 
     let status = format!("git -C {} status --ignored", quoted(worktree));
     failure
         .hint(format!("commit, stash or move them: {status}"))
-        .hint(again)
+        .hint(retry)
 }
 
-/// Names files in conflict, each with its kind.
-pub(super) fn named_conflicts(files: &[Conflict]) -> String {
+/// Names files in conflict, with their kinds.
+pub(super) fn name_conflicts(files: &[Conflict]) -> String {
     let name = |file: &Conflict| match file.kind.as_str() {
         "" => format!("'{}'", shown(&file.path)),
         kind => format!("'{}' ({kind})", shown(&file.path)),
@@ -219,11 +198,11 @@ pub(super) fn named_conflicts(files: &[Conflict]) -> String {
     files.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// How far the times of files may be behind the clock.
-const TICK: Duration = Duration::from_millis(10);
+/// The time by which file times may lag behind the clock.
+const LAG: Duration = Duration::from_millis(10);
 
-/// Returns what stands in the worktree of the target where going to `tree` would write.
-fn blockers(
+/// Returns the changes in the target's worktree that moving to `tree` would overwrite.
+fn find_collisions(
     flux: &Flux,
     into: &MergeTarget,
     worktree: &Path,
@@ -235,12 +214,12 @@ fn blockers(
     Ok(changes)
 }
 
-/// Returns whether a change is where one of the paths `touched` is to be written.
+/// Returns whether writing one of the paths `touched` would overwrite a change.
 fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bool {
     let there = worktree.join(&change.path);
     let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
-    // A directory that is ignored or untracked as a whole is in the way only
-    // with the very file that the merge brings.
+    // An untracked or ignored directory collides only if it contains the file
+    // that the merge adds.
     let is_within = |path: &PathBuf| {
         path.starts_with(&change.path)
             && (!is_dir || worktree.join(path).symlink_metadata().is_ok())
@@ -249,17 +228,17 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
     touched.any(|path| is_within(path) || change.path.starts_with(path))
 }
 
-/// Waits a moment for another git that writes the index of the target's worktree.
-fn ensure_unlocked(branch: &BranchName, worktree: &Checkout) -> Result<()> {
+/// Waits for another git that locks the index of the target's worktree.
+fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {
         let is_there = fs::exists(&lock).context("could not look for a lock")?;
         Ok((!is_there).then_some(()))
     };
-    let (patience, pause) = (Duration::from_secs(5), Duration::from_millis(20));
-    if wait_until(patience, pause, is_gone)?.is_some() {
+    let (timeout, interval) = (Duration::from_secs(5), Duration::from_millis(20));
+    if wait_until(timeout, interval, is_gone)?.is_some() {
         return Ok(());
     }
-    let what = format!("another git is at work in the worktree of '{branch}', or was killed there");
-    bail!(Failure::new(what).hint(format!("if none is: rm {}", quoted(&lock))))
+    let what = format!("another git locks the index of '{branch}', or was killed");
+    bail!(Failure::new(what).hint(format!("if no git runs: rm {}", quoted(&lock))))
 }

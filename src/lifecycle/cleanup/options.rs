@@ -1,93 +1,93 @@
-//! What is wanted of a cleanup, and what is agreed to.
+//! The options of a cleanup and the consents given to it.
 
 use crate::git::{ObjectId, Style};
 use crate::task::BranchName;
 
-/// What becomes of uncommitted files.
+/// The handling of uncommitted files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Uncommitted {
+pub(crate) enum Edits {
     Ask,
-    /// They are committed with this message; with one of ours where it is empty.
+    /// Commit them with this message; with a default if it is empty.
     Commit(String),
-    /// They go to the trash with the worktree.
+    /// Move them to the trash with the worktree.
     Discard,
 }
 
-/// What becomes of a task's commits.
+/// The handling of a task's commits.
 #[derive(Clone, Debug)]
 pub(crate) enum Branch {
-    /// They come into this branch, or the one that the task belongs to.
+    /// Merge them into this branch; by default into the task's own target.
     Merge {
         into: Option<BranchName>,
         style: Style,
     },
-    /// They are in this commit, which has a name, already.
+    /// They are in this commit already, which the user named.
     MergedIn { name: String, commit: ObjectId },
-    /// They are dropped.
+    /// Drop them.
     Discard,
 }
 
-/// What is done where both sides changed the same.
+/// The handling of conflicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conflicts {
     Ask,
-    /// The target is merged into the task's worktree.
+    /// Merge the target into the task's worktree.
     Update,
     Refuse,
 }
 
-/// Which hooks run: those that can refuse are left out by `--no-verify`.
+/// The hooks to run: `--no-verify` excludes those that can refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verify {
     All,
     None,
 }
 
-/// How far something is agreed to.
+/// The state of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agreed {
-    /// By an option, or by an answer that was given before.
+    /// Given by an option or an earlier answer.
     Yes,
-    /// It has to be asked about.
+    /// The user has to be asked.
     Ask,
-    /// No, and it cannot be asked about.
+    /// Not given, and the user cannot be asked.
     No,
 }
 
-/// A question that has to be answered before a task is removed; in the order in which they are asked.
+/// A question before a task is removed, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Question {
-    /// Is the task to go, though its worktree is gone already? Answered by `--discard`.
+    /// Remove the task, although its worktree is gone? Answered by `--discard`.
     WorktreeGone,
-    /// Where are conflicts to be resolved? Answered by `--update`.
+    /// Where to resolve conflicts? Answered by `--update`.
     Conflicts,
-    /// What becomes of uncommitted files? Answered by `--commit` and `--discard`.
+    /// Commit or discard uncommitted files? Answered by `--commit` and `--discard`.
     Uncommitted,
-    /// Are large files to go into the repository? No option says so.
+    /// Commit large files? No option answers it.
     LargeFiles,
-    /// Is the work to go to a branch that is not the user's? Answered by `--into`, and on a
-    /// terminal with the question whether to remove the task.
+    /// Merge into a branch that the user is not on? Answered by `--into`, and on a terminal
+    /// together with [`Self::Removal`].
     OtherBranch,
-    /// Is the task to go, with its work where the plan says? Answered by `--yes`, and off a
-    /// terminal by the command itself.
+    /// Remove the task as planned? Answered by `--yes`, and without a terminal by the command
+    /// itself.
     Removal,
     /// Has an agent ended that was started on another machine? Answered by `--gone`.
     AgentEnded,
-    /// May other processes lose the worktree they are in? Answered by `--yes`.
+    /// May other processes lose their working directory? Answered by `--yes`.
     Processes,
-    /// May jobs end with the pane? Answered by `--yes`.
+    /// May background jobs end with the pane? Answered by `--yes`.
     Jobs,
-    /// May they, though they may hold what is not saved? No option says so.
+    /// May suspended jobs, which may have unsaved work? No option answers it.
     SuspendedJobs,
-    /// Is what runs in the pane to be stopped? Answered by `--yes`.
+    /// Stop the program in the pane? Answered by `--yes`.
     Stop,
-    /// Is the pane to go that the command was called in? Answered by `--yes`, and on a
-    /// terminal by who called it.
+    /// Close the pane that the command was called in? Answered by `--yes`, and on a terminal by
+    /// the call itself.
     OwnPane,
 }
 
 impl Question {
-    /// Those that `--yes` answers.
+    /// The questions that `--yes` answers.
     pub(crate) const BY_YES: [Self; 5] = [
         Self::Removal,
         Self::Processes,
@@ -103,41 +103,40 @@ impl Question {
     }
 }
 
-/// What can be asked about.
+/// The questions that the user can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asking {
-    /// Everything.
     Everything,
-    /// What can be asked about for several tasks at once.
+    /// Those that can be asked once for several tasks.
     Jointly,
-    /// Nothing: there is no terminal.
+    /// None: there is no terminal.
     Nothing,
 }
 
-/// What is wanted of a cleanup, and what is agreed to.
+/// The options of a cleanup and the consents given to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) uncommitted: Uncommitted,
+    pub(crate) uncommitted: Edits,
     pub(crate) branch: Branch,
     pub(crate) conflicts: Conflicts,
     /// The questions that options answer.
     pub(crate) given: Vec<Question>,
     pub(crate) verify: Verify,
     pub(crate) asking: Asking,
-    /// What was agreed to when it was asked about, as it was found then.
+    /// The answers, with the findings that they are about.
     pub(crate) answers: Vec<(Question, String)>,
 }
 
 impl Options {
-    /// Agrees to something as it was found: to nothing else, should it be found again.
-    pub(crate) fn agree(&mut self, question: Question, what: &str) {
-        self.answers.push((question, what.to_owned()));
+    /// Adds a consent to a finding; a different finding needs another.
+    pub(crate) fn agree(&mut self, question: Question, finding: &str) {
+        self.answers.push((question, finding.to_owned()));
     }
 
-    /// Returns how far options and answers agree to what was found.
-    pub(super) fn agreed(&self, question: Question, what: &str) -> Agreed {
+    /// Returns whether options or answers agree to a finding.
+    pub(super) fn agreed(&self, question: Question, finding: &str) -> Agreed {
         let mut answers = self.answers.iter();
-        let is_answered = answers.any(|(asked, found)| *asked == question && found == what);
+        let is_answered = answers.any(|(asked, found)| *asked == question && found == finding);
         match self.asking {
             _ if is_answered || self.agrees(question) => Agreed::Yes,
             Asking::Everything => Agreed::Ask,
@@ -150,7 +149,7 @@ impl Options {
     pub(crate) fn agrees(&self, question: Question) -> bool {
         match question {
             Question::Conflicts => self.conflicts == Conflicts::Update,
-            Question::Uncommitted => self.uncommitted != Uncommitted::Ask,
+            Question::Uncommitted => self.uncommitted != Edits::Ask,
             other => self.given.contains(&other),
         }
     }

@@ -1,5 +1,5 @@
-//! What a cleanup would do, as a value: decided once, before anything changes. Making it takes no
-//! lock, asks nothing and prints nothing, so plans of several tasks can be held at once.
+//! Plans a cleanup before anything changes. Planning takes no lock, asks nothing and prints
+//! nothing, so there can be plans of several tasks.
 
 use anyhow::{Error, Result};
 
@@ -12,17 +12,17 @@ use crate::git::MergePlan;
 use crate::store::Store;
 use crate::task::TaskId;
 
-/// What a cleanup of one task would do.
+/// The planned cleanup of one task.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) id: TaskId,
-    /// In the order in which they refuse.
+    /// In order of precedence.
     pub(crate) checks: Vec<Check>,
     /// None if a check could not be made.
     pub(crate) facts: Option<Facts>,
-    /// The facts as they will be once what is uncommitted is committed, if it is to be.
+    /// The facts after uncommitted files are committed, if `--commit` is given.
     committed: Option<Facts>,
-    /// How many checks come before those that depend on answers.
+    /// The number of checks that do not depend on answers; they come first.
     observed: usize,
 }
 
@@ -53,7 +53,7 @@ impl Plan {
         self.committed = None;
         for check in &mut self.checks {
             if let Verdict::NeedsConsent(consent) = &mut check.verdict {
-                consent.agreed = options.agreed(consent.question, &consent.what);
+                consent.agreed = options.agreed(consent.question, &consent.finding);
             }
         }
         let Some(facts) = &self.facts else { return };
@@ -64,52 +64,49 @@ impl Plan {
             checks: Checks(std::mem::take(&mut self.checks)),
             committed: None,
         };
-        decision.make();
+        decision.decide();
         self.committed = decision.committed;
         self.checks = decision.checks.0;
     }
 
-    /// Looks whether files are in the way of the merge. A removal learns that from git, so that
-    /// it takes the time for it only before it stops an agent.
-    pub(crate) fn foresee_collisions(&mut self, flux: &Flux) {
-        let Some(outlook) = self.outlook().filter(|_| !self.is_update()) else {
+    /// Checks for files in the way of the merge. A removal without an agent leaves that to git,
+    /// which is faster.
+    pub(crate) fn check_collisions(&mut self, flux: &Flux) {
+        let Some(forecast) = self.forecast().filter(|_| !self.is_update()) else {
             return;
         };
-        let why = match outlook.into().map(|into| &into.merge) {
+        let why = match forecast.merge_target().map(|into| &into.merge) {
             Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
             _ => "no file is in the way of the merge",
         };
         let mut checks = Checks::default();
-        checks.pass("collisions", outlook.ensure_free(flux, None), why);
+        checks.pass("collisions", forecast.ensure_no_collision(flux, None), why);
         self.checks.extend(checks.0);
     }
 
-    /// Returns the facts as they will be when the task is merged.
-    pub(crate) fn outlook(&self) -> Option<&Facts> {
+    /// Returns the facts at the time of the merge.
+    pub(crate) fn forecast(&self) -> Option<&Facts> {
         self.committed.as_ref().or(self.facts.as_ref())
     }
 
-    /// Returns whether the target is merged into the task's worktree, instead of a removal.
+    /// Returns whether to merge the target into the task's worktree instead of removing the task.
     pub(crate) fn is_update(&self) -> bool {
         let mut agreed = self.consents(Agreed::Yes);
         agreed.any(|consent| consent.question == Question::Conflicts)
     }
 
-    /// Returns what is agreed to so far.
+    /// Returns the consents in this state.
     pub(crate) fn consents(&self, agreed: Agreed) -> impl Iterator<Item = &Consent> {
         let consents = self.checks.iter().filter_map(Check::consent);
         consents.filter(move |consent| consent.agreed == agreed)
     }
 
-    /// Returns why nothing is removed, if so.
+    /// Returns the first refusal.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         self.checks.iter().find_map(Check::refusal)
     }
 
-    /// Fails if something refuses.
-    ///
-    /// # Errors
-    /// The first refusal.
+    /// Fails with the first refusal.
     pub(crate) fn ensure(mut self) -> Result<Self> {
         let mut checks = self.checks.iter();
         let Some(at) = checks.position(|check| check.agreed() == Agreed::No) else {

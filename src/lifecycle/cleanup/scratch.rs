@@ -1,4 +1,4 @@
-//! Where a merge is made that hooks look at.
+//! Makes a merge in a scratch repository, where hooks run on it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,7 +14,7 @@ use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::hooks::Hooks;
 use crate::git::identity::is_same_place;
-use crate::git::scratch::{LeftOut, Original, Scratch};
+use crate::git::scratch::{Original, Scratch, Skipped};
 use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
 use crate::lifecycle::archive::tree;
@@ -22,23 +22,22 @@ use crate::system::Lock;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
-/// What is to be made on top of the target.
+/// The commits to make on top of the target.
 pub(super) enum NewCommits {
-    /// A commit of both, with this message.
+    /// A merge commit with this message.
     Merge(Vec<u8>),
-    /// A commit on the target alone, with this message.
+    /// A squashed commit with this message.
     Squash(Vec<u8>),
-    /// Commits, one after the other.
     Rebase,
 }
 
-/// The refusal of a merge that cannot be made.
-pub(super) fn refused(facts: &Facts) -> Failure {
+/// Returns the failure of a merge that cannot be made.
+pub(super) fn merge_failure(facts: &Facts) -> Failure {
     let what = format!("could not make the merge of '{}'", facts.task.id);
     Failure::new(format!("{what}; nothing was changed"))
 }
 
-/// A merge that is made in a repository of its own, where hooks look at it.
+/// A merge that is made in a scratch repository.
 pub(super) struct ScratchMerge<'a> {
     pub(super) flux: &'a Flux,
     pub(super) facts: &'a Facts,
@@ -51,20 +50,17 @@ pub(super) struct ScratchMerge<'a> {
 
 impl ScratchMerge<'_> {
     /// Makes the commit of the merge.
-    ///
-    /// # Errors
-    /// When a hook refuses, or the commit is not what was asked for.
     pub(super) fn make(&self) -> Result<ObjectId> {
         let (flux, task) = (self.flux, &self.facts.task);
         let target = self.into.worktree.as_deref().unwrap_or(flux.repo.home());
-        clear(flux, &task.id, Some(task))?;
-        let dir = place(flux, task, target)?;
-        // From here on the next command looks for it.
+        sweep(flux, &task.id, Some(task))?;
+        let dir = choose_dir(flux, task, target)?;
+        // The directory tells the next command to look for leftovers.
         let notes = flux.run_dir(&task.id).scratch();
         fs::create_dir(&notes).with_context(|| format!("could not make '{}'", notes.display()))?;
         let made = self.make_in(&dir, target, &notes);
-        // What is left of it, the next command clears away.
-        if let Err(error) = clear(flux, &task.id, Some(task)) {
+        // The next command removes leftovers.
+        if let Err(error) = sweep(flux, &task.id, Some(task)) {
             flux.ui.warning(format_args!("{error:#}"));
         }
         if made.is_err() {
@@ -101,23 +97,23 @@ impl ScratchMerge<'_> {
             let _spinner = self.flux.ui.spinner(what);
             Scratch::open(&original, &path, self.lock)?
         };
-        self.warn_of_what_is_left_out(&scratch, target);
+        self.warn_of_omissions(&scratch, target);
         self.commit(&scratch, &notes.join("message"))
     }
 
-    fn warn_of_what_is_left_out(&self, scratch: &Scratch<'_>, target: &Path) {
-        for one in &scratch.left_out {
+    fn warn_of_omissions(&self, scratch: &Scratch<'_>, target: &Path) {
+        for one in &scratch.skipped {
             let target = shown(target);
             let (path, why) = match one {
-                LeftOut::NamesCheckout(path) => (path, format!("names '{target}' by its path")),
-                LeftOut::NotIgnored(path) => (path, "would not be ignored as a link".to_owned()),
+                Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
+                Skipped::NotIgnored(path) => (path, "git would not ignore a link".to_owned()),
             };
-            let what = format!("the hooks do not see '{}', which {why}", shown(path));
+            let what = format!("hooks cannot see '{}': {why}", shown(path));
             self.flux.ui.warning(what);
         }
     }
 
-    /// Makes the commit, with the message in this file.
+    /// Makes the commit with the message in `file`.
     fn commit(&self, scratch: &Scratch<'_>, file: &Path) -> Result<ObjectId> {
         let (repo, into, tip) = (&self.flux.repo, self.into, &self.facts.tip);
         let (branch, target) = (&self.facts.task.branch, &into.branch);
@@ -131,7 +127,7 @@ impl ScratchMerge<'_> {
             NewCommits::Rebase => scratch.rebase(target),
         };
         let made = made.map_err(|error| explain(error, self.facts, into, scratch))?;
-        scratch.deliver(repo, &made)?;
+        scratch.send_commit(repo, &made)?;
         let (ahead, behind) = repo.ahead_behind(&made, &into.tip)?;
         let is_whole = match (self.commits, &into.merge) {
             (NewCommits::Merge(_), _) => repo.parents_of(&made)?.contains(tip),
@@ -139,47 +135,42 @@ impl ScratchMerge<'_> {
             (NewCommits::Squash(_) | NewCommits::Rebase, _) => ahead > 0,
         };
         if behind > 0 || !is_whole {
-            bail!(
-                "what git and the hooks have made is not the merge of '{branch}' into '{target}'"
-            );
+            bail!("git and the hooks did not merge '{branch}' into '{target}'");
         }
         let (planned, ui) = (into.merge.tree(repo, tip)?, &self.flux.ui);
         if planned.is_some_and(|planned| repo.tree_of(&made).ok() != Some(planned)) {
-            ui.status("the hooks have changed what is committed");
+            ui.status("the hooks have changed the committed files");
         }
         Ok(made)
     }
 }
 
-/// What else there is to say where a hook may have refused.
+/// Explains a merge that conflicts, or that a hook may have refused.
 fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_>) -> Error {
     let files = scratch.conflicts().unwrap_or_default();
     if !files.is_empty() {
-        return facts.conflict(into, &files).into();
+        return facts.conflict_failure(into, &files).into();
     }
     let error = match scratch.has_changes() {
         true => error.context("changes that a hook or a merge driver made were discarded"),
         false => error,
     };
-    let failure = refused(facts);
+    let failure = merge_failure(facts);
     let Some(place) = &into.worktree else {
         return failure::over(error, failure);
     };
-    // What does not work here may work where the hooks see the checkout itself.
+    // A hook that fails here may succeed in the worktree itself.
     let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
     let by_hand = format!("git -C {place} merge {branch} && git flux cleanup {id}");
     failure::over(error, failure.hint(by_hand))
 }
 
-/// The directory for the merge of a task: beside its worktree; or, where that is in a work tree or
-/// in a repository, beside this repository. What looks upwards for files (`node_modules`) would
-/// find those of the work tree, and what leaves `.git` out would leave all of it out.
-///
-/// # Errors
-/// When there is something at it, or no such place.
-fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
-    let [first, others @ ..] = &places(flux, &task.id, Some(task))[..] else {
-        bail!("there is no place for the merge");
+/// Chooses the directory for the merge: beside the task's worktree; if that is inside a work tree
+/// or a repository, beside this repository. Programs that search parent directories, as for
+/// `node_modules`, would find those of a work tree; programs that skip `.git` would skip it.
+fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
+    let [first, others @ ..] = &candidate_dirs(flux, &task.id, Some(task))[..] else {
+        bail!("found no directory for the merge");
     };
     let is_within = |dir: &Path| {
         let tops = [target, flux.repo.common_dir()];
@@ -192,7 +183,7 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
         false => Some(first),
         true => others.iter().find(|dir| !is_within(dir)),
     };
-    let place = place.context("there is no place for the merge")?;
+    let place = place.context("found no directory for the merge")?;
     if place.symlink_metadata().is_ok() {
         let pasted = quoted(place);
         let failure = Failure::new(format!("'{}' is in the way of the merge", shown(place)));
@@ -201,9 +192,9 @@ fn place(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     Ok(place.clone())
 }
 
-/// Where the merge of a task may be made: beside its worktree, beside the repository, and above
-/// that. The name is this repository's alone: another of the same name may have a task of the same id.
-fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
+/// Returns the possible directories for the merge: beside the worktree, beside the repository,
+/// and above. The name is unique: a repository of the same name may have a task of the same id.
+fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
     let repo = &flux.repo;
     let number = fs::metadata(repo.common_dir()).map_or(0, |found| found.ino());
     let mut name = OsString::from(".");
@@ -219,21 +210,18 @@ fn places(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
 }
 
 /// Removes what a killed command left of a merge.
-///
-/// # Errors
-/// When some of it stays.
-pub(in crate::lifecycle) fn clear(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
+pub(in crate::lifecycle) fn sweep(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
     let notes = flux.run_dir(id).scratch();
     match notes.symlink_metadata() {
         Ok(found) if found.is_dir() => {}
-        // An agent may have put it there; a link may lead to a worktree of the user's.
+        // An agent may have made it; a link may lead to a worktree of the user.
         Ok(_) => {
             let what = || format!("could not remove '{}'", notes.display());
             return fs::remove_file(&notes).with_context(what);
         }
         Err(_) => return Ok(()),
     }
-    for place in places(flux, id, task) {
+    for place in candidate_dirs(flux, id, task) {
         if place.symlink_metadata().is_ok_and(|found| found.is_dir()) {
             let failure = Failure::new("could not delete the scratch repository");
             let failure = failure.hint(format!("rm -rf {}", quoted(&place)));

@@ -1,4 +1,4 @@
-//! Where a task's work goes.
+//! Finds the target that a task is merged into.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,24 @@ use crate::failure::Failure;
 use crate::git::{
     GitKilled, Integrated, MergePlan, ObjectId, Repo, Style, Unrelated, Worktree, admin, identity,
 };
-use crate::lifecycle::checked_out::BranchUses;
+use crate::lifecycle::branch_uses::BranchUses;
 use crate::settings::table;
 use crate::store::Store;
 use crate::task::{BranchName, RefName, Task};
 use crate::ui::{quoted, shown, word};
 
-/// Where a task's work goes.
+/// The destination of a task's commits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Into a branch.
     Merge(MergeTarget),
-    /// It is in this commit already, wherever it was merged.
+    /// They are in this commit already.
     MergedIn {
-        /// What the commit was called: a branch, also of a remote, or its object name.
+        /// The name of the commit: a branch, a remote branch or an object name.
         name: String,
         commit: ObjectId,
         how: Integrated,
     },
-    /// Nowhere: the branch is dropped.
+    /// They are dropped with the branch.
     Dropped,
 }
 
@@ -45,22 +44,18 @@ pub(crate) struct MergeTarget {
 }
 
 impl MergeTarget {
-    /// `refs/heads/<branch>`
     pub(crate) fn branch_ref(&self) -> RefName {
         self.branch.full()
     }
 
-    /// Plans the merge of a task with this tip.
-    ///
-    /// # Errors
-    /// When they cannot be merged at all, or git fails.
+    /// Plans the merge of a task at `tip`.
     pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &ObjectId) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
-            .map_err(|error| explain(error, task, &self.branch))
+            .map_err(|error| explain_unmergeable(error, task, &self.branch))
     }
 }
 
-/// The search for where a task's work goes.
+/// The search for the destination of a task's commits.
 pub(super) struct TargetSearch<'a> {
     pub(super) flux: &'a Flux,
     pub(super) store: &'a Store,
@@ -71,17 +66,13 @@ pub(super) struct TargetSearch<'a> {
 }
 
 impl TargetSearch<'_> {
-    /// Finds where the work goes, and says so.
-    ///
-    /// # Errors
-    /// When there is no such branch, or it cannot be merged into; when the commit has not
-    /// everything that the task's branch has.
+    /// Finds the destination, with a description.
     pub(super) fn find(&self) -> Result<(Destination, Option<String>)> {
         let (flux, task) = (self.flux, self.task);
         Ok(match &self.options.branch {
             Branch::Discard => (Destination::Dropped, None),
             Branch::Merge { style, .. } => {
-                let into = self.branch(*style)?;
+                let into = self.find_branch(*style)?;
                 let place = match &into.worktree {
                     Some(path) => format!("checked out in '{}'", shown(path)),
                     None => "checked out nowhere".to_owned(),
@@ -92,29 +83,29 @@ impl TargetSearch<'_> {
             Branch::MergedIn { name, commit } => {
                 let plan = MergePlan::make(&flux.repo, commit, self.tip, Style::Merge)?;
                 let MergePlan::UpToDate(how) = plan else {
-                    let what = format!("'{name}' has not all of '{}'", task.branch);
+                    let what = format!("'{name}' lacks commits of '{}'", task.branch);
                     bail!(Failure::new(what).hint(format!("git flux cleanup {}", task.id)));
                 };
                 let (name, commit) = (name.clone(), commit.clone());
-                let why = format!("'{name}' has its work");
+                let why = format!("'{name}' contains its commits");
                 (Destination::MergedIn { name, commit, how }, Some(why))
             }
         })
     }
 
-    /// Finds the branch and how the task can be merged into it.
-    fn branch(&self, style: Style) -> Result<MergeTarget> {
+    /// Finds the branch to merge into, and plans the merge.
+    fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
         let hint = format!("git flux cleanup {id} --into <branch>");
-        let Some(named) = self.typed().or(task.into.as_ref()) else {
+        let Some(named) = self.named().or(task.into.as_ref()) else {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
         };
         let branch = BranchName::new(store.resolve(named)?);
         let tip = store
             .tip(&branch)
-            .with_context(|| self.no_branch(&branch))?;
+            .with_context(|| self.missing_branch(&branch))?;
         if identity::is_same_ref(flux.repo.common_dir(), &branch.full(), &task.branch_ref()) {
             bail!(Failure::new(format!("'{branch}' cannot be merged into itself")).hint(hint));
         }
@@ -124,7 +115,7 @@ impl TargetSearch<'_> {
             self.ensure_ready(&branch, path)?;
         }
         let merge = MergePlan::make(&flux.repo, tip, self.tip, style)
-            .map_err(|error| explain(error, task, &branch))?;
+            .map_err(|error| explain_unmergeable(error, task, &branch))?;
         if !matches!(merge, MergePlan::UpToDate(_)) {
             uses.ensure_movable(&task.branch)?;
         }
@@ -138,43 +129,42 @@ impl TargetSearch<'_> {
         })
     }
 
-    /// Returns the branch that was named on the command line.
-    fn typed(&self) -> Option<&BranchName> {
+    /// Returns the branch of `--into`.
+    fn named(&self) -> Option<&BranchName> {
         match &self.options.branch {
             Branch::Merge { into, .. } => into.as_ref(),
             Branch::MergedIn { .. } | Branch::Discard => None,
         }
     }
 
-    fn no_branch(&self, branch: &BranchName) -> Failure {
+    fn missing_branch(&self, branch: &BranchName) -> Failure {
         let id = &self.task.id;
         let what = format!("there is no branch '{branch}' to merge '{id}' into");
         let mut settings = [&table::BRANCH_INTO, &table::INTO].into_iter();
         let whence = |s| self.flux.settings.whence(s, &self.task.branch, branch);
-        let whence = settings.find_map(whence).filter(|_| self.typed().is_none());
+        let whence = settings.find_map(whence).filter(|_| self.named().is_none());
         let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
         failure
             .hint(format!("git flux cleanup {id} --into <branch>"))
             .hint(format!("git flux cleanup {id} --discard-branch"))
     }
 
-    /// Fails if the worktree at `path`, which has `branch` checked out, is gone, or an operation
-    /// is in progress in it.
+    /// Fails if the worktree of `branch` at `path` is gone, or an operation is in progress there.
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
-        if !fs::exists(path).context("could not look at a worktree")? {
-            let again = match admin::find_moved_beside(repo.common_dir(), path) {
+        if !fs::exists(path).context("could not read a worktree")? {
+            let repair = match admin::find_moved_beside(repo.common_dir(), path) {
                 Some(moved) => format!("git worktree repair {}", quoted(&moved)),
                 None => "git worktree prune".to_owned(),
             };
-            let into = self.typed().map(|into| format!(" --into {}", word(into)));
+            let into = self.named().map(|into| format!(" --into {}", word(into)));
             let then = format!(
                 "then: git flux cleanup {}{}",
                 self.task.id,
                 into.unwrap_or_default()
             );
             let what = format!("the worktree of '{branch}' is gone: '{place}'");
-            bail!(Failure::new(what).hint(again).hint(then));
+            bail!(Failure::new(what).hint(repair).hint(then));
         }
         if let Some(operation) = Repo::operation(&repo.checkout(path)?)? {
             let what = format!("a {operation} is in progress on '{branch}' in '{place}'");
@@ -185,9 +175,9 @@ impl TargetSearch<'_> {
     }
 }
 
-/// Adds to an error why a task and the branch `into` cannot be merged at all, with a merge by hand:
-/// once that is done, nothing of the branch is missing in the task.
-fn explain(error: Error, task: &Task, into: &BranchName) -> Error {
+/// Explains why a task and the branch `into` cannot be merged, with the command of a manual
+/// merge in the task's worktree.
+fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
     let (id, branch, path) = (&task.id, &task.branch, quoted(&task.worktree));
     let by_hand = |options: &str| {
         let into = word(into);
@@ -201,7 +191,7 @@ fn explain(error: Error, task: &Task, into: &BranchName) -> Error {
         let failure = other.into_iter().fold(failure, Failure::hint);
         failure.hint(by_hand("merge --allow-unrelated-histories"))
     } else if error.is::<GitKilled>() {
-        // Where it dies, it is for the renames of directories.
+        // git is known to die of directory renames.
         Failure::new(format!("git cannot merge '{branch}' into '{into}'"))
             .hint(by_hand("-c merge.directoryRenames=false merge"))
     } else {

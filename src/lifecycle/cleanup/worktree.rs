@@ -1,4 +1,4 @@
-//! Checks of a task's worktree: it is what it should be, and no other work is in the way.
+//! Checks a task's worktree before it is removed.
 
 use anyhow::{Result, bail};
 
@@ -7,14 +7,12 @@ use crate::failure::Failure;
 use crate::git::submodules::{self, Submodule, Unsaved};
 use crate::git::{Checkout, Repo, Worktree, admin};
 use crate::lifecycle::damage::Damage;
-use crate::lifecycle::fate::ensure_not_elsewhere;
+use crate::lifecycle::disposal::ensure_unshared;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
-/// Fails if what is at the task's path, where nothing may be `missing`, is not the task's alone.
-///
-/// # Errors
-/// Also when that cannot be told.
+/// Fails if the directory at the task's path is not the task's worktree, or contains another
+/// worktree.
 pub(super) fn ensure_ours(
     flux: &Flux,
     task: &Task,
@@ -22,9 +20,9 @@ pub(super) fn ensure_ours(
     missing: bool,
 ) -> Result<()> {
     let (id, path) = (&task.id, &task.worktree);
-    ensure_not_elsewhere(flux, worktrees, task)?;
+    ensure_unshared(flux, worktrees, task)?;
     let is_known = worktrees.iter().any(|entry| entry.path == *path);
-    // Where there is neither directory nor entry, there is nothing to look at.
+    // Without a directory and an entry, there is nothing to check.
     if !missing && (!is_known || !admin::is_ours(flux.repo.common_dir(), path)?) {
         bail!(Damage::replaced_worktree(flux, task)?.failure());
     }
@@ -32,19 +30,13 @@ pub(super) fn ensure_ours(
     if let Some(inner) = worktrees.iter().find(is_inside).filter(|_| is_known) {
         let inner = quoted(&inner.path);
         let what = format!("there is another worktree inside that of '{id}': {inner}");
-        bail!(
-            Failure::new(what)
-                .hint(format!("git worktree remove {inner}"))
-                .hint(format!("git worktree move {inner} <somewhere else>"))
-        );
+        let failure = Failure::new(what).hint(format!("git worktree remove {inner}"));
+        bail!(failure.hint(format!("git worktree move {inner} <somewhere else>")));
     }
     Ok(())
 }
 
 /// Fails if a worktree is locked.
-///
-/// # Errors
-/// As it says.
 pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
     let Some(reason) = &entry.locked else {
         return Ok(());
@@ -57,10 +49,7 @@ pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
     bail!(Failure::new(what).hint(format!("git worktree unlock {}", quoted(&entry.path))))
 }
 
-/// Fails if an operation of several steps, such as a rebase, is in progress in a worktree.
-///
-/// # Errors
-/// Also when that cannot be told.
+/// Fails if an operation such as a rebase is in progress in a worktree.
 pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
     let Some(operation) = Repo::operation(checkout)? else {
         return Ok(());
@@ -72,9 +61,6 @@ pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
 }
 
 /// Fails if the task's branch is not checked out in its worktree.
-///
-/// # Errors
-/// As it says.
 pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
     if entry.branch.as_ref() == Some(&task.branch_ref()) {
         return Ok(());
@@ -84,63 +70,50 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
     bail!(Failure::new(what).hint(format!("git -C {} switch {}", quoted(path), word(branch))))
 }
 
-/// Returns the submodules of a task, whose commits and files are in no archive.
-///
-/// # Errors
-/// When one of them holds what is nowhere else, or that cannot be told.
-pub(super) fn submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
+/// Returns the submodules of a task; fails if one has work that removing the worktree would lose.
+pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree)?;
     let is_whole = |one: &&Submodule| matches!(one.holds, Unsaved::Nothing | Unsaved::Itself);
     if let Some(first) = found.iter().find(|one| !is_whole(one)) {
-        bail!(refusal(task, first, &found));
+        bail!(submodule_failure(task, first, &found));
     }
     Ok(found)
 }
 
-/// Fails if one of the submodules is checked out, which only goes with the whole worktree: git does
-/// not remove it in place.
-///
-/// # Errors
-/// As it says.
+/// Fails if a submodule is checked out: git cannot delete such a worktree in place.
 pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
     if !found.iter().any(|submodule| submodule.is_checked_out) {
         return Ok(());
     }
-    let path = shown(&task.worktree);
-    bail!(
-        Failure::new(format!(
-            "'{path}' is on another file system than the repository: its submodules cannot be moved to the trash"
-        ))
-        .hint(format!("git -C {} submodule deinit --all", quoted(&task.worktree)))
-        .hint(format!("then: git flux cleanup {}", task.id))
-    )
+    let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
+    let why = "is on another file system: its submodules could not be restored";
+    let failure = Failure::new(format!("'{path}' {why}"));
+    let failure = failure.hint(format!("git -C {pasted} submodule deinit --all"));
+    bail!(failure.hint(format!("then: git flux cleanup {}", task.id)))
 }
 
-/// Says why nothing of the submodules is lost.
-pub(super) fn describe(found: &[Submodule]) -> String {
-    match (
-        names(found, Unsaved::Nothing),
-        names(found, Unsaved::Itself),
-    ) {
+/// Describes why no work in the submodules is lost.
+pub(super) fn describe_submodules(found: &[Submodule]) -> String {
+    match (join(found, Unsaved::Nothing), join(found, Unsaved::Itself)) {
         (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
         (pushed, own) if own.is_empty() => format!("everything in {pushed} is on remotes"),
-        (_, own) => format!("kept in the trash, for what no remote has: {own}"),
+        (_, own) => format!("unpushed work can be restored: {own}"),
     }
 }
 
-fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
+fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
     let parts = [
         ("uncommitted changes in", Unsaved::Files),
-        ("commits that no remote has in", Unsaved::Commits),
+        ("unpushed commits in", Unsaved::Commits),
         ("other worktrees of", Unsaved::Worktrees),
     ];
-    let parts = parts.map(|(what, holds)| (what, names(all, holds)));
+    let parts = parts.map(|(what, holds)| (what, join(all, holds)));
     let parts = parts.iter().filter(|(_, names)| !names.is_empty());
     let parts: Vec<String> = parts
         .map(|(what, names)| format!("{what} {names}"))
         .collect();
     let (id, parts, place) = (&task.id, parts.join(", "), quoted(&first.dir));
-    // What is not checked out may be configured for a directory that is gone.
+    // A submodule that is not checked out may be configured for a missing directory.
     let git = match first.is_checked_out {
         true => format!("git -C {place}"),
         false => format!("git --git-dir={place} --work-tree=."),
@@ -155,13 +128,13 @@ fn refusal(task: &Task, first: &Submodule, all: &[Submodule]) -> Failure {
         (Unsaved::Files | Unsaved::Nothing | Unsaved::Itself, _) => ("status", None),
     };
     let push = push.map(|what| format!("{git} push <remote> {what}"));
-    let what = format!("the submodules of '{id}' hold what is nowhere else: {parts}");
+    let what = format!("submodules of '{id}' have uncommitted or unpushed work: {parts}");
     let failure = Failure::new(what).hint(format!("{git} {look}"));
     push.into_iter().fold(failure, Failure::hint)
 }
 
-/// Names the submodules that hold this.
-fn names(submodules: &[Submodule], holds: Unsaved) -> String {
+/// Names the submodules of this kind.
+fn join(submodules: &[Submodule], holds: Unsaved) -> String {
     let those = submodules.iter().filter(|one| one.holds == holds);
     let names: Vec<String> = those.map(|one| format!("'{}'", shown(&one.name))).collect();
     names.join(", ")

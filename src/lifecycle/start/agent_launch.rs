@@ -13,30 +13,30 @@ use super::ports;
 use crate::agent::{Agent, AgentCommand, Prompt, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::launcher::notify::Notices;
-use crate::run::launch::{Launch, Ready, SetupStep};
+use crate::launcher::notify::Notifier;
+use crate::run::launch::{Launch, Setup, SetupStep};
 use crate::settings::{Settings, table};
 use crate::system::clock::seconds;
 use crate::system::program::which;
 use crate::task::{Bytes, Exit, How, Task};
-use crate::tmux::open::Opened;
+use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::shown;
 
 /// Reads the configured setup and wrapper of a new worktree.
-pub(crate) fn load_setup(flux: &Flux) -> Result<Ready> {
+pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
     let commands = flux.settings.setup();
-    let steps = commands.iter().map(|command| SetupStep::of_shell(command));
-    Ok(Ready {
+    let steps = commands.iter().map(|command| SetupStep::shell(command));
+    Ok(Setup {
         steps: steps.collect(),
         ..load_wrapper(flux)?
     })
 }
 
 /// Reads the configured wrapper, for a worktree that is set up. Fails if its program is not installed.
-pub(crate) fn load_wrapper(flux: &Flux) -> Result<Ready> {
+pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
     // Only checked: it is used later.
     flux.settings.notify()?;
-    Ok(Ready {
+    Ok(Setup {
         wrapper: find_wrapper(&flux.settings)?,
         steps: Vec::new(),
         required: flux.settings.setup_required()?,
@@ -127,7 +127,7 @@ pub(super) fn build_launch(
         launch.ready.steps.splice(0..0, init.write(&dir)?);
     }
     ports::set_env(task, &flux.repo.project(), &mut launch.env);
-    Notices::arrange(task, flux.settings.notify()?, &dir)?;
+    Notifier::write_to(task, flux.settings.notify()?, &dir)?;
     Ok(launch)
 }
 
@@ -142,7 +142,7 @@ pub(super) fn warn_of_missing_directory(flux: &Flux, task: &Task) {
     }
 }
 
-pub(super) fn warn_of_exit_unattached(flux: &Flux, opened: &Opened) {
+pub(super) fn warn_of_exit_unattached(flux: &Flux, opened: &OpenedPane) {
     if opened.exits_unattached {
         flux.ui
             .warning("'exit-unattached' is on: detaching ends tmux and the agent");

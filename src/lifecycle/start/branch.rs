@@ -9,7 +9,7 @@ use super::duplicate_branch;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, ObjectId, Worktree, in_use, refs};
-use crate::lifecycle::checked_out::BranchUses;
+use crate::lifecycle::branch_uses::BranchUses;
 use crate::settings::{Settings, table};
 use crate::store::Store;
 use crate::system::optional;

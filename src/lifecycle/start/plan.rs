@@ -8,12 +8,12 @@ use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::git::transplant::Stash;
 use crate::lifecycle::archive::Archived;
-use crate::run::launch::Ready;
+use crate::run::launch::Setup;
 use crate::store::Stored;
 use crate::task::{Exit, Layout, Task, TaskId};
-use crate::tmux::Place;
-use crate::tmux::open::Opened;
-use crate::tmux::target::{self, Wanted};
+use crate::tmux::Placement;
+use crate::tmux::opened_pane::OpenedPane;
+use crate::tmux::placement::{self, LayoutRequest};
 
 /// A task about to start.
 pub(crate) struct Start {
@@ -44,11 +44,11 @@ pub(crate) enum Origin {
 
 /// A pane to open.
 pub(crate) struct NewPane {
-    pub(crate) place: Place,
+    pub(crate) place: Placement,
     /// The agent to run; none for a shell.
     pub(crate) agent: Option<AgentCommand>,
     /// The configured setup and wrapper.
-    pub(crate) ready: Ready,
+    pub(crate) ready: Setup,
     /// The repository's own setup scripts, which run first.
     pub(crate) init: Option<InitScripts>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct NewPane {
 /// A task that has started.
 pub(crate) struct Started {
     pub(crate) task: Task,
-    pub(crate) opened: Opened,
+    pub(crate) opened: OpenedPane,
     /// The error, if the agent could not be executed.
     pub(crate) exit: Option<Exit>,
     /// The start of its launcher, in seconds since 1970.
@@ -110,23 +110,23 @@ impl Start {
 
 impl NewPane {
     /// Returns a pane that runs only a shell.
-    pub(in crate::lifecycle) fn shell(place: Place) -> Self {
+    pub(in crate::lifecycle) fn shell(place: Placement) -> Self {
         Self {
             place,
             agent: None,
-            ready: Ready::default(),
+            ready: Setup::default(),
             init: None,
         }
     }
 }
 
 /// Chooses the place of a new pane: `layout` if given, else the configured layout.
-pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Place> {
+pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
-        (Some(layout), _) => Wanted::Demanded(layout),
-        (None, Some(layout)) => Wanted::Preferred(layout),
-        (None, None) => Wanted::Any,
+        (Some(layout), _) => LayoutRequest::Required(layout),
+        (None, Some(layout)) => LayoutRequest::Preferred(layout),
+        (None, None) => LayoutRequest::Any,
     };
-    let session = target::session_name(&flux.repo.project(), id);
-    target::choose(wanted, session)
+    let session = placement::session_name(&flux.repo.project(), id);
+    placement::choose(wanted, session)
 }

@@ -16,13 +16,13 @@ use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{Git, ObjectId, Worktree, worktree};
-use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::run::launch::Ready;
+use crate::lifecycle::branch_uses::ensure_main_is_known;
+use crate::run::launch::Setup;
 use crate::store::Store;
 use crate::system::clock::seconds;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Bytes, Layout, Phase, RefName, Rest, Task, TaskId};
-use crate::tmux::Place;
+use crate::tmux::Placement;
 
 /// The options of `git flux run`.
 pub(crate) struct Request {
@@ -60,7 +60,7 @@ pub(crate) struct Preparation<'a> {
     branch: Option<ChosenBranch>,
     /// The agent of each task.
     agents: Vec<ChosenAgent>,
-    ready: Ready,
+    ready: Setup,
 }
 
 impl<'a> Preparation<'a> {
@@ -188,7 +188,7 @@ impl<'a> Preparation<'a> {
     }
 
     /// Returns the place of a task's pane. Fails if the path of its worktree is taken.
-    fn choose_place(&self, task: &Task) -> Result<Place> {
+    fn choose_place(&self, task: &Task) -> Result<Placement> {
         let (flux, id) = (self.flux, &task.id);
         let free = ensure_unused(&task.worktree, &self.worktrees);
         free.and_then(|()| choose_place(flux, id, self.request.layout))

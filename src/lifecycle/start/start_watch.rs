@@ -19,7 +19,7 @@ use crate::run::watch::RunWatch;
 use crate::system::process::is_alive;
 use crate::system::wait_until;
 use crate::task::{Exit, Target, TaskId};
-use crate::tmux::open::Opened;
+use crate::tmux::opened_pane::OpenedPane;
 use crate::tmux::pane;
 use crate::ui::Spinner;
 
@@ -45,7 +45,7 @@ struct StartWatch<'a> {
     run: RunDir,
     /// The launch file, which the launcher locks until it has written its files.
     request: &'a File,
-    opened: &'a Opened,
+    opened: &'a OpenedPane,
     begun: Instant,
     /// The time when the lock was found released.
     released: Option<Instant>,
@@ -62,7 +62,7 @@ pub(super) fn wait_until_started(
     flux: &Flux,
     id: &TaskId,
     request: &File,
-    opened: &Opened,
+    opened: &OpenedPane,
 ) -> Result<()> {
     let run = flux.run_dir(id);
     let events = RunWatch::of(&run);

@@ -21,8 +21,8 @@ use crate::run::launch::Running;
 use crate::store;
 use crate::system::program::ourselves;
 use crate::task::Exit;
-use crate::tmux::open::{Opened, PaneProgram};
-use crate::tmux::target::Place;
+use crate::tmux::opened_pane::{OpenedPane, PaneProgram};
+use crate::tmux::placement::Placement;
 use crate::ui::shown;
 
 /// A step of a start, after its record was written and before that is completed.
@@ -83,7 +83,7 @@ pub(super) struct StartTransaction<'a> {
     /// The run files of the previous run.
     pub(super) previous: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
-    pub(super) opened: Option<Opened>,
+    pub(super) opened: Option<OpenedPane>,
 }
 
 impl StartTransaction<'_> {
@@ -101,7 +101,7 @@ impl StartTransaction<'_> {
             }
             Step::CheckOut => self.check_out(),
             Step::RestoreRefs => match start.archived() {
-                Some(from) => from.put_own(&flux.repo, &self.lock),
+                Some(from) => from.restore_own_refs(&flux.repo, &self.lock),
                 None => Ok(()),
             },
             Step::CopyFiles => self.copies.create(flux, &start.task),
@@ -114,7 +114,7 @@ impl StartTransaction<'_> {
         if let Origin::Task(_) = self.start.origin {
             self.previous = Some((self.run.running()?, self.run.exit()?));
         }
-        self.run.begin_again()?;
+        self.run.reset()?;
         if let Some(from) = self.start.archived().filter(|from| !from.foreign)
             && let Some(events) = self.flux.repo.find_file(&from.record, store::EVENTS)?
         {
@@ -173,7 +173,7 @@ impl StartTransaction<'_> {
             carried.apply(&checkout, lock)?;
         }
         interrupt::check()?;
-        hook_effects::post_checkout(flux, &start.task, &checkout, start.tip())
+        hook_effects::run_post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
     /// Opens the pane, and waits until its agent has started.
@@ -197,7 +197,7 @@ impl StartTransaction<'_> {
     }
 
     /// Opens a pane that runs `git flux <verb> <path>`.
-    fn open_program(&self, place: &Place, verb: &str, path: &Path) -> Result<Opened> {
+    fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, ourselves()?);
         place.open(&PaneProgram {
             task: &task.id,

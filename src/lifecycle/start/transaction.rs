@@ -13,8 +13,8 @@ use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Lock, ObjectId, Transaction, refs};
 use crate::interrupt;
-use crate::lifecycle::archive::delete::tidy_up;
-use crate::lifecycle::fate::{Worktree, has_strayed};
+use crate::lifecycle::archive::delete::remove_trash_leftovers;
+use crate::lifecycle::disposal::{Disposal, was_switched_or_replaced};
 use crate::lifecycle::pane::{find_shell, find_target, hang_up};
 use crate::lifecycle::teardown::Teardown;
 use crate::store;
@@ -92,7 +92,7 @@ impl<'a> StartTransaction<'a> {
         if let Some(from) = self.start.archived() {
             updates = from.forget(updates);
             // Before the record, since no later command repeats it.
-            tidy_up(self.flux, from);
+            remove_trash_leftovers(self.flux, from);
         }
         store::advance(&self.flux.repo, &self.record, &task, updates, &self.lock)?;
         Ok(task)
@@ -133,7 +133,7 @@ impl<'a> StartTransaction<'a> {
         // A hook, the setup or the agent may have switched the branch.
         if matches!(self.start.origin, Origin::New { .. })
             && self.begun.contains(&Step::CheckOut)
-            && has_strayed(flux, task)?
+            && was_switched_or_replaced(flux, task)?
         {
             if self.run.exit()?.is_none() {
                 self.run.write_exit(&not_started())?;
@@ -144,8 +144,8 @@ impl<'a> StartTransaction<'a> {
         let existed = fs::exists(&task.worktree).context("could not look at the worktree")?;
         self.copies.remove();
         let worktree = match &self.start.origin {
-            Origin::Archive(from) => Worktree::unrestored(flux, task, &from.name, Some(from))?,
-            _ => Worktree::unstarted(flux, task)?,
+            Origin::Archive(from) => Disposal::of_unrestored(flux, task, &from.name, Some(from))?,
+            _ => Disposal::of_unstarted(flux, task)?,
         };
         let branch = task.branch_ref();
         let tip = refs::list(flux.repo.home(), &[&branch])?.remove(&branch);
@@ -165,7 +165,7 @@ impl<'a> StartTransaction<'a> {
     }
 
     fn close_pane(&self) -> Result<()> {
-        self.run.withdraw()?;
+        self.run.cancel_launch()?;
         let opened = self.opened.as_ref().map(|opened| opened.target.clone());
         // tmux may have created a pane although it reported a failure.
         let opened = match opened {
@@ -180,7 +180,7 @@ impl<'a> StartTransaction<'a> {
         let Some((running, exit)) = &self.previous else {
             return Ok(());
         };
-        self.run.begin_again()?;
+        self.run.reset()?;
         if let Some(running) = running {
             self.run.write_running(running)?;
         }

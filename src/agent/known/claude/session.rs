@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::agent::profile::{Variables, home_of};
 use crate::run::events::Event;
-use crate::run::file::end_of;
+use crate::run::file::read_tail;
 use crate::run::launch::Running;
 use crate::system::clock::{in_milliseconds, now};
 use crate::task::Why;
@@ -72,7 +72,7 @@ pub(super) fn event(
 fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<Session> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
-    let read = |path: PathBuf| serde_json::from_slice(&end_of(&path, LONGEST).ok()?).ok();
+    let read = |path: PathBuf| serde_json::from_slice(&read_tail(&path, LONGEST).ok()?).ok();
     let entries: Vec<Entry> = files.filter_map(read).collect();
     choose(&entries, running, worktree)
 }
@@ -137,7 +137,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::run::launch::Progress;
+    use crate::run::launch::SetupProgress;
 
     fn running(agent: i32) -> Running {
         Running {
@@ -147,7 +147,7 @@ mod tests {
             worktree: None,
             agent: Some(agent),
             since: Timestamp::from_second(1_000).unwrap(),
-            setup: Progress::default(),
+            setup: SetupProgress::default(),
         }
     }
 

@@ -1,9 +1,9 @@
-//! What becomes of files.
+//! Plans of tasks with uncommitted and ignored files.
 
 use super::*;
 
 #[test]
-fn uncommitted_files_need_an_answer_or_an_option() {
+fn plan_asks_about_uncommitted_files_without_an_option() {
     let scene = Scene::new();
     fs::write(scene.worktree.join("new"), "new\n").unwrap();
     scene.assert(
@@ -14,7 +14,7 @@ fn uncommitted_files_need_an_answer_or_an_option() {
             (never(), "not agreed", "commit or discard new"),
             (yes(), "not agreed", "commit or discard new"),
             (commit_all(), "ok", "committed: new"),
-            (discard(), "ok", "left in the trash: new"),
+            (discard(), "ok", "can be restored: new"),
             (drop_branch(), "not agreed", "commit or discard new"),
         ],
     );
@@ -29,7 +29,7 @@ fn uncommitted_files_need_an_answer_or_an_option() {
 }
 
 #[test]
-fn large_files_are_always_asked_about() {
+fn plan_asks_about_large_files_with_any_option() {
     let scene = Scene::new();
     let file = File::create(scene.worktree.join("huge")).unwrap();
     file.set_len(101 << 20).unwrap();
@@ -51,32 +51,32 @@ fn large_files_are_always_asked_about() {
 }
 
 #[test]
-fn a_repository_inside_cannot_be_committed() {
+fn plan_refuses_to_commit_a_nested_repository() {
     let scene = Scene::new();
     let inner = scene.worktree.join("inner");
     fs::create_dir(&inner).unwrap();
     git(&inner, &["init", "--quiet"]);
     commit(&inner, "a", "a\n");
-    let why = "'inner/' is a repository of its own";
+    let why = "'inner/' is another repository";
     scene.assert(
         "repositories",
         &[
             (commit_all(), "refused", why),
-            (discard(), "ok", "kept in the trash: inner/"),
+            (discard(), "ok", "can be restored: inner/"),
         ],
     );
 }
 
 #[test]
-fn ignored_files_are_named() {
+fn plan_names_ignored_files() {
     let scene = Scene::new();
     fs::write(scene.repo.join(".git/info/exclude"), "*.log\n").unwrap();
     fs::write(scene.worktree.join("a.log"), "").unwrap();
-    scene.assert("ignored", &[(never(), "ok", "kept in the trash: a.log")]);
+    scene.assert("ignored", &[(never(), "ok", "can be restored: a.log")]);
 }
 
 #[test]
-fn what_cannot_be_read_goes_to_the_trash_whole_or_not_at_all() {
+fn plan_discards_unreadable_files_only_with_the_worktree() {
     let scene = Scene::new();
     commit(&scene.worktree, "a.x", "one\n");
     let attributes = scene.repo.join(".git/info/attributes");
@@ -87,19 +87,19 @@ fn what_cannot_be_read_goes_to_the_trash_whole_or_not_at_all() {
     );
     git(&scene.repo, &["config", "filter.lost.required", "true"]);
     fs::write(scene.worktree.join("a.x"), "two\n").unwrap();
-    let why = "it cannot be told what is uncommitted";
+    let why = "could not read the uncommitted files";
     scene.assert(
         "uncommitted",
         &[
             (ask(), "refused", why),
             (commit_all(), "refused", why),
-            (discard(), "ok", "the worktree is left in the trash whole"),
+            (discard(), "ok", "the whole worktree can be restored"),
         ],
     );
 }
 
 #[test]
-fn files_in_the_way_of_the_merge_refuse() {
+fn plan_refuses_to_merge_over_files() {
     let scene = Scene::new();
     fs::write(scene.repo.join("work"), "mine\n").unwrap();
     scene.assert(

@@ -1,9 +1,9 @@
-//! What becomes of commits.
+//! Plans of merges.
 
 use super::*;
 
 #[test]
-fn conflicts_are_resolved_where_that_was_said_or_refuse() {
+fn plan_asks_or_refuses_on_conflicts_by_option() {
     let scene = Scene::new();
     commit(&scene.repo, "work", "mine\n");
     let why = "conflict in 'work' (contents)";
@@ -42,7 +42,7 @@ fn conflicts_are_resolved_where_that_was_said_or_refuse() {
 }
 
 #[test]
-fn an_update_refuses_what_git_would_not_merge_over() {
+fn plan_refuses_an_update_over_changed_files() {
     let scene = Scene::new();
     commit(&scene.repo, "work", "mine\n");
     commit(&scene.repo, "new", "mine\n");
@@ -66,7 +66,7 @@ fn an_update_refuses_what_git_would_not_merge_over() {
 }
 
 #[test]
-fn conflicts_with_what_is_not_committed_yet_are_foreseen() {
+fn plan_finds_conflicts_of_uncommitted_files() {
     let scene = Scene::new();
     fs::write(scene.worktree.join("README"), "theirs\n").unwrap();
     commit(&scene.repo, "README", "mine\n");
@@ -80,7 +80,7 @@ fn conflicts_with_what_is_not_committed_yet_are_foreseen() {
 }
 
 #[test]
-fn the_target_is_a_branch_that_can_be_merged_into() {
+fn plan_refuses_a_missing_or_own_target() {
     let scene = Scene::new();
     let merged_in = |rev: &str| Options {
         branch: Branch::MergedIn {
@@ -95,14 +95,14 @@ fn the_target_is_a_branch_that_can_be_merged_into() {
             (never(), "ok", "'main', checked out in"),
             (into("none"), "refused", "there is no branch 'none'"),
             (into("feature/fix"), "refused", "merged into itself"),
-            (merged_in("main"), "refused", "has not all of"),
-            (merged_in("feature/fix"), "ok", "has its work"),
+            (merged_in("main"), "refused", "lacks commits of"),
+            (merged_in("feature/fix"), "ok", "contains its commits"),
         ],
     );
 }
 
 #[test]
-fn the_user_who_is_elsewhere_has_to_say_where_the_work_goes() {
+fn plan_needs_a_target_if_the_user_is_on_another_branch() {
     let scene = Scene::new();
     git(&scene.repo, &["switch", "--quiet", "--create", "mine"]);
     scene.assert(

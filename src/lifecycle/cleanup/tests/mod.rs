@@ -1,4 +1,4 @@
-//! Plans against a temporary repository, without tmux and without an agent.
+//! Tests plans in a temporary repository, without tmux and agents.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ mod merge;
 mod plan;
 
 use super::check::{Check, Verdict};
-use super::options::{Agreed, Asking, Branch, Conflicts, Options, Question, Uncommitted, Verify};
+use super::options::{Agreed, Asking, Branch, Conflicts, Edits, Options, Question, Verify};
 use super::plan::Plan;
-use super::runs::Runs;
+use super::processes::TaskProcesses;
 use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, USAGE};
 use crate::git::{Git, Repo, Style};
@@ -77,11 +77,11 @@ impl Scene {
     fn plan(&self, options: &Options) -> Plan {
         let store = Store::load(&self.flux.repo, &self.flux.settings).unwrap();
         let mut plan = Plan::make(&self.flux, &store, &self.id, options);
-        plan.foresee_collisions(&self.flux);
+        plan.check_collisions(&self.flux);
         plan
     }
 
-    /// Asserts how a check goes with each of these options.
+    /// Asserts the result of a check with each of these options.
     #[track_caller]
     fn assert(&self, name: &str, cases: &[(Options, &str, &str)]) {
         for (options, expected, why) in cases {
@@ -90,7 +90,7 @@ impl Scene {
     }
 }
 
-/// Makes a task with one commit.
+/// Creates a task with one commit.
 fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
     let home = flux.repo.home();
     let worktree = root.join(name);
@@ -109,10 +109,10 @@ fn add_task(flux: &Flux, root: &Path, name: &str) -> (PathBuf, TaskId) {
     (worktree, task.id)
 }
 
-/// What is wanted without any option, on a terminal.
+/// Returns the default options on a terminal.
 fn ask() -> Options {
     Options {
-        uncommitted: Uncommitted::Ask,
+        uncommitted: Edits::Ask,
         branch: Branch::Merge {
             into: None,
             style: Style::Merge,
@@ -125,7 +125,7 @@ fn ask() -> Options {
     }
 }
 
-/// The same off a terminal.
+/// Returns the default options without a terminal.
 fn never() -> Options {
     Options {
         asking: Asking::Nothing,
@@ -149,14 +149,14 @@ fn yes() -> Options {
 
 fn commit_all() -> Options {
     Options {
-        uncommitted: Uncommitted::Commit(String::new()),
+        uncommitted: Edits::Commit(String::new()),
         ..never()
     }
 }
 
 fn discard() -> Options {
     Options {
-        uncommitted: Uncommitted::Discard,
+        uncommitted: Edits::Discard,
         given: vec![Question::WorktreeGone],
         ..never()
     }
@@ -207,7 +207,7 @@ fn outcome(verdict: &Verdict) -> &'static str {
 fn assert_check(plan: &Plan, name: &str, expected: &str, why: &str) {
     let checks = plan.checks.iter().filter(|check| check.name == name);
     let found: Vec<_> = checks
-        .map(|check| (outcome(&check.verdict), check.why()))
+        .map(|check| (outcome(&check.verdict), check.reason()))
         .collect();
     let is_it = |(outcome, reason): &(&str, String)| *outcome == expected && reason.contains(why);
     assert!(found.iter().any(is_it), "{name} {expected}: {found:?}");

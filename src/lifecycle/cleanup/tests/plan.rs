@@ -1,9 +1,9 @@
-//! Plans as a whole: what is observed, and what runs.
+//! Plans as a whole, of worktrees and of processes.
 
 use super::*;
 
 #[test]
-fn a_finished_task_passes_every_check_with_any_options() {
+fn plan_passes_every_check_of_a_finished_task() {
     let scene = Scene::new();
     for options in [
         ask(),
@@ -27,7 +27,7 @@ fn a_finished_task_passes_every_check_with_any_options() {
 }
 
 #[test]
-fn plans_of_several_tasks_are_held_at_once_and_are_the_same_when_made_again() {
+fn make_returns_the_same_plan_again_for_each_of_several_tasks() {
     let scene = Scene::new();
     let root = scene.repo.parent().unwrap();
     let (_, other) = add_task(&scene.flux, root, "other");
@@ -45,11 +45,11 @@ fn plans_of_several_tasks_are_held_at_once_and_are_the_same_when_made_again() {
 }
 
 #[test]
-fn an_answer_changes_what_depends_on_it_and_nothing_else() {
+fn decide_changes_only_checks_that_depend_on_the_answer() {
     let scene = Scene::new();
     fs::write(scene.worktree.join("new"), "new\n").unwrap();
     let mut plan = scene.plan(&ask());
-    let commits = |plan: &Plan| plan.outlook().unwrap().commits();
+    let commits = |plan: &Plan| plan.forecast().unwrap().commits();
     assert_eq!(commits(&plan), 1);
     plan.decide(
         &scene.flux,
@@ -69,7 +69,7 @@ fn an_answer_changes_what_depends_on_it_and_nothing_else() {
 }
 
 #[test]
-fn the_worktree_is_what_it_should_be() {
+fn plan_refuses_a_locked_busy_detached_or_replaced_worktree() {
     let scene = Scene::new();
     let path = scene.worktree.to_str().unwrap();
     git(&scene.repo, &["worktree", "lock", "--reason", "mine", path]);
@@ -89,7 +89,7 @@ fn the_worktree_is_what_it_should_be() {
 }
 
 #[test]
-fn a_worktree_that_is_gone_needs_an_answer_or_discard() {
+fn plan_asks_about_a_missing_worktree_without_discard() {
     let scene = Scene::new();
     fs::remove_dir_all(&scene.worktree).unwrap();
     scene.assert(
@@ -106,7 +106,7 @@ fn a_worktree_that_is_gone_needs_an_answer_or_discard() {
 }
 
 #[test]
-fn a_branch_that_is_gone_can_only_be_dropped() {
+fn plan_only_drops_a_missing_branch() {
     let scene = Scene::new();
     git(&scene.worktree, &["switch", "--quiet", "--detach"]);
     git(&scene.repo, &["branch", "--quiet", "-D", "feature/fix"]);
@@ -114,13 +114,13 @@ fn a_branch_that_is_gone_can_only_be_dropped() {
         "branch",
         &[
             (yes(), "refused", "is gone"),
-            (drop_branch(), "ok", "is known of it"),
+            (drop_branch(), "ok", "its last known commit is"),
         ],
     );
 }
 
 #[test]
-fn what_runs_is_agreed_to_by_its_own_option_alone() {
+fn plan_needs_the_right_option_for_each_process() {
     let scene = Scene::new();
     let process = |stopped| Process {
         pid: 1,
@@ -132,9 +132,9 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
         ..never()
     };
     let mut plan = scene.plan(&never());
-    let mut case = |spoil: &dyn Fn(&mut Runs), name: &str, cases: &[(&Options, &str)]| {
+    let mut case = |spoil: &dyn Fn(&mut TaskProcesses), name: &str, cases: &[(&Options, &str)]| {
         let before = plan.facts.clone();
-        spoil(&mut plan.facts.as_mut().unwrap().runs);
+        spoil(&mut plan.facts.as_mut().unwrap().processes);
         for (options, expected) in cases {
             plan.decide(&scene.flux, options);
             assert_check(&plan, name, expected, "");
@@ -148,16 +148,16 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
         (&discard(), "not agreed"),
         (&yes(), "agreed"),
     ];
-    case(&|runs| runs.is_alive = true, "agent", &by_yes);
-    case(&|runs| runs.foreground = Some(1), "agent", &by_yes);
+    case(&|it| it.is_alive = true, "agent", &by_yes);
+    case(&|it| it.foreground_pid = Some(1), "agent", &by_yes);
     case(
-        &|runs| runs.others = Some(vec![process(false)]),
+        &|it| it.others = Some(vec![process(false)]),
         "processes",
         &by_yes,
     );
-    case(&|runs| runs.others = None, "processes", &by_yes);
+    case(&|it| it.others = None, "processes", &by_yes);
     case(
-        &|runs| runs.jobs = Some(vec![process(false)]),
+        &|it| it.jobs = Some(vec![process(false)]),
         "processes",
         &by_yes,
     );
@@ -168,12 +168,12 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
         (&yes(), "not agreed"),
     ];
     case(
-        &|runs| runs.jobs = Some(vec![process(true)]),
+        &|it| it.jobs = Some(vec![process(true)]),
         "processes",
         &never_by_yes,
     );
-    case(&|runs| runs.jobs = None, "processes", &never_by_yes);
-    let doubt = |runs: &mut Runs| runs.doubt = Some("it may run".to_owned());
+    case(&|it| it.jobs = None, "processes", &never_by_yes);
+    let doubt = |processes: &mut TaskProcesses| processes.doubt = Some("it may run".to_owned());
     let by_gone = [
         (&ask(), "asks"),
         (&jointly(), "not agreed"),
@@ -182,5 +182,5 @@ fn what_runs_is_agreed_to_by_its_own_option_alone() {
     ];
     case(&doubt, "agent", &by_gone);
     let own_pane = [(&never(), "not agreed"), (&yes(), "agreed")];
-    case(&|runs| runs.is_own_pane = true, "agent", &own_pane);
+    case(&|it| it.is_own_pane = true, "agent", &own_pane);
 }

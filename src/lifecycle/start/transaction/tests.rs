@@ -11,7 +11,7 @@ use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
 use crate::system::clock::seconds;
 use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
-use crate::tmux::Place;
+use crate::tmux::Placement;
 
 impl World {
     /// A start whose record exists.
@@ -141,7 +141,7 @@ fn removed(world: &World) -> Archived {
         tip: Some(&tip),
         lock: &lock,
     };
-    teardown.run(&Worktree::Keep).unwrap();
+    teardown.run(&Disposal::Trash).unwrap();
     drop(lock);
     archive::list(flux).unwrap().remove(0)
 }
@@ -253,7 +253,7 @@ fn resume_restores_the_run_files_when_rolled_back() {
     };
     let pane = NewPane {
         agent: Some(agent),
-        ..NewPane::shell(Place::Session {
+        ..NewPane::shell(Placement::Session {
             name: SessionName::new("flux-repo-fix"),
         })
     };
@@ -278,7 +278,7 @@ fn open_shell_keeps_the_run_files() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let pane = NewPane::shell(Place::Session {
+    let pane = NewPane::shell(Placement::Session {
         name: SessionName::new("flux-repo-fix"),
     });
     let start = Start::for_existing(&store.tasks[0], pane).unwrap();

@@ -1,4 +1,4 @@
-//! Opening a place for a program.
+//! Opening a pane for a program.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::command::{is_gone, own_socket, unexpanded};
+use super::command::{default_socket, escape_format, is_gone};
 use super::fields::Fields;
-use super::pane::encode;
-use super::target::{Place, Split};
-use crate::git::Lock;
+use super::pane::encode_path;
+use super::placement::{Placement, Split};
+use crate::system::Lock;
 use crate::task::{Layout, SessionId, SessionName, Target, TaskId};
 
 /// The program of a task's pane.
@@ -21,46 +21,42 @@ pub(crate) struct PaneProgram<'a> {
     pub(crate) repo: &'a Path,
     /// The directory to start it in.
     pub(crate) dir: &'a Path,
-    /// At least two words.
+    /// With one argument only, tmux would start a shell.
     pub(crate) argv: [&'a OsStr; 3],
-    /// Held by the tmux client as long as it lives.
+    /// A lock that the tmux client holds until it ends.
     pub(crate) lock: &'a Lock,
 }
 
-/// What a made target looks like to its user.
+/// A new pane.
 #[derive(Clone, Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedPane {
     pub(crate) target: Target,
-    /// The number `prefix q` shows on it.
+    /// The number that `prefix q` shows.
     pub(crate) pane_index: String,
-    /// The user's prefix key as tmux writes it: `C-b`.
+    /// The prefix key in tmux's notation: `C-b`.
     pub(crate) prefix: String,
     /// The terminal device of the pane.
     pub(crate) tty: String,
-    /// Whether its server ends when no client is attached to it.
+    /// The server ends without attached clients.
     pub(crate) exits_unattached: bool,
 }
 
-impl Place {
-    /// Opens the place with a program as its process, and sets the options on the pane that let other
-    /// tools find the task.
-    ///
-    /// # Errors
-    /// When tmux refuses.
-    pub(crate) fn open(&self, program: &PaneProgram) -> Result<Opened> {
+impl Placement {
+    /// Opens a pane with a program, and sets its options, by which other tools find the task.
+    pub(crate) fn open(&self, program: &PaneProgram) -> Result<OpenedPane> {
         let fields = Fields::new("pane_tty pane_index prefix exit-unattached");
-        let (out, kind) = self.make(program, &fields)?;
-        let (record, _) = fields.first(&out)?;
+        let (out, kind) = self.create_pane(program, &fields)?;
+        let (record, _) = fields.read_first(&out)?;
         let [tty, pane_index, prefix, exits_unattached] = record.values;
         let target = record.target(kind);
-        let target = target.context("tmux did not say what it made")?;
-        // That of a new session is set with it.
+        let target = target.context("tmux did not print the new pane")?;
+        // A new session has its options already.
         if !matches!(self, Self::Session { .. }) {
             let set = Tmux::on(&target.socket, "set-option");
             let tagged = program.tag(set, target.pane).run();
             tagged.context("the pane closed at once")?;
         }
-        Ok(Opened {
+        Ok(OpenedPane {
             target,
             pane_index: pane_index.to_owned(),
             prefix: prefix.to_owned(),
@@ -69,8 +65,8 @@ impl Place {
         })
     }
 
-    /// Makes the pane; returns what tmux printed of it, and what it is.
-    fn make(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
+    /// Creates the pane, and returns tmux's output with the resulting layout.
+    fn create_pane(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
         match self {
             Self::Pane {
                 beside,
@@ -82,7 +78,7 @@ impl Place {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.start(split, fields)?.outcome()? {
+                match program.print_target(split, fields)?.outcome()? {
                     Ok(out) => Ok((out, Layout::Pane)),
                     Err(_) => Ok((program.new_window(*session, fields)?, Layout::Window)),
                 }
@@ -90,11 +86,11 @@ impl Place {
             Self::Window { session, .. } => {
                 Ok((program.new_window(*session, fields)?, Layout::Window))
             }
-            Self::Again(old) => Ok((program.respawn(old, fields)?, old.kind)),
+            Self::Respawn(old) => Ok((program.respawn(old, fields)?, old.kind)),
             Self::Session { name } => {
                 let out = match program.new_session(name, fields)? {
-                    // It came to a server that was about to end: the next one is a new one.
-                    Err(_) if is_gone(&own_socket()) => program.new_session(name, fields)?,
+                    // The server was about to end; the next attempt starts a new one.
+                    Err(_) if is_gone(&default_socket()) => program.new_session(name, fields)?,
                     out => out,
                 };
                 Ok((out?, Layout::Session))
@@ -104,68 +100,68 @@ impl Place {
 }
 
 impl PaneProgram<'_> {
-    /// Completes a command that makes a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn start(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+    /// Completes a command that creates a pane: `-d -P -F <format> -c <dir> -- <program>`
+    fn print_target(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
         self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
     /// Completes a command that starts a program in a pane: `-c <dir> -- <program>`
     fn run(&self, tmux: Tmux) -> Result<Tmux> {
-        let tmux = tmux.arg("-c").arg(unexpanded(self.dir));
+        let tmux = tmux.arg("-c").arg(escape_format(self.dir));
         tmux.arg("--").args(self.argv).holding(self.lock)
     }
 
-    /// `tmux new-window -t <session>: -n <name> …`, at the next number that is free, as tmux does
-    /// it: the other windows keep their numbers.
+    /// Creates a window with the next free number: `tmux new-window -t <session>: -n <name> …`
     fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
-        self.start(window, fields)?.output()
+        self.print_target(window, fields)?.output()
     }
 
-    /// `tmux respawn-pane -k -t <pane> …`, which does not print what it has made.
+    /// Starts the program in an existing pane: `tmux respawn-pane -k -t <pane> …`
     fn respawn(&self, old: &Target, fields: &Fields<4>) -> Result<String> {
         self.run(Tmux::at(old, "respawn-pane").arg("-k"))?.run()?;
         let about = Tmux::at(old, "display-message").arg("-p");
         about.arg(fields.format()).output()
     }
 
-    /// `tmux new-session -s <name> -n <name> -x <width> -y <height> … ; set-option …`
+    /// Creates a session: `tmux new-session -s <name> -n <name> -x <width> -y <height> … ;
+    /// set-option …`
     fn new_session(&self, name: &SessionName, fields: &Fields<4>) -> Result<Result<String>> {
         let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
         let session = Tmux::new("new-session")
             .args(["-s", name.as_str(), "-n", &window_name(self.task)])
             .args(["-x", &width.to_string(), "-y", &height.to_string()]);
-        let own = format!("={name}:");
-        // Else it ends at once where the user has `destroy-unattached` on.
-        let made = self.start(session, fields)?.then("set-option");
-        let made = made.target(&own).args(["destroy-unattached", "off"]);
-        self.tag(made.then("set-option"), own).outcome()
+        let by_name = format!("={name}:");
+        // With `destroy-unattached`, the session would end at once.
+        let made = self.print_target(session, fields)?.then("set-option");
+        let made = made.target(&by_name).args(["destroy-unattached", "off"]);
+        self.tag(made.then("set-option"), by_name).outcome()
     }
 
-    /// Completes `set-option` to write `@flux_task`, `@flux_state` and `@flux_repo` on the pane.
+    /// Completes `set-option` with `@flux_task`, `@flux_state` and `@flux_repo`.
     fn tag(&self, tmux: Tmux, pane: impl Display) -> Tmux {
         let tmux = tmux.arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_task", self.task.as_str()]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_state", "running"]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);
-        tmux.args(["@flux_repo", &encode(self.repo)])
+        tmux.args(["@flux_repo", &encode_path(self.repo)])
     }
 }
 
-/// How long the name of a window is, about.
-const LENGTH: usize = 16;
+/// The approximate limit for the name of a window.
+const MAX_NAME_LENGTH: usize = 16;
 
-/// Returns the name of a task's window: the first words of its id, which is too long for a status line.
+/// Returns the name of a task's window: the first words of its id, short enough for a status line.
 fn window_name(id: &TaskId) -> String {
     let is_random = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut words = id.as_str().split('-').filter(|word| !is_random(word));
     let mut name = words.next().unwrap_or(id.as_str()).to_owned();
     for word in words {
-        // The number of one of several tasks tells them apart.
+        // The number distinguishes tasks with the same description.
         let is_number = word.bytes().all(|b| b.is_ascii_digit());
-        if is_number || name.len() + word.len() < LENGTH {
+        if is_number || name.len() + word.len() < MAX_NAME_LENGTH {
             name = [&name, word].join("-");
         }
     }
@@ -177,7 +173,7 @@ mod tests {
     use super::window_name;
 
     #[test]
-    fn windows_are_named_after_the_first_words_of_their_tasks() {
+    fn window_name_keeps_the_first_words_and_the_number() {
         #[track_caller]
         fn case(id: &str, expected: &str) {
             assert_eq!(window_name(&id.parse().unwrap()), expected, "{id}");

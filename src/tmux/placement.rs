@@ -1,127 +1,126 @@
-//! Where an agent can run: a pane, a window or a session that git flux makes.
+//! The place of a new agent: a pane, a window or a session.
 
 use std::ffi::OsStr;
 
 use anyhow::{Context as _, Result};
 
 use super::Tmux;
-use super::client::our_terminal;
-use super::command::{ensure_installed, ensure_recent, inside, own_pane};
+use super::client::own_terminal;
+use super::command::{ensure_installed, ensure_recent, env_pane, is_inside};
 use super::fields::Fields;
 use crate::failure::Failure;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId};
 
-/// The smallest pane an agent is put into without asking.
-const ROOM: (u32, u32) = (80, 15);
-/// How many panes a window may have before the next task gets a window of its own.
-const PANES: u32 = 4;
+/// The minimum columns and lines of a pane.
+const MIN_PANE: (u32, u32) = (80, 15);
+/// A window with as many panes is not split further.
+const MAX_PANES: u32 = 4;
 
-/// Where the next task will run, decided before anything exists.
+/// The place of a new task.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Beside the pane we stand in.
+pub(crate) enum Placement {
+    /// Beside the current pane.
     Pane {
         beside: PaneId,
         session: SessionId,
         split: Split,
     },
-    /// A new window of the session we stand in.
+    /// A new window of the current session.
     Window {
         session: SessionId,
-        /// No pane had room.
-        cramped: bool,
+        /// The window is too small for another pane.
+        no_room: bool,
     },
-    /// A detached session of its own.
+    /// A new detached session.
     Session { name: SessionName },
-    /// The pane it had, in which nothing runs any more.
-    Again(Target),
+    /// The task's previous pane, which is idle.
+    Respawn(Target),
 }
 
-/// How a pane is split in two.
+/// The direction in which a pane is split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Split {
     LeftRight,
     TopBottom,
 }
 
-/// Which layout the user wants.
+/// The layout that the user wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// A pane inside tmux and a session outside.
+pub(crate) enum LayoutRequest {
+    /// A pane inside tmux, a session outside.
     Any,
-    /// This one where there is room: by a setting.
+    /// A setting: used if there is room.
     Preferred(Layout),
-    /// This one: by an option.
-    Demanded(Layout),
+    /// An option.
+    Required(Layout),
 }
 
-/// The pane we stand in.
-struct Here {
+/// The pane of this process.
+struct CurrentPane {
     pane: PaneId,
     session: SessionId,
     panes: u32,
     width: u32,
     height: u32,
-    zoomed: bool,
+    is_zoomed: bool,
 }
 
-/// Decides the place for a task.
+/// Chooses the place of a task.
 ///
 /// # Errors
-/// When tmux is missing or too old, when a pane is demanded outside tmux, or
-/// when the session exists already.
-pub(crate) fn choose(wanted: Wanted, session: SessionName) -> Result<Place> {
-    let layout = match wanted {
-        Wanted::Any => None,
-        Wanted::Preferred(layout) | Wanted::Demanded(layout) => Some(layout),
+/// When tmux is missing or too old, when a pane is required outside tmux, or when the session
+/// exists already.
+pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Placement> {
+    let layout = match request {
+        LayoutRequest::Any => None,
+        LayoutRequest::Preferred(layout) | LayoutRequest::Required(layout) => Some(layout),
     };
-    let here = match layout {
+    let current = match layout {
         Some(Layout::Session) => None,
-        _ => here()?,
+        _ => current_pane()?,
     };
-    let Some(here) = here else {
-        if let Wanted::Demanded(layout @ (Layout::Pane | Layout::Window)) = wanted {
+    let Some(current) = current else {
+        if let LayoutRequest::Required(layout @ (Layout::Pane | Layout::Window)) = request {
             let layout = layout.into_str();
-            let what = format!("no {layout} can be made: this is not inside tmux");
+            let what = format!("no {layout} can be opened outside tmux");
             return Err(Failure::new(what)
-                .hint("leave the option out for a session of its own, or start tmux first")
+                .hint("omit the option for a new session, or start tmux first")
                 .into());
         }
-        ensure_free(&session)?;
-        return Ok(Place::Session { name: session });
+        ensure_unused(&session)?;
+        return Ok(Placement::Session { name: session });
     };
     let is_window = layout == Some(Layout::Window);
-    let is_demanded = matches!(wanted, Wanted::Demanded(_));
-    if !is_window && (is_demanded || here.has_room()) {
-        return Ok(here.beside());
+    let is_required = matches!(request, LayoutRequest::Required(_));
+    if !is_window && (is_required || current.has_room()) {
+        return Ok(current.beside());
     }
-    Ok(Place::Window {
-        session: here.session,
-        cramped: !is_window,
+    Ok(Placement::Window {
+        session: current.session,
+        no_room: !is_window,
     })
 }
 
-impl Here {
+impl CurrentPane {
     fn is_wide(&self) -> bool {
-        self.width > 2 * ROOM.0
+        self.width > 2 * MIN_PANE.0
     }
 
-    fn is_high(&self) -> bool {
-        self.height > 2 * ROOM.1
+    fn is_tall(&self) -> bool {
+        self.height > 2 * MIN_PANE.1
     }
 
-    /// Returns whether there is room for another pane.
     fn has_room(&self) -> bool {
-        let fits = self.is_wide() || (self.width >= ROOM.0 && self.is_high());
-        !self.zoomed && self.panes < PANES && fits
+        let fits = self.is_wide() || (self.width >= MIN_PANE.0 && self.is_tall());
+        !self.is_zoomed && self.panes < MAX_PANES && fits
     }
 
-    fn beside(&self) -> Place {
-        let split = match self.is_wide() || !self.is_high() {
+    fn beside(&self) -> Placement {
+        let split = match self.is_wide() || !self.is_tall() {
             true => Split::LeftRight,
             false => Split::TopBottom,
         };
-        Place::Pane {
+        Placement::Pane {
             beside: self.pane,
             session: self.session,
             split,
@@ -129,12 +128,11 @@ impl Here {
     }
 }
 
-/// Returns the pane we stand in, if we are inside tmux: `$TMUX` answers, and the pane's
-/// terminal is ours. Without any terminal (an agent runs us) `$TMUX_PANE` is trusted.
-///
+/// Returns the pane of this process: `$TMUX_PANE`, if the server of `$TMUX` is running and the pane
+/// has this terminal. Without a terminal, as in an agent's command, `$TMUX_PANE` is enough.
 /// `tmux display-message -p -t <pane> …`
-fn here() -> Result<Option<Here>> {
-    let Some(pane) = own_pane().filter(|_| inside()) else {
+fn current_pane() -> Result<Option<CurrentPane>> {
+    let Some(pane) = env_pane().filter(|_| is_inside()) else {
         return Ok(None);
     };
     let fields = Fields::new(
@@ -144,36 +142,36 @@ fn here() -> Result<Option<Here>> {
     let Ok(out) = ask.arg(fields.format()).outcome()? else {
         return Ok(None);
     };
-    let Ok((record, _)) = fields.first(&out) else {
+    let Ok((record, _)) = fields.read_first(&out) else {
         return Ok(None);
     };
     let [version, session, tty, panes, width, height, is_zoomed] = record.values;
     ensure_recent(version)?;
-    if our_terminal().is_some_and(|ours| ours != tty) {
+    if own_terminal().is_some_and(|ours| ours != tty) {
         return Ok(None);
     }
     let read = || {
-        Some(Here {
+        Some(CurrentPane {
             pane,
             session: session.parse().ok()?,
             panes: panes.parse().ok()?,
             width: width.parse().ok()?,
             height: height.parse().ok()?,
-            zoomed: is_zoomed == "1",
+            is_zoomed: is_zoomed == "1",
         })
     };
     Ok(read())
 }
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
-fn ensure_free(session: &SessionName) -> Result<()> {
+fn ensure_unused(session: &SessionName) -> Result<()> {
     let fields = Fields::new("version session_name");
     let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
     let Ok(out) = list.outcome()? else {
         return ensure_installed();
     };
     let sessions = fields.read(&out).or_else(|error| {
-        // One that is too old answers in a form of its own.
+        // An old tmux may not know the format.
         ensure_installed()?;
         Err(error)
     });
@@ -192,7 +190,7 @@ fn ensure_free(session: &SessionName) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name for a task's session: only what every tmux takes as it is.
+/// Returns the name of a task's session, with characters that every tmux allows.
 pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> SessionName {
     let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
     let project = project.to_string_lossy().replace(is_odd, "_");
@@ -204,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn session_names_are_plain() {
+    fn session_name_replaces_special_characters() {
         let id = "fix-1".parse().unwrap();
         assert_eq!(
             session_name(OsStr::new("a.b:c #(x)"), &id).as_str(),
@@ -213,20 +211,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pane_is_split_only_where_two_have_room() {
-        let place = |width, height, panes, zoomed| {
-            let here = Here {
+    fn has_room_depends_on_size_panes_and_zoom() {
+        let place = |width, height, panes, is_zoomed| {
+            let current = CurrentPane {
                 pane: "%1".parse().unwrap(),
                 session: SessionId(1),
                 panes,
                 width,
                 height,
-                zoomed,
+                is_zoomed,
             };
-            (here.has_room(), here.beside())
+            (current.has_room(), current.beside())
         };
-        let case = |(has_room, place): (bool, Place), expected: (bool, Split)| {
-            let Place::Pane { split, .. } = place else {
+        let case = |(has_room, place): (bool, Placement), expected: (bool, Split)| {
+            let Placement::Pane { split, .. } = place else {
                 panic!("{place:?} is no pane");
             };
             assert_eq!((has_room, split), expected);

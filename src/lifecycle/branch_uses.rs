@@ -1,4 +1,4 @@
-//! Who has a branch checked out: it is not moved under files that git, or git flux, would not move along.
+//! Finds the worktrees and operations that use a branch: moving it would leave their files behind.
 
 use std::path::{Path, PathBuf};
 
@@ -20,15 +20,15 @@ use crate::ui::{quoted, shown, word};
 enum BranchUse {
     /// A worktree that has it checked out.
     Worktree(PathBuf),
-    /// A worktree that has it checked out under another name, which the file system takes for the same.
-    Spelled { path: PathBuf, name: RefName },
-    /// The worktree of a task, of which git has no entry.
+    /// A worktree that has it checked out under another spelling, on a case-insensitive file system.
+    OtherSpelling { path: PathBuf, name: RefName },
+    /// The worktree of a task that git does not list.
     Unregistered(Box<Task>),
-    /// Files somewhere, of a repository that is bare for git.
+    /// Files of a repository that git treats as bare.
     Unknown,
-    /// A rebase or bisect that goes back to it.
+    /// A rebase or bisect that returns to it.
     Operation { name: &'static str, path: PathBuf },
-    /// A worktree whose HEAD is lost: it may have any branch checked out.
+    /// A worktree without a readable HEAD: it may have any branch checked out.
     Lost { path: PathBuf, head: PathBuf },
 }
 
@@ -36,25 +36,22 @@ enum BranchUse {
 pub(crate) struct BranchUses<'a> {
     flux: &'a Flux,
     /// Without `refs/heads/`, and no symbolic ref.
-    branch: &'a str,
+    branch: &'a BranchName,
     found: Vec<BranchUse>,
 }
 
 impl<'a> BranchUses<'a> {
-    /// Looks for all places where a branch is checked out or in use.
-    ///
-    /// # Errors
-    /// When it cannot be told.
+    /// Finds all uses of a branch.
     pub(crate) fn find(
         flux: &'a Flux,
         store: &Store,
         worktrees: &[Worktree],
-        branch: &'a str,
+        branch: &'a BranchName,
     ) -> Result<Self> {
-        let mut uses = Self::of_git(flux, worktrees, branch)?;
+        let mut uses = Self::scan(flux, worktrees, branch)?;
         for entry in worktrees {
-            // Its record tells.
-            let is_other = |task: &Task| task.worktree == entry.path && *task.branch != *branch;
+            // The record of its task names its branch.
+            let is_other = |task: &Task| task.worktree == entry.path && task.branch != *branch;
             if let Some(head) = flux.repo.find_damaged_head(entry)?
                 && !store.readable().any(is_other)
             {
@@ -63,7 +60,7 @@ impl<'a> BranchUses<'a> {
             }
         }
         for task in store.readable() {
-            // A start makes the directory a moment before the entry.
+            // A start creates the directory just before git's entry.
             if task.phase == Phase::Active
                 && uses.is_branch(&task.branch_ref())
                 && worktrees.iter().all(|entry| entry.path != task.worktree)
@@ -76,12 +73,13 @@ impl<'a> BranchUses<'a> {
         Ok(uses)
     }
 
-    /// Looks for the places that git knows, and for one that it should know.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub(super) fn of_git(flux: &'a Flux, worktrees: &[Worktree], branch: &'a str) -> Result<Self> {
-        let (full, found) = (BranchName::new(branch).full(), Vec::new());
+    /// Finds the uses that git knows, and the main worktree of a repository that git treats as bare.
+    pub(super) fn scan(
+        flux: &'a Flux,
+        worktrees: &[Worktree],
+        branch: &'a BranchName,
+    ) -> Result<Self> {
+        let (full, found) = (branch.full(), Vec::new());
         let mut uses = Self {
             flux,
             branch,
@@ -93,7 +91,7 @@ impl<'a> BranchUses<'a> {
                 Some(name) if *name == full => uses.found.push(BranchUse::Worktree(path)),
                 Some(name) if uses.is_branch(name) => {
                     let name = name.clone();
-                    uses.found.push(BranchUse::Spelled { path, name });
+                    uses.found.push(BranchUse::OtherSpelling { path, name });
                 }
                 _ => {}
             }
@@ -114,15 +112,15 @@ impl<'a> BranchUses<'a> {
     }
 
     fn is_branch(&self, name: &RefName) -> bool {
-        let full = BranchName::new(self.branch).full();
+        let full = self.branch.full();
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 
-    /// Leaves out what is in the worktree at `path`.
+    /// Excludes the uses in the worktree at `path`.
     pub(crate) fn except(mut self, path: &Path) -> Self {
         self.found.retain(|one| match one {
             BranchUse::Worktree(at)
-            | BranchUse::Spelled { path: at, .. }
+            | BranchUse::OtherSpelling { path: at, .. }
             | BranchUse::Operation { path: at, .. }
             | BranchUse::Lost { path: at, .. } => at != path && !is_same_file(at, path),
             BranchUse::Unregistered(task) => task.worktree != path,
@@ -131,7 +129,7 @@ impl<'a> BranchUses<'a> {
         self
     }
 
-    /// Returns the worktrees that have the branch checked out, as far as git knows.
+    /// Returns the worktrees that have the branch checked out, according to git.
     fn worktrees(&self) -> impl Iterator<Item = &Path> {
         self.found.iter().filter_map(|one| match one {
             BranchUse::Worktree(path) => Some(path.as_path()),
@@ -139,19 +137,17 @@ impl<'a> BranchUses<'a> {
         })
     }
 
-    /// Returns the first worktree that has the branch checked out, as far as git knows.
+    /// Returns the first worktree that has the branch checked out, according to git.
     pub(crate) fn worktree(&self) -> Option<&Path> {
         self.worktrees().next()
     }
 
-    /// Fails unless one worktree at most has the branch checked out, where it can be moved to `from`.
-    ///
-    /// # Errors
-    /// When moving it would leave files behind.
+    /// Fails if moving the branch to `from` would leave files behind: more than one worktree has it
+    /// checked out, or it is in use.
     pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
         if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {
-            bail!(self.failure(one, Some(from))?);
+            bail!(self.use_failure(one, Some(from))?);
         }
         if self.found.len() < 2 {
             return Ok(());
@@ -173,26 +169,22 @@ impl<'a> BranchUses<'a> {
     }
 
     /// Fails if the branch is checked out or in use.
-    ///
-    /// # Errors
-    /// Also when its way out cannot be told.
     pub(crate) fn ensure_none(&self) -> Result<()> {
         match self.found.first() {
-            Some(one) => bail!(self.failure(one, None)?),
+            Some(one) => bail!(self.use_failure(one, None)?),
             None => Ok(()),
         }
     }
 
-    /// The refusal of a branch for one place where it is checked out or in use. `from` is what it
-    /// was to be moved to.
-    fn failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
+    /// Returns the refusal of a branch because of one use. `from` is the branch to merge into it.
+    fn use_failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
         let branch = self.branch;
         Ok(match one {
             BranchUse::Worktree(path) => {
                 let what = format!("the branch '{branch}' is checked out in '{}'", shown(path));
                 Failure::new(what).hint(format!("git -C {} switch --detach", quoted(path)))
             }
-            BranchUse::Spelled { path, name } => {
+            BranchUse::OtherSpelling { path, name } => {
                 let (path, place, name) = (quoted(path), shown(path), sanitize::line(name));
                 let head = word(&format!("refs/heads/{branch}"));
                 let what = format!("'{place}' has the branch '{branch}' checked out as '{name}'");
@@ -206,8 +198,8 @@ impl<'a> BranchUses<'a> {
             BranchUse::Unknown => {
                 let common = shown(self.flux.repo.common_dir());
                 let what =
-                    format!("'{branch}' has files checked out, but git takes '{common}' for bare");
-                with_ways_out(self.flux, Failure::new(what), from)?
+                    format!("'{branch}' has files checked out, but git treats '{common}' as bare");
+                with_hints(self.flux, Failure::new(what), from)?
             }
             BranchUse::Operation { name, path } => {
                 let place = shown(path);
@@ -219,7 +211,7 @@ impl<'a> BranchUses<'a> {
             }
             BranchUse::Lost { path, head } => {
                 let place = shown(path);
-                let what = format!("it is not known which branch '{place}' has checked out");
+                let what = format!("'{place}' has an unknown branch checked out");
                 Failure::new(what)
                     .hint(format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head)))
             }
@@ -227,23 +219,20 @@ impl<'a> BranchUses<'a> {
     }
 }
 
-/// Fails where the main worktree is not known, since the repository is bare for git: new worktrees
-/// would lie inside of it.
-///
-/// # Errors
-/// Also when it cannot be told.
+/// Fails if git treats a repository with a main worktree as bare: new worktrees would be created
+/// inside it.
 pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Result<()> {
     let common = flux.repo.common_dir();
     if !common.ends_with(".git") || !flux.repo.has_unknown_files(worktrees)? {
         return Ok(());
     }
     let common = shown(common);
-    let what = format!("files are checked out, but git takes '{common}' for bare");
-    bail!(with_ways_out(flux, Failure::new(what), None)?)
+    let what = format!("files are checked out, but git treats '{common}' as bare");
+    bail!(with_hints(flux, Failure::new(what), None)?)
 }
 
-/// Adds the ways out to the refusal of a repository that is bare for git and has files somewhere.
-fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
+/// Adds hints to the refusal of a repository that has files, but that git treats as bare.
+fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
     let scope = read_core_bare(flux.repo.home())?.map(|(scope, _)| scope);
@@ -255,11 +244,11 @@ fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Re
         _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
-            failure.hint(format!("to merge it where the files are: {merge}"))
+            failure.hint(format!("to merge it beside the files: {merge}"))
         }
         (_, None) => failure,
     };
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
-    Ok(failure.hint(format!("if no files are: mv {index} {away}")))
+    Ok(failure.hint(format!("if there are no files: mv {index} {away}")))
 }
