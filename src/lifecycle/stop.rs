@@ -104,7 +104,7 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<Stopping>> {
     }
     let run = flux.run_dir(id);
     // By this the launcher tells us from a terminal that goes: it leaves the pane to a shell.
-    let request = Lock::attempt(&run.stop(), Sharing::Private)?;
+    let request = Lock::attempt(&run.stop_lock(), Sharing::Private)?;
     ask(task, &run)?;
     Ok(Some(Stopping {
         id: id.clone(),
@@ -121,7 +121,7 @@ impl Stopping {
     /// When it does not.
     pub(crate) fn wait(self) -> Result<()> {
         await_agent(&self.id, &self.run)?;
-        self.run.remove_stop();
+        self.run.remove_stop_lock();
         Ok(())
     }
 }
