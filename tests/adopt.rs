@@ -130,7 +130,7 @@ fn adopt_refuses_a_path_that_is_no_unlocked_linked_worktree_on_a_branch() {
     refused(&["."], "'.' is the main worktree");
     world.git(["config", "flux.into", "main"]);
     world.git(["branch", "release"]);
-    let configured = "'topic' is configured to go to 'main'";
+    let configured = "'topic' is configured to be merged into 'main'";
     refused(&["../topic", "--into", "release"], configured);
     refused(&["../topic", "--into", "none"], "there is no branch 'none'");
     refused(&["../topic", "--agent", "nobody"], "'nobody'");
@@ -153,10 +153,7 @@ fn adopt_refuses_a_path_that_is_no_unlocked_linked_worktree_on_a_branch() {
         &format!("the task '{id}' exists already"),
     );
     std::fs::remove_dir_all(&path).unwrap();
-    refused(
-        &["../topic"],
-        "the worktree '../topic' is not there any more",
-    );
+    refused(&["../topic"], "the worktree '../topic' is missing");
 }
 
 #[test]
@@ -199,8 +196,7 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     let output = world.flux(["adopt", "../again"]).run();
     output
         .code(1)
-        .stderr_has("'topic' is checked out in '")
-        .stderr_has("' as well");
+        .stderr_has("'topic' is also checked out in '");
     world.assert_unchanged(&before);
     world.git(["worktree", "remove", "../again"]);
     world.flux(["adopt", "../topic", "--name", "mine"]).ok();

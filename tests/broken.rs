@@ -163,7 +163,7 @@ fn cleanup_gives_working_hints_if_the_branch_is_gone() {
         delete_branch(world, id);
     });
     assert_cleanup_recovers(
-        "not a worktree of this repository",
+        "no longer a worktree of this repository",
         false,
         |world, id, worktree| {
             prune(world, worktree);
@@ -174,7 +174,7 @@ fn cleanup_gives_working_hints_if_the_branch_is_gone() {
 
 #[test]
 fn cleanup_gives_working_hints_if_the_path_is_no_longer_the_worktree() {
-    let said = "not a worktree of this repository";
+    let said = "no longer a worktree of this repository";
     assert_cleanup_recovers(said, false, |world, _, worktree| prune(world, worktree));
     assert_cleanup_recovers(said, true, |world, _, worktree| {
         fs::remove_dir_all(worktree).unwrap();

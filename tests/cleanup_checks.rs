@@ -203,7 +203,11 @@ fn cleanup_json_gives_the_reason_of_each_check_that_refuses() {
     assert_check(
         replaced,
         &[],
-        ("worktree", "refuses", "not a worktree of this repository"),
+        (
+            "worktree",
+            "refuses",
+            "no longer a worktree of this repository",
+        ),
     );
     let gone = |_: &World, _: &str, worktree: &Path| std::fs::remove_dir_all(worktree).unwrap();
     assert_check(gone, &[], ("worktree", "refuses", "is gone"));

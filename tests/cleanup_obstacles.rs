@@ -217,7 +217,7 @@ fn cleanup_refuses_a_worktree_on_another_branch_or_detached() {
 #[test]
 fn cleanup_refuses_a_directory_that_git_no_longer_knows_as_a_worktree() {
     refused(
-        &["is not a worktree of this repository"],
+        &["is no longer a worktree of this repository"],
         |world, worktree| {
             fs::rename(worktree, world.root().join("away")).unwrap();
             world.git(["worktree", "prune"]);

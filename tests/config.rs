@@ -319,7 +319,7 @@ fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
         .flux(["run", "Another"])
         .run()
         .code(1)
-        .stderr_has("is not a name for a branch\n")
+        .stderr_has("is not a valid branch name\n")
         .stderr_has("hint: 'flux.branchPrefix' is set in file '.git/config'\n");
     let output = world.flux(["cleanup", "-y", &id]).run();
     output

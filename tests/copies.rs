@@ -174,7 +174,7 @@ fn run_copies_no_file_through_links_into_or_out_of_the_worktree() {
         .flux(["run", "--name", "fix", "--base", &base, "Fix it"])
         .run();
     output.success().stderr_has(
-        "warning: could not copy 'conf/local': 'conf' is no directory in the new worktree\n",
+        "warning: could not copy 'conf/local': 'conf' is not a directory in the new worktree\n",
     );
     let worktree = world.worktree("fix");
     assert_eq!(

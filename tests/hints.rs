@@ -189,7 +189,7 @@ fn hints_work_when_pasted() {
         world.git(["branch", "-m", "feature/fix", "fix"]);
         world.git(["branch", "feature"]);
     };
-    paste.case("cannot be made beside", &named, in_the_way, nothing);
+    paste.case("conflicts with the branch", &named, in_the_way, nothing);
     paste.case(
         "exists already",
         &named,

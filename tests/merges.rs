@@ -71,7 +71,7 @@ fn cleanup_reports_what_is_done_if_a_hook_refuses_to_record_the_removal() {
     output
         .code(1)
         .stderr_has(&format!("could not remove '{id}': it is merged, but"))
-        .stderr_has("the task is whole")
+        .stderr_has("the task still exists")
         .stderr_has("not today")
         .stderr_has(&format!("hint: git flux cleanup {id}"));
     assert_merge_of(&world, &main, &tip);

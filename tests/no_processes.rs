@@ -161,7 +161,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
         .flux(["send", &task.id, "hello"])
         .run()
         .code(1)
-        .stderr_has("it is not known who reads what is typed");
+        .stderr_has("cannot tell what reads input");
     // What the user has begun while the agent was stopped is not known either.
     let unknown = "this system does not tell what runs in the pane";
     task.cleanup().code(1).stderr_has(unknown);
@@ -185,7 +185,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
     let resume = || world.flux(["resume", &task.id]).run();
     resume()
         .code(1)
-        .stderr_has("it is not known")
+        .stderr_has("cannot tell what runs")
         .stderr_has(&attach);
     world.assert_unchanged(&before);
     task.leave_shell();

@@ -143,7 +143,7 @@ fn cleanup_resume_and_stop_require_consent_for_a_task_of_another_machine() {
         (&json!("lost"), &json!(true))
     );
     let doubt =
-        format!("the agent of '{id}' was started on the machine 'devbox', and may run there");
+        format!("the agent of '{id}' was started on the machine 'devbox', and may still run");
     let before = world.snapshot();
     for args in [
         &["cleanup", "-y", id][..],

@@ -203,7 +203,7 @@ fn run_disables_destroy_unattached_for_its_session() {
     world
         .flux(["run", "--name", "other", "Fix it"])
         .run()
-        .stderr_has("warning: 'exit-unattached' is on: tmux ends, with the agent")
+        .stderr_has("warning: 'exit-unattached' is on: detaching ends tmux and the agent")
         .stderr_has("hint: tmux set-option -s exit-unattached off");
 }
 

@@ -145,7 +145,7 @@ fn ports_of_a_missing_task_are_reused_if_no_others_are_free() {
     let output = world.flux(["run", "--name", "third", "Fix it"]).run();
     output
         .success()
-        .stderr_has("warning: no ports are set aside: all are taken\n");
+        .stderr_has("warning: no ports reserved: all are in use\n");
     let agent = world.agent("third");
     agent.wait_started();
     assert_eq!(agent.env("FLUX_PORT"), None);
@@ -184,7 +184,7 @@ fn run_succeeds_without_ports_if_they_cannot_be_reserved() {
         .run();
     output
         .success()
-        .stderr_has("warning: no ports are set aside: could not make");
+        .stderr_has("warning: no ports reserved: could not make");
     // A relative one does not count, as the standard has it.
     let output = world
         .flux(["run", "--name", "next", "Fix it"])

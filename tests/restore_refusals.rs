@@ -178,7 +178,7 @@ fn restore_keeps_the_archive_when_it_fails() {
         let output = world.flux(["restore", "fix"]).run();
         output
             .code(1)
-            .stderr_has("could not restore 'fix'; it can be restored still")
+            .stderr_has("could not restore 'fix'; it can still be restored")
             .has_not("nothing was left behind");
         world.clear_fault();
         assert_eq!(world.git(["for-each-ref", "refs/flux/archive"]), archive);

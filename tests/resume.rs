@@ -227,7 +227,7 @@ fn resume_refuses_if_the_shell_in_the_pane_has_background_jobs() {
         .flux(["resume", "fix"])
         .run()
         .code(1)
-        .stderr_has(&format!("has put a program aside: sleep (process {pid})"));
+        .stderr_has(&format!("has a background job: sleep (process {pid})"));
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
 }
@@ -303,7 +303,7 @@ fn resume_refuses_a_worktree_of_another_repository_at_the_path() {
         .flux(["resume", "-y", "fix"])
         .run()
         .code(1)
-        .stderr_has("is not a worktree of this repository any more");
+        .stderr_has("is no longer a worktree of this repository");
     world.assert_unchanged(&before);
     assert_eq!(world.agent("fix").starts(), 1);
     // What is put back is the task's again.

@@ -173,13 +173,13 @@ fn run_branch_refuses_unusable_branches_before_creating_anything() {
     refused(
         &["far", "-n2"],
         2,
-        "several tasks are asked for",
+        "--branch can start only one task",
         "leave out --branch",
     );
     refused(&["far", "--base", "main"], 2, "--base", "");
     world.git(["branch", "-m", "far", "near"]);
     world.git(["config", "branch.far.description", "What it is for"]);
-    let settings = "there are settings of a branch 'far', but there is no such branch";
+    let settings = "there are settings for 'far', but no such branch";
     refused(&["origin/far"], 1, settings, "git branch far origin/far");
     let id = world.start("Another");
     let branch = format!("feature/{id}");

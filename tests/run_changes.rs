@@ -185,7 +185,7 @@ fn run_with_changes_refuses_conflicts_and_a_merge_in_progress() {
     world.git(["stash"]);
     world.commit_in(world.repo(), "README.md", "other\n");
     world.try_git(["stash", "apply"]).unwrap_err();
-    refused("there are conflicts in the index, which cannot be taken along: README.md");
+    refused("cannot take conflicts along: README.md");
 }
 
 #[test]
@@ -196,9 +196,7 @@ fn run_with_changes_leaves_nested_repositories_behind() {
         .flux(RUN.into_iter().chain(["Go on"]))
         .run()
         .success()
-        .stderr_has(
-            "warning: what has changed inside of other repositories is not taken along: nested/",
-        );
+        .stderr_has("warning: changes in nested repositories are not taken along: nested/");
     assert!(!world.worktree("go").join("nested").exists());
 }
 
@@ -252,7 +250,7 @@ fn run_with_changes_leaves_the_changes_alone_when_killed() {
         let next = world.flux(["cleanup", "no-such-task"]).run();
         next.code(1)
             .stderr_has("the start of 'go' was interrupted; it is removed again");
-        if next.stderr.contains("what was in its worktree is in '") {
+        if next.stderr.contains("its files are in '") {
             // Cut off half way: nobody can tell whose the files are.
             assert!(matches!(mode, Mode::KillDuring), "{mode:?}");
         } else {

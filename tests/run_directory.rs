@@ -63,7 +63,7 @@ fn run_starts_the_agent_at_the_top_if_the_commit_lacks_the_directory() {
     let run = ["run", "--name", "one", "Fix it"];
     let output = world.flux(run).in_dir("new/deep").run();
     output.success().stderr_has(&format!(
-        "There is no directory 'new/deep' in the worktree of 'one': {TOLD}.\n"
+        "No directory 'new/deep' in the worktree of 'one': {TOLD}.\n"
     ));
     assert_eq!(started_in(&world, "one", 1), world.worktree("one"));
     // By now it has one.

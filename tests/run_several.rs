@@ -171,7 +171,7 @@ fn run_count_stops_all_starts_when_interrupted_and_keeps_files() {
     wait_until("the setup to begin", || made.exists());
     terminal.keys(["C-c"]);
     assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
-    terminal.wait_for_screen("what was in its worktree is in '");
+    terminal.wait_for_screen("its files are in '");
     terminal.wait_for_screen("0 of 3 tasks were started");
     assert_eq!(world.flux(["list", "--porcelain"]).ok(), "");
 }

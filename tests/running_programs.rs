@@ -293,7 +293,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let output = world.flux(["resume", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("has put a program aside: sleep (process {pid})"));
+        .stderr_has(&format!("has a background job: sleep (process {pid})"));
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
     let output = world.flux(["cleanup", "-y", &id]).run();

@@ -56,7 +56,7 @@ fn send_refuses_if_a_draft_is_in_the_composer() {
     let refused = world.flux(["send", &id, "And test it"]).run();
     refused
         .code(1)
-        .stderr_has("has text in its composer that is not sent yet")
+        .stderr_has("has unsent text in its composer")
         .stderr_has(&format!("hint: git flux attach {id}"));
     world.assert_unchanged(&before);
     assert_eq!(screen(&world, &id), shown);
@@ -123,7 +123,7 @@ fn send_delivers_text_with_special_characters_and_refuses_commands() {
     let refused = world.flux(["send", &id, "/exit"]).run();
     refused
         .code(1)
-        .stderr_has("would not take this for a message: it begins with a command");
+        .stderr_has("would not read this as a message: it begins with a command");
     assert_eq!(screen(&world, &id), shown);
 }
 

@@ -221,7 +221,7 @@ fn run_uses_the_configured_branch_prefix() {
             &world,
             "flux.branchPrefix",
             prefix,
-            &["not a name for a branch"],
+            &["not a valid branch name"],
         );
     }
 }

@@ -125,7 +125,7 @@ fn run_keeps_the_files_of_a_setup_that_fails() {
     run(&world)
         .run()
         .code(1)
-        .stderr_has("could not start 'fix'; what was in its worktree is in '");
+        .stderr_has("could not start 'fix'; its files are in '");
     let trash = world
         .repo()
         .join(".git/flux/trash/fix/worktree/install.log");
@@ -357,7 +357,7 @@ fn run_is_completed_by_the_next_command_if_killed_during_setup() {
     world
         .flux(["cleanup", "--merged"])
         .run()
-        .stderr_has("was interrupted while it was set up; the task is whole now");
+        .stderr_has("was interrupted during its setup; it is complete now");
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list[0]["state"], "starting");
     assert!(world.started_agents().is_empty());
@@ -466,7 +466,7 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     let output = world.flux(["run", "Fix it"]).run();
     output
         .code(1)
-        .stderr_has("error: there is no 'no-such-wrapper' on PATH, to start agents by\n")
+        .stderr_has("error: flux.wrapper: 'no-such-wrapper' not found on PATH\n")
         .stderr_has("hint: 'flux.wrapper' is set in file '.git/config'");
     world.git(["config", "flux.wrapper", "waits 'one"]);
     let output = world.flux(["run", "Fix it"]).run();

@@ -19,7 +19,7 @@ fn run_keeps_the_record_if_a_failed_setup_switched_the_branch() {
         let commit = "echo c >c && git add c && git commit -qm mine";
         run_with_setup(&world, &format!("{stray} && {commit}; false"))
             .code(1)
-            .stderr_has("could not start 'fix'; it is left as it is, since its worktree is not as")
+            .stderr_has("could not start 'fix'; it was kept, since its worktree was")
             .stderr_has("hint: git flux status fix")
             .has_not("nothing was left behind");
         let status = world
@@ -52,7 +52,7 @@ fn run_reports_a_worktree_moved_by_a_failed_setup() {
     let world = World::new();
     run_with_setup(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
         .code(1)
-        .stderr_has("its worktree was not in '")
+        .stderr_has("its worktree is gone: '")
         .has_not("nothing was left behind");
 }
 
@@ -63,5 +63,5 @@ fn run_keeps_the_worktree_if_a_failed_setup_made_a_commit() {
         "git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false";
     run_with_setup(&world, setup)
         .code(1)
-        .stderr_has("could not start 'fix'; what was in its worktree is in '");
+        .stderr_has("could not start 'fix'; its files are in '");
 }

@@ -335,7 +335,7 @@ fn cleanup_and_send_refuse_if_the_socket_of_tmux_was_deleted() {
         output
             .code(1)
             .stderr_has(&lost)
-            .stderr_has(&format!("hint: kill -USR1 {server}: tmux makes it anew\n"));
+            .stderr_has(&format!("hint: to recreate it: kill -USR1 {server}\n"));
         world.assert_unchanged(&before);
     }
     let server = nix::unistd::Pid::from_raw(server.parse().unwrap());

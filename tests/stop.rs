@@ -107,7 +107,8 @@ fn stop_refuses_a_background_job_beside_a_suspended_agent() {
         .run()
         .code(1)
         .stderr_has(&format!(
-            "what was begun in its pane would end with it: sleep (process {pid})"
+            "stopping '{}' would also end sleep in its pane (process {pid})",
+            task.id
         ))
         .stderr_has(&format!("hint: git flux attach {}", task.id));
     world.assert_unchanged(&before);

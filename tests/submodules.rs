@@ -217,7 +217,7 @@ fn restore_keeps_submodules_if_killed_before_its_last_rename() {
     fs::remove_dir_all(&worktree).unwrap();
     flux(&["cleanup", "no-such-task"])
         .code(1)
-        .stderr_has("it can be restored still");
+        .stderr_has("it can still be restored");
     flux(&["restore", &id]).success();
     assert_eq!(state(), before);
 }

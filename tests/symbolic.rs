@@ -109,7 +109,7 @@ fn run_does_not_overwrite_a_dangling_symbolic_ref() {
     let world = World::new();
     link(&world, "feature/go", "refs/heads/gone");
     let run = ["run", "-q", "--name", "go", "Go"];
-    let said = "'refs/heads/feature/go' is a symbolic ref that leads nowhere";
+    let said = "'refs/heads/feature/go' is a dangling symbolic ref";
     refused(&world, &run, &[said]);
     let output = world.flux(run).run();
     paste(&world, &hints(&output)[0]).unwrap();

@@ -62,9 +62,9 @@ fn run_runs_the_worktree_init_scripts_in_order_once_agreed_to() {
     let (code, screen) = start(&world, "one", Some("y"));
     assert_eq!(code, 0);
     for shown in [
-        ".worktree-init/10-first (is run):",
+        ".worktree-init/10-first (will run):",
         "test -e copied && echo \"$FLUX_TASK $PWD\"",
-        ".worktree-init/20-second (is run):",
+        ".worktree-init/20-second (will run):",
         ".worktree-init/README:",
         ".worktree-init/lib/more:",
     ] {
@@ -192,7 +192,7 @@ fn run_skips_symbolic_links_in_worktree_init() {
     let (code, screen) = start(&world, "one", Some("y"));
     assert_eq!(code, 0);
     assert!(
-        screen.contains(".worktree-init/10-link (a link, left out):"),
+        screen.contains(".worktree-init/10-link (link, skipped):"),
         "{screen}"
     );
     assert_eq!(script_output(&world, "one").as_deref(), Some("file\n"));
@@ -207,7 +207,7 @@ fn run_skips_symbolic_links_in_worktree_init() {
         .flux(["run", "--name", "two", "Fix it"])
         .run()
         .success()
-        .stderr_has("warning: '.worktree-init' is no directory; nothing is run\n");
+        .stderr_has("warning: skipped '.worktree-init': not a directory\n");
     assert_eq!(script_output(&world, "two"), None);
 }
 
@@ -241,7 +241,7 @@ fn run_refuses_a_file_name_that_leads_out_of_worktree_init() {
         .flux(["run", "--base", &commit, "Fix it"])
         .run()
         .code(1)
-        .stderr_has("error: '.worktree-init' has a file '../10-evil', which leads out of it\n");
+        .stderr_has("error: '.worktree-init' has an unsafe path '../10-evil'\n");
     world.assert_unchanged(&before);
 }
 
@@ -253,7 +253,7 @@ fn run_escapes_control_characters_in_the_scripts_it_shows() {
     commit(&world, "10-\x1b[31mred", 0o755, text);
     let (_, screen) = start(&world, "one", Some("n"));
     for shown in [
-        ".worktree-init/10-\\u{1b}[31mred (is run):",
+        ".worktree-init/10-\\u{1b}[31mred (will run):",
         "# \\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{1b}[8mhidden\\u{1b}[0m\\u{202e}txet",
         "echo evil\\u{d}# fine",
     ] {
@@ -302,7 +302,7 @@ fn run_skips_worktree_init_scripts_too_large_to_show() {
         .flux(["run", "--name", "one", "Fix it"])
         .run()
         .success()
-        .stderr_has("warning: '.worktree-init' is too large to be shown (1048");
+        .stderr_has("warning: skipped '.worktree-init': too large to show (1048");
     assert_eq!(script_output(&world, "one"), None);
 }
 

@@ -56,7 +56,7 @@ fn cleanup_that_was_killed_is_not_completed_if_the_worktree_was_moved() {
     let output = world.flux(["run", "--name", "other", "Do"]).run();
     output
         .success()
-        .stderr_has(&format!("could not settle the interrupted task '{id}'"))
+        .stderr_has(&format!("could not recover the interrupted task '{id}'"))
         .stderr_has("is checked out in");
     assert_eq!(world.git_in(&moved, ["rev-parse", &branch]), tip);
     let status = ["status", "--porcelain", "--branch"];

@@ -110,9 +110,7 @@ fn run_that_fails_keeps_files_that_a_hook_wrote_into_the_worktree() {
     let before = world.snapshot();
     let output = world.flux(["run", "--name", "fix", "Fix login"]).run();
     let kept = trash(&world, "fix");
-    output
-        .code(1)
-        .stderr_has("what was in its worktree is in '");
+    output.code(1).stderr_has("its files are in '");
     assert_hooked(&world);
     assert_eq!(world.read(kept.join("from-hook")), "hook\n");
     assert_eq!(world.read(kept.join("README.md")), "# myapp\nedit\n");
@@ -213,7 +211,7 @@ fn cleanup_refuses_a_clone_at_the_path_of_the_worktree() {
         refused(
             &world,
             args,
-            &["is not a worktree of this repository any more"],
+            &["is no longer a worktree of this repository"],
         );
     }
     assert_eq!(world.git_in(&path, ["rev-parse", "HEAD"]), head);
@@ -227,7 +225,7 @@ fn cleanup_refuses_a_worktree_that_became_a_repository() {
     fs::remove_file(path.join(".git")).unwrap();
     world.git_in(&path, ["init", "-q", "-b", &format!("feature/{id}")]);
     world.commit_in(&path, "mine.txt", "mine\n");
-    let said = ["is not a worktree of this repository any more"];
+    let said = ["is no longer a worktree of this repository"];
     refused(&world, &["cleanup", "-y", "--discard", &id], &said);
 }
 
@@ -239,7 +237,7 @@ fn cleanup_refuses_a_worktree_that_became_a_symbolic_link() {
     world.write(path.join(".env"), "SECRET\n");
     fs::rename(&path, &elsewhere).unwrap();
     symlink(&elsewhere, &path).unwrap();
-    let said = ["is not a worktree of this repository any more"];
+    let said = ["is no longer a worktree of this repository"];
     refused(&world, &["cleanup", "-y", "--discard", &id], &said);
     // Back in its place it is the task's again.
     fs::remove_file(&path).unwrap();

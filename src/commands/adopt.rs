@@ -13,12 +13,11 @@ use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::worktree;
-use crate::lifecycle::adopt::{Adoption, adopt, real, rejoin, strayed};
+use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconnect};
 use crate::lifecycle::checked_out::ensure_main_is_known;
-use crate::lifecycle::resume::{from_the_beginning, resume};
-use crate::lifecycle::start::plan::{Start, place};
-use crate::store::Stored;
-use crate::task::TaskId;
+use crate::lifecycle::resume::{restart, resume};
+use crate::lifecycle::start::plan::{Start, choose_place};
+use crate::task::{Task, TaskId};
 use crate::ui::{Ui, shown};
 
 /// Turn an existing worktree into a task
@@ -53,9 +52,9 @@ impl AdoptArgs {
         let store = load_recovered(&flux)?;
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(&flux, &worktrees)?;
-        let real = real(&self.path);
-        if let Some(Stored { id, .. }) = strayed(&flux, &store, &worktrees, &real)? {
-            rejoin(&flux, id, &real)?;
+        let real = real_path(&self.path);
+        if let Some(Task { id, .. }) = find_displaced(&flux, &store, &worktrees, &real)? {
+            reconnect(&flux, id, &real)?;
             flux.ui.status(format_args!(
                 "'{}' is the worktree of '{id}' again",
                 shown(&real)
@@ -104,8 +103,8 @@ impl AdoptArgs {
         if start.description.is_empty() {
             return Ok(None);
         }
-        place(flux, &start.task.id, self.layouts.layout())?;
-        from_the_beginning(flux, &start.task, &start.description).map(Some)
+        choose_place(flux, &start.task.id, self.layouts.layout())?;
+        restart(flux, &start.task, &start.description).map(Some)
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {

@@ -7,10 +7,10 @@ use clap_complete::ArgValueCompleter;
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::elsewhere::ensure_here;
-use crate::lifecycle::everywhere;
-use crate::lifecycle::pane::{current, find_target};
-use crate::lifecycle::resume::{ensure_can_reopen, reopen};
+use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::pane::{find_pane, find_target};
+use crate::lifecycle::repositories;
+use crate::lifecycle::resume::{ensure_can_open_shell, open_shell};
 use crate::task::{Phase, Target, Task};
 use crate::tmux::attach;
 use crate::ui::{Ui, ensure_terminal, quoted};
@@ -36,7 +36,7 @@ impl AttachArgs {
         let store = load_recovered(&flux)?;
         let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
         let task = stored.readable()?;
-        ensure_here(&flux, task)?;
+        ensure_not_copied(&flux, task)?;
         ensure_terminal(format!("git flux status {}", task.id))?;
         // The user can watch its setup.
         if task.phase == Phase::Starting
@@ -44,7 +44,7 @@ impl AttachArgs {
         {
             return attach::attach(&target);
         }
-        match current(task)? {
+        match find_pane(task)? {
             Some(target) => attach::attach(&target),
             None => attach::attach(&offer_session(&flux, task)?),
         }
@@ -55,7 +55,7 @@ impl AttachArgs {
 fn go_to_waiting() -> Result<()> {
     let ui = Ui::default();
     let here = Flux::open(ui.clone());
-    let waiting = everywhere::waiting(&ui, here.as_ref().ok());
+    let waiting = repositories::find_waiting(&ui, here.as_ref().ok());
     let Some(first) = waiting.first() else {
         here?;
         let failure = Failure::new("no task waits for you");
@@ -69,11 +69,11 @@ fn go_to_waiting() -> Result<()> {
 
 /// Offers a session with a shell for a task whose pane is gone.
 fn offer_session(flux: &Flux, task: &Task) -> Result<Target> {
-    ensure_can_reopen(flux, task)?;
+    ensure_can_open_shell(flux, task)?;
     let id = &task.id;
     let question = format!("The pane of '{id}' is closed. Open a new session in its worktree?");
     if !flux.ui.can_ask() || !flux.ui.confirm(question, true)? {
         return Err(Failure::declined(String::new()).into());
     }
-    reopen(flux, id)
+    open_shell(flux, id)
 }

@@ -10,8 +10,8 @@ use super::{candidates, choose};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Distrust, ObjectId, diff};
-use crate::lifecycle::broken::Broken;
-use crate::lifecycle::elsewhere::ensure_here;
+use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::damage::Damage;
 use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{Ui, word};
@@ -33,8 +33,8 @@ impl DiffArgs {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
         let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
-        ensure_here(&flux, task)?;
-        if let Some(broken) = Broken::find(&flux, task)? {
+        ensure_not_copied(&flux, task)?;
+        if let Some(broken) = Damage::find(&flux, task)? {
             let mut failure = broken.failure();
             if store.tip(&task.branch).is_some() {
                 let (base, branch) = (word(&task.base), word(&task.branch));

@@ -15,8 +15,8 @@ use super::table::Table;
 use super::{Faults, warn_if_unknown};
 use crate::context::Flux;
 use crate::git::Git;
-use crate::lifecycle::everywhere::repositories;
 use crate::lifecycle::observe;
+use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
 use crate::store::{Store, Stored};
 use crate::system::clock::seconds;
@@ -200,7 +200,7 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
 /// Returns the rows of all repositories that have a task's pane on this server.
 fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     let mut all = Vec::new();
-    for (common_dir, flux) in repositories(ui)? {
+    for (common_dir, flux) in find_repositories(ui)? {
         let found = flux.and_then(|flux| {
             let store = Store::load(&flux.repo, &flux.settings)?;
             read_rows(&flux, &store)

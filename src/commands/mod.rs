@@ -75,7 +75,7 @@ fn choose<'a>(flux: &Flux, store: &'a Store, name: Option<&str>, verb: &str) -> 
 }
 
 fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a Stored> {
-    let states = observe::states(flux, store)?;
+    let states = observe::state_labels(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
     // The order of `git flux list`.
     tasks.sort_by_key(|(stored, _)| stored.created());

@@ -9,8 +9,8 @@ use super::{Faults, candidates, choose_own, load_recovered};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::lifecycle::other_machine::{doubt, ensure_gone, launcher};
-use crate::lifecycle::resume::{description, ensure_stopped, from_the_beginning, going_on, resume};
+use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
+use crate::lifecycle::resume::{continue_session, ensure_stopped, read_prompt, restart, resume};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, Stored};
@@ -79,10 +79,11 @@ impl ResumeArgs {
     fn resume(&self, flux: &Flux, stored: &Stored) -> Result<Started> {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
-        let description = description(flux, task, &stored.oid)?;
+        let description = read_prompt(flux, task, &stored.oid)?;
         let command = format!("git flux resume {}", task.id);
-        ensure_gone(&flux.ui, doubt(flux, task)?.as_deref(), self.gone, &command)?;
-        let session = going_on(flux, task, &description).filter(|_| !self.restart);
+        let doubt = find_doubt(flux, task)?;
+        confirm_ended(&flux.ui, doubt.as_deref(), self.gone, &command)?;
+        let session = continue_session(flux, task, &description).filter(|_| !self.restart);
         let (agent, verb) = match session {
             Some(agent) => (agent, "resumed"),
             None => (self.restart_command(flux, task, &description)?, "restarted"),
@@ -100,7 +101,7 @@ impl ResumeArgs {
         description: &[u8],
     ) -> Result<AgentCommand> {
         let Task { id, agent, .. } = task;
-        let command = from_the_beginning(flux, task, description)?;
+        let command = restart(flux, task, description)?;
         if self.restart || self.yes {
             return Ok(command);
         }
@@ -121,7 +122,7 @@ fn was_killed(flux: &Flux, task: &Task) -> bool {
     let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {
         Ok(Some(exit)) => exit.is_by_signal(),
-        Ok(None) => !launcher(flux, task).is_ok_and(|launcher| runs(&launcher)),
+        Ok(None) => !find_launcher(flux, task).is_ok_and(|launcher| runs(&launcher)),
         Err(_) => true,
     }
 }

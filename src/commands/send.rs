@@ -14,7 +14,7 @@ use super::{candidates, choose_own};
 use crate::agent;
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::lifecycle::elsewhere::ensure_here;
+use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::observe;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
 use crate::lifecycle::recipient::{self, Recipient};
@@ -147,14 +147,14 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
 
 /// Returns the agent of a task, if its state and its pane say that it accepts a message; otherwise the reason.
 fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
-    ensure_here(flux, task)?;
+    ensure_not_copied(flux, task)?;
     let since = clock::now();
-    let observed = observe::one(flux, store, task)?;
+    let observed = observe::state_of(flux, store, task)?;
     if let Some(why) = find_refusal(flux, store, task, &observed)? {
         return Ok(Err(why));
     }
     let is_at_work = observed.0 == State::Working;
-    let recipient = recipient::listening(flux, task, since, is_at_work)?;
+    let recipient = recipient::find_recipient(flux, task, since, is_at_work)?;
     Ok(recipient.ok_or_else(|| refusal(task, "does not accept input")))
 }
 

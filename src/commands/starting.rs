@@ -12,9 +12,9 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::foreground::page;
 use crate::interrupt;
+use crate::lifecycle::start::init_scripts::{INIT_DIR, InitScripts};
 use crate::lifecycle::start::plan::{Start, Started};
-use crate::lifecycle::start::trust::{Init, NAME};
-use crate::lifecycle::start::watch;
+use crate::lifecycle::start::start_watch;
 use crate::task::Layout;
 
 /// The options of the layout.
@@ -47,7 +47,7 @@ pub(super) fn add_scripts(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     let Some(commit) = starts.iter().find_map(Start::setup_commit) else {
         return Ok(());
     };
-    let Some(init) = Init::find(flux, commit)? else {
+    let Some(init) = InitScripts::find(flux, commit)? else {
         return Ok(());
     };
     if !init.is_trusted(flux) && !approve(flux, &init)? {
@@ -62,11 +62,11 @@ pub(super) fn add_scripts(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     Ok(())
 }
 
-fn approve(flux: &Flux, init: &Init) -> Result<bool> {
+fn approve(flux: &Flux, init: &InitScripts) -> Result<bool> {
     let ui = &flux.ui;
     if !ui.can_ask() {
         ui.warning(format_args!(
-            "skipped the scripts in '{NAME}': run once on a terminal to approve them"
+            "skipped the scripts in '{INIT_DIR}': run once on a terminal to approve them"
         ));
         let tree = &init.tree;
         ui.hint(format_args!("git ls-tree -r {tree}"));
@@ -80,7 +80,7 @@ fn approve(flux: &Flux, init: &Init) -> Result<bool> {
         text.lines().for_each(|line| ui.quote(line));
     }
     interrupt::check()?;
-    let question = format!("Run the scripts in '{NAME}' in new worktrees, until they change?");
+    let question = format!("Run the scripts in '{INIT_DIR}' in new worktrees, until they change?");
     if !ui.confirm(question, false)? {
         ui.status("Skipped the scripts.");
         return Ok(false);
@@ -128,7 +128,7 @@ pub(super) fn early_failures(flux: &Flux, started: &[Started]) -> Result<Vec<Err
         return Ok(Vec::new());
     }
     let mut errors = Vec::new();
-    for (one, exit) in watch::early_exits(flux, started, EARLY_EXIT)? {
+    for (one, exit) in start_watch::wait_for_early_exits(flux, started, EARLY_EXIT)? {
         let id = &one.task.id;
         if exit.is_success() {
             flux.ui
@@ -151,7 +151,7 @@ pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
 fn agent_failure(flux: &Flux, started: &Started, how: impl Display) -> Error {
     let id = &started.task.id;
     // The pane may be closed.
-    let lines = watch::last_lines(&started.opened.target, id, FAILURE_LINES);
+    let lines = start_watch::last_lines(&started.opened.target, id, FAILURE_LINES);
     for line in lines.unwrap_or_default() {
         flux.ui.quote(line);
     }

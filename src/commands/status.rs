@@ -16,7 +16,7 @@ use crate::context::Flux;
 use crate::failure;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
-use crate::lifecycle::pane::current;
+use crate::lifecycle::pane::find_pane;
 use crate::store::{Store, Stored};
 use crate::task::{State, Status};
 use crate::tmux::pane;
@@ -63,7 +63,7 @@ impl StatusArgs {
         let mut status = observe::statuses(flux, store, &[task])?
             .pop()
             .context("internal error: a task was not observed")?;
-        let pane = current(task);
+        let pane = find_pane(task);
         let target = match &pane {
             Ok(target) if status.state != State::Elsewhere => target.clone(),
             Ok(_) | Err(_) => None,

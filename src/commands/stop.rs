@@ -7,7 +7,7 @@ use clap_complete::ArgValueCompleter;
 use super::{Faults, candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::observe;
-use crate::lifecycle::stop::{Stopping, can_stop, stop};
+use crate::lifecycle::stop::{StopRequest, can_stop, stop};
 use crate::store::{Store, Stored};
 use crate::ui::Ui;
 
@@ -40,7 +40,7 @@ impl StopArgs {
             return Ok(());
         }
         // Signal all agents before waiting for the first.
-        let signal = |stored: &&Stored| -> Result<Option<Stopping>> {
+        let signal = |stored: &&Stored| -> Result<Option<StopRequest>> {
             if !can_stop(&flux, stored.readable()?)? || self.dry_run {
                 return Ok(None);
             }
@@ -91,7 +91,7 @@ impl StopArgs {
         flux: &Flux,
         store: &Store,
         stored: &Stored,
-        stopping: Option<Stopping>,
+        stopping: Option<StopRequest>,
     ) -> Result<()> {
         let (id, ui) = (&stored.id, &flux.ui);
         if let Some(stopping) = stopping {
@@ -103,7 +103,7 @@ impl StopArgs {
             return Ok(());
         }
         let task = stored.readable()?;
-        let label = observe::one(flux, store, task)?.0.label();
+        let label = observe::state_of(flux, store, task)?.0.label();
         if self.dry_run && can_stop(flux, task)? {
             return ui.data(format_args!("would stop the agent of '{id}': {label}"));
         }

@@ -232,7 +232,7 @@ fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> R
     let pending = || store.tasks.iter().filter(|one| ids.contains(&one.id));
     let readable = pending().filter_map(|one| one.task.as_ref().ok());
     let readable: Vec<&Task> = readable.collect();
-    let mut observed = observe::each(flux, &store, &readable)?.into_iter();
+    let mut observed = observe::states(flux, &store, &readable)?.into_iter();
     let mut states: States = ids.iter().map(|id| (id.clone(), Ok(None))).collect();
     for stored in pending() {
         let state = match (&stored.task, stored.readable()) {

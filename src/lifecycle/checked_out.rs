@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::broken::{Broken, free_beside};
+use super::damage::{Damage, unused_path};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Worktree;
@@ -201,7 +201,7 @@ impl<'a> BranchUses<'a> {
             BranchUse::Unregistered(task) => {
                 let (place, unlisted) = (shown(&task.worktree), "which git does not list");
                 let what = format!("the branch '{branch}' is checked out in '{place}', {unlisted}");
-                Broken::not_ours(self.flux, task)?.with_ways(Failure::new(what))
+                Damage::replaced_worktree(self.flux, task)?.add_repairs(Failure::new(what))
             }
             BranchUse::Unknown => {
                 let common = shown(self.flux.repo.common_dir());
@@ -260,6 +260,6 @@ fn with_ways_out(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Re
         (_, None) => failure,
     };
     let index = common.join("index");
-    let (index, away) = (quoted(&index), quoted(&free_beside(&index)));
+    let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
     Ok(failure.hint(format!("if no files are: mv {index} {away}")))
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::archive::Archived;
-use super::broken::Broken;
 use super::checked_out::BranchUses;
+use super::damage::Damage;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{ObjectId, Worktree as Entry, admin, keep, snapshot, worktree};
@@ -159,7 +159,7 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, entries: &[Entry], task: &Task) 
         return uses.ensure_none();
     };
     // It may be the task's own entry, which names another place now: that can be mended.
-    if let Some(altered) = Broken::altered(flux, task) {
+    if let Some(altered) = Damage::altered(flux, task) {
         bail!(altered.failure());
     }
     let (branch, place, pasted) = (&task.branch, shown(elsewhere), quoted(elsewhere));

@@ -1,45 +1,41 @@
-//! How a task comes, lives and goes: the story. What the files here do is told in them.
+//! Starts, observes and removes tasks.
 //!
 //! # The record
 //!
-//! A task is a record in `refs/flux/tasks/<id>`. It says what was *meant*: branch, base, worktree, agent,
-//! and how far the task has come (starting, active, removing). It is written before anything else of the
-//! task exists, and removed after everything else is gone. So whatever a crash leaves has a record that
-//! says so. What *is* shows in refs, worktrees, panes and run files; it is observed, and never stored.
+//! A task is a record in `refs/flux/tasks/<id>`: branch, base, worktree, agent and phase (starting, active,
+//! removing). It is written before anything else of the task exists, and deleted last, so whatever a crash
+//! leaves has a record. The record stores intent. The actual state is in refs, worktrees, panes and run
+//! files; it is observed, never stored.
 //!
-//! # A task comes
+//! # Start
 //!
-//! There is one way up, [`start`]. `run` makes a task whole, [`restore`] brings one back from the
-//! archive, [`adopt`] makes one of a worktree that is there, and [`resume`] starts its agent again, or opens a
-//! shell for it. Each prepares a plan first, where all that can fail is settled, and
-//! then makes its steps under the task's lock. If one fails, all are undone.
+//! [`start`] runs every start: `run` creates a task, [`restore`] restores one from the archive, [`adopt`] makes
+//! an existing worktree a task, and [`resume`] starts its agent again, or opens a shell. Each checks first all
+//! that can fail, then runs its steps under the task's lock. If a step fails, all are rolled back.
 //!
-//! # It lives
+//! # Observation
 //!
-//! [`observe`] tells what it does: it works, waits, has ended. Everything that looks at a task asks
-//! there. [`recipient`] says who gets a message, [`mod@pane`] finds the pane, [`stop`] ends the agent.
-//! What may be somebody else's, in the same repository or beside it, is told by [`owner`],
-//! [`other_machine`] and [`elsewhere`]; [`everywhere`] looks at all repositories of the tmux server.
-//! Where something is missing, [`broken`] names the ways out, and to [`adopt`] is one of them.
+//! [`observe`] returns the state of tasks. [`recipient`] sends messages, [`mod@pane`] finds the pane, [`stop`]
+//! stops the agent. [`owner`], [`other_machine`] and [`copied_repository`] recognize tasks of other users,
+//! machines and repositories; [`repositories`] finds all repositories of the tmux server. [`damage`] lists
+//! commands that repair a task; one is [`adopt`].
 //!
-//! # It goes
+//! # Removal
 //!
-//! A [`cleanup`] decides first. Its `plan` is a value: the facts, and what each check makes of them (in
-//! order, to be agreed to, or refused); nothing has changed yet. [`checked_out`] says where a branch is in
-//! use. Then the merge is made apart from all worktrees, the branch is moved, and the task takes the one
-//! way down, `teardown`: worktree, configuration, then branch, base and record in one transaction, which
-//! keeps what they stood at in the [`archive`].
+//! A [`cleanup`] plans first: it collects facts and checks them, and each check passes, asks or refuses.
+//! [`checked_out`] finds where a branch is in use. Then it makes the merge in a temporary repository, moves
+//! the target branch, and `teardown` removes worktree, configuration, and in one transaction branch, base and
+//! record, which are kept in the [`archive`].
 //!
-//! Undoing a start that failed is the same teardown. So is what [`recover`] does, before any command that
-//! changes something: each task whose last command died becomes whole or gone, and the user is told.
+//! A rollback of a start is the same teardown. [`recover`], which commands that change something run first,
+//! completes or rolls back each task whose last command died, and reports it.
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
-pub(crate) mod broken;
 pub(crate) mod checked_out;
 pub(crate) mod cleanup;
-pub(crate) mod elsewhere;
-pub(crate) mod everywhere;
+pub(crate) mod copied_repository;
+pub(crate) mod damage;
 pub(crate) mod fate;
 mod hook_effects;
 pub(crate) mod observe;
@@ -48,6 +44,7 @@ pub(crate) mod owner;
 pub(crate) mod pane;
 pub(crate) mod recipient;
 pub(crate) mod recover;
+pub(crate) mod repositories;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;

@@ -1,5 +1,4 @@
-//! Tasks whose agent runs, or may run, where it cannot be seen: on another machine, or in another
-//! PID namespace, as a container has it. What is not seen is not gone.
+//! Agents on another machine or in another PID namespace, such as a container's, which may still run.
 
 use anyhow::Result;
 
@@ -10,11 +9,8 @@ use crate::task::Task;
 use crate::ui::Ui;
 use crate::ui::words::capital;
 
-/// Returns where the launcher of a task is; gone where it has noted how its agent ended.
-///
-/// # Errors
-/// When that is not known.
-pub(crate) fn launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
+/// Finds the launcher of a task. It is gone if the agent's exit was recorded.
+pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
     let run = flux.run_dir(&task.id);
     match run.exit()? {
         Some(_) => Ok(Launcher::Gone),
@@ -22,48 +18,40 @@ pub(crate) fn launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
     }
 }
 
-/// Fails if the agent of a task runs where it cannot be seen. Nothing agrees to more.
-///
-/// # Errors
-/// So, or when that is not known.
+/// Fails if the agent of a task runs on another machine, or this is not known.
 pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
-    let Launcher::Elsewhere(machine) = launcher(flux, task)? else {
+    let Launcher::Elsewhere(machine) = find_launcher(flux, task)? else {
         return Ok(());
     };
     let id = &task.id;
     let place = machine.map(|machine| machine.location());
     let there = place.as_deref().unwrap_or("there");
     let hint = format!("to stop it, {there}: git flux stop {id}");
-    let unseen = "its launcher cannot be seen from here";
+    let unseen = "its launcher is not visible here";
     let place = place.as_deref().unwrap_or(unseen);
     let failure = Failure::new(format!("the agent of '{id}' runs elsewhere: {place}"));
     Err(failure.hint(hint).into())
 }
 
-/// Returns why it is not known whether the agent of a task has ended, if it was started on another machine.
-///
-/// # Errors
-/// When not even that is known.
-pub(crate) fn doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
-    let Launcher::Unknown(machine) = launcher(flux, task)? else {
+/// Returns a message if the agent was started on another machine, and may still run.
+pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
+    let Launcher::Unknown(machine) = find_launcher(flux, task)? else {
         return Ok(None);
     };
     let (id, place) = (&task.id, machine.location());
     Ok(Some(format!(
-        "the agent of '{id}' was started {place}, and may run there"
+        "the agent of '{id}' was started {place}, and may still run"
     )))
 }
 
-/// Asks whether the agent that there is a `doubt` about has ended; `gone` says that it has.
-///
-/// # Errors
-/// When that is declined, or nobody can be asked: `command` then is what needs `--gone`.
-pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
+/// Asks whether the agent has ended, if there is a `doubt` and no `--gone` option (`gone`). Fails if
+/// the user declines, or there is no terminal: then the hint is `command` with `--gone`.
+pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
     let Some(doubt) = doubt.filter(|_| !gone) else {
         return Ok(());
     };
     if !ui.can_ask() {
-        return Err(refusal(doubt, command).into());
+        return Err(gone_required(doubt, command).into());
     }
     if ui.confirm(format_args!("{}. Has it ended?", capital(doubt)), false)? {
         return Ok(());
@@ -71,7 +59,7 @@ pub(crate) fn ensure_gone(ui: &Ui, doubt: Option<&str>, gone: bool, command: &st
     Err(Failure::declined("nothing was changed").into())
 }
 
-/// The refusal of a `command` that needs `--gone`, for a `doubt` whether an agent has ended.
-pub(crate) fn refusal(doubt: &str, command: &str) -> Failure {
+/// Returns the error of a `command` that requires `--gone`.
+pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
     Failure::new(doubt).hint(format!("if it has ended: {command} --gone"))
 }

@@ -1,4 +1,4 @@
-//! Whose a task is: several users of one group may share a repository.
+//! Owners of tasks: several users of a group may share a repository.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -15,20 +15,19 @@ use crate::store::{Store, Stored};
 use crate::system::sharing::is_ours;
 use crate::task::{Task, TaskId};
 
-/// Returns the name of the user who owns the directory at `path`, if that is another one.
+/// Returns the owner of a directory, if that is another user.
 pub(crate) fn other_owner(path: &Path) -> Option<String> {
-    let there = path.symlink_metadata().ok()?;
-    if is_ours(path, &there) {
+    let found = path.symlink_metadata().ok()?;
+    if is_ours(path, &found) {
         return None;
     }
-    let user = User::from_uid(Uid::from_raw(there.uid())).ok().flatten();
+    let user = User::from_uid(Uid::from_raw(found.uid())).ok().flatten();
     let name = user.map(|user| sanitize::line(&user.name));
-    Some(name.unwrap_or_else(|| there.uid().to_string()))
+    Some(name.unwrap_or_else(|| found.uid().to_string()))
 }
 
 impl Flux {
-    /// Returns the name of the user whose task it is, if that is another one: who owns its run
-    /// directory, or else its worktree.
+    /// Returns the owner of a task's run directory or else worktree, if that is another user.
     pub(crate) fn owner(&self, task: &Task) -> Option<String> {
         let run = self.run_dir(&task.id).0;
         match run.symlink_metadata() {
@@ -37,7 +36,7 @@ impl Flux {
         }
     }
 
-    /// Returns the tasks that are not another user's.
+    /// Returns the tasks of this user.
     pub(crate) fn own_tasks<'a>(&self, store: &'a Store) -> impl Iterator<Item = &'a Stored> {
         let is_own = |stored: &&Stored| match &stored.task {
             Ok(task) => self.owner(task).is_none(),
@@ -46,44 +45,34 @@ impl Flux {
         store.tasks.iter().filter(is_own)
     }
 
-    /// Returns the name of the user who has removed a task, if that is another one: who owns its
-    /// place in the trash.
-    pub(crate) fn remover(&self, one: &Archived) -> Option<String> {
-        other_owner(&self.trash().join(&one.name))
+    /// Returns the owner of a removed task's directory in the trash, if that is another user.
+    pub(crate) fn remover(&self, entry: &Archived) -> Option<String> {
+        other_owner(&self.trash().join(&entry.name))
     }
 
-    /// Refuses the task of another user.
-    ///
-    /// # Errors
-    /// The refusal, with the name of that user.
+    /// Fails if a task belongs to another user.
     pub(crate) fn ensure_own(&self, task: &Task) -> Result<()> {
         self.owner(task)
-            .map_or(Ok(()), |owner| Err(refusal(&task.id, &owner).into()))
+            .map_or(Ok(()), |owner| Err(not_owned(&task.id, &owner).into()))
     }
 
-    /// Takes the lock of one task, for the whole of its start or removal.
-    ///
-    /// # Errors
-    /// When the task is another user's, or on interruption.
+    /// Takes the lock of a task. Fails if the task belongs to another user, or on interruption.
     pub(crate) fn lock_task(&self, id: &TaskId) -> Result<Lock> {
-        let path = self.prepare_run(id)?;
+        let path = self.prepare_lock(id)?;
         let other = format!("another git flux that works on '{id}'");
         Lock::acquire(&path, Sharing::Private, &other, |text| self.ui.status(text))
     }
 
-    /// Takes the lock of one task if no command holds it.
-    ///
-    /// # Errors
-    /// When the task is another user's.
+    /// Takes the lock of a task, if no command holds it. Fails if the task belongs to another user.
     pub(crate) fn try_lock_task(&self, id: &TaskId) -> Result<Option<Lock>> {
-        Lock::attempt(&self.prepare_run(id)?, Sharing::Private)
+        Lock::attempt(&self.prepare_lock(id)?, Sharing::Private)
     }
 
-    /// Makes the directory that all runs are in, and returns the lock of this one.
-    fn prepare_run(&self, id: &TaskId) -> Result<PathBuf> {
+    /// Creates the directory of all runs, and returns the path of a task's lock.
+    fn prepare_lock(&self, id: &TaskId) -> Result<PathBuf> {
         let run = self.run_dir(id);
         if let Some(owner) = other_owner(&run.0) {
-            return Err(refusal(id, &owner).into());
+            return Err(not_owned(id, &owner).into());
         }
         let sharing = self.repo.sharing()?;
         for dir in [self.repo.flux_dir(), self.repo.runs_dir()] {
@@ -94,6 +83,6 @@ impl Flux {
     }
 }
 
-fn refusal(id: &TaskId, owner: &str) -> Failure {
+fn not_owned(id: &TaskId, owner: &str) -> Failure {
     Failure::new(format!("'{id}' is a task of '{owner}'")).hint(format!("git flux status {id}"))
 }

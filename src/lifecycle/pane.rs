@@ -1,4 +1,4 @@
-//! The pane of a task: found by its launcher, and closed; and an agent that has outlived both.
+//! Finds and closes the pane of a task, and finds an agent that survived its launcher.
 
 use std::time::{Duration, Instant};
 
@@ -15,57 +15,51 @@ use crate::task::{Target, Task};
 use crate::tmux::pane::{self, Pane};
 use crate::tmux::placement::session_name;
 
-/// How long a launcher may take to end its agent and itself.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time limit for a launcher to end its agent and itself.
+const END_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long to wait for a process whose end nothing tells.
-const PAUSE: Duration = Duration::from_millis(2);
+/// The interval of checks for the end of a process.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// How long a server that ends may take to leave its panes.
-const ENDS: Duration = Duration::from_secs(2);
+/// The time limit for an ending server to close its panes.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Returns the pane of a task with the names that it has now; none if it is closed.
-///
-/// # Errors
-/// When its server does not answer, or cannot be reached.
-pub(crate) fn current(task: &Task) -> Result<Option<Target>> {
+/// Finds the pane of a task, with its current names; none if it is closed.
+pub(crate) fn find_pane(task: &Task) -> Result<Option<Target>> {
     task.target.as_ref().map_or(Ok(None), find)
 }
 
 fn find(target: &Target) -> Result<Option<Target>> {
     let panes = pane::list(Some(&target.socket))?;
-    ensure_reached(target, &panes)?;
+    ensure_reachable(target, &panes)?;
     let pane = panes.iter().find(|pane| pane.matches(target));
     Ok(pane.map(|pane| pane.with_current_names(target)))
 }
 
-/// Refuses where the server of a target runs, and is not the one that told `panes`: something has deleted its socket.
-fn ensure_reached(target: &Target, panes: &[Pane]) -> Result<()> {
-    let is_told = panes.iter().any(|pane| pane.is_on_server_of(target));
+/// Fails if the server of a target runs, but did not list `panes`: its socket was deleted.
+fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
+    let is_listed = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
-    let is_settled = || Ok((is_told || !runs()).then_some(()));
-    if wait_until(ENDS, ENDS / 100, is_settled)?.is_some() {
+    let is_settled = || Ok((is_listed || !runs()).then_some(()));
+    if wait_until(SERVER_TIMEOUT, SERVER_TIMEOUT / 100, is_settled)?.is_some() {
         return Ok(());
     }
     let (server, socket) = (target.server_pid, target.socket.display());
     let message = format!("the tmux server {server} has lost its socket '{socket}'");
-    let hint = format!("kill -USR1 {server}: tmux makes it anew");
+    let hint = format!("to recreate it: kill -USR1 {server}");
     Err(Failure::new(message).hint(hint).into())
 }
 
-/// The pane whose process is the launcher that left its mark. The agent may have written that: the
-/// process proves to be the launcher, or where the system does not tell, the pane was made for this task.
-///
-/// # Errors
-/// When it is not known what runs.
+/// Finds the pane of the launcher in the file `running`. Since the agent can write that file, the process
+/// must prove to be the launcher; if the system cannot tell, the pane must have the task's options.
 pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let run = flux.run_dir(&task.id);
     let Some(running) = run.running()? else {
         return Ok(None);
     };
     let is_proven = |pane: &&Pane| {
-        let is_made_for_it = || pane.belongs_to(&task.id, flux.repo.common_dir());
-        pane.pid() == running.launcher && run.is_launcher(pane.pid()).unwrap_or_else(is_made_for_it)
+        let has_options = || pane.belongs_to(&task.id, flux.repo.common_dir());
+        pane.pid() == running.launcher && run.is_launcher(pane.pid()).unwrap_or_else(has_options)
     };
     let session = session_name(&flux.repo.project(), &task.id);
     let panes = pane::list(None)?;
@@ -73,36 +67,25 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     Ok(pane.map(|pane| pane.target(&session)))
 }
 
-/// The session that was made for a task whose shell leaves no mark.
-///
-/// # Errors
-/// When it is not known what runs.
+/// Finds the session of a task that runs only a shell, which has no `running` file.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
     let session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);
     Ok(pane::list(None)?.iter().find_map(session_of))
 }
 
-/// Ends what was started for a task: asks the launcher, if the system proves which process that is,
-/// closes the pane that was `opened`, and waits until both have ended.
-///
-/// # Errors
-/// When one does not.
+/// Sends SIGHUP to the launcher, if it is proven, closes the pane `opened`, and waits until both have ended.
 pub(super) fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
     if let Some(launcher) = run.proven_launcher(opened) {
         signal::kill(Pid::from_raw(launcher), Signal::SIGHUP).ok();
     }
     match opened {
         Some(target) => close(target, run),
-        None => await_end(run, None),
+        None => wait_for_end(run, None),
     }
 }
 
-/// Closes the task's pane if it is still the one that was made, and waits for
-/// the launcher in it to end. A pane that is somebody else's by now is left alone.
-///
-/// # Errors
-/// When it is not known what runs, or the agent does not end.
+/// Closes the task's pane, and waits until its launcher has ended. A newer pane with this id stays open.
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     // A server of another PID namespace has other numbers.
     let is_ours = process::is_child(target.pane_pid, target.server_pid) != Some(false);
@@ -113,31 +96,24 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
         // It was closed already.
         Err(_) => false,
     };
-    await_end(run, (is_closed && is_ours).then_some(process))
+    wait_for_end(run, (is_closed && is_ours).then_some(process))
 }
 
-/// Waits until the launcher has ended, and the process that was in the pane; an interruption is no
-/// reason to leave it half way. Who holds the launcher's lock counts, and not what is written beside
-/// it: the agent may have done that.
-///
-/// # Errors
-/// When one is still alive after [`PATIENCE`].
-fn await_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
-    let (news, begun) = (RunWatch::of(run), Instant::now());
+/// Waits until the launcher and the process in the pane have ended, even on ^C. Checks the launcher's lock,
+/// because the agent can write the other run files.
+fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
+    let (events, begun) = (RunWatch::of(run), Instant::now());
     while in_pane.is_some_and(|(pid, born)| process::is_alive(pid, born)) || run.is_alive()? {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > END_TIMEOUT {
             let failure = Failure::new("the agent does not end");
             return Err(failure.hint(run.removal_hint("alive")).into());
         }
-        news.wait(PAUSE);
+        events.wait(POLL_INTERVAL);
     }
     Ok(())
 }
 
-/// Fails if the agent of a launcher that is gone is still alive.
-///
-/// # Errors
-/// Also when that cannot be told.
+/// Fails if the launcher has ended, but its agent is alive, or this is not known.
 pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let id = &task.id;
     let Some(running) = run.running()? else {

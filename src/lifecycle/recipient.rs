@@ -1,4 +1,4 @@
-//! A message to the running agent of a task.
+//! Sends messages to the running agent of a task.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -20,26 +20,26 @@ use crate::tmux::composer::SafeText;
 use crate::tmux::message::{self, Delivery, Receiver};
 use crate::tmux::screen::Screen;
 
-/// How long another message to the same agent is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit for another message to the same agent.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often an agent's title is looked at, which takes a process.
-const TITLE_PAUSE: Duration = Duration::from_millis(500);
+/// The interval of checks of an agent's title. Each runs tmux.
+const TITLE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The running agent of a task, which can be sent a message; all that this needs, so that several
-/// can be sent at once.
+/// The running agent of a task, which accepts messages. Owns its data, so that threads can send in parallel.
 pub(crate) struct Recipient {
     task: Task,
     profile: &'static Profile,
     run: RunDir,
     target: Target,
-    /// When it was looked at.
+    /// The time of the observation.
     since: Timestamp,
     pub(crate) is_at_work: bool,
 }
 
 impl Recipient {
-    fn typed(&self, text: &str) -> Result<SafeText> {
+    /// Returns the text as it must be typed.
+    fn prepare(&self, text: &str) -> Result<SafeText> {
         let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
             return Ok(SafeText {
@@ -50,52 +50,49 @@ impl Recipient {
         composer.escape(&text).map_err(|trap| {
             let meaning = trap.meaning();
             self.failure(format_args!(
-                "would not take this for a message: it {meaning}"
+                "would not read this as a message: it {meaning}"
             ))
         })
     }
 
-    /// Sends a message, and no other at the same time: until it is submitted, and for agents that
-    /// say so until it has arrived. Returns whether it has.
-    ///
-    /// # Errors
-    /// When it was not submitted.
+    /// Sends a message, one at a time, and waits until it is submitted. Returns whether the agent is known
+    /// to have received it.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
-        let typed = self.typed(text)?;
-        let _lock = Lock::acquire_soon(PATIENCE, &self.run.send_lock(), Sharing::Private)?;
+        let typed = self.prepare(text)?;
+        let _lock = Lock::acquire_soon(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
         let earlier = self.run.sent_messages();
         let sent = clock::now();
-        let looked = Cell::new(Instant::now());
-        let arrived = || self.has_begun(sent, &looked);
-        // One that is at work reads it when it comes to it.
+        let checked = Cell::new(Instant::now());
+        let arrived = || self.has_started_work(sent, &checked);
+        // An agent at work reads it later.
         let is_awaited = self.profile.confirms && !self.is_at_work;
         let receiver = Receiver {
             target: &self.target,
             composer: self.profile.composer.as_ref(),
             earlier: &earlier,
-            is_ready: &|| self.listens(),
+            is_ready: &|| self.is_listening(),
             confirmed: is_awaited.then_some(&arrived),
         };
-        let is_told = match receiver.deliver(&typed)? {
+        let is_received = match receiver.deliver(&typed)? {
             Delivery::Confirmed => true,
-            // More is not heard of one that has no hook for it.
+            // An agent without such a hook confirms nothing.
             Delivery::Taken => !self.profile.confirms,
             Delivery::Submitted => false,
             refused => return Err(self.refusal(refused)),
         };
-        // It is of use to the next message alone.
+        // Best effort: only the next message uses it.
         drop(self.run.write_last_message(&typed.text));
-        Ok(is_told)
+        Ok(is_received)
     }
 
     fn refusal(&self, delivery: Delivery) -> Error {
         self.failure(match delivery {
-            Delivery::HasDraft => "has text in its composer that is not sent yet",
-            Delivery::Stuck => "did not take the message, which may stand in its composer",
-            Delivery::NotTaken => "did not take the message in time, and it was cleared",
-            Delivery::NotShown => "does not show the message, and Enter was not pressed",
-            Delivery::NotListening => "asks something by now, or does not accept input any more",
-            _ => "shows no composer, and would take this for something else",
+            Delivery::HasDraft => "has unsent text in its composer",
+            Delivery::Stuck => "did not accept the message; it may still be in its composer",
+            Delivery::NotTaken => "did not accept the message in time; it was cleared",
+            Delivery::NotShown => "does not show the message; Enter was not pressed",
+            Delivery::NotListening => "asked a question, or stopped reading input",
+            _ => "shows no composer, and may misread the message",
         })
     }
 
@@ -105,26 +102,26 @@ impl Recipient {
         failure.hint(format!("git flux attach {id}")).into()
     }
 
-    /// Returns whether the agent still reads what is typed, and has asked nothing since it was
-    /// looked at; without a process.
-    fn listens(&self) -> Result<bool> {
+    /// Returns whether the agent still reads input, and has asked nothing since the observation. Starts no
+    /// process.
+    fn is_listening(&self) -> Result<bool> {
         let running = self.run.running()?;
         let agent = running.and_then(|running| running.agent);
         let last = events::last(&self.run.events())?;
-        let asks = last.is_some_and(|it| it.at >= self.since && it.state == Said::Waiting);
+        let asks = last.is_some_and(|last| last.at >= self.since && last.state == Said::Waiting);
         Ok(agent.is_some() && process::in_front(self.target.pane_pid)? == agent && !asks)
     }
 
-    /// Returns whether the agent has begun to work on something since `at`: by its own word, or by its title.
-    fn has_begun(&self, at: Timestamp, looked: &Cell<Instant>) -> Result<bool> {
+    /// Returns whether the agent has reported work since `at`, or its title shows it.
+    fn has_started_work(&self, at: Timestamp, checked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
         if last.is_some_and(|event| event.at >= at && event.state == Said::Working) {
             return Ok(true);
         }
-        if looked.get().elapsed() < TITLE_PAUSE {
+        if checked.get().elapsed() < TITLE_INTERVAL {
             return Ok(false);
         }
-        looked.set(Instant::now());
+        checked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
         let project = self.task.worktree.file_name().unwrap_or_default();
         let title = self.profile.title(&title, &project.to_string_lossy());
@@ -132,13 +129,9 @@ impl Recipient {
     }
 }
 
-/// Returns the agent of a task if it can be sent a message: it runs, and nothing else is in front
-/// of it, like the shell that ^Z brings. It asked nothing `since` then;
-/// of one that is at work it is not awaited that the message arrives.
-///
-/// # Errors
-/// When that cannot be told.
-pub(crate) fn listening(
+/// Finds the agent of a task if it can receive a message: it runs in the foreground, and has asked nothing
+/// `since` then. An agent at work does not have to confirm the message.
+pub(crate) fn find_recipient(
     flux: &Flux,
     task: &Task,
     since: Timestamp,
@@ -151,15 +144,17 @@ pub(crate) fn listening(
     let Some(running) = run.running()?.filter(|running| running.agent.is_some()) else {
         return Ok(None);
     };
-    // What is typed would begin another conversation.
+    // Input would start another conversation.
     let session = profile.session(&running, &task.worktree);
-    if session.is_some_and(|session| session.is_handed_over) || pane::current(task)?.is_none() {
+    if session.is_some_and(|session| session.is_handed_over) || pane::find_pane(task)?.is_none() {
         return Ok(None);
     }
     let in_front = process::in_front(target.pane_pid).with_context(|| {
         let id = &task.id;
-        Failure::new(format!("it is not known who reads what is typed to '{id}'"))
-            .hint(format!("git flux attach {id}"))
+        Failure::new(format!(
+            "cannot tell what reads input in the pane of '{id}'"
+        ))
+        .hint(format!("git flux attach {id}"))
     })?;
     Ok((in_front == running.agent).then(|| Recipient {
         task: task.clone(),

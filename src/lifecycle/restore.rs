@@ -3,12 +3,12 @@
 use anyhow::{Result, bail};
 
 use super::archive::Archived;
-use super::broken::free_beside;
 use super::checked_out::{BranchUses, ensure_main_is_known};
+use super::damage::unused_path;
 use super::fate::ensure_not_elsewhere;
-use super::resume::going_on;
-use super::start::branch::{ensure_name, worktree_of};
-use super::start::launch;
+use super::resume::continue_session;
+use super::start::agent_launch;
+use super::start::branch::{ensure_valid_name, worktree_path};
 use super::start::plan::{NewPane, Origin, Start};
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -31,11 +31,11 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     ensure_free(flux, store, &task)?;
     let task = existing(store, task, one)?;
     let description = store::prompt(&flux.repo, &one.record)?;
-    let agent = going_on(flux, &task, &description).filter(|_| !one.foreign);
+    let agent = continue_session(flux, &task, &description).filter(|_| !one.foreign);
     // One that comes back with its ignored files is as ready as it was.
     let ready = match (&one.trash, &agent) {
-        (None, Some(_)) => launch::configured(flux)?,
-        _ => launch::wrapped(flux)?,
+        (None, Some(_)) => agent_launch::load_setup(flux)?,
+        _ => agent_launch::load_wrapper(flux)?,
     };
     let name = placement::session_name(&flux.repo.project(), &task.id);
     let pane = NewPane {
@@ -93,7 +93,7 @@ fn place_taken(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failu
     let path = &task.worktree;
     let (shown, pasted) = (shown(path), quoted(path));
     if path.symlink_metadata().is_ok() {
-        let away = quoted(&free_beside(path));
+        let away = quoted(&unused_path(path));
         let failure = Failure::new(format!("'{shown}' exists already"));
         return Some(failure.hint(format!("mv {pasted} {away}")));
     }
@@ -138,7 +138,7 @@ fn existing(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
 /// When its branch has no name for one.
 pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
     let task = &one.task;
-    ensure_name(flux, &task.branch)?;
+    ensure_valid_name(flux, &task.branch)?;
     let removal = task.removal.as_ref().map(|removal| Removal {
         at: removal.at,
         snapshot: one.part("snapshot").cloned(),
@@ -148,7 +148,7 @@ pub(crate) fn harmless(flux: &Flux, store: &Store, one: &Archived) -> Result<Arc
     let into = task.into.clone().filter(|into| store.tip(into).is_some());
     let mut one = one.clone();
     one.task = Task {
-        worktree: worktree_of(flux, &task.id)?,
+        worktree: worktree_path(flux, &task.id)?,
         agent_args: Vec::new(),
         port: None,
         target: None,

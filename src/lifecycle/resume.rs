@@ -1,13 +1,13 @@
-//! What runs for a task that is there, started again: its agent, or a shell where its pane is gone.
+//! Starts the agent of an existing task again, or opens a shell if its pane is gone.
 
 use anyhow::{Context as _, Result};
 
-use super::broken::ensure_whole;
+use super::damage::ensure_intact;
 use super::other_machine::ensure_not_elsewhere;
-use super::pane::current;
-use super::start::launch::{Chosen, wrapped};
-use super::start::plan::{NewPane, Start, Started, place};
-use super::start::under_lock;
+use super::pane::find_pane;
+use super::start::agent_launch::{ChosenAgent, load_wrapper};
+use super::start::plan::{NewPane, Start, Started, choose_place};
+use super::start::start_locked;
 use super::stop::is_running;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
@@ -22,41 +22,31 @@ use crate::tmux::pane;
 use crate::tmux::placement::{self, LayoutRequest, Placement, session_name};
 use crate::ui::word;
 
-/// Returns what makes the agent of a task go on where it was; none if it is not there, or cannot.
-pub(crate) fn going_on(flux: &Flux, task: &Task, description: &[u8]) -> Option<AgentCommand> {
+/// Returns the command that continues the agent's last session; none if it is not installed, or cannot.
+pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
         agent: agent.resumed()?,
         program,
-        prompt: description.to_vec(),
+        prompt: prompt.to_vec(),
     })
 }
 
-/// Returns what makes the agent of a task begin with its description once more.
-///
-/// # Errors
-/// When the task has none, or its agent is not there.
-pub(crate) fn from_the_beginning(
-    flux: &Flux,
-    task: &Task,
-    description: &[u8],
-) -> Result<AgentCommand> {
+/// Returns the command that starts the agent with its description. Fails if there is none.
+pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
     if description.is_empty() {
         let (id, key) = (&task.id, word(&table::DESCRIPTION.named(&task.branch)));
-        let what = format!("'{id}' has no description that its agent could be given");
+        let what = format!("'{id}' has no description for its agent");
         let set = format!("git config {key} '<description>'");
         let attach = format!("git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }
-    let chosen = Chosen::find(flux, &task.agent, true)?;
+    let chosen = ChosenAgent::find(flux, &task.agent, true)?;
     Ok(chosen.command(flux, task, description))
 }
 
-/// Returns what a task is about: as it was started with, else what git has for its branch.
-///
-/// # Errors
-/// When its record cannot be read.
-pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
+/// Reads the description of a task: from its record, else from `branch.<name>.description`.
+pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
     let description = store::prompt(&flux.repo, oid)?;
     if !description.is_empty() {
         return Ok(description);
@@ -66,22 +56,16 @@ pub(crate) fn description(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Ve
     Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
 }
 
-/// Returns whether an agent that does not run could be started again.
-///
-/// # Errors
-/// When the record cannot be read.
+/// Returns whether a stopped agent could be started again.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
-    let description = description(flux, task, oid)?;
-    Ok(!description.is_empty() || going_on(flux, task, &description).is_some())
+    let description = read_prompt(flux, task, oid)?;
+    Ok(!description.is_empty() || continue_session(flux, task, &description).is_some())
 }
 
-/// Fails unless the task is whole, and its agent does not run.
-///
-/// # Errors
-/// Also when that is not known.
+/// Fails unless the task is intact, and its agent does not run.
 pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let is_running = is_running(flux, task)?;
-    ensure_whole(flux, task)?;
+    ensure_intact(flux, task)?;
     if !is_running {
         return Ok(());
     }
@@ -90,10 +74,8 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(format!("git flux attach {id}")).into())
 }
 
-/// Starts the agent of a task again: in its pane if that is there, else in `layout`, or where it is configured.
-///
-/// # Errors
-/// When it runs, or a step fails; then the task is as it was.
+/// Starts the agent of a task again: in its pane if it is open, else in `layout` or the configured layout.
+/// On failure the task is unchanged.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,
@@ -101,77 +83,67 @@ pub(crate) fn resume(
     layout: Option<Layout>,
 ) -> Result<Started> {
     let lock = flux.lock_task(id)?;
-    // A question may have been open for long.
+    // The store may have changed during a question.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_stopped(flux, task)?;
-    let place = match own_pane(task)? {
+    let place = match reusable_pane(task)? {
         Some(place) => place,
-        None => or_restored(flux, task, place(flux, id, layout))?,
+        None => or_restored_session(flux, task, choose_place(flux, id, layout))?,
     };
     let pane = NewPane {
         place,
         agent: Some(agent),
-        // The worktree is as ready as it was.
-        ready: wrapped(flux)?,
+        // Without the setup, which ran before.
+        ready: load_wrapper(flux)?,
         init: None,
     };
-    under_lock(flux, &mut Start::again(stored, pane)?, lock)?.context(NO_PANE)
+    start_locked(flux, &mut Start::for_existing(stored, pane)?, lock)?.context(NO_PANE)
 }
 
 const NO_PANE: &str = "the pane was not opened";
 
-/// Fails where no shell could be opened for a task.
-///
-/// # Errors
-/// When it runs on another machine, or its worktree is gone.
-pub(crate) fn ensure_can_reopen(flux: &Flux, task: &Task) -> Result<()> {
+/// Fails if the agent runs on another machine, or the worktree is gone.
+pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_not_elsewhere(flux, task)?;
     if task.worktree.exists() {
         return Ok(());
     }
-    ensure_whole(flux, task)
+    ensure_intact(flux, task)
 }
 
-/// Opens a session with a shell in the worktree of a task, unless its pane is there by now. How its
-/// agent ended stays known: a shell is no agent.
-///
-/// # Errors
-/// When it cannot be opened; then the task is as it was.
-pub(crate) fn reopen(flux: &Flux, id: &TaskId) -> Result<Target> {
+/// Opens a session with a shell in the worktree of a task, unless its pane is open. The exit status of the
+/// agent is kept. On failure the task is unchanged.
+pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     let lock = flux.lock_task(id)?;
-    // A question may have been open for long.
+    // The store may have changed during a question.
     let store = Store::load(&flux.repo, &flux.settings)?;
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
-    if let Some(target) = current(task)? {
+    if let Some(target) = find_pane(task)? {
         return Ok(target);
     }
     let name = session_name(&flux.repo.project(), id);
     let chosen = placement::choose(LayoutRequest::Preferred(Layout::Session), name);
-    let pane = NewPane::shell(or_restored(flux, task, chosen)?);
-    let started = under_lock(flux, &mut Start::again(stored, pane)?, lock)?;
+    let pane = NewPane::shell(or_restored_session(flux, task, chosen)?);
+    let started = start_locked(flux, &mut Start::for_existing(stored, pane)?, lock)?;
     Ok(started.context(NO_PANE)?.opened.target)
 }
 
-/// Returns the pane of a task, if it is there with nothing but a shell in it. The one that we
-/// stand in is not taken away from under our feet.
-fn own_pane(task: &Task) -> Result<Option<Placement>> {
-    let Some(target) = current(task)?.filter(|target| !pane::is_own(target)) else {
+/// Returns the pane of a task if it runs only a shell. None for the pane of this command, which a respawn
+/// would kill.
+fn reusable_pane(task: &Task) -> Result<Option<Placement>> {
+    let Some(target) = find_pane(task)?.filter(|target| !pane::is_own(target)) else {
         return Ok(None);
     };
-    ensure_shell_alone(task, &target)?;
+    ensure_shell_is_idle(task, &target)?;
     Ok(Some(Placement::Respawn(target)))
 }
 
-/// Returns the place that was `chosen`. Where that is refused, the session that the task had is taken
-/// over if it was made anew, as tmux-resurrect does: it has its name, and one pane with a shell in the
-/// worktree.
-///
-/// # Errors
-/// Why `chosen` was refused, or something else runs in that session.
-fn or_restored(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Placement> {
+/// Returns the place `chosen`. If that failed, returns the task's session as tmux-resurrect restores it: it
+/// has its name, and one pane with a shell in the worktree.
+fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Placement> {
     let refused = match chosen {
         Ok(place) => return Ok(place),
         Err(error) => error,
@@ -181,33 +153,32 @@ fn or_restored(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Pl
         Some(target) if !pane::is_own(&target) => target,
         _ => return Err(refused),
     };
-    ensure_shell_alone(task, &target)?;
+    ensure_shell_is_idle(task, &target)?;
     Ok(Placement::Respawn(target))
 }
 
-/// Fails unless the shell in the pane is in front, has put nothing aside (^Z, `&`), which would go with
-/// it, and nothing that was begun there stands in the worktree.
-fn ensure_shell_alone(task: &Task, target: &Target) -> Result<()> {
+/// Fails unless the pane's shell is in the foreground, has no suspended or background jobs, and no process
+/// that it started has its cwd in the worktree.
+fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("git flux attach {id}");
     let in_front = process::in_front(shell).with_context(|| {
-        Failure::new(format!("it is not known what runs in the pane of '{id}'"))
-            .hint(format!("look, and leave its shell: {attach}"))
+        Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
+            .hint(format!("to close its shell: {attach}"))
     })?;
     if let Some(pid) = in_front {
         let what = format!("a program runs in the pane of '{id}' (process {pid})");
         return Err(Failure::new(what).hint(attach).into());
     }
-    // Those of other terminals stay as they are.
-    let elsewhere = process::standing_in(&task.worktree, Some(shell), false)?;
-    let mut inside = process::standing_in(&task.worktree, Some(shell), true)?;
-    inside.retain(|one| !elsewhere.contains(one));
-    let aside = process::put_aside(shell, None)?;
-    let Some(job) = aside.iter().chain(&inside).next() else {
+    // Processes of other terminals are not affected.
+    let others = process::standing_in(&task.worktree, Some(shell), false)?;
+    let mut in_worktree = process::standing_in(&task.worktree, Some(shell), true)?;
+    in_worktree.retain(|process| !others.contains(process));
+    let jobs = process::put_aside(shell, None)?;
+    let Some(job) = jobs.iter().chain(&in_worktree).next() else {
         return Ok(());
     };
     let (name, pid) = (sanitize::line(&job.name), job.pid);
-    let what =
-        format!("the shell in the pane of '{id}' has put a program aside: {name} (process {pid})");
+    let what = format!("the pane of '{id}' has a background job: {name} (process {pid})");
     Err(Failure::new(what).hint(attach).into())
 }

@@ -113,7 +113,7 @@ fn restore_is_undone_if_killed_between_two_renames() {
         }
         let next = world.flux(["cleanup", "no-such-task"]).run();
         next.code(1)
-            .stderr_has("restoring 'fix-login' was interrupted; it can be restored still");
+            .stderr_has("restoring 'fix-login' was interrupted; it can still be restored");
         assert_eq!(kept.assert_settled(&world, &next.to_string()), End::Gone);
         world.flux(["restore", ID]).run().success();
         assert_eq!(kept.assert_settled(&world, "again"), End::Whole);

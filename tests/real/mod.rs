@@ -247,7 +247,7 @@ impl Real {
             let refused = self.flux(["send", id, text]);
             refused
                 .code(1)
-                .stderr_has("would not take this for a message");
+                .stderr_has("would not read this as a message");
             assert_eq!(below(&self.screen(id)), below(&shown), "{text}");
         }
     }
@@ -260,7 +260,9 @@ impl Real {
             .tmux(["send-keys", "-t", &pane, "-l", "my draft"]);
         wait_until("the draft", || self.screen(id).contains("my draft"));
         let refused = self.flux(["send", id, "And test it"]);
-        refused.code(1).stderr_has("has text in its composer");
+        refused
+            .code(1)
+            .stderr_has("has unsent text in its composer");
         let screen = self.screen(id);
         assert!(
             screen.contains("my draft") && !screen.contains("And test it"),

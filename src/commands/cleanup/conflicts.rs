@@ -85,7 +85,7 @@ const MESSAGE: &str = "git flux: the target branch was merged into this worktree
 
 /// Asks whether a running agent is to be told of the conflicts in its worktree.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
-    let is_heard = || recipient::listening(flux, &facts.task, clock::now(), true);
+    let is_heard = || recipient::find_recipient(flux, &facts.task, clock::now(), true);
     if !flux.ui.can_ask() || facts.runs.is_own_pane || is_heard()?.is_none() {
         return Ok(false);
     }
@@ -96,7 +96,7 @@ fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
 fn tell(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
     // It may have ended since, or do so at any time. Its answer is not waited for.
-    let told = match recipient::listening(flux, task, clock::now(), true)? {
+    let told = match recipient::find_recipient(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(MESSAGE).map(drop),
         None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
     };

@@ -20,7 +20,7 @@ use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::elsewhere::original;
+use crate::lifecycle::copied_repository::find_original;
 use crate::lifecycle::teardown::drop_from_copy;
 use crate::store::{Store, Stored};
 use crate::task::TaskId;
@@ -118,7 +118,8 @@ impl CleanupArgs {
     /// When it is declined, or a step fails.
     fn drop_elsewhere(&self, flux: &Flux, store: &Store, stored: &Stored) -> Result<bool> {
         let task = stored.readable()?;
-        let original = self.discard_branch.then(|| original(flux, task)).flatten();
+        let find = || find_original(flux, task);
+        let original = self.discard_branch.then(find).flatten();
         let Some(original) = original else {
             return Ok(false);
         };

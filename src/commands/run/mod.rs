@@ -19,8 +19,8 @@ use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
 use crate::git::{Ignored, changes};
-use crate::lifecycle::start::plan::{Start, Started, place};
-use crate::lifecycle::start::prepare::{Preparation, Request, StartPoint};
+use crate::lifecycle::start::plan::{Start, Started, choose_place};
+use crate::lifecycle::start::preparation::{Preparation, Request, StartPoint};
 use crate::lifecycle::start::start;
 use crate::task::{Changes, Layout};
 use crate::tmux::attach;
@@ -108,7 +108,7 @@ impl RunArgs {
         self.ensure_can_attach(preparation.count())?;
         let source = TextSource::of(self.file.as_deref(), &self.description);
         let description = source.read(&flux, &DESCRIPTION, self.edit)?;
-        let mut starts = preparation.starts(&description)?;
+        let mut starts = preparation.plan_starts(&description)?;
         let store = &preparation.store;
         if let StartPoint::Head = request.start_point {
             report::warn_of_other_task(&flux, store, &starts[0].task);
@@ -241,7 +241,7 @@ impl RunArgs {
     fn start_one(&self, flux: &Flux, plan: &mut Start, at: usize) -> Result<Started> {
         // The panes before it took room.
         if let Some(pane) = plan.pane.as_mut().filter(|_| at > 0) {
-            pane.place = place(flux, &plan.task.id, self.layouts.layout())?;
+            pane.place = choose_place(flux, &plan.task.id, self.layouts.layout())?;
         }
         let started = start(flux, plan)?;
         starting::ensure_executed(flux, &started)?;

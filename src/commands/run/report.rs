@@ -8,8 +8,8 @@ use anyhow::Result;
 use crate::agent::AgentCommand;
 use crate::agent::Prompt;
 use crate::context::Flux;
+use crate::lifecycle::start::init_scripts::InitScripts;
 use crate::lifecycle::start::plan::{NewPane, Start, Started};
-use crate::lifecycle::start::trust::Init;
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::{Changes, Divergence, Found, Layout, Source, State, Status, Task, TaskId};
@@ -155,7 +155,7 @@ fn print_plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
         flux.ui.data(format_args!("  {name}: {value}"))?;
     }
     if let Some(commit) = start.setup_commit()
-        && let Some(init) = Init::find(flux, commit)?
+        && let Some(init) = InitScripts::find(flux, commit)?
     {
         let condition = if init.is_trusted(flux) {
             ""

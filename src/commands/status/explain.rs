@@ -17,7 +17,7 @@ use crate::ui::words::age;
 /// Prints the evidence for the state of a task, with the sources in order of precedence.
 pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
     let ui = &flux.ui;
-    let seen = observe::closely(flux, store, task)?;
+    let seen = observe::observe_one(flux, store, task)?;
     let (state, found) = State::of(task.phase, &seen);
     let sources = sources(task, &seen, found.source);
     if as_json {

@@ -7,7 +7,7 @@ use console::{Style, truncate_str};
 
 use crate::context::Flux;
 use crate::git::Change;
-use crate::lifecycle::broken::Broken;
+use crate::lifecycle::damage::Damage;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::start::ports;
 use crate::sanitize;
@@ -109,7 +109,7 @@ impl Detail {
         fields.push(("Branch", format!("{}{kept}", task.branch)));
         fields.push(("Base", task.base.short().to_owned()));
         if let Some(first) = task.port {
-            let last = first.saturating_add(ports::SIZE - 1);
+            let last = first.saturating_add(ports::BLOCK_SIZE - 1);
             fields.push(("Ports", format!("{first} to {last}")));
         }
         fields
@@ -205,9 +205,9 @@ pub(super) fn next(flux: &Flux, status: &Status, stored: &Stored) -> Result<Vec<
     let task = stored.readable()?;
     let id = &task.id;
     if matches!(status.state, State::NoWorktree | State::NoBranch)
-        && let Some(broken) = Broken::find(flux, task)?
+        && let Some(broken) = Damage::find(flux, task)?
     {
-        let ways = broken.ways.into_iter();
+        let ways = broken.repairs.into_iter();
         return Ok(ways.map(|(what, command)| (command, what)).collect());
     }
     let run = |verb: &str, what| (format!("git flux {verb} {id}"), what);

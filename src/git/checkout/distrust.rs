@@ -95,7 +95,7 @@ impl Distrust {
 
 /// The failure of a directory that is not this repository's worktree.
 fn gone(path: &Path) -> Failure {
-    let what = "is not a worktree of this repository any more";
+    let what = "is no longer a worktree of this repository";
     Failure::new(format!("'{}' {what}", shown(path))).hint("git worktree list")
 }
 

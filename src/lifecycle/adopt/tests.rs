@@ -1,4 +1,4 @@
-//! What can become a task, and what cannot.
+//! Tests of [`Adoption`].
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::git::worktree;
 use crate::lifecycle::start::world::{World, git};
 
-/// Prepares the adoption of the worktree at `path`, beside the main one.
+/// Prepares the adoption of a worktree beside the main one.
 fn prepare(world: &World, path: &str) -> Result<Start> {
     let flux = &world.flux;
     let store = Store::load(&flux.repo, &flux.settings)?;
@@ -32,7 +32,7 @@ fn assert_refused(world: &World, path: &str, why: &str) {
 }
 
 #[test]
-fn a_worktree_becomes_a_task_that_keeps_its_branch() {
+fn adopt_makes_a_task_that_keeps_its_branch() {
     let world = World::new();
     git(
         world.home(),
@@ -51,7 +51,7 @@ fn a_worktree_becomes_a_task_that_keeps_its_branch() {
 }
 
 #[test]
-fn what_cannot_become_a_task_is_refused() {
+fn adopt_refuses_other_worktrees() {
     let world = World::new();
     assert_refused(&world, "repo", "is the main worktree");
     assert_refused(&world, "nothing", "there is nothing at");
@@ -67,7 +67,7 @@ fn what_cannot_become_a_task_is_refused() {
         ["worktree", "add", "-q", "-b", "gone", "../gone"],
     );
     fs::remove_dir_all(world.home().with_file_name("gone")).unwrap();
-    assert_refused(&world, "gone", "is not there any more");
+    assert_refused(&world, "gone", "is missing");
     git(
         world.home(),
         ["worktree", "add", "-q", "-b", "held", "../held"],

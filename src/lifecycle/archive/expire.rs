@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, refs};
 use crate::lifecycle::archive::{self, Archived};
 use crate::lifecycle::owner::other_owner;
-use crate::lifecycle::recover::sweep_marks;
+use crate::lifecycle::recover::clear_marks;
 use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
 use crate::system::optional;
@@ -112,7 +112,7 @@ impl Flux {
             let below = format!("{name}/");
             archived.keys().any(|part| part.starts_with(&below))
         };
-        Ok(sweep_marks(self, "archive", has).err())
+        Ok(clear_marks(self, "archive", has).err())
     }
 
     /// Returns what is marked as to be deleted.

@@ -192,7 +192,7 @@ impl Decision<'_> {
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &runs.doubt {
-            let refusal = other_machine::refusal(doubt, &format!("git flux cleanup {id}"));
+            let refusal = other_machine::gone_required(doubt, &format!("git flux cleanup {id}"));
             self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
         }
         self.look_at_processes();

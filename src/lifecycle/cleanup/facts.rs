@@ -15,8 +15,8 @@ use crate::failure::{self, Failure};
 use crate::git::{
     Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, all_changes, snapshot, worktree,
 };
-use crate::lifecycle::elsewhere::ensure_here;
-use crate::lifecycle::{broken, observe, other_machine};
+use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::{damage, observe, other_machine};
 use crate::run::RunDir;
 use crate::store::{Store, Stored};
 use crate::task::{State, Task, TaskId};
@@ -61,7 +61,7 @@ impl Facts {
         options: &Options,
     ) -> Result<(Checks, Option<Self>)> {
         let task = stored.readable()?;
-        ensure_here(flux, task)?;
+        ensure_not_copied(flux, task)?;
         let missing = !fs::exists(&task.worktree)
             .with_context(|| format!("could not look at '{}'", task.worktree.display()))?;
         // Before its files are: one that ends meanwhile may have written some more.
@@ -175,7 +175,7 @@ impl Observer<'_> {
         files: impl FnOnce() -> Result<Vec<Change>>,
     ) -> Option<Facts> {
         let (flux, task) = (self.flux, self.task);
-        let state = observe::state(flux, self.store, task, &self.worktrees);
+        let state = observe::quick_state(flux, self.store, task, &self.worktrees);
         let settled = ensure_settled(&task.id, &state, &flux.run_dir(&task.id));
         self.checks.pass("state", settled, state.label());
         let tip = self.tip();
@@ -247,14 +247,14 @@ impl Observer<'_> {
             return Ok(tip.to_owned());
         }
         if !matches!(self.options.branch, Branch::Discard) {
-            broken::ensure_whole(self.flux, task)?;
+            damage::ensure_intact(self.flux, task)?;
             return Err(changed(&task.id));
         }
         if let Some(other) = store.in_the_way(branch).map(word) {
             let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
             bail!(Failure::new(what).hint(format!("git branch -m {other} <another name>")));
         }
-        broken::last_commit(self.flux, task)
+        damage::last_known_commit(self.flux, task)
     }
 
     /// Looks whether the worktree is what it should be.
@@ -284,7 +284,7 @@ impl Observer<'_> {
         }
         // A locked one may come back with its stick.
         if is_ours && self.missing {
-            let refusal = broken::ensure_whole(flux, task).err();
+            let refusal = damage::ensure_intact(flux, task).err();
             let refusal = refusal.unwrap_or_else(|| changed(&task.id));
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;

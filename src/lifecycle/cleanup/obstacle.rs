@@ -18,7 +18,7 @@ use crate::git::merge::merge_tree::Conflict;
 use crate::git::{
     Change, Checkout, Ignored, MergePlan, ObjectId, Style, all_changes, forward, worktree,
 };
-use crate::lifecycle::broken;
+use crate::lifecycle::damage;
 use crate::system::wait_until;
 use crate::task::BranchName;
 use crate::ui::words::count;
@@ -117,7 +117,7 @@ impl Facts {
         let Some(into) = self.into() else {
             return Ok(());
         };
-        broken::ensure_whole(flux, task)?;
+        damage::ensure_intact(flux, task)?;
         ensure_unlocked(&task.branch, &repo.checkout(&task.worktree)?)?;
         if let Some(why) = &self.unread {
             bail!("{why}");

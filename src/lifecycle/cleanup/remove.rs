@@ -17,7 +17,7 @@ use crate::lifecycle::archive::Kept;
 use crate::lifecycle::fate::Worktree;
 use crate::lifecycle::hook_effects::Listing;
 use crate::lifecycle::pane::close;
-use crate::lifecycle::stop::{ask, await_agent};
+use crate::lifecycle::stop::{request_stop, wait_for_agent_end};
 use crate::lifecycle::teardown::Teardown;
 use crate::settings::Settings;
 use crate::store;
@@ -322,6 +322,6 @@ fn stop(flux: &Flux, facts: &Facts) -> Result<()> {
     {
         drop(run.write_screen(&screen.join("\n")));
     }
-    ask(task, &run)?;
-    await_agent(&task.id, &run)
+    request_stop(task, &run)?;
+    wait_for_agent_end(&task.id, &run)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::context::Flux;
 use crate::lifecycle::other_machine;
-use crate::lifecycle::pane::{current, ensure_no_orphan};
+use crate::lifecycle::pane::{ensure_no_orphan, find_pane};
 use crate::sanitize;
 use crate::system::process::{self, Process};
 use crate::task::{Task, TaskId};
@@ -33,9 +33,9 @@ impl Runs {
     /// # Errors
     /// When it cannot be told, or is out of reach.
     pub(super) fn find(flux: &Flux, task: &Task, before: bool) -> Result<Self> {
-        let doubt = other_machine::doubt(flux, task)?;
+        let doubt = other_machine::find_doubt(flux, task)?;
         // Whether tmux answers is settled before anything is stopped.
-        let pane = current(task)?;
+        let pane = find_pane(task)?;
         let run = flux.run_dir(&task.id);
         let running = run.running()?;
         let ended = run.exit()?.is_some();

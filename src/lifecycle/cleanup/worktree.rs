@@ -6,7 +6,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::submodules::{self, Holds, Submodule};
 use crate::git::{Checkout, Repo, Worktree, admin};
-use crate::lifecycle::broken::Broken;
+use crate::lifecycle::damage::Damage;
 use crate::lifecycle::fate::ensure_not_elsewhere;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
@@ -26,7 +26,7 @@ pub(super) fn ensure_ours(
     let is_known = worktrees.iter().any(|entry| entry.path == *path);
     // Where there is neither directory nor entry, there is nothing to look at.
     if !missing && (!is_known || !admin::is_ours(flux.repo.common_dir(), path)?) {
-        bail!(Broken::not_ours(flux, task)?.failure());
+        bail!(Damage::replaced_worktree(flux, task)?.failure());
     }
     let is_inside = |other: &&Worktree| other.path != *path && other.path.starts_with(path);
     if let Some(inner) = worktrees.iter().find(is_inside).filter(|_| is_known) {

@@ -1,8 +1,5 @@
-//! What git does not carry into a new worktree: the files that `flux.copy` and
-//! `.worktreeinclude` name are copied from the main worktree.
-//!
-//! git says which they are. Nothing that is there is overwritten, and no link is
-//! followed, neither to a file nor to a directory.
+//! Copies of untracked files in a new worktree: those that `flux.copy` and `.worktreeinclude` match in
+//! the main worktree, as git matches them. No file is overwritten, and no link is followed.
 
 use std::collections::HashSet;
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions};
@@ -23,47 +20,44 @@ use crate::task::Task;
 use crate::ui::words::count;
 use crate::ui::{Ui, shown};
 
-/// The repository's own list of files to copy, in gitignore form.
-const INCLUDE: &str = ".worktreeinclude";
+/// The repository's patterns of files to copy, in the format of `.gitignore`.
+const INCLUDE_FILE: &str = ".worktreeinclude";
 
-/// How much is copied between two looks at whether the user has had enough.
-const CHUNK: u64 = 64 << 20;
+/// The bytes that are copied between two checks for ^C.
+const CHUNK_BYTES: u64 = 64 << 20;
 
-/// How many files that could not be copied are named.
-const NAMED: usize = 3;
+/// The maximal number of warnings about files.
+const MAX_WARNINGS: usize = 3;
 
-/// What was copied from one worktree to another, so that it can be taken back.
+/// The files that were copied from one worktree to another.
 #[derive(Default)]
 pub(super) struct Copies {
     main: PathBuf,
     worktree: PathBuf,
-    files: Vec<(PathBuf, Mark)>,
-    /// The directories that were made.
+    files: Vec<(PathBuf, FileStamp)>,
+    /// The created directories.
     dirs: Vec<PathBuf>,
-    /// Directories of the worktree that are none of somebody else's.
-    known: HashSet<PathBuf>,
+    /// Directories of the worktree that exist and are no links.
+    checked: HashSet<PathBuf>,
 }
 
-/// What a file is known by that nobody has touched since: its inode, its size and its last change.
-type Mark = (u64, u64, i64, i64);
+/// Inode, size and ctime of a file, by which a change is found.
+type FileStamp = (u64, u64, i64, i64);
 
-fn mark(file: &Metadata) -> Mark {
+fn stamp(file: &Metadata) -> FileStamp {
     (file.ino(), file.size(), file.ctime(), file.ctime_nsec())
 }
 
 impl Copies {
-    /// Copies what is to be copied into the worktree of `task`.
-    ///
-    /// # Errors
-    /// When git fails, the disk is full, or the user interrupts. A file that cannot be copied
-    /// for another reason is a warning.
-    pub(super) fn make(&mut self, flux: &Flux, task: &Task) -> Result<()> {
-        // Where there is no main worktree, from where the user stands.
+    /// Copies the files into the worktree of `task`. Fails if the disk is full; warns of a file that
+    /// cannot be copied for another reason.
+    pub(super) fn create(&mut self, flux: &Flux, task: &Task) -> Result<()> {
+        // A bare repository has no main worktree.
         let Some(main) = flux.repo.main().or(flux.repo.current()) else {
             return Ok(());
         };
         let patterns = flux.settings.copy();
-        let include = main.join(INCLUDE);
+        let include = main.join(INCLUDE_FILE);
         let found = include.symlink_metadata();
         let include = found.is_ok_and(|found| found.is_file()).then_some(include);
         if patterns.is_empty() && include.is_none() {
@@ -78,17 +72,17 @@ impl Copies {
         files.retain(|file| !tracked.contains(file));
         (self.main, self.worktree) = (main.to_owned(), task.worktree.clone());
         let failed = self.copy_all(&files)?;
-        tell(&flux.ui, self.files.len(), &failed);
+        report(&flux.ui, self.files.len(), &failed);
         Ok(())
     }
 
-    /// Copies files, and returns those that could not be copied.
+    /// Copies files, and returns the failures.
     fn copy_all<'a>(&mut self, files: &'a [PathBuf]) -> Result<Vec<(&'a Path, io::Error)>> {
         let mut failed = Vec::new();
         for file in files {
             interrupt::check()?;
             match self.copy(file) {
-                Err(error) if ends_all(&error) => {
+                Err(error) if is_fatal(&error) => {
                     interrupt::check()?;
                     return Err(error).with_context(|| format!("could not copy '{}'", shown(file)));
                 }
@@ -96,17 +90,17 @@ impl Copies {
                 Ok(()) => {}
             }
         }
-        // Directories get the times of those they stand for, now that they are full, as far as that works.
+        // Best effort. Last, because each new file changes the times.
         for dir in self.dirs.iter().rev() {
-            drop(keep_times(&self.main.join(dir), &self.worktree.join(dir)));
+            drop(copy_times(&self.main.join(dir), &self.worktree.join(dir)));
         }
         Ok(failed)
     }
 
-    /// Copies a file, or a link as the link it is, unless something is there.
+    /// Copies a file or a link, unless the path is taken.
     fn copy(&mut self, file: &Path) -> io::Result<()> {
         if let Some(dir) = file.parent() {
-            self.enter(dir)?;
+            self.create_dir(dir)?;
         }
         let (from, to) = (self.main.join(file), self.worktree.join(file));
         if to.symlink_metadata().is_ok() {
@@ -120,44 +114,43 @@ impl Copies {
             }
             return Err(error);
         }
-        let mark = mark(&to.symlink_metadata()?);
-        self.files.push((file.to_owned(), mark));
+        let stamp = stamp(&to.symlink_metadata()?);
+        self.files.push((file.to_owned(), stamp));
         Ok(())
     }
 
-    /// Makes a directory of the worktree, if it is not there. A link leads out of it.
-    fn enter(&mut self, dir: &Path) -> io::Result<()> {
-        if dir.as_os_str().is_empty() || self.known.contains(dir) {
+    /// Creates a directory of the worktree if it does not exist. Fails at a link.
+    fn create_dir(&mut self, dir: &Path) -> io::Result<()> {
+        if dir.as_os_str().is_empty() || self.checked.contains(dir) {
             return Ok(());
         }
         if let Some(parent) = dir.parent() {
-            self.enter(parent)?;
+            self.create_dir(parent)?;
         }
         let (from, to) = (self.main.join(dir), self.worktree.join(dir));
         match optional(to.symlink_metadata())? {
             Some(found) if found.is_dir() => {}
             Some(_) => {
-                let message = format!("'{}' is no directory in the new worktree", shown(dir));
+                let message = format!("'{}' is not a directory in the new worktree", shown(dir));
                 return Err(io::Error::new(ErrorKind::NotADirectory, message));
             }
             None => {
                 let mode = from.symlink_metadata()?.permissions().mode();
-                // Whatever it is there, files have to be put into it here.
+                // Writable, even if the original is not.
                 fs::DirBuilder::new().mode(0o700).create(&to)?;
                 fs::set_permissions(&to, Permissions::from_mode(mode | 0o700))?;
                 self.dirs.push(dir.to_owned());
             }
         }
-        self.known.insert(dir.to_owned());
+        self.checked.insert(dir.to_owned());
         Ok(())
     }
 
-    /// Removes what was copied and nobody has touched since.
-    pub(super) fn take_back(&self) {
+    /// Deletes the unchanged copies. Others are kept with the worktree.
+    pub(super) fn remove(&self) {
         for (file, known) in &self.files {
             let file = self.worktree.join(file);
-            if file.symlink_metadata().is_ok_and(|f| mark(&f) == *known) {
-                // What stays is found there, and kept as somebody's.
+            if file.symlink_metadata().is_ok_and(|f| stamp(&f) == *known) {
                 drop(fs::remove_file(&file));
             }
         }
@@ -168,31 +161,29 @@ impl Copies {
 }
 
 /// Returns whether the next file would fail as well.
-fn ends_all(error: &io::Error) -> bool {
+fn is_fatal(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::Interrupted
     )
 }
 
-/// Says how many files were copied, and which were not.
-fn tell(ui: &Ui, copied: usize, failed: &[(&Path, io::Error)]) {
+fn report(ui: &Ui, copied: usize, failed: &[(&Path, io::Error)]) {
     if copied > 0 {
         let files = count(copied, "file");
         ui.status(format_args!("Copied {files} into the new worktree."));
     }
-    for (file, error) in failed.iter().take(NAMED) {
+    for (file, error) in failed.iter().take(MAX_WARNINGS) {
         let file = shown(file);
         ui.warning(format_args!("could not copy '{file}': {error}"));
     }
-    if failed.len() > NAMED {
-        let more = failed.len() - NAMED;
+    if failed.len() > MAX_WARNINGS {
+        let more = failed.len() - MAX_WARNINGS;
         ui.warning(format_args!("{more} more files could not be copied"));
     }
 }
 
-/// Copies one file with mode and times into a new one. The kernel does it, and where the file
-/// system can, both share their blocks from then on.
+/// Copies a file with mode and times. The kernel copies, and shares the blocks if the file system can.
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut open = OpenOptions::new();
     let source = open.read(true).custom_flags(O_NOFOLLOW).open(from)?;
@@ -200,13 +191,13 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut new = OpenOptions::new();
     let mut target = new.write(true).create_new(true).mode(0o600).open(to)?;
     if cfg!(target_os = "macos") {
-        // There it is one call for the whole file, to a name that is free.
+        // One call copies the whole file, and needs a free name.
         drop(target);
         fs::remove_file(to)?;
         fs::copy(from, to)?;
-        return keep_times(from, to);
+        return copy_times(from, to);
     }
-    while io::copy(&mut (&source).take(CHUNK), &mut target)? == CHUNK {
+    while io::copy(&mut (&source).take(CHUNK_BYTES), &mut target)? == CHUNK_BYTES {
         if interrupt::requested() {
             return Err(ErrorKind::Interrupted.into());
         }
@@ -215,7 +206,7 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     target.set_times(times(&found)?)
 }
 
-fn keep_times(from: &Path, to: &Path) -> io::Result<()> {
+fn copy_times(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.set_times(times(&from.symlink_metadata()?)?)
 }
 
@@ -231,7 +222,7 @@ mod tests {
     use crate::lifecycle::start::world::{World, git, new};
 
     #[test]
-    fn copies_are_taken_back_unless_they_have_changed() {
+    fn remove_keeps_changed_copies() {
         let world = World::new();
         let (home, task) = (world.home(), world.start(new()).task);
         fs::write(home.join(".worktreeinclude"), "env\nother/\n").unwrap();
@@ -240,11 +231,11 @@ mod tests {
         fs::write(home.join(".git/info/exclude"), "other/\n").unwrap();
         git(home, ["worktree", "add", "-q", "--detach", "../repo-fix"]);
         let mut copies = Copies::default();
-        copies.make(&world.flux, &task).unwrap();
+        copies.create(&world.flux, &task).unwrap();
         let [env, other] = ["env", "other/file"].map(|name| task.worktree.join(name));
         assert!(env.exists() && other.exists());
         fs::write(&env, "mine").unwrap();
-        copies.take_back();
+        copies.remove();
         assert_eq!(fs::read_to_string(env).unwrap(), "mine");
         assert!(!other.exists() && !task.worktree.join("other").exists());
         assert!(home.join("other/file").exists());

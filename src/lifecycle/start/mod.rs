@@ -1,28 +1,27 @@
-//! The one way up.
+//! Starts tasks.
 //!
-//! A task comes in five ways: `run` makes all of it, `restore` brings it back from the archive, `adopt`
-//! makes one of a worktree that is there, `resume` starts its agent again, and `attach` opens a shell for
-//! it. Each is a [`Start`], which names what there is already, and its steps follow from that. The
-//! record comes first ([`claim`]) and is completed last; in between a step that fails, or ^C, has
-//! [`transaction`] undo what was begun.
+//! Five commands start a task: `run` creates it, `restore` restores it from the archive, `adopt` uses an
+//! existing worktree, `resume` starts its agent again, and `attach` opens a shell. Each builds a [`Start`],
+//! whose [`Origin`] says what exists already; its steps follow from that. The record is written first
+//! ([`claim`]) and completed last. If a step fails, or on ^C, [`transaction`] undoes the steps before it.
 
+pub(crate) mod agent_launch;
 pub(crate) mod branch;
-pub(crate) mod changes;
 mod copies;
-pub(crate) mod launch;
+pub(crate) mod init_scripts;
 pub(crate) mod plan;
 pub(crate) mod ports;
-pub(crate) mod prepare;
+pub(crate) mod preparation;
+pub(crate) mod start_watch;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod transaction;
-pub(crate) mod trust;
-pub(crate) mod watch;
+pub(crate) mod with_changes;
 
 use anyhow::{Context as _, Error, Result};
 
-use super::recover::settle;
+use super::recover::finish;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
@@ -35,10 +34,10 @@ use steps::StartTransaction;
 #[cfg(test)]
 pub(super) use tests::world;
 
-/// Starts a task that is new, or comes back from the archive.
+/// Starts a new or archived task.
 ///
 /// # Errors
-/// When a step fails or the user interrupts. Then nothing is left behind, or the error says what is.
+/// When a step fails or the user interrupts. The error says what could not be undone.
 pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let id = start.task.id.clone();
     let lock = flux.lock_task(&id)?;
@@ -48,14 +47,11 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
         flux.tidy_run(&id)?;
         return Err(error);
     }
-    under_lock(flux, start, lock)?.context("the pane was not opened")
+    start_locked(flux, start, lock)?.context("the pane was not opened")
 }
 
-/// Makes a start under the task's lock. Returns the task with its pane, if one was opened.
-///
-/// # Errors
-/// As [`start`].
-pub(super) fn under_lock(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Option<Started>> {
+/// Runs a start under the task's lock. Returns the task with its pane, if one was opened.
+pub(super) fn start_locked(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Option<Started>> {
     let record = match &start.origin {
         Origin::Task(record) => record.clone(),
         _ => claim(flux, start, &lock)?,
@@ -63,11 +59,8 @@ pub(super) fn under_lock(flux: &Flux, start: &mut Start, lock: Lock) -> Result<O
     StartTransaction::new(flux, start, record, lock).run()
 }
 
-/// Claims the id of a task with its record, before anything else of it exists, and ports for its
-/// programs. Returns the record's object.
-///
-/// # Errors
-/// When it is taken, or git fails: then nothing has changed.
+/// Writes the record of a new task, and reserves ports for it. Returns the record's object. On failure
+/// nothing has changed.
 fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     let run = flux.run_dir(&start.task.id);
     start.task.port = match start.origin {
@@ -76,61 +69,55 @@ fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     };
     let (task, tip) = (&start.task, start.tip());
     let created = store::create(&flux.repo, task, &start.description, tip, lock);
-    created.or_else(|error| Err(refusal(flux, start, lock, error)?))
+    created.or_else(|error| Err(explain(flux, start, lock, error)?))
 }
 
-/// Returns why the id could not be claimed. What another task of that id has stays untouched.
-fn refusal(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
+/// Returns the error for an id that could not be claimed. A task of that id stays untouched.
+fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
     let (task, run) = (&start.task, flux.run_dir(&start.task.id));
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.home(), &[&record, &branch])?;
     if let Some(oid) = existing.get(&record) {
-        // It may have been fetched just now.
+        // The record may have been fetched just now.
         let store = Store::load(&flux.repo, &flux.settings)?;
         store.ensure_not_foreign(&flux.repo, &task.id)?;
         let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
-        // Those of the task that is there are its own.
+        // The other task may have the same ports.
         if found.port != task.port {
             ports::release(task, &run);
         }
         if found.phase != Phase::Starting {
-            return Ok(exists(&task.id).into());
+            return Ok(duplicate_task(&task.id).into());
         }
-        // The transaction failed half way, as it can on a full disk: the lock is
-        // ours, so nobody else is at work on it.
-        settle(flux, &found, lock)?;
+        // The transaction failed half way, as on a full disk. No other command is at work on it,
+        // since we hold the lock.
+        finish(flux, &found, lock)?;
     } else {
         ports::release(task, &run);
         run.remove()?;
         if existing.contains_key(&branch) && !task.keeps_branch() {
-            return Ok(branch_exists(&task.branch).into());
+            return Ok(duplicate_branch(&task.branch).into());
         }
     }
     let full = disk_full(&error, &[flux.repo.common_dir()]);
-    let failure = start.refusal();
-    Ok(error.context(full.into_iter().fold(failure, Failure::hint)))
+    Ok(error.context(start.failure().hints(full)))
 }
 
-/// Fails if there is a task of this id already.
-///
-/// # Errors
-/// As it says.
-pub(crate) fn ensure_new(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
+pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<()> {
     store.ensure_not_foreign(&flux.repo, id)?;
     if store.tasks.iter().any(|stored| stored.id == *id) {
-        return Err(exists(id).into());
+        return Err(duplicate_task(id).into());
     }
     Ok(())
 }
 
-fn exists(id: &TaskId) -> Failure {
+fn duplicate_task(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
         .hint(format!("git flux attach {id}"))
         .hint(format!("git flux cleanup {id}"))
 }
 
-/// Returns the refusal of a branch that is taken.
-fn branch_exists(branch: &BranchName) -> Failure {
+fn duplicate_branch(branch: &BranchName) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint("choose another id with --name")
         .hint(format!("git branch -d {}", word(branch)))

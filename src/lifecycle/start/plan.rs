@@ -1,8 +1,8 @@
-//! A start that is to be made: everything that can be settled is.
+//! The start of a task, planned before anything exists.
 
 use anyhow::Result;
 
-use super::trust::Init;
+use super::init_scripts::InitScripts;
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::git::ObjectId;
@@ -18,57 +18,54 @@ use crate::tmux::placement::{self, LayoutRequest};
 /// A task about to start.
 pub(crate) struct Start {
     pub(crate) task: Task,
-    /// What the user asked for, kept in the record.
+    /// The user's description, stored in the record.
     pub(crate) description: Vec<u8>,
     pub(crate) origin: Origin,
-    /// The pane that is opened for it; none if nothing is to run.
+    /// The pane to open, if any.
     pub(crate) pane: Option<NewPane>,
 }
 
-/// What there is of a task before it starts.
+/// The parts of a task that exist before it starts.
 pub(crate) enum Origin {
     /// Nothing.
     New {
-        /// The user's own changes, which go along.
+        /// The user's uncommitted changes (`--with-changes`).
         carried: Option<Carried>,
-        /// The branch of a remote that its branch is to follow.
+        /// The upstream of its branch.
         upstream: Option<String>,
     },
-    /// What cleanup has kept of it.
+    /// An entry of the archive.
     Archive(Box<Archived>),
-    /// A worktree with its branch, which become its own.
+    /// A worktree with its branch.
     Worktree,
-    /// All of it but its pane: its record is this object.
+    /// All but the pane: its record is this object.
     Task(ObjectId),
 }
 
-/// A pane that is to be opened.
+/// A pane to open.
 pub(crate) struct NewPane {
     pub(crate) place: Placement,
-    /// What runs in it; none for a shell alone.
+    /// The agent to run; none for a shell.
     pub(crate) agent: Option<AgentCommand>,
-    /// What makes the worktree ready for its agent, and starts that.
+    /// The configured setup and wrapper.
     pub(crate) ready: Setup,
-    /// What of the repository's own runs before that.
-    pub(crate) init: Option<Init>,
+    /// The repository's own setup scripts, which run first.
+    pub(crate) init: Option<InitScripts>,
 }
 
 /// A task that has started.
 pub(crate) struct Started {
     pub(crate) task: Task,
     pub(crate) opened: OpenedPane,
-    /// Why there is no agent, if it could not be executed.
+    /// The error, if the agent could not be executed.
     pub(crate) exit: Option<Exit>,
-    /// When its launcher began, in seconds since 1970.
+    /// The start of its launcher, in seconds since 1970.
     pub(crate) since: Option<u64>,
 }
 
 impl Start {
-    /// Returns the start of what runs for a task that is there.
-    ///
-    /// # Errors
-    /// When its record cannot be read.
-    pub(in crate::lifecycle) fn again(stored: &Stored, pane: NewPane) -> Result<Self> {
+    /// Returns the start of an agent or a shell for an existing task.
+    pub(in crate::lifecycle) fn for_existing(stored: &Stored, pane: NewPane) -> Result<Self> {
         Ok(Self {
             task: stored.readable()?.clone(),
             description: Vec::new(),
@@ -77,7 +74,6 @@ impl Start {
         })
     }
 
-    /// Returns the entry of the archive that the task comes back from.
     pub(super) fn archived(&self) -> Option<&Archived> {
         match &self.origin {
             Origin::Archive(from) => Some(from),
@@ -85,36 +81,35 @@ impl Start {
         }
     }
 
-    /// Returns the commit that its branch stands at when it starts.
+    /// Returns the commit of its branch at the start.
     pub(super) fn tip(&self) -> &ObjectId {
         self.archived().map_or(self.task.start(), |from| &from.tip)
     }
 
-    /// Returns the commit whose scripts make its worktree ready; none where it is ready, or nothing
-    /// is to be ready for an agent.
+    /// Returns the commit whose scripts set up the worktree; none if it is set up already, or no agent
+    /// starts.
     pub(crate) fn setup_commit(&self) -> Option<&ObjectId> {
         let is_ready = match &self.origin {
             Origin::New { .. } => false,
-            // One that comes back with its ignored files is as ready as it was.
+            // A worktree from the trash has its ignored files.
             Origin::Archive(from) => from.trash.is_some(),
             Origin::Worktree | Origin::Task(_) => true,
         };
         (!is_ready && self.has_agent()).then(|| self.tip())
     }
 
-    /// Returns whether changes of the user's own go along.
+    /// Returns whether the user's uncommitted changes are copied.
     pub(crate) fn takes_changes(&self) -> bool {
         self.task.carried.is_some()
     }
 
-    /// Returns whether an agent is started.
     pub(super) fn has_agent(&self) -> bool {
         self.pane.as_ref().is_some_and(|pane| pane.agent.is_some())
     }
 }
 
 impl NewPane {
-    /// Returns a pane with a shell alone.
+    /// Returns a pane that runs only a shell.
     pub(in crate::lifecycle) fn shell(place: Placement) -> Self {
         Self {
             place,
@@ -125,11 +120,8 @@ impl NewPane {
     }
 }
 
-/// Decides where a task is to run: in `layout` if one was asked for, else as it is configured.
-///
-/// # Errors
-/// When there is no such place.
-pub(crate) fn place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
+/// Chooses the place of a new pane: `layout` if given, else the configured layout.
+pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
         (Some(layout), _) => LayoutRequest::Required(layout),
         (None, Some(layout)) => LayoutRequest::Preferred(layout),

@@ -1,4 +1,4 @@
-//! A start under way: its steps, as they follow from what there is already.
+//! The steps of a start.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use strum::{EnumIter, IntoEnumIterator as _};
 
+use super::agent_launch::{self, not_started};
 use super::copies::Copies;
-use super::launch::{self, none_runs};
 use super::plan::{NewPane, Origin, Start};
-use super::watch;
+use super::start_watch;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, hide, keep, tool_files, worktree};
 use crate::interrupt;
@@ -25,53 +25,53 @@ use crate::tmux::opened_pane::{OpenedPane, PaneProgram};
 use crate::tmux::placement::Placement;
 use crate::ui::shown;
 
-/// A step of a start. The record is there before the first, and is completed after the last.
+/// A step of a start, after its record was written and before that is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub(super) enum Step {
-    /// Forgets an earlier run of the task, but for what has happened in it.
-    ForgetRun,
+    /// Resets the run directory, except its events.
+    ResetRun,
     /// Registers the worktree, and configures the branch.
     Register,
-    /// Configures the branch of a worktree that is there.
+    /// Configures the branch of an existing worktree.
     Configure,
-    /// Checks the files out, or puts them back.
-    Fill,
-    /// Puts back the refs that the worktree had for itself.
-    PutRefsBack,
-    /// Copies what git does not carry.
-    Copy,
-    /// Notes that no agent runs.
-    NoteNoAgent,
+    /// Checks the files out, or moves them back from the trash.
+    CheckOut,
+    /// Restores the per-worktree refs.
+    RestoreRefs,
+    /// Copies files that git does not track.
+    CopyFiles,
+    /// Records that no agent runs.
+    RecordNoAgent,
     /// Opens the pane, and waits until its agent has started.
     OpenPane,
 }
 
 impl Start {
-    /// Returns the steps of this start, in their order.
+    /// Returns the steps of this start, in order.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = Step::iter().collect();
-        steps.retain(|step| self.has(*step));
+        steps.retain(|step| self.has_step(*step));
         steps
     }
 
-    fn has(&self, step: Step) -> bool {
-        let is_made = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
-        let is_again = matches!(self.origin, Origin::Task(_));
+    fn has_step(&self, step: Step) -> bool {
+        let creates = matches!(self.origin, Origin::New { .. } | Origin::Archive(_));
+        let exists = matches!(self.origin, Origin::Task(_));
         match step {
-            // How an agent has ended stays known as long as no other starts.
-            Step::ForgetRun => is_made || is_again && self.has_agent(),
-            Step::Register | Step::Fill => is_made,
+            // A shell keeps the exit status of the agent.
+            Step::ResetRun => creates || exists && self.has_agent(),
+            Step::Register | Step::CheckOut => creates,
             Step::Configure => matches!(self.origin, Origin::Worktree),
-            Step::PutRefsBack => self.archived().is_some(),
-            // The ignored files of a worktree in the trash come back with it.
-            Step::Copy => is_made && self.archived().is_none_or(|from| from.trash.is_none()),
-            Step::NoteNoAgent => !is_again && !self.has_agent(),
+            Step::RestoreRefs => self.archived().is_some(),
+            // A worktree from the trash has its ignored files.
+            Step::CopyFiles => creates && self.archived().is_none_or(|from| from.trash.is_none()),
+            Step::RecordNoAgent => !exists && !self.has_agent(),
             Step::OpenPane => self.pane.is_some(),
         }
     }
 }
 
-/// A start under way, under the task's lock.
+/// A start in progress, under the task's lock.
 pub(super) struct StartTransaction<'a> {
     pub(super) flux: &'a Flux,
     pub(super) start: &'a Start,
@@ -80,42 +80,39 @@ pub(super) struct StartTransaction<'a> {
     pub(super) lock: Lock,
     pub(super) run: RunDir,
     pub(super) begun: Vec<Step>,
-    /// The marks of an earlier run.
-    pub(super) earlier: Option<(Option<Running>, Option<Exit>)>,
+    /// The run files of the previous run.
+    pub(super) previous: Option<(Option<Running>, Option<Exit>)>,
     pub(super) copies: Copies,
     pub(super) opened: Option<OpenedPane>,
 }
 
 impl StartTransaction<'_> {
-    /// Makes one step. What it has made when it fails is undone by the way back.
-    ///
-    /// # Errors
-    /// When it fails, or the user interrupts.
-    pub(super) fn make(&mut self, step: Step) -> Result<()> {
+    /// Runs one step. If it fails, [`Self::roll_back`] undoes its part as well.
+    pub(super) fn run_step(&mut self, step: Step) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);
         let (flux, start) = (self.flux, self.start);
         match step {
-            Step::ForgetRun => self.forget_run(),
+            Step::ResetRun => self.reset_run(),
             Step::Register => self.register(),
             Step::Configure => {
                 let _guard = flux.lock_repo()?;
                 store::write_config(&flux.repo, &start.task, &[], &self.lock)
             }
-            Step::Fill => self.fill(),
-            Step::PutRefsBack => match start.archived() {
+            Step::CheckOut => self.check_out(),
+            Step::RestoreRefs => match start.archived() {
                 Some(from) => from.put_own(&flux.repo, &self.lock),
                 None => Ok(()),
             },
-            Step::Copy => self.copies.make(flux, &start.task),
-            Step::NoteNoAgent => self.run.write_exit(&none_runs()),
+            Step::CopyFiles => self.copies.create(flux, &start.task),
+            Step::RecordNoAgent => self.run.write_exit(&not_started()),
             Step::OpenPane => start.pane.as_ref().map_or(Ok(()), |pane| self.open(pane)),
         }
     }
 
-    fn forget_run(&mut self) -> Result<()> {
+    fn reset_run(&mut self) -> Result<()> {
         if let Origin::Task(_) = self.start.origin {
-            self.earlier = Some((self.run.running()?, self.run.exit()?));
+            self.previous = Some((self.run.running()?, self.run.exit()?));
         }
         self.run.reset()?;
         if let Some(from) = self.start.archived().filter(|from| !from.foreign)
@@ -146,9 +143,9 @@ impl StartTransaction<'_> {
         store::write_config(&flux.repo, task, kept, lock)
     }
 
-    /// Puts back what was kept of a worktree in the trash, or checks its files out: then with what was
-    /// uncommitted, and what of the user's goes along.
-    fn fill(&self) -> Result<()> {
+    /// Moves the files back from the trash, or checks them out and applies the archived or the user's
+    /// uncommitted changes.
+    fn check_out(&self) -> Result<()> {
         let (flux, start, lock) = (self.flux, self.start, &self.lock);
         let (common, path) = (flux.repo.common_dir(), &start.task.worktree);
         let from = start.archived();
@@ -156,7 +153,7 @@ impl StartTransaction<'_> {
         if let Some(trash) = trash {
             keep::put_back(common, path, trash)?;
         }
-        // It may have brought some of its own.
+        // The trash may have contained other keys.
         tool_files::link_keys(common, path)?;
         if trash.is_some() {
             return Ok(());
@@ -166,7 +163,7 @@ impl StartTransaction<'_> {
         worktree::fill(&checkout, lock)?;
         drop(spinner);
         interrupt::check()?;
-        // Before the hook, whose files would be in the way.
+        // Before the hook, whose files could conflict.
         if let Some(snapshot) = from.and_then(Archived::snapshot) {
             worktree::apply(&checkout, snapshot, lock)?;
         }
@@ -179,34 +176,34 @@ impl StartTransaction<'_> {
         hook_effects::post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
-    /// Opens the pane, and waits until what is to run in it does.
+    /// Opens the pane, and waits until its agent has started.
     fn open(&mut self, pane: &NewPane) -> Result<()> {
         let (flux, task) = (self.flux, &self.start.task);
         let Some(agent) = &pane.agent else {
-            let directory = launch::directory(task);
+            let directory = agent_launch::agent_directory(task);
             let directory = directory.as_ref().unwrap_or(&task.worktree);
-            self.opened = Some(self.open_place(&pane.place, "__shell", directory)?);
+            self.opened = Some(self.open_program(&pane.place, "__shell", directory)?);
             return Ok(());
         };
-        launch::warn_of_directory(flux, task);
-        let launch = launch::prepare(flux, task, pane, agent)?;
+        agent_launch::warn_of_missing_directory(flux, task);
+        let launch = agent_launch::build_launch(flux, task, pane, agent)?;
         self.run.write_launch(&launch, &agent.prompt)?;
         let request = File::open(self.run.launch()).context("could not read the launch file")?;
         interrupt::check()?;
-        let opened = self.open_place(&pane.place, "__run", &self.run.launch())?;
-        launch::warn_of_end(flux, &opened);
+        let opened = self.open_program(&pane.place, "__run", &self.run.launch())?;
+        agent_launch::warn_of_exit_unattached(flux, &opened);
         let opened = self.opened.insert(opened);
-        watch::until_started(flux, &task.id, &request, opened)
+        start_watch::wait_until_started(flux, &task.id, &request, opened)
     }
 
-    /// Opens a place in which git flux itself runs with these arguments.
-    fn open_place(&self, place: &Placement, verb: &str, about: &Path) -> Result<OpenedPane> {
+    /// Opens a pane that runs `git flux <verb> <path>`.
+    fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, ourselves()?);
         place.open(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),
             dir: &task.worktree,
-            argv: [launcher.as_os_str(), OsStr::new(verb), about.as_os_str()],
+            argv: [launcher.as_os_str(), OsStr::new(verb), path.as_os_str()],
             lock: &self.lock,
         })
     }

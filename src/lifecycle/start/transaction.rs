@@ -1,12 +1,12 @@
-//! A start from its first step to its end, and the one way back.
+//! Runs the steps of a start, and rolls them back.
 
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
 
+use super::agent_launch::not_started;
 use super::copies::Copies;
-use super::launch::none_runs;
 use super::plan::{Origin, Start, Started};
 use super::steps::{StartTransaction, Step};
 use crate::context::Flux;
@@ -20,7 +20,7 @@ use crate::lifecycle::teardown::Teardown;
 use crate::store;
 use crate::system::clock::in_seconds;
 use crate::system::disk::disk_full;
-use crate::task::Task;
+use crate::task::{Target, Task};
 use crate::ui::shown;
 
 impl<'a> StartTransaction<'a> {
@@ -32,31 +32,30 @@ impl<'a> StartTransaction<'a> {
             lock,
             run: flux.run_dir(&start.task.id),
             begun: Vec::new(),
-            earlier: None,
+            previous: None,
             copies: Copies::default(),
             opened: None,
         }
     }
 
-    /// Makes each step, and completes the record. Returns the task with its pane, if one was opened.
-    ///
-    /// # Errors
-    /// When a step fails or the user interrupts. Then it is as it was before, or the error says what is left.
+    /// Runs the steps, and completes the record. Returns the task with its pane, if one was opened. On
+    /// failure it rolls back.
     pub(super) fn run(mut self) -> Result<Option<Started>> {
         for step in self.start.steps() {
-            if let Err(cause) = self.make(step) {
-                return Err(self.fail(cause));
+            if let Err(cause) = self.run_step(step) {
+                return Err(self.undo(cause));
             }
         }
         let since = self.confirm_pane()?;
         let has_agent = self.start.has_agent();
-        let task = match self.complete() {
+        let target = self.opened.as_ref().map(|opened| opened.target.clone());
+        let task = match self.complete(target) {
             Ok(task) => task,
-            // The agent may have done work: the next command completes it.
+            // The agent may have done work: the next command completes the record.
             Err(cause) if has_agent || self.start.archived().is_some() => {
                 return Err(self.incomplete(cause));
             }
-            Err(cause) => return Err(self.fail(cause)),
+            Err(cause) => return Err(self.undo(cause)),
         };
         let Some(opened) = self.opened else {
             return Ok(None);
@@ -70,9 +69,8 @@ impl<'a> StartTransaction<'a> {
         }))
     }
 
-    /// Finds the pane that counts, and since when its launcher runs, in seconds since 1970. tmux may
-    /// have made a pane and said that it failed, and we another one: it is the one whose launcher
-    /// took the task.
+    /// Updates `opened` to the pane whose launcher claimed the launch file, and returns the start of the
+    /// launcher, in seconds since 1970. tmux may have created a pane although it reported a failure.
     fn confirm_pane(&mut self) -> Result<Option<u64>> {
         let Some(opened) = self.opened.as_mut().filter(|_| self.start.has_agent()) else {
             return Ok(None);
@@ -87,17 +85,16 @@ impl<'a> StartTransaction<'a> {
         Ok(running.map(|running| in_seconds::of(running.since)))
     }
 
-    /// Notes in the record that the task is whole. From then on nothing of it is undone.
-    fn complete(&self) -> Result<Task> {
-        let target = self.opened.as_ref().map(|opened| opened.target.clone());
+    /// Completes the record. From then on nothing is rolled back.
+    fn complete(&self, target: Option<Target>) -> Result<Task> {
         let task = self.start.task.running_in(target);
-        let mut also = Transaction::default();
+        let mut updates = Transaction::default();
         if let Some(from) = self.start.archived() {
-            also = from.forget(also);
-            // Before the record: whoever completes it looks here as well, and nobody later.
+            updates = from.forget(updates);
+            // Before the record, since no later command repeats it.
             tidy_up(self.flux, from);
         }
-        store::advance(&self.flux.repo, &self.record, &task, also, &self.lock)?;
+        store::advance(&self.flux.repo, &self.record, &task, updates, &self.lock)?;
         Ok(task)
     }
 
@@ -106,47 +103,46 @@ impl<'a> StartTransaction<'a> {
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
         let failure = failure.hint(format!("git flux attach {id}"));
         let full = disk_full(&cause, &[self.flux.repo.common_dir()]);
-        cause.context(full.into_iter().fold(failure, Failure::hint))
+        cause.context(failure.hints(full))
     }
 
-    /// Undoes what was begun after `cause`, and returns the error to show for it.
-    fn fail(&self, cause: Error) -> Error {
+    /// Rolls back after `cause`, and returns the error to show.
+    fn undo(&self, cause: Error) -> Error {
         let is_interrupted = interrupt::requested();
         interrupt::clear();
         let places = [&*self.start.task.worktree, self.flux.repo.common_dir()];
         let full = disk_full(&cause, &places);
-        let undone = self.roll_back();
-        if is_interrupted && matches!(undone, Ok(Undone::All)) {
+        let rollback = self.roll_back();
+        if is_interrupted && matches!(rollback, Ok(Rollback::Complete)) {
             return self.start.interruption().into();
         }
-        let failure = self.start.refusal_after(undone);
-        let failure = full.into_iter().fold(failure, Failure::hint);
+        let failure = self.start.failure_after(rollback).hints(full);
         let code = if is_interrupted { DECLINED } else { 1 };
         failure::over(cause, failure.code(code))
     }
 
-    /// Undoes what was begun: the one way back.
-    ///
-    /// # Errors
-    /// When that fails. The record says then what there still is.
-    pub(super) fn roll_back(&self) -> Result<Undone> {
+    /// Undoes the steps. If that fails, the record stays, and the next command tries again.
+    pub(super) fn roll_back(&self) -> Result<Rollback> {
         let (flux, task) = (self.flux, &self.start.task);
         if self.begun.contains(&Step::OpenPane) {
             self.close_pane()?;
         }
         if let Origin::Task(_) = self.start.origin {
-            return self.put_marks_back().map(|()| Undone::All);
+            return self.restore_run_files().map(|()| Rollback::Complete);
         }
-        // A hook, the setup or the agent may have done that.
+        // A hook, the setup or the agent may have switched the branch.
         if matches!(self.start.origin, Origin::New { .. })
-            && self.begun.contains(&Step::Fill)
+            && self.begun.contains(&Step::CheckOut)
             && has_strayed(flux, task)?
         {
-            self.leave()?;
-            return Ok(Undone::Left);
+            if self.run.exit()?.is_none() {
+                self.run.write_exit(&not_started())?;
+            }
+            self.complete(None)?;
+            return Ok(Rollback::TaskLeft);
         }
-        let is_there = fs::exists(&task.worktree).context("could not look at the worktree")?;
-        self.copies.take_back();
+        let existed = fs::exists(&task.worktree).context("could not look at the worktree")?;
+        self.copies.remove();
         let worktree = match &self.start.origin {
             Origin::Archive(from) => Worktree::unrestored(flux, task, &from.name, Some(from))?,
             _ => Worktree::unstarted(flux, task)?,
@@ -162,17 +158,16 @@ impl<'a> StartTransaction<'a> {
         };
         let kept = teardown.run(&worktree)?;
         Ok(match kept.worktree {
-            _ if self.opened.is_some() && !is_there => Undone::Missing,
-            Some(path) => Undone::Kept(path),
-            None => Undone::All,
+            _ if self.opened.is_some() && !existed => Rollback::WorktreeMissing,
+            Some(path) => Rollback::WorktreeKept(path),
+            None => Rollback::Complete,
         })
     }
 
-    /// Closes the pane. If the agent has been there, what it did in that moment is kept.
     fn close_pane(&self) -> Result<()> {
         self.run.cancel_launch()?;
         let opened = self.opened.as_ref().map(|opened| opened.target.clone());
-        // tmux may have made a pane and said that it failed.
+        // tmux may have created a pane although it reported a failure.
         let opened = match opened {
             None if !self.start.has_agent() => find_shell(self.flux, &self.start.task)?,
             opened => opened,
@@ -180,9 +175,9 @@ impl<'a> StartTransaction<'a> {
         hang_up(&self.run, opened.as_ref())
     }
 
-    /// Puts the marks of the earlier run back, if they were taken away.
-    fn put_marks_back(&self) -> Result<()> {
-        let Some((running, exit)) = &self.earlier else {
+    /// Restores the run files of the previous run, if they were reset.
+    fn restore_run_files(&self) -> Result<()> {
+        let Some((running, exit)) = &self.previous else {
             return Ok(());
         };
         self.run.reset()?;
@@ -194,34 +189,23 @@ impl<'a> StartTransaction<'a> {
         }
         Ok(())
     }
-
-    /// Leaves the task as it is: whole, without a pane.
-    fn leave(&self) -> Result<()> {
-        if self.run.exit()?.is_none() {
-            self.run.write_exit(&none_runs())?;
-        }
-        let left = self.start.task.running_in(None);
-        let none = Transaction::default();
-        store::advance(&self.flux.repo, &self.record, &left, none, &self.lock).map(drop)
-    }
 }
 
-/// What a roll-back has left of a start.
+/// The result of rolling back a start.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Undone {
-    /// Nothing.
-    All,
-    /// Its worktree, in the trash: something was in it.
-    Kept(PathBuf),
-    /// Nothing, and the worktree was no more where it was made.
-    Missing,
-    /// All of it, since the worktree is not as it was made any more.
-    Left,
+pub(super) enum Rollback {
+    /// Nothing is left.
+    Complete,
+    /// The worktree is in the trash, since it has new files.
+    WorktreeKept(PathBuf),
+    /// The worktree was not found.
+    WorktreeMissing,
+    /// The task stays, since its worktree was switched or replaced.
+    TaskLeft,
 }
 
 impl Start {
-    /// Says that it failed.
-    fn failed(&self) -> String {
+    fn describe_failure(&self) -> String {
         let verb = match self.origin {
             Origin::New { .. } => "start",
             Origin::Archive(_) => "restore",
@@ -232,46 +216,45 @@ impl Start {
         format!("could not {verb} '{}'", self.task.id)
     }
 
-    /// Returns the refusal of a start of which nothing is left.
-    pub(super) fn refusal(&self) -> Failure {
-        Failure::new(match self.origin {
-            Origin::New { .. } => self.failed() + "; nothing was left behind",
-            Origin::Archive(_) => self.failed() + "; it can be restored still",
-            Origin::Worktree => self.failed() + "; nothing was changed",
-            Origin::Task(_) => self.failed(),
-        })
+    /// Returns the error of a start that was rolled back.
+    pub(super) fn failure(&self) -> Failure {
+        let end = match self.origin {
+            Origin::New { .. } => "; nothing was left behind",
+            Origin::Archive(_) => "; it can still be restored",
+            Origin::Worktree => "; nothing was changed",
+            Origin::Task(_) => "",
+        };
+        Failure::new(self.describe_failure() + end)
     }
 
-    /// Returns the refusal of a start that the user has interrupted, and of which nothing is left.
+    /// Returns the error of an interrupted start that was rolled back.
     pub(super) fn interruption(&self) -> Failure {
         let id = &self.task.id;
         Failure::declined(match self.origin {
             Origin::New { .. } => format!("interrupted; nothing is left of '{id}'"),
-            Origin::Archive(_) => format!("interrupted; '{id}' can be restored still"),
+            Origin::Archive(_) => format!("interrupted; '{id}' can still be restored"),
             Origin::Worktree => "interrupted; nothing was changed".to_owned(),
             Origin::Task(_) => format!("interrupted; '{id}' is not running"),
         })
     }
 
-    /// Returns the refusal of a start whose roll-back came to this.
-    pub(super) fn refusal_after(&self, undone: Result<Undone>) -> Failure {
-        let (what, worktree) = (self.failed(), shown(&self.task.worktree));
-        let left = match undone {
-            Ok(Undone::All) => return self.refusal(),
-            Ok(Undone::Kept(path)) => {
-                format!("; what was in its worktree is in '{}'", shown(&path))
-            }
-            Ok(Undone::Missing) => format!("; its worktree was not in '{worktree}' any more"),
-            Ok(Undone::Left) => {
-                let left = "; it is left as it is, since its worktree is not as it was made";
+    /// Returns the error of a start with the result of its rollback.
+    pub(super) fn failure_after(&self, rollback: Result<Rollback>) -> Failure {
+        let (what, worktree) = (self.describe_failure(), shown(&self.task.worktree));
+        let left = match rollback {
+            Ok(Rollback::Complete) => return self.failure(),
+            Ok(Rollback::WorktreeKept(path)) => format!("; its files are in '{}'", shown(&path)),
+            Ok(Rollback::WorktreeMissing) => format!("; its worktree is gone: '{worktree}'"),
+            Ok(Rollback::TaskLeft) => {
+                let left = "; it was kept, since its worktree was changed";
                 let hint = format!("git flux status {}", self.task.id);
                 return Failure::new(what + left).hint(hint);
             }
-            Err(undo) => {
-                let failure = Failure::new(format!("{what}, nor undo it: {undo:#}"));
+            Err(error) => {
+                let failure = Failure::new(format!("{what}, nor undo it: {error:#}"));
                 return match self.origin {
                     Origin::Task(_) => failure,
-                    _ => failure.hint(AGAIN),
+                    _ => failure.hint(RETRY),
                 };
             }
         };
@@ -279,7 +262,7 @@ impl Start {
     }
 }
 
-const AGAIN: &str = "the next command that changes anything tries again: git flux cleanup";
+const RETRY: &str = "to try again: git flux cleanup";
 
 #[cfg(test)]
 mod tests;

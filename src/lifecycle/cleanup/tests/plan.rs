@@ -85,7 +85,7 @@ fn the_worktree_is_what_it_should_be() {
     scene.assert("HEAD", &[(yes(), "refused", "does not have 'feature/fix'")]);
     fs::remove_dir_all(&scene.worktree).unwrap();
     git(&scene.repo, &["clone", "--quiet", ".", path]);
-    scene.assert("worktree", &[(yes(), "refused", "not a worktree of")]);
+    scene.assert("worktree", &[(yes(), "refused", "no longer a worktree of")]);
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! The claim on an id.
+//! Tests of claiming an id.
 
 use super::super::*;
 use super::world::{World, git, id};
 use crate::task::{BranchName, Existing, Rest};
 
-/// The adoption of a branch, which sets no ports aside.
+/// The adoption of a branch, which reserves no ports.
 fn adoption(world: &World, branch: &str) -> Start {
     let mut start = world.start(Origin::Worktree);
     start.task.branch = BranchName::new(branch);
@@ -23,12 +23,14 @@ fn claim_it(world: &World, start: &mut Start) -> Result<ObjectId> {
 }
 
 #[test]
-fn an_id_that_a_task_has_is_refused() {
+fn claim_refuses_the_id_of_a_task() {
     let world = World::new();
     git(world.home(), ["branch", "topic"]);
     let mut start = adoption(&world, "topic");
     let lock = world.flux.lock_task(&id()).unwrap();
-    under_lock(&world.flux, &mut start, lock).map(drop).unwrap();
+    start_locked(&world.flux, &mut start, lock)
+        .map(drop)
+        .unwrap();
     let before = world.facts();
     let error = claim_it(&world, &mut start).unwrap_err();
     assert_eq!(error.to_string(), "the task 'fix' exists already");
@@ -36,7 +38,7 @@ fn an_id_that_a_task_has_is_refused() {
 }
 
 #[test]
-fn a_start_that_died_is_undone_by_the_next_one_of_its_id() {
+fn claim_undoes_a_killed_start_of_its_id() {
     let world = World::new();
     git(world.home(), ["branch", "topic"]);
     let before = world.facts();
@@ -49,7 +51,7 @@ fn a_start_that_died_is_undone_by_the_next_one_of_its_id() {
 }
 
 #[test]
-fn a_branch_that_is_not_there_leaves_no_task() {
+fn claim_leaves_no_task_when_the_branch_is_missing() {
     let world = World::new();
     let before = world.facts();
     claim_it(&world, &mut adoption(&world, "topic")).unwrap_err();

@@ -1,4 +1,4 @@
-//! What the tests of a start, and of what comes after it, have in common.
+//! Fixtures for the tests of `lifecycle`.
 
 mod claim;
 pub(in crate::lifecycle) mod world;

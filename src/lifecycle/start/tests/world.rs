@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// What there is: refs, worktrees, configuration, and files, but for objects and logs.
+    /// Refs, worktrees, configuration and files, without objects and logs.
     pub(in crate::lifecycle) fn facts(&self) -> Vec<String> {
         let home = self.home();
         let mut facts = vec![
@@ -104,10 +104,10 @@ impl World {
         while let Some(dir) = dirs.pop() {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
-                let is_kept = ["objects", "logs", "lock"]
+                let is_ignored = ["objects", "logs", "lock"]
                     .iter()
                     .any(|name| path.ends_with(name));
-                if is_kept {
+                if is_ignored {
                     continue;
                 }
                 if path.is_dir() {
@@ -123,7 +123,7 @@ impl World {
         facts
     }
 
-    /// The record of the task, if it is there.
+    /// The record of the task, if it exists.
     pub(in crate::lifecycle) fn record(&self) -> Option<Task> {
         let store = Store::load(&self.flux.repo, &self.flux.settings).unwrap();
         let stored = store.tasks.into_iter().find(|stored| stored.id == id())?;

@@ -1,4 +1,4 @@
-//! Every step of a start, and its way back, in a repository of its own. What opens a pane is tried in `tests/`.
+//! Tests of each step of a start and its rollback. Tests that open a pane are in `tests/`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::task::{BranchName, Existing, Exit, How, Phase, Rest, SessionName};
 use crate::tmux::Placement;
 
 impl World {
-    /// A start whose record is there.
+    /// A start whose record exists.
     fn transaction<'a>(&'a self, start: &'a Start) -> StartTransaction<'a> {
         let lock = self.flux.lock_task(&start.task.id).unwrap();
         let record = match &start.origin {
@@ -27,17 +27,21 @@ impl World {
         StartTransaction::new(&self.flux, start, record, lock)
     }
 
-    /// Makes each number of the first steps, and undoes them.
+    /// Runs the first 0, 1, 2 … steps, and rolls them back.
     #[track_caller]
-    fn assert_each_is_undone(&self, start: &Start, steps: &[Step]) {
+    fn assert_rolls_back(&self, start: &Start, steps: &[Step]) {
         assert_eq!(start.steps(), steps);
         let before = self.facts();
         for number in 0..=steps.len() {
             let mut transaction = self.transaction(start);
             for step in &steps[..number] {
-                transaction.make(*step).unwrap();
+                transaction.run_step(*step).unwrap();
             }
-            assert_eq!(transaction.roll_back().unwrap(), Undone::All, "{number}");
+            assert_eq!(
+                transaction.roll_back().unwrap(),
+                Rollback::Complete,
+                "{number}"
+            );
             drop(transaction);
             assert_eq!(self.facts(), before, "after {number} steps");
         }
@@ -45,21 +49,21 @@ impl World {
 }
 
 const NEW: [Step; 5] = [
-    Step::ForgetRun,
+    Step::ResetRun,
     Step::Register,
-    Step::Fill,
-    Step::Copy,
-    Step::NoteNoAgent,
+    Step::CheckOut,
+    Step::CopyFiles,
+    Step::RecordNoAgent,
 ];
 
 #[test]
-fn each_step_of_a_new_task_is_undone() {
+fn start_rolls_back_each_step_of_a_new_task() {
     let world = World::new();
-    world.assert_each_is_undone(&world.start(new()), &NEW);
+    world.assert_rolls_back(&world.start(new()), &NEW);
 }
 
 #[test]
-fn the_steps_make_a_whole_task() {
+fn start_creates_a_complete_task() {
     let world = World::new();
     let start = world.start(new());
     world.transaction(&start).run().map(drop).unwrap();
@@ -72,16 +76,16 @@ fn the_steps_make_a_whole_task() {
 }
 
 #[test]
-fn a_worktree_with_a_file_of_somebodys_is_kept_when_its_start_is_undone() {
+fn roll_back_keeps_a_worktree_with_a_new_file() {
     let world = World::new();
     let start = world.start(new());
     let mut transaction = world.transaction(&start);
     for step in NEW {
-        transaction.make(step).unwrap();
+        transaction.run_step(step).unwrap();
     }
     fs::write(start.task.worktree.join("mine"), "work").unwrap();
-    let Undone::Kept(place) = transaction.roll_back().unwrap() else {
-        panic!("it was not kept");
+    let Rollback::WorktreeKept(place) = transaction.roll_back().unwrap() else {
+        panic!("the worktree was not kept");
     };
     let kept = fs::read_to_string(place.join("worktree/mine")).unwrap();
     assert_eq!(kept, "work");
@@ -90,21 +94,21 @@ fn a_worktree_with_a_file_of_somebodys_is_kept_when_its_start_is_undone() {
 }
 
 #[test]
-fn a_task_whose_worktree_was_switched_is_left_when_its_start_is_undone() {
+fn roll_back_leaves_the_task_when_its_worktree_was_switched() {
     let world = World::new();
     let start = world.start(new());
     let mut transaction = world.transaction(&start);
     for step in NEW {
-        transaction.make(step).unwrap();
+        transaction.run_step(step).unwrap();
     }
     git(&start.task.worktree, ["switch", "-q", "-c", "other"]);
-    assert_eq!(transaction.roll_back().unwrap(), Undone::Left);
+    assert_eq!(transaction.roll_back().unwrap(), Rollback::TaskLeft);
     assert_eq!(world.record().unwrap().phase, Phase::Active);
     assert!(start.task.worktree.join("file").exists());
 }
 
 #[test]
-fn a_start_whose_worktree_is_taken_names_the_reason_and_leaves_nothing() {
+fn start_leaves_nothing_when_its_path_is_taken() {
     let world = World::new();
     let start = world.start(new());
     fs::write(&start.task.worktree, "mine").unwrap();
@@ -153,17 +157,17 @@ fn restored(world: &World, from: &Archived) -> Start {
 }
 
 #[test]
-fn each_step_of_bringing_a_worktree_back_is_undone() {
+fn restore_rolls_back_each_step_for_a_worktree_in_the_trash() {
     let world = World::new();
     let start = restored(&world, &removed(&world));
     let steps = [
-        Step::ForgetRun,
+        Step::ResetRun,
         Step::Register,
-        Step::Fill,
-        Step::PutRefsBack,
-        Step::NoteNoAgent,
+        Step::CheckOut,
+        Step::RestoreRefs,
+        Step::RecordNoAgent,
     ];
-    world.assert_each_is_undone(&start, &steps);
+    world.assert_rolls_back(&start, &steps);
     world.transaction(&start).run().map(drop).unwrap();
     let task = world.record().unwrap();
     let ignored = fs::read_to_string(task.worktree.join("env")).unwrap();
@@ -172,27 +176,27 @@ fn each_step_of_bringing_a_worktree_back_is_undone() {
 }
 
 #[test]
-fn each_step_of_bringing_commits_back_is_undone() {
+fn restore_rolls_back_each_step_without_a_worktree() {
     let world = World::new();
     removed(&world);
     fs::remove_dir_all(world.flux.trash().join("fix")).unwrap();
     let from = archive::list(&world.flux).unwrap().remove(0);
     let steps = [
-        Step::ForgetRun,
+        Step::ResetRun,
         Step::Register,
-        Step::Fill,
-        Step::PutRefsBack,
-        Step::Copy,
-        Step::NoteNoAgent,
+        Step::CheckOut,
+        Step::RestoreRefs,
+        Step::CopyFiles,
+        Step::RecordNoAgent,
     ];
     let start = restored(&world, &from);
-    world.assert_each_is_undone(&start, &steps);
+    world.assert_rolls_back(&start, &steps);
     world.transaction(&start).run().map(drop).unwrap();
     let head = git(&start.task.worktree, ["rev-parse", "HEAD"]);
     assert_eq!(head.trim_end(), &*from.tip);
 }
 
-/// A worktree of the user's, to be adopted.
+/// A worktree to adopt.
 fn adoption(world: &World) -> Start {
     let mut start = world.start(Origin::Worktree);
     let path = start.task.worktree.to_str().unwrap().to_owned();
@@ -211,15 +215,15 @@ fn adoption(world: &World) -> Start {
 }
 
 #[test]
-fn each_step_of_an_adoption_is_undone() {
+fn adopt_rolls_back_each_step() {
     let world = World::new();
     let start = adoption(&world);
     fs::write(start.task.worktree.join("mine"), "work").unwrap();
-    world.assert_each_is_undone(&start, &[Step::Configure, Step::NoteNoAgent]);
+    world.assert_rolls_back(&start, &[Step::Configure, Step::RecordNoAgent]);
 }
 
 #[test]
-fn an_adoption_changes_nothing_in_the_worktree() {
+fn adopt_changes_nothing_in_the_worktree() {
     let world = World::new();
     let start = adoption(&world);
     let before = fs::read_dir(&start.task.worktree).unwrap().count();
@@ -231,7 +235,7 @@ fn an_adoption_changes_nothing_in_the_worktree() {
 }
 
 #[test]
-fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
+fn resume_restores_the_run_files_when_rolled_back() {
     let world = World::new();
     world
         .transaction(&world.start(new()))
@@ -253,20 +257,20 @@ fn what_is_known_of_an_earlier_run_comes_back_when_resuming_is_undone() {
             name: SessionName::new("flux-repo-fix"),
         })
     };
-    let start = Start::again(&store.tasks[0], pane).unwrap();
-    assert_eq!(start.steps(), [Step::ForgetRun, Step::OpenPane]);
+    let start = Start::for_existing(&store.tasks[0], pane).unwrap();
+    assert_eq!(start.steps(), [Step::ResetRun, Step::OpenPane]);
     let before = world.facts();
     let mut transaction = world.transaction(&start);
-    transaction.make(Step::ForgetRun).unwrap();
+    transaction.run_step(Step::ResetRun).unwrap();
     assert_eq!(run.exit().unwrap(), None);
-    assert_eq!(transaction.roll_back().unwrap(), Undone::All);
+    assert_eq!(transaction.roll_back().unwrap(), Rollback::Complete);
     assert_eq!(run.exit().unwrap(), Some(exit));
     drop(transaction);
     assert_eq!(world.facts(), before);
 }
 
 #[test]
-fn a_shell_that_is_opened_again_leaves_what_is_known_of_the_agent() {
+fn open_shell_keeps_the_run_files() {
     let world = World::new();
     world
         .transaction(&world.start(new()))
@@ -277,6 +281,6 @@ fn a_shell_that_is_opened_again_leaves_what_is_known_of_the_agent() {
     let pane = NewPane::shell(Placement::Session {
         name: SessionName::new("flux-repo-fix"),
     });
-    let start = Start::again(&store.tasks[0], pane).unwrap();
+    let start = Start::for_existing(&store.tasks[0], pane).unwrap();
     assert_eq!(start.steps(), [Step::OpenPane]);
 }

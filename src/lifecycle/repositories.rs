@@ -1,4 +1,4 @@
-//! The repositories that have a task's pane on the tmux server, and their tasks that wait for the user.
+//! Finds all repositories with tasks on the tmux server, and the tasks that wait for the user.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -16,33 +16,27 @@ use crate::tmux::pane;
 use crate::ui::Ui;
 
 /// A task whose agent needs an answer, or was interrupted.
-pub(crate) struct Waiting {
-    /// Since when, in seconds since 1970, if that is known.
+pub(crate) struct WaitingTask {
+    /// The start of the wait, in seconds since 1970.
     since: Option<u64>,
-    /// Where its repository can be opened.
+    /// A directory of its repository.
     pub(crate) home: PathBuf,
     pub(crate) task: Task,
 }
 
-/// Finds the repositories by the options on the panes: their git directories, and what opens them. A pane
-/// may outlive its repository, and its option may have been tampered with.
-///
-/// # Errors
-/// When tmux does not answer.
-pub(crate) fn repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
+/// Finds the repositories by the options of the panes. Opening one may fail: a pane may outlive its
+/// repository, or its option may be forged.
+pub(crate) fn find_repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
     let panes = pane::list(None)?.into_iter();
     let found: BTreeSet<PathBuf> = panes.filter_map(|pane| pane.repo).collect();
-    let opened = found.into_iter().map(|common_dir| {
-        let flux = open(&common_dir, ui);
-        (common_dir, flux)
-    });
+    let opened = found.iter().map(|dir| (dir.clone(), open(dir, ui)));
     Ok(opened.collect())
 }
 
 fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     let mut repo = Repo::open_at(common_dir)?;
     let settings = Settings::load(repo.home())?;
-    // Who wrote the option may have written that, too.
+    // The settings may be forged like the option.
     if let Some(key) = settings.own_filter() {
         repo.distrust(key);
     }
@@ -50,33 +44,32 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     Ok(Flux { repo, settings, ui })
 }
 
-/// Returns the tasks that wait, the one that has waited longest first: of `here`, and of all other
-/// repositories. What cannot be read is passed over.
-pub(crate) fn waiting(ui: &Ui, here: Option<&Flux>) -> Vec<Waiting> {
-    let mut found = here.map(waiting_in).unwrap_or_default();
-    for (common_dir, flux) in repositories(ui).unwrap_or_default() {
+/// Finds the waiting tasks of `here` and of all other repositories, the longest waiting first. Skips what
+/// cannot be read.
+pub(crate) fn find_waiting(ui: &Ui, here: Option<&Flux>) -> Vec<WaitingTask> {
+    let mut found = here.map(find_waiting_in).unwrap_or_default();
+    for (common_dir, flux) in find_repositories(ui).unwrap_or_default() {
         let is_here = here.is_some_and(|here| here.repo.common_dir() == common_dir);
         if let Ok(flux) = flux
             && !is_here
         {
-            found.extend(waiting_in(&flux));
+            found.extend(find_waiting_in(&flux));
         }
     }
-    found.sort_by_key(|one| one.since.unwrap_or(u64::MAX));
+    found.sort_by_key(|task| task.since.unwrap_or(u64::MAX));
     found
 }
 
-/// Returns those of one repository.
-fn waiting_in(flux: &Flux) -> Vec<Waiting> {
+fn find_waiting_in(flux: &Flux) -> Vec<WaitingTask> {
     let Ok(store) = Store::load(&flux.repo, &flux.settings) else {
         return Vec::new();
     };
     let own = flux.own_tasks(&store);
     let tasks: Vec<&Task> = own.filter_map(|stored| stored.task.as_ref().ok()).collect();
-    let states = observe::each(flux, &store, &tasks).unwrap_or_default();
+    let states = observe::states(flux, &store, &tasks).unwrap_or_default();
     let waits = |state: &State| matches!(state, State::Waiting(_) | State::Interrupted);
     let waiting = iter::zip(tasks, states).filter(|(_, (state, _))| waits(state));
-    let waiting = waiting.map(|(task, (_, found))| Waiting {
+    let waiting = waiting.map(|(task, (_, found))| WaitingTask {
         since: found.since,
         home: flux.repo.home().to_owned(),
         task: task.clone(),

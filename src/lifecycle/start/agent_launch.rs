@@ -1,4 +1,4 @@
-//! What the launcher in the pane of a task is told: what goes before the agent, and what that is told.
+//! Builds the launch of an agent: setup, wrapper, agent and prompt.
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,74 +22,65 @@ use crate::task::{Bytes, Exit, How, Task};
 use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::shown;
 
-/// Returns what is configured for every new worktree.
-///
-/// # Errors
-/// When it means nothing, or the wrapper is not installed.
-pub(crate) fn configured(flux: &Flux) -> Result<Setup> {
+/// Reads the configured setup and wrapper of a new worktree.
+pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
     let commands = flux.settings.setup();
     let steps = commands.iter().map(|command| SetupStep::shell(command));
     Ok(Setup {
         steps: steps.collect(),
-        ..wrapped(flux)?
+        ..load_wrapper(flux)?
     })
 }
 
-/// Returns what goes before the agent in a worktree that is ready.
-///
-/// # Errors
-/// As [`configured`].
-pub(crate) fn wrapped(flux: &Flux) -> Result<Setup> {
-    // It is needed later, when it is late to say what is wrong with it.
+/// Reads the configured wrapper, for a worktree that is set up. Fails if its program is not installed.
+pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
+    // Only checked: it is used later.
     flux.settings.notify()?;
     Ok(Setup {
-        wrapper: wrapper(&flux.settings)?,
+        wrapper: find_wrapper(&flux.settings)?,
         steps: Vec::new(),
         required: flux.settings.setup_required()?,
     })
 }
 
-/// Returns the words of `flux.wrapper`, the first of them found on PATH.
-fn wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
+/// Returns the words of `flux.wrapper`, its program as a path.
+fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     let words = settings.wrapper()?;
     let Some((program, args)) = words.split_first() else {
         return Ok(Vec::new());
     };
     let Some(program) = which(Path::new(program)) else {
-        let what = format!("there is no '{program}' on PATH, to start agents by");
-        let whence = settings.whence(&table::WRAPPER, "", settings.wrapper_as_written());
-        let failure = whence.into_iter().fold(Failure::new(what), Failure::hint);
+        let what = format!("flux.wrapper: '{program}' not found on PATH");
+        let origin = settings.whence(&table::WRAPPER, "", settings.wrapper_as_written());
+        let failure = Failure::new(what).hints(origin);
         return Err(failure.hint("git config --unset flux.wrapper").into());
     };
     let args = args.iter().map(OsString::from);
     Ok(iter::once(program.into()).chain(args).map(Bytes).collect())
 }
 
-/// An agent that is to be started.
+/// An installed agent to start.
 #[derive(Clone)]
-pub(crate) struct Chosen {
+pub(crate) struct ChosenAgent {
     pub(super) agent: Agent,
     program: PathBuf,
-    /// What is put around the text of a task; none if it is told the text alone.
+    /// The prompt template; none if the prompt is the description.
     template: Option<Vec<u8>>,
 }
 
-impl Chosen {
-    /// Finds the agent of this name, which is told the text in the template if there is to be one.
-    ///
-    /// # Errors
-    /// When it is not known or not installed, or its template cannot be read.
+impl ChosenAgent {
+    /// Finds an agent by name, and reads its template. Fails if it is unknown or not installed.
     pub(crate) fn find(flux: &Flux, name: &str, has_template: bool) -> Result<Self> {
         let (agent, program) = flux.settings.find_agent(name)?;
         let has_template = has_template && agent.prompt != Prompt::Shown;
         Ok(Self {
-            template: has_template.then(|| template(flux)).transpose()?,
+            template: has_template.then(|| read_template(flux)).transpose()?,
             agent,
             program,
         })
     }
 
-    /// Returns what starts it on a task.
+    /// Returns the command that starts it with a task's prompt.
     pub(crate) fn command(&self, flux: &Flux, task: &Task, description: &[u8]) -> AgentCommand {
         let project = flux.repo.project();
         let fields = [
@@ -110,7 +101,7 @@ impl Chosen {
     }
 }
 
-fn template(flux: &Flux) -> Result<Vec<u8>> {
+fn read_template(flux: &Flux) -> Result<Vec<u8>> {
     let Some((path, origin)) = flux.settings.template(flux.repo.home()) else {
         return Ok(prompt::TEMPLATE.as_bytes().to_vec());
     };
@@ -121,11 +112,8 @@ fn template(flux: &Flux) -> Result<Vec<u8>> {
     })
 }
 
-/// Prepares what the launcher is told, and the files that go with it.
-///
-/// # Errors
-/// When a file cannot be written.
-pub(super) fn prepare(
+/// Builds the launch of an agent, and writes its scripts and notifications.
+pub(super) fn build_launch(
     flux: &Flux,
     task: &Task,
     pane: &NewPane,
@@ -134,45 +122,43 @@ pub(super) fn prepare(
     let dir = flux.run_dir(&task.id);
     let mut launch = Launch::new(task, command, flux.repo.home(), &dir)?;
     launch.ready = pane.ready.clone();
-    launch.directory = directory(task).map(|path| Bytes(path.into()));
+    launch.directory = agent_directory(task).map(|path| Bytes(path.into()));
     if let Some(init) = &pane.init {
-        launch.ready.steps.splice(0..0, init.put(&dir)?);
+        launch.ready.steps.splice(0..0, init.write(&dir)?);
     }
     ports::set_env(task, &flux.repo.project(), &mut launch.env);
     Notifier::write_to(task, flux.settings.notify()?, &dir)?;
     Ok(launch)
 }
 
-/// Says that the directory is not there in which the agent was to start.
-pub(super) fn warn_of_directory(flux: &Flux, task: &Task) {
-    if let (None, Some(wanted)) = (directory(task), &task.directory) {
+/// Reports that the start directory of the agent does not exist.
+pub(super) fn warn_of_missing_directory(flux: &Flux, task: &Task) {
+    if let (None, Some(wanted)) = (agent_directory(task), &task.directory) {
         let wanted = shown(Path::new(&wanted.0));
         flux.ui.status(format_args!(
-            "There is no directory '{wanted}' in the worktree of '{}': its agent starts at the top.",
+            "No directory '{wanted}' in the worktree of '{}': its agent starts at the top.",
             task.id
         ));
     }
 }
 
-/// Says that the agent ends when its user is not looking.
-pub(super) fn warn_of_end(flux: &Flux, opened: &OpenedPane) {
+pub(super) fn warn_of_exit_unattached(flux: &Flux, opened: &OpenedPane) {
     if opened.exits_unattached {
-        flux.ui.warning(
-            "'exit-unattached' is on: tmux ends, with the agent, when no terminal is attached to it",
-        );
+        flux.ui
+            .warning("'exit-unattached' is on: detaching ends tmux and the agent");
         flux.ui.hint("tmux set-option -s exit-unattached off");
     }
 }
 
-/// Returns the directory in the worktree of a task that its agent starts in; none for the top, or
-/// where there is none, as on another commit, or it lies elsewhere by a link.
-pub(super) fn directory(task: &Task) -> Option<PathBuf> {
+/// Returns the directory in the worktree that the agent starts in; none for the top, or if it does not exist
+/// or is a link.
+pub(super) fn agent_directory(task: &Task) -> Option<PathBuf> {
     let path = task.worktree.join(&task.directory.as_ref()?.0);
     let is_real = path.canonicalize().is_ok_and(|real| real == path) && path.is_dir();
     is_real.then_some(path)
 }
 
-/// Returns that no agent has ended here, but none runs.
-pub(super) fn none_runs() -> Exit {
+/// Returns the exit of an agent that never ran.
+pub(super) fn not_started() -> Exit {
     Exit::new(How::Unseen, seconds())
 }

@@ -1,4 +1,4 @@
-//! What is missing of a task, and the commands that get out of that.
+//! Missing or altered parts of a task, and the commands that repair them.
 
 use std::fs;
 use std::iter;
@@ -14,20 +14,17 @@ use crate::store::base_ref;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
-/// A command, and what it is good for.
-type Way = (&'static str, String);
+/// A purpose, and the command for it.
+type Repair = (&'static str, String);
 
-/// Something of a task is missing.
-pub(crate) struct Broken {
+/// A missing or altered part of a task.
+pub(crate) struct Damage {
     what: String,
-    pub(crate) ways: Vec<Way>,
+    pub(crate) repairs: Vec<Repair>,
 }
 
-impl Broken {
-    /// Looks for what is missing of a task; none if it is whole.
-    ///
-    /// # Errors
-    /// When git fails, or it cannot be told.
+impl Damage {
+    /// Finds the damage of a task; none if it is intact.
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let exists =
@@ -42,43 +39,38 @@ impl Broken {
         if has_branch && let Some(other) = checked_out_elsewhere(flux, task)? {
             return Ok(Some(other));
         }
+        if exists && admin::is_ours(common, path)? {
+            return Self::missing_branch(flux, task).map(Some);
+        }
         if exists {
-            return Ok(Some(if admin::is_ours(common, path)? {
-                Self::without_branch(flux, task)?
-            } else {
-                Self::not_ours(flux, task)?
-            }));
+            return Self::replaced_worktree(flux, task).map(Some);
         }
         let gone = format!("the worktree of '{}' is gone: '{}'", task.id, shown(path));
-        Ok(Some(match moved(flux, task) {
-            Some((moved, way)) => Self {
+        Ok(Some(match find_moved(flux, task) {
+            Some((moved, repair)) => Self {
                 what: format!("{gone}; it is in '{}'", shown(&moved)),
-                ways: vec![way],
+                repairs: vec![repair],
             },
-            None if has_branch => without_worktree(task, gone),
+            None if has_branch => missing_worktree(task, gone),
             None => {
                 let what = format!("{gone}, and so is its branch '{}'", task.branch);
-                Self::branchless(flux, task, what)?
+                Self::with_missing_branch(flux, task, what)?
             }
         }))
     }
 
-    /// Returns a task whose branch is gone.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub(super) fn without_branch(flux: &Flux, task: &Task) -> Result<Self> {
+    pub(super) fn missing_branch(flux: &Flux, task: &Task) -> Result<Self> {
         let what = format!("the branch '{}' of '{}' is gone", task.branch, task.id);
-        Self::branchless(flux, task, what)
+        Self::with_missing_branch(flux, task, what)
     }
 
-    fn branchless(flux: &Flux, task: &Task, what: String) -> Result<Self> {
+    fn with_missing_branch(flux: &Flux, task: &Task, what: String) -> Result<Self> {
         let remove = format!("git flux cleanup {} --discard --discard-branch", task.id);
-        let ways = vec![branch_again(flux, task)?, ("to remove the task", remove)];
-        Ok(Self { what, ways })
+        let repairs = vec![recreate_branch(flux, task)?, ("to remove the task", remove)];
+        Ok(Self { what, repairs })
     }
 
-    /// Returns what has been altered of what git keeps of the worktree of a task, which is there.
+    /// Describes altered administrative files of an existing worktree.
     pub(super) fn altered(flux: &Flux, task: &Task) -> Option<Self> {
         let (path, branch) = (&task.worktree, task.branch_ref());
         let error = flux.repo.checkout(path).err()?;
@@ -93,67 +85,59 @@ impl Broken {
             }
             _ => return None,
         };
-        let ways = hints.into_iter().map(|hint| ("to mend it", hint));
+        let repairs = hints.into_iter().map(|hint| ("to fix it", hint));
         Some(Self {
             what: error.to_string(),
-            ways: ways.collect(),
+            repairs: repairs.collect(),
         })
     }
 
-    /// Returns that what is at the path of the worktree of a task is not that.
-    ///
-    /// # Errors
-    /// When it cannot be looked at.
-    pub(super) fn not_ours(flux: &Flux, task: &Task) -> Result<Self> {
+    /// Describes a path whose worktree was replaced, or forgotten by git.
+    pub(super) fn replaced_worktree(flux: &Flux, task: &Task) -> Result<Self> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         if let Some(altered) = Self::altered(flux, task) {
             return Ok(altered);
         }
         let (place, pasted) = (shown(path), quoted(path));
-        let what = format!("'{place}' is not a worktree of this repository any more");
+        let what = format!("'{place}' is no longer a worktree of this repository");
         if admin::is_forgotten(common, path)? {
             let adopt = format!("git flux adopt {pasted}");
-            let way = if has_branch(flux, task)? {
-                ("where git has forgotten it", adopt)
+            let repair = if has_branch(flux, task)? {
+                ("to register it again", adopt)
             } else {
-                branch_again(flux, task)?
+                recreate_branch(flux, task)?
             };
-            let ways = vec![way];
-            return Ok(Self { what, ways });
+            let repairs = vec![repair];
+            return Ok(Self { what, repairs });
         }
-        let away = format!("mv {pasted} {}", quoted(&free_beside(path)));
-        let mut ways = vec![("to move it away", away)];
-        // git mends what is a worktree by its own entry; a clone it leaves alone.
+        let away = format!("mv {pasted} {}", quoted(&unused_path(path)));
+        let mut repairs = vec![("to move it away", away)];
+        // git repairs a worktree that has an entry, but no clone.
         let link = path.join(".git").symlink_metadata();
-        let is_mendable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());
-        if is_mendable && admin::has_entry(common, path)? {
+        let is_repairable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());
+        if is_repairable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();
-            ways.insert(0, ("if it is the task's", repair));
+            repairs.insert(0, ("if it is the task's", repair));
         }
-        Ok(Self { what, ways })
+        Ok(Self { what, repairs })
     }
 
-    /// Returns the refusal, with each command as a hint.
+    /// Returns the error, with each command as a hint.
     pub(crate) fn failure(mut self) -> Failure {
         let failure = Failure::new(mem::take(&mut self.what));
-        self.with_ways(failure)
+        self.add_repairs(failure)
     }
 
-    /// Adds each command to a refusal, as a hint.
-    pub(super) fn with_ways(self, failure: Failure) -> Failure {
-        let hints = self.ways.into_iter();
-        let hints = hints.map(|(what, command)| format!("{what}: {command}"));
-        hints.fold(failure, Failure::hint)
+    /// Adds each command to an error as a hint.
+    pub(super) fn add_repairs(self, failure: Failure) -> Failure {
+        let repairs = self.repairs.into_iter();
+        failure.hints(repairs.map(|(what, command)| format!("{what}: {command}")))
     }
 }
 
-/// Fails if something of a task is missing.
-///
-/// # Errors
-/// Also when that cannot be told.
-pub(crate) fn ensure_whole(flux: &Flux, task: &Task) -> Result<()> {
-    match Broken::find(flux, task)? {
-        Some(broken) => Err(broken.failure().into()),
+pub(crate) fn ensure_intact(flux: &Flux, task: &Task) -> Result<()> {
+    match Damage::find(flux, task)? {
+        Some(damage) => Err(damage.failure().into()),
         None => Ok(()),
     }
 }
@@ -162,8 +146,8 @@ fn has_branch(flux: &Flux, task: &Task) -> Result<bool> {
     Ok(!refs::list(flux.repo.home(), &[&task.branch_ref()])?.is_empty())
 }
 
-/// Returns that the branch of a task is checked out in another worktree than its own, if so.
-fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
+/// Describes a branch that is checked out in another worktree than the task's.
+fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let (path, name) = (&task.worktree, task.branch_ref());
     let entries = worktree::list(flux.repo.home())?;
     let other = entries.iter().find(|entry| {
@@ -175,16 +159,16 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Broken>> {
     let (place, other, path) = (quoted(&other.path), shown(&other.path), shown(path));
     let (id, branch) = (&task.id, &task.branch);
     let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
-    let what = format!("{at}, and its worktree '{path}' is not there");
-    let ways = vec![
+    let what = format!("{at}, and its worktree '{path}' is missing");
+    let repairs = vec![
         ("if that is the task's", format!("git flux adopt {place}")),
         ("if it is yours", format!("git -C {place} switch --detach")),
     ];
-    Ok(Some(Broken { what, ways }))
+    Ok(Some(Damage { what, repairs }))
 }
 
-/// Returns where the worktree of a task was moved to, if that is found, and the way out.
-fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Way)> {
+/// Finds the new path of a moved worktree, and its repair.
+fn find_moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
     if let Some(moved) = admin::moved_beside(common, path) {
         let back = format!("mv {} {}", quoted(&moved), quoted(path));
@@ -192,34 +176,31 @@ fn moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Way)> {
     }
     let moved = admin::moved_into(common, flux.repo.home().parent()?, path)?;
     let repair = format!("git worktree repair {}", quoted(&moved));
-    Some((moved, ("to let git find it", repair)))
+    Some((moved, ("to register its new path", repair)))
 }
 
-/// Returns a task whose worktree alone is gone.
-fn without_worktree(task: &Task, what: String) -> Broken {
+/// Describes a missing worktree whose branch exists.
+fn missing_worktree(task: &Task, what: String) -> Damage {
     let (path, branch) = (quoted(&task.worktree), word(&task.branch));
     let again = format!("git worktree add --force {path} {branch}");
     let cleanup = format!("git flux cleanup {} --discard", task.id);
-    let ways = vec![
-        ("to have it again, as its branch is", again),
-        ("to merge what was committed, and remove the task", cleanup),
+    let repairs = vec![
+        ("to check out its branch again", again),
+        ("to merge its commits, and remove the task", cleanup),
     ];
-    Broken { what, ways }
+    Damage { what, repairs }
 }
 
-/// Returns the way out where the branch is gone.
-fn branch_again(flux: &Flux, task: &Task) -> Result<Way> {
-    let (branch, tip) = (word(&task.branch), last_commit(flux, task)?);
-    let what = "to have its branch again, at the last commit that is known";
+/// Returns the repair of a missing branch.
+fn recreate_branch(flux: &Flux, task: &Task) -> Result<Repair> {
+    let (branch, tip) = (word(&task.branch), last_known_commit(flux, task)?);
+    let what = "to recreate its branch at the last known commit";
     Ok((what, format!("git branch {branch} {tip}")))
 }
 
-/// Returns the last commit that is known of a task whose branch is gone: where the log of its
-/// worktree ends, else where it started.
-///
-/// # Errors
-/// When it cannot be told.
-pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
+/// Returns the last known commit of a task whose branch is missing: from the HEAD reflog of its worktree,
+/// else its base.
+pub(super) fn last_known_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     let last = admin::last_head(flux.repo.common_dir(), &task.worktree)?;
     if let Some(last) = last.filter(|commit| flux.repo.tree_of(commit).is_ok()) {
         return Ok(last);
@@ -229,8 +210,8 @@ pub(super) fn last_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     Ok(base.unwrap_or_else(|| task.start().to_owned()))
 }
 
-/// Returns a name beside `path` that nothing has: `<path>.away`, `<path>.away1` …
-pub(crate) fn free_beside(path: &Path) -> PathBuf {
+/// Returns an unused path: `<path>.away`, `<path>.away1` …
+pub(crate) fn unused_path(path: &Path) -> PathBuf {
     let numbers = iter::once(String::new()).chain((1..u32::MAX).map(|n| n.to_string()));
     let mut names = numbers.map(|number| {
         let mut name = path.as_os_str().to_owned();

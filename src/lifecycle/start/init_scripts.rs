@@ -1,9 +1,8 @@
-//! Scripts that come with the repository, in `.worktree-init/`: they run only after the user
-//! has agreed to exactly what they are.
+//! Setup scripts of the repository, in `.worktree-init/`, which run only if the user has approved them.
 //!
-//! What is agreed to is a tree of git's, whose name stands for names, modes and contents alike.
-//! What is shown, and what is run, is read from that tree, never from a worktree: nobody can
-//! change it in between. Links are left out, since what they lead to is not in the tree.
+//! The user approves a git tree, whose id covers names, modes and contents. Scripts are shown and run
+//! from that tree, never from a worktree, so they cannot change in between. Links are skipped, since
+//! their targets are not in the tree.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -23,40 +22,37 @@ use crate::system::optional;
 use crate::task::Bytes;
 use crate::ui::shown;
 
-/// The directory, at the top of a worktree.
-pub(crate) const NAME: &str = ".worktree-init";
+/// The directory at the top of a worktree.
+pub(crate) const INIT_DIR: &str = ".worktree-init";
 
-/// The most that is shown, and run, in bytes.
-const LARGEST: u64 = 1 << 20;
+/// The maximal size of all files together.
+const MAX_BYTES: u64 = 1 << 20;
 
-/// How programs that are no text begin: ELF, and Mach-O in its kinds.
-const PROGRAMS: [u32; 6] = [
+/// The first bytes of binary programs: ELF and Mach-O.
+const BINARY_MAGIC: [u32; 6] = [
     0x7f454c46, 0xcffaedfe, 0xcefaedfe, 0xfeedfacf, 0xfeedface, 0xcafebabe,
 ];
 
-/// The scripts of one commit, and what else is in their directory.
+/// The scripts of one commit, and the other files in their directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Init {
+pub(crate) struct InitScripts {
     pub(crate) tree: ObjectId,
     files: Vec<(Entry, Vec<u8>)>,
 }
 
-impl Init {
-    /// Returns what `commit` has.
-    ///
-    /// # Errors
-    /// When git fails, or the directory is not one that git itself would make.
+impl InitScripts {
+    /// Finds the scripts of a commit. Fails if a path leaves the directory.
     pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
-        if !flux.repo.may_have(commit, NAME) {
+        if !flux.repo.may_have(commit, INIT_DIR) {
             return Ok(None);
         }
         let dir = flux.repo.home();
-        let Some(found) = directory::find(dir, commit, NAME)? else {
+        let Some(found) = directory::find(dir, commit, INIT_DIR)? else {
             return Ok(None);
         };
         if found.kind != Kind::Directory {
             flux.ui
-                .warning(format_args!("'{NAME}' is no directory; nothing is run"));
+                .warning(format_args!("skipped '{INIT_DIR}': not a directory"));
             return Ok(None);
         }
         let entries = directory::files(dir, &found.object)?;
@@ -64,9 +60,9 @@ impl Init {
             return Ok(None);
         }
         let size: u64 = entries.iter().map(|entry| entry.size).sum();
-        if size > LARGEST {
+        if size > MAX_BYTES {
             flux.ui.warning(format_args!(
-                "'{NAME}' is too large to be shown ({size} bytes); nothing of it is run"
+                "skipped '{INIT_DIR}': too large to show ({size} bytes)"
             ));
             return Ok(None);
         }
@@ -82,35 +78,32 @@ impl Init {
         Ok(Some(Self { tree, files }))
     }
 
-    /// Returns whether the user has agreed to exactly this.
+    /// Returns whether the user has approved this tree.
     pub(crate) fn is_trusted(&self, flux: &Flux) -> bool {
         flux.settings.trusts(&self.tree)
     }
 
-    /// Notes that the user agrees to exactly this.
-    ///
-    /// # Errors
-    /// When the configuration cannot be written.
+    /// Records that the user approves this tree.
     pub(crate) fn trust(&self, flux: &Flux) -> Result<()> {
         let guard = flux.lock_repo()?;
         store::trust(&flux.repo, &self.tree, &guard)
     }
 
-    /// Returns all of it, for a person.
+    /// Returns all files as text for the user.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (entry, content) in &self.files {
             let what = match entry.kind {
-                Kind::Link => " (a link, left out)",
-                _ if is_script(entry) => " (is run)",
+                Kind::Link => " (link, skipped)",
+                _ if is_script(entry) => " (will run)",
                 _ => "",
             };
-            text.push_str(&format!("{NAME}/{}{what}:\n", shown(&entry.path)));
-            // What a shell would run is a text, whatever is in it.
+            text.push_str(&format!("{INIT_DIR}/{}{what}:\n", shown(&entry.path)));
+            // A shell runs a script even if it contains NUL bytes.
             let begin = content
                 .first_chunk()
                 .map(|begin| u32::from_be_bytes(*begin));
-            let is_program = begin.is_some_and(|begin| PROGRAMS.contains(&begin));
+            let is_program = begin.is_some_and(|begin| BINARY_MAGIC.contains(&begin));
             if content.contains(&0) && (is_program || !is_script(entry)) {
                 text.push_str(&format!("    binary, {} bytes\n", entry.size));
                 continue;
@@ -123,20 +116,17 @@ impl Init {
         text
     }
 
-    /// Returns the names of the scripts, in the order in which they run.
+    /// Returns the names of the scripts in the order of execution.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let scripts = self.files.iter().filter(|(entry, _)| is_script(entry));
-        scripts.map(|(entry, _)| format!("{NAME}/{}", shown(&entry.path)))
+        scripts.map(|(entry, _)| format!("{INIT_DIR}/{}", shown(&entry.path)))
     }
 
-    /// Writes it into the run directory of a task, and returns what is to be run there.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub(in crate::lifecycle) fn put(&self, run: &RunDir) -> Result<Vec<SetupStep>> {
+    /// Writes the files into a run directory, and returns the steps to run.
+    pub(in crate::lifecycle) fn write(&self, run: &RunDir) -> Result<Vec<SetupStep>> {
         let dir = run.0.join("init");
-        optional(fs::remove_dir_all(&dir)).context("could not begin another run")?;
-        make(&dir)?;
+        optional(fs::remove_dir_all(&dir)).context("could not delete the old scripts")?;
+        create_dir(&dir)?;
         let mut steps = Vec::new();
         for (entry, content) in &self.files {
             let path = dir.join(&entry.path);
@@ -145,14 +135,13 @@ impl Init {
                 Kind::File => 0o600,
                 Kind::Link | Kind::Directory | Kind::Other => continue,
             };
-            make(path.parent().unwrap_or(&dir))?;
-            // The directory has just been made, and is ours alone.
+            create_dir(path.parent().unwrap_or(&dir))?;
             fs::write(&path, content)
                 .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
                 .with_context(|| format!("could not write '{}'", shown(&path)))?;
             if is_script(entry) {
                 steps.push(SetupStep {
-                    name: format!("{NAME}/{}", entry.path.to_string_lossy()),
+                    name: format!("{INIT_DIR}/{}", entry.path.to_string_lossy()),
                     argv: vec![Bytes(path.into())],
                 });
             }
@@ -161,23 +150,23 @@ impl Init {
     }
 }
 
-/// Fails if an entry leads out of the directory, as no git would make it.
+/// Fails if a path leaves the directory, which git itself never creates.
 fn ensure_inside(entry: &Entry) -> Result<()> {
     let is_plain = |part| matches!(part, Component::Normal(_));
     if entry.path.components().all(is_plain) {
         return Ok(());
     }
     let path = shown(&entry.path);
-    let what = format!("'{NAME}' has a file '{path}', which leads out of it");
+    let what = format!("'{INIT_DIR}' has an unsafe path '{path}'");
     Err(Failure::new(what).into())
 }
 
-/// Returns whether an entry is run: what lies deeper is for the scripts to use.
+/// Returns whether an entry is run: executables at the top.
 fn is_script(entry: &Entry) -> bool {
     entry.kind == Kind::Executable && entry.path.components().count() == 1
 }
 
-fn make(dir: &Path) -> Result<()> {
+fn create_dir(dir: &Path) -> Result<()> {
     let made = Sharing::Private.make_dir(dir);
     made.with_context(|| format!("could not make '{}'", shown(dir)))
 }
@@ -187,9 +176,9 @@ mod tests {
     use super::*;
     use crate::lifecycle::start::world::{World, git, id};
 
-    /// Commits `.worktree-init` with these files, and returns what is found of it.
-    fn init(world: &World, files: &[(&str, u32)]) -> Option<Init> {
-        let dir = world.home().join(NAME);
+    /// Commits `.worktree-init` with these files, and finds it.
+    fn init(world: &World, files: &[(&str, u32)]) -> Option<InitScripts> {
+        let dir = world.home().join(INIT_DIR);
         for (name, mode) in files {
             let path = dir.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -202,11 +191,11 @@ mod tests {
             ["commit", "-q", "--allow-empty", "-m", "scripts"],
         );
         let head = world.flux.repo.resolve("HEAD").unwrap().unwrap();
-        Init::find(&world.flux, &head).unwrap()
+        InitScripts::find(&world.flux, &head).unwrap()
     }
 
     #[test]
-    fn executables_at_the_top_run_and_the_rest_is_for_them() {
+    fn write_runs_only_executables_at_the_top() {
         let world = World::new();
         let files = [
             ("2-b", 0o755),
@@ -219,7 +208,7 @@ mod tests {
         assert_eq!(names, [".worktree-init/1-a", ".worktree-init/2-b"]);
         let run = world.flux.run_dir(&id());
         let _lock = world.flux.lock_task(&id()).unwrap();
-        let steps = init.put(&run).unwrap();
+        let steps = init.write(&run).unwrap();
         assert_eq!(steps.len(), 2);
         let text = fs::read_to_string(&steps[0].argv[0].0).unwrap();
         assert_eq!(text, "echo 1-a\n");
@@ -227,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_script_is_nothing_to_ask_about() {
+    fn find_ignores_a_directory_without_scripts() {
         let world = World::new();
         assert!(init(&world, &[]).is_none());
         assert!(init(&world, &[("notes", 0o644)]).is_none());
     }
 
     #[test]
-    fn agreement_is_to_one_tree() {
+    fn trust_covers_one_tree() {
         let mut world = World::new();
         let first = init(&world, &[("a", 0o755)]).unwrap();
         first.trust(&world.flux).unwrap();

@@ -1,17 +1,17 @@
-//! Everything that can fail of a new task, settled before anything exists.
+//! Prepares new tasks: checks all that can fail before anything exists.
 
 use std::ffi::OsString;
 use std::iter;
 
 use anyhow::Result;
 
+use super::agent_launch::{ChosenAgent, load_setup};
 use super::branch::{
-    self, ChosenBranch, ensure_can_be_new, ensure_name, ensure_no_files, worktree_of,
+    self, ChosenBranch, ensure_can_create, ensure_unused, ensure_valid_name, worktree_path,
 };
-use super::changes::changes;
-use super::ensure_new;
-use super::launch::{Chosen, configured};
-use super::plan::{NewPane, Origin, Start, place};
+use super::ensure_new_id;
+use super::plan::{NewPane, Origin, Start, choose_place};
+use super::with_changes;
 use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -24,31 +24,31 @@ use crate::task::record::VERSION;
 use crate::task::{BranchName, Bytes, Layout, Phase, RefName, Rest, Task, TaskId};
 use crate::tmux::Placement;
 
-/// New tasks, as they are asked for.
+/// The options of `git flux run`.
 pub(crate) struct Request {
     pub(crate) start_point: StartPoint,
-    /// The id, if it is not to be made from the description.
+    /// The id; none derives it from the description.
     pub(crate) name: Option<String>,
-    /// The agents' names; none for the one that is configured.
+    /// The agents' names; empty for the configured one.
     pub(crate) agents: Vec<String>,
-    /// How many tasks each agent gets.
+    /// The number of tasks per agent.
     pub(crate) count: usize,
     pub(crate) agent_args: Vec<OsString>,
     pub(crate) has_template: bool,
-    /// Whether the user's own changes go along.
+    /// Copies the user's uncommitted changes.
     pub(crate) takes_changes: bool,
     pub(crate) layout: Option<Layout>,
 }
 
-/// Where a task starts.
+/// The start point of a task.
 pub(crate) enum StartPoint {
     Head,
     Commit(String),
-    /// On a branch that is there, here or on a remote.
+    /// An existing local or remote branch.
     Branch(String),
 }
 
-/// What is settled of new tasks before it is known what they are about.
+/// New tasks, without their description.
 pub(crate) struct Preparation<'a> {
     flux: &'a Flux,
     request: &'a Request,
@@ -56,30 +56,27 @@ pub(crate) struct Preparation<'a> {
     worktrees: Vec<Worktree>,
     base: ObjectId,
     into: Option<BranchName>,
-    /// The branch they work on, if it is there already.
+    /// The existing branch to work on.
     branch: Option<ChosenBranch>,
     /// The agent of each task.
-    agents: Vec<Chosen>,
+    agents: Vec<ChosenAgent>,
     ready: Setup,
 }
 
 impl<'a> Preparation<'a> {
-    /// Settles what does not depend on the description.
-    ///
-    /// # Errors
-    /// When something that the tasks need is not there.
+    /// Checks all that does not depend on the description.
     pub(crate) fn new(flux: &'a Flux, store: Store, request: &'a Request) -> Result<Self> {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(flux, &worktrees)?;
-        let head = head(flux, &worktrees)?;
+        let head = head_branch(flux, &worktrees)?;
         let branch = match &request.start_point {
             StartPoint::Branch(name) => Some(branch::choose(flux, &store, &worktrees, name)?),
             StartPoint::Head | StartPoint::Commit(_) => None,
         };
         let (base, into) = match (&branch, &request.start_point) {
-            (Some(branch), _) => branch::origin(flux, &store, branch, head.as_ref())?,
-            (None, StartPoint::Commit(rev)) => base(flux, &store, Some(rev), head)?,
-            (None, _) => base(flux, &store, None, head)?,
+            (Some(branch), _) => branch::fork_point(flux, &store, branch, head.as_ref())?,
+            (None, StartPoint::Commit(rev)) => resolve_base(flux, &store, Some(rev), head)?,
+            (None, _) => resolve_base(flux, &store, None, head)?,
         };
         Ok(Self {
             flux,
@@ -89,39 +86,35 @@ impl<'a> Preparation<'a> {
             base,
             into,
             branch,
-            agents: agents(flux, request)?,
-            ready: configured(flux)?,
+            agents: choose_agents(flux, request)?,
+            ready: load_setup(flux)?,
         })
     }
 
-    /// Returns how many tasks there will be.
     pub(crate) fn count(&self) -> usize {
         self.agents.len()
     }
 
-    /// Settles the rest, for each task.
-    ///
-    /// # Errors
-    /// When the description is empty, or a name or place is taken.
-    pub(crate) fn starts(&self, description: &[u8]) -> Result<Vec<Start>> {
+    /// Returns the start of each task. Fails if a name or path is taken.
+    pub(crate) fn plan_starts(&self, description: &[u8]) -> Result<Vec<Start>> {
         if prompt::title(description).is_empty() {
-            return Err(Failure::new("there is no task: the description is empty")
+            return Err(Failure::new("no description given")
                 .hint("git flux run \"<description>\"")
                 .code(USAGE)
                 .into());
         }
-        let starts = iter::zip(self.ids(description)?, &self.agents);
-        let starts = starts.map(|(id, chosen)| self.start(description, id, chosen));
+        let starts = iter::zip(self.choose_ids(description)?, &self.agents);
+        let starts = starts.map(|(id, chosen)| self.plan_start(description, id, chosen));
         let mut starts: Vec<Start> = starts.collect::<Result<_>>()?;
-        // The last, for it writes objects.
+        // Last, because it writes objects.
         if self.request.takes_changes {
-            self.carry(&mut starts)?;
+            self.add_changes(&mut starts)?;
         }
         Ok(starts)
     }
 
-    /// Returns the ids of the tasks: one as it is, of several each with its number.
-    fn ids(&self, description: &[u8]) -> Result<Vec<TaskId>> {
+    /// Returns the ids of the tasks: the name, with a number if there are several.
+    fn choose_ids(&self, description: &[u8]) -> Result<Vec<TaskId>> {
         let name = self.request.name.clone().unwrap_or_else(|| {
             let text = String::from_utf8_lossy(description);
             TaskId::from_description(&text, &mut rand::rng()).to_string()
@@ -133,18 +126,18 @@ impl<'a> Preparation<'a> {
         Ok(numbered.collect::<Result<_, _>>()?)
     }
 
-    fn start(&self, description: &[u8], id: TaskId, chosen: &Chosen) -> Result<Start> {
+    fn plan_start(&self, description: &[u8], id: TaskId, chosen: &ChosenAgent) -> Result<Start> {
         let flux = self.flux;
-        ensure_new(flux, &self.store, &id)?;
-        let task = self.task(description, id, &chosen.agent)?;
-        let place = self.place(&task)?;
+        ensure_new_id(flux, &self.store, &id)?;
+        let task = self.create_task(description, id, &chosen.agent)?;
+        let place = self.choose_place(&task)?;
         let agent = chosen.command(flux, &task, description);
         Ok(Start {
             task,
             description: description.to_vec(),
             origin: Origin::New {
                 carried: None,
-                upstream: self.branch.as_ref().and_then(|one| one.upstream.clone()),
+                upstream: self.branch.as_ref().and_then(|b| b.upstream.clone()),
             },
             pane: Some(NewPane {
                 place,
@@ -155,13 +148,12 @@ impl<'a> Preparation<'a> {
         })
     }
 
-    /// Returns the record of a task.
-    fn task(&self, description: &[u8], id: TaskId, agent: &Agent) -> Result<Task> {
+    fn create_task(&self, description: &[u8], id: TaskId, agent: &Agent) -> Result<Task> {
         let flux = self.flux;
-        let (branch, into) = self.branch(&id)?;
+        let (branch, into) = self.choose_branch(&id)?;
         Ok(Task {
             version: VERSION,
-            worktree: worktree_of(flux, &id)?,
+            worktree: worktree_path(flux, &id)?,
             id,
             title: prompt::title(description),
             phase: Phase::Starting,
@@ -182,39 +174,39 @@ impl<'a> Preparation<'a> {
         })
     }
 
-    /// Returns the branch of a task, and the one that it is merged into.
-    fn branch(&self, id: &TaskId) -> Result<(BranchName, Option<BranchName>)> {
+    /// Returns the branch of a task, and its merge target.
+    fn choose_branch(&self, id: &TaskId) -> Result<(BranchName, Option<BranchName>)> {
         let (flux, store) = (self.flux, &self.store);
         if let Some(branch) = &self.branch {
             return Ok((branch.name.clone(), self.into.clone()));
         }
         let branch = BranchName::new(format!("{}{id}", flux.settings.branch_prefix()));
-        ensure_name(flux, &branch)?;
-        ensure_can_be_new(flux, store, &branch)?;
-        let into = branch::target(flux, store, &branch, self.into.as_ref())?;
+        ensure_valid_name(flux, &branch)?;
+        ensure_can_create(flux, store, &branch)?;
+        let into = branch::merge_target(flux, store, &branch, self.into.as_ref())?;
         Ok((branch, into))
     }
 
-    /// Returns where a task is to run, once the place for its worktree is known to be free.
-    fn place(&self, task: &Task) -> Result<Placement> {
+    /// Returns the place of a task's pane. Fails if the path of its worktree is taken.
+    fn choose_place(&self, task: &Task) -> Result<Placement> {
         let (flux, id) = (self.flux, &task.id);
-        let free = ensure_no_files(&task.worktree, &self.worktrees);
-        free.and_then(|()| place(flux, id, self.request.layout))
+        let free = ensure_unused(&task.worktree, &self.worktrees);
+        free.and_then(|()| choose_place(flux, id, self.request.layout))
             .or_else(|error| {
-                // Another run of the same name may have made it a moment ago.
-                ensure_new(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
+                // Another `run` of this id may have created it just now.
+                ensure_new_id(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
                 Err(error)
             })
     }
 
-    /// Lets the user's own changes go along with each task.
-    fn carry(&self, starts: &mut [Start]) -> Result<()> {
+    /// Adds the user's uncommitted changes to each task.
+    fn add_changes(&self, starts: &mut [Start]) -> Result<()> {
         let named = match &self.request.start_point {
             StartPoint::Head => None,
             StartPoint::Commit(name) | StartPoint::Branch(name) => Some(name.as_str()),
         };
         let onto = starts.first().map_or(&self.base, Start::tip);
-        let changes = changes(self.flux, onto, named)?;
+        let changes = with_changes::find(self.flux, onto, named)?;
         for start in starts {
             start.task.carried = changes.as_ref().map(|changes| changes.snapshot.clone());
             if let Origin::New { carried, .. } = &mut start.origin {
@@ -225,10 +217,10 @@ impl<'a> Preparation<'a> {
     }
 }
 
-/// Returns the branch that is checked out where the user stands.
-pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
+/// Returns the branch that is checked out in the current directory.
+pub(crate) fn head_branch(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
     let current = flux.repo.current();
-    // Nobody stands in the worktree of a bare repository.
+    // A bare repository has no current worktree.
     let head = match worktrees.iter().find(|entry| Some(&*entry.path) == current) {
         Some(entry) => entry.branch.clone(),
         None => flux.repo.head()?,
@@ -236,29 +228,28 @@ pub(crate) fn head(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchN
     Ok(head.as_ref().and_then(RefName::branch))
 }
 
-/// Returns the agents that are to be started, one for each task.
-fn agents(flux: &Flux, request: &Request) -> Result<Vec<Chosen>> {
+fn choose_agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
     let named: Vec<&str> = match request.agents.as_slice() {
         [] => vec![flux.settings.agent()],
         named => named.iter().map(String::as_str).collect(),
     };
     if matches!(request.start_point, StartPoint::Branch(_)) && named.len() * request.count > 1 {
-        let what = "a branch can be checked out once, and several tasks are asked for";
+        let what = "--branch can start only one task";
         return Err(Failure::new(what)
-            .hint("leave out --branch, or start one")
+            .hint("leave out --branch, or start one task")
             .code(USAGE)
             .into());
     }
     let mut agents = Vec::new();
     for name in named {
-        let chosen = Chosen::find(flux, name, request.has_template)?;
+        let chosen = ChosenAgent::find(flux, name, request.has_template)?;
         agents.extend(iter::repeat_n(chosen, request.count));
     }
     Ok(agents)
 }
 
-/// Returns the commit to start from, and the branch it is on: where the work goes back to.
-fn base(
+/// Returns the commit to start from and its branch, which is the merge target.
+fn resolve_base(
     flux: &Flux,
     store: &Store,
     rev: Option<&String>,
@@ -275,7 +266,7 @@ fn base(
     };
     let branch = match rev {
         None => head,
-        // A tag of that name would come first; at the same commit it makes no difference.
+        // A tag of that name takes precedence, but names the same commit.
         Some(rev) if store.tip(rev) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
@@ -286,7 +277,7 @@ fn base(
             full.and_then(|name| RefName::new(name).branch())
         }
     };
-    let branch = branch.map(|branch| branch::resolved(store, &branch));
+    let branch = branch.map(|branch| branch::resolve(store, &branch));
     Ok((base, branch.transpose()?))
 }
 

@@ -1,4 +1,4 @@
-//! What is settled of new tasks before their text is known.
+//! Tests of [`Preparation`].
 
 use super::*;
 use crate::lifecycle::start::world::{World, git};
@@ -20,9 +20,9 @@ fn store(world: &World) -> Store {
     Store::load(&world.flux.repo, &world.flux.settings).unwrap()
 }
 
-/// The commit that a task would start from, and the branch it would be merged into.
+/// Checks the start commit and the merge target.
 #[track_caller]
-fn case(world: &World, start_point: StartPoint, base: &str, into: Option<&str>) {
+fn assert_prepared(world: &World, start_point: StartPoint, base: &str, into: Option<&str>) {
     let request = request(start_point);
     let preparation = Preparation::new(&world.flux, store(world), &request).unwrap();
     let base = git(world.home(), ["rev-parse", base]);
@@ -31,7 +31,7 @@ fn case(world: &World, start_point: StartPoint, base: &str, into: Option<&str>) 
 }
 
 #[track_caller]
-fn refused(world: &World, start_point: StartPoint, why: &str) {
+fn assert_refused(world: &World, start_point: StartPoint, why: &str) {
     let request = request(start_point);
     let error = Preparation::new(&world.flux, store(world), &request);
     let error = error.map(drop).unwrap_err().to_string();
@@ -39,33 +39,33 @@ fn refused(world: &World, start_point: StartPoint, why: &str) {
 }
 
 #[test]
-fn a_task_starts_where_it_is_told_to() {
+fn run_resolves_its_start_point() {
     let world = World::new();
     let home = world.home();
     git(home, ["branch", "topic"]);
     git(home, ["commit", "-q", "--allow-empty", "-m", "second"]);
     let commit = |name: &str| StartPoint::Commit(name.to_owned());
     let branch = |name: &str| StartPoint::Branch(name.to_owned());
-    case(&world, StartPoint::Head, "HEAD", Some("main"));
-    case(&world, commit("topic"), "topic", Some("topic"));
-    case(&world, commit("HEAD~1"), "topic", None);
-    case(&world, branch("topic"), "topic", Some("main"));
-    refused(
+    assert_prepared(&world, StartPoint::Head, "HEAD", Some("main"));
+    assert_prepared(&world, commit("topic"), "topic", Some("topic"));
+    assert_prepared(&world, commit("HEAD~1"), "topic", None);
+    assert_prepared(&world, branch("topic"), "topic", Some("main"));
+    assert_refused(
         &world,
         commit("nothing"),
         "'nothing' does not name a commit",
     );
-    refused(&world, branch("nothing"), "there is no branch 'nothing'");
-    refused(&world, branch("main"), "is checked out in");
+    assert_refused(&world, branch("nothing"), "there is no branch 'nothing'");
+    assert_refused(&world, branch("main"), "is checked out in");
 }
 
 #[test]
-fn several_tasks_have_an_id_with_a_number_each() {
+fn run_numbers_the_ids_of_several_tasks() {
     let world = World::new();
     let mut request = request(StartPoint::Head);
     request.count = 2;
     let preparation = Preparation::new(&world.flux, store(&world), &request).unwrap();
-    let ids = preparation.ids(b"fix it").unwrap();
+    let ids = preparation.choose_ids(b"fix it").unwrap();
     let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
     assert_eq!(ids, ["fix-1", "fix-2"]);
     request.start_point = StartPoint::Branch("topic".to_owned());
@@ -73,17 +73,17 @@ fn several_tasks_have_an_id_with_a_number_each() {
     let error = Preparation::new(&world.flux, store(&world), &request);
     let error = error.map(drop).unwrap_err().to_string();
     assert!(
-        error.starts_with("a branch can be checked out once"),
+        error.starts_with("--branch can start only one task"),
         "{error}"
     );
 }
 
 #[test]
-fn an_empty_description_starts_nothing() {
+fn run_fails_without_a_description() {
     let world = World::new();
     let request = request(StartPoint::Head);
     let preparation = Preparation::new(&world.flux, store(&world), &request).unwrap();
-    let error = preparation.starts(b" \n").map(drop).unwrap_err();
-    let said = "there is no task: the description is empty";
+    let error = preparation.plan_starts(b" \n").map(drop).unwrap_err();
+    let said = "no description given";
     assert_eq!(error.to_string(), said);
 }

@@ -1,0 +1,90 @@
+//! `git flux run --with-changes`
+
+use anyhow::{Context as _, Result};
+
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::git::carry::{Carried, Fit, Uncommitted};
+use crate::git::changes::Head;
+use crate::git::{Change, Checkout, Ignored, ObjectId, Repo};
+use crate::ui::{quoted, shown};
+
+/// The maximal number of files in a message.
+const MAX_SHOWN: usize = 8;
+
+const LEAVE_OUT: &str = "leave out --with-changes";
+
+/// Returns the uncommitted changes of the current worktree, applied to `onto`; none if there are
+/// none. `base` is the user's name of that commit.
+///
+/// # Errors
+/// Also when the changes do not apply.
+pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Carried>> {
+    let none = || Failure::new("no worktree here to take changes from").hint(LEAVE_OUT);
+    let here = flux.repo.current().with_context(none)?;
+    let checkout = flux.repo.checkout(here)?;
+    ensure_no_operation(&checkout)?;
+    let _spinner = flux.ui.spinner("looking at your changes");
+    let (head, changes) = Head::and_changes(&checkout, Ignored::LeftOut)?;
+    if let Some(names) = list(&changes, Change::conflicted) {
+        let what = format!("cannot take conflicts along: {names}");
+        let look = format!("git -C {} status", quoted(here));
+        return Err(Failure::new(what).hint(look).hint(LEAVE_OUT).into());
+    }
+    let is_nested = |change: &Change| change.is_repository() || change.submodule;
+    if let Some(names) = list(&changes, is_nested) {
+        flux.ui.warning(format_args!(
+            "changes in nested repositories are not taken along: {names}"
+        ));
+    }
+    if changes.iter().all(is_inside_repository) {
+        flux.ui
+            .status("There are no uncommitted changes to take along.");
+        return Ok(None);
+    }
+    let uncommitted = Uncommitted {
+        checkout: &checkout,
+        head: &head.oid.clone().into(),
+        changes: &changes,
+    };
+    let files = match uncommitted.fit(&flux.repo, onto)? {
+        Fit::Fits(carried) => return Ok(Some(carried)),
+        Fit::Conflicts(files) => files.iter().map(|file| shown(file)).collect::<Vec<_>>(),
+    };
+    let what = base.unwrap_or("the start of the task");
+    let files = join(&files);
+    let failure = Failure::new(format!("your changes do not apply to '{what}': {files}"));
+    let failure = failure.hint("leave out --base, or --with-changes");
+    let look = format!("git diff HEAD {}", &onto[..onto.len().min(9)]);
+    Err(failure.hint(look).into())
+}
+
+/// Fails if an operation such as a rebase is in progress. A bisect has no uncommitted state.
+fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
+    let operation = Repo::operation(checkout)?;
+    let Some(operation) = operation.filter(|operation| *operation != "bisect") else {
+        return Ok(());
+    };
+    let (here, pasted) = (shown(checkout.path()), quoted(checkout.path()));
+    let what = format!("cannot take changes along: a {operation} is in progress in '{here}'");
+    let failure = Failure::new(what);
+    let look = format!("finish or abort it: git -C {pasted} status");
+    Err(failure.hint(look).hint(LEAVE_OUT).into())
+}
+
+/// Returns whether a change is only inside another repository.
+fn is_inside_repository(change: &Change) -> bool {
+    change.is_repository() || (change.submodule && change.code[0] == b'.')
+}
+
+/// Returns the paths of the changes that match; none if there are none.
+fn list(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
+    let found = changes.iter().filter(|change| matches(change));
+    let names: Vec<String> = found.map(|change| shown(&change.path)).collect();
+    (!names.is_empty()).then(|| join(&names))
+}
+
+fn join(names: &[String]) -> String {
+    let more = if names.len() > MAX_SHOWN { ", …" } else { "" };
+    names[..names.len().min(MAX_SHOWN)].join(", ") + more
+}
