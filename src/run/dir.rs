@@ -215,7 +215,7 @@ impl RunDir {
         write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
     }
 
-    /// Records that git flux has stopped the agent, if the launcher has not.
+    /// Marks the agent as stopped by git flux, if the launcher has not.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
         let mut exit = exit.unwrap_or_else(|| Exit::new(How::Unseen, seconds()));
