@@ -213,8 +213,8 @@ impl Profile {
         self.title.is_some() || !matches!(self.output, Output::Unknown)
     }
 
-    /// Returns the meaning of its output under this title, in a pane that is alone in its window
-    /// or not: tmux only reports output of windows.
+    /// Returns the relation of output to activity, for a pane with this title. tmux reports output
+    /// by window, so it is certain only for a pane that is alone there.
     pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
             Output::WhileWorking => OutputPattern::WhileWorking,

@@ -47,7 +47,7 @@ impl EndSignal {
             return false;
         };
         self.signal.get_or_insert(number);
-        if Lock::is_held(&run.stop()) {
+        if Lock::is_held(&run.stop_lock()) {
             self.is_stopped = true;
         } else {
             self.is_hung_up = true;

@@ -46,7 +46,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Changes to the worktree, and checks that it is the task's.
+    /// Enters the worktree, and checks that it is the task's.
     pub(super) fn enter_worktree(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
         change_dir(worktree)?;
@@ -59,7 +59,7 @@ impl Job {
         Ok(())
     }
 
-    /// Changes to the agent's working directory, and returns it: the top of the worktree, if the
+    /// Enters the agent's working directory, and returns it: the top of the worktree, if the
     /// configured one is outside.
     fn enter_directory(&self) -> Result<PathBuf> {
         let top = &self.launch.worktree;

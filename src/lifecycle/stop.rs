@@ -93,7 +93,7 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<StopRequest>> {
     }
     let run = flux.run_dir(id);
     // With this file the launcher knows that no terminal hung up, and runs a shell.
-    let request = Lock::try_acquire(&run.stop(), Sharing::Private)?;
+    let request = Lock::try_acquire(&run.stop_lock(), Sharing::Private)?;
     request_stop(task, &run)?;
     Ok(Some(StopRequest {
         id: id.clone(),
@@ -106,7 +106,7 @@ pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<StopRequest>> {
 impl StopRequest {
     pub(crate) fn wait(self) -> Result<()> {
         wait_for_agent_end(&self.id, &self.run)?;
-        self.run.remove_stop();
+        self.run.remove_stop_lock();
         Ok(())
     }
 }

@@ -68,12 +68,12 @@ impl RunDir {
     }
 
     /// Returns the lock of a command that stops the agent but keeps the pane.
-    pub(crate) fn stop(&self) -> PathBuf {
+    pub(crate) fn stop_lock(&self) -> PathBuf {
         self.0.join("stop")
     }
 
-    pub(crate) fn remove_stop(&self) {
-        drop(fs::remove_file(self.stop()));
+    pub(crate) fn remove_stop_lock(&self) {
+        drop(fs::remove_file(self.stop_lock()));
     }
 
     /// Makes and holds the launcher's lock. Returns `None` if the disk is full, for one: the agent
@@ -215,7 +215,7 @@ impl RunDir {
         write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
     }
 
-    /// Records that git flux has stopped the agent, if the launcher has not.
+    /// Marks the agent as stopped by git flux, if the launcher has not.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
         let mut exit = exit.unwrap_or_else(|| Exit::new(ExitReason::Unseen, seconds()));

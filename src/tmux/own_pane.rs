@@ -42,7 +42,7 @@ fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     for client in &clients {
         let Some(pane) = switch(target, own, &panes, client)? else {
             // The client's shell reads the file after this process has ended.
-            let path = quote(&self::write_temporary(&text)?.into_temp_path().keep()?);
+            let path = quote(&write_temporary(&text)?.into_temp_path().keep()?);
             let detach = Tmux::on(&target.socket, "detach-client");
             let detach = detach.args(["-t", &client.name, "-E"]);
             detach.arg(format!("cat {path}; rm -f {path}")).run()?;

@@ -57,7 +57,7 @@ pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
 }
 
 /// Lists the worktrees, the main one first, each path once: `git worktree list --porcelain -z`.
-/// `home` is [`Repo::home`](crate::git::Repo::home).
+/// `home` is the main worktree or the bare repository.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
     let git = || Git::reading(home, "worktree list --porcelain -z");
