@@ -46,10 +46,10 @@ impl Conversation {
 
     /// Returns the last report in the transcript at `path`. An unreadable file is ignored.
     pub(crate) fn last(&self, path: &Path) -> Option<Report> {
-        let (said, at, _) = last_activity(path, self.read)?;
-        let is_end = matches!(said, Activity::Interrupted | Activity::Failed);
+        let (activity, at, _) = last_activity(path, self.read)?;
+        let is_end = matches!(activity, Activity::Interrupted | Activity::Failed);
         (is_end || self.coverage == Coverage::All).then_some(Report {
-            activity: said,
+            activity,
             why: None,
             at_ms: in_milliseconds::of(at),
         })
@@ -65,8 +65,8 @@ pub(super) fn last_activity(
     let lines = bytes.rsplit(|&b| b == b'\n');
     let mut entries = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
     entries.find_map(|entry| {
-        let said = read(&entry)?;
+        let activity = read(&entry)?;
         let at: Timestamp = entry["timestamp"].as_str()?.parse().ok()?;
-        Some((said, at, entry))
+        Some((activity, at, entry))
     })
 }

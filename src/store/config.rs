@@ -23,8 +23,12 @@ pub(crate) fn write_config(
     let named = |setting: &table::Setting| setting.documented_key(&task.branch);
     let kept: Vec<_> = kept.iter().filter(|(name, _)| name != "fluxtask").collect();
     for (at, (name, value)) in kept.iter().enumerate() {
-        let again = kept[..at].iter().any(|(other, _)| other == name);
-        let how = if again { "--add" } else { "--replace-all" };
+        let is_repeated = kept[..at].iter().any(|(other, _)| other == name);
+        let how = if is_repeated {
+            "--add"
+        } else {
+            "--replace-all"
+        };
         configure(repo, &[how, &key(name), value], lock)?;
     }
     if kept.is_empty() && task.existing.is_none() {
@@ -82,8 +86,9 @@ fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()>
     };
     wait_until(LOCK_TIMEOUT, MAX_PAUSE, attempt)?;
     match last {
-        Some((code, said)) if code != 0 => {
-            Err(exit_error("git config", code, &said).context("could not write the configuration"))
+        Some((code, stderr)) if code != 0 => {
+            Err(exit_error("git config", code, &stderr)
+                .context("could not write the configuration"))
         }
         _ => Ok(()),
     }

@@ -11,10 +11,10 @@ pub(crate) fn full_disk_hint(cause: &Error, paths: &[&Path]) -> Option<String> {
     let mut causes = cause
         .chain()
         .filter_map(|it| it.downcast_ref::<io::Error>());
-    let said = causes.any(|it| it.kind() == io::ErrorKind::StorageFull);
+    let is_reported = causes.any(|it| it.kind() == io::ErrorKind::StorageFull);
     let disk = match paths.iter().find(|path| is_full(path)) {
         Some(path) => format!("the disk of '{}'", path.display()),
-        None if said => "the disk".to_owned(),
+        None if is_reported => "the disk".to_owned(),
         None => return None,
     };
     Some(format!(

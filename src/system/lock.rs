@@ -182,13 +182,13 @@ mod tests {
         }
         let holder = Holder::of(&path).unwrap();
         assert_eq!(holder.pid.cast_unsigned(), std::process::id());
-        let (short, mut said) = (Duration::from_millis(600), String::new());
-        let say = |holder: Option<&Holder>| said = describe_wait(&path, "another merge", holder);
+        let (short, mut message) = (Duration::from_millis(600), String::new());
+        let say = |holder: Option<&Holder>| message = describe_wait(&path, "another merge", holder);
         let error = Lock::wait(&path, Sharing::Private, short, say);
         let lines = failure::lines(&error.unwrap_err());
         let (shown, hint) = (holder.shown(), format!("kill {}", holder.pid));
         assert_eq!(
-            said,
+            message,
             format!("waiting for {shown}, which holds '{}' …", path.display())
         );
         assert!(

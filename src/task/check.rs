@@ -34,7 +34,7 @@ pub(crate) const REFLOG: &str = "reflog";
 type Field = (&'static str, bool);
 
 impl Task {
-    /// Fails with the name of the first field that is invalid.
+    /// Fails on the first invalid field.
     pub(super) fn check(&self) -> Result<()> {
         let has_nul = |it: &Bytes| it.0.as_bytes().contains(&0);
         let is_object = |name: &ObjectId| self.is_object(name);

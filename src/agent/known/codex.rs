@@ -126,9 +126,9 @@ fn activity_of(entry: &Value) -> Option<Activity> {
 
 /// Returns the last turn of the transcript, as the hook would report it.
 fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event) -> Option<Event> {
-    let told = before.transcript.as_ref().map(PathBuf::from);
+    let reported = before.transcript.as_ref().map(PathBuf::from);
     let since = running.since;
-    let path = told.or_else(|| rollout::find_in(sessions, worktree, since))?;
+    let path = reported.or_else(|| rollout::find_in(sessions, worktree, since))?;
     let (activity_of, at, entry) = last_activity(&path, activity_of)?;
     if at < since || at <= before.at {
         return None;

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn every_hook_has_a_report() {
-        let said = [
+        let events = [
             json!({}),
             json!({ "tool_name": "AskUserQuestion" }),
             json!({ "notification_type": "permission_prompt" }),
@@ -166,9 +166,12 @@ mod tests {
         ];
         for known in KNOWN {
             for hook in known.hooks {
-                let reports = || said.iter().filter_map(|value| hook.report(value));
+                let reports = || events.iter().filter_map(|value| hook.report(value));
                 assert!(reports().next().is_some(), "{}: {}", known.name, hook.event);
-                assert_eq!(known.report(hook.event, &said[0]), hook.report(&said[0]));
+                assert_eq!(
+                    known.report(hook.event, &events[0]),
+                    hook.report(&events[0])
+                );
             }
         }
         assert_eq!(profile("claude").report("Unheard", &json!({})), None);

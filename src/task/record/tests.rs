@@ -123,8 +123,8 @@ fn unknown_fields_survive_a_rewrite() {
         record.pointer_mut(place).unwrap()["later"] = more.clone();
     }
     let task = read(&record).unwrap();
-    let again: Value = serde_json::from_slice(&task.to_json().unwrap()).unwrap();
-    assert_eq!(again, record);
+    let written: Value = serde_json::from_slice(&task.to_json().unwrap()).unwrap();
+    assert_eq!(written, record);
     // Those of a removal are dropped with it; the others are kept.
     let active = task
         .in_phase(Phase::Active)
@@ -384,8 +384,8 @@ fn from_json_rejects_every_invalid_field() {
                 "{field} = {shown}"
             );
             // The message does not contain the value.
-            let said = format!("{error:#}");
-            assert!(said.len() < 300, "{said:.300}");
+            let message = format!("{error:#}");
+            assert!(message.len() < 300, "{message:.300}");
         }
     }
 }

@@ -60,10 +60,10 @@ pub(super) fn find_event(
     if is_fresh(session.at_ms, now) {
         return None;
     }
-    let (said, why) = find_contradiction(&before.report(), session, now)?;
+    let (activity, why) = find_contradiction(&before.report(), session, now)?;
     Some(Event {
         why,
-        ..Event::new(said, "session")
+        ..Event::new(activity, "session")
     })
 }
 
