@@ -30,7 +30,7 @@ fn task_with_hidden_changes() -> (World, String) {
 fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
     let (world, id) = task_with_hidden_changes();
     let before = world.snapshot();
-    let all = "overlook README.md, conf/gone, conf/local";
+    let all = "hidden from git status: README.md, conf/gone, conf/local";
     world
         .flux(["cleanup", "-y", &id])
         .run()

@@ -198,7 +198,7 @@ fn cleanup_refuses_if_the_head_of_another_worktree_is_lost() {
     let text = fs::read(&head).unwrap();
     fs::write(&head, "").unwrap();
     let cleanup = ["cleanup", "-y", &id, "--into", "main"];
-    let said = format!("it is not known which branch '{}' has", other.display());
+    let said = format!("'{}' has an unknown branch checked out", other.display());
     let run = ["run", "-q", "--name", "go", "--branch", "main", "Go"];
     // git cannot look at such a worktree, nor can a snapshot.
     let refs = world.git(["for-each-ref"]);

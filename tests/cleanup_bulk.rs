@@ -243,7 +243,7 @@ fn cleanup_merged_accepts_a_remote_branch_that_contains_the_work() {
         "{dry}"
     );
     assert!(
-        dry.contains("'origin/main' has the changes of 'feature/squashed' already"),
+        dry.contains("'origin/main' already has the changes of 'feature/squashed'"),
         "{dry}"
     );
     world.assert_unchanged(&before);

@@ -390,7 +390,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     world.assert_unchanged(&before);
     // It may hold what nobody has saved: that is no matter of stopping something.
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("would end with it: sleep (");
+    output.code(1).stderr_has("would end its jobs: sleep (");
     world.assert_unchanged(&before);
     let terminal = world.terminal(120, 24);
     terminal.command(&format!("git-flux cleanup -y {id}"));

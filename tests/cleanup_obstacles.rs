@@ -312,7 +312,7 @@ fn cleanup_refuses_an_unknown_or_ambiguous_name() {
         .flux(["cleanup"])
         .run()
         .code(2)
-        .stderr_has("which task?");
+        .stderr_has("no task given");
     world.assert_unchanged(&before);
 }
 

@@ -159,7 +159,7 @@ fn hints_work_when_pasted() {
         nothing,
         nothing,
     );
-    paste.case("which task?", &["status"], nothing, nothing);
+    paste.case("no task given", &["status"], nothing, nothing);
     paste.case(
         "there is nothing to restore",
         &["restore"],
@@ -390,7 +390,12 @@ fn hints_work_when_pasted() {
     // What is missing; `broken` has more of it.
     let moved_on = |world: &World| drop(world.commit_in(world.repo(), "new.txt", "new\n"));
     let fast_forward = ["cleanup", "fix", "--ff-only"];
-    paste.case("'main' has moved", &fast_forward, moved_on, nothing);
+    paste.case(
+        "'main' cannot be fast-forwarded",
+        &fast_forward,
+        moved_on,
+        nothing,
+    );
     let gone = |_: &World| fs::remove_dir_all(&fix).unwrap();
     for command in ["cleanup", "diff", "resume"] {
         paste.case(

@@ -84,7 +84,7 @@ fn cleanup_ff_only_refuses_if_the_target_has_moved() {
         let output = world.flux(args).run();
         output
             .code(1)
-            .stderr_has("'main' has moved")
+            .stderr_has("'main' cannot be fast-forwarded")
             .stderr_has(&format!("git flux cleanup {id} --rebase"));
         world.assert_unchanged(&before);
     }
@@ -239,7 +239,7 @@ fn cleanup_takes_the_style_from_flux_merge_unless_an_option_is_given() {
         .flux(["cleanup", &id])
         .run()
         .code(1)
-        .stderr_has("has moved");
+        .stderr_has("cannot be fast-forwarded");
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn run_branch_refuses_unusable_branches_before_creating_anything() {
     let both = "more than one remote has a branch 'both': origin/both, other/both";
     refused(&["both"], 1, both, "git flux run --branch origin/both");
     refused(
-        &["far", "-n2"],
+        &["far", "--count=2"],
         2,
         "--branch can start only one task",
         "leave out --branch",

@@ -141,7 +141,7 @@ fn assert_window_without_room(prepare: impl FnOnce(&World, &Terminal)) {
         terminal.command("git flux run Fix the login").exit_code(),
         0
     );
-    let screen = terminal.wait_for_screen("There is no room for another pane here");
+    let screen = terminal.wait_for_screen("No room for another pane");
     assert!(screen.contains("a window of its own"), "{screen}");
     assert!(screen.contains("  Tmux Window: @"), "{screen}");
     let id = world.next_agent(&[]);
@@ -190,7 +190,7 @@ fn run_opens_a_window_if_splitting_fails() {
     for option in ["--pane", ""] {
         terminal.command(&format!("git-flux run {option} Fix the login"));
         assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
-        terminal.wait_for_screen("There is no room for another pane here");
+        terminal.wait_for_screen("No room for another pane");
         terminal.wait_for_screen("  Tmux Window: @");
     }
     assert!(world.fault_fired());

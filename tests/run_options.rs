@@ -106,7 +106,7 @@ fn run_refuses_a_missing_or_empty_description() {
             .flux(["run", "-F", file])
             .run()
             .code(2)
-            .stderr_has("is empty")
+            .stderr_has("no description given")
             .stderr_has("hint: git flux run");
     }
     world.flux(["run", "-F", "empty", "Fix"]).run().code(2);
@@ -172,7 +172,7 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
         .env("GIT_EDITOR", "editor -x")
         .run();
     assert!(output.code != Some(0), "{output}");
-    output.stderr_has("empty");
+    output.stderr_has("no description given");
     std::fs::remove_file(world.root().join("shown")).unwrap();
     std::fs::remove_file(world.root().join("option")).unwrap();
     world.assert_unchanged(&before);

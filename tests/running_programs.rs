@@ -333,7 +333,7 @@ fn cleanup_and_resume_refuse_a_suspended_job_of_the_pane_elsewhere() {
     let before = world.snapshot();
     for args in [&["cleanup", "-y", &*id][..], &["resume", "-y", &id]] {
         let output = world.flux(args).run();
-        output.code(1).stderr_has("aside").stderr_has("sleep (");
+        output.code(1).stderr_has("job").stderr_has("sleep (");
         world.assert_unchanged(&before);
     }
 }
@@ -352,7 +352,7 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     let output = world.flux(["cleanup", &task.id]).run();
     output
         .code(1)
-        .stderr_has(&format!("would end with it: sleep ({pid})"));
+        .stderr_has(&format!("would end its jobs: sleep ({pid})"));
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
 }

@@ -143,7 +143,7 @@ fn send_clears_the_composer_when_it_fails() {
     let (before, shown) = (world.snapshot(), screen(&world, &id));
     for text in ["!date", "one\ntwo\nthree\n\nfive"] {
         let refused = world.flux(["send", &id, text]).run();
-        refused.code(1).stderr_has("and it was cleared");
+        refused.code(1).stderr_has("it was cleared");
         assert_eq!(screen(&world, &id), shown);
     }
     world.assert_unchanged(&before);

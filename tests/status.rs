@@ -242,7 +242,7 @@ fn status_without_a_name_takes_the_task_of_the_worktree() {
     let output = world.flux(["status"]).run();
     output
         .code(2)
-        .stderr_has("which task")
+        .stderr_has("no task given")
         .stderr_has("hint: git flux");
 }
 

@@ -137,7 +137,7 @@ fn cleanup_that_refuses_after_stopping_the_agent_leaves_it_stopped() {
         .flux(["cleanup", "-y", &task.id])
         .run()
         .code(1)
-        .stderr_has("changed meanwhile")
+        .stderr_has("has changed; checking it again")
         .stderr_has("uncommitted");
     assert_eq!(state(&world, &task.id), "stopped");
     world

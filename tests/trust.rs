@@ -241,7 +241,7 @@ fn run_refuses_a_file_name_that_leads_out_of_worktree_init() {
         .flux(["run", "--base", &commit, "Fix it"])
         .run()
         .code(1)
-        .stderr_has("error: '.worktree-init' has an unsafe path '../10-evil'\n");
+        .stderr_has("error: '.worktree-init' has a path that leads outside: '../10-evil'\n");
     world.assert_unchanged(&before);
 }
 

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::world::reports::*;
-use crate::world::{Output, World, calls_in_an_idle_second, wait_for, wait_until};
+use crate::world::{Output, World, wait_for, wait_until};
 
 /// Makes a task whose agent has started to work.
 fn at_work(world: &World, description: &str) -> String {
@@ -189,6 +189,7 @@ fn wait_watches_a_launcher_that_starts_later() {
     });
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn wait_and_launcher_make_no_system_calls_while_idle() {
     let world = World::new();
@@ -202,7 +203,7 @@ fn wait_and_launcher_make_no_system_calls_while_idle() {
     terminal.type_line("git-flux wait fix; echo \"code $?\"");
     let wait = wait_for("wait to block", || watcher(&world));
     for (what, pid) in [("wait", wait), ("launcher", launcher)] {
-        let calls = calls_in_an_idle_second(pid, 5);
+        let calls = crate::world::calls_in_an_idle_second(pid, 5);
         assert!(calls <= 5, "{what}: {calls} system calls in a second");
     }
     world.agent("fix").tell("exit 0");

@@ -126,7 +126,7 @@ impl SendArgs {
         let text = TextSource::of(file, words).read(flux, &MESSAGE, self.edit)?;
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.trim().is_empty() {
-            let failure = Failure::new("the message is empty");
+            let failure = Failure::new("no message given");
             return Err(failure.code(USAGE).into());
         }
         Ok(text)

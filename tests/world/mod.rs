@@ -30,6 +30,7 @@ mod selftest;
 mod shim;
 mod snapshot;
 mod terminal;
+#[cfg(target_os = "linux")]
 mod trace;
 mod wait;
 
@@ -49,6 +50,7 @@ pub(crate) use flux::{Flux, Output};
 pub(crate) use shim::{Call, Caller, Fault, Mode};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use terminal::Terminal;
+#[cfg(target_os = "linux")]
 pub(crate) use trace::calls_in_an_idle_second;
 pub(crate) use wait::{require, wait_for, wait_until};
 

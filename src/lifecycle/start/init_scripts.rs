@@ -157,7 +157,7 @@ fn ensure_inside(entry: &TreeEntry) -> Result<()> {
         return Ok(());
     }
     let path = shown(&entry.path);
-    let what = format!("'{INIT_DIR}' has an unsafe path '{path}'");
+    let what = format!("'{INIT_DIR}' has a path that leads outside: '{path}'");
     Err(Failure::new(what).into())
 }
 
