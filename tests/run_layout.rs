@@ -142,7 +142,7 @@ fn assert_window_without_room(prepare: impl FnOnce(&World, &Terminal)) {
         0
     );
     let screen = terminal.wait_for_screen("No room for another pane");
-    assert!(screen.contains("a window of its own"), "{screen}");
+    assert!(screen.contains("the task has its own window"), "{screen}");
     assert!(screen.contains("  Tmux Window: @"), "{screen}");
     let id = world.next_agent(&[]);
     let task = world.flux(["status", "--json", &id]).run().json();
