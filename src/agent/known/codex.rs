@@ -73,8 +73,7 @@ fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     Ok(HookOptions::option("-c", notify))
 }
 
-/// Returns the user's notify program with its arguments, or nothing. The command line overrides it,
-/// so ours calls it. `None` if it is unknown.
+/// Returns the user's notify program with its arguments, if any. `None` if it is unknown.
 fn user_notify() -> Option<Vec<String>> {
     let file = rollout::home(&|name| env::var_os(name))?.join("config.toml");
     let text = match fs::read_to_string(file) {
