@@ -17,7 +17,7 @@ use crate::settings::{Settings, table};
 use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};
 use crate::task::{RefName, Task, TaskId};
 
-/// Whether the shell shows descriptions; bash does not.
+/// Set if the shell shows descriptions; bash does not.
 pub(super) static DESCRIBED: AtomicBool = AtomicBool::new(true);
 
 /// The candidate that the scripts in `completions/` replace with files. It is no valid name of a branch or task.

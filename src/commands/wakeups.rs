@@ -20,7 +20,7 @@ pub(super) struct Wakeups {
     schedule: Schedule,
     /// The panes of tasks whose agents show their state there.
     panes: BTreeMap<TaskId, Target>,
-    /// Whether the terminal of a pane is watched, by the pane's process.
+    /// Set for each pane process whose terminal is watched.
     is_watched: HashMap<i32, bool>,
 }
 

@@ -59,7 +59,7 @@ pub(crate) enum Agreed {
 pub(crate) enum Question {
     /// Remove the task, although its worktree is gone? Answered by `--discard`.
     WorktreeGone,
-    /// Where to resolve conflicts? Answered by `--update`.
+    /// The place to resolve conflicts. Answered by `--update`.
     Conflicts,
     /// Commit or discard uncommitted files? Answered by `--commit` and `--discard`.
     Uncommitted,
