@@ -11,13 +11,14 @@ mod words;
 
 use std::slice;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::args::{Mode, Styles};
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
+use crate::failure::Failure;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::copied_repository::find_original;
@@ -93,7 +94,7 @@ impl CleanupArgs {
         }
         let name = self.tasks.first().map(String::as_str);
         let stored = choose_own(&flux, &store, name, "cleanup")?;
-        if self.drop_copy(&flux, &store, stored)? {
+        if self.drop_copy(&flux, &store, stored, mode)? {
             return Ok(());
         }
         let id = stored.id.clone();
@@ -113,7 +114,13 @@ impl CleanupArgs {
 
     /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
     /// whether it did.
-    fn drop_copy(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<bool> {
+    fn drop_copy(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        stored: &StoredTask,
+        mode: Mode,
+    ) -> Result<bool> {
         let task = stored.readable()?;
         let find = || find_original(flux, task);
         let original = self.discard_branch.then(find).flatten();
@@ -123,7 +130,12 @@ impl CleanupArgs {
         let (id, branch, place) = (&task.id, &task.branch, shown(&original));
         let ui = &flux.ui;
         let what = format!("'{id}' and its branch '{branch}' from this repository alone");
-        if self.dry_run {
+        if matches!(mode, Mode::Json) {
+            let why = format!("no JSON for dropping {what}");
+            let dry_run = format!("git flux cleanup {id} -n --discard-branch");
+            bail!(Failure::new(why).hint(dry_run));
+        }
+        if matches!(mode, Mode::DryRun) {
             ui.data(format_args!("would drop {what}"))?;
             ui.status("Nothing was done.");
             return Ok(true);
