@@ -92,7 +92,7 @@ impl Head {
     ) -> Result<(Self, Vec<Change>)> {
         // git runs in each nested repository. If none was verified, git must not enter one that
         // appears now.
-        let nested = match checkout.has_nested()? {
+        let nested = match checkout.verify_nested()? {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
         };

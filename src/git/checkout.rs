@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, read_small, refused};
-use self::gitfile::{lstat, parse_link};
+use self::gitfile::{lstat, parse_gitfile};
 use self::index::IndexSummary;
 use self::safe_config::Scope;
 use super::Git;
@@ -101,7 +101,7 @@ impl Checkout {
         }
         let text = read_small(&link).map_err(|error| refused(error, path))?;
         let error = || refused(Distrust::FileType(link).into(), path);
-        let git_dir = parse_link(path, &text.unwrap_or_default()).ok_or_else(error)?;
+        let git_dir = parse_gitfile(path, &text.unwrap_or_default()).ok_or_else(error)?;
         Self::stored(&git_dir, path).map(Some)
     }
 
@@ -167,17 +167,17 @@ impl Checkout {
 
     /// Builds `git <subcommand>` that changes the worktree.
     pub(super) fn git(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR], Git::new(&self.path, subcommand))
+        self.with_settings(&[NO_MONITOR], Git::new(&self.path, subcommand))
     }
 
     /// Builds a read-only `git <subcommand>`: it takes no locks, runs no hooks and gets all locations
     /// passed, in case the files have changed since they were verified.
     pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
+        self.with_settings(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
     }
 
     /// Adds `settings` to `git`, except in the main worktree.
-    fn without(&self, settings: &[&str], git: Git) -> Git {
+    fn with_settings(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
             CheckoutKind::Main => git,
             CheckoutKind::Linked | CheckoutKind::Nested => settings.iter().fold(git, Git::config),
@@ -206,7 +206,7 @@ impl Checkout {
     ///
     /// # Errors
     /// With a [`Distrust`] if the configuration of one of them may name a program.
-    pub(crate) fn has_nested(&self) -> Result<bool> {
+    pub(crate) fn verify_nested(&self) -> Result<bool> {
         if self.kind == CheckoutKind::Main {
             return Ok(true);
         }
@@ -216,7 +216,7 @@ impl Checkout {
     }
 
     fn look_inside(&self, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
-        for link in self.links()? {
+        for link in self.list_gitlinks()? {
             let path = self.path.join(link);
             let Some(inner) = Self::nested(&path)? else {
                 continue;
@@ -231,17 +231,17 @@ impl Checkout {
     }
 
     /// Lists the paths of the gitlinks in the index.
-    pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
+    pub(super) fn list_gitlinks(&self) -> Result<Vec<PathBuf>> {
         let has_none = self.read_index().is_some_and(|index| !index.has_gitlinks);
         if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
-        links(self.reading("ls-files --stage -z"))
+        list_gitlinks(self.reading("ls-files --stage -z"))
     }
 }
 
 /// Lists the paths of the gitlinks in the output of `git ls-files --stage -z`.
-pub(super) fn links(list: Git) -> Result<Vec<PathBuf>> {
+pub(super) fn list_gitlinks(list: Git) -> Result<Vec<PathBuf>> {
     let out = list.output()?;
     let mut links = Vec::new();
     for record in records(&out)? {

@@ -126,7 +126,7 @@ impl Hooks {
 }
 
 /// Returns the setting `core.hooksPath=<dir>`.
-pub(super) fn setting(dir: &Path) -> OsString {
+pub(super) fn hooks_path_setting(dir: &Path) -> OsString {
     [OsStr::new("core.hooksPath="), dir.as_os_str()].join(OsStr::new(""))
 }
 

@@ -32,13 +32,13 @@ pub(crate) enum EntryKind {
 /// Returns the entry of `commit` at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
 pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &Path) -> Result<Option<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -z -l --full-tree");
-    Ok(read(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
+    Ok(parse_entries(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
 }
 
 /// Lists all files in a tree, sorted by name: `git ls-tree -r -z -l --full-tree <tree>`.
 pub(crate) fn list_files(dir: &Path, tree: &ObjectId) -> Result<Vec<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -r -z -l --full-tree");
-    read(&git.arg(tree).output()?)
+    parse_entries(&git.arg(tree).output()?)
 }
 
 /// Returns the content of a file: `git cat-file blob <object>`.
@@ -53,7 +53,7 @@ fn without_replacements(dir: &Path, subcommand: &str) -> Git {
 }
 
 /// Parses records of the form `<mode> <type> <object> <size>\t<path>`.
-fn read(out: &[u8]) -> Result<Vec<TreeEntry>> {
+fn parse_entries(out: &[u8]) -> Result<Vec<TreeEntry>> {
     let entry = |record| parse(record).context("`git ls-tree` printed an unknown record");
     records(out)?.map(entry).collect()
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn read_parses_every_kind_of_entry() {
+    fn parse_entries_reads_every_kind_of_entry() {
         let out = [
             "100755 blob 1a      12\ta\tb\nc",
             "120000 blob 2b       3\tlink",
@@ -91,7 +91,7 @@ mod tests {
             "100644 blob 5e 0\tf\0",
         ];
         let out = out.join("\0").into_bytes();
-        let found = read(&out).unwrap();
+        let found = parse_entries(&out).unwrap();
         let kinds: Vec<_> = found.iter().map(|entry| (entry.kind, entry.size)).collect();
         let expected = [
             (EntryKind::Executable, 12),
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(kinds, expected);
         assert_eq!(found[0].path, Path::new("a\tb\nc"));
         assert_eq!(&*found[0].object, "1a");
-        assert!(read(b"what\0").is_err());
-        assert!(read(&out[..out.len() - 1]).is_err());
+        assert!(parse_entries(b"what\0").is_err());
+        assert!(parse_entries(&out[..out.len() - 1]).is_err());
     }
 }

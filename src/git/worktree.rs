@@ -114,7 +114,7 @@ fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
 
 /// Applies a snapshot in a worktree that has its parent checked out:
 /// `git stash apply --index <snapshot>`.
-pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
+pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // `git stash` uses `git apply`, which must not fix white space.
     let apply = checkout.git("stash").config("apply.whitespace=nowarn");
     let apply = apply.words("apply --quiet --index").arg(snapshot);

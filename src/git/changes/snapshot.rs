@@ -122,7 +122,7 @@ fn commit(
 /// Copies the index of a worktree after verifying nested repositories.
 fn copy_index(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
     // `git add` enters nested repositories.
-    checkout.has_nested()?;
+    checkout.verify_nested()?;
     ScratchIndex::copy_of(checkout)
 }
 

@@ -130,7 +130,7 @@ fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result
 impl Stash {
     /// Applies the changes in a worktree with the parent commit checked out.
     pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
-        worktree::apply(checkout, &self.snapshot, lock)?;
+        worktree::apply_snapshot(checkout, &self.snapshot, lock)?;
         if self.intent_to_add.is_empty() {
             return Ok(());
         }

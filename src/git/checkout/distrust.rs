@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result};
 
 use crate::failure::Failure;
-use crate::git::checkout::gitfile::read_link;
+use crate::git::checkout::gitfile::read_gitfile;
 use crate::sanitize::{quoted, shown, word};
 use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
@@ -105,7 +105,7 @@ fn link_failure(link: &Path, path: &Path) -> Failure {
             gone(path).hint(format!("mv {link} {link}.away && git worktree repair"))
         }
         // A copied repository still names the worktrees of the original.
-        Some(_) if read_link(path).is_some_and(|named| named.is_dir()) => {
+        Some(_) if read_gitfile(path).is_some_and(|named| named.is_dir()) => {
             gone(path).hint("if it is the task's: git worktree repair")
         }
         _ => gone(path).hint("git worktree repair"),

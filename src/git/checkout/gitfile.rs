@@ -37,16 +37,16 @@ pub(in crate::git) fn read_or_empty(file: &Path) -> Result<Vec<u8>> {
 
 /// Returns the administrative directory that the `.git` file in `path` names, without `..`.
 pub(in crate::git) fn linked_dir(path: &Path) -> Option<PathBuf> {
-    read_link(path).map(|named| normalize(&named))
+    read_gitfile(path).map(|named| normalize(&named))
 }
 
 /// Returns the path in the `.git` file in `path`, with its links and `..`.
-pub(in crate::git) fn read_link(path: &Path) -> Option<PathBuf> {
-    parse_link(path, &read_file(&path.join(".git")).ok()?)
+pub(in crate::git) fn read_gitfile(path: &Path) -> Option<PathBuf> {
+    parse_gitfile(path, &read_file(&path.join(".git")).ok()?)
 }
 
 /// Parses the content of a `.git` file in `path`.
-pub(in crate::git) fn parse_link(path: &Path, text: &[u8]) -> Option<PathBuf> {
+pub(in crate::git) fn parse_gitfile(path: &Path, text: &[u8]) -> Option<PathBuf> {
     let named = text.trim_ascii_end().strip_prefix(b"gitdir: ")?;
     Some(path.join(OsStr::from_bytes(named)))
 }

@@ -77,7 +77,7 @@ impl CommitAll<'_> {
     /// If git or a hook refuses; the index is restored unless something else was staged meanwhile.
     pub(crate) fn make(&self, checkout: &Checkout, lock: &Lock) -> Result<bool> {
         // `git add` enters nested repositories.
-        checkout.has_nested()?;
+        checkout.verify_nested()?;
         let before = checkout.index().with_file_name("index.before-flux");
         admin::copy_with_time(&checkout.index(), &before).context("could not save the index")?;
         let mut added = None;
@@ -113,7 +113,7 @@ impl CommitAll<'_> {
         *added = Some(tree_of_index(checkout)?);
         let mut commit = checkout.with_hooks("commit");
         if let Some(hooks) = self.hooks {
-            commit = commit.config(hooks::setting(hooks));
+            commit = commit.config(hooks::hooks_path_setting(hooks));
         }
         let verify = match self.verify {
             true => "--verify",

@@ -22,7 +22,7 @@ const NO_DRIVER_ENV: &str = "GIT_FLUX_NO_DRIVER";
 
 impl Drivers {
     /// Disables all drivers in `git`, so that their files conflict.
-    pub(in crate::git) fn without(&self, git: Git) -> Git {
+    pub(in crate::git) fn disable_in(&self, git: Git) -> Git {
         self.names
             .iter()
             .fold(git.env(NO_DRIVER_ENV, "false"), |git, name| {
@@ -32,7 +32,7 @@ impl Drivers {
 
     /// Returns whether all `files` have drivers, with the attributes of the commit `ours`:
     /// `git check-attr --stdin -z merge`.
-    pub(in crate::git) fn decide(
+    pub(in crate::git) fn can_merge(
         &self,
         dir: &Path,
         ours: &ObjectId,

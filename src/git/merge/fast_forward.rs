@@ -86,7 +86,7 @@ pub(crate) fn restore_files(
 }
 
 /// Adds arguments for a fetch from the repository into itself, without side effects.
-fn fetch(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
+fn add_fetch_args(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
     let git = git.words("--quiet --no-prune --no-write-fetch-head --no-auto-maintenance");
     let git = git.words("--no-recurse-submodules --no-tags .");
     git.arg(format!("{commit}:refs/heads/{branch}"))
@@ -100,7 +100,7 @@ pub(crate) fn move_branch(
     commit: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let git = fetch(Git::new(dir, "fetch"), commit, branch);
+    let git = add_fetch_args(Git::new(dir, "fetch"), commit, branch);
     let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
     git.own_process_group().holding(lock)?.run()
 }
@@ -109,5 +109,5 @@ pub(crate) fn move_branch(
 /// `git fetch --dry-run . <tip>:refs/heads/<branch>`.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
-    retry(|| fetch(ask(), tip, branch)).map(drop)
+    retry(|| add_fetch_args(ask(), tip, branch)).map(drop)
 }

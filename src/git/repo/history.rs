@@ -58,7 +58,7 @@ struct CommitWalk {
 impl CommitWalk {
     /// Returns whether a commit of one side may still turn out to be common. That is possible
     /// while queued commits are as new, and for wrong clocks a few commits longer.
-    fn is_unfinished(&mut self) -> bool {
+    fn must_continue(&mut self) -> bool {
         let newest = self.queue.peek().map(|(time, _)| *time);
         if self.open > 0 || (self.oldest.is_some() && newest >= self.oldest) {
             self.slop = SLOP_COMMITS;
@@ -123,7 +123,7 @@ impl<'repo> History<'repo> {
     fn walk(&mut self, walk: &mut CommitWalk, ours: usize, theirs: usize) -> Result<()> {
         walk.mark_seen(&mut self.commits[ours], ours, OURS);
         walk.mark_seen(&mut self.commits[theirs], theirs, THEIRS);
-        while walk.is_unfinished()
+        while walk.must_continue()
             && let Some((time, at)) = walk.queue.pop()
         {
             let commit = &mut self.commits[at];

@@ -32,16 +32,16 @@ impl Repo {
                 "'{name}' of the record is too long"
             );
             let blob = self.git2.blob(bytes).with_context(what)?;
-            self.share(blob).with_context(what)?;
+            self.share_object(blob).with_context(what)?;
             tree.insert(*name, blob, 0o100_644)?;
         }
         let tree = tree.write().with_context(what)?;
-        self.share(tree).with_context(what)?;
+        self.share_object(tree).with_context(what)?;
         Ok(named(tree))
     }
 
     /// Sets git's permissions on a written object, since libgit2 ignores core.sharedRepository.
-    fn share(&self, oid: Oid) -> Result<()> {
+    fn share_object(&self, oid: Oid) -> Result<()> {
         let sharing = self.sharing()?;
         if sharing == Sharing::Umask {
             return Ok(());
@@ -128,7 +128,7 @@ impl Repo {
     /// Writes the empty tree.
     pub(crate) fn empty_tree(&self) -> Result<ObjectId> {
         let tree = self.git2.treebuilder(None)?.write()?;
-        self.share(tree)?;
+        self.share_object(tree)?;
         Ok(named(tree))
     }
 
@@ -151,7 +151,7 @@ impl Repo {
         let message = "comparison";
         let git2 = &self.git2;
         let oid = git2.commit(None, &author, &author, message, &tree, &parents)?;
-        self.share(oid)?;
+        self.share_object(oid)?;
         Ok(named(oid))
     }
 

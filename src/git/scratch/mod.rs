@@ -22,7 +22,7 @@ pub(crate) use self::ignored::Skipped;
 pub(crate) use self::repository::Original;
 use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
-use super::hooks::setting;
+use super::hooks::hooks_path_setting;
 use super::merge::merge_tree::Conflict;
 use super::{Git, Lock, ObjectId, Repo};
 use crate::task::BranchName;
@@ -48,7 +48,7 @@ impl<'a> Scratch<'a> {
     ///
     /// # Errors
     /// On failure, the caller has to remove `path`.
-    pub(crate) fn open(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
+    pub(crate) fn make(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
         let has_tag = repository::make_git_dir(original, path)?;
         let hooks = settings::write(original, path)?;
         let mut scratch = Self {
@@ -170,7 +170,10 @@ fn hooks_config(path: &Path) -> Result<Option<OsString>> {
     let mut found = ask.output()?;
     found.pop_if(|last| *last == b'\n');
     let found = path.join(OsString::from_vec(found));
-    Ok((found.canonicalize().ok() != hooks.canonicalize().ok()).then(|| setting(&hooks)))
+    Ok(
+        (found.canonicalize().ok() != hooks.canonicalize().ok())
+            .then(|| hooks_path_setting(&hooks)),
+    )
 }
 
 /// Links the siblings of the original beside the worktree at `path`: a driver, a hook or the URL

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::git::ObjectId;
 use crate::git::checkout::distrust::{Distrust, read_small, trusted};
 use crate::git::checkout::gitfile::{
-    linked_dir, list_dir, lstat, normalize, parse_link, read_link, read_or_empty, resolve_in,
+    linked_dir, list_dir, lstat, normalize, parse_gitfile, read_gitfile, read_or_empty, resolve_in,
 };
 use crate::git::identity::is_same_place;
 use crate::git::worktree::entries;
@@ -57,7 +57,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     }
     let text = read_small(&link)?.unwrap_or_default();
     let worktrees = common_dir.join("worktrees");
-    let named = parse_link(path, &text).map(|named| normalize(&named));
+    let named = parse_gitfile(path, &text).map(|named| normalize(&named));
     let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
     let Some((admin, _)) = named.filter(|(admin, named)| is_same_place(named, admin)) else {
         return Err(Distrust::GitFile(link).into());
@@ -101,8 +101,8 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
 }
 
 /// Returns the common directory of another repository that the `.git` file at `path` names, if any.
-pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
-    let admin = read_link(path)?.canonicalize().ok()?;
+pub(crate) fn find_other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
+    let admin = read_gitfile(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
     let is_repository = other.join("HEAD").exists() && other.join("objects").exists();
     (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())

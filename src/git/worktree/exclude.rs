@@ -18,7 +18,7 @@ use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 const COMMENT: &[u8] = b"# a worktree of git flux";
 
 /// Returns whether the parent directory of `worktree` does not exist.
-pub(crate) fn is_dir_missing(worktree: &Path) -> bool {
+pub(crate) fn is_parent_missing(worktree: &Path) -> bool {
     worktree.parent().is_some_and(|dir| !dir.exists())
 }
 

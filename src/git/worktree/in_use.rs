@@ -105,7 +105,7 @@ pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
 
 impl Repo {
     /// Returns whether the repository has an index although git treats it as bare.
-    pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
+    pub(crate) fn is_bare_with_index(&self, worktrees: &[Worktree]) -> Result<bool> {
         let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.is_bare);
         let index = self.common_dir().join("index");
         Ok(bare && fs::exists(index).context("could not look for an index")?)

@@ -68,7 +68,7 @@ impl SubmoduleSearch {
     /// Adds the submodules in the index, with paths below `at`. One that is only in the commit is an
     /// untracked repository.
     fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
-        for link in checkout.links()? {
+        for link in checkout.list_gitlinks()? {
             let name = at.join(&link);
             self.add_checked_out(&checkout.path().join(link), &name)?;
         }
@@ -88,7 +88,7 @@ impl SubmoduleSearch {
         let holds = match &inner {
             None => Unsaved::Itself,
             Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Unsaved::Files,
-            Some(inner) => find_content(inner).with_context(what)?,
+            Some(inner) => find_unsaved(inner).with_context(what)?,
         };
         self.found.push(Submodule {
             name: name.to_owned(),
@@ -122,7 +122,7 @@ impl SubmoduleSearch {
                     name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                     dir: dir.clone(),
                     is_checked_out: false,
-                    holds: find_content(&stored).with_context(what)?,
+                    holds: find_unsaved(&stored).with_context(what)?,
                 });
             }
             let inner = dir.join("modules");
@@ -137,7 +137,7 @@ impl SubmoduleSearch {
 /// Returns whether a repository has other worktrees, which a move would break, or commits that are in
 /// no remote-tracking branch:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
-fn find_content(repository: &Checkout) -> Result<Unsaved> {
+fn find_unsaved(repository: &Checkout) -> Result<Unsaved> {
     if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
         return Ok(Unsaved::Worktrees);
     }

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::checkout::gitfile::list_dir;
-use crate::git::checkout::links;
+use crate::git::checkout::list_gitlinks;
 use crate::git::records::records;
 use crate::git::worktree::{admin, submodules, tool_files};
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
@@ -202,7 +202,7 @@ pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()
 pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
     let index = ScratchIndex::empty(checkout)?;
     index.git("read-tree").arg(commit).run()?;
-    for link in links(index.git("ls-files --stage -z"))? {
+    for link in list_gitlinks(index.git("ls-files --stage -z"))? {
         if Checkout::nested(&checkout.path().join(link))?.is_some() {
             return Ok(false);
         }
