@@ -26,8 +26,9 @@ pub(in crate::git) enum MergeResult {
 }
 
 impl MergeResult {
-    /// Merges two commits with the attributes of `ours` and without merge drivers:
-    /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`.
+    /// Merges two commits without files, refs or merge drivers, and returns the tree or the
+    /// conflicts: `git merge-tree --write-tree --name-only -z <ours> <theirs>`. Attributes are
+    /// those of `ours` (before git 2.41, of the main worktree).
     pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
         let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
@@ -55,8 +56,8 @@ impl MergeResult {
     }
 }
 
-/// Parses the files up to an empty field, then messages: a number of paths, the paths, an
-/// untranslated kind and a sentence.
+/// Parses the conflicting files from the output of `git merge-tree -z`: paths up to an empty field,
+/// then messages of a number of paths, the paths, an untranslated kind and a sentence.
 fn parse_conflicts<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     sides: [&ObjectId; 2],
@@ -88,8 +89,8 @@ fn parse_conflicts<'a>(
     Ok(files)
 }
 
-/// Returns the path of a conflict, without the `~<commit>` that git adds if the other side has a
-/// directory there.
+/// Returns the path of a conflicting file, without the suffix `~<commit>` that git adds if the
+/// other side has a directory there.
 fn conflict_path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
     let mut added = sides.iter().map(|side| format!("~{side}"));
     let plain = added.find_map(|side| file.strip_suffix(side.as_bytes()));
