@@ -55,7 +55,7 @@ impl DiffArgs {
 pub(super) fn show(flux: &Flux, task: &Task, since: &ObjectId, args: Vec<OsString>) -> Result<i32> {
     let checkout = flux.repo.checkout(&task.worktree)?;
     let mut options: Vec<OsString> = Vec::new();
-    match checkout.has_nested() {
+    match checkout.verify_nested() {
         Ok(true) => {}
         Ok(false) => options.push("--ignore-submodules=dirty".into()),
         Err(error) if error.is::<Distrust>() => {

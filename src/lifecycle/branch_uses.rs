@@ -96,7 +96,7 @@ impl<'a> BranchUses<'a> {
                 _ => {}
             }
         }
-        if flux.repo.has_unknown_files(worktrees)?
+        if flux.repo.is_bare_with_index(worktrees)?
             && let Some(head) = read_main_head(flux.repo.home())?
             && uses.is_branch(&head)
         {
@@ -223,7 +223,7 @@ impl<'a> BranchUses<'a> {
 /// inside it.
 pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Result<()> {
     let common = flux.repo.common_dir();
-    if !common.ends_with(".git") || !flux.repo.has_unknown_files(worktrees)? {
+    if !common.ends_with(".git") || !flux.repo.is_bare_with_index(worktrees)? {
         return Ok(());
     }
     let common = shown(common);

@@ -14,7 +14,7 @@ use crate::ui::shown;
 /// Finds the other repository that the worktree of a task belongs to. None if the task was created in this
 /// repository: then an agent has changed the worktree's link.
 pub(crate) fn find_original(flux: &Flux, task: &Task) -> Option<PathBuf> {
-    let other = admin::other_repository(flux.repo.common_dir(), &task.worktree)?;
+    let other = admin::find_other_repository(flux.repo.common_dir(), &task.worktree)?;
     let is_copy = !flux.repo.marks().is_original(&task_ref(&task.id));
     is_copy.then_some(other)
 }

@@ -95,7 +95,7 @@ impl ScratchMerge<'_> {
         let scratch = {
             let what = "checking out the files for the hooks";
             let _spinner = self.flux.ui.spinner(what);
-            Scratch::open(&original, &path, self.lock)?
+            Scratch::make(&original, &path, self.lock)?
         };
         self.warn_of_omissions(&scratch, target);
         self.commit(&scratch, &notes.join("message"))

@@ -126,7 +126,7 @@ impl StartTransaction<'_> {
     fn register(&self) -> Result<()> {
         let (flux, task, lock) = (self.flux, &self.start.task, &self.lock);
         let _guard = flux.lock_repo()?;
-        let is_new = exclude::is_dir_missing(&task.worktree);
+        let is_new = exclude::is_parent_missing(&task.worktree);
         worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
         if let Err(error) = exclude::add(&task.worktree, is_new) {
             let path = shown(&task.worktree);
@@ -165,7 +165,7 @@ impl StartTransaction<'_> {
         interrupt::check()?;
         // Before the hook, whose files could conflict.
         if let Some(snapshot) = from.and_then(Archived::snapshot) {
-            worktree::apply(&checkout, snapshot, lock)?;
+            worktree::apply_snapshot(&checkout, snapshot, lock)?;
         }
         if let Origin::New { carried, .. } = &start.origin
             && let Some(carried) = carried
