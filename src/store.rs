@@ -71,7 +71,7 @@ impl Store {
         for (name, oid) in &refs.objects {
             let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
             let Some(Ok(id)) = id else { continue };
-            let task = read(repo, &id, oid).map(|task| apply_config(task, settings, &refs));
+            let task = read_record(repo, &id, oid).map(|task| apply_config(task, settings, &refs));
             let ours = foreign::is_ours(&marks, settings, &id, oid, task.as_ref().ok());
             let oid = oid.clone();
             let of = if ours { &mut tasks } else { &mut foreign };
@@ -86,7 +86,11 @@ impl Store {
 
     /// Fails if a branch belongs to a task whose record cannot be read; only the configuration
     /// tells so.
-    pub(crate) fn ensure_known(&self, settings: &Settings, branch: &BranchName) -> Result<()> {
+    pub(crate) fn ensure_task_readable(
+        &self,
+        settings: &Settings,
+        branch: &BranchName,
+    ) -> Result<()> {
         let id = settings.branch_value(branch, &table::TASK);
         let mut tasks = self.tasks.iter();
         let stored = tasks.find(|stored| Some(stored.id.as_str()) == id);
@@ -208,7 +212,7 @@ fn not_found(what: impl Display, name: impl Display) -> Failure {
 }
 
 /// Reads the record of a task.
-fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
+fn read_record(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
     let task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
         bail!("the record is that of '{}'", task.id);

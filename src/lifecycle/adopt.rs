@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::branch_uses::BranchUses;
 use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
-use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve};
+use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve_branch};
 use super::start::plan::{Origin, Start};
 use super::start::preparation::head_branch;
 use super::start::{branch, ensure_new_id, start_locked};
@@ -130,7 +130,7 @@ impl<'a> Adoption<'a> {
             return Ok(None);
         };
         let store = self.store;
-        let into = resolve(store, &BranchName::typed(into))?;
+        let into = resolve_branch(store, &BranchName::typed(into))?;
         if store.tip(&into).is_none() {
             let failure = Failure::new(format!("there is no branch '{into}'"));
             return Err(failure.hint("git branch").into());
@@ -140,7 +140,7 @@ impl<'a> Adoption<'a> {
         }
         // Git config takes precedence over the record.
         match configured_target(&self.flux.settings, branch) {
-            Some(other) if resolve(store, &other)? != into => {
+            Some(other) if resolve_branch(store, &other)? != into => {
                 let (branch_word, into) = (word(branch), word(&into));
                 let what = format!("'{branch}' is configured to be merged into '{other}'");
                 let hint = format!("git config branch.{branch_word}.fluxInto {into}");
@@ -164,7 +164,8 @@ impl<'a> Adoption<'a> {
     fn ensure_branch_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
         let matches = |task: &Task| task.branch == *branch;
         self.ensure_no_task(matches, &format!("'{branch}' is the branch"))?;
-        self.store.ensure_known(&self.flux.settings, branch)?;
+        self.store
+            .ensure_task_readable(&self.flux.settings, branch)?;
         let uses = BranchUses::find(self.flux, self.store, self.worktrees, branch)?;
         let uses = uses.except(&entry.path);
         let Some(other) = uses.worktree() else {

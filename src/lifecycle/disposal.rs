@@ -45,16 +45,11 @@ impl Disposal {
         }
         // Files that were carried along still exist in the user's worktree.
         let (commit, carried) = (task.start_commit(), task.stash.as_ref());
-        Ok(Self::delete_if_held(flux, task, commit, carried))
+        Ok(Self::of_files(flux, task, commit, carried))
     }
 
     /// Deletes a worktree that only has the files of `commit` or `snapshot`.
-    fn delete_if_held(
-        flux: &Flux,
-        task: &Task,
-        commit: &ObjectId,
-        snapshot: Option<&ObjectId>,
-    ) -> Self {
+    fn of_files(flux: &Flux, task: &Task, commit: &ObjectId, snapshot: Option<&ObjectId>) -> Self {
         let is_held = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
             let holds = |snapshot| snapshot::is_complete(&checkout, snapshot).unwrap_or(false);
             worktree::is_untouched(&checkout, commit).unwrap_or(false)
@@ -104,7 +99,7 @@ impl Disposal {
             return Ok(Self::Delete);
         }
         Ok(match from {
-            Some(from) => Self::delete_if_held(flux, task, &from.tip, from.snapshot()),
+            Some(from) => Self::of_files(flux, task, &from.tip, from.snapshot()),
             None => Self::Trash,
         })
     }

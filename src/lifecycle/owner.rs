@@ -46,7 +46,7 @@ impl Flux {
     }
 
     /// Returns the owner of a removed task's directory in the trash, if that is another user.
-    pub(crate) fn remover(&self, entry: &Archived) -> Option<String> {
+    pub(crate) fn trash_owner(&self, entry: &Archived) -> Option<String> {
         other_owner(&self.trash().join(&entry.name))
     }
 

@@ -6,7 +6,7 @@ use super::archive::Archived;
 use super::branch_uses::{BranchUses, ensure_main_is_known};
 use super::damage::unused_path;
 use super::disposal::ensure_unshared;
-use super::resume::continue_session;
+use super::resume::continue_command;
 use super::start::agent_launch;
 use super::start::branch::{ensure_valid_name, worktree_path};
 use super::start::plan::{NewPane, Origin, Start};
@@ -28,7 +28,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     ensure_free(flux, store, &task)?;
     let task = with_current_branch(store, task, one)?;
     let description = store::read_prompt(&flux.repo, &one.record)?;
-    let agent = continue_session(flux, &task, &description).filter(|_| !one.foreign);
+    let agent = continue_command(flux, &task, &description).filter(|_| !one.foreign);
     // A worktree with its ignored files needs no setup.
     let ready = match (&one.trash, &agent) {
         (None, Some(_)) => agent_launch::load_setup(flux)?,

@@ -23,7 +23,7 @@ use crate::tmux::placement::{self, LayoutRequest, Placement, session_name};
 use crate::ui::word;
 
 /// Returns the command that continues the agent's last session; none if it is not installed, or cannot.
-pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
+pub(crate) fn continue_command(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
         agent: agent.to_resume()?,
@@ -33,7 +33,11 @@ pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Optio
 }
 
 /// Returns the command that starts the agent with its description. Fails if there is none.
-pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
+pub(crate) fn restart_command(
+    flux: &Flux,
+    task: &Task,
+    description: &[u8],
+) -> Result<AgentCommand> {
     if description.is_empty() {
         let (id, key) = (
             &task.id,
@@ -62,7 +66,7 @@ pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Ve
 /// Returns whether a stopped agent could be started again.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
     let description = read_prompt(flux, task, oid)?;
-    Ok(!description.is_empty() || continue_session(flux, task, &description).is_some())
+    Ok(!description.is_empty() || continue_command(flux, task, &description).is_some())
 }
 
 /// Fails unless the task is intact, and its agent does not run.

@@ -93,7 +93,7 @@ impl Flux {
     fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
-            self.remover(one).is_none() && one.removed_secs() < limit && one.is_merged()
+            self.trash_owner(one).is_none() && one.removed_secs() < limit && one.is_merged()
         };
         let mut all = archive::list(self)?;
         all.retain(is_old);

@@ -53,13 +53,13 @@ pub(crate) fn choose(
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<ChosenBranch> {
-    let local = resolve(store, &BranchName::typed(name))?;
+    let local = resolve_branch(store, &BranchName::typed(name))?;
     let Some(tip) = store.tip(&local) else {
         let branch = find_remote_branch(flux, name)?;
         ensure_can_track(flux, store, &branch)?;
         return Ok(branch);
     };
-    store.ensure_known(&flux.settings, &local)?;
+    store.ensure_task_readable(&flux.settings, &local)?;
     ensure_free(flux, store, worktrees, &local)?;
     Ok(ChosenBranch::new(local, tip, None))
 }
@@ -158,7 +158,7 @@ pub(crate) fn configured_target(settings: &Settings, branch: &BranchName) -> Opt
 }
 
 /// Resolves a branch that may be a symbolic ref.
-pub(crate) fn resolve(store: &Store, name: &BranchName) -> Result<BranchName> {
+pub(crate) fn resolve_branch(store: &Store, name: &BranchName) -> Result<BranchName> {
     store.resolve_symbolic(name).map(BranchName::new)
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn merge_target(
     let Some(configured) = configured_target(&flux.settings, branch) else {
         return Ok(started.cloned());
     };
-    let into = resolve(store, &configured)?;
+    let into = resolve_branch(store, &configured)?;
     ensure_target(flux, store, branch, &into)?;
     Ok(Some(into))
 }
@@ -200,7 +200,7 @@ pub(crate) fn fork_point(
     let (branch, tip) = (&chosen.name, &chosen.existing.tip);
     let configured = configured_target(&flux.settings, branch);
     let candidates = configured.iter().chain(head);
-    let candidates = candidates.map(|name| resolve(store, name));
+    let candidates = candidates.map(|name| resolve_branch(store, name));
     let candidates: Vec<BranchName> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     if let (Some(_), Some(into)) = (&configured, &into) {

@@ -69,11 +69,11 @@ fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     };
     let (task, tip) = (&start.task, start.tip());
     let created = store::create_task(&flux.repo, task, &start.description, tip, lock);
-    created.or_else(|error| Err(explain(flux, start, lock, error)?))
+    created.or_else(|error| Err(undo_claim(flux, start, lock, error)?))
 }
 
 /// Returns the error for an id that could not be claimed. A task of that id stays untouched.
-fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
+fn undo_claim(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
     let (task, run) = (&start.task, flux.run_dir(&start.task.id));
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.home(), &[&record, &branch])?;

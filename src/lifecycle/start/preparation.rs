@@ -277,7 +277,7 @@ fn resolve_base(
             full.and_then(|name| RefName::new(name).branch())
         }
     };
-    let branch = branch.map(|branch| branch::resolve(store, &branch));
+    let branch = branch.map(|branch| branch::resolve_branch(store, &branch));
     Ok((base, branch.transpose()?))
 }
 

@@ -26,13 +26,13 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("looking at your changes");
     let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
-    if let Some(names) = list(&changes, Change::is_conflicted) {
+    if let Some(names) = list_paths(&changes, Change::is_conflicted) {
         let what = format!("cannot take conflicts along: {names}");
         let look = format!("git -C {} status", quoted(here));
         return Err(Failure::new(what).hint(look).hint(LEAVE_OUT).into());
     }
     let is_nested = |change: &Change| change.is_repository() || change.is_submodule;
-    if let Some(names) = list(&changes, is_nested) {
+    if let Some(names) = list_paths(&changes, is_nested) {
         flux.ui.warning(format_args!(
             "changes in nested repositories are not taken along: {names}"
         ));
@@ -78,7 +78,7 @@ fn is_inside_repository(change: &Change) -> bool {
 }
 
 /// Returns the paths of the changes that match; none if there are none.
-fn list(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
+fn list_paths(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
     let found = changes.iter().filter(|change| matches(change));
     let names: Vec<String> = found.map(|change| shown(&change.path)).collect();
     (!names.is_empty()).then(|| join(&names))
