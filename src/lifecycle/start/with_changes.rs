@@ -14,11 +14,9 @@ const MAX_SHOWN: usize = 8;
 
 const LEAVE_OUT: &str = "leave out --with-changes";
 
-/// Returns the uncommitted changes of the current worktree, applied to `onto`; none if there are
-/// none. `base` is the user's name of that commit.
-///
-/// # Errors
-/// Also when the changes do not apply.
+/// Returns the uncommitted changes of the current worktree, without ignored files and nested
+/// repositories, as a stash on `onto`. Prints that there are none, and returns `None`. Fails if
+/// they do not apply to `onto`, which the user calls `base`.
 pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Stash>> {
     let none = || Failure::new("no worktree here to take changes from").hint(LEAVE_OUT);
     let here = flux.repo.current().with_context(none)?;
@@ -59,7 +57,8 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     Err(failure.hint(look).into())
 }
 
-/// Fails if an operation such as a rebase is in progress. A bisect has no uncommitted state.
+/// Fails if an operation such as a merge or rebase is in progress in the worktree. A bisect is
+/// allowed: it has no uncommitted state.
 fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     let operation = Repo::operation(checkout)?;
     let Some(operation) = operation.filter(|operation| *operation != "bisect") else {
@@ -72,12 +71,14 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     Err(failure.hint(look).hint(LEAVE_OUT).into())
 }
 
-/// Returns whether a change is only inside another repository.
+/// Returns whether a change is only inside a nested repository or submodule. `false` for a
+/// submodule with a staged commit.
 fn is_inside_repository(change: &Change) -> bool {
     change.is_repository() || (change.is_submodule && change.code[0] == b'.')
 }
 
-/// Returns the paths of the changes that match; none if there are none.
+/// Returns the paths of the changes for which `matches` is true, as text: at most eight, separated
+/// by commas. `None` if there are none.
 fn list_paths(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
     let found = changes.iter().filter(|change| matches(change));
     let names: Vec<String> = found.map(|change| shown(&change.path)).collect();
