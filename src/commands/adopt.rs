@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::git::worktree;
 use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconnect};
 use crate::lifecycle::branch_uses::ensure_main_is_known;
-use crate::lifecycle::resume::{restart, resume};
+use crate::lifecycle::resume::{restart_command, resume};
 use crate::lifecycle::start::plan::{Start, choose_place};
 use crate::task::{Task, TaskId};
 use crate::ui::{Ui, shown};
@@ -104,7 +104,7 @@ impl AdoptArgs {
             return Ok(None);
         }
         choose_place(flux, &start.task.id, self.layouts.layout())?;
-        restart(flux, &start.task, &start.description).map(Some)
+        restart_command(flux, &start.task, &start.description).map(Some)
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {

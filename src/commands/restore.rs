@@ -59,12 +59,12 @@ impl RestoreArgs {
         let store = load_recovered(&flux)?;
         let all = archive::list_all(&flux)?;
         if self.empty {
-            let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
+            let is_ours = |one: &&Archived| !one.foreign && flux.trash_owner(one).is_none();
             let ours: Vec<&Archived> = all.archived.iter().filter(is_ours).collect();
             return self.delete(&flux, &ours, &all.unread);
         }
         let one = self.choose(&flux, &store, &all)?;
-        if let Some(owner) = flux.remover(one) {
+        if let Some(owner) = flux.trash_owner(one) {
             let name = &one.name;
             let failure = Failure::new(format!("'{name}' was removed by '{owner}'"));
             bail!(failure.hint(format!("git flux log {name}")));

@@ -10,7 +10,9 @@ use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
-use crate::lifecycle::resume::{continue_session, ensure_stopped, read_prompt, restart, resume};
+use crate::lifecycle::resume::{
+    continue_command, ensure_stopped, read_prompt, restart_command, resume,
+};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, StoredTask};
@@ -83,7 +85,7 @@ impl ResumeArgs {
         let command = format!("git flux resume {}", task.id);
         let doubt = find_doubt(flux, task)?;
         confirm_ended(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let session = continue_session(flux, task, &description).filter(|_| !self.restart);
+        let session = continue_command(flux, task, &description).filter(|_| !self.restart);
         let (agent, verb) = match session {
             Some(agent) => (agent, "resumed"),
             None => (self.restart_command(flux, task, &description)?, "restarted"),
@@ -101,7 +103,7 @@ impl ResumeArgs {
         description: &[u8],
     ) -> Result<AgentCommand> {
         let Task { id, agent, .. } = task;
-        let command = restart(flux, task, description)?;
+        let command = restart_command(flux, task, description)?;
         if self.restart || self.yes {
             return Ok(command);
         }
