@@ -168,8 +168,8 @@ impl RestoreArgs {
     }
 }
 
-/// Restores a removed task, starts its pane, and reports it. May ask to approve setup scripts. A
-/// failed agent is only a warning.
+/// Restores a removed task, starts its pane, and reports it. May ask to approve setup scripts. If
+/// its agent cannot be executed, or fails within half a second, only warns.
 fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
     starting::add_scripts(flux, &mut starts)?;

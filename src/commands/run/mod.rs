@@ -133,9 +133,9 @@ impl RunArgs {
         self.report(&flux, plan, &started, &short)
     }
 
-    /// Prints the report of a started task (with `--json` its object, with `--quiet` its id). Then
-    /// attaches to it with `--attach`, or, except with `--json`, fails as
-    /// [`starting::ensure_no_early_failure`] does.
+    /// Prints the report of a started task (with `--json` only its object, with `--quiet` its id).
+    /// Then attaches to it with `--attach`, or waits and fails as
+    /// [`starting::ensure_no_early_failure`] does; with `--json` neither.
     fn report(
         &self,
         flux: &Flux,
