@@ -98,7 +98,8 @@ impl AdoptArgs {
         Ok(())
     }
 
-    /// Returns the command of the agent, if one is to start. Fails if there is no place for it.
+    /// Returns the command that starts the agent; `None` if there is no description, and so no
+    /// agent. Fails if there is no place for its pane.
     fn agent_command(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
         if start.description.is_empty() {
             return Ok(None);
@@ -113,6 +114,6 @@ impl AdoptArgs {
             Failure::new(message).hint(format!("git flux resume {id} --restart"))
         })?;
         starting::report(flux, &started, "started")?;
-        starting::ensure_not_ended(flux, &started)
+        starting::ensure_no_early_failure(flux, &started)
     }
 }

@@ -54,10 +54,11 @@ impl ResumeArgs {
             return self.resume_all(&flux, &store);
         }
         let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
-        starting::ensure_not_ended(&flux, &self.resume(&flux, stored)?)
+        starting::ensure_no_early_failure(&flux, &self.resume(&flux, stored)?)
     }
 
-    /// Resumes all tasks whose agent neither ended by itself nor by git flux. Goes on after a failure.
+    /// Resumes all tasks of the user whose agent is lost, or was killed by a signal that git flux
+    /// did not send. Prints failures and goes on; fails at the end if there was one.
     fn resume_all(&self, flux: &Flux, store: &Store) -> Result<()> {
         let is_resumed = |stored: &&StoredTask| match &stored.task {
             Ok(task) => task.phase == Phase::Active && was_killed(flux, task),
@@ -72,7 +73,7 @@ impl ResumeArgs {
         for stored in &all {
             started.extend(faults.note(self.resume(flux, stored))?);
         }
-        let errors = starting::early_failures(flux, &started)?;
+        let errors = starting::wait_for_early_failures(flux, &started)?;
         errors.iter().for_each(|error| faults.show(error));
         let (failed, all) = (faults.0, all.len());
         faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
@@ -95,7 +96,8 @@ impl ResumeArgs {
         Ok(started)
     }
 
-    /// Returns the command that starts with the prompt, after asking the user.
+    /// Returns the command that starts the agent with the task's prompt. Asks the user first,
+    /// unless `--restart` or `--yes` is given; fails if the user declines or cannot be asked.
     fn restart_command(
         &self,
         flux: &Flux,
@@ -118,8 +120,8 @@ impl ResumeArgs {
     }
 }
 
-/// Returns whether the agent of a task is lost, or was killed by another program. Errors count too:
-/// resuming the task reports them.
+/// Returns whether the agent of a task is lost, or was ended by a signal that git flux did not
+/// send; also `true` if that is unknown, since resuming reports the error.
 fn was_killed(flux: &Flux, task: &Task) -> bool {
     let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {

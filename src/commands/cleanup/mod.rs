@@ -89,7 +89,7 @@ impl CleanupArgs {
             Mode::DryRun | Mode::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
-            let plans = self.plans(&flux, &store, &options)?;
+            let plans = self.make_plans(&flux, &store, &options)?;
             return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
@@ -109,11 +109,12 @@ impl CleanupArgs {
             Mode::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
             Mode::DryRun | Mode::Removal(_) => dry_run::print(&flux, &plan, &options)?,
         }
-        dry_run::ensure(plan)
+        dry_run::ensure_removable(plan)
     }
 
-    /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
-    /// whether it did.
+    /// With `--discard-branch`, drops a task from this repository alone, if its worktree belongs to
+    /// the repository that this one is a copy of. Asks first; in a dry run, only prints. Returns
+    /// `false`, without doing anything, for other tasks.
     fn drop_copy(
         &self,
         flux: &Flux,
@@ -155,8 +156,9 @@ impl CleanupArgs {
         Ok(true)
     }
 
-    /// Plans the cleanup of several tasks.
-    fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
+    /// Plans the cleanup of the tasks that `--all`, `--merged` or their names select, each once,
+    /// without changing anything.
+    fn make_plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
             ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));
