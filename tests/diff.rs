@@ -100,15 +100,7 @@ fn diff_passes_arguments_to_git_diff() {
         .flux(["diff", &id, "--", "--stat"])
         .run()
         .success()
-        .says(&expect![[r#"
-            README.md              |   1 -
-            binary.bin             | Bin 0 -> 3 bytes
-            committed.txt          |   1 +
-            new/untracked file.txt |   1 +
-            src/login.txt          |   2 +-
-            staged.txt             |   2 ++
-            6 files changed, 5 insertions(+), 2 deletions(-)
-        "#]]);
+        .stdout_has("6 files changed");
     // git's own exit codes.
     world
         .flux(["diff", &id, "--", "--exit-code", "--quiet"])
