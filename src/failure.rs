@@ -106,7 +106,7 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
 }
 
 /// Adds a failure as context, with the hints of the error after its own.
-pub(crate) fn put_on(error: anyhow::Error, failure: Failure) -> anyhow::Error {
+pub(crate) fn wrap_in_failure(error: anyhow::Error, failure: Failure) -> anyhow::Error {
     let hints: Vec<String> = hints(&error).collect();
     error.context(failure.hints(hints))
 }

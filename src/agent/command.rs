@@ -13,7 +13,7 @@ use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Setup};
-use crate::system::program::{current_exe, path_without_git, shell};
+use crate::system::program::{current_exe, path_without_git, user_shell};
 use crate::task::{Bytes, Task};
 
 /// The longest prompt that is passed as an argument: Linux accepts 131 071 bytes, and options,
@@ -53,7 +53,7 @@ impl Launch {
             env: env.collect(),
             worktree: task.worktree.clone(),
             directory: None,
-            shell: shell(),
+            shell: user_shell(),
             ready: Setup::default(),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),

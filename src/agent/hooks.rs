@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::report::Hook;
-use crate::run::file::write;
+use crate::run::file::write_private;
 
 /// Additions to the agent's arguments and environment.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl HookOptions {
 impl HookFiles<'_> {
     /// Writes a file and returns its path.
     pub(super) fn write(&self, name: &str, text: impl Display) -> Result<String> {
-        write(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
+        write_private(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
         Ok(format!("{}/{name}", self.dir))
     }
 

@@ -16,7 +16,7 @@ pub(crate) use self::command::AgentCommand;
 use self::known::KNOWN;
 pub(crate) use self::known::profile;
 pub(crate) use self::profile::{AgentConfig, Files, Profile, Prompt, Yolo};
-use crate::system::program::{shell, which};
+use crate::system::program::{user_shell, which};
 
 /// An agent, ready to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Agent {
         let mut argv = match &config.command {
             Some(command) => words(command),
             None if !profile.is_known() => return None,
-            None if profile.program.is_empty() => vec![shell()],
+            None if profile.program.is_empty() => vec![user_shell()],
             None => vec![profile.program.into()],
         };
         argv.extend(config.permissions(profile));

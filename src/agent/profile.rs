@@ -204,7 +204,7 @@ impl Profile {
     }
 
     /// Reads its title; `project` is the name of its directory.
-    pub(crate) fn title(&self, title: &str, project: &str) -> Option<Title> {
+    pub(crate) fn read_title(&self, title: &str, project: &str) -> Option<Title> {
         self.title?(title, project)
     }
 

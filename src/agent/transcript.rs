@@ -45,7 +45,7 @@ impl Conversation {
     };
 
     /// Returns the last report in the transcript at `path`. An unreadable file is ignored.
-    pub(crate) fn last(&self, path: &Path) -> Option<Report> {
+    pub(crate) fn last_report(&self, path: &Path) -> Option<Report> {
         let (activity, at, _) = last_activity(path, self.read)?;
         let is_end = matches!(activity, Activity::Interrupted | Activity::Failed);
         (is_end || self.coverage == Coverage::All).then_some(Report {

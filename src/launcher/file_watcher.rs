@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::job::Job;
-use super::notify::{Notifier, start};
+use super::notify::{Notifier, start_notifier};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, EventLog};
@@ -114,7 +114,7 @@ impl FileWatcher {
             pane::set_own_state(self.running.launcher, event.state.into_str());
         }
         let env = &self.launch.env;
-        let child = start(self.notifier.clone(), Some(&before), &event, env)?;
+        let child = start_notifier(self.notifier.clone(), Some(&before), &event, env)?;
         child.map_or(Ok(()), |mut child| Ok(child.wait().map(drop)?))
     }
 

@@ -37,7 +37,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     if let [_, _, program, rest @ ..] = args.as_slice()
         && !rest.is_empty()
     {
-        drop(notify::pass_on(program, rest));
+        drop(notify::start_notify_program(program, rest));
     }
 }
 
@@ -77,7 +77,12 @@ fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     drop(log);
     let notifier = Notifier::of(run);
     // The pane's state must be set even if the notification fails.
-    drop(notify::start(notifier, before.as_ref(), &event, &[]));
+    drop(notify::start_notifier(
+        notifier,
+        before.as_ref(),
+        &event,
+        &[],
+    ));
     // After the start event, the pane shows "running".
     let is_shown = |before: Event| before.event != START && before.state == event.state;
     let is_shown = before.is_some_and(is_shown);
@@ -119,7 +124,7 @@ fn complete(
     let event = &mut report.event;
     if conversation.is_exact_about_ends && event.state == Activity::Done {
         let path = event.transcript.as_ref().map(Path::new);
-        if let Some(last) = path.and_then(|path| conversation.last(path)) {
+        if let Some(last) = path.and_then(|path| conversation.last_report(path)) {
             event.state = last.activity;
             event.message = None;
         }

@@ -86,6 +86,8 @@ const CANCELLED: &str = "the start of the task was cancelled";
 /// recorded. An agent cannot forge that, because the file is removed by then.
 fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     let mut request = open_file(path)?;
+    // Held until the agent has started or its failure is recorded. An agent cannot forge that,
+    // because the file is removed by then.
     request.try_lock().ok();
     let mut bytes = Vec::new();
     request.read_to_end(&mut bytes)?;
@@ -136,7 +138,12 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
         return Ok(());
     }
     if !exit.stopped {
-        drop(notify::start(notifier, None, &end, &job.launch.env));
+        drop(notify::start_notifier(
+            notifier,
+            None,
+            &end,
+            &job.launch.env,
+        ));
     }
     pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
     job.exec_shell(exit)
@@ -148,7 +155,7 @@ fn append_event(run: &RunDir, event: &Event) {
 }
 
 /// Becomes the user's shell in `worktree`, for a task whose agent has ended.
-pub(crate) fn shell(worktree: &Path) -> Result<()> {
+pub(crate) fn exec_shell(worktree: &Path) -> Result<()> {
     job::change_dir(worktree)?;
-    job::exec(Command::new(program::shell()))
+    job::exec(Command::new(program::user_shell()))
 }

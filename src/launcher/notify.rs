@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::RunDir;
 use crate::run::events::Event;
-use crate::run::file::{read, write};
+use crate::run::file::{read_json, write_private};
 use crate::sanitize;
 use crate::system::program::{current_exe, which};
 use crate::task::{Activity, BranchName, Bytes, Task, record};
@@ -42,7 +42,7 @@ const DESKTOP: &str = "desktop";
 pub(crate) const METHODS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
 /// Returns whether this is a method or a command. A single word must be a program.
-pub(crate) fn is_method(text: &str) -> bool {
+pub(crate) fn is_notify_value(text: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || "-_".contains(c);
     let lone = text.chars().all(is_name);
     METHODS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
@@ -61,19 +61,19 @@ impl Notifier {
             worktree: task.worktree.clone(),
             ways,
         };
-        write(&run.0.join(FILE_NAME), &serde_json::to_vec(&config)?)
+        write_private(&run.0.join(FILE_NAME), &serde_json::to_vec(&config)?)
     }
 
     /// Reads the settings of a run. An agent can write the file, so the launcher, which is outside
     /// its sandbox, reads it before the agent starts.
     pub(super) fn of(run: &RunDir) -> Option<Self> {
-        read(&run.0.join(FILE_NAME)).ok()?
+        read_json(&run.0.join(FILE_NAME)).ok()?
     }
 }
 
 /// Starts a process for `event` if the user should know it and it differs from `before`. The process
 /// gets `env` in addition, and its settings on standard input.
-pub(super) fn start(
+pub(super) fn start_notifier(
     config: Option<Notifier>,
     before: Option<&Event>,
     event: &Event,
@@ -100,7 +100,7 @@ pub(super) fn start(
 }
 
 /// Passes an event on to the notification program in the agent's settings.
-pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
+pub(super) fn start_notify_program(program: &OsStr, args: &[OsString]) -> Result<()> {
     let mut command = Command::new(program);
     command.args(args);
     spawn(command, Stdio::null()).map(drop)

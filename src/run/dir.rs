@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
-use super::file::{MAX_BYTES, find_tail, read, write};
+use super::file::{MAX_BYTES, find_tail, read_json, write_private};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::sanitize;
@@ -54,7 +54,7 @@ impl RunDir {
     }
 
     pub(crate) fn write_last_message(&self, text: &str) -> Result<()> {
-        write(&self.last_message(), text.as_bytes())
+        write_private(&self.last_message(), text.as_bytes())
     }
 
     /// Returns the directory of the scratch repository.
@@ -135,7 +135,7 @@ impl RunDir {
     }
 
     /// Fails if the files cannot be read, or if it is unknown whether the launcher is running.
-    pub(crate) fn ensure_known(&self) -> Result<()> {
+    pub(crate) fn ensure_launcher_known(&self) -> Result<()> {
         self.running()?;
         if self.exit()?.is_none() {
             self.is_alive()?;
@@ -194,7 +194,7 @@ impl RunDir {
         is_plausible: fn(&T) -> bool,
     ) -> Result<Option<T>> {
         let path = self.0.join(&name);
-        let found = read(&path).and_then(|found| match found {
+        let found = read_json(&path).and_then(|found| match found {
             Some(found) if !is_plausible(&found) => {
                 bail!("'{}' was not written by a launcher", path.display())
             }
@@ -208,11 +208,11 @@ impl RunDir {
     }
 
     pub(crate) fn write_running(&self, running: &Running) -> Result<()> {
-        write(&self.0.join("running"), &serde_json::to_vec(running)?)
+        write_private(&self.0.join("running"), &serde_json::to_vec(running)?)
     }
 
     pub(crate) fn write_exit(&self, exit: &Exit) -> Result<()> {
-        write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
+        write_private(&self.0.join("exit"), &serde_json::to_vec(exit)?)
     }
 
     /// Marks the agent as stopped by git flux, if the launcher has not.
@@ -228,17 +228,17 @@ impl RunDir {
 
     /// Restores the events of earlier runs.
     pub(crate) fn write_events(&self, events: &[u8]) -> Result<()> {
-        write(&self.events(), events)
+        write_private(&self.events(), events)
     }
 
     pub(crate) fn write_screen(&self, screen: &str) -> Result<()> {
-        write(&self.screen(), screen.trim_end().as_bytes())
+        write_private(&self.screen(), screen.trim_end().as_bytes())
     }
 
     /// Writes the launch file and the prompt.
     pub(crate) fn write_launch(&self, launch: &Launch, prompt: &[u8]) -> Result<()> {
-        write(&self.prompt(), prompt)?;
-        write(&self.launch(), &serde_json::to_vec(launch)?)
+        write_private(&self.prompt(), prompt)?;
+        write_private(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
     pub(crate) fn remove_file(&self, name: impl AsRef<Path>) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::task::version;
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a JSON file, if it exists.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
     let bytes = find_tail(path, MAX_BYTES)?;
     let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN_VERSION).with_context(what);
@@ -38,6 +38,6 @@ pub(crate) fn read_tail(path: &Path, length: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Writes a file atomically, readable for its owner only.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     Sharing::Private.write(path, bytes)
 }

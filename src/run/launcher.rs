@@ -40,7 +40,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When the system gives no information about the process.
-    pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
+    pub(crate) fn locate_launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {
             if self.is_visible(running.as_ref(), target) {
@@ -111,7 +111,7 @@ mod tests {
         if alive {
             std::fs::write(run.alive(), "").unwrap();
         }
-        run.launcher(None).unwrap()
+        run.locate_launcher(None).unwrap()
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::sanitize::quoted;
 
 impl Settings {
     /// Fails on the first unknown key of git flux.
-    pub(crate) fn ensure_known(&self) -> Result<()> {
+    pub(crate) fn ensure_keys_known(&self) -> Result<()> {
         let unknown = self.unknown_entries().next();
         unknown.map_or(Ok(()), |entry| Err(self.unknown_key(entry).into()))
     }

@@ -92,7 +92,7 @@ impl Settings {
 
     /// Removes the entries of a linked worktree: its agent may have written them, and settings name
     /// programs.
-    pub(crate) fn without_worktree(mut self) -> Self {
+    pub(crate) fn without_worktree_scope(mut self) -> Self {
         self.entries.retain(|entry| entry.scope != "worktree");
         self
     }
@@ -235,7 +235,7 @@ mod tests {
             settings.layout().unwrap_err().to_string(),
             "bad value 'middle' for 'flux.layout' from the command line"
         );
-        assert!(settings.sign().unwrap());
+        assert!(settings.signs_commits().unwrap());
         assert_eq!(
             settings.branch_value("feature/a.b", &table::DESCRIPTION),
             Some("one\ntwo")

@@ -5,7 +5,7 @@ use strum::VariantNames as _;
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
-use crate::launcher::notify::{METHODS, is_method};
+use crate::launcher::notify::{METHODS, is_notify_value};
 use crate::task::Layout;
 
 /// A setting.
@@ -79,7 +79,7 @@ impl ValueKind {
             Self::Bool => parse_bool(value).is_some(),
             Self::Colour => parse_colour(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
-            Self::Ways => is_method(value.trim()),
+            Self::Ways => is_notify_value(value.trim()),
             Self::Command => split_command(value).is_some(),
             Self::Arguments => shell_words::split(value).is_ok(),
             Self::Prompt => parse_prompt(value).is_some(),

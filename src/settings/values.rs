@@ -61,7 +61,7 @@ impl Settings {
     }
 
     /// Returns `commit.gpgSign`.
-    pub(crate) fn sign(&self) -> Result<bool> {
+    pub(crate) fn signs_commits(&self) -> Result<bool> {
         let Some(entry) = self.last_entry("commit.gpgsign") else {
             return Ok(false);
         };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 /// Returns the user's shell.
-pub(crate) fn shell() -> OsString {
+pub(crate) fn user_shell() -> OsString {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
     shell.unwrap_or_else(|| "/bin/sh".into())
 }

@@ -98,7 +98,7 @@ impl Task {
     fn fields_of(&self, removal: &Removal) -> [Field; 6] {
         let is_object = |name: &ObjectId| self.is_object(name);
         let is_value = |value: &str| !value.contains('\0');
-        let is_part = |part: &str| part == REFLOG || is_own(part);
+        let is_part = |part: &str| part == REFLOG || is_worktree_ref_name(part);
         let (mut config, mut own) = (removal.config.iter(), removal.worktree_refs.iter());
         let (snapshot, into) = (removal.snapshot.as_ref(), removal.into.as_ref());
         let ends = into.map(|it| is_object(&it.from) && is_object(&it.to));
@@ -163,7 +163,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// Returns whether `refs/<part>` is a per-worktree ref.
-fn is_own(part: &str) -> bool {
+fn is_worktree_ref_name(part: &str) -> bool {
     let name = format!("refs/{part}");
     let below = |dir: &str| name.strip_prefix(dir).is_some_and(|it| it.starts_with('/'));
     WORKTREE_REF_DIRS.iter().any(|dir| below(dir)) && is_ref_name(&name)

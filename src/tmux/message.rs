@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::composer::{Composer, Content, SafeText, clearing_keys};
 use super::screen::Screen;
-use super::typing::{Baseline, INTERVAL, is_stable, paste, type_text};
+use super::typing::{Baseline, INTERVAL, paste, type_text, wait_until_stable};
 use crate::system::wait_until;
 use crate::task::Target;
 
@@ -82,7 +82,7 @@ impl Receiver<'_> {
     /// dialog. `tmux load-buffer -`, `tmux paste-buffer -p -r`
     pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
-        match self.composer.filter(|_| !screen.has_line_editor()) {
+        match self.composer.filter(|_| !screen.is_in_canonical_mode()) {
             Some(composer) => self.compose(composer, &screen, typed),
             None => self.send_blindly(&screen, typed),
         }
@@ -137,21 +137,21 @@ impl Receiver<'_> {
     /// composer shows it.
     fn type_in(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut is_shown = self.is_echoed(composer, typed)?;
+        let mut is_shown = self.wait_for_echo(composer, typed)?;
         for keys in &typed.keys {
             // The keys may close a list, which may open late.
             thread::sleep(SETTLE_TIME);
             if is_shown && (self.is_ready)()? {
                 paste(self.target, keys, &[])?;
-                is_shown = self.is_echoed(composer, typed)?;
+                is_shown = self.wait_for_echo(composer, typed)?;
             }
         }
         Ok(is_shown)
     }
 
     /// Waits until the composer shows a text and keeps it.
-    fn is_echoed(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
-        is_stable(ECHO_TIMEOUT, || {
+    fn wait_for_echo(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
+        wait_until_stable(ECHO_TIMEOUT, || {
             let content = self.read(composer)?;
             Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
@@ -226,7 +226,7 @@ impl Receiver<'_> {
             return Ok(Delivery::NotListening);
         }
         paste(self.target, &typed.text, &["-p"])?;
-        let is_shown = before.is_echoed(self.target)?;
+        let is_shown = before.wait_for_echo(self.target)?;
         if !(self.is_ready)()? {
             return Ok(Delivery::Stuck);
         }

@@ -43,7 +43,7 @@ pub(crate) struct OpenedPane {
 
 impl Placement {
     /// Opens a pane with a program, and sets its options, by which other tools find the task.
-    pub(crate) fn open(&self, program: &PaneProgram) -> Result<OpenedPane> {
+    pub(crate) fn open_pane(&self, program: &PaneProgram) -> Result<OpenedPane> {
         let fields = Fields::new("pane_tty pane_index prefix exit-unattached");
         let (out, kind) = self.create_pane(program, &fields)?;
         let (record, _) = fields.read_first(&out)?;
@@ -53,7 +53,7 @@ impl Placement {
         // A new session has its options already.
         if !matches!(self, Self::Session { .. }) {
             let set = Tmux::on(&target.socket, "set-option");
-            let tagged = program.tag(set, target.pane).run();
+            let tagged = program.add_task_options(set, target.pane).run();
             tagged.context("the pane closed at once")?;
         }
         Ok(OpenedPane {
@@ -78,7 +78,7 @@ impl Placement {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.print_target(split, fields)?.outcome()? {
+                match program.add_new_pane_options(split, fields)?.outcome()? {
                     Ok(out) => Ok((out, Layout::Pane)),
                     Err(_) => Ok((program.new_window(*session, fields)?, Layout::Window)),
                 }
@@ -101,12 +101,12 @@ impl Placement {
 
 impl PaneProgram<'_> {
     /// Completes a command that creates a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn print_target(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
-        self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
+    fn add_new_pane_options(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+        self.add_program(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
     /// Completes a command that starts a program in a pane: `-c <dir> -- <program>`
-    fn run(&self, tmux: Tmux) -> Result<Tmux> {
+    fn add_program(&self, tmux: Tmux) -> Result<Tmux> {
         let tmux = tmux.arg("-c").arg(escape_format(self.dir));
         tmux.arg("--").args(self.argv).holding(self.lock)
     }
@@ -115,12 +115,13 @@ impl PaneProgram<'_> {
     fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
-        self.print_target(window, fields)?.output()
+        self.add_new_pane_options(window, fields)?.output()
     }
 
     /// Starts the program in an existing pane: `tmux respawn-pane -k -t <pane> …`
     fn respawn(&self, old: &Target, fields: &Fields<4>) -> Result<String> {
-        self.run(Tmux::at(old, "respawn-pane").arg("-k"))?.run()?;
+        self.add_program(Tmux::at(old, "respawn-pane").arg("-k"))?
+            .run()?;
         let about = Tmux::at(old, "display-message").arg("-p");
         about.arg(fields.format()).output()
     }
@@ -134,13 +135,16 @@ impl PaneProgram<'_> {
             .args(["-x", &width.to_string(), "-y", &height.to_string()]);
         let by_name = format!("={name}:");
         // With `destroy-unattached`, the session would end at once.
-        let made = self.print_target(session, fields)?.then("set-option");
+        let made = self
+            .add_new_pane_options(session, fields)?
+            .then("set-option");
         let made = made.target(&by_name).args(["destroy-unattached", "off"]);
-        self.tag(made.then("set-option"), by_name).outcome()
+        self.add_task_options(made.then("set-option"), by_name)
+            .outcome()
     }
 
     /// Completes `set-option` with `@flux_task`, `@flux_state` and `@flux_repo`.
-    fn tag(&self, tmux: Tmux, pane: impl Display) -> Tmux {
+    fn add_task_options(&self, tmux: Tmux, pane: impl Display) -> Tmux {
         let tmux = tmux.arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_task", self.task.as_str()]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);

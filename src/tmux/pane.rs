@@ -280,7 +280,7 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 }
 
 fn is_shell(command: &OsStr) -> bool {
-    let shell = program::shell();
+    let shell = program::user_shell();
     Path::new(&shell).file_name() == Some(command)
         || SHELLS.split(' ').any(|shell| command == shell)
 }

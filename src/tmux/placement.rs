@@ -87,7 +87,7 @@ pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Pla
                 .hint("omit the option for a new session, or start tmux first")
                 .into());
         }
-        ensure_unused(&session)?;
+        ensure_session_unused(&session)?;
         return Ok(Placement::Session { name: session });
     };
     let is_window = layout == Some(Layout::Window);
@@ -164,7 +164,7 @@ fn current_pane() -> Result<Option<CurrentPane>> {
 }
 
 /// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
-fn ensure_unused(session: &SessionName) -> Result<()> {
+fn ensure_session_unused(session: &SessionName) -> Result<()> {
     let fields = Fields::new("version session_name");
     let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
     let Ok(out) = list.outcome()? else {

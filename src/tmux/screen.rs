@@ -73,7 +73,7 @@ impl Screen {
     }
 
     /// Returns whether the terminal is in canonical mode. Then the program has no composer.
-    pub(crate) fn has_line_editor(&self) -> bool {
+    pub(crate) fn is_in_canonical_mode(&self) -> bool {
         is_canonical(&self.tty).unwrap_or(false)
     }
 

@@ -102,7 +102,10 @@ fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
 }
 
 /// Waits until `shows` is true twice in a row. A program may ignore keys while it redraws.
-pub(super) fn is_stable(timeout: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
+pub(super) fn wait_until_stable(
+    timeout: Duration,
+    shows: impl Fn() -> Result<bool>,
+) -> Result<bool> {
     let mut since: Option<Instant> = None;
     let lasts = wait_until(timeout, INTERVAL, || {
         since = shows()?.then(|| since.unwrap_or_else(Instant::now));
@@ -140,8 +143,8 @@ impl<'a> Baseline<'a> {
     }
 
     /// Waits until the pane shows the text, and returns whether it does.
-    pub(super) fn is_echoed(&self, target: &Target) -> Result<bool> {
-        is_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
+    pub(super) fn wait_for_echo(&self, target: &Target) -> Result<bool> {
+        wait_until_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
     /// Returns whether the pane shows the beginning or the end of the text more often than before,

@@ -84,7 +84,7 @@ mod tests {
         #[track_caller]
         fn case(agent: &str, text: &str, expected: Option<Title>) {
             assert_eq!(
-                profile(agent).title(text, "repo-one"),
+                profile(agent).read_title(text, "repo-one"),
                 expected,
                 "{agent}: {text}"
             );
@@ -188,7 +188,7 @@ mod tests {
             text.push_str(&format!("{line}\n"));
             fs::write(&path, format!("{text}{{\"torn")).unwrap();
             let conversation = profile(agent).conversation.as_ref().unwrap();
-            let last = conversation.last(&path);
+            let last = conversation.last_report(&path);
             assert_eq!(last.map(|last| last.activity), expected, "{agent}: {line}");
         };
         let user = |text: &str| {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::install_file::{InstallFile, Reader};
 use super::shells::{self, Finding, answer, detached, output};
 use crate::git::Git;
-use crate::system::program::{shell, which};
+use crate::system::program::{user_shell, which};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Reports all problems that keep the installed files from being used.
@@ -61,7 +61,7 @@ command -v git-flux >/dev/null && printf '\ngit-flux: found\n' || printf '\ngit-
 
 /// Checks that new shells of the user find git-flux: the PATH of this one may be exported by hand.
 fn check_new_shells() -> Result<Option<Finding>> {
-    let login = shell();
+    let login = user_shell();
     let (Some("bash" | "zsh" | "fish"), Some(path)) = (file_name(&login), env::var_os("PATH"))
     else {
         return Ok(None);
@@ -119,7 +119,7 @@ fn manpath_of_git() -> OsString {
 /// Returns the command that puts a directory first in PATH or MANPATH of new shells.
 fn prepend(variable: &str, dir: &Path) -> String {
     let dir = quoted(dir);
-    let file = match file_name(&shell()) {
+    let file = match file_name(&user_shell()) {
         Some("fish") if variable == "PATH" => return format!("fish_add_path {dir}"),
         Some("fish") => return format!("set -Ux {variable} {dir} ${variable} ''"),
         Some("bash") => "~/.bashrc",

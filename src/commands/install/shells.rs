@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
 use super::install_file::{Reader, directory};
-use crate::system::program::shell;
+use crate::system::program::user_shell;
 use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};
 
@@ -71,7 +71,7 @@ print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$
 
 /// Returns whether the user seems to use a shell: it is the login shell, or has an rc file.
 pub(super) fn is_used(reader: Reader) -> bool {
-    let (name, login) = (reader.into_str(), shell());
+    let (name, login) = (reader.into_str(), user_shell());
     let dirs = [directory("HOME"), directory("ZDOTDIR")];
     let mut dirs = dirs.into_iter().flatten();
     reader.is_installed()

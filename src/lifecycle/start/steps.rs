@@ -199,7 +199,7 @@ impl StartTransaction<'_> {
     /// Opens a pane that runs `git flux <verb> <path>`.
     fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, current_exe()?);
-        place.open(&PaneProgram {
+        place.open_pane(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),
             dir: &task.worktree,

@@ -118,7 +118,7 @@ impl<'a> StartTransaction<'a> {
         }
         let failure = self.start.failure_after(rollback).hints(full);
         let code = if is_interrupted { DECLINED } else { 1 };
-        failure::put_on(cause, failure.code(code))
+        failure::wrap_in_failure(cause, failure.code(code))
     }
 
     /// Undoes the steps. If that fails, the record stays, and the next command tries again.
