@@ -62,7 +62,8 @@ pub(super) static KNOWN: &[Profile] = &[
     },
 ];
 
-/// Returns the profile of an agent.
+/// Returns the facts about the agent `name`: its options, hooks and signs of activity. For an
+/// unknown name, returns the profile of an unknown program.
 pub(crate) fn profile(name: &str) -> &'static Profile {
     let known = KNOWN.iter().find(|known| known.name == name);
     known.unwrap_or(&UNKNOWN)
