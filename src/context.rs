@@ -26,7 +26,7 @@ impl Flux {
     /// unknown setting of git flux, or if there is no repository.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
         let flux = Self::open_lenient(ui)?;
-        flux.settings.ensure_known()?;
+        flux.settings.ensure_keys_known()?;
         Ok(flux)
     }
 
@@ -50,7 +50,7 @@ impl Flux {
             None => Settings::load(dir)?,
         };
         if repo.is_linked() {
-            settings = settings.without_worktree();
+            settings = settings.without_worktree_scope();
         }
         colour::configure(&settings, repo.home())?;
         repo.set_drivers(settings.drivers());

@@ -26,7 +26,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Creates a failure with exit code 1.
+    /// Creates an error for the user with a message, no hints, and exit code 1.
     pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self {
             message: message.to_string(),
@@ -35,23 +35,24 @@ impl Failure {
         }
     }
 
-    /// Creates a failure with exit code 130: the user declined or pressed ^C.
+    /// Creates an error for the user with exit code 130: the user declined or pressed ^C.
     pub(crate) fn declined(message: impl fmt::Display) -> Self {
         Self::new(message).code(DECLINED)
     }
 
-    /// Adds a hint.
+    /// Adds a hint, such as a command to paste, which is printed as a `hint:` line below the error.
     pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
         self.hints.push(hint.to_string());
         self
     }
 
-    /// Adds hints.
+    /// Adds several hints, each of which is printed as a `hint:` line below the error.
     pub(crate) fn hints(self, hints: impl IntoIterator<Item = impl fmt::Display>) -> Self {
         hints.into_iter().fold(self, Self::hint)
     }
 
-    /// Adds the hint `did you mean …` if one of `known` is similar.
+    /// Adds the hint `did you mean '…'?` with the name of `known` that is most similar to `name`.
+    /// Adds nothing if none is similar enough.
     pub(crate) fn did_you_mean<'a>(
         self,
         name: &str,
@@ -61,7 +62,7 @@ impl Failure {
         self.hints(near.map(|near| format!("did you mean '{near}'?")))
     }
 
-    /// Replaces the exit code.
+    /// Replaces the exit code that the process has after this error.
     pub(crate) fn code(mut self, code: u8) -> Self {
         self.code = code;
         self
@@ -76,14 +77,14 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Returns the exit code of an error.
+/// Returns the exit code for an error: that of the [`Failure`] in it, or 1 if it contains none.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(REFUSED, |f| f.code)
 }
 
-/// Returns the lines of an error, each with its label: `error`, `caused by`, `hint`.
-///
-/// Messages of git keep their own labels (`fatal:`, `error:`), one line each.
+/// Returns the lines to print for an error, each with its label: `error`, `caused by`, then `hint`.
+/// A message of several lines, as git prints it, gives one line for each. Omits blank lines and
+/// repeated hints.
 pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     for (depth, cause) in error.chain().enumerate() {
@@ -105,20 +106,22 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// Adds a failure as context, with the hints of the error after its own.
-pub(crate) fn put_on(error: anyhow::Error, failure: Failure) -> anyhow::Error {
+/// Adds a failure to an error as its context: the failure's message comes before that of the error,
+/// and the failure's hints before those of the error.
+pub(crate) fn wrap_in_failure(error: anyhow::Error, failure: Failure) -> anyhow::Error {
     let hints: Vec<String> = hints(&error).collect();
     error.context(failure.hints(hints))
 }
 
-/// Returns the hints of an error.
+/// Returns the texts of all hints of an error, without repetitions.
 pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
     let lines = lines(error).into_iter();
     lines.filter_map(|(label, line)| (label == "hint").then_some(line))
 }
 
-/// Returns at most three of `known`, the most similar first. A name may be a beginning or a part;
-/// case is ignored.
+/// Returns at most three of `known` that are similar to `name`, the most similar first; empty for
+/// an empty `name`. It may be the beginning of a known name, or a part of at least three
+/// characters; case is ignored.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let name = name.to_lowercase();
     let length = name.chars().count();

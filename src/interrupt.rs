@@ -15,7 +15,8 @@ use crate::failure::Failure;
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Installs handlers for SIGINT, SIGTERM and SIGHUP.
+/// Installs handlers for SIGINT, SIGTERM and SIGHUP that set a flag. From then on these signals do
+/// not end the process; [`check`] reports them.
 pub(crate) fn watch() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))?;
@@ -23,24 +24,27 @@ pub(crate) fn watch() -> Result<()> {
     Ok(())
 }
 
-/// Calls `then` on each of these signals, for waits that cannot call [`check`].
+/// Starts a thread that calls `then` on each SIGINT, SIGTERM and SIGHUP, for waits that cannot call
+/// [`check`]. Returns at once.
 pub(crate) fn on_signal(then: impl Fn() + Send + 'static) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || signals.forever().for_each(|_| then()));
     Ok(())
 }
 
-/// Returns whether such a signal has arrived.
+/// Returns whether SIGINT, SIGTERM or SIGHUP has arrived since [`watch`] or the last [`clear`].
 pub(crate) fn is_requested() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// Resets the flag, so that the same ^C does not interrupt a rollback.
+/// Forgets the SIGINT, SIGTERM and SIGHUP that have arrived, so that a ^C which made a step fail
+/// does not interrupt its rollback.
 pub(crate) fn clear() {
     INTERRUPTED.store(false, Ordering::Relaxed);
 }
 
-/// Fails with exit code 130 if such a signal has arrived.
+/// Fails with exit code 130 if SIGINT, SIGTERM or SIGHUP has arrived since the last [`clear`]. Does
+/// not wait.
 pub(crate) fn check() -> Result<()> {
     if is_requested() {
         Err(Failure::declined("interrupted").into())

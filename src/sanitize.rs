@@ -5,17 +5,20 @@
 
 use std::path::Path;
 
-/// Escapes text of one line, newlines included.
+/// Escapes untrusted text for one line on a terminal: control, invisible and direction characters,
+/// newlines included, become `\u{…}`. A tab becomes four spaces.
 pub(crate) fn line(text: &str) -> String {
     escape(text, |c| c == '\t')
 }
 
-/// Escapes text of several lines; tabs become spaces.
+/// Escapes untrusted text of several lines for a terminal: control, invisible and direction
+/// characters become `\u{…}`. Newlines stay, and a tab becomes four spaces.
 pub(crate) fn text(text: &str) -> String {
     escape(text, |c| c == '\n' || c == '\t')
 }
 
-/// Escapes JSON without changing its value: such characters occur only in strings.
+/// Escapes control, invisible and direction characters in a JSON text as `\uXXXX`, which does not
+/// change its value, since they occur only in strings. Newlines stay.
 pub(crate) fn json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -30,17 +33,20 @@ pub(crate) fn json(json: &str) -> String {
     out
 }
 
-/// Formats a path for a message.
+/// Formats a path as one line of a message, and escapes control, invisible and direction
+/// characters.
 pub(crate) fn shown(path: &Path) -> String {
     line(&path.to_string_lossy())
 }
 
-/// Formats a path for a command to paste.
+/// Quotes a path for a command that the user can paste into a shell, and escapes control
+/// characters.
 pub(crate) fn quoted(path: &Path) -> String {
     word(&path.to_string_lossy())
 }
 
-/// Formats a name for a command to paste: git allows `;` and `$` in branches.
+/// Quotes a word, such as a branch name, for a command that the user can paste into a shell, and
+/// escapes control characters. git allows `;` and `$` in branch names.
 pub(crate) fn word(text: &str) -> String {
     line(&shell_words::quote(text))
 }

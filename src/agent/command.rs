@@ -13,7 +13,7 @@ use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Setup};
-use crate::system::program::{current_exe, path_without_git, shell};
+use crate::system::program::{current_exe, path_without_git, user_shell};
 use crate::task::{Bytes, Task};
 
 /// The longest prompt that is passed as an argument: Linux accepts 131 071 bytes, and options,
@@ -29,8 +29,9 @@ pub(crate) struct AgentCommand {
 }
 
 impl Launch {
-    /// Returns the input of the launcher of `task` in the repository whose main worktree is
-    /// `source`. Writes the files of the agent's hooks.
+    /// Creates the launcher's input for `task`: the agent's command line, environment and worktree;
+    /// `source` is the main worktree of the repository. Also writes the files of the agent's hooks
+    /// to the run directory.
     pub(crate) fn new(
         task: &Task,
         command: &AgentCommand,
@@ -53,7 +54,7 @@ impl Launch {
             env: env.collect(),
             worktree: task.worktree.clone(),
             directory: None,
-            shell: shell(),
+            shell: user_shell(),
             ready: Setup::default(),
             shown: file(Prompt::Shown),
             input: file(Prompt::Input),
@@ -62,7 +63,8 @@ impl Launch {
 }
 
 impl AgentCommand {
-    /// Returns the command with the options of hooks and task.
+    /// Returns the command line that starts the agent: its program and options, those of the hooks
+    /// and of the task, and the prompt as this agent takes it.
     fn argv(&self, own: &[Bytes], hooks: Vec<OsString>, run: &RunDir) -> Vec<OsString> {
         let mut argv = self.agent.argv.clone();
         argv[0] = self.program.clone().into();
@@ -81,7 +83,8 @@ impl AgentCommand {
         argv
     }
 
-    /// Returns the prompt, or if it cannot be an argument, one that names its file.
+    /// Returns the prompt as an argument. If it is longer than 120 000 bytes or contains NUL,
+    /// returns a sentence that tells the agent to read its file.
     fn text(&self, run: &RunDir) -> OsString {
         if self.prompt.len() <= MAX_ARGUMENT_BYTES && !self.prompt.contains(&0) {
             return OsStr::from_bytes(&self.prompt).to_owned();
@@ -101,8 +104,9 @@ fn join_option(option: &str, value: &OsStr) -> OsString {
     [OsStr::new(option), value].into_iter().collect()
 }
 
-/// Writes the files of the agent's hooks to its run directory. Does nothing for an agent without
-/// hooks, or if the user has configured that place.
+/// Writes the files of the agent's hooks to the run directory, and returns the options and
+/// variables by which the agent finds them. Empty for an agent without hooks, or where they cannot
+/// be added to the user's configuration.
 fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<HookOptions> {
     let program = current_exe()?;
     // Files and options of hooks are text.
@@ -128,8 +132,9 @@ const VENV_VARIABLES: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
 /// Prefixes of variables of the caller's git, tmux, direnv, task and terminal.
 const FOREIGN_PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
 
-/// Returns the caller's environment with the variables of the task, and without those of git, pane,
-/// directory, virtual environments in other worktrees, and other agents.
+/// Returns the environment for an agent: the caller's, with `FLUX_TASK` and other variables of the
+/// task. Omits variables of git, tmux, direnv, the pane, other tasks and other agents, and a Python
+/// virtual environment in another worktree.
 fn build_environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, OsString)> {
     let venv = find_foreign_venv(task, source, common_dir);
     let is_of_venv = |name: &OsStr| venv.is_some() && VENV_VARIABLES.iter().any(|own| name == *own);
@@ -156,8 +161,8 @@ fn is_foreign(name: &OsStr) -> bool {
     FOREIGN_PREFIXES.iter().any(starts_with) || others.any(|other| name == *other)
 }
 
-/// Returns the active virtual environment of Python if it lies in another worktree of the
-/// repository: the agent would install packages there.
+/// Returns the active Python virtual environment, `$VIRTUAL_ENV`, if it lies in another worktree of
+/// the repository than the task's: the agent would install packages there. Otherwise `None`.
 fn find_foreign_venv(task: &Task, source: &Path, common_dir: &Path) -> Option<PathBuf> {
     let venv = PathBuf::from(env::var_os("VIRTUAL_ENV")?);
     let is_of_repository =
@@ -166,7 +171,8 @@ fn find_foreign_venv(task: &Task, source: &Path, common_dir: &Path) -> Option<Pa
     (worktree != task.worktree).then_some(venv)
 }
 
-/// Returns a PATH without the directories in `dir`.
+/// Returns the PATH `path` without `dir` and the directories below it; unchanged if `dir` is
+/// `None`.
 fn remove_dirs_in(path: OsString, dir: Option<&Path>) -> OsString {
     let lies_in = |one: &Path| dir.is_some_and(|dir| one.starts_with(dir));
     let dirs = env::split_paths(&path).filter(|one| !lies_in(one));

@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::report::Hook;
-use crate::run::file::write;
+use crate::run::file::write_private;
 
 /// Additions to the agent's arguments and environment.
 #[derive(Debug, Default)]
@@ -44,13 +44,14 @@ impl HookOptions {
 }
 
 impl HookFiles<'_> {
-    /// Writes a file and returns its path.
+    /// Writes a file to the run directory, readable for its owner only, and returns its path.
     pub(super) fn write(&self, name: &str, text: impl Display) -> Result<String> {
-        write(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
+        write_private(&Path::new(self.dir).join(name), text.to_string().as_bytes())?;
         Ok(format!("{}/{name}", self.dir))
     }
 
-    /// Returns the hooks as JSON; `handler` wraps each command.
+    /// Returns the agent's hooks as JSON in the form of its settings; `handler` makes the entry of
+    /// a hook from its shell command.
     pub(super) fn settings(&self, handler: impl Fn(String) -> Value) -> Value {
         let entry = |hook: &Hook| {
             let mut entry = json!({ "hooks": [handler(self.command(hook))] });
@@ -62,7 +63,8 @@ impl HookFiles<'_> {
         self.hooks.iter().map(entry).collect()
     }
 
-    /// Returns the shell command of a hook, which does nothing if git flux is gone.
+    /// Returns the shell command for a hook of the agent, which runs `git-flux __hook`. It does
+    /// nothing if git flux is gone, and always succeeds.
     fn command(&self, hook: &Hook) -> String {
         let (agent, event) = (self.agent, hook.event);
         let program = shell_words::quote(self.program);

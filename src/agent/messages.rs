@@ -35,7 +35,8 @@ pub(crate) struct Message {
     pub(crate) text: String,
 }
 
-/// Returns the last `count` messages, the oldest first. Ignores unknown formats.
+/// Returns the last `count` messages and tool calls in the transcript at `path`, the oldest first.
+/// Reads the last 2 MiB; empty for an unknown format.
 pub(crate) fn read_last(path: &Path, count: usize) -> Result<Vec<Message>> {
     let what = || format!("could not read the transcript '{}'", path.display());
     let mut messages = read(&read_tail(path, TAIL_BYTES).with_context(what)?);
@@ -77,7 +78,8 @@ fn messages_of(line: &Value) -> Vec<Message> {
     texts.map(message_of).collect()
 }
 
-/// Returns author and text of a part of a message, if it is for people.
+/// Returns author and text of a part of a message; `None` if it is neither text nor a tool call, is
+/// empty, or is a note that the agent's program has added under the user's name.
 fn text_of(part: &Value, who: Author) -> Option<(Author, String)> {
     let (who, text) = match part["type"].as_str()? {
         "text" | "input_text" | "output_text" => (who, part["text"].as_str()?.to_owned()),
@@ -99,7 +101,8 @@ fn text_of(part: &Value, who: Author) -> Option<(Author, String)> {
 /// The input values that describe a call of a tool, in this order.
 const MAIN_INPUTS: &str = "command cmd file_path path pattern query url description";
 
-/// Describes a call of a tool in a line: its name and main input.
+/// Describes a call of a tool in a line: `<name>: <input>` with its main input, such as a command
+/// or a file, or only its name if it has none.
 pub(super) fn describe_call(name: &str, input: &Value) -> String {
     let mut telling = MAIN_INPUTS.split(' ').filter_map(|key| input[key].as_str());
     match telling.next() {

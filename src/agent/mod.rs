@@ -16,7 +16,7 @@ pub(crate) use self::command::AgentCommand;
 use self::known::KNOWN;
 pub(crate) use self::known::profile;
 pub(crate) use self::profile::{AgentConfig, Files, Profile, Prompt, Yolo};
-use crate::system::program::{shell, which};
+use crate::system::program::{user_shell, which};
 
 /// An agent, ready to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,8 @@ pub(crate) struct Agent {
 }
 
 impl AgentConfig {
-    /// Returns the permission options for an agent.
+    /// Returns the command-line options about permission prompts for an agent, as
+    /// `flux.<agent>.yolo` or else the agent's profile requires. May be empty.
     fn permissions(&self, profile: &Profile) -> Vec<OsString> {
         match &self.yolo {
             Some(Yolo::Options(options)) => words(options),
@@ -49,13 +50,14 @@ fn words<S: AsRef<OsStr>>(words: &[S]) -> Vec<OsString> {
 }
 
 impl Agent {
-    /// Returns the agent with its configuration, or `None` if it is unknown.
+    /// Returns the agent `name` as its profile and its configuration define it; `None` if it is
+    /// unknown and has no configured command. Does not check whether it is installed.
     pub(crate) fn find(name: &str, config: AgentConfig) -> Option<Self> {
         let profile = profile(name);
         let mut argv = match &config.command {
             Some(command) => words(command),
             None if !profile.is_known() => return None,
-            None if profile.program.is_empty() => vec![shell()],
+            None if profile.program.is_empty() => vec![user_shell()],
             None => vec![profile.program.into()],
         };
         argv.extend(config.permissions(profile));
@@ -68,7 +70,8 @@ impl Agent {
         })
     }
 
-    /// Returns the agent to continue its last session, if it can.
+    /// Returns a copy of the agent that continues its last session instead of taking a prompt;
+    /// `None` if it has no options for that.
     pub(crate) fn to_resume(&self) -> Option<Self> {
         (!self.resume.is_empty()).then(|| Self {
             prompt: Prompt::Resumed,
@@ -76,13 +79,14 @@ impl Agent {
         })
     }
 
-    /// Finds its program on PATH.
+    /// Returns the path of the agent's program, from PATH; `None` if it is not installed.
     pub(crate) fn program(&self) -> Option<PathBuf> {
         which(Path::new(self.argv.first()?))
     }
 }
 
-/// Returns the names of the known agents.
+/// Returns the names of the agents that git flux knows, such as `claude` and `codex`, installed or
+/// not.
 pub(crate) fn known_names<'a>() -> impl Iterator<Item = &'a str> {
     KNOWN.iter().map(|known| known.name)
 }

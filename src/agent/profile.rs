@@ -85,7 +85,9 @@ pub(crate) struct Files {
 /// An environment.
 pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-/// Returns the directory of an agent: the value of its `variable`, or `name` in the home directory.
+/// Returns the directory in which an agent's program keeps its files: the value of the environment
+/// variable `variable`, or `name` in the home directory if that is unset or empty. `None` without
+/// `$HOME`.
 pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
     match var(variable).filter(|dir| !dir.is_empty()) {
         Some(own) => Some(own.into()),
@@ -168,19 +170,21 @@ impl Profile {
         !self.name.is_empty()
     }
 
-    /// Returns whether it has an option that skips permissions.
+    /// Returns whether git flux knows a command-line option with which this agent skips permission
+    /// prompts.
     pub(crate) fn has_yolo(&self) -> bool {
         !self.yolo.is_empty()
     }
 
-    /// Returns whether it skips permission prompts if `flux.<agent>.yolo` is not set. A configured
-    /// command must be its own program and have no permission option: the program behind a wrapper
-    /// is unknown.
+    /// Returns whether git flux lets this agent skip permission prompts while `flux.<agent>.yolo`
+    /// is not set. `false` if its configured command runs another program, such as a wrapper, or
+    /// has a permission option.
     pub(crate) fn skips_permissions(&self, config: &AgentConfig) -> bool {
         self.is_permissive && self.runs_own_program(config) && !self.has_permission_option(config)
     }
 
-    /// Returns whether a configured command is its own program.
+    /// Returns whether the agent's configured command runs the agent's own program, by its file
+    /// name. `true` also if no command is configured.
     fn runs_own_program(&self, config: &AgentConfig) -> bool {
         let Some(command) = &config.command else {
             return true;
@@ -189,7 +193,8 @@ impl Profile {
         program.is_some_and(|program| program == self.program)
     }
 
-    /// Returns whether a configured command has a permission option.
+    /// Returns whether the agent's configured command contains one of the agent's options about
+    /// permissions; `false` if no command is configured.
     pub(super) fn has_permission_option(&self, config: &AgentConfig) -> bool {
         let is_option = |word: &String| {
             let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
@@ -198,23 +203,27 @@ impl Profile {
         config.command.iter().flatten().any(is_option)
     }
 
-    /// Returns whether its input is a message: a shell would run it.
+    /// Returns whether text typed into the agent's pane is a message to it. `false` for a shell,
+    /// which would run it.
     pub(crate) fn accepts_messages(&self) -> bool {
         *self.prompt != Prompt::Shown
     }
 
-    /// Reads its title; `project` is the name of its directory.
-    pub(crate) fn title(&self, title: &str, project: &str) -> Option<Title> {
+    /// Returns the activity that the title of the agent's terminal shows, or `None` if it shows
+    /// none; `project` is the name of the agent's directory, which a title may contain.
+    pub(crate) fn read_title(&self, title: &str, project: &str) -> Option<Title> {
         self.title?(title, project)
     }
 
-    /// Returns whether its pane shows its activity.
+    /// Returns whether the agent's pane can show its activity: by its title, or by the times of its
+    /// output.
     pub(crate) fn is_observable(&self) -> bool {
         self.title.is_some() || !matches!(self.output, Output::Unknown)
     }
 
-    /// Returns the relation of output to activity, for a pane with this title. tmux reports output
-    /// by window, so it is certain only for a pane that is alone there.
+    /// Returns how the agent's output is related to its activity, for a pane with this title. For
+    /// an agent that prints nothing while it is idle, `Unknown` unless the pane is alone in its
+    /// window: tmux reports output by window.
     pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
             Output::WhileWorking => OutputPattern::WhileWorking,
@@ -225,13 +234,15 @@ impl Profile {
         }
     }
 
-    /// Reads the report of a hook; `None` if it does not change the state.
+    /// Returns what a call of the agent's hook `event` with the JSON `value` reports; `None` if it
+    /// does not change the state, or if there is no such hook.
     pub(crate) fn report(&self, event: &str, value: &Value) -> Option<HookReport> {
         let hook = self.hooks.iter().find(|hook| hook.event == event)?;
         hook.report(value)
     }
 
-    /// Reads its session file, if it runs in `worktree`. An unreadable file is ignored.
+    /// Reads the state that the agent's own session file records, for an agent that runs in
+    /// `worktree`. `None` if there is none, or if it cannot be read.
     pub(crate) fn session(&self, running: &Running, worktree: &Path) -> Option<SessionState> {
         self.session?(running, worktree)
     }

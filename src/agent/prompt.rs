@@ -5,7 +5,8 @@ use bstr::ByteSlice as _;
 /// The template, unless `flux.template` names another.
 pub(crate) const TEMPLATE: &str = include_str!("prompt.md");
 
-/// Replaces each known `{{name}}` in one pass, so that values are not expanded.
+/// Replaces each `{{name}}` of a known name in a template by its value, in one pass, so that values
+/// are not expanded. Keeps unknown names as they are.
 pub(crate) fn fill_template(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::with_capacity(template.len());
     let mut rest = template;
@@ -24,8 +25,8 @@ pub(crate) fn fill_template(template: &[u8], values: &[(&str, &[u8])]) -> Vec<u8
     out
 }
 
-/// Returns the first line with text of a description. Arguments and configuration cannot contain
-/// NUL.
+/// Returns the first line with text of a task's description, trimmed and cut after 200 characters,
+/// with NUL replaced; empty if there is none.
 pub(crate) fn title_of(prompt: &[u8]) -> String {
     let text = String::from_utf8_lossy(prompt).replace('\0', "\u{fffd}");
     let mut lines = text.lines().map(str::trim);

@@ -91,7 +91,8 @@ impl Hook {
         Self { refine, ..self }
     }
 
-    /// Reads an event.
+    /// Returns what a call of this hook with the JSON `value` reports: state, session, message.
+    /// `None` if the call does not change the agent's state.
     pub(super) fn report(&self, value: &Value) -> Option<HookReport> {
         let mut event = Event::new(self.says, self.event);
         event.why = self.why;
@@ -107,7 +108,8 @@ impl Hook {
 }
 
 impl HookReport {
-    /// Adds the first of these values that is not empty, as a message.
+    /// Replaces the message of a report by the first value of the keys `names` in `value` that is
+    /// text and not empty; keeps it if there is none.
     pub(super) fn with_message(mut self, value: &Value, names: &[&str]) -> Self {
         if let Some(message) = first_text(value, names) {
             self.event = self.event.with_message(&message);
@@ -115,7 +117,7 @@ impl HookReport {
         self
     }
 
-    /// Changes activity and effect.
+    /// Replaces the activity and the effect of a report.
     pub(super) fn with_activity(mut self, state: Activity, effect: Effect) -> Self {
         self.event.state = state;
         self.effect = effect;
@@ -123,7 +125,8 @@ impl HookReport {
     }
 }
 
-/// Returns an id for a call of a tool: a hash of its input, since questions about it have no id.
+/// Returns an id for a call of a tool: a hash of its name and input, since questions about it have
+/// no id. `None` if the JSON names no tool.
 pub(super) fn tool_call_id(value: &Value) -> Option<String> {
     let mut hasher = DefaultHasher::new();
     value["tool_name"].as_str()?.hash(&mut hasher);
@@ -131,7 +134,8 @@ pub(super) fn tool_call_id(value: &Value) -> Option<String> {
     Some(format!("{:016x}", hasher.finish()))
 }
 
-/// Returns the first of these values that is text and not empty.
+/// Returns the first value of the keys `names` in a JSON object that is text and not empty, cut
+/// after 4096 characters; `None` if there is none.
 pub(super) fn first_text(value: &Value, names: &[&str]) -> Option<String> {
     let texts = names.iter().filter_map(|name| value[name].as_str());
     let mut texts = texts.filter(|text| !text.is_empty());

@@ -44,8 +44,10 @@ impl Conversation {
         find_by_worktree: |_, _| None,
     };
 
-    /// Returns the last report in the transcript at `path`. An unreadable file is ignored.
-    pub(crate) fn last(&self, path: &Path) -> Option<Report> {
+    /// Returns the last activity in the transcript at `path`, with its time. `None` if there is
+    /// none in the last 64 KiB, if the file cannot be read, or if the agent's hooks report this
+    /// activity more exactly.
+    pub(crate) fn last_report(&self, path: &Path) -> Option<Report> {
         let (activity, at, _) = last_activity(path, self.read)?;
         let is_end = matches!(activity, Activity::Interrupted | Activity::Failed);
         (is_end || self.coverage == Coverage::All).then_some(Report {
@@ -56,7 +58,8 @@ impl Conversation {
     }
 }
 
-/// Returns the last entry with an activity, and its time.
+/// Returns the last entry of a transcript in which `read` finds an activity, with activity and
+/// time. Reads the last 64 KiB; `None` if there is none there, or if the file cannot be read.
 pub(super) fn last_activity(
     path: &Path,
     read: fn(&Value) -> Option<Activity>,

@@ -96,7 +96,7 @@ impl Cli {
             Some(Command::Help(args)) => args.run(command()),
             Some(Command::Expire) => Flux::open_lenient(Ui { quiet: true })?.expire(),
             Some(Command::Launcher { file }) => launcher::run(&file),
-            Some(Command::Shell { worktree }) => launcher::shell(&worktree),
+            Some(Command::Shell { worktree }) => launcher::exec_shell(&worktree),
             Some(Command::Alone { words }) => install::exec_alone(&words),
         }
     }

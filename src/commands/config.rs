@@ -30,7 +30,7 @@ impl ConfigArgs {
         let dir = repo.as_ref().map(|r| r.current().unwrap_or(r.home()));
         let mut settings = Settings::load(dir.unwrap_or(Path::new(".")))?;
         if repo.as_ref().is_some_and(Repo::is_linked) {
-            settings = settings.without_worktree();
+            settings = settings.without_worktree_scope();
         }
         let shown = settings.effective();
         if self.json {

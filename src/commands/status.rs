@@ -96,7 +96,7 @@ impl StatusArgs {
         }
         // The cause may be the run directory.
         if detail.status.state == State::Unknown
-            && let Err(error) = flux.run_dir(&task.id).ensure_known()
+            && let Err(error) = flux.run_dir(&task.id).ensure_launcher_known()
         {
             flux.ui.warning(format_args!("{error:#}"));
             failure::hints(&error).for_each(|hint| flux.ui.hint(hint));

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::job::Job;
-use super::notify::{Notifier, start};
+use super::notify::{Notifier, start_notifier};
 use crate::agent::{self, Files};
 use crate::run::RunDir;
 use crate::run::events::{self, Event, EventLog};
@@ -38,7 +38,8 @@ pub(super) struct FileWatcher {
 }
 
 impl FileWatcher {
-    /// Creates a watcher. Returns `None` if the agent has no files, or if they cannot be watched.
+    /// Creates a watcher of the files in which a job's agent records its state. Returns `None` if
+    /// this agent has no such files, or if the system cannot watch files.
     pub(super) fn of(job: &Job) -> Option<Self> {
         let (launch, run) = (job.launch.clone(), job.run.clone());
         let files = agent::profile(&launch.agent).files.as_ref()?;
@@ -64,8 +65,8 @@ impl FileWatcher {
         })
     }
 
-    /// Records changes after each write, forever. Checks several times, because a contradiction to
-    /// a hook is only valid after a while.
+    /// Records changes of the agent's state after each write to its files; runs forever. Checks for
+    /// 12 seconds after a write, because a file may contradict a hook only after two seconds.
     pub(super) fn run(&mut self) {
         // Files may have been written before the watch.
         let mut checks_left = CHECKS_PER_WRITE;
@@ -87,7 +88,8 @@ impl FileWatcher {
         }
     }
 
-    /// Watches the directory of the files, or an existing one above it.
+    /// Starts to watch the directory of the agent's files, or while it does not exist, the nearest
+    /// existing directory above it. Does nothing once that directory itself is watched.
     fn watch(&mut self) {
         if self.is_watching {
             return;
@@ -100,7 +102,8 @@ impl FileWatcher {
         }
     }
 
-    /// Appends an event if the files show a new state.
+    /// Appends an event to the run's log if the agent's files show a new state, sets the pane's
+    /// `@flux_state`, and notifies the user. Waits until the process that notifies has ended.
     fn record(&self) -> Result<()> {
         let path = self.run.events();
         let log = EventLog::open(&path)?;
@@ -114,7 +117,7 @@ impl FileWatcher {
             pane::set_own_state(self.running.launcher, event.state.into_str());
         }
         let env = &self.launch.env;
-        let child = start(self.notifier.clone(), Some(&before), &event, env)?;
+        let child = start_notifier(self.notifier.clone(), Some(&before), &event, env)?;
         child.map_or(Ok(()), |mut child| Ok(child.wait().map(drop)?))
     }
 

@@ -41,7 +41,9 @@ pub(super) struct EndSignal {
 }
 
 impl EndSignal {
-    /// Ends a job after SIGHUP or SIGTERM. Returns `false` for other signals.
+    /// Ends a job if the signal `number` is SIGHUP or SIGTERM: records the signal, sends it to the
+    /// job, and kills the job later if it is still there; does not wait. Does nothing and returns
+    /// `false` for other signals.
     pub(super) fn pass_on(&mut self, number: i32, run: &RunDir, job: Pid) -> bool {
         let Ok(signal @ (Signal::SIGHUP | Signal::SIGTERM)) = Signal::try_from(number) else {
             return false;
@@ -56,19 +58,23 @@ impl EndSignal {
         true
     }
 
-    /// Adds the signal to the exit status of a job.
+    /// Copies into a job's exit status which signal the launcher has received, if any, and whether
+    /// git flux sent it to stop the agent.
     pub(super) fn add_to(&self, exit: &mut Exit) {
         (exit.stopped, exit.received) = (self.is_stopped, self.signal);
     }
 }
 
-/// Starts a process in a new process group.
+/// Starts a program as the leader of a new process group in the background, and returns its process
+/// id.
 pub(super) fn spawn(command: &mut Command) -> io::Result<Pid> {
     let child = command.process_group(0).spawn()?;
     Ok(Pid::from_raw(child.id().cast_signed()))
 }
 
-/// Runs a job in the foreground until it ends, and handles signals meanwhile.
+/// Moves a job to the foreground of the terminal, waits until it ends, and returns its exit status.
+/// Resumes the job whenever it stops, and calls `handle` for each signal that the launcher
+/// receives.
 pub(super) fn wait_in_front(
     job: Pid,
     signals: &mut Signals,
@@ -89,7 +95,8 @@ pub(super) fn wait_in_front(
     }
 }
 
-/// Returns the change of a child's status since the last call, without waiting.
+/// Returns the change of a child's wait status since the last call: it has exited, was killed, or
+/// was stopped. Returns `None` if there is none; never waits.
 pub(super) fn poll(pid: Pid) -> Result<Option<WaitStatus>> {
     match waitpid(pid, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
         Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => Ok(None),
@@ -97,7 +104,8 @@ pub(super) fn poll(pid: Pid) -> Result<Option<WaitStatus>> {
     }
 }
 
-/// Returns the exit status of a job that has ended.
+/// Converts the wait status of a child that has exited or was killed to an [`Exit`] at the present
+/// time. Returns `None` for any other wait status.
 pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     let how = match status {
         WaitStatus::Exited(_, status) => ExitReason::Status(status),
@@ -107,8 +115,9 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     Some(Exit::new(how, seconds()))
 }
 
-/// Ends a job: sends `signal` to the leader, later to the group, then SIGHUP, then SIGKILL. A git
-/// that the leader runs may leave a lock if it gets the signal at once.
+/// Sends `signal` to the leader of a job, and from a thread to the whole group: `signal` after a
+/// second, SIGHUP three seconds after SIGTERM, then SIGKILL after five. A git that the leader runs
+/// may leave a lock if it gets the signal at once.
 fn end_job(job: Pid, signal: Signal) {
     signal::kill(job, signal).ok();
     signal::killpg(job, Signal::SIGCONT).ok();
@@ -124,7 +133,8 @@ fn end_job(job: Pid, signal: Signal) {
     });
 }
 
-/// Waits for the rest of a job whose leader has ended, then sends SIGHUP.
+/// Waits at most a second until the other processes of a job have ended whose leader has ended,
+/// then sends SIGHUP to those that are left.
 pub(super) fn wait_for_group(job: Pid) {
     let has_ended = || Ok((!has_processes(job)).then_some(()));
     if !matches!(wait_until(GRACE, INTERVAL, has_ended), Ok(Some(()))) {
@@ -132,19 +142,22 @@ pub(super) fn wait_for_group(job: Pid) {
     }
 }
 
-/// Returns whether a job whose leader has just ended has other processes. While it has, no other
-/// process gets its id.
+/// Returns whether a job whose leader has just ended has other live processes. While it has, no
+/// other process gets its id. Without information about processes, `kill(-job, 0)` decides, which
+/// counts zombies.
 pub(super) fn has_processes(job: Pid) -> bool {
     in_session(job).unwrap_or_else(|| signal::killpg(job, None).is_ok())
 }
 
-/// Returns whether a process group is in this session; `None` if the system gives no information.
+/// Returns whether the launcher's session has a live process in the process group `group`; `None`
+/// if the system gives no information about processes.
 fn in_session(group: Pid) -> Option<bool> {
     process::has_group(unistd::getpid().as_raw(), group.as_raw())
 }
 
-/// Returns whether a process group is in this session. If the system gives no information, tries
-/// to make it the foreground group, which fails for other sessions.
+/// Returns whether a process group is in the launcher's session. Without information about
+/// processes, makes it the terminal's foreground group for a moment, which fails for another
+/// session.
 pub(super) fn is_in_session(group: Pid) -> bool {
     in_session(group).unwrap_or_else(|| {
         let front = unistd::tcgetpgrp(io::stdin());
@@ -156,19 +169,20 @@ pub(super) fn is_in_session(group: Pid) -> bool {
     })
 }
 
-/// Sends a signal to all processes of a job, and resumes stopped ones.
+/// Sends a signal to all processes of a job, and then SIGCONT, so that stopped ones receive it.
 pub(super) fn signal_group(job: Pid, signal: Signal) {
     signal::killpg(job, signal).ok();
     signal::killpg(job, Signal::SIGCONT).ok();
 }
 
-/// Moves a job to the foreground, and resumes it.
+/// Makes a job the foreground process group of the terminal, and resumes it with SIGCONT.
 pub(super) fn foreground(job: Pid) {
     give_terminal(job);
     signal::killpg(job, Signal::SIGCONT).ok();
 }
 
-/// Makes `group` the terminal's foreground group. Returns `false` without a terminal, for one.
+/// Makes `group` the foreground process group of the terminal. Returns `false` if that fails:
+/// without a terminal, or if the group is of another session.
 pub(super) fn give_terminal(group: Pid) -> bool {
     // SIGTTOU would stop a background process here. Children inherit the mask, so restore it.
     let mut mask = SigSet::empty();

@@ -28,8 +28,9 @@ const MAX_INPUT: u64 = 1024 * 1024;
 /// The time limit for the agent to write the input.
 const INPUT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Records an event: `__hook <agent> <event> [[<program>...] <JSON>]`, with the JSON on standard
-/// input if it is no argument, and passes it on to the user's program. Ignores all failures.
+/// Runs `git-flux __hook <agent> <event> [[<program>...] <JSON>]`, the command of an agent's hook:
+/// records the event. Reads the JSON from standard input if it is no argument, starts `<program>`
+/// with the arguments after it, and ignores all failures.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     panic::set_hook(Box::new(|_| {}));
     let args: Vec<OsString> = args.collect();
@@ -37,7 +38,7 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) {
     if let [_, _, program, rest @ ..] = args.as_slice()
         && !rest.is_empty()
     {
-        drop(notify::pass_on(program, rest));
+        drop(notify::start_notify_program(program, rest));
     }
 }
 
@@ -63,7 +64,8 @@ fn handle(args: &[OsString]) -> Result<()> {
     }
 }
 
-/// Appends an event if the report contains a change, and notifies the user.
+/// Appends an event to the log of a run if a hook's report changes its state or session. Then
+/// starts a process that notifies the user, and sets the pane's `@flux_state`.
 fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     // The lock keeps concurrent hooks from reading the same last event.
     let path = run.events();
@@ -77,7 +79,12 @@ fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     drop(log);
     let notifier = Notifier::of(run);
     // The pane's state must be set even if the notification fails.
-    drop(notify::start(notifier, before.as_ref(), &event, &[]));
+    drop(notify::start_notifier(
+        notifier,
+        before.as_ref(),
+        &event,
+        &[],
+    ));
     // After the start event, the pane shows "running".
     let is_shown = |before: Event| before.event != START && before.state == event.state;
     let is_shown = before.is_some_and(is_shown);
@@ -87,8 +94,9 @@ fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     Ok(())
 }
 
-/// Returns the run of the task whose worktree contains `cwd`, or `own`. An agent that another task's
-/// agent or daemon started has the environment of that task.
+/// Returns the run directory of the task whose worktree contains `cwd`, the innermost of several;
+/// `own` if there is none. An agent that another task's agent or daemon started has the environment
+/// of that task.
 fn find_run(own: RunDir, cwd: &Path) -> RunDir {
     let cwd = cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned());
     let worktree = |run: &RunDir| Some(PathBuf::from(run.running().ok()??.worktree?.0));
@@ -107,7 +115,9 @@ fn find_run(own: RunDir, cwd: &Path) -> RunDir {
     deepest.map_or(own, |(_, run)| run)
 }
 
-/// Completes a report from the agent's transcript. Returns `None` for an internal conversation.
+/// Adds to a hook's report what only the agent's transcript tells: how the turn has ended, or the
+/// path of the transcript. Returns `None` for a conversation without a transcript, which is
+/// internal to the agent.
 fn complete(
     profile: &Profile,
     before: Option<&Event>,
@@ -119,7 +129,7 @@ fn complete(
     let event = &mut report.event;
     if conversation.is_exact_about_ends && event.state == Activity::Done {
         let path = event.transcript.as_ref().map(Path::new);
-        if let Some(last) = path.and_then(|path| conversation.last(path)) {
+        if let Some(last) = path.and_then(|path| conversation.last_report(path)) {
             event.state = last.activity;
             event.message = None;
         }
@@ -134,7 +144,8 @@ fn complete(
     Some(report)
 }
 
-/// Reads standard input, at most until the timeout.
+/// Reads standard input to its end, at most 1 MiB. Returns nothing if it is a terminal, or if its
+/// end is not reached within two seconds.
 fn read_input() -> Vec<u8> {
     if io::stdin().is_terminal() {
         return Vec::new();
@@ -148,8 +159,9 @@ fn read_input() -> Vec<u8> {
     receiver.recv_timeout(INPUT_TIMEOUT).unwrap_or_default()
 }
 
-/// Returns the event of a report if it changes the state or the session after `before`. Returns
-/// `None` for events of other agents, which may have been started by this one.
+/// Returns the event to append for a hook's report after the last event `before`. Returns `None` if
+/// it changes neither state nor session, or if another agent reports, which this one may have
+/// started.
 fn changed_event(before: Option<&Event>, report: HookReport) -> Option<Event> {
     let HookReport { mut event, effect } = report;
     let Some(before) = before else {

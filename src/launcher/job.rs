@@ -46,7 +46,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Enters the worktree, and checks that it is the task's.
+    /// Changes the working directory to the task's worktree. Fails if its path leads through a
+    /// link, or if it is no worktree of the task's repository.
     pub(super) fn enter_worktree(&self) -> Result<()> {
         let worktree = &self.launch.worktree;
         change_dir(worktree)?;
@@ -59,8 +60,8 @@ impl Job {
         Ok(())
     }
 
-    /// Enters the agent's working directory, and returns it: the top of the worktree, if the
-    /// configured one is outside.
+    /// Changes the working directory to the one that the agent starts in, and returns it: the
+    /// task's directory in the worktree, or the top of the worktree if that is missing or outside.
     fn enter_directory(&self) -> Result<PathBuf> {
         let top = &self.launch.worktree;
         if let Some(Bytes(directory)) = &self.launch.directory
@@ -84,7 +85,9 @@ impl Job {
         command
     }
 
-    /// Starts the agent, and records its process id.
+    /// Starts the agent in the foreground of the terminal, writes its process id to the file
+    /// `running`, and returns it. First prints the description, for an agent that is only a shell.
+    /// Kills the agent if the file cannot be written.
     pub(super) fn start(&mut self) -> Result<Pid> {
         if let Some(file) = &self.launch.shown {
             let text = read_file(Path::new(&file.0)).context("could not read the task")?;
@@ -118,7 +121,8 @@ impl Job {
         agent.with_context(|| format!("could not start '{}'", program.to_string_lossy()))
     }
 
-    /// Waits until the agent ends.
+    /// Waits until the agent ends, without a time limit, and returns its exit status. Meanwhile
+    /// runs a shell whenever the agent is suspended (^Z), and ends the agent on SIGHUP and SIGTERM.
     pub(super) fn wait_for_agent(&mut self, agent: Pid) -> Result<Exit> {
         loop {
             while let Some(status) = poll(agent)? {
@@ -143,7 +147,8 @@ impl Job {
         }
     }
 
-    /// Runs a shell while the agent is suspended (^Z), then resumes the agent.
+    /// Prints a message and runs the user's shell until that exits, while the agent is suspended
+    /// (^Z); then resumes the agent. Resumes it at once if the shell cannot be started.
     fn run_shell_while_stopped(&mut self, agent: Pid) -> Result<()> {
         let agent_settings = termios::tcgetattr(io::stdin()).ok();
         self.take_terminal();
@@ -171,7 +176,8 @@ impl Job {
         set_terminal(self.terminal.as_ref());
     }
 
-    /// Restores the terminal, prints how the agent ended, and replaces this process by a shell.
+    /// Resets the terminal, prints how the agent has ended and what to do next, and replaces this
+    /// process by the user's shell. Returns without a shell if the agent was a shell itself.
     pub(super) fn exec_shell(&self, exit: &Exit) -> Result<()> {
         self.take_terminal();
         // The shell must not run text that was typed for the agent.
@@ -202,7 +208,8 @@ pub(super) fn change_dir(dir: &Path) -> Result<()> {
     env::set_current_dir(dir).with_context(|| format!("could not enter '{}'", dir.display()))
 }
 
-/// Replaces this process by another program.
+/// Replaces this process by another program. Returns only an error, if that program cannot be
+/// started.
 pub(super) fn exec(mut command: Command) -> Result<()> {
     let error = command.exec();
     let program = command.get_program().display();

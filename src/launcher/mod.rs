@@ -39,7 +39,9 @@ use crate::system::regular_file::open_file;
 use crate::task::{Activity, Bytes, Exit, ExitReason, State, version};
 use crate::tmux::pane;
 
-/// Runs the agent of the launch file at `path`. Returns only if no shell follows.
+/// Runs the launcher, the program in a task's pane: removes the launch file at `path`, runs setup
+/// and the agent, and records the agent's exit. Then becomes the user's shell; returns if the
+/// terminal is closed, or if the agent was a shell.
 pub(crate) fn run(path: &Path) -> Result<()> {
     let run = RunDir(path.parent().context("no launch file")?.to_owned());
     // Installed first, so that each exit is recorded. tmux ignores SIGTTIN and SIGTTOU; catching
@@ -82,10 +84,12 @@ pub(crate) fn run(path: &Path) -> Result<()> {
 
 const CANCELLED: &str = "the start of the task was cancelled";
 
-/// Reads and locks the launch file. The lock is held until the agent has started or its failure is
-/// recorded. An agent cannot forge that, because the file is removed by then.
+/// Opens, locks and parses the launch file at `path`. The outer error is that it cannot be read,
+/// the inner one that its content is invalid. Ignores a lock of another process.
 fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     let mut request = open_file(path)?;
+    // Held until the agent has started or its failure is recorded. An agent cannot forge that,
+    // because the file is removed by then.
     request.try_lock().ok();
     let mut bytes = Vec::new();
     request.read_to_end(&mut bytes)?;
@@ -94,7 +98,8 @@ fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     Ok(launch.map(|launch| (request, launch)))
 }
 
-/// Returns the state of this process as the launcher.
+/// Returns the content of the file `running` for this launcher: its process id, boot, machine,
+/// worktree and start time, and no agent yet.
 fn new_running(launch: &Launch) -> Running {
     let pid = unistd::getpid().as_raw();
     Running {
@@ -108,7 +113,8 @@ fn new_running(launch: &Launch) -> Running {
     }
 }
 
-/// Runs setup, and starts the agent in its worktree.
+/// Enters the task's worktree, runs the setup commands, and starts the agent. Returns the agent's
+/// process id. Sets the pane's `@flux_state` if there are setup commands.
 fn start(job: &mut Job) -> Result<Pid> {
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
@@ -122,7 +128,8 @@ fn start(job: &mut Job) -> Result<Pid> {
     job.start()
 }
 
-/// Records the agent's exit status, and becomes a shell unless the terminal is closed.
+/// Records the agent's exit, and returns if the terminal is closed. Otherwise also records the
+/// screen, notifies the user unless git flux stopped the agent, and becomes the user's shell.
 fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     let end = Event::new(Activity::Exited, "exit").with_message(exit);
     append_event(&job.run, &end);
@@ -136,19 +143,25 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
         return Ok(());
     }
     if !exit.stopped {
-        drop(notify::start(notifier, None, &end, &job.launch.env));
+        drop(notify::start_notifier(
+            notifier,
+            None,
+            &end,
+            &job.launch.env,
+        ));
     }
     pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
     job.exec_shell(exit)
 }
 
-/// Appends an event, and ignores failures such as a full disk.
+/// Appends an event to the log of a run, and ignores failures such as a full disk.
 fn append_event(run: &RunDir, event: &Event) {
     drop(EventLog::open(&run.events()).and_then(|log| log.append(event)));
 }
 
-/// Becomes the user's shell in `worktree`, for a task whose agent has ended.
-pub(crate) fn shell(worktree: &Path) -> Result<()> {
+/// Changes the working directory to `worktree` and replaces this process by the user's shell, for a
+/// task whose agent has ended. Returns only an error.
+pub(crate) fn exec_shell(worktree: &Path) -> Result<()> {
     job::change_dir(worktree)?;
-    job::exec(Command::new(program::shell()))
+    job::exec(Command::new(program::user_shell()))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::RunDir;
 use crate::run::events::Event;
-use crate::run::file::{read, write};
+use crate::run::file::{read_json, write_private};
 use crate::sanitize;
 use crate::system::program::{current_exe, which};
 use crate::task::{Activity, BranchName, Bytes, Task, record};
@@ -41,15 +41,17 @@ const DESKTOP: &str = "desktop";
 /// The values of `flux.notify`; any other is a command.
 pub(crate) const METHODS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
-/// Returns whether this is a method or a command. A single word must be a program.
-pub(crate) fn is_method(text: &str) -> bool {
+/// Returns whether `text` is a valid value of `flux.notify`: `bell`, `osc9`, `osc777`, `desktop`,
+/// or a shell command. A command of one word must be a program on PATH; empty text is valid, too.
+pub(crate) fn is_notify_value(text: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || "-_".contains(c);
     let lone = text.chars().all(is_name);
     METHODS.contains(&text) || !lone || text.is_empty() || which(Path::new(text)).is_some()
 }
 
 impl Notifier {
-    /// Writes the settings for `task`, or removes the file if there are none.
+    /// Writes how to notify the user of `task` to the file `notify` in its run directory, for hooks
+    /// and launcher. Removes that file if `ways` is empty.
     pub(crate) fn write_to(task: &Task, ways: Vec<String>, run: &RunDir) -> Result<()> {
         if ways.is_empty() {
             return run.remove_file(FILE_NAME);
@@ -61,19 +63,21 @@ impl Notifier {
             worktree: task.worktree.clone(),
             ways,
         };
-        write(&run.0.join(FILE_NAME), &serde_json::to_vec(&config)?)
+        write_private(&run.0.join(FILE_NAME), &serde_json::to_vec(&config)?)
     }
 
-    /// Reads the settings of a run. An agent can write the file, so the launcher, which is outside
-    /// its sandbox, reads it before the agent starts.
+    /// Reads from the file `notify` in a run directory how to notify the user. Returns `None` if it
+    /// is missing or invalid. The launcher does so before the agent starts, which could change the
+    /// file.
     pub(super) fn of(run: &RunDir) -> Option<Self> {
-        read(&run.0.join(FILE_NAME)).ok()?
+        read_json(&run.0.join(FILE_NAME)).ok()?
     }
 }
 
-/// Starts a process for `event` if the user should know it and it differs from `before`. The process
-/// gets `env` in addition, and its settings on standard input.
-pub(super) fn start(
+/// Starts `git-flux __tell` in the background, which notifies the user of `event`, with `env` in
+/// its environment. Returns `None` if `config` is `None`, if the state is not waiting, done, failed
+/// or exited, or if `before` had it already.
+pub(super) fn start_notifier(
     config: Option<Notifier>,
     before: Option<&Event>,
     event: &Event,
@@ -99,22 +103,24 @@ pub(super) fn start(
     Ok(Some(child))
 }
 
-/// Passes an event on to the notification program in the agent's settings.
-pub(super) fn pass_on(program: &OsStr, args: &[OsString]) -> Result<()> {
+/// Starts the notification program of the user's own agent settings in the background, with its
+/// arguments, and does not wait for it.
+pub(super) fn start_notify_program(program: &OsStr, args: &[OsString]) -> Result<()> {
     let mut command = Command::new(program);
     command.args(args);
     spawn(command, Stdio::null()).map(drop)
 }
 
-/// Starts a program in the background.
+/// Starts a program in the background, in its own process group, with `input` as its standard
+/// input. Discards its output, and does not wait for it.
 fn spawn(mut command: Command, input: Stdio) -> Result<Child> {
     command.stdin(input).stdout(Stdio::null());
     command.stderr(Stdio::null()).process_group(0);
     command.spawn().context("could not start a program")
 }
 
-/// Sends the notifications: `__tell`, with the settings on standard input and the event in the
-/// environment.
+/// Runs `git-flux __tell`: notifies the user as the settings on standard input say, of the event in
+/// `FLUX_STATE`, `FLUX_REASON` and `FLUX_MESSAGE`. Ignores all failures.
 pub(crate) fn run() {
     drop(notify_all());
 }
@@ -148,12 +154,13 @@ fn notify_all() -> Result<()> {
     Ok(())
 }
 
-/// Escapes and shortens a text to one line.
+/// Escapes a text for one line on a terminal, and cuts it after 200 characters.
 fn shorten(text: &str) -> String {
     sanitize::line(text).chars().take(200).collect()
 }
 
-/// Starts `notify-send`, or `osascript` on macOS.
+/// Starts `notify-send`, or `osascript` if that is not installed, to show a notification on the
+/// desktop. Does not wait for it; fails if neither is installed.
 fn show_on_desktop(head: &str, body: &str) -> Result<()> {
     let installed = |name: &str| which(Path::new(name));
     if let Some(program) = installed("notify-send") {
@@ -176,7 +183,8 @@ fn show_on_desktop(head: &str, body: &str) -> Result<()> {
     spawn(command, Stdio::null()).map(drop)
 }
 
-/// Starts a command of the user.
+/// Starts a shell command of `flux.notify` in the background, in the task's worktree, or in `/` if
+/// that is gone. Sets `FLUX_TASK`, `FLUX_TITLE`, `FLUX_BRANCH` and `FLUX_WORKTREE` for it.
 fn run_command(text: &str, config: &Notifier) -> Result<()> {
     let mut command = Command::new("sh");
     command.args(["-c", text]);

@@ -16,7 +16,9 @@ use crate::run::launch::SetupStep;
 use crate::sanitize;
 
 impl Job {
-    /// Runs all steps, and fails if a required one does.
+    /// Prints and runs the setup commands in the foreground, one after another, and discards what
+    /// was typed meanwhile. If one fails, fails if setup is required, and otherwise prints a
+    /// warning and continues.
     pub(super) fn run_setup(&mut self) -> Result<()> {
         let setup = self.launch.ready.clone();
         for step in &setup.steps {
@@ -36,7 +38,9 @@ impl Job {
         Ok(())
     }
 
-    /// Runs a step, and returns its failure, if any.
+    /// Prints a setup command, runs it in the foreground and waits until it ends. Returns why it
+    /// could not be started or how it failed; `None` if it succeeded. Fails if the launcher
+    /// received SIGHUP or SIGTERM.
     fn run_step(&mut self, step: &SetupStep) -> Result<Option<String>> {
         self.run.write_running(&self.running)?;
         let name = &step.name;
@@ -58,7 +62,8 @@ impl Job {
         Ok((!exit.is_success()).then(|| format!("'{name}' {exit}")))
     }
 
-    /// Sends SIGHUP to the background processes of setup.
+    /// Sends SIGHUP to the process groups that setup commands have left in the background, if they
+    /// are still in the launcher's session.
     pub(super) fn hang_up_leftovers(&self) {
         for group in self.leftovers.iter().filter(|group| is_in_session(**group)) {
             signal_group(*group, Signal::SIGHUP);
@@ -66,7 +71,8 @@ impl Job {
     }
 }
 
-/// Prints a line in the default colours.
+/// Prints a line on standard output in the terminal's default colours, with control characters
+/// escaped.
 fn print_line(line: impl Display) -> Result<()> {
     let line = sanitize::line(&line.to_string());
     let mut out = io::stdout().lock();

@@ -228,7 +228,7 @@ fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
         return;
     }
     let project = task.worktree.file_name().unwrap_or_default();
-    seen.title = profile.title(&pane.title, &project.to_string_lossy());
+    seen.title = profile.read_title(&pane.title, &project.to_string_lossy());
     seen.raw_title = Some(pane.title.clone());
     seen.last_output_s = pane.last_output_seconds;
     seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);
@@ -286,7 +286,7 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
 /// Returns whether a task's launcher is alive, in its setup, gone, never started, or on another
 /// machine, from its run files and its lock. Never fails: `Unreadable` for unknown files.
 fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
-    if run.ensure_known().is_err() {
+    if run.ensure_launcher_known().is_err() {
         return Presence::Unreadable;
     }
     let launcher = other_machine::find_launcher(flux, task).ok();
@@ -313,5 +313,7 @@ fn last_entry(task: &Task, running: &Running, last: Option<&Event>) -> Option<Re
     // An earlier run may have written an entry in the same second.
     let start = last.filter(|event| event.event == START);
     let start = in_milliseconds::of(start.map_or(running.since, |event| event.at));
-    conversation.last(&path).filter(|last| last.at_ms >= start)
+    conversation
+        .last_report(&path)
+        .filter(|last| last.at_ms >= start)
 }

@@ -15,7 +15,7 @@ pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
     let run = flux.run_dir(&task.id);
     match run.exit()? {
         Some(_) => Ok(Launcher::Gone),
-        None => run.launcher(task.target.as_ref()),
+        None => run.locate_launcher(task.target.as_ref()),
     }
 }
 

@@ -128,7 +128,7 @@ impl Recipient {
         checked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
         let project = self.task.worktree.file_name().unwrap_or_default();
-        let title = self.profile.title(&title, &project.to_string_lossy());
+        let title = self.profile.read_title(&title, &project.to_string_lossy());
         Ok(title == Some(Title::Working))
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
         let failure = Failure::new(format!("'{id}' is {}", task.phase.into_str()));
         return Err(failure.hint(format!("git flux status {id}")).into());
     }
-    run.ensure_known()?;
+    run.ensure_launcher_known()?;
     if run.exit()?.is_some() {
         return Ok(false);
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
-use super::file::{MAX_BYTES, find_tail, read, write};
+use super::file::{MAX_BYTES, find_tail, read_json, write_private};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::sanitize;
@@ -22,12 +22,13 @@ const MAX_KEPT: u64 = 1024 * 1024;
 pub(crate) struct RunDir(pub(crate) PathBuf);
 
 impl RunDir {
-    /// Returns the common git directory, which contains the run directory.
+    /// Returns the common git directory that contains the run directory, three levels above it;
+    /// `None` if its path is too short.
     pub(crate) fn common_dir(&self) -> Option<&Path> {
         self.0.ancestors().nth(3)
     }
 
-    /// Returns the lock for commands that start or remove the task.
+    /// Returns the path of the lock file that a command locks while it starts or removes the task.
     pub(crate) fn lock(&self) -> PathBuf {
         self.0.join("lock")
     }
@@ -36,12 +37,14 @@ impl RunDir {
         self.0.join("launch")
     }
 
-    /// Returns the lock for commands that send a message.
+    /// Returns the path of the lock file that a command locks while it sends a message to the
+    /// agent.
     pub(crate) fn send_lock(&self) -> PathBuf {
         self.0.join("send.lock")
     }
 
-    /// Returns the prompt and the last message, if they can be read.
+    /// Returns the texts that were sent to the agent: its prompt and the last message, in this
+    /// order. Omits those whose files are missing or cannot be read.
     pub(crate) fn sent_messages(&self) -> Vec<String> {
         let texts = [self.prompt(), self.last_message()].map(|path| find_tail(&path, MAX_BYTES));
         let texts = texts.into_iter().flatten().flatten();
@@ -54,20 +57,22 @@ impl RunDir {
     }
 
     pub(crate) fn write_last_message(&self, text: &str) -> Result<()> {
-        write(&self.last_message(), text.as_bytes())
+        write_private(&self.last_message(), text.as_bytes())
     }
 
-    /// Returns the directory of the scratch repository.
+    /// Returns the path of the task's scratch repository: a temporary one in which a merge is made.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.0.join("merge")
     }
 
-    /// Returns the lock that the launcher holds until it ends. The file appears already locked.
+    /// Returns the path of the lock file that the launcher holds locked until it ends. The file
+    /// appears already locked.
     pub(crate) fn alive(&self) -> PathBuf {
         self.0.join("alive")
     }
 
-    /// Returns the lock of a command that stops the agent but keeps the pane.
+    /// Returns the path of the lock file that a command locks while it stops the agent but keeps
+    /// its pane.
     pub(crate) fn stop_lock(&self) -> PathBuf {
         self.0.join("stop")
     }
@@ -76,8 +81,8 @@ impl RunDir {
         drop(fs::remove_file(self.stop_lock()));
     }
 
-    /// Makes and holds the launcher's lock. Returns `None` if the disk is full, for one: the agent
-    /// starts nevertheless.
+    /// Creates the launcher's lock file, already locked, and returns the lock. Returns `None` if
+    /// that fails, for example on a full disk: the agent starts nevertheless.
     pub(crate) fn hold_alive_lock(&self) -> Option<Lock> {
         let new = self.alive().with_extension("own");
         // The file of an earlier run may be locked.
@@ -91,11 +96,12 @@ impl RunDir {
         lock
     }
 
-    /// Returns whether the launcher is running. Its lock is proof; its process id may be in use by
-    /// another process.
+    /// Returns whether the run's launcher is running. Its lock is proof; without it, the process
+    /// whose id is in the file `running` must be the launcher, because another process may have
+    /// that id by now.
     ///
     /// # Errors
-    /// When the system gives no information about the process.
+    /// When `running` cannot be read, or when the system gives no information about the process.
     pub(crate) fn is_alive(&self) -> Result<bool> {
         if Lock::is_held(&self.alive()) {
             return Ok(true);
@@ -119,13 +125,15 @@ impl RunDir {
         .into())
     }
 
-    /// Returns whether a process is the launcher; `None` if the system gives no information.
+    /// Returns whether the process `pid` is the launcher of this run directory; `None` if the
+    /// system gives no information about processes.
     pub(crate) fn is_launcher(&self, pid: i32) -> Option<bool> {
         process::is_launcher(pid, &self.launch())
     }
 
-    /// Returns the launcher's process id, from the pane or from `running`, if the system confirms
-    /// it. No other process may get a signal.
+    /// Returns the launcher's process id, from the pane or from the file `running`, if the system
+    /// confirms that this process is the launcher; otherwise `None`. No other process may get a
+    /// signal.
     pub(crate) fn proven_launcher(&self, target: Option<&Target>) -> Option<i32> {
         let running = self.running().ok().flatten();
         let marked = running.map(|running| running.launcher);
@@ -134,8 +142,9 @@ impl RunDir {
         pids.find(|pid| self.is_launcher(*pid) == Some(true))
     }
 
-    /// Fails if the files cannot be read, or if it is unknown whether the launcher is running.
-    pub(crate) fn ensure_known(&self) -> Result<()> {
+    /// Fails if the files `running` or `exit` cannot be read, or if there is no `exit` and the
+    /// system does not tell whether the launcher is running.
+    pub(crate) fn ensure_launcher_known(&self) -> Result<()> {
         self.running()?;
         if self.exit()?.is_none() {
             self.is_alive()?;
@@ -148,18 +157,20 @@ impl RunDir {
         name.to_string_lossy().into_owned()
     }
 
-    /// Returns a hint that removes an unreadable file.
+    /// Returns a hint with the command that removes the unreadable file `mark` of the run
+    /// directory: `rm -rf <path>`.
     pub(crate) fn removal_hint(&self, mark: impl AsRef<Path>) -> String {
         let path = sanitize::quoted(&self.0.join(mark));
         format!("to continue without it: rm -rf {path}")
     }
 
-    /// Returns the file with the pane's last screen.
+    /// Returns the path of the file with the last screen of the pane.
     pub(crate) fn screen(&self) -> PathBuf {
         self.0.join("screen")
     }
 
-    /// Returns the ends of the events and of the last screen, if they can be read.
+    /// Returns the last MiB of the event log, and the last screen of the pane. Each is `None` if
+    /// its file is missing or cannot be read.
     pub(crate) fn events_and_screen(&self) -> [Option<Vec<u8>>; 2] {
         [self.events(), self.screen()].map(|path| find_tail(&path, MAX_KEPT).ok().flatten())
     }
@@ -172,7 +183,8 @@ impl RunDir {
         self.0.join("prompt")
     }
 
-    /// Reads the launcher's state.
+    /// Reads the file `running`, in which the launcher records its own process and that of the
+    /// agent; `None` if it does not exist.
     ///
     /// # Errors
     /// Also if no launcher can have written the file.
@@ -180,7 +192,8 @@ impl RunDir {
         self.read_mark("running", Running::is_plausible)
     }
 
-    /// Reads the agent's exit status.
+    /// Reads the file `exit`, in which the launcher records how the agent has ended; `None` if it
+    /// does not exist.
     ///
     /// # Errors
     /// Also if no launcher can have written the file.
@@ -194,7 +207,7 @@ impl RunDir {
         is_plausible: fn(&T) -> bool,
     ) -> Result<Option<T>> {
         let path = self.0.join(&name);
-        let found = read(&path).and_then(|found| match found {
+        let found = read_json(&path).and_then(|found| match found {
             Some(found) if !is_plausible(&found) => {
                 bail!("'{}' was not written by a launcher", path.display())
             }
@@ -208,14 +221,15 @@ impl RunDir {
     }
 
     pub(crate) fn write_running(&self, running: &Running) -> Result<()> {
-        write(&self.0.join("running"), &serde_json::to_vec(running)?)
+        write_private(&self.0.join("running"), &serde_json::to_vec(running)?)
     }
 
     pub(crate) fn write_exit(&self, exit: &Exit) -> Result<()> {
-        write(&self.0.join("exit"), &serde_json::to_vec(exit)?)
+        write_private(&self.0.join("exit"), &serde_json::to_vec(exit)?)
     }
 
-    /// Marks the agent as stopped by git flux, if the launcher has not.
+    /// Records in the file `exit` that git flux has stopped the agent. If the launcher has not
+    /// written that file, creates it without an exit status.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
         let mut exit = exit.unwrap_or_else(|| Exit::new(ExitReason::Unseen, seconds()));
@@ -226,19 +240,20 @@ impl RunDir {
         self.write_exit(&exit)
     }
 
-    /// Restores the events of earlier runs.
+    /// Replaces the content of the event log, to restore the events of earlier runs.
     pub(crate) fn write_events(&self, events: &[u8]) -> Result<()> {
-        write(&self.events(), events)
+        write_private(&self.events(), events)
     }
 
     pub(crate) fn write_screen(&self, screen: &str) -> Result<()> {
-        write(&self.screen(), screen.trim_end().as_bytes())
+        write_private(&self.screen(), screen.trim_end().as_bytes())
     }
 
-    /// Writes the launch file and the prompt.
+    /// Writes the prompt and then the launch file, the launcher's input, to the run directory, and
+    /// replaces earlier ones.
     pub(crate) fn write_launch(&self, launch: &Launch, prompt: &[u8]) -> Result<()> {
-        write(&self.prompt(), prompt)?;
-        write(&self.launch(), &serde_json::to_vec(launch)?)
+        write_private(&self.prompt(), prompt)?;
+        write_private(&self.launch(), &serde_json::to_vec(launch)?)
     }
 
     pub(crate) fn remove_file(&self, name: impl AsRef<Path>) -> Result<()> {
@@ -246,22 +261,22 @@ impl RunDir {
         removed.map(drop).context("could not start another run")
     }
 
-    /// Removes the state of an earlier run.
+    /// Removes the files `running`, `exit` and `launch` of an earlier run, as far as they exist.
     pub(crate) fn reset(&self) -> Result<()> {
         let names = ["running", "exit", "launch"];
         names.iter().try_for_each(|name| self.remove_file(name))
     }
 
-    /// Removes the launch file. Returns `false` if the launcher has removed it: then `running`
-    /// exists, which is written first.
+    /// Removes the launch file, so that the launcher does not start the agent. Returns `false` if
+    /// the launcher has removed it: then `running` or `exit` exists.
     pub(crate) fn cancel_launch(&self) -> Result<bool> {
         let removed = none_if_missing(fs::remove_file(self.launch()));
         let removed = removed.context("could not remove the launch file")?;
         Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
     }
 
-    /// Removes the directory. It is renamed first, so that another command that takes the lock
-    /// makes a new directory.
+    /// Deletes the run directory, if it exists. Renames it first, so that another command that
+    /// takes its lock makes a new directory.
     pub(crate) fn remove(&self) -> Result<()> {
         let what = || format!("could not remove '{}'", self.0.display());
         let name = format!(".{}.{}", self.task_id(), std::process::id());

@@ -74,7 +74,8 @@ impl Event {
         }
     }
 
-    /// Adds a message, shortened.
+    /// Replaces the event's message by `message`, trimmed and cut after about 1500 bytes; removes
+    /// it if that is empty.
     pub(crate) fn with_message(mut self, message: impl Display) -> Self {
         // An environment variable cannot contain NUL.
         let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
@@ -88,7 +89,7 @@ impl Event {
         self
     }
 
-    /// Adds the session of an earlier event if this one has none.
+    /// Copies session and transcript of an earlier event, each if this event has none.
     pub(crate) fn with_session_of(mut self, before: &Self) -> Self {
         self.session = self.session.or_else(|| before.session.clone());
         let transcript = before.transcript.clone();
@@ -96,18 +97,20 @@ impl Event {
         self
     }
 
-    /// Returns whether both events have one state, for one reason and one question.
+    /// Returns whether two events have the same state, the same reason to wait, and the same turn
+    /// or question. Their time, name, session and message may differ.
     pub(crate) fn has_state_of(&self, other: &Self) -> bool {
         let key = |event: &Self| (event.state, event.why, event.about.clone());
         key(self) == key(other)
     }
 
-    /// Returns whether the agent's turn has ended, but its background jobs are running.
+    /// Returns whether the event says that the agent's turn has ended while background jobs of the
+    /// agent still run: the event `Stop` with the state `working`.
     pub(crate) fn is_in_background(&self) -> bool {
         self.event == "Stop" && self.state == Activity::Working
     }
 
-    /// Returns the agent's state with its reason and time.
+    /// Returns the event's state, its reason to wait and its time, without the rest.
     pub(crate) fn report(&self) -> Report {
         Report {
             activity: self.state,
@@ -125,7 +128,9 @@ pub(crate) struct EventLog<'a> {
 }
 
 impl<'a> EventLog<'a> {
-    /// Opens and locks the file.
+    /// Opens the event log at `path` to append, creates it if it is missing, and waits at most two
+    /// seconds for its lock. Continues without the lock if it is not free in time, or if the file
+    /// system has none.
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
         let file = open_to_append(path);
         let file = file.with_context(|| format!("could not write '{}'", path.display()))?;
@@ -135,7 +140,8 @@ impl<'a> EventLog<'a> {
         Ok(Self { file, path })
     }
 
-    /// Appends a line with one write. Ends an incomplete line first, as a full disk leaves it.
+    /// Appends an event to the log as a line of JSON, with one write. Ends an incomplete last line
+    /// first, as a full disk leaves it.
     pub(crate) fn append(&self, event: &Event) -> Result<()> {
         let what = || format!("could not write '{}'", self.path.display());
         let length = self.file.metadata().with_context(what)?.len();
@@ -154,26 +160,29 @@ impl<'a> EventLog<'a> {
     }
 }
 
-/// Returns all events, and the number of events by a newer git flux. Skips lines that are no event.
+/// Reads the event log at `path`: its events, and the number of those that a newer git flux wrote.
+/// Reads at most the last 16 MiB, and skips lines that are no event; empty if the file is missing.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Event>, usize)> {
     let bytes = find_tail(path, MAX_BYTES)?;
     Ok(parse(&bytes.unwrap_or_default()))
 }
 
-/// Returns the last event, from the end of the file. Returns `None` if a newer git flux wrote it,
-/// because earlier ones are out of date.
+/// Returns the last event of the log at `path`, found in its last 64 KiB; `None` if there is none.
+/// Also returns `None` if a newer git flux wrote it, because earlier ones are out of date.
 pub(crate) fn last(path: &Path) -> Result<Option<Event>> {
     let bytes = find_tail(path, TAIL_BYTES)?;
     Ok(bytes.and_then(|bytes| parse_lines(&bytes).next_back()?.ok()))
 }
 
-/// Parses events, and counts those by a newer git flux.
+/// Parses the text of an event log: its events, and the number of those that a newer git flux
+/// wrote. Skips lines that are no event.
 pub(crate) fn parse(bytes: &[u8]) -> (Vec<Event>, usize) {
     let (events, newer): (Vec<_>, Vec<_>) = parse_lines(bytes).partition(Result::is_ok);
     (events.into_iter().flatten().collect(), newer.len())
 }
 
-/// Parses the lines that are events.
+/// Parses the lines of an event log in order: an event each, or an error for one that a newer git
+/// flux wrote. Skips lines that are no event.
 fn parse_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = Result<Event, NewerVersion>> {
     bytes.split(|&b| b == b'\n').filter_map(|line| {
         match version::parse::<Event>(line, version::RUN_VERSION) {

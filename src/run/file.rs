@@ -13,21 +13,24 @@ use crate::task::version;
 /// The limit for a file that is read as a whole.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads a JSON file, if it exists.
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+/// Reads a JSON file of a run directory, at most its last MiB; `None` if it does not exist. Fails
+/// if it is invalid, or if a newer git flux wrote it.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let what = || format!("'{}' cannot be read", path.display());
     let bytes = find_tail(path, MAX_BYTES)?;
     let read = |bytes: Vec<u8>| version::parse(&bytes, version::RUN_VERSION).with_context(what);
     bytes.map(read).transpose()
 }
 
-/// Reads the last `length` bytes of a file, if it exists.
+/// Reads the last `length` bytes of a regular file, or all of a shorter one; `None` if it does not
+/// exist. Fails if it is a link or another kind of file.
 pub(crate) fn find_tail(path: &Path, length: u64) -> Result<Option<Vec<u8>>> {
     let end = none_if_missing(read_tail(path, length));
     end.with_context(|| format!("could not read '{}'", path.display()))
 }
 
-/// Reads the last `length` bytes of a regular file. Others may block, or never end.
+/// Reads the last `length` bytes of a regular file, or all of a shorter one. Fails if it is a link
+/// or another kind of file, which may block or never end.
 pub(crate) fn read_tail(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     let mut file = open_file(path)?;
     let whole = file.metadata()?.len();
@@ -37,7 +40,7 @@ pub(crate) fn read_tail(path: &Path, length: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a file atomically, readable for its owner only.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Replaces a file atomically by one with this content, which only its owner can read and write.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     Sharing::Private.write(path, bytes)
 }

@@ -58,14 +58,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Returns whether a launcher can have written this. An agent can write the file too.
+    /// Returns whether the process ids in the file `running` are greater than 1, as those of a
+    /// launcher and an agent are. An agent can write the file, too.
     pub(super) fn is_plausible(&self) -> bool {
         // kill(2) gives other ids a special meaning, and 1 is init.
         let is_process = |pid: i32| pid > 1;
         is_process(self.launcher) && self.agent.is_none_or(is_process)
     }
 
-    /// Returns the agent if it is still running in `worktree`, after its launcher has ended.
+    /// Returns the process id of an agent whose launcher has ended, if it still leads its process
+    /// group, with its working directory in `worktree`. Returns `None` otherwise, and if the system
+    /// has been restarted since.
     ///
     /// # Errors
     /// When the system gives no information about the process.
@@ -96,7 +99,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Returns the machine and the PID namespace of this process.
+    /// Returns the machine id, the host name and the PID namespace of this process.
     pub(crate) fn current() -> Self {
         Self {
             id: process::machine_id(),
@@ -105,7 +108,8 @@ impl Machine {
         }
     }
 
-    /// Returns whether `other` is this machine, by machine id, or by host name if both have none.
+    /// Returns whether `other` is the same machine, by machine id, or by host name if neither has
+    /// an id. Ignores PID namespaces.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.id, &other.id) {
             (Some(id), Some(other)) => id == other,
@@ -114,7 +118,8 @@ impl Machine {
         }
     }
 
-    /// Describes the location for a message.
+    /// Describes where a launcher runs, for a message: `in another PID namespace of '<host>'` if it
+    /// is this machine, otherwise `on the machine '<host>'`.
     pub(crate) fn location(&self) -> String {
         let host = sanitize::line(&self.host);
         if self.is_same(&Self::current()) {
@@ -152,7 +157,8 @@ pub(crate) struct SetupStep {
 }
 
 impl SetupStep {
-    /// Creates a step that a shell runs.
+    /// Creates a setup command that `sh -c` runs. Its name is the first line of `command`, and `…`
+    /// if there are more lines.
     pub(crate) fn shell(command: &OsStr) -> Self {
         let text = command.to_string_lossy();
         let mut lines = text.trim().lines();

@@ -19,8 +19,9 @@ pub(crate) enum Launcher {
 }
 
 impl Running {
-    /// Returns whether the launcher ran in this PID namespace on this machine. Ignores facts that
-    /// the system does not have, or that an older git flux did not write.
+    /// Returns whether the launcher ran in this PID namespace on this machine. A machine or
+    /// namespace that the system does not have, or that an older git flux did not record, counts as
+    /// the same.
     fn is_local(&self) -> bool {
         let Some(noted) = &self.machine else {
             return true;
@@ -36,11 +37,12 @@ impl Running {
 }
 
 impl RunDir {
-    /// Locates the launcher; `target` is its pane.
+    /// Determines where the run's launcher runs: in this PID namespace, in another one or on
+    /// another machine, or nowhere. `target` is its pane.
     ///
     /// # Errors
     /// When the system gives no information about the process.
-    pub(crate) fn launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
+    pub(crate) fn locate_launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {
             if self.is_visible(running.as_ref(), target) {
@@ -70,7 +72,9 @@ impl RunDir {
         })
     }
 
-    /// Returns whether the process that holds the launcher's lock is in this PID namespace.
+    /// Returns whether the process that holds the launcher's lock is in this PID namespace; `false`
+    /// if `/proc/locks` names no such process. Without information about processes, decides by the
+    /// file `running`, and returns `true` if that is missing.
     fn is_visible(&self, running: Option<&Running>, target: Option<&Target>) -> bool {
         let ours = process::own_pid_namespace();
         let is_ours = |pid: i32| process::pid_namespace(pid) == ours;
@@ -111,7 +115,7 @@ mod tests {
         if alive {
             std::fs::write(run.alive(), "").unwrap();
         }
-        run.launcher(None).unwrap()
+        run.locate_launcher(None).unwrap()
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl Schedule {
         self.has_output = false;
     }
 
-    /// Returns the time of the next poll.
+    /// Returns the time of the next poll of the agents: 200 ms after output, otherwise after a
+    /// quarter of the time without output. At least a second after the last poll, and at most a
+    /// minute, or two seconds if a terminal reports no output.
     pub(crate) fn next_poll(&self) -> Instant {
         if self.has_output {
             return (self.last_output + OUTPUT_DELAY).max(self.last_poll + MIN_PAUSE);

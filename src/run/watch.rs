@@ -44,7 +44,8 @@ struct Shared {
 }
 
 impl Watch {
-    /// Creates a watch of signals.
+    /// Creates a watch that sends a wakeup to `events` on SIGINT, SIGTERM and SIGHUP, and on
+    /// changes of the runs and terminals that are added to it.
     pub(crate) fn new(events: Sender<Wakeup>) -> Result<Self> {
         let signals = events.clone();
         interrupt::on_signal(move || {
@@ -69,8 +70,8 @@ impl Watch {
         Ok(Self { files, shared })
     }
 
-    /// Watches the files of a run, and its launcher's lock, which the kernel releases when the
-    /// launcher ends.
+    /// Starts to watch the files of a run directory and its launcher's lock, which the kernel
+    /// releases when the launcher ends. Each change sends a wakeup; does not wait for one.
     pub(crate) fn watch_run(&mut self, dir: &RunDir) -> Result<()> {
         lock(&self.shared.launchers).insert(dir.alive(), None);
         let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
@@ -79,7 +80,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Watches a terminal for output. Returns `false` if that is impossible, as outside Linux.
+    /// Starts to watch a terminal device for output, which sends a wakeup. Returns `false` if that
+    /// is impossible: outside Linux, or if `tty` is no device that can be watched.
     pub(crate) fn watch_terminal(&mut self, tty: &Path) -> bool {
         let kind = tty.metadata().map(|found| found.file_type());
         if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
@@ -89,7 +91,8 @@ impl Watch {
         self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
     }
 
-    /// Lets later output send an event again.
+    /// Lets the next output of a terminal send a wakeup. After one wakeup, further output sends
+    /// none until this is called again.
     pub(crate) fn reset_output(&self) {
         self.shared.output.store(false, Ordering::SeqCst);
     }
@@ -110,7 +113,8 @@ impl RunWatch {
         Self { watch, events }
     }
 
-    /// Waits until a file of the run has changed or its launcher has ended, at most for `longest`.
+    /// Waits until a file of the run changes or its launcher ends, at most for `longest`. Without a
+    /// watch, only sleeps for up to 5 ms, so that the caller polls.
     pub(crate) fn wait(&self, longest: Duration) {
         if self.watch.is_none() {
             return thread::sleep(longest.min(INTERVAL));
@@ -126,7 +130,9 @@ impl RunWatch {
 const INTERVAL: Duration = Duration::from_millis(5);
 
 impl Shared {
-    /// Passes on an event unless a file was only opened, closed or read.
+    /// Sends a wakeup for a change of a file: for output of a terminal only once until
+    /// [`Watch::reset_output`]. Ignores that a file was only opened, closed or read. Starts to wait
+    /// for the locks of new launchers.
     fn handle(&self, event: Option<&Event>) {
         if event.is_some_and(|event| event.kind.is_access()) {
             return;
@@ -146,7 +152,8 @@ impl Shared {
         self.events.send(Wakeup::Run).ok();
     }
 
-    /// Starts a thread that sends an event when the lock `alive` is released, if none exists.
+    /// Starts a thread that sends a wakeup when the lock file `alive` is released. Does nothing if
+    /// a thread waits for that file already, or if it cannot be opened.
     fn watch_launcher(&self, alive: &Path) {
         let opened = open_file(alive).and_then(|file| Ok((file.metadata()?.ino(), file)));
         let Ok((inode, file)) = opened else { return };

@@ -10,12 +10,14 @@ use crate::agent::{self, Agent, AgentConfig, Yolo};
 use crate::failure::Failure;
 
 impl Settings {
-    /// Returns `flux.agent`, or `claude`.
+    /// Returns the name of the agent that is started by default: `flux.agent`, or `claude` if it is
+    /// not set.
     pub(crate) fn agent(&self) -> &str {
         self.value(&table::AGENT).unwrap_or_default()
     }
 
-    /// Finds the agent `name` and its program on PATH.
+    /// Returns the agent `name` with its settings, and the path of its program. Fails if the agent
+    /// is unknown or not installed, or if one of its settings is invalid.
     pub(crate) fn find_agent(&self, name: &str) -> Result<(Agent, PathBuf)> {
         let (command, prompt) = (&table::COMMAND, &table::PROMPT_ARG);
         for setting in [command, prompt, &table::RESUME, &table::YOLO] {
@@ -41,7 +43,8 @@ impl Settings {
         Ok((agent, program))
     }
 
-    /// Returns `flux.notify`: the ways in which the user is notified.
+    /// Returns the values of `flux.notify`, the ways in which the user is notified; empty if it is
+    /// not set. An empty value clears those before it. Fails if one is invalid.
     pub(crate) fn notify_ways(&self) -> Result<Vec<String>> {
         let mut ways = Vec::new();
         for entry in self.all_entries(&table::NOTIFY) {
@@ -52,7 +55,8 @@ impl Settings {
         Ok(ways)
     }
 
-    /// Returns the configuration of an agent, without invalid values.
+    /// Returns the settings `flux.<name>.*` of an agent. An invalid value counts as not set, an
+    /// invalid command as empty.
     pub(super) fn agent_config(&self, name: &str) -> AgentConfig {
         let value = |setting: &Setting| self.value_of(&setting.canonical_key(name));
         AgentConfig {
@@ -63,7 +67,8 @@ impl Settings {
         }
     }
 
-    /// Fails if an agent is unknown.
+    /// Fails if the agent `name` is unknown to git flux and has no `flux.<name>.command`. Does not
+    /// check whether it is installed.
     pub(super) fn ensure_agent(&self, name: &str) -> Result<()> {
         let own = self
             .last_entry(&table::COMMAND.canonical_key(name))
@@ -74,7 +79,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Returns the error for an unknown agent.
+    /// Returns the error that there is no agent `name`. Its hints are a similar name, where the
+    /// name is configured, the installed agents, and the command that configures this one.
     fn unknown_agent(&self, name: &str) -> Failure {
         let origin_hint = self.origin_hint(&table::AGENT, "", name);
         let installed = self.installed_hint();
@@ -95,12 +101,14 @@ impl Settings {
             .hint(format!("git config {key} '<program> <options>'"))
     }
 
-    /// Returns the hint that lists the installed agents.
+    /// Returns the hint `installed agents: …`, with the names of the agents whose program is
+    /// installed.
     fn installed_hint(&self) -> String {
         format!("installed agents: {}", self.installed_agents().join(", "))
     }
 
-    /// Returns the names of all agents, installed or not.
+    /// Returns the names of all agents, sorted: those that git flux knows, and those with a
+    /// `flux.<name>.command`, installed or not.
     fn agent_names(&self) -> Vec<&str> {
         let keys = self.entries.iter().map(|entry| &entry.key);
         let own = keys.filter_map(|key| table::COMMAND.placeholder_in(key));
@@ -110,7 +118,7 @@ impl Settings {
         names
     }
 
-    /// Returns the names of the installed agents.
+    /// Returns the names of the agents whose program is installed, sorted.
     pub(crate) fn installed_agents(&self) -> Vec<String> {
         let is_usable = |name: &&str| {
             let agent = Agent::find(name, self.agent_config(name));

@@ -9,13 +9,15 @@ use crate::launcher::notify::METHODS;
 use crate::sanitize::quoted;
 
 impl Settings {
-    /// Fails on the first unknown key of git flux.
-    pub(crate) fn ensure_known(&self) -> Result<()> {
+    /// Fails on the first configured key `flux.*` or `branch.<name>.flux*` that is no setting of
+    /// git flux. Does not check values.
+    pub(crate) fn ensure_keys_known(&self) -> Result<()> {
         let unknown = self.unknown_entries().next();
         unknown.map_or(Ok(()), |entry| Err(self.unknown_key(entry).into()))
     }
 
-    /// Returns the entries with unknown keys of git flux.
+    /// Returns the configured entries whose key is `flux.*` or `branch.<name>.flux*` and no setting
+    /// of git flux.
     pub(super) fn unknown_entries(&self) -> impl Iterator<Item = &ConfigEntry> {
         let ours = |key: &str| {
             let variable = key.rsplit('.').next().unwrap_or_default();
@@ -25,7 +27,8 @@ impl Settings {
         self.entries.iter().filter(move |e| unknown(&e.key))
     }
 
-    /// Returns the error for an unknown key.
+    /// Returns the error that a configured key is no setting of git flux. Its hints are a similar
+    /// setting, all settings, and the command that removes the key.
     pub(super) fn unknown_key(&self, entry: &ConfigEntry) -> Failure {
         let key = &entry.key;
         let (section, rest) = key.split_once('.').unwrap_or_default();
@@ -60,7 +63,9 @@ impl Settings {
             .hints(remedy)
     }
 
-    /// Returns a hint that names the origin of `value`, if a setting has it.
+    /// Returns the hint that a setting has this value and where it is configured: `'<key>' is set
+    /// in file '<file>'`. `None` if it is not configured, or has another value. `name` stands for
+    /// the key's placeholder.
     pub(crate) fn origin_hint(&self, setting: &Setting, name: &str, value: &str) -> Option<String> {
         let entry = self.last_entry(&setting.canonical_key(name))?;
         let is_it = entry.value == value;
@@ -70,7 +75,8 @@ impl Settings {
 }
 
 impl ConfigEntry {
-    /// Fails if its value is invalid.
+    /// Fails if the value of a configured entry is invalid for this setting, as far as it can be
+    /// checked without git.
     pub(super) fn ensure_allowed(&self, setting: &Setting) -> Result<()> {
         if setting.kind.allows(&self.value) {
             return Ok(());
@@ -78,7 +84,8 @@ impl ConfigEntry {
         Err(self.bad_value(setting).into())
     }
 
-    /// Returns the error for its invalid value.
+    /// Returns the error that the value of a configured entry is invalid for this setting. Its
+    /// hints are a similar value and the valid ones.
     pub(super) fn bad_value(&self, setting: &Setting) -> Failure {
         let key = setting.documented(&self.key);
         let (value, place) = (&self.value, self.describe_origin());

@@ -23,7 +23,8 @@ pub(crate) struct EffectiveSetting<'a> {
 type Keys<'a> = BTreeMap<String, (Option<String>, Option<&'a ConfigEntry>)>;
 
 impl EffectiveSetting<'_> {
-    /// Returns the effective value.
+    /// Returns the effective value of a setting: the configured one, or else its default; `None` if
+    /// it has neither.
     pub(crate) fn value(&self) -> Option<&str> {
         let configured = self.entry.map(|entry| entry.value.as_str());
         configured.or(self.default.as_deref())
@@ -31,8 +32,9 @@ impl EffectiveSetting<'_> {
 }
 
 impl Settings {
-    /// Returns all settings, in the order of the manual. A setting of agents or branches has a row
-    /// for each that has a value, or one for all.
+    /// Returns all settings with their effective values, in the order of the manual. A setting of
+    /// agents or branches has a row for each that has a value, one with several values a row for
+    /// each, and any other one row.
     pub(crate) fn effective(&self) -> Vec<EffectiveSetting<'_>> {
         let all = table::ALL.iter();
         all.flat_map(|it| self.effective_of(it)).collect()
@@ -61,7 +63,9 @@ impl Settings {
         rows
     }
 
-    /// Returns the keys of a setting, each with its default and its entry.
+    /// Returns the configured keys of a setting, and those of known agents with a default, each
+    /// with its default and its configured entry, if any. Omits descriptions of branches without a
+    /// task.
     fn keys_of(&self, setting: &Setting) -> Keys<'_> {
         // A branch without a task may have a description, too.
         let is_of_task = |key: &str| {
@@ -82,7 +86,8 @@ impl Settings {
         rows
     }
 
-    /// Returns the default of a setting for a known agent.
+    /// Returns the default of a setting for a known agent: its command line, or whether it skips
+    /// permission prompts. `None` for any other setting.
     fn default_for(&self, setting: &Setting, agent: &str) -> Option<String> {
         let profile = agent::profile(agent);
         if setting.key == table::COMMAND.key {
@@ -93,7 +98,8 @@ impl Settings {
         (setting.key == table::YOLO.key && profile.has_yolo()).then(skips)
     }
 
-    /// Returns all errors in the configuration of git flux.
+    /// Returns an error for each unknown key and each invalid value in the configuration of git
+    /// flux; empty if all is valid.
     pub(crate) fn problems(&self) -> Result<Vec<Error>> {
         let unknown = self.unknown_entries().map(|it| self.unknown_key(it));
         let mut errors: Vec<Error> = unknown.map(Error::from).collect();
@@ -112,7 +118,8 @@ impl Settings {
     }
 }
 
-/// Returns the command of a known agent.
+/// Returns the command line of a known agent, without permission options, quoted for a shell;
+/// `None` if the agent is unknown.
 fn default_command(name: &str) -> Option<String> {
     let own = AgentConfig {
         yolo: Some(Yolo::Options(Vec::new())),

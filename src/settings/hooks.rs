@@ -7,12 +7,14 @@ use crate::git::repo::parse_bool;
 use crate::task::BranchName;
 
 impl Settings {
-    /// Returns `core.hooksPath`, unexpanded.
+    /// Returns the value of `core.hooksPath` as it is written, without expansion of `~`; `None` if
+    /// it is not set.
     pub(crate) fn hooks_path(&self) -> Option<&str> {
         self.value_of("core.hookspath")
     }
 
-    /// Returns the hooks of `hook.<name>.command`, in order.
+    /// Returns the hooks that `hook.<name>.command` and `hook.<name>.event` configure, in the order
+    /// of the configuration, without those that `hook.<name>.enabled` disables.
     pub(crate) fn configured_hooks(&self) -> Vec<ConfiguredHook> {
         // Each with `true` if it is enabled.
         let mut hooks: Vec<(ConfiguredHook, bool)> = Vec::new();
@@ -41,26 +43,29 @@ impl Settings {
         hooks.into_iter().map(|(hook, _)| hook).collect()
     }
 
-    /// Returns whether a merge rejects unsigned commits: `merge.verifySignatures`.
+    /// Returns whether `merge.verifySignatures` is set and not false: a merge rejects commits
+    /// without a valid signature.
     pub(crate) fn verifies_signatures(&self) -> bool {
         let value = self.value_of("merge.verifysignatures");
         value.is_some_and(|value| parse_bool(value) != Some(false))
     }
 
-    /// Returns whether `git merge` into a branch has options: `branch.<name>.mergeOptions`.
+    /// Returns whether `branch.<name>.mergeOptions` is set for this branch, which `git merge`
+    /// applies when it merges into it.
     pub(crate) fn has_merge_options(&self, branch: &BranchName) -> bool {
         let key = format!("branch.{branch}.mergeoptions");
         self.last_entry(&key).is_some()
     }
 
-    /// Returns whether the configuration depends on the branch:
+    /// Returns whether the configuration depends on the current branch: whether it contains an
     /// `includeIf.onbranch:<pattern>.path`.
     pub(crate) fn depends_on_branch(&self) -> bool {
         let mut keys = self.entries.iter().map(|entry| &entry.key);
         keys.any(|key| key.starts_with("includeif.onbranch:"))
     }
 
-    /// Returns the configured merge drivers.
+    /// Returns the names of the merge drivers that have a `merge.<name>.driver`, and the value of
+    /// `merge.default`.
     pub(crate) fn drivers(&self) -> Drivers {
         let name = |entry: &ConfigEntry| {
             let name = entry.key.strip_prefix("merge.")?;

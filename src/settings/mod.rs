@@ -40,7 +40,8 @@ pub(crate) struct ConfigEntry {
 }
 
 impl ConfigEntry {
-    /// Describes its origin: `in file '.git/config'`.
+    /// Describes where a configuration entry is set, for a message: `in file '.git/config'`, `from
+    /// the command line`.
     fn describe_origin(&self) -> String {
         match self.origin.strip_prefix("file:") {
             Some(file) => format!("in file '{file}'"),
@@ -64,15 +65,17 @@ pub(crate) struct Settings {
 /// The sections that git flux uses.
 const SECTIONS: &str = "branch color commit core filter flux hook includeif merge";
 
-/// Returns whether git flux uses a key.
+/// Returns whether a configuration key is in a section that git flux reads, such as `flux`,
+/// `branch` or `core`.
 fn is_relevant(key: &str) -> bool {
     let section = key.split('.').next();
     SECTIONS.split(' ').any(|it| section == Some(it))
 }
 
 impl Settings {
-    /// Runs `git config -z --show-scope --show-origin --list` in `dir`, which is twice as fast as a
-    /// lookup of keys. libgit2 knows neither `git -c` nor every kind of include.
+    /// Loads the configuration, `git -c` included, and keeps the sections that git flux reads: `git
+    /// config -z --show-scope --show-origin --list` in `dir`. That is twice as fast as a lookup of
+    /// keys; libgit2 knows neither `git -c` nor every kind of include.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
         let args = ["-z", "--show-scope", "--show-origin", "--list"];
         Ok(Self {
@@ -82,7 +85,8 @@ impl Settings {
         })
     }
 
-    /// Makes origins relative to `dir`.
+    /// Returns the configuration with `dir` as the directory that relative paths of its files are
+    /// relative to.
     pub(crate) fn relative_to(self, dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -90,15 +94,15 @@ impl Settings {
         }
     }
 
-    /// Removes the entries of a linked worktree: its agent may have written them, and settings name
-    /// programs.
-    pub(crate) fn without_worktree(mut self) -> Self {
+    /// Returns the configuration without the entries of scope `worktree`, from a linked worktree's
+    /// `config.worktree`: its agent may have written them, and settings name programs.
+    pub(crate) fn without_worktree_scope(mut self) -> Self {
         self.entries.retain(|entry| entry.scope != "worktree");
         self
     }
 
-    /// Reads the configuration quickly, for completion, in the repository of the caller's directory
-    /// and environment.
+    /// Loads the configuration for shell completion, in the repository of the caller's directory
+    /// and environment: `git config -z --list`. Entries have no scope and no origin.
     pub(crate) fn load_for_completion() -> Result<Self> {
         let entry = |(key, value): (String, String)| ConfigEntry {
             key,
@@ -112,12 +116,14 @@ impl Settings {
         })
     }
 
-    /// Returns the last entry of a setting.
+    /// Returns the last configured entry of a setting whose key has no placeholder; `None` if it is
+    /// not configured.
     fn entry_of(&self, setting: &Setting) -> Option<&ConfigEntry> {
         self.last_entry(&setting.canonical_key(""))
     }
 
-    /// Returns the last entry of a key in git's form.
+    /// Returns the last configured entry of a key, whose section and variable must be in lower
+    /// case; `None` if it is not configured.
     fn last_entry(&self, key: &str) -> Option<&ConfigEntry> {
         let latest = self.latest.get_or_init(|| {
             let keys = self.entries.iter().map(|entry| entry.key.clone());
@@ -126,18 +132,21 @@ impl Settings {
         latest.get(key).map(|at| &self.entries[*at])
     }
 
-    /// Returns the last value of a key in git's form.
+    /// Returns the last configured value of a key, whose section and variable must be in lower
+    /// case; `None` if it is not configured.
     fn value_of(&self, key: &str) -> Option<&str> {
         self.last_entry(key).map(|entry| entry.value.as_str())
     }
 
-    /// Returns the value of a setting, or its default.
+    /// Returns the last configured value of a setting, or else its default; `None` if it has
+    /// neither. Does not check the value.
     fn value(&self, setting: &'static Setting) -> Option<&str> {
         self.value_of(&setting.canonical_key(""))
             .or(setting.default)
     }
 
-    /// Returns the value of a setting, or its default. Fails if it is invalid.
+    /// Returns the last configured value of a setting, or else its default; `None` if it has
+    /// neither. Fails if the configured value is invalid.
     fn checked_value(&self, setting: &'static Setting) -> Result<Option<&str>> {
         if let Some(entry) = self.entry_of(setting) {
             entry.ensure_allowed(setting)?;
@@ -145,8 +154,8 @@ impl Settings {
         Ok(self.value(setting))
     }
 
-    /// Returns the entries of a setting with several values. An empty value clears those before it,
-    /// as in git.
+    /// Returns all configured entries of a setting with several values, in order. An empty value
+    /// clears those before it, as in git.
     pub(super) fn all_entries(&self, setting: &Setting) -> Vec<&ConfigEntry> {
         let is_of = |it: &&ConfigEntry| setting.matches(&it.key);
         let entries: Vec<_> = self.entries.iter().filter(is_of).collect();
@@ -154,7 +163,8 @@ impl Settings {
         entries[after.map_or(0, |at| at + 1)..].to_vec()
     }
 
-    /// Returns the first filter key of the repository's own configuration.
+    /// Returns the first key `filter.*` in the repository's own configuration, of scope `local` or
+    /// `worktree`; `None` if there is none.
     pub(crate) fn repository_filter(&self) -> Option<&str> {
         let is_own = |entry: &&ConfigEntry| {
             entry.key.starts_with("filter.") && ["local", "worktree"].contains(&&*entry.scope)
@@ -162,12 +172,14 @@ impl Settings {
         self.entries.iter().find(is_own).map(|entry| &*entry.key)
     }
 
-    /// Returns a setting of a branch.
+    /// Returns the last configured value of a setting `branch.<name>.*` for `branch`; `None` if it
+    /// is not configured.
     pub(crate) fn branch_value(&self, branch: &str, setting: &Setting) -> Option<&str> {
         self.value_of(&setting.canonical_key(branch))
     }
 
-    /// Returns names and values of a branch in the repository's own configuration.
+    /// Returns the names and values of all `branch.<branch>.<name>` for this branch in the
+    /// repository's own configuration, of scope `local`.
     pub(crate) fn branch_section(&self, branch: &BranchName) -> Vec<(String, String)> {
         let prefix = format!("branch.{branch}.");
         let entry = |entry: &ConfigEntry| {
@@ -178,8 +190,8 @@ impl Settings {
         self.entries.iter().filter_map(entry).collect()
     }
 
-    /// Returns the branch whose configuration names the task `id`: `git branch -m` may have renamed
-    /// it.
+    /// Returns the branch whose `branch.<name>.fluxTask` is `id`, the last of several; `None` if
+    /// there is none. `git branch -m` may have renamed it since the task started.
     pub(crate) fn branch_of_task(&self, id: &str) -> Option<&str> {
         let belongs = |entry: &&ConfigEntry| entry.value == id && table::TASK.matches(&entry.key);
         let entry = self.entries.iter().rev().find(belongs)?;
@@ -235,7 +247,7 @@ mod tests {
             settings.layout().unwrap_err().to_string(),
             "bad value 'middle' for 'flux.layout' from the command line"
         );
-        assert!(settings.sign().unwrap());
+        assert!(settings.signs_commits().unwrap());
         assert_eq!(
             settings.branch_value("feature/a.b", &table::DESCRIPTION),
             Some("one\ntwo")

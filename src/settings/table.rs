@@ -5,7 +5,7 @@ use strum::VariantNames as _;
 use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
-use crate::launcher::notify::{METHODS, is_method};
+use crate::launcher::notify::{METHODS, is_notify_value};
 use crate::task::Layout;
 
 /// A setting.
@@ -52,7 +52,8 @@ pub(crate) enum ValueKind {
 }
 
 impl ValueKind {
-    /// Describes the valid values, for a hint.
+    /// Describes the valid values of a setting for a hint: `it is true or false`. `None` if any
+    /// text is valid, or the name of an agent.
     pub(crate) fn describe(self) -> Option<String> {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,
@@ -72,14 +73,15 @@ impl ValueKind {
         })
     }
 
-    /// Returns whether `value` is valid, as far as git is not needed.
+    /// Returns whether `value` is valid for this kind of setting. `true` also for values that only
+    /// git or the list of agents can check: times and agents.
     pub(crate) fn allows(self, value: &str) -> bool {
         match self {
             Self::Text | Self::Agent | Self::Time | Self::Many => true,
             Self::Bool => parse_bool(value).is_some(),
             Self::Colour => parse_colour(value).is_some(),
             Self::OneOf(values) => values().contains(&value),
-            Self::Ways => is_method(value.trim()),
+            Self::Ways => is_notify_value(value.trim()),
             Self::Command => split_command(value).is_some(),
             Self::Arguments => shell_words::split(value).is_ok(),
             Self::Prompt => parse_prompt(value).is_some(),
@@ -98,7 +100,8 @@ pub(crate) enum Colour {
     Never,
 }
 
-/// Reads a value of `color.flux` as git does: true means on a terminal.
+/// Parses a value of `color.flux` or `color.ui` as git does: `true` means only on a terminal.
+/// `None` if it is invalid.
 pub(super) fn parse_colour(value: &str) -> Option<Colour> {
     match value {
         "always" => Some(Colour::Always),
@@ -108,13 +111,14 @@ pub(super) fn parse_colour(value: &str) -> Option<Colour> {
     }
 }
 
-/// Splits a command; `None` if it is empty or its quotes do not match.
+/// Splits a command into words as a shell does; `None` if it is empty or its quotes do not match.
 pub(crate) fn split_command(command: &str) -> Option<Vec<String>> {
     let words = shell_words::split(command).ok();
     words.filter(|words| !words.is_empty())
 }
 
-/// Reads `flux.<agent>.promptArg`.
+/// Parses a value of `flux.<agent>.promptArg`: `positional`, `file`, `stdin`, or an option that
+/// ends in `=`. `None` for any other.
 pub(super) fn parse_prompt(value: &str) -> Option<Prompt> {
     match value {
         "positional" => Some(Prompt::Last),
@@ -127,18 +131,19 @@ pub(super) fn parse_prompt(value: &str) -> Option<Prompt> {
     }
 }
 
-/// Reads `flux.<agent>.yolo`.
+/// Parses a value of `flux.<agent>.yolo`: a boolean, or else options, quoted as in a shell. `None`
+/// if it is empty or its quotes do not match.
 pub(super) fn parse_yolo(value: &str) -> Option<Yolo> {
     let is = parse_bool(value).map(Yolo::Enabled);
     is.or_else(|| split_command(value).map(Yolo::Options))
 }
 
-/// Returns the values of `flux.layout`.
+/// Returns the valid values of `flux.layout`.
 fn layouts() -> Vec<&'static str> {
     [&["auto"], Layout::VARIANTS].concat()
 }
 
-/// Returns the values of `flux.merge`.
+/// Returns the valid values of `flux.merge`.
 fn styles() -> Vec<&'static str> {
     Style::VARIANTS.to_vec()
 }
@@ -212,13 +217,16 @@ settings! {
 }
 
 impl Setting {
-    /// Returns the parts of the key before and after its placeholder.
+    /// Splits the key of a setting, such as `flux.<agent>.command`, at its placeholder, and returns
+    /// the parts before and after it; `None` if it has none.
     fn split_key(&self) -> Option<(&'static str, &'static str)> {
         let (before, rest) = self.key.split_once('<')?;
         Some((before, rest.split_once('>')?.1))
     }
 
-    /// Returns the value of the placeholder in a key in git's form.
+    /// Returns what stands for the setting's placeholder in a key as git prints it, such as the
+    /// agent's name; `None` if the key is not of this setting, or if the setting has no
+    /// placeholder.
     pub(crate) fn placeholder_in<'a>(&self, key: &'a str) -> Option<&'a str> {
         let (before, after) = self.split_key()?;
         let after = after.to_ascii_lowercase();
@@ -226,7 +234,7 @@ impl Setting {
         (!name.is_empty()).then_some(name)
     }
 
-    /// Returns whether a key in git's form belongs to this setting.
+    /// Returns whether a key as git prints it is a key of this setting, for any agent or branch.
     pub(crate) fn matches(&self, key: &str) -> bool {
         match self.split_key() {
             Some(_) => self.placeholder_in(key).is_some(),
@@ -234,7 +242,8 @@ impl Setting {
         }
     }
 
-    /// Returns the key for `name` in git's form: the variable in lower case.
+    /// Returns the key of this setting as git prints it, with section and variable in lower case;
+    /// `name` replaces the placeholder, if the key has one.
     pub(crate) fn canonical_key(&self, name: &str) -> String {
         match self.split_key() {
             Some((before, after)) => [before, name, &after.to_ascii_lowercase()].concat(),
@@ -242,7 +251,8 @@ impl Setting {
         }
     }
 
-    /// Returns the key for `name` in its documented form.
+    /// Returns the key of this setting as the manual writes it; `name` replaces the placeholder, if
+    /// the key has one.
     pub(crate) fn documented_key(&self, name: &str) -> String {
         match self.split_key() {
             Some((before, after)) => format!("{before}{name}{after}"),
@@ -250,7 +260,8 @@ impl Setting {
         }
     }
 
-    /// Returns the documented form of a key in git's form.
+    /// Converts a key of this setting as git prints it to the form in the manual:
+    /// `flux.x.promptarg` to `flux.x.promptArg`.
     pub(crate) fn documented(&self, key: &str) -> String {
         self.documented_key(self.placeholder_in(key).unwrap_or_default())
     }

@@ -15,41 +15,46 @@ use crate::git::{Git, Style};
 use crate::task::{Layout, ObjectId};
 
 impl Settings {
-    /// Returns `flux.layout`; `None` means `auto`.
+    /// Returns the value of `flux.layout`: where agents run. `None` means `auto`. Fails if it is
+    /// invalid.
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
         let value = self.checked_value(&table::LAYOUT)?;
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
-    /// Returns `flux.merge`: how cleanup merges.
+    /// Returns the value of `flux.merge`: how cleanup merges. Fails if it is invalid.
     pub(crate) fn merge_style(&self) -> Result<Style> {
         let value = self.checked_value(&table::MERGE)?.unwrap_or_default();
         Ok(value.parse().unwrap_or_default())
     }
 
-    /// Returns `flux.into`: the branch that cleanup merges all tasks into.
+    /// Returns the value of `flux.into`: the branch that cleanup merges all tasks into. `None` if
+    /// it is not set or empty.
     pub(crate) fn default_target(&self) -> Option<&str> {
         self.value(&table::INTO).filter(|branch| !branch.is_empty())
     }
 
-    /// Returns `flux.branchPrefix`.
+    /// Returns the value of `flux.branchPrefix`: the prefix of the names of new branches.
     pub(crate) fn branch_prefix(&self) -> &str {
         self.value(&table::BRANCH_PREFIX).unwrap_or_default()
     }
 
-    /// Returns `flux.worktreeDir`, relative to `home`; by default `beside`.
+    /// Returns the directory for new worktrees: `flux.worktreeDir`, relative to `home`, or `beside`
+    /// if it is not set or empty.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
         let dir = self.path(&table::WORKTREE_DIR, home);
         dir.map_or_else(|| beside.to_owned(), |(dir, _)| dir)
     }
 
-    /// Returns `flux.template`, relative to `home`, and its origin.
+    /// Returns the path in `flux.template`, relative to `home`, and where it is configured, for a
+    /// message. `None` if it is not set or empty.
     pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
         let (file, entry) = self.path(&table::TEMPLATE, home)?;
         Some((file, entry.describe_origin()))
     }
 
-    /// Returns a path, relative to `home`, and expands `~/` as `git config --type=path` does.
+    /// Returns the path in a setting, relative to `home` and with `~/` expanded to the home
+    /// directory, and its configured entry. `None` if it is not set or empty.
     fn path(&self, setting: &Setting, home: &Path) -> Option<(PathBuf, &ConfigEntry)> {
         let entry = self.entry_of(setting).filter(|it| !it.value.is_empty())?;
         let path = Path::new(&entry.raw);
@@ -60,8 +65,8 @@ impl Settings {
         Some((path, entry))
     }
 
-    /// Returns `commit.gpgSign`.
-    pub(crate) fn sign(&self) -> Result<bool> {
+    /// Returns the value of `commit.gpgSign`; `false` if it is not set. Fails if it is no boolean.
+    pub(crate) fn signs_commits(&self) -> Result<bool> {
         let Some(entry) = self.last_entry("commit.gpgsign") else {
             return Ok(false);
         };
@@ -71,14 +76,16 @@ impl Settings {
         })
     }
 
-    /// Returns `flux.trashKeep`: how many removed worktrees are kept whole.
+    /// Returns the value of `flux.trashKeep`: how many removed worktrees are kept whole for more
+    /// than an hour. Fails if it is no number.
     pub(crate) fn trash_keep(&self) -> Result<usize> {
         let value = self.checked_value(&table::TRASH_KEEP)?.unwrap_or_default();
         value.parse().context("'flux.trashKeep' is not a number")
     }
 
-    /// Returns `flux.archiveExpire` in seconds since 1970: tasks that were removed before it
-    /// expire. Runs `git config --type=expiry-date --default=90.days.ago --get flux.archiveExpire`.
+    /// Returns the time before which a task must have been removed to expire now, in seconds since
+    /// 1970, by `flux.archiveExpire`: `git config --type=expiry-date --default=90.days --get
+    /// flux.archiveExpire`
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
@@ -87,12 +94,14 @@ impl Settings {
         line.parse().context("`git config` printed no time")
     }
 
-    /// Returns `flux.copy`: patterns as in `.gitignore`.
+    /// Returns the values of `flux.copy`: patterns, as in `.gitignore`, of untracked files to copy
+    /// to a new worktree. Empty if it is not set.
     pub(crate) fn copy_patterns(&self) -> Vec<OsString> {
         self.raw_values(&table::COPY)
     }
 
-    /// Returns `flux.setup`: shell commands.
+    /// Returns the values of `flux.setup`: shell commands to run in a new worktree before its
+    /// agent. Empty if it is not set.
     pub(crate) fn setup_commands(&self) -> Vec<OsString> {
         self.raw_values(&table::SETUP)
     }
@@ -102,30 +111,34 @@ impl Settings {
         entries.map(|entry| entry.raw.clone()).collect()
     }
 
-    /// Returns `flux.setupRequired`.
+    /// Returns the value of `flux.setupRequired`: whether a failed setup command aborts the start
+    /// of a task; `true` if it is not set. Fails if it is no boolean.
     pub(crate) fn is_setup_required(&self) -> Result<bool> {
         let value = self.checked_value(&table::SETUP_REQUIRED)?;
         Ok(value.and_then(parse_bool).unwrap_or(true))
     }
 
-    /// Returns the words of `flux.wrapper`, or none.
+    /// Returns the words of `flux.wrapper`, the command that runs the agent; empty if it is not
+    /// set. Fails if its quotes do not match.
     pub(crate) fn wrapper(&self) -> Result<Vec<String>> {
         let value = self.checked_value(&table::WRAPPER)?;
         Ok(value.and_then(table::split_command).unwrap_or_default())
     }
 
-    /// Returns `flux.wrapper` as written.
+    /// Returns the value of `flux.wrapper` as it is written; empty if it is not set.
     pub(crate) fn wrapper_as_written(&self) -> &str {
         self.value(&table::WRAPPER).unwrap_or_default()
     }
 
-    /// Returns whether `flux.trust` names a tree.
+    /// Returns whether a value of `flux.trust` is the object name `tree`: the `.worktree-init` with
+    /// this tree may run.
     pub(crate) fn trusts(&self, tree: &ObjectId) -> bool {
         let entries = self.all_entries(&table::TRUST);
         entries.iter().any(|entry| entry.value == *tree)
     }
 
-    /// Returns `color.flux`, or else `color.ui`, which git itself checks.
+    /// Returns the value of `color.flux`, or else of `color.ui`: when output is coloured. `None` if
+    /// neither is set, or `color.ui` is invalid. Fails if `color.flux` is invalid.
     pub(crate) fn colour(&self) -> Result<Option<Colour>> {
         let own = self.checked_value(&table::COLOUR)?;
         Ok(own
@@ -133,8 +146,8 @@ impl Settings {
             .and_then(parse_colour))
     }
 
-    /// Returns the escape sequences of `color.flux.<slot>`: `git config --get-color
-    /// color.flux.<slot>`.
+    /// Returns the escape sequence of each configured `color.flux.<slot>`, by slot: `git config
+    /// --get-color color.flux.<slot>`. Fails if one is no colour.
     pub(crate) fn slot_colours(&self, dir: &Path) -> Result<HashMap<String, String>> {
         let mut slots = HashMap::new();
         for entry in self.entries.iter() {

@@ -25,7 +25,8 @@ pub(crate) struct CapturedOutput {
 }
 
 impl CapturedOutput {
-    /// Redirects the output of `command` to files.
+    /// Redirects the standard output of `command` to a temporary file. Its standard error goes to a
+    /// second one, or stays as it is, as `stderr` says.
     pub(crate) fn new(command: &mut Command, stderr: Stderr) -> Result<Self> {
         let file = || -> Result<File> {
             let file = tempfile::tempfile().context("could not make a temporary file")?;
@@ -42,7 +43,8 @@ impl CapturedOutput {
         Ok(Self { stdout, stderr })
     }
 
-    /// Redirects the output of `command` to standard error, or to a file if that is no terminal.
+    /// Redirects the standard output of `command` to this process's standard error if that is a
+    /// terminal. Otherwise redirects both of its outputs to one temporary file.
     pub(crate) fn to_stderr(command: &mut Command) -> Result<Self> {
         if io::stderr().is_terminal() {
             let captured = Self::new(command, Stderr::Shown)?;
@@ -56,13 +58,15 @@ impl CapturedOutput {
         Ok(captured)
     }
 
-    /// Returns the end of what was printed on standard error so far.
+    /// Returns what the process has printed on standard error so far, at most the last 256 KiB;
+    /// nothing if that is not redirected.
     pub(crate) fn errors(&self) -> Result<Vec<u8>> {
         let errors = self.stderr.as_ref().map_or(Ok(Vec::new()), end);
         errors.context("could not read what was printed")
     }
 
-    /// Reads what was printed so far.
+    /// Replaces the content of `output` by what the process has printed so far: all of its standard
+    /// output, and at most the last 256 KiB of its standard error.
     pub(crate) fn read(self, output: &mut Output) -> Result<()> {
         output.stdout = from(&self.stdout, 0).context("could not read what was printed")?;
         output.stderr = self.errors()?;
@@ -77,7 +81,8 @@ fn share(file: &File) -> Result<File> {
 /// The most that is read of standard error.
 const MAX_STDERR_BYTES: u64 = 256 << 10;
 
-/// Returns the last lines of a file.
+/// Returns at most the last 256 KiB of a file. If something is missing, begins with a line `...`
+/// and then with a whole line.
 fn end(file: &File) -> io::Result<Vec<u8>> {
     let start = file.metadata()?.len().saturating_sub(MAX_STDERR_BYTES);
     let mut bytes = from(file, start)?;
@@ -89,7 +94,7 @@ fn end(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns the bytes of a file from `start` on. Its writers append.
+/// Returns the bytes of a file from offset `start` to its present end. Its writers only append.
 fn from(file: &File, start: u64) -> io::Result<Vec<u8>> {
     let (mut bytes, mut part) = (Vec::new(), vec![0; 1 << 16]);
     loop {

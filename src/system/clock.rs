@@ -2,19 +2,19 @@
 
 use jiff::Timestamp;
 
-/// Returns the time in whole milliseconds, as it is stored.
+/// Returns the present time in whole milliseconds, as it is stored.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
 }
 
-/// Returns the time in whole seconds.
+/// Returns the present time in whole seconds.
 pub(crate) fn this_second() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Returns the time in seconds since 1970.
+/// Returns the present time as a number of seconds since 1970.
 pub(crate) fn seconds() -> u64 {
     in_seconds::of(now())
 }

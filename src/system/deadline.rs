@@ -20,7 +20,8 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Watches a child that leads its own process group, until [`Deadline::end`].
+    /// Starts a thread that kills a child and its process group after `timeout`, or on SIGINT,
+    /// SIGTERM or SIGHUP, unless [`Deadline::end`] is called first. The child must lead its group.
     pub(crate) fn new(child: &Child, timeout: Duration) -> Self {
         let group = i32::try_from(child.id()).ok().map(Pid::from_raw);
         let (done, ended) = channel();
@@ -39,7 +40,8 @@ impl Deadline {
         Self { done, watch }
     }
 
-    /// Stops watching, and returns whether the process was killed.
+    /// Stops the thread that would kill the child, and returns whether it has killed it. Does not
+    /// wait for the child.
     pub(crate) fn end(self) -> bool {
         drop(self.done);
         self.watch.join().unwrap_or(false)

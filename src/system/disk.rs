@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::Error;
 use nix::sys::statvfs::statvfs;
 
-/// Returns a hint if a disk caused the error: less than a megabyte is left for one of `paths`.
+/// Returns a hint to free space if the disk of one of `paths` has less than 1 MiB left, or if
+/// `cause` contains the error that a disk is full; otherwise `None`.
 pub(crate) fn full_disk_hint(cause: &Error, paths: &[&Path]) -> Option<String> {
     let mut causes = cause
         .chain()

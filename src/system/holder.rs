@@ -17,15 +17,15 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// Finds the process that holds the lock on the file at `path`: the one that took it, or
-    /// one that was given it and has outlived that.
+    /// Returns a process that holds the lock on the file at `path`: the one that took it, or else
+    /// another one that has the file open. Returns `None` if there is none, or outside Linux.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let took = Self::owner(path).ok()?.and_then(Self::alive);
         took.or_else(|| Self::all().find(|holder| holder.has_open(path)))
     }
 
-    /// Returns the id of the process that took the lock on the file at `path`. Fails if the system
-    /// does not list locks.
+    /// Returns the id of the process that took the `flock` on the file at `path`, by `/proc/locks`;
+    /// `None` if there is no lock. Fails if the file or `/proc/locks` is missing.
     pub(super) fn owner(path: &Path) -> io::Result<Option<i32>> {
         let locks = fs::read_to_string("/proc/locks")?;
         let file = fs::symlink_metadata(path)?;
@@ -53,7 +53,8 @@ impl Holder {
         files.any(|file| fs::read_link(file.path()).is_ok_and(|file| file == path))
     }
 
-    /// Returns whether it is a git flux, which releases its lock in time.
+    /// Returns whether the process that holds the lock is a git flux, which releases it in time.
+    /// The name of its program must begin with `git-flux`.
     pub(super) fn is_git_flux(&self) -> bool {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid));
         // The program of another user is hidden, its name is not.
@@ -62,7 +63,8 @@ impl Holder {
         name.as_encoded_bytes().starts_with(b"git-flux")
     }
 
-    /// Returns a command that kills it, or shows it if it is of another user.
+    /// Returns a command about the process that holds the lock: `kill <pid>`, or `ps -fp <pid>` if
+    /// it belongs to another user.
     pub(super) fn hint(&self) -> String {
         let pid = self.pid;
         let user = fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
@@ -74,14 +76,16 @@ impl Holder {
         }
     }
 
-    /// Returns its name and process id.
+    /// Returns name and id of the process that holds the lock, for a message: `'<name>' (process
+    /// <pid>)`.
     pub(super) fn shown(&self) -> String {
         format!("'{}' (process {})", self.name, self.pid)
     }
 }
 
-/// Returns the process id of a line in `/proc/locks`, such as `1: FLOCK  ADVISORY  WRITE 4711
-/// fd:01:1310 0 EOF`, if its lock is on this file.
+/// Returns the process id in a line of `/proc/locks`, such as `1: FLOCK  ADVISORY  WRITE 4711
+/// fd:01:1310 0 EOF`, if it is a `flock` on the file with this device and inode. Returns `None` for
+/// another file or kind of lock, and for a waiting process.
 fn owner(line: &str, device: u64, inode: u64) -> Option<i32> {
     let mut fields = line.split_whitespace().skip(1);
     // A waiting process has an arrow here.
@@ -98,7 +102,7 @@ fn owner(line: &str, device: u64, inode: u64) -> Option<i32> {
     (found == inode && (is_device || is_unnamed)).then_some(pid)
 }
 
-/// Returns the device number that `stat` returns on Linux.
+/// Returns the device number that `stat` returns on Linux for a major and a minor number.
 fn number_of(major: u64, minor: u64) -> u64 {
     (minor & 0xff) | (major & 0xfff) << 8 | (minor & !0xff) << 12 | (major & !0xfff) << 32
 }

@@ -30,8 +30,9 @@ const MAX_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Waits for the lock at `path`. Says once what it waits for after half a second: `other`, if
-    /// the holder is a git flux. Fails if another program holds it for long.
+    /// Takes the lock on the file at `path`, which it creates if it is missing, and waits while
+    /// another process holds it. Calls `say` once, after half a second, with a message about the
+    /// wait. Fails if a program other than git flux holds it for 30 seconds.
     pub(crate) fn acquire(
         path: &Path,
         sharing: Sharing,
@@ -71,13 +72,15 @@ impl Lock {
         }
     }
 
-    /// Waits for the lock at `path` for `timeout`, whatever program holds it.
+    /// Takes the lock on the file at `path`, which it creates if it is missing, and waits at most
+    /// `timeout` while any other process holds it. Fails after that.
     pub(crate) fn acquire_within(timeout: Duration, path: &Path, sharing: Sharing) -> Result<Self> {
         let lock = wait_until(timeout, MAX_PAUSE, || Self::try_acquire(path, sharing))?;
         lock.ok_or_else(|| held_error(path, Holder::of(path).as_ref()).into())
     }
 
-    /// Takes the lock if it is free.
+    /// Takes the lock on the file at `path`, which it creates if it is missing, without waiting.
+    /// Returns `None` if another process holds the lock, or has removed the file meanwhile.
     pub(crate) fn try_acquire(path: &Path, sharing: Sharing) -> Result<Option<Self>> {
         let attempt = || {
             if let Some(dir) = path.parent() {
@@ -92,7 +95,8 @@ impl Lock {
         attempt().map_err(|error| Error::new(error).context(lock_error(path)))
     }
 
-    /// Locks an open file, if it is free and still at `path`.
+    /// Takes the lock on an open file, without waiting. Returns `None` if another process holds the
+    /// lock, or if the file is no longer the one at `path`.
     fn hold(file: File, path: &Path) -> io::Result<Option<Self>> {
         match file.try_lock() {
             Ok(()) => {}
@@ -106,39 +110,43 @@ impl Lock {
         Ok(is_there.then_some(Self(file)))
     }
 
-    /// Returns whether the lock at `path` is held. Creates nothing; takes a shared lock for an
-    /// instant, which a waiting process does not notice.
+    /// Returns whether any process, this one included, holds the lock on the file at `path`;
+    /// `false` if the file cannot be opened. Creates nothing; takes a shared lock for an instant,
+    /// which a waiting process does not notice.
     pub(crate) fn is_held(path: &Path) -> bool {
         open_file(path)
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Returns the process that took the lock at `path`, by its id in the PID namespace of `/proc`.
-    /// Fails if the system has no `/proc/locks`.
+    /// Returns the id of the process that took the lock on the file at `path`, in the PID namespace
+    /// of `/proc`; `None` if there is no lock. Fails if the file or `/proc/locks` is missing.
     pub(crate) fn owner(path: &Path) -> io::Result<Option<i32>> {
         Holder::owner(path)
     }
 
-    /// Updates the modification time of the file. Any user who may write the file can do it so.
+    /// Updates the modification time of the lock file by writing a byte to it, which any user who
+    /// may write the file can do.
     pub(crate) fn touch(&self) -> io::Result<()> {
         self.0.write_all_at(b"\n", 0)
     }
 
-    /// Duplicates the lock, for the standard input of a child.
+    /// Duplicates the open lock file for the standard input of a child, which then holds the lock,
+    /// too, until it ends.
     pub(crate) fn share(&self) -> Result<File> {
         self.0.try_clone().context("could not share a lock")
     }
 }
 
-/// Returns the error that `holder` keeps the lock on the file at `path`.
+/// Returns the error that `holder`, or an unknown process, keeps the lock on the file at `path`.
+/// Its hint is a command that kills or shows the holder.
 fn held_error(path: &Path, holder: Option<&Holder>) -> Failure {
     let name = holder.map_or_else(|| "another process".to_owned(), Holder::shown);
     let failure = Failure::new(format!("{name} does not let go of '{}'", path.display()));
     failure.hints(holder.map(Holder::hint))
 }
 
-/// Returns the error that the file at `path` cannot be locked. Its hint moves away a wrong file or
-/// directory.
+/// Returns the error that the file at `path` cannot be locked. If something else than a file, or
+/// than a directory above it, is there, its hint is a command that moves that away.
 fn lock_error(path: &Path) -> Failure {
     let failure = Failure::new(format!("could not lock '{}'", path.display()));
     let is = |path: &Path, is: fn(&fs::Metadata) -> bool| {
@@ -153,7 +161,8 @@ fn lock_error(path: &Path) -> Failure {
     failure.hints(hint)
 }
 
-/// Describes the wait for a lock: `other`, unless another program holds it.
+/// Returns the message for a wait for a lock: `waiting for <other> …`, or, if a program other than
+/// git flux holds the lock, its name and the path of the lock file.
 fn describe_wait(path: &Path, other: impl Display, holder: Option<&Holder>) -> String {
     match holder {
         None => format!("waiting for {other} …"),

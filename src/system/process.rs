@@ -16,49 +16,52 @@ mod stat;
 #[cfg_attr(any(no_processes, not(target_os = "macos")), path = "process/linux.rs")]
 mod system;
 
-/// Returns whether the system shows processes: this one, for instance.
+/// Returns whether the system gives information about processes: at least about this one.
 pub(crate) fn are_visible() -> bool {
     stat(Pid::this().as_raw()).is_some()
 }
 
-/// Returns the start of a process in a unit of the system, if it is visible.
+/// Returns the start of the process `pid` in a unit of the system, which tells it from a later
+/// process with its id; `None` if it is not visible.
 pub(crate) fn start_time(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
 
-/// Returns the PID namespace of a process, if it is visible.
+/// Returns the PID namespace of the process `pid`, such as `pid:[4026531836]`; `None` if it is not
+/// visible, or outside Linux.
 pub(crate) fn pid_namespace(pid: i32) -> Option<String> {
     system::pid_namespace(pid)
 }
 
-/// Returns the PID namespace of this process.
+/// Returns the PID namespace of this process, such as `pid:[4026531836]`; `None` outside Linux.
 pub(crate) fn own_pid_namespace() -> Option<String> {
     system::pid_namespace("self")
 }
 
-/// Returns whether a process leads its process group and has its working directory in `dir`; `None`
-/// if processes are invisible.
+/// Returns whether the process `pid` leads its process group and has its working directory in
+/// `dir` or below; `None` if the system gives no information about processes.
 pub(crate) fn is_group_leader_in(pid: i32, dir: &Path) -> Option<bool> {
     let leads = stat(pid).is_some_and(|stat| stat.group == pid) && has_cwd_in(pid, dir);
     are_visible().then_some(leads)
 }
 
-/// Returns whether a process is the launcher of the file `launch`; `None` if processes are
-/// invisible.
+/// Returns whether the process `pid` was started with the arguments `__run <launch>`, as the
+/// launcher of that launch file; `None` if the system gives no information about processes.
 pub(crate) fn is_launcher(pid: i32, launch: &Path) -> Option<bool> {
     let words = system::arguments(pid).unwrap_or_default();
     let is = matches!(words.as_slice(), [_, verb, file] if verb == "__run" && file == launch);
     are_visible().then_some(is)
 }
 
-/// Returns whether a process is a child of `parent`; `None` if processes are invisible.
+/// Returns whether the process `pid` is a child of the process `parent`; `None` if the system gives
+/// no information about processes.
 pub(crate) fn is_child(pid: i32, parent: u32) -> Option<bool> {
     let is = stat(pid).is_some_and(|stat| u32::try_from(stat.parent) == Ok(parent));
     are_visible().then_some(is)
 }
 
-/// Returns whether a process is alive: no zombie, and not another one with its id, whose start is
-/// not `born`.
+/// Returns whether the process `pid` exists and is no zombie. `false` also if it did not start at
+/// `born`, as another process with its id; that is only checked if both times are known.
 pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
     // 0 and negative numbers mean process groups.
     let there =
@@ -71,8 +74,9 @@ pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
     }
 }
 
-/// Returns the foreground process group of the terminal of `shell`, if it is another one. An agent
-/// that has exited keeps the terminal until its launcher takes it back: then there is none.
+/// Returns the foreground process group of the terminal of the process `shell`, if it is another
+/// group than the shell's own and has a live process; otherwise `None`. Fails if the system gives
+/// no information about processes.
 pub(crate) fn foreground_group(shell: i32) -> Result<Option<i32>> {
     match stat(shell) {
         Some(stat) if stat.foreground > 0 && stat.foreground != stat.group => {
@@ -85,8 +89,8 @@ pub(crate) fn foreground_group(shell: i32) -> Result<Option<i32>> {
     }
 }
 
-/// Returns whether the session of `leader` has a process in the process group `group`; `None` if
-/// processes are invisible.
+/// Returns whether the session of `leader` has a live process in the process group `group`; `None`
+/// if the system gives no information about processes.
 pub(crate) fn has_group(leader: i32, group: i32) -> Option<bool> {
     let member = |stat: &Stat| stat.session == leader && stat.group == group && stat.state != 'Z';
     Some(processes().ok()?.iter().any(member))
@@ -111,9 +115,9 @@ impl From<Stat> for Process {
     }
 }
 
-/// Returns the processes with their working directory in `dir`, without this one, its callers, its
-/// pipeline, its children, and the session of `leader`, which ends with its terminal. With `jobs`
-/// the leader is a shell, whose background and suspended jobs count.
+/// Lists the processes with their working directory in `dir` or below, without this one, its
+/// ancestors, descendants and shell pipeline, and without the session of `leader`. With `jobs`,
+/// background and suspended jobs of that session count.
 pub(crate) fn with_cwd_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result<Vec<Process>> {
     let us = Pid::this().as_raw();
     let callers = ancestors(us);
@@ -131,9 +135,9 @@ pub(crate) fn with_cwd_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
     Ok(all.into_iter().filter(counts).map(Process::from).collect())
 }
 
-/// Returns the suspended and background jobs of the shell `leader`; with `agent`, those of the
-/// shell that runs while the agent is suspended. A process in the background without the terminal,
-/// such as a helper of the prompt, does not count.
+/// Lists the suspended and background jobs of the shell `leader`; with `agent`, of the shell that
+/// the launcher `leader` runs while the agent is suspended. Omits this process, its ancestors and
+/// descendants, and background processes without the terminal, such as helpers of the prompt.
 pub(crate) fn jobs_of(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
     let terminal = terminals(leader);
     let foreground = stat(leader).map(|stat| stat.foreground);
@@ -155,8 +159,8 @@ pub(crate) fn jobs_of(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
     Ok(all.filter(counts).map(Process::from).collect())
 }
 
-/// Returns the processes of the shell pipeline that `us` is part of: those of its process group
-/// whose output is the input of another.
+/// Returns the ids of the processes in the shell pipeline of the process `us`, itself included:
+/// those of its process group that pipes connect to it.
 fn pipeline(us: i32, all: &[Stat]) -> BTreeSet<i32> {
     let is_pipe = |path: &PathBuf| path.to_string_lossy().starts_with("pipe:[");
     let pipe = |pid, at| system::open_file_path(pid, at).filter(is_pipe);
@@ -178,14 +182,15 @@ fn pipeline(us: i32, all: &[Stat]) -> BTreeSet<i32> {
     }
 }
 
-/// Returns the terminals that a process has as its standard streams.
+/// Returns the terminals that a process has as standard input, output or error: paths below `/dev`
+/// other than `/dev/null`. Empty if they are not visible.
 fn terminals(pid: i32) -> Vec<PathBuf> {
     let terminal = |path: &PathBuf| path.starts_with("/dev") && path != Path::new("/dev/null");
     let files = (0..3).filter_map(|at| system::open_file_path(pid, at));
     files.filter(terminal).collect()
 }
 
-/// Lists the visible processes. Fails if not even this one is visible.
+/// Lists all visible processes, zombies included. Fails if not even this one is visible.
 fn processes() -> Result<Vec<Stat>> {
     if !are_visible() {
         bail!("this system does not show processes");
@@ -197,7 +202,8 @@ fn has_cwd_in(pid: i32, dir: &Path) -> bool {
     cwd(pid).is_some_and(|there| there.starts_with(dir))
 }
 
-/// Returns a process, its parent, its parent's parent …
+/// Returns the ids of a process, its parent, its parent's parent, and so on, as far as they are
+/// visible.
 fn ancestors(mut pid: i32) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();
     while found.insert(pid) {

@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// Returns the user's shell.
-pub(crate) fn shell() -> OsString {
+/// Returns the user's shell: `$SHELL`, or `/bin/sh` if that is unset or empty.
+pub(crate) fn user_shell() -> OsString {
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
     shell.unwrap_or_else(|| "/bin/sh".into())
 }
 
-/// Returns the file of git flux.
+/// Returns the path of this program, git flux.
 pub(crate) fn current_exe() -> Result<PathBuf> {
     env::current_exe().context("could not find the file of git flux")
 }
 
-/// Returns the file that running `program` would execute.
+/// Returns the absolute path of the executable file that `program` names: on PATH, or from the
+/// working directory if it contains a `/`. `None` if there is none.
 pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     let executable = |path: &PathBuf| {
         let found = path.metadata();
@@ -32,7 +33,8 @@ pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     paths.find(|path| path.is_absolute() && executable(path))
 }
 
-/// Returns PATH without the directory that git prepends for its own programs.
+/// Returns the value of PATH without its first directory, if that is `$GIT_EXEC_PATH`, which git
+/// prepends for its own programs; `None` if PATH is unset.
 pub(crate) fn path_without_git() -> Option<OsString> {
     let (path, exec) = (env::var_os("PATH")?, env::var_os("GIT_EXEC_PATH"));
     let dirs: Vec<_> = env::split_paths(&path).collect();

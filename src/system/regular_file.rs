@@ -10,8 +10,8 @@ use nix::fcntl::OFlag;
 /// Flags for `open` that reject a link, and do not wait for a FIFO.
 pub(crate) const REGULAR: i32 = OFlag::O_NOFOLLOW.bits() | OFlag::O_NONBLOCK.bits();
 
-/// Opens a private file to append to it, and creates it if it is missing. Fails if it is a link, or
-/// of another user.
+/// Opens a file to read it and append to it, and creates it, readable for its owner only, if it is
+/// missing. Fails if it is a link or no regular file, or if its owner is not that of its directory.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
@@ -20,7 +20,8 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens a regular file, and follows no link.
+/// Opens a regular file to read it. Fails if it is a link or another kind of file, and does not
+/// wait for a FIFO.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(REGULAR).open(path)?;
@@ -31,7 +32,7 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
 /// The longest file that is read whole: a sparse one needs no space.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Reads a regular file, and follows no link.
+/// Reads a whole regular file. Fails if it is a link or another kind of file, or longer than 1 GiB.
 pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = open_file(path)?;
     if file.metadata()?.len() > MAX_FILE_BYTES {
@@ -42,7 +43,8 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns the metadata of a regular file. Any other file may block, or never end.
+/// Returns the metadata of an open file; fails unless it is a regular file, because any other may
+/// block, or never end.
 pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -51,7 +53,8 @@ pub(crate) fn ensure_file(file: &File) -> io::Result<Metadata> {
     Ok(metadata)
 }
 
-/// Fails if a file and its directory have different owners.
+/// Fails unless a file, given by its metadata, has the same owner as the directory that contains
+/// `path`.
 pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or(path).metadata()?;
     if dir.uid() != file.uid() {
@@ -60,7 +63,7 @@ pub(crate) fn ensure_owned_as_its_dir(file: &Metadata, path: &Path) -> io::Resul
     Ok(())
 }
 
-/// Turns the error that a file does not exist into `None`.
+/// Turns the error that a file does not exist into `None`, and passes on other errors.
 pub(crate) fn none_if_missing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),

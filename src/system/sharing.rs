@@ -36,8 +36,9 @@ impl Sharing {
     const GROUP: Self = Self::AtLeast(0o660);
     const EVERYBODY: Self = Self::AtLeast(0o664);
 
-    /// Reads a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does;
-    /// `truth` parses a boolean.
+    /// Parses a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does, with
+    /// `truth` for booleans. `None` means a key without a value. Fails for a value that git
+    /// rejects.
     pub(crate) fn parse(
         value: Option<&str>,
         truth: impl FnOnce(&str) -> Option<bool>,
@@ -60,13 +61,14 @@ impl Sharing {
         })
     }
 
-    /// Returns the mode of a new file, before the umask.
+    /// Returns the mode to create a file with, before the umask: 0600 if it is private, otherwise
+    /// 0666.
     fn mode(self) -> u32 {
         if self == Self::Private { 0o600 } else { 0o666 }
     }
 
-    /// Returns the permissions of a file that was created with `mode`, as `calc_shared_perm` in
-    /// git's `path.c` does.
+    /// Returns the permissions that a file or directory should have that was created with `mode`,
+    /// as `calc_shared_perm` in git's `path.c` does; a private one, 0600 or 0700.
     fn adjusted(self, mode: u32, is_dir: bool) -> u32 {
         // An object is read-only for its owner, so it is for all.
         let never = if mode & 0o200 == 0 { 0o222 } else { 0 };
@@ -83,8 +85,8 @@ impl Sharing {
         adjusted | if inherits { 0o2000 } else { 0 }
     }
 
-    /// Creates a directory and its missing parents. Corrects the permissions of an existing one of
-    /// ours. Fails if it should be private and is of another user.
+    /// Creates a directory and its missing parents. Corrects the permissions if this user owns it,
+    /// also of an existing one. Fails if it should be private and belongs to another user.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
         let mode = self.mode() | (self.mode() & 0o444) >> 2;
         let make = || DirBuilder::new().mode(mode).create(path);
@@ -115,7 +117,8 @@ impl Sharing {
         self.fix_permissions(path, &there)
     }
 
-    /// Corrects the permissions at `path`, if it is ours.
+    /// Corrects the permissions of the file or directory at `path`. Does nothing if another user
+    /// owns it, or if its file system has no permissions.
     pub(crate) fn adjust(self, path: &Path) -> io::Result<()> {
         self.fix_permissions(path, &path.symlink_metadata()?)
     }
@@ -133,8 +136,8 @@ impl Sharing {
         }
     }
 
-    /// Opens a lock file, and creates it if it is missing. Users who may not write it may not read
-    /// it: any user who can open it can lock it.
+    /// Opens a lock file to read and write it, and creates it if it is missing. Users who may not
+    /// write it may not read it either, because any user who can open it can lock it.
     pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -155,8 +158,8 @@ impl Sharing {
         Ok(file)
     }
 
-    /// Replaces a file atomically, and removes parts that killed writers left beside it. The name
-    /// of the part is random.
+    /// Replaces the file at `path` atomically and durably, by renaming a temporary file. Also
+    /// removes temporary files that killed writers have left in its directory.
     pub(crate) fn write(self, path: &Path, bytes: &[u8]) -> Result<()> {
         self.replace(path, bytes)
             .with_context(|| format!("could not write '{}'", path.display()))
@@ -173,8 +176,8 @@ impl Sharing {
         File::open(dir)?.sync_all()
     }
 
-    /// Creates a part that a rename will move to `path`, and locks it: [`remove_stale_parts`]
-    /// removes unlocked ones.
+    /// Creates and locks a temporary file `.<name>.<random>.part` beside `path`, which a rename
+    /// will move there. [`remove_stale_parts`] deletes only unlocked ones.
     fn create_part(self, path: &Path, dir: &Path) -> io::Result<NamedTempFile> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mode = Permissions::from_mode(self.mode());
@@ -195,8 +198,8 @@ impl Sharing {
     }
 }
 
-/// Returns whether the directory at `path` is ours: by its owner, or, on a file system that gives
-/// all files one owner, because it is private and we may write in it.
+/// Returns whether the directory at `path` belongs to this user. Also `true` if it is private and
+/// this user, other than root, may write in it: some file systems give all files one owner.
 pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
     let us = geteuid();
     let is_private = there.mode() & 0o077 == 0;
@@ -204,7 +207,8 @@ pub(crate) fn is_ours(path: &Path, there: &Metadata) -> bool {
     there.uid() == us.as_raw() || (there.is_dir() && is_private && is_open_to_us())
 }
 
-/// Removes parts that killed writers left in `dir`.
+/// Deletes the temporary files (`*.part`) in `dir` that killed writers have left: those that no
+/// process holds locked. Ignores failures.
 fn remove_stale_parts(dir: &Path) {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {

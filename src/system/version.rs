@@ -1,6 +1,7 @@
 //! Versions of programs.
 
-/// Finds the first `<major>.<minor>` in the output of `--version`.
+/// Returns the first `<major>.<minor>` in a text such as the output of `tmux -V`; `None` if there
+/// is none.
 pub(crate) fn find_version(text: &str) -> Option<(u32, u32)> {
     text.split(|c: char| !c.is_ascii_digit() && c != '.')
         .find_map(|word| {

@@ -11,8 +11,9 @@ use crate::interrupt;
 /// The first pause is the longest one divided by this.
 const FIRST_PAUSE_DIVISOR: u32 = 16;
 
-/// Calls `look` until it returns a value; `None` after `timeout`, or an error on an interruption.
-/// The pauses grow up to `pause`, and are random, because many processes may wait at once.
+/// Calls `look` until it returns a value, and returns that, or `None` after `timeout`. Fails on
+/// SIGINT, SIGTERM or SIGHUP. Its pauses grow up to `pause`, and are random, because many processes
+/// may wait at once.
 pub(crate) fn wait_until<T>(
     timeout: Duration,
     pause: Duration,

@@ -34,7 +34,8 @@ pub(crate) const REFLOG: &str = "reflog";
 type Field = (&'static str, bool);
 
 impl Task {
-    /// Fails on the first invalid field.
+    /// Fails on the first field of the task's record with an invalid value. Reads only the record,
+    /// and neither repository nor files.
     pub(super) fn check(&self) -> Result<()> {
         let has_nul = |it: &Bytes| it.0.as_bytes().contains(&0);
         let is_object = |name: &ObjectId| self.is_object(name);
@@ -68,8 +69,9 @@ impl Task {
         }
     }
 
-    /// Returns the task with valid fields: the configuration of its branch overrides the record,
-    /// and may be anything.
+    /// Returns a copy of the task whose title, target branch and agent are valid in a record:
+    /// shortens or removes them. The branch's configuration overrides them, and may contain
+    /// anything.
     pub(super) fn recordable(&self) -> Self {
         let agent = self.agent.as_str();
         Self {
@@ -80,13 +82,15 @@ impl Task {
         }
     }
 
-    /// Returns whether this can be an object name. A repository has names of one length.
+    /// Returns whether this can be an object name in the task's repository: lower-case hex digits,
+    /// as many as its base commit has, 40 or 64.
     fn is_object(&self, name: &ObjectId) -> bool {
         let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
         matches!(name.len(), 40 | 64) && name.len() == self.base.len() && name.bytes().all(hex)
     }
 
-    /// Returns whether `name` is `<id>` or `<id>.<number>`.
+    /// Returns whether `name` can be the name of an archive entry of this task: `<id>` or
+    /// `<id>.<number>`.
     fn is_archived_as(&self, name: &str) -> bool {
         let rest = name.strip_prefix(self.id.as_str());
         rest.is_some_and(|rest| match rest.strip_prefix('.') {
@@ -98,7 +102,7 @@ impl Task {
     fn fields_of(&self, removal: &Removal) -> [Field; 6] {
         let is_object = |name: &ObjectId| self.is_object(name);
         let is_value = |value: &str| !value.contains('\0');
-        let is_part = |part: &str| part == REFLOG || is_own(part);
+        let is_part = |part: &str| part == REFLOG || is_worktree_ref_name(part);
         let (mut config, mut own) = (removal.config.iter(), removal.worktree_refs.iter());
         let (snapshot, into) = (removal.snapshot.as_ref(), removal.into.as_ref());
         let ends = into.map(|it| is_object(&it.from) && is_object(&it.to));
@@ -132,49 +136,56 @@ impl Target {
     }
 }
 
-/// Returns whether the system accepts a path.
+/// Returns whether the operating system accepts a path: it has at most 4096 bytes and no NUL.
 fn is_plain(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     bytes.len() <= MAX_PATH_BYTES && !bytes.contains(&0)
 }
 
-/// Returns whether a path leads down from a directory.
+/// Returns whether a path is relative, not empty, and without `..`, so that it leads to something
+/// below its directory.
 fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
     let down = parts.all(|part| matches!(part, Component::Normal(_)));
     down && path != Path::new("") && is_plain(path)
 }
 
-/// Returns whether there is a date for a time in seconds since 1970.
+/// Returns whether a time in seconds since 1970 has a date, that is, is at most
+/// 9999-12-30T22:00:00Z.
 pub(crate) fn is_time(seconds: u64) -> bool {
     seconds <= LAST_SECOND
 }
 
-/// Returns whether a text is short and has no control characters.
+/// Returns whether a text has at most 1024 bytes and no control characters. `true` also for an
+/// empty one.
 fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES && !name.contains(char::is_control)
 }
 
-/// Returns whether this can be a configuration variable: letters, digits and `-`, a letter first.
+/// Returns whether `name` can be the name of a configuration variable: letters, digits and `-`, a
+/// letter first, at most 1024 bytes.
 fn is_variable(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
     letter && name.len() <= MAX_NAME_BYTES && name.bytes().all(plain)
 }
 
-/// Returns whether `refs/<part>` is a per-worktree ref.
-fn is_own(part: &str) -> bool {
+/// Returns whether `refs/<part>` is a valid name of a per-worktree ref, below `refs/worktree`,
+/// `refs/bisect` or `refs/rewritten`.
+fn is_worktree_ref_name(part: &str) -> bool {
     let name = format!("refs/{part}");
     let below = |dir: &str| name.strip_prefix(dir).is_some_and(|it| it.starts_with('/'));
     WORKTREE_REF_DIRS.iter().any(|dir| below(dir)) && is_ref_name(&name)
 }
 
-/// Returns whether `name` is valid for a branch: `git check-ref-format --branch`.
+/// Returns whether `name` is valid for a branch, by the rules of `git check-ref-format --branch`.
+/// `false` for `@{-1}`, which that command expands.
 pub(crate) fn is_branch_name(name: &str) -> bool {
     name != "HEAD" && !name.starts_with('-') && is_ref_name(&format!("refs/heads/{name}"))
 }
 
-/// Returns whether `name` is valid for a ref: `git check-ref-format`.
+/// Returns whether a full ref name, `refs/…`, is valid by the rules of `git check-ref-format`, and
+/// has at most 4096 bytes.
 fn is_ref_name(name: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     let never = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);

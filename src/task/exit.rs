@@ -79,7 +79,8 @@ impl Exit {
         }
     }
 
-    /// Returns the exit status.
+    /// Returns the exit status of the agent's program; `None` if a signal ended it, if it was not
+    /// started, or if its end was not seen.
     pub(crate) fn status(&self) -> Option<i32> {
         match self.reason {
             ExitReason::Status(status) => Some(status),
@@ -87,7 +88,8 @@ impl Exit {
         }
     }
 
-    /// Returns the signal that ended it.
+    /// Returns the number of the signal that ended the agent's program; `None` if it ended in any
+    /// other way, or if its end was not seen.
     pub(crate) fn signal(&self) -> Option<i32> {
         match self.reason {
             ExitReason::Signal(signal) => Some(signal),
@@ -95,7 +97,8 @@ impl Exit {
         }
     }
 
-    /// Returns the error of the start.
+    /// Returns why the agent's program could not be started; `None` if it was started, or if that
+    /// is unknown.
     pub(crate) fn error(&self) -> Option<&str> {
         match &self.reason {
             ExitReason::NotStarted(error) => Some(error),
@@ -103,12 +106,13 @@ impl Exit {
         }
     }
 
-    /// Returns whether it exited with status 0.
+    /// Returns whether the agent's program exited with status 0.
     pub(crate) fn is_success(&self) -> bool {
         self.reason == ExitReason::Status(0)
     }
 
-    /// Returns whether the values are possible: an agent can write the file, too.
+    /// Returns whether status, signals and time in the file `exit` are in the ranges that a
+    /// launcher writes. An agent can write the file, too.
     pub(crate) fn is_plausible(&self) -> bool {
         let is_signal = |signal: i32| (1..128).contains(&signal);
         let is_end = match self.reason {
@@ -119,18 +123,21 @@ impl Exit {
         is_end && self.received.is_none_or(is_signal) && check::is_time(self.at)
     }
 
-    /// Returns whether no agent was started, or its exit was not seen.
+    /// Returns whether nothing is known of the end of an agent's program: it was not started, or
+    /// its end was not seen. `false` if git flux has stopped it.
     pub(crate) fn is_unseen(&self) -> bool {
         self.reason == ExitReason::Unseen && !self.stopped
     }
 
-    /// Returns whether a signal that git flux did not send ended the agent.
+    /// Returns whether the agent's program or its launcher received a signal that ended it and that
+    /// git flux did not send.
     pub(crate) fn is_by_signal(&self) -> bool {
         let by_signal = self.signal().is_some() || self.received.is_some();
         by_signal && !self.stopped && self.error().is_none()
     }
 
-    /// Returns the state in one word.
+    /// Returns how the agent's program ended, in one word: `stopped` by git flux, `failed` to
+    /// start, `killed` by a signal, or `exited`.
     pub(super) fn name(&self) -> &'static str {
         match self.reason {
             _ if self.stopped => "stopped",
@@ -140,7 +147,8 @@ impl Exit {
         }
     }
 
-    /// Returns the word with its number.
+    /// Returns how the agent's program ended, in one word with its status or signal: `exited(1)`,
+    /// `killed(9)`. Without a number if git flux stopped it, or if there is none.
     pub(super) fn label(&self) -> String {
         let name = self.name();
         match self.reason {

@@ -20,7 +20,8 @@ const WAITING_SECONDS: u64 = 60;
 const STARTUP_SECONDS: u64 = 60;
 
 impl State {
-    /// Concludes the state of a task from an observation.
+    /// Concludes the state of a task from its stored phase and an observation, and returns it with
+    /// the source that decided.
     pub(crate) fn of(phase: Phase, seen: &Observation) -> (Self, Evidence) {
         if seen.worktree == Location::Elsewhere {
             return (Self::Elsewhere, evidence(Source::Worktree));
@@ -54,7 +55,8 @@ impl State {
         (state, evidence_since(Source::Exit, Some(exit.at)))
     }
 
-    /// Concludes the state of an agent whose exit was not seen.
+    /// Concludes the state of a task whose agent has no recorded exit: from its launcher, and if
+    /// that is alive, from the agent's signs of activity.
     fn without_exit(seen: &Observation) -> (Self, Evidence) {
         let found = evidence_since(Source::Process, seen.started_s);
         match seen.launcher {
@@ -68,7 +70,8 @@ impl State {
         }
     }
 
-    /// Concludes the state of an agent whose process is alive.
+    /// Concludes the state of an agent whose launcher is alive: from its last report, unless its
+    /// session file, its title or a minute without output contradicts that.
     fn of_live_agent(seen: &Observation) -> (Self, Evidence) {
         // Some agents report that they have started, and nothing else.
         let is_silent = seen.session.is_none() && seen.is_silent_long();
@@ -99,7 +102,8 @@ impl State {
         (state_of(&last, seen), found)
     }
 
-    /// Concludes the state of a live agent that has reported nothing.
+    /// Concludes the state of a live agent that has reported nothing: from its session file, or
+    /// else its title, or else the time of its last output.
     fn of_silent_agent(seen: &Observation) -> (Self, Evidence) {
         let now = seen.now_ms / 1000;
         if let Some(session) = seen.session {
@@ -161,7 +165,9 @@ fn from_session(session: SessionState) -> Evidence {
 }
 
 impl Observation {
-    /// Returns the latest report, by a hook or in the transcript.
+    /// Returns the latest report of the agent, by a hook or in its transcript, with its source;
+    /// `None` if there is none. A failure or interruption in the transcript precedes a hook that
+    /// reports the turn as done.
     fn latest_report(&self) -> Option<(Report, Source)> {
         let hook = self.last_report.map(|it| (it, Source::Hook));
         let file = self.from_transcript.map(|it| (it, Source::Transcript));
@@ -179,13 +185,15 @@ impl Observation {
         hook
     }
 
-    /// Returns whether the agent has run for [`WAITING_SECONDS`] and printed nothing in that time.
+    /// Returns whether the agent has run for more than a minute and printed nothing in the last
+    /// minute; `false` if one of these times is unknown.
     fn is_silent_long(&self) -> bool {
         let is_long = |since: u64| since + WAITING_SECONDS < self.now_ms / 1000;
         self.started_s.is_some_and(is_long) && self.last_output_s.is_some_and(is_long)
     }
 
-    /// Returns whether the agent has had the time to start up, wrapper included.
+    /// Returns whether the agent has had time to start up: a minute since its start, or ten seconds
+    /// without output. `true` also if its start is unknown.
     fn has_started_up(&self) -> bool {
         let now = self.now_ms / 1000;
         let is_over = |since: u64, time: u64| !(since..=since + time).contains(&now);
@@ -195,8 +203,8 @@ impl Observation {
     }
 }
 
-/// Returns what the session file says at `now_ms` if it contradicts the report: neither Esc nor
-/// the answer to a question calls a hook.
+/// Returns the activity that the agent's session file shows at `now_ms` if it contradicts the last
+/// report; otherwise `None`. Neither Esc nor the answer to a question calls a hook.
 pub(crate) fn find_contradiction(
     report: &Report,
     session: SessionState,
@@ -223,14 +231,14 @@ pub(crate) fn find_contradiction(
     }
 }
 
-/// Returns whether a report is so recent that a source which contradicts it may be older. After
-/// the clock was set back nothing is fresh.
+/// Returns whether a time is less than two seconds before now, so that a source which contradicts
+/// it may be older. `false` for a time in the future, after the clock was set back.
 pub(crate) fn is_fresh(at_ms: u64, now_ms: u64) -> bool {
     at_ms <= now_ms && now_ms - at_ms < TITLE_LAG_MS
 }
 
-/// Returns the state that the title shows if it contradicts the report: neither Esc nor a
-/// confirmation calls a hook.
+/// Returns the state that the title of the agent's terminal shows if it contradicts the last
+/// report; otherwise, and without a title, `None`. Neither Esc nor a confirmation calls a hook.
 fn correct_by_title(report: &Report, title: Option<Title>) -> Option<State> {
     match (report.activity, title?) {
         (Activity::Working, Title::Idle) => Some(State::Interrupted),

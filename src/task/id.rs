@@ -19,7 +19,8 @@ const MAX_SLUG_BYTES: usize = 30;
 pub(crate) struct TaskId(String);
 
 impl TaskId {
-    /// Makes an id of the first line that is not empty and six random hex digits.
+    /// Creates a task id from a description: the words of its first line that has any, or `task`,
+    /// then `-` and six random hex digits.
     pub(crate) fn from_description(text: &str, rng: &mut impl Rng) -> Self {
         let slug = text.lines().map(slug).find(|slug| !slug.is_empty());
         let slug = slug.as_deref().unwrap_or("task");
@@ -32,7 +33,8 @@ impl TaskId {
     }
 }
 
-/// Returns ASCII words in lower case, joined by `-` and cut after a word.
+/// Returns the words of a line in lower-case ASCII, transliterated if necessary, joined by `-`, and
+/// cut after a word at 30 bytes. Empty if it has no letters or digits.
 fn slug(line: &str) -> String {
     let ascii = deunicode::deunicode(line).to_ascii_lowercase();
     let words = ascii.split(|c: char| !c.is_ascii_alphanumeric());

@@ -33,12 +33,13 @@ impl BranchName {
         Self(name.into())
     }
 
-    /// Reads user input, with or without `refs/heads/`.
+    /// Creates a branch name from user input, and removes `refs/heads/` at its beginning. Does not
+    /// check it.
     pub(crate) fn typed(name: &str) -> Self {
         Self::new(name.strip_prefix(HEADS).unwrap_or(name))
     }
 
-    /// Returns `refs/heads/<branch>`.
+    /// Returns the full name of the branch's ref: `refs/heads/<branch>`.
     pub(crate) fn full(&self) -> RefName {
         RefName([HEADS, &self.0].concat())
     }
@@ -49,7 +50,7 @@ impl RefName {
         Self(name.into())
     }
 
-    /// Returns the branch of a ref below `refs/heads/`.
+    /// Returns the branch of a ref below `refs/heads/`; `None` for any other ref.
     pub(crate) fn branch(&self) -> Option<BranchName> {
         let name = self.0.strip_prefix(HEADS)?;
         Some(BranchName(name.to_owned()))
@@ -57,14 +58,14 @@ impl RefName {
 }
 
 impl ObjectId {
-    /// Reads a full object name.
+    /// Parses a full object name of 40 or 64 hex digits; `None` if it is anything else.
     pub(crate) fn parse(hex: &[u8]) -> Option<Self> {
         let is_whole = matches!(hex.len(), 40 | 64) && hex.iter().all(u8::is_ascii_hexdigit);
         let hex = std::str::from_utf8(hex).ok()?;
         is_whole.then(|| Self(hex.to_owned()))
     }
 
-    /// Returns the first digits, for messages.
+    /// Returns the first nine digits of an object name, for messages. They may be ambiguous.
     pub(crate) fn short(&self) -> &str {
         self.0.get(..SHORT_DIGITS).unwrap_or(&self.0)
     }

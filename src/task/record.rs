@@ -176,7 +176,8 @@ pub(crate) struct Target {
 }
 
 impl Task {
-    /// Returns the task in another phase.
+    /// Returns a copy of the task in another phase, without its removal, the archive entry it was
+    /// restored from, and the stash.
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
@@ -187,7 +188,7 @@ impl Task {
         }
     }
 
-    /// Returns the task in phase `removing`.
+    /// Returns a copy of the task in phase `removing`, with the data of its removal.
     pub(crate) fn with_removal(&self, removal: Removal) -> Self {
         Self {
             removal: Some(removal),
@@ -195,7 +196,7 @@ impl Task {
         }
     }
 
-    /// Returns the task in phase `active`, with its pane.
+    /// Returns a copy of the task in phase `active`, with this pane, or none.
     pub(crate) fn with_target(&self, target: Option<Target>) -> Self {
         Self {
             target,
@@ -203,7 +204,8 @@ impl Task {
         }
     }
 
-    /// Reads `task.json` and checks each field.
+    /// Parses the record of a task, the content of `task.json`. Fails if a field is invalid, or if
+    /// it is longer than 16 MiB.
     ///
     /// # Errors
     /// [`NewerVersion`](super::version::NewerVersion) if its version is later.
@@ -214,7 +216,8 @@ impl Task {
         Ok(task)
     }
 
-    /// Returns the text of `task.json`. Fails if it could not be read again.
+    /// Returns the record of a task as the content of `task.json`; shortens or removes an invalid
+    /// title, target branch or agent. Fails if it could not be read again.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(&self.recordable())?;
         json.push(b'\n');
@@ -222,18 +225,20 @@ impl Task {
         Ok(json)
     }
 
-    /// Returns the first commit of its branch, before any work.
+    /// Returns the commit that the task's branch had when the task started, before any work: the
+    /// base of a new branch, or the tip of an existing one.
     pub(crate) fn start_commit(&self) -> &ObjectId {
         self.existing.as_ref().map_or(&self.base, |it| &it.tip)
     }
 
-    /// Returns whether cleanup keeps its branch.
+    /// Returns whether removing the task keeps its branch: the branch existed before the task.
+    /// `false` if a start that has not completed created it from a remote branch.
     pub(crate) fn keeps_branch(&self) -> bool {
         let is_made = |it: &ExistingBranch| it.made && self.phase == Phase::Starting;
         self.existing.as_ref().is_some_and(|it| !is_made(it))
     }
 
-    /// Returns `refs/heads/<branch>`.
+    /// Returns the full name of the ref of the task's branch: `refs/heads/<branch>`.
     pub(crate) fn branch_ref(&self) -> RefName {
         self.branch.full()
     }

@@ -82,7 +82,8 @@ pub(crate) enum State {
 }
 
 impl State {
-    /// Returns one stable word, for tables and programs.
+    /// Returns the state of a task in one word, such as `working`, which does not change between
+    /// versions: for tables and programs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Ended(exit) => exit.name(),
@@ -90,7 +91,8 @@ impl State {
         }
     }
 
-    /// Returns the word with its number or reason, for tables.
+    /// Returns the state of a task in one word, with the exit status, signal or reason in
+    /// parentheses, for tables: `exited(1)`, `waiting(question)`.
     pub(crate) fn label(&self) -> String {
         match (self, self.reason()) {
             (Self::Ended(exit), _) => exit.label(),
@@ -99,7 +101,8 @@ impl State {
         }
     }
 
-    /// Returns whether the agent's process is alive.
+    /// Returns whether, in this state, the agent's process is alive: it starts up, works, waits, or
+    /// has finished, failed or interrupted its turn.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(
             self,
@@ -114,7 +117,8 @@ impl State {
         )
     }
 
-    /// Returns a stable word for what the agent waits for, or `elsewhere`.
+    /// Returns a stable word for what the agent waits for, or `elsewhere` if it runs where its
+    /// state is not visible. `None` in any other state, or if it is unknown what it waits for.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Waiting(why) => why.map(|why| why.into_str()),

@@ -33,7 +33,7 @@ impl fmt::Display for NewerVersion {
 
 impl std::error::Error for NewerVersion {}
 
-/// Returns whether a newer git flux wrote the file.
+/// Returns whether an error is that a newer git flux wrote the file.
 pub(crate) fn is_newer(error: &Error) -> bool {
     error.downcast_ref::<NewerVersion>().is_some()
 }
@@ -41,12 +41,14 @@ pub(crate) fn is_newer(error: &Error) -> bool {
 /// The state of a task whose record a newer git flux wrote.
 pub(crate) const NEWER: &str = "newer";
 
-/// Returns the state of a task whose record cannot be read: `newer` or `broken`.
+/// Returns the state of a task whose record could not be read, by the error: `newer` if a newer git
+/// flux wrote it, otherwise `broken`.
 pub(crate) fn state_of(error: &Error) -> &'static str {
     if is_newer(error) { NEWER } else { "broken" }
 }
 
-/// Returns the error for a record, the tree `record`, that cannot be read.
+/// Returns the error that `what` cannot be read. Its hints are to update git flux, if a newer one
+/// wrote it, and the command that shows the record: `git cat-file -p <record>`.
 pub(crate) fn refusal(what: impl Display, record: impl Display, error: &Error) -> Failure {
     let update = "update git flux, or find the newer one: type -a git-flux";
     Failure::new(format!("{what} cannot be read: {error:#}"))
@@ -54,7 +56,7 @@ pub(crate) fn refusal(what: impl Display, record: impl Display, error: &Error) -
         .hint(format!("git cat-file -p {record}"))
 }
 
-/// Reads a JSON object of a version up to `known`, by default 1.
+/// Parses a JSON object of a version up to `known`; without the field `version` it has version 1.
 ///
 /// # Errors
 /// [`NewerVersion`] if its version is later.

@@ -14,8 +14,9 @@ use crate::failure::Failure;
 use crate::system::version::find_version;
 use crate::task::Target;
 
-/// Attaches to a pane with `attach-session`, or with `switch-client` if called from a client of its
-/// server. Shows with `display-message` how to return.
+/// Shows a pane: attaches this terminal with `tmux attach-session`, until the user detaches, or
+/// switches the client that this was called from with `tmux switch-client`. Shows with `tmux
+/// display-message` how to return.
 pub(crate) fn attach(target: &Target) -> Result<()> {
     let panes = pane::list(Some(&target.socket))?;
     let client = calling_client(target, &panes)?;
@@ -41,7 +42,8 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     }
 }
 
-/// Returns the client that this process was called from, if it is on the server of `target`.
+/// Returns the tmux client that this process was called from; `None` if there is none on the server
+/// of `target`. Fails if no client shows the pane of this process.
 ///
 /// `$TMUX_PANE` is valid only if the pane has this terminal: an editor passes it on to other
 /// terminals. Popups have no `$TMUX_PANE`.
@@ -71,7 +73,8 @@ fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     found.map(Some)
 }
 
-/// Adds a message that explains how to return, for four seconds if tmux supports that.
+/// Adds a `tmux display-message` that says by which keys the user detaches or goes back, for four
+/// seconds if tmux is 3.2 or newer.
 fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux {
     let (key, command) = match client {
         None => ('d', "detach-client"),
@@ -94,7 +97,8 @@ fn add_return_message(tmux: Tmux, pane: &Pane, client: Option<&Client>) -> Tmux 
     tmux.arg(pane::escape_message(&line))
 }
 
-/// Formats the prefix key and `key` for users: `Ctrl+b d`. Returns `None` without a prefix key.
+/// Formats the prefix key, in tmux's notation `C-b`, and another key for a message: `Ctrl+b d`.
+/// Returns `None` if there is no prefix key.
 pub(crate) fn format_keys(prefix: &str, key: impl Display) -> Option<String> {
     let prefix = crate::sanitize::line(prefix);
     let prefix = match prefix.split_once('-') {

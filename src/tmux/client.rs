@@ -28,7 +28,8 @@ pub(super) struct Client {
     pub(super) activity: u64,
 }
 
-/// Returns the clients of a server: `tmux list-clients -F …`
+/// Lists the clients that are attached to any session of the server at `socket`: `tmux
+/// list-clients`.
 pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
     let fields =
         Fields::new("client_name session_id window_id client_last_session client_activity");
@@ -49,15 +50,17 @@ pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
     clients.context("`tmux list-clients` printed an unknown line")
 }
 
-/// Returns the terminal of this process.
+/// Returns the terminal of this process: the path of the first of standard input, error and output
+/// that is a terminal; `None` if none is.
 pub(super) fn own_terminal() -> Option<String> {
     let tty = ttyname(io::stdin()).or_else(|_| ttyname(io::stderr()));
     let tty = tty.or_else(|_| ttyname(io::stdout()));
     Some(tty.ok()?.to_string_lossy().into_owned())
 }
 
-/// Writes `text` to the terminals of all clients of the server of `$TMUX`. Through tmux, it would
-/// reach only clients of one session. `tmux list-clients -F …`
+/// Writes `text` to the terminals of all clients of the server of `$TMUX`, except control clients.
+/// Finds them with `tmux list-clients`, within two seconds. Writes directly, because tmux would
+/// reach only clients of one session.
 pub(crate) fn write_to_all(text: &str) -> Result<()> {
     let socket = env_socket().context("not in tmux")?;
     let format = "#{client_control_mode} #{client_tty}";

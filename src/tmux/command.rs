@@ -41,23 +41,26 @@ pub(crate) struct Tmux {
 }
 
 impl Tmux {
-    /// Prepares `tmux -u <name>`. Without `-u`, tmux prints `_` for characters beyond ASCII.
+    /// Prepares `tmux -u <name>`, for the server of `$TMUX` or the default one; does not run it.
+    /// Without `-u`, tmux prints `_` for characters beyond ASCII.
     pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
         Self::build(None, name.as_ref())
     }
 
-    /// Prepares `tmux -u -S <socket> <name>`.
+    /// Prepares `tmux -u -S <socket> <name>`, for the server at `socket`; does not run it.
     pub(crate) fn on(socket: &Path, name: impl AsRef<OsStr>) -> Self {
         Self::build(Some(socket), name.as_ref())
     }
 
-    /// Prepares `tmux -u -S <socket> <name> -t <pane>`.
+    /// Prepares `tmux -u -S <socket> <name> -t <pane>`, for the pane `target` on its own server;
+    /// does not run it.
     pub(crate) fn at(target: &Target, name: impl AsRef<OsStr>) -> Self {
         Self::on(&target.socket, name).target(target.pane)
     }
 
-    /// Prepares a command in `/`. A server that starts in a worktree would later start panes in a
-    /// deleted directory.
+    /// Prepares `tmux -u <name>`, with `-S <socket>` if there is one, to run in `/` without `GIT_*`
+    /// variables: a new server would keep directory and environment for later panes. Removes
+    /// `$TMUX` if its server is not running.
     pub(super) fn build(socket: Option<&Path>, name: &OsStr) -> Self {
         let mut command = Command::new("tmux");
         command.current_dir("/").arg("-u").stdin(Stdio::null());
@@ -83,12 +86,13 @@ impl Tmux {
         }
     }
 
-    /// Sets the timeout.
+    /// Sets the time after which [`Tmux::outcome`] kills the tmux process, instead of ten seconds.
     pub(crate) fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// Adds an argument, unchanged.
+    /// Adds an argument to the tmux command, and escapes a final `;`, so that tmux gets it
+    /// unchanged.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(escape_semicolon(arg.as_ref()));
         self
@@ -98,33 +102,35 @@ impl Tmux {
         args.into_iter().fold(self, |tmux, arg| tmux.arg(arg))
     }
 
-    /// Adds `-t <target>`: the id or name of a pane, window or session.
+    /// Adds `-t <target>` to the tmux command, the id or name of a pane, window or session.
     pub(crate) fn target(self, target: impl Display) -> Self {
         self.arg("-t").arg(target.to_string())
     }
 
-    /// Begins another command of the same process.
+    /// Adds `; <name>` to the tmux process: begins another command.
     pub(crate) fn then(mut self, name: impl AsRef<OsStr>) -> Self {
         self.command.arg(";").arg(name);
         self
     }
 
-    /// Lets the process hold `lock` until it ends.
+    /// Gives `lock` to the tmux process as its standard input, so that it holds the lock until it
+    /// ends.
     pub(crate) fn holding(mut self, lock: &Lock) -> Result<Self> {
         self.command.stdin(lock.share()?);
         Ok(self)
     }
 
-    /// Sets the standard input.
+    /// Gives `file` to the tmux process as its standard input.
     pub(crate) fn input(mut self, file: File) -> Self {
         self.command.stdin(file);
         self
     }
 
-    /// Runs it, and returns its output, or tmux's error message as the inner error.
+    /// Runs the tmux process, waits until it ends, and returns its standard output, or, as the
+    /// inner error, that tmux failed, with what it printed.
     ///
     /// # Errors
-    /// When tmux is missing or the timeout has passed.
+    /// When tmux is missing or the timeout, by default ten seconds, has passed.
     pub(crate) fn outcome(mut self) -> Result<std::result::Result<String, Error>> {
         // Files instead of pipes, so that the output need not be read during the wait.
         let captured = CapturedOutput::new(&mut self.command, Stderr::CapturedOutput)?;
@@ -161,7 +167,8 @@ impl Tmux {
         anyhow!("`tmux {}` failed", self.name.display())
     }
 
-    /// Runs it, and returns its output.
+    /// Runs the tmux process, waits until it ends, and returns its standard output. Fails if tmux
+    /// fails or takes longer than its timeout.
     pub(crate) fn output(self) -> Result<String> {
         self.outcome()?
     }
@@ -170,7 +177,8 @@ impl Tmux {
         self.output().map(drop)
     }
 
-    /// Runs it on the terminal: `attach-session`.
+    /// Runs the tmux process on this terminal until it ends, without a time limit, for `tmux
+    /// attach-session`. Then forgets the signals that arrived meanwhile.
     pub(crate) fn in_foreground(mut self) -> Result<()> {
         let status = self.command.stdin(Stdio::inherit()).status();
         let status = status.map_err(not_started)?;
@@ -179,24 +187,27 @@ impl Tmux {
     }
 }
 
-/// Returns whether the server of `$TMUX` is running.
+/// Returns whether `$TMUX` is set and its server is running. Connects to its socket.
 pub(super) fn is_inside() -> bool {
     env_socket().is_some_and(|socket| is_listening(&socket))
 }
 
-/// Returns whether a server listens on this socket. The file remains when a server ends.
+/// Returns whether a tmux server accepts a connection on this socket. The file remains when a
+/// server ends.
 pub(super) fn is_listening(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-/// Returns whether certainly no server listens on this socket.
+/// Returns whether certainly no tmux server listens on this socket: a connection is refused, or the
+/// file is missing. `false` after any other failure.
 pub(super) fn is_gone(socket: &Path) -> bool {
     let error = UnixStream::connect(socket).err();
     let gone = [ErrorKind::ConnectionRefused, ErrorKind::NotFound];
     error.is_some_and(|error| gone.contains(&error.kind()))
 }
 
-/// Returns the socket of `$TMUX`, or else that of the default server.
+/// Returns the socket of `$TMUX` if its server is running, otherwise that of the user's default
+/// server, which may not be running: `$TMUX_TMPDIR/tmux-<uid>/default`, or below `/tmp`.
 pub(super) fn default_socket() -> PathBuf {
     let outer = env_socket().filter(|socket| is_listening(socket));
     outer.unwrap_or_else(|| {
@@ -206,25 +217,26 @@ pub(super) fn default_socket() -> PathBuf {
     })
 }
 
-/// Returns the socket of `$TMUX`.
+/// Returns the path of the socket in `$TMUX`, whose server may have ended; `None` if that is not
+/// set.
 pub(super) fn env_socket() -> Option<PathBuf> {
     let tmux = env::var_os("TMUX")?;
     let socket = tmux.as_bytes().split(|&b| b == b',').next()?;
     Some(OsStr::from_bytes(socket).into())
 }
 
-/// Returns the session of `$TMUX`; in a popup, that of its client.
+/// Returns the session id in `$TMUX`; in a popup, that of its client. `None` if it is not set.
 pub(super) fn env_session() -> Option<SessionId> {
     let tmux = env::var("TMUX").ok()?;
     Some(SessionId(tmux.rsplit(',').next()?.parse().ok()?))
 }
 
-/// Returns the pane of `$TMUX_PANE`.
+/// Returns the pane id in `$TMUX_PANE`; `None` if it is not set, as in a popup.
 pub(super) fn env_pane() -> Option<PaneId> {
     env::var("TMUX_PANE").ok()?.parse().ok()
 }
 
-/// Fails if tmux is missing or too old: `tmux -V`
+/// Runs `tmux -V`, and fails if tmux is missing or older than 3.0.
 pub(super) fn ensure_installed() -> Result<()> {
     let mut command = Command::new("tmux");
     let output = command.arg("-V").stdin(Stdio::null()).output();
@@ -232,7 +244,8 @@ pub(super) fn ensure_installed() -> Result<()> {
     ensure_recent(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Fails if the version in `text` is too old. A development version has no number, and passes.
+/// Fails if the first version in `text` is older than 3.0, the oldest tmux that git flux supports.
+/// A development version has no number, and passes.
 pub(crate) fn ensure_recent(text: &str) -> Result<()> {
     let Some((major, minor)) = find_version(text).filter(|found| *found < MIN_VERSION) else {
         return Ok(());
@@ -257,7 +270,7 @@ fn not_started(error: io::Error) -> Error {
     Error::new(error).context("could not start tmux")
 }
 
-/// Writes a final `;` as `\;`, because tmux would end the command there.
+/// Writes a final `;` of an argument as `\;`, because tmux would end the command there.
 fn escape_semicolon(arg: &OsStr) -> OsString {
     match arg.as_bytes() {
         [head @ .., b';'] => OsString::from_vec([head, b"\\;"].concat()),
@@ -265,7 +278,8 @@ fn escape_semicolon(arg: &OsStr) -> OsString {
     }
 }
 
-/// Escapes `#` in a path for an option that tmux expands (`-c`): `#(…)` would run a shell.
+/// Doubles each `#` in a path for an option that tmux expands, such as `-c`: `#(…)` would run a
+/// shell.
 pub(super) fn escape_format(path: &Path) -> OsString {
     OsString::from_vec(path.as_os_str().as_bytes().replace("#", "##"))
 }

@@ -93,7 +93,8 @@ const MAX_SPLIT: usize = 8_000;
 const MAX_UNFOLDED: usize = 100;
 
 impl Composer {
-    /// Returns the content, or `None` if the screen shows no composer, as in a dialog.
+    /// Reads what an agent's input field contains from a screen of its pane: nothing, a message or
+    /// a command. Returns `None` if the screen shows no input field, as in a dialog.
     pub(crate) fn read(&self, screen: &Screen) -> Option<Content> {
         let (rows, is_message) = self.rows(screen)?;
         let first = rows.first()?.text();
@@ -115,7 +116,8 @@ impl Composer {
         })
     }
 
-    /// Returns the rows of the composer, and `false` if the rows below show a mode for commands.
+    /// Returns the rows of an agent's input field on a screen, and `false` if the field is for
+    /// shell commands, otherwise `true`. Returns `None` if the cursor is in no input field.
     fn rows(&self, screen: &Screen) -> Option<(Vec<Row>, bool)> {
         let (rows, cursor) = (&screen.rows, screen.cursor);
         rows.get(cursor)?;
@@ -142,7 +144,9 @@ impl Composer {
         (first <= cursor && cursor < end).then(|| (rows[first..end].to_vec(), true))
     }
 
-    /// Returns whether the content is `text`, the visible part of it, or a folded paste.
+    /// Returns whether the input field contains `text` as a message, apart from spaces and
+    /// wrapping. For a long text, its visible end or a placeholder such as `[Pasted text]` is
+    /// enough.
     pub(crate) fn holds(&self, content: &Content, text: &str) -> bool {
         let Content::Text(shown) = content else {
             return false;
@@ -153,16 +157,18 @@ impl Composer {
         visible == whole || is_long && (is_window || is_folded(&visible))
     }
 
-    /// Returns whether the content is `text` or the visible part of it, and not a folded paste.
+    /// Returns whether the input field shows `text` as a message, or the visible end of a long one.
+    /// Unlike for [`Composer::holds`], a placeholder such as `[Pasted text]` is not enough.
     pub(crate) fn shows(&self, content: &Content, text: &str) -> bool {
         let is_folded = matches!(content, Content::Text(shown) if is_folded(&normalize(shown)));
         !is_folded && self.holds(content, text)
     }
 
-    /// Prepares a message so that the program takes it as text.
+    /// Prepares a message so that the agent takes all of it as text, and no part as a command, a
+    /// mention or a shortcut. Does not type it.
     ///
     /// # Errors
-    /// Returns the trap that has no remedy.
+    /// Returns the special text that cannot be escaped.
     pub(crate) fn escape(&self, text: &str) -> Result<SafeText, Trap> {
         let mut typed = SafeText {
             text: text.to_owned(),
@@ -207,7 +213,8 @@ impl Trap {
         }
     }
 
-    /// Describes the trap, as a predicate of the text.
+    /// Describes a text that is special in an input field, as a predicate of the message: `begins
+    /// with '!'`.
     pub(crate) fn meaning(self) -> String {
         match self {
             Self::Command => "begins with a command".to_owned(),
@@ -219,18 +226,21 @@ impl Trap {
     }
 }
 
-/// Returns keys that clear a composer that contains `text`, from its end.
+/// Returns keys that delete `text` from an input field, from its end: Ctrl+u and Backspace, more
+/// often than necessary.
 pub(super) fn clearing_keys(text: &str) -> String {
     CLEAR_LINE.repeat((text.lines().count() + text.len() / 20 + 4).min(2_000))
 }
 
-/// Removes everything that depends on wrapping and on the terminal.
+/// Removes spaces, newlines and all symbols beyond ASCII from a text, which depend on wrapping and
+/// on the terminal.
 fn normalize(text: &str) -> String {
     let is_kept = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().filter(is_kept).collect()
 }
 
-/// Returns whether this replaces a long paste: `[Pasted text #1 +3 lines]`.
+/// Returns whether the text of an input field is a placeholder for a long paste: `[Pasted text #1
+/// +3 lines]`.
 fn is_folded(shown: &str) -> bool {
     let shown = shown.strip_prefix('!').unwrap_or(shown);
     let inner = shown.strip_prefix("[Pasted");

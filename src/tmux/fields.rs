@@ -28,7 +28,8 @@ impl<const N: usize> Fields<N> {
         Self { names, mark }
     }
 
-    /// Returns the format for `-F` or `display-message -p`.
+    /// Returns the format to pass to tmux with `-F` or `display-message -p`: its variables, each
+    /// after a random word that separates them in the output.
     pub(super) fn format(&self) -> String {
         let mark = &self.mark;
         let names = [TARGET_NAMES, self.names].into_iter();
@@ -37,7 +38,8 @@ impl<const N: usize> Fields<N> {
         values + mark
     }
 
-    /// Parses all records of an output.
+    /// Parses the whole output of tmux in this format into records, one for each pane, client or
+    /// session. Fails if a line has another form.
     pub(super) fn read<'a>(&self, out: &'a str) -> Result<Vec<Record<'a, N>>> {
         let mut records = Vec::new();
         let mut rest = out;
@@ -49,7 +51,8 @@ impl<const N: usize> Fields<N> {
         Ok(records)
     }
 
-    /// Parses the first record, and returns it with the rest of the output.
+    /// Parses the first record of tmux's output in this format, and returns it with the rest of the
+    /// output.
     pub(super) fn read_first<'a>(&self, out: &'a str) -> Result<(Record<'a, N>, &'a str)> {
         let parts: Vec<&str> = out.splitn(TARGET_COUNT + N + 2, &self.mark).collect();
         let first = || {
@@ -65,7 +68,8 @@ impl<const N: usize> Fields<N> {
 }
 
 impl<const N: usize> Record<'_, N> {
-    /// Returns the pane of the record; for a window or session, its active pane.
+    /// Returns the pane that a record of tmux's output describes, as part of the layout `kind`; for
+    /// a window or session, its active pane. Returns `None` if a value is no id or number.
     pub(super) fn target(&self, kind: Layout) -> Option<Target> {
         let [socket, server, start, session, window, pane, process] = self.target;
         Some(Target {

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::composer::{Composer, Content, SafeText, clearing_keys};
 use super::screen::Screen;
-use super::typing::{Baseline, INTERVAL, is_stable, paste, type_text};
+use super::typing::{Baseline, INTERVAL, paste, type_text, wait_until_stable};
 use crate::system::wait_until;
 use crate::task::Target;
 
@@ -66,7 +66,8 @@ pub(crate) enum Delivery {
     Confirmed,
 }
 
-/// Escapes control characters, which would be keys or end the paste, except newlines and tabs.
+/// Prepares a message to be typed: removes spaces and newlines at its end, and writes control
+/// characters except newlines and tabs as `\u{…}`, because they would be keys or end the paste.
 pub(crate) fn escape_keys(text: &str) -> String {
     let escape = |c: char| match c {
         '\n' | '\t' => c.to_string(),
@@ -78,11 +79,12 @@ pub(crate) fn escape_keys(text: &str) -> String {
 }
 
 impl Receiver<'_> {
-    /// Types a message, and presses Enter once the pane shows it, so that it does not answer a
-    /// dialog. `tmux load-buffer -`, `tmux paste-buffer -p -r`
+    /// Types a message into a pane, and presses Enter once the pane shows it. Returns how far that
+    /// succeeded; each step waits at most ten seconds. `tmux load-buffer -`, `tmux paste-buffer -p
+    /// -r`
     pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
-        match self.composer.filter(|_| !screen.has_line_editor()) {
+        match self.composer.filter(|_| !screen.is_in_canonical_mode()) {
             Some(composer) => self.compose(composer, &screen, typed),
             None => self.send_blindly(&screen, typed),
         }
@@ -92,12 +94,15 @@ impl Receiver<'_> {
         self.confirmed.map_or(Ok(false), |confirmed| confirmed())
     }
 
-    /// Returns the content of a composer, or `None` if the pane shows no composer.
+    /// Captures the pane and reads what the agent's input field contains; `None` if the pane shows
+    /// no input field.
     fn read(&self, composer: &Composer) -> Result<Option<Content>> {
         Screen::of(self.target).map(|screen| composer.read(&screen))
     }
 
-    /// Delivers through a composer, and checks each step.
+    /// Types and submits a message through an agent's input field, and checks each step on the
+    /// screen. Types nothing if the field has a draft or the agent is not ready; clears the field
+    /// if the message is not submitted.
     fn compose(&self, composer: &Composer, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         match self.prepare(composer, first)? {
             Some(Content::Empty) if (self.is_ready)()? => {}
@@ -124,7 +129,8 @@ impl Receiver<'_> {
         Ok(if is_empty { delivery } else { Delivery::Stuck })
     }
 
-    /// Waits for the program to confirm a submitted message.
+    /// Waits at most three seconds until the agent confirms a submitted message, and returns
+    /// `Confirmed` then; otherwise `delivery`. Does not wait if the agent cannot confirm messages.
     fn confirm(&self, delivery: Delivery) -> Result<Delivery> {
         let Some(confirmed) = self.confirmed else {
             return Ok(delivery);
@@ -133,31 +139,35 @@ impl Receiver<'_> {
         Ok(wait_until(CONFIRM_TIMEOUT, INTERVAL, check)?.unwrap_or(delivery))
     }
 
-    /// Types a message into an empty composer, and the keys before Enter. Returns whether the
-    /// composer shows it.
+    /// Types a message into an empty input field, then the keys that must precede Enter. Waits
+    /// until the field shows the message, at most ten seconds each time, and returns whether it
+    /// does.
     fn type_in(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         type_text(self.target, typed)?;
-        let mut is_shown = self.is_echoed(composer, typed)?;
+        let mut is_shown = self.wait_for_echo(composer, typed)?;
         for keys in &typed.keys {
             // The keys may close a list, which may open late.
             thread::sleep(SETTLE_TIME);
             if is_shown && (self.is_ready)()? {
                 paste(self.target, keys, &[])?;
-                is_shown = self.is_echoed(composer, typed)?;
+                is_shown = self.wait_for_echo(composer, typed)?;
             }
         }
         Ok(is_shown)
     }
 
-    /// Waits until the composer shows a text and keeps it.
-    fn is_echoed(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
-        is_stable(ECHO_TIMEOUT, || {
+    /// Waits at most ten seconds until the input field shows a message and keeps it for 50 ms.
+    /// Returns whether it does.
+    fn wait_for_echo(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
+        wait_until_stable(ECHO_TIMEOUT, || {
             let content = self.read(composer)?;
             Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
         })
     }
 
-    /// Presses Enter while the composer contains the text, at most twice.
+    /// Presses Enter, and once more if the input field still contains the message after three
+    /// seconds. Returns `Taken` if the field became empty or disappeared, `NotTaken` if not, and
+    /// `NotShown` if the agent was not ready.
     fn submit(&self, composer: &Composer, typed: &SafeText) -> Result<Delivery> {
         let mut delivery = Delivery::NotShown;
         for _ in 0..2 {
@@ -183,8 +193,9 @@ impl Receiver<'_> {
         Ok(delivery)
     }
 
-    /// Waits for a composer, clears it if it contains an earlier message, and returns its content;
-    /// `None` without a composer.
+    /// Waits at most two seconds for an input field, and returns its content; `None` if none
+    /// appears. Clears a field that contains an earlier message, which an interrupted agent puts
+    /// back there.
     fn prepare(&self, composer: &Composer, first: &Screen) -> Result<Option<Content>> {
         let mut content = composer.read(first);
         if content.is_none() {
@@ -201,7 +212,9 @@ impl Receiver<'_> {
         Ok(content)
     }
 
-    /// Clears a composer that contains `text`. Returns whether it is empty then.
+    /// Deletes `text` from the input field with keys, in at most two attempts of ten seconds.
+    /// Returns whether the field is empty then; `false` at once if there is no field, or if the
+    /// agent is not ready.
     fn clear(&self, composer: &Composer, text: &str) -> Result<bool> {
         for _ in 0..2 {
             // In a dialog, the keys would be answers.
@@ -218,7 +231,8 @@ impl Receiver<'_> {
         Ok(false)
     }
 
-    /// Delivers without a known composer: presses Enter once the pane shows the text.
+    /// Pastes a message into a pane without a known input field, and presses Enter if the pane
+    /// shows the message within a second. Otherwise types keys that delete it.
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = Baseline::new(self.target, first, typed)?;
         // A shell would run the text.
@@ -226,7 +240,7 @@ impl Receiver<'_> {
             return Ok(Delivery::NotListening);
         }
         paste(self.target, &typed.text, &["-p"])?;
-        let is_shown = before.is_echoed(self.target)?;
+        let is_shown = before.wait_for_echo(self.target)?;
         if !(self.is_ready)()? {
             return Ok(Delivery::Stuck);
         }

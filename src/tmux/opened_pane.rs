@@ -42,8 +42,10 @@ pub(crate) struct OpenedPane {
 }
 
 impl Placement {
-    /// Opens a pane with a program, and sets its options, by which other tools find the task.
-    pub(crate) fn open(&self, program: &PaneProgram) -> Result<OpenedPane> {
+    /// Opens a pane, a window or a session with a program, or restarts an existing pane with it.
+    /// Sets the pane's options `@flux_task`, `@flux_state` and `@flux_repo`, by which other tools
+    /// find the task.
+    pub(crate) fn open_pane(&self, program: &PaneProgram) -> Result<OpenedPane> {
         let fields = Fields::new("pane_tty pane_index prefix exit-unattached");
         let (out, kind) = self.create_pane(program, &fields)?;
         let (record, _) = fields.read_first(&out)?;
@@ -53,7 +55,7 @@ impl Placement {
         // A new session has its options already.
         if !matches!(self, Self::Session { .. }) {
             let set = Tmux::on(&target.socket, "set-option");
-            let tagged = program.tag(set, target.pane).run();
+            let tagged = program.add_task_options(set, target.pane).run();
             tagged.context("the pane closed at once")?;
         }
         Ok(OpenedPane {
@@ -65,7 +67,9 @@ impl Placement {
         })
     }
 
-    /// Creates the pane, and returns tmux's output with the resulting layout.
+    /// Creates the pane, window or session with the program, or restarts an existing pane, and
+    /// returns tmux's output with the resulting layout: a window if the current one has no room for
+    /// a pane.
     fn create_pane(&self, program: &PaneProgram, fields: &Fields<4>) -> Result<(String, Layout)> {
         match self {
             Self::Pane {
@@ -78,7 +82,7 @@ impl Placement {
                     Split::TopBottom => "-v",
                 };
                 let split = Tmux::new("split-window").arg(split).target(beside);
-                match program.print_target(split, fields)?.outcome()? {
+                match program.add_new_pane_options(split, fields)?.outcome()? {
                     Ok(out) => Ok((out, Layout::Pane)),
                     Err(_) => Ok((program.new_window(*session, fields)?, Layout::Window)),
                 }
@@ -100,33 +104,40 @@ impl Placement {
 }
 
 impl PaneProgram<'_> {
-    /// Completes a command that creates a pane: `-d -P -F <format> -c <dir> -- <program>`
-    fn print_target(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
-        self.run(tmux.args(["-d", "-P", "-F", &fields.format()]))
+    /// Completes a tmux command that creates a pane, without running it: adds `-d -P -F <format> -c
+    /// <dir> -- <program>`.
+    fn add_new_pane_options(&self, tmux: Tmux, fields: &Fields<4>) -> Result<Tmux> {
+        self.add_program(tmux.args(["-d", "-P", "-F", &fields.format()]))
     }
 
-    /// Completes a command that starts a program in a pane: `-c <dir> -- <program>`
-    fn run(&self, tmux: Tmux) -> Result<Tmux> {
+    /// Completes a tmux command that starts a program in a pane, without running it: adds `-c <dir>
+    /// -- <program>`, and lets tmux hold the lock.
+    fn add_program(&self, tmux: Tmux) -> Result<Tmux> {
         let tmux = tmux.arg("-c").arg(escape_format(self.dir));
         tmux.arg("--").args(self.argv).holding(self.lock)
     }
 
-    /// Creates a window with the next free number: `tmux new-window -t <session>: -n <name> …`
+    /// Creates a window of `session` with the next free number, and returns what tmux prints about
+    /// it: `tmux new-window -t <session>: -n <name> -d -P -F <format> -c <dir> -- <program>`
     fn new_window(&self, session: SessionId, fields: &Fields<4>) -> Result<String> {
         let window = Tmux::new("new-window").target(format!("{session}:"));
         let window = window.args(["-n", &window_name(self.task)]);
-        self.print_target(window, fields)?.output()
+        self.add_new_pane_options(window, fields)?.output()
     }
 
-    /// Starts the program in an existing pane: `tmux respawn-pane -k -t <pane> …`
+    /// Kills what runs in an existing pane, starts the program there, and returns what tmux prints
+    /// about the pane: `tmux respawn-pane -t <pane> -k -c <dir> -- <program>`, then `tmux
+    /// display-message -p`
     fn respawn(&self, old: &Target, fields: &Fields<4>) -> Result<String> {
-        self.run(Tmux::at(old, "respawn-pane").arg("-k"))?.run()?;
+        self.add_program(Tmux::at(old, "respawn-pane").arg("-k"))?
+            .run()?;
         let about = Tmux::at(old, "display-message").arg("-p");
         about.arg(fields.format()).output()
     }
 
-    /// Creates a session: `tmux new-session -s <name> -n <name> -x <width> -y <height> … ;
-    /// set-option …`
+    /// Creates a detached session of this terminal's size with `tmux new-session`, sets its options
+    /// with `set-option`, and returns what tmux prints about it. The inner error is that tmux
+    /// failed.
     fn new_session(&self, name: &SessionName, fields: &Fields<4>) -> Result<Result<String>> {
         let (height, width) = console::Term::stderr().size_checked().unwrap_or((50, 200));
         let session = Tmux::new("new-session")
@@ -134,13 +145,17 @@ impl PaneProgram<'_> {
             .args(["-x", &width.to_string(), "-y", &height.to_string()]);
         let by_name = format!("={name}:");
         // With `destroy-unattached`, the session would end at once.
-        let made = self.print_target(session, fields)?.then("set-option");
+        let made = self
+            .add_new_pane_options(session, fields)?
+            .then("set-option");
         let made = made.target(&by_name).args(["destroy-unattached", "off"]);
-        self.tag(made.then("set-option"), by_name).outcome()
+        self.add_task_options(made.then("set-option"), by_name)
+            .outcome()
     }
 
-    /// Completes `set-option` with `@flux_task`, `@flux_state` and `@flux_repo`.
-    fn tag(&self, tmux: Tmux, pane: impl Display) -> Tmux {
+    /// Completes a `tmux set-option`, without running it: sets the pane's options `@flux_task`,
+    /// `@flux_state` and `@flux_repo`.
+    fn add_task_options(&self, tmux: Tmux, pane: impl Display) -> Tmux {
         let tmux = tmux.arg("-p").target(&pane);
         let tmux = tmux.args(["@flux_task", self.task.as_str()]);
         let tmux = tmux.then("set-option").arg("-p").target(&pane);
@@ -153,7 +168,8 @@ impl PaneProgram<'_> {
 /// The approximate limit for the name of a window.
 const MAX_NAME_LENGTH: usize = 16;
 
-/// Returns the name of a task's window: the first words of its id, short enough for a status line.
+/// Returns the name of a task's window: the first words of its id, up to 16 characters or one word,
+/// and its number, without its random digits.
 fn window_name(id: &TaskId) -> String {
     let is_random = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut words = id.as_str().split('-').filter(|word| !is_random(word));

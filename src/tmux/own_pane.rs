@@ -13,9 +13,9 @@ use super::command::escape_format;
 use super::pane::{self, Pane};
 use crate::task::{PaneId, Target};
 
-/// Closes the pane, and shows `lines` to its clients: in view mode in the pane that they switch to
-/// (`run-shell -t`), or in the terminal if they detach (`detach-client -E`). Clients of other panes
-/// get one line.
+/// Closes the pane of this process. Shows `lines` to its clients: in view mode in the pane that
+/// they switch to (`tmux run-shell -t`), or in the terminal if they detach (`tmux detach-client
+/// -E`). If no client shows the pane, displays one line.
 pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
     // The pane must close even if the lines cannot be shown.
     if !show_lines(target, lines).unwrap_or(false)
@@ -26,7 +26,8 @@ pub(crate) fn close(target: &Target, lines: &[String]) -> Result<()> {
     pane::close(target).map(drop)
 }
 
-/// Shows the lines to the clients of the pane. Returns `false` if there are none.
+/// Switches the clients that show the pane to another one, or detaches them, and shows them the
+/// lines there. Returns `false`, and does nothing, if no client shows the pane.
 fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     let panes = pane::list(Some(&target.socket))?;
     let own = panes.iter().find(|pane| pane.matches(target));
@@ -58,8 +59,8 @@ fn show_lines(target: &Target, lines: &[String]) -> Result<bool> {
     Ok(true)
 }
 
-/// Switches a client to the previous pane, window or session, and returns the pane there. Returns
-/// `None` if the session ends with the pane and the client has no previous one.
+/// Switches a client to its previous pane, window or session, and returns the pane that it shows
+/// then. Returns `None` if the session ends with the pane and the client has no previous one.
 fn switch(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Result<Option<PaneId>> {
     let on = |name: &str| Tmux::on(&target.socket, name);
     let mut others = panes.iter().filter(|pane| pane.id() != own.id());
@@ -85,7 +86,8 @@ fn switch(target: &Target, own: &Pane, panes: &[Pane], client: &Client) -> Resul
     active_pane(target, last).map(Some)
 }
 
-/// Returns the active pane of a window or session: `tmux display-message -p -t <it> '#{pane_id}'`
+/// Returns the id of the active pane of a window or session: `tmux display-message -p -t <id>
+/// '#{pane_id}'`
 fn active_pane(target: &Target, of: impl Display) -> Result<PaneId> {
     let ask = Tmux::on(&target.socket, "display-message");
     let out = ask.arg("-p").target(of).arg("#{pane_id}").output()?;
@@ -98,7 +100,7 @@ fn write_temporary(text: impl AsRef<[u8]>) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Quotes a path for a shell.
+/// Quotes a path for a shell command.
 fn quote(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
 }

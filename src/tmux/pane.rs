@@ -69,25 +69,27 @@ impl Pane {
         self.target.pane_pid
     }
 
-    /// Returns whether this is the pane of `target`. After a restart of the server or a
-    /// `respawn-pane`, another one may have its id.
+    /// Returns whether this is the pane that `target` records: id, process and server are the same.
+    /// After a restart of the server or a `tmux respawn-pane`, another one may have its id.
     pub(crate) fn matches(&self, target: &Target) -> bool {
         let ids = |it: &Target| (it.pane_pid, it.pane);
         self.is_on_server_of(target) && ids(&self.target) == ids(target)
     }
 
-    /// Returns whether the pane is on the server of `target`, not restarted since.
+    /// Returns whether the pane is on the tmux server that `target` records, and that was not
+    /// restarted since.
     pub(crate) fn is_on_server_of(&self, target: &Target) -> bool {
         let server = |it: &Target| (it.server_pid, it.server_start);
         server(&self.target) == server(target)
     }
 
-    /// Returns whether the pane's options name this task of this repository.
+    /// Returns whether the pane's options `@flux_task` and `@flux_repo` name this task and this
+    /// repository.
     pub(crate) fn belongs_to(&self, id: &TaskId, repo: &Path) -> bool {
         self.task == id.as_str() && self.repo.as_deref() == Some(repo)
     }
 
-    /// Returns `target` with the current session and window.
+    /// Returns a copy of `target` with the session name and the window id that the pane has now.
     pub(crate) fn with_current_names(&self, target: &Target) -> Target {
         Target {
             session: self.target.session.clone(),
@@ -96,14 +98,15 @@ impl Pane {
         }
     }
 
-    /// Returns the pane as a target if it is in the session of this name, and git flux opened it
-    /// for `repo`.
+    /// Returns the pane as a target if it is in the session of this name, and its option
+    /// `@flux_repo` names the repository `repo`; otherwise `None`.
     pub(crate) fn as_session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
         let is_ours = self.target.session == *session && self.repo.as_deref() == Some(repo);
         is_ours.then(|| self.target(session))
     }
 
-    /// Returns the pane as a target; a session if its name is `session`.
+    /// Returns the pane as a target. Its layout is a session if `session` is the name of its
+    /// session, otherwise a pane.
     pub(crate) fn target(&self, session: &SessionName) -> Target {
         let mut target = self.target.clone();
         if target.session == *session {
@@ -113,8 +116,8 @@ impl Pane {
     }
 }
 
-/// Returns all panes of a server, by default the user's; none without a server or a session.
-/// `tmux list-panes -a -F …`, and `tmux list-sessions` if that fails
+/// Lists all panes of the tmux server at `socket`, or of the user's server without one; empty if it
+/// is not running or has no session. `tmux list-panes -a`, and `tmux list-sessions` if that fails
 ///
 /// # Errors
 /// Any other failure, because panes may exist then.
@@ -122,7 +125,8 @@ pub(crate) fn list(socket: Option<&Path>) -> Result<Vec<Pane>> {
     list_within(socket, TIMEOUT)
 }
 
-/// Returns all panes of a server like [`list`], with a short timeout.
+/// Lists all panes of the tmux server at `socket` like [`list`], but waits at most two seconds for
+/// each command.
 pub(crate) fn list_quickly(socket: &Path) -> Result<Vec<Pane>> {
     list_within(Some(socket), Duration::from_secs(2))
 }
@@ -149,7 +153,8 @@ fn list_within(socket: Option<&Path>, timeout: Duration) -> Result<Vec<Pane>> {
     Ok(panes)
 }
 
-/// Asks a server for its panes. Returns `None` without a server or a session.
+/// Runs `tmux list-panes -a -F <format>`, at most three times, because a server may refuse while it
+/// starts or ends. Returns `None` if the server is not running or has no session.
 fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<Option<String>> {
     let ask = |name: &str, options: &[&str]| {
         let tmux = Tmux::build(socket, name.as_ref());
@@ -174,7 +179,8 @@ fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<O
     }
 }
 
-/// Returns the last `lines` lines of a pane: `tmux capture-pane -pJ`
+/// Returns the last `lines` lines of the text that a pane shows, without empty lines at its end:
+/// `tmux capture-pane -pJ`
 pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
     let out = Tmux::at(target, "capture-pane").arg("-pJ").output()?;
     let text: Vec<&str> = out.trim_end().lines().map(str::trim_end).collect();
@@ -182,14 +188,16 @@ pub(crate) fn capture(target: &Target, lines: usize) -> Result<Vec<String>> {
     Ok(text[first..].iter().map(ToString::to_string).collect())
 }
 
-/// Returns the text of this process's pane, if any: `tmux capture-pane -pJ`
+/// Returns the text that the pane of this process shows; `None` outside tmux, after a failure, or
+/// after a second: `tmux capture-pane -pJ`
 pub(crate) fn capture_own() -> Option<String> {
     let capture = Tmux::new("capture-pane").arg("-pJ").target(env_pane()?);
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
-/// Closes a pane unless another one has its id by now, with one process. Returns whether the pane's
-/// program was still running. `tmux if-shell -F <condition> 'display-message -p …; kill-pane -t <pane>'`
+/// Closes a pane, unless another one has its id by now: `tmux if-shell -F <condition>
+/// 'display-message -p -t <pane> #{pane_dead}; kill-pane -t <pane>'`. Returns `true` if its program
+/// was still running; `false` if not, or if nothing was closed.
 ///
 /// # Errors
 /// Also if the pane does not exist.
@@ -204,19 +212,22 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
     Ok(ask.arg(is).arg(close).output()?.trim() == "0")
 }
 
-/// Shows a message to the clients of the pane: `tmux display-message`
+/// Shows a message in the status line of a client of the pane's session, and ignores failures:
+/// `tmux display-message -t <pane>`
 pub(crate) fn display_message(target: &Target, message: impl Display) {
     let text = escape_message(&sanitize::line(&message.to_string()));
     drop(Tmux::at(target, "display-message").arg(text).run());
 }
 
-/// Escapes a text for `display-message`, which expands formats and conversions of strftime(3).
+/// Doubles each `#` and `%` in a text for `tmux display-message`, which expands formats and
+/// conversions of strftime(3).
 pub(super) fn escape_message(text: &str) -> String {
     text.replace('#', "##").replace('%', "%%")
 }
 
-/// Sets the option `@flux_state` of this process's pane, if `launcher` is its program. For status
-/// lines, so failures are ignored. `tmux if-shell -F <condition> 'set-option -p … @flux_state <state>'`
+/// Sets the option `@flux_state` of this process's pane, for status lines, if `launcher` is the
+/// pane's process: `tmux if-shell -F <condition> 'set-option -p @flux_state <state>'`. Waits at
+/// most a second, and ignores failures.
 pub(crate) fn set_own_state(launcher: i32, state: impl Display) {
     let (Some(socket), Some(pane)) = (env_socket(), env_pane()) else {
         return;
@@ -227,7 +238,8 @@ pub(crate) fn set_own_state(launcher: i32, state: impl Display) {
     drop(mark.within(Duration::from_secs(1)).run());
 }
 
-/// Returns whether this process was started in the pane, by the user or by the agent.
+/// Returns whether this process was started in the pane `target`, by the user or by the agent:
+/// `$TMUX` and `$TMUX_PANE` name it.
 pub(crate) fn is_own(target: &Target) -> bool {
     let tmux = env::var("TMUX").unwrap_or_default();
     let server = tmux.rsplit(',').nth(1).and_then(|pid| pid.parse().ok());
@@ -236,7 +248,8 @@ pub(crate) fn is_own(target: &Target) -> bool {
         && env_pane() == Some(target.pane)
 }
 
-/// Encodes a path for a pane option: letters, digits, `.`, `-`, `_`, and `:` with two hex digits.
+/// Encodes a path for a pane option: keeps ASCII letters, digits, `.`, `-` and `_`, and writes any
+/// other byte as `:` and two hex digits.
 pub(super) fn encode_path(path: &Path) -> String {
     let encoded = |byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => char::from(*byte).into(),
@@ -260,7 +273,8 @@ fn decode_path(text: &str) -> Option<PathBuf> {
 const SHELLS: &str = "sh bash zsh fish dash ksh mksh tcsh csh nu elvish xonsh";
 
 /// Returns the only pane of the session of this name, if a shell runs there in `dir` or below, as
-/// tmux-resurrect restores it: `tmux list-panes -s -t =<name>: -F …`. The shell may have jobs.
+/// after tmux-resurrect; otherwise `None`: `tmux list-panes -s -t =<name>:`. The shell may have
+/// jobs.
 pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Target>> {
     let fields = Fields::new("pane_current_command pane_current_path");
     let list = Tmux::new("list-panes").arg("-s");
@@ -280,7 +294,7 @@ pub(crate) fn restored_shell(name: &SessionName, dir: &Path) -> Result<Option<Ta
 }
 
 fn is_shell(command: &OsStr) -> bool {
-    let shell = program::shell();
+    let shell = program::user_shell();
     Path::new(&shell).file_name() == Some(command)
         || SHELLS.split(' ').any(|shell| command == shell)
 }

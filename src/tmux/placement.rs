@@ -65,11 +65,12 @@ struct CurrentPane {
     is_zoomed: bool,
 }
 
-/// Chooses the place of a task.
+/// Chooses where to open the pane of a task: beside the current pane, in a new window, or in a new
+/// session. Opens nothing.
 ///
 /// # Errors
-/// When tmux is missing or too old, when a pane is required outside tmux, or when the session
-/// exists already.
+/// When tmux is missing or too old, when a pane or window is required outside tmux, or when the
+/// session exists already.
 pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Placement> {
     let layout = match request {
         LayoutRequest::Any => None,
@@ -87,7 +88,7 @@ pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Pla
                 .hint("omit the option for a new session, or start tmux first")
                 .into());
         }
-        ensure_unused(&session)?;
+        ensure_session_unused(&session)?;
         return Ok(Placement::Session { name: session });
     };
     let is_window = layout == Some(Layout::Window);
@@ -128,9 +129,9 @@ impl CurrentPane {
     }
 }
 
-/// Returns the pane of this process: `$TMUX_PANE`, if the server of `$TMUX` is running and the pane
-/// has this terminal. Without a terminal, as in an agent's command, `$TMUX_PANE` is enough.
-/// `tmux display-message -p -t <pane> …`
+/// Returns the pane in `$TMUX_PANE` with its size: `tmux display-message -p -t <pane>`. `None`
+/// outside tmux, if its server is not running, or if this process has a terminal that is not the
+/// pane's. Fails if tmux is too old.
 fn current_pane() -> Result<Option<CurrentPane>> {
     let Some(pane) = env_pane().filter(|_| is_inside()) else {
         return Ok(None);
@@ -163,8 +164,9 @@ fn current_pane() -> Result<Option<CurrentPane>> {
     Ok(read())
 }
 
-/// Fails if the session exists: `tmux list-sessions`, or `tmux -V` without a server.
-fn ensure_unused(session: &SessionName) -> Result<()> {
+/// Fails if a session of this name exists, or if tmux is missing or too old: `tmux list-sessions`,
+/// or `tmux -V` without a server.
+fn ensure_session_unused(session: &SessionName) -> Result<()> {
     let fields = Fields::new("version session_name");
     let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
     let Ok(out) = list.outcome()? else {
@@ -190,7 +192,8 @@ fn ensure_unused(session: &SessionName) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name of a task's session, with characters that every tmux allows.
+/// Returns the name of a task's session, `flux-<project>-<id>`: at most 30 characters of the
+/// project, with `_` for all but ASCII letters, digits and `-`.
 pub(crate) fn session_name(project: &OsStr, id: &TaskId) -> SessionName {
     let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-';
     let project = project.to_string_lossy().replace(is_odd, "_");

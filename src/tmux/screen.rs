@@ -35,7 +35,8 @@ struct Paint {
 }
 
 impl Screen {
-    /// Captures a pane with one process: `tmux display-message -p … ; capture-pane -p -e`
+    /// Captures the visible text of a pane with its attributes, cursor, terminal and title: `tmux
+    /// display-message -p -t <pane> <format> ; capture-pane -p -e -t <pane>`
     ///
     /// # Errors
     /// Also if another pane has its id by now.
@@ -72,18 +73,19 @@ impl Screen {
         }
     }
 
-    /// Returns whether the terminal is in canonical mode. Then the program has no composer.
-    pub(crate) fn has_line_editor(&self) -> bool {
+    /// Returns whether the pane's terminal is in canonical mode, in which the terminal edits lines:
+    /// then the program has no input field of its own. `false` if the terminal cannot be opened.
+    pub(crate) fn is_in_canonical_mode(&self) -> bool {
         is_canonical(&self.tty).unwrap_or(false)
     }
 
-    /// Returns the text before the cursor in its row, if that has no wide characters.
+    /// Returns the text before the cursor in its row; after wide characters, too much of it.
     pub(crate) fn before_cursor(&self) -> String {
         let row = self.rows.get(self.cursor).map(Row::text);
         row.unwrap_or_default().chars().take(self.column).collect()
     }
 
-    /// Returns the text of all rows.
+    /// Returns the text of all rows of the screen, each without spaces at its end.
     pub(crate) fn text(&self) -> Vec<String> {
         let text = |row: &Row| row.text().trim_end().to_owned();
         self.rows.iter().map(text).collect()
@@ -103,8 +105,9 @@ impl Row {
         self.0.iter().map(|(c, _)| c).collect()
     }
 
-    /// Returns the typed text after the first `skipped` characters, without hints. Hints are faint,
-    /// except for the character under the cursor.
+    /// Returns the text that the user has typed in a row, after its first `skipped` characters.
+    /// Omits hints of the program: faint characters, and the inverted one under the cursor before
+    /// them.
     pub(crate) fn without_hints(&self, skipped: usize) -> String {
         let cells = self.0.get(skipped..).unwrap_or_default();
         let nexts = cells.iter().skip(1).map(Some).chain([None]);
@@ -120,7 +123,8 @@ impl Row {
         self.text().trim().is_empty()
     }
 
-    /// Returns whether the row begins with three line-drawing characters.
+    /// Returns whether the row begins, apart from spaces, with a horizontal line: three of `─`,
+    /// `━`, `▄` or `▀`.
     pub(crate) fn is_rule(&self) -> bool {
         let text = self.text();
         let text = text.trim_start();
@@ -128,8 +132,8 @@ impl Row {
         lines.any(|line| text.starts_with(line))
     }
 
-    /// Returns the text after a bar at the beginning of the row. It ends with its background
-    /// colour, where another column begins.
+    /// Returns the part of the row after a `┃` at its beginning, as far as its background colour
+    /// goes; another column may follow. Returns `None` if the row does not begin with `┃`.
     pub(crate) fn behind_bar(&self) -> Option<Self> {
         let bar = self.0.iter().position(|(c, _)| !c.is_whitespace())?;
         let (_, rest) = self.0.split_at(bar + 1);
@@ -140,7 +144,8 @@ impl Row {
     }
 }
 
-/// Parses the output of `capture-pane -e`.
+/// Parses the output of `tmux capture-pane -e` into rows of characters, each with its faint and
+/// reverse attributes and its background colour.
 pub(crate) fn parse_rows(shown: &str) -> Vec<Row> {
     let mut paint = Paint::default();
     let row = |line: &str| {

@@ -30,8 +30,9 @@ const STILL_TIME: Duration = Duration::from_millis(150);
 /// A program may not show a longer line in full.
 const MAX_ECHO: usize = 400;
 
-/// Types a message in one or several pastes, as the composer requires.
-/// `tmux has-session -t <pane> ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> ; …`
+/// Types a message into a pane in one or several pastes, without Enter: `tmux has-session -t <pane>
+/// ; set-buffer -b <name> -- <piece> ; paste-buffer -p -r -d -b <name> -t <pane>`, or `tmux
+/// load-buffer -` for a text that need not be split.
 pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     let mut rest = typed.text.as_str();
     let mut pastes = Vec::new();
@@ -63,7 +64,7 @@ pub(super) fn type_text(target: &Target, typed: &SafeText) -> Result<()> {
     }
 }
 
-/// Splits a text into pieces of at most `longest` bytes and two lines.
+/// Splits a text into pieces of at most `longest` bytes and at most two lines.
 fn split_text(text: &str, longest: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut from, mut lines) = (0, 0);
@@ -79,7 +80,8 @@ fn split_text(text: &str, longest: usize) -> Vec<&str> {
     pieces
 }
 
-/// Pastes text with one process: `tmux load-buffer -b <name> - ; paste-buffer -r -d -b <name>`
+/// Pastes text into a pane, with more options of `paste-buffer`, in one process: `tmux load-buffer
+/// -b <name> - ; paste-buffer <options> -r -d -b <name> -t <pane>`
 pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()> {
     let mut file = tempfile::tempfile().context("could not make a temporary file")?;
     file.write_all(text.as_bytes())?;
@@ -89,20 +91,25 @@ pub(super) fn paste(target: &Target, text: &str, options: &[&str]) -> Result<()>
     then_paste(tmux, target, options).run()
 }
 
-/// Returns a unique name for the buffer.
+/// Returns the name of the tmux buffer that this process uses for a pane: `flux-<pid>-<pane>`.
 fn buffer_name(target: &Target) -> String {
     format!("flux-{}-{}", process::id(), target.pane)
 }
 
-/// Adds a command that pastes and deletes the buffer.
+/// Adds a tmux command that pastes the buffer into a pane and deletes it, without running it:
+/// `paste-buffer <options> -r -d -b <name> -t <pane>`
 fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
     let tmux = tmux.then("paste-buffer").args(options);
     let tmux = tmux.args(["-r", "-d", "-b", &buffer_name(target)]);
     tmux.target(target.pane)
 }
 
-/// Waits until `shows` is true twice in a row. A program may ignore keys while it redraws.
-pub(super) fn is_stable(timeout: Duration, shows: impl Fn() -> Result<bool>) -> Result<bool> {
+/// Waits until `shows` has returned `true` for 50 ms, at most for `timeout`. Returns whether it
+/// has. A program may ignore keys while it redraws.
+pub(super) fn wait_until_stable(
+    timeout: Duration,
+    shows: impl Fn() -> Result<bool>,
+) -> Result<bool> {
     let mut since: Option<Instant> = None;
     let lasts = wait_until(timeout, INTERVAL, || {
         since = shows()?.then(|| since.unwrap_or_else(Instant::now));
@@ -139,13 +146,15 @@ impl<'a> Baseline<'a> {
         Ok(before)
     }
 
-    /// Waits until the pane shows the text, and returns whether it does.
-    pub(super) fn is_echoed(&self, target: &Target) -> Result<bool> {
-        is_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
+    /// Waits at most a second until the pane shows the typed text for 50 ms, and returns whether it
+    /// does.
+    pub(super) fn wait_for_echo(&self, target: &Target) -> Result<bool> {
+        wait_until_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
-    /// Returns whether the pane shows the beginning or the end of the text more often than before,
-    /// or its end before the cursor.
+    /// Returns whether the screen shows the beginning of the text's first or last line more often
+    /// than before, or its end before the cursor. For a long text, any change is enough if the pane
+    /// was still before.
     fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
         let last = self.text.char_indices().nth_back(PREFIX - 1);
@@ -159,7 +168,8 @@ impl<'a> Baseline<'a> {
     }
 }
 
-/// Counts the beginning of `line` in the rows; the rest may be wrapped.
+/// Returns how often the rows contain the first 20 characters of `line`, since the rest may be
+/// wrapped; 0 for an empty line.
 fn count_matches(rows: &[String], line: &str) -> usize {
     let beginning: String = line.trim().chars().take(PREFIX).collect();
     match beginning.as_str() {

@@ -177,15 +177,17 @@ fn refine_stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
     Some(report)
 }
 
-/// Reads `⠐ Claude Code` while it works, with 2.1.197. With 2.1.330 the title is always `✳ Claude
-/// Code`, which says nothing.
+/// Returns `Working` for a title of Claude Code that begins with a Braille character, `⠐ Claude
+/// Code`, as with 2.1.197; otherwise `None`. With 2.1.330 the title is always `✳ Claude Code`,
+/// which says nothing.
 fn title(title: &str, _: &str) -> Option<Title> {
     matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 
 const INTERRUPTED: &str = "[Request interrupted by user";
 
-/// Returns whether the user's last action was Esc. Hooks report the rest more exactly.
+/// Returns `Interrupted` for the entry in Claude Code's transcript that Esc leaves, and `Working`
+/// for any other entry of the user. `None` for all others: hooks report the rest more exactly.
 fn activity_of(entry: &Value) -> Option<Activity> {
     if entry["type"] != "user" || entry["isSidechain"] == true {
         return None;

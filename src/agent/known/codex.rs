@@ -73,7 +73,8 @@ fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     Ok(HookOptions::option("-c", notify))
 }
 
-/// Returns the user's notify program with its arguments, if any. `None` if it is unknown.
+/// Returns the `notify` program in the user's configuration of Codex, with its arguments; empty if
+/// none is set. `None` if the configuration cannot be read.
 fn user_notify() -> Option<Vec<String>> {
     let file = rollout::home(&|name| env::var_os(name))?.join("config.toml");
     let text = match fs::read_to_string(file) {
@@ -94,9 +95,9 @@ fn refine_turn(mut report: HookReport, value: &Value) -> Option<HookReport> {
     (event == "agent-turn-complete").then_some(report)
 }
 
-/// Reads the title. With 0.169 it is `⠏ project` while it works, `[ ! ] Action Required | project`
-/// for a question, otherwise `project`, shortened if it is long; 0.171 inserts `<thread> | ` before
-/// the project.
+/// Returns what a title of Codex shows. With 0.169 it is `⠏ project` while it works, `[ ! ] Action
+/// Required | project` for a question, otherwise `project`, shortened if it is long; 0.171 inserts
+/// `<thread> | ` before the project. `None` for any other.
 fn title(title: &str, project: &str) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);
@@ -123,7 +124,8 @@ fn activity_of(entry: &Value) -> Option<Activity> {
     }
 }
 
-/// Returns the last turn of the transcript, as the hook would report it.
+/// Returns the start or end of a turn that the transcript of Codex records last, as a hook would
+/// report it. `None` if it is not newer than the event `before` and the start of the run.
 fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event) -> Option<Event> {
     let reported = before.transcript.as_ref().map(PathBuf::from);
     let since = running.since;

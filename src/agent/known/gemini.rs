@@ -76,7 +76,8 @@ fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     Ok(HookOptions::variable(DEFAULTS, file))
 }
 
-/// Returns whether only the user may write to `dir` and its parents: Gemini ignores other files.
+/// Returns whether neither group nor others may write to `dir` and its parents: Gemini CLI ignores
+/// files in other directories. `false` if it does not exist.
 fn is_private(dir: &Path) -> bool {
     let mode = |dir: &Path| dir.metadata().map_or(0o022, |of| of.permissions().mode());
     let dir = dir.canonicalize();
@@ -92,8 +93,8 @@ fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport>
     })
 }
 
-/// Reads the titles `✦  Working… (project)`, `◇  Ready (project)` and `✋  Action Required
-/// (project)`.
+/// Returns what a title of Gemini CLI shows: `✦  Working… (project)`, `◇  Ready (project)` or
+/// `✋  Action Required (project)`; `None` for any other.
 fn title(title: &str, _: &str) -> Option<Title> {
     match title.chars().next()? {
         '✦' | '⏲' => Some(Title::Working),
@@ -103,8 +104,9 @@ fn title(title: &str, _: &str) -> Option<Title> {
     }
 }
 
-/// Returns whether its turn was cancelled by Esc, or failed: its hook reports any end alike. Seen
-/// with 0.61.0.
+/// Returns the activity that an entry of Gemini CLI's transcript shows: `Interrupted` by Esc,
+/// `Failed`, or `Working`; `None` for other entries. Its hook reports any end alike. Seen with
+/// 0.61.0.
 fn activity_of(entry: &Value) -> Option<Activity> {
     match entry["type"].as_str()? {
         "info" if entry["content"] == "Request cancelled." => Some(Activity::Interrupted),

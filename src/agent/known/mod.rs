@@ -62,7 +62,8 @@ pub(super) static KNOWN: &[Profile] = &[
     },
 ];
 
-/// Returns the profile of an agent.
+/// Returns the facts about the agent `name`: its options, hooks and signs of activity. For an
+/// unknown name, returns the profile of an unknown program.
 pub(crate) fn profile(name: &str) -> &'static Profile {
     let known = KNOWN.iter().find(|known| known.name == name);
     known.unwrap_or(&UNKNOWN)
@@ -84,7 +85,7 @@ mod tests {
         #[track_caller]
         fn case(agent: &str, text: &str, expected: Option<Title>) {
             assert_eq!(
-                profile(agent).title(text, "repo-one"),
+                profile(agent).read_title(text, "repo-one"),
                 expected,
                 "{agent}: {text}"
             );
@@ -188,7 +189,7 @@ mod tests {
             text.push_str(&format!("{line}\n"));
             fs::write(&path, format!("{text}{{\"torn")).unwrap();
             let conversation = profile(agent).conversation.as_ref().unwrap();
-            let last = conversation.last(&path);
+            let last = conversation.last_report(&path);
             assert_eq!(last.map(|last| last.activity), expected, "{agent}: {line}");
         };
         let user = |text: &str| {

@@ -70,7 +70,7 @@ fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
     Ok(HookOptions::variable(CONFIG, config.to_string()))
 }
 
-/// Encodes a path for a URL.
+/// Percent-encodes a path for a URL, except ASCII letters, digits, `/`, `.`, `-`, `_` and `~`.
 fn encode_path(path: &str) -> String {
     let encode_path = |byte: u8| match byte {
         b'/' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),

@@ -218,5 +218,5 @@ fn not_committed(error: Error, task: &Task) -> Error {
     let path = quoted(&task.worktree);
     let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));
     let hint = format!("git -C {path} add --all && git -C {path} commit");
-    failure::put_on(error, failure.hint(hint))
+    failure::wrap_in_failure(error, failure.hint(hint))
 }

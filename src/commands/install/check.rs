@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::install_file::{InstallFile, Reader};
 use super::shells::{self, Finding, ask_shell, detached, run_with_timeout};
 use crate::git::Git;
-use crate::system::program::{shell, which};
+use crate::system::program::{user_shell, which};
 use crate::ui::{Ui, quoted, shown, word};
 
 /// Checks that git, man and the user's shells find the program and the installed files, and prints
@@ -65,7 +65,7 @@ command -v git-flux >/dev/null && printf '\ngit-flux: found\n' || printf '\ngit-
 /// directories of the current PATH that have it. `None` also for another shell than bash, zsh and
 /// fish, and if it does not answer.
 fn check_new_shells() -> Result<Option<Finding>> {
-    let login = shell();
+    let login = user_shell();
     let (Some("bash" | "zsh" | "fish"), Some(path)) = (file_name(&login), env::var_os("PATH"))
     else {
         return Ok(None);
@@ -126,7 +126,7 @@ fn manpath_of_git() -> OsString {
 /// file that the user's login shell reads.
 fn prepend(variable: &str, dir: &Path) -> String {
     let dir = quoted(dir);
-    let file = match file_name(&shell()) {
+    let file = match file_name(&user_shell()) {
         Some("fish") if variable == "PATH" => return format!("fish_add_path {dir}"),
         Some("fish") => return format!("set -Ux {variable} {dir} ${variable} ''"),
         Some("bash") => "~/.bashrc",

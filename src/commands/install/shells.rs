@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
 use super::install_file::{Reader, env_dir};
-use crate::system::program::shell;
+use crate::system::program::user_shell;
 use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};
 
@@ -72,7 +72,7 @@ print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$
 /// Returns whether a shell is on PATH, and the user seems to use it: it is the login shell, or has
 /// an rc file such as `.bashrc`.
 pub(super) fn is_used(reader: Reader) -> bool {
-    let (name, login) = (reader.into_str(), shell());
+    let (name, login) = (reader.into_str(), user_shell());
     let dirs = [env_dir("HOME"), env_dir("ZDOTDIR")];
     let mut dirs = dirs.into_iter().flatten();
     reader.is_installed()

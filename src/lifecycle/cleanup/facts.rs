@@ -335,8 +335,8 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     }
     let failure =
         Failure::new(format!("'{id}' is {}", state.name())).hint(format!("git flux status {id}"));
-    match run.ensure_known() {
-        Err(error) if *state == State::Unknown => Err(failure::put_on(error, failure)),
+    match run.ensure_launcher_known() {
+        Err(error) if *state == State::Unknown => Err(failure::wrap_in_failure(error, failure)),
         _ => Err(failure.into()),
     }
 }

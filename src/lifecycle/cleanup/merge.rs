@@ -73,7 +73,7 @@ pub(crate) fn prepare(
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
-        false => failure::put_on(error, merge_failure(facts)),
+        false => failure::wrap_in_failure(error, merge_failure(facts)),
     })?;
     Ok(Some(PreparedMerge { commit, ran_hooks }))
 }
@@ -105,7 +105,7 @@ fn make_commits(
     let sign = match &checkout {
         // Configuration may depend on the worktree and its branch.
         Some(checkout) if repo.current() != Some(checkout.path()) => has_signing(checkout)?,
-        _ => flux.settings.sign()?,
+        _ => flux.settings.signs_commits()?,
     };
     let draft = |tree, parents, message| Draft {
         tree,

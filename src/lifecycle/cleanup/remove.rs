@@ -132,7 +132,7 @@ pub(crate) fn remove(
     let kept = finish().map_err(|error| {
         let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
             .hint("to complete it: git flux cleanup");
-        failure::put_on(error, failure)
+        failure::wrap_in_failure(error, failure)
     })?;
     Ok(Outcome::Done(RemovalReport { merge, kept }))
 }

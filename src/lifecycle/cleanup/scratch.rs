@@ -162,12 +162,12 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
     };
     let failure = merge_failure(facts);
     let Some(place) = &into.worktree else {
-        return failure::put_on(error, failure);
+        return failure::wrap_in_failure(error, failure);
     };
     // A hook that fails here may succeed in the worktree itself.
     let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
     let by_hand = format!("git -C {place} merge {branch} && git flux cleanup {id}");
-    failure::put_on(error, failure.hint(by_hand))
+    failure::wrap_in_failure(error, failure.hint(by_hand))
 }
 
 /// Chooses the path of the scratch repository: beside the task's worktree; if that is inside a work

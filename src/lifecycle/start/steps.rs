@@ -201,7 +201,7 @@ impl StartTransaction<'_> {
     /// Opens a pane at `place` that runs `git flux <verb> <path>`. Does not wait for the program.
     fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, current_exe()?);
-        place.open(&PaneProgram {
+        place.open_pane(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),
             dir: &task.worktree,

@@ -121,7 +121,7 @@ impl<'a> StartTransaction<'a> {
         }
         let failure = self.start.failure_after(rollback).hints(full);
         let code = if is_interrupted { DECLINED } else { 1 };
-        failure::put_on(cause, failure.code(code))
+        failure::wrap_in_failure(cause, failure.code(code))
     }
 
     /// Undoes the begun steps: closes the pane, and removes what the start created; new files go to

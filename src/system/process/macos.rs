@@ -38,7 +38,8 @@ impl Plain for proc_bsdinfo {}
 impl Plain for proc_vnodepathinfo {}
 impl Plain for VnodePath {}
 
-/// Calls `ask` with a buffer for a `T` and its size, and returns the value if it filled the buffer.
+/// Calls `ask` with a buffer for a `T` and its size, and returns the value; `None` if it did not
+/// fill the buffer.
 fn filled<T: Plain>(ask: impl FnOnce(*mut c_void, c_int) -> c_int) -> Option<T> {
     let mut info = MaybeUninit::<T>::zeroed();
     let size = c_int::try_from(mem::size_of::<T>()).ok()?;
@@ -52,7 +53,7 @@ fn info<T: Plain>(pid: i32, flavor: c_int, arg: u64) -> Option<T> {
     filled(|buffer, size| unsafe { libc::proc_pidinfo(pid, flavor, arg, buffer, size) })
 }
 
-/// Returns the bytes up to the first NUL.
+/// Returns the bytes of a C string up to the first NUL.
 fn text(chars: &[c_char]) -> Vec<u8> {
     let bytes = chars.iter().map(|c| c.cast_unsigned());
     bytes.take_while(|byte| *byte != 0).collect()
@@ -98,12 +99,13 @@ pub(crate) fn hostname() -> Option<String> {
     sysctl(c"kern.hostname")
 }
 
-/// Returns nothing: macOS has no namespaces.
+/// Returns `None`: macOS has no PID namespaces.
 pub(super) fn pid_namespace(_: impl Display) -> Option<String> {
     None
 }
 
-/// Returns the text value of `name`.
+/// Returns the value of the sysctl `name` as text; `None` if it cannot be read, or has more than
+/// 255 bytes.
 fn sysctl(name: &CStr) -> Option<String> {
     let mut buffer = vec![0_u8; 256];
     let mut size = buffer.len();
@@ -117,8 +119,9 @@ fn sysctl(name: &CStr) -> Option<String> {
     (got == 0).then(|| text.to_owned())
 }
 
-/// Returns program and arguments. The buffer has their count, the path of the program, NULs, and
-/// the arguments, each with a NUL.
+/// Returns the command line of the process `pid`, program and arguments; `None` if it is not
+/// visible. The buffer has their count, the path of the program, NULs, and the arguments, each with
+/// a NUL.
 pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
     // The limit for arguments and environment.

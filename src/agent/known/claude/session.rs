@@ -42,12 +42,14 @@ struct SessionFile {
     parked_job_id: Option<String>,
 }
 
-/// Reads the session file of Claude Code, if it runs in `worktree`. An unreadable file is ignored.
+/// Reads the state in the session file of the Claude Code that runs for this run in `worktree`.
+/// `None` if there is none; ignores files that cannot be read.
 pub(super) fn read_session(running: &Running, worktree: &Path) -> Option<SessionState> {
     read(&dir(&|name| env::var_os(name))?, running, worktree)
 }
 
-/// Returns the event of a session file in `dir` that contradicts the last event.
+/// Returns an event if a session file of Claude Code in `dir` contradicts the run's last event
+/// `before`; otherwise `None`. Also `None` while the file's state is younger than two seconds.
 pub(super) fn find_event(
     dir: &Path,
     running: &Running,
@@ -67,7 +69,8 @@ pub(super) fn find_event(
     })
 }
 
-/// Reads the session file of this run in `dir`.
+/// Reads the state in the session file of this run in `dir`, the directory of Claude Code's session
+/// files. `None` if there is none; ignores files that cannot be read.
 fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<SessionState> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
@@ -76,7 +79,9 @@ fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<SessionState> 
     choose(&entries, running, worktree)
 }
 
-/// Selects the file of this run.
+/// Returns the state in the session file of this run: that of the agent's process, or else the
+/// latest in `worktree`. If the conversation was moved to a background job, returns the state of
+/// the job. `None` if there is none.
 fn choose(entries: &[SessionFile], running: &Running, worktree: &Path) -> Option<SessionState> {
     let pid = running.agent?;
     let is_ours = |it: &&SessionFile| it.is_of(running, worktree) && it.kind == "interactive";
@@ -97,13 +102,15 @@ fn choose(entries: &[SessionFile], running: &Running, worktree: &Path) -> Option
     })
 }
 
-/// Returns the directory of the session files, in an environment.
+/// Returns the directory of Claude Code's session files in the environment `var`: `sessions` in
+/// `$CLAUDE_CONFIG_DIR` or `~/.claude`. `None` without `$HOME`.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     Some(home_of(var, "CLAUDE_CONFIG_DIR", ".claude")?.join("sessions"))
 }
 
 impl SessionFile {
-    /// Returns whether the process was started by this run, in `worktree`.
+    /// Returns whether a session file is of a process that started after this run, and in
+    /// `worktree` or below.
     fn is_of(&self, running: &Running, worktree: &Path) -> bool {
         // Both times may be rounded.
         self.started_at.duration_since(running.since) >= -SignedDuration::from_secs(1)

@@ -15,7 +15,8 @@ use crate::git::regular_file::open_file;
 /// The beginning of a file that is searched for its first line.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Returns the file of a conversation. The thread that finds a title has none.
+/// Returns the transcript of the Codex conversation with the id `thread`; `None` if it has none, as
+/// the conversation that finds a title.
 pub(super) fn find_by_thread(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
     let sessions = dir(&|name| env::var_os(name))?;
@@ -23,8 +24,9 @@ pub(super) fn find_by_thread(thread: &str) -> Option<PathBuf> {
     files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
 }
 
-/// Returns the file of the conversation in `worktree` that was written since then, before Codex
-/// reports one: it reports only completed turns.
+/// Returns the transcript of a user's Codex conversation in `worktree` that was changed last, not
+/// before `since`; `None` if there is none. Codex itself reports a conversation only after a
+/// completed turn.
 pub(super) fn find_by_worktree(worktree: &Path, since: Timestamp) -> Option<PathBuf> {
     find_in(&dir(&|name| env::var_os(name))?, worktree, since)
 }
@@ -32,7 +34,8 @@ pub(super) fn find_by_worktree(worktree: &Path, since: Timestamp) -> Option<Path
 /// The number of days with conversations that are searched for a continued one.
 const MAX_DAYS: usize = 31;
 
-/// Returns the file of [`find_by_worktree`] in a directory of conversations.
+/// Returns the transcript of [`find_by_worktree`], searched in the 31 latest days of `sessions`,
+/// the directory of Codex's transcripts.
 pub(super) fn find_in(sessions: &Path, worktree: &Path, since: Timestamp) -> Option<PathBuf> {
     let since = SystemTime::from(since);
     let changed = |path: PathBuf| {
@@ -48,7 +51,8 @@ pub(super) fn find_in(sessions: &Path, worktree: &Path, since: Timestamp) -> Opt
     paths.find(|path| is_in_worktree(path, worktree) == Some(true))
 }
 
-/// Returns whether a file begins with the entry of a user's conversation in `worktree`.
+/// Returns whether a transcript begins with the entry of a user's conversation in `worktree` or
+/// below; `None` if it cannot be read or parsed.
 fn is_in_worktree(path: &Path, worktree: &Path) -> Option<bool> {
     let mut line = Vec::new();
     let file = open_file(path).ok()?.take(HEAD_BYTES);
@@ -60,14 +64,16 @@ fn is_in_worktree(path: &Path, worktree: &Path) -> Option<bool> {
     Some(is_of_user && Path::new(meta["cwd"].as_str()?).starts_with(worktree))
 }
 
-/// Returns the directories of each day, the last one first.
+/// Returns the directories of all days, `<year>/<month>/<day>`, in the directory of Codex's
+/// transcripts, the last day first.
 fn days(sessions: &Path) -> impl Iterator<Item = PathBuf> {
     let years = list_newest_first(sessions).into_iter();
     let months = years.flat_map(|year| list_newest_first(&year));
     months.flat_map(|month| list_newest_first(&month))
 }
 
-/// Lists a directory, the last name first.
+/// Lists the paths in a directory whose names are dates or times, the last name first; empty if it
+/// cannot be read.
 fn list_newest_first(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
@@ -75,12 +81,14 @@ fn list_newest_first(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Returns the directory of conversations, in an environment.
+/// Returns the directory of Codex's transcripts in the environment `var`: `sessions` in
+/// `$CODEX_HOME` or `~/.codex`. `None` without `$HOME`.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     Some(home(var)?.join("sessions"))
 }
 
-/// Returns the directory of Codex, in an environment.
+/// Returns the directory of Codex's own files in the environment `var`: `$CODEX_HOME` or
+/// `~/.codex`. `None` without `$HOME`.
 pub(super) fn home(var: &Variables) -> Option<PathBuf> {
     home_of(var, "CODEX_HOME", ".codex")
 }
