@@ -182,7 +182,7 @@ fn run_refuses_a_branch_that_exists() {
 fn run_names_a_branch_that_conflicts_with_the_prefix() {
     let world = World::new();
     world.git(["branch", "feature"]);
-    let error = "'feature/fix' conflicts with the branch 'feature'";
+    let error = "'feature/fix': 'feature' exists";
     refused(
         &world,
         world.flux(["run", "--name", "fix", "Fix"]),
@@ -196,7 +196,7 @@ fn run_names_a_branch_that_conflicts_with_the_prefix() {
         "git config flux.branchPrefix ",
     );
     world.git(["branch", "-m", "feature", "feature/fix/deeper"]);
-    let error = "'feature/fix' conflicts with the branch 'feature/fix/deeper'";
+    let error = "'feature/fix': 'feature/fix/deeper' exists";
     refused(
         &world,
         world.flux(["run", "--name", "fix", "Fix"]),

@@ -189,7 +189,7 @@ fn hints_work_when_pasted() {
         world.git(["branch", "-m", "feature/fix", "fix"]);
         world.git(["branch", "feature"]);
     };
-    paste.case("conflicts with the branch", &named, in_the_way, nothing);
+    paste.case("cannot create the branch", &named, in_the_way, nothing);
     paste.case(
         "exists already",
         &named,
@@ -322,7 +322,7 @@ fn hints_work_when_pasted() {
         |world| drop(world.git(["branch", "-D", "feature/fix"])),
     );
     paste.case(
-        "is in the way of 'feature/fix'",
+        "cannot create the branch 'feature/fix'",
         &restore,
         |world| {
             removed(world);

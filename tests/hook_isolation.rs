@@ -234,7 +234,9 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     world.write(&file, "mine\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("is in the way of the merge");
+    output
+        .code(1)
+        .stderr_has("exists already; the merge needs this path");
     world.assert_unchanged(&before);
     assert_eq!(world.read(&file), "mine\n");
     fs::rename(scratch_directory(&world, &id), world.tools().join("away")).unwrap();

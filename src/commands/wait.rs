@@ -240,7 +240,7 @@ fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> R
             _ => {
                 let (state, _) = observed
                     .next()
-                    .context("internal error: a task was not observed")?;
+                    .context("internal error: no status of the task")?;
                 Ok(Some(state))
             }
         };

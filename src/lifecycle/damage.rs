@@ -28,7 +28,7 @@ impl Damage {
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let exists =
-            fs::exists(path).with_context(|| format!("could not look at '{}'", path.display()))?;
+            fs::exists(path).with_context(|| format!("could not access '{}'", path.display()))?;
         let has_branch = has_branch(flux, task)?;
         if exists && has_branch && admin::is_ours(common, path)? {
             return Ok(None);

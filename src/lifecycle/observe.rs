@@ -138,7 +138,7 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
         Err(error) => Some(version::state_of(error).to_owned()),
     };
     let labels: Option<_> = store.tasks.iter().map(label).collect();
-    labels.context("internal error: a task was not observed")
+    labels.context("internal error: no status of the task")
 }
 
 /// Returns the state of a task with its evidence. Does not read the worktree.
@@ -164,7 +164,7 @@ pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Wo
 
 pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Observation> {
     let seen = observe_each(flux, store, &[task])?.pop();
-    seen.context("internal error: the task was not observed")
+    seen.context("internal error: no status of the task")
 }
 
 fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Observation>> {

@@ -53,7 +53,10 @@ pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &
     if !ui.can_ask() {
         return Err(gone_required(doubt, command).into());
     }
-    if ui.confirm(format_args!("{}. Has it ended?", capitalize(doubt)), false)? {
+    if ui.confirm(
+        format_args!("{}. Has the agent ended?", capitalize(doubt)),
+        false,
+    )? {
         return Ok(());
     }
     Err(Failure::declined("nothing was changed").into())
@@ -61,5 +64,5 @@ pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &
 
 /// Returns the error of a `command` that requires `--gone`.
 pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
-    Failure::new(doubt).hint(format!("if it has ended: {command} --gone"))
+    Failure::new(doubt).hint(format!("if the agent has ended: {command} --gone"))
 }

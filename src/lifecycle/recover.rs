@@ -182,7 +182,8 @@ impl Teardown<'_> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let what = format!("the removal of '{id}' was interrupted");
         let link = task.worktree.join(".git");
-        if fs::exists(link).context("could not look at the worktree")? {
+        let failure = || format!("could not access '{}'", link.display());
+        if fs::exists(&link).with_context(failure)? {
             self.advance(&task.in_phase(Phase::Active), Transaction::default())?;
             return Ok(format!(
                 "{what}; the task still exists: git flux cleanup {id}"

@@ -111,7 +111,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
         other => {
             let question = match other {
                 Question::LargeFiles => "Commit it anyway?",
-                Question::AgentEnded => "Has it ended?",
+                Question::AgentEnded => "Has the agent ended?",
                 Question::Stop | Question::OwnPane => "Stop it?",
                 _ => "Remove it anyway?",
             };

@@ -196,7 +196,9 @@ pub(super) fn output(command: &mut Command) -> Result<Option<String>> {
 /// Runs `git-flux __alone <program> <args>`: executes the program in a new session. An interactive shell would
 /// otherwise become the terminal's foreground group, and leave none when it exits.
 pub(crate) fn exec_alone(words: &[OsString]) -> Result<()> {
-    let (program, args) = words.split_first().context("no program given")?;
+    let (program, args) = words
+        .split_first()
+        .context("internal error: no program for __alone")?;
     setsid().context("could not leave the terminal")?;
     Err(Command::new(program).args(args).exec())
         .with_context(|| format!("could not start '{}'", program.to_string_lossy()))

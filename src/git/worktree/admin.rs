@@ -47,7 +47,7 @@ pub(in crate::git) fn verified_dir(common_dir: &Path, path: &Path) -> Result<Pat
 
 /// Returns the administrative directory in this repository that the `.git` file at `path` names.
 fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    let what = || format!("could not look at '{}'", path.display());
+    let what = || format!("could not access '{}'", path.display());
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
     let link = path.join(".git");
     // A `.git` directory is a separate repository.
@@ -75,7 +75,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 
 /// Fails if a file in the administrative directory of the worktree at `path` is wrong.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
-    if !is_dir_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
+    if !is_dir_of(admin, path).with_context(|| format!("could not access '{}'", path.display()))? {
         return Err(Distrust::GitDir(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");

@@ -108,7 +108,8 @@ impl Repo {
     pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
         let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.is_bare);
         let index = self.common_dir().join("index");
-        Ok(bare && fs::exists(index).context("could not look for an index")?)
+        let what = || format!("could not access '{}'", index.display());
+        Ok(bare && fs::exists(&index).with_context(what)?)
     }
 
     /// Returns the path of a worktree's `HEAD` if a crash has emptied it. Excludes a worktree that is

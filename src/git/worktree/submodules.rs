@@ -43,13 +43,14 @@ pub(crate) enum Unsaved {
 /// out but whose repositories remain, even if the worktree is missing.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = SubmoduleSearch::default();
-    if fs::exists(dir).context("could not look for submodules")? {
+    if fs::exists(dir).with_context(|| format!("could not access '{}'", dir.display()))? {
         let checkout = repo.checkout(dir)?;
         search.find_checked_out(&checkout, Path::new(""))?;
     }
     if let Some(admin) = admin::find_dir(repo.common_dir(), dir)? {
         let modules = admin.join("modules");
-        if fs::exists(&modules).context("could not look for submodules")? {
+        let what = || format!("could not access '{}'", modules.display());
+        if fs::exists(&modules).with_context(what)? {
             search.find_stored(&modules, &modules)?;
         }
     }
@@ -76,7 +77,7 @@ impl SubmoduleSearch {
     }
 
     fn add_checked_out(&mut self, dir: &Path, name: &Path) -> Result<()> {
-        let what = || format!("could not look at the submodule '{}'", name.display());
+        let what = || format!("could not access the submodule '{}'", name.display());
         let inner = match dir.join(".git").is_dir() {
             true => None,
             // git does not follow a symbolic link.
@@ -106,7 +107,7 @@ impl SubmoduleSearch {
 
     /// Adds the repositories in `dir` that are not checked out. A name may contain slashes.
     fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
-        let what = || format!("could not look for submodules in '{}'", dir.display());
+        let what = || format!("could not access the submodules in '{}'", dir.display());
         for dir in list_dir(dir)? {
             if !lstat(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
@@ -167,7 +168,7 @@ pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
 /// If git has registered the worktree under another name.
 pub(in crate::git) fn restore(admin: &Path, trash: &Path) -> Result<()> {
     let kept = trash.join("modules");
-    if !fs::exists(&kept).context("could not look for submodules")? {
+    if !fs::exists(&kept).with_context(|| format!("could not access '{}'", kept.display()))? {
         return Ok(());
     }
     let link = read_file(&trash.join("worktree").join(".git"))?;

@@ -33,7 +33,7 @@ impl Decision<'_> {
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
                 let free = self.facts.ensure_updatable(self.flux);
-                let why = "no file is in the way of the merge";
+                let why = "the merge would overwrite no local file";
                 return self.checks.pass("collisions", free, why);
             }
         }

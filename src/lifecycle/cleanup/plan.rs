@@ -69,7 +69,7 @@ impl Plan {
         self.checks = decision.checks.0;
     }
 
-    /// Checks for files in the way of the merge. A removal without an agent leaves that to git,
+    /// Checks for files that the merge would overwrite. A removal without an agent leaves that to git,
     /// which is faster.
     pub(crate) fn check_collisions(&mut self, flux: &Flux) {
         let Some(forecast) = self.forecast().filter(|_| !self.is_update()) else {
@@ -77,7 +77,7 @@ impl Plan {
         };
         let why = match forecast.merge_target().map(|into| &into.merge) {
             Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
-            _ => "no file is in the way of the merge",
+            _ => "the merge would overwrite no local file",
         };
         let mut checks = Checks::default();
         checks.pass("collisions", forecast.ensure_no_collision(flux, None), why);
