@@ -39,7 +39,7 @@ fn cleanup_stores_a_large_file_only_with_consent() {
         output.code(1).stderr_has("'large.bin' has 100.00 MiB");
         world.assert_unchanged(&before);
     }
-    let question = "Commit it anyway?";
+    let question = "Commit anyway?";
     let discard = (UNCOMMITTED, &["Down", "Enter"][..]);
     for key in ["n", "Escape", "C-c"] {
         let terminal = ask(&world, 100, &id, &[discard, (question, &[key])]);

@@ -25,7 +25,7 @@ const LEFT_OUT: [(&str, &str); 6] = [
     ),
     ("the tasks are: ", "a list of names"),
     ("the settings are ", "a list of names"),
-    ("it is one of ", "a list of values"),
+    ("use one of ", "a list of values"),
     ("installed agents: ", "a list of names"),
     ("is set in file ", "a place"),
 ];

@@ -252,7 +252,7 @@ fn cleanup_names_the_file_of_an_unknown_style() {
     output
         .code(1)
         .stderr_has("bad value 'octopus' for 'flux.merge' in file '.git/config'\n")
-        .stderr_has("hint: it is one of merge, squash, rebase, ff-only");
+        .stderr_has("hint: use one of merge, squash, rebase, ff-only");
     world.assert_unchanged(&before);
     // Where nothing is merged, nobody asks.
     world

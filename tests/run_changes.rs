@@ -185,7 +185,7 @@ fn run_with_changes_refuses_conflicts_and_a_merge_in_progress() {
     world.git(["stash"]);
     world.commit_in(world.repo(), "README.md", "other\n");
     world.try_git(["stash", "apply"]).unwrap_err();
-    refused("cannot take conflicts along: README.md");
+    refused("cannot copy files with conflicts: README.md");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn run_with_changes_leaves_nested_repositories_behind() {
         .flux(RUN.into_iter().chain(["Go on"]))
         .run()
         .success()
-        .stderr_has("warning: changes in nested repositories are not taken along: nested/");
+        .stderr_has("warning: changes in nested repositories are not copied: nested/");
     assert!(!world.worktree("go").join("nested").exists());
 }
 
@@ -208,7 +208,7 @@ fn run_with_changes_reports_how_many_files_it_copies() {
         .flux(run)
         .run()
         .success()
-        .stderr_has("There are no uncommitted changes to take along.");
+        .stderr_has("There are no uncommitted changes to copy.");
     world.write("new", "new\n");
     let run = ["run", "--with-changes", "--name", "again", "Go on"];
     world
@@ -249,7 +249,7 @@ fn run_with_changes_leaves_the_changes_alone_when_killed() {
         world.clear_fault();
         let next = world.flux(["cleanup", "no-such-task"]).run();
         next.code(1)
-            .stderr_has("the start of 'go' was interrupted; it is removed again");
+            .stderr_has("the start of 'go' was interrupted; the task is removed again");
         if next.stderr.contains("its files are in '") {
             // Cut off half way: nobody can tell whose the files are.
             assert!(matches!(mode, Mode::KillDuring), "{mode:?}");

@@ -69,7 +69,7 @@ fn send_queues_a_message_for_a_working_agent() {
         .flux(["send", &id, "And test it"])
         .run()
         .success()
-        .stderr_has("the agent is busy and reads it later");
+        .stderr_has("the agent is busy and reads the message later");
     world.agent(&id).wait_stdin("And test it");
 }
 

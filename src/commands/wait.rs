@@ -196,7 +196,10 @@ impl WaitArgs {
         }
         let all = flux.own_tasks(store).map(|stored| stored.id.clone());
         match BTreeSet::from_iter(all) {
-            all if all.is_empty() => Err(Failure::new("there are no tasks").into()),
+            all if all.is_empty() => {
+                let hint = "git flux run \"<description>\"";
+                Err(Failure::new("there are no tasks").hint(hint).into())
+            }
             all => Ok(all),
         }
     }

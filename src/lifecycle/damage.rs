@@ -161,8 +161,14 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
     let what = format!("{at}, and its worktree '{path}' is missing");
     let repairs = vec![
-        ("if that is the task's", format!("git flux adopt {place}")),
-        ("if it is yours", format!("git -C {place} switch --detach")),
+        (
+            "if this worktree is the task's",
+            format!("git flux adopt {place}"),
+        ),
+        (
+            "if this worktree is yours",
+            format!("git -C {place} switch --detach"),
+        ),
     ];
     Ok(Some(Damage { what, repairs }))
 }

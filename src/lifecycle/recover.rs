@@ -258,7 +258,7 @@ impl Teardown<'_> {
         Ok(match from {
             Some(_) => format!("restoring '{id}' was interrupted; it can still be restored{kept}"),
             None => format!(
-                "the start of '{id}' was interrupted; it is removed again, {}{kept}",
+                "the start of '{id}' was interrupted; the task is removed again, {}{kept}",
                 with_branch(task)
             ),
         })

@@ -59,12 +59,12 @@ impl CapturedOutput {
     /// Returns the end of what was printed on standard error so far.
     pub(crate) fn errors(&self) -> Result<Vec<u8>> {
         let errors = self.stderr.as_ref().map_or(Ok(Vec::new()), end);
-        errors.context("could not read what was printed")
+        errors.context("could not read the output")
     }
 
     /// Reads what was printed so far.
     pub(crate) fn read(self, output: &mut Output) -> Result<()> {
-        output.stdout = from(&self.stdout, 0).context("could not read what was printed")?;
+        output.stdout = from(&self.stdout, 0).context("could not read the output")?;
         output.stderr = self.errors()?;
         Ok(())
     }

@@ -148,8 +148,9 @@ impl Decision<'_> {
             return self.pass("large files", "none");
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
-        let refusal = Failure::new(format!("{what} and would be committed"))
-            .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
+        let refusal = Failure::new(format!("{what} and would be committed")).hint(format!(
+            "move or ignore such files, then: git flux cleanup {id}"
+        ));
         self.ask("large files", Question::LargeFiles, what, refusal);
     }
 
