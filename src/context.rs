@@ -22,15 +22,16 @@ pub(crate) struct Flux {
 }
 
 impl Flux {
-    /// Opens the repository of the working directory, and its configuration. Fails on an unknown
-    /// setting.
+    /// Opens the git repository of the working directory, and reads its configuration. Fails on an
+    /// unknown setting of git flux, or if there is no repository.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
         let flux = Self::open_lenient(ui)?;
         flux.settings.ensure_known()?;
         Ok(flux)
     }
 
-    /// Opens like [`Flux::open`], but ignores unknown settings. For background processes.
+    /// Opens the repository of the working directory like [`Flux::open`], but ignores unknown
+    /// settings. For background processes.
     pub(crate) fn open_lenient(ui: Ui) -> Result<Self> {
         let (repo, settings) = thread::scope(|scope| {
             // git reads the configuration meanwhile, unless the environment names another
@@ -60,7 +61,8 @@ impl Flux {
         RunDir(self.repo.run_dir(id))
     }
 
-    /// Removes the run directory that locking has created, if there is no such task.
+    /// Deletes the run directory of the task `id` if the task has no record: locking an unknown id
+    /// creates the directory. Does nothing if there is a record. The caller holds the task's lock.
     pub(crate) fn remove_stale_run_dir(&self, id: &TaskId) -> Result<()> {
         if refs::list(self.repo.home(), &[&store::task_ref(id)])?.is_empty() {
             self.run_dir(id).remove()?;
@@ -68,12 +70,14 @@ impl Flux {
         Ok(())
     }
 
-    /// Takes the repository's lock, for what git cannot do concurrently.
+    /// Waits for the repository's lock and takes it, for changes that git cannot make concurrently.
+    /// Prints what it waits for. Fails on ^C.
     pub(crate) fn lock_repo(&self) -> Result<Lock> {
         self.lock_shared("lock", "another git flux")
     }
 
-    /// Takes the lock of merges, so that concurrent merges find the target branch unchanged.
+    /// Waits for the repository's lock of merges and takes it, so that no other git flux merges
+    /// meanwhile. Prints what it waits for. Fails on ^C.
     pub(crate) fn lock_merge(&self) -> Result<Lock> {
         self.lock_shared("merge", "another merge")
     }
@@ -86,7 +90,8 @@ impl Flux {
     }
 }
 
-/// Fails if a directory of ours is a link or a file: we would delete foreign files in it.
+/// Fails if git flux's directory in the repository, or `run`, `trash` or `marks` in it, is a link
+/// or a file: deletions would hit other files. Succeeds if they are missing.
 fn ensure_directories(flux_dir: &Path) -> Result<()> {
     let below = ["run", "trash", "marks"].map(|name| flux_dir.join(name));
     let mut dirs = iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path));

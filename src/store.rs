@@ -38,19 +38,20 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Reads all tasks: `git for-each-ref refs/flux/tasks refs/flux/base refs/heads`. A damaged
-    /// record does not affect the others.
+    /// Reads all tasks and branches from refs and git config: `git for-each-ref refs/flux/tasks
+    /// refs/flux/base refs/heads`. A record that cannot be read does not affect the others.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
         Self::from_refs(repo, settings, Self::read_refs(repo.home())?)
     }
 
-    /// Reads the refs of all tasks and branches in the repository of `dir`.
+    /// Reads the refs of all tasks and branches in the repository of `dir`: `git for-each-ref
+    /// refs/flux/tasks refs/flux/base refs/heads`.
     pub(crate) fn read_refs(dir: &Path) -> Result<Refs> {
         refs::read(dir, &[TASKS, BASES, HEADS])
     }
 
-    /// Reads the tasks of these refs. Reads the refs again if a record seems foreign: record and
-    /// mark may have changed since the refs were listed.
+    /// Reads all tasks whose records are in `refs`. While one seems to be fetched, reads the refs
+    /// again until its record does not change: a command may just be writing it.
     pub(crate) fn from_refs(repo: &Repo, settings: &Settings, mut refs: Refs) -> Result<Self> {
         loop {
             let store = Self::split_foreign(repo, settings, refs);
@@ -71,7 +72,7 @@ impl Store {
         for (name, oid) in &refs.objects {
             let id = name.strip_prefix(TASKS).map(str::parse::<TaskId>);
             let Some(Ok(id)) = id else { continue };
-            let task = read(repo, &id, oid).map(|task| apply_config(task, settings, &refs));
+            let task = read_record(repo, &id, oid).map(|task| apply_config(task, settings, &refs));
             let ours = foreign::is_ours(&marks, settings, &id, oid, task.as_ref().ok());
             let oid = oid.clone();
             let of = if ours { &mut tasks } else { &mut foreign };
@@ -84,34 +85,40 @@ impl Store {
         }
     }
 
-    /// Fails if a branch belongs to a task whose record cannot be read; only the configuration
-    /// tells so.
-    pub(crate) fn ensure_known(&self, settings: &Settings, branch: &BranchName) -> Result<()> {
+    /// Fails if git config says that `branch` belongs to a task whose record cannot be read.
+    /// Succeeds for a branch of any other task or of none.
+    pub(crate) fn ensure_task_readable(
+        &self,
+        settings: &Settings,
+        branch: &BranchName,
+    ) -> Result<()> {
         let id = settings.branch_value(branch, &table::TASK);
         let mut tasks = self.tasks.iter();
         let stored = tasks.find(|stored| Some(stored.id.as_str()) == id);
         stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
-    /// Returns the tasks with readable records.
+    /// Returns the tasks of this repository whose records can be read, without fetched ones.
     pub(crate) fn readable(&self) -> impl Iterator<Item = &Task> {
         self.tasks
             .iter()
             .filter_map(|stored| stored.task.as_ref().ok())
     }
 
-    /// Returns the tip of a branch.
+    /// Returns the commit that a local branch had when the store was read; `None` if it did not
+    /// exist.
     pub(crate) fn tip(&self, branch: &BranchName) -> Option<&ObjectId> {
         self.refs.objects.get([HEADS, branch].concat().as_str())
     }
 
-    /// Returns whether the refs include `name`.
+    /// Returns whether the ref with the full name `name` existed when the store was read. Knows
+    /// only refs of tasks and branches.
     pub(crate) fn has_ref(&self, name: &str) -> bool {
         self.refs.objects.contains_key(name)
     }
 
-    /// Returns a branch that git cannot have beside `branch`: one below it as a directory, or the
-    /// reverse.
+    /// Returns an existing branch that git cannot have beside `branch`, as `a` beside `a/b`, or the
+    /// reverse. `None` if there is none; `branch` itself does not count.
     pub(crate) fn conflicting_branch(&self, branch: &BranchName) -> Option<&str> {
         let names = self.refs.objects.keys();
         let mut heads = names.filter_map(|name| name.strip_prefix(HEADS));
@@ -119,14 +126,16 @@ impl Store {
         heads.find(|other| below(branch, other) || below(other, branch))
     }
 
-    /// Returns the task with this id.
+    /// Returns the task with exactly this id, even if its record cannot be read. Fails if there is
+    /// none, or if its record was fetched from another repository.
     pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&StoredTask> {
         self.ensure_not_foreign(repo, id)?;
         let found = self.tasks.iter().find(|stored| stored.id == *id);
         found.ok_or_else(|| not_found("task", id).hint("git flux list").into())
     }
 
-    /// Fails if the record of this id is foreign.
+    /// Fails if the record of the task `id` was fetched from another repository. Succeeds if there
+    /// is no such task.
     pub(crate) fn ensure_not_foreign(&self, repo: &Repo, id: &TaskId) -> Result<()> {
         let Some(stored) = self.foreign.iter().find(|stored| stored.id == *id) else {
             return Ok(());
@@ -136,8 +145,8 @@ impl Store {
         Err(stored.refusal(repo, has_branch).into())
     }
 
-    /// Returns the task that `name` selects: an id, an unambiguous part of one, a branch or a
-    /// worktree. `verb` is the command in hints.
+    /// Returns the task that `name` selects: an id, a unique part of one, a branch, or the path of
+    /// a worktree. Fails if none or several match. `verb` is the command in hints.
     pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: &str) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
@@ -154,7 +163,8 @@ impl Store {
         }
     }
 
-    /// Returns the task with this branch or worktree. A worktree is a path with a `/`, or `.`.
+    /// Returns the task with this branch, or with the worktree at this path; only a `name` with a
+    /// `/`, `.` and `..` are paths. `None` if there is none whose record can be read.
     fn find_by_branch_or_worktree(&self, name: &str) -> Option<&StoredTask> {
         let is_path = name.contains('/') || name == "." || name == "..";
         let path = is_path.then(|| path::absolute(name).ok()).flatten();
@@ -171,7 +181,8 @@ impl Store {
 const MAX_NAMES: usize = 8;
 
 /// Returns the index of the only one of `known` that equals, begins with, or else contains `name`.
-/// Messages call them `what`; `verb` is the command in hints. An error lists similar names.
+/// Fails if none or several do, with similar names as hints. Messages call them `what`; `verb` is
+/// the command in hints.
 pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: &str) -> Result<usize> {
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
@@ -207,8 +218,9 @@ fn not_found(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
-/// Reads the record of a task.
-fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
+/// Reads the record of the task `id` from the object `oid`. Fails if it is invalid, or is that of
+/// another task.
+fn read_record(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
     let task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
     if task.id != *id {
         bail!("the record is that of '{}'", task.id);
@@ -216,7 +228,8 @@ fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
     Ok(task)
 }
 
-/// Overrides the task with the configuration of its branch.
+/// Returns the task with what git config overrides: a renamed branch, and the title, merge target
+/// and agent in the section of the branch.
 fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // It was renamed by `git branch -m`. A branch of `git branch -c` is the user's copy.
@@ -244,13 +257,15 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     task
 }
 
-/// Reads the prompt of a record.
+/// Reads the description that the user gave for a task from its record `oid`. Empty if there was
+/// none.
 pub(crate) fn read_prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
     repo.read_file(oid, PROMPT)
 }
 
-/// Claims an id: creates record, base and branch, at `tip`, in one transaction. Fails if one of
-/// them exists, or if a branch to keep does not.
+/// Creates the record, base ref and branch, at `tip`, of a new task in one transaction, and returns
+/// the record's object. Fails if one of them exists. An existing branch to keep must be at `tip`
+/// instead.
 pub(crate) fn create_task(
     repo: &Repo,
     task: &Task,
@@ -274,8 +289,9 @@ pub(crate) fn create_task(
     Ok(oid)
 }
 
-/// Replaces the record `old` together with the changes `also`. Fails if another process has changed
-/// it.
+/// Replaces the record `old` of a task by `task`, together with the ref changes `also`, and returns
+/// the new record's object. Fails if another process has changed the record; then nothing has
+/// changed.
 pub(crate) fn update(
     repo: &Repo,
     old: &ObjectId,
@@ -286,7 +302,7 @@ pub(crate) fn update(
     update_with_files(repo, old, task, &[], also, lock)
 }
 
-/// Replaces the record as [`update`] does, with `files` beside it.
+/// Replaces the record of a task as [`update`] does, and stores `files` in it beside `task.json`.
 pub(crate) fn update_with_files(
     repo: &Repo,
     old: &ObjectId,

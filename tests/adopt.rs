@@ -23,7 +23,11 @@ fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
         .flux(["adopt", "../topic", "--name", "mine"])
         .run()
         .success()
-        .stderr_has("as 'mine'; its branch 'topic' will be kept");
+        .says(&expect![[r#"
+            --- stderr
+            adopted '$WORLD/topic' as 'mine'; its branch 'topic' will be kept
+            hint: git flux attach mine, git flux diff mine, git flux cleanup mine
+        "#]]);
     let task = world.flux(["status", "--json", "mine"]).run().json();
     assert_eq!(
         (&task["branch"], &task["title"]),
@@ -40,15 +44,21 @@ fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
     assert_eq!(task["worktree"], *path.to_str().unwrap());
     assert_eq!(world.read(path.join("left.txt")), "left\n");
     let diff = world.flux(["diff", "mine", "--", "--name-only"]).run();
-    diff.success()
-        .stdout_has("topic.txt")
-        .stdout_has("left.txt");
+    diff.success().says(&expect![[r#"
+        left.txt
+        topic.txt
+    "#]]);
     let cleanup = ["cleanup", "-y", "--commit=The rest", "mine"];
-    world
-        .flux(cleanup)
-        .run()
-        .success()
-        .stderr_has("the branch 'topic' stays");
+    world.flux(cleanup).run().success().says(&expect![[r#"
+        --- stderr
+        committed 1 file on 'topic'
+        merged 2 commits of 'topic' into 'main' (<object>..<object>)
+        removed 'mine': worktree and record; the branch 'topic' stays
+        its commits stay in refs/flux/archive/mine/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/mine'
+        hint: it can be restored: git flux restore mine
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert!(!path.exists());
     assert_eq!(world.read("left.txt"), "left\n");
     world.git(["rev-parse", "--verify", "refs/heads/topic"]);
@@ -194,18 +204,21 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
     let before = world.snapshot();
     let output = world.flux(["adopt", "../again"]).run();
-    output
-        .code(1)
-        .stderr_has("'topic' is also checked out in '");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'topic' is also checked out in '$WORLD/topic'
+        hint: git -C '$WORLD/again' switch -c <branch>
+    "#]]);
     world.assert_unchanged(&before);
     world.git(["worktree", "remove", "../again"]);
     world.flux(["adopt", "../topic", "--name", "mine"]).ok();
     world.git(["worktree", "add", "-q", "-f", "../again", "topic"]);
     let before = world.snapshot();
     let output = world.flux(["adopt", "../again"]).run();
-    output
-        .code(1)
-        .stderr_has("'topic' is the branch of the task 'mine'")
-        .stderr_has("hint: git flux attach mine");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'topic' is the branch of the task 'mine'
+        hint: git flux attach mine
+    "#]]);
     world.assert_unchanged(&before);
 }

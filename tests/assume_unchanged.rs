@@ -30,13 +30,16 @@ fn task_with_hidden_changes() -> (World, String) {
 fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
     let (world, id) = task_with_hidden_changes();
     let before = world.snapshot();
-    let all = "hidden from git status: README.md, conf/gone, conf/local";
     world
         .flux(["cleanup", "-y", &id])
         .run()
         .code(1)
-        .stderr_has(&format!("'{id}' has 3 uncommitted files"))
-        .stderr_has(all);
+        .says(&expect![[r#"
+            --- stderr
+            error: 'fix-login-XXXXXX' has 3 uncommitted files, hidden from git status: README.md, conf/gone, conf/local
+            hint: git flux cleanup fix-login-XXXXXX --commit
+            hint: git flux cleanup fix-login-XXXXXX --discard
+        "#]]);
     world.assert_unchanged(&before);
     world
         .flux(["cleanup", "--dry-run", &id])
@@ -44,17 +47,16 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .stdout_has("commit or discard README.md, conf/gone, conf/local");
     world.assert_unchanged(&before);
     let worktree = world.worktree(&id);
-    let hint = |flag: &str, file: &str| {
-        let worktree = worktree.display();
-        format!("hint: git -C '{worktree}' update-index --no-{flag} -- {file}")
-    };
     world
         .flux(["cleanup", "-y", "--commit", &id])
         .run()
         .code(1)
-        .stderr_has("git would skip 'README.md'")
-        .stderr_has(&hint("assume-unchanged", "README.md"))
-        .stderr_has(&format!("git flux cleanup {id} --discard"));
+        .says(&expect![[r#"
+            --- stderr
+            error: git would skip 'README.md': it is hidden from git status
+            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' update-index --no-assume-unchanged -- README.md
+            hint: git flux cleanup fix-login-XXXXXX --discard
+        "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
     // What the hints say leads out of it.

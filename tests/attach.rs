@@ -243,10 +243,11 @@ fn attach_refuses_without_a_terminal() {
     let id = world.start("Fix");
     let before = world.snapshot();
     let output = world.flux(["attach", &id]).run();
-    output
-        .code(1)
-        .stderr_has("needs a terminal")
-        .stderr_has(&format!("hint: git flux status {id}"));
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: attach needs a terminal
+        hint: git flux status fix-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     let terminal = world.terminal(150, 40);
     assert_eq!(

@@ -226,9 +226,11 @@ fn adopt_repairs_a_pruned_worktree_entry() {
     let before = status();
     prune(&world, &worktree);
     let output = world.flux(["adopt", worktree.to_str().unwrap()]).run();
-    output
-        .success()
-        .stderr_has(&format!("is the worktree of '{id}' again"));
+    output.success().says(&expect![[r#"
+        --- stderr
+        '$WORLD/myapp-fix-login-XXXXXX' is the worktree of 'fix-login-XXXXXX' again
+        hint: git flux status fix-login-XXXXXX
+    "#]]);
     assert_eq!(status(), before);
     assert_eq!(world.read(worktree.join("README.md")), "changed\n");
     let run = world.repo().join(".git/flux/run").join(&id);
@@ -385,7 +387,11 @@ fn cleanup_gives_a_hint_that_repairs_an_empty_or_damaged_head() {
             None => fs::remove_file(&place).unwrap(),
         }
         let output = world.flux(["cleanup", &id, "-y", "--commit"]).run();
-        output.code(1).stderr_has("HEAD'");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: refusing to run git in '$WORLD/myapp-fix-login-XXXXXX'
+            hint: to fix it: echo 'ref: refs/heads/feature/fix-login-XXXXXX' >'$WORLD/myapp/.git/worktrees/myapp-fix-login-XXXXXX/HEAD'
+        "#]]);
         let hints = hints(&output);
         assert_eq!(hints.len(), 1, "{output}");
         paste(&world, &hints[0]).unwrap();

@@ -24,9 +24,12 @@ fn run_refuses_a_worktree_path_that_exists() {
         let output = world.flux(["run", "--name=fix", "Fix login"]).run();
         output
             .code(1)
-            .stdout_is("")
             .stderr_has(&format!("'{}'", path.display()))
-            .stderr_has("hint: ");
+            .says(&expect![[r#"
+                --- stderr
+                error: '$WORLD/myapp-fix' exists already
+                hint: choose another id with --name, or another place with: git config flux.worktreeDir <directory>
+            "#]]);
         world.assert_unchanged(&before);
         assert_eq!(world.started_agents(), Vec::<String>::new());
     }
@@ -50,10 +53,12 @@ fn run_creates_one_task_if_several_runs_use_the_same_name() {
         .partition(|(_, output)| output.code == Some(0));
     assert_eq!(won.len(), 1, "not one of them won");
     for (_, output) in lost {
-        output
-            .code(1)
-            .stderr_has("the task 'same' exists already")
-            .stderr_has("git flux attach same");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the task 'same' exists already
+            hint: git flux attach same
+            hint: git flux cleanup same
+        "#]]);
     }
     let base = commit(&world, won[0].0);
     assert_eq!(commit(&world, "refs/flux/base/same"), base);
@@ -283,10 +288,12 @@ fn run_and_cleanup_leave_a_branch_of_the_user_alone() {
     world.git(["switch", "-q", "main"]);
     let before = world.snapshot();
     let output = world.flux(["run", "--name=fix", "Fix login"]).run();
-    output
-        .code(1)
-        .stderr_has("'feature/fix' exists already")
-        .stderr_has("--name");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the branch 'feature/fix' exists already
+        hint: choose another id with --name
+        hint: git branch -d feature/fix
+    "#]]);
     world
         .flux(["cleanup", "-y", "--discard-branch", "fix"])
         .run()

@@ -21,10 +21,11 @@ fn cleanup_refuses_a_locked_worktree_and_shows_the_reason() {
     ] {
         let args = ["cleanup", &id].into_iter().chain(options.iter().copied());
         let output = world.flux(args).run();
-        output
-            .code(1)
-            .stderr_has("is locked: backup until Monday")
-            .stderr_has(&format!("git worktree unlock '{path}'"));
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the worktree '$WORLD/myapp-fix-login-XXXXXX' is locked: backup until Monday
+            hint: git worktree unlock '$WORLD/myapp-fix-login-XXXXXX'
+        "#]]);
         world.assert_unchanged(&before);
     }
     assert!(world.agent(&id).is_alive());
@@ -45,7 +46,13 @@ fn cleanup_leaves_no_operation_in_progress_after_a_conflict() {
         .flux(["cleanup", "-y", &id])
         .run()
         .code(3)
-        .stderr_has("'src/login.txt'");
+        .says(&expect![[r#"
+            --- stderr
+            error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'src/login.txt' (contents); nothing was changed
+            hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
+            hint: or merge it there and tell its agent: git flux cleanup fix-login-XXXXXX --update
+            hint: then: git flux cleanup fix-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
     for dir in [&world.repo(), &worktree] {
         let says = world.git_in(dir, ["status"]);
@@ -146,7 +153,16 @@ fn cleanup_refuses_if_the_index_or_the_run_directory_is_damaged() {
         .flux(["cleanup", "-y", &id])
         .run()
         .code(1)
-        .stderr_has("unknown");
+        .says(&expect![[r#"
+            --- stderr
+            error: 'fix-login-XXXXXX' is unknown
+              caused by: cannot read the state of the launcher of 'fix-login-XXXXXX'
+              caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running' cannot be read
+              caused by: it has no version
+              caused by: expected value at line 1 column 1
+            hint: git flux status fix-login-XXXXXX
+            hint: to continue without it: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running'
+        "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
     fs::write(&mark, good).unwrap();
@@ -182,7 +198,12 @@ fn cleanup_refuses_to_overwrite_an_ignored_file_of_the_user() {
             .flux(["cleanup", "-y", &id])
             .run()
             .code(1)
-            .stderr_has(".env");
+            .says(&expect![[r#"
+                --- stderr
+                error: the merge would overwrite '.env' in the worktree of 'main'
+                hint: commit, stash or move them: git -C '$WORLD/myapp' status --ignored
+                hint: git flux cleanup fix-login-XXXXXX
+            "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
     }
@@ -220,7 +241,12 @@ fn cleanup_refuses_to_overwrite_a_file_created_during_the_merge() {
         &appear,
     );
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has(".env");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the merge would overwrite '.env' in the worktree of 'main'
+        hint: commit, stash or move them: git -C '$WORLD/myapp' status --ignored
+        hint: git flux cleanup fix-login-XXXXXX
+    "#]]);
     assert_eq!(world.read(&mine), "mine\n");
     assert_eq!(commit(&world, "main"), main);
     assert!(worktree.join(".env").exists());

@@ -16,11 +16,12 @@ fn cleanup_refuses_if_the_target_branch_is_gone() {
     world.git(["branch", "-D", "base"]);
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(1)
-        .stderr_has("there is no branch 'base'")
-        .stderr_has("--into <branch>")
-        .stderr_has("--discard-branch");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no branch 'base' to merge 'fix-login-XXXXXX' into
+        hint: git flux cleanup fix-login-XXXXXX --into <branch>
+        hint: git flux cleanup fix-login-XXXXXX --discard-branch
+    "#]]);
     world.assert_unchanged(&before);
     // On a terminal too.
     let terminal = world.terminal(100, 30);
@@ -127,7 +128,12 @@ fn cleanup_sees_untracked_files_despite_status_settings() {
     world.write(world.worktree(&id).join("new/work.txt"), "only here\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("1 uncommitted file");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' has 1 uncommitted file
+        hint: git flux cleanup fix-login-XXXXXX --commit
+        hint: git flux cleanup fix-login-XXXXXX --discard
+    "#]]);
     world
         .flux(["status", &id])
         .run()
@@ -165,7 +171,16 @@ fn cleanup_names_ignored_files_before_it_trashes_them() {
         .flux(["cleanup", &id])
         .run()
         .success()
-        .stderr_has(".env");
+        .says(&expect![[r#"
+            --- stderr
+            ignored files can be restored: .env
+            merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+            removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+            its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: it can be restored: git flux restore fix-login-XXXXXX
+            hint: to undo the merge, on 'main': git revert -m 1 <object>
+        "#]]);
     assert!(!database.exists());
     assert_eq!(
         world.read(trash(&world, &id).join(".env")),

@@ -54,7 +54,12 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
     let from_linked = world.flux(["cleanup", "-y", &id]).in_dir(&other).run();
     from_linked.code(1);
     let inside = world.flux(["cleanup", "-y"]).in_dir(&linked).run();
-    inside.code(1).stderr_has("'main' has files checked out");
+    inside.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'main' has files checked out, but git treats '$WORLD/myapp/.git' as bare
+        hint: git --git-dir='$WORLD/myapp/.git' config core.bare false
+        hint: if there are no files: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
+    "#]]);
     world.assert_unchanged(&before);
     refused_until_pasted(
         &world,
@@ -74,10 +79,11 @@ fn cleanup_gives_a_hint_for_the_level_at_which_core_bare_is_set() {
     let before = world.snapshot();
     let given = world.flux(["cleanup", "-y", &id]);
     let output = given.via_git_with(["-c", "core.bare=true"]).run();
-    output
-        .code(1)
-        .stderr_has(said)
-        .stderr_has("leave out: -c core.bare=true");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'main' has files checked out, but git treats '$WORLD/myapp/.git' as bare
+        hint: leave out: -c core.bare=true
+    "#]]);
     output.has_not("mv ");
     world.assert_unchanged(&before);
     world.git(["config", "extensions.worktreeConfig", "true"]);
@@ -106,7 +112,14 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
     let cleanup = || world.flux(["cleanup", "-y", &id]).in_dir(&dir).run();
     let before = world.snapshot_of(&dir);
     let output = cleanup();
-    output.code(1).stderr_has("'main' has files checked out");
+    output
+        .code(1)
+        .says(&expect![[r#"
+            --- stderr
+            error: 'main' has files checked out, but git treats '$WORLD/dotfiles' as bare
+            hint: to merge it beside the files: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
+            hint: if there are no files: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
+        "#]]);
     assert_eq!(
         before.changes(&world.snapshot_of(&dir)),
         Vec::<String>::new()
@@ -115,7 +128,14 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
     let merge = hints(&output).remove(0).replace("<directory>", &files);
     paste(&world, &merge).unwrap();
     assert_eq!(world.read("agent.txt"), "one\n");
-    cleanup().success().stderr_has("nothing was merged");
+    cleanup().success().says(&expect![[r#"
+        --- stderr
+        nothing was merged: 'main' already has all commits of 'feature/fix'
+        removed 'fix': worktree, branch 'feature/fix' and session
+        its commits stay in refs/flux/archive/fix/tip
+        its worktree is kept in '$WORLD/dotfiles/flux/trash/fix'
+        hint: it can be restored: git flux restore fix
+    "#]]);
     let [git_dir, work_tree] = [&dir, &world.repo()].map(|path| path.display().to_string());
     let git_dir = format!("--git-dir={git_dir}");
     let work_tree = format!("--work-tree={work_tree}");
@@ -140,7 +160,15 @@ fn cleanup_merges_into_a_bare_repository_once_its_unused_index_is_gone() {
     let output = cleanup();
     output.code(1);
     paste(&world, &hints(&output)[1]).unwrap();
-    cleanup().success().stderr_has("into 'main'");
+    cleanup().success().says(&expect![[r#"
+        --- stderr
+        merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
+        removed 'fix': worktree, branch 'feature/fix' and session
+        its commits stay in refs/flux/archive/fix/tip
+        its worktree is kept in '$WORLD/dotfiles/flux/trash/fix'
+        hint: it can be restored: git flux restore fix
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
 }
 
 #[test]
@@ -198,12 +226,15 @@ fn cleanup_refuses_if_the_head_of_another_worktree_is_lost() {
     let text = fs::read(&head).unwrap();
     fs::write(&head, "").unwrap();
     let cleanup = ["cleanup", "-y", &id, "--into", "main"];
-    let said = format!("'{}' has an unknown branch checked out", other.display());
     let run = ["run", "-q", "--name", "go", "--branch", "main", "Go"];
     // git cannot look at such a worktree, nor can a snapshot.
     let refs = world.git(["for-each-ref"]);
     for args in [&cleanup[..], &run] {
-        world.flux(args).run().code(1).stderr_has(&said);
+        world.flux(args).run().code(1).says(&expect![[r#"
+            --- stderr
+            error: '$WORLD/second' has an unknown branch checked out
+            hint: echo 'ref: refs/heads/<branch>' >'$WORLD/myapp/.git/worktrees/second/HEAD'
+        "#]]);
         assert_eq!(world.git(["for-each-ref"]), refs);
     }
     assert!(!world.worktree("go").exists());

@@ -14,9 +14,17 @@ fn cleanup_merges_and_removes_a_finished_task() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .success()
-        .stdout_is("")
         .stderr_has(&format!("merged 1 commit of 'feature/{id}' into 'main'"))
-        .stderr_has(&format!("removed '{id}'"));
+        .stderr_has(&format!("removed '{id}'"))
+        .says(&expect![[r#"
+            --- stderr
+            merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+            removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+            its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: it can be restored: git flux restore fix-login-XXXXXX
+            hint: to undo the merge, on 'main': git revert -m 1 <object>
+        "#]]);
     // A merge commit also where the target has not moved: the history says what belonged together.
     assert_merge_of(&world, &main, &tip);
     assert_eq!(
@@ -54,7 +62,13 @@ fn cleanup_leaves_the_target_unchanged_without_commits() {
     end_agent(&world, &id);
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", &id]).run();
-    output.success().stderr_has("nothing was merged");
+    output.success().says(&expect![[r#"
+        --- stderr
+        nothing was merged: 'feature/fix-login-XXXXXX' has no commits of its own
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+    "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_removed(&world, &id);
 }
@@ -66,7 +80,14 @@ fn cleanup_does_not_merge_again_after_a_merge_by_hand() {
     world.git(["merge", "-q", "--ff-only", &format!("feature/{id}")]);
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", &id]).run();
-    output.success().stderr_has("already");
+    output.success().says(&expect![[r#"
+        --- stderr
+        nothing was merged: 'main' already has all commits of 'feature/fix-login-XXXXXX'
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+    "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_removed(&world, &id);
 }
@@ -90,12 +111,12 @@ fn cleanup_refuses_uncommitted_changes_also_with_yes() {
     let before = world.snapshot();
     for args in [&["cleanup", &id][..], &["cleanup", "-y", &id]] {
         let output = world.flux(args).run();
-        output
-            .code(1)
-            .stdout_is("")
-            .stderr_has(&format!("'{id}' has 4 uncommitted files"))
-            .stderr_has(&format!("git flux cleanup {id} --commit"))
-            .stderr_has(&format!("git flux cleanup {id} --discard"));
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: 'fix-login-XXXXXX' has 4 uncommitted files
+            hint: git flux cleanup fix-login-XXXXXX --commit
+            hint: git flux cleanup fix-login-XXXXXX --discard
+        "#]]);
         world.assert_unchanged(&before);
     }
 }
@@ -126,7 +147,15 @@ fn cleanup_discard_keeps_uncommitted_changes_in_the_trash() {
     let id = done_task(&world);
     let status = make_dirty(&world, &id);
     let output = world.flux(["cleanup", "--discard", &id]).run();
-    output.success().stderr_has("is kept in '");
+    output.success().says(&expect![[r#"
+        --- stderr
+        merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert_eq!(world.read("agent.txt"), "one\n");
     assert!(world.repo().join("README.md").exists());
     assert!(!world.repo().join("staged.txt").exists());
@@ -167,7 +196,16 @@ fn cleanup_names_and_keeps_ignored_files() {
     world.write(world.worktree(&id).join(".env"), "SECRET=1\n");
     world.write(world.worktree(&id).join("deep/down/trace.log"), "line\n");
     let output = world.flux(["cleanup", &id]).run();
-    output.success().stderr_has(".env").stderr_has("deep/");
+    output.success().says(&expect![[r#"
+        --- stderr
+        ignored files can be restored: .env, deep/ (1 file)
+        merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert!(!world.repo().join(".env").exists());
     assert_eq!(world.read(trash(&world, &id).join(".env")), "SECRET=1\n");
     let log = trash(&world, &id).join("deep/down/trace.log");
@@ -181,7 +219,14 @@ fn cleanup_discard_branch_archives_the_branch_without_a_merge() {
     let id = done_task(&world);
     let (main, tip) = (commit(&world, "main"), tip(&world, &id));
     let output = world.flux(["cleanup", "--discard-branch", &id]).run();
-    output.success().stderr_has("without merging it");
+    output.success().says(&expect![[r#"
+        --- stderr
+        dropped 'feature/fix-login-XXXXXX' without merging it
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+    "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(commit(&world, &format!("refs/flux/archive/{id}/tip")), tip);
     assert_removed(&world, &id);
@@ -194,7 +239,12 @@ fn cleanup_discard_branch_does_not_discard_uncommitted_changes() {
     make_dirty(&world, &id);
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", "--discard-branch", &id]).run();
-    output.code(1).stderr_has("4 uncommitted files");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' has 4 uncommitted files
+        hint: git flux cleanup fix-login-XXXXXX --commit
+        hint: git flux cleanup fix-login-XXXXXX --discard
+    "#]]);
     world.assert_unchanged(&before);
     let args = ["cleanup", "--discard-branch", "--discard", &id];
     world.flux(args).run().success();
@@ -234,7 +284,11 @@ fn cleanup_merges_after_the_conflict_is_resolved_in_the_worktree() {
     world.try_git(merge).unwrap_err();
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("merge is in progress");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: a merge is in progress in '$WORLD/myapp-fix-login-XXXXXX'
+        hint: finish or abort it: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+    "#]]);
     world.assert_unchanged(&before);
     world.write(worktree.join("agent.txt"), "both\n");
     world.git_in(&worktree, ["commit", "-q", "-a", "--no-edit"]);

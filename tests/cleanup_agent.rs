@@ -11,10 +11,12 @@ fn cleanup_does_not_stop_a_running_agent_without_consent() {
     let before = world.snapshot();
     for args in [&["cleanup", &id][..], &["cleanup", "--discard-branch", &id]] {
         let output = world.flux(args).run();
-        output
-            .code(1)
-            .stderr_has(&format!("the agent of '{id}' is still running"))
-            .stderr_has(&format!("git flux cleanup {id} --yes"));
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the agent of 'fix-login-XXXXXX' is still running
+            hint: git flux attach fix-login-XXXXXX
+            hint: git flux cleanup fix-login-XXXXXX --yes
+        "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
     }
@@ -81,10 +83,13 @@ fn cleanup_refuses_a_file_written_while_the_agent_stops() {
     let id = task_with_stop_handler(&world, "echo late >late.txt");
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(1)
-        .stderr_has("1 uncommitted file")
-        .stderr_has("--commit");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        'fix-login-XXXXXX' has changed; checking it again
+        error: 'fix-login-XXXXXX' has 1 uncommitted file
+        hint: git flux cleanup fix-login-XXXXXX --commit
+        hint: git flux cleanup fix-login-XXXXXX --discard
+    "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
     // The task is whole, and can be cleaned up with what it was asked for.

@@ -42,7 +42,11 @@ fn cleanup_removes_only_the_named_tasks() {
     }
     let before = world.snapshot();
     let output = world.flux(["cleanup", "beta", "nosuch"]).run();
-    output.code(1).stderr_has("there is no task 'nosuch'");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no task 'nosuch'
+        hint: the tasks are: beta
+    "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -81,7 +85,10 @@ fn cleanup_of_several_tasks_continues_after_a_refusal_with_the_highest_code() {
         .flux(["cleanup", "--all"])
         .run()
         .success()
-        .stderr_has("nothing to clean up");
+        .says(&expect![[r#"
+            --- stderr
+            nothing to clean up
+        "#]]);
 }
 
 #[test]
@@ -96,8 +103,20 @@ fn cleanup_dry_run_of_several_tasks_exits_as_the_cleanup_would() {
     let real = world.flux(["cleanup", "--all"]).run();
     world.assert_unchanged(&before);
     real.code(3)
-        .stderr_has("'dirty' has 1 uncommitted file")
-        .stderr_has("error: 2 of 2 tasks were not removed");
+        .says(&expect![[r#"
+            --- stderr
+            TASK      PLAN
+            clash     refused: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+            dirty     refused: 'dirty' has 1 uncommitted file
+            error: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+            hint: resolve it in the task's worktree: git -C '$WORLD/myapp-clash' merge main
+            hint: or merge it there and tell its agent: git flux cleanup clash --update
+            hint: then: git flux cleanup clash
+            error: 'dirty' has 1 uncommitted file
+            hint: git flux cleanup dirty --commit
+            hint: git flux cleanup dirty --discard
+            error: 2 of 2 tasks were not removed
+        "#]]);
     let errors = |output: &Output| {
         let lines = output.stderr.lines().map(str::to_owned);
         let talk = |line: &String| line.starts_with("error: ") || line.starts_with("hint: ");
@@ -122,8 +141,13 @@ fn cleanup_merged_removes_only_tasks_with_merged_commits() {
     let output = world.flux(["cleanup", "--merged", "--dry-run"]).run();
     output
         .success()
-        .stdout_has("merged ")
-        .stdout_has("squashed ");
+        .says(&expect![[r#"
+            TASK      PLAN
+            merged    merge nothing: 'main' already has all commits of 'feature/merged'
+            squashed  merge nothing: 'main' already has the changes of 'feature/squashed', in other commits
+            --- stderr
+            Nothing was done.
+        "#]]);
     for name in ["fresh", "open", "undone"] {
         assert!(!output.stdout.contains(name), "{output}");
     }
@@ -230,9 +254,12 @@ fn cleanup_merged_accepts_a_remote_branch_that_contains_the_work() {
         ));
     }
     let output = world.flux(["cleanup", "--merged=nosuch"]).run();
-    output
-        .code(1)
-        .stderr_has("error: 'nosuch' does not name a commit\n");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'nosuch' does not name a commit
+        hint: git branch --all
+        hint: git fetch
+    "#]]);
     let dry = world
         .flux(["cleanup", "--merged=origin/main", "--dry-run"])
         .ok();

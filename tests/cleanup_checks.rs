@@ -326,7 +326,12 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
     let (result, why) = checks(&world, &id, &[])["processes"].clone();
     assert_eq!((result.as_str(), &why), ("refuses", &there));
     let output = world.flux(["cleanup", &id]).run();
-    output.code(1).stderr_has(&there).stderr_has("--yes");
+    output.code(1).stderr_has(&there).says(&expect![[r#"
+        --- stderr
+        error: 1 other process is in the worktree: cat (<number>)
+        hint: git flux attach fix-login-XXXXXX
+        hint: git flux cleanup fix-login-XXXXXX --yes
+    "#]]);
     world.assert_unchanged(&before);
     for (answer, code) in [("n", 130), ("Escape", 130), ("C-c", 130), ("y", 0)] {
         let terminal = world.terminal(40, 24);
@@ -347,7 +352,16 @@ fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
     let id = done_task(&world);
     let _other = OtherProcess::new(&world.worktree(&id));
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.success().stderr_has("warning: 1 other process is");
+    output.success().says(&expect![[r#"
+        --- stderr
+        warning: 1 other process is in the worktree: cat (<number>)
+        merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert_removed(&world, &id);
 }
 
@@ -366,7 +380,13 @@ fn cleanup_dry_run_does_not_complete_an_interrupted_cleanup() {
         assert!(!world.worktree(&id).exists());
     }
     let output = world.flux(["cleanup", "--merged"]).run();
-    output.success().stderr_has("it is complete now");
+    output
+        .success()
+        .says(&expect![[r#"
+            --- stderr
+            the removal of 'fix-login-XXXXXX' was interrupted; it is complete now, with its branch 'feature/fix-login-XXXXXX'
+            nothing to clean up
+        "#]]);
     assert_removed(&world, &id);
 }
 
@@ -386,11 +406,19 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     output
         .code(1)
         .stderr_has(&format!("closing the pane of '{id}' would end its jobs"))
-        .stderr_has("sleep (");
+        .says(&expect![[r#"
+            --- stderr
+            error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
     // It may hold what nobody has saved: that is no matter of stopping something.
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("would end its jobs: sleep (");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+        hint: git flux attach fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     let terminal = world.terminal(120, 24);
     terminal.command(&format!("git-flux cleanup -y {id}"));
@@ -420,7 +448,16 @@ fn cleanup_names_ignored_directories_with_the_number_of_files() {
     assert!(dry.contains(named), "{dry}");
     let output = world.flux(["cleanup", "fix"]).run();
     let said = format!("ignored files can be restored: {named}\n");
-    output.success().stderr_has(&said);
+    output.success().stderr_has(&said).says(&expect![[r#"
+        --- stderr
+        ignored files can be restored: .env, new.log, node_modules/ (2 files)
+        merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
+        removed 'fix': worktree, branch 'feature/fix' and session
+        its commits stay in refs/flux/archive/fix/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
+        hint: it can be restored: git flux restore fix
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
 }
 
 #[test]

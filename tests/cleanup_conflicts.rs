@@ -33,9 +33,13 @@ fn cleanup_lists_conflicting_files_with_the_kind_of_conflict() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(3)
-        .stdout_is("")
-        .stderr_has("'agent.txt' (contents)")
-        .stderr_has("'src/login.txt' (modify/delete)");
+        .says(&expect![[r#"
+            --- stderr
+            error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'agent.txt' (contents), 'src/login.txt' (modify/delete); nothing was changed
+            hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
+            hint: or merge it there and tell its agent: git flux cleanup fix-login-XXXXXX --update
+            hint: then: git flux cleanup fix-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--porcelain", &id]).run();
     output.code(3).stdout_is("agent.txt\nsrc/login.txt\n");
@@ -54,8 +58,15 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
     let output = world.flux(["cleanup", "--update", &id]).run();
     output
         .code(3)
-        .stderr_has("stopped at the conflicts")
-        .stderr_has(&format!("git flux cleanup {id}"));
+        .says(&expect![[r#"
+            --- stderr
+            merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped at the conflicts
+            error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
+            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+            hint: git flux attach fix-login-XXXXXX
+            hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
+            hint: or: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
+        "#]]);
     let after = (commit(&world, "main"), world.git(["status", "--porcelain"]));
     assert_eq!(after, main);
     let unmerged = world.git_in(&worktree, ["diff", "--name-only", "--diff-filter=U"]);
@@ -66,7 +77,11 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
         .flux(["cleanup", "-y", &id])
         .run()
         .code(1)
-        .stderr_has("a merge is in progress");
+        .says(&expect![[r#"
+            --- stderr
+            error: a merge is in progress in '$WORLD/myapp-fix-login-XXXXXX'
+            hint: finish or abort it: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+        "#]]);
     world.assert_unchanged(&before);
     resolve(&world, &worktree);
     world.flux(["cleanup", &id]).run().success();
@@ -171,7 +186,16 @@ fn cleanup_update_refuses_to_overwrite_uncommitted_changes() {
     let dry = world.flux(["cleanup", "-n", "--update", &id]).run();
     dry.code(3);
     let done = world.flux(["cleanup", "--update", &id]).run();
-    done.code(3).stderr_has("stopped at the conflicts");
+    done.code(3)
+        .says(&expect![[r#"
+            --- stderr
+            merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped at the conflicts
+            error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
+            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+            hint: git flux attach fix-login-XXXXXX
+            hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
+            hint: or: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
+        "#]]);
 }
 
 #[test]

@@ -238,8 +238,13 @@ fn cleanup_refuses_if_the_worktree_is_gone_unless_discarded() {
     fs::rename(&worktree, &away).unwrap();
     let gone = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    let back = format!("mv '{}' '{}'", away.display(), worktree.display());
-    output.code(1).stderr_has("gone").stderr_has(&back);
+    output
+        .code(1)
+        .says(&expect![[r#"
+            --- stderr
+            error: the worktree of 'fix-login-XXXXXX' is gone: '$WORLD/myapp-fix-login-XXXXXX'; it is in '$WORLD/away'
+            hint: to move it back: mv '$WORLD/away' '$WORLD/myapp-fix-login-XXXXXX'
+        "#]]);
     world.assert_unchanged(&gone);
     // It was only away: everything is as it was.
     fs::rename(&away, &worktree).unwrap();
@@ -286,8 +291,13 @@ fn cleanup_refuses_if_the_branch_is_gone() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(1)
-        .stderr_has("is gone")
-        .stderr_has(&format!("git branch feature/{id} "));
+        .stderr_has(&format!("git branch feature/{id} "))
+        .says(&expect![[r#"
+            --- stderr
+            error: the branch 'feature/fix-login-XXXXXX' of 'fix-login-XXXXXX' is gone
+            hint: to recreate its branch at the last known commit: git branch feature/fix-login-XXXXXX <object>
+            hint: to remove the task: git flux cleanup fix-login-XXXXXX --discard --discard-branch
+        "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -299,20 +309,29 @@ fn cleanup_refuses_an_unknown_or_ambiguous_name() {
     let output = world.flux(["cleanup", "fix"]).run();
     output
         .code(1)
-        .stderr_has("ambiguous")
+        .says(&expect![[r#"
+            --- stderr
+            error: 'fix' is ambiguous
+            hint: it could be: fix-login-XXXXXX, fix-login-XXXXXX
+        "#]])
         .stderr_has(&one)
         .stderr_has(&two);
     world
         .flux(["cleanup", "nothing"])
         .run()
         .code(1)
-        .stderr_has(&one);
+        .says(&expect![[r#"
+            --- stderr
+            error: there is no task 'nothing'
+            hint: the tasks are: fix-login-XXXXXX, fix-login-XXXXXX
+        "#]]);
     // Off a terminal and outside every task's worktree nobody can be asked which.
-    world
-        .flux(["cleanup"])
-        .run()
-        .code(2)
-        .stderr_has("no task given");
+    world.flux(["cleanup"]).run().code(2).says(&expect![[r#"
+        --- stderr
+        error: no task given, and not inside a task's worktree
+        hint: git flux cleanup <task>
+        hint: git flux list
+    "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -337,7 +356,13 @@ fn cleanup_refuses_if_the_record_cannot_be_read() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("the record of '{id}' cannot be read"));
+        .stderr_has(&format!("the record of '{id}' cannot be read"))
+        .says(&expect![[r#"
+            --- stderr
+            error: the record of 'fix-login-XXXXXX' cannot be read: it has no version: EOF while parsing an object at line 1 column 17
+            hint: git cat-file -p refs/flux/tasks/fix-login-XXXXXX
+            hint: to set it aside: git update-ref refs/flux/archive/fix-login-XXXXXX/task <object> && git update-ref -d refs/flux/tasks/fix-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
 }
 

@@ -52,7 +52,11 @@ fn cleanup_refuses_from_a_linked_worktree_on_another_branch_without_into() {
     world.git(add);
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).in_dir(&other).run();
-    output.code(2).stderr_has("you are on 'another'");
+    output.code(2).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'another'
+        hint: git flux cleanup fix-login-XXXXXX --into main
+    "#]]);
     world.assert_unchanged(&before);
     world
         .flux(["cleanup", "--into=main", &id])
@@ -87,20 +91,20 @@ fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     world.git(["switch", "-q", "-c", "topic"]);
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(2)
-        .stderr_has(&format!(
-            "'{id}' would be merged into 'main', but you are on 'topic'"
-        ))
-        .stderr_has(&format!("git flux cleanup {id} --into main"));
+    output.code(2).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'topic'
+        hint: git flux cleanup fix-login-XXXXXX --into main
+    "#]]);
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "--detach"]);
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(2)
-        .stderr_has("detached HEAD")
-        .stderr_has("--into main");
+    output.code(2).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'a detached HEAD'
+        hint: git flux cleanup fix-login-XXXXXX --into main
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
 }
@@ -166,7 +170,11 @@ fn cleanup_into_refuses_anything_but_another_local_branch() {
         world.assert_unchanged(&before);
     }
     let output = world.flux(["cleanup", "-y", "--into", &own, &id]).run();
-    output.code(1).stderr_has("cannot be merged into itself");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'feature/fix-login-XXXXXX' cannot be merged into itself
+        hint: git flux cleanup fix-login-XXXXXX --into <branch>
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
 }
@@ -223,10 +231,12 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
     world.write(other.join("agent.txt"), "mine\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
-    output
-        .code(1)
-        .stderr_has("'agent.txt'")
-        .stderr_has(other.to_str().unwrap());
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the merge would overwrite 'agent.txt' in the worktree of 'main'
+        hint: commit, stash or move them: git -C '$WORLD/main is here' status --ignored
+        hint: git flux cleanup fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
     // Nor is a branch moved under a worktree that is not there: it would come back with all of this reversed.
@@ -234,7 +244,12 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
     fs::rename(&other, world.root().join("away")).unwrap();
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
-    output.code(1).stderr_has("hint: ");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the worktree of 'main' is gone: '$WORLD/main is here'
+        hint: git worktree repair '$WORLD/away'
+        hint: then: git flux cleanup fix-login-XXXXXX --into main
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
 }
@@ -246,10 +261,11 @@ fn cleanup_requires_into_for_a_task_started_on_a_detached_head() {
     let id = done_task(&world);
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(1)
-        .stderr_has("did not start from a branch")
-        .stderr_has("--into <branch>");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' did not start from a branch
+        hint: git flux cleanup fix-login-XXXXXX --into <branch>
+    "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "--into=main", &id]).run().success();
     assert_eq!(world.git(["show", "main:agent.txt"]), "one");
@@ -266,7 +282,11 @@ fn cleanup_merges_into_the_branch_the_task_was_started_from() {
     end_agent(&world, &id);
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", &id]).run();
-    output.code(2).stderr_has("would be merged into 'topic'");
+    output.code(2).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' would be merged into 'topic', but you are on 'main'
+        hint: git flux cleanup fix-login-XXXXXX --into topic
+    "#]]);
     world.flux(["cleanup", "--into=topic", &id]).run().success();
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.git(["show", "topic:agent.txt"]), "one");
@@ -314,14 +334,12 @@ fn cleanup_names_a_deleted_worktree_of_the_target() {
     fs::remove_dir_all(&other).unwrap();
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
-    output
-        .code(1)
-        .stderr_has(&format!(
-            "the worktree of 'main' is gone: '{}'",
-            other.display()
-        ))
-        .stderr_has("hint: git worktree prune")
-        .has_not("git init");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the worktree of 'main' is gone: '$WORLD/main's own'
+        hint: git worktree prune
+        hint: then: git flux cleanup fix-login-XXXXXX --into main
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
     world.git(["worktree", "prune"]);

@@ -75,7 +75,12 @@ fn cleanup_refuses_if_a_hook_switches_the_target_worktree() {
     switch_in_hook(&world);
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
-    output.code(2).stderr_has("you are on 'hotfix'");
+    output.code(2).says(&expect![[r#"
+        --- stderr
+        'fix-login-XXXXXX' has changed; checking it again
+        error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'hotfix'
+        hint: git flux cleanup fix-login-XXXXXX --into main
+    "#]]);
     assert_hooked(&world);
     world.git(["switch", "-q", "main"]);
     world.git(["branch", "-q", "-d", "hotfix"]);
@@ -170,7 +175,12 @@ fn cleanup_refuses_if_a_hook_commits_on_a_detached_head() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("does not have 'feature/{id}' checked out"));
+        .says(&expect![[r#"
+            --- stderr
+            'fix-login-XXXXXX' has changed; checking it again
+            error: '$WORLD/myapp-fix-login-XXXXXX' does not have 'feature/fix-login-XXXXXX' checked out
+            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' switch feature/fix-login-XXXXXX
+        "#]]);
     assert_hooked(&world);
     let subject = world.git_in(&worktree, ["log", "-1", "--format=%s"]);
     assert_eq!(subject, "Detached");
@@ -205,10 +215,13 @@ fn cleanup_refuses_an_uncommitted_file_that_a_hook_writes() {
     once_in_hook(&world, "commit-msg", "true", &write);
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
-    output
-        .code(1)
-        .stderr_has("1 uncommitted file")
-        .stderr_has("--commit");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        'fix-login-XXXXXX' has changed; checking it again
+        error: 'fix-login-XXXXXX' has 1 uncommitted file
+        hint: git flux cleanup fix-login-XXXXXX --commit
+        hint: git flux cleanup fix-login-XXXXXX --discard
+    "#]]);
     assert_hooked(&world);
     fs::remove_file(late).unwrap();
     world.assert_unchanged(&before);

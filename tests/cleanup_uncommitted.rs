@@ -36,7 +36,11 @@ fn cleanup_stores_a_large_file_only_with_consent() {
     let before = world.snapshot();
     for option in ["--discard", "--commit"] {
         let output = world.flux(["cleanup", "-y", option, &id]).run();
-        output.code(1).stderr_has("'large.bin' has 100.00 MiB");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: 'large.bin' has 100.00 MiB and would be committed
+            hint: move or ignore such files, then: git flux cleanup fix-login-XXXXXX
+        "#]]);
         world.assert_unchanged(&before);
     }
     let question = "Commit anyway?";
@@ -68,6 +72,11 @@ fn cleanup_commits_nothing_if_a_file_is_in_the_way_of_the_merge() {
     world.write(world.worktree(&id).join("late.txt"), "theirs\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", "--commit", &id]).run();
-    output.code(1).stderr_has("late.txt");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the merge would overwrite 'late.txt' in the worktree of 'main'
+        hint: commit, stash or move them: git -C '$WORLD/myapp' status --ignored
+        hint: git flux cleanup fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
 }

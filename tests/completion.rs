@@ -71,9 +71,12 @@ fn completions_prints_the_shipped_files() {
         .flux(["completions", "ksh"])
         .in_dir(world.root())
         .run();
-    unknown
-        .code(2)
-        .stderr_has("[possible values: bash, zsh, fish]");
+    unknown.code(2).says(&expect![[r#"
+        --- stderr
+        error: invalid value 'ksh' for '<shell>' [possible values: bash, zsh, fish]
+        hint: a similar value exists: 'zsh'
+        hint: git flux completions -h
+    "#]]);
 }
 
 fn collect(dir: &Path, files: &mut BTreeSet<String>) {

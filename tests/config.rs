@@ -193,7 +193,11 @@ fn config_suggests_the_nearest_key() {
         .run();
     output
         .code(1)
-        .stderr_has("hint: the settings are flux.agent,");
+        .says(&expect![[r#"
+            --- stderr
+            error: unknown setting 'flux.xyz' from the command line
+            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
+        "#]]);
     output.has_not("did you mean");
     // What belongs to others is theirs.
     world
@@ -209,9 +213,11 @@ fn config_names_the_last_of_two_bad_values() {
     world.git(["config", "flux.layout", "one"]);
     world.git(["config", "--add", "flux.layout", "two"]);
     let output = world.flux(["run", "Fix"]).run();
-    output
-        .code(1)
-        .stderr_has("bad value 'two' for 'flux.layout' in file '.git/config'\n");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: bad value 'two' for 'flux.layout' in file '.git/config'
+        hint: use one of auto, pane, window, session
+    "#]]);
 }
 
 /// Pastes the last hint of an error into a shell; after that the error is gone.
@@ -235,16 +241,33 @@ fn config_names_the_included_or_global_file_of_a_bad_key() {
     fs::write(&included, "\n\n[flux]\n\tlayuot = pane\n").unwrap();
     world.git(["config", "include.path", included.to_str().unwrap()]);
     let output = world.flux(["list"]).run();
-    output.code(1).stderr_has(&format!(
-        "unknown setting 'flux.layuot' in file '{}'\n",
-        included.display()
-    ));
+    output
+        .code(1)
+        .stderr_has(&format!(
+            "unknown setting 'flux.layuot' in file '{}'\n",
+            included.display()
+        ))
+        .says(&expect![[r#"
+            --- stderr
+            error: unknown setting 'flux.layuot' in file '$WORLD/more config'
+            hint: did you mean 'flux.layout'?
+            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
+            hint: git config --file '$WORLD/more config' --unset-all flux.layuot
+        "#]]);
     follow_last_hint(&world, &output);
     let left = fs::read_to_string(&included).unwrap();
     assert!(!left.contains("layuot"), "{left}");
     world.git(["config", "--global", "flux.layuot", "pane"]);
     let output = world.flux(["list"]).run();
-    output.code(1).stderr_has("/gitconfig'\n");
+    output
+        .code(1)
+        .says(&expect![[r#"
+            --- stderr
+            error: unknown setting 'flux.layuot' in file '$TOOLS/gitconfig'
+            hint: did you mean 'flux.layout'?
+            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
+            hint: git config --file '$TOOLS/gitconfig' --unset-all flux.layuot
+        "#]]);
     follow_last_hint(&world, &output);
 }
 
@@ -319,19 +342,30 @@ fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
         .flux(["run", "Another"])
         .run()
         .code(1)
-        .stderr_has("is not a valid branch name\n")
-        .stderr_has("hint: 'flux.branchPrefix' is set in file '.git/config'\n");
+        .says(&expect![[r#"
+            --- stderr
+            error: 'a..b/another-XXXXXX' is not a valid branch name
+            hint: 'flux.branchPrefix' is set in file '.git/config'
+            hint: git config flux.branchPrefix feature/
+        "#]]);
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(1)
-        .stderr_has("no branch 'gone'")
-        .stderr_has("hint: 'flux.into' is set in file '.git/config'\n");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no branch 'gone' to merge 'fix-XXXXXX' into
+        hint: 'flux.into' is set in file '.git/config'
+        hint: git flux cleanup fix-XXXXXX --into <branch>
+        hint: git flux cleanup fix-XXXXXX --discard-branch
+    "#]]);
     let output = world.flux(["cleanup", "-y", "--into=gone", &id]).run();
     output.code(1).has_not("is set in file");
     world.assert_unchanged(&before);
     world.git(["config", &format!("branch.feature/{id}.fluxInto"), "gone"]);
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has(&format!(
-        "hint: 'branch.feature/{id}.fluxInto' is set in file '.git/config'\n"
-    ));
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no branch 'gone' to merge 'fix-XXXXXX' into
+        hint: 'branch.feature/fix-XXXXXX.fluxInto' is set in file '.git/config'
+        hint: git flux cleanup fix-XXXXXX --into <branch>
+        hint: git flux cleanup fix-XXXXXX --discard-branch
+    "#]]);
 }

@@ -100,7 +100,15 @@ fn diff_passes_arguments_to_git_diff() {
         .flux(["diff", &id, "--", "--stat"])
         .run()
         .success()
-        .stdout_has("6 files changed");
+        .says(&expect![[r#"
+            README.md              |   1 -
+            binary.bin             | Bin 0 -> 3 bytes
+            committed.txt          |   1 +
+            new/untracked file.txt |   1 +
+            src/login.txt          |   2 +-
+            staged.txt             |   2 ++
+            6 files changed, 5 insertions(+), 2 deletions(-)
+        "#]]);
     // git's own exit codes.
     world
         .flux(["diff", &id, "--", "--exit-code", "--quiet"])
@@ -137,11 +145,12 @@ fn diff_prints_nothing_for_a_task_without_changes() {
         .in_dir(world.worktree(&id))
         .run();
     output.success().stdout_is("new.txt\n");
-    world
-        .flux(["diff"])
-        .run()
-        .code(2)
-        .stderr_has("hint: git flux diff <task>");
+    world.flux(["diff"]).run().code(2).says(&expect![[r#"
+        --- stderr
+        error: no task given, and not inside a task's worktree
+        hint: git flux diff <task>
+        hint: git flux list
+    "#]]);
 }
 
 #[test]
@@ -266,6 +275,11 @@ fn diff_refuses_with_a_git_diff_hint_if_the_worktree_is_gone() {
     let output = world.flux(["diff", &id]).run();
     output
         .code(1)
-        .stderr_has("is gone")
-        .stderr_has("hint: to see its commits: git diff ");
+        .says(&expect![[r#"
+            --- stderr
+            error: the worktree of 'fix-XXXXXX' is gone: '$WORLD/myapp-fix-XXXXXX'
+            hint: to check out its branch again: git worktree add --force '$WORLD/myapp-fix-XXXXXX' feature/fix-XXXXXX
+            hint: to merge its commits, and remove the task: git flux cleanup fix-XXXXXX --discard
+            hint: to see its commits: git diff <object> feature/fix-XXXXXX
+        "#]]);
 }

@@ -58,7 +58,11 @@ fn run_refuses_a_repository_without_a_commit() {
         "there is no commit yet",
         "git commit",
     );
-    world.flux(["list"]).run().success().stderr_has("no tasks");
+    world.flux(["list"]).run().success().says(&expect![[r#"
+        --- stderr
+        no tasks
+        hint: git flux run "<description>"
+    "#]]);
     world.assert_pristine();
 }
 
@@ -244,7 +248,11 @@ fn run_refuses_a_worktree_directory_that_cannot_be_created() {
     world.git(["config", "flux.worktreeDir", "../file/below"]);
     let before = world.snapshot();
     let output = world.flux(["run", "--name", "fix", "Fix"]).run();
-    output.code(1).stderr_has("file/below");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: could not access '$WORLD/file/below/myapp-fix'
+          caused by: Not a directory (os error 20)
+    "#]]);
     world.assert_unchanged(&before);
 }
 

@@ -67,10 +67,13 @@ fn run_leaves_nothing_behind_if_the_disk_of_the_repository_is_full() {
     }
     let before = world.snapshot();
     let output = world.flux(["run", "--name", "fix", "Fix"]).run();
-    output
-        .code(1)
-        .stdout_is("")
-        .stderr_has("o space left on device");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: could not start 'fix'; nothing was left behind
+          caused by: could not write the task's record
+          caused by: failed to write out file: No space left on device; class=Os (<number>)
+        hint: no space is left on the disk of '$WORLD/myapp/.git'; free some and try again
+    "#]]);
     world.assert_unchanged(&before);
     world.assert_pristine();
     assert!(!world.worktree("fix").exists() && world.started_agents().is_empty());

@@ -90,11 +90,11 @@ fn expire_keeps_the_number_of_worktrees_in_trash_keep() {
         in_trash(&world) == names(&["two"])
     });
     world.git(["config", "flux.trashKeep", "many"]);
-    world
-        .flux(["__expire"])
-        .run()
-        .code(1)
-        .stderr_has("bad value 'many' for 'flux.trashKeep'");
+    world.flux(["__expire"]).run().code(1).says(&expect![[r#"
+        --- stderr
+        error: bad value 'many' for 'flux.trashKeep' in file '.git/config'
+        hint: use a number of worktrees
+    "#]]);
     assert_eq!(in_trash(&world), names(&["two"]));
 }
 

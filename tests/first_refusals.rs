@@ -9,7 +9,11 @@ fn run_attach_refuses_without_a_terminal() {
     let output = world
         .flux(["run", "--attach", "--name", "fix", "Fix"])
         .run();
-    output.code(1).stderr_has("attach needs a terminal");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: attach needs a terminal
+        hint: leave out --attach
+    "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -22,19 +26,35 @@ fn resume_refuses_an_adopted_task_until_it_has_a_description() {
     let adopt = ["adopt", "../topic", "--name", "mine", "--agent", "helper"];
     world.flux(adopt).ok();
     let status = world.flux(["status", "mine"]).run();
-    status
-        .success()
-        .stdout_has("idle: no agent was started")
-        .has_not("git flux resume");
+    status.success().says(&expect![[r#"
+        mine  topic
+        State:     idle: no agent was started
+        Agent:     helper
+        Worktree:  $WORLD/topic
+        Branch:    topic (kept by cleanup)
+        Base:      <object>
+        Commits:   0 ahead of main, 0 behind
+        Changes:   none uncommitted
+
+        Next
+          git flux attach mine   a shell in its worktree
+          git flux diff mine     see its changes
+          git flux cleanup mine  merge it and remove it
+    "#]]);
     let send = world.flux(["send", "mine", "hello"]).run();
-    send.code(1)
-        .stderr_has("hint: git flux attach mine")
-        .has_not("git flux resume");
+    send.code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'mine' is not running: idle
+        hint: git flux attach mine
+    "#]]);
     let key = "branch.topic.description";
     let resume = world.flux(["resume", "-y", "mine"]).run();
-    resume
-        .code(1)
-        .stderr_has(&format!("hint: git config {key} '<description>'"));
+    resume.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'mine' has no description for its agent
+        hint: git config branch.topic.description '<description>'
+        hint: git flux attach mine
+    "#]]);
     world.git(["config", key, "Fix the login"]);
     let status = world.flux(["status", "mine"]).run();
     status.success().stdout_has("git flux resume mine");
@@ -59,13 +79,14 @@ fn resume_refuses_to_restart_without_a_terminal_or_yes() {
         .for_each(|id| world.wait_ended(id));
     let output = world.flux(["resume", "--all"]).run();
     output.code(1);
-    for id in ["one", "two"] {
-        output.stderr_has(&format!(
-            "error: the agent of '{id}', helper, cannot continue its last session\n\
-             hint: to restart from its prompt: git flux resume {id} --yes\n"
-        ));
-    }
-    output.stderr_has("error: 2 of 2 tasks were not resumed\n");
+    output.says(&expect![[r#"
+        --- stderr
+        error: the agent of 'one', helper, cannot continue its last session
+        hint: to restart from its prompt: git flux resume one --yes
+        error: the agent of 'two', helper, cannot continue its last session
+        hint: to restart from its prompt: git flux resume two --yes
+        error: 2 of 2 tasks were not resumed
+    "#]]);
     world.flux(["resume", "--all", "--yes"]).run().success();
 }
 
@@ -78,9 +99,11 @@ fn errors_suggest_restore_for_a_removed_task() {
     world.flux(["cleanup", "-y", "fix"]).run().success();
     for command in ["status", "diff", "resume"] {
         let output = world.flux([command, "fix"]).run();
-        output
-            .code(1)
-            .stderr_has("there is no task 'fix'")
-            .stderr_has("hint: git flux restore fix");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: there is no task 'fix'
+            hint: git flux run "<description>"
+            hint: git flux restore fix
+        "#]]);
     }
 }

@@ -147,7 +147,12 @@ fn list_status_diff_and_log_read_a_repository_of_0_1_0() {
         .flux(["cleanup", "dirty", "-y"])
         .run()
         .code(1)
-        .stderr_has("uncommitted");
+        .says(&expect![[r#"
+            --- stderr
+            error: 'dirty' has 3 uncommitted files
+            hint: git flux cleanup dirty --commit
+            hint: git flux cleanup dirty --discard
+        "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -225,7 +230,11 @@ fn restore_accepts_the_removed_tasks_of_0_1_0() {
 fn restore_requires_foreign_for_an_entry_of_0_1_0_without_trash() {
     let world = unpacked();
     let output = world.flux(["restore", "foreign"]).run();
-    output.code(1).stderr_has("'foreign' is foreign");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'foreign' is foreign: this repository did not remove it
+        hint: git flux restore foreign --foreign
+    "#]]);
     let restore = ["restore", "foreign", "--foreign"];
     world.flux(restore).run().success();
     assert!(world.worktree("foreign").join("foreign.txt").exists());
@@ -306,7 +315,11 @@ fn cleanup_stops_a_launcher_of_0_1_0() {
         .run()
         .code(124);
     let resume = world.flux(["resume", "alive"]).run();
-    resume.code(1).stderr_has("'alive' is running");
+    resume.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'alive' is running
+        hint: git flux attach alive
+    "#]]);
     say("done", "Stop");
     world
         .flux(["wait", "alive"])
@@ -326,7 +339,12 @@ fn cleanup_stops_a_launcher_of_0_1_0() {
         .flux(["cleanup", "alive"])
         .run()
         .code(1)
-        .stderr_has("the agent of 'alive'");
+        .says(&expect![[r#"
+            --- stderr
+            error: the agent of 'alive' is still running
+            hint: git flux attach alive
+            hint: git flux cleanup alive --yes
+        "#]]);
     world.assert_unchanged(&before);
     assert!(agent.is_alive());
     world.flux(["cleanup", "alive", "-y"]).run().success();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::world::archive::{archived, done};
-use crate::world::{Fault, Mode, World};
+use crate::world::{Fault, Mode, World, expect};
 
 /// Makes the record of a task as another repository would have: it is not marked.
 fn record(world: &World, name: &str, json: &str) {
@@ -86,7 +86,12 @@ fn commands_never_change_a_foreign_task() {
         &["wait", "evil-active"],
     ] {
         let output = world.flux(args).run();
-        output.code(1).stderr_has("'evil-active' is foreign");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: 'evil-active' is foreign: its record was not made in this repository
+            hint: to work on its branch: git flux run --branch topic "<description>"
+            hint: to forget it: git update-ref -d refs/flux/tasks/evil-active <object>
+        "#]]);
         world.assert_unchanged(&before);
     }
     let list = world.flux(["list", "--json"]).run().success().json();
@@ -109,7 +114,11 @@ fn commands_never_change_a_foreign_task() {
         .flux(["attach", "evil-active"])
         .run()
         .code(1)
-        .stderr_has("there is no task");
+        .says(&expect![[r#"
+            --- stderr
+            error: there is no task 'evil-active'
+            hint: git flux run "<description>"
+        "#]]);
 }
 
 #[test]
@@ -126,7 +135,11 @@ fn cleanup_refuses_a_foreign_record_with_the_id_of_a_task() {
     );
     let before = world.snapshot();
     let output = world.flux(["cleanup", "mine", "-y"]).run();
-    output.code(1).stderr_has("'mine' is foreign");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'mine' is foreign: its record was not made in this repository
+        hint: to restore its own record: git update-ref refs/flux/tasks/mine <object>
+    "#]]);
     world.assert_unchanged(&before);
     let all = ["cleanup", "--all", "-y", "--discard-branch"];
     world.flux(all).run().success();
@@ -383,13 +396,26 @@ fn cleanup_gives_a_hint_for_a_ref_in_place_of_a_directory_of_refs() {
     output.code(1).stderr_has(hint);
     world.git(hint.split(' ').skip(1));
     let output = world.flux(["cleanup", "--all"]).run();
-    output.success().stderr_has("it is complete now");
+    output
+        .success()
+        .says(&expect![[r#"
+            --- stderr
+            the removal of 'mine' was interrupted; it is complete now, with its branch 'feature/mine'
+            nothing to clean up
+        "#]]);
     assert_eq!(archived(&world), ["mine"]);
     // Another name is free.
     done(&world, "other");
     world.git(["update-ref", "refs/flux/archive/other", "HEAD"]);
     let output = world.flux(["cleanup", "other", "--discard-branch"]).run();
-    output.success().stderr_has("restore other.1");
+    output.success().says(&expect![[r#"
+        --- stderr
+        dropped 'feature/other' without merging it
+        removed 'other': worktree, branch 'feature/other' and session
+        its commits stay in refs/flux/archive/other.1/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/other.1'
+        hint: it can be restored: git flux restore other.1
+    "#]]);
 }
 
 /// An agent can make its own entry in `.git/worktrees` name the worktree of another task.
@@ -430,11 +456,14 @@ fn cleanup_of_other_tasks_ignores_an_entry_with_a_wrong_gitdir() {
     let gitdir = world.repo().join(".git/worktrees/myapp-liar/gitdir");
     let nowhere = world.root().join("nowhere");
     fs::create_dir(&nowhere).unwrap();
-    let repair = format!("git worktree repair '{}'", world.worktree("liar").display());
     for named in [world.repo(), nowhere, world.worktree("mine")] {
         fs::write(&gitdir, format!("{}/.git\n", named.display())).unwrap();
         let output = world.flux(["cleanup", "liar", "-y"]).run();
-        output.code(1).stderr_has(&repair);
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: '$WORLD/myapp-liar' is no longer a worktree of this repository
+            hint: to fix it: git worktree repair '$WORLD/myapp-liar'
+        "#]]);
     }
     world.flux(["cleanup", "mine", "-y"]).run().success();
     world.git([

@@ -26,9 +26,20 @@ fn help_without_a_command_shows_the_tasks_or_how_to_begin() {
     let before = world.snapshot();
     let output = world.flux::<&str>([]).via_git().run();
     output.success().stderr_is("");
-    for command in ["run \"<description>\"", "attach <task>", "cleanup <task>"] {
-        output.stdout_has(&format!("    git flux {command}"));
-    }
+    output.says(&expect![[r#"
+        There are no tasks in this repository. To start one:
+
+            git flux run "<description>"
+
+        Then:
+
+            git flux                    list the tasks
+            git flux attach <task>      go to a task: watch, answer, take over
+            git flux cleanup <task>     merge it and remove it
+            git flux restore            bring back a removed task
+
+        'git flux -h' lists all commands, 'git help flux' is the manual.
+    "#]]);
     world.assert_unchanged(&before);
     let id = world.start("Fix");
     let output = world.flux::<&str>([]).via_git().run();
@@ -127,12 +138,13 @@ fn help_names_the_allowed_values_after_a_bad_value() {
         run.run()
     };
     let output = run("flux.agent=");
-    output
-        .code(1)
-        .stderr_has(
-            "error: 'flux.agent' is empty\nhint: 'flux.agent' is set from the command line\n",
-        )
-        .stderr_has("hint: git config flux.agent claude\n");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'flux.agent' is empty
+        hint: 'flux.agent' is set from the command line
+        hint: installed agents: claude, shell
+        hint: git config flux.agent claude
+    "#]]);
     // A file system that is not on a disk is not full.
     run("flux.worktreeDir=/proc").code(1).has_not("no space");
     world.assert_unchanged(&before);

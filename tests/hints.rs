@@ -489,17 +489,25 @@ fn hints_name_the_directory_after_git_with_another_directory() {
         .success()
         .stdout_has(&format!("\n   {here} attach fix"))
         .stdout_has(&format!("\nWhen complete: {here} cleanup fix"));
-    flux(&["attach", "nosuch"])
-        .code(1)
-        .stderr_has("hint: the tasks are: ");
-    flux(&["cleanup", "fix"])
-        .code(1)
-        .stderr_has(&format!("\nhint: {here} attach fix-the-login-"));
+    flux(&["attach", "nosuch"]).code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no task 'nosuch'
+        hint: the tasks are: fix-the-login-XXXXXX
+    "#]]);
+    flux(&["cleanup", "fix"]).code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix-the-login-XXXXXX' is still running
+        hint: git -C '$WORLD/myapp' flux attach fix-the-login-XXXXXX
+        hint: git -C '$WORLD/myapp' flux cleanup fix-the-login-XXXXXX --yes
+    "#]]);
     // Who stands in it is told what is short.
     let within = world.repo().join("src");
     fs::create_dir_all(&within).unwrap();
     let cleanup = world.flux(["cleanup", "fix"]).env("PWD", &within).run();
-    cleanup
-        .code(1)
-        .stderr_has("\nhint: git flux attach fix-the-login-");
+    cleanup.code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix-the-login-XXXXXX' is still running
+        hint: git flux attach fix-the-login-XXXXXX
+        hint: git flux cleanup fix-the-login-XXXXXX --yes
+    "#]]);
 }

@@ -164,9 +164,16 @@ fn hook_does_not_see_directories_that_would_not_be_ignored_as_links() {
     world.write("out/made", "1\n");
     install(&world, "pre-merge-commit", "git add -A");
     let output = world.flux(["cleanup", &id]).run();
-    output
-        .success()
-        .stderr_has("hooks cannot see 'out': git would not ignore a link");
+    output.success().says(&expect![[r#"
+        --- stderr
+        warning: hooks cannot see 'out': git would not ignore a link
+        merged 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert_eq!(
         world.git(["ls-tree", "--name-only", "HEAD", "out", "one.log"]),
         ""

@@ -236,7 +236,11 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output
         .code(1)
-        .stderr_has("exists already; the merge needs this path");
+        .says(&expect![[r#"
+            --- stderr
+            error: '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' exists already; the merge needs this path
+            hint: mv '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge'.away
+        "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.read(&file), "mine\n");
     fs::rename(scratch_directory(&world, &id), world.tools().join("away")).unwrap();

@@ -479,11 +479,15 @@ fn install_uninstall_continues_after_a_failure() {
     frozen(true);
     let output = home.install(["--uninstall"]).run();
     output.code(1);
-    let error = format!(
-        "error: could not remove '{}'",
-        home.dir.join(FISH).display()
-    );
-    output.stderr_has(&error);
+    output.says(&expect![[r#"
+        removed '$WORLD/new home/.cargo/share/man/man1/git-flux.1'
+        removed '$WORLD/new home/.local/share/bash-completion/completions/git-flux'
+        removed '$WORLD/new home/.local/share/zsh/site-functions/_git-flux'
+        removed '$WORLD/new home/.local/share/zsh/site-functions/_git_flux'
+        --- stderr
+        error: could not remove '$WORLD/new home/.config/fish/completions/git-flux.fish'
+          caused by: Read-only file system (os error 30)
+    "#]]);
     let removed = |names: &[&str]| -> Vec<(String, String)> {
         let names = names.iter().map(|name| ("removed".into(), (*name).into()));
         names.collect()

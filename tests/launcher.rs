@@ -176,7 +176,18 @@ fn launcher_runs_a_shell_if_the_agent_cannot_be_started() {
         .flux(["run", "--name", "fix", "Fix"])
         .run()
         .code(1)
-        .stderr_has("could not be started");
+        .says(&expect![[r#"
+            --- stderr
+
+              claude could not be started: could not start '$TOOLS/bin/claude': No such file or directory (os error 2)
+              To start it again: git flux resume fix
+              To merge its work and remove the task: git flux cleanup fix
+              #
+            error: the agent of 'fix' could not be started: could not start '$TOOLS/bin/claude': No such file or directory (os error 2)
+            hint: git flux attach fix
+            hint: git flux resume fix --restart
+            hint: git flux cleanup fix
+        "#]]);
     let task = world.flux(["status", "--json", "fix"]).run().json();
     assert_eq!(
         (&task["state"], task["exit"]["at"].is_u64()),
@@ -280,9 +291,11 @@ fn launcher_starts_the_agent_of_a_launch_file_only_once() {
         .join("launch");
     assert!(!launch.exists());
     let again = world.flux(["__run".as_ref(), launch.as_os_str()]).run();
-    again
-        .code(1)
-        .stderr_has("the start of the task was cancelled");
+    again.code(1).says(&expect![[r#"
+        --- stderr
+        error: the start of the task was cancelled
+          caused by: No such file or directory (os error 2)
+    "#]]);
     assert_eq!(task.agent.starts(), 1);
     assert_eq!(task.status()["state"], "running");
 }

@@ -123,7 +123,19 @@ fn launcher_refuses_to_start_the_agent_in_a_worktree_of_another_repository() {
     let path = world.write(".git/hooks/post-checkout", hook);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let output = world.flux(["run", "-q", "--name", "fix", "Fix it"]).run();
-    output.code(1).stderr_has("is not the task's worktree");
+    output
+        .code(1)
+        .says(&expect![[r#"
+            --- stderr
+
+              claude could not be started: '$WORLD/myapp-fix' is not the task's worktree
+              To start it again: git flux resume fix
+              To merge its work and remove the task: git flux cleanup fix
+            error: the agent of 'fix' could not be started: '$WORLD/myapp-fix' is not the task's worktree
+            hint: git flux attach fix
+            hint: git flux resume fix --restart
+            hint: git flux cleanup fix
+        "#]]);
     assert!(world.started_agents().is_empty());
     // Theirs is theirs.
     assert!(world.worktree("fix").join(".git").exists());

@@ -10,13 +10,11 @@ use crate::world::*;
 fn list_hints_at_run_without_tasks() {
     let world = World::new();
     let before = world.snapshot();
-    world
-        .flux(["list"])
-        .run()
-        .success()
-        .stdout_is("")
-        .stderr_has("no tasks")
-        .stderr_has("git flux run");
+    world.flux(["list"]).run().success().says(&expect![[r#"
+        --- stderr
+        no tasks
+        hint: git flux run "<description>"
+    "#]]);
     world
         .flux(["list", "--json"])
         .run()

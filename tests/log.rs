@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::world::reports::hook;
-use crate::world::{Output, World};
+use crate::world::{Output, World, expect};
 
 const SESSION: &str = r#""session_id":"1""#;
 
@@ -123,7 +123,11 @@ fn log_names_a_task_that_does_not_exist() {
         .flux(["log", "nothing"])
         .run()
         .code(1)
-        .stderr_has("error: there is no task 'nothing'");
+        .says(&expect![[r#"
+            --- stderr
+            error: there is no task 'nothing'
+            hint: git flux run "<description>"
+        "#]]);
     world.assert_unchanged(&before);
 }
 

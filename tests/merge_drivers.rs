@@ -118,7 +118,13 @@ fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
     world.commit_in(world.repo(), "README.md", "main\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(3).stderr_has("'README.md'");
+    output.code(3).says(&expect![[r#"
+        --- stderr
+        error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'README.md' (contents), 'lock' (contents); nothing was changed
+        hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
+        hint: or merge it there and tell its agent: git flux cleanup fix-login-XXXXXX --update
+        hint: then: git flux cleanup fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     assert_eq!(driver_runs(&world), Vec::<String>::new());
 }
@@ -154,7 +160,12 @@ fn cleanup_refuses_to_overwrite_a_file_after_a_merge_by_a_driver() {
     world.write("agent.txt", "mine\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("would overwrite 'agent.txt'");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the merge would overwrite 'agent.txt' in the worktree of 'main'
+        hint: commit, stash or move them: git -C '$WORLD/myapp' status --ignored
+        hint: git flux cleanup fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
 }

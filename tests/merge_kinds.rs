@@ -24,7 +24,16 @@ fn assert_every_style(world: &World) {
     world.git(["rm", "-q", "two.txt"]);
     world.git(["commit", "-q", "-m", "Not any more"]);
     let output = world.flux(["cleanup", &id]).run();
-    output.success().stderr_has("squashed into one commit");
+    output
+        .success()
+        .says(&expect![[r#"
+            --- stderr
+            nothing was merged: 'main' already has 'feature/fix-login-XXXXXX', squashed into one commit
+            removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+            its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: it can be restored: git flux restore fix-login-XXXXXX
+        "#]]);
     assert_removed(world, &id);
     world.git(["fsck", "--strict"]);
 }

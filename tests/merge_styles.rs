@@ -17,7 +17,16 @@ fn cleanup_squash_creates_one_commit_that_lists_the_commits_of_the_task() {
         let output = world.flux(["cleanup", "--squash", &id]).run();
         output
             .success()
-            .stderr_has(&format!("squashed 2 commits of 'feature/{id}' into 'main'"));
+            .stderr_has(&format!("squashed 2 commits of 'feature/{id}' into 'main'"))
+            .says(&expect![[r#"
+                --- stderr
+                squashed 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+                removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+                its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+                its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+                hint: it can be restored: git flux restore fix-login-XXXXXX
+                hint: to undo the merge, on 'main': git revert <object>
+            "#]]);
         assert_eq!(world.git(["log", "-1", "--format=%P", "main"]), main);
         assert_eq!(
             world.git(["log", "-1", "--format=%an|%B", "main"]),
@@ -29,7 +38,17 @@ fn cleanup_squash_creates_one_commit_that_lists_the_commits_of_the_task() {
         assert_eq!(world.read("two.txt"), "two\n");
         assert_eq!(world.git(["status", "--porcelain"]), "");
         assert_eq!(commit(&world, &format!("refs/flux/archive/{id}/tip")), tip);
-        output.stderr_has(&format!("git revert {}", &commit(&world, "main")[..9]));
+        output
+            .stderr_has(&format!("git revert {}", &commit(&world, "main")[..9]))
+            .says(&expect![[r#"
+                --- stderr
+                squashed 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+                removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+                its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+                its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+                hint: it can be restored: git flux restore fix-login-XXXXXX
+                hint: to undo the merge, on 'main': git revert <object>
+            "#]]);
         assert_removed(&world, &id);
     }
 }
@@ -43,7 +62,16 @@ fn cleanup_rebase_keeps_authors_dates_and_messages() {
     let output = world.flux(["cleanup", "--rebase", &id]).run();
     output
         .success()
-        .stderr_has(&format!("rebased 2 commits of 'feature/{id}' onto 'main'"));
+        .stderr_has(&format!("rebased 2 commits of 'feature/{id}' onto 'main'"))
+        .says(&expect![[r#"
+            --- stderr
+            rebased 2 commits of 'feature/fix-login-XXXXXX' onto 'main' (<object>..<object>)
+            removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+            its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: it can be restored: git flux restore fix-login-XXXXXX
+            hint: to undo the merge, on 'main': git revert <object>..<object>
+        "#]]);
     assert_eq!(people(&world, &format!("{main}..main")), before);
     assert_eq!(commit(&world, "main~2"), main);
     assert_eq!(world.git(["rev-list", "--merges", "main"]), "");
@@ -56,7 +84,15 @@ fn cleanup_rebase_keeps_authors_dates_and_messages() {
         &main[..9],
         &commit(&world, "main")[..9]
     );
-    output.stderr_has(&undo);
+    output.stderr_has(&undo).says(&expect![[r#"
+        --- stderr
+        rebased 2 commits of 'feature/fix-login-XXXXXX' onto 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert <object>..<object>
+    "#]]);
 }
 
 #[test]
@@ -188,7 +224,12 @@ fn cleanup_refuses_to_overwrite_a_change_in_every_style() {
         world.write("agent.txt", "mine\n");
         let before = world.snapshot();
         let output = world.flux(["cleanup", "-y", style, &id]).run();
-        output.code(1).stderr_has("would overwrite 'agent.txt'");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the merge would overwrite 'agent.txt' in the worktree of 'main'
+            hint: commit, stash or move them: git -C '$WORLD/myapp' status --ignored
+            hint: git flux cleanup fix-login-XXXXXX
+        "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive(), "{style}");
     }
@@ -239,7 +280,11 @@ fn cleanup_takes_the_style_from_flux_merge_unless_an_option_is_given() {
         .flux(["cleanup", &id])
         .run()
         .code(1)
-        .stderr_has("cannot be fast-forwarded");
+        .says(&expect![[r#"
+            --- stderr
+            error: 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/fix-login-XXXXXX' lacks
+            hint: git flux cleanup fix-login-XXXXXX --rebase
+        "#]]);
 }
 
 #[test]
@@ -249,10 +294,11 @@ fn cleanup_names_the_file_of_an_unknown_style() {
     world.git(["config", "flux.merge", "octopus"]);
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
-    output
-        .code(1)
-        .stderr_has("bad value 'octopus' for 'flux.merge' in file '.git/config'\n")
-        .stderr_has("hint: use one of merge, squash, rebase, ff-only");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: bad value 'octopus' for 'flux.merge' in file '.git/config'
+        hint: use one of merge, squash, rebase, ff-only
+    "#]]);
     world.assert_unchanged(&before);
     // Where nothing is merged, nobody asks.
     world
@@ -302,5 +348,11 @@ fn cleanup_takes_the_target_from_flux_into_unless_another_is_given() {
     let id = done_task(&world);
     world.git(["config", "flux.into", "gone"]);
     let output = world.flux(["cleanup", &id]).run();
-    output.code(1).stderr_has("there is no branch 'gone'");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no branch 'gone' to merge 'fix-login-XXXXXX' into
+        hint: 'flux.into' is set in file '.git/config'
+        hint: git flux cleanup fix-login-XXXXXX --into <branch>
+        hint: git flux cleanup fix-login-XXXXXX --discard-branch
+    "#]]);
 }

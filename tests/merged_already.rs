@@ -276,7 +276,12 @@ fn cleanup_refuses_in_every_style_if_the_base_branch_is_gone() {
         world.git(["branch", "-D", "base"]);
         let before = world.snapshot();
         let output = world.flux(["cleanup", "-y", style, &id]).run();
-        output.code(1).stderr_has("there is no branch 'base'");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: there is no branch 'base' to merge 'fix-login-XXXXXX' into
+            hint: git flux cleanup fix-login-XXXXXX --into <branch>
+            hint: git flux cleanup fix-login-XXXXXX --discard-branch
+        "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
     }

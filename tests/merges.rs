@@ -121,7 +121,13 @@ fn cleanup_keeps_a_directory_recreated_after_a_killed_removal() {
     // A server that still runs writes its log.
     let log = world.write(worktree.join("server.log"), "up\n");
     let output = world.flux(["cleanup", "--all"]).run();
-    output.success().stderr_has("it is complete now");
+    output
+        .success()
+        .says(&expect![[r#"
+            --- stderr
+            the removal of 'fix-login-XXXXXX' was interrupted; it is complete now, with its branch 'feature/fix-login-XXXXXX'
+            nothing to clean up
+        "#]]);
     assert_eq!(world.read(&log), "up\n");
     assert_eq!(world.read(trash(&world, &id).join(".env")), "SECRET\n");
     fs::remove_dir_all(&worktree).unwrap();

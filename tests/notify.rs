@@ -113,11 +113,12 @@ fn run_refuses_an_unknown_value_of_flux_notify() {
     world.git(["config", "flux.notify", "bel"]);
     let before = world.snapshot();
     let refused = world.flux(["run", "Fix it"]).run();
-    refused
-        .code(1)
-        .stderr_has("error: bad value 'bel' for 'flux.notify' in file '.git/config'\n")
-        .stderr_has("hint: did you mean 'bell'?\n")
-        .stderr_has("hint: it is bell, osc9, osc777, desktop, or a command for a shell\n");
+    refused.code(1).says(&expect![[r#"
+        --- stderr
+        error: bad value 'bel' for 'flux.notify' in file '.git/config'
+        hint: did you mean 'bell'?
+        hint: use bell, osc9, osc777, desktop, or a command for a shell
+    "#]]);
     world.assert_unchanged(&before);
     let config = world.flux(["config"]).run();
     config.code(1).stderr_has("bad value 'bel'");

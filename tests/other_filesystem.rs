@@ -122,7 +122,11 @@ fn cleanup_refuses_a_trash_that_is_a_symbolic_link() {
     world.write(world.worktree(&id).join(".env"), "SECRET\n");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("/trash' is not a directory");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: '$WORLD/myapp/.git/flux/trash' is not a directory
+        hint: mv '$WORLD/myapp/.git/flux/trash' '$WORLD/myapp/.git/flux/trash'.away
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
     fs::remove_file(world.repo().join(".git/flux/trash")).unwrap();

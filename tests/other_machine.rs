@@ -168,9 +168,12 @@ fn cleanup_resume_and_stop_require_consent_for_a_task_of_another_machine() {
     world.assert_unchanged(&before);
 
     let output = world.flux(["resume", id]).run();
-    output.stderr_has(&format!(
-        "hint: if the agent has ended: git flux resume {id} --gone"
-    ));
+    output
+        .says(&expect![[r#"
+            --- stderr
+            error: the agent of 'fix-the-login-XXXXXX' was started on the machine 'devbox', and may still run
+            hint: if the agent has ended: git flux resume fix-the-login-XXXXXX --gone
+        "#]]);
     world.flux(["resume", "--gone", id]).run().success();
     task.agent.wait_starts(2);
     world.flux(["cleanup", "-y", id]).run().success();

@@ -175,7 +175,11 @@ fn run_starts_a_new_tmux_server_if_the_old_one_is_ending() {
     // A server that is there and says no has the last word.
     std::fs::remove_file(&ended).unwrap();
     let output = world.flux(["run", "-q", "--name", "other", "Other"]).run();
-    output.code(1).stderr_has("`tmux new-session` failed");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: could not start 'other'; nothing was left behind
+          caused by: `tmux new-session` failed
+    "#]]);
     assert_eq!(
         world.tmux(["list-sessions", "-F", "#{session_name}"]),
         "flux-myapp-fix"
@@ -203,8 +207,13 @@ fn run_disables_destroy_unattached_for_its_session() {
     world
         .flux(["run", "--name", "other", "Fix it"])
         .run()
-        .stderr_has("warning: 'exit-unattached' is on: detaching ends tmux and the agent")
-        .stderr_has("hint: tmux set-option -s exit-unattached off");
+        .says(&expect![[r#"
+            --- stderr
+            warning: 'exit-unattached' is on: detaching ends tmux and the agent
+            hint: tmux set-option -s exit-unattached off
+            error: could not start 'other'; nothing was left behind
+              caused by: the pane closed before the agent was started
+        "#]]);
 }
 
 #[test]

@@ -255,7 +255,11 @@ fn cleanup_succeeds_if_the_base_ref_is_missing_or_moved() {
         assert_eq!(world.read("agent.txt"), "one\n");
         assert_removed(&world, &id);
         let list = world.flux(["list"]).run();
-        list.success().stderr_has("no tasks");
+        list.success().says(&expect![[r#"
+            --- stderr
+            no tasks
+            hint: git flux run "<description>"
+        "#]]);
     }
 }
 
@@ -370,7 +374,11 @@ fn restore_does_not_mix_the_trash_of_two_tasks_with_the_same_id() {
     world
         .flux(["cleanup", "--all"])
         .run()
-        .stderr_has("it is complete now");
+        .says(&expect![[r#"
+            --- stderr
+            the removal of 'login' was interrupted; it is complete now, with its branch 'feature/login'
+            nothing to clean up
+        "#]]);
     let path = restored(&world, "login");
     assert_eq!(world.read(path.join(".env")), "of the first\n");
 }

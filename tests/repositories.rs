@@ -11,7 +11,11 @@ use crate::world::*;
 fn run_and_cleanup_work_in_an_ordinary_repository() {
     let world = World::new();
     Cycle::of(&world).run();
-    world.flux(["list"]).run().success().stderr_has("no tasks");
+    world.flux(["list"]).run().success().says(&expect![[r#"
+        --- stderr
+        no tasks
+        hint: git flux run "<description>"
+    "#]]);
     // And once more, on what the first has left.
     let again = world.flux(["run", "-q", "Fix login"]).ok();
     world.flux(["cleanup", "-y", &again]).run().success();

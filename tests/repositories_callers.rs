@@ -51,7 +51,15 @@ fn cycle_in(world: &World, below: &str, call: impl Fn(&[&str]) -> Output) {
     ok(&["status", id]).stdout_has("fake agent ready");
     ok(&["diff", id]).stdout_has("+one");
     end_agent(world, id);
-    ok(&["cleanup", id]).stderr_has("merged 1 commit");
+    ok(&["cleanup", id]).says(&expect![[r#"
+        --- stderr
+        merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert_eq!(
         world.read(world.repo().join(below).join("agent.txt")),
         "one\n"

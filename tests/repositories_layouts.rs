@@ -152,7 +152,14 @@ fn cleanup_refuses_commits_that_are_only_in_a_submodule() {
     for options in [&["-y"][..], &["-y", "--discard"], &["-y", "--commit"]] {
         let args = ["cleanup", &id].into_iter().chain(options.iter().copied());
         let output = world.flux(args).in_dir(&superproject).run();
-        output.code(1).stderr_has("hint: ").has_not("panicked");
+        output
+            .code(1)
+            .says(&expect![[r#"
+                --- stderr
+                error: submodules of 'fix-login-XXXXXX' have uncommitted or unpushed work: unpushed commits in 'sub'
+                hint: git -C '$WORLD/super-fix-login-XXXXXX/sub' status
+                hint: git -C '$WORLD/super-fix-login-XXXXXX/sub' push <remote> HEAD:<branch>
+            "#]]);
         assert_eq!(
             before.changes(&world.snapshot_of(&superproject)),
             Vec::<String>::new()
@@ -202,7 +209,12 @@ fn cleanup_refuses_core_worktree_without_a_git_file_in_the_work_tree() {
     let linked = world.worktree(&id);
     for dir in [&repo, &linked] {
         let output = cleanup(dir);
-        output.code(1).stderr_has("has no link to the repository");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the worktree '$WORLD/files' has no link to the repository '$WORLD/myapp/.git'
+            hint: echo 'gitdir: $WORLD/myapp/.git' >'$WORLD/files/.git'
+            hint: git --git-dir='$WORLD/myapp/.git' config --unset core.worktree
+        "#]]);
         assert_eq!(world.git(["for-each-ref"]), refs);
         let back = crate::world::hints::hints(&output);
         assert!(back[0].starts_with("echo 'gitdir: "), "{output}");

@@ -99,9 +99,12 @@ fn cleanup_commits_and_merges_files_with_any_name() {
         .success()
         .stdout_has("+it's");
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(1)
-        .stderr_has(&format!("{} uncommitted files", NAMES.len()));
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' has 12 uncommitted files
+        hint: git flux cleanup fix-login-XXXXXX --commit
+        hint: git flux cleanup fix-login-XXXXXX --discard
+    "#]]);
     world
         .flux(["cleanup", "-y", "--commit", &id])
         .run()

@@ -25,9 +25,11 @@ fn assert_comes_back(world: &World, id: &str) {
     let output = world.flux(["restore", id]).run();
     output
         .success()
-        .stderr_has("as it was, ignored files too")
-        .stderr_has(&format!("session 'flux-myapp-{id}'"))
-        .stderr_has(&format!("git flux attach {id}"));
+        .says(&expect![[r#"
+            --- stderr
+            restored 'fix-login-XXXXXX' as it was, ignored files too: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     before.assert_back(world, &worktree);
     assert_not_archived(world, id);
 
@@ -37,7 +39,11 @@ fn assert_comes_back(world: &World, id: &str) {
     let output = world.flux(["restore", id]).run();
     output
         .success()
-        .stderr_has("from its snapshot, without ignored files");
+        .says(&expect![[r#"
+            --- stderr
+            restored 'fix-login-XXXXXX' from its snapshot, without ignored files: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     let kept = before.without(&[".env", "build"]);
     let now = State::of(world, &worktree).without(&[]);
     assert_eq!(now, kept);
@@ -135,7 +141,15 @@ fn restore_brings_back_the_commits_without_trash_and_snapshot() {
     world.flux(["cleanup", &id]).run().success();
     empty_trash(&world);
     let output = world.flux(["restore", &id]).run();
-    output.success().stderr_has("from its commits");
+    output
+        .success()
+        .says(&expect![[r#"
+            --- stderr
+            restored 'fix-login-XXXXXX' from its commits: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            What was merged stays merged.
+            hint: to undo the merge, on 'main': git revert -m 1 <object>
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     before.assert_back(&world, &world.worktree(&id));
     assert_not_archived(&world, &id);
 }

@@ -46,10 +46,10 @@ fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
 fn restore_list_shows_how_each_task_ended() {
     let world = World::new();
     let nothing = world.flux(["restore", "-l"]).run();
-    nothing
-        .success()
-        .stdout_is("")
-        .stderr_has("there is nothing to restore");
+    nothing.success().says(&expect![[r#"
+        --- stderr
+        there is nothing to restore
+    "#]]);
     world
         .flux(["restore", "-l", "--json"])
         .run()
@@ -124,16 +124,17 @@ fn restore_accepts_a_unique_prefix_of_the_name() {
     world.flux(["cleanup", "alpine"]).run().success();
     let before = world.snapshot();
     let output = world.flux(["restore", "alp"]).run();
-    output
-        .code(1)
-        .stderr_has("'alp' is ambiguous")
-        .stderr_has("alpha")
-        .stderr_has("alpine");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'alp' is ambiguous
+        hint: it could be: alpha, alpine
+    "#]]);
     let output = world.flux(["restore", "nothing"]).run();
-    output
-        .code(1)
-        .stderr_has("there is no removed task 'nothing'")
-        .stderr_has("hint: the removed tasks are: ");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no removed task 'nothing'
+        hint: the removed tasks are: alpha, alpine, beta
+    "#]]);
     world.flux(["restore", ""]).run().code(1);
     world.assert_unchanged(&before);
     let output = world.flux(["restore", "-q", "alph"]).run();
@@ -159,7 +160,12 @@ fn restore_brings_back_either_of_two_tasks_with_the_same_id() {
     // The other cannot come back to the same place.
     let before = world.snapshot();
     let output = world.flux(["restore", "fix"]).run();
-    output.code(1).stderr_has("there is a task 'fix' already");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is a task 'fix' already
+        hint: git flux cleanup fix
+        hint: then: git flux restore fix
+    "#]]);
     world.assert_unchanged(&before);
     world
         .flux(["cleanup", "-y", "fix", "--discard-branch"])
@@ -200,16 +206,22 @@ fn restore_without_a_name_or_terminal_is_a_usage_error() {
     let world = World::new();
     for args in [&["restore"][..], &["restore", "--drop"]] {
         let output = world.flux(args).run();
-        output.code(1).stderr_has("there is nothing to restore");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: there is nothing to restore
+            hint: git flux list
+        "#]]);
     }
     two_removed(&world);
     let before = world.snapshot();
     for args in [&["restore"][..], &["restore", "--drop", "-y"]] {
         let output = world.flux(args).run();
-        output
-            .code(2)
-            .stderr_has("no removed task given")
-            .stderr_has("git flux restore --list");
+        output.code(2).says(&expect![[r#"
+            --- stderr
+            error: no removed task given
+            hint: git flux restore <task>
+            hint: git flux restore --list
+        "#]]);
     }
     for args in [
         &["--list", "alpha"][..],
@@ -231,10 +243,12 @@ fn restore_drop_deletes_a_removed_task_with_consent() {
     let tip = commit(&world, "refs/flux/archive/alpha/tip");
     let before = world.snapshot();
     let output = world.flux(["restore", "--drop", "alpha"]).run();
-    output
-        .code(1)
-        .stderr_has("refusing to delete without --yes")
-        .stderr_has("--yes");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: refusing to delete without --yes
+        hint: git flux restore --list
+        hint: add --yes to agree
+    "#]]);
     world.assert_unchanged(&before);
     let question = "Delete 'alpha' for good (not merged)?";
     for key in ["Enter", "n", "Escape", "C-c"] {
@@ -297,7 +311,10 @@ fn restore_refuses_if_the_entry_was_replaced_during_the_question() {
 fn restore_empty_deletes_all_removed_tasks_with_consent() {
     let world = World::new();
     let output = world.flux(["restore", "--empty"]).run();
-    output.success().stderr_has("there is nothing to delete");
+    output.success().says(&expect![[r#"
+        --- stderr
+        there is nothing to delete
+    "#]]);
     two_removed(&world);
     done(&world, "gamma");
     let before = world.snapshot();
@@ -305,7 +322,14 @@ fn restore_empty_deletes_all_removed_tasks_with_consent() {
         .flux(["restore", "--empty"])
         .run()
         .code(1)
-        .stderr_has("refusing to delete");
+        .says(&expect![[r#"
+            --- stderr
+              alpha  not merged
+              beta  merged into 'main'
+            error: refusing to delete without --yes
+            hint: git flux restore --list
+            hint: add --yes to agree
+        "#]]);
     world.assert_unchanged(&before);
     let question = "Delete these 2 for good?";
     for key in ["Enter", "n", "Escape", "C-c"] {

@@ -159,7 +159,11 @@ fn restore_refuses_without_tmux() {
     let before = world.snapshot();
     let path = world.path_without(["tmux"]);
     let output = world.flux(["restore", "fix"]).env("PATH", path).run();
-    output.code(1).stderr_has("tmux is not installed");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: tmux is not installed, or not on PATH
+        hint: apt install tmux  |  dnf install tmux  |  pacman -S tmux  |  brew install tmux
+    "#]]);
     world.assert_unchanged(&before);
     world.flux(["restore", "fix"]).run().success();
 }
@@ -214,13 +218,27 @@ fn restore_refuses_a_record_that_cannot_be_read() {
     let output = world.flux(["restore", "--list"]).run();
     output.code(1).stdout_has("good ").stderr_has(unread);
     let output = world.flux(["restore", "fix"]).run();
-    output.code(1).stderr_has(unread);
+    output.code(1).stderr_has(unread).says(&expect![[r#"
+        --- stderr
+        error: the record of the removed task 'fix' cannot be read: the record has no 'task.json'
+        hint: git cat-file -p refs/flux/archive/fix/task
+        hint: its commits: git branch fix <object>
+        hint: to delete it: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
+    "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["restore", "--empty", "-y"]).run();
     output
         .code(1)
-        .stderr_has("deleted 'good'")
-        .stderr_has(unread);
+        .stderr_has(unread)
+        .says(&expect![[r#"
+            --- stderr
+            deleted 'good' (the commits of 'feature/good' were at <object>)
+            warning: the record of the removed task 'fix' cannot be read: the record has no 'task.json'
+            hint: git cat-file -p refs/flux/archive/fix/task
+            hint: its commits: git branch fix <object>
+            hint: to delete it: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
+            error: not everything could be deleted
+        "#]]);
     assert_eq!(archived(&world), ["fix"]);
     assert!(trash(&world, "fix").join("fix.txt").exists());
     commit(&world, "refs/flux/archive/fix/tip");
@@ -237,8 +255,12 @@ fn restore_refuses_a_symbolic_link_in_the_trash() {
     std::os::unix::fs::symlink(&mine, &files).unwrap();
     let before = world.snapshot();
     let output = world.flux(["restore", "fix"]).run();
-    let hint = format!("rm '{}'", files.display());
-    output.code(1).stderr_has("is a link").stderr_has(&hint);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: could not restore 'fix'; it can still be restored
+          caused by: '$WORLD/myapp/.git/flux/trash/fix/worktree' is a link
+        hint: rm '$WORLD/myapp/.git/flux/trash/fix/worktree'
+    "#]]);
     world.assert_unchanged(&before);
     assert_eq!(fs::read_dir(&mine).unwrap().count(), 0);
     fs::remove_file(&files).unwrap();

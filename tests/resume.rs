@@ -27,7 +27,11 @@ fn resume_continues_the_session_of_an_ended_agent_in_its_pane() {
         .flux(["resume", "fix"])
         .run()
         .success()
-        .stderr_has("resumed 'fix' (claude): session 'flux-myapp-fix'");
+        .says(&expect![[r#"
+            --- stderr
+            resumed 'fix' (claude): session 'flux-myapp-fix'
+            hint: git flux attach fix
+        "#]]);
     world.agent("fix").wait_starts(2);
     let argv = world.agent("fix").argv();
     assert!(argv.iter().any(|arg| arg == b"--continue"), "{argv:?}");
@@ -39,10 +43,11 @@ fn resume_continues_the_session_of_an_ended_agent_in_its_pane() {
     // It runs: once is enough.
     let before = world.snapshot();
     let again = world.flux(["resume", "fix"]).run();
-    again
-        .code(1)
-        .stderr_has("error: 'fix' is running")
-        .stderr_has("hint: git flux attach fix");
+    again.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'fix' is running
+        hint: git flux attach fix
+    "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", "fix"]).run().success();
 }
@@ -70,7 +75,10 @@ fn resume_all_continues_agents_in_new_sessions_after_tmux_was_killed() {
         .flux(["resume", "--all"])
         .run()
         .success()
-        .stderr_has("nothing to resume");
+        .says(&expect![[r#"
+            --- stderr
+            nothing to resume
+        "#]]);
 }
 
 #[test]
@@ -84,15 +92,22 @@ fn resume_with_yes_restarts_an_agent_that_cannot_continue() {
         .flux(["resume", "fix"])
         .run()
         .code(1)
-        .stderr_has("the agent of 'fix', helper, cannot continue its last session")
-        .stderr_has("git flux resume fix --yes");
+        .says(&expect![[r#"
+            --- stderr
+            error: the agent of 'fix', helper, cannot continue its last session
+            hint: to restart from its prompt: git flux resume fix --yes
+        "#]]);
     world.assert_unchanged(&before);
     let first = world.agent("fix").prompt();
     world
         .flux(["resume", "-y", "fix"])
         .run()
         .success()
-        .stderr_has("restarted 'fix' (helper)");
+        .says(&expect![[r#"
+            --- stderr
+            restarted 'fix' (helper): session 'flux-myapp-fix'
+            hint: git flux attach fix
+        "#]]);
     world.agent("fix").wait_starts(2);
     assert_eq!(world.agent("fix").prompt(), first);
 }
@@ -176,8 +191,17 @@ fn resume_all_continues_after_a_failure() {
         .flux(["resume", "--all"])
         .run()
         .code(1)
-        .stderr_has("the worktree of 'one' is gone")
-        .stderr_has("error: 1 of 3 tasks were not resumed");
+        .says(&expect![[r#"
+            --- stderr
+            error: the worktree of 'one' is gone: '$WORLD/myapp-one'
+            hint: to check out its branch again: git worktree add --force '$WORLD/myapp-one' feature/one
+            hint: to merge its commits, and remove the task: git flux cleanup one --discard
+            resumed 'three' (claude): session 'flux-myapp-three'
+            hint: git flux attach three
+            resumed 'two' (claude): session 'flux-myapp-two'
+            hint: git flux attach two
+            error: 1 of 3 tasks were not resumed
+        "#]]);
     for id in ["two", "three"] {
         world.agent(id).wait_starts(2);
     }
@@ -201,7 +225,11 @@ fn resume_refuses_if_a_program_runs_in_the_pane() {
         .flux(["resume", "fix"])
         .run()
         .code(1)
-        .stderr_has("a program runs in the pane of 'fix' (process ");
+        .says(&expect![[r#"
+            --- stderr
+            error: a program runs in the pane of 'fix' (process <number>)
+            hint: git flux attach fix
+        "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -227,7 +255,12 @@ fn resume_refuses_if_the_shell_in_the_pane_has_background_jobs() {
         .flux(["resume", "fix"])
         .run()
         .code(1)
-        .stderr_has(&format!("has a background job: sleep (process {pid})"));
+        .stderr_has(&format!("has a background job: sleep (process {pid})"))
+        .says(&expect![[r#"
+            --- stderr
+            error: the pane of 'fix' has a background job: sleep (process <number>)
+            hint: git flux attach fix
+        "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
 }
@@ -303,7 +336,12 @@ fn resume_refuses_a_worktree_of_another_repository_at_the_path() {
         .flux(["resume", "-y", "fix"])
         .run()
         .code(1)
-        .stderr_has("is no longer a worktree of this repository");
+        .says(&expect![[r#"
+            --- stderr
+            error: '$WORLD/myapp-fix' is no longer a worktree of this repository
+            hint: if it is the task's: git worktree repair
+            hint: to move it away: mv '$WORLD/myapp-fix' '$WORLD/myapp-fix.away'
+        "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.agent("fix").starts(), 1);
     // What is put back is the task's again.
@@ -333,7 +371,12 @@ fn resume_takes_over_a_session_recreated_with_a_shell_in_the_worktree() {
         session(dir, program);
         let before = world.snapshot();
         let output = world.flux(["resume", "fix"]).run();
-        output.code(1).stderr_has("'flux-myapp-fix' exists already");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the tmux session 'flux-myapp-fix' exists already
+            hint: tmux attach -t =flux-myapp-fix
+            hint: git flux list
+        "#]]);
         world.assert_unchanged(&before);
         world.kill_tmux();
     }

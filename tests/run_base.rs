@@ -59,11 +59,12 @@ fn run_and_adopt_refuse_if_the_configured_target_does_not_exist() {
         &["adopt", "../theirs"],
     ] {
         let output = world.flux(args).run();
-        output
-            .code(1)
-            .stdout_is("")
-            .stderr_has("error: there is no branch 'gone' to merge the task into\nhint: 'flux.into' is set in file")
-            .stderr_has("hint: git config flux.into <branch>\n");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: there is no branch 'gone' to merge the task into
+            hint: 'flux.into' is set in file '.git/config'
+            hint: git config flux.into <branch>
+        "#]]);
         world.assert_unchanged(&before);
     }
 }
@@ -170,10 +171,12 @@ fn run_refuses_a_name_that_exists() {
     world.agent("fix").wait_started();
     let before = world.snapshot();
     let output = world.flux(["run", "--name", "fix", "Another"]).run();
-    output.code(1).stderr_has("'fix' exists already");
-    output
-        .stderr_has("hint: git flux attach fix")
-        .stderr_has("hint: git flux cleanup fix");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the task 'fix' exists already
+        hint: git flux attach fix
+        hint: git flux cleanup fix
+    "#]]);
     world.assert_unchanged(&before);
     // A name that another begins with is its own.
     world.flux(["run", "--name", "fi", "Fix"]).run().success();

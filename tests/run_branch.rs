@@ -62,8 +62,15 @@ fn run_branch_works_on_an_existing_branch_and_cleanup_keeps_it() {
         .flux(["cleanup", "-y", "go"])
         .run()
         .success()
-        .stderr_has("merged 2 commits of 'topic' into 'main'")
-        .stderr_has("removed 'go': worktree and session; the branch 'topic' stays");
+        .says(&expect![[r#"
+            --- stderr
+            merged 2 commits of 'topic' into 'main' (<object>..<object>)
+            removed 'go': worktree and session; the branch 'topic' stays
+            its commits stay in refs/flux/archive/go/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/go'
+            hint: it can be restored: git flux restore go
+            hint: to undo the merge, on 'main': git revert -m 1 <object>
+        "#]]);
     assert_eq!(tip(&world, "topic"), Some(after.clone()));
     assert!(
         world
@@ -96,8 +103,14 @@ fn cleanup_discard_branch_keeps_a_branch_given_to_run() {
         .flux(["cleanup", "-y", "--discard-branch", "go"])
         .run()
         .success()
-        .stderr_has("'topic' is left as it is, without merging it")
-        .stderr_has("the branch 'topic' stays");
+        .says(&expect![[r#"
+            --- stderr
+            'topic' is left as it is, without merging it
+            removed 'go': worktree and session; the branch 'topic' stays
+            its commits stay in refs/flux/archive/go/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/go'
+            hint: it can be restored: git flux restore go
+        "#]]);
     assert_eq!(tip(&world, "topic"), Some(before));
     assert_eq!(world.git(["rev-parse", "main"]), merged);
 }
@@ -262,16 +275,23 @@ fn restore_refuses_a_task_on_an_existing_branch_only_if_it_has_moved() {
         .flux(["restore", "go"])
         .run()
         .code(1)
-        .stderr_has("the branch 'topic' has moved since 'go' was removed")
-        .stderr_has("git flux run --branch topic");
+        .says(&expect![[r#"
+            --- stderr
+            error: the branch 'topic' has moved since 'go' was removed, from <object> to <object>
+            hint: git log <object>...<object>
+            hint: git flux run --branch topic
+        "#]]);
     world.assert_unchanged(&before);
     world.git(["update-ref", "refs/heads/topic", &commit]);
     world.git(["switch", "-q", "topic"]);
     let before = world.snapshot();
     let elsewhere = world.flux(["restore", "go"]).run();
-    elsewhere
-        .code(1)
-        .stderr_has("the branch 'topic' is checked out in '");
+    elsewhere.code(1).says(&expect![[r#"
+        --- stderr
+        error: the branch 'topic' is checked out in '$WORLD/myapp'
+        hint: if this worktree is the task's: git flux adopt '$WORLD/myapp'
+        hint: if this worktree is yours: git -C '$WORLD/myapp' switch --detach
+    "#]]);
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "main"]);
     world.flux(["restore", "go"]).run().success();

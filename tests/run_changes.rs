@@ -159,9 +159,12 @@ fn run_with_changes_refuses_changes_that_do_not_apply() {
     world.write("dir/file", "ours\n");
     let before = world.snapshot();
     let run = world.flux(RUN.into_iter().chain(["--base", "other", "Go on"]));
-    run.run()
-        .code(1)
-        .stderr_has("your changes do not apply to 'other': README.md, dir/file, new");
+    run.run().code(1).says(&expect![[r#"
+        --- stderr
+        error: your changes do not apply to 'other': README.md, dir/file, new
+        hint: leave out --base, or --with-changes
+        hint: git diff HEAD <object>
+    "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -196,7 +199,11 @@ fn run_with_changes_leaves_nested_repositories_behind() {
         .flux(RUN.into_iter().chain(["Go on"]))
         .run()
         .success()
-        .stderr_has("warning: changes in nested repositories are not copied: nested/");
+        .says(&expect![[r#"
+            go
+            --- stderr
+            warning: changes in nested repositories are not copied: nested/
+        "#]]);
     assert!(!world.worktree("go").join("nested").exists());
 }
 
@@ -248,8 +255,12 @@ fn run_with_changes_leaves_the_changes_alone_when_killed() {
         world.wait_fault_over();
         world.clear_fault();
         let next = world.flux(["cleanup", "no-such-task"]).run();
-        next.code(1)
-            .stderr_has("the start of 'go' was interrupted; the task is removed again");
+        next.code(1).says(&expect![[r#"
+            --- stderr
+            the start of 'go' was interrupted; the task is removed again, with its branch 'feature/go'
+            error: there is no task 'no-such-task'
+            hint: git flux run "<description>"
+        "#]]);
         if next.stderr.contains("its files are in '") {
             // Cut off half way: nobody can tell whose the files are.
             assert!(matches!(mode, Mode::KillDuring), "{mode:?}");

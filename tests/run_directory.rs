@@ -100,7 +100,12 @@ fn resume_starts_the_agent_at_the_top_if_its_directory_became_a_link() {
     fs::rename(&directory, world.worktree("one").join("aside")).unwrap();
     symlink(world.root(), &directory).unwrap();
     let resume = ["resume", "--restart", "one"];
-    world.flux(resume).run().success().stderr_has(TOLD);
+    world.flux(resume).run().success().says(&expect![[r#"
+        --- stderr
+        No directory 'src' in the worktree of 'one': its agent starts at the top.
+        restarted 'one' (claude): session 'flux-myapp-one'
+        hint: git flux attach one
+    "#]]);
     assert_eq!(started_in(&world, "one", 2), world.worktree("one"));
 }
 

@@ -126,7 +126,12 @@ fn resume_removes_partial_files_and_follows_no_link_in_the_run_directory() {
         .flux(["cleanup", "-y", &id])
         .run()
         .code(1)
-        .stderr_has("could not lock");
+        .says(&expect![[r#"
+            --- stderr
+            error: could not lock '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/lock'
+              caused by: not a directory
+            hint: mv '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX' '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX'.away
+        "#]]);
     world.assert_unchanged(&before);
     // It is in the way of no other task, and neither is what is none.
     fs::write(run.with_file_name("file"), "").unwrap();

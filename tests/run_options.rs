@@ -34,7 +34,12 @@ fn run_accepts_a_description_that_begins_with_a_dash_after_two_dashes() {
         .flux(["run", "--explode", "now"])
         .run()
         .code(2)
-        .stderr_has("--explode");
+        .says(&expect![[r#"
+            --- stderr
+            error: unexpected argument '--explode' found
+            hint: to pass '--explode' as a value, use '-- --explode'
+            hint: git flux run -h
+        "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -94,28 +99,39 @@ fn run_refuses_a_missing_or_empty_description() {
         .flux(["run", "-F", "missing"])
         .run()
         .code(1)
-        .stderr_has("'missing'")
-        .stderr_has("No such file");
+        .says(&expect![[r#"
+            --- stderr
+            error: could not read 'missing'
+              caused by: No such file or directory (os error 2)
+        "#]]);
     world
         .flux(["run", "-F", "src"])
         .run()
         .code(1)
-        .stderr_has("'src'");
+        .says(&expect![[r#"
+            --- stderr
+            error: could not read 'src'
+              caused by: Is a directory (os error 21)
+        "#]]);
     for file in ["empty", "blank", "-"] {
         world
             .flux(["run", "-F", file])
             .run()
             .code(2)
-            .stderr_has("no description given")
-            .stderr_has("hint: git flux run");
+            .says(&expect![[r#"
+                --- stderr
+                error: no description given
+                hint: git flux run "<description>"
+            "#]]);
     }
     world.flux(["run", "-F", "empty", "Fix"]).run().code(2);
-    world
-        .flux(["run"])
-        .run()
-        .code(2)
-        .stderr_has("no description given")
-        .stderr_has("hint: git flux run");
+    world.flux(["run"]).run().code(2).says(&expect![[r#"
+        --- stderr
+        error: no description given
+        hint: git flux run "<description>"
+        hint: git flux run --edit
+        hint: git flux run -F -
+    "#]]);
     world.flux(["run", ""]).run().code(2);
     world.flux(["run", "--", "  "]).run().code(2);
     world.assert_unchanged(&before);
@@ -172,7 +188,11 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
         .env("GIT_EDITOR", "editor -x")
         .run();
     assert!(output.code != Some(0), "{output}");
-    output.stderr_has("no description given");
+    output.says(&expect![[r#"
+        --- stderr
+        error: no description given
+        hint: git flux run "<description>"
+    "#]]);
     std::fs::remove_file(world.root().join("shown")).unwrap();
     std::fs::remove_file(world.root().join("option")).unwrap();
     world.assert_unchanged(&before);
@@ -181,20 +201,32 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
         .env("GIT_EDITOR", "false")
         .run()
         .code(1)
-        .stderr_has("editor");
+        .says(&expect![[r#"
+            --- stderr
+            error: there was a problem with the editor; nothing was started
+            hint: git config core.editor
+        "#]]);
     world
         .flux(["run", "-e", "Fix"])
         .env("GIT_EDITOR", "no-such-editor")
         .run()
         .code(1)
-        .stderr_has("hint: ");
+        .says(&expect![[r#"
+            --- stderr
+            no-such-editor: 1: no-such-editor: not found
+            error: there was a problem with the editor; nothing was started
+            hint: git config core.editor
+        "#]]);
     // No vi where there is no terminal.
     world
         .flux(["run", "-e", "Fix"])
         .run()
         .code(1)
-        .stderr_has("terminal")
-        .stderr_has("hint: git flux run");
+        .says(&expect![[r#"
+            --- stderr
+            error: there is no terminal for an editor
+            hint: git flux run -F -
+        "#]]);
     world.assert_unchanged(&before);
 }
 

@@ -268,10 +268,17 @@ fn run_and_cleanup_warn_about_a_task_based_on_the_branch_of_another() {
     assert!(!start(&["third", "--base", &format!("feature/{first}")]).contains("warning"));
     assert!(!start(&["fourth", "--base", "main"]).contains("warning"));
     world.agent(&first).wait_started();
-    world.flux(["cleanup", "-y", &first]).run().success().stderr_has(&format!(
-        "warning: 'second' would be merged into 'feature/{first}', which is removed with '{first}'\n\
-         hint: to merge 'second' into 'main' instead: git config branch.feature/second.fluxInto main\n"
-    ));
+    world.flux(["cleanup", "-y", &first]).run().success().says(&expect![[r#"
+        --- stderr
+        warning: 'second' would be merged into 'feature/first-XXXXXX', which is removed with 'first-XXXXXX'
+        hint: to merge 'second' into 'main' instead: git config branch.feature/second.fluxInto main
+        warning: 'third' would be merged into 'feature/first-XXXXXX', which is removed with 'first-XXXXXX'
+        hint: to merge 'third' into 'main' instead: git config branch.feature/third.fluxInto main
+        nothing was merged: 'feature/first-XXXXXX' has no commits of its own
+        removed 'first-XXXXXX': worktree, branch 'feature/first-XXXXXX' and session
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/first-XXXXXX'
+        hint: it can be restored: git flux restore first-XXXXXX
+    "#]]);
     world.git(["config", "branch.feature/second.fluxInto", "main"]);
     world.flux(["cleanup", "-y", "second"]).run().success();
 }

@@ -51,8 +51,12 @@ fn cleanup_does_not_stop_a_program_in_the_pane_without_consent() {
     output
         .code(1)
         .stderr_has(&format!("a program in the pane of '{id}' (process "))
-        .stderr_has("is still running")
-        .stderr_has("--yes");
+        .says(&expect![[r#"
+            --- stderr
+            error: a program in the pane of 'fix-login-XXXXXX' (process <number>) is still running
+            hint: git flux attach fix-login-XXXXXX
+            hint: git flux cleanup fix-login-XXXXXX --yes
+        "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", "-y", &id]).run();
     output.success().stdout_has("would stop a program");
@@ -108,7 +112,13 @@ fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
     let id = task_with_program(&world, "echo late >late.txt");
     let main = commit(&world, "main");
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.code(1).stderr_has("1 uncommitted file");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        'fix-login-XXXXXX' has changed; checking it again
+        error: 'fix-login-XXXXXX' has 1 uncommitted file
+        hint: git flux cleanup fix-login-XXXXXX --commit
+        hint: git flux cleanup fix-login-XXXXXX --discard
+    "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
     world.flux(["cleanup", "--commit", &id]).run().success();
@@ -131,7 +141,12 @@ fn cleanup_does_not_stop_a_program_in_a_session_opened_by_attach() {
     wait_in_front(&world, &session, "cat");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &id]).run();
-    output.code(1).stderr_has("is still running");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: a program in the pane of 'fix-login-XXXXXX' (process <number>) is still running
+        hint: git flux attach fix-login-XXXXXX
+        hint: git flux cleanup fix-login-XXXXXX --yes
+    "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", &id]).run().success();
     assert_removed(&world, &id);
@@ -164,7 +179,12 @@ fn cleanup_refuses_while_an_agent_outlives_its_launcher() {
         output
             .code(1)
             .stderr_has(&format!("still alive (process {})", task.agent.pid()))
-            .stderr_has(&format!("hint: kill {}", task.agent.pid()));
+            .stderr_has(&format!("hint: kill {}", task.agent.pid()))
+            .says(&expect![[r#"
+                --- stderr
+                error: the launcher of 'fix-the-login-XXXXXX' is gone, but its agent is still alive (process <number>)
+                hint: kill <number>
+            "#]]);
         world.assert_unchanged(&before);
         assert!(task.agent.is_alive());
     }
@@ -185,10 +205,12 @@ fn cleanup_does_not_stop_an_agent_whose_worktree_is_gone_without_consent() {
         }
         let before = world.snapshot();
         let output = world.flux(["cleanup", "--discard", &id]).run();
-        output
-            .code(1)
-            .stderr_has(&format!("the agent of '{id}' is still running"))
-            .stderr_has("--yes");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: the agent of 'fix-login-XXXXXX' is still running
+            hint: git flux attach fix-login-XXXXXX
+            hint: git flux cleanup fix-login-XXXXXX --yes
+        "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
         world
@@ -227,10 +249,11 @@ fn cleanup_refuses_if_the_index_of_the_target_is_locked() {
     let lock = world.write(".git/index.lock", "");
     let before = world.snapshot();
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output
-        .code(1)
-        .stderr_has("another git locks the index of 'main'")
-        .stderr_has(&format!("rm '{}'", lock.display()));
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: another git locks the index of 'main', or was killed
+        hint: if no git runs: rm '$WORLD/myapp/.git/index.lock'
+    "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
     fs::remove_file(lock).unwrap();
@@ -286,18 +309,37 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let before = world.snapshot();
     let named = format!("closing the pane of '{id}' would end its jobs: sleep ({pid})");
     let output = world.flux(["cleanup", &id]).run();
-    output.code(1).stderr_has(&named).stderr_has("--yes");
+    output.code(1).stderr_has(&named).says(&expect![[r#"
+        --- stderr
+        error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+        hint: git flux attach fix-login-XXXXXX
+        hint: git flux cleanup fix-login-XXXXXX --yes
+    "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
     output.code(1).stdout_has(&named).stderr_has("--yes");
     let output = world.flux(["resume", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("has a background job: sleep (process {pid})"));
+        .stderr_has(&format!("has a background job: sleep (process {pid})"))
+        .says(&expect![[r#"
+            --- stderr
+            error: the pane of 'fix-login-XXXXXX' has a background job: sleep (process <number>)
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
     let output = world.flux(["cleanup", "-y", &id]).run();
-    output.success().stderr_has(&named);
+    output.success().stderr_has(&named).says(&expect![[r#"
+        --- stderr
+        warning: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+        merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert_removed(&world, &id);
 }
 
@@ -352,7 +394,13 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     let output = world.flux(["cleanup", &task.id]).run();
     output
         .code(1)
-        .stderr_has(&format!("would end its jobs: sleep ({pid})"));
+        .stderr_has(&format!("would end its jobs: sleep ({pid})"))
+        .says(&expect![[r#"
+            --- stderr
+            error: closing the pane of 'fix-the-login-XXXXXX' would end its jobs: sleep (<number>)
+            hint: git flux attach fix-the-login-XXXXXX
+            hint: git flux cleanup fix-the-login-XXXXXX --yes
+        "#]]);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
 }

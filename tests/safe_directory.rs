@@ -36,7 +36,12 @@ fn commands_work_if_only_the_top_directory_is_safe() {
     let refused = world.flux(["list"]).in_dir(&below).run();
     refused
         .code(1)
-        .stderr_has("the repository belongs to another user");
+        .says(&expect![[r#"
+            --- stderr
+            error: the repository belongs to another user
+              caused by: repository path '$WORLD/myapp' is not owned by current user; class=Config (<number>); code=Owner (-36)
+            hint: git config --global --add safe.directory '$WORLD/myapp'
+        "#]]);
     paste(&world, &hints(&refused)[0]).unwrap();
     let safe = world.git(["config", "--global", "--get-all", "safe.directory"]);
     assert_eq!(Path::new(&safe), world.repo(), "no more than the top");

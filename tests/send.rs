@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::world::reports::hook;
-use crate::world::{World, wait_until};
+use crate::world::{World, expect, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;
 
@@ -53,8 +53,10 @@ fn send_warns_if_the_agent_does_not_confirm() {
         .flux(["send", &id, "And test it"])
         .run()
         .success()
-        .stderr_has("warning: ")
-        .stderr_has("this agent cannot confirm receipt");
+        .says(&expect![[r#"
+            --- stderr
+            warning: sent to 'fix-login-XXXXXX'; this agent cannot confirm receipt
+        "#]]);
     let read = read_by(&world, &id);
     // And that was all: another Enter might answer what the agent asks by then.
     assert_eq!(read, "And test it\n");
@@ -69,7 +71,10 @@ fn send_queues_a_message_for_a_working_agent() {
         .flux(["send", &id, "And test it"])
         .run()
         .success()
-        .stderr_has("the agent is busy and reads the message later");
+        .says(&expect![[r#"
+            --- stderr
+            sent to 'fix-login-XXXXXX'; the agent is busy and reads the message later
+        "#]]);
     world.agent(&id).wait_stdin("And test it");
 }
 
@@ -130,9 +135,11 @@ fn send_refuses_if_a_dialog_opens_just_before() {
     );
     world.install("tmux", &script);
     let output = world.flux(["send", &id, "And test it"]).run();
-    output
-        .code(1)
-        .stderr_has("asked a question, or stopped reading input");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix-login-XXXXXX' asked a question, or stopped reading input
+        hint: git flux attach fix-login-XXXXXX
+    "#]]);
     world.uninstall("tmux");
     let screen = world.tmux(["capture-pane", "-p", "-t", &world.pane(&id)]);
     assert!(!screen.contains("And test it"), "{screen}");
@@ -155,9 +162,11 @@ fn send_refuses_an_empty_message_or_two_messages() {
             .stderr_has("error: no message given");
     }
     let twice = world.flux(["send", "--stdin", &id, "x"]).stdin("y").run();
-    twice
-        .code(2)
-        .stderr_has("error: the message is given both as arguments and with --stdin");
+    twice.code(2).says(&expect![[r#"
+        --- stderr
+        error: the message is given both as arguments and with --stdin
+        hint: git flux send --stdin <task>
+    "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -166,9 +175,11 @@ fn send_all_reaches_every_agent_that_can_receive_messages() {
     let world = World::new();
     let before = world.snapshot();
     let nobody = world.flux(["send", "--all", "x"]).run();
-    nobody
-        .code(1)
-        .stderr_has("no running agent accepts messages");
+    nobody.code(1).says(&expect![[r#"
+        --- stderr
+        error: no running agent accepts messages
+        hint: git flux list
+    "#]]);
     world.assert_unchanged(&before);
     let ids = ["One", "Two", "Three"].map(|name| done(&world, name));
     for id in &ids {
@@ -179,7 +190,12 @@ fn send_all_reaches_every_agent_that_can_receive_messages() {
         .flux(["send", "--all", "Stop", "soon"])
         .run()
         .success()
-        .stderr_has(&format!("not sent: the agent of '{}' waits", ids[2]));
+        .says(&expect![[r#"
+            --- stderr
+            not sent: the agent of 'three-XXXXXX' waits for an answer, and would take the message as one
+            sent to 'one-XXXXXX'; the agent is busy and reads the message later
+            sent to 'two-XXXXXX'; the agent is busy and reads the message later
+        "#]]);
     for id in &ids[..2] {
         world.agent(id).wait_stdin("Stop soon");
     }
@@ -201,6 +217,10 @@ fn send_does_not_submit_a_long_message_that_is_not_shown() {
         .flux(["send", &id, &"word ".repeat(200)])
         .run()
         .code(1)
-        .stderr_has("does not show the message; Enter was not pressed");
+        .says(&expect![[r#"
+            --- stderr
+            error: the agent of 'fix-login-XXXXXX' does not show the message; Enter was not pressed
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
 }

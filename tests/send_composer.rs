@@ -54,10 +54,11 @@ fn send_refuses_if_a_draft_is_in_the_composer() {
     let id = start(&world, "Fix login", "my half-written draft", 0);
     let (before, shown) = (world.snapshot(), screen(&world, &id));
     let refused = world.flux(["send", &id, "And test it"]).run();
-    refused
-        .code(1)
-        .stderr_has("has unsent text in its composer")
-        .stderr_has(&format!("hint: git flux attach {id}"));
+    refused.code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix-login-XXXXXX' has unsent text in its composer
+        hint: git flux attach fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     assert_eq!(screen(&world, &id), shown);
     assert_eq!(messages(&world, &id), [""; 0]);
@@ -123,7 +124,11 @@ fn send_delivers_text_with_special_characters_and_refuses_commands() {
     let refused = world.flux(["send", &id, "/exit"]).run();
     refused
         .code(1)
-        .stderr_has("would not read this as a message: it begins with a command");
+        .says(&expect![[r#"
+            --- stderr
+            error: the agent of 'fix-login-XXXXXX' would not read this as a message: it begins with a command
+            hint: git flux attach fix-login-XXXXXX
+        "#]]);
     assert_eq!(screen(&world, &id), shown);
 }
 
@@ -143,7 +148,13 @@ fn send_clears_the_composer_when_it_fails() {
     let (before, shown) = (world.snapshot(), screen(&world, &id));
     for text in ["!date", "one\ntwo\nthree\n\nfive"] {
         let refused = world.flux(["send", &id, text]).run();
-        refused.code(1).stderr_has("it was cleared");
+        refused
+            .code(1)
+            .says(&expect![[r#"
+                --- stderr
+                error: the agent of 'fix-login-XXXXXX' did not accept the message in time; it was cleared
+                hint: git flux attach fix-login-XXXXXX
+            "#]]);
         assert_eq!(screen(&world, &id), shown);
     }
     world.assert_unchanged(&before);
@@ -164,7 +175,11 @@ fn send_refuses_if_no_composer_is_shown() {
     wait_until("a dialog", || screen(&world, &id).contains("2. No"));
     let before = world.snapshot();
     let refused = world.flux(["send", &id, "And test it"]).run();
-    refused.code(1).stderr_has("shows no composer");
+    refused.code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix-login-XXXXXX' shows no composer, and may misread the message
+        hint: git flux attach fix-login-XXXXXX
+    "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.agent(&id).stdin(), b"");
 }
@@ -182,8 +197,10 @@ fn send_finds_a_short_message_in_the_composer_of_an_unknown_agent() {
     world.flux(run).run().success();
     wait_until("its prompt", || screen(&world, "own").contains("> say hi"));
     let sent = world.flux(["send", "own", "hi"]).run();
-    sent.success()
-        .stderr_has("this agent cannot confirm receipt");
+    sent.success().says(&expect![[r#"
+        --- stderr
+        warning: sent to 'own'; this agent cannot confirm receipt
+    "#]]);
     world.agent("own").wait_stdin("i\r");
 }
 
@@ -202,10 +219,12 @@ fn send_all_sends_to_all_agents_at_the_same_time() {
             }
         });
         let sent = world.flux(["send", "--all", "Stop", "soon"]).run();
-        sent.success().has_not("cannot confirm");
-        for id in &ids {
-            sent.stderr_has(&format!("sent to '{id}'\n"));
-        }
+        sent.success().says(&expect![[r#"
+            --- stderr
+            sent to 'one-XXXXXX'
+            sent to 'three-XXXXXX'
+            sent to 'two-XXXXXX'
+        "#]]);
     });
 }
 

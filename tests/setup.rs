@@ -98,15 +98,19 @@ fn run_fails_with_the_output_of_a_setup_command_that_fails() {
     let output = run(&world).run();
     output
         .code(1)
-        .stdout_is("")
-        .stderr_has("  fine\n")
-        .stderr_has("  no such package\n")
-        .stderr_has("error: could not start 'fix'; nothing was left behind\n")
-        .stderr_has(
-            "caused by: 'printf 'no such \\033[31mpackage\\n'; exit 3' exited with status 3\n",
-        )
-        .stderr_has("git config flux.setupRequired false\n")
-        .has_not("To merge its work");
+        .says(&expect![[r#"
+            --- stderr
+              $ echo fine
+              fine
+              $ printf 'no such \033[31mpackage\n'; exit 3
+              no such package
+
+              claude could not be started: 'printf 'no such \033[31mpackage\n'; exit 3' exited with status 3
+              To start it again: git flux resume fix
+            error: could not start 'fix'; nothing was left behind
+              caused by: 'printf 'no such \033[31mpackage\n'; exit 3' exited with status 3
+            hint: to start it anyway: git config flux.setupRequired false
+        "#]]);
     world.assert_unchanged(&before);
     assert!(world.started_agents().is_empty());
     assert!(!note(&world, "never").exists());
@@ -122,10 +126,16 @@ fn run_fails_with_the_output_of_a_setup_command_that_fails() {
 fn run_keeps_the_files_of_a_setup_that_fails() {
     let world = World::new();
     configure(&world, &["echo log >install.log; exit 1"]);
-    run(&world)
-        .run()
-        .code(1)
-        .stderr_has("could not start 'fix'; its files are in '");
+    run(&world).run().code(1).says(&expect![[r#"
+        --- stderr
+          $ echo log >install.log; exit 1
+
+          claude could not be started: 'echo log >install.log; exit 1' exited with status 1
+          To start it again: git flux resume fix
+        error: could not start 'fix'; its files are in '$WORLD/myapp/.git/flux/trash/fix'
+          caused by: 'echo log >install.log; exit 1' exited with status 1
+        hint: to start it anyway: git config flux.setupRequired false
+    "#]]);
     let trash = world
         .repo()
         .join(".git/flux/trash/fix/worktree/install.log");
@@ -153,10 +163,11 @@ fn run_only_warns_about_a_failed_setup_if_it_is_not_required() {
     let before = world.snapshot();
     let config = ["-c", "flux.setupRequired=perhaps"];
     let run = world.flux(["run", "--name", "next", "Fix it"]);
-    run.via_git_with(config)
-        .run()
-        .code(1)
-        .stderr_has("bad value 'perhaps' for 'flux.setupRequired' from the command line");
+    run.via_git_with(config).run().code(1).says(&expect![[r#"
+        --- stderr
+        error: bad value 'perhaps' for 'flux.setupRequired' from the command line
+        hint: use true or false
+    "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -234,9 +245,11 @@ fn run_fails_and_ends_the_setup_if_its_launcher_is_killed() {
             .status()
             .unwrap();
         let output = started.join().unwrap();
-        output
-            .code(1)
-            .stderr_has("the pane closed before the agent was started");
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            error: could not start 'fix'; nothing was left behind
+              caused by: the pane closed before the agent was started
+        "#]]);
         wait_until("the setup to end", || !is_alive(&pid));
     });
     world.assert_pristine();
@@ -354,10 +367,11 @@ fn run_is_completed_by_the_next_command_if_killed_during_setup() {
     run.wait().unwrap();
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list[0]["state"], "incomplete");
-    world
-        .flux(["cleanup", "--merged"])
-        .run()
-        .stderr_has("was interrupted during its setup; it is complete now");
+    world.flux(["cleanup", "--merged"]).run().says(&expect![[r#"
+        --- stderr
+        the start of 'fix' was interrupted during its setup; it is complete now
+        nothing to clean up
+    "#]]);
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list[0]["state"], "starting");
     assert!(world.started_agents().is_empty());
@@ -464,15 +478,19 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     let before = world.snapshot();
     world.git(["config", "flux.wrapper", "no-such-wrapper -x"]);
     let output = world.flux(["run", "Fix it"]).run();
-    output
-        .code(1)
-        .stderr_has("error: flux.wrapper: 'no-such-wrapper' not found on PATH\n")
-        .stderr_has("hint: 'flux.wrapper' is set in file '.git/config'");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: flux.wrapper: 'no-such-wrapper' not found on PATH
+        hint: 'flux.wrapper' is set in file '.git/config'
+        hint: git config --unset flux.wrapper
+    "#]]);
     world.git(["config", "flux.wrapper", "waits 'one"]);
     let output = world.flux(["run", "Fix it"]).run();
-    output
-        .code(1)
-        .stderr_has("bad value 'waits 'one' for 'flux.wrapper'");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: bad value 'waits 'one' for 'flux.wrapper' in file '.git/config'
+        hint: use arguments, quoted as in a shell
+    "#]]);
     world.git(["config", "flux.wrapper", "waits 'two words'"]);
     world.assert_unchanged(&before);
     // An empty one is none.

@@ -52,8 +52,16 @@ fn run_reports_a_worktree_moved_by_a_failed_setup() {
     let world = World::new();
     run_with_setup(&world, "mv \"$FLUX_WORKTREE\" ../elsewhere; false")
         .code(1)
-        .stderr_has("its worktree is gone: '")
-        .has_not("nothing was left behind");
+        .says(&expect![[r#"
+            --- stderr
+              $ mv "$FLUX_WORKTREE" ../elsewhere; false
+
+              claude could not be started: 'mv "$FLUX_WORKTREE" ../elsewhere; false' exited with status 1
+              To start it again: git flux resume fix
+            error: could not start 'fix'; its worktree is gone: '$WORLD/myapp-fix'
+              caused by: 'mv "$FLUX_WORKTREE" ../elsewhere; false' exited with status 1
+            hint: to start it anyway: git config flux.setupRequired false
+        "#]]);
 }
 
 #[test]
@@ -63,5 +71,14 @@ fn run_keeps_the_worktree_if_a_failed_setup_made_a_commit() {
         "git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false";
     run_with_setup(&world, setup)
         .code(1)
-        .stderr_has("could not start 'fix'; its files are in '");
+        .says(&expect![[r#"
+            --- stderr
+              $ git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false
+
+              claude could not be started: 'git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false' exited with status 1
+              To start it again: git flux resume fix
+            error: could not start 'fix'; its files are in '$WORLD/myapp/.git/flux/trash/fix'
+              caused by: 'git checkout -q --detach; git commit -q --allow-empty -m det; git checkout -q -; false' exited with status 1
+            hint: to start it anyway: git config flux.setupRequired false
+        "#]]);
 }

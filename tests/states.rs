@@ -242,9 +242,11 @@ fn send_refuses_if_claude_shows_its_list_of_sessions() {
         &json!({ "parkedJobId": "2f3a" }),
     );
     let sent = world.flux(["send", &task.id, "Go on"]).run();
-    sent.code(1)
-        .stderr_has("error: ")
-        .stderr_has("git flux attach");
+    sent.code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix-the-login-XXXXXX' does not accept input
+        hint: git flux attach fix-the-login-XXXXXX
+    "#]]);
     assert_eq!(task.agent.stdin(), b"");
     let explained = world.flux(["status", "--explain", &task.id]).ok();
     assert!(

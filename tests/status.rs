@@ -240,10 +240,12 @@ fn status_without_a_name_takes_the_task_of_the_worktree() {
         .ok();
     assert!(shown.starts_with(&one), "{shown}");
     let output = world.flux(["status"]).run();
-    output
-        .code(2)
-        .stderr_has("no task given")
-        .stderr_has("hint: git flux");
+    output.code(2).says(&expect![[r#"
+        --- stderr
+        error: no task given, and not inside a task's worktree
+        hint: git flux status <task>
+        hint: git flux list
+    "#]]);
 }
 
 #[test]

@@ -18,12 +18,11 @@ fn stop_ends_the_agent_and_keeps_worktree_and_pane() {
     let id = task.id.as_str();
     world.write(world.worktree(id).join("draft"), "not yet\n");
     let refs = world.git(["for-each-ref", "refs/heads"]);
-    world
-        .flux(["stop", id])
-        .run()
-        .success()
-        .stderr_has(&format!("stopped the agent of '{id}'"))
-        .stderr_has(&format!("hint: to continue: git flux resume {id}"));
+    world.flux(["stop", id]).run().success().says(&expect![[r#"
+        --- stderr
+        stopped the agent of 'fix-the-login-XXXXXX'
+        hint: to continue: git flux resume fix-the-login-XXXXXX
+    "#]]);
     task.agent.wait_gone();
     let status = task.status();
     assert_eq!(status["state"], "stopped");
@@ -45,7 +44,9 @@ fn stop_ends_the_agent_and_keeps_worktree_and_pane() {
         .success()
         .stderr_is(&format!("the agent of '{id}' is not running: stopped\n"));
     world.assert_unchanged(&before);
-    world.flux(["wait", id]).run().code(1).stdout_has("stopped");
+    world.flux(["wait", id]).run().code(1).says(&expect![[r#"
+        fix-the-login-XXXXXX stopped
+    "#]]);
     world.flux(["resume", id]).run().success();
     task.agent.wait_starts(2);
     assert_eq!(world.pane(id), task.pane);
@@ -110,7 +111,12 @@ fn stop_refuses_a_background_job_beside_a_suspended_agent() {
             "stopping '{}' would also end sleep in its pane (process {pid})",
             task.id
         ))
-        .stderr_has(&format!("hint: git flux attach {}", task.id));
+        .stderr_has(&format!("hint: git flux attach {}", task.id))
+        .says(&expect![[r#"
+            --- stderr
+            error: stopping 'fix-the-login-XXXXXX' would also end sleep in its pane (process <number>)
+            hint: git flux attach fix-the-login-XXXXXX
+        "#]]);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
     task.ask_shell(&format!("kill -9 {pid}"));
@@ -137,8 +143,13 @@ fn cleanup_that_refuses_after_stopping_the_agent_leaves_it_stopped() {
         .flux(["cleanup", "-y", &task.id])
         .run()
         .code(1)
-        .stderr_has("has changed; checking it again")
-        .stderr_has("uncommitted");
+        .says(&expect![[r#"
+            --- stderr
+            'fix-the-login-XXXXXX' has changed; checking it again
+            error: 'fix-the-login-XXXXXX' has 1 uncommitted file
+            hint: git flux cleanup fix-the-login-XXXXXX --commit
+            hint: git flux cleanup fix-the-login-XXXXXX --discard
+        "#]]);
     assert_eq!(state(&world, &task.id), "stopped");
     world
         .flux(["resume", "--all"])

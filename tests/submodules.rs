@@ -220,7 +220,12 @@ fn restore_keeps_submodules_if_killed_before_its_last_rename() {
     fs::remove_dir_all(&worktree).unwrap();
     flux(&["cleanup", "no-such-task"])
         .code(1)
-        .stderr_has("it can still be restored");
+        .says(&expect![[r#"
+            --- stderr
+            restoring 'fix-login-XXXXXX' was interrupted; it can still be restored
+            error: there is no task 'no-such-task'
+            hint: git flux run "<description>"
+        "#]]);
     flux(&["restore", &id]).success();
     assert_eq!(state(), before);
 }

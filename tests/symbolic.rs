@@ -28,7 +28,15 @@ fn cleanup_merges_into_the_target_of_a_symbolic_branch() {
                 world.flux(["cleanup", "-y", "fix"])
             }
         };
-        output.run().success().stderr_has("into 'main'");
+        output.run().success().says(&expect![[r#"
+            --- stderr
+            merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
+            removed 'fix': worktree, branch 'feature/fix' and session
+            its commits stay in refs/flux/archive/fix/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
+            hint: it can be restored: git flux restore fix
+            hint: to undo the merge, on 'main': git revert -m 1 <object>
+        "#]]);
         assert_eq!(world.git(["status", "--porcelain"]), "");
         assert_eq!(world.read("agent.txt"), "one\n");
         assert_removed(&world, "fix");
@@ -45,10 +53,11 @@ fn run_and_adopt_resolve_a_symbolic_branch() {
     link(&world, "master", "refs/heads/main");
     let run = |branch: &str| world.flux(["run", "-q", "--name", "go", "--branch", branch, "Go"]);
     let before = world.snapshot();
-    run("master")
-        .run()
-        .code(1)
-        .stderr_has("the branch 'main' is checked out in '");
+    run("master").run().code(1).says(&expect![[r#"
+        --- stderr
+        error: the branch 'main' is checked out in '$WORLD/myapp'
+        hint: git -C '$WORLD/myapp' switch <another branch>
+    "#]]);
     world.assert_unchanged(&before);
     world.git(["branch", "topic"]);
     link(&world, "other", "refs/heads/topic");
@@ -96,11 +105,15 @@ fn cleanup_and_run_refuse_a_symbolic_branch_that_leads_to_no_branch() {
     let hint = hints(&output).remove(0).replace("<branch>", "main");
     paste(&world, &hint).unwrap();
     let cleanup = ["cleanup", "-y", &id, "--into", "outside"];
-    world
-        .flux(cleanup)
-        .run()
-        .success()
-        .stderr_has("into 'main'");
+    world.flux(cleanup).run().success().says(&expect![[r#"
+        --- stderr
+        merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
+        removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
+        its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: it can be restored: git flux restore fix-login-XXXXXX
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
     assert_eq!(world.git(["status", "--porcelain"]), "");
 }
 

@@ -241,7 +241,10 @@ fn run_refuses_a_file_name_that_leads_out_of_worktree_init() {
         .flux(["run", "--base", &commit, "Fix it"])
         .run()
         .code(1)
-        .stderr_has("error: '.worktree-init' has a path that leads outside: '../10-evil'\n");
+        .says(&expect![[r#"
+            --- stderr
+            error: '.worktree-init' has a path that leads outside: '../10-evil'
+        "#]]);
     world.assert_unchanged(&before);
 }
 
@@ -317,8 +320,17 @@ fn run_fails_if_a_worktree_init_script_fails() {
         .flux(["run", "--name", "one", "Fix it"])
         .run()
         .code(1)
-        .stderr_has("  sorry\n")
-        .stderr_has("caused by: '.worktree-init/10-first' exited with status 3\n");
+        .says(&expect![[r#"
+            --- stderr
+              $ .worktree-init/10-first
+              sorry
+
+              claude could not be started: '.worktree-init/10-first' exited with status 3
+              To start it again: git flux resume one
+            error: could not start 'one'; nothing was left behind
+              caused by: '.worktree-init/10-first' exited with status 3
+            hint: to start it anyway: git config flux.setupRequired false
+        "#]]);
     world.assert_unchanged(&before);
     // One that cannot be run at all as well.
     commit(&world, "10-first", 0o755, "#!/no/such/program\n");
@@ -328,7 +340,16 @@ fn run_fails_if_a_worktree_init_script_fails() {
         .flux(["run", "--name", "one", "Fix it"])
         .run()
         .code(1)
-        .stderr_has("'.worktree-init/10-first' could not be started");
+        .says(&expect![[r#"
+            --- stderr
+              $ .worktree-init/10-first
+
+              claude could not be started: '.worktree-init/10-first' could not be started: No such file or directory (os error 2)
+              To start it again: git flux resume one
+            error: could not start 'one'; nothing was left behind
+              caused by: '.worktree-init/10-first' could not be started: No such file or directory (os error 2)
+            hint: to start it anyway: git config flux.setupRequired false
+        "#]]);
     world.assert_unchanged(&before);
 }
 

@@ -523,7 +523,12 @@ fn run_copies_settings_of_the_main_worktree_and_cleanup_refuses_others() {
     let honest = world.read(&own);
     fs::write(&own, format!("{honest}[core]\n\teditor = x\n")).unwrap();
     let refused = world.flux(["cleanup", "-y", "fix"]).run();
-    refused.code(1).stderr_has("core.");
+    refused.code(1).says(&expect![[r#"
+        --- stderr
+        error: could not read the uncommitted files of 'fix'
+          caused by: refusing to run git in '$WORLD/myapp-fix': '$WORLD/myapp/.git/worktrees/myapp-fix/config.worktree' sets 'core.hookspath', which may name a program
+        hint: to remove it; all of it can be restored: git flux cleanup fix --discard
+    "#]]);
     fs::write(&own, honest).unwrap();
     world.flux(["cleanup", "-y", "fix"]).run().success();
     assert_eq!(world.git(["log", "-1", "--format=%s", "main^2"]), "one");

@@ -179,6 +179,10 @@ fn cleanup_discard_branch_removes_a_task_only_from_a_copied_repository() {
         refused_in(&world, &copy, args, &said);
     }
     let drop = ["cleanup", &id, "--discard-branch"];
+    let json = ["cleanup", &id, "--discard-branch", "-y", "--json"];
+    refused_in(&world, &copy, &json, &["no JSON for dropping"]);
+    let dry_run = world.flux([drop[0], &id, drop[2], "-n"]).in_dir(&copy).ok();
+    assert!(dry_run.starts_with("would drop"), "{dry_run}");
     world.flux(drop).in_dir(&copy).run().success();
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

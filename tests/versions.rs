@@ -67,9 +67,12 @@ fn commands_refuse_a_task_with_a_newer_record() {
         let output = world.flux(args).run();
         output
             .code(1)
-            .stderr_has("the record of 'later' cannot be read: version 2")
-            .stderr_has("hint: update git flux, or find the newer one: type -a git-flux")
-            .stderr_has("hint: git cat-file -p refs/flux/tasks/later");
+            .says(&expect![[r#"
+                --- stderr
+                error: the record of 'later' cannot be read: version 2 needs a newer git flux; this one reads 1
+                hint: update git flux, or find the newer one: type -a git-flux
+                hint: git cat-file -p refs/flux/tasks/later
+            "#]]);
     }
     world.flux(["run", "--name", "later", "x"]).run().code(1);
     world.assert_unchanged(&before);
@@ -135,16 +138,26 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
             .flux(args)
             .run()
             .code(1)
-            .stderr_has("the record of the removed task 'one' cannot be read: version 2")
-            .stderr_has("hint: git cat-file -p refs/flux/archive/one/task");
+            .says(&expect![[r#"
+                --- stderr
+                error: the record of the removed task 'one' cannot be read: version 2 needs a newer git flux; this one reads 1
+                hint: update git flux, or find the newer one: type -a git-flux
+                hint: git cat-file -p refs/flux/archive/one/task
+            "#]]);
     }
     world.assert_unchanged(&before);
     world
         .flux(["restore", "--empty", "-y"])
         .run()
         .code(1)
-        .stderr_has("deleted 'two'")
-        .stderr_has("not everything could be deleted");
+        .says(&expect![[r#"
+            --- stderr
+            deleted 'two' (the commits of 'feature/two' were at <object>)
+            warning: the record of the removed task 'one' cannot be read: version 2 needs a newer git flux; this one reads 1
+            hint: update git flux, or find the newer one: type -a git-flux
+            hint: git cat-file -p refs/flux/archive/one/task
+            error: not everything could be deleted
+        "#]]);
     // Neither its refs nor its worktree have expired.
     for name in ["one", "two"] {
         let place = place.with_file_name(name);
@@ -215,7 +228,11 @@ fn status_is_unknown_if_the_run_files_are_newer() {
         .flux(["__run".as_ref(), run.join("launch").as_os_str()])
         .run()
         .code(1)
-        .stderr_has("needs a newer git flux");
+        .says(&expect![[r#"
+            --- stderr
+            error: the launch file cannot be read
+              caused by: version 2 needs a newer git flux; this one reads 1
+        "#]]);
     assert!(run.join("launch").exists());
     assert_eq!(fs::read_to_string(run.join("running")).unwrap(), running);
     fs::remove_file(run.join("launch")).unwrap();

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::world::reports::*;
-use crate::world::{Output, World, wait_for, wait_until};
+use crate::world::{Output, World, expect, wait_for, wait_until};
 
 /// Makes a task whose agent has started to work.
 fn at_work(world: &World, description: &str) -> String {
@@ -105,7 +105,11 @@ fn wait_for_a_state_fails_if_the_agent_ends_before() {
     let output = world.flux(["wait", "--for", "finished", &id]).run();
     output
         .code(2)
-        .stderr_has("[possible values: waiting, done, exited]");
+        .says(&expect![[r#"
+            --- stderr
+            error: invalid value 'finished' for '--for <state>' [possible values: waiting, done, exited]
+            hint: git flux wait -h
+        "#]]);
 }
 
 #[test]
@@ -129,10 +133,11 @@ fn wait_ends_on_a_timeout_or_interrupt_without_changes() {
     let id = at_work(&world, "Fix login");
     let before = world.snapshot();
     let output = world.flux(["wait", "--timeout", "1s", &id]).run();
-    output
-        .code(124)
-        .stdout_is("")
-        .stderr_has(&format!("error: timed out waiting for {id}"));
+    output.code(124).says(&expect![[r#"
+        --- stderr
+        error: timed out waiting for fix-login-XXXXXX
+        hint: git flux list
+    "#]]);
     world.assert_unchanged(&before);
     for bad in ["soon", "-3s", ""] {
         world.flux(["wait", "--timeout", bad, &id]).run().code(2);
@@ -159,7 +164,11 @@ fn wait_fails_if_the_task_is_removed() {
         .flux(["wait", "--all"])
         .run()
         .code(1)
-        .stderr_has("there are no tasks");
+        .says(&expect![[r#"
+            --- stderr
+            error: there are no tasks
+            hint: git flux run "<description>"
+        "#]]);
 }
 
 #[test]
@@ -244,7 +253,9 @@ fn wait_next_ignores_states_reached_before() {
         hook(&world, &done, "PermissionRequest", r#"{"session_id":"1"}"#);
     };
     let output = wait_during(&world, ["wait", "--next"], again);
-    output.success().stdout_has(&format!("{done} waiting"));
+    output.success().says(&expect![[r#"
+        done-before-XXXXXX waiting(permission)
+    "#]]);
     let output = world.flux(["wait", "--next", "--timeout", "0s"]).run();
     output.code(124).stdout_is("");
 }

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::git::worktree;
 use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconnect};
 use crate::lifecycle::branch_uses::ensure_main_is_known;
-use crate::lifecycle::resume::{restart, resume};
+use crate::lifecycle::resume::{restart_command, resume};
 use crate::lifecycle::start::plan::{Start, choose_place};
 use crate::task::{Task, TaskId};
 use crate::ui::{Ui, shown};
@@ -98,13 +98,14 @@ impl AdoptArgs {
         Ok(())
     }
 
-    /// Returns the command of the agent, if one is to start. Fails if there is no place for it.
+    /// Returns the command that starts the agent; `None` if there is no description, and so no
+    /// agent. Fails if there is no place for its pane.
     fn agent_command(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
         if start.description.is_empty() {
             return Ok(None);
         }
         choose_place(flux, &start.task.id, self.layouts.layout())?;
-        restart(flux, &start.task, &start.description).map(Some)
+        restart_command(flux, &start.task, &start.description).map(Some)
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {
@@ -113,6 +114,6 @@ impl AdoptArgs {
             Failure::new(message).hint(format!("git flux resume {id} --restart"))
         })?;
         starting::report(flux, &started, "started")?;
-        starting::ensure_not_ended(flux, &started)
+        starting::ensure_no_early_failure(flux, &started)
     }
 }

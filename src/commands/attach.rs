@@ -51,7 +51,8 @@ impl AttachArgs {
     }
 }
 
-/// Goes to the task that has waited for the user longest, in any repository.
+/// Attaches to the pane of the user's task that has waited longest, in this repository and in all
+/// that have a pane on this tmux server. Fails if no task waits.
 fn go_to_waiting() -> Result<()> {
     let ui = Ui::default();
     let here = Flux::open(ui.clone());
@@ -67,7 +68,8 @@ fn go_to_waiting() -> Result<()> {
     attach::attach(target.with_context(|| format!("'{id}' has no pane"))?)
 }
 
-/// Offers a session with a shell for a task whose pane is gone.
+/// Asks whether to open a new session, with a shell in the worktree of a task whose pane is closed,
+/// and opens it. Fails if the user declines or cannot be asked.
 fn offer_session(flux: &Flux, task: &Task) -> Result<Target> {
     ensure_can_open_shell(flux, task)?;
     let id = &task.id;

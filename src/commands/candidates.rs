@@ -35,7 +35,8 @@ pub(super) struct Line {
     after: Vec<String>,
 }
 
-/// Returns the words after the program's name, if the shell gives any.
+/// Returns the words of the command line to complete, after the program's name; `None` if the shell
+/// gives no words.
 pub(super) fn words() -> Option<Vec<String>> {
     let mut args = env::args_os().skip_while(|arg| arg != "--").skip(1);
     args.next()?;
@@ -58,16 +59,17 @@ pub(super) fn line() -> Line {
     }
 }
 
-/// Offers files, by the shell's own completion.
+/// Offers files: returns one placeholder, which makes the scripts in `completions/` offer files
+/// themselves.
 pub(super) fn files(_: &OsStr) -> Vec<CompletionCandidate> {
     vec![CompletionCandidate::new(FILES)]
 }
 
 pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
-    describe(&matching_tasks(current))
+    offer_tasks(&matching_tasks(current))
 }
 
-/// Offers tasks before a `--`, and files after it.
+/// Offers tasks, or files if there is a `--` before the current word.
 pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
     if line().before.iter().any(|word| word == "--") {
         files(current)
@@ -76,9 +78,9 @@ pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
     }
 }
 
-/// Offers the tasks that are not on the command line yet.
+/// Offers the tasks that the command line does not name yet.
 pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
-    describe(&further(current))
+    offer_tasks(&further(current))
 }
 
 fn further(current: &OsStr) -> Vec<StoredId> {
@@ -88,23 +90,24 @@ fn further(current: &OsStr) -> Vec<StoredId> {
     tasks
 }
 
-/// Offers the tasks whose agent runs, or all tasks if none does.
+/// Offers the tasks whose agent runs; if none of those that begin like the current word does,
+/// offers all of these.
 pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let tasks = matching_tasks(current).into_iter();
     let (up, down): (Vec<_>, Vec<_>) = tasks.partition(|task| running.contains(&task.id));
-    describe(if up.is_empty() { &down } else { &up })
+    offer_tasks(if up.is_empty() { &down } else { &up })
 }
 
-/// Offers the tasks whose agent runs, except those on the command line.
+/// Offers the tasks whose agent runs and that the command line does not name yet.
 pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let mut tasks = further(current);
     tasks.retain(|task| running.contains(&task.id));
-    describe(&tasks)
+    offer_tasks(&tasks)
 }
 
-/// Offers the tasks and the removed tasks.
+/// Offers the existing and the removed tasks.
 pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut all = tasks(current);
     all.extend(archived(current));
@@ -116,10 +119,10 @@ pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let mut tasks = matching_tasks(current);
     tasks.retain(|task| !running.contains(&task.id));
-    describe(&tasks)
+    offer_tasks(&tasks)
 }
 
-/// Offers the linked worktrees that belong to no task.
+/// Offers the paths of the linked worktrees that belong to no task.
 pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     let Ok(repo) = Repo::open() else {
         return Vec::new();
@@ -134,7 +137,7 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_names(names, current)
 }
 
-/// Returns the ids of the tasks whose agent runs.
+/// Returns the ids of the tasks whose agent runs on this machine; none if that cannot be read.
 fn running_ids() -> HashSet<String> {
     let Ok(repo) = Repo::open() else {
         return HashSet::new();
@@ -167,10 +170,10 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     // Refs sort differently with their last parts.
     tasks.sort_by(|one, other| one.id.cmp(&other.id));
     // Only existing tasks have configuration.
-    with_titles(&tasks, &Settings::default())
+    offer_with_titles(&tasks, &Settings::default())
 }
 
-/// Offers the installed agents.
+/// Offers the names of the installed agents; in a list, after its last comma.
 pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
     let settings = Settings::load_for_completion().unwrap_or_default();
     // A list may have commas.
@@ -188,17 +191,17 @@ pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES], current)
 }
 
-/// Offers local and remote branches.
+/// Offers the names of local and remote-tracking branches.
 pub(super) fn all_branches(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES, REMOTE_BRANCHES], current)
 }
 
-/// Offers local and remote branches and tags.
+/// Offers the names of local branches, remote-tracking branches and tags.
 pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES, REMOTE_BRANCHES, TAGS], current)
 }
 
-/// Offers the short names of the refs below some directories.
+/// Offers the short names of the refs below the directories `dirs`, without the `HEAD` of remotes.
 fn refs_below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
     let refs = completion::list_refs(dirs).unwrap_or_default().into_keys();
     // The default branch of a remote also has its own ref.
@@ -210,7 +213,8 @@ fn refs_below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
     offer_names(refs.filter_map(short), current)
 }
 
-/// Offers untrusted names, except those with control characters: their escaped form would not work.
+/// Offers the names that begin like the current word, except those with control characters: their
+/// escaped form would not work.
 fn offer_names(names: impl Iterator<Item = String>, current: &OsStr) -> Vec<CompletionCandidate> {
     let prefix = current.to_string_lossy();
     names
@@ -231,7 +235,8 @@ impl StoredId {
     }
 }
 
-/// Returns the tasks of this repository whose ids begin like the current word.
+/// Returns the tasks that were made in this repository and whose ids begin like the current word;
+/// none on an error.
 fn matching_tasks(current: &OsStr) -> Vec<StoredId> {
     let Some(prefix) = id_prefix(current) else {
         return Vec::new();
@@ -261,22 +266,23 @@ fn matching_tasks(current: &OsStr) -> Vec<StoredId> {
     tasks
 }
 
-/// Returns the current word, if an id can begin like it.
+/// Returns the current word; `None` if no task's id can begin like it.
 fn id_prefix(current: &OsStr) -> Option<&str> {
     let known = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let text = current.to_str()?;
     (!text.starts_with('-') && text.chars().all(known)).then_some(text)
 }
 
-/// Offers tasks with their descriptions.
-fn describe(tasks: &[StoredId]) -> Vec<CompletionCandidate> {
+/// Offers tasks, with their titles if the shell shows descriptions.
+fn offer_tasks(tasks: &[StoredId]) -> Vec<CompletionCandidate> {
     let settings = (DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty())
         .then(Settings::load_for_completion);
-    with_titles(tasks, &settings.and_then(Result::ok).unwrap_or_default())
+    offer_with_titles(tasks, &settings.and_then(Result::ok).unwrap_or_default())
 }
 
-/// Offers tasks with their titles, unless there are many: from the branch description, else from the record.
-fn with_titles(tasks: &[StoredId], settings: &Settings) -> Vec<CompletionCandidate> {
+/// Offers tasks with their titles, from the branch description or else from the record; without, if
+/// there are more than 100 or the shell shows no descriptions.
+fn offer_with_titles(tasks: &[StoredId], settings: &Settings) -> Vec<CompletionCandidate> {
     let is_described = DESCRIBED.load(Ordering::Relaxed) && tasks.len() <= MAX_DESCRIBED;
     let repo = is_described.then(Repo::open).and_then(Result::ok);
     let title = |task: &StoredId| {

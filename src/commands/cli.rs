@@ -102,7 +102,8 @@ impl Cli {
     }
 }
 
-/// Reads the command line. Prints help or version and exits, if asked to.
+/// Parses the command line of this process. For `--help` and `--version`, prints the answer and
+/// exits.
 ///
 /// # Errors
 /// A usage error, with hints at similar commands.
@@ -134,7 +135,8 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("set up", &["install", "config", "help"]),
 ];
 
-/// Returns the help of `git flux -h`. Only the manual has `completions`.
+/// Returns the template of `git flux -h`, with the commands in groups. `completions` is left out:
+/// only the manual has it.
 fn grouped_help(all: &clap::Command) -> String {
     let mut text = "usage: {usage}\n\n{about-with-newline}\n".to_owned();
     for (title, names) in GROUPS {
@@ -149,8 +151,8 @@ fn grouped_help(all: &clap::Command) -> String {
     text + "Options:\n{options}"
 }
 
-/// Returns the parser of the command line. Commands write their help as it is shown: in lower case, in
-/// this order.
+/// Returns clap's parser of the command line, with all commands. Commands write their help as it is
+/// shown: in lower case, in this order.
 pub(crate) fn command() -> clap::Command {
     let help = Arg::new("help").short('h').long("help");
     let help = help.action(ArgAction::HelpShort).global(true);

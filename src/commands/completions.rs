@@ -33,7 +33,7 @@ pub(super) enum Shell {
 }
 
 impl Shell {
-    /// Returns the script that completes `git flux` and `git-flux`.
+    /// Returns the completion script of this shell, for both `git flux` and `git-flux`.
     pub(super) fn script(self) -> String {
         match self {
             Self::Bash => embedded::BASH.to_owned(),
@@ -50,8 +50,9 @@ impl CompletionsArgs {
     }
 }
 
-/// Answers a request for completion; returns `false` if it is none. Ignores all errors, because they would
-/// be printed into the line that the user types.
+/// Answers a shell's request for completion on standard output, and returns `true`; returns `false`
+/// if `COMPLETE` names no known shell. Ignores all errors, because they would be printed into the
+/// line that the user types.
 pub(crate) fn complete(all: fn() -> Command) -> bool {
     let Some(shell) = env::var_os("COMPLETE") else {
         return false;
@@ -74,7 +75,8 @@ pub(crate) fn complete(all: fn() -> Command) -> bool {
     true
 }
 
-/// Returns the command line to offer: options only after a dash, and by their long names after a single one.
+/// Returns the command line as it is offered for completion: options only if the current word
+/// begins with a dash, and after a single dash their long names.
 fn command_to_offer(all: fn() -> Command) -> Command {
     let current = line().current;
     let (options, one_dash) = (current.starts_with('-'), current == "-");

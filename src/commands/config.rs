@@ -57,7 +57,7 @@ fn object<'a>(shown: &'a EffectiveSetting<'_>) -> SettingObject<'a> {
     }
 }
 
-/// Returns the allowed values, if they are fixed.
+/// Returns the allowed values of a setting; `None` unless they are a fixed list.
 fn values(shown: &EffectiveSetting<'_>) -> Option<Vec<&'static str>> {
     match shown.setting.kind {
         ValueKind::OneOf(values) => Some(values()),

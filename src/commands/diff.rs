@@ -50,12 +50,13 @@ impl DiffArgs {
     }
 }
 
-/// Shows the changes of a task's worktree since a commit, including untracked files, through git's pager.
-/// Returns git's exit code.
+/// Shows the changes of a task's worktree since the commit `since`, untracked files included,
+/// through git's pager: `git diff`. Returns git's exit code. Warns if uncommitted changes in
+/// submodules are left out.
 pub(super) fn show(flux: &Flux, task: &Task, since: &ObjectId, args: Vec<OsString>) -> Result<i32> {
     let checkout = flux.repo.checkout(&task.worktree)?;
     let mut options: Vec<OsString> = Vec::new();
-    match checkout.has_nested() {
+    match checkout.verify_nested() {
         Ok(true) => {}
         Ok(false) => options.push("--ignore-submodules=dirty".into()),
         Err(error) if error.is::<Distrust>() => {

@@ -37,7 +37,8 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<&str> {
     }
 }
 
-/// Converts a usage error of clap: its tips become hints. `args` are the words after `git flux`.
+/// Converts a usage error of clap to a failure with exit code 2, whose hints are clap's tips and
+/// similar commands. `args` are the words after `git flux`.
 pub(super) fn usage_error(all: &Command, error: &clap::Error, args: &[String]) -> Failure {
     if let Some(name) = context(error, ContextKind::InvalidSubcommand) {
         let at = args.iter().position(|arg| arg == name);
@@ -112,7 +113,9 @@ impl UnknownCommand<'_> {
         failure.hint("git flux -h")
     }
 
-    /// Returns similar commands to paste, where `known` are all commands.
+    /// Returns commands to paste in place of an unknown one: by a table of synonyms, or else
+    /// commands with a similar name, or `git flux run` with the words. `known` are the names of all
+    /// commands.
     fn suggestions(&self, known: &[&str]) -> Vec<String> {
         let sentence = || run_command(&format!("{} {}", self.name, self.words().join(" ")));
         if self.name.contains(char::is_whitespace) {
@@ -133,13 +136,15 @@ impl UnknownCommand<'_> {
         }
     }
 
-    /// Returns the arguments, unless they contain options, which may be wrong for another command.
+    /// Returns the arguments of the unknown command; none if one begins with a dash, since options
+    /// may be wrong for another command.
     fn words(&self) -> &[String] {
         let has_options = self.args.iter().any(|word| word.starts_with('-'));
         if has_options { &[] } else { self.args }
     }
 
-    /// Returns `git flux <command> <args>`, without arguments if the command takes none.
+    /// Returns `git flux <command> <args>` to paste, without the arguments if the command takes
+    /// none.
     fn command(&self, command: &str) -> String {
         let takes_none =
             command.starts_with('-') || ["list", "config", "install"].contains(&command);
@@ -149,7 +154,8 @@ impl UnknownCommand<'_> {
     }
 }
 
-/// Returns `git flux run "<text>"`, in double quotes if the text needs no escape there.
+/// Returns `git flux run "<text>"` to paste, in other quotes if the text needs an escape in these.
+/// An empty text becomes `<description>`.
 fn run_command(text: &str) -> String {
     let text = match text.trim() {
         "" => "<description>",

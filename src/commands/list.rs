@@ -69,7 +69,8 @@ struct Rows {
     rows: Vec<TaskRow>,
 }
 
-/// Runs `git flux` alone.
+/// Prints the tasks of this repository, or the first steps if there are none: `git flux` without a
+/// command.
 pub(super) fn run_default() -> Result<()> {
     let ui = Ui::default();
     let rows = current_rows(&ui)?;
@@ -91,7 +92,8 @@ impl ListArgs {
         self.print(&ui, &repositories, faults)
     }
 
-    /// Prints the tasks. Fails at the end if something could not be read.
+    /// Prints the tasks of some repositories as tables, JSON or lines, and warns of unknown
+    /// changes. Fails at the end if something could not be read.
     fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
         let rows = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {
@@ -146,8 +148,8 @@ impl ListArgs {
     }
 }
 
-/// Returns the tasks of the current repository. Reads the refs while it opens the repository, since it
-/// changes nothing.
+/// Reads the tasks of the current repository, as rows of the table. A thread reads the refs while
+/// the repository is opened.
 fn current_rows(ui: &Ui) -> Result<Rows> {
     let (flux, refs) = thread::scope(|scope| {
         let read = || Store::read_refs(Path::new("."));
@@ -197,7 +199,8 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     })
 }
 
-/// Returns the rows of all repositories that have a task's pane on this server.
+/// Reads the tasks of all repositories that have a pane on this tmux server, as rows. Warns of a
+/// repository that cannot be read, and counts it in `faults` unless its directory is gone.
 fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     let mut all = Vec::new();
     for (common_dir, flux) in find_repositories(ui)? {
@@ -278,7 +281,8 @@ impl TaskRow {
         }
     }
 
-    /// Returns the row of a record of which only the id is known, with the reason.
+    /// Returns the row of a task of which only the id is known: `why` is the reason in JSON, `text`
+    /// the description in the table.
     fn unknown(id: &TaskId, state: &'static str, why: impl Display, text: impl Display) -> Self {
         let style = match state {
             FOREIGN => Style::new().yellow(),

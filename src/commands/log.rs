@@ -68,7 +68,8 @@ impl LogArgs {
         }
     }
 
-    /// Returns the log of the task, or else of a removed task.
+    /// Reads the log of the task that is named on the command line, or else of the removed task of
+    /// that name. Without a name, the user may have to choose.
     fn read(&self, flux: &Flux) -> Result<LogObject> {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let Some(name) = self.task.as_deref() else {
@@ -168,7 +169,8 @@ fn format_log(log: &LogObject) -> String {
     page.0
 }
 
-/// Returns events and commits, sorted by time.
+/// Returns a line for each event and commit of a task, sorted by time. A commit whose time is out
+/// of range has `None`, and comes last.
 fn timeline(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
     let events = log.events.iter().map(|event| {
         let mut line = event.state.into_str().to_owned();

@@ -39,7 +39,7 @@ use crate::store::{Store, StoredTask};
 use crate::task::{Status, Task};
 use crate::ui::{self, Ui};
 
-/// Returns the tasks, after recovery from commands that were killed.
+/// Repairs the tasks whose last command was killed, reports that, and returns all tasks.
 fn load_recovered(flux: &Flux) -> Result<Store> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     if recover(flux, &store)? {
@@ -49,7 +49,8 @@ fn load_recovered(flux: &Flux) -> Result<Store> {
     }
 }
 
-/// Returns the task `name`, else the task of the current worktree, else the one that the user picks.
+/// Returns the task that `name` selects; without a name, the task of the current worktree, or else
+/// the one that the user picks. Fails if there is none, or if the user cannot be asked.
 fn choose<'a>(
     flux: &Flux,
     store: &'a Store,
@@ -94,7 +95,8 @@ fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a StoredTask>
     Ok(tasks[flux.ui.pick(question, &rows)?].0)
 }
 
-/// Returns a task as [`choose`] does; fails if it is another user's.
+/// Returns a task as [`choose`] does, which may ask the user; fails if it belongs to another user.
+/// A task with an unreadable record is returned.
 fn choose_own<'a>(
     flux: &Flux,
     store: &'a Store,
@@ -107,7 +109,8 @@ fn choose_own<'a>(
     Ok(stored)
 }
 
-/// Adds a hint to restore the task, if it was removed.
+/// Adds the hint `git flux restore <name>` to an error, if a removed task has exactly this name;
+/// returns the error unchanged otherwise.
 fn with_restore_hint(flux: &Flux, name: &str, error: Error) -> Error {
     let archived = archive::list(flux).unwrap_or_default();
     match error.downcast::<Failure>() {
@@ -119,7 +122,8 @@ fn with_restore_hint(flux: &Flux, name: &str, error: Error) -> Error {
     }
 }
 
-/// Warns if the changes of a task are unknown. Returns `true` if they are known.
+/// Returns whether git could read the changes of a task. If not, prints a warning with the reason
+/// and hints.
 fn warn_if_unknown(ui: &Ui, status: &Status) -> bool {
     let Some(git_refusal) = &status.git_refusal else {
         return true;
@@ -135,7 +139,8 @@ fn warn_if_unknown(ui: &Ui, status: &Status) -> bool {
 pub(super) struct Faults(usize);
 
 impl Faults {
-    /// Returns the value of a result, or shows its error. Fails only if the user interrupted.
+    /// Returns the value of a result. An error is printed and counted, and gives `None`; but an
+    /// error with exit code 130, when the user declined or interrupted, is returned.
     fn note<T>(&mut self, done: Result<T>) -> Result<Option<T>> {
         match done {
             Ok(done) => Ok(Some(done)),
@@ -147,19 +152,19 @@ impl Faults {
         }
     }
 
-    /// Shows an error and counts it.
+    /// Prints an error on standard error, and counts it.
     pub(super) fn show(&mut self, error: &Error) {
         ui::show(error);
         self.count();
     }
 
-    /// Shows a warning and counts it.
+    /// Prints a warning on standard error, and counts it as a failure.
     pub(super) fn warn(&mut self, ui: &Ui, message: impl Display) {
         ui.warning(message);
         self.count();
     }
 
-    /// Counts a failure that was shown already.
+    /// Counts a failure that was printed already.
     pub(super) fn count(&mut self) {
         self.0 += 1;
     }

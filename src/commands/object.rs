@@ -194,7 +194,7 @@ pub(super) struct ConflictObject {
     pub(super) kind: String,
 }
 
-/// Writes a path as text, lossy where it is not UTF-8.
+/// Serializes a path as a string, lossy where it is not UTF-8; `None` as `null`.
 fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
     let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
     path.serialize(serializer)
@@ -252,7 +252,8 @@ impl TaskObject {
         }
     }
 
-    /// Returns the object of a task of which only the id is known, with the reason.
+    /// Returns the JSON object of a task of which only the id is known, with the reason `why` and
+    /// its state; other values are unknown.
     pub(super) fn unknown(id: &TaskId, state: &'static str, why: impl Display) -> Self {
         Self {
             id: id.to_string(),
@@ -266,7 +267,7 @@ impl TaskObject {
         }
     }
 
-    /// Writes the lines of a task, without unknown values.
+    /// Appends the record of a task to `lines`: a line for each known value, and an empty line.
     pub(super) fn write(&self, lines: &mut Lines) {
         lines.line("task", Some(&self.id));
         lines.line("owner", self.owner.as_ref());
@@ -314,7 +315,7 @@ pub(super) struct PorcelainArgs {
 }
 
 impl PorcelainArgs {
-    /// Returns empty lines to write to, if `--porcelain` was given.
+    /// Returns an empty buffer for the lines of `--porcelain`; `None` if this option is not given.
     pub(super) fn lines(&self) -> Option<Lines> {
         self.porcelain.then(|| Lines {
             is_exact: self.nul,
@@ -332,7 +333,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Writes a line if its value is known.
+    /// Appends the line `<key> <value>`, or nothing if the value is `None`. Escapes control
+    /// characters, except with `-z`.
     fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
         let Some(value) = value else { return };
         let exact = value.as_ref();
@@ -346,7 +348,8 @@ impl Lines {
         self.end();
     }
 
-    /// Ends a line, or with an empty line a record.
+    /// Appends the end of a line, a newline or with `-z` a NUL. A second one makes an empty line,
+    /// which ends a record.
     fn end(&mut self) {
         self.bytes.push(if self.is_exact { 0 } else { b'\n' });
     }

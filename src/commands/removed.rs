@@ -18,7 +18,8 @@ use crate::ui::words::{age, count};
 /// A removed task, with the size of its worktree in the trash, if there is one.
 type MeasuredTask<'a> = (&'a Archived, Option<Result<u64>>);
 
-/// Prints the tasks that can be restored, and warns of those that cannot.
+/// Prints the removed tasks as a table or JSON, and warns of unreadable archive entries and of
+/// directories that could not be deleted. Fails at the end if something could not be read.
 pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
     let Listing { archived, unread } = listed;
     let spinner = flux.ui.spinner("measuring the trash");
@@ -52,7 +53,8 @@ pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
     faults.ensure_none("not everything could be read")
 }
 
-/// Lets the user pick a removed task.
+/// Lets the user pick one of the tasks that were removed in this repository; not one that was
+/// fetched. Fails if there is none, or if the user cannot be asked.
 pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
@@ -70,14 +72,15 @@ pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&
     Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
 }
 
-/// Prints a failure as a warning, with its hints.
+/// Prints a failure as a warning on standard error, with its hints.
 pub(super) fn warn_of(flux: &Flux, left: Failure) {
     let left = Error::from(left);
     flux.ui.warning(&left);
     failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
 }
 
-/// Describes how a task ended.
+/// Describes how a removed task ended: `merged into '<branch>'`, `not merged`, `no commits` or
+/// `not started`; `foreign` if it was fetched from another repository.
 fn describe_end(one: &Archived) -> String {
     if one.foreign {
         return "foreign".to_owned();
@@ -90,8 +93,8 @@ fn describe_end(one: &Archived) -> String {
     }
 }
 
-/// Describes how a task ended, and how many uncommitted files it has.
-pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
+/// Describes how a removed task ended and, if there are uncommitted files to restore, their number.
+pub(super) fn describe_removed(flux: &Flux, one: &Archived) -> String {
     let ended = describe_end(one);
     let count_files = |snapshot| flux.repo.count_files_of_snapshot(snapshot);
     match one.snapshot().map(count_files) {
@@ -101,7 +104,7 @@ pub(super) fn describe(flux: &Flux, one: &Archived) -> String {
     }
 }
 
-/// Describes how long ago a task was removed.
+/// Returns how long ago a task was removed: `3m ago`.
 fn describe_age(one: &Archived) -> String {
     format!("{} ago", age(seconds().saturating_sub(one.removed_secs())))
 }
@@ -120,7 +123,7 @@ fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Re
                 Some(Err(_)) => "?".to_owned(),
                 None => "-".to_owned(),
             },
-            describe(flux, one),
+            describe_removed(flux, one),
             sanitize::line(&one.task.title),
         ]
     });
@@ -139,7 +142,7 @@ fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Re
     Ok(())
 }
 
-/// Converts a removed task for `--json`.
+/// Converts a removed task to its JSON object for `git flux restore --list --json`.
 fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
     let (one, size) = sized;
     let task = &one.task;
@@ -162,7 +165,7 @@ fn object<'a>(sized: &'a MeasuredTask<'_>) -> RemovedObject<'a> {
     }
 }
 
-/// Converts an unreadable archive entry for `--json`.
+/// Converts an unreadable archive entry to its JSON object for `git flux restore --list --json`.
 fn unread_object(one: &UnreadEntry) -> RemovedObject<'_> {
     RemovedObject {
         name: &one.name,

@@ -5,7 +5,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use std::slice;
 
-use super::removed::{self, describe};
+use super::removed::{self, describe_removed};
 use super::revert::revert_hint;
 use super::{Faults, candidates, load_recovered, starting};
 use crate::context::Flux;
@@ -59,12 +59,12 @@ impl RestoreArgs {
         let store = load_recovered(&flux)?;
         let all = archive::list_all(&flux)?;
         if self.empty {
-            let is_ours = |one: &&Archived| !one.foreign && flux.remover(one).is_none();
+            let is_ours = |one: &&Archived| !one.foreign && flux.trash_owner(one).is_none();
             let ours: Vec<&Archived> = all.archived.iter().filter(is_ours).collect();
             return self.delete(&flux, &ours, &all.unread);
         }
         let one = self.choose(&flux, &store, &all)?;
-        if let Some(owner) = flux.remover(one) {
+        if let Some(owner) = flux.trash_owner(one) {
             let name = &one.name;
             let failure = Failure::new(format!("'{name}' was removed by '{owner}'"));
             bail!(failure.hint(format!("git flux log {name}")));
@@ -97,7 +97,9 @@ impl RestoreArgs {
         })
     }
 
-    /// Deletes removed tasks, after asking.
+    /// Deletes removed tasks for good; asks first, unless `--yes` is given. With `--empty`, goes on
+    /// after a failure, and also deletes what earlier deletions have left. Fails at the end if
+    /// something is left.
     fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[UnreadEntry]) -> Result<()> {
         if which.is_empty() {
             flux.ui.status("there is nothing to delete");
@@ -122,10 +124,14 @@ impl RestoreArgs {
 
     fn agree_to_delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
         let question = if let [one] = which {
-            format!("Delete '{}' for good ({})?", one.name, describe(flux, one))
+            format!(
+                "Delete '{}' for good ({})?",
+                one.name,
+                describe_removed(flux, one)
+            )
         } else {
             for one in which {
-                let content = describe(flux, one);
+                let content = describe_removed(flux, one);
                 flux.ui.status(format_args!("  {}  {content}", one.name));
             }
             format!("Delete these {} for good?", which.len())
@@ -141,7 +147,9 @@ impl RestoreArgs {
         flux.ui.ensure_agreed(question)
     }
 
-    /// With `--empty`, retries earlier deletions; warns of unreadable entries.
+    /// With `--empty`, and if nothing has failed yet, retries the deletions that failed earlier.
+    /// Warns of the unreadable entries `unread`, which stay. Fails if something could not be
+    /// deleted.
     fn finish_deletion(
         &self,
         flux: &Flux,
@@ -160,7 +168,8 @@ impl RestoreArgs {
     }
 }
 
-/// Restores a task and reports it.
+/// Restores a removed task, starts its pane, and reports it. May ask to approve setup scripts. If
+/// its agent cannot be executed, or fails within half a second, only warns.
 fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     let mut starts = [prepare(flux, store, one)?];
     starting::add_scripts(flux, &mut starts)?;
@@ -168,7 +177,8 @@ fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
     report(flux, one, &start(flux, start_of)?)
 }
 
-/// Shows a foreign task and asks whether to restore it.
+/// Shows a removed task that was fetched from another repository, and asks whether to restore it.
+/// Fails if the user declines or cannot be asked.
 fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     let (ui, name, task) = (&flux.ui, &one.name, &one.task);
     let about = format!("'{name}' is foreign: this repository did not remove it");
@@ -210,7 +220,7 @@ fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         ui.hint(undo);
     }
     ui.hint(format_args!("git flux attach {id}"));
-    for error in starting::early_failures(flux, slice::from_ref(started))? {
+    for error in starting::wait_for_early_failures(flux, slice::from_ref(started))? {
         ui.warning(format_args!("{error:#}"));
     }
     Ok(())

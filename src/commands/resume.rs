@@ -10,7 +10,9 @@ use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
-use crate::lifecycle::resume::{continue_session, ensure_stopped, read_prompt, restart, resume};
+use crate::lifecycle::resume::{
+    continue_command, ensure_stopped, read_prompt, restart_command, resume,
+};
 use crate::lifecycle::start::plan::Started;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, StoredTask};
@@ -52,10 +54,11 @@ impl ResumeArgs {
             return self.resume_all(&flux, &store);
         }
         let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
-        starting::ensure_not_ended(&flux, &self.resume(&flux, stored)?)
+        starting::ensure_no_early_failure(&flux, &self.resume(&flux, stored)?)
     }
 
-    /// Resumes all tasks whose agent neither ended by itself nor by git flux. Goes on after a failure.
+    /// Resumes all tasks of the user whose agent is lost, or was killed by a signal that git flux
+    /// did not send. Prints failures and goes on; fails at the end if there was one.
     fn resume_all(&self, flux: &Flux, store: &Store) -> Result<()> {
         let is_resumed = |stored: &&StoredTask| match &stored.task {
             Ok(task) => task.phase == Phase::Active && was_killed(flux, task),
@@ -70,7 +73,7 @@ impl ResumeArgs {
         for stored in &all {
             started.extend(faults.note(self.resume(flux, stored))?);
         }
-        let errors = starting::early_failures(flux, &started)?;
+        let errors = starting::wait_for_early_failures(flux, &started)?;
         errors.iter().for_each(|error| faults.show(error));
         let (failed, all) = (faults.0, all.len());
         faults.ensure_none(format_args!("{failed} of {all} tasks were not resumed"))
@@ -83,7 +86,7 @@ impl ResumeArgs {
         let command = format!("git flux resume {}", task.id);
         let doubt = find_doubt(flux, task)?;
         confirm_ended(&flux.ui, doubt.as_deref(), self.gone, &command)?;
-        let session = continue_session(flux, task, &description).filter(|_| !self.restart);
+        let session = continue_command(flux, task, &description).filter(|_| !self.restart);
         let (agent, verb) = match session {
             Some(agent) => (agent, "resumed"),
             None => (self.restart_command(flux, task, &description)?, "restarted"),
@@ -93,7 +96,8 @@ impl ResumeArgs {
         Ok(started)
     }
 
-    /// Returns the command that starts with the prompt, after asking the user.
+    /// Returns the command that starts the agent with the task's prompt. Asks the user first,
+    /// unless `--restart` or `--yes` is given; fails if the user declines or cannot be asked.
     fn restart_command(
         &self,
         flux: &Flux,
@@ -101,7 +105,7 @@ impl ResumeArgs {
         description: &[u8],
     ) -> Result<AgentCommand> {
         let Task { id, agent, .. } = task;
-        let command = restart(flux, task, description)?;
+        let command = restart_command(flux, task, description)?;
         if self.restart || self.yes {
             return Ok(command);
         }
@@ -116,8 +120,8 @@ impl ResumeArgs {
     }
 }
 
-/// Returns whether the agent of a task is lost, or was killed by another program. Errors count too:
-/// resuming the task reports them.
+/// Returns whether the agent of a task is lost, or was ended by a signal that git flux did not
+/// send; also `true` if that is unknown, since resuming reports the error.
 fn was_killed(flux: &Flux, task: &Task) -> bool {
     let runs = |launcher: &Launcher| matches!(launcher, Launcher::Here | Launcher::Elsewhere(_));
     match flux.run_dir(&task.id).exit() {

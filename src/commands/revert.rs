@@ -6,7 +6,8 @@ use crate::context::Flux;
 use crate::sanitize;
 use crate::task::MergeRecord;
 
-/// Returns a hint to undo a merge; `None` if there was nothing to merge.
+/// Returns the hint `to undo the merge, on '<branch>': git revert <commits>`; `None` if the merge
+/// did not move the branch.
 pub(crate) fn revert_hint(flux: &Flux, merged: &MergeRecord) -> Result<Option<String>> {
     let MergeRecord { from, to, .. } = merged;
     if from == to {

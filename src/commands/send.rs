@@ -133,7 +133,8 @@ impl SendArgs {
     }
 }
 
-/// Sends a message to all recipients in parallel.
+/// Sends a message to all recipients in parallel, and waits for all. Returns, in their order,
+/// whether the agent is known to have received it, or the error.
 fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<bool>> {
     thread::scope(|scope| {
         let threads: Vec<_> = recipients
@@ -145,7 +146,8 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
     })
 }
 
-/// Returns the agent of a task, if its state and its pane say that it accepts a message; otherwise the reason.
+/// Returns the running agent of a task, if its state and its pane show that it accepts a message;
+/// otherwise the reason, as the inner error. The outer error is that its state cannot be observed.
 fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
     ensure_not_copied(flux, task)?;
     let since = clock::now();
@@ -158,7 +160,8 @@ fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Reci
     Ok(recipient.ok_or_else(|| refusal(task, "does not accept input")))
 }
 
-/// Returns the reason why an agent in this state accepts no message, if any.
+/// Returns the reason why an agent in this state accepts no message; `None` if its state allows
+/// one.
 fn find_refusal(
     flux: &Flux,
     store: &Store,
@@ -197,7 +200,7 @@ fn find_refusal(
     }))
 }
 
-/// Returns a refusal with the hint to attach instead.
+/// Returns the failure `the agent of '<id>' <why>`, with the hint to attach to the task instead.
 fn refusal(task: &Task, why: impl Display) -> Failure {
     let id = &task.id;
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))

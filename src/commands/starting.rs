@@ -42,7 +42,9 @@ impl Layouts {
     }
 }
 
-/// Adds the setup scripts to tasks that will start from one commit, if the user approves them or did so before.
+/// Adds the setup scripts of the repository (`.worktree-init`) to the tasks that will run them.
+/// Asks the user to approve scripts that are new; without approval, or without a terminal, reports
+/// that they are skipped.
 pub(super) fn add_scripts(flux: &Flux, starts: &mut [Start]) -> Result<()> {
     let Some(commit) = starts.iter().find_map(Start::setup_commit) else {
         return Ok(());
@@ -89,13 +91,15 @@ fn approve(flux: &Flux, init: &InitScripts) -> Result<bool> {
     Ok(true)
 }
 
-/// The time after the start in which an exit is reported.
+/// The time after the start in which an exit is reported: a wrong option or a missing login shows
+/// there.
 const EARLY_EXIT: Duration = Duration::from_millis(500);
 
 /// The number of lines shown of a failed agent's pane.
 const FAILURE_LINES: usize = 15;
 
-/// Fails if the program of the agent could not be executed, and shows the end of its pane.
+/// Fails if the program of a started agent could not be executed, after printing the last 15 lines
+/// of its pane.
 pub(super) fn ensure_executed(flux: &Flux, started: &Started) -> Result<()> {
     match &started.exit {
         None => Ok(()),
@@ -103,7 +107,8 @@ pub(super) fn ensure_executed(flux: &Flux, started: &Started) -> Result<()> {
     }
 }
 
-/// Reports where the agent runs. Fails if its program could not be executed.
+/// Prints the place of a started agent, with `--quiet` only the task's id. Fails if its program
+/// could not be executed, as [`ensure_executed`] does.
 pub(super) fn report(flux: &Flux, started: &Started, verb: impl Display) -> Result<()> {
     ensure_executed(flux, started)?;
     let (task, target, ui) = (&started.task, &started.opened.target, &flux.ui);
@@ -121,9 +126,10 @@ pub(super) fn report(flux: &Flux, started: &Started, verb: impl Display) -> Resu
     Ok(())
 }
 
-/// Waits half a second for agents to exit, if there is a terminal: a wrong option or a missing login shows
-/// there. Reports successful exits, and returns an error for each other.
-pub(super) fn early_failures(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
+/// Waits up to half a second for started agents to exit. Returns an error for each that failed, and
+/// reports the others that exited. Does not wait with `--quiet`, or if standard error is no
+/// terminal: then returns no error.
+pub(super) fn wait_for_early_failures(flux: &Flux, started: &[Started]) -> Result<Vec<Error>> {
     if !flux.ui.shows_progress() {
         return Ok(Vec::new());
     }
@@ -140,9 +146,10 @@ pub(super) fn early_failures(flux: &Flux, started: &[Started]) -> Result<Vec<Err
     Ok(errors)
 }
 
-/// Fails with the first error of [`early_failures`].
-pub(super) fn ensure_not_ended(flux: &Flux, started: &Started) -> Result<()> {
-    let first = early_failures(flux, slice::from_ref(started))?
+/// Waits up to half a second for a started agent to exit, and fails if it failed. Does not wait
+/// with `--quiet`, or if standard error is no terminal.
+pub(super) fn ensure_no_early_failure(flux: &Flux, started: &Started) -> Result<()> {
+    let first = wait_for_early_failures(flux, slice::from_ref(started))?
         .into_iter()
         .next();
     first.map_or(Ok(()), Err)

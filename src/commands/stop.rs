@@ -63,7 +63,9 @@ impl StopArgs {
         faults.ensure_none(format_args!("{failed} of {all} agents were not stopped"))
     }
 
-    /// Returns the selected tasks, each once.
+    /// Returns the tasks to stop, each once: those named; with `--all`, the user's tasks except
+    /// those whose agent does not run; otherwise that of the current worktree, or one that the user
+    /// picks.
     fn selected<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
         if self.all {
             let runs = |stored: &&StoredTask| match &stored.task {
@@ -85,7 +87,8 @@ impl StopArgs {
         Ok(tasks)
     }
 
-    /// Waits for the agent to exit, if it was signalled; otherwise reports its state.
+    /// Waits up to 20 seconds until the agent that `stopping` has signalled has ended, and reports
+    /// that. Without `stopping`, reports its state and, in a dry run, that it would be stopped.
     fn finish(
         &self,
         flux: &Flux,

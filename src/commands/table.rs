@@ -23,7 +23,8 @@ struct Column {
     width: usize,
 }
 
-/// Returns the lines of a table without optional columns.
+/// Returns the lines of a table, with the head first, at most `limit` columns wide (`None`: any
+/// width). Cuts the last cell, then the first; omits no column.
 pub(super) fn lines<const N: usize>(
     head: [&str; N],
     rows: Vec<[String; N]>,
@@ -38,8 +39,9 @@ pub(super) fn lines<const N: usize>(
 }
 
 impl Table<'_> {
-    /// Returns the lines of the table, at most `limit` wide. Cuts the last cell before the first, which is a
-    /// name to copy.
+    /// Returns the lines of the table, with the head first, at most `limit` columns wide (`None`:
+    /// any width). Omits optional columns, then cuts the last cell, then the first, which is a name
+    /// to copy.
     pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {
         let limit = limit.unwrap_or(usize::MAX);
         let mut columns = self.columns(limit);
@@ -51,7 +53,8 @@ impl Table<'_> {
             .collect()
     }
 
-    /// Returns the columns to show, as wide as their content.
+    /// Returns the columns to show, as wide as their content: omits optional ones that are empty
+    /// and, in the order of `optional`, those for which there is no room.
     fn columns(&self, limit: usize) -> Vec<Column> {
         let mut columns = Vec::new();
         for (index, head) in self.head.iter().enumerate() {
@@ -74,13 +77,14 @@ impl Table<'_> {
     }
 }
 
-/// Returns the width of all columns but the last, with the gaps.
+/// Returns the width of all columns of a table but the last, with the gaps after them.
 fn width_before_last(columns: &[Column]) -> usize {
     let others = &columns[..columns.len() - 1];
     others.iter().map(|column| column.width + 2).sum()
 }
 
-/// Cuts the last column and then the first until all fit.
+/// Narrows the last column of a table, and then the first, until a line is at most `limit` wide.
+/// The first stays at least 8 wide.
 fn fit(columns: &mut [Column], limit: usize) {
     let others = width_before_last(columns) - columns[0].width;
     let room = limit.saturating_sub(others);

@@ -40,7 +40,9 @@ impl<'a> TextSource<'a> {
         file.map_or(Self::Words(words), Self::File)
     }
 
-    /// Returns the text byte for byte, or after the user edited it. Fails if there is none.
+    /// Returns the text of the file, of standard input or of the words, byte for byte; with `edit`,
+    /// after the user has edited it. Fails if there is no file and no word, unless `edit`; an empty
+    /// file is no error.
     pub(super) fn read(self, flux: &Flux, kind: &TextKind, edit: bool) -> Result<Vec<u8>> {
         if edit {
             return self.edit(flux, kind);
@@ -69,8 +71,9 @@ impl<'a> TextSource<'a> {
         }
     }
 
-    /// Opens the text in git's editor, as `git commit --cleanup=scissors` does, and returns what was written.
-    /// Keeps lines with `#`, which are headings in Markdown.
+    /// Opens the text in git's editor, and returns what the user has written above a scissors line,
+    /// as `git commit --cleanup=scissors` does. Keeps lines that begin with `#`. Fails if the
+    /// editor fails.
     fn edit(self, flux: &Flux, kind: &TextKind) -> Result<Vec<u8>> {
         let text = self.read_bytes()?;
         let dir = flux.repo.home();
@@ -110,8 +113,8 @@ Do not modify or remove the line above.
 Everything below it is ignored.
 ";
 
-/// Returns the text above the first line of `help`, without empty lines around it. Without that line, drops
-/// the other lines of the help.
+/// Returns the part of `text` above the first line of `help`, without empty lines around it. Also
+/// drops lines that equal another line of `help`, in case the first was deleted.
 fn text_above(text: &[u8], help: &[u8]) -> Vec<u8> {
     let help: Vec<&[u8]> = help.trim_ascii_end().split(|&byte| byte == b'\n').collect();
     let lines = text.split_inclusive(|&byte| byte == b'\n');

@@ -58,7 +58,8 @@ enum Until {
     Exited,
 }
 
-/// Parses a time in jiff's friendly form; a plain number is seconds.
+/// Parses a time such as `90s` or `1h 30m`; a plain number is seconds. Fails if it is negative or
+/// has another form.
 fn parse_duration(text: &str) -> Result<Duration, &'static str> {
     let plain = text.parse().ok().map(Duration::from_secs);
     let friendly = || text.parse::<SignedDuration>().ok()?.try_into().ok();
@@ -67,8 +68,8 @@ fn parse_duration(text: &str) -> Result<Duration, &'static str> {
         .ok_or("expected a time like 90s, 30m or 1h 30m")
 }
 
-/// Returns whether the wait for a task succeeded; `None` if it continues. It fails if the state can no longer
-/// be reached.
+/// Returns `Some(true)` if a task has reached one of the states `until` with success, `Some(false)`
+/// if without success or if it can no longer reach one, and `None` if the wait continues.
 fn outcome(state: &Known, until: &[Until]) -> Option<bool> {
     let Ok(Some(state)) = state else {
         return Some(false);
@@ -104,7 +105,8 @@ struct WaitLoop<'a> {
 }
 
 impl WaitLoop<'_> {
-    /// Watches the run directories of all tasks from now on. Returns those that cannot be watched.
+    /// Watches the run directories of the pending tasks from now on, after recording their states
+    /// for `--next`. Returns the tasks that cannot be watched, with the errors.
     fn watch(&mut self) -> Result<Vec<(TaskId, Error)>> {
         if self.wait.next {
             let states = current_states(self.flux, &self.pending, &mut self.wakeups)?.into_iter();
@@ -119,7 +121,8 @@ impl WaitLoop<'_> {
         Ok(failed)
     }
 
-    /// Observes the tasks once, and prints those whose wait ends.
+    /// Observes the pending tasks once, prints those whose wait ends, and makes them no longer
+    /// pending. Counts those that failed.
     fn check(&mut self) -> Result<()> {
         for (id, state) in current_states(self.flux, &self.pending, &mut self.wakeups)? {
             let now = label(&state);

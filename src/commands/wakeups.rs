@@ -36,13 +36,15 @@ impl Wakeups {
         })
     }
 
-    /// Notes that an observation begins, which covers all events until now.
+    /// Notes that an observation of the tasks begins now: it covers the events until now, and the
+    /// next one is due some time after it.
     pub(super) fn note_observation(&mut self) {
         self.watch.reset_output();
         self.schedule.note_poll(Instant::now());
     }
 
-    /// Notes the panes of tasks whose agents show their state there.
+    /// Replaces the panes to watch with those of `tasks` whose agents show their state in the title
+    /// or output of their pane.
     pub(super) fn note_panes(&mut self, tasks: &[&Task]) {
         let shown = tasks
             .iter()
@@ -51,7 +53,8 @@ impl Wakeups {
         self.panes = panes.collect();
     }
 
-    /// Watches the terminals of the pending tasks, if the system can.
+    /// Watches the terminals of the pending tasks' panes for output, and forgets the panes of other
+    /// tasks. If one cannot be watched, as outside Linux, all are observed more often.
     pub(super) fn watch_terminals(&mut self, pending: &BTreeSet<TaskId>) {
         self.panes.retain(|id, _| pending.contains(id));
         let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
@@ -70,7 +73,8 @@ impl Wakeups {
         self.schedule.has_reports = targets.all(|target| self.is_watched[&target.pane_pid]);
     }
 
-    /// Waits until it is time for another observation. Returns `false` at the deadline.
+    /// Waits until the tasks have to be observed again: a run directory has changed, or an
+    /// observation is due. Returns `false` at the deadline; fails on ^C.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool> {
         loop {
             interrupt::check()?;

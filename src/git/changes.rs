@@ -42,7 +42,8 @@ impl Change {
         self.code == *b"??"
     }
 
-    /// Returns whether it is a nested repository, which git does not enter.
+    /// Returns whether the change is an untracked repository inside the worktree, which git does
+    /// not enter; `false` for an ignored one.
     pub(crate) fn is_repository(&self) -> bool {
         self.is_untracked() && self.path.as_os_str().as_bytes().ends_with(b"/")
     }
@@ -51,7 +52,7 @@ impl Change {
         self.code == *b"!!"
     }
 
-    /// Returns whether only the file's name is staged: `git add --intent-to-add`.
+    /// Returns whether the file's name is staged without its content: `git add --intent-to-add`
     pub(crate) fn is_intent_to_add(&self) -> bool {
         self.code == *b".A"
     }
@@ -61,8 +62,9 @@ impl Change {
     }
 }
 
-/// Lists all uncommitted files, regardless of `status.showUntrackedFiles`:
-/// `git status --porcelain=v2 -z --branch --untracked-files=all --ignore-submodules=none --no-renames`
+/// Lists the staged, unstaged, conflicting and untracked files of a worktree, and the ignored ones
+/// if `ignored` says so: `git status --porcelain=v2 --untracked-files=all --no-renames`. Leaves out
+/// assume-unchanged and skip-worktree files.
 ///
 /// # Errors
 /// If git prints an unknown record, or a nested repository may run a program.
@@ -79,12 +81,14 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// Returns the checked out commit and the [`changes`], from one process.
+    /// Returns the checked out commit and branch, and the changed files as [`changes`] does, from
+    /// one `git status`.
     pub(crate) fn status(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
         Self::status_with_index(dir, ignored, None)
     }
 
-    /// Returns what [`Head::status`] does, with `index` in place of the worktree's.
+    /// Returns the checked out commit and branch, and the changed files as [`changes`] does,
+    /// compared with `index` instead of the worktree's own index if it is given.
     pub(super) fn status_with_index(
         checkout: &Checkout,
         ignored: Ignored,
@@ -92,7 +96,7 @@ impl Head {
     ) -> Result<(Self, Vec<Change>)> {
         // git runs in each nested repository. If none was verified, git must not enter one that
         // appears now.
-        let nested = match checkout.has_nested()? {
+        let nested = match checkout.verify_nested()? {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
         };
@@ -144,7 +148,8 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Counts changes by kind; a file with staged and unstaged changes counts as both.
+/// Counts changed files by kind and in total, except ignored ones; a file with staged and unstaged
+/// changes counts as both, but once in the total.
 pub(crate) fn count(changes: &[Change]) -> Changes {
     let mut counts = Changes::default();
     for change in changes {

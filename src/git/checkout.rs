@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
 
 use self::distrust::{Distrust, read_small, refused};
-use self::gitfile::{lstat, parse_link};
+use self::gitfile::{lstat, parse_gitfile};
 use self::index::IndexSummary;
 use self::safe_config::Scope;
 use super::Git;
@@ -54,7 +54,8 @@ pub(super) const NO_HOOKS: &str = "core.hooksPath=/dev/null";
 const WORKTREE_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Checkout {
-    /// Returns the main worktree.
+    /// Returns the main worktree with the top directory `path`, whose files and configuration are
+    /// trusted.
     pub(super) fn main(common_dir: &Path, path: &Path, oid_bytes: usize) -> Self {
         Self {
             oid_bytes,
@@ -63,10 +64,12 @@ impl Checkout {
         }
     }
 
-    /// Verifies and returns the linked worktree at `path`.
+    /// Returns the linked worktree with the top directory `path`, after verifying its `.git` file,
+    /// administrative directory and `config.worktree`.
     ///
     /// # Errors
-    /// With a [`Distrust`] if it belongs to another repository, or `config.worktree` may name a program.
+    /// With a [`Distrust`] if it belongs to another repository, or `config.worktree` may name a
+    /// program.
     pub(super) fn linked(common_dir: &Path, path: &Path, oid_bytes: usize) -> Result<Self> {
         let git_dir = admin::verified_dir(common_dir, path).and_then(|git_dir| {
             let own = git_dir.join("config.worktree");
@@ -85,7 +88,8 @@ impl Checkout {
         })
     }
 
-    /// Verifies and returns the repository nested at `path` in a worktree, if there is one.
+    /// Returns the repository at `path` inside a worktree, such as a submodule, after verifying its
+    /// configuration. `None` if `path` is a link or has no `.git`.
     ///
     /// # Errors
     /// With a [`Distrust`] if its configuration may name a program.
@@ -101,11 +105,13 @@ impl Checkout {
         }
         let text = read_small(&link).map_err(|error| refused(error, path))?;
         let error = || refused(Distrust::FileType(link).into(), path);
-        let git_dir = parse_link(path, &text.unwrap_or_default()).ok_or_else(error)?;
+        let git_dir = parse_gitfile(path, &text.unwrap_or_default()).ok_or_else(error)?;
         Self::stored(&git_dir, path).map(Some)
     }
 
-    /// Verifies and returns the repository at `git_dir` with its files at `path`.
+    /// Returns the repository with the git directory `git_dir` and its files at `path`, after
+    /// verifying its configuration. Fails with a [`Distrust`] if that may name a program, or if the
+    /// repository is a linked worktree.
     pub(super) fn stored(git_dir: &Path, path: &Path) -> Result<Self> {
         let config = || {
             let common = git_dir.join("commondir");
@@ -124,7 +130,7 @@ impl Checkout {
         })
     }
 
-    /// Returns a work tree of any repository without verifying it, for read-only commands.
+    /// Returns a work tree of any repository, for read-only git commands; verifies nothing.
     pub(super) fn unverified(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -135,17 +141,19 @@ impl Checkout {
         }
     }
 
-    /// Returns the top directory of the files.
+    /// Returns the top directory of the worktree's files.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the directory of `HEAD` and the index.
+    /// Returns the worktree's own git directory, with `HEAD` and the index:
+    /// `git rev-parse --git-dir`
     pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
     }
 
-    /// Returns the directory that all worktrees of the repository share.
+    /// Returns the git directory that all worktrees of the repository share:
+    /// `git rev-parse --git-common-dir`
     pub(super) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
@@ -154,38 +162,44 @@ impl Checkout {
         self.git_dir.join("index")
     }
 
-    /// Reads the index without a process; returns `None` if only git can read it.
+    /// Reads from the worktree's index, without git, whether it has assume-unchanged or
+    /// skip-worktree entries, and whether it has gitlinks (submodules). `None` if it is missing, a
+    /// split index or in a format only git knows.
     pub(super) fn read_index(&self) -> Option<IndexSummary> {
         IndexSummary::read(&self.index(), self.oid_bytes)
     }
 
-    /// Builds `git <subcommand>` that runs the user's hooks. git finds the repository itself, so that
-    /// hooks see the same environment as without git flux.
+    /// Builds `git <subcommand>` in the worktree that runs the user's hooks. git finds the
+    /// repository itself, from files that are not verified again, so that hooks see the same
+    /// environment as without git flux.
     pub(super) fn with_hooks(&self, subcommand: &str) -> Git {
         Git::new(&self.path, subcommand).with_hooks()
     }
 
-    /// Builds `git <subcommand>` that changes the worktree.
+    /// Builds `git <subcommand>` that may change the worktree; outside of the main worktree,
+    /// without a file system monitor. git finds the repository itself.
     pub(super) fn git(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR], Git::new(&self.path, subcommand))
+        self.with_settings(&[NO_MONITOR], Git::new(&self.path, subcommand))
     }
 
-    /// Builds a read-only `git <subcommand>`: it takes no locks, runs no hooks and gets all locations
-    /// passed, in case the files have changed since they were verified.
+    /// Builds `git <subcommand>` that takes no optional locks. Outside of the main worktree, it
+    /// runs no hooks or file system monitor, fetches nothing, fails after 60 seconds and gets all
+    /// locations passed, since files may have changed after their verification.
     pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
+        self.with_settings(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
     }
 
-    /// Adds `settings` to `git`, except in the main worktree.
-    fn without(&self, settings: &[&str], git: Git) -> Git {
+    /// Adds `-c <setting>` for each of `settings` to `git`; adds nothing in the main worktree,
+    /// where the user's configuration applies.
+    fn with_settings(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
             CheckoutKind::Main => git,
             CheckoutKind::Linked | CheckoutKind::Nested => settings.iter().fold(git, Git::config),
         }
     }
 
-    /// Builds a read-only `git <subcommand>` that respects the configuration of hooks and monitor, for
-    /// subcommands that run neither.
+    /// Builds `git <subcommand>` as [`Checkout::reading`] does, but with the configured hooks and
+    /// file system monitor, for subcommands that run neither.
     pub(super) fn with_user_config(&self, subcommand: &str) -> Git {
         let git = Git::reading(&self.path, subcommand);
         if self.kind == CheckoutKind::Main {
@@ -202,11 +216,13 @@ impl Checkout {
         ])
     }
 
-    /// Returns whether the index has gitlinks to repositories that git would enter.
+    /// Verifies the configuration of all repositories that git would enter because the index has
+    /// gitlinks to them, at any depth. Returns whether there are any; in the main worktree, `true`
+    /// without looking.
     ///
     /// # Errors
     /// With a [`Distrust`] if the configuration of one of them may name a program.
-    pub(crate) fn has_nested(&self) -> Result<bool> {
+    pub(crate) fn verify_nested(&self) -> Result<bool> {
         if self.kind == CheckoutKind::Main {
             return Ok(true);
         }
@@ -216,7 +232,7 @@ impl Checkout {
     }
 
     fn look_inside(&self, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
-        for link in self.links()? {
+        for link in self.list_gitlinks()? {
             let path = self.path.join(link);
             let Some(inner) = Self::nested(&path)? else {
                 continue;
@@ -230,20 +246,22 @@ impl Checkout {
         Ok(())
     }
 
-    /// Lists the paths of the gitlinks in the index.
-    pub(super) fn links(&self) -> Result<Vec<PathBuf>> {
+    /// Lists the paths of the gitlinks (submodules) in the worktree's index, none without an index:
+    /// `git ls-files --stage -z`
+    pub(super) fn list_gitlinks(&self) -> Result<Vec<PathBuf>> {
         let has_none = self.read_index().is_some_and(|index| !index.has_gitlinks);
         let index = self.index();
         let what = || format!("could not access '{}'", index.display());
         if has_none || !fs::exists(&index).with_context(what)? {
             return Ok(Vec::new());
         }
-        links(self.reading("ls-files --stage -z"))
+        list_gitlinks(self.reading("ls-files --stage -z"))
     }
 }
 
-/// Lists the paths of the gitlinks in the output of `git ls-files --stage -z`.
-pub(super) fn links(list: Git) -> Result<Vec<PathBuf>> {
+/// Runs the given `git ls-files --stage -z` command and returns the paths of the gitlinks
+/// (submodules) that it prints.
+pub(super) fn list_gitlinks(list: Git) -> Result<Vec<PathBuf>> {
     let out = list.output()?;
     let mut links = Vec::new();
     for record in records(&out)? {

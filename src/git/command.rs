@@ -74,8 +74,9 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// Builds `git <subcommand>` in `dir`. Fixed arguments may follow, separated by spaces; other
-    /// values need [`Git::arg`].
+    /// Builds `git <subcommand>` to run in `dir`, without the caller's `GIT_DIR` and other
+    /// variables that select a repository. `subcommand` may contain fixed arguments, separated by
+    /// spaces; other values need [`Git::arg`].
     pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
@@ -95,7 +96,8 @@ impl Git {
         }
     }
 
-    /// Builds a read-only command, which must not take `index.lock` from an agent.
+    /// Builds `git <subcommand>` to run in `dir` with `GIT_OPTIONAL_LOCKS=0`, so that a command
+    /// such as `git status` does not lock the index, which an agent may need.
     pub(crate) fn reading(dir: &Path, subcommand: &str) -> Self {
         Self::new(dir, subcommand).env("GIT_OPTIONAL_LOCKS", "0")
     }
@@ -109,39 +111,41 @@ impl Git {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Adds fixed arguments, separated by spaces.
+    /// Adds fixed arguments to the git command; a space separates two arguments.
     pub(crate) fn words(self, words: &'static str) -> Self {
         self.args(words.split(' '))
     }
 
-    /// Passes literal paths on standard input:
-    /// `--literal-pathspecs --pathspec-from-file=- --pathspec-file-nul`
+    /// Passes paths to the git command on standard input, and lets it match each literally, without
+    /// wildcards: `git --literal-pathspecs … --pathspec-from-file=- --pathspec-file-nul`
     pub(super) fn with_paths<P: AsRef<Path>>(self, paths: impl IntoIterator<Item = P>) -> Self {
         let git = self.words("--pathspec-from-file=- --pathspec-file-nul");
         git.env("GIT_LITERAL_PATHSPECS", "1")
             .input(join_records(paths))
     }
 
-    /// Adds `-c <setting>` before the subcommand.
+    /// Adds `-c <setting>` before the subcommand of the git command.
     pub(super) fn config(self, setting: impl AsRef<OsStr>) -> Self {
         self.option("-c").option(setting)
     }
 
-    /// Adds an option before the subcommand.
+    /// Adds one argument before the subcommand of the git command, after earlier ones.
     pub(super) fn option(mut self, option: impl AsRef<OsStr>) -> Self {
         self.options.push(option.as_ref().to_owned());
         self
     }
 
-    /// Returns whether the environment selects a repository (`GIT_DIR` and others).
+    /// Returns whether the environment of this process has any variable that selects another
+    /// repository, index or object directory: `GIT_DIR`, `GIT_WORK_TREE`, `GIT_INDEX_FILE` and
+    /// others.
     pub(crate) fn has_repository_env() -> bool {
         REPOSITORY_ENV
             .iter()
             .any(|name| env::var_os(name).is_some())
     }
 
-    /// Builds a read-only command in the repository that the caller's directory and environment
-    /// select, for shell completion.
+    /// Builds `git <subcommand>` for shell completion: in the current directory, with the caller's
+    /// `GIT_DIR` and similar variables kept, and with `GIT_OPTIONAL_LOCKS=0`.
     pub(super) fn in_caller_env(subcommand: &str) -> Self {
         let named = |name| Some((name, env::var_os(name)?));
         Self::reading(Path::new("."), subcommand).envs(REPOSITORY_ENV.into_iter().filter_map(named))
@@ -165,33 +169,38 @@ impl Git {
         self
     }
 
-    /// Lets the process inherit `lock`, so that a task is not recovered while a child of a killed
-    /// command still works on it. Also waits longer for locked refs.
+    /// Lets the git process and its children inherit `lock`, so that a task is not recovered while
+    /// they still run after git flux was killed. Without [`Git::with_hooks`], git also waits up to
+    /// 20 seconds for locked refs.
     pub(crate) fn holding(mut self, lock: &Lock) -> Result<Self> {
         self.holding = Some(lock.share()?);
         Ok(self)
     }
 
-    /// Runs the user's hooks as a plain git would: without settings that hooks would see in their
-    /// environment, and without waiting for processes that hooks leave running.
+    /// Prepares the git command for the user's hooks: output goes to temporary files, so that
+    /// processes that a hook leaves running are not waited for. Leaves out the `-c` settings that
+    /// [`Git::holding`] adds, which hooks would see.
     pub(super) fn with_hooks(mut self) -> Self {
         self.hooks = true;
         self
     }
 
-    /// Runs in a process group of its own, so that ^C does not interrupt a short critical step.
+    /// Makes git run in a process group of its own, so that ^C on the terminal does not reach it
+    /// during a short critical step.
     pub(super) fn own_process_group(mut self) -> Self {
         self.command.process_group(0);
         self
     }
 
-    /// Kills git and its children after `timeout`: a pipe in an agent's worktree blocks it forever.
+    /// Makes git and its children be killed after `timeout` or on ^C, with an error then. A pipe in
+    /// an agent's worktree would block git forever.
     pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Shows git's standard error while git runs, if it is a terminal.
+    /// Lets git print its standard error on that of this process, if that is a terminal; the error
+    /// of a failed git has no message then. Otherwise standard error is captured.
     pub(super) fn inherit_stderr(mut self) -> Self {
         if io::stderr().is_terminal() {
             self.stderr = Stderr::Shown;
@@ -199,8 +208,9 @@ impl Git {
         self
     }
 
-    /// Runs git and returns its exit code and output. Fails only if it cannot be started, is killed
-    /// or is too old.
+    /// Runs git, waits for its end, and returns its exit code and output; any exit code is a
+    /// success here. Fails if git cannot be started, is killed, takes too long, is interrupted by
+    /// ^C or is older than 2.38.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
         let captured = self.connect_streams()?;
         let started = self.add_args().spawn();
@@ -264,12 +274,13 @@ impl Git {
     /// Runs git and returns its standard output.
     ///
     /// # Errors
-    /// The exit code decides; git's messages become the cause.
+    /// If the exit code is not 0; git's messages become the cause.
     pub(crate) fn output(self) -> Result<Vec<u8>> {
         self.with_code(0).map(|(_, out)| out)
     }
 
-    /// Runs git and returns its exit code and standard output; fails if the code exceeds `most`.
+    /// Runs git and returns its exit code and standard output; fails if the code is greater than
+    /// `most`.
     fn with_code(self, most: i32) -> Result<(i32, Vec<u8>)> {
         let name = self.name.clone();
         match self.outcome()? {
@@ -282,29 +293,34 @@ impl Git {
         }
     }
 
-    /// Runs git and returns the line that it printed.
+    /// Runs git and returns its standard output as text, without the newline and other white space
+    /// at the end; empty if git printed nothing. Fails if the output is not UTF-8 or lacks the last
+    /// newline.
     pub(crate) fn line(self) -> Result<String> {
         parse_line(self.output()?)
     }
 
-    /// Runs git and returns the object name that it printed.
+    /// Runs git and returns the line that it printed as an object name, without verifying it.
     pub(crate) fn object(self) -> Result<ObjectId> {
         self.line().map(ObjectId::from)
     }
 
-    /// Runs git and returns the path that it printed, which may contain a newline.
+    /// Runs git and returns its standard output, without the last newline, as one path; the path
+    /// may contain further newlines.
     pub(crate) fn path(self) -> Result<PathBuf> {
         let mut out = self.output()?;
         out.pop_if(|last| *last == b'\n');
         Ok(OsString::from_vec(out).into())
     }
 
-    /// Runs git and returns the paths that it printed with `-z`.
+    /// Runs git, whose arguments include `-z`, and returns the NUL-terminated paths that it
+    /// printed.
     pub(crate) fn paths(self) -> Result<Vec<PathBuf>> {
         records::paths(&self.output()?)
     }
 
-    /// Runs git and returns its line, or `None` if the exit code is 1.
+    /// Runs git and returns the line that it printed if the exit code is 0, `None` if it is 1.
+    /// Fails for any other code.
     pub(crate) fn answer(self) -> Result<Option<String>> {
         match self.with_code(1)? {
             (0, line) => parse_line(line).map(Some),
@@ -312,13 +328,13 @@ impl Git {
         }
     }
 
-    /// Runs git and ignores its output.
+    /// Runs git, and ignores its standard output; fails if the exit code is not 0.
     pub(crate) fn run(self) -> Result<()> {
         self.output().map(drop)
     }
 
-    /// Runs git on the terminal (with a pager) and returns its exit code. Quitting the pager early
-    /// is not an error.
+    /// Runs git on the terminal, where it may start a pager, and returns its exit code: 0 if you
+    /// quit the pager early (`SIGPIPE`). Fails if another signal ends git.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
         let status = self.add_args().status();
         let status = status.map_err(|error| start_error(error, &self.name))?;
@@ -328,7 +344,8 @@ impl Git {
     }
 }
 
-/// Writes the input of a process. A broken pipe is not an error: the exit code tells why.
+/// Writes `input` to the standard input of the process `child` and closes it. A broken pipe is not
+/// an error: the exit code tells why.
 pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
     let stdin = child.stdin.take();
     match stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input)) {
@@ -337,7 +354,8 @@ pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Returns a line of output without its newline, empty if there is none.
+/// Returns git's output as text without white space at the end, empty if there is no output. Fails
+/// if it is not UTF-8 or does not end with a newline.
 fn parse_line(line: Vec<u8>) -> Result<String> {
     let line = String::from_utf8(line)?;
     if !(line.is_empty() || line.ends_with('\n')) {
@@ -346,14 +364,16 @@ fn parse_line(line: Vec<u8>) -> Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-/// Returns the version of git: `git version`
+/// Returns the major and minor version of the installed git; `None` if the output is unknown:
+/// `git version`
 pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
     Ok(find_version(
         &Git::reading(Path::new("/"), "version").line()?,
     ))
 }
 
-/// Fails if git is too old, which explains a usage error.
+/// Fails if the installed git is older than 2.38, the oldest supported version; accepts an unknown
+/// version. Runs `git version`.
 fn ensure_recent() -> Result<()> {
     let Some(found) = version_of_git()?.filter(|found| *found < MIN_VERSION) else {
         return Ok(());

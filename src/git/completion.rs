@@ -11,12 +11,15 @@ use super::Git;
 use super::refs::{self, RefObjects};
 use super::worktree::entries;
 
-/// Lists refs as [`refs::list`] does, in the caller's repository.
+/// Lists the refs that match `patterns`, with their objects, in the repository that the caller's
+/// directory and environment select: `git for-each-ref <patterns>`. Leaves out dangling symbolic
+/// refs and names that are not UTF-8.
 pub(crate) fn list_refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<RefObjects> {
     refs::for_each_ref(Git::in_caller_env("for-each-ref"), patterns).map(|refs| refs.objects)
 }
 
-/// Reads the whole configuration: `git config -z --list`, twice as fast as a lookup of keys.
+/// Reads all keys and values of the caller's git configuration, the value empty for a key without
+/// one: `git config -z --list`, twice as fast as a lookup of keys.
 pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
     let out = Git::in_caller_env("config -z --list").output()?;
     let entry = |entry: &[u8]| {
@@ -28,7 +31,8 @@ pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
     Ok(entries.map(entry).collect())
 }
 
-/// Lists the worktrees, the main one first: `git worktree list --porcelain -z`
+/// Lists the paths of all worktrees of the caller's repository, the main one first:
+/// `git worktree list --porcelain -z`
 pub(crate) fn list_worktrees() -> Result<Vec<PathBuf>> {
     let git = Git::in_caller_env("worktree list --porcelain -z");
     let entries = entries::parse(&git.output()?)?.into_iter();

@@ -12,7 +12,8 @@ use super::Git;
 use super::command::feed;
 use crate::failure::Failure;
 
-/// Opens `file` in `editor`, a shell command, as git does, and returns the exit code.
+/// Opens `file` in `editor`, a shell command, as git does, waits until the editor ends, and returns
+/// its exit code. Fails if a signal ends it.
 pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     let mut script = editor.to_owned();
     script.push(" \"$@\"");
@@ -23,7 +24,8 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     code.ok_or_else(|| Failure::declined(String::new()).into())
 }
 
-/// Shows `text` in git's pager: `git var GIT_PAGER`. Quitting the pager early is not an error.
+/// Shows `text` in the pager that `git var GIT_PAGER` names, and waits until the pager ends.
+/// Quitting it early, or a failing pager, is not an error.
 pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
     let pager = OsStr::from_bytes(pager.trim_ascii_end());

@@ -39,12 +39,14 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    /// Returns the hooks in git's default directory.
+    /// Returns the hooks in `<git-common-dir>/hooks`, git's default directory, together with the
+    /// hooks in `configured`.
     pub(crate) fn with_default_dir(repo: &Repo, configured: Vec<ConfiguredHook>) -> Self {
         Self::with_dir(&repo.common_dir().join("hooks"), repo, None, configured)
     }
 
-    /// Finds the hooks of a worktree or bare repository: `git rev-parse --git-path hooks`.
+    /// Finds the hooks directory of a worktree, or of the main worktree or bare repository without
+    /// one: `git rev-parse --git-path hooks`. Adds the hooks in `configured`.
     pub(crate) fn find(
         repo: &Repo,
         checkout: Option<&Checkout>,
@@ -59,7 +61,9 @@ impl Hooks {
         Ok(Self::with_dir(&path, repo, top, configured))
     }
 
-    /// Returns the hooks for `core.hooksPath=<path>` in the worktree at `top`.
+    /// Returns the hooks for `core.hooksPath=<path>` in the worktree at `top`, together with those
+    /// in `configured`. A relative path begins at `top`, or without it at the main worktree or bare
+    /// repository.
     pub(super) fn with_dir(
         path: &Path,
         repo: &Repo,
@@ -86,13 +90,15 @@ impl Hooks {
         }
     }
 
-    /// Returns whether the directory is in the worktree, so that a merge can change the hooks.
+    /// Returns whether the hooks directory is in the worktree, so that a merge can change the
+    /// hooks; `true` also for any relative `core.hooksPath`.
     pub(crate) fn are_in_worktree(&self) -> bool {
         self.relative.is_some()
     }
 
-    /// Returns the hook directory if it is untracked and the worktree at `other` lacks one of its
-    /// commit hooks: `git ls-files -z -- <directory>`.
+    /// Returns the hooks directory if it is untracked and the worktree at `other` lacks one of its
+    /// hooks `pre-commit`, `prepare-commit-msg` and `commit-msg`: `git ls-files -z -- <directory>`.
+    /// Otherwise `None`.
     pub(crate) fn find_missing_dir(
         &self,
         checkout: &Checkout,
@@ -111,33 +117,36 @@ impl Hooks {
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
 
-    /// Returns whether there is a hook of one of these names.
+    /// Returns whether a hook of one of these names exists as an executable file or in the
+    /// configuration (`hook.<name>.event`).
     pub(crate) fn has(&self, names: &[&str]) -> bool {
         let mut events = self.configured.iter().flat_map(|hook| &hook.events);
         names.iter().any(|name| self.file(name).is_some())
             || events.any(|event| names.contains(&event.as_str()))
     }
 
-    /// Returns the file of a hook, if git would run it.
+    /// Returns the path of the hook `name` in the hooks directory; `None` if there is no executable
+    /// file.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let file = self.dir.join(name);
         is_executable(&file).then_some(file)
     }
 }
 
-/// Returns the setting `core.hooksPath=<dir>`.
-pub(super) fn setting(dir: &Path) -> OsString {
+/// Returns the setting `core.hooksPath=<dir>`, an argument for `git -c`.
+pub(super) fn hooks_path_setting(dir: &Path) -> OsString {
     [OsStr::new("core.hooksPath="), dir.as_os_str()].join(OsStr::new(""))
 }
 
-/// Returns whether git would run this file.
+/// Returns whether `file` exists and you may execute it, which is how git decides whether to run a
+/// hook.
 pub(super) fn is_executable(file: &Path) -> bool {
     access(file, AccessFlags::X_OK).is_ok()
 }
 
-/// Runs `post-checkout <null> <head> 1` in a new worktree, with the hooks of the worktree where
-/// `git worktree add` would be called. Not by `git hook run`, which sets `GIT_DIR`, so that a
-/// `git init` in a hook would go wrong. Returns the error of the first hook that failed.
+/// Runs the hooks `post-checkout <null> <head> 1` in a new worktree, without `GIT_DIR`, unlike
+/// `git hook run`. `hooks` are those of the directory where `git worktree add` would run. Returns
+/// the first failure, `None` without one.
 pub(crate) fn post_checkout(
     hooks: &Hooks,
     checkout: &Checkout,
@@ -170,8 +179,9 @@ pub(crate) fn post_checkout(
     Ok(failed)
 }
 
-/// Runs `post-commit` in the worktree where `commit` was just made, as `git commit` would:
-/// `git hook run --ignore-missing post-commit`. As in git, a failure does not matter.
+/// Runs the hook `post-commit`, if any, in the worktree where `commit` was just made, with the
+/// environment that `git commit` sets: `git hook run --ignore-missing post-commit`. Returns a
+/// failed hook as an error.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let show = checkout.reading("show -s --date=raw");
     let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
@@ -186,8 +196,8 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
     git.holding(lock)?.inherit_stderr().run()
 }
 
-/// Runs a hook in git's environment for hooks, without a repository: `GIT_PREFIX`,
-/// `GIT_EXEC_PATH` and `git --exec-path` first in `PATH`.
+/// Runs a hook's command line in the directory `top`, without `GIT_DIR`, with `GIT_PREFIX`,
+/// `GIT_EXEC_PATH` and `git --exec-path` first in `PATH`. Fails if its exit code is not 0.
 fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();

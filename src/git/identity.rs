@@ -6,19 +6,21 @@ use std::path::Path;
 
 use crate::task::RefName;
 
-/// Returns whether two names mean one ref; a file system that folds case may store them in one file.
+/// Returns whether two ref names are equal or lead to the same existing file in `common_dir`, as on
+/// a file system that folds case.
 pub(crate) fn is_same_ref(common_dir: &Path, one: &RefName, other: &RefName) -> bool {
     one == other || is_same_file(&common_dir.join(&**one), &common_dir.join(&**other))
 }
 
-/// Returns whether two paths lead to one file or directory.
+/// Returns whether two paths lead to the same existing file or directory (device and inode), after
+/// following links; `false` if either does not exist.
 pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
     file(one).is_some_and(|found| file(other) == Some(found))
 }
 
-/// Returns whether two paths resolve to one path, even if they differ in case on a file system
-/// that folds it. A directory that is mounted twice has two paths, and git knows only one.
+/// Returns whether two paths are equal or, without symbolic links, lead to the same place; they may
+/// differ in case on a file system that folds it. Two mount points of one directory are different.
 pub(crate) fn is_same_place(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;

@@ -19,8 +19,8 @@ pub(crate) struct CommitSummary {
     pub(crate) subject: String,
 }
 
-/// Lists the commits from `base` to `tip`, oldest first, following first parents:
-/// `git log -z --first-parent --reverse --topo-order --format=… <base>..<tip>`
+/// Lists the commits that `tip` reaches and `base` does not, oldest first, following only first
+/// parents: `git log --first-parent --reverse --topo-order <base>..<tip>`
 pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<CommitSummary>> {
     let git = Git::reading(dir, "log");
     let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");

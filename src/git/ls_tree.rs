@@ -29,19 +29,22 @@ pub(crate) enum EntryKind {
     Other,
 }
 
-/// Returns the entry of `commit` at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
+/// Returns the entry of a commit's tree at `path`, `None` if there is none:
+/// `git ls-tree -z -l --full-tree <commit> -- <path>`. Ignores `git replace`.
 pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &Path) -> Result<Option<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -z -l --full-tree");
-    Ok(read(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
+    Ok(parse_entries(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
 }
 
-/// Lists all files in a tree, sorted by name: `git ls-tree -r -z -l --full-tree <tree>`.
+/// Lists all files, links and submodules in a tree and its subdirectories, sorted by path:
+/// `git ls-tree -r -z -l --full-tree <tree>`. Ignores `git replace`.
 pub(crate) fn list_files(dir: &Path, tree: &ObjectId) -> Result<Vec<TreeEntry>> {
     let git = without_replacements(dir, "ls-tree -r -z -l --full-tree");
-    read(&git.arg(tree).output()?)
+    parse_entries(&git.arg(tree).output()?)
 }
 
-/// Returns the content of a file: `git cat-file blob <object>`.
+/// Returns the content of a blob, without filters: `git cat-file blob <object>`. Ignores
+/// `git replace`.
 pub(crate) fn read_blob(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
     without_replacements(dir, "cat-file")
         .args(["blob", object])
@@ -52,8 +55,9 @@ fn without_replacements(dir: &Path, subcommand: &str) -> Git {
     Git::reading(dir, subcommand).env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
-/// Parses records of the form `<mode> <type> <object> <size>\t<path>`.
-fn read(out: &[u8]) -> Result<Vec<TreeEntry>> {
+/// Parses the output of `git ls-tree -z -l`: records of the form
+/// `<mode> <type> <object> <size>\t<path>`. Fails if one is cut off or unknown.
+fn parse_entries(out: &[u8]) -> Result<Vec<TreeEntry>> {
     let entry = |record| parse(record).context("`git ls-tree` printed an unknown record");
     records(out)?.map(entry).collect()
 }
@@ -82,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn read_parses_every_kind_of_entry() {
+    fn parse_entries_reads_every_kind_of_entry() {
         let out = [
             "100755 blob 1a      12\ta\tb\nc",
             "120000 blob 2b       3\tlink",
@@ -91,7 +95,7 @@ mod tests {
             "100644 blob 5e 0\tf\0",
         ];
         let out = out.join("\0").into_bytes();
-        let found = read(&out).unwrap();
+        let found = parse_entries(&out).unwrap();
         let kinds: Vec<_> = found.iter().map(|entry| (entry.kind, entry.size)).collect();
         let expected = [
             (EntryKind::Executable, 12),
@@ -103,7 +107,7 @@ mod tests {
         assert_eq!(kinds, expected);
         assert_eq!(found[0].path, Path::new("a\tb\nc"));
         assert_eq!(&*found[0].object, "1a");
-        assert!(read(b"what\0").is_err());
-        assert!(read(&out[..out.len() - 1]).is_err());
+        assert!(parse_entries(b"what\0").is_err());
+        assert!(parse_entries(&out[..out.len() - 1]).is_err());
     }
 }

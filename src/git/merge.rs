@@ -92,7 +92,8 @@ impl fmt::Display for Unrelated {
 impl Error for Unrelated {}
 
 impl MergePlan {
-    /// Plans a merge from the histories and, if both sides moved, a trial merge.
+    /// Plans the merge of `tip` into `target`, without changing a ref or file: from the histories
+    /// and, if both have new commits, a trial merge or rebase.
     ///
     /// # Errors
     /// With [`Unrelated`] if they have no common ancestor.
@@ -126,8 +127,9 @@ impl MergePlan {
         })
     }
 
-    /// Plans `git rebase <target>`: merges, commits that the target has and those that became
-    /// empty are dropped. Commits already on top of the target are kept.
+    /// Plans what `git rebase <target>` would do with `tip`: it drops merges, commits whose patch
+    /// the target has and commits that became empty. Commits that are already on top of the target
+    /// are kept as they are.
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
         let all = rebase::list(repo, target, &[tip], Compare::Patches)?;
         let number = all.len();
@@ -167,7 +169,8 @@ impl MergePlan {
         })
     }
 
-    /// Returns the plan for a merge or squash.
+    /// Returns the plan of a merge or squash for the result of its trial merge; `commits` is the
+    /// number of commits that the target lacks.
     fn from_result(merged: MergeResult, commits: usize) -> Self {
         match merged {
             MergeResult::Tree(tree) => Self::Commit { commits, tree },
@@ -176,7 +179,8 @@ impl MergePlan {
         }
     }
 
-    /// Counts the commits to merge.
+    /// Returns the number of commits of the task that the plan merges; 0 if it merges none, because
+    /// of conflicts for example. A squash counts the commits that it joins.
     pub(crate) fn commits(&self) -> usize {
         match self {
             Self::FastForward { commits }
@@ -187,7 +191,8 @@ impl MergePlan {
         }
     }
 
-    /// Returns the resulting tree; `None` if the target does not change or the tree is unknown.
+    /// Returns the tree that the target has after the plan; `None` if the target does not change,
+    /// or if merge drivers decide the result.
     pub(crate) fn tree(&self, repo: &Repo, tip: &ObjectId) -> Result<Option<ObjectId>> {
         match self {
             Self::FastForward { .. } => repo.tree_of(tip).map(Some),
@@ -201,11 +206,11 @@ impl MergePlan {
     }
 }
 
-/// Starts a merge of `theirs` that is known to conflict, in the worktree `place`:
-/// `git merge --no-ff --no-commit <theirs>`.
+/// Starts a merge of `theirs`, which is known to conflict, in the worktree `place`, and leaves it
+/// unfinished: `git merge --no-ff --no-commit --no-squash <theirs>`.
 ///
 /// # Errors
-/// Also if the merge succeeds after all.
+/// If no merge is in progress afterwards.
 pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<()> {
     let git = place.git("merge --no-ff --no-commit --no-squash");
     let git = git.arg(theirs).env("GIT_EDITOR", ":");
@@ -216,9 +221,9 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
     Err(exit_error("git merge", code, &output.stderr))
 }
 
-/// Returns why `target` contains `tip`, if it does. `sides` counts the commits that only one of
-/// them has, and `merged` is the result of a merge. Runs no process if the target has not moved
-/// or not in the same files.
+/// Returns why `target` already contains the changes of `tip`; `None` if it does not, or one side
+/// has more than 1000 commits to compare. `sides` counts the commits that only `tip` has, then only
+/// `target`; `merged` is their trial merge.
 fn find_integration(
     repo: &Repo,
     target: &ObjectId,
@@ -247,7 +252,9 @@ fn find_integration(
     }
 }
 
-/// Compares the patch of each commit, and of a squash of all, with the target's commits.
+/// Returns whether `target` has the patch of every commit of `tip` ([`Integrated::Picked`]), or one
+/// commit with the patch of all ([`Integrated::Squashed`]); `None` otherwise. A merge among the
+/// commits excludes the first.
 fn compare_patches(
     repo: &Repo,
     target: &ObjectId,

@@ -30,35 +30,39 @@ pub(crate) struct Refs {
 }
 
 impl Refs {
-    /// Returns the final target of `name`, if it is a symbolic ref.
+    /// Returns the ref to which the symbolic ref `name` finally leads; `None` if `name` is not
+    /// symbolic or not in this list.
     pub(crate) fn target(&self, name: &RefName) -> Option<&RefName> {
         self.symbolic.get(name)
     }
 
-    /// Returns the final target of the branch `name`, if it is a symbolic ref.
+    /// Returns the branch to which the symbolic branch `name` finally leads; `None` if it is not
+    /// symbolic or leads to a ref that is not a branch.
     pub(crate) fn branch_target(&self, name: &BranchName) -> Option<BranchName> {
         self.symbolic.get(&name.full())?.branch()
     }
 }
 
-/// Lists the refs that match `patterns`, except names that are not UTF-8 and dangling symbolic
-/// refs: `git for-each-ref --no-sort --format=… <patterns>`.
+/// Reads the refs that match `patterns`, with their objects and the targets of symbolic refs:
+/// `git for-each-ref <patterns>`. Leaves out dangling symbolic refs and names that are not UTF-8.
 pub(crate) fn read<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Refs> {
     for_each_ref(Git::reading(dir, "for-each-ref"), patterns)
 }
 
-/// Lists refs as [`read`] does, with the given `git for-each-ref` command.
+/// Runs the given `git for-each-ref` command for `patterns` and returns refs as [`read`] does: with
+/// their objects and the targets of symbolic refs.
 pub(super) fn for_each_ref<P: AsRef<OsStr>>(git: Git, patterns: &[P]) -> Result<Refs> {
     parse(&git.args(FOR_EACH_REF_ARGS).args(patterns).output()?)
 }
 
-/// Lists refs as [`read`] does, without the targets of symbolic refs.
+/// Lists the refs that match `patterns`, each with its object: `git for-each-ref <patterns>`.
+/// Leaves out dangling symbolic refs and names that are not UTF-8.
 pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<RefObjects> {
     read(dir, patterns).map(|refs| refs.objects)
 }
 
-/// Lists the local and remote branches that contain the commit, without symbolic refs:
-/// `git for-each-ref --contains <commit> refs/heads refs/remotes`.
+/// Lists the local and remote-tracking branches that contain the commit, except symbolic refs such
+/// as `origin/HEAD`: `git for-each-ref --contains <commit> refs/heads refs/remotes`
 pub(crate) fn list_containing(dir: &Path, commit: &ObjectId) -> Result<Vec<RefValue>> {
     let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
     let refs = for_each_ref(git, &["refs/heads", "refs/remotes"])?;
@@ -118,30 +122,33 @@ impl Transaction {
         self
     }
 
-    /// Creates `name`; fails if it exists.
+    /// Adds the creation of the ref `name` to the transaction, which fails if the ref exists.
     pub(crate) fn create(mut self, name: &RefName, new: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
         self.line("create", name, &[new])
     }
 
-    /// Moves `name` from `old` to `new`.
+    /// Adds the move of the ref `name` from `old` to `new` to the transaction, which fails if the
+    /// ref does not point to `old`.
     pub(crate) fn update(mut self, name: &RefName, new: &ObjectId, old: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
         self.line("update", name, &[new, old])
     }
 
-    /// Deletes `name`, which points to `old`.
+    /// Adds the deletion of the ref `name` to the transaction, which fails if the ref does not
+    /// point to `old`.
     pub(crate) fn delete(mut self, name: &RefName, old: &ObjectId) -> Self {
         self.deleted.push((name.clone(), old.clone()));
         self.line("delete", name, &[old])
     }
 
-    /// Fails unless `name` points to `old`.
+    /// Adds a check to the transaction, which fails if the ref `name` does not point to `old`.
     pub(crate) fn verify(self, name: &RefName, old: &ObjectId) -> Self {
         self.line("verify", name, &[old])
     }
 
-    /// Updates the marks, then the refs: `git update-ref --no-deref -z --stdin -m <message>`.
+    /// Changes the refs, and before and after that the files in `<git-common-dir>/flux/marks` that
+    /// list the refs made here: `git update-ref --no-deref -z --stdin -m <message>`
     ///
     /// # Errors
     /// If a ref has another value than expected; no ref has changed then.
@@ -177,7 +184,8 @@ impl Transaction {
         done.context(refusal.hint(delete))
     }
 
-    /// Updates per-worktree refs of the worktree at `path`, which have no marks.
+    /// Changes per-worktree refs of the worktree at `path`, such as `refs/worktree/…`, without a
+    /// record in `<git-common-dir>/flux/marks`: `git update-ref --no-deref -z --stdin -m <message>`
     pub(crate) fn commit_in_worktree(self, path: &Path, message: &str, lock: &Lock) -> Result<()> {
         run(path, self.input, message, lock)
     }

@@ -7,8 +7,9 @@ use super::Git;
 use crate::failure::Failure;
 use crate::sanitize::{quoted, word};
 
-/// Returns the error for a directory outside of any repository, in git's words: `git rev-parse`.
-/// In the worktree of a removed task, the error names that task.
+/// Returns the error for a current directory outside of any repository, with git's own reason:
+/// `git rev-parse`. In a worktree that was moved to the trash with its task, the error names that
+/// task.
 pub(super) fn no_repository() -> Failure {
     let here = env::current_dir().unwrap_or_default();
     if let Some((home, name)) = find_removed_task(&here) {
@@ -32,8 +33,8 @@ pub(super) fn no_repository() -> Failure {
     }
 }
 
-/// Returns the main worktree and the name of the removed task whose worktree, now in the trash,
-/// contains `here`.
+/// Returns the main worktree (or bare repository) and the name of the removed task if `here` is in
+/// a worktree in the trash, `<git-common-dir>/flux/trash/<name>/worktree`. Otherwise `None`.
 fn find_removed_task(here: &Path) -> Option<(PathBuf, String)> {
     let task = |dir: &Path| {
         let place = dir.parent().filter(|_| dir.ends_with("worktree"))?;
@@ -46,8 +47,9 @@ fn find_removed_task(here: &Path) -> Option<(PathBuf, String)> {
     here.ancestors().find_map(task)
 }
 
-/// Returns the error for a worktree without a link to its repository: core.worktree or the
-/// environment names it instead.
+/// Returns the error for a worktree in which git does not find its repository, because
+/// `core.worktree` (`is_configured`) or the environment connects the two, not a `.git` in the
+/// worktree.
 pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: bool) -> Failure {
     let failure = Failure::new(format!(
         "the worktree '{}' has no link to the repository '{}'",
@@ -69,8 +71,8 @@ pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: 
     failure.hint(echo).hint(unset)
 }
 
-/// Returns the directory to add to `safe.directory`: the work tree of `common_dir`, or the
-/// current repository.
+/// Returns the directory to add to `safe.directory`: for `<dir>/.git` its parent, for another
+/// `common_dir` itself, without one the nearest directory above the current one that has a `.git`.
 pub(super) fn safe_directory(common_dir: Option<&Path>) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());

@@ -38,14 +38,17 @@ pub(crate) struct Repo {
 }
 
 impl Repo {
-    /// Finds the repository as git would: from the current directory, `GIT_DIR` and the rest.
+    /// Opens the repository that git would find: from the current directory, or as `GIT_DIR` and
+    /// similar variables say. Fails if git, started in the worktree without these variables, would
+    /// not find it.
     pub(crate) fn open() -> Result<Self> {
         configure_libgit2()?;
         let git2 = Repository::open_from_env().map_err(|error| open_error(error, None))?;
         Self::load(git2)
     }
 
-    /// Opens the repository with this common directory.
+    /// Opens the repository with the common directory `common_dir`; its main worktree, if any,
+    /// counts as the current one.
     pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
         configure_libgit2()?;
         let found = Repository::open(common_dir);
@@ -73,7 +76,8 @@ impl Repo {
         })
     }
 
-    /// Refuses to run git in the worktrees, since `key` of the configuration names a program.
+    /// Makes [`Repo::checkout`] fail for every worktree from now on, because the key `key` of the
+    /// repository's configuration names a program.
     pub(crate) fn refuse_worktrees(&mut self, key: &str) {
         self.program_key = Some(key.to_owned());
     }
@@ -86,18 +90,21 @@ impl Repo {
         &self.drivers
     }
 
-    /// Returns `<git-common-dir>`.
+    /// Returns the absolute path of the git directory that all worktrees share:
+    /// `git rev-parse --git-common-dir`
     pub(crate) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
 
-    /// Returns the worktree that contains the current directory.
+    /// Returns the top directory of the worktree in which the repository was opened: usually the
+    /// one that contains the current directory. `None` if that is a bare repository.
     pub(crate) fn current(&self) -> Option<&Path> {
         self.current.as_deref()
     }
 
-    /// Returns the current directory relative to the top of its worktree, unless it is the top:
-    /// `git rev-parse --show-prefix`.
+    /// Returns the current directory relative to the top of its worktree:
+    /// `git rev-parse --show-prefix`. `None` at the top, outside of the worktree and inside the git
+    /// directory.
     pub(crate) fn prefix(&self) -> Option<PathBuf> {
         let here = env::current_dir().ok()?;
         let below = here.strip_prefix(self.current()?).ok()?;
@@ -105,23 +112,25 @@ impl Repo {
         (!below.as_os_str().is_empty() && !is_git_dir).then(|| below.to_owned())
     }
 
-    /// Returns whether the current directory is in a linked worktree.
+    /// Returns whether the repository was opened in a linked worktree, not in the main one or a
+    /// bare repository.
     pub(crate) fn is_linked(&self) -> bool {
         self.current.is_some() && self.current != self.main
     }
 
-    /// Returns the main worktree, unless the repository is bare.
+    /// Returns the top directory of the main worktree; `None` if the repository is bare.
     pub(crate) fn main(&self) -> Option<&Path> {
         self.main.as_deref()
     }
 
-    /// Returns the main worktree or the bare repository, where repository-wide commands run.
+    /// Returns the directory in which git runs for the whole repository: the top of the main
+    /// worktree, or the bare repository.
     pub(crate) fn home(&self) -> &Path {
         self.main.as_deref().unwrap_or(&self.common_dir)
     }
 
-    /// Returns the directory that has the project's name: the main worktree, the bare repository,
-    /// or the parent of a bare `.bare` or `.git`.
+    /// Returns the directory that has the project's name: the main worktree or the bare repository,
+    /// but the parent of a bare repository whose name begins with a dot (`.bare`, `.git`).
     fn project_dir(&self) -> &Path {
         let home = self.home();
         let name = home.file_name().map(OsStr::as_bytes);
@@ -130,13 +139,15 @@ impl Repo {
         above.unwrap_or(home)
     }
 
-    /// Returns the directory that paths of new worktrees are relative to.
+    /// Returns the directory that paths of new worktrees are relative to: the parent of the main
+    /// worktree or bare repository.
     pub(crate) fn base_dir(&self) -> &Path {
         let home = self.home();
         home.parent().unwrap_or(home)
     }
 
-    /// Returns the project's name, without a bare repository's `.git`.
+    /// Returns the project's name: that of the main worktree or bare repository, without `.git` at
+    /// the end of a bare one. A bare `.bare` or `.git` has the name of its parent directory.
     pub(crate) fn project(&self) -> OsString {
         let name = self.project_dir().file_name();
         let name = name.unwrap_or(OsStr::new("project"));
@@ -145,7 +156,8 @@ impl Repo {
         stem.map_or(name, OsStr::from_bytes).to_owned()
     }
 
-    /// Reads `core.sharedRepository`, which sets the permissions of `<git-common-dir>/flux`.
+    /// Reads `core.sharedRepository`, which sets the permissions of files in
+    /// `<git-common-dir>/flux`, and keeps the value for later calls.
     ///
     /// # Errors
     /// If git would refuse the value.
@@ -170,7 +182,8 @@ impl Repo {
         self.common_dir.join("flux")
     }
 
-    /// Returns the marks of the refs that this repository made.
+    /// Returns the reader and writer of the files in `<git-common-dir>/flux/marks`, which list the
+    /// refs below `refs/flux` that this repository made itself.
     pub(crate) fn marks(&self) -> Marks {
         Marks::new(&self.flux_dir())
     }
@@ -185,8 +198,9 @@ impl Repo {
         self.runs_dir().join(id.as_str())
     }
 
-    /// Returns the commit that `rev` names in the current worktree, if any:
-    /// `git rev-parse --verify --quiet <rev>^{commit}`.
+    /// Returns the commit that `rev` names in the current worktree, `None` if it names none:
+    /// `git rev-parse --verify --quiet <rev>^{commit}`. In a bare repository, `HEAD` is that of the
+    /// repository.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let git = Git::reading(dir, "rev-parse --verify --quiet --end-of-options");
@@ -194,14 +208,15 @@ impl Repo {
         Ok(found.map(ObjectId::from))
     }
 
-    /// Returns the branch that `HEAD` of the current worktree names.
+    /// Returns the ref that `HEAD` of the current worktree or bare repository names, `None` if it
+    /// is detached: `git symbolic-ref --quiet HEAD`
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let head = Git::reading(dir, "symbolic-ref --quiet HEAD").answer()?;
         Ok(head.map(RefName::new))
     }
 
-    /// Returns the length of object names in bytes.
+    /// Returns the length of the repository's object names in bytes: 20 for SHA-1, 32 for SHA-256.
     fn oid_bytes(&self) -> usize {
         match self.git2.object_format() {
             ObjectFormat::Sha256 => 32,
@@ -217,10 +232,13 @@ impl Repo {
         oid.with_context(|| format!("'{hex}' is not an object name"))
     }
 
-    /// Verifies and returns the worktree at `path`, linked or main.
+    /// Returns the worktree with the top directory `path` as a [`Checkout`], in which git may run,
+    /// after verifying its `.git` file, administrative directory and configuration. Trusts the main
+    /// worktree without that.
     ///
     /// # Errors
-    /// With a [`Distrust`] if it belongs to another repository or may make git run a program.
+    /// With a [`Distrust`] if it belongs to another repository or may make git run a program, or
+    /// after [`Repo::refuse_worktrees`].
     pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
         if let Some(key) = &self.program_key {
             let (home, key) = (self.home().to_owned(), key.clone());
@@ -233,8 +251,9 @@ impl Repo {
         }
     }
 
-    /// Returns the innermost work tree, of any repository, around the worktree at `path`, if git
-    /// would show `path` there. Starts no process and runs no configured program.
+    /// Finds the innermost repository, this or another one, whose work tree contains the parent
+    /// directory of `path`. `None` if there is none, it is bare or it belongs to another user.
+    /// Starts no process.
     pub(in crate::git) fn find_enclosing(path: &Path) -> Result<Option<Checkout>> {
         let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
         for dir in path.ancestors().skip(1).filter(is_above) {
@@ -255,7 +274,8 @@ impl Repo {
         Ok(None)
     }
 
-    /// Returns the operation in progress in a worktree: `merge`, `rebase` …
+    /// Returns the name of the operation that is in progress in a worktree: `merge`, `rebase`,
+    /// `cherry-pick`, `revert`, `bisect` or `am`. `None` if there is none.
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
         let path = checkout.path();
         let what = || format!("'{}' is not a worktree", path.display());
@@ -275,13 +295,15 @@ impl Repo {
     }
 }
 
-/// Parses a boolean as git config does; `None` if it is invalid.
+/// Parses a boolean as `git config --type=bool` does (`true`, `yes`, `on`, `1` …); `None` if it is
+/// invalid.
 pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     git2::Config::parse_bool(value).ok()
 }
 
-/// Configures libgit2 to open repositories in git 3's default format. Safe only because git2 never
-/// touches refs: it would silently misplace them in a reftable repository.
+/// Lets libgit2 open repositories in git 3's default format, and turns off its object cache and
+/// hash verification, once per process. Safe only because git2 never touches refs: it would
+/// misplace them in a reftable repository.
 #[allow(unsafe_code)]
 fn configure_libgit2() -> Result<()> {
     static ONCE: std::sync::Once = std::sync::Once::new();
@@ -303,7 +325,9 @@ fn realpath(path: &Path) -> Result<PathBuf> {
     found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
-/// Fails if git would not find the repository from the current worktree.
+/// Fails if git, started in `worktree` without `GIT_DIR`, would not find the repository with the
+/// common directory `common_dir`, or if a linked worktree's administrative directory is not in
+/// `<git-common-dir>/worktrees`.
 fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
     let own = realpath(git2.path())?;
     // git creates it nowhere else, and would run programs configured elsewhere.
@@ -323,7 +347,8 @@ fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> R
     Err(wrong_worktree(worktree, common_dir, has_core_worktree(git2)).into())
 }
 
-/// Finds the main worktree of a repository, unless it is bare.
+/// Returns the top directory of the main worktree of the repository at `common_dir`, `None` if it
+/// is bare. Fails if git, started in that directory, would not find the repository.
 fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
     let main = Repository::open(common_dir);
     let repository = main.map_err(|error| open_error(error, Some(common_dir)))?;
@@ -336,14 +361,15 @@ fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Returns whether git finds `git_dir` from `worktree`. Faster than opening the repository, which
-/// would read its configuration again.
+/// Returns whether git, started in `worktree`, finds the git directory `git_dir`; `false` also on
+/// an error. Faster than opening the repository, which would read its configuration again.
 fn finds_git_dir(worktree: &Path, git_dir: &Path) -> bool {
     let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
     found.is_ok_and(|found| realpath(&found).is_ok_and(|found| found == git_dir))
 }
 
-/// Returns whether `core.worktree` is configured.
+/// Returns whether `core.worktree` is set in the repository's configuration; `false` also if that
+/// is unreadable.
 fn has_core_worktree(git2: &Repository) -> bool {
     let config = git2.config();
     config.is_ok_and(|config| config.get_entry("core.worktree").is_ok())

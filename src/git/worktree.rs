@@ -25,13 +25,14 @@ use super::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::none_if_missing;
 use crate::task::{BranchName, RefName};
 
-/// Returns the branch checked out in a worktree, if any: `git symbolic-ref --quiet HEAD`.
+/// Returns the ref that `HEAD` of a worktree names, `None` if it is detached:
+/// `git symbolic-ref --quiet HEAD`
 pub(crate) fn head(checkout: &Checkout) -> Result<Option<RefName>> {
     let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
 
-/// Registers a worktree at `path` with `branch` checked out, without files:
+/// Adds a worktree at `path` with `branch` checked out, but without files:
 /// `git worktree add --no-checkout <path> <branch>`.
 ///
 /// The caller holds the repository's lock. Runs no hooks, since there are no files yet;
@@ -42,8 +43,9 @@ pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Loc
     add.holding(lock)?.run()
 }
 
-/// Registers the existing directory at `path` again, with `branch` checked out. Keeps its files and
-/// resets its index. Uses the directory `scratch`. The caller holds the repository's lock.
+/// Adds the existing directory at `path` as a worktree again, with `branch` checked out. Keeps its
+/// files, replaces `.git` and resets the index. Makes and deletes the directory `scratch`. The
+/// caller holds the repository's lock.
 pub(crate) fn register_again(
     repo: &Repo,
     path: &Path,
@@ -72,8 +74,8 @@ pub(crate) fn register_again(
     reset.holding(lock)?.run()
 }
 
-/// Sets the upstream of a branch: `git branch --set-upstream-to=<upstream> <branch>`.
-/// The caller holds the repository's lock.
+/// Sets the upstream of a local branch: `git branch --set-upstream-to=<upstream> <branch>`. The
+/// caller holds the repository's lock.
 pub(crate) fn set_upstream(
     home: &Path,
     branch: &BranchName,
@@ -85,13 +87,15 @@ pub(crate) fn set_upstream(
     git.holding(lock)?.run()
 }
 
-/// Writes the files of a registered worktree: `git reset --hard --no-recurse-submodules`.
+/// Writes the index and all files of `HEAD` in a new worktree, and overwrites tracked files that
+/// are there: `git reset --hard --no-recurse-submodules`
 pub(crate) fn check_out_files(checkout: &Checkout, lock: &Lock) -> Result<()> {
     let reset = checkout.git("reset --hard --no-recurse-submodules");
     reset.holding(lock)?.inherit_stderr().run()
 }
 
-/// Removes a temporary worktree, even if a killed command left it incomplete.
+/// Deletes a temporary worktree with its files and administrative directory, also if a killed
+/// command left it incomplete. Does nothing if neither exists.
 pub(crate) fn remove_temporary(repo: &Repo, path: &Path) -> Result<()> {
     let what = || format!("could not remove '{}'", path.display());
     // The directory goes last, so that an interrupted removal is found again.
@@ -101,8 +105,9 @@ pub(crate) fn remove_temporary(repo: &Repo, path: &Path) -> Result<()> {
     deleted.close().with_context(what)
 }
 
-/// Makes a directory for files to delete: in the trash, where leftovers of a killed command expire,
-/// or beside the trash if that is not writable.
+/// Makes a directory `.going-<random>` for files to delete, removed on drop: in
+/// `<git-common-dir>/flux/trash`, where leftovers of a killed command expire, or in
+/// `<git-common-dir>/flux` if that is not writable.
 fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
     let trash = repo.flux_dir().join("trash");
     let what = || format!("could not make a directory in '{}'", trash.display());
@@ -112,9 +117,10 @@ fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
     made.with_context(what)
 }
 
-/// Applies a snapshot in a worktree that has its parent checked out:
-/// `git stash apply --index <snapshot>`.
-pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
+/// Applies a snapshot commit in a worktree that has its parent checked out:
+/// `git stash apply --index <snapshot>`. Then writes its files outside a sparse checkout, which git
+/// skips.
+pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // `git stash` uses `git apply`, which must not fix white space.
     let apply = checkout.git("stash").config("apply.whitespace=nowarn");
     let apply = apply.words("apply --quiet --index").arg(snapshot);
@@ -126,8 +132,9 @@ pub(crate) fn apply(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Re
     Ok(())
 }
 
-/// Writes the files of a snapshot outside a sparse checkout, which `git stash apply` skips:
-/// `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`.
+/// Writes the changed files of a snapshot commit that are missing in the worktree because they are
+/// outside its sparse checkout:
+/// `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`
 fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
@@ -141,9 +148,9 @@ fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> 
     git.holding(lock)?.run()
 }
 
-/// Removes an unused worktree and its administrative directory, if they exist. Moves both away
-/// first, so that no symbolic link is followed that an agent puts in their place. Across file
-/// systems git removes them: `git worktree remove --force --force <path>`.
+/// Deletes the worktree at `path` with all its files and its administrative directory, if they
+/// exist. Moves both away first, so that no symbolic link is followed that an agent puts there.
+/// Across file systems: `git worktree remove --force --force <path>`.
 pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
     let what = || format!("could not remove the worktree '{}'", path.display());
     let admin = admin::find_dir(repo.common_dir(), path)?;

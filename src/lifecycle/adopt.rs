@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::branch_uses::BranchUses;
 use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
-use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve};
+use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve_branch};
 use super::start::plan::{Origin, Start};
 use super::start::preparation::head_branch;
 use super::start::{branch, ensure_new_id, start_locked};
@@ -38,14 +38,17 @@ pub(crate) struct Adoption<'a> {
     pub(crate) description: &'a [u8],
 }
 
-/// Makes a worktree a task. Starts no agent. On failure nothing has changed.
+/// Makes the existing worktree of a planned start a task: writes its record and its branch's
+/// configuration. Opens no pane and starts no agent. Rolls back if a step fails.
 pub(crate) fn adopt(flux: &Flux, start: &mut Start) -> Result<()> {
     let lock = flux.lock_task(&start.task.id)?;
     start_locked(flux, start, lock).map(drop)
 }
 
 impl<'a> Adoption<'a> {
-    /// Plans the start. Fails if the worktree cannot become a task, or the id is taken.
+    /// Plans how an existing worktree becomes a task (`git flux adopt`), and changes nothing. Fails
+    /// if it is missing, locked, bare, the main worktree or another task's, if it has no branch or
+    /// commit, or if its branch or the id is in use.
     pub(crate) fn prepare(&self) -> Result<Start> {
         let entry = self.find_worktree()?;
         let branch = self.branch(entry)?;
@@ -110,7 +113,9 @@ impl<'a> Adoption<'a> {
         Err(failure.hint(switch_command(entry)).into())
     }
 
-    /// Returns the id and title of the task.
+    /// Returns the id and title of the new task. The title is the first line of the description,
+    /// else the branch. The id is the given name, else derived from the title; fails if a task has
+    /// it.
     fn choose_id(&self, branch: &BranchName) -> Result<(TaskId, String)> {
         let title = match prompt::title_of(self.description) {
             title if title.is_empty() => branch.to_string(),
@@ -124,13 +129,14 @@ impl<'a> Adoption<'a> {
         Ok((id, title))
     }
 
-    /// Returns the merge target that the user gave.
+    /// Returns the merge target that the user gave with `--into`; `None` without the option. Fails
+    /// if that branch does not exist, is the task's own, or is not the one that git config names.
     fn given_target(&self, branch: &BranchName) -> Result<Option<BranchName>> {
         let Some(into) = self.into else {
             return Ok(None);
         };
         let store = self.store;
-        let into = resolve(store, &BranchName::typed(into))?;
+        let into = resolve_branch(store, &BranchName::typed(into))?;
         if store.tip(&into).is_none() {
             let failure = Failure::new(format!("there is no branch '{into}'"));
             return Err(failure.hint("git branch").into());
@@ -141,7 +147,7 @@ impl<'a> Adoption<'a> {
         }
         // Git config takes precedence over the record.
         match configured_target(&self.flux.settings, branch) {
-            Some(other) if resolve(store, &other)? != into => {
+            Some(other) if resolve_branch(store, &other)? != into => {
                 let (branch_word, into) = (word(branch), word(&into));
                 let what = format!("'{branch}' is configured to be merged into '{other}'");
                 let hint = format!("git config branch.{branch_word}.fluxInto {into}");
@@ -151,7 +157,8 @@ impl<'a> Adoption<'a> {
         }
     }
 
-    /// Returns the current branch; in the worktree itself that of the main worktree.
+    /// Returns the branch that is checked out in the current worktree. If that is the worktree to
+    /// adopt, returns the branch of the main worktree. `None` if HEAD is detached there.
     fn default_target(&self, entry: &Worktree) -> Result<Option<BranchName>> {
         let current = self.flux.repo.current();
         if current == Some(&*entry.path) {
@@ -161,11 +168,13 @@ impl<'a> Adoption<'a> {
         head_branch(self.flux, self.worktrees)
     }
 
-    /// Fails if the branch is another task's, or checked out or in use in another worktree.
+    /// Fails if `branch` belongs to a task, if another worktree has it checked out, or if a rebase
+    /// or bisect there uses it.
     fn ensure_branch_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
         let matches = |task: &Task| task.branch == *branch;
         self.ensure_no_task(matches, &format!("'{branch}' is the branch"))?;
-        self.store.ensure_known(&self.flux.settings, branch)?;
+        self.store
+            .ensure_task_readable(&self.flux.settings, branch)?;
         let uses = BranchUses::find(self.flux, self.store, self.worktrees, branch)?;
         let uses = uses.except(&entry.path);
         let Some(other) = uses.worktree() else {
@@ -175,7 +184,8 @@ impl<'a> Adoption<'a> {
         Err(Failure::new(what).hint(switch_command(entry)).into())
     }
 
-    /// Fails if a task matches; `what` describes the match.
+    /// Fails if `matches` is true for a task of this repository. `what` begins the message, as in
+    /// `'x' is the branch`. Tasks whose record cannot be read do not count.
     fn ensure_no_task(&self, matches: impl Fn(&Task) -> bool, what: &str) -> Result<()> {
         let Some(task) = self.store.readable().find(|task| matches(task)) else {
             return Ok(());
@@ -185,7 +195,8 @@ impl<'a> Adoption<'a> {
         Err(failure.hint(hint).into())
     }
 
-    /// Finds the worktree. Fails if it cannot become a task.
+    /// Returns git's entry of the worktree at the given path. Fails if git lists none there, or if
+    /// it is bare, the main worktree, missing, locked or a task's.
     fn find_worktree(&self) -> Result<&'a Worktree> {
         let given = shown(self.path);
         let real = real_path(self.path);
@@ -218,7 +229,8 @@ impl<'a> Adoption<'a> {
         Ok(entry)
     }
 
-    /// Fails if the worktree is gone or replaced.
+    /// Fails if the directory of a worktree that git lists is missing, or is not that worktree any
+    /// more. The hint is the command that repairs it.
     fn ensure_exists(&self, entry: &Worktree, real: &Path) -> Result<()> {
         let common_dir = self.flux.repo.common_dir();
         if real.exists() && admin::is_ours(common_dir, &entry.path)? {
@@ -234,7 +246,8 @@ impl<'a> Adoption<'a> {
     }
 }
 
-/// Finds the task whose worktree is at `path`, although git does not list it, or the record has another path.
+/// Returns the task whose worktree is at `path` although git has pruned it, or although the record
+/// has another path, where no worktree of the task is. `None` if there is no such task.
 pub(crate) fn find_displaced<'a>(
     flux: &Flux,
     store: &'a Store,
@@ -259,7 +272,9 @@ pub(crate) fn find_displaced<'a>(
     Ok((!is_valid && admin::is_ours(common, path)?).then_some(task))
 }
 
-/// Makes the directory at `path` the worktree of a task again.
+/// Records `path` as the worktree of the task `id`. If git has pruned the worktree there, registers
+/// it again with the task's branch. Fails if [`find_displaced`] no longer finds the task, or if its
+/// branch is gone or in use.
 pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
@@ -293,12 +308,14 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
         .with_context(|| format!("could not make '{}' a worktree again", shown(path)))
 }
 
-/// Returns the command that creates a branch in a worktree.
+/// Returns the shell command that creates a branch in a worktree:
+/// `git -C <path> switch -c <branch>`. Runs nothing.
 fn switch_command(entry: &Worktree) -> String {
     format!("git -C {} switch -c <branch>", quoted(&entry.path))
 }
 
-/// Resolves the links of a path that may not exist.
+/// Resolves `..` and symbolic links in a path, which need not exist. Returns the path unchanged if
+/// that fails.
 pub(crate) fn real_path(path: &Path) -> PathBuf {
     branch::real_path(path).unwrap_or_else(|| path.to_owned())
 }

@@ -41,7 +41,9 @@ pub(crate) struct BranchUses<'a> {
 }
 
 impl<'a> BranchUses<'a> {
-    /// Finds all uses of a branch.
+    /// Finds all uses of a branch: worktrees that have it checked out, also of active tasks that
+    /// git does not list, rebases and bisects that return to it, and worktrees whose HEAD is
+    /// damaged, which may have it.
     pub(crate) fn find(
         flux: &'a Flux,
         store: &Store,
@@ -73,7 +75,8 @@ impl<'a> BranchUses<'a> {
         Ok(uses)
     }
 
-    /// Finds the uses that git knows, and the main worktree of a repository that git treats as bare.
+    /// Finds the uses of a branch that git knows: worktrees that have it checked out, rebases and
+    /// bisects that return to it, and the HEAD of a repository with files that git treats as bare.
     pub(super) fn scan(
         flux: &'a Flux,
         worktrees: &[Worktree],
@@ -96,7 +99,7 @@ impl<'a> BranchUses<'a> {
                 _ => {}
             }
         }
-        if flux.repo.has_unknown_files(worktrees)?
+        if flux.repo.is_bare_with_index(worktrees)?
             && let Some(head) = read_main_head(flux.repo.home())?
             && uses.is_branch(&head)
         {
@@ -116,7 +119,8 @@ impl<'a> BranchUses<'a> {
         is_same_ref(self.flux.repo.common_dir(), &full, name)
     }
 
-    /// Excludes the uses in the worktree at `path`.
+    /// Drops the found uses of the branch that are in the worktree at `path`. Keeps the use by a
+    /// repository with files that git treats as bare.
     pub(crate) fn except(mut self, path: &Path) -> Self {
         self.found.retain(|one| match one {
             BranchUse::Worktree(at)
@@ -129,7 +133,7 @@ impl<'a> BranchUses<'a> {
         self
     }
 
-    /// Returns the worktrees that have the branch checked out, according to git.
+    /// Returns the paths of all worktrees in which git lists the branch as checked out.
     fn worktrees(&self) -> impl Iterator<Item = &Path> {
         self.found.iter().filter_map(|one| match one {
             BranchUse::Worktree(path) => Some(path.as_path()),
@@ -137,13 +141,15 @@ impl<'a> BranchUses<'a> {
         })
     }
 
-    /// Returns the first worktree that has the branch checked out, according to git.
+    /// Returns the path of the first worktree in which git lists the branch as checked out. `None`
+    /// does not mean that the branch is unused: a rebase may use it.
     pub(crate) fn worktree(&self) -> Option<&Path> {
         self.worktrees().next()
     }
 
-    /// Fails if moving the branch to `from` would leave files behind: more than one worktree has it
-    /// checked out, or it is in use.
+    /// Fails if moving this branch would leave old files behind: two worktrees have it checked out,
+    /// or it has any other use, such as a rebase. `from`, the branch to merge into it, is only
+    /// named in a hint.
     pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
         if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {
@@ -168,7 +174,8 @@ impl<'a> BranchUses<'a> {
         )
     }
 
-    /// Fails if the branch is checked out or in use.
+    /// Fails if the branch has any use: a worktree that has it checked out, a rebase or a bisect.
+    /// The error names the first.
     pub(crate) fn ensure_none(&self) -> Result<()> {
         match self.found.first() {
             Some(one) => bail!(self.use_failure(one, None)?),
@@ -176,7 +183,8 @@ impl<'a> BranchUses<'a> {
         }
     }
 
-    /// Returns the refusal of a branch because of one use. `from` is the branch to merge into it.
+    /// Returns the error that the branch has the use `one`, with commands that end the use. `from`,
+    /// the branch to merge into it, is only named in a hint.
     fn use_failure(&self, one: &BranchUse, from: Option<&BranchName>) -> Result<Failure> {
         let branch = self.branch;
         Ok(match one {
@@ -219,11 +227,11 @@ impl<'a> BranchUses<'a> {
     }
 }
 
-/// Fails if git treats a repository with a main worktree as bare: new worktrees would be created
-/// inside it.
+/// Fails if the repository's directory is `.git` and has an index, but git treats it as bare: new
+/// worktrees would be created inside the existing one.
 pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Result<()> {
     let common = flux.repo.common_dir();
-    if !common.ends_with(".git") || !flux.repo.has_unknown_files(worktrees)? {
+    if !common.ends_with(".git") || !flux.repo.is_bare_with_index(worktrees)? {
         return Ok(());
     }
     let common = shown(common);
@@ -231,7 +239,8 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
     bail!(with_hints(flux, Failure::new(what), None)?)
 }
 
-/// Adds hints to the refusal of a repository that has files, but that git treats as bare.
+/// Adds the commands to `failure` that repair a repository with files which git treats as bare,
+/// such as `git config core.bare false`. `from` is a branch that could be merged by hand instead.
 fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));

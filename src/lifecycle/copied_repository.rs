@@ -11,15 +11,17 @@ use crate::store::task_ref;
 use crate::task::Task;
 use crate::ui::shown;
 
-/// Finds the other repository that the worktree of a task belongs to. None if the task was created in this
-/// repository: then an agent has changed the worktree's link.
+/// Returns the original repository if this one is a copy, as by `cp -r`, and the task's worktree
+/// still belongs to the original. Ordinarily `None`; also if this repository created the task, and
+/// an agent has changed the `.git` file of the worktree.
 pub(crate) fn find_original(flux: &Flux, task: &Task) -> Option<PathBuf> {
-    let other = admin::other_repository(flux.repo.common_dir(), &task.worktree)?;
+    let other = admin::find_other_repository(flux.repo.common_dir(), &task.worktree)?;
     let is_copy = !flux.repo.marks().is_original(&task_ref(&task.id));
     is_copy.then_some(other)
 }
 
-/// Fails if the worktree of a task belongs to another repository.
+/// Fails if this repository is a copy, as by `cp -r`, and the task's worktree belongs to the
+/// original. The hint removes the task from the copy only.
 pub(crate) fn ensure_not_copied(flux: &Flux, task: &Task) -> Result<()> {
     let Some(original) = find_original(flux, task) else {
         return Ok(());

@@ -24,7 +24,8 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
-    /// Finds the damage of a task; none if it is intact.
+    /// Finds what is missing or altered of a task: its branch, its worktree, or git's entry of
+    /// that. Reports only the first damage; `None` if the task is intact. Changes nothing.
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let exists =
@@ -70,7 +71,8 @@ impl Damage {
         Ok(Self { what, repairs })
     }
 
-    /// Describes altered administrative files of an existing worktree.
+    /// Describes altered administrative files of the task's worktree, such as its `.git` file or
+    /// its HEAD. `None` if they are valid, or if no command is known to fix them.
     pub(super) fn altered(flux: &Flux, task: &Task) -> Option<Self> {
         let (path, branch) = (&task.worktree, task.branch_ref());
         let error = flux.repo.checkout(path).err()?;
@@ -92,7 +94,8 @@ impl Damage {
         })
     }
 
-    /// Describes a path whose worktree was replaced, or forgotten by git.
+    /// Describes why the existing directory at the task's path is not its worktree: its
+    /// administrative files are altered, git has pruned it, or something else is there.
     pub(super) fn replaced_worktree(flux: &Flux, task: &Task) -> Result<Self> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         if let Some(altered) = Self::altered(flux, task) {
@@ -122,13 +125,14 @@ impl Damage {
         Ok(Self { what, repairs })
     }
 
-    /// Returns the error, with each command as a hint.
+    /// Returns the error that names this damage, with each repair command as a hint. Runs no
+    /// command.
     pub(crate) fn failure(mut self) -> Failure {
         let failure = Failure::new(mem::take(&mut self.what));
         self.add_repairs(failure)
     }
 
-    /// Adds each command to an error as a hint.
+    /// Adds each repair command of this damage to `failure` as a hint, and returns that.
     pub(super) fn add_repairs(self, failure: Failure) -> Failure {
         let repairs = self.repairs.into_iter();
         failure.hints(repairs.map(|(what, command)| format!("{what}: {command}")))
@@ -146,7 +150,8 @@ fn has_branch(flux: &Flux, task: &Task) -> Result<bool> {
     Ok(!refs::list(flux.repo.home(), &[&task.branch_ref()])?.is_empty())
 }
 
-/// Describes a branch that is checked out in another worktree than the task's.
+/// Describes the damage that the task's branch is checked out in a worktree at another path than
+/// the task's. `None` if it is not.
 fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let (path, name) = (&task.worktree, task.branch_ref());
     let entries = worktree::list(flux.repo.home())?;
@@ -173,7 +178,9 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     Ok(Some(Damage { what, repairs }))
 }
 
-/// Finds the new path of a moved worktree, and its repair.
+/// Finds the directory to which the task's worktree was moved without git, and the command that
+/// repairs that. Searches only beside its old path and beside the repository; `None` if it is not
+/// there.
 fn find_moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
     if let Some(moved) = admin::find_moved_beside(common, path) {
@@ -185,7 +192,8 @@ fn find_moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
     Some((moved, ("to register its new path", repair)))
 }
 
-/// Describes a missing worktree whose branch exists.
+/// Describes the damage that the worktree is missing and the branch exists, with the commands that
+/// check the branch out again or clean the task up. `what` is the message.
 fn missing_worktree(task: &Task, what: String) -> Damage {
     let (path, branch) = (quoted(&task.worktree), word(&task.branch));
     let again = format!("git worktree add --force {path} {branch}");
@@ -197,15 +205,17 @@ fn missing_worktree(task: &Task, what: String) -> Damage {
     Damage { what, repairs }
 }
 
-/// Returns the repair of a missing branch.
+/// Returns the command that recreates a task's missing branch at its last known commit:
+/// `git branch <branch> <commit>`. Runs nothing.
 fn recreate_branch(flux: &Flux, task: &Task) -> Result<Repair> {
     let (branch, tip) = (word(&task.branch), last_known_commit(flux, task)?);
     let what = "to recreate its branch at the last known commit";
     Ok((what, format!("git branch {branch} {tip}")))
 }
 
-/// Returns the last known commit of a task whose branch is missing: from the HEAD reflog of its worktree,
-/// else its base.
+/// Returns the last known commit of a task whose branch is missing: the last one in its worktree's
+/// HEAD reflog, if that still exists, else the object of `refs/flux/base/<id>`, else the commit
+/// where its branch started.
 pub(super) fn last_known_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     let last = admin::last_head(flux.repo.common_dir(), &task.worktree)?;
     if let Some(last) = last.filter(|commit| flux.repo.tree_of(commit).is_ok()) {
@@ -216,7 +226,8 @@ pub(super) fn last_known_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     Ok(base.unwrap_or_else(|| task.start_commit().to_owned()))
 }
 
-/// Returns an unused path: `<path>.away`, `<path>.away1` …
+/// Returns the first path that does not exist among `<path>.away`, `<path>.away1`, `<path>.away2` …
+/// Creates nothing.
 pub(crate) fn unused_path(path: &Path) -> PathBuf {
     let numbers = iter::once(String::new()).chain((1..u32::MAX).map(|n| n.to_string()));
     let mut names = numbers.map(|number| {

@@ -29,8 +29,9 @@ pub(super) enum Disposal {
 }
 
 impl Disposal {
-    /// Decides about the worktree of a task that did not start: files that we may not have created
-    /// are kept.
+    /// Chooses how to handle the worktree of a task that did not start; changes nothing. `Leave` if
+    /// it was adopted or has another branch, `Delete` if it has only files that git flux wrote or
+    /// the user still has, else `Trash`.
     pub(super) fn of_unstarted(flux: &Flux, task: &Task) -> Result<Self> {
         let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
         if adopted || !is_registered(flux, task)? {
@@ -45,16 +46,12 @@ impl Disposal {
         }
         // Files that were carried along still exist in the user's worktree.
         let (commit, carried) = (task.start_commit(), task.stash.as_ref());
-        Ok(Self::delete_if_held(flux, task, commit, carried))
+        Ok(Self::of_files(flux, task, commit, carried))
     }
 
-    /// Deletes a worktree that only has the files of `commit` or `snapshot`.
-    fn delete_if_held(
-        flux: &Flux,
-        task: &Task,
-        commit: &ObjectId,
-        snapshot: Option<&ObjectId>,
-    ) -> Self {
+    /// Returns `Delete` if the worktree has only the files of `commit` or all its files are in
+    /// `snapshot`; else `Trash`, also if that cannot be checked. Changes nothing.
+    fn of_files(flux: &Flux, task: &Task, commit: &ObjectId, snapshot: Option<&ObjectId>) -> Self {
         let is_held = flux.repo.checkout(&task.worktree).is_ok_and(|checkout| {
             let holds = |snapshot| snapshot::is_complete(&checkout, snapshot).unwrap_or(false);
             worktree::is_untouched(&checkout, commit).unwrap_or(false)
@@ -63,8 +60,9 @@ impl Disposal {
         if is_held { Self::Delete } else { Self::Trash }
     }
 
-    /// Decides about the worktree of a task whose restore failed: moves it back to the trash. A
-    /// worktree made from the archive is kept if it has other files than the archive.
+    /// Chooses how to handle the worktree of a task whose restore failed. Files that came from the
+    /// trash are already moved back there by this function. Other files: `Delete` if the archive
+    /// has them all, else `Trash`.
     pub(super) fn of_unrestored(
         flux: &Flux,
         task: &Task,
@@ -104,7 +102,7 @@ impl Disposal {
             return Ok(Self::Delete);
         }
         Ok(match from {
-            Some(from) => Self::delete_if_held(flux, task, &from.tip, from.snapshot()),
+            Some(from) => Self::of_files(flux, task, &from.tip, from.snapshot()),
             None => Self::Trash,
         })
     }
@@ -114,8 +112,8 @@ fn exists(path: &Path) -> Result<bool> {
     fs::exists(path).context("could not read the worktree")
 }
 
-/// Returns whether the worktree that was just created for a task has been switched to another
-/// branch or detached, or its directory replaced. Then only the user can decide about it.
+/// Returns whether the worktree just created for a task has another branch or a detached HEAD, or
+/// whether its directory was replaced. `false` if git lists no worktree at that path.
 pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     let Some(entry) = entries.iter().find(|entry| entry.path == task.worktree) else {
@@ -125,10 +123,8 @@ pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool>
     Ok(!entry.has_branch(&task.branch_ref()) || (exists(&task.worktree)? && !is_ours()?))
 }
 
-/// Returns whether git has a worktree at the task's path with the task's branch.
-///
-/// # Errors
-/// When the branch is checked out elsewhere, so that it must not be deleted.
+/// Returns whether git lists a worktree at the task's path with the task's branch checked out.
+/// Fails if another worktree has the branch, unless that existed before the task.
 pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {
@@ -140,7 +136,8 @@ pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
         .any(|entry| entry.path == *path && entry.has_branch(&branch)))
 }
 
-/// Fails if the task's branch is checked out or in use in another worktree.
+/// Fails if anything but the task's own worktree has the task's branch checked out, or uses it in a
+/// rebase or bisect.
 pub(crate) fn ensure_unshared(flux: &Flux, entries: &[Worktree], task: &Task) -> Result<()> {
     let uses = BranchUses::scan(flux, entries, &task.branch)?.except(&task.worktree);
     let Some(elsewhere) = uses.worktree() else {

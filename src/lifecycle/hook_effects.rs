@@ -16,7 +16,8 @@ use crate::store::Store;
 use crate::task::{RefName, Task};
 use crate::ui::{quoted, word};
 
-/// Runs `post-checkout` in the new worktree of a task with `head` checked out; warns if it fails.
+/// Runs the `post-checkout` hook in the new worktree of a task with `head` checked out. Only warns
+/// if the hook fails, or if it sets core.bare or changes other refs. Fails on ^C.
 pub(super) fn run_post_checkout(
     flux: &Flux,
     task: &Task,
@@ -50,7 +51,8 @@ pub(super) struct RepositoryState {
 }
 
 impl RepositoryState {
-    /// Reads the state before hooks run; `None` if none of these hooks exists.
+    /// Reads core.bare and all refs outside `refs/flux/`, to find later what hooks change. `None`
+    /// if the repository has none of the hooks `names`.
     pub(super) fn take_if_any(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
         hooks.has(names).then(|| Self::take(flux)).transpose()
     }
@@ -63,8 +65,9 @@ impl RepositoryState {
         Ok(Self { is_bare, refs })
     }
 
-    /// Warns of changes since, except to the branches of tasks and to `moved`, which the command
-    /// itself moves.
+    /// Warns if core.bare was set or refs have changed since this state was read, and prints the
+    /// commands that undo that. Ignores `refs/flux/`, all tasks' branches and `moved`; names at
+    /// most five refs.
     pub(super) fn warn_of_changes(&self, flux: &Flux, moved: &RefName) {
         let ui = &flux.ui;
         let now =

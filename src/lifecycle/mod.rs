@@ -23,7 +23,7 @@
 //! # Removal
 //!
 //! A [`cleanup`] plans first: it collects facts and checks them, and each check passes, asks or refuses.
-//! [`checked_out`] finds where a branch is in use. Then it makes the merge in a temporary repository, moves
+//! [`branch_uses`] finds where a branch is in use. Then it makes the merge in a temporary repository, moves
 //! the target branch, and `teardown` removes worktree, configuration, and in one transaction branch, base and
 //! record, which are kept in the [`archive`].
 //!

@@ -28,8 +28,9 @@ use crate::task::{
 };
 use crate::tmux::pane::{self, Pane};
 
-/// Returns the status of each task, in order. Reads the worktrees in parallel. A worktree that cannot be read
-/// has no changes.
+/// Returns the status of each task, in the order of `tasks`: its state, its commits ahead and
+/// behind, and its uncommitted changes, counted in parallel. The changes are `None` if the worktree
+/// cannot be read.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let (home, common_dir) = (flux.repo.home(), flux.repo.common_dir());
     let there = have_worktrees(flux, tasks);
@@ -70,7 +71,8 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     Ok(statuses.collect())
 }
 
-/// Returns for each task whether its path looks like a worktree.
+/// Returns for each task whether its worktree's path has a `.git` file, whatever is in it. Always
+/// `false` if the repository has no linked worktrees.
 fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     // If git lists none, one check is enough.
     let any = admin::has_any(flux.repo.common_dir());
@@ -78,7 +80,8 @@ fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     tasks.iter().map(exists).collect()
 }
 
-/// Lists git's worktrees, unless no task has one.
+/// Lists all worktrees of the repository that can be read, also those without a task. Returns an
+/// empty list if `there` says that no task has a worktree.
 fn list_worktrees(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<Worktree>> {
     if there.contains(&true) {
         entries::list_readable(home, common_dir)
@@ -87,7 +90,8 @@ fn list_worktrees(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<
     }
 }
 
-/// Counts the commits of a task that its merge target lacks, and the reverse.
+/// Counts the commits of a task's branch that its merge target lacks, and the reverse. Without a
+/// target, compares with its base. `None` if the branch is missing or git cannot count.
 fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
     let into = task.into.as_ref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
@@ -96,7 +100,8 @@ fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Di
     Some(Divergence { ahead, behind })
 }
 
-/// Counts the changes of each worktree.
+/// Counts the changed and untracked files of each worktree in parallel, without ignored ones.
+/// `None` for a task without a worktree.
 fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
     let read = |checkout: Checkout| Ok(count(&changes(&checkout, Ignored::LeftOut)?));
     let take = |checkout: &mut Option<Result<Checkout>>| Some(checkout.take()?.and_then(read));
@@ -113,8 +118,9 @@ fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Res
     })
 }
 
-/// Explains why the changes could not be read. None if a worktree is not expected, such as while the task
-/// starts or is removed, or in a copied repository.
+/// Explains why the changes in a task's worktree could not be read. `None` if that is expected: the
+/// worktree belongs to the original of a copied repository, is missing, or is just being created or
+/// removed.
 fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<GitRefusal> {
     let has_worktree = || task.phase == Phase::Active && task.worktree.join(".git").exists();
     if *state == State::Elsewhere || !(error.is::<Distrust>() || has_worktree()) {
@@ -129,7 +135,8 @@ fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<GitRe
     })
 }
 
-/// Returns the state of each task as a word, in the store's order. Does not read the worktrees.
+/// Returns the state of each task as a word, such as `waiting`, in the order of the store. Tasks
+/// whose record cannot be read are included. Does not count changes in the worktrees.
 pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks: Vec<&Task> = store.readable().collect();
     let mut states = states(flux, store, &tasks)?.into_iter();
@@ -141,12 +148,14 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     labels.context("internal error: no status of the task")
 }
 
-/// Returns the state of a task with its evidence. Does not read the worktree.
+/// Returns the state of a task, with the evidence for it, from refs, run files and the pane. Does
+/// not count changes in the worktree.
 pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Evidence)> {
     Ok(State::of(task.phase, &observe_one(flux, store, task)?))
 }
 
-/// Returns the state of each task with its evidence, in order. Does not read the worktrees.
+/// Returns the state of each task, with the evidence for it, in the order of `tasks`, from refs,
+/// run files and panes. Does not count changes in the worktrees.
 pub(crate) fn states(
     flux: &Flux,
     store: &Store,
@@ -157,7 +166,8 @@ pub(crate) fn states(
     Ok(states.collect())
 }
 
-/// Returns the state of a task from its files only.
+/// Returns the state of a task from its refs and files only: does not ask tmux for the pane's title
+/// and output. Does not count changes in the worktree.
 pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Worktree]) -> State {
     State::of(task.phase, &observe_files(flux, store, task, entries)).0
 }
@@ -173,7 +183,8 @@ fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Obser
     Ok(observe_all(flux, store, tasks, &worktrees))
 }
 
-/// Observes each task. Lists only the tmux servers of running agents.
+/// Observes the refs, run files and pane of each task. Runs `tmux list-panes -a` once per server,
+/// only for agents that may run; a server that does not answer in two seconds is ignored.
 fn observe_all(
     flux: &Flux,
     store: &Store,
@@ -200,7 +211,8 @@ fn observe_all(
     all
 }
 
-/// Returns whether the launcher may be alive on this machine.
+/// Returns `false` if the launcher never ran, has ended, or was started on another machine. Else
+/// `true`, also if its files cannot be read.
 fn may_be_alive(launcher: Presence) -> bool {
     !matches!(
         launcher,
@@ -208,7 +220,8 @@ fn may_be_alive(launcher: Presence) -> bool {
     )
 }
 
-/// Adds title and output of the pane, if they reveal the agent's state.
+/// Adds the title and the output of the pane to the observation. Adds nothing for an agent whose
+/// title and output do not reveal its state.
 fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
     let profile = agent::profile(&task.agent);
     if !profile.is_observable() {
@@ -221,7 +234,8 @@ fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
     seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);
 }
 
-/// Observes the refs, the worktree and the run files of a task.
+/// Observes a task by its branch, its worktree's path and its run files, without tmux. Ignores the
+/// run files if the worktree belongs to a copied repository's original.
 fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Observation {
     let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
     let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
@@ -269,7 +283,8 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
     }
 }
 
-/// Returns the state of the launcher from the run files.
+/// Returns whether a task's launcher is alive, in its setup, gone, never started, or on another
+/// machine, from its run files and its lock. Never fails: `Unreadable` for unknown files.
 fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
     if run.ensure_known().is_err() {
         return Presence::Unreadable;
@@ -286,7 +301,8 @@ fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Runnin
     }
 }
 
-/// Returns the last entry in the transcript of a running agent. `last` is its last event.
+/// Returns the last entry in the transcript of a running agent, if that was written since the agent
+/// started. `None` if the agent has no transcript. `last` is the agent's last event.
 fn last_entry(task: &Task, running: &Running, last: Option<&Event>) -> Option<Report> {
     let conversation = agent::profile(&task.agent).conversation.as_ref()?;
     let reported = last.and_then(|event| event.transcript.as_ref());

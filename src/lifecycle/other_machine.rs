@@ -9,7 +9,8 @@ use crate::task::Task;
 use crate::ui::Ui;
 use crate::ui::words::capitalize;
 
-/// Finds the launcher of a task. It is gone if the agent's exit was recorded.
+/// Returns where the launcher of a task runs: here, on another machine or in another PID namespace,
+/// unknown, or gone. Always `Gone` once the agent's exit is recorded.
 pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
     let run = flux.run_dir(&task.id);
     match run.exit()? {
@@ -18,7 +19,8 @@ pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
     }
 }
 
-/// Fails if the agent of a task runs on another machine, or this is not known.
+/// Fails if the launcher of a task runs on another machine or in another PID namespace, such as a
+/// container's. Succeeds if it only may run there: see [`find_doubt`].
 pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
     let Launcher::Elsewhere(machine) = find_launcher(flux, task)? else {
         return Ok(());
@@ -33,7 +35,8 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(hint).into())
 }
 
-/// Returns a message if the agent was started on another machine, and may still run.
+/// Returns a message if the agent of a task was started on another machine, and may still run.
+/// `None` if that is known, even if it runs.
 pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     let Launcher::Unknown(machine) = find_launcher(flux, task)? else {
         return Ok(None);
@@ -44,8 +47,9 @@ pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     )))
 }
 
-/// Asks whether the agent has ended, if there is a `doubt` and no `--gone` option (`gone`). Fails if
-/// the user declines, or there is no terminal: then the hint is `command` with `--gone`.
+/// Asks the user whether the agent has ended, if `doubt` is a message and `gone` (`--gone`) is
+/// false; else succeeds at once. Fails if the user says no, or without a terminal: then
+/// `<command> --gone` is the hint.
 pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
     let Some(doubt) = doubt.filter(|_| !gone) else {
         return Ok(());
@@ -62,7 +66,8 @@ pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &
     Err(Failure::declined("nothing was changed").into())
 }
 
-/// Returns the error of a `command` that requires `--gone`.
+/// Returns the error `doubt` with the hint `<command> --gone`, for a command that must be told that
+/// the agent has ended.
 pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
     Failure::new(doubt).hint(format!("if the agent has ended: {command} --gone"))
 }

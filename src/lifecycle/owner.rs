@@ -15,7 +15,8 @@ use crate::store::{Store, StoredTask};
 use crate::system::sharing::is_ours;
 use crate::task::{Task, TaskId};
 
-/// Returns the owner of a directory, if that is another user.
+/// Returns the name of the user who owns the directory at `path`, or the number without a name.
+/// `None` if that is the current user, or the path does not exist.
 pub(crate) fn other_owner(path: &Path) -> Option<String> {
     let found = path.symlink_metadata().ok()?;
     if is_ours(path, &found) {
@@ -27,7 +28,8 @@ pub(crate) fn other_owner(path: &Path) -> Option<String> {
 }
 
 impl Flux {
-    /// Returns the owner of a task's run directory or else worktree, if that is another user.
+    /// Returns the name of the other user to whom a task belongs, by its run directory or, without
+    /// one, its worktree. `None` if it belongs to the current user.
     pub(crate) fn owner(&self, task: &Task) -> Option<String> {
         let run = self.run_dir(&task.id).0;
         match run.symlink_metadata() {
@@ -36,7 +38,8 @@ impl Flux {
         }
     }
 
-    /// Returns the tasks of this user.
+    /// Returns the tasks of the store that belong to the current user, also those whose record
+    /// cannot be read.
     pub(crate) fn own_tasks<'a>(&self, store: &'a Store) -> impl Iterator<Item = &'a StoredTask> {
         let is_own = |stored: &&StoredTask| match &stored.task {
             Ok(task) => self.owner(task).is_none(),
@@ -45,30 +48,34 @@ impl Flux {
         store.tasks.iter().filter(is_own)
     }
 
-    /// Returns the owner of a removed task's directory in the trash, if that is another user.
-    pub(crate) fn remover(&self, entry: &Archived) -> Option<String> {
+    /// Returns the name of the other user who removed a task, by its directory in the trash. `None`
+    /// if that is the current user, or there is no such directory.
+    pub(crate) fn trash_owner(&self, entry: &Archived) -> Option<String> {
         other_owner(&self.trash().join(&entry.name))
     }
 
-    /// Fails if a task belongs to another user.
+    /// Fails if a task belongs to another user than the current one.
     pub(crate) fn ensure_own(&self, task: &Task) -> Result<()> {
         self.owner(task)
             .map_or(Ok(()), |owner| Err(not_owned(&task.id, &owner).into()))
     }
 
-    /// Takes the lock of a task. Fails if the task belongs to another user, or on interruption.
+    /// Waits for the lock of a task and takes it, and prints what it waits for. Fails if the task
+    /// belongs to another user, on ^C, or if another program keeps the lock for 30 seconds.
     pub(crate) fn lock_task(&self, id: &TaskId) -> Result<Lock> {
         let path = self.prepare_lock(id)?;
         let other = format!("another git flux that works on '{id}'");
         Lock::acquire(&path, Sharing::Private, &other, |text| self.ui.status(text))
     }
 
-    /// Takes the lock of a task, if no command holds it. Fails if the task belongs to another user.
+    /// Takes the lock of a task without waiting; `None` if another process holds it. Fails if the
+    /// task belongs to another user.
     pub(crate) fn try_lock_task(&self, id: &TaskId) -> Result<Option<Lock>> {
         Lock::try_acquire(&self.prepare_lock(id)?, Sharing::Private)
     }
 
-    /// Creates the directory of all runs, and returns the path of a task's lock.
+    /// Creates the directory of all run directories, and returns the path of a task's lock file.
+    /// Takes no lock. Fails if the task belongs to another user.
     fn prepare_lock(&self, id: &TaskId) -> Result<PathBuf> {
         let run = self.run_dir(id);
         if let Some(owner) = other_owner(&run.0) {

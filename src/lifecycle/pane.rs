@@ -24,7 +24,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// The time limit for an ending server to close its panes.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Finds the pane of a task, with its current names; none if it is closed.
+/// Returns the recorded pane of a task, with its current session and window: `tmux list-panes -a`.
+/// `None` if it was closed. Fails if its server runs without a socket, so that this is unknown.
 pub(crate) fn find_pane(task: &Task) -> Result<Option<Target>> {
     task.target.as_ref().map_or(Ok(None), find)
 }
@@ -36,7 +37,8 @@ fn find(target: &Target) -> Result<Option<Target>> {
     Ok(pane.map(|pane| pane.with_current_names(target)))
 }
 
-/// Fails if the server of a target runs, but did not list `panes`: its socket was deleted.
+/// Fails if the server of `target` runs, but is not the one that listed `panes`: its socket was
+/// deleted. Waits up to two seconds for a server that is ending.
 fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     let is_listed = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
@@ -50,8 +52,9 @@ fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     Err(Failure::new(message).hint(hint).into())
 }
 
-/// Finds the pane of the launcher in the file `running`. Since the agent can write that file, the process
-/// must prove to be the launcher; if the system cannot tell, the pane must have the task's options.
+/// Finds the pane whose process is the launcher that the file `running` names. Since the agent can
+/// write that file, the system must confirm the process or, if it cannot, the pane must have the
+/// task's options. `None` if no pane qualifies.
 pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let run = flux.run_dir(&task.id);
     let Some(running) = run.running()? else {
@@ -67,14 +70,16 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     Ok(pane.map(|pane| pane.target(&session)))
 }
 
-/// Finds the session of a task that runs only a shell, which has no `running` file.
+/// Finds the pane that git flux opened in the session of a task; used for a pane with only a shell,
+/// which has no `running` file. `None` if there is none.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
     let session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);
     Ok(pane::list(None)?.iter().find_map(session_of))
 }
 
-/// Sends SIGHUP to the launcher, if it is proven, closes the pane `opened`, and waits until both have ended.
+/// Sends SIGHUP to the launcher, if a process is proven to be it, and closes the pane `opened`, if
+/// any. Waits until both have ended; fails after 15 seconds.
 pub(super) fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
     if let Some(launcher) = run.proven_launcher(opened) {
         signal::kill(Pid::from_raw(launcher), Signal::SIGHUP).ok();
@@ -85,7 +90,8 @@ pub(super) fn hang_up(run: &RunDir, opened: Option<&Target>) -> Result<()> {
     }
 }
 
-/// Closes the task's pane, and waits until its launcher has ended. A newer pane with this id stays open.
+/// Closes the pane `target` of a task, and waits until its process and the launcher have ended,
+/// even on ^C. Fails after 15 seconds. A newer pane with the same id stays open.
 pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     // A server of another PID namespace has other numbers.
     let is_ours = process::is_child(target.pane_pid, target.server_pid) != Some(false);
@@ -99,8 +105,8 @@ pub(crate) fn close(target: &Target, run: &RunDir) -> Result<()> {
     wait_for_end(run, (is_closed && is_ours).then_some(process))
 }
 
-/// Waits until the launcher and the process in the pane have ended, even on ^C. Checks the launcher's lock,
-/// because the agent can write the other run files.
+/// Waits until the launcher and the process in the pane have ended, even on ^C; fails after 15
+/// seconds. Checks the launcher's lock, because the agent can write the other run files.
 fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()> {
     let (events, begun) = (RunWatch::of(run), Instant::now());
     while in_pane.is_some_and(|(pid, born)| process::is_alive(pid, born)) || run.is_alive()? {
@@ -113,7 +119,8 @@ fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()>
     Ok(())
 }
 
-/// Fails if the launcher has ended, but its agent is alive, or this is not known.
+/// Fails if the agent that the file `running` names is alive, or if the system cannot tell.
+/// Succeeds without that file. The caller knows that the launcher has ended.
 pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let id = &task.id;
     let Some(running) = run.running()? else {

@@ -38,7 +38,8 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// Returns the text as it must be typed.
+    /// Returns `text` escaped as it must be typed into the agent's composer. Fails if the agent
+    /// would read it as something else than a message, such as a command.
     fn prepare(&self, text: &str) -> Result<SafeText> {
         let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
@@ -55,8 +56,9 @@ impl Recipient {
         })
     }
 
-    /// Sends a message, one at a time, and waits until it is submitted. Returns whether the agent is known
-    /// to have received it.
+    /// Types a message into the agent's pane and submits it; waits up to 30 seconds for another
+    /// message to the same agent. Returns whether the agent is known to have it; fails if it was
+    /// not submitted.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.prepare(text)?;
         let _lock = Lock::acquire_within(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
@@ -102,8 +104,8 @@ impl Recipient {
         failure.hint(format!("git flux attach {id}")).into()
     }
 
-    /// Returns whether the agent still reads input, and has asked nothing since the observation. Starts no
-    /// process.
+    /// Returns whether the agent is still in the foreground of its pane, and has reported no
+    /// question since it was found. Starts no process.
     fn is_listening(&self) -> Result<bool> {
         let running = self.run.running()?;
         let agent = running.and_then(|running| running.agent);
@@ -113,7 +115,8 @@ impl Recipient {
         Ok(agent.is_some() && process::foreground_group(self.target.pane_pid)? == agent && !asks)
     }
 
-    /// Returns whether the agent has reported work since `at`, or its title shows it.
+    /// Returns whether the agent has reported work since `at`, or its pane's title shows work. Asks
+    /// tmux for the title at most every half second, and notes the time in `checked`.
     fn has_started_work(&self, at: Timestamp, checked: &Cell<Instant>) -> Result<bool> {
         let last = events::last(&self.run.events())?;
         if last.is_some_and(|event| event.at >= at && event.state == Activity::Working) {
@@ -130,8 +133,9 @@ impl Recipient {
     }
 }
 
-/// Finds the agent of a task if it can receive a message: it runs in the foreground, and has asked nothing
-/// `since` then. An agent at work does not have to confirm the message.
+/// Returns the running agent of a task, to send it messages. `None` if it does not run, is not in
+/// the foreground of its pane, or cannot take messages. `since` is the time after which a question
+/// prevents sending.
 pub(crate) fn find_recipient(
     flux: &Flux,
     task: &Task,

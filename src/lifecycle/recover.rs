@@ -23,8 +23,9 @@ use crate::task::{Phase, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
 
-/// Recovers every task whose last command died, and reports it. Returns whether anything changed. Warns of
-/// a task that cannot be recovered.
+/// Completes or rolls back every task whose last command died, and prints how; warns of a task
+/// where that fails. Also deletes the run directories that removed tasks left. Returns whether it
+/// recovered a task, so that `store` is outdated.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for StoredTask { id, task, .. } in &store.tasks {
@@ -61,7 +62,8 @@ fn warn(flux: &Flux, what: String, hints: impl Iterator<Item = String>) {
     hints.for_each(|hint| flux.ui.hint(hint));
 }
 
-/// Returns whether a command may have died at work on a task of this user.
+/// Returns whether a command may have died while it changed a task; `true` also while one still
+/// runs. `false` for tasks of other users and of a copied repository's original.
 fn is_interrupted(flux: &Flux, task: &Task) -> bool {
     let is_merging = || flux.run_dir(&task.id).scratch().exists();
     // The original repository recovers its own tasks.
@@ -70,8 +72,9 @@ fn is_interrupted(flux: &Flux, task: &Task) -> bool {
         && flux.owner(task).is_none()
 }
 
-/// Deletes the marks of a class whose refs are gone, since a command died before its first or after its last
-/// transaction.
+/// Deletes files in `<git-common-dir>/flux/marks/<class>`, which note what refs this repository
+/// made, if those refs do not exist: `has_ref` is false, and git finds none. Skips tasks that
+/// another process has locked.
 pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bool) -> Result<()> {
     let marks = flux.repo.marks();
     for owner in marks.list(class)? {
@@ -93,8 +96,8 @@ pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bo
     Ok(())
 }
 
-/// Deletes the run directories of tasks that are gone, since a command died before its first or after its
-/// last transaction.
+/// Deletes the current user's run directories of tasks that do not exist, which a killed command
+/// left. Skips tasks that another command has locked; warns of a directory that cannot be deleted.
 fn clear_orphans(flux: &Flux, store: &Store) {
     let entries = fs::read_dir(flux.repo.runs_dir());
     for entry in entries.into_iter().flatten().flatten() {
@@ -130,7 +133,8 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     Ok(())
 }
 
-/// Completes or rolls back one task, and returns a message. After a failure the next command tries again.
+/// Completes or rolls back a task whose last command died, and returns a message for the user;
+/// `None` if the task is active or gone. Fails if the record was fetched from another repository.
 pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<String>> {
     let repo = &flux.repo;
     let record = task_ref(&listed.id);
@@ -164,7 +168,8 @@ impl Teardown<'_> {
         store::update(&self.flux.repo, self.oid, task, updates, self.lock).map(drop)
     }
 
-    /// Records the pane that the dead command opened, and deletes its temporary repository.
+    /// Deletes the temporary repository of a killed merge, and records the pane that a killed
+    /// command opened for an active task, if its launcher runs there.
     fn record_pane(&self) -> Result<()> {
         let (flux, task) = (self.flux, self.task);
         scratch::sweep(flux, &task.id, Some(task))?;
@@ -176,8 +181,8 @@ impl Teardown<'_> {
         Ok(())
     }
 
-    /// Completes a removal whose worktree is gone. Otherwise cancels it: the user's consent does not cover
-    /// later changes.
+    /// Completes an interrupted removal if the worktree is gone. Otherwise makes the task active
+    /// again: the user's consent does not cover later changes. Returns a message for the user.
     fn finish_removal(&self) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let what = format!("the removal of '{id}' was interrupted");
@@ -203,7 +208,8 @@ impl Teardown<'_> {
         Ok(format!("{what}; it is complete now, {}", with_branch(task)))
     }
 
-    /// Completes a start whose agent ran, and rolls back any other.
+    /// Completes an interrupted start if its launcher had begun or its branch has moved; otherwise
+    /// rolls it back. Returns a message for the user.
     fn finish_start(&self) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let never_ran = flux.run_dir(&task.id).cancel_launch()?;
@@ -220,7 +226,8 @@ impl Teardown<'_> {
         self.undo_start(from.as_ref())
     }
 
-    /// Completes a start, since the agent may have worked for hours.
+    /// Completes an interrupted start: makes the task active, records its pane, and deletes the
+    /// archive entry `from` that it was restored from. Returns a message for the user.
     fn complete_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let target = match find_target(flux, task)? {
@@ -265,7 +272,8 @@ impl Teardown<'_> {
     }
 }
 
-/// Describes the effect of a removal on the branch.
+/// Returns whether a removal deletes the task's branch, as text: `except its branch 'x'` or
+/// `with its branch 'x'`.
 fn with_branch(task: &Task) -> String {
     let branch = sanitize::line(&task.branch);
     if task.keeps_branch() {
@@ -275,7 +283,8 @@ fn with_branch(task: &Task) -> String {
     }
 }
 
-/// Returns whether a launcher runs that is not in the task's record.
+/// Returns whether a launcher of the task runs that is not the process of the recorded pane.
+/// `false` also if the file `running` cannot be read.
 fn has_unrecorded_pane(flux: &Flux, task: &Task) -> bool {
     let recorded = task.target.as_ref().map(|target| target.pane_pid);
     let run = flux.run_dir(&task.id);

@@ -24,7 +24,8 @@ pub(crate) struct WaitingTask {
     pub(crate) task: Task,
 }
 
-/// Finds the repositories by the options of the panes. Opening one may fail: a pane may outlive its
+/// Finds the repositories that panes of the tmux server name in their options, and opens each.
+/// Returns each common directory with the opened repository or the error: a pane may outlive its
 /// repository, or its option may be forged.
 pub(crate) fn find_repositories(ui: &Ui) -> Result<Vec<(PathBuf, Result<Flux>)>> {
     let panes = pane::list(None)?.into_iter();
@@ -44,7 +45,8 @@ fn open(common_dir: &Path, ui: &Ui) -> Result<Flux> {
     Ok(Flux { repo, settings, ui })
 }
 
-/// Finds the waiting tasks of `here` and of all other repositories, the longest waiting first. Skips what
+/// Finds the user's tasks that wait for an answer or were interrupted, in `here` and in all
+/// repositories with panes on the tmux server; the longest waiting first. Skips repositories that
 /// cannot be read.
 pub(crate) fn find_waiting(ui: &Ui, here: Option<&Flux>) -> Vec<WaitingTask> {
     let mut found = here.map(find_waiting_in).unwrap_or_default();

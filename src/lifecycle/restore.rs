@@ -6,7 +6,7 @@ use super::archive::Archived;
 use super::branch_uses::{BranchUses, ensure_main_is_known};
 use super::damage::unused_path;
 use super::disposal::ensure_unshared;
-use super::resume::continue_session;
+use super::resume::continue_command;
 use super::start::agent_launch;
 use super::start::branch::{ensure_valid_name, worktree_path};
 use super::start::plan::{NewPane, Origin, Start};
@@ -18,7 +18,8 @@ use crate::task::{Layout, Phase, Removal, Task};
 use crate::tmux::placement::{self, LayoutRequest};
 use crate::ui::{quoted, shown, word};
 
-/// Checks everything that can fail, and plans the start of a removed task.
+/// Plans how to start a removed task again, and changes nothing. Fails if its id, branch or path is
+/// in use, or if a branch that existed before the task has moved.
 pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Start> {
     let task = Task {
         restored_from: Some(one.name.clone()),
@@ -28,7 +29,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     ensure_free(flux, store, &task)?;
     let task = with_current_branch(store, task, one)?;
     let description = store::read_prompt(&flux.repo, &one.record)?;
-    let agent = continue_session(flux, &task, &description).filter(|_| !one.foreign);
+    let agent = continue_command(flux, &task, &description).filter(|_| !one.foreign);
     // A worktree with its ignored files needs no setup.
     let ready = match (&one.trash, &agent) {
         (None, Some(_)) => agent_launch::load_setup(flux)?,
@@ -49,7 +50,8 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     })
 }
 
-/// Fails if the id, the branch or the path is taken: nothing is overwritten.
+/// Fails if the task to restore would overwrite something: another task has its id, its branch
+/// exists or is in use, or something is at its worktree's path.
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
     store.ensure_not_foreign(&flux.repo, id)?;
@@ -68,7 +70,8 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     }
 }
 
-/// Returns the refusal if the id or the branch is taken.
+/// Returns the error if another task has the id, if the branch exists and the task had created it,
+/// or if git cannot have it beside another branch. `None` if all is free.
 fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
     let (id, branch) = (&task.id, &task.branch);
     if store.tasks.iter().any(|stored| stored.id == *id) {
@@ -87,7 +90,8 @@ fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
     Some(failure.hint(rename(other)))
 }
 
-/// Returns the refusal if the worktree's path exists, or git lists a worktree there.
+/// Returns the error if something is at the path of the task's worktree, or git lists a worktree
+/// there. `None` if the path is free.
 fn path_conflict(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Failure> {
     let path = &task.worktree;
     let (shown, pasted) = (shown(path), quoted(path));
@@ -105,10 +109,8 @@ fn path_conflict(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Fai
     Some(Failure::new(what).hint(hint))
 }
 
-/// Returns the task with the current state of its branch, if it was not the task's own.
-///
-/// # Errors
-/// When the branch has moved: the uncommitted files belong on its old tip.
+/// Returns the task to restore. If it worked on a branch that existed before, updates whether that
+/// exists now, and fails if it has moved since the removal.
 fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
     let Some(existing) = &mut task.existing else {
         return Ok(task);
@@ -128,8 +130,9 @@ fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<
     Ok(task)
 }
 
-/// Limits a foreign entry to what may be restored: in a worktree beside this repository's, and
-/// without agent arguments, ports, configuration and per-worktree refs.
+/// Returns a copy of a fetched archive entry that is safe to restore: with a worktree beside this
+/// repository's, without agent arguments, ports, configuration and per-worktree refs. Fails if its
+/// branch name is invalid.
 pub(crate) fn limit_foreign(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
     let task = &one.task;
     ensure_valid_name(flux, &task.branch)?;

@@ -22,8 +22,9 @@ use crate::tmux::pane;
 use crate::tmux::placement::{self, LayoutRequest, Placement, session_name};
 use crate::ui::word;
 
-/// Returns the command that continues the agent's last session; none if it is not installed, or cannot.
-pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
+/// Returns the command that continues the last session of the task's agent. `None` if the agent is
+/// not installed, or cannot continue one. Runs nothing.
+pub(crate) fn continue_command(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
         agent: agent.to_resume()?,
@@ -32,8 +33,13 @@ pub(crate) fn continue_session(flux: &Flux, task: &Task, prompt: &[u8]) -> Optio
     })
 }
 
-/// Returns the command that starts the agent with its description. Fails if there is none.
-pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<AgentCommand> {
+/// Returns the command that starts the task's agent with its description as the prompt. Fails if
+/// the description is empty, or the agent is not installed. Runs nothing.
+pub(crate) fn restart_command(
+    flux: &Flux,
+    task: &Task,
+    description: &[u8],
+) -> Result<AgentCommand> {
     if description.is_empty() {
         let (id, key) = (
             &task.id,
@@ -48,7 +54,8 @@ pub(crate) fn restart(flux: &Flux, task: &Task, description: &[u8]) -> Result<Ag
     Ok(chosen.command(flux, task, description))
 }
 
-/// Reads the description of a task: from its record, else from `branch.<name>.description`.
+/// Reads the description of a task: from its record `oid` or, if that is empty, from
+/// `branch.<name>.description` in git config. Empty if neither has one.
 pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Vec<u8>> {
     let description = store::read_prompt(&flux.repo, oid)?;
     if !description.is_empty() {
@@ -59,13 +66,15 @@ pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Ve
     Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
 }
 
-/// Returns whether a stopped agent could be started again.
+/// Returns whether a stopped agent could be started again: it can continue a session, or the task
+/// has a description. With a description `true` even if the agent is not installed.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
     let description = read_prompt(flux, task, oid)?;
-    Ok(!description.is_empty() || continue_session(flux, task, &description).is_some())
+    Ok(!description.is_empty() || continue_command(flux, task, &description).is_some())
 }
 
-/// Fails unless the task is intact, and its agent does not run.
+/// Fails if the agent of a task runs, here or on another machine, or if the task is starting, being
+/// removed, in a copied repository or damaged. Stops nothing.
 pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let is_running = is_running(flux, task)?;
     ensure_intact(flux, task)?;
@@ -77,8 +86,9 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(format!("git flux attach {id}")).into())
 }
 
-/// Starts the agent of a task again: in its pane if it is open, else in `layout` or the configured layout.
-/// On failure the task is unchanged.
+/// Starts the agent of a task again: in the task's pane or, if that is closed, in a new one in
+/// `layout` or the configured layout. Fails unless the pane's shell is idle. On failure the task is
+/// unchanged.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,
@@ -107,7 +117,8 @@ pub(crate) fn resume(
 
 const NO_PANE: &str = "the pane was not opened";
 
-/// Fails if the agent runs on another machine, or the worktree is gone.
+/// Fails if the launcher of a task runs on another machine or in another PID namespace, or if the
+/// task's worktree is missing.
 pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_not_elsewhere(flux, task)?;
     if task.worktree.exists() {
@@ -116,8 +127,8 @@ pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_intact(flux, task)
 }
 
-/// Opens a session with a shell in the worktree of a task, unless its pane is open. The exit status of the
-/// agent is kept. On failure the task is unchanged.
+/// Opens a tmux session with a shell in the worktree of a task, and returns its pane; if the task's
+/// pane is open, returns that. The agent's exit status is kept. On failure the task is unchanged.
 pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     let lock = flux.lock_task(id)?;
     // The store may have changed during a question.
@@ -134,8 +145,8 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
     Ok(started.context(NO_PANE)?.opened.target)
 }
 
-/// Returns the pane of a task if it runs only a shell. None for the pane of this command, which a respawn
-/// would kill.
+/// Returns the task's pane, to run the agent in it again. `None` if it is closed, or is the pane of
+/// this command, which would be killed. Fails unless its shell is idle.
 fn reusable_pane(task: &Task) -> Result<Option<Placement>> {
     let Some(target) = find_pane(task)?.filter(|target| !pane::is_own(target)) else {
         return Ok(None);
@@ -144,8 +155,8 @@ fn reusable_pane(task: &Task) -> Result<Option<Placement>> {
     Ok(Some(Placement::Respawn(target)))
 }
 
-/// Returns the place `chosen`. If that failed, returns the task's session as tmux-resurrect restores it: it
-/// has its name, and one pane with a shell in the worktree.
+/// Returns `chosen` or, if that is an error, the task's session as tmux-resurrect restores it: with
+/// its name, and one pane with an idle shell in the worktree. Without one, fails with that error.
 fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Placement> {
     let refused = match chosen {
         Ok(place) => return Ok(place),
@@ -160,8 +171,9 @@ fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> R
     Ok(Placement::Respawn(target))
 }
 
-/// Fails unless the pane's shell is in the foreground, has no suspended or background jobs, and no process
-/// that it started has its cwd in the worktree.
+/// Fails if the pane's shell is not in the foreground, has suspended or background jobs, or has
+/// started a process whose working directory is in the worktree. Fails also if the system cannot
+/// tell.
 fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("git flux attach {id}");

@@ -32,7 +32,8 @@ pub(crate) struct StopRequest {
     _lock: Lock,
 }
 
-/// Returns whether the agent of a task runs. Fails if it runs on another machine, or the task is not active.
+/// Returns whether the agent of a task runs here; `false` also if it was started on another machine
+/// and may run. Fails if it runs elsewhere or without its launcher, or if the task is not active.
 pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     ensure_not_copied(flux, task)?;
     let (id, run) = (&task.id, flux.run_dir(&task.id));
@@ -51,7 +52,8 @@ pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     ensure_no_orphan(task, &run).map(|()| false)
 }
 
-/// Returns whether the agent of a task runs. Fails if it cannot be stopped.
+/// Returns whether the agent of a task runs and can be stopped; `false` if it does not run. Fails
+/// if it runs or may run on another machine, or if other jobs in its pane would end with it.
 pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
     if is_running(flux, task)? {
         return ensure_no_background_jobs(task, &flux.run_dir(&task.id)).map(|()| true);
@@ -63,7 +65,8 @@ pub(crate) fn can_stop(flux: &Flux, task: &Task) -> Result<bool> {
     Err(Failure::new(doubt).hint(hint).into())
 }
 
-/// Fails if the shell that ^Z opened has jobs, which would end with the agent.
+/// Fails if the shell that runs while the agent is suspended (^Z) has other jobs, which would end
+/// with the agent. Fails also if the system cannot tell.
 fn ensure_no_background_jobs(task: &Task, run: &RunDir) -> Result<()> {
     let agent = run.running()?.and_then(|running| running.agent);
     let (Some(target), Some(agent)) = (&task.target, agent) else {
@@ -83,7 +86,8 @@ fn ensure_no_background_jobs(task: &Task, run: &RunDir) -> Result<()> {
     Err(Failure::new(what).hint(hint).into())
 }
 
-/// Stops the agent of a task; none if it does not run.
+/// Tells the agent of a task to stop, and returns before it has ended, with the task locked until
+/// the result is dropped. `None` if the agent does not run. Fails if [`can_stop`] does.
 pub(crate) fn stop(flux: &Flux, id: &TaskId) -> Result<Option<StopRequest>> {
     let lock = flux.lock_task(id)?;
     let store = Store::load(&flux.repo, &flux.settings)?;
@@ -111,8 +115,8 @@ impl StopRequest {
     }
 }
 
-/// Sends the agent's stop signal to the launcher, which forwards it and enforces it. Closes the pane if no
-/// process proves to be the launcher: the agent can write the run files.
+/// Sends the agent's stop signal to its launcher, which forwards it and kills the agent if that is
+/// ignored. If no process is proven to be the launcher, closes the pane and waits for its end.
 pub(super) fn request_stop(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {
@@ -125,7 +129,8 @@ pub(super) fn request_stop(task: &Task, run: &RunDir) -> Result<()> {
     }
 }
 
-/// Waits until the agent has ended, and records that git flux stopped it.
+/// Waits until the agent has ended, and records that git flux stopped it. Fails after 20 seconds or
+/// on ^C.
 pub(super) fn wait_for_agent_end(id: &TaskId, run: &RunDir) -> Result<()> {
     let ended = || Ok((run.exit()?.is_some() || !run.is_alive()?).then_some(()));
     wait_until(STOP_TIMEOUT, POLL_INTERVAL, ended)?.with_context(|| {

@@ -33,13 +33,9 @@ enum WorkLocation {
 }
 
 impl Teardown<'_> {
-    /// Removes worktree and configuration, then branch, base and record in one transaction that
-    /// archives them below `refs/flux/archive`. A missing part is no error.
-    ///
-    /// Returns the kept parts.
-    ///
-    /// # Errors
-    /// When a step fails; then the record still exists.
+    /// Removes a task: its worktree as `disposal` says, its configuration, then branch, base and
+    /// record in one transaction that archives them. Returns what was kept. A missing part is no
+    /// error; if a step fails, the record still exists.
     pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
         scratch::sweep(flux, &task.id, Some(task))?;
@@ -66,8 +62,8 @@ impl Teardown<'_> {
         Ok(KeptParts { archive, worktree })
     }
 
-    /// Handles the worktree, and returns its directory in the trash. `guard` is the repository's
-    /// lock.
+    /// Moves the worktree to the trash, deletes it or leaves it, as `disposal` says. Returns its
+    /// directory in the trash; `None` if it is not there. `guard` is the repository's lock.
     fn dispose_worktree(&self, disposal: &Disposal, guard: &Lock) -> Result<Option<PathBuf>> {
         let (flux, repo, path) = (self.flux, &self.flux.repo, &self.task.worktree);
         match disposal {
@@ -100,13 +96,9 @@ impl Teardown<'_> {
         }
     }
 
-    /// Deletes branch, base and record in one transaction, which also archives them below
-    /// `refs/flux/archive`. Returns the name there: `wanted`, as in the trash, unless an earlier
-    /// task has it. Without `must_archive`, a task without commits is not archived, if the
-    /// transaction can verify that another ref contains its tip.
-    ///
-    /// # Errors
-    /// When git fails; then nothing has changed.
+    /// Deletes base, record and, unless kept, branch in one transaction that archives them; returns
+    /// their archive name, if possible `wanted`. `None` if not archived: without `must_archive`, a
+    /// task without own commits. On failure nothing has changed.
     pub(super) fn delete_refs(
         &self,
         mut wanted: Option<String>,
@@ -154,12 +146,13 @@ impl Teardown<'_> {
         }
     }
 
-    /// Returns the object of a ref, if it exists.
+    /// Returns the object of the ref `name` as git has it now; `None` if it does not exist.
     fn find_ref(&self, name: &RefName) -> Result<Option<ObjectId>> {
         Ok(refs::list(self.flux.repo.home(), &[name])?.remove(name))
     }
 
-    /// Returns the tip of the branch, if it is deleted with the task.
+    /// Returns the commit of the branch that is deleted with the task. `None` if the branch is kept
+    /// or missing.
     fn deleted_tip(&self) -> Option<&ObjectId> {
         self.tip.filter(|_| !self.task.keeps_branch())
     }
@@ -185,7 +178,8 @@ impl Teardown<'_> {
         }))
     }
 
-    /// Adds the refs of the archive. If the branch is gone, its first commit stands in for the tip.
+    /// Adds the creation of the archive entry's refs to the transaction `refs`: tip, base, record,
+    /// snapshot and per-worktree refs. If the branch is gone, its first commit becomes the tip.
     fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
@@ -206,11 +200,9 @@ impl Teardown<'_> {
     }
 }
 
-/// Archives a task of another repository and deletes its branch and record in this copy. The
-/// caller has checked that it is one, and holds the task's lock.
-///
-/// # Errors
-/// When a step fails; then the task still exists.
+/// Archives a task of a copied repository, and deletes its branch, configuration and record in this
+/// copy. Does not touch the original's worktree. The caller holds the task's lock; if a step fails,
+/// the task still exists.
 pub(crate) fn drop_from_copy(
     flux: &Flux,
     stored: &StoredTask,

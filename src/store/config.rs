@@ -11,8 +11,9 @@ use crate::settings::{Settings, table};
 use crate::system::wait_until;
 use crate::task::{ObjectId, Task};
 
-/// Writes `branch.<branch>.description` and `.fluxTask`, or restores the section `kept`. The caller
-/// holds the repository's lock.
+/// Writes `branch.<branch>.fluxTask` to the repository's git config, and the values `kept` from the
+/// archive or, without any, the description of a new branch. The caller holds the repository's
+/// lock.
 pub(crate) fn write_config(
     repo: &Repo,
     task: &Task,
@@ -37,9 +38,9 @@ pub(crate) fn write_config(
     configure(repo, &[&named(&table::TASK), task.id.as_str()], lock)
 }
 
-/// Removes the section of a task's branch, as `git branch -d` does, with `git config
-/// --remove-section`; of a branch to keep only the task's key. A missing section is no error. The
-/// caller holds the repository's lock.
+/// Removes the section of a task's branch from git config:
+/// `git config --local --remove-section branch.<branch>`. If the branch is kept, only its
+/// `fluxTask`, and only if it names this task. A missing section is no error.
 pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()> {
     let branch = &task.branch;
     let settings = || Settings::load(repo.home());
@@ -60,7 +61,8 @@ pub(crate) fn remove_config(repo: &Repo, task: &Task, lock: &Lock) -> Result<()>
     removed
 }
 
-/// Adds a tree to `flux.trust`. The caller holds the repository's lock.
+/// Adds the object name of a tree to `flux.trust`: `git config --local --add flux.trust <tree>`.
+/// The caller holds the repository's lock.
 pub(crate) fn add_trust(repo: &Repo, tree: &ObjectId, lock: &Lock) -> Result<()> {
     configure(repo, &["--add", table::TRUST.key, tree], lock)
 }
@@ -74,7 +76,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs `git config --local <args>`, and retries while another program is writing.
+/// Runs `git config --local <args>`. While another program is writing the configuration, tries
+/// again, for up to ten seconds.
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {

@@ -11,8 +11,9 @@ use crate::settings::{Settings, table};
 use crate::task::{ObjectId, RefName, Task, TaskId};
 use crate::ui::{quoted, word};
 
-/// Returns whether this repository created the record `oid` of a task. If it has no mark, because
-/// 0.1.0 created it, the configuration of its branch must name it, which is not fetched either.
+/// Returns whether this repository made the record `oid` of the task `id`, as a file in
+/// `<git-common-dir>/flux/marks` says. Without that file, as in git flux 0.1.0, returns whether git
+/// config names the task for a branch.
 pub(crate) fn is_ours(
     marks: &Marks,
     settings: &Settings,
@@ -30,7 +31,8 @@ pub(crate) fn is_ours(
 }
 
 impl StoredTask {
-    /// Returns the error for an action on a foreign record.
+    /// Returns the error that the record of this task was fetched from another repository, with
+    /// commands that restore the repository's own record, use its branch, or delete it.
     pub(super) fn refusal(&self, repo: &Repo, branch_exists: bool) -> Failure {
         let id = &self.id;
         let name = task_ref(id);
@@ -65,9 +67,9 @@ impl StoredTask {
     }
 }
 
-/// Returns the parts of an archive entry, refs and objects, that this repository created. If the
-/// entry has no mark, because 0.1.0 created it, its worktree must be in the trash, or its run
-/// directory must be here and not that of one of `tasks`.
+/// Returns the refs of an archive entry that this repository made, as a file in
+/// `<git-common-dir>/flux/marks` says. Without that file: all, if the trash has the worktree, or
+/// its run directory exists and is no current task's; else none.
 pub(crate) fn own_parts(
     repo: &Repo,
     name: &str,

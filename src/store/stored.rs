@@ -16,12 +16,12 @@ pub(super) const PROMPT: &str = "prompt.md";
 pub(crate) const EVENTS: &str = "events";
 pub(crate) const SCREEN: &str = "screen";
 
-/// Returns `refs/flux/tasks/<id>`.
+/// Returns the name of the ref of a task's record: `refs/flux/tasks/<id>`.
 pub(crate) fn task_ref(id: &TaskId) -> RefName {
     RefName::new(format!("{TASKS}{id}"))
 }
 
-/// Returns `refs/flux/base/<id>`.
+/// Returns the name of the ref of a task's base commit: `refs/flux/base/<id>`.
 pub(crate) fn base_ref(id: &TaskId) -> RefName {
     RefName::new(format!("{BASES}{id}"))
 }
@@ -37,12 +37,14 @@ pub(crate) struct StoredTask {
 }
 
 impl StoredTask {
-    /// Returns the time of the start in seconds since 1970; unreadable tasks come last.
+    /// Returns the time when the task was created, in seconds since 1970; `u64::MAX` if its record
+    /// cannot be read, so that it is sorted last.
     pub(crate) fn created(&self) -> u64 {
         self.task.as_ref().map_or(u64::MAX, |task| task.created)
     }
 
-    /// Returns the task, or the error of its record.
+    /// Returns the task. Fails if its record cannot be read, with the reason and, unless a newer
+    /// git flux wrote it, the command that archives it.
     pub(crate) fn readable(&self) -> Result<&Task> {
         let id = &self.id;
         let record = task_ref(id);

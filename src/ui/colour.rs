@@ -13,7 +13,8 @@ use crate::settings::{Colour, Settings};
 /// The escape sequences of the configured slots.
 static SLOTS: OnceLock<HashMap<String, String>> = OnceLock::new();
 
-/// Applies the configuration of colours from now on; runs git in `dir`.
+/// Applies `color.flux` or `color.ui` to the output of this process from now on, and reads the
+/// colours of `color.flux.<slot>` by `git config --get-color` in `dir`.
 pub(crate) fn configure(settings: &Settings, dir: &Path) -> Result<()> {
     match settings.colour()? {
         Some(Colour::Always) => console::set_colors_enabled(true),
@@ -27,12 +28,14 @@ pub(crate) fn configure(settings: &Settings, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Colours a text for standard output with a slot, or else with `style`.
+/// Colours a text for standard output with `color.flux.<slot>`, or else with `style`; returns it
+/// plain if colours are off.
 pub(crate) fn paint(slot: &str, style: &Style, text: impl Display) -> String {
     paint_if(console::colors_enabled(), slot, style, text)
 }
 
-/// Colours a text for standard error with a slot, or else with `style`.
+/// Colours a text for standard error with `color.flux.<slot>`, or else with `style`; returns it
+/// plain if colours are off.
 pub(super) fn paint_stderr(slot: &str, style: Style, text: impl Display) -> String {
     let is_coloured = console::colors_enabled_stderr();
     paint_if(is_coloured, slot, &style.for_stderr(), text)

@@ -32,17 +32,18 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    /// Returns whether standard input and standard error are terminals.
+    /// Returns whether the user can be asked: standard input and standard error are terminals.
     pub(crate) fn can_ask(&self) -> bool {
         io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Returns whether progress is shown on standard error.
+    /// Returns whether progress is shown: standard error is a terminal, and `--quiet` is not given.
     pub(crate) fn shows_progress(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
 
-    /// Returns whether standard output is a UTF-8 terminal.
+    /// Returns whether emoji are printed: standard output is a terminal, and the locale (`LC_ALL`,
+    /// `LC_CTYPE`, `LANG`) is UTF-8.
     pub(crate) fn has_emoji(&self) -> bool {
         let names = ["LC_ALL", "LC_CTYPE", "LANG"].iter();
         let mut locales = names.filter_map(env::var_os).filter(|it| !it.is_empty());
@@ -51,24 +52,26 @@ impl Ui {
         io::stdout().is_terminal() && is_utf8
     }
 
-    /// Returns the width of the terminal on standard output.
+    /// Returns the number of columns of the terminal on standard output; `None` if it is no
+    /// terminal.
     pub(crate) fn width(&self) -> Option<usize> {
         let is_terminal = io::stdout().is_terminal();
         is_terminal.then(|| usize::from(Term::stdout().size().1))
     }
 
-    /// Prints a line of data. A closed pipe is no error.
+    /// Prints a line on standard output, also with `--quiet`. Fails if the reader has closed the
+    /// pipe; `main` ignores this error.
     pub(crate) fn data(&self, line: impl Display) -> Result<()> {
         self.bytes(format!("{line}\n").as_bytes())
     }
 
-    /// Prints data as JSON, without control characters.
+    /// Prints a value as JSON on standard output, with control characters escaped.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         self.data(sanitize::json(&format!("{value:#}")))
     }
 
-    /// Prints raw data.
+    /// Prints bytes on standard output as they are, without a newline after them.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
@@ -76,32 +79,34 @@ impl Ui {
         Ok(())
     }
 
-    /// Prints a message.
+    /// Prints a message on standard error, with control characters escaped; nothing with `--quiet`.
     pub(crate) fn status(&self, message: impl Display) {
         if !self.quiet {
             print_line(sanitize::text(&message.to_string()));
         }
     }
 
-    /// Prints output of another program, also when quiet: it explains a failure.
+    /// Prints a line of another program's output on standard error, indented, also with `--quiet`.
     pub(crate) fn quote(&self, line: impl Display) {
         print_line(format_args!("  {}", sanitize::line(&line.to_string())));
     }
 
-    /// Returns whether a text is longer than the terminal on standard output.
+    /// Returns whether standard output is a terminal, and the lines of a text, with four more for a
+    /// question, do not fit on the screen.
     pub(crate) fn needs_pager(&self, text: &str) -> bool {
         let rows = usize::from(Term::stderr().size().0);
         io::stdout().is_terminal() && text.lines().count() + 4 > rows
     }
 
-    /// Prints a hint.
+    /// Prints `hint: <message>` on standard error, with commands as [`with_directory`] changes
+    /// them; nothing with `--quiet`.
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {
             print_labelled("hint", message);
         }
     }
 
-    /// Prints a warning.
+    /// Prints `warning: <message>` on standard error as one line, also with `--quiet`.
     pub(crate) fn warning(&self, message: impl Display) {
         // Output of other programs may have several lines.
         let message = message.to_string();
@@ -109,7 +114,8 @@ impl Ui {
         print_labelled("warning", lines.join("; "));
     }
 
-    /// Asks a yes-or-no question.
+    /// Asks the user a yes-or-no question, and returns whether the answer is yes; Enter gives
+    /// `default`.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
@@ -129,10 +135,10 @@ impl Ui {
         })
     }
 
-    /// Asks for confirmation.
+    /// Asks the user a yes-or-no question; Enter means no.
     ///
     /// # Errors
-    /// When the user declines: exit code 130.
+    /// When the answer is no, and on ^C and Esc: exit code 130.
     pub(crate) fn ensure_agreed(&self, question: impl Display) -> Result<()> {
         if self.confirm(question, false)? {
             return Ok(());
@@ -140,7 +146,7 @@ impl Ui {
         Err(Failure::declined("nothing was changed").into())
     }
 
-    /// Asks for one of `items`, and returns its index.
+    /// Lets the user select one of `items` in a menu, and returns its index.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
@@ -156,8 +162,8 @@ impl Ui {
         })
     }
 
-    /// Asks for one of `rows` (name, state, description) with a fuzzy search, and returns its
-    /// index.
+    /// Lets the user pick one of `rows` (name, state, description) by a fuzzy search, and returns
+    /// its index.
     ///
     /// # Errors
     /// On ^C and Esc: exit code 130.
@@ -173,7 +179,8 @@ impl Ui {
         })
     }
 
-    /// Asks for a line of text, and offers one. Esc does not cancel: it begins editing keys.
+    /// Asks the user for a line of text, which begins as `offered`, and returns it. Esc does not
+    /// cancel: it begins editing keys.
     ///
     /// # Errors
     /// On ^C: exit code 130.
@@ -189,7 +196,8 @@ impl Ui {
         })
     }
 
-    /// Shows a spinner on a terminal after half a second.
+    /// Shows a spinner with a message, half a second from now, until the returned value is dropped.
+    /// Returns `None` and shows nothing with `--quiet`, or if standard error is no terminal.
     pub(crate) fn spinner(&self, message: impl Display) -> Option<Spinner> {
         if !self.shows_progress() {
             return None;
@@ -210,7 +218,7 @@ impl Ui {
     }
 }
 
-/// Returns the width of the terminal on standard error.
+/// Returns the number of columns of the terminal on standard error.
 fn columns() -> usize {
     usize::from(Term::stderr().size().1)
 }
@@ -227,7 +235,8 @@ impl Drop for Spinner {
     }
 }
 
-/// Fails without a terminal to attach to.
+/// Fails with `attach needs a terminal` and a hint if standard input or standard output is no
+/// terminal.
 pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         return Ok(());
@@ -235,7 +244,8 @@ pub(crate) fn ensure_terminal(hint: impl Display) -> Result<()> {
     Err(Failure::new("attach needs a terminal").hint(hint).into())
 }
 
-/// Prints an error with its causes and hints on standard error.
+/// Prints an error with its causes and hints on standard error; without the label `error:` if the
+/// user has declined.
 pub(crate) fn show(error: &anyhow::Error) {
     // The user knows that they declined.
     let is_declined = failure::exit_code(error) == DECLINED;
@@ -292,7 +302,8 @@ fn ask<T>(question: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> 
 struct RawKeys(Termios);
 
 impl RawKeys {
-    /// Changes the terminal, if there is one.
+    /// Makes ^C an ordinary key on the terminal of standard input, and discards keys typed before.
+    /// `None`, without a change, if standard input is no terminal.
     fn take() -> Option<Self> {
         let before = termios::tcgetattr(io::stdin()).ok()?;
         let mut now = before.clone();

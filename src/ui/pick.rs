@@ -14,7 +14,8 @@ const SIGN_COLUMNS: usize = 3;
 /// The columns that remain for a description before a name is shortened.
 const MIN_COLUMNS: usize = 8;
 
-/// Returns a line for each row of name, state and description, for a terminal of this width.
+/// Formats each row of name, state and description as a line that is narrower than `columns`. If
+/// two lines would be equal, each begins with its number.
 pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
     let clean = |row: &[String; 3]| row.each_ref().map(|cell| sanitize::line(cell));
     let rows: Vec<[String; 3]> = rows.iter().map(clean).collect();
@@ -25,7 +26,8 @@ pub(super) fn lines(rows: &[[String; 3]], columns: usize) -> Vec<String> {
     lines
 }
 
-/// Aligns the rows, each after its number.
+/// Formats the rows as lines with aligned columns, each after its `number`; shortens names, and
+/// cuts lines that are too long.
 fn aligned(rows: &[[String; 3]], columns: usize, number: impl Fn(usize) -> String) -> Vec<String> {
     let widest = |at: usize| rows.iter().map(|row| measure_text_width(&row[at])).max();
     let (name, state) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
@@ -43,7 +45,8 @@ fn aligned(rows: &[[String; 3]], columns: usize, number: impl Fn(usize) -> Strin
     rows.iter().enumerate().map(line).collect()
 }
 
-/// Shortens a name but keeps its end, which distinguishes names.
+/// Shortens a name to `width` columns: `…` replaces its middle, since names differ at their end.
+/// Returns a name that fits unchanged.
 fn shortened(name: &str, width: usize) -> String {
     if measure_text_width(name) <= width {
         return name.to_owned();

@@ -7,7 +7,7 @@ pub(crate) fn count(number: usize, noun: impl Display) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Formats a time span in one unit: `5s`, `3m`, `2h`, `9d`.
+/// Formats a time span in seconds in one unit, rounded down: `5s`, `3m`, `2h`, `9d`.
 pub(crate) fn age(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -17,7 +17,7 @@ pub(crate) fn age(seconds: u64) -> String {
     }
 }
 
-/// Makes the first letter a capital.
+/// Makes the first letter of a text a capital.
 pub(crate) fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().into_iter().flat_map(char::to_uppercase);

@@ -112,8 +112,12 @@ fn restore_is_undone_if_killed_between_two_renames() {
             std::fs::remove_file(&link).unwrap();
         }
         let next = world.flux(["cleanup", "no-such-task"]).run();
-        next.code(1)
-            .stderr_has("restoring 'fix-login' was interrupted; it can still be restored");
+        next.code(1).says(&expect![[r#"
+            --- stderr
+            restoring 'fix-login' was interrupted; it can still be restored
+            error: there is no task 'no-such-task'
+            hint: git flux run "<description>"
+        "#]]);
         assert_eq!(kept.assert_settled(&world, &next.to_string()), End::Gone);
         world.flux(["restore", ID]).run().success();
         assert_eq!(kept.assert_settled(&world, "again"), End::Whole);

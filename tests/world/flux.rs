@@ -15,6 +15,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use expect_test::Expect;
+
 use super::World;
 
 const TIME_OUT: Duration = Duration::from_secs(120);
@@ -192,12 +194,12 @@ impl Flux<'_> {
                         Some(_) => "ended, but something it started still holds its output open",
                         None => "did not end",
                     };
-                    let output = Output::new(&self.args, stdout, &stderr, status);
+                    let output = Output::new(self, stdout, &stderr, status);
                     panic!("git flux {:?} {what}\n{output}", self.args);
                 }
             }
         }
-        Output::new(&self.args, stdout, &stderr, status)
+        Output::new(self, stdout, &stderr, status)
     }
 }
 
@@ -224,6 +226,7 @@ fn read_all(
 #[must_use = "say what is expected: .success() or .code(n)"]
 pub(crate) struct Output {
     args: Vec<OsString>,
+    root: PathBuf,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     /// Stdout byte by byte, where it is not UTF-8.
@@ -235,13 +238,14 @@ pub(crate) struct Output {
 
 impl Output {
     fn new(
-        args: &[OsString],
+        flux: &Flux<'_>,
         stdout: Vec<u8>,
         stderr: &[u8],
         status: Option<std::process::ExitStatus>,
     ) -> Self {
         Self {
-            args: args.to_vec(),
+            args: flux.args.clone(),
+            root: flux.world.root().to_owned(),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
             stderr: String::from_utf8_lossy(stderr).into_owned(),
             bytes: stdout,
@@ -265,6 +269,19 @@ impl Output {
     #[track_caller]
     pub(crate) fn killed(&self) -> &Self {
         assert!(self.signal == Some(9), "expected it to be killed\n{self}");
+        self
+    }
+
+    /// Compares everything that it printed, standard error below a line, without what differs each
+    /// time. `UPDATE_EXPECT=1` writes what is expected anew.
+    pub(crate) fn says(&self, expected: &Expect) -> &Self {
+        let mut said = self.stdout.clone();
+        if !self.stderr.is_empty() {
+            said += "--- stderr\n";
+            said += &self.stderr;
+        }
+        eprintln!("git-flux {:.500}", format!("{:?}", self.args));
+        expected.assert_eq(&normal(&said, &self.root));
         self
     }
 
@@ -304,6 +321,38 @@ impl Output {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("no JSON: {e}\n{self}"))
     }
+}
+
+/// Replaces what differs each time: the world's directory, names of objects, digits of ids, and numbers of
+/// processes and panes.
+fn normal(text: &str, root: &Path) -> String {
+    let tools = root.with_file_name("the tools");
+    let text = text.replace(root.to_str().unwrap(), "$WORLD");
+    let text = text.replace(tools.to_str().unwrap(), "$TOOLS");
+    let mut normal = String::new();
+    let is_pid = |before: &str, after: &str| {
+        let named = before.ends_with("process ") || before.ends_with("kill ");
+        named || (before.ends_with(" (") && after.starts_with(')'))
+    };
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = text.as_str();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end.max(first.len_utf8()));
+        let is_hex = word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_number = word.bytes().all(|b| b.is_ascii_digit());
+        let new = match word.len() {
+            _ if is_number && is_pid(&normal, after) => "<number>",
+            7.. if is_hex && word.contains(|c: char| c.is_ascii_digit()) => "<object>",
+            6 if is_hex && normal.ends_with('-') => "XXXXXX",
+            _ if is_number && normal.ends_with('%') => "<pane>",
+            _ if normal.ends_with("/tmp/ft-") => "XXXXXX",
+            _ => word,
+        };
+        normal.push_str(new);
+        rest = after;
+    }
+    normal
 }
 
 impl fmt::Display for Output {

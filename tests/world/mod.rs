@@ -46,6 +46,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 pub(crate) use agent::{Agent, Process};
+pub(crate) use expect_test::expect;
 pub(crate) use flux::{Flux, Output};
 pub(crate) use shim::{Call, Caller, Fault, Mode};
 pub(crate) use snapshot::Snapshot;

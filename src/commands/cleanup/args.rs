@@ -25,7 +25,8 @@ pub(super) struct Styles {
 }
 
 impl Styles {
-    /// Returns the style of the options, or of `flux.merge`.
+    /// Returns the style of the merge: that of the options, or else of `flux.merge`. Fails if that
+    /// setting is invalid.
     pub(super) fn chosen(&self, settings: &Settings) -> Result<Style> {
         match (self.merge, self.squash, self.rebase, self.ff_only) {
             (true, ..) => Ok(Style::Merge),

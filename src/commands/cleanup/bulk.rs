@@ -21,14 +21,15 @@ use crate::task::{BranchName, State};
 use crate::ui::words::count;
 use crate::ui::{self, word};
 
-/// Removes the tasks of these plans. A refused task does not stop the others.
+/// Prints the plans of several tasks, asks once for all, and removes them; in a dry run, only
+/// prints. A refused task does not stop the others.
 ///
 /// # Errors
 /// When one is refused, with the highest exit code.
 pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) -> Result<()> {
     if mode == Mode::Json {
         dry_run::print_json(flux, &plans, options)?;
-        return for_each(plans, dry_run::ensure);
+        return for_each(plans, dry_run::ensure_removable);
     }
     if plans.is_empty() {
         flux.ui.status("nothing to clean up");
@@ -43,7 +44,7 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) 
             flux.ui.data(line)?;
         }
         flux.ui.status("Nothing was done.");
-        return for_each(plans, dry_run::ensure);
+        return for_each(plans, dry_run::ensure_removable);
     };
     for line in lines {
         flux.ui.status(line);
@@ -52,7 +53,9 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) 
     remove(flux, plans, &options, porcelain)
 }
 
-/// Asks one question about all plans; returns the options with the consents.
+/// Asks one question about all plans that are not refused, unless `--yes` is given or the user
+/// cannot be asked. Returns the options with the consents, except to large files and suspended
+/// jobs, which each task asks for. Fails if the user declines.
 fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     let doable = plans.iter().filter(|plan| plan.refusal().is_none());
     let doable: Vec<&Plan> = doable.collect();
@@ -77,7 +80,7 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     Ok(options)
 }
 
-/// Returns whether a removal stops a program other than an agent that is done.
+/// Returns whether the removal would stop a program; `false` if its agent is done with its turn.
 fn stops_work(plan: &Plan) -> bool {
     let facts = plan.facts.as_ref();
     facts.is_some_and(|facts| facts.processes.must_stop() && facts.state != State::Done)
@@ -95,13 +98,13 @@ fn remove(
         facts.is_some_and(|facts| facts.processes.is_own_pane)
     });
     for_each(plans, |plan| {
-        let id = plan.ensure()?.id;
+        let id = plan.ensure_not_refused()?.id;
         // The merge of the previous task may have moved the target.
         remove_task(flux, &id, None, options, porcelain)
     })
 }
 
-/// Calls `each` with each plan, and prints the errors.
+/// Calls `each` with each plan, prints its error, and goes on.
 ///
 /// # Errors
 /// At once when the user declines; in the end when one failed, with the highest exit code.
@@ -136,7 +139,8 @@ fn describe_plan(plan: &Plan, options: &Options) -> String {
     sanitize::line(&steps.join(", "))
 }
 
-/// Plans the cleanup of the tasks that are merged or unreadable.
+/// Plans the cleanup of the tasks that `--merged` selects: those that are merged already, and
+/// unreadable ones. Fails if the branch of `--into` does not exist.
 pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
     if let Branch::Merge {
         into: Some(into), ..
@@ -150,7 +154,8 @@ pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Resu
     Ok(plans.filter(|plan| is_selected(plan, options)).collect())
 }
 
-/// Returns whether a task may be merged, by a quick check.
+/// Returns whether a task may be merged already, by a quick check: `false` is certain, `true` is
+/// not. An unreadable task gives `true`.
 fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branch) -> bool {
     let Ok(task) = &stored.task else { return true };
     match branch {
@@ -163,8 +168,9 @@ fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branc
     }
 }
 
-/// Returns whether `--merged` selects a task: it is merged, and no other check refuses; or it
-/// is unreadable.
+/// Returns whether `--merged` selects a task: it is merged, and no check refuses, except for lack
+/// of a consent that can be asked for jointly. Also `true` for a merged task with unreadable files,
+/// and without facts.
 fn is_selected(plan: &Plan, options: &Options) -> bool {
     let Some(facts) = plan.forecast() else {
         return true;
@@ -175,7 +181,7 @@ fn is_selected(plan: &Plan, options: &Options) -> bool {
     is_merged(facts) && (is_unread || !plan.checks.iter().any(is_left_out))
 }
 
-/// Fails if the branch does not exist.
+/// Fails if the branch of `--into` does not exist, or is a symbolic ref to another kind of ref.
 fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
     if store.tip(&store.resolve_symbolic(into)?).is_some() {
         return Ok(());
@@ -187,14 +193,16 @@ fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
     bail!(Failure::new(format!("there is no branch '{into}'")).hint(hint))
 }
 
-/// Returns whether a commit contains the changes of a branch; `false` if unknown.
+/// Returns whether `commit` contains the changes of the branch at `tip`, also as other commits;
+/// `false` if this is unknown, or if the commits of the branch cancel each other out.
 fn contains_work(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
     let plan = MergePlan::make(&flux.repo, commit, tip, MergeStyle::Merge);
     matches!(plan, Ok(MergePlan::UpToDate(how)) if how != Integrated::Cancelled)
 }
 
-/// Returns whether the target contains the changes of a task. A task whose commits cancel each
-/// other out has none.
+/// Returns whether the target branch, or the commit of `--merged=<commit>`, contains the changes of
+/// a task. `false` for a target branch if the task has no commits, or if they cancel each other
+/// out.
 fn is_merged(facts: &Facts) -> bool {
     match &facts.destination {
         Destination::MergedIn { .. } => true,
@@ -206,7 +214,7 @@ fn is_merged(facts: &Facts) -> bool {
     }
 }
 
-/// Returns the user's tasks in the order of `git flux list`.
+/// Returns the tasks that belong to this user, the oldest first, as `git flux list` does.
 pub(super) fn sort_tasks<'a>(
     flux: &Flux,
     store: &'a Store,

@@ -22,7 +22,8 @@ pub(super) enum ConflictSite {
     Target,
 }
 
-/// Asks where to resolve conflicts, after the refusal that names them.
+/// Prints the refusal that names the conflicts, and asks in which worktree to resolve them: the
+/// task's, or that of the target branch, if it has one. Fails if the user aborts.
 pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<ConflictSite> {
     let into = facts.merge_target().context("internal error: no target")?;
     flux.ui.status(refusal);
@@ -40,11 +41,17 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
     places[chosen].ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
-/// Starts a merge that stops at its conflicts.
+/// Starts a merge that stops at its conflicts, in the task's worktree or in that of the target
+/// branch. In the task's, first asks whether to tell its running agent, and then does.
 ///
 /// # Errors
 /// Always: the task is not removed.
-pub(super) fn start(flux: &Flux, facts: &Facts, site: ConflictSite, lock: &Lock) -> Result<()> {
+pub(super) fn start_merge(
+    flux: &Flux,
+    facts: &Facts,
+    site: ConflictSite,
+    lock: &Lock,
+) -> Result<()> {
     let into = facts.merge_target().context("internal error: no target")?;
     let task = &facts.task;
     let (path, theirs) = match (site, &into.worktree) {
@@ -63,7 +70,8 @@ pub(super) fn start(flux: &Flux, facts: &Facts, site: ConflictSite, lock: &Lock)
     Err(not_removed(task, path).into())
 }
 
-/// Returns the refusal of a task whose conflicts are to be resolved at `path`.
+/// Returns the failure, with exit code 3, for a task whose conflicts are to be resolved in the
+/// worktree `path`; its hints say how.
 pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
     let (id, git) = (&task.id, format!("git -C {}", quoted(path)));
     let what = format!("'{id}' is not removed: resolve the conflicts first");
@@ -81,7 +89,8 @@ pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
 const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
                        conflicts. Please resolve them and commit the merge.";
 
-/// Asks whether to tell a running agent about the conflicts.
+/// Asks the user whether to tell a running agent about the conflicts. Returns `false` without
+/// asking if there is no terminal, if no agent accepts messages, or in the agent's own pane.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
     let recipient = || recipient::find_recipient(flux, &facts.task, clock::now(), true);
     if !flux.ui.can_ask() || facts.processes.is_own_pane || recipient()?.is_none() {

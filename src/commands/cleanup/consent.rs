@@ -23,10 +23,11 @@ pub(super) enum NextStep {
     Resolve(Plan, ConflictSite),
 }
 
-/// Asks for each consent that a plan needs; adds the answers to the options and updates the plan.
+/// Asks the user for each consent that a plan needs, those about work first, and decides the plan
+/// again after each answer. Returns what to do next; fails if a check refuses or the user declines.
 pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<NextStep> {
     loop {
-        plan = plan.ensure()?;
+        plan = plan.ensure_not_refused()?;
         if plan.is_update() {
             return Ok(NextStep::Resolve(plan, ConflictSite::Task));
         }
@@ -56,7 +57,9 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
     Ok(NextStep::Remove(plan))
 }
 
-/// Asks whether to remove the task, and whether to end its processes.
+/// Asks whether to remove the task, unless `--yes` is given, and whether to end its processes;
+/// first prints its ignored files, and warns of processes that `--yes` agrees to end. Fails if the
+/// user declines.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
     let facts = plan
         .forecast()
@@ -99,7 +102,8 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
     Ok(())
 }
 
-/// Asks for one consent; the default is no.
+/// Asks the user for one consent, and adds it to the options. Fails if the answer is no, which is
+/// the default.
 fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> Result<()> {
     let question = match consent.question {
         Question::WorktreeGone => {
@@ -124,21 +128,22 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
     Ok(())
 }
 
-/// Returns the facts of a plan without a refusal.
+/// Returns the facts of a plan that no check refuses; it is an internal error if there are none.
 pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
     plan.facts
         .as_ref()
         .context("internal error: no facts despite passing checks")
 }
 
-/// Asks a question; fails if the answer is no.
+/// Asks the user a yes-or-no question; `default` is the answer of Enter. Fails if the answer is no.
 pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
     let is_confirmed = flux.ui.confirm(question, default)?;
     ensure!(is_confirmed, Failure::declined("nothing was changed"));
     Ok(())
 }
 
-/// Lists the uncommitted files and asks what to do with them.
+/// Lists the uncommitted files, and asks whether to commit them (with which message), discard them,
+/// show their diff and ask again, or abort, which is an error.
 fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Edits> {
     flux.ui.status(format_args!("{}:", consent.refusal));
     for change in &facts.uncommitted {

@@ -17,7 +17,7 @@ use crate::lifecycle::cleanup::options::{Agreed, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::sanitize;
 
-/// Returns the result of a check in a word, with its style.
+/// Returns `ok`, `asks` or `refuses` for a check, with the style to print it in.
 fn check_result(check: &Check) -> (&'static str, Style) {
     match check.agreed() {
         Agreed::No => ("refuses", Style::new().red()),
@@ -26,7 +26,7 @@ fn check_result(check: &Check) -> (&'static str, Style) {
     }
 }
 
-/// Prints the checks and the steps of one plan.
+/// Prints the checks of a plan as a table, then the steps, unless a check refuses.
 pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     let row = |check: &Check| {
         let (result, style) = check_result(check);
@@ -50,16 +50,17 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Fails like the cleanup would.
-pub(super) fn ensure(plan: Plan) -> Result<()> {
-    let plan = plan.ensure()?;
+/// Fails as the cleanup itself would: if a check refuses, or if it would only start a merge that
+/// stops at conflicts.
+pub(super) fn ensure_removable(plan: Plan) -> Result<()> {
+    let plan = plan.ensure_not_refused()?;
     match plan.facts.as_ref().filter(|_| plan.is_update()) {
         Some(facts) => bail!(not_removed(&facts.task, &facts.task.worktree)),
         None => Ok(()),
     }
 }
 
-/// Prints plans as JSON.
+/// Prints plans as a JSON array on standard output.
 pub(super) fn print_json(flux: &Flux, plans: &[Plan], options: &Options) -> Result<()> {
     let plans = plans.iter().map(|plan| object(plan, options));
     flux.ui.json(&plans.collect::<Vec<_>>())

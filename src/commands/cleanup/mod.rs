@@ -11,13 +11,14 @@ mod words;
 
 use std::slice;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::args::{Mode, Styles};
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
+use crate::failure::Failure;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::copied_repository::find_original;
@@ -88,12 +89,12 @@ impl CleanupArgs {
             Mode::DryRun | Mode::Json => Store::load(&flux.repo, &flux.settings)?,
         };
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
-            let plans = self.plans(&flux, &store, &options)?;
+            let plans = self.make_plans(&flux, &store, &options)?;
             return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
         let stored = choose_own(&flux, &store, name, "cleanup")?;
-        if self.drop_copy(&flux, &store, stored)? {
+        if self.drop_copy(&flux, &store, stored, mode)? {
             return Ok(());
         }
         let id = stored.id.clone();
@@ -108,12 +109,19 @@ impl CleanupArgs {
             Mode::Json => dry_run::print_json(&flux, slice::from_ref(&plan), &options)?,
             Mode::DryRun | Mode::Removal(_) => dry_run::print(&flux, &plan, &options)?,
         }
-        dry_run::ensure(plan)
+        dry_run::ensure_removable(plan)
     }
 
-    /// Drops a task of the original repository from this copy, with `--discard-branch`. Returns
-    /// whether it did.
-    fn drop_copy(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<bool> {
+    /// With `--discard-branch`, drops a task from this repository alone, if its worktree belongs to
+    /// the repository that this one is a copy of. Asks first; in a dry run, only prints. Returns
+    /// `false`, without doing anything, for other tasks.
+    fn drop_copy(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        stored: &StoredTask,
+        mode: Mode,
+    ) -> Result<bool> {
         let task = stored.readable()?;
         let find = || find_original(flux, task);
         let original = self.discard_branch.then(find).flatten();
@@ -123,7 +131,12 @@ impl CleanupArgs {
         let (id, branch, place) = (&task.id, &task.branch, shown(&original));
         let ui = &flux.ui;
         let what = format!("'{id}' and its branch '{branch}' from this repository alone");
-        if self.dry_run {
+        if matches!(mode, Mode::Json) {
+            let why = format!("no JSON for dropping {what}");
+            let dry_run = format!("git flux cleanup {id} -n --discard-branch");
+            bail!(Failure::new(why).hint(dry_run));
+        }
+        if matches!(mode, Mode::DryRun) {
             ui.data(format_args!("would drop {what}"))?;
             ui.status("Nothing was done.");
             return Ok(true);
@@ -143,8 +156,9 @@ impl CleanupArgs {
         Ok(true)
     }
 
-    /// Plans the cleanup of several tasks.
-    fn plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
+    /// Plans the cleanup of the tasks that `--all`, `--merged` or their names select, each once,
+    /// without changing anything.
+    fn make_plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
         let mut ids: Vec<&TaskId> = Vec::new();
         if self.all {
             ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));

@@ -23,7 +23,8 @@ impl CleanupArgs {
         }
     }
 
-    /// Resolves the options; fails if they contradict each other.
+    /// Converts the command line to the options of a cleanup. Fails if `--merged=<commit>` is
+    /// combined with `--into`, `--commit` or `--discard-branch`, or names no commit.
     pub(super) fn options(&self, flux: &Flux) -> Result<Options> {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
@@ -54,7 +55,8 @@ impl CleanupArgs {
         })
     }
 
-    /// Returns the questions that the options answer.
+    /// Returns the questions to which the command line gives a consent. If the user can be asked,
+    /// closing the caller's own pane is one of them.
     fn given(&self, can_ask: bool) -> Vec<Question> {
         let answers = [
             // On a terminal, the user has called the command in this pane.

@@ -38,7 +38,8 @@ pub(super) struct TaskRemoval<'a> {
     queue: Option<Lock>,
 }
 
-/// Locks a task and removes it. `seen` is the store if it was just loaded.
+/// Removes a task, after asking for all consents, under its lock; waits for another command that
+/// works on it. `seen` are the tasks, if they were just loaded.
 pub(super) fn remove_task(
     flux: &Flux,
     id: &TaskId,
@@ -85,7 +86,7 @@ impl TaskRemoval<'_> {
                 NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
                 NextStep::Remove(_) => {}
                 NextStep::Resolve(plan, place) => {
-                    return conflicts::start(flux, facts(&plan)?, place, self.lock);
+                    return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
                 }
             }
             self.options.uncommitted = self.before.uncommitted.clone();
@@ -95,7 +96,8 @@ impl TaskRemoval<'_> {
         bail!(Failure::new(what).hint(format!("git flux attach {id}")))
     }
 
-    /// Prints the files in conflict, for `--porcelain`.
+    /// Prints the files in conflict on standard output, if `--porcelain` is given and a conflict is
+    /// the first reason not to remove the task.
     fn list_conflicts(&self, plan: &Plan) -> Result<()> {
         let mut checks = plan.checks.iter();
         let first = checks.find(|check| check.name == "merge" || check.refusal().is_some());
@@ -120,7 +122,8 @@ impl TaskRemoval<'_> {
         Ok(())
     }
 
-    /// Carries a plan out; returns `false` if a new plan is needed.
+    /// Commits the uncommitted files, if the plan says so, or else merges and removes the task.
+    /// Returns `true` if it was removed, `false` if a new plan is needed, as after the commit.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
         let facts = facts(plan)?;
         let message = match &self.options.uncommitted {
@@ -131,7 +134,7 @@ impl TaskRemoval<'_> {
             .forecast()
             .context("internal error: no facts despite passing checks")?;
         forecast.ensure_no_collision(self.flux, None)?;
-        if self.is_ready(facts, None)? {
+        if self.stop_and_recheck(facts, None)? {
             self.commit(facts, message)?;
         } else {
             self.forget_answers();
@@ -146,7 +149,7 @@ impl TaskRemoval<'_> {
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
-        if !self.is_ready(facts, made.as_ref())? {
+        if !self.stop_and_recheck(facts, made.as_ref())? {
             self.forget_answers();
             return Ok(false);
         }
@@ -164,9 +167,11 @@ impl TaskRemoval<'_> {
         }
     }
 
-    /// Stops the agent, and returns whether the task is unchanged since it was observed.
-    fn is_ready(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
-        if facts.processes.must_stop() || facts.processes.has_foreign_jobs() {
+    /// Stops the agent, or closes its pane, if one has to be, and returns whether the task is
+    /// unchanged since it was observed. Returns `true` without a check if there was no agent, no
+    /// terminal for questions and no hook.
+    fn stop_and_recheck(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
+        if facts.processes.must_stop() || facts.processes.must_close_pane() {
             return stop_agent(self.flux, facts);
         }
         // The task may have changed during a question or a hook.
@@ -174,7 +179,8 @@ impl TaskRemoval<'_> {
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 
-    /// Forgets the answers about a task that has changed.
+    /// Forgets the answers of the user about a task that has changed, and prints that it is checked
+    /// again.
     fn forget_answers(&mut self) {
         let what = format!("'{}' has changed; checking it again", self.id);
         self.flux.ui.status(what);
@@ -207,7 +213,7 @@ impl TaskRemoval<'_> {
     }
 }
 
-/// Explains why git or a hook refused a commit.
+/// Adds to the error of a commit, which git or a hook refused, the command to make it by hand.
 fn not_committed(error: Error, task: &Task) -> Error {
     let path = quoted(&task.worktree);
     let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));

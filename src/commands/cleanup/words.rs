@@ -19,7 +19,8 @@ use crate::tmux::own_pane;
 use crate::ui::words::{capitalize, count};
 use crate::ui::{Ui, quoted, shown, word};
 
-/// Lists the steps of a plan.
+/// Describes the steps of a plan, each in a phrase such as `stop the agent of 'x'`; none if its
+/// facts are unknown.
 pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     let Some(forecast) = plan.forecast() else {
         return Vec::new();
@@ -59,18 +60,20 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     steps
 }
 
-/// Returns the default message for a commit of uncommitted files.
+/// Returns the default message for a commit of the uncommitted files: `WIP: <title>`.
 pub(super) fn default_message(task: &Task) -> String {
     format!("WIP: {}", task.title)
 }
 
-/// Returns the word for a task's pane, window or session.
+/// Returns the word for the tmux target of a task: `pane`, `window` or `session`; `record` if it
+/// has none.
 fn target_word(task: &Task) -> &'static str {
     let target = task.target.as_ref();
     target.map_or("record", |target| target.kind.into_str())
 }
 
-/// Returns the branch to merge into, if there are commits to merge.
+/// Returns the target branch, if it lacks commits of the task; `None` if there is nothing to merge,
+/// or no target branch.
 fn merging(facts: &Facts) -> Option<&MergeTarget> {
     facts
         .merge_target()
@@ -115,8 +118,8 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
     }
 }
 
-/// Returns the question whether to remove a task; `elsewhere` names the user's branch, if it is
-/// not the target.
+/// Returns the text of the question whether to merge and remove a task. `elsewhere` is added to it:
+/// `you are on '<branch>'`, if that is not the target branch.
 pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String {
     let Some(into) = merging(facts) else {
         return no_merge_words(facts).question;
@@ -129,7 +132,8 @@ pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String
     format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
 }
 
-/// Warns of tasks that would be merged into the branch of this one, which is deleted.
+/// Warns of each task that would be merged into the branch of `task`, if that is deleted with
+/// `task`; hints at the command that changes this.
 pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     let (ui, branch) = (&flux.ui, &task.branch);
     let dependents = store
@@ -150,7 +154,8 @@ pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     }
 }
 
-/// Returns the verb, the past participle and the preposition of a style.
+/// Returns the verb, the past participle and the preposition for a style of merge: `merge`,
+/// `merged`, `into`.
 fn style_words(style: Style) -> [&'static str; 3] {
     match style {
         Style::Merge => ["merge", "merged", "into"],
@@ -160,8 +165,8 @@ fn style_words(style: Style) -> [&'static str; 3] {
     }
 }
 
-/// Reports the removal, and closes the pane that the command was called in; its clients then
-/// see the report again.
+/// Prints what was merged, removed and kept, and starts to delete expired tasks in the background.
+/// Then closes the task's pane, if the command was called in it; its clients see the report again.
 pub(super) fn report_removal(flux: &Flux, facts: &Facts, done: &RemovalReport) -> Result<()> {
     let merge = done.merge.as_ref();
     let ui = &flux.ui;

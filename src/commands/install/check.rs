@@ -7,12 +7,13 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::install_file::{InstallFile, Reader};
-use super::shells::{self, Finding, answer, detached, output};
+use super::shells::{self, Finding, ask_shell, detached, run_with_timeout};
 use crate::git::Git;
 use crate::system::program::{shell, which};
 use crate::ui::{Ui, quoted, shown, word};
 
-/// Reports all problems that keep the installed files from being used.
+/// Checks that git, man and the user's shells find the program and the installed files, and prints
+/// a warning with a fix for each problem. Each question to a program may take 10 seconds.
 pub(super) fn check(ui: &Ui, installed: &[InstallFile]) -> Result<()> {
     let path = |reader| {
         let mut files = installed.iter().filter(|file| file.reader == reader);
@@ -41,7 +42,8 @@ pub(super) fn check(ui: &Ui, installed: &[InstallFile]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that git finds this program as git-flux.
+/// Returns the problem, if git does not find this program as `git-flux` on PATH; `None` if it does,
+/// or if that is unknown.
 fn check_program() -> Option<Finding> {
     let own = env::current_exe().and_then(|own| own.canonicalize()).ok()?;
     let problem = match which(Path::new("git-flux")) {
@@ -59,7 +61,9 @@ const ASK_SHELL: &str = r"
 command -v git-flux >/dev/null && printf '\ngit-flux: found\n' || printf '\ngit-flux: none\n'
 ";
 
-/// Checks that new shells of the user find git-flux: the PATH of this one may be exported by hand.
+/// Returns the problem, if new shells of the user do not find `git-flux` by themselves: without the
+/// directories of the current PATH that have it. `None` also for another shell than bash, zsh and
+/// fish, and if it does not answer.
 fn check_new_shells() -> Result<Option<Finding>> {
     let login = shell();
     let (Some("bash" | "zsh" | "fish"), Some(path)) = (file_name(&login), env::var_os("PATH"))
@@ -75,7 +79,7 @@ fn check_new_shells() -> Result<Option<Finding>> {
     for options in ["-lic", "-ic"] {
         let mut command = detached(&login);
         command.args([options, ASK_SHELL]).env("PATH", &others);
-        if answer(&mut command)?.is_none_or(|answer| answer == "found") {
+        if ask_shell(&mut command)?.is_none_or(|answer| answer == "found") {
             return Ok(None);
         }
     }
@@ -84,7 +88,8 @@ fn check_new_shells() -> Result<Option<Finding>> {
     Ok(Some(Finding::new(problem, prepend("PATH", dir))))
 }
 
-/// Checks that `git help flux` shows this page.
+/// Returns the problem, if man is not installed, or if `git help flux` would not show the manual at
+/// `page`; `None` if it would.
 fn check_manual(page: &Path) -> Result<Option<Finding>> {
     if which(Path::new("man")).is_none() {
         let problem = "'man' is not installed: 'git help flux' cannot show the manual";
@@ -93,7 +98,7 @@ fn check_manual(page: &Path) -> Result<Option<Finding>> {
     let mut man = detached("man");
     man.args(["-w", "git-flux"])
         .env("MANPATH", manpath_of_git());
-    let answer = output(&mut man)?.unwrap_or_default();
+    let answer = run_with_timeout(&mut man)?.unwrap_or_default();
     let found = answer.lines().last().map(Path::new);
     let problem = match found.filter(|found| found.is_file()) {
         Some(found) if found.canonicalize().ok() == page.canonicalize().ok() => return Ok(None),
@@ -105,7 +110,8 @@ fn check_manual(page: &Path) -> Result<Option<Finding>> {
     Ok(Some(Finding::new(problem, prepend("MANPATH", dir))))
 }
 
-/// Returns the MANPATH that git sets for man: its own pages, then the old value. An empty end means the default.
+/// Returns the MANPATH that git sets for man: `git --man-path`, a colon and the old value. An empty
+/// old value means man's default.
 fn manpath_of_git() -> OsString {
     // Without git, use the default of man.
     let own = Git::reading(Path::new("/"), "--man-path").output();
@@ -116,7 +122,8 @@ fn manpath_of_git() -> OsString {
     manpath
 }
 
-/// Returns the command that puts a directory first in PATH or MANPATH of new shells.
+/// Returns the command that puts a directory first in `PATH` or `MANPATH` of new shells, in the
+/// file that the user's login shell reads.
 fn prepend(variable: &str, dir: &Path) -> String {
     let dir = quoted(dir);
     let file = match file_name(&shell()) {

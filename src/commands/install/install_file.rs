@@ -23,7 +23,7 @@ pub(super) enum Reader {
 }
 
 impl Reader {
-    /// Returns the start of a comment in its files.
+    /// Returns the characters that begin a comment in a file for this program.
     fn comment(self) -> &'static str {
         match self {
             Self::Man => r#".\""#,
@@ -31,7 +31,7 @@ impl Reader {
         }
     }
 
-    /// Returns whether the program is on PATH.
+    /// Returns whether this program, man or a shell, is on PATH.
     pub(super) fn is_installed(self) -> bool {
         which(Path::new(self.into_str())).is_some()
     }
@@ -58,9 +58,9 @@ const BELOW_PREFIX: [&str; 6] = [
 ];
 
 fn dirs_at_home(home: &Path) -> [PathBuf; 6] {
-    let data = directory("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
-    let config = directory("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
-    let bash = directory("BASH_COMPLETION_USER_DIR");
+    let data = env_dir("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
+    let config = env_dir("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
+    let bash = env_dir("BASH_COMPLETION_USER_DIR");
     [
         man_beside_program(home).unwrap_or_else(|| home.join(".local/share/man")),
         bash.unwrap_or_else(|| data.join("bash-completion"))
@@ -72,34 +72,38 @@ fn dirs_at_home(home: &Path) -> [PathBuf; 6] {
     ]
 }
 
-/// Returns the `share/man` beside the `bin` of git-flux, if that belongs to the user, such as cargo's. man
-/// searches it because `bin` is on PATH.
+/// Returns the `share/man` beside the `bin` directory of `git-flux` on PATH, if that is below the
+/// user's home directory or `CARGO_HOME`; otherwise `None`. man searches it because `bin` is on
+/// PATH.
 fn man_beside_program(home: &Path) -> Option<PathBuf> {
     let program = which(Path::new("git-flux"))?;
     let bin = program.parent().filter(|bin| bin.ends_with("bin"))?;
     let parent = bin.parent()?;
-    let is_own = parent.starts_with(home) || directory("CARGO_HOME").as_deref() == Some(parent);
+    let is_own = parent.starts_with(home) || env_dir("CARGO_HOME").as_deref() == Some(parent);
     is_own.then(|| parent.join("share/man"))
 }
 
-/// Returns the first directory in an environment variable, if it is absolute.
-pub(super) fn directory(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
+/// Returns the first path in an environment variable such as `XDG_DATA_HOME`; `None` if it is not
+/// set, or if the path is relative.
+pub(super) fn env_dir(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
     let first = env::split_paths(&env::var_os(variable)?).next()?;
     first.is_absolute().then_some(first)
 }
 
-/// Returns the directory that contains all files: `prefix`, or the home directory.
+/// Returns the directory below which the files are installed: `prefix` as an absolute path, or else
+/// the home directory. Fails if HOME is not set.
 pub(super) fn root(prefix: Option<&Path>) -> Result<PathBuf> {
     match prefix {
         Some(prefix) => path::absolute(prefix)
             .with_context(|| format!("could not resolve '{}'", prefix.display())),
-        None => Ok(directory("HOME").ok_or_else(|| {
+        None => Ok(env_dir("HOME").ok_or_else(|| {
             Failure::new("HOME is not set").hint("git flux install --prefix <dir>")
         })?),
     }
 }
 
-/// Returns the files to install, below `prefix` or the home directory.
+/// Returns all files that can be installed, at their paths below `prefix`, or else in the user's
+/// own directories.
 pub(super) fn list_files(prefix: Option<&Path>) -> Result<Vec<InstallFile>> {
     let root = root(prefix)?;
     let dirs = match prefix {
@@ -134,7 +138,8 @@ pub(super) enum ExistingFile {
 }
 
 impl InstallFile {
-    /// Examines the existing file at this path.
+    /// Reads the file at the path to install, and tells what it is: nothing, the same, another
+    /// version of it, or something that git flux did not install.
     pub(super) fn read_existing(&self) -> Result<ExistingFile> {
         let context = || format!("could not read '{}'", self.path.display());
         let metadata = match self.path.symlink_metadata() {
@@ -171,7 +176,8 @@ impl InstallFile {
         format!("{} installed by git flux ", self.reader.comment())
     }
 
-    /// Returns the content to install, which ends in our line.
+    /// Returns the content to install: the text, and a last line by which a file of git flux is
+    /// recognized.
     pub(super) fn content(&self) -> String {
         [self.text, &self.mark(), env!("CARGO_PKG_VERSION"), "\n"].concat()
     }

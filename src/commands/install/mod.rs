@@ -78,7 +78,8 @@ impl InstallArgs {
         check::check(ui, &installed)
     }
 
-    /// Removes the installed files, and reports files that it keeps.
+    /// Removes the files that git flux has installed, and prints each; in a dry run, only prints
+    /// them. Warns of other files at these paths, and keeps them.
     fn uninstall(&self, ui: &Ui, found: &[(InstallFile, ExistingFile)]) -> Result<()> {
         let root = install_file::root(self.prefix.as_deref())?;
         let mut own = Vec::new();
@@ -107,7 +108,7 @@ impl InstallArgs {
     }
 }
 
-/// Fails if a file that git flux did not install is in the way.
+/// Fails if there is something at the path of a file to install that git flux did not install.
 fn refuse_obstacles(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut causes = Vec::new();
     let mut failure = Failure::new("could not install; nothing was changed");
@@ -124,7 +125,9 @@ fn refuse_obstacles(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     Err(anyhow!(causes.join("\n")).context(failure))
 }
 
-/// Installs files that are missing or outdated. Changes nothing if one cannot be written.
+/// Installs the files that are missing or outdated. If one cannot be written, installs none, and
+/// removes the directories that it has created; but a failed rename leaves those before it
+/// installed.
 fn install_files(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut made = Vec::new();
     let staged = stage(wanted, &mut made).inspect_err(|_| {
@@ -146,7 +149,8 @@ fn install_files(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     Ok(())
 }
 
-/// Writes all files beside their paths, and appends the created directories to `made`.
+/// Writes the files that are missing or outdated beside their paths, under temporary names. Appends
+/// the directories that it creates to `made`. The temporary files disappear when dropped.
 fn stage<'a>(
     wanted: &'a [(InstallFile, ExistingFile)],
     made: &mut Vec<PathBuf>,
@@ -164,7 +168,8 @@ fn stage<'a>(
     Ok(staged)
 }
 
-/// Writes a file under a temporary name, so that disk errors show before the rename.
+/// Writes a file to the disk under a temporary name in its directory, so that disk errors show
+/// before the rename. Creates the directory, and appends all that were missing to `made`.
 fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
     let dir = file
         .path
@@ -185,7 +190,7 @@ fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
     Ok(temp)
 }
 
-/// Removes a file and the directories above it that are empty then, up to `root`.
+/// Deletes a file, and the directories above it that are empty then, up to `root` and including it.
 fn remove(path: &Path, root: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()))?;
     let dirs = path.ancestors().skip(1);

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-use super::install_file::{Reader, directory};
+use super::install_file::{Reader, env_dir};
 use crate::system::program::shell;
 use crate::system::wait_until;
 use crate::ui::{quoted, shown, word};
@@ -69,25 +69,28 @@ print
 print -r -- "git-flux: ${+_comps[git-flux]} ${+functions[compdef]} ${fpath[(Ie)$1]} ${ZDOTDIR:-$HOME}"
 "#;
 
-/// Returns whether the user seems to use a shell: it is the login shell, or has an rc file.
+/// Returns whether a shell is on PATH, and the user seems to use it: it is the login shell, or has
+/// an rc file such as `.bashrc`.
 pub(super) fn is_used(reader: Reader) -> bool {
     let (name, login) = (reader.into_str(), shell());
-    let dirs = [directory("HOME"), directory("ZDOTDIR")];
+    let dirs = [env_dir("HOME"), env_dir("ZDOTDIR")];
     let mut dirs = dirs.into_iter().flatten();
     reader.is_installed()
         && (Path::new(&login).file_name() == Some(OsStr::new(name))
             || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
-/// Checks that bash finds its completion at `file`.
+/// Asks a new interactive bash, for at most 10 seconds, and returns the problem if it does not find
+/// its completion at `file`; `None` if it does.
 pub(super) fn check_bash(file: &Path) -> Result<Option<Finding>> {
-    let answer = answer(detached("bash").args(["-ic", ASK_BASH]))?;
+    let answer = ask_shell(detached("bash").args(["-ic", ASK_BASH]))?;
     let mut library = BASH_COMPLETION.into_iter().map(Path::new);
     let library = library.find(|file| file.is_file());
     Ok(judge_bash(answer.as_deref(), file, library))
 }
 
-/// Returns the problem with an answer of bash. `library` is bash-completion, if it is installed.
+/// Returns the problem that an answer of bash shows, with its fix; `None` if completion works.
+/// `answer` is `None` if there was none; `library` is bash-completion, if it is installed.
 fn judge_bash(answer: Option<&str>, file: &Path, library: Option<&Path>) -> Option<Finding> {
     let (problem, read) = match (answer, library) {
         (Some("works"), _) => return None,
@@ -104,16 +107,17 @@ fn judge_bash(answer: Option<&str>, file: &Path, library: Option<&Path>) -> Opti
     Some(Finding::new(problem, format!("echo {line} >>~/.bashrc")))
 }
 
-/// Checks that zsh finds its completion in `dir`.
+/// Asks a new interactive zsh, for at most 10 seconds, and returns the problem if it does not find
+/// its completion in `dir`; `None` if it does.
 pub(super) fn check_zsh(dir: &Path) -> Result<Option<Finding>> {
     let answer =
-        answer(detached("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();
+        ask_shell(detached("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();
     let search = add_to_fpath(dir);
     let words: Vec<&str> = answer.splitn(4, ' ').collect();
     let &[completes, started, searches, home] = words.as_slice() else {
         return Ok(Some(Finding::new(no_answer(Reader::Zsh), search)));
     };
-    let file = |name| match directory("HOME") {
+    let file = |name| match env_dir("HOME") {
         Some(dir) if dir == Path::new(home) => format!("~/{name}"),
         _ => quoted(&Path::new(home).join(name)),
     };
@@ -135,12 +139,12 @@ pub(super) fn check_zsh(dir: &Path) -> Result<Option<Finding>> {
     }))
 }
 
-/// Returns the command that adds a directory to zsh's fpath, in the file that zsh reads before it starts
-/// completion.
+/// Returns the command that adds a directory to zsh's `fpath`, in the `.zshenv` that zsh reads
+/// before it starts completion.
 fn add_to_fpath(dir: &Path) -> String {
     let line = word(&format!("fpath=({} $fpath)", quoted(dir)));
-    let is_at_home = directory("HOME").is_some_and(|home| home.join(".zshenv").exists());
-    let file = match directory("ZDOTDIR").filter(|_| !is_at_home) {
+    let is_at_home = env_dir("HOME").is_some_and(|home| home.join(".zshenv").exists());
+    let file = match env_dir("ZDOTDIR").filter(|_| !is_at_home) {
         Some(dir) => quoted(&dir.join(".zshenv")),
         None => "~/.zshenv".to_owned(),
     };
@@ -152,7 +156,8 @@ fn no_answer(shell: Reader) -> String {
     format!("{name} did not say whether it completes 'git flux'; if it does not:")
 }
 
-/// Returns a command that runs a program without this terminal.
+/// Returns a command, not yet started, that runs a program in a new session, without this terminal:
+/// `git-flux __alone <program>`.
 pub(super) fn detached(program: impl AsRef<OsStr>) -> Command {
     // An empty name fails to start.
     let mut command = Command::new(env::current_exe().unwrap_or_default());
@@ -160,17 +165,19 @@ pub(super) fn detached(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Returns the answer of a shell: the rest of the last line with the prefix.
-pub(super) fn answer(command: &mut Command) -> Result<Option<String>> {
-    let said = output(command)?.unwrap_or_default();
+/// Runs a [`detached`] shell for at most 10 seconds, and returns its answer: the rest of its last
+/// line that begins with `git-flux: `. `None` if there is no such line.
+pub(super) fn ask_shell(command: &mut Command) -> Result<Option<String>> {
+    let said = run_with_timeout(command)?.unwrap_or_default();
     let mut answers = said
         .lines()
         .filter_map(|line| line.strip_prefix(ANSWER_PREFIX));
     Ok(answers.next_back().map(str::to_owned))
 }
 
-/// Returns the output of a [`detached`] program, if it exits in time.
-pub(super) fn output(command: &mut Command) -> Result<Option<String>> {
+/// Runs a [`detached`] program, and returns its standard output, whatever its exit code. Kills it
+/// after 10 seconds; then, or if it cannot be started, returns `None`.
+pub(super) fn run_with_timeout(command: &mut Command) -> Result<Option<String>> {
     let mut out = tempfile::tempfile().context("could not make a temporary file")?;
     command.stdout(out.try_clone()?);
     command.stdin(Stdio::null()).stderr(Stdio::null());
@@ -193,12 +200,14 @@ pub(super) fn output(command: &mut Command) -> Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&said).into_owned()))
 }
 
-/// Runs `git-flux __alone <program> <args>`: executes the program in a new session. An interactive shell would
-/// otherwise become the terminal's foreground group, and leave none when it exits.
+/// Replaces this process with the program and arguments in `words`, in a new session without a
+/// terminal: `git-flux __alone <program> <args>`. Returns only if that fails.
 pub(crate) fn exec_alone(words: &[OsString]) -> Result<()> {
     let (program, args) = words
         .split_first()
         .context("internal error: no program for __alone")?;
+    // An interactive shell would otherwise become the terminal's foreground group, and leave none
+    // when it exits.
     setsid().context("could not leave the terminal")?;
     Err(Command::new(program).args(args).exec())
         .with_context(|| format!("could not start '{}'", program.to_string_lossy()))

@@ -133,7 +133,9 @@ impl RunArgs {
         self.report(&flux, plan, &started, &short)
     }
 
-    /// Reports the started task, and attaches to it if requested.
+    /// Prints the report of a started task (with `--json` only its object, with `--quiet` its id).
+    /// Then attaches to it with `--attach`, or waits and fails as
+    /// [`starting::ensure_no_early_failure`] does; with `--json` neither.
     fn report(
         &self,
         flux: &Flux,
@@ -153,7 +155,7 @@ impl RunArgs {
         if self.attach {
             return attach::attach(&started.opened.target);
         }
-        starting::ensure_not_ended(flux, started)
+        starting::ensure_no_early_failure(flux, started)
     }
 
     fn ensure_can_attach(&self, count: usize) -> Result<()> {
@@ -182,7 +184,8 @@ impl RunArgs {
         }
     }
 
-    /// Starts several tasks one after the other. Goes on after a failure, but not after ^C.
+    /// Starts several tasks one after the other, and reports them. Goes on after a failure, and
+    /// fails at the end; stops when the user interrupts.
     fn start_several(
         &self,
         flux: &Flux,
@@ -204,7 +207,7 @@ impl RunArgs {
             return Err(error);
         }
         if !self.json {
-            let errors = starting::early_failures(flux, &made)?;
+            let errors = starting::wait_for_early_failures(flux, &made)?;
             errors.iter().for_each(|error| faults.show(error));
         }
         match faults.0 {
@@ -216,7 +219,8 @@ impl RunArgs {
         }
     }
 
-    /// Starts each task, until the user interrupts.
+    /// Starts each task, and appends it to `made`; prints failures and counts them in `faults`.
+    /// Fails at once only if the user interrupts or declines.
     fn start_all(
         &self,
         flux: &Flux,

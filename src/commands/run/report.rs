@@ -22,7 +22,9 @@ use crate::ui::{shown, with_directory, word};
 /// Files and directories that projects need and git does not track.
 const NEEDED: [&str; 3] = [".env", "node_modules", ".venv"];
 
-/// Names the [`NEEDED`] files that only the main worktree has, unless a setup of worktrees is configured.
+/// Prints a hint that names those of `.env`, `node_modules` and `.venv` that the main worktree has
+/// and the task's worktree lacks. Prints nothing if files to copy or a setup of worktrees are
+/// configured.
 pub(super) fn hint_missing_files(flux: &Flux, task: &Task) {
     let home = flux.repo.home();
     let has = |dir: &Path, name: &str| dir.join(name).symlink_metadata().is_ok();
@@ -46,7 +48,7 @@ pub(super) fn hint_missing_files(flux: &Flux, task: &Task) {
     ));
 }
 
-/// Warns if the task starts from the branch of another task, and will be merged into it.
+/// Warns if the new task will be merged into the branch of another task, from which it starts.
 pub(super) fn warn_of_other_task(flux: &Flux, store: &Store, task: &Task) {
     let mut tasks = { store.tasks.iter() }.filter_map(|stored| stored.task.as_ref().ok());
     let Some(other) = tasks.find(|other| task.into.as_ref() == Some(&other.branch)) else {
@@ -64,7 +66,8 @@ pub(super) fn warn_of_other_task(flux: &Flux, store: &Store, task: &Task) {
     }
 }
 
-/// Reports whether the task has the user's uncommitted changes.
+/// Prints whether the user's uncommitted files were copied to the task. Prints nothing if there are
+/// none, or if they are unknown (`None`).
 pub(super) fn report_own_changes(flux: &Flux, changes: Option<Changes>, takes_changes: bool) {
     let Some(changes) = changes.filter(|changes| !changes.is_none()) else {
         return;
@@ -96,7 +99,8 @@ pub(super) fn status(started: &Started) -> Status {
     }
 }
 
-/// Reports that a window was made because a pane had no room. Returns `true` if so.
+/// Prints a message if the task got its own window because there was no room for another pane.
+/// Returns whether it did.
 pub(super) fn report_no_room(flux: &Flux, plan: &Start, started: &Started) -> bool {
     let place = plan.pane.as_ref().map(|pane| &pane.place);
     let is_wanted = matches!(place, Some(Placement::Window { no_room: false, .. }));
@@ -173,7 +177,8 @@ fn print_plan(flux: &Flux, start: &Start, pane: &NewPane) -> Result<()> {
     Ok(())
 }
 
-/// Returns the report of a started task, which `short` names.
+/// Returns the report of a started task: id, place, worktree, branch and next commands, in which
+/// `short` names the task.
 pub(super) fn format_started(
     flux: &Flux,
     plan: &Start,
@@ -213,7 +218,8 @@ pub(super) fn format_started(
     with_directory(&report)
 }
 
-/// Returns the target of a task, the action that goes there, and an alternative to it.
+/// Returns the place of a task's pane in words, the action to go there, and other keys or another
+/// command for that, if there are any.
 fn describe_target(opened: &OpenedPane) -> (String, &'static str, Option<String>) {
     let target = &opened.target;
     match target.kind {
@@ -235,13 +241,15 @@ fn describe_target(opened: &OpenedPane) -> (String, &'static str, Option<String>
     }
 }
 
-/// Returns the keys of a tmux command, such as `Ctrl+b, d`, if there is a prefix key.
+/// Returns the keys to press in tmux for a key binding, such as `Ctrl+b, d`; `None` if tmux has no
+/// prefix key.
 fn keys_of(opened: &OpenedPane, key: &str) -> Option<String> {
     let keys = format_keys(&opened.prefix, key)?;
     Some(keys.replacen(' ', ", ", 1))
 }
 
-/// Returns the shortest prefix of the id, up to a `-`, that no other task has.
+/// Returns the shortest beginning of the id, of two or more words before a `-`, with which no other
+/// task's id begins; the whole id if there is none.
 pub(super) fn short_id(store: &Store, id: &TaskId) -> String {
     let words: Vec<&str> = id.as_str().split('-').collect();
     let mut beginnings = (2..words.len()).map(|n| words[..n].join("-"));

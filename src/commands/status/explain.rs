@@ -14,7 +14,8 @@ use crate::task::observation::{Location, Observation, Presence, SessionActivity,
 use crate::task::{Report, Source, State, Task, Title, WaitReason};
 use crate::ui::words::age;
 
-/// Prints the evidence for the state of a task, with the sources in order of precedence.
+/// Prints the state of a task and the report of each source about it, in order of precedence; `*`
+/// marks the source that decides. With `as_json`, prints an object.
 pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
     let ui = &flux.ui;
     let seen = observe::observe_one(flux, store, task)?;
@@ -46,7 +47,8 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
     Ok(())
 }
 
-/// Returns the report of each source; `counting` decides.
+/// Returns the report of each source about the state of a task, in order of precedence. `counting`
+/// is the source that decides.
 fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
     let ended = exit.map_or_else(|| "no exit recorded".to_owned(), ToString::to_string);

@@ -25,7 +25,8 @@ pub(in crate::git) struct HiddenFiles {
 }
 
 impl HiddenFiles {
-    /// Lists the hidden files that exist: `git ls-files -v -z`
+    /// Lists the assume-unchanged files of a worktree, and those skip-worktree files that exist
+    /// there: `git ls-files -v -z`
     pub(in crate::git) fn list(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // The flags are rare; reading the index saves a process.
@@ -56,7 +57,8 @@ impl HiddenFiles {
         Ok(found)
     }
 
-    /// Clears the flags in `index`.
+    /// Clears the assume-unchanged and skip-worktree flags of the listed files in `index`:
+    /// `git update-index --no-assume-unchanged`, `git update-index --no-skip-worktree`
     pub(in crate::git) fn reveal(&self, index: &ScratchIndex<'_>) -> Result<()> {
         for (option, paths) in [
             (NO_ASSUME_UNCHANGED, &self.assumed),
@@ -71,7 +73,9 @@ impl HiddenFiles {
     }
 }
 
-/// Returns [`Head::status`] with hidden files, which have [`Change::unhide_option`] set.
+/// Returns what [`Head::status`] does, with the changes of assume-unchanged and existing
+/// skip-worktree files, which have [`Change::unhide_option`] set. Leaves the worktree's index
+/// unchanged.
 pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
     let hidden = HiddenFiles::list(checkout)?;
     if hidden.assumed.is_empty() && hidden.skipped.is_empty() {

@@ -11,8 +11,9 @@ use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::{Checkout, Git};
 
-/// Shows the changes since the commit `since`, including untracked files, in git's pager and
-/// returns the exit code: `git diff <since> <args>`.
+/// Shows a worktree's changes since the commit `since`, including untracked files that are not
+/// ignored, in git's pager and returns git's exit code: `git diff <since> <args>`. Leaves the
+/// worktree's index unchanged.
 pub(crate) fn show(
     checkout: &Checkout,
     since: impl AsRef<OsStr>,
@@ -41,7 +42,8 @@ pub(crate) fn show(
     with_scratch_index(diff).in_foreground()
 }
 
-/// Quotes a path for a colon-separated list of git's.
+/// Quotes a path as git requires in a colon-separated list such as
+/// `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
 fn quote_path(path: &Path) -> OsString {
     let path = path.as_os_str().as_bytes();
     let path = path.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");

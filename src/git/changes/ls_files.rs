@@ -9,8 +9,9 @@ use anyhow::Result;
 
 use crate::git::{Checkout, Git};
 
-/// Lists the untracked files in `dir` that match one of `patterns`, or of the patterns in `file`,
-/// as in `.gitignore`: `git ls-files --others --ignored`. Skips nested repositories.
+/// Lists the untracked files below `dir` that match one of `patterns`, or of those in `file`,
+/// written as in `.gitignore`; other ignore rules do not matter: `git ls-files --others --ignored`.
+/// Skips nested repositories.
 pub(crate) fn list_matching(
     dir: &Path,
     patterns: &[OsString],
@@ -28,27 +29,29 @@ pub(crate) fn list_matching(
     without_repositories(git)
 }
 
-/// Returns the paths that git prints, without nested repositories, which end with a slash.
+/// Runs the `git ls-files -z` command and returns the paths that it prints, except nested
+/// repositories, which end with a slash.
 pub(super) fn without_repositories(git: Git) -> Result<Vec<PathBuf>> {
     let mut files = git.paths()?;
     files.retain(|path| !path.as_os_str().as_bytes().ends_with(b"/"));
     Ok(files)
 }
 
-/// Lists the untracked files that are not ignored, without nested repositories:
-/// `git ls-files --others --exclude-standard`.
+/// Lists the untracked files of a worktree that are not ignored, without nested repositories:
+/// `git ls-files --others --exclude-standard`
 pub(crate) fn list_untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     without_repositories(checkout.reading("ls-files -z --others --exclude-standard"))
 }
 
-/// Lists the ignored files and, with a `/`, fully ignored directories:
-/// `git ls-files --others --ignored --exclude-standard --directory`.
+/// Lists the ignored files of a worktree; a directory with only ignored files is one entry that
+/// ends with `/`: `git ls-files --others --ignored --exclude-standard --directory`
 pub(crate) fn list_ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     let list = "ls-files -z --others --ignored --exclude-standard --directory";
     checkout.reading(list).paths()
 }
 
-/// Lists the files in the index, including those outside a sparse checkout: `git ls-files`.
+/// Lists the files in the index of a worktree, including those outside a sparse checkout:
+/// `git ls-files`
 pub(crate) fn list_tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
     let files = checkout.reading("ls-files").arg("-z").paths()?;
     Ok(files.into_iter().collect())

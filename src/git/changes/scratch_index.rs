@@ -18,7 +18,8 @@ pub(in crate::git) struct ScratchIndex<'a> {
 }
 
 impl<'a> ScratchIndex<'a> {
-    /// Makes an empty index.
+    /// Returns a temporary index without entries for a worktree, whose own index stays unchanged.
+    /// It is deleted on drop.
     pub(in crate::git) fn empty(checkout: &'a Checkout) -> Result<Self> {
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
         Ok(Self {
@@ -28,7 +29,8 @@ impl<'a> ScratchIndex<'a> {
         })
     }
 
-    /// Copies the index of the worktree.
+    /// Copies the index of a worktree, with its modification time, to a temporary one that is
+    /// deleted on drop. Fails if the worktree has no index.
     pub(in crate::git) fn copy_of(checkout: &'a Checkout) -> Result<Self> {
         let index = Self::empty(checkout)?;
         admin::copy_with_time(&checkout.index(), &index.file)
@@ -36,7 +38,8 @@ impl<'a> ScratchIndex<'a> {
         Ok(index)
     }
 
-    /// Uses the index in `file`, which is kept.
+    /// Returns the index in `file` as an additional index of a worktree; nothing is read now, and
+    /// the file is not deleted on drop.
     pub(in crate::git) fn at(checkout: &'a Checkout, file: PathBuf) -> Self {
         Self {
             checkout,
@@ -45,13 +48,14 @@ impl<'a> ScratchIndex<'a> {
         }
     }
 
-    /// Builds `git <subcommand>` on the index, without hooks and split index.
+    /// Builds `git <subcommand>` that uses this index in place of the worktree's, runs no hooks and
+    /// writes no split index.
     pub(in crate::git) fn git(&self, subcommand: &str) -> Git {
         let git = self.checkout.reading(subcommand).config(NO_HOOKS);
         self.used_by(git.config("core.splitIndex=false"))
     }
 
-    /// Makes `git` use the index.
+    /// Makes the command `git` use this index in place of the worktree's (`GIT_INDEX_FILE`).
     pub(in crate::git) fn used_by(&self, git: Git) -> Git {
         git.env("GIT_INDEX_FILE", &self.file)
     }

@@ -28,28 +28,31 @@ const FLUX_IDENTITY: [(&str, &str); 4] = [
     ("GIT_COMMITTER_EMAIL", "git-flux@localhost"),
 ];
 
-/// Makes the commit that `git add --all && git commit` would make on `parent`, without a ref.
+/// Writes a commit on `parent`, without a ref, with the files that `git add --all --sparse` would
+/// stage; files of LFS have their content in it. Runs no hooks and leaves the index unchanged.
 pub(crate) fn preview_commit(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
     let index = copy_index(checkout)?;
     without_lfs(index.git("add --all --sparse")).run()?;
     commit(checkout, &index.tree()?, &[parent], "snapshot")
 }
 
-/// Makes a commit of all uncommitted changes on top of `tip`, without a ref, in the layout of
-/// `git stash --include-untracked` for `git stash apply --index`: the tree has the tracked files,
-/// the parents are the tip, the index and any untracked files.
+/// Writes a commit of the staged, unstaged and untracked changes of a worktree on top of `tip`,
+/// without a ref, laid out as by `git stash --include-untracked`: the parents are the tip, the
+/// index and any untracked files.
 ///
-/// Ignored and hidden files and nested repositories are left out.
+/// Leaves out ignored, assume-unchanged and skip-worktree files and nested repositories.
 pub(crate) fn create(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
     copy_index(checkout)?.snapshot(tip, &HiddenFiles::default())
 }
 
-/// Makes a commit as [`create`] does, with assume-unchanged and skip-worktree files.
+/// Writes a commit of the changes of a worktree as [`create`] does, with those of assume-unchanged
+/// files and of existing skip-worktree files.
 pub(crate) fn create_with_hidden(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
     copy_index(checkout)?.snapshot(tip, &HiddenFiles::list(checkout)?)
 }
 
-/// Returns whether git can read `files` through their filters: `git hash-object --stdin-paths`.
+/// Returns whether git can read `files` of a worktree through their filters, except LFS:
+/// `git hash-object --stdin-paths`. Skips links, missing files and names with a newline.
 pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &PathBuf>) -> bool {
     let mut names = Vec::new();
     for file in files {
@@ -64,7 +67,8 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
     git.arg("--stdin-paths").input(names).run().is_ok()
 }
 
-/// Returns whether `snapshot` contains all of the worktree, which has no ignored files.
+/// Returns whether `snapshot` has all files of the worktree as they are now, and the index. `false`
+/// if there are ignored files; untracked nested repositories are not compared.
 pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
     if !ls_files::list_ignored(checkout)?.is_empty() {
         return Ok(false);
@@ -77,7 +81,8 @@ pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bo
     Ok(trees(snapshot)? == trees(&again)?)
 }
 
-/// Converts `<mode> <oid> <stage>\t<path>` to `update-index` entries at `<stage>/<path>`.
+/// Converts the output of `git ls-files --stage --unmerged -z` to input of
+/// `git update-index --index-info` that puts every side of a conflict at `<stage>/<path>`.
 fn parse_unmerged(unmerged: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in records(unmerged)? {
@@ -95,7 +100,8 @@ fn without_lfs(git: Git) -> Git {
     NO_LFS.iter().fold(git, Git::config)
 }
 
-/// Writes a tree of `entries`: `git update-index -z --add <form>`.
+/// Writes a tree of `entries`, which have the form that the option `form` names, and returns its
+/// name: `git update-index -z --add <form>` on a temporary index. Bypasses LFS.
 fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
     let add = without_lfs(index.git("update-index"))
@@ -105,7 +111,8 @@ fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Resu
     index.tree()
 }
 
-/// Makes a commit: `git commit-tree -m <message> -p <parent> … <tree>`
+/// Writes a commit by git flux, without a ref, and returns its name:
+/// `git commit-tree -m <message> -p <parent> … <tree>`
 fn commit(
     checkout: &Checkout,
     tree: &ObjectId,
@@ -119,10 +126,11 @@ fn commit(
     git.envs(FLUX_IDENTITY).arg(tree).object()
 }
 
-/// Copies the index of a worktree after verifying nested repositories.
+/// Copies the index of a worktree to a temporary one; before that fails if the configuration of a
+/// nested repository, which `git add` would enter, may name a program.
 fn copy_index(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
     // `git add` enters nested repositories.
-    checkout.has_nested()?;
+    checkout.verify_nested()?;
     ScratchIndex::copy_of(checkout)
 }
 
@@ -156,7 +164,8 @@ impl ScratchIndex<'_> {
         commit(self.checkout, &tree, &[], "sides of conflicts").map(Staged::Unmerged)
     }
 
-    /// Makes a commit of the untracked files, if there are any.
+    /// Writes a commit of the untracked files that are not ignored, without a ref; `None` if there
+    /// are none. Leaves out nested repositories.
     fn untracked(&self) -> Result<Option<ObjectId>> {
         let list = self.git("ls-files --others --exclude-standard -z");
         let files = ls_files::without_repositories(list)?;

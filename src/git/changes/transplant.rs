@@ -34,8 +34,9 @@ pub(crate) struct DirtyWorktree<'a> {
 }
 
 impl DirtyWorktree<'_> {
-    /// Makes a snapshot of the staged, unstaged and untracked changes, rebased onto `onto`. Leaves
-    /// files and index of the worktree unchanged.
+    /// Writes a snapshot commit of the staged, unstaged and untracked changes, moved from the
+    /// checked out commit onto `onto`; returns the conflicting files instead if they do not fit.
+    /// Leaves the worktree and its index unchanged.
     pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<Transplant> {
         let snapshot = snapshot::create(self.checkout, self.head)?;
         if self.head == onto {
@@ -88,7 +89,8 @@ struct TreeMerger<'a> {
 }
 
 impl TreeMerger<'_> {
-    /// Merges the tree `theirs` and adds the conflicting files to `conflicts`.
+    /// Merges the tree `theirs` into `ours` with the base `before` and returns the resulting tree.
+    /// If files conflict, adds them to `conflicts` and returns `ours`.
     fn merge(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
         if self.before == theirs {
             return Ok(self.ours.clone());
@@ -110,7 +112,8 @@ impl TreeMerger<'_> {
     }
 }
 
-/// Lists the files of the tree `others` that collide with a file or directory of `tracked`.
+/// Lists the files of the tree `others` that are at the path of a file or directory of the tree
+/// `tracked`, or below one of its files.
 fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
         let git = Git::reading(repo.home(), "ls-tree -r -z --name-only --full-tree");
@@ -128,9 +131,11 @@ fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result
 }
 
 impl Stash {
-    /// Applies the changes in a worktree with the parent commit checked out.
+    /// Applies the changes in a worktree that has the parent of the snapshot checked out and is
+    /// clean: `git stash apply --index <snapshot>`. Then repeats `git add --intent-to-add` for the
+    /// files that had it.
     pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
-        worktree::apply(checkout, &self.snapshot, lock)?;
+        worktree::apply_snapshot(checkout, &self.snapshot, lock)?;
         if self.intent_to_add.is_empty() {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result};
 
 use crate::failure::Failure;
-use crate::git::checkout::gitfile::read_link;
+use crate::git::checkout::gitfile::read_gitfile;
 use crate::sanitize::{quoted, shown, word};
 use crate::system::none_if_missing;
 use crate::system::regular_file::read_file;
@@ -51,12 +51,14 @@ impl fmt::Display for Distrust {
 impl std::error::Error for Distrust {}
 
 impl Distrust {
-    /// Returns whether the directory is nevertheless a worktree of this repository.
+    /// Returns whether the directory is a worktree of this repository although git must not run
+    /// there: neither its `.git` file nor the `gitdir` of its administrative directory is wrong.
     pub(crate) fn is_ours(&self) -> bool {
         !matches!(self, Self::GitFile(_) | Self::GitDir(_))
     }
 
-    /// Returns the wrong file, or the repository.
+    /// Returns the path of the wrong file, or of the repository whose configuration names a
+    /// program.
     fn place(&self) -> &Path {
         match self {
             Self::GitFile(file) | Self::GitDir(file) | Self::CommonDir(file) => file,
@@ -66,7 +68,8 @@ impl Distrust {
         }
     }
 
-    /// Returns the error about not running git at `path`, with a fix.
+    /// Returns the error that git does not run in the worktree at `path`, with a command that fixes
+    /// the wrong file, or shows it, if there is one.
     fn failure(&self, path: &Path) -> Failure {
         let refused = Failure::new(format!("refusing to run git in '{}'", shown(path)));
         let place = quoted(self.place());
@@ -88,13 +91,15 @@ impl Distrust {
     }
 }
 
-/// Returns the error for a directory that is no longer a worktree of this repository.
+/// Returns the error that the directory at `path` is no longer a worktree of this repository, with
+/// the hint `git worktree list`.
 fn gone(path: &Path) -> Failure {
     let what = "is no longer a worktree of this repository";
     Failure::new(format!("'{}' {what}", shown(path))).hint("git worktree list")
 }
 
-/// Returns the error for a `.git` that names another repository.
+/// Returns the error for a worktree at `path` whose `.git`, at `link`, is missing or names another
+/// repository, with a hint for each kind of file.
 fn link_failure(link: &Path, path: &Path) -> Failure {
     let found = link.symlink_metadata().ok();
     let link = quoted(link);
@@ -105,14 +110,15 @@ fn link_failure(link: &Path, path: &Path) -> Failure {
             gone(path).hint(format!("mv {link} {link}.away && git worktree repair"))
         }
         // A copied repository still names the worktrees of the original.
-        Some(_) if read_link(path).is_some_and(|named| named.is_dir()) => {
+        Some(_) if read_gitfile(path).is_some_and(|named| named.is_dir()) => {
             gone(path).hint("if it is the task's: git worktree repair")
         }
         _ => gone(path).hint("git worktree repair"),
     }
 }
 
-/// Adds the refusal to run git at `path` to a [`Distrust`] error.
+/// Adds the refusal to run git at `path`, with a hint, to an error that is a [`Distrust`]; returns
+/// any other error unchanged.
 pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
     match error.downcast_ref::<Distrust>().map(|d| d.failure(path)) {
         Some(failure) => error.context(failure),
@@ -120,7 +126,8 @@ pub(in crate::git) fn refused(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Turns a [`Distrust`] error into `None`.
+/// Turns an error that is a [`Distrust`] into `None`, and a value into `Some`; returns any other
+/// error unchanged.
 pub(in crate::git) fn trusted<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(error) if error.is::<Distrust>() => Ok(None),
@@ -131,10 +138,10 @@ pub(in crate::git) fn trusted<T>(found: Result<T>) -> Result<Option<T>> {
 /// The maximum size of a file with a path or a configuration.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads a file that an agent may have written; returns `None` if it does not exist.
+/// Reads a file that an agent may have written; `None` if it does not exist.
 ///
 /// # Errors
-/// With a [`Distrust`] if it is a symbolic link, a pipe or too long.
+/// With a [`Distrust`] if it is a symbolic link, a pipe, a directory or 1 MiB or longer.
 pub(in crate::git) fn read_small(file: &Path) -> Result<Option<Vec<u8>>> {
     match none_if_missing(file.symlink_metadata()) {
         Ok(None) => Ok(None),

@@ -27,13 +27,17 @@ pub(in crate::git) struct IndexSummary {
 }
 
 impl IndexSummary {
-    /// Reads the index in `file`; returns `None` if it is unreadable or in a format only git knows.
+    /// Reads from the index in `file`, without git, whether it has assume-unchanged or
+    /// skip-worktree entries, and whether it has gitlinks (submodules). `None` if it is missing,
+    /// unreadable, a split index or in a format only git knows.
     pub(in crate::git) fn read(file: &Path, oid_bytes: usize) -> Option<Self> {
         parse(&read_file(file).ok()?, oid_bytes)
     }
 }
 
-/// Parses an index with object names of `oid_bytes` bytes.
+/// Finds in an index, with object names of `oid_bytes` bytes, whether it has assume-unchanged or
+/// skip-worktree entries, and whether it has gitlinks. `None` if it is cut off, a split index or of
+/// an unknown version.
 fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
     let byte = |at: usize| index.get(at).copied();
     let word = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));

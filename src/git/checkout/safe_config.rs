@@ -62,7 +62,9 @@ pub(in crate::git) enum Scope {
     Repository,
 }
 
-/// Reads the keys in [`SAFE_VALUES`] and their values; a missing file has none.
+/// Verifies that a git configuration file has only known lines and safe keys, and returns the
+/// values of `core.fsmonitor` and `extensions.objectformat`, if set. A missing file is safe and
+/// empty.
 ///
 /// # Errors
 /// With a [`Distrust`] if a line is unknown or a key is not listed as safe.
@@ -112,7 +114,8 @@ fn parse(file: &Path, text: &[u8], scope: Scope) -> Result<BTreeMap<String, Stri
     Ok(found)
 }
 
-/// Returns whether the table has a line that begins with `first` and contains `word`.
+/// Returns whether the table has a line whose first word is `first` and one of whose other words is
+/// `word`.
 fn table_has(table: &str, first: &str, word: &str) -> bool {
     let mut lines = table.lines().map(|line| line.split(' '));
     lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))
@@ -123,8 +126,8 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_part)
 }
 
-/// Parses `section]` or `section "subsection"]` into the section's name and its pattern, which has
-/// `*` for the subsection.
+/// Parses `section]` or `section "subsection"]` into the section's full name and its pattern, which
+/// has `*` for the subsection. `None` for any other form, even if git accepts it.
 fn parse_header(text: &str) -> Option<(String, String)> {
     let text = text.strip_suffix(']')?;
     let (section, quoted) = text.split_once(BLANKS).unwrap_or((text, ""));

@@ -24,7 +24,8 @@ impl Display for GitKilled {
 
 impl std::error::Error for GitKilled {}
 
-/// Returns the error for a git that exited with `code`.
+/// Returns the error for a git command `name` that exited with `code`. The cause is what it printed
+/// on `stderr`, without colours and overwritten progress lines.
 pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     let message = String::from_utf8_lossy(stderr);
     // Hooks may print colours even without a terminal.

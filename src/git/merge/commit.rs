@@ -30,8 +30,9 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Makes the commit with the identity configured for `checkout`, without a ref:
-    /// `git commit-tree [-S] -p <parent> … <tree>`.
+    /// Writes the commit, without a ref, and returns its name:
+    /// `git commit-tree [-S] -p <parent> … <tree>`. Its committer is the one configured for
+    /// `checkout`, or for the main worktree or bare repository without it.
     pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<ObjectId> {
         let git = match checkout {
             Some(checkout) => checkout.git("commit-tree"),
@@ -52,7 +53,8 @@ impl Draft<'_> {
     }
 }
 
-/// Returns whether commits are signed: `git config --type=bool --get commit.gpgSign`
+/// Returns whether `git commit` signs in this worktree:
+/// `git config --type=bool --get commit.gpgSign`
 pub(crate) fn has_signing(checkout: &Checkout) -> Result<bool> {
     let git = checkout.with_user_config("config --type=bool --get commit.gpgSign");
     Ok(git.answer()?.as_deref() == Some("true"))
@@ -70,14 +72,16 @@ pub(crate) struct CommitAll<'a> {
 }
 
 impl CommitAll<'_> {
-    /// Commits all changes, with hooks and signing: `git add --all --sparse`,
-    /// `git commit [--no-verify] -m <message>`. Returns whether there were any.
+    /// Stages all files that are not ignored and commits them, with the user's hooks and signing:
+    /// `git add --all --sparse`, `git commit -m <message>`. Returns `false` if only line ends or
+    /// times had changed, so that there was nothing to commit.
     ///
     /// # Errors
-    /// If git or a hook refuses; the index is restored unless something else was staged meanwhile.
+    /// If git or a hook refuses; the index is restored unless something else was staged meanwhile
+    /// or the commit was made. Also if changes are left after the commit.
     pub(crate) fn make(&self, checkout: &Checkout, lock: &Lock) -> Result<bool> {
         // `git add` enters nested repositories.
-        checkout.has_nested()?;
+        checkout.verify_nested()?;
         let before = checkout.index().with_file_name("index.before-flux");
         admin::copy_with_time(&checkout.index(), &before).context("could not save the index")?;
         let mut added = None;
@@ -106,14 +110,15 @@ impl CommitAll<'_> {
         Err(error)
     }
 
-    /// Stages and commits all changes. Sets `added` to the staged tree, even if the commit fails.
+    /// Runs `git add --all --sparse`, then `git commit --quiet -m <message>` with hooks. Sets
+    /// `added` to the output of `git write-tree` in between, also if the commit fails.
     fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
         let add = checkout.git("add --all --sparse");
         add.holding(lock)?.run()?;
         *added = Some(tree_of_index(checkout)?);
         let mut commit = checkout.with_hooks("commit");
         if let Some(hooks) = self.hooks {
-            commit = commit.config(hooks::setting(hooks));
+            commit = commit.config(hooks::hooks_path_setting(hooks));
         }
         let verify = match self.verify {
             true => "--verify",
@@ -128,7 +133,8 @@ fn remove(copy: &Path) -> Result<()> {
     fs::remove_file(copy).context("could not remove a copy of the index")
 }
 
-/// Writes the index as a tree: `git write-tree`
+/// Writes the index of a worktree as a tree and returns what git prints, the tree's name and a
+/// newline: `git write-tree`
 fn tree_of_index(checkout: &Checkout) -> Result<Vec<u8>> {
     checkout.reading("write-tree").output()
 }

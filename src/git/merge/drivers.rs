@@ -21,8 +21,9 @@ pub(crate) struct Drivers {
 const NO_DRIVER_ENV: &str = "GIT_FLUX_NO_DRIVER";
 
 impl Drivers {
-    /// Disables all drivers in `git`, so that their files conflict.
-    pub(in crate::git) fn without(&self, git: Git) -> Git {
+    /// Adds options to `git` that make every merge driver of the user fail, so that all files with
+    /// a driver conflict.
+    pub(in crate::git) fn disable_in(&self, git: Git) -> Git {
         self.names
             .iter()
             .fold(git.env(NO_DRIVER_ENV, "false"), |git, name| {
@@ -30,9 +31,10 @@ impl Drivers {
             })
     }
 
-    /// Returns whether all `files` have drivers, with the attributes of the commit `ours`:
-    /// `git check-attr --stdin -z merge`.
-    pub(in crate::git) fn decide(
+    /// Returns whether every one of `files` has a configured merge driver, by the attributes in the
+    /// commit `ours` (before git 2.41, in the main worktree): `git check-attr --stdin -z merge`.
+    /// `false` if no driver is configured.
+    pub(in crate::git) fn can_merge(
         &self,
         dir: &Path,
         ours: &ObjectId,

@@ -23,14 +23,13 @@ pub(crate) struct FastForward<'a> {
 }
 
 impl FastForward<'_> {
-    /// Moves the branch and the files of a worktree to `commit`, with the user's hooks:
-    /// `git merge --ff-only --no-squash --commit --strategy=ort --no-autostash
-    /// --no-overwrite-ignore <commit>`. `--strategy` overrides `pull.twohead`, which could make git
-    /// commit. Options in `branch.<name>.mergeOptions` take precedence, so [`Self::settings`] must
-    /// unset them.
+    /// Moves the branch and files of a worktree forward to `commit`, with the user's hooks: `git
+    /// merge --ff-only --no-squash --commit --strategy=ort --no-autostash --no-overwrite-ignore
+    /// <commit>`. On failure, restores the files, waits up to 20 seconds for a locked branch and
+    /// tries once more.
     ///
-    /// git waits only briefly for a locked branch, and a longer timeout would be visible to hooks.
-    /// So on failure, this waits for the lock and tries once more.
+    /// Options in `branch.<name>.mergeOptions` take precedence, so [`Self::settings`] must unset
+    /// them.
     ///
     /// # Errors
     /// If local changes are in the way, nothing has changed. If the branch cannot be written, the
@@ -39,6 +38,8 @@ impl FastForward<'_> {
         let Err(error) = self.merge(worktree, lock) else {
             return Ok(());
         };
+        // git waits only briefly for a locked branch, and a longer timeout would be visible to
+        // hooks.
         restore_files(worktree, self.commit, self.old, lock)
             .and_then(|()| wait_until_writable(worktree, self.old, lock))
             .map_err(|_| error)?;
@@ -49,6 +50,7 @@ impl FastForward<'_> {
     fn merge(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
         let git = worktree.with_hooks("merge");
         let git = self.settings.iter().fold(git, Git::config);
+        // `--strategy` overrides `pull.twohead`, which could make git commit.
         let git = git.words("--quiet --ff-only --no-squash --commit --strategy=ort --no-autostash");
         let git = git.arg("--no-overwrite-ignore");
         let git = git.args(self.options).arg(self.commit);
@@ -58,16 +60,17 @@ impl FastForward<'_> {
     }
 }
 
-/// Waits until the branch of a worktree is not locked; fails if it does not point to `tip`:
-/// `git update-ref --stdin`.
+/// Waits up to 20 seconds until the branch of a worktree is not locked; fails if it still is, or if
+/// `HEAD` does not point to `tip`: `git update-ref --stdin` with `verify HEAD <tip>`
 fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
     let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));
     git.holding(lock)?.run()
 }
 
-/// Restores the files of `old` after a failed fast-forward to `commit`, since git changes files
-/// before the branch: `git read-tree -m -u <commit> <old>`. Does nothing if no file has changed.
+/// Restores the files and index of `old` in a worktree after a failed fast-forward to `commit`,
+/// since git changes files before the branch: `git read-tree -m -u <commit> <old>`. Changes no file
+/// that git had not changed.
 ///
 /// # Errors
 /// Also if `HEAD` or the files have changed since.
@@ -85,29 +88,31 @@ pub(crate) fn restore_files(
     git.own_process_group().holding(lock)?.run()
 }
 
-/// Adds arguments for a fetch from the repository into itself, without side effects.
-fn fetch(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
+/// Adds arguments to `git fetch` that fast-forward `branch` to `commit` from the repository itself,
+/// and nothing else: no tags, pruning, submodules, maintenance or `FETCH_HEAD`.
+fn add_fetch_args(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
     let git = git.words("--quiet --no-prune --no-write-fetch-head --no-auto-maintenance");
     let git = git.words("--no-recurse-submodules --no-tags .");
     git.arg(format!("{commit}:refs/heads/{branch}"))
 }
 
 /// Fast-forwards a branch that is not checked out: `git fetch . <commit>:refs/heads/<branch>`.
-/// Fails if a rebase or bisect uses it.
+/// Fails if it would not be a fast-forward, or if a worktree, rebase or bisect uses the branch.
 pub(crate) fn move_branch(
     dir: &Path,
     branch: &BranchName,
     commit: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let git = fetch(Git::new(dir, "fetch"), commit, branch);
+    let git = add_fetch_args(Git::new(dir, "fetch"), commit, branch);
     let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
     git.own_process_group().holding(lock)?.run()
 }
 
-/// Fails if a rebase, bisect or worktree uses the branch at `tip`:
-/// `git fetch --dry-run . <tip>:refs/heads/<branch>`.
+/// Fails if a worktree, rebase or bisect uses the branch, which points to `tip`:
+/// `git fetch --dry-run . <tip>:refs/heads/<branch>`. Tries again for about two seconds before it
+/// fails.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir, "fetch").arg("--dry-run");
-    retry(|| fetch(ask(), tip, branch)).map(drop)
+    retry(|| add_fetch_args(ask(), tip, branch)).map(drop)
 }

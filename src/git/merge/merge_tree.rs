@@ -26,21 +26,22 @@ pub(in crate::git) enum MergeResult {
 }
 
 impl MergeResult {
-    /// Merges two commits with the attributes of `ours` and without merge drivers:
-    /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`.
+    /// Merges two commits without files, refs or merge drivers, and returns the tree or the
+    /// conflicts: `git merge-tree --write-tree --name-only -z <ours> <theirs>`. Attributes are
+    /// those of `ours` (before git 2.41, of the main worktree).
     pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
         let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
         // git before 2.41 ignores it and uses the attributes of the main worktree.
         let git = git.env("GIT_ATTR_SOURCE", ours);
-        let (code, output) = repo.drivers().without(git).outcome()?;
+        let (code, output) = repo.drivers().disable_in(git).outcome()?;
         let mut fields = records(&output.stdout)?;
         let tree = fields.next().unwrap_or_default();
         if code == 0 && !tree.is_empty() {
             return Ok(Self::Tree(String::from_utf8(tree.to_vec())?.into()));
         }
         let files = match code {
-            1 => conflicts(fields, [ours, theirs])?,
+            1 => parse_conflicts(fields, [ours, theirs])?,
             _ => Vec::new(),
         };
         // Other failures have the same exit code, but no files.
@@ -48,22 +49,22 @@ impl MergeResult {
             return Err(exit_error("git merge-tree", code, &output.stderr));
         }
         let paths: Vec<&Path> = files.iter().map(|file| &*file.path).collect();
-        Ok(match repo.drivers().decide(repo.home(), ours, &paths)? {
+        Ok(match repo.drivers().can_merge(repo.home(), ours, &paths)? {
             true => Self::Drivers(files),
             false => Self::Conflicts(files),
         })
     }
 }
 
-/// Parses the files up to an empty field, then messages: a number of paths, the paths, an
-/// untranslated kind and a sentence.
-fn conflicts<'a>(
+/// Parses the conflicting files from the output of `git merge-tree -z`: paths up to an empty field,
+/// then messages of a number of paths, the paths, an untranslated kind and a sentence.
+fn parse_conflicts<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     sides: [&ObjectId; 2],
 ) -> Result<Vec<Conflict>> {
     let mut files: Vec<Conflict> = Vec::new();
     for file in fields.by_ref().take_while(|file| !file.is_empty()) {
-        let path = path(file, sides);
+        let path = conflict_path(file, sides);
         if files.iter().all(|file| file.path != path) {
             let kind = String::new();
             files.push(Conflict { path, kind });
@@ -72,7 +73,7 @@ fn conflicts<'a>(
     while let Some(count) = fields.next().filter(|count| !count.is_empty()) {
         let count: usize = std::str::from_utf8(count)?.parse()?;
         let about = fields.by_ref().take(count);
-        let about: Vec<PathBuf> = about.map(|file| path(file, sides)).collect();
+        let about: Vec<PathBuf> = about.map(|file| conflict_path(file, sides)).collect();
         let kind = fields.next();
         let kind = kind.context("`git merge-tree` printed an incomplete message")?;
         fields.next();
@@ -88,9 +89,9 @@ fn conflicts<'a>(
     Ok(files)
 }
 
-/// Returns the path of a conflict, without the `~<commit>` that git adds if the other side has a
-/// directory there.
-fn path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
+/// Returns the path of a conflicting file, without the suffix `~<commit>` that git adds if the
+/// other side has a directory there.
+fn conflict_path(file: &[u8], sides: [&ObjectId; 2]) -> PathBuf {
     let mut added = sides.iter().map(|side| format!("~{side}"));
     let plain = added.find_map(|side| file.strip_suffix(side.as_bytes()));
     plain.unwrap_or(file).to_path_lossy().into_owned()

@@ -22,7 +22,7 @@ pub(crate) struct BranchCommit {
 }
 
 impl BranchCommit {
-    /// Returns the tree of its parent.
+    /// Returns the tree of the commit's first parent, the empty tree for a root commit.
     pub(super) fn parent_tree(&self, repo: &Repo) -> Result<ObjectId> {
         match self.parents.first() {
             Some(parent) => repo.tree_of(parent),
@@ -30,7 +30,8 @@ impl BranchCommit {
         }
     }
 
-    /// Returns whether it changes nothing.
+    /// Returns whether the commit has the same tree as its first parent, or an empty tree without
+    /// one.
     pub(crate) fn is_empty(&self, repo: &Repo) -> Result<bool> {
         Ok(self.parent_tree(repo)? == self.tree)
     }
@@ -39,7 +40,8 @@ impl BranchCommit {
         self.parents.len() > 1
     }
 
-    /// Returns the first line of its message.
+    /// Returns the first line of the commit's message without white space around it; empty if the
+    /// message is.
     pub(crate) fn subject(&self) -> String {
         let message = String::from_utf8_lossy(&self.message);
         let line = message.trim_start().lines().next().unwrap_or_default();
@@ -58,8 +60,9 @@ pub(crate) enum Compare {
     Patches,
 }
 
-/// Lists the commits of `tips` that `target` lacks, oldest first, and compares them as `compare`
-/// says: `git rev-list --reverse --topo-order --right-only [--cherry-mark] <target>...<tip> …`.
+/// Lists the commits that one of `tips` reaches and `target` does not, oldest first:
+/// `git rev-list --reverse --topo-order --right-only [--cherry-mark] <target>...<tip> …`. With
+/// [`Compare::Patches`], marks those whose patch `target` has.
 pub(crate) fn list(
     repo: &Repo,
     target: &ObjectId,
@@ -113,7 +116,8 @@ pub(crate) struct Pick {
 }
 
 impl Pick {
-    /// Returns the commit to make on `parent`, with the old author and date.
+    /// Returns the commit to make for this pick on top of `parent`, with the picked author and
+    /// author date; makes nothing yet.
     pub(crate) fn draft<'a>(
         &'a self,
         parent: &'a ObjectId,
@@ -130,8 +134,9 @@ impl Pick {
     }
 }
 
-/// Cherry-picks a commit onto `tree`: `git merge-tree --merge-base=<parent> <tree> <commit>`, for
-/// which git before 2.45 needs a commit of the tree, and before 2.40 one with that parent.
+/// Cherry-picks `commit`, whose parent has the tree `before`, onto `tree`, without files or refs:
+/// `git merge-tree --merge-base=<parent> <tree> <commit>`. Writes helper commits, which git before
+/// 2.45 needs for trees.
 pub(super) fn pick(
     repo: &Repo,
     tree: &ObjectId,

@@ -39,12 +39,14 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    /// Returns whether the ref may point to this object.
+    /// Returns whether this mark, a record of refs below `refs/flux` that this repository made,
+    /// lists the ref `name` with this object.
     pub(crate) fn has(&self, name: &RefName, object: &ObjectId) -> bool {
         self.values.iter().any(|(n, o)| n == name && o == object)
     }
 
-    /// Returns the objects that the ref may point to, latest last.
+    /// Returns the objects that this mark, a record of refs that this repository made, lists for
+    /// the ref `name`, the latest last: usually one, two during a change.
     pub(crate) fn objects<'a>(&'a self, name: &'a RefName) -> impl Iterator<Item = &'a ObjectId> {
         let of = move |(n, object): &'a RefValue| (n == name).then_some(object);
         self.values.iter().filter_map(of)
@@ -52,12 +54,15 @@ impl Mark {
 }
 
 impl Marks {
-    /// Returns the marks in `<git-common-dir>/flux`.
+    /// Returns access to the mark files in `<flux_dir>/marks`, which record the refs below
+    /// `refs/flux` made in this repository. Reads nothing yet.
     pub(crate) fn new(flux_dir: &Path) -> Self {
         Self(flux_dir.join("marks"))
     }
 
-    /// Returns the mark of a ref, if there is one.
+    /// Reads the mark file, which records refs made in this repository, of the task or archive
+    /// entry to which the ref `name` belongs. `None` if there is none; fails if it has another
+    /// version or is unreadable.
     pub(crate) fn find(&self, name: &RefName) -> Result<Option<Mark>> {
         let Some(path) = self.path(name) else {
             return Ok(None);
@@ -81,8 +86,9 @@ impl Marks {
         Ok(Some(mark))
     }
 
-    /// Returns whether the ref was made here, not in a repository of which this is a copy. A
-    /// repository moved to another file system counts as a copy.
+    /// Returns whether the ref `name` was made in this directory, not in a repository of which this
+    /// is a copy. `false` also without a readable mark file for it, and after a move to another
+    /// file system.
     pub(crate) fn is_original(&self, name: &RefName) -> bool {
         let home = self.find(name).ok().flatten().and_then(|mark| mark.inode);
         home.is_some() && home == self.inode()
@@ -92,8 +98,8 @@ impl Marks {
         fs::metadata(self.0.parent()?).ok().map(|dir| dir.ino())
     }
 
-    /// Returns whether this repository made the ref, which points to `object`; `None` without a mark,
-    /// as in git flux 0.1.0, and `false` if the mark is unreadable.
+    /// Returns whether this repository made the ref `name` with this object, not fetched it. `None`
+    /// if no mark file records its refs, as in git flux 0.1.0; `false` if that file is unreadable.
     pub(crate) fn has_made(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
@@ -101,7 +107,9 @@ impl Marks {
         }
     }
 
-    /// Lists all marks of a class as `<class>/<name>`.
+    /// Lists all mark files, which record refs made in this repository, for a class of refs such as
+    /// `tasks` or `archive`, as `<class>/<name>`. Leaves out hidden files and names that are not
+    /// UTF-8.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
         let entries = list_dir(&self.0.join(class)).context("could not list the marks")?;
         let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
@@ -109,7 +117,8 @@ impl Marks {
         Ok(names.map(|name| format!("{class}/{name}")).collect())
     }
 
-    /// Adds the new values of refs before they change.
+    /// Adds the values that refs are about to get to the mark files, which record refs made in this
+    /// repository, before git changes the refs.
     pub(in crate::git) fn prepare(&self, made: &[RefValue], sharing: Sharing) -> Result<()> {
         self.change(made, sharing, |values| {
             // Move the latest value to the end.
@@ -118,8 +127,9 @@ impl Marks {
         })
     }
 
-    /// Removes the old values of refs after they have changed. Best effort: an extra value is one
-    /// that the ref had in this repository.
+    /// Removes the replaced values of the refs `made`, and all values of the refs `deleted`, from
+    /// the mark files after git has changed the refs. Ignores errors: a value left over is one that
+    /// the ref had here.
     pub(in crate::git) fn commit(&self, made: &[RefValue], deleted: &[RefValue], sharing: Sharing) {
         let touched = [made, deleted].concat();
         let stays = |value: &RefValue| {
@@ -128,20 +138,23 @@ impl Marks {
         drop(self.change(&touched, sharing, |values| values.retain(stays)));
     }
 
-    /// Removes the new values of refs that did not change. Best effort.
+    /// Removes the values that refs did not get after all from the mark files, which record refs
+    /// made in this repository. Ignores errors.
     pub(in crate::git) fn abort(&self, unmade: &[RefValue], sharing: Sharing) {
         let is_made = |value: &RefValue| !unmade.contains(value);
         drop(self.change(unmade, sharing, |values| values.retain(is_made)));
     }
 
-    /// Removes the mark of `<class>/<name>`, which has no refs left. The caller holds the task's lock.
+    /// Deletes the mark file of `<class>/<name>`, which records refs made in this repository, if it
+    /// exists; no ref of it may be left. The caller holds the task's lock.
     pub(crate) fn remove(&self, owner: &str) -> Result<()> {
         let what = || format!("could not remove the mark of '{owner}'");
         none_if_missing(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
     }
 
-    /// Returns `<class>/<name>` of `refs/flux/<class>/<name>[/…]`.
+    /// Returns the part `<class>/<name>` of a ref `refs/flux/<class>/<name>[/…]`; `None` for any
+    /// other ref.
     fn owner(name: &RefName) -> Option<&str> {
         let rest = name.strip_prefix(FLUX_REFS)?;
         let (class, below) = rest.split_once('/')?;
@@ -149,12 +162,14 @@ impl Marks {
         Some(&rest[..class.len() + 1 + owner.len()])
     }
 
-    /// Returns the path of the mark of a ref.
+    /// Returns the path of the mark file for the ref `name`, which need not exist; `None` if the
+    /// ref is not below `refs/flux/<class>/`.
     pub(crate) fn path(&self, name: &RefName) -> Option<PathBuf> {
         Some(self.0.join(Self::owner(name)?))
     }
 
-    /// Changes each mark that belongs to one of `values`.
+    /// Applies `change` to the content of every mark file to which one of the refs in `values`
+    /// belongs. Writes the files that change and deletes those that become empty.
     fn change(
         &self,
         values: &[RefValue],

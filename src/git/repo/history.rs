@@ -56,9 +56,10 @@ struct CommitWalk {
 }
 
 impl CommitWalk {
-    /// Returns whether a commit of one side may still turn out to be common. That is possible
-    /// while queued commits are as new, and for wrong clocks a few commits longer.
-    fn is_unfinished(&mut self) -> bool {
+    /// Returns whether the walk has to go on, because a commit of one side may still turn out to be
+    /// common. Every call without such a commit counts down, so that wrong clocks get a few commits
+    /// more.
+    fn must_continue(&mut self) -> bool {
         let newest = self.queue.peek().map(|(time, _)| *time);
         if self.open > 0 || (self.oldest.is_some() && newest >= self.oldest) {
             self.slop = SLOP_COMMITS;
@@ -68,7 +69,7 @@ impl CommitWalk {
         self.slop > 0
     }
 
-    /// Marks a commit as reached from `sides` and queues it if that is new.
+    /// Marks a commit as reached from the tips in `sides`, and queues it if a tip is new to it.
     fn mark_seen(&mut self, commit: &mut Node, at: usize, sides: u8) {
         let (before, now) = (commit.sides, commit.sides | sides);
         if before == now {
@@ -99,8 +100,8 @@ impl<'repo> History<'repo> {
         }
     }
 
-    /// Counts the commits that only `ours` reaches, and those that only `theirs` reaches:
-    /// `git rev-list --left-right --count <ours>...<theirs>`.
+    /// Counts the commits that `ours` reaches and `theirs` does not, and the reverse:
+    /// `git rev-list --left-right --count <ours>...<theirs>`. Reads each commit once for all calls.
     pub(crate) fn ahead_behind(
         &mut self,
         ours: &ObjectId,
@@ -123,7 +124,7 @@ impl<'repo> History<'repo> {
     fn walk(&mut self, walk: &mut CommitWalk, ours: usize, theirs: usize) -> Result<()> {
         walk.mark_seen(&mut self.commits[ours], ours, OURS);
         walk.mark_seen(&mut self.commits[theirs], theirs, THEIRS);
-        while walk.is_unfinished()
+        while walk.must_continue()
             && let Some((time, at)) = walk.queue.pop()
         {
             let commit = &mut self.commits[at];
@@ -140,7 +141,8 @@ impl<'repo> History<'repo> {
         Ok(())
     }
 
-    /// Returns the index of a commit, reading it if necessary.
+    /// Returns the index of a commit in the cache; reads the commit into the cache if it is not
+    /// there.
     fn place(&mut self, oid: Oid) -> Result<usize> {
         if let Some(place) = self.places.get(&oid) {
             return Ok(*place);

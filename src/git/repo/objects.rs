@@ -16,7 +16,8 @@ use crate::system::none_if_missing;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl Repo {
-    /// Writes the tree `old` with `files` added or replaced, and returns its name.
+    /// Writes a tree object: the tree `old`, or an empty one, with `files` added to its top level
+    /// or replaced there. Returns its name. Fails if a file is longer than 64 MiB.
     pub(crate) fn write_record(
         &self,
         old: Option<&ObjectId>,
@@ -32,16 +33,18 @@ impl Repo {
                 "'{name}' of the record is too long"
             );
             let blob = self.git2.blob(bytes).with_context(what)?;
-            self.share(blob).with_context(what)?;
+            self.share_object(blob).with_context(what)?;
             tree.insert(*name, blob, 0o100_644)?;
         }
         let tree = tree.write().with_context(what)?;
-        self.share(tree).with_context(what)?;
+        self.share_object(tree).with_context(what)?;
         Ok(named(tree))
     }
 
-    /// Sets git's permissions on a written object, since libgit2 ignores core.sharedRepository.
-    fn share(&self, oid: Oid) -> Result<()> {
+    /// Sets the permissions of `core.sharedRepository` on the file of a loose object and on its
+    /// directory, since libgit2 does not. Does nothing without that setting, or for a packed
+    /// object.
+    fn share_object(&self, oid: Oid) -> Result<()> {
         let sharing = self.sharing()?;
         if sharing == Sharing::Umask {
             return Ok(());
@@ -56,13 +59,15 @@ impl Repo {
         Ok(())
     }
 
-    /// Reads a file in the top level of a tree.
+    /// Returns the content of the file `name` in the top level of a tree object; fails if it is
+    /// missing or longer than 64 MiB.
     pub(crate) fn read_file(&self, tree: &ObjectId, name: &str) -> Result<Vec<u8>> {
         let found = self.find_file(tree, name)?;
         found.with_context(|| format!("the record has no '{name}'"))
     }
 
-    /// Reads a file in the top level of a tree, if it is there.
+    /// Returns the content of the file `name` in the top level of a tree object; `None` if the tree
+    /// has no such entry.
     ///
     /// # Errors
     /// Also if the file is longer than [`MAX_BYTES`].
@@ -77,26 +82,29 @@ impl Repo {
         Ok(Some(blob.content().to_vec()))
     }
 
-    /// Returns whether the object exists.
+    /// Returns whether the repository, with its alternates, has the object; `false` also if the
+    /// name is invalid or the object database unreadable. Fetches nothing in a partial clone.
     pub(crate) fn has_object(&self, name: &ObjectId) -> bool {
         let odb = self.git2.odb().ok();
         let oid = self.oid(name).ok();
         odb.zip(oid).is_some_and(|(odb, oid)| odb.exists(oid))
     }
 
-    /// Returns whether the top level of a commit has `name`; `true` also if the tree is missing, which
-    /// only git can fetch.
+    /// Returns whether the root directory of a commit has an entry `name`; `true` also if the
+    /// commit or its tree cannot be read, as in a partial clone, where only git can fetch them.
     pub(crate) fn may_have_path(&self, commit: &ObjectId, name: &str) -> bool {
         let tree = self.commit(commit).and_then(|commit| Ok(commit.tree()?));
         tree.map_or(true, |tree| tree.get_name(name).is_some())
     }
 
-    /// Returns a cache for counts of many pairs of commits.
+    /// Returns an empty cache of commits, with which [`History::ahead_behind`] compares many pairs
+    /// of commits faster than [`Repo::ahead_behind`].
     pub(crate) fn history(&self) -> History<'_> {
         History::new(self)
     }
 
-    /// Counts the commits that only `ours` reaches, and those that only `theirs` reaches.
+    /// Counts the commits that `ours` reaches and `theirs` does not, and the reverse:
+    /// `git rev-list --left-right --count <ours>...<theirs>`
     pub(crate) fn ahead_behind(
         &self,
         ours: &ObjectId,
@@ -114,25 +122,26 @@ impl Repo {
         Ok(self.git2.find_tree(self.oid(name)?)?)
     }
 
-    /// Returns the parents of a commit.
+    /// Returns the parents of a commit in their order, none for a root commit.
     pub(crate) fn parents_of(&self, commit: &ObjectId) -> Result<Vec<ObjectId>> {
         let commit = self.commit(commit)?;
         Ok(commit.parent_ids().map(named).collect())
     }
 
-    /// Returns the tree of a commit.
+    /// Returns the name of a commit's tree.
     pub(crate) fn tree_of(&self, commit: &ObjectId) -> Result<ObjectId> {
         Ok(named(self.commit(commit)?.tree_id()))
     }
 
-    /// Writes the empty tree.
+    /// Writes the empty tree object and returns its name.
     pub(crate) fn empty_tree(&self) -> Result<ObjectId> {
         let tree = self.git2.treebuilder(None)?.write()?;
-        self.share(tree)?;
+        self.share_object(tree)?;
         Ok(named(tree))
     }
 
-    /// Returns a merge base of two commits, if there is one.
+    /// Returns a best common ancestor of two commits, `None` if they have none:
+    /// `git merge-base <one> <two>`
     pub(crate) fn merge_base(&self, one: &ObjectId, two: &ObjectId) -> Result<Option<ObjectId>> {
         match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
             Ok(base) => Ok(Some(named(base))),
@@ -141,7 +150,8 @@ impl Repo {
         }
     }
 
-    /// Writes an internal commit with fixed identity and time, so that equal ones are one object.
+    /// Writes an internal commit without a ref and returns its name. Its author, time and message
+    /// are fixed, so that equal trees and parents give the same commit.
     pub(crate) fn write_commit(&self, tree: &ObjectId, parents: &[&ObjectId]) -> Result<ObjectId> {
         let author = Signature::new("git flux", "git-flux@localhost", &Time::new(0, 0))?;
         let tree = self.tree(tree)?;
@@ -151,11 +161,12 @@ impl Repo {
         let message = "comparison";
         let git2 = &self.git2;
         let oid = git2.commit(None, &author, &author, message, &tree, &parents)?;
-        self.share(oid)?;
+        self.share_object(oid)?;
         Ok(named(oid))
     }
 
-    /// Lists the paths in which two trees differ.
+    /// Lists the paths of files that differ between two trees, at any depth; a renamed file counts
+    /// as two.
     pub(crate) fn diff_paths(&self, old: &ObjectId, new: &ObjectId) -> Result<BTreeSet<PathBuf>> {
         self.diff_trees(Some(&self.tree(old)?), &self.tree(new)?)
     }
@@ -168,7 +179,8 @@ impl Repo {
         Ok(paths.collect())
     }
 
-    /// Counts the staged, unstaged and untracked files of a snapshot in the layout of `git stash`.
+    /// Counts the files with staged, unstaged or untracked changes in a snapshot commit with the
+    /// layout of `git stash`, each file once.
     pub(crate) fn count_files_of_snapshot(&self, snapshot: &ObjectId) -> Result<usize> {
         let parents = self.parents_of(snapshot)?;
         let Some((tip, others)) = parents.split_first() else {
@@ -185,7 +197,8 @@ impl Repo {
         Ok(files.len())
     }
 
-    /// Returns whether a commit in `tip..target` touches a path that `base..tip` touches.
+    /// Returns whether a commit in `tip..target`, other than merges and root commits, touches a
+    /// path that differs between `base` and `tip`.
     pub(crate) fn overlaps(
         &self,
         base: &ObjectId,

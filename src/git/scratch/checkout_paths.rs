@@ -9,8 +9,9 @@ use bstr::ByteSlice as _;
 
 use crate::system::regular_file::read_file;
 
-/// Returns whether the directory `path`, or one in it, is a Python environment with an editable
-/// package of the checkout, or a build directory of CMake.
+/// Returns whether `path`, or a directory directly in it, is a CMake build directory of the
+/// checkout or a Python environment with an editable package of it. `false` also for a link, a file
+/// or an unreadable directory.
 pub(super) fn names_checkout(path: &Path, checkout: &Path) -> bool {
     if !path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
         return false;
@@ -39,7 +40,8 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
     dirs.map(|entry| entry.path()).collect()
 }
 
-/// Returns whether a directory of Python packages refers to the checkout.
+/// Returns whether a file that Python keeps in the directory `site` for an installed package
+/// (`*.pth`, `*.egg-link`, `__editable__*`, `direct_url.json`) contains a path of the checkout.
 fn has_package(site: &Path, checkout: &Path) -> bool {
     entries(site).any(|entry| {
         let (name, mut file) = (entry.file_name(), entry.path());
@@ -56,7 +58,8 @@ fn has_package(site: &Path, checkout: &Path) -> bool {
     })
 }
 
-/// Returns whether CMake builds the checkout in this directory.
+/// Returns whether `dir` has a `CMakeCache.txt` whose source directory, `CMAKE_HOME_DIRECTORY`, is
+/// the checkout or in it.
 fn is_cmake_build(dir: &Path, checkout: &Path) -> bool {
     let text = read_file(&dir.join("CMakeCache.txt")).unwrap_or_default();
     text.lines().any(|line| {
@@ -65,7 +68,8 @@ fn is_cmake_build(dir: &Path, checkout: &Path) -> bool {
     })
 }
 
-/// Returns whether a text contains the path of the checkout, plain or as in a URL.
+/// Returns whether a text contains the path of the checkout, plain or with `%20` and the like as in
+/// a URL, but not as the beginning of a longer name.
 fn mentions(text: &[u8], checkout: &Path) -> bool {
     let path = checkout.as_os_str().as_bytes();
     let has = |text: &[u8]| {
@@ -75,12 +79,14 @@ fn mentions(text: &[u8], checkout: &Path) -> bool {
     has(text) || has(&percent_decoded(text))
 }
 
-/// Returns whether a byte after the name of a directory continues the name.
+/// Returns whether `byte`, found after a directory's path in a text, continues the directory's
+/// name: a letter, digit, `-`, `_`, `.` or part of a non-ASCII character.
 fn is_in_name(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(byte) || !byte.is_ascii()
 }
 
-/// Decodes `%20` and its like.
+/// Replaces `%20` and other `%` with two hexadecimal digits by the byte that they stand for; keeps
+/// any other `%`.
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let mut parts = text.split_str("%");
     let mut bytes = parts.next().unwrap_or_default().to_owned();
@@ -93,7 +99,8 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Returns whether a line of a text is a path into the checkout, once links are resolved.
+/// Returns whether a line of a text is an absolute path that, after resolving links, is in the
+/// checkout or the checkout itself.
 fn leads_into(text: &[u8], checkout: &Path) -> bool {
     let paths = text.lines().map(|line| line.to_path_lossy());
     let paths = paths.filter(|path| path.is_absolute());

@@ -29,8 +29,9 @@ pub(crate) enum Skipped {
     NotIgnored(PathBuf),
 }
 
-/// Links the ignored files of `from` into the worktree at `to`, and returns those that it skips.
-/// A directory in which one of `commits` has files becomes a directory: git would replace a link.
+/// Links the ignored files of the worktree `from` into the one at `to`, copies a few that need it,
+/// and returns those that it skips. A directory in which one of `commits` has files becomes a
+/// directory: git would replace a link.
 pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<Skipped>> {
     let names = list_untracked(from.reading("ls-files").arg("--ignored"))?;
     if names.is_empty() {
@@ -62,8 +63,9 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
     Ok(skipped)
 }
 
-/// Returns untracked files, and directories without tracked files:
-/// `git ls-files --others --exclude-standard --directory -z`
+/// Runs the `git ls-files` command and returns what it lists: untracked files, or ignored ones if
+/// it has `--ignored`, and whole directories without tracked files. Adds
+/// `--others --exclude-standard --directory -z`.
 fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
     let args = ["--others", "--exclude-standard", "--directory", "-z"];
     let names = git.args(args).paths()?;
@@ -71,8 +73,8 @@ fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
     Ok(names.iter().map(trim_slash).collect())
 }
 
-/// Removes the links that `git add` would stage, because a `.gitignore` includes the link but
-/// not the directory.
+/// Deletes the links and copies in the worktree at `path` that `git add` would stage, because a
+/// `.gitignore` excludes the directory but not a link of its name. Returns their names.
 fn remove_unignored(path: &Path) -> Result<Vec<Skipped>> {
     let names = list_untracked(Git::reading(path, "ls-files"))?;
     for name in &names {
@@ -86,7 +88,8 @@ fn remove_unignored(path: &Path) -> Result<Vec<Skipped>> {
     Ok(names.into_iter().map(Skipped::NotIgnored).collect())
 }
 
-/// Returns the directories of the commits: `git ls-tree -d -r -z --name-only --full-tree <commit>`
+/// Lists all directories in the trees of both commits:
+/// `git ls-tree -d -r -z --name-only --full-tree <commit>`
 fn list_tracked_dirs(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<HashSet<PathBuf>> {
     let mut tracked = HashSet::new();
     for commit in commits {
@@ -107,7 +110,8 @@ enum Mirror {
 }
 
 impl Mirror {
-    /// Chooses by `names`, the parts of the path from the ignored file on.
+    /// Chooses between link, directory and copy for the file at `path`; `names` are the parts of
+    /// its path from the ignored file or directory on, such as `node_modules`, `.bin`.
     fn of(path: &Path, names: &[&[u8]]) -> Self {
         match names {
             // Packages of the repository are links in here. They must lead to the merged files.
@@ -132,7 +136,9 @@ struct Linker<'a> {
 }
 
 impl Linker<'_> {
-    /// Makes the directories above a path, and returns whether the path is free.
+    /// Makes the directories above the path `name` in the scratch worktree. Returns whether nothing
+    /// is at the path; `false` also if the branch has a file or link in place of one of the
+    /// directories.
     fn make_parents(&self, name: &Path) -> Result<bool> {
         let mut dir = self.to.to_owned();
         for part in name.parent().into_iter().flat_map(Path::components) {
@@ -147,7 +153,9 @@ impl Linker<'_> {
         Ok(self.to.join(name).symlink_metadata().is_err())
     }
 
-    /// Mirrors a file. The last `depth` parts of its name begin with the ignored file.
+    /// Puts the ignored file or directory `name` into the scratch worktree as a link, a copy or a
+    /// directory with its entries. `depth` is the number of the last parts of `name` that begin
+    /// with the ignored entry itself.
     fn mirror(&self, name: &Path, depth: usize) -> Result<()> {
         let (from, to) = (self.from.join(name), self.to.join(name));
         let what = || format!("could not link '{}'", from.display());
@@ -172,8 +180,9 @@ impl Linker<'_> {
         }
     }
 
-    /// Returns the target for the copy of a link in `dir`. It changes if it contains the path of the
-    /// checkout or leads out of it.
+    /// Returns the target for a copy of a symbolic link that is in `dir`. A path into the checkout
+    /// changes to the scratch worktree, a relative path out of the checkout becomes absolute;
+    /// others stay.
     fn translate_target(&self, target: &Path, dir: &Path) -> PathBuf {
         if let Ok(below) = target.strip_prefix(self.from) {
             return self.to.join(below);

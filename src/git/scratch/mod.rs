@@ -22,7 +22,7 @@ pub(crate) use self::ignored::Skipped;
 pub(crate) use self::repository::Original;
 use self::repository::make_link;
 use super::checkout::{NO_HOOKS, NO_MONITOR};
-use super::hooks::setting;
+use super::hooks::hooks_path_setting;
 use super::merge::merge_tree::Conflict;
 use super::{Git, Lock, ObjectId, Repo};
 use crate::task::BranchName;
@@ -43,12 +43,13 @@ pub(crate) struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    /// Makes the repository at `path`: the git directory without git, the files by `git read-tree
-    /// --reset -u HEAD`, then the links.
+    /// Makes the scratch repository with its worktree at `path`: the git directory without git, the
+    /// files by `git read-tree --reset -u HEAD`, then links to ignored files, siblings of the
+    /// original, and hooks.
     ///
     /// # Errors
     /// On failure, the caller has to remove `path`.
-    pub(crate) fn open(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
+    pub(crate) fn make(original: &Original<'_>, path: &'a Path, lock: &'a Lock) -> Result<Self> {
         let has_tag = repository::make_git_dir(original, path)?;
         let hooks = settings::write(original, path)?;
         let mut scratch = Self {
@@ -70,7 +71,8 @@ impl<'a> Scratch<'a> {
         Ok(scratch)
     }
 
-    /// Prepares `git <subcommand>` in it, with the user's environment and hooks.
+    /// Builds `git <subcommand>` in the scratch worktree, with the user's environment, hooks and
+    /// terminal.
     fn git(&self, subcommand: &str) -> Result<Git> {
         let git = Git::new(self.path, subcommand).holding(self.lock)?;
         let git = self.hooks_path.iter().fold(git, Git::config);
@@ -86,8 +88,9 @@ impl<'a> Scratch<'a> {
         (!self.verify).then_some("--no-verify")
     }
 
-    /// Runs `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace
-    /// -F <message> <branch>`.
+    /// Merges a branch in the scratch repository, with the user's hooks, and returns the new
+    /// commit: `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace -F
+    /// <message> <branch>`
     pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let git = self.git("merge")?.args(["--quiet", "--no-ff"]);
         let git = git.args(["--no-squash", "--commit", "--no-edit", "--no-log"]);
@@ -97,8 +100,9 @@ impl<'a> Scratch<'a> {
         self.head()
     }
 
-    /// Runs `git merge --ff --squash --no-commit <branch>` without hooks, then `git commit
-    /// --cleanup=whitespace -F <message>`.
+    /// Squashes a branch in the scratch repository and returns the new commit:
+    /// `git merge --ff --squash --no-commit <branch>` without hooks, then
+    /// `git commit --cleanup=whitespace -F <message>` with the user's hooks.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let merge = self.plain_git("merge")?.arg("--quiet");
         let merge = merge.args(["--ff", "--squash", "--no-commit"]);
@@ -109,7 +113,9 @@ impl<'a> Scratch<'a> {
         self.head()
     }
 
-    /// Runs `git rebase <target>`, with options that override the configuration.
+    /// Rebases the branch of the scratch repository onto `target`, with the user's hooks, and
+    /// returns the new tip:
+    /// `git rebase --no-autostash --no-rebase-merges --no-fork-point --no-update-refs <target>`
     pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
         let git = self.git("rebase")?.arg("--no-autostash");
         let git = git.args(["--no-rebase-merges", "--no-fork-point", "--no-update-refs"]);
@@ -117,7 +123,8 @@ impl<'a> Scratch<'a> {
         self.head()
     }
 
-    /// Returns the short name of a branch, or the full name if the short one may mean a tag.
+    /// Returns the short name of a branch (`main`), or the full one (`refs/heads/main`) if a tag
+    /// has the name of one of the merged branches.
     fn name_of(&self, branch: &BranchName) -> String {
         match self.has_tag {
             true => branch.full().into(),
@@ -125,13 +132,15 @@ impl<'a> Scratch<'a> {
         }
     }
 
-    /// Returns the commit of `HEAD`: `git rev-parse --verify HEAD^{commit}`
+    /// Returns the commit that is checked out in the scratch worktree:
+    /// `git rev-parse --verify HEAD^{commit}`
     fn head(&self) -> Result<ObjectId> {
         let git = Git::reading(self.path, "rev-parse").args(["--verify", "HEAD^{commit}"]);
         git.line().map(ObjectId::from)
     }
 
-    /// Returns the unmerged files: `git diff-files --name-only --diff-filter=U -z`
+    /// Lists the unmerged files of the scratch worktree, without the kinds of their conflicts:
+    /// `git diff-files --name-only --diff-filter=U -z`
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
         let git = git.args(["--name-only", "--diff-filter=U", "-z"]);
@@ -142,15 +151,16 @@ impl<'a> Scratch<'a> {
         Ok(git.paths()?.into_iter().map(conflict).collect())
     }
 
-    /// Returns whether files have unstaged changes, such as the fixes of a hook: `git diff-files
-    /// --quiet`
+    /// Returns whether tracked files of the scratch worktree have unstaged changes, such as the
+    /// fixes of a hook: `git diff-files --quiet`. `false` also if git fails.
     pub(crate) fn has_changes(&self) -> bool {
         let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
         let outcome = git.arg("--quiet").outcome();
         outcome.is_ok_and(|(code, _)| code == 1)
     }
 
-    /// Fetches a commit into the user's repository, without a ref: `git fetch <path> <commit>`
+    /// Fetches a commit with its history from the scratch repository into the user's, without a ref
+    /// or hooks: `git fetch <path> <commit>`
     pub(crate) fn send_commit(&self, repo: &Repo, commit: &ObjectId) -> Result<()> {
         let git = Git::new(repo.home(), "fetch").config(NO_HOOKS);
         let git = git.config("protocol.file.allow=always");
@@ -162,19 +172,23 @@ impl<'a> Scratch<'a> {
     }
 }
 
-/// Returns an argument for `-c` if the caller's environment overrides `core.hooksPath` for the
-/// worktree at `path`: `git rev-parse --git-path hooks`
+/// Returns the setting `core.hooksPath=<path>/.git/hooks` for `git -c` if the caller's environment
+/// sets another directory for the worktree at `path`, otherwise `None`:
+/// `git rev-parse --git-path hooks`
 fn hooks_config(path: &Path) -> Result<Option<OsString>> {
     let hooks = path.join(".git/hooks");
     let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
     let mut found = ask.output()?;
     found.pop_if(|last| *last == b'\n');
     let found = path.join(OsString::from_vec(found));
-    Ok((found.canonicalize().ok() != hooks.canonicalize().ok()).then(|| setting(&hooks)))
+    Ok(
+        (found.canonicalize().ok() != hooks.canonicalize().ok())
+            .then(|| hooks_path_setting(&hooks)),
+    )
 }
 
-/// Links the siblings of the original beside the worktree at `path`: a driver, a hook or the URL
-/// of a remote may be `../<name>`.
+/// Links everything beside the original worktree `top` to beside the worktree at `path`, except
+/// names that exist: a driver, a hook or the URL of a remote may be `../<name>`.
 fn link_siblings(top: &Path, path: &Path) -> Result<()> {
     let (Some(from), Some(to)) = (top.parent(), path.parent()) else {
         return Ok(());

@@ -34,7 +34,8 @@ pub(crate) struct Original<'a> {
 }
 
 impl Original<'_> {
-    /// Returns the worktree whose configuration is used.
+    /// Returns the worktree whose configuration is used: that of the target branch, otherwise the
+    /// main one; `None` if the repository is bare and the target has no worktree.
     pub(super) fn worktree(&self) -> Option<&Checkout> {
         self.checkout.or(self.main)
     }
@@ -48,7 +49,8 @@ impl Original<'_> {
         self.worktree().map_or(common, Checkout::git_dir)
     }
 
-    /// Prepares a read-only `git <subcommand>` with the user's configuration.
+    /// Builds a `git <subcommand>` without optional locks in the original's worktree or bare
+    /// repository, with the user's configuration.
     pub(super) fn asking(&self, subcommand: &str) -> Git {
         match self.worktree() {
             Some(checkout) => checkout.with_user_config(subcommand),
@@ -65,8 +67,9 @@ const SHARED: &str = "branches config description flux gc.pid gitweb hooks objec
 /// Larger files of a tool are linked instead of copied.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Makes the git directory of the worktree at `path`, with refs in files even if the original has
-/// reftables. Returns whether a tag has the name of a branch of the merge.
+/// Makes the git directory of the scratch worktree at `path` without starting git there, with refs
+/// in files even if the original has reftables. Returns whether a tag has the name of a branch of
+/// the merge.
 pub(super) fn make_git_dir(original: &Original<'_>, path: &Path) -> Result<bool> {
     let git_dir = path.join(".git");
     for dir in ["objects/pack", "hooks", "info"] {
@@ -86,7 +89,8 @@ pub(super) fn make_git_dir(original: &Original<'_>, path: &Path) -> Result<bool>
     Ok(has_tag)
 }
 
-/// Copies reflogs, `info` and the files of tools.
+/// Copies the reflogs of `HEAD` and its branch, `shallow`, `info` and the files of other tools from
+/// the original to `git_dir`; links directories and files of tools over 1 MiB instead.
 fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
     let (common, private) = (original.repo.common_dir(), original.git_dir());
     let log = Path::new("logs").join(&*original.head.full());
@@ -119,12 +123,13 @@ fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Points `HEAD` of the worktree at `path` to a ref.
+/// Writes the ref `name` to `HEAD` of the scratch worktree at `path`, without changing its files.
 pub(super) fn set_head(path: &Path, name: &RefName) -> Result<()> {
     write(&path.join(".git/HEAD"), format!("ref: {name}\n").as_bytes())
 }
 
-/// Writes all refs, and returns their names: `git for-each-ref`
+/// Writes all refs of the original to `git_dir`, in `packed-refs` or, symbolic ones, in files, and
+/// returns their names: `git for-each-ref`
 fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
     let args = ["--format=%(objectname) %(refname) %(symref)"];
     let found = original.asking("for-each-ref").args(args).output()?;
@@ -147,7 +152,8 @@ fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>
     Ok(names)
 }
 
-/// Returns a line of `objects/info/alternates`, quoted if it contains a newline.
+/// Returns the line of `objects/info/alternates` for the directory `objects`, in double quotes if
+/// the path contains a newline.
 fn alternates_line(objects: &Path) -> Vec<u8> {
     let path = objects.as_os_str().as_bytes();
     let line = match path.contains(&b'\n') {
@@ -157,7 +163,8 @@ fn alternates_line(objects: &Path) -> Vec<u8> {
     [&line[..], b"\n"].concat()
 }
 
-/// Quotes a text as in C.
+/// Puts a text in double quotes and escapes newline, tab, `"` and `\` with a backslash, as git
+/// does in configuration files.
 pub(super) fn c_quoted(text: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'"'];
     for &byte in text {
@@ -180,13 +187,14 @@ pub(super) fn make_link(to: &Path, path: &Path) -> Result<()> {
     symlink(to, path).with_context(|| format!("could not make '{}'", path.display()))
 }
 
-/// Writes a file, and makes its directory.
+/// Writes a file, replacing one that exists, and makes the directories above it.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     path.parent().map_or(Ok(()), make_dir)?;
     fs::write(path, bytes).with_context(|| format!("could not write '{}'", path.display()))
 }
 
-/// Copies a file or the target of a link, if it exists.
+/// Copies the content of a file, or of the file that a link leads to; does nothing if that does not
+/// exist or is no regular file.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let Some(file) = from.canonicalize().ok().filter(|file| file.is_file()) else {
         return Ok(());
@@ -195,7 +203,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     write(to, &bytes)
 }
 
-/// Returns the entries of a directory, none if it does not exist.
+/// Returns the entries of a directory; none if it does not exist.
 fn entries(dir: &Path) -> Result<Vec<fs::DirEntry>> {
     let found =
         none_if_missing(fs::read_dir(dir)).and_then(|found| found.into_iter().flatten().collect());

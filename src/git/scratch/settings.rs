@@ -23,10 +23,9 @@ const EXTENSIONS: [&[u8]; 3] = [
 ];
 const SPARSE: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutcone"];
 
-/// Writes `config` for the worktree at `path`, and returns its hooks, which may depend on the
-/// branch (`includeIf.onbranch`). It includes each file that git reads in the original, even if
-/// that depends on the path (`includeIf.gitdir`). `git config --list --show-origin --includes -z`
-/// in both repositories
+/// Writes `.git/config` of the scratch worktree at `path`: it includes every file that git reads in
+/// the original, then overrides values. Returns the hooks of the branch to check out.
+/// `git config --list --show-origin --includes -z` in both repositories
 pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
     let listed = original.asking("config").args(LIST_ARGS).output()?;
@@ -89,13 +88,15 @@ impl<'a> Entries<'a> {
         found.map(|entry| entry.value)
     }
 
-    /// Returns the lines of these keys, if set.
+    /// Returns lines for a configuration file with the last values of those of the keys that are
+    /// set.
     fn lines_of(&self, keys: &[&[u8]]) -> Vec<u8> {
         let set = |key: &&[u8]| self.last(key).map(|value| line(key, value));
         keys.iter().filter_map(set).flatten().collect()
     }
 
-    /// Returns the files of the entries, each once, in order.
+    /// Returns the files from which the entries come, each once, in order, without symbolic links;
+    /// relative names begin at `top`.
     fn files(&self, top: &Path) -> Vec<PathBuf> {
         let origins = self.0.iter().map(|entry| entry.origin);
         let names = origins.filter_map(|origin| origin.strip_prefix(b"file:"));
@@ -105,7 +106,8 @@ impl<'a> Entries<'a> {
         files.filter(|file| seen.insert(file.clone())).collect()
     }
 
-    /// Returns the first part of the file: the repository's format, and the entries of `common`.
+    /// Returns the first part of the scratch configuration: the repository's format, the entries of
+    /// the user's file `common` and an include of `config.worktree`.
     fn base(&self, original: &Original<'_>, common: &Path) -> Result<Vec<u8>> {
         let mut base = Vec::new();
         // A merge uses the last value, a rebase the first.
@@ -124,7 +126,8 @@ impl<'a> Entries<'a> {
         Ok(base)
     }
 
-    /// Returns the last part of the file: values that override the user's.
+    /// Returns the last part of the scratch configuration: values that override the user's, such as
+    /// the hooks directory and only those configured hooks that run before a commit.
     fn tail(&self, original: &Original<'_>, path: &Path, hooks: &Hooks) -> Vec<u8> {
         let mut tail = self.lines_of(&SPARSE);
         if self.last(b"pull.twohead").is_some() {
@@ -162,8 +165,9 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Returns the hooks of the worktree at `path` on the second branch. On the first one they are
-/// those of the original. `git rev-parse --git-path hooks` on both
+/// Returns the hooks of the scratch worktree at `path` on the second of two branches; on the first,
+/// they are those of the original. Leaves `HEAD` on the second: `git rev-parse --git-path hooks` on
+/// both
 fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Result<Hooks> {
     let [before, after] = branches.map(|branch| {
         set_head(path, branch)?;
@@ -184,8 +188,9 @@ fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Re
     })
 }
 
-/// Copies the entries of the user's `config`, because `git config --local` follows no include.
-/// Relative includes become absolute. `git config --local --no-includes --list -z`
+/// Returns the entries of the user's configuration `file` as text, with absolute paths of includes,
+/// because `git config --local` follows no include. Leaves out extensions and what describes one
+/// repository: `git config --local --no-includes --list -z`
 fn copy_local(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
     let list = ["--local", "--no-includes", "--list", "-z"];
     let out = original.asking("config").args(list).output()?;
@@ -215,7 +220,7 @@ const OWN_KEYS: [&[u8]; 3] = [
     b"core.worktree",
 ];
 
-/// Splits an entry into key and value; a key alone is true.
+/// Splits an entry of `git config --list -z` into key and value; a key without a value is `true`.
 fn split_entry(entry: &[u8]) -> (&[u8], &[u8]) {
     entry.split_once_str("\n").unwrap_or((entry, b"true"))
 }
@@ -224,7 +229,8 @@ fn include(file: &Path) -> Vec<u8> {
     line(b"include.path", file.as_os_str().as_bytes())
 }
 
-/// Formats a section with one variable as `git config` does.
+/// Formats a section with one variable, such as `[core]` and `bare = "false"`, as text for a
+/// configuration file.
 fn line(key: &[u8], value: &[u8]) -> Vec<u8> {
     let (section, rest) = key.split_once_str(".").unwrap_or((key, b""));
     let mut text = [b"[", section].concat();

@@ -30,10 +30,9 @@ const OTHERS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p4-pre
     post-receive post-rewrite post-update pre-auto-gc pre-push pre-receive proc-receive \
     push-to-checkout reference-transaction sendemail-validate update";
 
-/// Writes the hooks of the worktree at `path`, for a checkout at `top`. Hooks of `.git/hooks` become
-/// links, which keep their name `.git/hooks/<name>`. Others are run by their path, so that they find
-/// the files beside them. If the hooks are in the worktree, the merged version runs, as in a merge
-/// by hand.
+/// Writes the hooks of the scratch worktree at `path` that run before a commit. A hook in git's
+/// default directory becomes a link, any other a script that runs it by its path; if it is in the
+/// worktree, the merged version.
 ///
 /// # Errors
 /// Also if the file system does not allow executables.
@@ -68,14 +67,16 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the path of a hook relative to the worktree, if it is in the worktree.
+/// Returns the path of a hook relative to the worktree at `top`; `None` if it does not exist, is
+/// outside of the worktree or in its `.git`.
 fn relative_to(top: &Path, file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
     let within = file.strip_prefix(top).ok()?;
     (!within.starts_with(".git")).then(|| within.to_owned())
 }
 
-/// Adds `./` to a relative path that a shell would take for an option or look up in PATH.
+/// Adds `./` to a relative path that a shell would take for an option or look up in `PATH`; returns
+/// any other unchanged.
 fn explicit(file: PathBuf) -> PathBuf {
     let bytes = file.as_os_str().as_bytes();
     match bytes.contains(&b'/') && !bytes.starts_with(b"-") {
@@ -84,7 +85,8 @@ fn explicit(file: PathBuf) -> PathBuf {
     }
 }
 
-/// Links the programs and directories that hooks call, from beside them.
+/// Links all files and directories in the hooks directory `from`, except hooks and `*.sample`, into
+/// `to`, since hooks may call them. Does nothing if `from` does not exist.
 fn link_helpers(from: &Path, to: &Path) -> Result<()> {
     // The directory may not exist.
     for entry in fs::read_dir(from).into_iter().flatten() {
@@ -97,13 +99,14 @@ fn link_helpers(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns a line of a script that replaces the shell by a file, if that is executable.
+/// Returns a line of a shell script that runs `file` in place of the script, with its arguments, if
+/// the file is executable; otherwise the script continues.
 fn exec_line(file: &Path) -> Vec<u8> {
     let file = quote(file.as_os_str().as_bytes());
     [b"[ ! -x ", &file[..], b" ] || exec ", &file, b" \"$@\"\n"].concat()
 }
 
-/// Quotes a word for a shell.
+/// Puts a word in single quotes for a shell, and escapes single quotes in it.
 fn quote(word: &[u8]) -> Vec<u8> {
     [b"'", &word.replace("'", r"'\''")[..], b"'"].concat()
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::git::ObjectId;
 use crate::git::checkout::distrust::{Distrust, read_small, trusted};
 use crate::git::checkout::gitfile::{
-    linked_dir, list_dir, lstat, normalize, parse_link, read_link, read_or_empty, resolve_in,
+    linked_dir, list_dir, lstat, normalize, parse_gitfile, read_gitfile, read_or_empty, resolve_in,
 };
 use crate::git::identity::is_same_place;
 use crate::git::worktree::entries;
@@ -19,8 +19,9 @@ use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
 use crate::task::RefName;
 
-/// Copies a file with its modification time. git compares the time of an index with those of files,
-/// in whole seconds; a later one would hide changes in the second when the index was written.
+/// Copies a regular file with its modification time, which git compares with those of files in
+/// whole seconds: a copied index with a later time would hide changes made in the second when it
+/// was written.
 pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = open_file(from)?;
     let time = file.metadata()?.modified()?;
@@ -29,14 +30,15 @@ pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     copy.set_modified(time)
 }
 
-/// Returns whether [`verified_dir`] accepts the worktree at `path`.
+/// Returns whether the directory at `path` is a worktree of this repository, as [`verified_dir`]
+/// verifies: `false` if one of its git files is wrong. Fails if `path` does not exist.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(trusted(verified_dir(common_dir, path))?.is_some())
 }
 
 /// Returns the administrative directory of the worktree at `path`, if both name each other and git
-/// would find this repository from there. A copied repository names the worktrees of the original,
-/// `path` may be another clone by now, and an agent can write all these files.
+/// would find this repository from there. An agent, or a copy of the repository, can make any of
+/// these files wrong.
 ///
 /// # Errors
 /// With a [`Distrust`] that names the first wrong file.
@@ -45,7 +47,8 @@ pub(in crate::git) fn verified_dir(common_dir: &Path, path: &Path) -> Result<Pat
     ensure_valid(&admin, common_dir, path).map(|()| admin)
 }
 
-/// Returns the administrative directory in this repository that the `.git` file at `path` names.
+/// Returns the administrative directory of this repository that the `.git` file in the directory
+/// `path` names. Fails with a [`Distrust`] if the file is missing or names something else.
 fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     let what = || format!("could not access '{}'", path.display());
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
@@ -57,7 +60,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     }
     let text = read_small(&link)?.unwrap_or_default();
     let worktrees = common_dir.join("worktrees");
-    let named = parse_link(path, &text).map(|named| normalize(&named));
+    let named = parse_gitfile(path, &text).map(|named| normalize(&named));
     let named = named.and_then(|named| Some((worktrees.join(named.file_name()?), named)));
     let Some((admin, _)) = named.filter(|(admin, named)| is_same_place(named, admin)) else {
         return Err(Distrust::GitFile(link).into());
@@ -73,7 +76,8 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     Ok(admin)
 }
 
-/// Fails if a file in the administrative directory of the worktree at `path` is wrong.
+/// Fails with a [`Distrust`] if a file in the administrative directory `admin` of the worktree at
+/// `path` is wrong: `gitdir`, `commondir`, `HEAD` or `index`.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     if !is_dir_of(admin, path).with_context(|| format!("could not access '{}'", path.display()))? {
         return Err(Distrust::GitDir(admin.join("gitdir")).into());
@@ -100,21 +104,24 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Returns the common directory of another repository that the `.git` file at `path` names, if any.
-pub(crate) fn other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
-    let admin = read_link(path)?.canonicalize().ok()?;
+/// Returns the common directory of the repository to which the `.git` file in the directory `path`
+/// leads, if that is not this repository. Otherwise, or if it is no repository, `None`.
+pub(crate) fn find_other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
+    let admin = read_gitfile(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
     let is_repository = other.join("HEAD").exists() && other.join("objects").exists();
     (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())
 }
 
-/// Returns whether git has a worktree registered at `path`.
+/// Returns whether git has a worktree registered at `path`, which need not exist: an administrative
+/// directory's `gitdir` names it.
 pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(find_dir(common_dir, path)?.is_some())
 }
 
-/// Returns whether the directory at `path` was a worktree of this repository, but git pruned it: a
-/// git in a container, for example, in which `path` did not exist.
+/// Returns whether the existing directory at `path` has a `.git` file for this repository, but git
+/// has no worktree registered there any more, as after `git worktree prune` in a container without
+/// `path`.
 pub(crate) fn was_pruned(common_dir: &Path, path: &Path) -> Result<bool> {
     // git removes `worktrees` with the last entry, so compare its path.
     let named = linked_dir(path);
@@ -126,8 +133,8 @@ pub(crate) fn was_pruned(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(is_here && path.is_dir() && !has_entry(common_dir, path)?)
 }
 
-/// Returns whether the worktree at `path` with `branch` was moved without git, so that
-/// `git worktree repair <path>` fixes it.
+/// Returns whether the directory at `path` is a worktree with `branch` that was moved there without
+/// git, so that `git worktree repair <path>` fixes it.
 pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> bool {
     let worktrees = common_dir.join("worktrees");
     let named = linked_dir(path).filter(|named| named.parent() == Some(&worktrees));
@@ -138,7 +145,8 @@ pub(crate) fn is_misplaced(common_dir: &Path, path: &Path, branch: &RefName) -> 
     })
 }
 
-/// Returns the sibling of `path` to which the worktree was moved without git, if any.
+/// Finds the directory beside `path` to which the worktree at `path` was moved without git; `None`
+/// if there is none or an error occurs.
 pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     let entry = find_dir(common_dir, path).ok()?;
     let entry = entry.or_else(|| Some(common_dir.join("worktrees").join(path.file_name()?)))?;
@@ -149,8 +157,9 @@ pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBu
     })
 }
 
-/// Returns the directory in `dir` to which the worktree at `path` was moved together with the
-/// repository: with the same name, and a link to the repository's old path.
+/// Finds the worktree that was at `path` in `dir`, where it was moved together with the repository:
+/// it has the same name, and a `.git` file that names a directory that no longer exists. Otherwise
+/// `None`.
 pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
     let found = dir.join(path.file_name()?);
     let entry = find_dir(common_dir, path).ok()??;
@@ -159,7 +168,8 @@ pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Opt
     (alike && found != path).then_some(found)
 }
 
-/// Returns the last commit in the `HEAD` reflog of the worktree at `path`, if any.
+/// Returns the last commit in the `HEAD` reflog of the worktree at `path`; `None` without a
+/// worktree registered there, or without a reflog.
 pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
     // If a checked out branch is deleted, the reflog ends with the null object.
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
@@ -167,7 +177,8 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectI
     Ok(last.and_then(|name| ObjectId::parse(&name)))
 }
 
-/// Reads the commits in the `HEAD` reflog of the worktree at `path`; empty without a reflog.
+/// Reads the new object of each entry in the `HEAD` reflog of the worktree at `path`, oldest first;
+/// empty without a reflog or a worktree registered there.
 fn read_reflog(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
     let Some(admin) = find_dir(common_dir, path)? else {
         return Ok(Vec::new());
@@ -190,19 +201,22 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
     Ok(admin.is_none_or(|admin| admin.file_name() == named))
 }
 
-/// Returns whether the `HEAD` reflog of the worktree at `path` has another commit than `commit`,
-/// which may be reachable from nowhere else.
+/// Returns whether the `HEAD` reflog of the worktree at `path` has any other commit than `commit`,
+/// which may be reachable from nowhere else. `false` without a reflog.
 pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
     let heads = read_reflog(common_dir, path)?;
     Ok(heads.iter().any(|head| head != commit.as_bytes()))
 }
 
-/// Returns whether there may be linked worktrees.
+/// Returns whether the repository has administrative directories of linked worktrees; `true` also
+/// if that cannot be read.
 pub(crate) fn has_any(common_dir: &Path) -> bool {
     !list_dir(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
 }
 
-/// Returns the administrative directory whose `gitdir` names `path`, which need not exist.
+/// Returns the administrative directory whose `gitdir` names the worktree at `path`, which need not
+/// exist; `None` if there is none. Of several, the one that its `.git` file names; fails if that
+/// decides nothing.
 pub(in crate::git) fn find_dir(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let path_shown = path.display();
     let what = || format!("could not find git's entry of the worktree '{path_shown}'");
@@ -226,7 +240,8 @@ fn entry_name(path: &Path) -> Option<OsString> {
     Some(linked_dir(path)?.file_name()?.to_owned())
 }
 
-/// Returns the administrative directory of the worktree that was moved from `path` to `trash`.
+/// Returns the administrative directory of the worktree that was moved from `path` to
+/// `trash/worktree`; `None` if git has no worktree registered at `path`.
 pub(in crate::git) fn find_moved_dir(
     common_dir: &Path,
     path: &Path,
@@ -240,7 +255,8 @@ pub(in crate::git) fn find_moved_dir(
     }
 }
 
-/// Returns whether the `gitdir` of an administrative directory names `path`.
+/// Returns whether the `gitdir` of the administrative directory `admin` names the worktree at
+/// `path`; `false` also if it is missing or not a regular file.
 fn is_dir_of(admin: &Path, path: &Path) -> Result<bool> {
     // It is missing while git adds or removes a worktree, or damaged.
     let Some(file) = trusted(read_small(&admin.join("gitdir")))?.flatten() else {

@@ -13,7 +13,7 @@ use crate::git::checkout::gitfile::{linked_dir, list_dir, resolve_in};
 use crate::system::wait_until;
 use crate::task::RefName;
 
-/// The number of attempts of [`retry`], which take at least two seconds.
+/// The number of attempts of [`retry`], which take about two seconds.
 const MAX_ATTEMPTS: u32 = 15;
 
 /// The maximum pause between two attempts.
@@ -33,7 +33,8 @@ pub(crate) struct Worktree {
 }
 
 impl Worktree {
-    /// Returns whether `branch` is checked out, or the entry is incomplete after git was killed.
+    /// Returns whether the worktree has `branch` checked out; `true` also if its `HEAD` names
+    /// neither a branch nor a commit, as after git was killed while it added the worktree.
     pub(crate) fn has_branch(&self, branch: &RefName) -> bool {
         match &self.branch {
             Some(name) => name == branch,
@@ -42,7 +43,8 @@ impl Worktree {
     }
 }
 
-/// Reads the entry in the administrative directory `admin`; `None` if it is unreadable.
+/// Reads the path and branch of a worktree from its administrative directory `admin`, without git;
+/// `None` if a file is missing or unreadable.
 pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     let text = |name: &str| read_small(&admin.join(name)).ok()?;
     let (gitdir, head) = (text("gitdir")?, text("HEAD")?);
@@ -56,8 +58,9 @@ pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     })
 }
 
-/// Lists the worktrees, the main one first, each path once: `git worktree list --porcelain -z`.
-/// `home` is the main worktree or the bare repository.
+/// Lists the worktrees of a repository, the main one first, each path once:
+/// `git worktree list --porcelain -z`. `home` is the main worktree or the bare repository. Tries
+/// again for about two seconds on failure.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
     let git = || Git::reading(home, "worktree list --porcelain -z");
@@ -94,7 +97,8 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
     Ok(worktrees)
 }
 
-/// Lists the worktrees, the main one first, without unreadable ones.
+/// Lists the worktrees of a repository as [`list`] does. If an administrative directory contains a
+/// pipe, which would block git, reads the files itself and leaves out unreadable worktrees.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     if trusted(ensure_no_pipe(home))?.is_some() {
         return list(home);
@@ -108,8 +112,9 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
     Ok([main].into_iter().chain(linked).collect())
 }
 
-/// Retries a git command that reads all worktrees: it fails during a concurrent `git worktree add`,
-/// which no lock of git flux prevents.
+/// Runs a git command that reads all worktrees, and returns its output. Tries again for about two
+/// seconds, at most 15 times, since it fails during a concurrent `git worktree add`, which no lock
+/// of git flux prevents.
 pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
     let output = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
@@ -122,8 +127,8 @@ pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     Ok(output.unwrap_or_default())
 }
 
-/// Removes entries with the path of another worktree, which an agent can write. The main worktree
-/// is right, and otherwise the entry that the `.git` file at the path names.
+/// Keeps one worktree for each path, since an agent can write the path of another one. Keeps the
+/// main worktree, otherwise the one that the `.git` file at the path names, or the first.
 fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     let is_named = |one: &Worktree| {
         let named = linked_dir(&one.path).and_then(|named| read_entry(&named));
@@ -140,10 +145,11 @@ fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     kept
 }
 
-/// Fails if an administrative directory contains a pipe, which would block git.
+/// Fails if `HEAD`, `commondir`, `gitdir` or `locked` in an administrative directory of a worktree
+/// is a pipe or device, which would block git.
 ///
 /// # Errors
-/// With a [`Distrust`] that names the pipe.
+/// With a [`Distrust`] that names the file.
 fn ensure_no_pipe(home: &Path) -> Result<()> {
     let places = [home.join(".git/worktrees"), home.join("worktrees")];
     let entries = places.iter().filter_map(|dir| list_dir(dir).ok());

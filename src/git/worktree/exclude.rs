@@ -18,12 +18,13 @@ use crate::system::regular_file::{REGULAR, ensure_file, read_file};
 const COMMENT: &[u8] = b"# a worktree of git flux";
 
 /// Returns whether the parent directory of `worktree` does not exist.
-pub(crate) fn is_dir_missing(worktree: &Path) -> bool {
+pub(crate) fn is_parent_missing(worktree: &Path) -> bool {
     worktree.parent().is_some_and(|dir| !dir.exists())
 }
 
-/// Excludes a worktree from the work tree around it, unless it is ignored: `git check-ignore -q`.
-/// Excludes the parent directory if that `is_new`. The caller holds the repository's lock.
+/// Adds a worktree to `info/exclude` of the repository whose work tree is around it, if any, unless
+/// it is ignored there: `git check-ignore -q`. If `is_new`, adds its parent directory instead. The
+/// caller holds the repository's lock.
 pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
     let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
@@ -38,8 +39,8 @@ pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
     add_line(&around, dir.unwrap_or(worktree))
 }
 
-/// Removes the lines that [`add`] added and, after the last worktree, a directory that was made for
-/// worktrees.
+/// Removes the lines for a worktree that [`add`] added to `info/exclude`. If its parent directory
+/// has such lines, too, and is empty now, removes those and the directory.
 pub(crate) fn remove(worktree: &Path) -> Result<()> {
     let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
@@ -57,18 +58,19 @@ pub(crate) fn remove(worktree: &Path) -> Result<()> {
     }
 }
 
-/// Returns `$GIT_COMMON_DIR/info/exclude`.
+/// Returns the path of `info/exclude` in the common directory of the repository `around`.
 fn exclude_file(around: &Checkout) -> PathBuf {
     around.common_dir().join("info/exclude")
 }
 
-/// Returns the lines for a path.
+/// Returns the two lines in `info/exclude` for a directory: the comment and the pattern.
 fn lines_for(around: &Checkout, path: &Path) -> Result<Vec<u8>> {
     let pattern = pattern(path.strip_prefix(around.path())?);
     Ok([COMMENT, b"\n", &pattern, b"/\n"].concat())
 }
 
-/// Appends the lines for a path in one write, so that concurrent changes are kept.
+/// Appends the lines for a directory to `info/exclude` of the repository `around`, in one write, so
+/// that concurrent changes are kept. Makes the file if it is missing.
 fn add_line(around: &Checkout, path: &Path) -> Result<()> {
     let file = exclude_file(around);
     let lines = lines_for(around, path)?;
@@ -86,7 +88,8 @@ fn add_line(around: &Checkout, path: &Path) -> Result<()> {
     add().with_context(|| format!("could not write '{}'", file.display()))
 }
 
-/// Removes the lines for a path. Returns whether there were any.
+/// Removes the lines for a directory from `info/exclude` of the repository `around`. Returns
+/// whether there were any; `false` also if the file is unreadable or a link.
 fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     let file = exclude_file(around);
     // A symbolic link is the user's and has no line of git flux.
@@ -107,7 +110,7 @@ fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Returns `text` without the lines `ours`.
+/// Returns `text` without any occurrence of the lines `ours`, which must be whole and together.
 fn without_lines(text: &[u8], ours: &[u8]) -> Vec<u8> {
     let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
     let mut at = 0;
@@ -118,7 +121,8 @@ fn without_lines(text: &[u8], ours: &[u8]) -> Vec<u8> {
     text.split_off(1)
 }
 
-/// Returns the pattern that matches only the path `name`. The leading slash makes `#` literal.
+/// Returns the `.gitignore` pattern that matches only the path `name`, from the top of the work
+/// tree; a newline in it matches any character. The leading slash makes `#` literal.
 pub(in crate::git) fn pattern(name: &Path) -> Vec<u8> {
     let mut pattern = vec![b'/'];
     for &byte in name.as_os_str().as_bytes() {

@@ -14,8 +14,9 @@ use crate::git::{Git, Repo, Worktree};
 use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
-/// Returns the name of the existing file of `branch`, which git does not list: a dangling symbolic
-/// ref, or a name that differs in case on a file system that folds it.
+/// Returns the name of an existing file or directory in `refs/heads` that takes the place of
+/// `branch`, unknown to `git for-each-ref`: a dangling symbolic ref, or a name that differs in case
+/// on a file system that folds it. Otherwise `None`.
 pub(crate) fn stored_name(common_dir: &Path, branch: &BranchName) -> Result<Option<String>> {
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();
@@ -49,7 +50,8 @@ pub(crate) struct Operation {
     pub(crate) refs: Vec<RefName>,
 }
 
-/// Lists the rebases and bisects in all worktrees.
+/// Lists the rebases and bisects in progress in all worktrees, with the branches that they move or
+/// return to, from the files that git keeps about them.
 pub(crate) fn list_operations(repo: &Repo) -> Result<Vec<Operation>> {
     let mut found = Vec::new();
     let mut add = |admin: &Path, path: &Path| -> Result<()> {
@@ -87,15 +89,15 @@ fn read_operations(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
     Ok(found.filter(|(_, refs)| !refs.is_empty()).collect())
 }
 
-/// Returns the branch that `HEAD` of the main worktree or bare repository names:
-/// `git symbolic-ref --quiet HEAD`.
+/// Returns the ref that `HEAD` of the main worktree or bare repository names, `None` if it is
+/// detached: `git symbolic-ref --quiet HEAD`
 pub(crate) fn read_main_head(home: &Path) -> Result<Option<RefName>> {
     let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
     Ok(head.map(RefName::new))
 }
 
-/// Returns the scope and value of core.bare, if it is set:
-/// `git config --show-scope --type=bool --get core.bare`.
+/// Returns the scope (such as `local`) and value of `core.bare`, `None` if it is not set:
+/// `git config --show-scope --type=bool --get core.bare`
 pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
     let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
     let answer = git.answer()?;
@@ -104,16 +106,17 @@ pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
 }
 
 impl Repo {
-    /// Returns whether the repository has an index although git treats it as bare.
-    pub(crate) fn has_unknown_files(&self, worktrees: &[Worktree]) -> Result<bool> {
+    /// Returns whether git treats the repository as bare although its git directory has an index,
+    /// which belongs to a worktree.
+    pub(crate) fn is_bare_with_index(&self, worktrees: &[Worktree]) -> Result<bool> {
         let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.is_bare);
         let index = self.common_dir().join("index");
         let what = || format!("could not access '{}'", index.display());
         Ok(bare && fs::exists(&index).with_context(what)?)
     }
 
-    /// Returns the path of a worktree's `HEAD` if a crash has emptied it. Excludes a worktree that is
-    /// just being added.
+    /// Returns the path of a linked worktree's `HEAD` if it names neither a branch nor a commit, as
+    /// after a crash that emptied it. Otherwise, and while git is just adding the worktree, `None`.
     pub(crate) fn find_damaged_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
         if entry.is_bare || entry.branch.is_some() || !entry.is_unborn {
             return Ok(None);

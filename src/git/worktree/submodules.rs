@@ -39,8 +39,9 @@ pub(crate) enum Unsaved {
     Itself,
 }
 
-/// Lists the submodules of the worktree at `dir`, nested ones, and those that are no longer checked
-/// out but whose repositories remain, even if the worktree is missing.
+/// Lists the repositories of submodules of the worktree at `dir` with what each has that is nowhere
+/// else: those checked out, nested ones, and those that are only left in its administrative
+/// directory, even if `dir` is missing.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = SubmoduleSearch::default();
     if fs::exists(dir).with_context(|| format!("could not access '{}'", dir.display()))? {
@@ -66,10 +67,10 @@ struct SubmoduleSearch {
 }
 
 impl SubmoduleSearch {
-    /// Adds the submodules in the index, with paths below `at`. One that is only in the commit is an
-    /// untracked repository.
+    /// Adds the checked out submodules that the worktree's index names, and those in them, with
+    /// names below `at`. A submodule that only the commit names is an untracked repository.
     fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
-        for link in checkout.links()? {
+        for link in checkout.list_gitlinks()? {
             let name = at.join(&link);
             self.add_checked_out(&checkout.path().join(link), &name)?;
         }
@@ -89,7 +90,7 @@ impl SubmoduleSearch {
         let holds = match &inner {
             None => Unsaved::Itself,
             Some(inner) if !changes(inner, Ignored::LeftOut)?.is_empty() => Unsaved::Files,
-            Some(inner) => find_content(inner).with_context(what)?,
+            Some(inner) => find_unsaved(inner).with_context(what)?,
         };
         self.found.push(Submodule {
             name: name.to_owned(),
@@ -105,7 +106,8 @@ impl SubmoduleSearch {
         }
     }
 
-    /// Adds the repositories in `dir` that are not checked out. A name may contain slashes.
+    /// Adds the repositories below `dir`, at any depth, that belong to no checked out submodule;
+    /// their names are relative to `modules` and may contain slashes.
     fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not access the submodules in '{}'", dir.display());
         for dir in list_dir(dir)? {
@@ -123,7 +125,7 @@ impl SubmoduleSearch {
                     name: dir.strip_prefix(modules).unwrap_or(&dir).to_owned(),
                     dir: dir.clone(),
                     is_checked_out: false,
-                    holds: find_content(&stored).with_context(what)?,
+                    holds: find_unsaved(&stored).with_context(what)?,
                 });
             }
             let inner = dir.join("modules");
@@ -135,10 +137,10 @@ impl SubmoduleSearch {
     }
 }
 
-/// Returns whether a repository has other worktrees, which a move would break, or commits that are in
-/// no remote-tracking branch:
+/// Returns what a submodule's repository has that is nowhere else: other worktrees, which a move
+/// would break, or commits in no remote-tracking branch:
 /// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
-fn find_content(repository: &Checkout) -> Result<Unsaved> {
+fn find_unsaved(repository: &Checkout) -> Result<Unsaved> {
     if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
         return Ok(Unsaved::Worktrees);
     }
@@ -150,7 +152,8 @@ fn find_content(repository: &Checkout) -> Result<Unsaved> {
     })
 }
 
-/// Moves the repositories of submodules from the administrative directory `admin` to `trash`.
+/// Moves the directory `modules`, with the repositories of all submodules, from the administrative
+/// directory `admin` to `trash`. Does nothing without it.
 pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // The error of a rename would not always be "not found".
@@ -161,8 +164,9 @@ pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     moved.context("could not save the submodules")
 }
 
-/// Moves the repositories of submodules from `trash` to the administrative directory `admin`, which
-/// must have its old name: submodules contain its path.
+/// Moves the directory `modules`, with the repositories of all submodules, from `trash` back to the
+/// administrative directory `admin`, if it is there. `admin` must have its old name: submodules
+/// contain its path.
 ///
 /// # Errors
 /// If git has registered the worktree under another name.

@@ -22,7 +22,8 @@ const GIT_PREFIXES: [&str; 3] = ["sharedindex.", "fsmonitor--daemon", "rebase-"]
 /// The directory of git-crypt's keys, in the git directory of a worktree.
 const GIT_CRYPT: &str = "git-crypt";
 
-/// Returns whether a file of this name in an administrative directory is git's.
+/// Returns whether a file with this name in a git directory is git's own, not another tool's: a
+/// known name or prefix, only capitals and `_`, or `.lock` at the end.
 pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
     let is_upper = name.iter().all(|&b| b.is_ascii_uppercase() || b == b'_');
     let is_known = || GIT_FILES.split(' ').any(|known| known.as_bytes() == name);
@@ -30,8 +31,9 @@ pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
     is_upper || is_known() || name.ends_with(b".lock") || GIT_PREFIXES.iter().any(has_prefix)
 }
 
-/// Links the repository's git-crypt keys, if any, into the worktree at `path`, before its files are
-/// written: `ln -s ../../git-crypt $GIT_DIR/git-crypt`. Keeps existing keys.
+/// Links the repository's git-crypt keys, if it has any, into the administrative directory of the
+/// worktree at `path`, before its files are written: `ln -s ../../git-crypt $GIT_DIR/git-crypt`.
+/// Keeps keys that are there.
 pub(crate) fn link_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());
@@ -45,7 +47,8 @@ pub(crate) fn link_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     }
 }
 
-/// Moves the files of other tools from one git directory to another. Keeps existing files.
+/// Moves all files that are not git's own from the git directory `from` to `to`, except names that
+/// exist there. Does nothing unless both are directories.
 pub(in crate::git) fn move_files(from: &Path, to: &Path) -> Result<()> {
     let what = || {
         format!(

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::failure::Failure;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::checkout::gitfile::list_dir;
-use crate::git::checkout::links;
+use crate::git::checkout::list_gitlinks;
 use crate::git::records::records;
 use crate::git::worktree::{admin, submodules, tool_files};
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
@@ -32,11 +32,11 @@ pub(crate) struct RemovedWorktree<'a> {
 
 impl RemovedWorktree<'_> {
     /// Moves the worktree, its index and its administrative directory to the trash. Across file
-    /// systems, where that is impossible, git removes a worktree that has only files of its commit.
-    /// Returns whether the worktree is in the trash now.
+    /// systems, git removes the worktree instead, if it has only files of its commit. Returns
+    /// `false` if that happened or if the files were missing.
     ///
     /// # Errors
-    /// On failure the worktree stays in place.
+    /// If the files cannot be moved, they stay. After that, the worktree may still be registered.
     pub(crate) fn move_to_trash(&self, repo: &Repo, lock: &Lock) -> Result<bool> {
         let Self { path, trash, .. } = *self;
         let (from, to) = (path.display(), trash.display());
@@ -57,10 +57,11 @@ impl RemovedWorktree<'_> {
         unregister(repo, path, trash).map(|()| exists)
     }
 
-    /// Removes it without the trash: `git worktree remove <path>`.
+    /// Removes the worktree without a copy of its files in the trash: `git worktree remove <path>`.
+    /// Moves the repositories of its submodules to the trash.
     ///
     /// # Errors
-    /// If the worktree has files that are not in its commit.
+    /// If the worktree has files that are not in its commit, or the commit is unknown.
     fn remove_in_place(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let checkout = repo.checkout(self.path)?;
         let untouched = |commit| is_untouched(&checkout, commit);
@@ -79,8 +80,9 @@ impl RemovedWorktree<'_> {
     }
 }
 
-/// Stops the file system monitor of a worktree and moves its administrative directory into `aside`.
-/// Unlike `git worktree remove`, it trusts no path in there. Returns whether there was one.
+/// Stops the file system monitor of a worktree and moves its administrative directory, if there is
+/// one, to `aside/entry`. Unlike `git worktree remove`, trusts no path in there. Returns whether
+/// there was one.
 pub(in crate::git) fn move_entry(admin: Option<PathBuf>, aside: &Path) -> Result<bool> {
     let Some(admin) = admin else {
         return Ok(false);
@@ -97,14 +99,14 @@ pub(in crate::git) fn move_entry(admin: Option<PathBuf>, aside: &Path) -> Result
     Ok(true)
 }
 
-/// Moves the administrative directory for `path`, which is no longer this repository's worktree, to
-/// `trash`. Returns whether there was one.
+/// Moves the administrative directory that names `path`, where this repository has no worktree any
+/// more, to `trash/entry`. Stops its file system monitor. Returns whether there was one.
 pub(crate) fn move_entry_of(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
     move_entry(admin::find_dir(common_dir, path)?, trash)
 }
 
-/// Unregisters a worktree that was moved to `trash`: moves its administrative directory and its
-/// submodules there, too.
+/// Unregisters a worktree whose files were moved from `path` to `trash`: moves its administrative
+/// directory, if there is one, and the repositories of its submodules there, too.
 pub(crate) fn unregister(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     let admin = admin::find_moved_dir(repo.common_dir(), path, trash)?;
     if let Some(admin) = &admin {
@@ -113,8 +115,8 @@ pub(crate) fn unregister(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     move_entry(admin, trash).map(drop)
 }
 
-/// Moves the submodules and the files of other tools from the administrative directory for `path`
-/// back to `trash`.
+/// Moves the repositories of submodules and the files of other tools from the administrative
+/// directory of the worktree at `path` to `trash`. Does nothing without that directory.
 pub(crate) fn save_admin_files(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
     let Some(admin) = admin::find_dir(common_dir, path)? else {
         return Ok(());
@@ -134,7 +136,7 @@ const ADMIN_FILES: [(&str, &str); 4] = [
     (HEAD_LOG, "logs/HEAD"),
 ];
 
-/// Copies a file, or moves it if it is unreadable.
+/// Copies a regular file with its modification time; moves it if it may not be read.
 fn transfer(from: &Path, to: &Path) -> io::Result<()> {
     match admin::copy_with_time(from, to) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => fs::rename(from, to),
@@ -142,8 +144,9 @@ fn transfer(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Copies the administrative files of the worktree at `path` to `trash`. Joins a split index, whose
-/// parts are removed with the worktree (`git update-index --no-split-index`).
+/// Copies the index, `config.worktree`, `sparse-checkout` and `HEAD` reflog of the worktree at
+/// `path` to `trash`, those that exist. Joins a split index there, whose parts are removed with the
+/// worktree: `git update-index --no-split-index`.
 fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Result<()> {
     for (name, file) in ADMIN_FILES {
         let kept = none_if_missing(transfer(&admin.join(file), &trash.join(name)));
@@ -161,11 +164,11 @@ fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Res
     Ok(())
 }
 
-/// Restores the files and administrative files in `trash` to `path`, where a worktree without files
-/// is registered.
+/// Moves the files and submodules of a removed worktree from `trash` back to `path`, where a
+/// worktree without files is registered, and copies its index and other administrative files there.
 ///
 /// # Errors
-/// On failure the rest is still in the trash.
+/// On failure, what was not moved yet is still in the trash.
 pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
     let what = || format!("could not restore '{}'", path.display());
     let files = trash.join("worktree");
@@ -198,12 +201,13 @@ pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()
     fs::rename(files, path).with_context(what)
 }
 
-/// Returns whether a worktree has only files of `commit` and no submodules, even if its index was
-/// never written: `git read-tree` and `git status` on a scratch index.
+/// Returns whether a worktree has only files of `commit`, some perhaps missing or cut off after an
+/// interrupted checkout: no other files, even ignored ones, and no checked out submodules. Does not
+/// use the worktree's index, which may be missing.
 pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
     let index = ScratchIndex::empty(checkout)?;
     index.git("read-tree").arg(commit).run()?;
-    for link in links(index.git("ls-files --stage -z"))? {
+    for link in list_gitlinks(index.git("ls-files --stage -z"))? {
         if Checkout::nested(&checkout.path().join(link))?.is_some() {
             return Ok(false);
         }
@@ -227,7 +231,8 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
     Ok(true)
 }
 
-/// Returns whether a file is a prefix of the commit's: `git cat-file --filters <commit>:<file>`.
+/// Returns whether a file of the worktree is equal to the beginning of the commit's file:
+/// `git cat-file --filters <commit>:<file>`. `false` if it is not a regular file.
 fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
     let found = checkout.path().join(file);
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
@@ -244,7 +249,8 @@ fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Re
 const DAEMON_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Stops the file system monitor of the worktree with the git directory `admin`, if it has one:
-/// `git fsmonitor--daemon stop`. Best effort: any program may listen on the socket.
+/// `git fsmonitor--daemon stop`. Waits at most 3 seconds, and ignores errors: any program may
+/// listen on the socket.
 pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
     let socket = admin.join("fsmonitor--daemon.ipc");
     let is_socket = |found: fs::Metadata| found.file_type().is_socket();

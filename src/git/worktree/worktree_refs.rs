@@ -14,9 +14,9 @@ use crate::task::BranchName;
 pub(crate) use crate::task::check::REFLOG;
 use crate::task::check::WORKTREE_REF_DIRS;
 
-/// Finds the refs to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree
-/// refs without `refs/`, and [`REFLOG`], a commit whose parents are the unreachable commits in its
-/// reflogs.
+/// Lists the refs to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree
+/// refs without `refs/`, and [`REFLOG`], a new commit whose parents are the commits that only the
+/// reflogs of its `HEAD` and branch have.
 pub(crate) fn find(
     repo: &Repo,
     path: &Path,
@@ -68,7 +68,7 @@ fn named(name: &str) -> ObjectId {
     name.to_owned().into()
 }
 
-/// Splits the output of `git rev-list` into lines; fails if the last one is cut off.
+/// Splits the output of `git rev-list` into lines; fails if the last one lacks its newline.
 fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     let out = std::str::from_utf8(out)?;
     if !(out.is_empty() || out.ends_with('\n')) {
@@ -77,7 +77,8 @@ fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     Ok(out.lines())
 }
 
-/// Reads the objects in a reflog with lines `<old> <new> <who> <when>\t<message>`.
+/// Reads the old and new objects of all entries in a reflog file, with lines
+/// `<old> <new> <who> <when>\t<message>`; empty if the file is missing.
 fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
     let text = read_or_empty(log)?;
     let text = text.to_str_lossy();
@@ -87,7 +88,8 @@ fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
     Ok(names.filter(is_object).map(named).collect())
 }
 
-/// Returns those of `commits` that neither a ref nor another one reaches, without missing ones:
+/// Returns those of `commits` that exist and that neither a ref, except refs of other worktrees,
+/// nor another one of them reaches:
 /// `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
 fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
     if commits.is_empty() {

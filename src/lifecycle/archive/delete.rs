@@ -8,7 +8,9 @@ use super::{Archived, is_ours, reflog_ref, trash, tree};
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
-/// Deletes a removed task for good: its worktree in the trash, then its refs.
+/// Deletes a removed task for good: its worktree in the trash and the refs of its archive entry.
+/// Fails, with nothing deleted, if the entry has changed since it was listed. Waits for the task's
+/// lock.
 pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
@@ -40,7 +42,8 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
-/// Removes the directory in the trash of a restored worktree; warns if that fails.
+/// Deletes the directory in the trash of a restored task, unless it still has the worktree or the
+/// task was fetched. Only warns if that fails.
 pub(in crate::lifecycle) fn remove_trash_leftovers(flux: &Flux, one: &Archived) {
     let place = flux.trash().join(&one.name);
     if one.foreign || place.join("worktree").exists() {

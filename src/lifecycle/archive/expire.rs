@@ -37,8 +37,8 @@ impl Flux {
         self.repo.flux_dir().join("expire")
     }
 
-    /// Starts `git-flux __expire` in the background, if anything may have expired. It prints
-    /// nothing.
+    /// Starts the command `git-flux __expire` in the background, if it has not run for a day or a
+    /// worktree in the trash has expired. It prints nothing, and is not waited for.
     pub(crate) fn expire_in_background(&self) -> Result<()> {
         let is_recent = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
             Ok(checked) => checked.elapsed().is_ok_and(|since| since < INTERVAL),
@@ -64,11 +64,9 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes expired worktrees from the trash, and from the archive merged tasks that were removed
-    /// before `flux.archiveExpire`.
-    ///
-    /// # Errors
-    /// When something cannot be deleted. The next run tries again.
+    /// Deletes the user's expired worktrees in the trash, and archived tasks that
+    /// [`Self::delete_expired`] finds; begins none after ten minutes. Does nothing while another
+    /// process does this. Prints all errors, then fails if there were any.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
         let Some(lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
@@ -89,11 +87,13 @@ impl Flux {
         bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
-    /// Deletes merged tasks that were removed before `flux.archiveExpire`; returns the errors.
+    /// Deletes the removed tasks of the current user that were merged or had no commits, and are
+    /// older than `flux.archiveExpire`. Begins none later than ten minutes after `begun`. Returns
+    /// the errors of single tasks.
     fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
-            self.remover(one).is_none() && one.removed_secs() < limit && one.is_merged()
+            self.trash_owner(one).is_none() && one.removed_secs() < limit && one.is_merged()
         };
         let mut all = archive::list(self)?;
         all.retain(is_old);
@@ -112,7 +112,8 @@ impl Flux {
         Ok(clear_marks(self, "archive", has).err())
     }
 
-    /// Returns the directories that are marked for deletion.
+    /// Lists the current user's directories in the trash that were renamed to be deleted, sorted by
+    /// path.
     fn list_marked(&self) -> Result<Vec<PathBuf>> {
         let mut marked = entries(&self.trash())?;
         marked.retain(|place| trash::is_marked(place) && other_owner(place).is_none());
@@ -120,7 +121,8 @@ impl Flux {
         Ok(marked)
     }
 
-    /// Deletes the directories that are marked for deletion; returns the errors.
+    /// Deletes the directories in the trash that were renamed to be deleted. Begins none later than
+    /// ten minutes after `begun`. Returns the errors of single directories.
     fn delete_all_marked(&self, begun: Instant) -> Result<Vec<Error>> {
         let marked = self.list_marked()?.into_iter();
         let marked = marked.filter(|_| begun.elapsed() < TIME_LIMIT);
@@ -129,7 +131,9 @@ impl Flux {
             .collect())
     }
 
-    /// Returns a failure for each directory that could not be deleted, with the command to delete it.
+    /// Returns an error for each directory in the trash whose deletion has failed, with
+    /// `sudo rm -rf <directory>` as hint. Returns none while another process may be deleting.
+    /// Deletes nothing.
     pub(crate) fn list_undeleted(&self) -> Result<Vec<Failure>> {
         // Another git flux may be deleting them.
         if Lock::is_held(&self.expire_lock()) {
@@ -142,7 +146,8 @@ impl Flux {
         Ok(self.list_marked()?.iter().map(failure).collect())
     }
 
-    /// Retries the deletion of directories; returns the errors.
+    /// Deletes the directories in the trash whose deletion has failed before, and returns the new
+    /// errors. Does nothing while another process deletes.
     pub(crate) fn retry_deletions(&self) -> Result<Vec<Error>> {
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
@@ -153,8 +158,8 @@ impl Flux {
         }
     }
 
-    /// Marks a worktree in the trash for deletion, unless its task is just being removed or restored,
-    /// or its record cannot be read: a newer git flux may keep it.
+    /// Renames a worktree in the trash to be deleted later. Does nothing if its task exists or is
+    /// locked, or if its archive entry cannot be read: a newer git flux may keep it.
     fn expire_one(&self, place: &Path) -> Result<()> {
         let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
         let id = name.split('.').next().unwrap_or(&name);
@@ -175,8 +180,8 @@ impl Flux {
         self.remove_stale_run_dir(&id)
     }
 
-    /// Returns the worktrees in the trash that are older than [`MIN_AGE`] and not among the last
-    /// `flux.trashKeep`.
+    /// Returns the current user's worktrees in the trash, except the last `flux.trashKeep`, those
+    /// younger than an hour, unless that setting is 0, and those with the only copy of files.
     fn expired_worktrees(&self) -> Result<Vec<PathBuf>> {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();

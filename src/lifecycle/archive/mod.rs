@@ -21,7 +21,8 @@ use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{MergeRecord, RefName, Task, TaskId, version};
 use crate::ui::word;
 
-/// Returns the ref that keeps a commit of a restored task's reflog: `refs/flux/reflog/<id>/<commit>`.
+/// Returns the name of the ref that keeps a commit of a restored task's reflog:
+/// `refs/flux/reflog/<id>/<commit>`.
 fn reflog_ref(id: &TaskId, commit: &str) -> RefName {
     RefName::new(format!("refs/flux/reflog/{id}/{commit}"))
 }
@@ -45,40 +46,46 @@ pub(crate) struct Archived {
 }
 
 impl Archived {
-    /// Returns the snapshot of the uncommitted files.
+    /// Returns the commit that has the uncommitted files of the removed worktree, without ignored
+    /// ones. `None` if there were no such files, or no snapshot was made.
     pub(crate) fn snapshot(&self) -> Option<&ObjectId> {
         self.task.removal.as_ref()?.snapshot.as_ref()
     }
 
-    /// Returns the object of one of its refs: `tip`, `base` …
+    /// Returns the object of one ref of the archive entry: for `tip` that of
+    /// `refs/flux/archive/<name>/tip`. `None` if there is no such ref.
     pub(crate) fn part(&self, part: &str) -> Option<&ObjectId> {
         self.refs.get(&*format!("{ARCHIVE}{}/{part}", self.name))
     }
 
-    /// Returns the configuration of its branch.
+    /// Returns the git config of the removed branch, as names below `branch.<branch>` and values.
+    /// Empty if none was kept.
     pub(crate) fn config(&self) -> &[(String, String)] {
         let removal = self.task.removal.as_ref();
         removal.map_or(&[], |removal| &removal.config)
     }
 
-    /// Returns the time of its removal, in seconds since 1970.
+    /// Returns the time when the task was removed, in seconds since 1970; if that is not recorded,
+    /// the time when it was created.
     pub(crate) fn removed_secs(&self) -> u64 {
         let removal = self.task.removal.as_ref();
         removal.map_or(self.task.created, |removal| removal.at)
     }
 
-    /// Returns the merge of its commits, unless they were dropped.
+    /// Returns the branch or commit that the task was merged into at its removal, before and after.
+    /// `None` if its work was discarded.
     pub(crate) fn merged(&self) -> Option<&MergeRecord> {
         self.task.removal.as_ref()?.into.as_ref()
     }
 
-    /// Returns whether its commits are in another branch.
+    /// Returns whether the task was merged at its removal. `true` also if it had no commits, even
+    /// if it had uncommitted files.
     pub(crate) fn is_merged(&self) -> bool {
         self.tip == self.task.base || self.merged().is_some()
     }
 
-    /// Fails if the entry has changed since it was listed: it may have been restored, and another
-    /// task removed under its name. The caller holds the task's lock.
+    /// Fails if the refs of this archive entry have changed since it was listed: it may have been
+    /// restored, and another task removed under its name. The caller holds the task's lock.
     pub(in crate::lifecycle) fn ensure_unchanged(&self, flux: &Flux) -> Result<()> {
         let name = &self.name;
         let mut found = refs::list(flux.repo.home(), &[&format!("{ARCHIVE}{name}")])?;
@@ -90,9 +97,8 @@ impl Archived {
         Ok(())
     }
 
-    /// Restores the per-worktree refs of its worktree. Keeps commits of its reflog by ordinary refs,
-    /// unless the reflog is restored too: git's garbage collection ignores per-worktree refs of
-    /// other worktrees.
+    /// Restores the per-worktree refs of the task's worktree. Unless its reflog is restored too,
+    /// keeps the commits of that by refs below `refs/flux/reflog/<id>/`.
     pub(in crate::lifecycle) fn restore_own_refs(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let mut logs = self.trash.iter().map(|trash| trash.join(HEAD_LOG));
         let logs_are_back = logs.any(|log| log.exists());
@@ -122,7 +128,8 @@ impl Archived {
         refs.commit_in_worktree(&self.task.worktree, &message, lock)
     }
 
-    /// Adds the deletion of its refs to a transaction.
+    /// Adds the deletion of all refs of this archive entry to the transaction `also`, and returns
+    /// that. Deletes nothing itself.
     pub(in crate::lifecycle) fn forget(&self, also: Transaction) -> Transaction {
         let refs = self.refs.iter();
         refs.fold(also, |all, (name, oid)| all.delete(name, oid))
@@ -148,7 +155,8 @@ pub(crate) struct UnreadEntry {
 }
 
 impl UnreadEntry {
-    /// Returns the refusal to use the entry, with commands that keep its commits or delete it.
+    /// Returns the error that this archive entry cannot be read, with commands that keep its
+    /// commits or delete it; without those if a newer git flux wrote it.
     pub(crate) fn refusal(&self) -> Failure {
         let name = &self.name;
         let what = format!("the record of the removed task '{}'", sanitize::line(name));
@@ -173,14 +181,17 @@ pub(crate) struct Listing {
     pub(crate) unread: Vec<UnreadEntry>,
 }
 
-/// Lists the tasks that this repository has removed, the latest first.
+/// Lists the removed tasks in the archive of this repository, the latest first. Leaves out entries
+/// that were fetched from other repositories or cannot be read.
 pub(crate) fn list(flux: &Flux) -> Result<Vec<Archived>> {
     let mut archived = list_all(flux)?.archived;
     archived.retain(|one| !one.foreign);
     Ok(archived)
 }
 
-/// Lists all entries of the archive, also foreign and unreadable ones; the latest first.
+/// Lists all entries of the archive, the latest first, also those that were fetched or cannot be
+/// read. If there are such entries, reads the refs until they do not change, since one may just be
+/// written.
 pub(crate) fn list_all(flux: &Flux) -> Result<Listing> {
     let all = || refs::list(flux.repo.home(), &[ARCHIVE, TASKS]);
     let mut refs = all()?;
@@ -224,7 +235,8 @@ fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listing {
     Listing { archived, unread }
 }
 
-/// Reads the entry of these refs. Refs that were fetched into one of ours are not part of it.
+/// Reads the archive entry `name` from its refs `parts`. Ignores refs that were fetched into an
+/// entry of this repository. Fails if its record or tip is missing or invalid.
 fn read_entry(
     flux: &Flux,
     name: &str,
@@ -260,12 +272,14 @@ fn read_entry(
     })
 }
 
-/// Returns whether this repository created the ref.
+/// Returns whether this repository made the ref `name` with the object `oid`. `false` also if that
+/// is unknown.
 fn is_ours(flux: &Flux, name: &RefName, oid: &ObjectId) -> bool {
     flux.repo.marks().has_made(name, oid) == Some(true)
 }
 
-/// Finds the removed task by its name or a unique prefix. A foreign one needs its full name.
+/// Returns the removed task whose archive name is `name`, or begins with it, or else contains it. A
+/// fetched one needs its full name. Fails if none or several match, or if it cannot be read.
 pub(crate) fn find<'a>(listed: &'a Listing, name: &str) -> Result<&'a Archived> {
     let Listing { archived, unread } = listed;
     if let Some(one) = unread.iter().find(|one| one.name == name) {
@@ -283,13 +297,15 @@ pub(crate) fn find<'a>(listed: &'a Listing, name: &str) -> Result<&'a Archived> 
     Ok(ours[store::resolve_name("removed task", name, &names, "restore")?])
 }
 
-/// Returns the possible names of a removed task: `<id>`, `<id>.1` …
+/// Returns the names that a removed task may have in the archive and the trash, without end:
+/// `<id>`, `<id>.1`, `<id>.2` …
 pub(in crate::lifecycle) fn names(id: &TaskId) -> impl Iterator<Item = String> {
     let id = id.to_string();
     iter::once(id.clone()).chain((1..u32::MAX).map(move |n| format!("{id}.{n}")))
 }
 
-/// Finds the first name that is free in the archive and the trash; `ours` may be in the trash.
+/// Returns the first of a task's possible archive names that neither the archive nor the trash has.
+/// The directory `ours` in the trash does not count. Reserves nothing.
 pub(in crate::lifecycle) fn find_free_name(flux: &Flux, id: &TaskId, ours: &str) -> Result<String> {
     let taken = refs::list(flux.repo.home(), &[ARCHIVE])?;
     let is_free = |name: &String| {
@@ -303,7 +319,8 @@ pub(in crate::lifecycle) fn find_free_name(flux: &Flux, id: &TaskId, ours: &str)
     names(id).find(is_free).context("the archive is full")
 }
 
-/// Returns the name of a directory in the trash.
+/// Returns the file name of a directory in the trash, which is also the name in the archive. `None`
+/// if it is not UTF-8.
 pub(in crate::lifecycle) fn trash_name(place: &Path) -> Option<String> {
     Some(place.file_name()?.to_str()?.to_owned())
 }

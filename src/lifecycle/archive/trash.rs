@@ -24,14 +24,15 @@ const MARK_PREFIX: &str = ".going-";
 pub(in crate::lifecycle) const SOLE_COPY_MARK: &str = "only";
 
 impl Flux {
-    /// Returns the directory of removed worktrees: `<git-common-dir>/flux/trash`.
+    /// Returns the path of the directory of removed worktrees, which may not exist:
+    /// `<git-common-dir>/flux/trash`.
     pub(crate) fn trash(&self) -> PathBuf {
         self.repo.flux_dir().join("trash")
     }
 
     /// Returns whether `path` is on another file system or mount than the trash, so that it cannot
-    /// be renamed into it. Two mounts of one file system have the same device, so this renames a
-    /// file that does not exist: the kernel compares mounts before names.
+    /// be renamed into it. Tries to rename a file that does not exist, because two mounts may have
+    /// the same device.
     pub(in crate::lifecycle) fn is_on_other_fs(&self, path: &Path) -> Result<bool> {
         let trash = Some(self.trash()).filter(|trash| trash.exists());
         let there = trash.unwrap_or_else(|| self.repo.flux_dir());
@@ -44,8 +45,8 @@ impl Flux {
         Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
     }
 
-    /// Creates an unused directory in the trash. Its name differs from the archive entry that a
-    /// task was restored from, so that it is not taken for the worktree of that entry.
+    /// Creates a new directory in the trash for a task, named `<id>`, `<id>.1` …, and returns its
+    /// path. If the task was restored, skips the names of all archive entries.
     pub(in crate::lifecycle) fn make_trash_dir(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
         let Listing { archived, unread } = match task.restored_from {
@@ -69,7 +70,8 @@ impl Flux {
         bail!("the trash is full")
     }
 
-    /// Finds the directory in the trash that a killed command moved the task's worktree to.
+    /// Returns the directory in the trash that a killed command moved the task's worktree to.
+    /// `None` if there is none. Ignores directories of removed tasks.
     pub(in crate::lifecycle) fn find_moved_worktree(&self, task: &Task) -> Result<Option<PathBuf>> {
         // A directory that the archive names belongs to a task removed earlier.
         let (removed, common) = (archive::list(self)?, self.repo.common_dir());
@@ -88,8 +90,8 @@ impl Flux {
     }
 }
 
-/// Renames `place` in the trash to mark it for deletion; returns the new path, or `None` if it
-/// does not exist.
+/// Renames the directory `place` in the trash, which marks it for deletion, and returns its new
+/// path; `None` if it does not exist. Deletes nothing.
 pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<PathBuf>> {
     let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
     // An earlier process of the same pid may have left this name.
@@ -104,13 +106,14 @@ pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<Pat
     bail!("the trash is full")
 }
 
-/// Returns whether `place` is marked for deletion.
+/// Returns whether [`mark_for_deletion`] has renamed the directory `place`, by its name only.
 pub(in crate::lifecycle) fn is_marked(place: &Path) -> bool {
     let name = place.file_name().unwrap_or_default();
     name.as_encoded_bytes().starts_with(MARK_PREFIX.as_bytes())
 }
 
-/// Deletes a directory that [`mark_for_deletion`] has renamed.
+/// Deletes a directory that [`mark_for_deletion`] has renamed, with everything in it, and stops
+/// git's file system monitor there. If files are left, the hint is the command that deletes them.
 pub(in crate::lifecycle) fn delete_marked(marked: &Path) -> Result<()> {
     let what = format!("the rest of it is in '{}'", marked.display());
     // Earlier versions left the monitor running.
@@ -120,7 +123,8 @@ pub(in crate::lifecycle) fn delete_marked(marked: &Path) -> Result<()> {
     tree::delete(marked).with_context(|| Failure::new(what).hint(deletion_command(marked)))
 }
 
-/// Returns the command by which root deletes a directory.
+/// Returns the shell command by which root deletes a directory: `sudo rm -rf <directory>`. Runs
+/// nothing.
 pub(in crate::lifecycle) fn deletion_command(marked: &Path) -> String {
     format!("sudo rm -rf {}", quoted(marked))
 }

@@ -22,19 +22,15 @@ use crate::ui::shown;
 /// The longest path in a message.
 const MAX_PATH_CHARS: usize = 400;
 
-/// Measures the files below `path`, in bytes.
-///
-/// # Errors
-/// Names the first file that could not be read.
+/// Returns the total size of the files at and below `path`, in bytes, without directories. Follows
+/// no links. Fails if a file cannot be read, and names the first.
 pub(crate) fn measure(path: &Path) -> Result<u64> {
     walk(path, Purpose::Measure)
 }
 
-/// Deletes `path` and everything below it. An error does not stop the rest; a missing `path` is
-/// no error.
-///
-/// # Errors
-/// Names the first file that could not be deleted.
+/// Deletes `path` and everything below it, also read-only directories; follows no links. An error
+/// does not stop the rest: fails at the end, and names the first file. A missing `path` is no
+/// error.
 pub(in crate::lifecycle) fn delete(path: &Path) -> Result<()> {
     walk(path, Purpose::Delete).map(drop)
 }
@@ -122,7 +118,8 @@ impl TreeWalk<'_> {
         }
     }
 
-    /// Opens a directory, reads it, and handles its files.
+    /// Opens the directory `name`, adds it as the last level, and measures or deletes the files in
+    /// it. To delete, gives the owner all permissions first.
     fn enter(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let open = || openat(parent, name, flags, Mode::empty());
@@ -153,7 +150,8 @@ impl TreeWalk<'_> {
         Ok(dir)
     }
 
-    /// Opens the last level again, the parent of `dir`; from the root if `dir` denies access.
+    /// Opens the parent of `dir`, which is the last level, again; by its path from the root if
+    /// `dir` denies access. Fails if the parent is another directory now.
     fn open_parent(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {
@@ -175,7 +173,7 @@ impl TreeWalk<'_> {
         }
     }
 
-    /// Returns the subdirectories of `dir`; measures or deletes its files.
+    /// Measures or deletes the files in `dir`, and returns the names of its subdirectories.
     fn read_dir(&mut self, dir: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
         // A separate file position from that of `dir`.
         let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -211,7 +209,8 @@ impl TreeWalk<'_> {
         }
     }
 
-    /// Notes the first error: of `name` in the current directory, or of that directory.
+    /// Notes an error of `name` in the current directory, or of that directory itself; ignores all
+    /// but the first.
     fn note_fault(&mut self, name: Option<&CStr>, error: Errno) {
         if self.fault.is_some() {
             return;

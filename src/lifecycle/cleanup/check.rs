@@ -26,7 +26,8 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// Creates a verdict that needs a consent.
+    /// Creates a verdict that needs a consent to `finding`, which the options or an earlier answer
+    /// may already give. `refusal` is the error if it cannot be asked for.
     pub(super) fn consent(
         options: &Options,
         question: Question,
@@ -51,7 +52,8 @@ pub(crate) struct Check {
 }
 
 impl Check {
-    /// Returns the consent that the check needs.
+    /// Returns the consent that the check needs, whether it is given or not; `None` if the check
+    /// passes or refuses anyway.
     pub(crate) fn consent(&self) -> Option<&Consent> {
         match &self.verdict {
             Verdict::NeedsConsent(consent) => Some(consent),
@@ -59,7 +61,8 @@ impl Check {
         }
     }
 
-    /// Returns whether the check allows the removal.
+    /// Returns `Yes` if the check passes or its consent is given, `Ask` if the consent has to be
+    /// asked for, and `No` if the check refuses.
     pub(crate) fn agreed(&self) -> Agreed {
         match &self.verdict {
             Verdict::Ok(_) => Agreed::Yes,
@@ -68,7 +71,8 @@ impl Check {
         }
     }
 
-    /// Returns why the check refuses, if it does.
+    /// Returns the error of a check that refuses, or whose consent is missing and cannot be asked
+    /// for; `None` otherwise.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         match &self.verdict {
             Verdict::Refused(refusal) | Verdict::NeedsConsent(Consent { refusal, .. }) => {
@@ -78,7 +82,7 @@ impl Check {
         }
     }
 
-    /// Returns the reason of the verdict.
+    /// Returns the reason of the verdict: why the check passes, what needs a consent, or the error.
     pub(crate) fn reason(&self) -> String {
         match &self.verdict {
             Verdict::Ok(why) => why.clone(),
@@ -97,14 +101,20 @@ impl Checks {
         self.0.push(Check { name, verdict });
     }
 
-    /// Adds a check that passes if `found` is no error.
-    pub(super) fn pass<T>(&mut self, name: &'static str, found: Result<T>, why: impl Into<String>) {
+    /// Adds a check that passes with the reason `why`, or refuses if `found` is an error.
+    pub(super) fn add_result<T>(
+        &mut self,
+        name: &'static str,
+        found: Result<T>,
+        why: impl Into<String>,
+    ) {
         if self.require(name, found).is_some() {
             self.add(name, Verdict::Ok(why.into()));
         }
     }
 
-    /// Returns the value of `found`; adds a refusal if it is an error.
+    /// Returns the value of `found`. If it is an error, adds a check that refuses, and returns
+    /// `None`.
     pub(super) fn require<T>(&mut self, name: &'static str, found: Result<T>) -> Option<T> {
         let refuse = |error| self.add(name, Verdict::Refused(error));
         found.map_err(refuse).ok()

@@ -24,7 +24,9 @@ pub(super) struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    /// Adds the checks that depend on options.
+    /// Adds the checks whose verdicts depend on options and answers, and sets `committed`. With
+    /// `--update` and conflicts, these are only the conflicts and the files in the way of merging
+    /// the target branch into the task's worktree.
     pub(super) fn decide(&mut self) {
         let mergeable = self.facts.ensure_mergeable();
         let is_mergeable = mergeable.is_ok();
@@ -34,7 +36,7 @@ impl Decision<'_> {
             if self.options.conflicts == Conflicts::Update {
                 let free = self.facts.ensure_updatable(self.flux);
                 let why = "the merge would overwrite no local file";
-                return self.checks.pass("collisions", free, why);
+                return self.checks.add_result("collisions", free, why);
             }
         }
         self.decide_about_files();
@@ -58,7 +60,9 @@ impl Decision<'_> {
         self.checks.add(name, verdict);
     }
 
-    /// Returns the verdict on a merge that conflicts or cannot be fast-forwarded.
+    /// Returns the verdict on `error`: the merge conflicts or cannot be fast-forwarded. Conflicts
+    /// need a consent, but without `--update`, those of a rebase and those with `--porcelain` are
+    /// refused; so is an impossible fast-forward.
     fn judge_conflict(&self, error: Error) -> Verdict {
         let into = self.facts.merge_target().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
@@ -84,7 +88,7 @@ impl Decision<'_> {
         }
         let movable = facts.ensure_trashable(flux, &self.options.uncommitted);
         let why = "the worktree can be restored";
-        self.checks.pass("file system", movable, why);
+        self.checks.add_result("file system", movable, why);
         self.decide_about_uncommitted();
         let files = facts.uncommitted.iter();
         let why = restorable(&name_files(files.filter(|change| change.is_repository())));
@@ -92,7 +96,7 @@ impl Decision<'_> {
             Edits::Commit(_) => files::ensure_committable(facts),
             Edits::Ask | Edits::Discard => Ok(()),
         };
-        self.checks.pass("repositories", committable, why);
+        self.checks.add_result("repositories", committable, why);
         if let Some(found) = self.checks.require("large files", files::find_large(facts)) {
             self.decide_about_large_files(&found);
         }
@@ -102,7 +106,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Fails if the uncommitted files cannot be read and `--discard` is not given.
+    /// Fails if the uncommitted files could not be listed earlier, unless `--discard` is given,
+    /// which keeps the whole worktree in the trash.
     fn ensure_read(&self) -> Result<()> {
         let is_left = self.options.uncommitted == Edits::Discard;
         let Some(why) = self.facts.read_error.as_ref().filter(|_| !is_left) else {
@@ -154,7 +159,8 @@ impl Decision<'_> {
         self.ask("large files", Question::LargeFiles, what, refusal);
     }
 
-    /// Checks the merge, including uncommitted files if they are committed first.
+    /// Adds the check `merge`. With `--commit`, it checks the merge of a trial commit of the
+    /// uncommitted files, which no ref points to; if that commit fails, the check refuses.
     fn decide_about_merge(&mut self) {
         let is_committed = matches!(self.options.uncommitted, Edits::Commit(_));
         if is_committed && !self.facts.uncommitted.is_empty() {
@@ -166,10 +172,11 @@ impl Decision<'_> {
         }
         let forecast = self.forecast();
         let (mergeable, why) = (forecast.ensure_mergeable(), describe_merge(forecast));
-        self.checks.pass("merge", mergeable, why);
+        self.checks.add_result("merge", mergeable, why);
     }
 
-    /// Checks that the target was named, or is the user's branch.
+    /// Adds the check `standing`: it needs a consent if commits would be merged into a branch other
+    /// than the one that the user is on. `--into` gives the consent.
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
         let name = other_branch(self.flux, forecast);
@@ -186,7 +193,9 @@ impl Decision<'_> {
         self.ask("standing", Question::OtherBranch, what, refusal);
     }
 
-    /// Checks the agent, its pane and other processes.
+    /// Adds the checks `agent` and `processes`. They need consents to stop the program in the
+    /// task's pane, to end its jobs, to close the caller's own pane, and if the agent may still run
+    /// on another machine.
     fn check_agent(&mut self) {
         let (id, processes) = (&self.facts.task.id, &self.facts.processes);
         // An agent on another machine, or an unknown one, has refused already.
@@ -217,7 +226,9 @@ impl Decision<'_> {
         }
     }
 
-    /// Checks for processes that would end with the pane or lose their working directory.
+    /// Adds the check `processes`: it needs consents if other processes have their working
+    /// directory in the worktree, if jobs would end with the pane, or if the system cannot list
+    /// them.
     fn check_processes(&mut self) {
         let (id, processes) = (&self.facts.task.id, &self.facts.processes);
         let (others, jobs) = (processes.describe_others(), processes.describe_jobs(id));
@@ -237,7 +248,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Adds a check that needs the consent of `--yes`.
+    /// Adds a check that needs a consent. Without it, the check refuses, and its hints name
+    /// `git flux attach` and `--yes`, which gives the consent.
     fn require_yes(&mut self, name: &'static str, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
@@ -254,7 +266,8 @@ fn restorable(names: &str) -> String {
     }
 }
 
-/// Describes the merge.
+/// Describes the merge, if it has no conflict: the number of commits and the style, or why nothing
+/// is merged.
 fn describe_merge(facts: &Facts) -> String {
     if let Some(why) = facts.nothing_to_merge() {
         return format!("nothing: {why}");
@@ -271,7 +284,9 @@ fn describe_merge(facts: &Facts) -> String {
     format!("{commits}, not tried: a merge driver decides about {names} ({style})")
 }
 
-/// Returns the user's branch, if commits are merged into another.
+/// Returns the branch that the user is on, if commits would be merged into another one; `None`
+/// otherwise. It is that of the current worktree, or of the main one if called in the task's; a
+/// detached HEAD is returned as `a detached HEAD`.
 fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
     let current = match flux.repo.current() {
         Some(current) if current != facts.task.worktree => current,

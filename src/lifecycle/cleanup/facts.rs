@@ -49,7 +49,9 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Observes a task; returns facts only if all checks could be made.
+    /// Observes a task, and makes the checks that no answer changes. The facts are `None` if
+    /// branch, destination of the commits, processes or file system are unknown: a check then
+    /// refuses. Fails if its record is unreadable, or its worktree belongs to another repository.
     pub(super) fn observe(
         flux: &Flux,
         store: &Store,
@@ -87,7 +89,8 @@ impl Facts {
         })
     }
 
-    /// Returns the facts after uncommitted files are committed.
+    /// Returns the facts with the tip and the merge that they will have after `--commit`: makes a
+    /// trial commit of the uncommitted files, which no ref points to, and plans its merge.
     pub(super) fn once_committed(&self, flux: &Flux) -> Result<Self> {
         let tip = snapshot::preview_commit(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
@@ -98,7 +101,8 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Returns the branch that the task is merged into, if any.
+    /// Returns the branch that the task is to be merged into; `None` if its commits are dropped, or
+    /// are in the commit of `--merged=<commit>`.
     pub(crate) fn merge_target(&self) -> Option<&MergeTarget> {
         match &self.destination {
             Destination::Merge(into) => Some(into),
@@ -106,17 +110,18 @@ impl Facts {
         }
     }
 
-    /// Returns the number of commits to merge.
+    /// Returns the number of commits to merge; 0 if nothing is merged or the merge conflicts.
     pub(crate) fn commits(&self) -> usize {
         self.merge_target().map_or(0, |into| into.merge.commits())
     }
 
-    /// Returns whether the task has no commits of its own.
+    /// Returns whether the task's branch is still at the commit that it started from.
     pub(crate) fn has_no_commits(&self) -> bool {
         self.tip == self.task.base
     }
 
-    /// Describes why there is nothing to merge: no commits, or all are in the target.
+    /// Describes why there is nothing to merge: the branch has no commits, or the target branch has
+    /// all its changes. `None` if there are commits to merge, conflicts, or commits to drop.
     pub(crate) fn nothing_to_merge(&self) -> Option<String> {
         let (target, how) = match &self.destination {
             Destination::MergedIn { name, how, .. } => (name.as_str(), how),
@@ -157,7 +162,9 @@ struct Observer<'a> {
 }
 
 impl Observer<'_> {
-    /// Makes all checks. The agent `ran` a moment ago; `files` waits for the files.
+    /// Makes the checks of a task that no answer changes, and returns the facts; `None` if one
+    /// could not be determined. `ran` says whether the agent ran a moment ago; `files` waits for
+    /// the list of changed and ignored files.
     fn observe(
         &mut self,
         oid: &ObjectId,
@@ -167,7 +174,7 @@ impl Observer<'_> {
         let (flux, task) = (self.flux, self.task);
         let state = observe::quick_state(flux, self.store, task, &self.worktrees);
         let settled = ensure_settled(&task.id, &state, &flux.run_dir(&task.id));
-        self.checks.pass("state", settled, state.label());
+        self.checks.add_result("state", settled, state.label());
         let tip = self.check_tip();
         self.check_worktree();
         let other_fs = (!self.missing).then(|| flux.is_on_other_fs(&task.worktree));
@@ -224,11 +231,8 @@ impl Observer<'_> {
         Some(tip)
     }
 
-    /// Finds the tip of the task's branch; with `--discard-branch`, its last known commit if it is
-    /// gone.
-    ///
-    /// # Errors
-    /// When the branch is gone or has become a symbolic ref.
+    /// Returns the tip of the task's branch. Fails if the branch has become a symbolic ref, or is
+    /// gone; with `--discard-branch`, returns the last known commit of a branch that is gone.
     fn find_tip(&self) -> Result<ObjectId> {
         let (store, task) = (self.store, self.task);
         let branch = &task.branch;
@@ -247,7 +251,9 @@ impl Observer<'_> {
         damage::last_known_commit(self.flux, task)
     }
 
-    /// Checks that the worktree is unlocked, idle and on the task's branch.
+    /// Adds the checks of the task's worktree: it is not another one, not locked, without an
+    /// operation such as a rebase, and on the task's branch. A missing worktree needs a consent,
+    /// which `--discard` gives.
     fn check_worktree(&mut self) {
         let (flux, task) = (self.flux, self.task);
         let ours = own_worktree::ensure_ours(flux, task, &self.worktrees, self.missing);
@@ -259,17 +265,17 @@ impl Observer<'_> {
         }
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
-            checks.pass("lock", own_worktree::ensure_unlocked(entry), "not locked");
+            checks.add_result("lock", own_worktree::ensure_unlocked(entry), "not locked");
             // Another's worktree has been refused already.
             if !self.missing
                 && let Ok(checkout) = flux.repo.checkout(&task.worktree)
             {
                 let idle = own_worktree::ensure_idle(&checkout);
-                checks.pass("operation", idle, "no operation is in progress");
+                checks.add_result("operation", idle, "no operation is in progress");
             }
             if !self.branch_gone {
                 let why = format!("'{}' is checked out", task.branch);
-                checks.pass("HEAD", own_worktree::ensure_on_branch(task, entry), why);
+                checks.add_result("HEAD", own_worktree::ensure_on_branch(task, entry), why);
             }
         }
         // A locked worktree may be on a removable disk.
@@ -283,7 +289,8 @@ impl Observer<'_> {
         }
     }
 
-    /// Describes why no work in submodules is lost.
+    /// Describes why removing the worktree loses no work in its submodules. Fails if one has such
+    /// work, or if one is checked out and the worktree is on another file system than the trash.
     fn check_submodules(&self, other_fs: Option<bool>) -> Result<String> {
         let found = own_worktree::list_submodules(self.flux, self.task)?;
         if other_fs == Some(true) {
@@ -309,14 +316,16 @@ impl Observer<'_> {
     }
 }
 
-/// Returns the refusal of a task that was incomplete and is no longer.
+/// Returns the failure `'<id>' changed meanwhile`, for a task whose branch or worktree was missing
+/// and is there again.
 fn changed_failure(id: &TaskId) -> anyhow::Error {
     Failure::new(format!("'{id}' changed meanwhile"))
         .hint(format!("git flux cleanup {id}"))
         .into()
 }
 
-/// Fails if a command works on the task, was killed, or left it in an unknown state.
+/// Fails if the task is just being started or removed, was left incomplete by a killed command, or
+/// has an unknown state.
 fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     if !matches!(
         state,

@@ -16,7 +16,8 @@ use crate::ui::{quoted, shown};
 /// The size above which an untracked file needs a consent: it would stay in the repository.
 const LARGE_FILE_BYTES: u64 = 100 << 20;
 
-/// Returns the untracked files above [`LARGE_FILE_BYTES`], with their sizes.
+/// Describes the untracked files of the task's worktree that are larger than 100 MiB, each with its
+/// size; empty if there are none.
 pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for change in facts
@@ -36,7 +37,8 @@ pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Names the uncommitted files that `git status` does not show.
+/// Returns `, hidden from git status: <names>` for the uncommitted files that are marked
+/// assume-unchanged or skip-worktree; empty if there are none.
 pub(super) fn name_hidden(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
     match name_files(files.filter(|change| change.unhide_option.is_some())) {
@@ -45,12 +47,13 @@ pub(super) fn name_hidden(facts: &Facts) -> String {
     }
 }
 
-/// Fails if `git add` would skip one of the files to commit.
+/// Fails if one of the uncommitted files is marked assume-unchanged or skip-worktree, so that
+/// `git add` would skip it, or is another repository.
 pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     let discard = format!("git flux cleanup {} --discard", facts.task.id);
     for change in &facts.uncommitted {
         let path = shown(&change.path);
-        if let Some(hint) = reveal(change, &facts.task.worktree) {
+        if let Some(hint) = reveal_command(change, &facts.task.worktree) {
             let what = format!("git would skip '{path}': it is hidden from git status");
             bail!(Failure::new(what).hint(hint).hint(discard));
         }
@@ -62,7 +65,8 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     Ok(())
 }
 
-/// Names the ignored files as git does; directories with their number of files.
+/// Names the ignored files of the task's worktree; a directory that is ignored as a whole is named
+/// once, with its number of files. At most eight names, then `…`; empty if there are none.
 pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     let is_below = |file: &Change| file.path.components().count() > 1;
     let directories = match facts.ignored.iter().any(is_below) {
@@ -72,7 +76,8 @@ pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     Ok(collapse_directories(&facts.ignored, directories))
 }
 
-/// Names files; those in one of `directories` by the directory and their number.
+/// Names files, but those in one of `directories` by the directory and their number. At most eight
+/// names, then `…`.
 fn collapse_directories(files: &[Change], mut directories: Vec<PathBuf>) -> String {
     directories.retain(|path| path.as_os_str().as_bytes().ends_with(b"/"));
     let mut names: Vec<(&Path, usize)> = Vec::new();
@@ -90,7 +95,7 @@ fn collapse_directories(files: &[Change], mut directories: Vec<PathBuf>) -> Stri
     }))
 }
 
-/// Names the first few files.
+/// Names the first eight files, without quotes; `…` stands for more. Empty if there are none.
 pub(super) fn name_files<'a>(changes: impl IntoIterator<Item = &'a Change>) -> String {
     name_first(changes.into_iter().map(|change| shown(&change.path)))
 }
@@ -104,14 +109,15 @@ fn name_first(names: impl Iterator<Item = String>) -> String {
     names.join(", ")
 }
 
-/// Returns the command that clears assume-unchanged or skip-worktree of a file.
-pub(super) fn reveal(change: &Change, worktree: &Path) -> Option<String> {
+/// Returns the command that clears assume-unchanged or skip-worktree of a file, with
+/// `git update-index`; `None` if the file has neither.
+pub(super) fn reveal_command(change: &Change, worktree: &Path) -> Option<String> {
     let option = change.unhide_option?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));
     Some(format!("git -C {worktree} update-index {option} -- {path}"))
 }
 
-/// Names all files.
+/// Returns all paths, each in single quotes, separated by commas.
 pub(super) fn quote_paths<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> String {
     let names: Vec<String> = paths.map(|path| format!("'{}'", shown(path))).collect();
     names.join(", ")

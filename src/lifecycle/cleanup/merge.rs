@@ -29,8 +29,9 @@ pub(crate) struct PreparedMerge {
     pub(crate) ran_hooks: bool,
 }
 
-/// Makes the commit that the target will move to, if there is something to merge. Runs the
-/// hooks that git would run, unless `verify` excludes them.
+/// Makes the commits of the merge, which no ref points to yet, and returns the last; `None` if
+/// there is nothing to merge. If git would run hooks, makes them in a scratch repository; `verify`
+/// excludes the hooks that `--no-verify` bypasses. Fails on conflicts.
 pub(crate) fn prepare(
     flux: &Flux,
     facts: &Facts,
@@ -55,7 +56,8 @@ pub(crate) fn prepare(
     };
     let settings = load_settings(flux, into)?;
     let hooks = find_hooks_with(flux, into, &settings)?;
-    let ran_hooks = needs_files(into, &settings, &hooks) || hooks.has(names(into.style, verify));
+    let ran_hooks =
+        needs_scratch(into, &settings, &hooks) || hooks.has(hook_names(into.style, verify));
     let scratch = ScratchMerge {
         flux,
         facts,
@@ -76,8 +78,10 @@ pub(crate) fn prepare(
     Ok(Some(PreparedMerge { commit, ran_hooks }))
 }
 
-/// Returns whether git has to make the merge in a scratch repository.
-fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
+/// Returns whether the merge has to be made in a scratch repository, even if no hook exists: for
+/// merge drivers, a hook directory in the worktree, configuration that depends on the branch, or
+/// signatures that git has to verify.
+fn needs_scratch(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
     // Conditional configuration needs a repository on the branch; a rebase is on the task's.
     let is_elsewhere = into.worktree.is_none() || into.style == Style::Rebase;
     // Merge drivers need files, and the merge may contain a hook.
@@ -87,7 +91,8 @@ fn needs_files(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool {
         || settings.verifies_signatures()
 }
 
-/// Makes the commits in the object database, without files.
+/// Makes the commits of the merge in the object database, signed if so configured, and returns the
+/// last. Writes no files, moves no ref and runs no hooks.
 fn make_commits(
     flux: &Flux,
     facts: &Facts,
@@ -148,8 +153,9 @@ fn squash_message(flux: &Flux, facts: &Facts, into: &MergeTarget) -> Result<Vec<
     Ok(message.into_bytes())
 }
 
-/// Returns the hooks that git runs before a commit of this style; `--no-verify` keeps the first.
-fn names(style: Style, verify: Verify) -> &'static [&'static str] {
+/// Returns the names of the hooks that git runs before it makes a merge of this style, none for a
+/// fast-forward. With `--no-verify`, it is only `prepare-commit-msg`.
+fn hook_names(style: Style, verify: Verify) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],
         Style::Squash => &["prepare-commit-msg", "pre-commit", "commit-msg"],
@@ -167,7 +173,8 @@ fn names(style: Style, verify: Verify) -> &'static [&'static str] {
     }
 }
 
-/// Loads the settings of the target's worktree, or of the main worktree.
+/// Returns the git configuration that applies in the target branch's worktree, or in the main
+/// worktree if the target branch is checked out nowhere.
 fn load_settings<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Settings>> {
     let repo = &flux.repo;
     let place = into.worktree.as_deref().unwrap_or(repo.home());
@@ -180,7 +187,8 @@ fn load_settings<'a>(flux: &'a Flux, into: &MergeTarget) -> Result<Cow<'a, Setti
     Settings::load(place).map(Cow::Owned)
 }
 
-/// Returns the hooks of the target's worktree, or of the main worktree.
+/// Finds the hooks that apply in the target branch's worktree, or in the main worktree if the
+/// target branch is checked out nowhere.
 pub(super) fn find_hooks(flux: &Flux, into: &MergeTarget) -> Result<Hooks> {
     let settings = load_settings(flux, into)?;
     find_hooks_with(flux, into, &settings)
@@ -196,9 +204,9 @@ fn find_hooks_with(flux: &Flux, into: &MergeTarget, settings: &Settings) -> Resu
     Hooks::find(repo, checkout.as_ref(), configured)
 }
 
-/// Returns the directory of the hooks for a commit in the task's worktree, if git would not find
-/// them: a relative `core.hooksPath` may name an ignored directory, such as `.husky/_`, that
-/// only the target's worktree has.
+/// Returns the hook directory of the target branch's worktree, or of the main one, for a commit in
+/// the task's worktree, if git would not find it there: a relative `core.hooksPath` may name an
+/// ignored directory, such as `.husky/_`. `None` if git finds all hooks.
 pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<PathBuf>> {
     let repo = &flux.repo;
     let into = facts.merge_target();
@@ -211,10 +219,11 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
-/// Moves the target branch to the commit that was made.
+/// Moves the target branch to `commit`, and updates the files of the worktree that has it checked
+/// out. Does nothing if there is no target. After a squash, runs `post-commit`.
 ///
 /// # Errors
-/// The branch and its files are then unchanged.
+/// The branch is then unchanged. Its files are restored; if that fails, too, the message says so.
 pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
@@ -261,7 +270,8 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     Err(error.context(failure(what, &look)))
 }
 
-/// Runs `post-commit` after a squash, as `git commit` does; warns if it fails.
+/// Runs the hook `post-commit` in the target branch's worktree after a squash, as `git commit`
+/// does; does nothing after a merge of another style. Warns if it fails.
 fn run_post_commit(
     flux: &Flux,
     into: &MergeTarget,

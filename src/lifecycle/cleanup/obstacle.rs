@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
-use super::files::{quote_paths, reveal};
+use super::files::{quote_paths, reveal_command};
 use super::options::Edits;
 use super::target::MergeTarget;
 use crate::context::Flux;
@@ -25,7 +25,8 @@ use crate::ui::words::count;
 use crate::ui::{quoted, shown, word};
 
 impl Facts {
-    /// Fails if the task cannot be merged in the chosen style; with exit code 3 on conflicts.
+    /// Fails if the merge conflicts (exit code 3), or if a fast-forward is required and impossible.
+    /// Passes if nothing is merged.
     pub(super) fn ensure_mergeable(&self) -> Result<()> {
         let Some(into) = self.merge_target() else {
             return Ok(());
@@ -43,7 +44,8 @@ impl Facts {
         }
     }
 
-    /// Returns the refusal of a merge with conflicts.
+    /// Returns the failure that names the files in conflict, with exit code 3, and with commands to
+    /// resolve the conflicts in the task's worktree.
     pub(super) fn conflict_failure(&self, into: &MergeTarget, files: &[Conflict]) -> Failure {
         let (id, branch, target) = (&self.task.id, &self.task.branch, word(&into.branch));
         let (files, worktree) = (name_conflicts(files), quoted(&self.task.worktree));
@@ -66,8 +68,9 @@ impl Facts {
             .code(CONFLICTS)
     }
 
-    /// Fails if files in the target's worktree, or an operation that uses the target, prevent
-    /// moving it. Called before the agent is stopped. `made` is the merge, if it is made already.
+    /// Fails if moving the target branch would overwrite changed, untracked or ignored files in its
+    /// worktree or, without one, if an operation such as a rebase uses it. Waits up to 5 seconds
+    /// for a locked index. Passes if the result is unknown without `made`, the merge.
     pub(crate) fn ensure_no_collision(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
         let Some(into) = self.merge_target() else {
             return Ok(());
@@ -95,11 +98,16 @@ impl Facts {
                 .hint(status)
                 .hint(format!("then: {retry}"))
         })?;
-        ensure!(found.is_empty(), refuse(branch, worktree, &found, &retry));
+        ensure!(
+            found.is_empty(),
+            overwrite_failure(branch, worktree, &found, &retry)
+        );
         Ok(())
     }
 
-    /// Fails if uncommitted files in the task's worktree prevent merging the target into it.
+    /// Fails if merging the target branch into the task's worktree would overwrite changed,
+    /// untracked or ignored files there, or if a file is staged. Waits up to 5 seconds for a locked
+    /// index.
     pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
         let Some(into) = self.merge_target() else {
@@ -122,12 +130,16 @@ impl Facts {
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
         let retry = format!("git flux cleanup {} --update", task.id);
         let (branch, worktree) = (&task.branch, &task.worktree);
-        ensure!(found.is_empty(), refuse(branch, worktree, &found, &retry));
+        ensure!(
+            found.is_empty(),
+            overwrite_failure(branch, worktree, &found, &retry)
+        );
         Ok(())
     }
 
-    /// Returns the refusal to move the target to `made`, if git changed no file because the user's
-    /// files are in its way. They are older than `begun`: git itself may have written later ones.
+    /// Returns the failure that names the user's files which kept git from moving the target branch
+    /// to `made`. `None` if no file is in the way, or one has changed since `begun`: git itself may
+    /// have written it.
     pub(super) fn collision_failure(
         &self,
         flux: &Flux,
@@ -146,10 +158,12 @@ impl Facts {
         };
         let retry = format!("git flux cleanup {}", self.task.id);
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| refuse(&into.branch, worktree, &found, &retry))
+        is_untouched.then(|| overwrite_failure(&into.branch, worktree, &found, &retry))
     }
 
-    /// Fails if the worktree is on another file system and has files that are not committed.
+    /// Fails if the worktree is on another file system than the trash, and has files that would be
+    /// lost: ignored ones, uncommitted ones with `--discard`, or, if git lists neither, others that
+    /// are not in the task's last commit.
     pub(super) fn ensure_trashable(&self, flux: &Flux, uncommitted: &Edits) -> Result<()> {
         if !self.other_fs {
             return Ok(());
@@ -176,11 +190,19 @@ impl Facts {
     }
 }
 
-/// Returns the refusal that names the files which a merge would overwrite.
-fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], retry: &str) -> Failure {
+/// Returns the failure that names the files of `worktree` that a merge would overwrite, with
+/// commands to see and keep them.
+fn overwrite_failure(
+    branch: &BranchName,
+    worktree: &Path,
+    found: &[Change],
+    retry: &str,
+) -> Failure {
     let files = quote_paths(found.iter().map(|change| &change.path));
     let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
-    let overlooked = found.iter().find_map(|change| reveal(change, worktree));
+    let overlooked = found
+        .iter()
+        .find_map(|change| reveal_command(change, worktree));
     let failure = overlooked
         .into_iter()
         .fold(Failure::new(what), Failure::hint);
@@ -190,7 +212,8 @@ fn refuse(branch: &BranchName, worktree: &Path, found: &[Change], retry: &str) -
         .hint(retry)
 }
 
-/// Names files in conflict, with their kinds.
+/// Names all files in conflict, in quotes, each with the kind of its conflict, if known:
+/// `'a.txt' (content)`.
 pub(super) fn name_conflicts(files: &[Conflict]) -> String {
     let name = |file: &Conflict| match file.kind.as_str() {
         "" => format!("'{}'", shown(&file.path)),
@@ -202,7 +225,8 @@ pub(super) fn name_conflicts(files: &[Conflict]) -> String {
 /// The time by which file times may lag behind the clock.
 const LAG: Duration = Duration::from_millis(10);
 
-/// Returns the changes in the target's worktree that moving to `tree` would overwrite.
+/// Returns the changed, untracked and ignored files in the target branch's worktree that moving the
+/// target branch to `tree` would overwrite.
 fn find_collisions(
     flux: &Flux,
     into: &MergeTarget,
@@ -215,7 +239,9 @@ fn find_collisions(
     Ok(changes)
 }
 
-/// Returns whether writing one of the paths `touched` would overwrite a change.
+/// Returns whether writing one of the paths `touched` would overwrite this changed, untracked or
+/// ignored file, or replace a directory that contains it. An untracked or ignored directory counts
+/// only if it contains the path.
 fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bool {
     let there = worktree.join(&change.path);
     let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
@@ -229,7 +255,7 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
     touched.any(|path| is_within(path) || change.path.starts_with(path))
 }
 
-/// Waits for another git that locks the index of the target's worktree.
+/// Waits until no git locks the index of a worktree (`index.lock`); fails after 5 seconds.
 fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {

@@ -96,7 +96,9 @@ impl Question {
         Self::OwnPane,
     ];
 
-    /// Returns whether one answer is enough for several tasks.
+    /// Returns whether the question can be asked if several tasks are removed, once for all or
+    /// again for each. `false` for conflicts, a missing worktree, uncommitted files and an agent on
+    /// another machine: such a task is refused then.
     pub(crate) fn is_joint(self) -> bool {
         use Question::{AgentEnded, Conflicts, Uncommitted, WorktreeGone};
         !matches!(self, Conflicts | WorktreeGone | Uncommitted | AgentEnded)
@@ -128,12 +130,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Adds a consent to a finding; a different finding needs another.
+    /// Adds the user's consent to a finding; another finding of the same question needs another
+    /// consent.
     pub(crate) fn agree(&mut self, question: Question, finding: &str) {
         self.answers.push((question, finding.to_owned()));
     }
 
-    /// Returns whether options or answers agree to a finding.
+    /// Returns the state of the consent to a finding: `Yes` if the options or an answer give it,
+    /// `Ask` if the user can be asked, `No` if not.
     pub(super) fn agreed(&self, question: Question, finding: &str) -> Agreed {
         let mut answers = self.answers.iter();
         let is_answered = answers.any(|(asked, found)| *asked == question && found == finding);
@@ -145,7 +149,8 @@ impl Options {
         }
     }
 
-    /// Returns whether an option answers a question.
+    /// Returns whether the options give the consent to a question, whatever the finding, as `--yes`
+    /// does. Consents added by [`Self::agree`] do not count.
     pub(crate) fn agrees(&self, question: Question) -> bool {
         match question {
             Question::Conflicts => self.conflicts == Conflicts::Update,

@@ -27,7 +27,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Observes a task and decides what a cleanup would do.
+    /// Observes a task, and plans its cleanup: all checks with their verdicts. It never fails: an
+    /// error, such as an unreadable record, becomes a check that refuses.
     pub(crate) fn make(flux: &Flux, store: &Store, id: &TaskId, options: &Options) -> Self {
         let stored = store.find(&flux.repo, id);
         let observed = stored.and_then(|stored| Facts::observe(flux, store, stored, options));
@@ -47,7 +48,8 @@ impl Plan {
         plan
     }
 
-    /// Decides again about the same facts, with other options.
+    /// Decides again about the facts observed before, with other options or answers: replaces all
+    /// checks that depend on them.
     pub(crate) fn decide(&mut self, flux: &Flux, options: &Options) {
         self.checks.truncate(self.observed);
         self.committed = None;
@@ -69,9 +71,11 @@ impl Plan {
         self.checks = decision.checks.0;
     }
 
-    /// Checks for files that the merge would overwrite. A removal without an agent leaves that to git,
-    /// which is faster.
+    /// Adds the check `collisions`: the merge would overwrite no file in the target branch's
+    /// worktree. May wait 5 seconds for a locked index. Does nothing without facts, or if
+    /// [`Self::is_update`].
     pub(crate) fn check_collisions(&mut self, flux: &Flux) {
+        // The removal of one task leaves that to git, which is faster.
         let Some(forecast) = self.forecast().filter(|_| !self.is_update()) else {
             return;
         };
@@ -80,34 +84,38 @@ impl Plan {
             _ => "the merge would overwrite no local file",
         };
         let mut checks = Checks::default();
-        checks.pass("collisions", forecast.ensure_no_collision(flux, None), why);
+        checks.add_result("collisions", forecast.ensure_no_collision(flux, None), why);
         self.checks.extend(checks.0);
     }
 
-    /// Returns the facts at the time of the merge.
+    /// Returns the facts at the time of the merge: with `--commit`, those after the commit, else
+    /// those observed. `None` if they could not be determined.
     pub(crate) fn forecast(&self) -> Option<&Facts> {
         self.committed.as_ref().or(self.facts.as_ref())
     }
 
-    /// Returns whether to merge the target into the task's worktree instead of removing the task.
+    /// Returns whether the plan is to merge the target branch into the task's worktree, to resolve
+    /// conflicts there, instead of removing the task.
     pub(crate) fn is_update(&self) -> bool {
         let mut agreed = self.consents(Agreed::Yes);
         agreed.any(|consent| consent.question == Question::Conflicts)
     }
 
-    /// Returns the consents in this state.
+    /// Returns the consents that the plan needs and whose state is `agreed`.
     pub(crate) fn consents(&self, agreed: Agreed) -> impl Iterator<Item = &Consent> {
         let consents = self.checks.iter().filter_map(Check::consent);
         consents.filter(move |consent| consent.agreed == agreed)
     }
 
-    /// Returns the first refusal.
+    /// Returns the error of the first check that refuses, or whose consent is missing and cannot be
+    /// asked for. `None` if no check refuses.
     pub(crate) fn refusal(&self) -> Option<&Error> {
         self.checks.iter().find_map(Check::refusal)
     }
 
-    /// Fails with the first refusal.
-    pub(crate) fn ensure(mut self) -> Result<Self> {
+    /// Returns the plan, or fails with the error of the first check that refuses, or whose consent
+    /// is missing and cannot be asked for.
+    pub(crate) fn ensure_not_refused(mut self) -> Result<Self> {
         let mut checks = self.checks.iter();
         let Some(at) = checks.position(|check| check.agreed() == Agreed::No) else {
             return Ok(self);

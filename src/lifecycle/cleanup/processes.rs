@@ -28,7 +28,9 @@ pub(crate) struct TaskProcesses {
 }
 
 impl TaskProcesses {
-    /// Finds the processes of a task; `ran` says that its agent ran before.
+    /// Finds the agent of a task, and the processes in its pane and worktree, without stopping any;
+    /// `ran` says that the agent ran a moment ago. Fails if tmux does not answer, or if the agent
+    /// is alive without its launcher.
     pub(super) fn find(flux: &Flux, task: &Task, ran: bool) -> Result<Self> {
         let doubt = other_machine::find_doubt(flux, task)?;
         // Fails before anything is stopped if tmux does not answer.
@@ -61,19 +63,21 @@ impl TaskProcesses {
         })
     }
 
-    /// Returns whether an agent, or a program in its pane, has to be stopped; not in the caller's
-    /// own pane.
+    /// Returns whether the agent, or the program in the foreground of its pane, has to be stopped;
+    /// `false` in the pane that the command was called in, which is closed last.
     pub(crate) fn must_stop(&self) -> bool {
         (self.is_alive || self.foreground_pid.is_some()) && !self.is_own_pane
     }
 
-    /// Returns whether the pane has to be closed before the last check, since a program in it may
-    /// still write files.
-    pub(crate) fn has_foreign_jobs(&self) -> bool {
+    /// Returns whether the pane has to be closed before the last check: after the agent has ended,
+    /// another program is in the foreground there, or the jobs cannot be listed. `false` in the
+    /// pane that the command was called in.
+    pub(crate) fn must_close_pane(&self) -> bool {
         (self.foreground_pid.is_some() || self.jobs.is_none()) && !self.is_own_pane
     }
 
-    /// Names the program that has to be stopped.
+    /// Names the program that has to be stopped: the one in the foreground of the task's pane after
+    /// the agent has ended, or else the agent.
     pub(crate) fn name_stopped(&self, id: &TaskId) -> String {
         match self.foreground_pid {
             Some(pid) => format!("a program in the pane of '{id}' (process {pid})"),
@@ -81,7 +85,8 @@ impl TaskProcesses {
         }
     }
 
-    /// Describes the other processes in the worktree, if there are any.
+    /// Describes the other processes whose working directory is in the worktree; `None` if there
+    /// are none. If the system cannot list them, says that.
     pub(super) fn describe_others(&self) -> Option<String> {
         let Some(others) = &self.others else {
             return Some("this system cannot list the processes in the worktree".to_owned());
@@ -94,7 +99,8 @@ impl TaskProcesses {
         Some(format!("{count} {verb} in the worktree: {}", join(others)))
     }
 
-    /// Describes the jobs that would end with the pane, if there are any.
+    /// Describes the suspended and background jobs that would end with the task's pane; `None` if
+    /// there are none. If the system cannot list them, says that.
     pub(super) fn describe_jobs(&self, id: &TaskId) -> Option<String> {
         let Some(jobs) = &self.jobs else {
             let what = "this system cannot list the jobs in the pane of";
@@ -104,15 +110,17 @@ impl TaskProcesses {
         (!jobs.is_empty()).then(|| format!("{what}: {}", join(jobs)))
     }
 
-    /// Returns whether a job may be suspended, and so may have unsaved work.
+    /// Returns whether a job in the task's pane is suspended, and so may have unsaved work; also
+    /// `true` if the jobs cannot be listed.
     pub(super) fn has_suspended_jobs(&self) -> bool {
         let jobs = self.jobs.as_ref();
         jobs.is_none_or(|jobs| jobs.iter().any(|one| one.is_suspended))
     }
 }
 
-/// Returns the foreground program and the jobs of the pane of a `shell`, which may run the
-/// `agent`; `None` if unknown.
+/// Returns the foreground program and the suspended and background jobs of the pane whose first
+/// process is `shell`; none without a pane. `None` if the system cannot list them. While the agent
+/// is alive, only jobs of its suspended shell count.
 fn find_in_pane(
     shell: Option<i32>,
     agent: Option<i32>,

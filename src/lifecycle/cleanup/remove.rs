@@ -43,12 +43,13 @@ pub(crate) enum Outcome {
     TargetMoved,
 }
 
-/// Stops the agent and returns whether the task is unchanged since it was observed. All checks
-/// have passed before.
+/// Stops the agent and, if another program runs in its pane, closes the pane. Waits for both to
+/// end; fails after 20 or 15 seconds. Returns whether the task is unchanged since it was observed:
+/// [`is_unchanged`].
 pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     end_agent(flux, facts)?;
     if let Some(target) = &facts.task.target
-        && facts.processes.has_foreign_jobs()
+        && facts.processes.must_close_pane()
     {
         // The pid may have been reused while a question was open.
         let program = foreground_group(target.pane_pid).ok().flatten();
@@ -61,7 +62,8 @@ pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     is_unchanged(flux, facts)
 }
 
-/// Waits for the end of a program whose terminal is closed.
+/// Waits until a process has ended; fails after 15 seconds. `born` is its start time, since another
+/// process may get its number.
 fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     let (timeout, interval) = (Duration::from_secs(15), Duration::from_millis(10));
     let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
@@ -72,11 +74,13 @@ fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     bail!(failure.hint(format!("kill -9 {pid}")))
 }
 
-/// Removes a task as planned: moves the target to `merge`, then tears the task down. The agent
-/// has ended.
+/// Removes a task whose agent has ended: moves the target branch to the commit `merge`, if there is
+/// one, archives the task, and removes its pane (not the caller's own), worktree and branch.
+/// Reports as [`Outcome`] if a branch or the record has moved meanwhile.
 ///
 /// # Errors
-/// When a step fails. Before the merge, nothing has changed.
+/// When a step fails. Before the merge, nothing has changed, except that a missing branch may exist
+/// again.
 pub(crate) fn remove(
     flux: &Flux,
     facts: &Facts,
@@ -133,7 +137,9 @@ pub(crate) fn remove(
     Ok(Outcome::Done(RemovalReport { merge, kept }))
 }
 
-/// Collects what the archive keeps of a task, and decides about its worktree.
+/// Returns what the archive will keep of a task (a snapshot of uncommitted files, the configuration
+/// of its branch, per-worktree refs), and what to do with its worktree. Creates only the snapshot,
+/// a commit without a ref.
 fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     let task = &facts.task;
     let (snapshot, disposal) = take_snapshot(flux, facts)?;
@@ -153,10 +159,9 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
     Ok((removal, disposal))
 }
 
-/// Advances the record of a task to `removing`; verifies the task's branch and the target.
-///
-/// # Errors
-/// When one of the branches has moved since it was observed or merged.
+/// Writes the record `removing` of a task, with the run's events and its last screen, and returns
+/// its object name. Fails if the record or the task's branch has moved since it was observed, or
+/// the target branch since the merge.
 fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
@@ -172,7 +177,8 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
     store::update_with_files(&flux.repo, &facts.oid, removing, &files, verify, lock)
 }
 
-/// Returns where the task's commits are, for its record.
+/// Returns the branch or commit that has the task's commits, for its record, and its commits before
+/// and after the merge; `None` if they are dropped.
 fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<MergeRecord> {
     let (branch, from, to) = match &facts.destination {
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
@@ -195,7 +201,8 @@ const TARGET_HOOKS: &[&str] = &[
     "reference-transaction",
 ];
 
-/// Moves the target, and warns of other changes by hooks.
+/// Moves the target branch to `commit`, or does nothing if there is no target. Warns if hooks have
+/// changed other refs.
 fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
@@ -208,8 +215,9 @@ fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Re
     moved
 }
 
-/// Takes a snapshot of uncommitted files, and decides about the worktree. If that fails, the
-/// worktree in the trash is the sole copy.
+/// Creates a snapshot of the uncommitted files (`None` if there are none), and decides what to do
+/// with the worktree. If git cannot read some files, warns and returns no snapshot: the worktree
+/// must stay in the trash as the sole copy.
 fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Disposal)> {
     let is_clean = facts.uncommitted.is_empty() && facts.read_error.is_none();
     if is_clean || facts.missing {
@@ -236,14 +244,15 @@ fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Dispos
     }
 }
 
-/// Returns whether git can read the uncommitted files: filters may be missing, or files
-/// unreadable.
+/// Returns whether git can read all uncommitted files: `git hash-object`. `false` if they could not
+/// be listed, a filter is missing or a file is unreadable.
 fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
     let mut files = facts.uncommitted.iter().map(|change| &change.path);
     facts.read_error.is_none() && snapshot::can_hash(checkout, &mut files)
 }
 
-/// Returns whether the target has not moved since it was observed.
+/// Returns whether the target branch points to the commit that was observed; `true` if there is no
+/// target.
 fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     let Some(into) = facts.merge_target() else {
         return Ok(true);
@@ -251,7 +260,9 @@ fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     are_refs_at(flux, &[(into.branch_ref(), &into.tip)])
 }
 
-/// Explains why the record could not be advanced: a ref has moved, or `error`.
+/// Returns [`Outcome::Changed`] if the task's branch or record has moved since it was observed, or
+/// the target branch since the merge. Otherwise, fails with `error`, which kept the record from
+/// being written.
 fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
@@ -268,7 +279,7 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
     Err(error.context(failure.hint(format!("git flux cleanup {id}"))))
 }
 
-/// Returns whether refs point to the expected objects.
+/// Returns whether all refs point to the expected objects; `false` if one does not exist.
 fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
@@ -276,10 +287,12 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
 }
 
-/// Returns whether branch and worktree are unchanged since they were observed, and the target
-/// is still checked out in the same worktree: another branch there must not get the merge. If it
-/// was checked out nowhere, git itself refuses to move it once it is.
+/// Returns whether HEAD and uncommitted files of the task's worktree are as observed, and the
+/// target branch is still checked out in the same worktree. A missing worktree and a target without
+/// a worktree are not compared, and of an unreadable worktree only its branch is.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
+    // Another branch there must not get the merge. If the target was checked out nowhere, git
+    // itself refuses to move it once it is.
     if let Some(into) = facts.merge_target()
         && let Some(worktree) = &into.worktree
         && worktree::head(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
@@ -303,7 +316,8 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     Ok(changes == facts.uncommitted && (facts.branch_gone || is_there()))
 }
 
-/// Asks the agent to end, and waits until it has ended.
+/// Tells the agent to stop, after saving its screen in the run directory, and waits until it has
+/// ended; fails after 20 seconds. Does nothing if it has ended before.
 fn end_agent(flux: &Flux, facts: &Facts) -> Result<()> {
     let task = &facts.task;
     let run = flux.run_dir(&task.id);

@@ -31,7 +31,7 @@ pub(super) enum NewCommits {
     Rebase,
 }
 
-/// Returns the failure of a merge that cannot be made.
+/// Returns the failure `could not make the merge of '<id>'; nothing was changed`.
 pub(super) fn merge_failure(facts: &Facts) -> Failure {
     let what = format!("could not make the merge of '{}'", facts.task.id);
     Failure::new(format!("{what}; nothing was changed"))
@@ -49,7 +49,9 @@ pub(super) struct ScratchMerge<'a> {
 }
 
 impl ScratchMerge<'_> {
-    /// Makes the commit of the merge.
+    /// Makes the merge in a new scratch repository, where hooks run on it, and returns its last
+    /// commit, which is in the user's repository then, without a ref. Deletes the scratch
+    /// repository; warns if that fails.
     pub(super) fn make(&self) -> Result<ObjectId> {
         let (flux, task) = (self.flux, &self.facts.task);
         let target = self.into.worktree.as_deref().unwrap_or(flux.repo.home());
@@ -95,7 +97,7 @@ impl ScratchMerge<'_> {
         let scratch = {
             let what = "checking out the files for the hooks";
             let _spinner = self.flux.ui.spinner(what);
-            Scratch::open(&original, &path, self.lock)?
+            Scratch::make(&original, &path, self.lock)?
         };
         self.warn_of_omissions(&scratch, target);
         self.commit(&scratch, &notes.join("message"))
@@ -113,7 +115,9 @@ impl ScratchMerge<'_> {
         }
     }
 
-    /// Makes the commit with the message in `file`.
+    /// Makes the merge in the scratch repository, with the message in `file`, and fetches its
+    /// commits into the user's repository. Returns the last. Fails if hooks have changed the
+    /// history; reports if they have changed files.
     fn commit(&self, scratch: &Scratch<'_>, file: &Path) -> Result<ObjectId> {
         let (repo, into, tip) = (&self.flux.repo, self.into, &self.facts.tip);
         let (branch, target) = (&self.facts.task.branch, &into.branch);
@@ -145,7 +149,8 @@ impl ScratchMerge<'_> {
     }
 }
 
-/// Explains a merge that conflicts, or that a hook may have refused.
+/// Adds to the error of a merge in the scratch repository: the files in conflict, or else, since a
+/// hook may have refused it, the command to merge in the target branch's worktree.
 fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_>) -> Error {
     let files = scratch.conflicts().unwrap_or_default();
     if !files.is_empty() {
@@ -165,13 +170,14 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
     failure::put_on(error, failure.hint(by_hand))
 }
 
-/// Chooses the directory for the merge: beside the task's worktree; if that is inside a work tree
-/// or a repository, beside this repository. Programs that search parent directories, as for
-/// `node_modules`, would find those of a work tree; programs that skip `.git` would skip it.
+/// Chooses the path of the scratch repository: beside the task's worktree; if that is inside a work
+/// tree or a repository, beside this repository or above. Fails if it exists already.
 fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     let [first, others @ ..] = &candidate_dirs(flux, &task.id, Some(task))[..] else {
         bail!("found no directory for the merge");
     };
+    // Programs that search parent directories, as for `node_modules`, would find those of a work
+    // tree; programs that skip `.git` would skip it.
     let is_within = |dir: &Path| {
         let tops = [target, flux.repo.common_dir()];
         let mut above = dir.ancestors();
@@ -195,8 +201,9 @@ fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     Ok(place.clone())
 }
 
-/// Returns the possible directories for the merge: beside the worktree, beside the repository,
-/// and above. The name is unique: a repository of the same name may have a task of the same id.
+/// Returns the possible paths of the scratch repository: beside the task's worktree, beside the
+/// repository, and in each directory above. The name has the task's id and the inode of the
+/// repository, so it is unique.
 fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
     let repo = &flux.repo;
     let number = fs::metadata(repo.common_dir()).map_or(0, |found| found.ino());
@@ -212,7 +219,8 @@ fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf>
     dirs.map(|dir| dir.join(&name)).collect()
 }
 
-/// Removes what a killed command left of a merge.
+/// Deletes the scratch repository of a task and its notes, if a merge, perhaps of a killed command,
+/// has left them.
 pub(in crate::lifecycle) fn sweep(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
     let notes = flux.run_dir(id).scratch();
     match notes.symlink_metadata() {

@@ -48,7 +48,9 @@ impl MergeTarget {
         self.branch.full()
     }
 
-    /// Plans the merge of a task at `tip`.
+    /// Plans the merge of the task's commits, up to `tip`, into this branch, without changing
+    /// anything. If the histories are unrelated or git is killed, the error has the command of a
+    /// manual merge.
     pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &ObjectId) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
             .map_err(|error| explain_unmergeable(error, task, &self.branch))
@@ -66,7 +68,9 @@ pub(super) struct TargetSearch<'a> {
 }
 
 impl TargetSearch<'_> {
-    /// Finds the destination, with a description.
+    /// Finds the destination of the task's commits, with a description (`None` if they are
+    /// dropped). Fails if the target branch is missing or cannot be moved, or if the commit of
+    /// `--merged=<commit>` lacks commits of the task.
     pub(super) fn find(&self) -> Result<(Destination, Option<String>)> {
         let (flux, task) = (self.flux, self.task);
         Ok(match &self.options.branch {
@@ -93,7 +97,9 @@ impl TargetSearch<'_> {
         })
     }
 
-    /// Finds the branch to merge into, and plans the merge.
+    /// Finds the branch of `--into`, or else the task's target, and plans the merge. Fails if it
+    /// does not exist, is the task's own branch or cannot be moved, or if its worktree is gone or
+    /// an operation is in progress there.
     fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
@@ -129,7 +135,7 @@ impl TargetSearch<'_> {
         })
     }
 
-    /// Returns the branch of `--into`.
+    /// Returns the branch of `--into`; `None` without this option.
     fn named(&self) -> Option<&BranchName> {
         match &self.options.branch {
             Branch::Merge { into, .. } => into.as_ref(),
@@ -153,7 +159,8 @@ impl TargetSearch<'_> {
             .hint(format!("git flux cleanup {id} --discard-branch"))
     }
 
-    /// Fails if the worktree of `branch` at `path` is gone, or an operation is in progress there.
+    /// Fails if the worktree of `branch` at `path` is gone, or if an operation such as a merge or
+    /// rebase is in progress there.
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not read a worktree")? {
@@ -179,8 +186,8 @@ impl TargetSearch<'_> {
     }
 }
 
-/// Explains why a task and the branch `into` cannot be merged, with the command of a manual
-/// merge in the task's worktree.
+/// Adds the command of a manual merge in the task's worktree to the error of a merge, if the
+/// histories are unrelated or git was killed; returns any other error unchanged.
 fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
     let (id, branch, path) = (&task.id, &task.branch, quoted(&task.worktree));
     let by_hand = |options: &str| {

@@ -11,8 +11,8 @@ use crate::lifecycle::disposal::ensure_unshared;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
-/// Fails if the directory at the task's path is not the task's worktree, or contains another
-/// worktree.
+/// Fails if another worktree uses the task's branch, if the directory at the task's path is not its
+/// worktree (a missing one passes), or if another worktree is inside it.
 pub(super) fn ensure_ours(
     flux: &Flux,
     task: &Task,
@@ -36,7 +36,7 @@ pub(super) fn ensure_ours(
     Ok(())
 }
 
-/// Fails if a worktree is locked.
+/// Fails if a worktree is locked (`git worktree lock`), and names the reason.
 pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
     let Some(reason) = &entry.locked else {
         return Ok(());
@@ -49,7 +49,7 @@ pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
     bail!(Failure::new(what).hint(format!("git worktree unlock {}", quoted(&entry.path))))
 }
 
-/// Fails if an operation such as a rebase is in progress in a worktree.
+/// Fails if an operation such as a merge or rebase is in progress in a worktree.
 pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
     let Some(operation) = Repo::operation(checkout)? else {
         return Ok(());
@@ -60,7 +60,7 @@ pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
     bail!(Failure::new(what).hint(format!("finish or abort it: {status}")))
 }
 
-/// Fails if the task's branch is not checked out in its worktree.
+/// Fails if the task's worktree has another branch checked out, or none.
 pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
     if entry.branch.as_ref() == Some(&task.branch_ref()) {
         return Ok(());
@@ -70,7 +70,9 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
     bail!(Failure::new(what).hint(format!("git -C {} switch {}", quoted(path), word(branch))))
 }
 
-/// Returns the submodules of a task; fails if one has work that removing the worktree would lose.
+/// Returns the submodules of the task's worktree, also those whose repositories remain after
+/// `git submodule deinit`. Fails if one has uncommitted files, unpushed commits or other worktrees,
+/// which would be lost with it.
 pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree)?;
     let is_whole = |one: &&Submodule| matches!(one.holds, Unsaved::Nothing | Unsaved::Itself);
@@ -80,7 +82,8 @@ pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>
     Ok(found)
 }
 
-/// Fails if a submodule is checked out: git cannot delete such a worktree in place.
+/// Fails if one of the submodules `found` is checked out, because the worktree is on another file
+/// system than the trash.
 pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
     if !found.iter().any(|submodule| submodule.is_checked_out) {
         return Ok(());
@@ -92,7 +95,8 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
     bail!(failure.hint(format!("then: git flux cleanup {}", task.id)))
 }
 
-/// Describes why no work in the submodules is lost.
+/// Describes why removing the worktree loses no work in the submodules `found`: they are on
+/// remotes, or can be restored.
 pub(super) fn describe_submodules(found: &[Submodule]) -> String {
     match (join(found, Unsaved::Nothing), join(found, Unsaved::Itself)) {
         (pushed, own) if pushed.is_empty() && own.is_empty() => "none was checked out".to_owned(),
@@ -133,7 +137,8 @@ fn submodule_failure(task: &Task, first: &Submodule, all: &[Submodule]) -> Failu
     push.into_iter().fold(failure, Failure::hint)
 }
 
-/// Names the submodules of this kind.
+/// Returns the quoted names of the submodules with this kind of unsaved work; empty if there are
+/// none.
 fn join(submodules: &[Submodule], holds: Unsaved) -> String {
     let those = submodules.iter().filter(|one| one.holds == holds);
     let names: Vec<String> = those.map(|one| format!("'{}'", shown(&one.name))).collect();

@@ -22,7 +22,8 @@ use crate::task::{Bytes, Exit, ExitReason, Task};
 use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::shown;
 
-/// Reads the configured setup and wrapper of a new worktree.
+/// Reads the setup of a new worktree from git config: the commands in `flux.setup` and the wrapper.
+/// Runs none of them. Fails if [`load_wrapper`] does.
 pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
     let commands = flux.settings.setup_commands();
     let steps = commands.iter().map(|command| SetupStep::shell(command));
@@ -32,7 +33,8 @@ pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
     })
 }
 
-/// Reads the configured wrapper, for a worktree that is set up. Fails if its program is not installed.
+/// Reads the wrapper of the agent from git config, without setup commands. Fails if its program is
+/// not on PATH, or if `flux.notify` or `flux.setupRequired` is invalid.
 pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
     // Only checked: it is used later.
     flux.settings.notify_ways()?;
@@ -43,7 +45,8 @@ pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
     })
 }
 
-/// Returns the words of `flux.wrapper`, its program as a path.
+/// Returns the words of `flux.wrapper`, the first one as the path of the program on PATH. Empty if
+/// it is not set; fails if the program is not found.
 fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     let words = settings.wrapper()?;
     let Some((program, args)) = words.split_first() else {
@@ -69,7 +72,9 @@ pub(crate) struct ChosenAgent {
 }
 
 impl ChosenAgent {
-    /// Finds an agent by name, and reads its template. Fails if it is unknown or not installed.
+    /// Finds the agent `name` and its program on PATH. With `has_template`, reads the prompt
+    /// template, unless the agent only shows the prompt. Fails if the agent is unknown or not
+    /// installed.
     pub(crate) fn find(flux: &Flux, name: &str, has_template: bool) -> Result<Self> {
         let (agent, program) = flux.settings.find_agent(name)?;
         let has_template = has_template && agent.prompt != Prompt::Shown;
@@ -80,7 +85,8 @@ impl ChosenAgent {
         })
     }
 
-    /// Returns the command that starts it with a task's prompt.
+    /// Returns the command that starts this agent with the prompt of a task: the filled template,
+    /// or the description without one. Runs nothing.
     pub(crate) fn command(&self, flux: &Flux, task: &Task, description: &[u8]) -> AgentCommand {
         let project = flux.repo.project();
         let fields = [
@@ -112,7 +118,8 @@ fn read_template(flux: &Flux) -> Result<Vec<u8>> {
     })
 }
 
-/// Builds the launch of an agent, and writes its scripts and notifications.
+/// Returns the launch file's content for a task's agent, and writes its setup scripts and its
+/// notification settings into the run directory. Starts nothing.
 pub(super) fn build_launch(
     flux: &Flux,
     task: &Task,
@@ -131,7 +138,8 @@ pub(super) fn build_launch(
     Ok(launch)
 }
 
-/// Reports that the start directory of the agent does not exist.
+/// Prints that the agent starts at the top of its worktree, if the subdirectory to start in does
+/// not exist. Else prints nothing.
 pub(super) fn warn_of_missing_directory(flux: &Flux, task: &Task) {
     if let (None, Some(wanted)) = (agent_directory(task), &task.directory) {
         let wanted = shown(Path::new(&wanted.0));
@@ -150,15 +158,16 @@ pub(super) fn warn_of_exit_unattached(flux: &Flux, opened: &OpenedPane) {
     }
 }
 
-/// Returns the directory in the worktree that the agent starts in; none for the top, or if it does not exist
-/// or is a link.
+/// Returns the path of the subdirectory of the worktree that the agent starts in. `None` if that is
+/// the top; also if the subdirectory does not exist, or its path has a link.
 pub(super) fn agent_directory(task: &Task) -> Option<PathBuf> {
     let path = task.worktree.join(&task.directory.as_ref()?.0);
     let is_real = path.canonicalize().is_ok_and(|real| real == path) && path.is_dir();
     is_real.then_some(path)
 }
 
-/// Returns the exit of an agent that never ran.
+/// Returns the record of an exit, at this time, for a run in which no agent was started. Writes
+/// nothing.
 pub(super) fn not_started() -> Exit {
     Exit::new(ExitReason::Unseen, seconds())
 }

@@ -26,7 +26,8 @@ pub(crate) struct ChosenBranch {
 }
 
 impl ChosenBranch {
-    /// Returns a branch at `tip`, which is created if it has an `upstream`.
+    /// Returns the branch `name` for a task. Without an `upstream` it exists, at `tip`; with one,
+    /// such as `origin/x`, it is to be created at `tip`.
     pub(crate) fn new(name: BranchName, tip: &ObjectId, upstream: Option<String>) -> Self {
         let existing = ExistingBranch {
             tip: tip.clone(),
@@ -42,29 +43,28 @@ impl ChosenBranch {
     }
 }
 
-/// Returns the branch of this name: a local one, a remote one as `origin/x`, or, like `git switch`, as `x`
-/// if only one remote has it.
-///
-/// # Errors
-/// Also when it is checked out in any worktree.
+/// Returns the existing branch for a task: a local one, a remote one as `origin/x`, or, like
+/// `git switch`, as `x` if only one remote has it. Fails if it is checked out or in use. Creates
+/// nothing.
 pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
     name: &str,
 ) -> Result<ChosenBranch> {
-    let local = resolve(store, &BranchName::typed(name))?;
+    let local = resolve_branch(store, &BranchName::typed(name))?;
     let Some(tip) = store.tip(&local) else {
         let branch = find_remote_branch(flux, name)?;
         ensure_can_track(flux, store, &branch)?;
         return Ok(branch);
     };
-    store.ensure_known(&flux.settings, &local)?;
+    store.ensure_task_readable(&flux.settings, &local)?;
     ensure_free(flux, store, worktrees, &local)?;
     Ok(ChosenBranch::new(local, tip, None))
 }
 
-/// Fails if a local branch cannot be created for a remote one.
+/// Fails if no local branch can be created for a remote branch: one of that name or a conflicting
+/// one exists, or git config has settings for that name.
 fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result<()> {
     let (local, upstream) = (&branch.name, branch.upstream.as_deref().unwrap_or_default());
     if store.tip(local).is_some() {
@@ -87,7 +87,9 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
     Err(Failure::new(what).hint(make).hint(remove).into())
 }
 
-/// Returns the local branch to create for a remote one.
+/// Finds the remote branch `name`, given as `origin/x` or `x`, and returns the local branch to
+/// create for it. Of several remotes, `checkout.defaultRemote` decides. Fails if none or several
+/// match.
 fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
@@ -125,7 +127,8 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     })
 }
 
-/// Fails if a branch is checked out or in use.
+/// Fails if a worktree has the branch checked out, or a rebase or bisect uses it. Hints at the task
+/// or worktree where it is.
 fn ensure_free(
     flux: &Flux,
     store: &Store,
@@ -149,7 +152,8 @@ fn ensure_free(
     Err(failure.hints(adopt).hint(switch).into())
 }
 
-/// Returns the configured merge target of a branch: `branch.<name>.fluxInto` or `flux.into`.
+/// Returns the merge target of a branch in git config, whether it exists or not:
+/// `branch.<name>.fluxInto`, else `flux.into`. `None` if neither is set.
 pub(crate) fn configured_target(settings: &Settings, branch: &BranchName) -> Option<BranchName> {
     let of_branch = settings.branch_value(branch, &table::BRANCH_INTO);
     of_branch
@@ -157,12 +161,14 @@ pub(crate) fn configured_target(settings: &Settings, branch: &BranchName) -> Opt
         .map(BranchName::typed)
 }
 
-/// Resolves a branch that may be a symbolic ref.
-pub(crate) fn resolve(store: &Store, name: &BranchName) -> Result<BranchName> {
+/// Returns the branch that `name` is a symbolic ref of; `name` itself if it is none. Fails if it
+/// points to another kind of ref.
+pub(crate) fn resolve_branch(store: &Store, name: &BranchName) -> Result<BranchName> {
     store.resolve_symbolic(name).map(BranchName::new)
 }
 
-/// Returns the merge target of a new branch: the configured one, else `started`, the branch it starts from.
+/// Returns the merge target of a new branch: the configured one, else `started`, the branch that it
+/// starts from; `None` without both. Fails if the configured one does not exist.
 pub(crate) fn merge_target(
     flux: &Flux,
     store: &Store,
@@ -172,12 +178,12 @@ pub(crate) fn merge_target(
     let Some(configured) = configured_target(&flux.settings, branch) else {
         return Ok(started.cloned());
     };
-    let into = resolve(store, &configured)?;
+    let into = resolve_branch(store, &configured)?;
     ensure_target(flux, store, branch, &into)?;
     Ok(Some(into))
 }
 
-/// Fails if `into`, the configured merge target of `branch`, does not exist.
+/// Fails if the branch `into`, the merge target of `branch` in git config, does not exist.
 fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchName) -> Result<()> {
     if store.tip(into).is_some() {
         return Ok(());
@@ -189,8 +195,9 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
-/// Returns the merge base of an existing branch and its merge target, and that target: the configured
-/// one, else `head`, the current branch.
+/// Returns the merge base of an existing branch with its merge target, and that target: the
+/// configured one, else `head`. Without a target, the merge base with HEAD. Fails if they have no
+/// commit in common.
 pub(crate) fn fork_point(
     flux: &Flux,
     store: &Store,
@@ -200,7 +207,7 @@ pub(crate) fn fork_point(
     let (branch, tip) = (&chosen.name, &chosen.existing.tip);
     let configured = configured_target(&flux.settings, branch);
     let candidates = configured.iter().chain(head);
-    let candidates = candidates.map(|name| resolve(store, name));
+    let candidates = candidates.map(|name| resolve_branch(store, name));
     let candidates: Vec<BranchName> = candidates.collect::<Result<_>>()?;
     let into = candidates.into_iter().find(|into| into != branch);
     if let (Some(_), Some(into)) = (&configured, &into) {
@@ -245,15 +252,16 @@ pub(super) fn ensure_can_create(flux: &Flux, store: &Store, branch: &BranchName)
 
 const PREFIX_HINT: &str = "git config flux.branchPrefix <another prefix>";
 
-/// Returns the error if another branch is a prefix of this one, or the reverse.
+/// Returns the error if a branch exists that git cannot have beside `branch`, as `a` beside `a/b`.
+/// `None` if there is none.
 fn name_conflict(store: &Store, branch: &BranchName) -> Option<Failure> {
     let other = store.conflicting_branch(branch)?;
     let what = format!("cannot create the branch '{branch}': '{other}' exists");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
 }
 
-/// Fails if a branch that git does not list has a file: a dangling symbolic ref would be overwritten, and
-/// a name that differs only in case is the same branch.
+/// Fails if the branch's ref file exists, although git lists no such branch: it is a dangling
+/// symbolic ref, or its name differs only in case on a case-insensitive file system.
 fn ensure_no_ref_file(flux: &Flux, branch: &BranchName) -> Result<()> {
     let Some(name) = in_use::stored_name(flux.repo.common_dir(), branch)? else {
         return Ok(());
@@ -269,7 +277,7 @@ fn ensure_no_ref_file(flux: &Flux, branch: &BranchName) -> Result<()> {
     Err(Failure::new(what).hint(hint).into())
 }
 
-/// Fails if a path exists and is not an empty directory.
+/// Fails if something other than an empty directory is at `path`, or if git lists a worktree there.
 pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     let shown = shown(path);
     if worktrees.iter().any(|entry| entry.path == path) {
@@ -288,7 +296,8 @@ pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     Err(failure.hint(hint).into())
 }
 
-/// Returns the path for the worktree of a task. Fails if its parent does not exist.
+/// Returns the path for the worktree of a task: `<project>-<id>` in `flux.worktreeDir`, without
+/// links. Creates nothing; the directory need not exist.
 pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     let mut name = flux.repo.project();
     name.push(format!("-{id}"));
@@ -302,7 +311,8 @@ pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     Ok(real.join(name))
 }
 
-/// Resolves `..` and links of a path that may not exist.
+/// Resolves `..` and symbolic links in a path, whose last parts need not exist. `None` if that
+/// fails, as for `..` after a missing part.
 pub(crate) fn real_path(path: &Path) -> Option<PathBuf> {
     let path = path::absolute(path).ok()?;
     let real = path.canonicalize().ok();

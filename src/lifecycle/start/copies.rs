@@ -49,8 +49,9 @@ fn stamp(file: &Metadata) -> FileStamp {
 }
 
 impl Copies {
-    /// Copies the files into the worktree of `task`. Fails if the disk is full; warns of a file that
-    /// cannot be copied for another reason.
+    /// Copies the untracked files that `flux.copy` and `.worktreeinclude` match from the main
+    /// worktree, in a bare repository the current one, into that of `task`; prints their number.
+    /// Fails if the disk is full or on ^C; warns of other failures.
     pub(super) fn create(&mut self, flux: &Flux, task: &Task) -> Result<()> {
         // A bare repository has no main worktree.
         let Some(main) = flux.repo.main().or(flux.repo.current()) else {
@@ -76,7 +77,8 @@ impl Copies {
         Ok(())
     }
 
-    /// Copies files, and returns the failures.
+    /// Copies `files` from the main worktree into the new one, and returns those that cannot be
+    /// copied. Fails if the disk is full or on ^C.
     fn copy_all<'a>(&mut self, files: &'a [PathBuf]) -> Result<Vec<(&'a Path, io::Error)>> {
         let mut failed = Vec::new();
         for file in files {
@@ -97,7 +99,8 @@ impl Copies {
         Ok(failed)
     }
 
-    /// Copies a file or a link, unless the path is taken.
+    /// Copies a file or a symbolic link from the main worktree into the new one, with its missing
+    /// directories. Does nothing if something is at its path there.
     fn copy(&mut self, file: &Path) -> io::Result<()> {
         if let Some(dir) = file.parent() {
             self.create_dir(dir)?;
@@ -119,7 +122,8 @@ impl Copies {
         Ok(())
     }
 
-    /// Creates a directory of the worktree if it does not exist. Fails at a link.
+    /// Creates a directory and its parents in the new worktree, if missing, with the permissions of
+    /// the original, but writable. Fails if a link or file is at its path.
     fn create_dir(&mut self, dir: &Path) -> io::Result<()> {
         if dir.as_os_str().is_empty() || self.checked.contains(dir) {
             return Ok(());
@@ -146,7 +150,8 @@ impl Copies {
         Ok(())
     }
 
-    /// Deletes the unchanged copies. Others are kept with the worktree.
+    /// Deletes the copied files that have not changed since, then the created directories if they
+    /// are empty. Ignores errors.
     pub(super) fn remove(&self) {
         for (file, known) in &self.files {
             let file = self.worktree.join(file);
@@ -160,7 +165,7 @@ impl Copies {
     }
 }
 
-/// Returns whether the next file would fail as well.
+/// Returns whether an error ends the copying: the disk or quota is full, or the user pressed ^C.
 fn is_fatal(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -183,7 +188,8 @@ fn report(ui: &Ui, copied: usize, failed: &[(&Path, io::Error)]) {
     }
 }
 
-/// Copies a file with mode and times. The kernel copies, and shares the blocks if the file system can.
+/// Copies a regular file with its permissions and times. Fails if `to` exists, or on ^C. The kernel
+/// copies, and shares the blocks if the file system can.
 fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     let mut open = OpenOptions::new();
     let source = open.read(true).custom_flags(O_NOFOLLOW).open(from)?;

@@ -41,7 +41,9 @@ pub(crate) struct InitScripts {
 }
 
 impl InitScripts {
-    /// Finds the scripts of a commit. Fails if a path leaves the directory.
+    /// Finds the setup scripts of a commit: the executables at the top of `.worktree-init`. `None`
+    /// if there are none; also, with a warning, if it is no directory or above 1 MiB. Fails if a
+    /// path leaves it.
     pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
         if !flux.repo.may_have_path(commit, INIT_DIR) {
             return Ok(None);
@@ -78,18 +80,20 @@ impl InitScripts {
         Ok(Some(Self { tree, files }))
     }
 
-    /// Returns whether the user has approved this tree.
+    /// Returns whether the user has approved this tree of scripts: `flux.trust` names it.
     pub(crate) fn is_trusted(&self, flux: &Flux) -> bool {
         flux.settings.trusts(&self.tree)
     }
 
-    /// Records that the user approves this tree.
+    /// Adds the tree of these scripts to `flux.trust`, after the user has approved it. Asks
+    /// nothing.
     pub(crate) fn trust(&self, flux: &Flux) -> Result<()> {
         let guard = flux.lock_repo()?;
         store::add_trust(&flux.repo, &self.tree, &guard)
     }
 
-    /// Returns all files as text for the user.
+    /// Returns the names and contents of all files in `.worktree-init` as text for the user; of a
+    /// binary file only its size. Control characters are escaped.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (entry, content) in &self.files {
@@ -116,13 +120,15 @@ impl InitScripts {
         text
     }
 
-    /// Returns the names of the scripts in the order of execution.
+    /// Returns the paths of the scripts that run, such as `.worktree-init/10-deps`, in the order of
+    /// execution.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let scripts = self.files.iter().filter(|(entry, _)| is_script(entry));
         scripts.map(|(entry, _)| format!("{INIT_DIR}/{}", shown(&entry.path)))
     }
 
-    /// Writes the files into a run directory, and returns the steps to run.
+    /// Writes the files of `.worktree-init`, except links, into a run directory, and returns the
+    /// scripts to run as setup steps. Runs nothing.
     pub(in crate::lifecycle) fn write(&self, run: &RunDir) -> Result<Vec<SetupStep>> {
         let dir = run.0.join("init");
         none_if_missing(fs::remove_dir_all(&dir)).context("could not delete the old scripts")?;
@@ -150,7 +156,8 @@ impl InitScripts {
     }
 }
 
-/// Fails if a path leaves the directory, which git itself never creates.
+/// Fails if the path of an entry leaves `.worktree-init`, as with `..`, which git itself never
+/// creates.
 fn ensure_inside(entry: &TreeEntry) -> Result<()> {
     let is_plain = |part| matches!(part, Component::Normal(_));
     if entry.path.components().all(is_plain) {
@@ -161,7 +168,8 @@ fn ensure_inside(entry: &TreeEntry) -> Result<()> {
     Err(Failure::new(what).into())
 }
 
-/// Returns whether an entry is run: executables at the top.
+/// Returns whether an entry of `.worktree-init` runs at setup: it is an executable file at the top,
+/// not in a subdirectory. A link never runs.
 fn is_script(entry: &TreeEntry) -> bool {
     entry.kind == EntryKind::Executable && entry.path.components().count() == 1
 }

@@ -34,10 +34,8 @@ use steps::StartTransaction;
 #[cfg(test)]
 pub(super) use tests::world;
 
-/// Starts a new or archived task.
-///
-/// # Errors
-/// When a step fails or the user interrupts. The error says what could not be undone.
+/// Starts a new or removed task as planned: takes its lock, writes its record, and runs all steps.
+/// If a step fails, or on ^C, undoes them; the error says what could not be undone.
 pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     let id = start.task.id.clone();
     let lock = flux.lock_task(&id)?;
@@ -50,7 +48,8 @@ pub(crate) fn start(flux: &Flux, start: &mut Start) -> Result<Started> {
     start_locked(flux, start, lock)?.context("the pane was not opened")
 }
 
-/// Runs a start under the task's lock. Returns the task with its pane, if one was opened.
+/// Writes the record of a planned start, unless it exists, and runs its steps; the caller has
+/// locked the task. Returns the task with its pane, `None` if it opens none. On failure rolls back.
 pub(super) fn start_locked(flux: &Flux, start: &mut Start, lock: Lock) -> Result<Option<Started>> {
     let record = match &start.origin {
         Origin::Task(record) => record.clone(),
@@ -59,8 +58,8 @@ pub(super) fn start_locked(flux: &Flux, start: &mut Start, lock: Lock) -> Result
     StartTransaction::new(flux, start, record, lock).run()
 }
 
-/// Writes the record of a new task, and reserves ports for it. Returns the record's object. On failure
-/// nothing has changed.
+/// Creates the record, base ref and branch of a new task, and reserves ports for a new worktree.
+/// Returns the record's object. Fails if the id or branch is taken; then nothing has changed.
 fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     let run = flux.run_dir(&start.task.id);
     start.task.port = match start.origin {
@@ -69,11 +68,12 @@ fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     };
     let (task, tip) = (&start.task, start.tip());
     let created = store::create_task(&flux.repo, task, &start.description, tip, lock);
-    created.or_else(|error| Err(explain(flux, start, lock, error)?))
+    created.or_else(|error| Err(undo_claim(flux, start, lock, error)?))
 }
 
-/// Returns the error for an id that could not be claimed. A task of that id stays untouched.
-fn explain(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
+/// Undoes what a failed [`claim`] left behind, and returns the error to show. An active task that
+/// already has the id stays untouched.
+fn undo_claim(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<Error> {
     let (task, run) = (&start.task, flux.run_dir(&start.task.id));
     let (record, branch) = (task_ref(&task.id), task.branch_ref());
     let existing = refs::list(flux.repo.home(), &[&record, &branch])?;

@@ -64,7 +64,8 @@ pub(crate) struct Started {
 }
 
 impl Start {
-    /// Returns the start of an agent or a shell for an existing task.
+    /// Returns the planned start of an agent or a shell in `pane` for an existing task. Fails if
+    /// the task's record cannot be read. Starts nothing.
     pub(in crate::lifecycle) fn for_existing(stored: &StoredTask, pane: NewPane) -> Result<Self> {
         Ok(Self {
             task: stored.readable()?.clone(),
@@ -81,14 +82,15 @@ impl Start {
         }
     }
 
-    /// Returns the commit of its branch at the start.
+    /// Returns the commit that the task's branch has at the start; of a removed task, the one that
+    /// it had at the removal.
     pub(super) fn tip(&self) -> &ObjectId {
         self.archived()
             .map_or(self.task.start_commit(), |from| &from.tip)
     }
 
-    /// Returns the commit whose scripts set up the worktree; none if it is set up already, or no agent
-    /// starts.
+    /// Returns the commit whose `.worktree-init` scripts set the worktree up. `None` if it is set
+    /// up already, or no agent starts.
     pub(crate) fn setup_commit(&self) -> Option<&ObjectId> {
         let is_ready = match &self.origin {
             Origin::New { .. } => false,
@@ -99,7 +101,8 @@ impl Start {
         (!is_ready && self.has_agent()).then(|| self.tip())
     }
 
-    /// Returns whether the user's uncommitted changes are copied.
+    /// Returns whether the new task gets the user's uncommitted changes (`--with-changes`). `false`
+    /// also if there are none.
     pub(crate) fn takes_changes(&self) -> bool {
         self.task.stash.is_some()
     }
@@ -110,7 +113,8 @@ impl Start {
 }
 
 impl NewPane {
-    /// Returns a pane that runs only a shell.
+    /// Returns the plan of a pane at `place` that runs only a shell, without an agent. Opens
+    /// nothing.
     pub(in crate::lifecycle) fn shell(place: Placement) -> Self {
         Self {
             place,
@@ -121,7 +125,8 @@ impl NewPane {
     }
 }
 
-/// Chooses the place of a new pane: `layout` if given, else the configured layout.
+/// Chooses where to open the pane of a task: as `layout` says, else as `flux.layout` does, else
+/// where there is room. Fails if that is impossible. Opens nothing.
 pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
         (Some(layout), _) => LayoutRequest::Required(layout),

@@ -30,8 +30,8 @@ const BLOCK_COUNT: u16 = 638;
 /// The number of ports of a task: `FLUX_PORT` and the next ten.
 pub(crate) const BLOCK_SIZE: u16 = 11;
 
-/// Reserves ports for the task of `run`, the `previous` ones if free, and returns the first. Warns if there
-/// are none.
+/// Reserves eleven ports for the task of `run`, from `previous` if those are free, and returns the
+/// first. Warns and returns `None` if that fails.
 pub(super) fn claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Option<u16> {
     let claimed = try_claim(flux, run, previous);
     if let Err(error) = &claimed
@@ -80,7 +80,8 @@ fn create_claim(link: &Path, run: &RunDir) -> Result<()> {
     symlink(&run.0, link).with_context(|| format!("could not make '{}'", link.display()))
 }
 
-/// Releases the ports of a removed task. A link that cannot be deleted dangles, and is replaced later.
+/// Releases the reserved ports of a removed task, if its run directory `run` still owns them.
+/// Ignores errors: a link that stays is replaced later.
 pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
     let Some((port, dir)) = task.port.zip(claims_dir()) else {
         return;
@@ -91,7 +92,8 @@ pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
     }
 }
 
-/// Sets `FLUX_PORT` and `COMPOSE_PROJECT_NAME`.
+/// Sets `FLUX_PORT`, if the task has ports, and `COMPOSE_PROJECT_NAME` in the agent's environment
+/// `env`, and removes inherited values of both.
 pub(super) fn set_env(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
     let name = compose_name(&project.to_string_lossy(), task.id.as_str());
     let port = task.port.map(|port| port.to_string());
@@ -101,8 +103,8 @@ pub(super) fn set_env(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)
     }
 }
 
-/// Returns `<project>-<id>` as docker compose accepts it: a to z, 0 to 9, `-` and `_`, not starting with
-/// `-` or `_`.
+/// Returns `<project>-<id>` as docker compose accepts it: in lower case, with `-` for other
+/// characters than a to z, 0 to 9, `-` and `_`, not starting with `-` or `_`.
 fn compose_name(project: &str, id: &str) -> String {
     let name = format!("{project}-{id}").to_lowercase();
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -110,7 +112,8 @@ fn compose_name(project: &str, id: &str) -> String {
     name.trim_start_matches(['-', '_']).to_owned()
 }
 
-/// Returns `$XDG_STATE_HOME/git-flux/ports`.
+/// Returns the directory of all port reservations of the user: `$XDG_STATE_HOME/git-flux/ports`, by
+/// default in `~/.local/state`. `None` without a home directory.
 fn claims_dir() -> Option<PathBuf> {
     let path = |name| env::var_os(name).map(PathBuf::from);
     let var = |name| path(name).filter(|path| path.is_absolute());
@@ -118,7 +121,8 @@ fn claims_dir() -> Option<PathBuf> {
     Some(state?.join("git-flux/ports"))
 }
 
-/// Returns whether no process listens on the ports of a block, with IPv4 or IPv6.
+/// Returns whether none of the eleven ports from `port` on is in use on 127.0.0.1 or ::1. A port
+/// that cannot be tested counts as free.
 fn is_free(port: u16) -> bool {
     let is_taken = |ip: &str, port: u16| {
         TcpListener::bind((ip, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)

@@ -64,7 +64,8 @@ pub(crate) struct Preparation<'a> {
 }
 
 impl<'a> Preparation<'a> {
-    /// Checks all that does not depend on the description.
+    /// Checks all that `git flux run` needs before it asks for the description: branch, start
+    /// commit, merge target, agents and setup. Creates nothing.
     pub(crate) fn new(flux: &'a Flux, store: Store, request: &'a Request) -> Result<Self> {
         let worktrees = worktree::list(flux.repo.home())?;
         ensure_main_is_known(flux, &worktrees)?;
@@ -95,7 +96,8 @@ impl<'a> Preparation<'a> {
         self.agents.len()
     }
 
-    /// Returns the start of each task. Fails if a name or path is taken.
+    /// Plans the start of each new task with this description. Fails if that is empty, or an id,
+    /// branch or path is taken. Creates nothing but git objects for `--with-changes`.
     pub(crate) fn plan_starts(&self, description: &[u8]) -> Result<Vec<Start>> {
         if prompt::title_of(description).is_empty() {
             return Err(Failure::new("no description given")
@@ -113,7 +115,8 @@ impl<'a> Preparation<'a> {
         Ok(starts)
     }
 
-    /// Returns the ids of the tasks: the name, with a number if there are several.
+    /// Returns the ids of the new tasks: the given name, else one derived from the description;
+    /// with `-1`, `-2` … after it if there are several.
     fn choose_ids(&self, description: &[u8]) -> Result<Vec<TaskId>> {
         let name = self.request.name.clone().unwrap_or_else(|| {
             let text = String::from_utf8_lossy(description);
@@ -174,7 +177,8 @@ impl<'a> Preparation<'a> {
         })
     }
 
-    /// Returns the branch of a task, and its merge target.
+    /// Returns the branch of a new task and its merge target, if any. The branch is the one of
+    /// `--branch`, or `<flux.branchPrefix><id>`, which must be valid and unused. Creates nothing.
     fn choose_branch(&self, id: &TaskId) -> Result<(BranchName, Option<BranchName>)> {
         let (flux, store) = (self.flux, &self.store);
         if let Some(branch) = &self.branch {
@@ -187,7 +191,8 @@ impl<'a> Preparation<'a> {
         Ok((branch, into))
     }
 
-    /// Returns the place of a task's pane. Fails if the path of its worktree is taken.
+    /// Chooses where to open the pane of a new task. Fails if something is at the path of its
+    /// worktree, or another command has just created the task. Opens nothing.
     fn choose_place(&self, task: &Task) -> Result<Placement> {
         let (flux, id) = (self.flux, &task.id);
         let free = ensure_unused(&task.worktree, &self.worktrees);
@@ -199,7 +204,8 @@ impl<'a> Preparation<'a> {
             })
     }
 
-    /// Adds the user's uncommitted changes to each task.
+    /// Adds the uncommitted changes of the current worktree to each planned start. Fails if they do
+    /// not apply to its first commit.
     fn add_changes(&self, starts: &mut [Start]) -> Result<()> {
         let named = match &self.request.start_point {
             StartPoint::Head => None,
@@ -217,7 +223,8 @@ impl<'a> Preparation<'a> {
     }
 }
 
-/// Returns the branch that is checked out in the current directory.
+/// Returns the branch that the current worktree has checked out; outside a worktree, the one that
+/// the repository's HEAD names. `None` if HEAD is detached.
 pub(crate) fn head_branch(flux: &Flux, worktrees: &[Worktree]) -> Result<Option<BranchName>> {
     let current = flux.repo.current();
     // A bare repository has no current worktree.
@@ -248,7 +255,8 @@ fn choose_agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
     Ok(agents)
 }
 
-/// Returns the commit to start from and its branch, which is the merge target.
+/// Returns the commit that `rev` names, and the branch if `rev` names one. Without `rev`, returns
+/// the commit of HEAD, and `head`. Fails if there is no such commit.
 fn resolve_base(
     flux: &Flux,
     store: &Store,
@@ -277,7 +285,7 @@ fn resolve_base(
             full.and_then(|name| RefName::new(name).branch())
         }
     };
-    let branch = branch.map(|branch| branch::resolve(store, &branch));
+    let branch = branch.map(|branch| branch::resolve_branch(store, &branch));
     Ok((base, branch.transpose()?))
 }
 

@@ -54,10 +54,9 @@ struct StartWatch<'a> {
     spinner: Option<Spinner>,
 }
 
-/// Waits until the launcher has started the agent. The pane has 30 seconds to start, the setup any time.
-///
-/// # Errors
-/// When the pane does not start, the setup fails, or the user interrupts.
+/// Waits until the launcher in a new pane has started the agent, and shows its progress. Fails if
+/// the pane does not start within 30 seconds, if the setup fails, or on ^C. A setup may take any
+/// time.
 pub(super) fn wait_until_started(
     flux: &Flux,
     id: &TaskId,
@@ -85,7 +84,8 @@ pub(super) fn wait_until_started(
 }
 
 impl StartWatch<'_> {
-    /// Returns whether the agent runs or has ended. Fails if the setup failed or the pane did not start.
+    /// Returns whether the agent runs or has ended; shows the current setup step and warnings.
+    /// Fails if the setup has failed, or the pane did not start within 30 seconds.
     fn has_started(&mut self) -> Result<bool> {
         // In this order, because the launcher writes `exit` last, and unlocks the file when all is written.
         if self.released.is_none() && !self.run.launch().exists() && is_unlocked(self.request) {
@@ -112,8 +112,9 @@ impl StartWatch<'_> {
         Ok(exit.is_some())
     }
 
-    /// Returns whether the launcher runs, but another process has replaced its `running` file. Fails if
-    /// it ended without having written one.
+    /// Returns whether the launcher started the agent or failed more than two seconds ago, and
+    /// lives, but the file `running` does not show that: another process replaced it. Fails if the
+    /// pane closed before the agent was started.
     fn has_lost_running_file(&self) -> Result<bool> {
         let is_gone = !is_alive(self.opened.target.pane_pid, None);
         if is_gone && self.begun.elapsed() > EXIT_LAG && self.run.exit()?.is_none() {
@@ -139,7 +140,7 @@ impl StartWatch<'_> {
         self.step = step;
     }
 
-    /// Shows the output of the failed setup, and returns the error.
+    /// Prints the last lines of the failed setup, unless its pane is closed, and returns the error.
     fn setup_failure(&mut self, exit: &Exit) -> Error {
         let message = exit.error().map_or_else(|| exit.to_string(), str::to_owned);
         let failure = Failure::new(message);
@@ -157,18 +158,20 @@ impl StartWatch<'_> {
     }
 }
 
-/// Returns whether the launcher does not lock the launch file.
+/// Returns whether no process holds the lock on the launch file `request`. Takes and releases a
+/// shared lock to find out.
 fn is_unlocked(request: &File) -> bool {
     request.try_lock_shared().is_ok() && request.unlock().is_ok()
 }
 
-/// Returns the command in the last line of the launcher.
+/// Returns the command that the last line of the launcher names, `git flux cleanup <id>`. Runs
+/// nothing.
 fn cleanup_command(id: &TaskId) -> String {
     format!("git flux cleanup {id}")
 }
 
-/// Waits for the last line of the launcher, which comes after all other output, and returns the last lines
-/// of the pane. None if the pane is closed.
+/// Returns the last `count` lines of the pane `target`, after waiting up to two seconds for the
+/// last line of the launcher. `None` if the pane cannot be read, or on ^C.
 pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<Vec<String>> {
     let end = cleanup_command(id);
     let mut lines = Vec::new();
@@ -180,7 +183,8 @@ pub(crate) fn last_lines(target: &Target, id: &TaskId, count: usize) -> Option<V
     Some(lines)
 }
 
-/// Waits until the agents have ended or set raw mode, at most `timeout`. Returns how agents ended.
+/// Waits until each agent has ended or has set its terminal to raw mode, at most for `timeout` or
+/// until ^C. Returns the agents that have ended, with their exits.
 pub(crate) fn wait_for_early_exits<'a>(
     flux: &Flux,
     started: impl IntoIterator<Item = &'a Started>,

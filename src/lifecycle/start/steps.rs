@@ -47,7 +47,7 @@ pub(super) enum Step {
 }
 
 impl Start {
-    /// Returns the steps of this start, in order.
+    /// Returns the steps of this start, in the order of execution. Runs none.
     pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = Step::iter().collect();
         steps.retain(|step| self.has_step(*step));
@@ -87,7 +87,8 @@ pub(super) struct StartTransaction<'a> {
 }
 
 impl StartTransaction<'_> {
-    /// Runs one step. If it fails, [`Self::roll_back`] undoes its part as well.
+    /// Runs one step of the start, and notes it as begun. If it fails, [`Self::roll_back`] undoes
+    /// its part as well. Fails on ^C before it begins.
     pub(super) fn run_step(&mut self, step: Step) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);
@@ -126,7 +127,7 @@ impl StartTransaction<'_> {
     fn register(&self) -> Result<()> {
         let (flux, task, lock) = (self.flux, &self.start.task, &self.lock);
         let _guard = flux.lock_repo()?;
-        let is_new = exclude::is_dir_missing(&task.worktree);
+        let is_new = exclude::is_parent_missing(&task.worktree);
         worktree::register(flux.repo.home(), &task.worktree, &task.branch, lock)?;
         if let Err(error) = exclude::add(&task.worktree, is_new) {
             let path = shown(&task.worktree);
@@ -143,8 +144,8 @@ impl StartTransaction<'_> {
         store::write_config(&flux.repo, task, kept, lock)
     }
 
-    /// Moves the files back from the trash, or checks them out and applies the archived or the user's
-    /// uncommitted changes.
+    /// Moves the worktree's files back from the trash; or checks them out, applies the archived or
+    /// the user's uncommitted changes, and runs the `post-checkout` hook.
     fn check_out(&self) -> Result<()> {
         let (flux, start, lock) = (self.flux, self.start, &self.lock);
         let (common, path) = (flux.repo.common_dir(), &start.task.worktree);
@@ -165,7 +166,7 @@ impl StartTransaction<'_> {
         interrupt::check()?;
         // Before the hook, whose files could conflict.
         if let Some(snapshot) = from.and_then(Archived::snapshot) {
-            worktree::apply(&checkout, snapshot, lock)?;
+            worktree::apply_snapshot(&checkout, snapshot, lock)?;
         }
         if let Origin::New { carried, .. } = &start.origin
             && let Some(carried) = carried
@@ -176,7 +177,8 @@ impl StartTransaction<'_> {
         hook_effects::run_post_checkout(flux, &start.task, &checkout, start.tip())
     }
 
-    /// Opens the pane, and waits until its agent has started.
+    /// Opens the new pane, and waits until its agent has started; does not wait for a shell. Sets
+    /// `opened` as soon as the pane exists.
     fn open(&mut self, pane: &NewPane) -> Result<()> {
         let (flux, task) = (self.flux, &self.start.task);
         let Some(agent) = &pane.agent else {
@@ -196,7 +198,7 @@ impl StartTransaction<'_> {
         start_watch::wait_until_started(flux, &task.id, &request, opened)
     }
 
-    /// Opens a pane that runs `git flux <verb> <path>`.
+    /// Opens a pane at `place` that runs `git flux <verb> <path>`. Does not wait for the program.
     fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, current_exe()?);
         place.open(&PaneProgram {

@@ -38,8 +38,9 @@ impl<'a> StartTransaction<'a> {
         }
     }
 
-    /// Runs the steps, and completes the record. Returns the task with its pane, if one was opened. On
-    /// failure it rolls back.
+    /// Runs all steps of the start, and completes the record. Returns the task with its pane,
+    /// `None` if it opens none. Rolls back on failure, unless only the record of a running agent or
+    /// a restored task cannot be completed.
     pub(super) fn run(mut self) -> Result<Option<Started>> {
         for step in self.start.steps() {
             if let Err(cause) = self.run_step(step) {
@@ -69,8 +70,8 @@ impl<'a> StartTransaction<'a> {
         }))
     }
 
-    /// Updates `opened` to the pane whose launcher claimed the launch file, and returns the start of the
-    /// launcher, in seconds since 1970. tmux may have created a pane although it reported a failure.
+    /// Updates `opened` to the pane whose launcher took the launch file, if tmux reported another,
+    /// and returns the launcher's start in seconds since 1970. `None` without an agent.
     fn confirm_pane(&mut self) -> Result<Option<u64>> {
         let Some(opened) = self.opened.as_mut().filter(|_| self.start.has_agent()) else {
             return Ok(None);
@@ -85,7 +86,8 @@ impl<'a> StartTransaction<'a> {
         Ok(running.map(|running| in_seconds::of(running.since)))
     }
 
-    /// Completes the record. From then on nothing is rolled back.
+    /// Updates the record: the task is active, with its pane `target`. Also deletes the archive
+    /// entry that it was restored from. From then on nothing is rolled back.
     fn complete(&self, target: Option<Target>) -> Result<Task> {
         let task = self.start.task.with_target(target);
         let mut updates = Transaction::default();
@@ -106,7 +108,8 @@ impl<'a> StartTransaction<'a> {
         cause.context(failure.hints(full))
     }
 
-    /// Rolls back after `cause`, and returns the error to show.
+    /// Rolls the start back after `cause`, and returns the error to show, which says what is left.
+    /// A pending ^C is cleared first.
     fn undo(&self, cause: Error) -> Error {
         let is_interrupted = interrupt::is_requested();
         interrupt::clear();
@@ -121,7 +124,9 @@ impl<'a> StartTransaction<'a> {
         failure::put_on(cause, failure.code(code))
     }
 
-    /// Undoes the steps. If that fails, the record stays, and the next command tries again.
+    /// Undoes the begun steps: closes the pane, and removes what the start created; new files go to
+    /// the trash. A worktree that was switched or replaced stays, as an active task. If this fails,
+    /// the record stays for another attempt.
     pub(super) fn roll_back(&self) -> Result<Rollback> {
         let (flux, task) = (self.flux, &self.start.task);
         if self.begun.contains(&Step::OpenPane) {
@@ -176,7 +181,8 @@ impl<'a> StartTransaction<'a> {
         hang_up(&self.run, opened.as_ref())
     }
 
-    /// Restores the run files of the previous run, if they were reset.
+    /// Writes the files `running` and `exit` of the previous run back. Does nothing if the start
+    /// did not reset them.
     fn restore_run_files(&self) -> Result<()> {
         let Some((running, exit)) = &self.previous else {
             return Ok(());
@@ -217,7 +223,7 @@ impl Start {
         format!("could not {verb} '{}'", self.task.id)
     }
 
-    /// Returns the error of a start that was rolled back.
+    /// Returns the error of a failed start that was rolled back completely.
     pub(super) fn failure(&self) -> Failure {
         let end = match self.origin {
             Origin::New { .. } => "; nothing was left behind",
@@ -228,7 +234,7 @@ impl Start {
         Failure::new(self.describe_failure() + end)
     }
 
-    /// Returns the error of an interrupted start that was rolled back.
+    /// Returns the error of a start that ^C interrupted, and that was rolled back completely.
     pub(super) fn interruption(&self) -> Failure {
         let id = &self.task.id;
         Failure::declined(match self.origin {
@@ -239,7 +245,8 @@ impl Start {
         })
     }
 
-    /// Returns the error of a start with the result of its rollback.
+    /// Returns the error of a failed start, which names what its `rollback` left; if the rollback
+    /// failed, also why.
     pub(super) fn failure_after(&self, rollback: Result<Rollback>) -> Failure {
         let (what, worktree) = (self.describe_failure(), shown(&self.task.worktree));
         let left = match rollback {

@@ -14,11 +14,9 @@ const MAX_SHOWN: usize = 8;
 
 const LEAVE_OUT: &str = "leave out --with-changes";
 
-/// Returns the uncommitted changes of the current worktree, applied to `onto`; none if there are
-/// none. `base` is the user's name of that commit.
-///
-/// # Errors
-/// Also when the changes do not apply.
+/// Returns the uncommitted changes of the current worktree, without ignored files and nested
+/// repositories, as a stash on `onto`. Prints that there are none, and returns `None`. Fails if
+/// they do not apply to `onto`, which the user calls `base`.
 pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Stash>> {
     let none = || Failure::new("not in a worktree: there are no changes to copy").hint(LEAVE_OUT);
     let here = flux.repo.current().with_context(none)?;
@@ -26,13 +24,13 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     ensure_no_operation(&checkout)?;
     let _spinner = flux.ui.spinner("reading your changes");
     let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
-    if let Some(names) = list(&changes, Change::is_conflicted) {
+    if let Some(names) = list_paths(&changes, Change::is_conflicted) {
         let what = format!("cannot copy files with conflicts: {names}");
         let look = format!("git -C {} status", quoted(here));
         return Err(Failure::new(what).hint(look).hint(LEAVE_OUT).into());
     }
     let is_nested = |change: &Change| change.is_repository() || change.is_submodule;
-    if let Some(names) = list(&changes, is_nested) {
+    if let Some(names) = list_paths(&changes, is_nested) {
         flux.ui.warning(format_args!(
             "changes in nested repositories are not copied: {names}"
         ));
@@ -58,7 +56,8 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     Err(failure.hint(look).into())
 }
 
-/// Fails if an operation such as a rebase is in progress. A bisect has no uncommitted state.
+/// Fails if an operation such as a merge or rebase is in progress in the worktree. A bisect is
+/// allowed: it has no uncommitted state.
 fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     let operation = Repo::operation(checkout)?;
     let Some(operation) = operation.filter(|operation| *operation != "bisect") else {
@@ -71,13 +70,15 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     Err(failure.hint(look).hint(LEAVE_OUT).into())
 }
 
-/// Returns whether a change is only inside another repository.
+/// Returns whether a change is only inside a nested repository or submodule. `false` for a
+/// submodule with a staged commit.
 fn is_inside_repository(change: &Change) -> bool {
     change.is_repository() || (change.is_submodule && change.code[0] == b'.')
 }
 
-/// Returns the paths of the changes that match; none if there are none.
-fn list(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
+/// Returns the paths of the changes for which `matches` is true, as text: at most eight, separated
+/// by commas. `None` if there are none.
+fn list_paths(changes: &[Change], matches: impl Fn(&Change) -> bool) -> Option<String> {
     let found = changes.iter().filter(|change| matches(change));
     let names: Vec<String> = found.map(|change| shown(&change.path)).collect();
     (!names.is_empty()).then(|| join(&names))

@@ -18,7 +18,7 @@ fn plan_asks_about_uncommitted_files_without_an_option() {
             (drop_branch(), "not agreed", "commit or discard new"),
         ],
     );
-    let error = scene.plan(&never()).ensure().unwrap_err();
+    let error = scene.plan(&never()).ensure_not_refused().unwrap_err();
     assert_eq!(error.to_string(), "'fix' has 1 uncommitted file");
     let hints: Vec<String> = failure::hints(&error).collect();
     let options = ["--commit", "--discard"];

@@ -35,9 +35,12 @@ fn plan_asks_or_refuses_on_conflicts_by_option() {
             (drop_branch(), "ok", "is dropped"),
         ],
     );
-    let error = scene.plan(&never()).ensure().unwrap_err();
+    let error = scene.plan(&never()).ensure_not_refused().unwrap_err();
     assert_eq!(failure::exit_code(&error), CONFLICTS);
-    let update = scene.plan(&conflicts(Conflicts::Update)).ensure().unwrap();
+    let update = scene
+        .plan(&conflicts(Conflicts::Update))
+        .ensure_not_refused()
+        .unwrap();
     assert!(update.is_update());
 }
 
@@ -116,6 +119,6 @@ fn plan_needs_a_target_if_the_user_is_on_another_branch() {
             (drop_branch(), "ok", ""),
         ],
     );
-    let error = scene.plan(&yes()).ensure().unwrap_err();
+    let error = scene.plan(&yes()).ensure_not_refused().unwrap_err();
     assert_eq!(failure::exit_code(&error), USAGE);
 }
