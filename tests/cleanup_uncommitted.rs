@@ -39,11 +39,11 @@ fn cleanup_stores_a_large_file_only_with_consent() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: 'large.bin' has 100.00 MiB and would be committed
-            hint: move it or ignore it, then: git flux cleanup fix-login-XXXXXX
+            hint: move or ignore such files, then: git flux cleanup fix-login-XXXXXX
         "#]]);
         world.assert_unchanged(&before);
     }
-    let question = "Commit it anyway?";
+    let question = "Commit anyway?";
     let discard = (UNCOMMITTED, &["Down", "Enter"][..]);
     for key in ["n", "Escape", "C-c"] {
         let terminal = ask(&world, 100, &id, &[discard, (question, &[key])]);

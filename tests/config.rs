@@ -216,7 +216,7 @@ fn config_names_the_last_of_two_bad_values() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'two' for 'flux.layout' in file '.git/config'
-        hint: it is one of auto, pane, window, session
+        hint: use one of auto, pane, window, session
     "#]]);
 }
 
@@ -294,7 +294,7 @@ fn config_lists_every_error_below_the_settings() {
         "error: unknown setting 'flux.layuot' in file",
         "error: there is no agent 'cluade'\nhint: did you mean 'claude'?\nhint: 'flux.agent' is set in file '.git/config'\n",
         "error: bad value 'sqaush' for 'flux.merge' in file",
-        "hint: did you mean 'squash'?\nhint: it is one of merge, squash, rebase, ff-only\n",
+        "hint: did you mean 'squash'?\nhint: use one of merge, squash, rebase, ff-only\n",
         "error: bad value 'many' for 'flux.trashKeep' in file",
         "error: bad value 'some day' for 'flux.archiveExpire' in file",
         "error: bad value 'robot 'open' for 'flux.mine.command' in file",

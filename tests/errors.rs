@@ -186,7 +186,7 @@ fn run_refuses_a_branch_that_exists() {
 fn run_names_a_branch_that_conflicts_with_the_prefix() {
     let world = World::new();
     world.git(["branch", "feature"]);
-    let error = "'feature/fix' conflicts with the branch 'feature'";
+    let error = "'feature/fix': 'feature' exists";
     refused(
         &world,
         world.flux(["run", "--name", "fix", "Fix"]),
@@ -200,7 +200,7 @@ fn run_names_a_branch_that_conflicts_with_the_prefix() {
         "git config flux.branchPrefix ",
     );
     world.git(["branch", "-m", "feature", "feature/fix/deeper"]);
-    let error = "'feature/fix' conflicts with the branch 'feature/fix/deeper'";
+    let error = "'feature/fix': 'feature/fix/deeper' exists";
     refused(
         &world,
         world.flux(["run", "--name", "fix", "Fix"]),
@@ -250,7 +250,7 @@ fn run_refuses_a_worktree_directory_that_cannot_be_created() {
     let output = world.flux(["run", "--name", "fix", "Fix"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: could not look at '$WORLD/file/below/myapp-fix'
+        error: could not access '$WORLD/file/below/myapp-fix'
           caused by: Not a directory (os error 20)
     "#]]);
     world.assert_unchanged(&before);

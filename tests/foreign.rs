@@ -336,7 +336,7 @@ fn run_removes_the_mark_of_a_killed_start() {
         (Mode::KillBefore, ""),
         (
             Mode::KillAfter,
-            "the start of 'fix' was interrupted; it is removed again",
+            "the start of 'fix' was interrupted; the task is removed again",
         ),
     ] {
         world.fault(&Fault::every("git", "update-ref", mode));

@@ -25,7 +25,7 @@ const LEFT_OUT: [(&str, &str); 6] = [
     ),
     ("the tasks are: ", "a list of names"),
     ("the settings are ", "a list of names"),
-    ("it is one of ", "a list of values"),
+    ("use one of ", "a list of values"),
     ("installed agents: ", "a list of names"),
     ("is set in file ", "a place"),
 ];
@@ -189,7 +189,7 @@ fn hints_work_when_pasted() {
         world.git(["branch", "-m", "feature/fix", "fix"]);
         world.git(["branch", "feature"]);
     };
-    paste.case("conflicts with the branch", &named, in_the_way, nothing);
+    paste.case("cannot create the branch", &named, in_the_way, nothing);
     paste.case(
         "exists already",
         &named,
@@ -322,7 +322,7 @@ fn hints_work_when_pasted() {
         |world| drop(world.git(["branch", "-D", "feature/fix"])),
     );
     paste.case(
-        "is in the way of 'feature/fix'",
+        "cannot create the branch 'feature/fix'",
         &restore,
         |world| {
             removed(world);

@@ -238,7 +238,7 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' is in the way of the merge
+            error: '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' exists already; the merge needs this path
             hint: mv '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge'.away
         "#]]);
     world.assert_unchanged(&before);

@@ -341,7 +341,7 @@ fn install_replaces_or_removes_no_foreign_file() {
         }
     };
     let write = |text: &'static str| move |path: &Path| fs::write(path, text).unwrap();
-    let not_own = "is not git flux's own";
+    let not_own = "was not installed by git flux";
     foreign(MANUAL, not_own, &write(".TH MINE 1\n"));
     foreign(BASH, not_own, &write(""));
     foreign(FISH_BELOW_GIT, "is not a file", &|path| {

@@ -399,7 +399,7 @@ fn list_names_the_origin_of_an_invalid_colour() {
         ),
         (
             "color.flux.waiting=purplish",
-            "'purplish' is no colour for 'color.flux.waiting' from the command line",
+            "'purplish' is not a colour for 'color.flux.waiting' from the command line",
         ),
     ] {
         let output = world.flux(["list"]).via_git_with(["-c", setting]).run();

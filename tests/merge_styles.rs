@@ -297,7 +297,7 @@ fn cleanup_names_the_file_of_an_unknown_style() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'octopus' for 'flux.merge' in file '.git/config'
-        hint: it is one of merge, squash, rebase, ff-only
+        hint: use one of merge, squash, rebase, ff-only
     "#]]);
     world.assert_unchanged(&before);
     // Where nothing is merged, nobody asks.

@@ -197,7 +197,7 @@ fn cleanup_resume_and_send_refuse_if_the_jobs_of_the_pane_are_unknown() {
     // Who agrees to it, on a terminal.
     let terminal = world.terminal(120, 30);
     terminal.type_line(&format!("git flux cleanup -y {}", task.id));
-    terminal.wait_for_screen("Remove it anyway?");
+    terminal.wait_for_screen("Remove the task anyway?");
     terminal.keys(["y"]);
     wait_until("the task to be removed", || {
         !world.worktree(&task.id).exists()

@@ -162,7 +162,7 @@ fn cleanup_resume_and_stop_require_consent_for_a_task_of_another_machine() {
     // A plain yes is no answer to it.
     let terminal = world.terminal(120, 40);
     terminal.type_line(&format!("git flux cleanup -y {id}; echo \"code $?\""));
-    terminal.wait_for_screen("Has it ended?");
+    terminal.wait_for_screen("Has the agent ended?");
     terminal.keys(["Enter"]);
     terminal.wait_for_screen("code 130");
     world.assert_unchanged(&before);
@@ -172,7 +172,7 @@ fn cleanup_resume_and_stop_require_consent_for_a_task_of_another_machine() {
         .says(&expect![[r#"
             --- stderr
             error: the agent of 'fix-the-login-XXXXXX' was started on the machine 'devbox', and may still run
-            hint: if it has ended: git flux resume fix-the-login-XXXXXX --gone
+            hint: if the agent has ended: git flux resume fix-the-login-XXXXXX --gone
         "#]]);
     world.flux(["resume", "--gone", id]).run().success();
     task.agent.wait_starts(2);

@@ -77,12 +77,12 @@ fn restore_refuses_if_the_branch_exists() {
 #[test]
 fn restore_refuses_if_a_branch_conflicts_with_the_name() {
     refused(
-        &["the branch 'feature/fix/more' is in the way of 'feature/fix'"],
+        &["cannot create the branch 'feature/fix': 'feature/fix/more' exists"],
         |world| drop(world.git(["branch", "feature/fix/more", "main"])),
         |world| drop(world.git(["branch", "-m", "feature/fix/more", "mine"])),
     );
     refused(
-        &["the branch 'feature' is in the way of 'feature/fix'"],
+        &["cannot create the branch 'feature/fix': 'feature' exists"],
         |world| drop(world.git(["branch", "feature", "main"])),
         |world| drop(world.git(["branch", "-m", "feature", "mine"])),
     );

@@ -188,7 +188,7 @@ fn run_with_changes_refuses_conflicts_and_a_merge_in_progress() {
     world.git(["stash"]);
     world.commit_in(world.repo(), "README.md", "other\n");
     world.try_git(["stash", "apply"]).unwrap_err();
-    refused("cannot take conflicts along: README.md");
+    refused("cannot copy files with conflicts: README.md");
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn run_with_changes_leaves_nested_repositories_behind() {
         .says(&expect![[r#"
             go
             --- stderr
-            warning: changes in nested repositories are not taken along: nested/
+            warning: changes in nested repositories are not copied: nested/
         "#]]);
     assert!(!world.worktree("go").join("nested").exists());
 }
@@ -215,7 +215,7 @@ fn run_with_changes_reports_how_many_files_it_copies() {
         .flux(run)
         .run()
         .success()
-        .stderr_has("There are no uncommitted changes to take along.");
+        .stderr_has("There are no uncommitted changes to copy.");
     world.write("new", "new\n");
     let run = ["run", "--with-changes", "--name", "again", "Go on"];
     world
@@ -257,7 +257,7 @@ fn run_with_changes_leaves_the_changes_alone_when_killed() {
         let next = world.flux(["cleanup", "no-such-task"]).run();
         next.code(1).says(&expect![[r#"
             --- stderr
-            the start of 'go' was interrupted; it is removed again, with its branch 'feature/go'
+            the start of 'go' was interrupted; the task is removed again, with its branch 'feature/go'
             error: there is no task 'no-such-task'
             hint: git flux run "<description>"
         "#]]);

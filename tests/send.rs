@@ -73,7 +73,7 @@ fn send_queues_a_message_for_a_working_agent() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            sent to 'fix-login-XXXXXX'; the agent is busy and reads it later
+            sent to 'fix-login-XXXXXX'; the agent is busy and reads the message later
         "#]]);
     world.agent(&id).wait_stdin("And test it");
 }
@@ -193,8 +193,8 @@ fn send_all_reaches_every_agent_that_can_receive_messages() {
         .says(&expect![[r#"
             --- stderr
             not sent: the agent of 'three-XXXXXX' waits for an answer, and would take the message as one
-            sent to 'one-XXXXXX'; the agent is busy and reads it later
-            sent to 'two-XXXXXX'; the agent is busy and reads it later
+            sent to 'one-XXXXXX'; the agent is busy and reads the message later
+            sent to 'two-XXXXXX'; the agent is busy and reads the message later
         "#]]);
     for id in &ids[..2] {
         world.agent(id).wait_stdin("Stop soon");

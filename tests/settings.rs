@@ -285,7 +285,7 @@ fn run_refuses_settings_with_bad_values() {
     world.flux(["run", "Fix"]).run().code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'middle' for 'flux.layout' in file '.git/config'
-        hint: it is one of auto, pane, window, session
+        hint: use one of auto, pane, window, session
     "#]]);
     world.assert_unchanged(&before);
 }

@@ -156,7 +156,7 @@ fn run_only_warns_about_a_failed_setup_if_it_is_not_required() {
     run.via_git_with(config).run().code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'perhaps' for 'flux.setupRequired' from the command line
-        hint: it is true or false
+        hint: use true or false
     "#]]);
     world.assert_unchanged(&before);
 }
@@ -479,7 +479,7 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'waits 'one' for 'flux.wrapper' in file '.git/config'
-        hint: it is arguments, quoted as in a shell
+        hint: use arguments, quoted as in a shell
     "#]]);
     world.git(["config", "flux.wrapper", "waits 'two words'"]);
     world.assert_unchanged(&before);

@@ -180,7 +180,10 @@ fn cleanup_refuses_submodules_on_another_file_system() {
     let (id, top, worktree) = with_submodules(&world);
     assert!(worktree.starts_with(dir.path()));
     world.commit_in(&worktree, "agent.txt", "one\n");
-    assert_refused((&world, &id, &top), "its submodules could not be restored");
+    assert_refused(
+        (&world, &id, &top),
+        "restore could not recover its submodules",
+    );
     world.git_in(&worktree, ["submodule", "--quiet", "deinit", "--all"]);
     world
         .flux(["cleanup", "-y", &id])

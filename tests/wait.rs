@@ -167,6 +167,7 @@ fn wait_fails_if_the_task_is_removed() {
         .says(&expect![[r#"
             --- stderr
             error: there are no tasks
+            hint: git flux run "<description>"
         "#]]);
 }
 

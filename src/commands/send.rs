@@ -209,8 +209,9 @@ fn refusal(task: &Task, why: impl Display) -> Failure {
 fn report(flux: &Flux, task: &Task, recipient: &Recipient, is_confirmed: bool) {
     let sent = format!("sent to '{}'", task.id);
     if recipient.is_at_work {
-        flux.ui
-            .status(format_args!("{sent}; the agent is busy and reads it later"));
+        flux.ui.status(format_args!(
+            "{sent}; the agent is busy and reads the message later"
+        ));
     } else if is_confirmed {
         flux.ui.status(sent);
     } else {

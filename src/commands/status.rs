@@ -62,7 +62,7 @@ impl StatusArgs {
         let task = stored.readable()?;
         let mut status = observe::statuses(flux, store, &[task])?
             .pop()
-            .context("internal error: a task was not observed")?;
+            .context("internal error: no status of the task")?;
         let pane = find_pane(task);
         let target = match &pane {
             Ok(target) if status.state != State::Elsewhere => target.clone(),

@@ -199,7 +199,10 @@ impl WaitArgs {
         }
         let all = flux.own_tasks(store).map(|stored| stored.id.clone());
         match BTreeSet::from_iter(all) {
-            all if all.is_empty() => Err(Failure::new("there are no tasks").into()),
+            all if all.is_empty() => {
+                let hint = "git flux run \"<description>\"";
+                Err(Failure::new("there are no tasks").hint(hint).into())
+            }
             all => Ok(all),
         }
     }
@@ -243,7 +246,7 @@ fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> R
             _ => {
                 let (state, _) = observed
                     .next()
-                    .context("internal error: a task was not observed")?;
+                    .context("internal error: no status of the task")?;
                 Ok(Some(state))
             }
         };

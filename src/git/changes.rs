@@ -136,7 +136,7 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
             _ => bail!("`git status` printed an unknown record"),
         };
         let path = record.splitn(fields + 1, |&b| b == b' ').nth(fields);
-        let path = path.context("`git status` printed a short record")?;
+        let path = path.context("`git status` printed an incomplete record")?;
         let is_submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,

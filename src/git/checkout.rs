@@ -238,7 +238,7 @@ impl Checkout {
                 continue;
             };
             let git_dir = inner.git_dir.canonicalize();
-            let what = || format!("could not look at '{}'", path.display());
+            let what = || format!("could not access '{}'", path.display());
             if seen.insert(git_dir.with_context(what)?) {
                 inner.look_inside(seen)?;
             }
@@ -250,7 +250,9 @@ impl Checkout {
     /// `git ls-files --stage -z`
     pub(super) fn list_gitlinks(&self) -> Result<Vec<PathBuf>> {
         let has_none = self.read_index().is_some_and(|index| !index.has_gitlinks);
-        if has_none || !fs::exists(self.index()).context("could not look for an index")? {
+        let index = self.index();
+        let what = || format!("could not access '{}'", index.display());
+        if has_none || !fs::exists(&index).with_context(what)? {
             return Ok(Vec::new());
         }
         list_gitlinks(self.reading("ls-files --stage -z"))
@@ -264,7 +266,7 @@ pub(super) fn list_gitlinks(list: Git) -> Result<Vec<PathBuf>> {
     let mut links = Vec::new();
     for record in records(&out)? {
         let parts = record.split_once_str("\t");
-        let (facts, path) = parts.context("`git ls-files` printed a short record")?;
+        let (facts, path) = parts.context("`git ls-files` printed an incomplete record")?;
         if facts.starts_with(b"160000 ") {
             links.push(path.to_path_lossy().into_owned());
         }

@@ -359,7 +359,7 @@ pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
 fn parse_line(line: Vec<u8>) -> Result<String> {
     let line = String::from_utf8(line)?;
     if !(line.is_empty() || line.ends_with('\n')) {
-        bail!("git printed half a line");
+        bail!("git printed an incomplete line");
     }
     Ok(line.trim_end().to_owned())
 }

@@ -73,7 +73,7 @@ pub(crate) fn list_containing(dir: &Path, commit: &ObjectId) -> Result<Vec<RefVa
 
 fn parse(out: &[u8]) -> Result<Refs> {
     let mut refs = Refs::default();
-    let error = "`git for-each-ref` printed something unknown";
+    let error = "`git for-each-ref` printed an unknown line";
     let all = match out {
         [] => return Ok(refs),
         [all @ .., b'\n'] => all,
@@ -176,7 +176,10 @@ impl Transaction {
         let unmade = self.made.into_iter().filter(|value| !is_made(value));
         marks.abort(&unmade.collect::<Vec<_>>(), sharing);
         let Some(name) = blocking else { return done };
-        let refusal = Failure::new(format!("the ref '{}' is in the way", sanitize::line(&name)));
+        let refusal = Failure::new(format!(
+            "could not create a ref: '{}' exists",
+            sanitize::line(&name)
+        ));
         let delete = format!("git update-ref --no-deref -d {}", sanitize::word(&name));
         done.context(refusal.hint(delete))
     }

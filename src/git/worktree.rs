@@ -126,7 +126,7 @@ pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lo
     let apply = apply.words("apply --quiet --index").arg(snapshot);
     apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
-    if fs::exists(sparse).context("could not look for a sparse checkout")? {
+    if fs::exists(&sparse).with_context(|| format!("could not access '{}'", sparse.display()))? {
         write_sparse_files(checkout, snapshot, lock)?;
     }
     Ok(())

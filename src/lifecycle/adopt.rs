@@ -142,7 +142,8 @@ impl<'a> Adoption<'a> {
             return Err(failure.hint("git branch").into());
         }
         if into == *branch {
-            return Err(Failure::new(format!("'{branch}' cannot be merged into itself")).into());
+            let failure = Failure::new(format!("'{branch}' cannot be merged into itself"));
+            return Err(failure.hint("git branch").into());
         }
         // Git config takes precedence over the record.
         match configured_target(&self.flux.settings, branch) {
@@ -218,7 +219,7 @@ impl<'a> Adoption<'a> {
         }
         if self.worktrees.first() == Some(entry) || real == self.flux.repo.home() {
             return Err(Failure::new(format!("'{given}' is the main worktree"))
-                .hint("to take its changes along: git flux run --with-changes \"<description>\"")
+                .hint("to start a task with its changes: git flux run --with-changes \"<description>\"")
                 .into());
         }
         self.ensure_exists(entry, &real)?;

@@ -29,7 +29,7 @@ impl Damage {
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let exists =
-            fs::exists(path).with_context(|| format!("could not look at '{}'", path.display()))?;
+            fs::exists(path).with_context(|| format!("could not access '{}'", path.display()))?;
         let has_branch = has_branch(flux, task)?;
         if exists && has_branch && admin::is_ours(common, path)? {
             return Ok(None);
@@ -166,8 +166,14 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
     let what = format!("{at}, and its worktree '{path}' is missing");
     let repairs = vec![
-        ("if that is the task's", format!("git flux adopt {place}")),
-        ("if it is yours", format!("git -C {place} switch --detach")),
+        (
+            "if this worktree is the task's",
+            format!("git flux adopt {place}"),
+        ),
+        (
+            "if this worktree is yours",
+            format!("git -C {place} switch --detach"),
+        ),
     ];
     Ok(Some(Damage { what, repairs }))
 }

@@ -149,7 +149,7 @@ pub(crate) fn ensure_unshared(flux: &Flux, entries: &[Worktree], task: &Task) ->
     }
     let (branch, place, pasted) = (&task.branch, shown(elsewhere), quoted(elsewhere));
     let what = format!("the branch '{branch}' is checked out in '{place}'");
-    let adopt = format!("if that is the task's: git flux adopt {pasted}");
-    let detach = format!("if it is yours: git -C {pasted} switch --detach");
+    let adopt = format!("if this worktree is the task's: git flux adopt {pasted}");
+    let detach = format!("if this worktree is yours: git -C {pasted} switch --detach");
     bail!(Failure::new(what).hint(adopt).hint(detach))
 }

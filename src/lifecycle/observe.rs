@@ -145,7 +145,7 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
         Err(error) => Some(version::state_of(error).to_owned()),
     };
     let labels: Option<_> = store.tasks.iter().map(label).collect();
-    labels.context("internal error: a task was not observed")
+    labels.context("internal error: no status of the task")
 }
 
 /// Returns the state of a task, with the evidence for it, from refs, run files and the pane. Does
@@ -174,7 +174,7 @@ pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Wo
 
 pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Observation> {
     let seen = observe_each(flux, store, &[task])?.pop();
-    seen.context("internal error: the task was not observed")
+    seen.context("internal error: no status of the task")
 }
 
 fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Observation>> {

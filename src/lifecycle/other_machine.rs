@@ -57,7 +57,10 @@ pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &
     if !ui.can_ask() {
         return Err(gone_required(doubt, command).into());
     }
-    if ui.confirm(format_args!("{}. Has it ended?", capitalize(doubt)), false)? {
+    if ui.confirm(
+        format_args!("{}. Has the agent ended?", capitalize(doubt)),
+        false,
+    )? {
         return Ok(());
     }
     Err(Failure::declined("nothing was changed").into())
@@ -66,5 +69,5 @@ pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &
 /// Returns the error `doubt` with the hint `<command> --gone`, for a command that must be told that
 /// the agent has ended.
 pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
-    Failure::new(doubt).hint(format!("if it has ended: {command} --gone"))
+    Failure::new(doubt).hint(format!("if the agent has ended: {command} --gone"))
 }

@@ -187,7 +187,8 @@ impl Teardown<'_> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let what = format!("the removal of '{id}' was interrupted");
         let link = task.worktree.join(".git");
-        if fs::exists(link).context("could not look at the worktree")? {
+        let failure = || format!("could not access '{}'", link.display());
+        if fs::exists(&link).with_context(failure)? {
             self.advance(&task.in_phase(Phase::Active), Transaction::default())?;
             return Ok(format!(
                 "{what}; the task still exists: git flux cleanup {id}"
@@ -264,7 +265,7 @@ impl Teardown<'_> {
         Ok(match from {
             Some(_) => format!("restoring '{id}' was interrupted; it can still be restored{kept}"),
             None => format!(
-                "the start of '{id}' was interrupted; it is removed again, {}{kept}",
+                "the start of '{id}' was interrupted; the task is removed again, {}{kept}",
                 with_branch(task)
             ),
         })

@@ -84,7 +84,9 @@ fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
         return Some(failure.hint(rename(branch)));
     }
     let other = store.conflicting_branch(branch)?;
-    let failure = Failure::new(format!("the branch '{other}' is in the way of '{branch}'"));
+    let failure = Failure::new(format!(
+        "cannot create the branch '{branch}': '{other}' exists"
+    ));
     Some(failure.hint(rename(other)))
 }
 
@@ -191,7 +193,7 @@ mod tests {
         git(world.home(), ["branch", "feature"]);
         assert_refused(
             &world,
-            "the branch 'feature' is in the way of 'feature/fix'",
+            "cannot create the branch 'feature/fix': 'feature' exists",
         );
         git(world.home(), ["branch", "-m", "feature", "feature/fix"]);
         assert_refused(&world, "the branch 'feature/fix' exists already");

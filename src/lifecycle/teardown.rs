@@ -89,7 +89,8 @@ impl Teardown<'_> {
                 if removed.move_to_trash(repo, guard)? {
                     return Ok(Some(trash));
                 }
-                fs::remove_dir_all(&trash).context("could not remove an unused directory")?;
+                let what = || format!("could not remove '{}'", trash.display());
+                fs::remove_dir_all(&trash).with_context(what)?;
                 Ok(None)
             }
         }
@@ -213,7 +214,8 @@ pub(crate) fn drop_from_copy(
     {
         let guard = flux.lock_repo()?;
         if !trash::move_entry_of(repo.common_dir(), &task.worktree, &trash)? {
-            fs::remove_dir(&trash).context("could not remove an unused directory")?;
+            let what = || format!("could not remove '{}'", trash.display());
+            fs::remove_dir(&trash).with_context(what)?;
         }
         store::remove_config(repo, task, &guard)?;
     }

@@ -205,7 +205,7 @@ fn parse(out: &[u8]) -> Result<Vec<ConfigEntry>> {
     let mut entries = Vec::new();
     while let Some(scope) = fields.next() {
         let (Some(origin), Some(pair)) = (fields.next(), fields.next()) else {
-            bail!("`git config` printed half an entry");
+            bail!("`git config` printed an incomplete entry");
         };
         // A key without a value is true.
         let (key, value) = pair.split_once_str("\n").unwrap_or((pair, b"true"));

@@ -57,19 +57,19 @@ impl ValueKind {
     pub(crate) fn describe(self) -> Option<String> {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,
-            Self::Bool => "it is true or false".to_owned(),
-            Self::Colour => "it is always, auto, never, true or false".to_owned(),
-            Self::OneOf(values) => format!("it is one of {}", values().join(", ")),
-            Self::Command => "a command with its options, quoted as in a shell".to_owned(),
-            Self::Arguments => "it is arguments, quoted as in a shell".to_owned(),
-            Self::Ways => format!("it is {}, or a command for a shell", METHODS.join(", ")),
+            Self::Bool => "use true or false".to_owned(),
+            Self::Colour => "use always, auto, never, true or false".to_owned(),
+            Self::OneOf(values) => format!("use one of {}", values().join(", ")),
+            Self::Command => "use a command with its options, quoted as in a shell".to_owned(),
+            Self::Arguments => "use arguments, quoted as in a shell".to_owned(),
+            Self::Ways => format!("use {}, or a command for a shell", METHODS.join(", ")),
             Self::Prompt => {
-                "it is positional, file, stdin, or an option with its '=', such as --prompt="
+                "use positional, file, stdin, or an option with its '=', such as --prompt="
                     .to_owned()
             }
-            Self::Yolo => "it is true, false, or arguments, quoted as in a shell".to_owned(),
-            Self::Number => "it is a number of worktrees".to_owned(),
-            Self::Time => "it is a time, such as 90.days, or never".to_owned(),
+            Self::Yolo => "use true, false, or arguments, quoted as in a shell".to_owned(),
+            Self::Number => "use a number of worktrees".to_owned(),
+            Self::Time => "use a time, such as 90.days, or never".to_owned(),
         })
     }
 

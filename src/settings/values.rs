@@ -159,7 +159,7 @@ impl Settings {
             let code = Git::reading(dir, "config").args(args).output();
             let code = code.with_context(|| {
                 let (key, value, place) = (&entry.key, &entry.value, entry.describe_origin());
-                Failure::new(format!("'{value}' is no colour for '{key}' {place}"))
+                Failure::new(format!("'{value}' is not a colour for '{key}' {place}"))
                     .hint(format!("git config {} 'red bold'", shell_words::quote(key)))
             })?;
             slots.insert(slot.to_owned(), String::from_utf8(code)?);

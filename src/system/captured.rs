@@ -62,13 +62,13 @@ impl CapturedOutput {
     /// nothing if that is not redirected.
     pub(crate) fn errors(&self) -> Result<Vec<u8>> {
         let errors = self.stderr.as_ref().map_or(Ok(Vec::new()), end);
-        errors.context("could not read what was printed")
+        errors.context("could not read the output")
     }
 
     /// Replaces the content of `output` by what the process has printed so far: all of its standard
     /// output, and at most the last 256 KiB of its standard error.
     pub(crate) fn read(self, output: &mut Output) -> Result<()> {
-        output.stdout = from(&self.stdout, 0).context("could not read what was printed")?;
+        output.stdout = from(&self.stdout, 0).context("could not read the output")?;
         output.stderr = self.errors()?;
         Ok(())
     }

@@ -141,7 +141,7 @@ impl Lock {
 /// Its hint is a command that kills or shows the holder.
 fn held_error(path: &Path, holder: Option<&Holder>) -> Failure {
     let name = holder.map_or_else(|| "another process".to_owned(), Holder::shown);
-    let failure = Failure::new(format!("{name} does not let go of '{}'", path.display()));
+    let failure = Failure::new(format!("{name} still locks '{}'", path.display()));
     failure.hints(holder.map(Holder::hint))
 }
 
@@ -200,11 +200,7 @@ mod tests {
             message,
             format!("waiting for {shown}, which holds '{}' …", path.display())
         );
-        assert!(
-            lines[0]
-                .1
-                .starts_with(&format!("{shown} does not let go of"))
-        );
+        assert!(lines[0].1.starts_with(&format!("{shown} still locks")));
         assert_eq!(lines.last(), Some(&("hint", hint)));
         drop(lock);
     }
@@ -216,7 +212,7 @@ mod tests {
         let soon = || Lock::acquire_within(Duration::ZERO, &path, Sharing::Private);
         let lock = soon().unwrap();
         let lines = failure::lines(&soon().unwrap_err());
-        assert!(lines[0].1.contains("does not let go of"), "{lines:?}");
+        assert!(lines[0].1.contains("still locks"), "{lines:?}");
         if Path::new("/proc/locks").exists() {
             let holder = Holder::of(&path).unwrap();
             assert!(lines[0].1.starts_with(&holder.shown()), "{lines:?}");

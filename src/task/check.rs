@@ -64,7 +64,7 @@ impl Task {
         fields.extend(self.target.iter().flat_map(Target::fields));
         fields.extend(self.removal.iter().flat_map(|it| self.fields_of(it)));
         match fields.iter().find(|(_, is_right)| !is_right) {
-            Some((field, _)) => bail!("'{field}' is not what it must be"),
+            Some((field, _)) => bail!("'{field}' is invalid"),
             None => Ok(()),
         }
     }

@@ -67,7 +67,7 @@ fn calling_client(target: &Target, panes: &[Pane]) -> Result<Option<Client>> {
     let is_shown = |it: &Client| Some(it.window) == window || it.session == session;
     let found = clients.into_iter().rfind(is_shown);
     let found = found.with_context(|| {
-        Failure::new("no terminal shows the tmux session that this runs in")
+        Failure::new("no tmux client is attached to this session")
             .hint(format!("tmux attach-session -t '{}'", target.pane))
     });
     found.map(Some)

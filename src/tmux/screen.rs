@@ -54,8 +54,8 @@ impl Screen {
         let [column, row, tty, title] = record.values;
         Ok(Self {
             rows: parse_rows(shown),
-            cursor: row.parse().context("tmux printed no row")?,
-            column: column.parse().context("tmux printed no column")?,
+            cursor: row.parse().context("tmux printed no cursor position")?,
+            column: column.parse().context("tmux printed no cursor position")?,
             title: title.to_owned(),
             tty: tty.into(),
         })

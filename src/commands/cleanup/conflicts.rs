@@ -105,7 +105,7 @@ fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
     // It may have ended since. Its answer is not waited for.
     let sent = match recipient::find_recipient(flux, task, clock::now(), true)? {
         Some(recipient) => recipient.send(CONFLICT_MESSAGE).map(drop),
-        None => Err(anyhow!("the agent of '{id}' does not read what is typed")),
+        None => Err(anyhow!("the agent of '{id}' does not accept input")),
     };
     match sent {
         Ok(()) => flux.ui.status(format_args!("sent to '{id}'")),

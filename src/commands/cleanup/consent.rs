@@ -114,10 +114,11 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
         }
         other => {
             let question = match other {
-                Question::LargeFiles => "Commit it anyway?",
-                Question::AgentEnded => "Has it ended?",
+                Question::LargeFiles => "Commit anyway?",
+                Question::AgentEnded => "Has the agent ended?",
+                Question::OwnPane if !facts.processes.is_alive => "Close it?",
                 Question::Stop | Question::OwnPane => "Stop it?",
-                _ => "Remove it anyway?",
+                _ => "Remove the task anyway?",
             };
             format!("{}. {question}", capitalize(&consent.finding))
         }

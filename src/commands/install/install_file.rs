@@ -168,7 +168,7 @@ impl InstallFile {
         if text == self.text || last.starts_with(&self.mark()) {
             ExistingFile::Own
         } else {
-            ExistingFile::Foreign("is not git flux's own")
+            ExistingFile::Foreign("was not installed by git flux")
         }
     }
 
@@ -207,7 +207,7 @@ mod tests {
             &format!("echo old\n{line}0.0.1, checksum 0\n"),
             &ExistingFile::Own,
         );
-        let foreign = ExistingFile::Foreign("is not git flux's own");
+        let foreign = ExistingFile::Foreign("was not installed by git flux");
         for text in [
             "",
             "\n",

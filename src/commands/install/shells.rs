@@ -203,7 +203,9 @@ pub(super) fn run_with_timeout(command: &mut Command) -> Result<Option<String>> 
 /// Replaces this process with the program and arguments in `words`, in a new session without a
 /// terminal: `git-flux __alone <program> <args>`. Returns only if that fails.
 pub(crate) fn exec_alone(words: &[OsString]) -> Result<()> {
-    let (program, args) = words.split_first().context("no program given")?;
+    let (program, args) = words
+        .split_first()
+        .context("internal error: no program for __alone")?;
     // An interactive shell would otherwise become the terminal's foreground group, and leave none
     // when it exits.
     setsid().context("could not leave the terminal")?;

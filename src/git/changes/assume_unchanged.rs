@@ -37,7 +37,7 @@ impl HiddenFiles {
         let out = checkout.reading("ls-files -v -z").output()?;
         for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
-                bail!("`git ls-files` printed a short record");
+                bail!("`git ls-files` printed an incomplete record");
             };
             let (assumed, skipped) = (tag.is_ascii_lowercase(), matches!(tag, b'S' | b's'));
             if !assumed && !skipped {

@@ -86,7 +86,7 @@ pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bo
 fn parse_unmerged(unmerged: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     for entry in records(unmerged)? {
-        let error = "`git ls-files` printed a short record";
+        let error = "`git ls-files` printed an incomplete record";
         let (head, path) = entry.split_once_str("\t").context(error)?;
         let [blob @ .., b' ', stage] = head else {
             bail!(error);

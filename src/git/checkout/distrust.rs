@@ -78,7 +78,7 @@ impl Distrust {
             Self::GitDir(_) => gone(path).hint(format!("git worktree repair {}", quoted(path))),
             Self::CommonDir(_) => refused.hint(format!("rm -f {place} && echo ../.. >{place}")),
             // Only the user knows which branch HEAD has to name.
-            Self::Head(_) => refused,
+            Self::Head(_) => refused.hint(format!("echo 'ref: refs/heads/<branch>' >{place}")),
             Self::FileType(file) if file.is_dir() => refused.hint(format!("ls -ld {place}")),
             Self::FileType(_) => refused.hint(format!("mv {place} {place}.away")),
             Self::Key { key, .. } => {

@@ -16,8 +16,9 @@ use crate::system::regular_file::read_file;
 pub(in crate::git) fn lstat(path: &Path) -> Result<Option<Metadata>> {
     match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),
-        found => none_if_missing(found)
-            .with_context(|| format!("could not look at '{}'", path.display())),
+        found => {
+            none_if_missing(found).with_context(|| format!("could not access '{}'", path.display()))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) fn records(out: &[u8]) -> Result<impl Iterator<Item = &[u8]>> {
     let whole = match out {
         [] => None,
         [all @ .., 0] => Some(all),
-        _ => bail!("git printed half a record"),
+        _ => bail!("git printed an incomplete record"),
     };
     Ok(whole.into_iter().flat_map(|all| all.split(|&b| b == 0)))
 }

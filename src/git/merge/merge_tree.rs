@@ -75,7 +75,7 @@ fn parse_conflicts<'a>(
         let about = fields.by_ref().take(count);
         let about: Vec<PathBuf> = about.map(|file| conflict_path(file, sides)).collect();
         let kind = fields.next();
-        let kind = kind.context("`git merge-tree` printed half a message")?;
+        let kind = kind.context("`git merge-tree` printed an incomplete message")?;
         fields.next();
         let kind = kind.strip_prefix(b"CONFLICT (");
         let kind = kind.and_then(|kind| kind.strip_suffix(b")"));

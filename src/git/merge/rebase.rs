@@ -80,7 +80,7 @@ pub(crate) fn list(
     let commits = fields.chunks_exact(FIELDS);
     // A newline follows the last commit.
     if !matches!(commits.remainder(), [b"\n" | b""]) {
-        bail!("`git rev-list` printed half a commit");
+        bail!("`git rev-list` printed an incomplete commit");
     }
     commits.map(parse).collect()
 }

@@ -75,7 +75,7 @@ impl<'a> Entries<'a> {
     fn read(listed: &'a [u8]) -> Result<Self> {
         let fields: Vec<&[u8]> = records(listed)?.collect();
         let (pairs, rest) = fields.as_chunks();
-        ensure!(rest.is_empty(), "`git config` printed half an entry");
+        ensure!(rest.is_empty(), "`git config` printed an incomplete entry");
         let entries = pairs.iter().map(|&[origin, entry]| {
             let (key, value) = split_entry(entry);
             ConfigEntry { origin, key, value }

@@ -50,7 +50,7 @@ pub(in crate::git) fn verified_dir(common_dir: &Path, path: &Path) -> Result<Pat
 /// Returns the administrative directory of this repository that the `.git` file in the directory
 /// `path` names. Fails with a [`Distrust`] if the file is missing or names something else.
 fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
-    let what = || format!("could not look at '{}'", path.display());
+    let what = || format!("could not access '{}'", path.display());
     let is_dir = path.symlink_metadata().with_context(what)?.is_dir();
     let link = path.join(".git");
     // A `.git` directory is a separate repository.
@@ -79,7 +79,7 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 /// Fails with a [`Distrust`] if a file in the administrative directory `admin` of the worktree at
 /// `path` is wrong: `gitdir`, `commondir`, `HEAD` or `index`.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
-    if !is_dir_of(admin, path).with_context(|| format!("could not look at '{}'", path.display()))? {
+    if !is_dir_of(admin, path).with_context(|| format!("could not access '{}'", path.display()))? {
         return Err(Distrust::GitDir(admin.join("gitdir")).into());
     }
     let common = admin.join("commondir");

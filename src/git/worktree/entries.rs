@@ -73,7 +73,7 @@ pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
 }
 
 pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
-    let error = "`git worktree list` printed something unknown";
+    let error = "`git worktree list` printed an unknown record";
     // Each entry ends with an empty line, and there is at least one.
     let entries = out.strip_suffix(b"\0\0").context(error)?;
     let mut worktrees: Vec<Worktree> = Vec::new();

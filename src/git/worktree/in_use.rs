@@ -111,7 +111,8 @@ impl Repo {
     pub(crate) fn is_bare_with_index(&self, worktrees: &[Worktree]) -> Result<bool> {
         let bare = self.home() == self.common_dir() || worktrees.first().is_some_and(|m| m.is_bare);
         let index = self.common_dir().join("index");
-        Ok(bare && fs::exists(index).context("could not look for an index")?)
+        let what = || format!("could not access '{}'", index.display());
+        Ok(bare && fs::exists(&index).with_context(what)?)
     }
 
     /// Returns the path of a linked worktree's `HEAD` if it names neither a branch nor a commit, as

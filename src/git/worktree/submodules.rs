@@ -44,13 +44,14 @@ pub(crate) enum Unsaved {
 /// directory, even if `dir` is missing.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = SubmoduleSearch::default();
-    if fs::exists(dir).context("could not look for submodules")? {
+    if fs::exists(dir).with_context(|| format!("could not access '{}'", dir.display()))? {
         let checkout = repo.checkout(dir)?;
         search.find_checked_out(&checkout, Path::new(""))?;
     }
     if let Some(admin) = admin::find_dir(repo.common_dir(), dir)? {
         let modules = admin.join("modules");
-        if fs::exists(&modules).context("could not look for submodules")? {
+        let what = || format!("could not access '{}'", modules.display());
+        if fs::exists(&modules).with_context(what)? {
             search.find_stored(&modules, &modules)?;
         }
     }
@@ -77,7 +78,7 @@ impl SubmoduleSearch {
     }
 
     fn add_checked_out(&mut self, dir: &Path, name: &Path) -> Result<()> {
-        let what = || format!("could not look at the submodule '{}'", name.display());
+        let what = || format!("could not access the submodule '{}'", name.display());
         let inner = match dir.join(".git").is_dir() {
             true => None,
             // git does not follow a symbolic link.
@@ -108,7 +109,7 @@ impl SubmoduleSearch {
     /// Adds the repositories below `dir`, at any depth, that belong to no checked out submodule;
     /// their names are relative to `modules` and may contain slashes.
     fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
-        let what = || format!("could not look for submodules in '{}'", dir.display());
+        let what = || format!("could not access the submodules in '{}'", dir.display());
         for dir in list_dir(dir)? {
             if !lstat(&dir)?.is_some_and(|found| found.is_dir()) {
                 continue;
@@ -171,7 +172,7 @@ pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
 /// If git has registered the worktree under another name.
 pub(in crate::git) fn restore(admin: &Path, trash: &Path) -> Result<()> {
     let kept = trash.join("modules");
-    if !fs::exists(&kept).context("could not look for submodules")? {
+    if !fs::exists(&kept).with_context(|| format!("could not access '{}'", kept.display()))? {
         return Ok(());
     }
     let link = read_file(&trash.join("worktree").join(".git"))?;

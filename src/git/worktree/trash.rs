@@ -45,7 +45,7 @@ impl RemovedWorktree<'_> {
         if let Some(admin) = admin::find_dir(repo.common_dir(), path)? {
             copy_admin_files(repo, &admin, path, trash)?;
         }
-        let exists = fs::exists(path).context("could not look at the worktree")?;
+        let exists = fs::exists(path).with_context(|| format!("could not access '{from}'"))?;
         if exists {
             match fs::rename(path, trash.join("worktree")) {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
@@ -66,7 +66,8 @@ impl RemovedWorktree<'_> {
         let checkout = repo.checkout(self.path)?;
         let untouched = |commit| is_untouched(&checkout, commit);
         if !self.commit.map_or(Ok(false), untouched)? {
-            let what = "is on another file system and has files that are nowhere else";
+            let what =
+                "is not on the repository's file system and has uncommitted or ignored files";
             bail!("'{}' {what}", self.path.display());
         }
         // git removes no worktree with submodules, even if none is checked out.

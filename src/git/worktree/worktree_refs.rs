@@ -27,7 +27,9 @@ pub(crate) fn find(
     let Some(admin) = admin::find_dir(common, path)? else {
         return Ok(Vec::new());
     };
-    let has_tables = fs::exists(admin.join("reftable")).context("could not look for refs")?;
+    let tables = admin.join("reftable");
+    let what = || format!("could not access '{}'", tables.display());
+    let has_tables = fs::exists(&tables).with_context(what)?;
     // Run git in the main worktree: it would trust `commondir` in the administrative directory.
     let git = |subcommand| {
         let git = Git::reading(repo.home(), subcommand);
@@ -70,7 +72,7 @@ fn named(name: &str) -> ObjectId {
 fn lines(out: &[u8]) -> Result<impl Iterator<Item = &str>> {
     let out = std::str::from_utf8(out)?;
     if !(out.is_empty() || out.ends_with('\n')) {
-        bail!("`git rev-list` printed half a line");
+        bail!("`git rev-list` printed an incomplete line");
     }
     Ok(out.lines())
 }

@@ -35,7 +35,7 @@ impl Decision<'_> {
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
                 let free = self.facts.ensure_updatable(self.flux);
-                let why = "no file is in the way of the merge";
+                let why = "the merge would overwrite no local file";
                 return self.checks.add_result("collisions", free, why);
             }
         }
@@ -153,8 +153,9 @@ impl Decision<'_> {
             return self.pass("large files", "none");
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
-        let refusal = Failure::new(format!("{what} and would be committed"))
-            .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
+        let refusal = Failure::new(format!("{what} and would be committed")).hint(format!(
+            "move or ignore such files, then: git flux cleanup {id}"
+        ));
         self.ask("large files", Question::LargeFiles, what, refusal);
     }
 

@@ -245,7 +245,7 @@ impl Observer<'_> {
             return Err(changed_failure(&task.id));
         }
         if let Some(other) = store.conflicting_branch(branch).map(word) {
-            let what = format!("the branch '{branch}' is gone, and '{other}' is in its way");
+            let what = format!("'{branch}' is gone and cannot be recreated: '{other}' exists");
             bail!(Failure::new(what).hint(format!("git branch -m {other} <another name>")));
         }
         damage::last_known_commit(self.flux, task)

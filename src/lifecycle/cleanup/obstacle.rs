@@ -183,7 +183,8 @@ impl Facts {
         }
         let (place, files) = (shown(path), count(left.max(1), "file"));
         let clean = format!("git -C {} clean -dx --dry-run", quoted(path));
-        let what = format!("'{place}' is on another file system: {files} could not be restored");
+        let why = format!("restore could not recover {files}");
+        let what = format!("'{place}' is not on the repository's file system: {why}");
         let failure = Failure::new(what).hint(format!("check them, then remove them: {clean}"));
         bail!(failure.hint(format!("git flux cleanup {id}")))
     }
@@ -258,7 +259,8 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
 fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {
-        let is_there = fs::exists(&lock).context("could not look for a lock")?;
+        let what = || format!("could not access '{}'", lock.display());
+        let is_there = fs::exists(&lock).with_context(what)?;
         Ok((!is_there).then_some(()))
     };
     let (timeout, interval) = (Duration::from_secs(5), Duration::from_millis(20));

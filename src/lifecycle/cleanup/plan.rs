@@ -81,7 +81,7 @@ impl Plan {
         };
         let why = match forecast.merge_target().map(|into| &into.merge) {
             Some(MergePlan::Drivers { .. }) => "not known before the merge is made",
-            _ => "no file is in the way of the merge",
+            _ => "the merge would overwrite no local file",
         };
         let mut checks = Checks::default();
         checks.add_result("collisions", forecast.ensure_no_collision(flux, None), why);

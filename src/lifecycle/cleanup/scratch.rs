@@ -192,8 +192,11 @@ fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     let place = place.context("found no directory for the merge")?;
     if place.symlink_metadata().is_ok() {
         let pasted = quoted(place);
-        let failure = Failure::new(format!("'{}' is in the way of the merge", shown(place)));
-        bail!(failure.hint(format!("mv {pasted} {pasted}.away")));
+        let what = format!(
+            "'{}' exists already; the merge needs this path",
+            shown(place)
+        );
+        bail!(Failure::new(what).hint(format!("mv {pasted} {pasted}.away")));
     }
     Ok(place.clone())
 }

@@ -89,7 +89,7 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
         return Ok(());
     }
     let (path, pasted) = (shown(&task.worktree), quoted(&task.worktree));
-    let why = "is on another file system: its submodules could not be restored";
+    let why = "is not on the repository's file system: restore could not recover its submodules";
     let failure = Failure::new(format!("'{path}' {why}"));
     let failure = failure.hint(format!("git -C {pasted} submodule deinit --all"));
     bail!(failure.hint(format!("then: git flux cleanup {}", task.id)))

@@ -256,7 +256,7 @@ const PREFIX_HINT: &str = "git config flux.branchPrefix <another prefix>";
 /// `None` if there is none.
 fn name_conflict(store: &Store, branch: &BranchName) -> Option<Failure> {
     let other = store.conflicting_branch(branch)?;
-    let what = format!("the branch '{branch}' conflicts with the branch '{other}'");
+    let what = format!("cannot create the branch '{branch}': '{other}' exists");
     Some(Failure::new(what).hint(format!("git branch -m {} <another name>", word(other))))
 }
 
@@ -288,7 +288,7 @@ pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
         None => Ok(true),
         Some(found) => Ok(found.is_dir() && fs::read_dir(path)?.next().is_none()),
     });
-    if is_free.with_context(|| format!("could not look at '{shown}'"))? {
+    if is_free.with_context(|| format!("could not access '{shown}'"))? {
         return Ok(());
     }
     let hint = "choose another id with --name, or another place with: git config flux.worktreeDir <directory>";

@@ -146,7 +146,8 @@ impl<'a> StartTransaction<'a> {
             self.complete(None)?;
             return Ok(Rollback::TaskLeft);
         }
-        let existed = fs::exists(&task.worktree).context("could not look at the worktree")?;
+        let what = || format!("could not access '{}'", task.worktree.display());
+        let existed = fs::exists(&task.worktree).with_context(what)?;
         self.copies.remove();
         let worktree = match &self.start.origin {
             Origin::Archive(from) => Disposal::of_unrestored(flux, task, &from.name, Some(from))?,

@@ -18,26 +18,25 @@ const LEAVE_OUT: &str = "leave out --with-changes";
 /// repositories, as a stash on `onto`. Prints that there are none, and returns `None`. Fails if
 /// they do not apply to `onto`, which the user calls `base`.
 pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Stash>> {
-    let none = || Failure::new("no worktree here to take changes from").hint(LEAVE_OUT);
+    let none = || Failure::new("not in a worktree: there are no changes to copy").hint(LEAVE_OUT);
     let here = flux.repo.current().with_context(none)?;
     let checkout = flux.repo.checkout(here)?;
     ensure_no_operation(&checkout)?;
-    let _spinner = flux.ui.spinner("looking at your changes");
+    let _spinner = flux.ui.spinner("reading your changes");
     let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
     if let Some(names) = list_paths(&changes, Change::is_conflicted) {
-        let what = format!("cannot take conflicts along: {names}");
+        let what = format!("cannot copy files with conflicts: {names}");
         let look = format!("git -C {} status", quoted(here));
         return Err(Failure::new(what).hint(look).hint(LEAVE_OUT).into());
     }
     let is_nested = |change: &Change| change.is_repository() || change.is_submodule;
     if let Some(names) = list_paths(&changes, is_nested) {
         flux.ui.warning(format_args!(
-            "changes in nested repositories are not taken along: {names}"
+            "changes in nested repositories are not copied: {names}"
         ));
     }
     if changes.iter().all(is_inside_repository) {
-        flux.ui
-            .status("There are no uncommitted changes to take along.");
+        flux.ui.status("There are no uncommitted changes to copy.");
         return Ok(None);
     }
     let uncommitted = DirtyWorktree {
@@ -65,7 +64,7 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
         return Ok(());
     };
     let (here, pasted) = (shown(checkout.path()), quoted(checkout.path()));
-    let what = format!("cannot take changes along: a {operation} is in progress in '{here}'");
+    let what = format!("cannot copy changes: a {operation} is in progress in '{here}'");
     let failure = Failure::new(what);
     let look = format!("finish or abort it: git -C {pasted} status");
     Err(failure.hint(look).hint(LEAVE_OUT).into())

@@ -82,8 +82,8 @@ pub(super) fn open_file_path(pid: i32, descriptor: i32) -> Option<PathBuf> {
 /// Lists the ids of all processes in `/proc`.
 pub(super) fn list_pids() -> Result<Vec<i32>> {
     let mut pids = Vec::new();
-    for entry in fs::read_dir(PROC).context("could not look for processes")? {
-        let name = entry.context("could not look for processes")?.file_name();
+    for entry in fs::read_dir(PROC).context("could not list the processes")? {
+        let name = entry.context("could not list the processes")?.file_name();
         pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
     }
     Ok(pids)

@@ -168,7 +168,7 @@ pub(super) fn list_pids() -> Result<Vec<i32>> {
     let count = unsafe { libc::proc_listallpids(pids.as_mut_ptr().cast(), size) };
     match usize::try_from(count) {
         Ok(count @ 1..) => pids.truncate(count),
-        _ => bail!("could not look for processes"),
+        _ => bail!("could not list the processes"),
     }
     Ok(pids)
 }
