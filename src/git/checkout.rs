@@ -159,21 +159,21 @@ impl Checkout {
         IndexSummary::read(&self.index(), self.oid_bytes)
     }
 
-    /// Builds `git <subcommand>` that runs the user's hooks. git finds the repository itself, so that
+    /// Builds a command of git that runs the user's hooks. git finds the repository itself, so that
     /// hooks see the same environment as without git flux.
-    pub(super) fn with_hooks(&self, subcommand: &str) -> Git {
-        Git::new(&self.path, subcommand).with_hooks()
+    pub(super) fn with_hooks(&self) -> Git {
+        Git::new(&self.path).with_hooks()
     }
 
-    /// Builds `git <subcommand>` that changes the worktree.
-    pub(super) fn git(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR], Git::new(&self.path, subcommand))
+    /// Builds a command of git that changes the worktree.
+    pub(super) fn git(&self) -> Git {
+        self.without(&[NO_MONITOR], Git::new(&self.path))
     }
 
-    /// Builds a read-only `git <subcommand>`: it takes no locks, runs no hooks and gets all locations
+    /// Builds a read-only command of git: it takes no locks, runs no hooks and gets all locations
     /// passed, in case the files have changed since they were verified.
-    pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        self.without(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
+    pub(crate) fn reading(&self) -> Git {
+        self.without(&[NO_MONITOR, NO_HOOKS], self.with_user_config())
     }
 
     /// Adds `settings` to `git`, except in the main worktree.
@@ -184,10 +184,10 @@ impl Checkout {
         }
     }
 
-    /// Builds a read-only `git <subcommand>` that respects the configuration of hooks and monitor, for
+    /// Builds a read-only command of git that respects the configuration of hooks and monitor, for
     /// subcommands that run neither.
-    pub(super) fn with_user_config(&self, subcommand: &str) -> Git {
-        let git = Git::reading(&self.path, subcommand);
+    pub(super) fn with_user_config(&self) -> Git {
+        let git = Git::reading(&self.path);
         if self.kind == CheckoutKind::Main {
             return git;
         }
@@ -236,7 +236,7 @@ impl Checkout {
         if has_none || !fs::exists(self.index()).context("could not look for an index")? {
             return Ok(Vec::new());
         }
-        links(self.reading("ls-files --stage -z"))
+        links(self.reading().words("ls-files --stage -z"))
     }
 }
 

@@ -60,8 +60,6 @@ pub(super) const AUTHOR_ENV: [&str; 3] = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL",
 #[must_use]
 pub(crate) struct Git {
     command: Command,
-    /// `git <subcommand>`, for messages.
-    name: String,
     /// Options before the subcommand.
     options: Vec<OsString>,
     /// The subcommand and its arguments.
@@ -74,9 +72,8 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// Builds `git <subcommand>` in `dir`. Fixed arguments may follow, separated by spaces; other
-    /// values need [`Git::arg`].
-    pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
+    /// Builds a command of git in `dir`; the subcommand is the first argument.
+    pub(crate) fn new(dir: &Path) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
         for name in REPOSITORY_ENV {
@@ -84,9 +81,8 @@ impl Git {
         }
         Self {
             command,
-            name: format!("git {}", subcommand.split(' ').next().unwrap_or_default()),
             options: Vec::new(),
-            args: subcommand.split(' ').map(OsString::from).collect(),
+            args: Vec::new(),
             input: None,
             holding: None,
             stderr: Stderr::CapturedOutput,
@@ -96,8 +92,8 @@ impl Git {
     }
 
     /// Builds a read-only command, which must not take `index.lock` from an agent.
-    pub(crate) fn reading(dir: &Path, subcommand: &str) -> Self {
-        Self::new(dir, subcommand).env("GIT_OPTIONAL_LOCKS", "0")
+    pub(crate) fn reading(dir: &Path) -> Self {
+        Self::new(dir).env("GIT_OPTIONAL_LOCKS", "0")
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -109,7 +105,7 @@ impl Git {
         args.into_iter().fold(self, Self::arg)
     }
 
-    /// Adds fixed arguments, separated by spaces.
+    /// Adds fixed arguments, separated by spaces: the subcommand and options.
     pub(crate) fn words(self, words: &'static str) -> Self {
         self.args(words.split(' '))
     }
@@ -142,9 +138,9 @@ impl Git {
 
     /// Builds a read-only command in the repository that the caller's directory and environment
     /// select, for shell completion.
-    pub(super) fn in_caller_env(subcommand: &str) -> Self {
+    pub(super) fn in_caller_env() -> Self {
         let named = |name| Some((name, env::var_os(name)?));
-        Self::reading(Path::new("."), subcommand).envs(REPOSITORY_ENV.into_iter().filter_map(named))
+        Self::reading(Path::new(".")).envs(REPOSITORY_ENV.into_iter().filter_map(named))
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -202,12 +198,12 @@ impl Git {
     /// Runs git and returns its exit code and output. Fails only if it cannot be started, is killed
     /// or is too old.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
+        let name = self.name();
         let captured = self.connect_streams()?;
         let started = self.add_args().spawn();
-        let mut child = started.map_err(|error| start_error(error, &self.name))?;
+        let mut child = started.map_err(|error| start_error(error, &name))?;
         let deadline = self.timeout.map(|time| Deadline::new(&child, time));
         feed(&mut child, &self.input.unwrap_or_default())?;
-        let name = self.name;
         let ended = child.wait_with_output();
         let mut output = ended.with_context(|| format!("could not wait for `{name}`"))?;
         if let Some(captured) = captured {
@@ -257,6 +253,11 @@ impl Git {
         captured.transpose()
     }
 
+    /// Returns `git <subcommand>`, for messages.
+    fn name(&self) -> String {
+        format!("git {}", self.args[0].display())
+    }
+
     fn add_args(&mut self) -> &mut Command {
         self.command.args(&self.options).args(&self.args)
     }
@@ -271,7 +272,7 @@ impl Git {
 
     /// Runs git and returns its exit code and standard output; fails if the code exceeds `most`.
     fn with_code(self, most: i32) -> Result<(i32, Vec<u8>)> {
-        let name = self.name.clone();
+        let name = self.name();
         match self.outcome()? {
             (code, output) if code <= most => Ok((code, output.stdout)),
             // `git commit` prints its reasons to standard output.
@@ -321,7 +322,7 @@ impl Git {
     /// is not an error.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
         let status = self.add_args().status();
-        let status = status.map_err(|error| start_error(error, &self.name))?;
+        let status = status.map_err(|error| start_error(error, &self.name()))?;
         let left = (status.signal() == Some(SIGPIPE)).then_some(0);
         let code = status.code().or(left);
         code.ok_or_else(|| Failure::declined(String::new()).into())
@@ -349,7 +350,7 @@ fn parse_line(line: Vec<u8>) -> Result<String> {
 /// Returns the version of git: `git version`
 pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
     Ok(find_version(
-        &Git::reading(Path::new("/"), "version").line()?,
+        &Git::reading(Path::new("/")).words("version").line()?,
     ))
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
 
 /// Shows `text` in git's pager: `git var GIT_PAGER`. Quitting the pager early is not an error.
 pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
-    let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
+    let pager = Git::reading(dir).words("var GIT_PAGER").output()?;
     let pager = OsStr::from_bytes(pager.trim_ascii_end());
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());

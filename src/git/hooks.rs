@@ -51,8 +51,8 @@ impl Hooks {
         configured: Vec<ConfiguredHook>,
     ) -> Result<Self> {
         let git = match checkout {
-            Some(checkout) => checkout.with_user_config("rev-parse"),
-            None => Git::reading(repo.home(), "rev-parse"),
+            Some(checkout) => checkout.with_user_config().words("rev-parse"),
+            None => Git::reading(repo.home()).words("rev-parse"),
         };
         let path = git.words("--git-path hooks").path()?;
         let top = checkout.map(Checkout::path);
@@ -106,7 +106,7 @@ impl Hooks {
         if hooks.all(|name| is_executable(&other.join(name))) {
             return Ok(None);
         }
-        let git = checkout.reading("ls-files -z --").arg(relative);
+        let git = checkout.reading().words("ls-files -z --").arg(relative);
         let files = git.env("GIT_LITERAL_PATHSPECS", "1").output()?;
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
@@ -158,7 +158,7 @@ pub(crate) fn post_checkout(
     if programs.is_empty() {
         return Ok(None);
     }
-    let exec_path = Git::reading(Path::new("/"), "--exec-path").line()?;
+    let exec_path = Git::reading(Path::new("/")).words("--exec-path").line()?;
     let null = "0".repeat(head.len());
     let mut failed = None;
     for mut program in programs {
@@ -173,15 +173,16 @@ pub(crate) fn post_checkout(
 /// Runs `post-commit` in the worktree where `commit` was just made, as `git commit` would:
 /// `git hook run --ignore-missing post-commit`. As in git, a failure does not matter.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let show = checkout.reading("show -s --date=raw");
+    let show = checkout.reading().words("show -s --date=raw");
     let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
     let author = show.output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
     let index = checkout.index();
     // git sets a path relative to the top if possible.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
-    let git = checkout.with_hooks("hook run --ignore-missing post-commit");
-    let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
+    let git = checkout.with_hooks().env("GIT_EDITOR", ":");
+    let git = git.env("GIT_INDEX_FILE", index);
+    let git = git.words("hook run --ignore-missing post-commit");
     let git = git.envs(AUTHOR_ENV.into_iter().zip(author));
     git.holding(lock)?.inherit_stderr().run()
 }

@@ -31,25 +31,24 @@ pub(crate) enum EntryKind {
 
 /// Returns the entry of `commit` at `path`: `git ls-tree -z -l --full-tree <commit> -- <path>`.
 pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &Path) -> Result<Option<TreeEntry>> {
-    let git = without_replacements(dir, "ls-tree -z -l --full-tree");
+    let git = without_replacements(dir).words("ls-tree -z -l --full-tree");
     Ok(read(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
 }
 
 /// Lists all files in a tree, sorted by name: `git ls-tree -r -z -l --full-tree <tree>`.
 pub(crate) fn list_files(dir: &Path, tree: &ObjectId) -> Result<Vec<TreeEntry>> {
-    let git = without_replacements(dir, "ls-tree -r -z -l --full-tree");
+    let git = without_replacements(dir).words("ls-tree -r -z -l --full-tree");
     read(&git.arg(tree).output()?)
 }
 
 /// Returns the content of a file: `git cat-file blob <object>`.
 pub(crate) fn read_blob(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
-    without_replacements(dir, "cat-file")
-        .args(["blob", object])
-        .output()
+    let git = without_replacements(dir).words("cat-file blob");
+    git.arg(object).output()
 }
 
-fn without_replacements(dir: &Path, subcommand: &str) -> Git {
-    Git::reading(dir, subcommand).env("GIT_NO_REPLACE_OBJECTS", "1")
+fn without_replacements(dir: &Path) -> Git {
+    Git::reading(dir).env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
 /// Parses records of the form `<mode> <type> <object> <size>\t<path>`.

@@ -44,7 +44,7 @@ impl Refs {
 /// Lists the refs that match `patterns`, except names that are not UTF-8 and dangling symbolic
 /// refs: `git for-each-ref --no-sort --format=… <patterns>`.
 pub(crate) fn read<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Refs> {
-    for_each_ref(Git::reading(dir, "for-each-ref"), patterns)
+    for_each_ref(Git::reading(dir).words("for-each-ref"), patterns)
 }
 
 /// Lists refs as [`read`] does, with the given `git for-each-ref` command.
@@ -60,8 +60,8 @@ pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<RefObj
 /// Lists the local and remote branches that contain the commit, without symbolic refs:
 /// `git for-each-ref --contains <commit> refs/heads refs/remotes`.
 pub(crate) fn list_containing(dir: &Path, commit: &ObjectId) -> Result<Vec<RefValue>> {
-    let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
-    let refs = for_each_ref(git, &["refs/heads", "refs/remotes"])?;
+    let git = Git::reading(dir).words("for-each-ref --contains");
+    let refs = for_each_ref(git.arg(commit), &["refs/heads", "refs/remotes"])?;
     let mut objects = refs.objects;
     objects.retain(|name, _| !refs.symbolic.contains_key(name));
     Ok(objects.into_iter().collect())
@@ -182,8 +182,8 @@ impl Transaction {
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // An agent may turn a ref into a symbolic ref to a branch of the user's.
-    let git = Git::new(dir, "update-ref --no-deref --stdin -z -m").arg(message);
-    let done = git.input(input).holding(lock)?.run();
+    let git = Git::new(dir).words("update-ref --no-deref --stdin -z -m");
+    let done = git.arg(message).input(input).holding(lock)?.run();
     done.context("could not change the refs; none was changed")
 }
 
@@ -201,7 +201,7 @@ mod tests {
             "a@{b",
         ];
         for name in valid.chain(invalid) {
-            let git = Git::reading(Path::new("."), "check-ref-format");
+            let git = Git::reading(Path::new(".")).words("check-ref-format");
             let (code, _) = git.arg(format!("refs/heads/{name}")).outcome().unwrap();
             // git accepts these two as refs, but not as branches.
             let accepted = code == 0 && !name.starts_with('-') && name != "HEAD";

@@ -189,7 +189,7 @@ impl Repo {
     /// `git rev-parse --verify --quiet <rev>^{commit}`.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let git = Git::reading(dir, "rev-parse --verify --quiet --end-of-options");
+        let git = Git::reading(dir).words("rev-parse --verify --quiet --end-of-options");
         let found = git.arg(format!("{rev}^{{commit}}")).answer()?;
         Ok(found.map(ObjectId::from))
     }
@@ -197,8 +197,8 @@ impl Repo {
     /// Returns the branch that `HEAD` of the current worktree names.
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let head = Git::reading(dir, "symbolic-ref --quiet HEAD").answer()?;
-        Ok(head.map(RefName::new))
+        let head = Git::reading(dir).words("symbolic-ref --quiet HEAD");
+        Ok(head.answer()?.map(RefName::new))
     }
 
     /// Returns the length of object names in bytes.

@@ -74,10 +74,10 @@ impl Settings {
     /// Runs `git config -z --show-scope --show-origin --list` in `dir`, which is twice as fast as a
     /// lookup of keys. libgit2 knows neither `git -c` nor every kind of include.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let args = ["-z", "--show-scope", "--show-origin", "--list"];
+        let git = Git::reading(dir).words("config -z --show-scope --show-origin --list");
         Ok(Self {
             dir: dir.to_owned(),
-            entries: parse(&Git::reading(dir, "config").args(args).output()?)?,
+            entries: parse(&git.output()?)?,
             ..Self::default()
         })
     }

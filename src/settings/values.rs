@@ -82,8 +82,8 @@ impl Settings {
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
-        let args = ["--type=expiry-date", &default, "--get", setting.key];
-        let line = Git::reading(dir, "config").args(args).line()?;
+        let git = Git::reading(dir).words("config --type=expiry-date");
+        let line = git.args([&default, "--get", setting.key]).line()?;
         line.parse().context("`git config` printed no time")
     }
 
@@ -142,8 +142,8 @@ impl Settings {
             let Some(slot) = slot.filter(|slot| !slots.contains_key(*slot)) else {
                 continue;
             };
-            let args = ["--get-color", &entry.key];
-            let code = Git::reading(dir, "config").args(args).output();
+            let git = Git::reading(dir).words("config --get-color");
+            let code = git.arg(&entry.key).output();
             let code = code.with_context(|| {
                 let (key, value, place) = (&entry.key, &entry.value, entry.describe_origin());
                 Failure::new(format!("'{value}' is no colour for '{key}' {place}"))

@@ -45,9 +45,9 @@ impl<'a> ScratchIndex<'a> {
         }
     }
 
-    /// Builds `git <subcommand>` on the index, without hooks and split index.
-    pub(in crate::git) fn git(&self, subcommand: &str) -> Git {
-        let git = self.checkout.reading(subcommand).config(NO_HOOKS);
+    /// Builds a command of git on the index, without hooks and split index.
+    pub(in crate::git) fn git(&self) -> Git {
+        let git = self.checkout.reading().config(NO_HOOKS);
         self.used_by(git.config("core.splitIndex=false"))
     }
 

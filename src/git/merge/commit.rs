@@ -34,8 +34,8 @@ impl Draft<'_> {
     /// `git commit-tree [-S] -p <parent> … <tree>`.
     pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<ObjectId> {
         let git = match checkout {
-            Some(checkout) => checkout.git("commit-tree"),
-            None => Git::new(repo.home(), "commit-tree"),
+            Some(checkout) => checkout.git().words("commit-tree"),
+            None => Git::new(repo.home()).words("commit-tree"),
         };
         let mut git = git.config("i18n.commitEncoding=UTF-8").input(self.message);
         // commit-tree alone ignores commit.gpgSign.
@@ -54,7 +54,8 @@ impl Draft<'_> {
 
 /// Returns whether commits are signed: `git config --type=bool --get commit.gpgSign`
 pub(crate) fn has_signing(checkout: &Checkout) -> Result<bool> {
-    let git = checkout.with_user_config("config --type=bool --get commit.gpgSign");
+    let git = checkout.with_user_config();
+    let git = git.words("config --type=bool --get commit.gpgSign");
     Ok(git.answer()?.as_deref() == Some("true"))
 }
 
@@ -108,10 +109,10 @@ impl CommitAll<'_> {
 
     /// Stages and commits all changes. Sets `added` to the staged tree, even if the commit fails.
     fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
-        let add = checkout.git("add --all --sparse");
+        let add = checkout.git().words("add --all --sparse");
         add.holding(lock)?.run()?;
         *added = Some(tree_of_index(checkout)?);
-        let mut commit = checkout.with_hooks("commit");
+        let mut commit = checkout.with_hooks().words("commit");
         if let Some(hooks) = self.hooks {
             commit = commit.config(hooks::setting(hooks));
         }
@@ -130,5 +131,5 @@ fn remove(copy: &Path) -> Result<()> {
 
 /// Writes the index as a tree: `git write-tree`
 fn tree_of_index(checkout: &Checkout) -> Result<Vec<u8>> {
-    checkout.reading("write-tree").output()
+    checkout.reading().words("write-tree").output()
 }

@@ -47,7 +47,7 @@ impl FastForward<'_> {
     }
 
     fn merge(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
-        let git = worktree.with_hooks("merge");
+        let git = worktree.with_hooks().words("merge");
         let git = self.settings.iter().fold(git, Git::config);
         let git = git.words("--quiet --ff-only --no-squash --commit --strategy=ort --no-autostash");
         let git = git.arg("--no-overwrite-ignore");
@@ -61,7 +61,7 @@ impl FastForward<'_> {
 /// Waits until the branch of a worktree is not locked; fails if it does not point to `tip`:
 /// `git update-ref --stdin`.
 fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
-    let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
+    let git = worktree.git().words("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));
     git.holding(lock)?.run()
 }
@@ -77,11 +77,12 @@ pub(crate) fn restore_files(
     old: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let head = worktree.reading("rev-parse --verify HEAD^{commit}");
+    let head = worktree.reading().words("rev-parse --verify HEAD^{commit}");
     if head.line()? != *old {
         bail!("HEAD has moved");
     }
-    let git = worktree.git("read-tree").args(["-m", "-u", commit, old]);
+    let git = worktree.git().words("read-tree -m -u");
+    let git = git.args([commit, old]);
     git.own_process_group().holding(lock)?.run()
 }
 
@@ -100,7 +101,7 @@ pub(crate) fn move_branch(
     commit: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let git = fetch(Git::new(dir, "fetch"), commit, branch);
+    let git = fetch(Git::new(dir).words("fetch"), commit, branch);
     let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
     git.own_process_group().holding(lock)?.run()
 }
@@ -108,6 +109,6 @@ pub(crate) fn move_branch(
 /// Fails if a rebase, bisect or worktree uses the branch at `tip`:
 /// `git fetch --dry-run . <tip>:refs/heads/<branch>`.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
-    let ask = || Git::reading(dir, "fetch").arg("--dry-run");
+    let ask = || Git::reading(dir).words("fetch --dry-run");
     retry(|| fetch(ask(), tip, branch)).map(drop)
 }

@@ -29,7 +29,7 @@ impl MergeResult {
     /// Merges two commits with the attributes of `ours` and without merge drivers:
     /// `git merge-tree --write-tree --name-only -z <ours> <theirs>`.
     pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
-        let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
+        let git = Git::reading(repo.home()).words("merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
         // git before 2.41 ignores it and uses the attributes of the main worktree.
         let git = git.env("GIT_ATTR_SOURCE", ours);

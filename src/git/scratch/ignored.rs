@@ -32,7 +32,7 @@ pub(crate) enum Skipped {
 /// Links the ignored files of `from` into the worktree at `to`, and returns those that it skips.
 /// A directory in which one of `commits` has files becomes a directory: git would replace a link.
 pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<Skipped>> {
-    let names = list_untracked(from.reading("ls-files").arg("--ignored"))?;
+    let names = list_untracked(from.reading().words("ls-files --ignored"))?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -74,7 +74,7 @@ fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
 /// Removes the links that `git add` would stage, because a `.gitignore` includes the link but
 /// not the directory.
 fn remove_unignored(path: &Path) -> Result<Vec<Skipped>> {
-    let names = list_untracked(Git::reading(path, "ls-files"))?;
+    let names = list_untracked(Git::reading(path).words("ls-files"))?;
     for name in &names {
         let link = path.join(name);
         match link.symlink_metadata().is_ok_and(|found| found.is_dir()) {
@@ -91,7 +91,7 @@ fn list_tracked_dirs(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<Has
     let mut tracked = HashSet::new();
     for commit in commits {
         let args = ["-d", "-r", "-z", "--name-only", "--full-tree", commit];
-        tracked.extend(checkout.reading("ls-tree").args(args).paths()?);
+        tracked.extend(checkout.reading().words("ls-tree").args(args).paths()?);
     }
     Ok(tracked)
 }

@@ -48,11 +48,11 @@ impl Original<'_> {
         self.worktree().map_or(common, Checkout::git_dir)
     }
 
-    /// Prepares a read-only `git <subcommand>` with the user's configuration.
-    pub(super) fn asking(&self, subcommand: &str) -> Git {
+    /// Prepares a read-only command of git with the user's configuration.
+    pub(super) fn asking(&self) -> Git {
         match self.worktree() {
-            Some(checkout) => checkout.with_user_config(subcommand),
-            None => Git::reading(self.repo.home(), subcommand),
+            Some(checkout) => checkout.with_user_config(),
+            None => Git::reading(self.repo.home()),
         }
     }
 }
@@ -126,8 +126,9 @@ pub(super) fn set_head(path: &Path, name: &RefName) -> Result<()> {
 
 /// Writes all refs, and returns their names: `git for-each-ref`
 fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
-    let args = ["--format=%(objectname) %(refname) %(symref)"];
-    let found = original.asking("for-each-ref").args(args).output()?;
+    let list = original.asking().words("for-each-ref");
+    let list = list.arg("--format=%(objectname) %(refname) %(symref)");
+    let found = list.output()?;
     let mut names = HashSet::new();
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
     for line in found.lines() {

@@ -60,7 +60,7 @@ pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
 /// `home` is the main worktree or the bare repository.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
-    let git = || Git::reading(home, "worktree list --porcelain -z");
+    let git = || Git::reading(home).words("worktree list --porcelain -z");
     let mut worktrees = parse(&retry(git)?)?;
     // git ignores core.worktree here, and prints the git directory of a submodule.
     if let Some(main) = worktrees.first_mut() {

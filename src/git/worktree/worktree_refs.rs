@@ -29,8 +29,8 @@ pub(crate) fn find(
     };
     let has_tables = fs::exists(admin.join("reftable")).context("could not look for refs")?;
     // Run git in the main worktree: it would trust `commondir` in the administrative directory.
-    let git = |subcommand| {
-        let git = Git::reading(repo.home(), subcommand);
+    let git = |words| {
+        let git = Git::reading(repo.home()).words(words);
         git.envs([("GIT_DIR", &*admin), ("GIT_COMMON_DIR", common)])
     };
     let mut found = Vec::new();
@@ -91,7 +91,7 @@ fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTree
     if commits.is_empty() {
         return Ok(commits);
     }
-    let git = Git::reading(home, "rev-list --ignore-missing --parents --stdin");
+    let git = Git::reading(home).words("rev-list --ignore-missing --parents --stdin");
     // The refs of other worktrees are removed with those.
     let git = git.words("--not --single-worktree --all");
     let commits = commits.into_iter().map(|commit| format!("{commit}\n"));

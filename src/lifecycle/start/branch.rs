@@ -91,7 +91,7 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
 fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
-    let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
+    let remotes = String::from_utf8(Git::reading(dir).words("remote").output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
     let find = |remote: &str, branch: &str| {
         let upstream = format!("{remote}/{branch}");
@@ -108,7 +108,7 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     }
     let mut all: Vec<_> = remotes.lines().filter_map(|r| find(r, plain)).collect();
     if all.len() > 1 {
-        let preferred = Git::reading(dir, "config").args(["--get", "checkout.defaultRemote"]);
+        let preferred = Git::reading(dir).words("config --get checkout.defaultRemote");
         if let Some(branch) = preferred.answer()?.and_then(|remote| find(&remote, plain)) {
             return Ok(branch);
         }

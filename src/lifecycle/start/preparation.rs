@@ -270,11 +270,9 @@ fn resolve_base(
         Some(rev) if store.tip(&BranchName::new(rev)) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
-            let full = Git::reading(dir, "rev-parse")
-                .args(["--verify", "--quiet", "--symbolic-full-name"])
-                .args(["--end-of-options", rev])
-                .answer()?;
-            full.and_then(|name| RefName::new(name).branch())
+            let full = Git::reading(dir).words("rev-parse --verify --quiet");
+            let full = full.args(["--symbolic-full-name", "--end-of-options", rev]);
+            full.answer()?.and_then(|name| RefName::new(name).branch())
         }
     };
     let branch = branch.map(|branch| branch::resolve(store, &branch));
