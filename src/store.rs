@@ -222,9 +222,9 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     // It was renamed by `git branch -m`. A branch of `git branch -c` is the user's copy.
     if !exists(&task.branch)
         && let Some(branch) = settings.branch_of_task(task.id.as_str())
-        && exists(branch)
+        && exists(&branch)
     {
-        task.branch = BranchName::new(branch);
+        task.branch = branch;
     }
     // The description of an existing branch does not describe the task.
     if let Some(text) = settings.branch_value(&task.branch, &table::DESCRIPTION)

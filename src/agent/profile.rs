@@ -118,8 +118,8 @@ pub(crate) struct Profile {
     pub(super) configure_hooks: fn(&HookFiles) -> Result<HookOptions>,
     /// It reports a message as soon as it gets one.
     pub(crate) confirms_messages: bool,
-    /// Reads the title of its terminal; the second argument is the name of its directory.
-    pub(super) title: Option<fn(&str, &str) -> Option<Title>>,
+    /// Reads the title of its terminal, in a worktree.
+    pub(super) title: Option<fn(&str, &Path) -> Option<Title>>,
     pub(super) output: Output,
     /// The input field.
     pub(crate) composer: Option<Composer>,
@@ -203,9 +203,9 @@ impl Profile {
         *self.prompt != Prompt::Shown
     }
 
-    /// Reads its title; `project` is the name of its directory.
-    pub(crate) fn title(&self, title: &str, project: &str) -> Option<Title> {
-        self.title?(title, project)
+    /// Reads its title in `worktree`.
+    pub(crate) fn title(&self, title: &str, worktree: &Path) -> Option<Title> {
+        self.title?(title, worktree)
     }
 
     /// Returns whether its pane shows its activity.

@@ -281,9 +281,9 @@ fn with_titles(tasks: &[StoredId], settings: &Settings) -> Vec<CompletionCandida
     let repo = is_described.then(Repo::open).and_then(Result::ok);
     let title = |task: &StoredId| {
         let recorded = task.read(repo.as_ref()?);
-        let branch = recorded.as_ref().map(|task| &*task.branch);
+        let branch = recorded.as_ref().map(|task| task.branch.clone());
         let mut branches = branch.into_iter().chain(settings.branch_of_task(&task.id));
-        let configured = branches.find_map(|it| settings.branch_value(it, &table::DESCRIPTION));
+        let configured = branches.find_map(|it| settings.branch_value(&it, &table::DESCRIPTION));
         let title = configured.and_then(|text| text.lines().next());
         title.map(str::to_owned).or(Some(recorded?.title))
     };

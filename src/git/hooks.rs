@@ -158,7 +158,7 @@ pub(crate) fn post_checkout(
     if programs.is_empty() {
         return Ok(None);
     }
-    let exec_path = Git::reading(Path::new("/")).words("--exec-path").line()?;
+    let exec_path = Git::reading(Path::new("/")).words("--exec-path").path()?;
     let null = "0".repeat(head.len());
     let mut failed = None;
     for mut program in programs {
@@ -189,10 +189,10 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
 
 /// Runs a hook in git's environment for hooks, without a repository: `GIT_PREFIX`,
 /// `GIT_EXEC_PATH` and `git --exec-path` first in `PATH`.
-fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
+fn run_program(program: &[OsString], top: &Path, exec_path: &Path) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
-    if dirs.first() != Some(&exec_path.into()) {
+    if dirs.first().is_none_or(|first| first != exec_path) {
         dirs.insert(0, exec_path.into());
     }
     let path = env::join_paths(dirs).context("invalid PATH")?;
@@ -202,8 +202,10 @@ fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> 
         for name in REPOSITORY_ENV {
             command.env_remove(name);
         }
-        let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
-        command.envs(own).env("PATH", &path).stdin(Stdio::null());
+        command
+            .env("GIT_PREFIX", "")
+            .env("GIT_EXEC_PATH", exec_path);
+        command.env("PATH", &path).stdin(Stdio::null());
         let captured = CapturedOutput::to_stderr(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };

@@ -159,7 +159,7 @@ impl Repo {
                 let entry = entry.context("could not read core.sharedRepository")?;
                 let value = entry.has_value().then(|| entry.value()).transpose();
                 let value = value.context("core.sharedRepository is not text")?;
-                Sharing::parse(value, parse_bool)?
+                Sharing::parse(value, value.and_then(parse_bool))?
             }
         };
         Ok(*self.sharing.get_or_init(|| found))

@@ -81,7 +81,7 @@ impl Recipient {
             refused => return Err(self.refusal(refused)),
         };
         // Best effort: only the next message uses it.
-        drop(self.run.write_last_message(&typed.text));
+        drop(self.run.write_last_message(&typed));
         Ok(is_received)
     }
 
@@ -124,8 +124,7 @@ impl Recipient {
         }
         checked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
-        let project = self.task.worktree.file_name().unwrap_or_default();
-        let title = self.profile.title(&title, &project.to_string_lossy());
+        let title = self.profile.title(&title, &self.task.worktree);
         Ok(title == Some(Title::Working))
     }
 }

@@ -13,6 +13,7 @@ use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::system::{Lock, Sharing, none_if_missing, process};
 use crate::task::{Exit, ExitReason, Target};
+use crate::tmux::composer::SafeText;
 
 /// The limit for the events and the screen that a removed task keeps.
 const MAX_KEPT: u64 = 1024 * 1024;
@@ -53,8 +54,8 @@ impl RunDir {
         self.0.join("sent")
     }
 
-    pub(crate) fn write_last_message(&self, text: &str) -> Result<()> {
-        write(&self.last_message(), text.as_bytes())
+    pub(crate) fn write_last_message(&self, typed: &SafeText) -> Result<()> {
+        write(&self.last_message(), typed.text.as_bytes())
     }
 
     /// Returns the directory of the scratch repository.

@@ -6,7 +6,8 @@ use anyhow::{Error, Result};
 
 use super::table::{self, Setting, ValueKind};
 use super::{ConfigEntry, Settings};
-use crate::agent::{self, Agent, AgentConfig, Yolo};
+use crate::agent::{self, Agent, AgentConfig, Profile, Yolo};
+use crate::task::BranchName;
 
 /// A key of a setting with its effective value.
 #[derive(Debug)]
@@ -66,12 +67,13 @@ impl Settings {
         // A branch without a task may have a description, too.
         let is_of_task = |key: &str| {
             let name = setting.placeholder_in(key);
-            name.is_some_and(|name| self.branch_value(name, &table::TASK).is_some())
+            let branch = name.map(BranchName::new);
+            branch.is_some_and(|branch| self.branch_value(&branch, &table::TASK).is_some())
         };
         let mut rows = BTreeMap::new();
-        for name in agent::known_names() {
-            if let Some(default) = self.default_for(setting, name) {
-                rows.insert(setting.canonical_key(name), (Some(default), None));
+        for known in agent::KNOWN {
+            if let Some(default) = self.default_for(setting, known) {
+                rows.insert(setting.canonical_key(known.name), (Some(default), None));
             }
         }
         let is_shown = |key: &str| setting.key != table::DESCRIPTION.key || is_of_task(key);
@@ -83,12 +85,11 @@ impl Settings {
     }
 
     /// Returns the default of a setting for a known agent.
-    fn default_for(&self, setting: &Setting, agent: &str) -> Option<String> {
-        let profile = agent::profile(agent);
+    fn default_for(&self, setting: &Setting, profile: &Profile) -> Option<String> {
         if setting.key == table::COMMAND.key {
-            return default_command(agent);
+            return default_command(profile);
         }
-        let config = self.agent_config(agent);
+        let config = self.agent_config(profile.name);
         let skips = || profile.skips_permissions(&config).to_string();
         (setting.key == table::YOLO.key && profile.has_yolo()).then(skips)
     }
@@ -113,12 +114,12 @@ impl Settings {
 }
 
 /// Returns the command of a known agent.
-fn default_command(name: &str) -> Option<String> {
+fn default_command(profile: &Profile) -> Option<String> {
     let own = AgentConfig {
         yolo: Some(Yolo::Options(Vec::new())),
         ..AgentConfig::default()
     };
-    let argv = Agent::find(name, own)?.argv;
+    let argv = Agent::find(profile.name, own)?.argv;
     let words = argv.iter().map(|word| word.to_string_lossy());
     Some(shell_words::join(words))
 }

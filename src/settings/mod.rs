@@ -64,12 +64,6 @@ pub(crate) struct Settings {
 /// The sections that git flux uses.
 const SECTIONS: &str = "branch color commit core filter flux hook includeif merge";
 
-/// Returns whether git flux uses a key.
-fn is_relevant(key: &str) -> bool {
-    let section = key.split('.').next();
-    SECTIONS.split(' ').any(|it| section == Some(it))
-}
-
 impl Settings {
     /// Runs `git config -z --show-scope --show-origin --list` in `dir`, which is twice as fast as a
     /// lookup of keys. libgit2 knows neither `git -c` nor every kind of include.
@@ -163,7 +157,7 @@ impl Settings {
     }
 
     /// Returns a setting of a branch.
-    pub(crate) fn branch_value(&self, branch: &str, setting: &Setting) -> Option<&str> {
+    pub(crate) fn branch_value(&self, branch: &BranchName, setting: &Setting) -> Option<&str> {
         self.value_of(&setting.canonical_key(branch))
     }
 
@@ -180,16 +174,20 @@ impl Settings {
 
     /// Returns the branch whose configuration names the task `id`: `git branch -m` may have renamed
     /// it.
-    pub(crate) fn branch_of_task(&self, id: &str) -> Option<&str> {
+    pub(crate) fn branch_of_task(&self, id: &str) -> Option<BranchName> {
         let belongs = |entry: &&ConfigEntry| entry.value == id && table::TASK.matches(&entry.key);
         let entry = self.entries.iter().rev().find(belongs)?;
-        table::TASK.placeholder_in(&entry.key)
+        table::TASK.placeholder_in(&entry.key).map(BranchName::new)
     }
 }
 
 fn parse(out: &[u8]) -> Result<Vec<ConfigEntry>> {
     let mut fields = records(out)?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let is_relevant = |entry: &ConfigEntry| {
+        let section = entry.key.split('.').next();
+        SECTIONS.split(' ').any(|it| section == Some(it))
+    };
     let mut entries = Vec::new();
     while let Some(scope) = fields.next() {
         let (Some(origin), Some(pair)) = (fields.next(), fields.next()) else {
@@ -204,7 +202,7 @@ fn parse(out: &[u8]) -> Result<Vec<ConfigEntry>> {
             origin: text(origin),
             scope: text(scope),
         };
-        entries.extend(Some(entry).filter(|entry| is_relevant(&entry.key)));
+        entries.extend(Some(entry).filter(is_relevant));
     }
     Ok(entries)
 }
@@ -237,7 +235,7 @@ mod tests {
         );
         assert!(settings.sign().unwrap());
         assert_eq!(
-            settings.branch_value("feature/a.b", &table::DESCRIPTION),
+            settings.branch_value(&BranchName::new("feature/a.b"), &table::DESCRIPTION),
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];

@@ -2,6 +2,8 @@
 
 mod session;
 
+use std::path::Path;
+
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use notify::RecursiveMode;
@@ -179,7 +181,7 @@ fn refine_stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
 
 /// Reads `⠐ Claude Code` while it works, with 2.1.197. With 2.1.330 the title is always `✳ Claude
 /// Code`, which says nothing.
-fn title(title: &str, _: &str) -> Option<Title> {
+fn title(title: &str, _: &Path) -> Option<Title> {
     matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 

@@ -97,7 +97,7 @@ fn refine_turn(mut report: HookReport, value: &Value) -> Option<HookReport> {
 /// Reads the title. With 0.169 it is `⠏ project` while it works, `[ ! ] Action Required | project`
 /// for a question, otherwise `project`, shortened if it is long; 0.171 inserts `<thread> | ` before
 /// the project.
-fn title(title: &str, project: &str) -> Option<Title> {
+fn title(title: &str, worktree: &Path) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);
     }
@@ -106,6 +106,7 @@ fn title(title: &str, project: &str) -> Option<Title> {
     }
     let last = title.rsplit(" | ").next()?;
     let name = last.trim_end_matches(['.', '…']);
+    let project = worktree.file_name()?.to_string_lossy();
     (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
 }
 

@@ -94,7 +94,7 @@ fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport>
 
 /// Reads the titles `✦  Working… (project)`, `◇  Ready (project)` and `✋  Action Required
 /// (project)`.
-fn title(title: &str, _: &str) -> Option<Title> {
+fn title(title: &str, _: &Path) -> Option<Title> {
     match title.chars().next()? {
         '✦' | '⏲' => Some(Title::Working),
         '✋' => Some(Title::Asking),

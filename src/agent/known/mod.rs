@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use super::profile::{Output, PLAIN, Profile, Prompt, UNKNOWN};
 
 /// All known agents, in the order of lists.
-pub(super) static KNOWN: &[Profile] = &[
+pub(crate) static KNOWN: &[Profile] = &[
     claude::CLAUDE,
     codex::CODEX,
     gemini::GEMINI,
@@ -71,6 +71,7 @@ pub(crate) fn profile(name: &str) -> &'static Profile {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use serde_json::{Value, json};
 
@@ -84,7 +85,7 @@ mod tests {
         #[track_caller]
         fn case(agent: &str, text: &str, expected: Option<Title>) {
             assert_eq!(
-                profile(agent).title(text, "repo-one"),
+                profile(agent).title(text, Path::new("/repo-one")),
                 expected,
                 "{agent}: {text}"
             );

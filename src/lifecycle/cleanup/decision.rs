@@ -53,9 +53,9 @@ impl Decision<'_> {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
-    fn ask(&mut self, name: &'static str, question: Question, what: String, refusal: Failure) {
+    fn ask(&mut self, question: Question, what: String, refusal: Failure) {
         let verdict = Verdict::consent(self.options, question, what, refusal);
-        self.checks.add(name, verdict);
+        self.checks.add(question.check(), verdict);
     }
 
     /// Returns the verdict on a merge that conflicts or cannot be fast-forwarded.
@@ -86,8 +86,12 @@ impl Decision<'_> {
         let why = "the worktree can be restored";
         self.checks.pass("file system", movable, why);
         self.decide_about_uncommitted();
+        let restorable = |names: String| match names.as_str() {
+            "" => "none".to_owned(),
+            names => format!("can be restored: {names}"),
+        };
         let files = facts.uncommitted.iter();
-        let why = restorable(&name_files(files.filter(|change| change.is_repository())));
+        let why = restorable(name_files(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
             Edits::Commit(_) => files::ensure_committable(facts),
             Edits::Ask | Edits::Discard => Ok(()),
@@ -96,7 +100,7 @@ impl Decision<'_> {
         if let Some(found) = self.checks.require("large files", files::find_large(facts)) {
             self.decide_about_large_files(&found);
         }
-        let ignored = files::name_ignored(flux, facts).map(|names| restorable(&names));
+        let ignored = files::name_ignored(flux, facts).map(restorable);
         if let Some(why) = self.checks.require("ignored", ignored) {
             self.pass("ignored", &why);
         }
@@ -137,7 +141,7 @@ impl Decision<'_> {
                     .hint(format!("git flux cleanup {id} --commit"))
                     .hint(format!("git flux cleanup {id} --discard"));
                 let what = format!("commit or discard {names}");
-                return self.ask("uncommitted", Question::Uncommitted, what, refusal);
+                return self.ask(Question::Uncommitted, what, refusal);
             }
         };
         self.pass("uncommitted", &why);
@@ -150,7 +154,7 @@ impl Decision<'_> {
         let (id, what) = (&self.facts.task.id, found.join(", "));
         let refusal = Failure::new(format!("{what} and would be committed"))
             .hint(format!("move it or ignore it, then: git flux cleanup {id}"));
-        self.ask("large files", Question::LargeFiles, what, refusal);
+        self.ask(Question::LargeFiles, what, refusal);
     }
 
     /// Checks the merge, including uncommitted files if they are committed first.
@@ -182,7 +186,7 @@ impl Decision<'_> {
         .hint(format!("git flux cleanup {id} --into {}", word(branch)))
         .code(USAGE);
         let what = format!("you are on '{name}'");
-        self.ask("standing", Question::OtherBranch, what, refusal);
+        self.ask(Question::OtherBranch, what, refusal);
     }
 
     /// Checks the agent, its pane and other processes.
@@ -193,7 +197,7 @@ impl Decision<'_> {
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
             let refusal = other_machine::gone_required(doubt, &format!("git flux cleanup {id}"));
-            self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
+            self.ask(Question::AgentEnded, doubt.clone(), refusal);
         }
         self.check_processes();
         if processes.must_stop() || (processes.is_own_pane && processes.is_alive) {
@@ -202,15 +206,12 @@ impl Decision<'_> {
                 false => Question::Stop,
             };
             if !is_refused {
-                self.require_yes(
-                    "agent",
-                    question,
-                    format!("{} is still running", processes.name_stopped(id)),
-                );
+                let what = format!("{} is still running", processes.name_stopped(id));
+                self.require_yes(question, what);
             }
         } else if processes.is_own_pane {
             let what = format!("the pane of '{id}', which you are in, would be closed");
-            self.require_yes("agent", Question::OwnPane, what);
+            self.require_yes(Question::OwnPane, what);
         } else if !is_refused && processes.doubt.is_none() {
             self.pass("agent", "no process has to be stopped");
         }
@@ -224,32 +225,25 @@ impl Decision<'_> {
             self.pass("processes", "no other process is in the worktree");
         }
         if let Some(what) = others {
-            self.require_yes("processes", Question::Processes, what);
+            self.require_yes(Question::Processes, what);
         }
         match jobs {
             Some(what) if processes.has_suspended_jobs() => {
                 let refusal = Failure::new(&what).hint(format!("git flux attach {id}"));
-                self.ask("processes", Question::SuspendedJobs, what, refusal);
+                self.ask(Question::SuspendedJobs, what, refusal);
             }
-            Some(what) => self.require_yes("processes", Question::Jobs, what),
+            Some(what) => self.require_yes(Question::Jobs, what),
             None => {}
         }
     }
 
     /// Adds a check that needs the consent of `--yes`.
-    fn require_yes(&mut self, name: &'static str, question: Question, what: String) {
+    fn require_yes(&mut self, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
             .hint(format!("git flux attach {id}"))
             .hint(format!("git flux cleanup {id} --yes"));
-        self.ask(name, question, what, refusal);
-    }
-}
-
-fn restorable(names: &str) -> String {
-    match names {
-        "" => "none".to_owned(),
-        names => format!("can be restored: {names}"),
+        self.ask(question, what, refusal);
     }
 }
 

@@ -96,6 +96,19 @@ impl Question {
         Self::OwnPane,
     ];
 
+    /// Returns the name of its check.
+    pub(super) fn check(self) -> &'static str {
+        match self {
+            Self::WorktreeGone => "worktree",
+            Self::Conflicts | Self::Removal => "merge",
+            Self::Uncommitted => "uncommitted",
+            Self::LargeFiles => "large files",
+            Self::OtherBranch => "standing",
+            Self::AgentEnded | Self::Stop | Self::OwnPane => "agent",
+            Self::Processes | Self::Jobs | Self::SuspendedJobs => "processes",
+        }
+    }
+
     /// Returns whether one answer is enough for several tasks.
     pub(crate) fn is_joint(self) -> bool {
         use Question::{AgentEnded, Conflicts, Uncommitted, WorktreeGone};
