@@ -16,16 +16,14 @@ use anyhow::{Result, bail};
 
 pub(crate) use self::config::{add_trust, remove_config, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
-pub(crate) use self::stored::{
-    ARCHIVE, EVENTS, RECORD, SCREEN, StoredTask, TASKS, base_ref, task_ref,
-};
-use self::stored::{BASES, PROMPT};
+use self::stored::BASES;
+pub(crate) use self::stored::{ARCHIVE, StoredTask, TASKS, base_ref, task_ref};
 
-use crate::failure::{Failure, nearest};
+use crate::failure::{Failure, Verb, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{BranchName, HEADS, ObjectId, Task, TaskId};
+use crate::task::{BranchName, HEADS, ObjectId, RecordFile, Task, TaskId};
 
 /// All tasks and branches at one moment.
 #[derive(Debug)]
@@ -138,7 +136,7 @@ impl Store {
 
     /// Returns the task that `name` selects: an id, an unambiguous part of one, a branch or a
     /// worktree. `verb` is the command in hints.
-    pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: &str) -> Result<&StoredTask> {
+    pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: Verb) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
         }
@@ -172,7 +170,7 @@ const MAX_NAMES: usize = 8;
 
 /// Returns the index of the only one of `known` that equals, begins with, or else contains `name`.
 /// Messages call them `what`; `verb` is the command in hints. An error lists similar names.
-pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: &str) -> Result<usize> {
+pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: Verb) -> Result<usize> {
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
     }
@@ -207,9 +205,14 @@ fn not_found(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
+/// Returns the task of a record.
+pub(crate) fn read_record(repo: &Repo, oid: &ObjectId) -> Result<Task> {
+    Task::from_json(&repo.read_file(oid, RecordFile::Task)?)
+}
+
 /// Reads the record of a task.
 fn read(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
-    let task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
+    let task = read_record(repo, oid)?;
     if task.id != *id {
         bail!("the record is that of '{}'", task.id);
     }
@@ -246,7 +249,7 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
 
 /// Reads the prompt of a record.
 pub(crate) fn read_prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
-    repo.read_file(oid, PROMPT)
+    repo.read_file(oid, RecordFile::Prompt)
 }
 
 /// Claims an id: creates record, base and branch, at `tip`, in one transaction. Fails if one of
@@ -259,7 +262,7 @@ pub(crate) fn create_task(
     lock: &Lock,
 ) -> Result<ObjectId> {
     let json = task.to_json()?;
-    let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
+    let files = [(RecordFile::Task, &*json), (RecordFile::Prompt, prompt)];
     let oid = repo.write_record(None, &files)?;
     let refs = Transaction::default()
         .create(&task_ref(&task.id), &oid)
@@ -291,13 +294,15 @@ pub(crate) fn update_with_files(
     repo: &Repo,
     old: &ObjectId,
     task: &Task,
-    files: &[(&str, Vec<u8>)],
+    files: &[(RecordFile, Vec<u8>)],
     also: Transaction,
     lock: &Lock,
 ) -> Result<ObjectId> {
     let json = task.to_json()?;
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
-    let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();
+    let files: Vec<_> = iter::once((RecordFile::Task, json.as_slice()))
+        .chain(files)
+        .collect();
     let new = repo.write_record(Some(old), &files)?;
     let message = format!("flux: {} is {}", task.id, task.phase.into_str());
     also.update(&task_ref(&task.id), &new, old)

@@ -14,7 +14,7 @@ use crate::git::{ObjectId, Repo, completion};
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::{Settings, table};
-use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};
+use crate::store::{ARCHIVE, TASKS, own_parts, read_record};
 use crate::task::{RefName, Task, TaskId};
 
 /// Set if the shell shows descriptions; bash does not.
@@ -227,7 +227,7 @@ struct StoredId {
 
 impl StoredId {
     fn read(&self, repo: &Repo) -> Option<Task> {
-        Task::from_json(&repo.read_file(&self.record, RECORD).ok()?).ok()
+        read_record(repo, &self.record).ok()
     }
 }
 

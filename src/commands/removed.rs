@@ -1,13 +1,13 @@
 //! `git flux restore --list`.
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::HumanBytes;
 
 use super::Faults;
 use super::object::{RemovedObject, UnreadObject};
 use super::table::Table;
 use crate::context::Flux;
-use crate::failure::{self, Failure, USAGE};
+use crate::failure::{Failure, USAGE, Verb};
 use crate::lifecycle::archive::tree::measure;
 use crate::lifecycle::archive::{Archived, Listing, UnreadEntry};
 use crate::sanitize;
@@ -41,19 +41,19 @@ pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
         }
     }
     for one in unread {
-        warn_of(flux, one.refusal());
+        flux.ui.warn_of(&one.refusal().into());
         if !version::is_newer(&one.error) {
             faults.count();
         }
     }
     for left in flux.list_undeleted()? {
-        warn_of(flux, left);
+        flux.ui.warn_of(&left.into());
     }
     faults.ensure_none("not everything could be read")
 }
 
 /// Lets the user pick a removed task.
-pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&'a Archived> {
+pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: Verb) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
@@ -68,13 +68,6 @@ pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&
     };
     let rows: Vec<_> = ours.iter().map(row).collect();
     Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
-}
-
-/// Prints a failure as a warning, with its hints.
-pub(super) fn warn_of(flux: &Flux, left: Failure) {
-    let left = Error::from(left);
-    flux.ui.warning(&left);
-    failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
 }
 
 /// Describes how a task ended.

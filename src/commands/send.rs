@@ -13,7 +13,7 @@ use super::text::{TextKind, TextSource};
 use super::{candidates, choose_own};
 use crate::agent;
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{Failure, USAGE, Verb};
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::observe;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
@@ -63,7 +63,7 @@ impl SendArgs {
         if self.all {
             return self.send_to_all(&flux, &store);
         }
-        let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
+        let task = choose_own(&flux, &store, self.task.as_deref(), Verb::Send)?.readable()?;
         // Fail before the user writes the message.
         let mut recipient = find_recipient(&flux, &store, task)??;
         let message = self.message(&flux, &self.message)?;

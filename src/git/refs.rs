@@ -4,6 +4,7 @@ pub(crate) mod marks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -110,35 +111,32 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    fn line(mut self, verb: &str, name: &RefName, values: &[&ObjectId]) -> Self {
-        self.input.extend(format!("{verb} {name}\0").bytes());
-        for value in values {
-            self.input.extend([value.as_bytes(), b"\0"].concat());
-        }
+    fn line(mut self, line: fmt::Arguments) -> Self {
+        self.input.extend(format!("{line}\0").bytes());
         self
     }
 
     /// Creates `name`; fails if it exists.
     pub(crate) fn create(mut self, name: &RefName, new: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
-        self.line("create", name, &[new])
+        self.line(format_args!("create {name}\0{new}"))
     }
 
     /// Moves `name` from `old` to `new`.
     pub(crate) fn update(mut self, name: &RefName, new: &ObjectId, old: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
-        self.line("update", name, &[new, old])
+        self.line(format_args!("update {name}\0{new}\0{old}"))
     }
 
     /// Deletes `name`, which points to `old`.
     pub(crate) fn delete(mut self, name: &RefName, old: &ObjectId) -> Self {
         self.deleted.push((name.clone(), old.clone()));
-        self.line("delete", name, &[old])
+        self.line(format_args!("delete {name}\0{old}"))
     }
 
     /// Fails unless `name` points to `old`.
     pub(crate) fn verify(self, name: &RefName, old: &ObjectId) -> Self {
-        self.line("verify", name, &[old])
+        self.line(format_args!("verify {name}\0{old}"))
     }
 
     /// Updates the marks, then the refs: `git update-ref --no-deref -z --stdin -m <message>`.

@@ -6,7 +6,6 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::launcher::Launcher;
 use crate::task::Task;
-use crate::ui::Ui;
 use crate::ui::words::capitalize;
 
 /// Finds the launcher of a task. It is gone if the agent's exit was recorded.
@@ -44,22 +43,16 @@ pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     )))
 }
 
-/// Asks whether the agent has ended, if there is a `doubt` and no `--gone` option (`gone`). Fails if
-/// the user declines, or there is no terminal: then the hint is `command` with `--gone`.
-pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
-    let Some(doubt) = doubt.filter(|_| !gone) else {
+/// Asks whether the agent has ended before it is resumed, if there is a doubt. Fails if the user
+/// declines, or there is no terminal.
+pub(crate) fn confirm_ended(flux: &Flux, task: &Task) -> Result<()> {
+    let Some(doubt) = find_doubt(flux, task)? else {
         return Ok(());
     };
-    if !ui.can_ask() {
-        return Err(gone_required(doubt, command).into());
+    if flux.ui.can_ask() {
+        let question = format!("{}. Has it ended?", capitalize(&doubt));
+        return flux.ui.ensure_agreed(question);
     }
-    if ui.confirm(format_args!("{}. Has it ended?", capitalize(doubt)), false)? {
-        return Ok(());
-    }
-    Err(Failure::declined("nothing was changed").into())
-}
-
-/// Returns the error of a `command` that requires `--gone`.
-pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
-    Failure::new(doubt).hint(format!("if it has ended: {command} --gone"))
+    let hint = format!("if it has ended: git flux resume {} --gone", task.id);
+    Err(Failure::new(doubt).hint(hint).into())
 }

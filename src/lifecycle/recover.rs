@@ -1,7 +1,6 @@
 //! Recovers tasks whose last command died: completes or rolls back each.
 
 use std::fs;
-use std::iter;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -14,7 +13,7 @@ use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
 use crate::context::Flux;
-use crate::failure;
+use crate::failure::Failure;
 use crate::git::marks::FLUX_REFS;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
@@ -42,23 +41,18 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
                 message.into_iter().for_each(|text| flux.ui.status(text));
             }
             Err(error) => {
-                let what = format!("could not recover the interrupted task '{id}': {error:#}");
-                warn(flux, what, failure::hints(&error));
+                let what = format!("could not recover the interrupted task '{id}'");
+                flux.ui.warn_of(&error.context(what));
             }
         }
     }
     clear_orphans(flux, store);
     for class in ["tasks", "base"] {
         if let Err(error) = clear_marks(flux, class, |name| store.has_ref(name)) {
-            warn(flux, format!("{error:#}"), failure::hints(&error));
+            flux.ui.warn_of(&error);
         }
     }
     Ok(changed)
-}
-
-fn warn(flux: &Flux, what: String, hints: impl Iterator<Item = String>) {
-    flux.ui.warning(what);
-    hints.for_each(|hint| flux.ui.hint(hint));
 }
 
 /// Returns whether a command may have died at work on a task of this user.
@@ -113,7 +107,8 @@ fn clear_orphans(flux: &Flux, store: &Store) {
             && let Err(error) = clear_orphan(flux, &id)
         {
             let what = format!("could not delete '{}': {error:#}", path.display());
-            warn(flux, what, iter::once(format!("rm -rf {}", quoted(&path))));
+            let failure = Failure::new(what).hint(format!("rm -rf {}", quoted(&path)));
+            flux.ui.warn_of(&failure.into());
         }
     }
 }
@@ -140,7 +135,7 @@ pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<S
         flux.run_dir(&listed.id).remove()?;
         return Ok(None);
     };
-    let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
+    let task = store::read_record(repo, &oid)?;
     if !store::is_ours(&repo.marks(), &flux.settings, &listed.id, &oid, Some(&task)) {
         bail!("its record was replaced by a fetched one");
     }

@@ -43,11 +43,14 @@ impl RunDir {
     }
 
     /// Returns the prompt and the last message, if they can be read.
-    pub(crate) fn sent_messages(&self) -> Vec<String> {
+    pub(crate) fn sent_messages(&self) -> Vec<SafeText> {
         let texts = [self.prompt(), self.last_message()].map(|path| find_tail(&path, MAX_BYTES));
         let texts = texts.into_iter().flatten().flatten();
-        let texts = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
-        texts.collect()
+        let typed = |text: Vec<u8>| SafeText {
+            text: String::from_utf8_lossy(&text).into_owned(),
+            ..SafeText::default()
+        };
+        texts.map(typed).collect()
     }
 
     fn last_message(&self) -> PathBuf {

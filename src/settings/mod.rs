@@ -248,7 +248,10 @@ mod tests {
                 .branch_section(&BranchName::new("feature/a"))
                 .is_empty()
         );
-        assert_eq!(settings.branch_of_task("fix-1"), Some("renamed"));
+        assert_eq!(
+            settings.branch_of_task("fix-1"),
+            Some(BranchName::new("renamed"))
+        );
     }
 
     #[test]

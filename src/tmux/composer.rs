@@ -142,21 +142,22 @@ impl Composer {
         (first <= cursor && cursor < end).then(|| (rows[first..end].to_vec(), true))
     }
 
-    /// Returns whether the content is `text`, the visible part of it, or a folded paste.
-    pub(crate) fn holds(&self, content: &Content, text: &str) -> bool {
+    /// Returns whether the content is `typed`, the visible part of it, or a folded paste.
+    pub(crate) fn holds(&self, content: &Content, typed: &SafeText) -> bool {
         let Content::Text(shown) = content else {
             return false;
         };
+        let text = &typed.text;
         let (visible, whole) = (normalize(shown), normalize(text));
         let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED;
         let is_window = shown.lines().count() >= MIN_ROWS && whole.ends_with(&visible);
         visible == whole || is_long && (is_window || is_folded(&visible))
     }
 
-    /// Returns whether the content is `text` or the visible part of it, and not a folded paste.
-    pub(crate) fn shows(&self, content: &Content, text: &str) -> bool {
+    /// Returns whether the content is `typed` or the visible part of it, and not a folded paste.
+    pub(crate) fn shows(&self, content: &Content, typed: &SafeText) -> bool {
         let is_folded = matches!(content, Content::Text(shown) if is_folded(&normalize(shown)));
-        !is_folded && self.holds(content, text)
+        !is_folded && self.holds(content, typed)
     }
 
     /// Prepares a message so that the program takes it as text.
@@ -219,9 +220,12 @@ impl Trap {
     }
 }
 
-/// Returns keys that clear a composer that contains `text`, from its end.
-pub(super) fn clearing_keys(text: &str) -> String {
-    CLEAR_LINE.repeat((text.lines().count() + text.len() / 20 + 4).min(2_000))
+impl SafeText {
+    /// Returns keys that clear a composer that contains the text, from its end.
+    pub(super) fn clearing_keys(&self) -> String {
+        let lines = self.text.lines().count() + self.text.len() / 20 + 4;
+        CLEAR_LINE.repeat(lines.min(2_000))
+    }
 }
 
 /// Removes everything that depends on wrapping and on the terminal.

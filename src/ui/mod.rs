@@ -109,6 +109,12 @@ impl Ui {
         print_labelled("warning", lines.join("; "));
     }
 
+    /// Prints an error as a warning, with its hints.
+    pub(crate) fn warn_of(&self, error: &anyhow::Error) {
+        self.warning(format_args!("{error:#}"));
+        failure::hints(error).for_each(|hint| self.hint(hint));
+    }
+
     /// Asks a yes-or-no question.
     ///
     /// # Errors

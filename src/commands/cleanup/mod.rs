@@ -18,6 +18,7 @@ use clap_complete::ArgValueCompleter;
 use self::args::{Mode, Styles};
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
+use crate::failure::Verb;
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::copied_repository::find_original;
@@ -92,7 +93,7 @@ impl CleanupArgs {
             return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
-        let stored = choose_own(&flux, &store, name, "cleanup")?;
+        let stored = choose_own(&flux, &store, name, Verb::Cleanup)?;
         if self.drop_copy(&flux, &store, stored)? {
             return Ok(());
         }
@@ -150,7 +151,7 @@ impl CleanupArgs {
             ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
-            let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
+            let id = &choose_own(flux, store, Some(name), Verb::Cleanup)?.id;
             if !ids.contains(&id) {
                 ids.push(id);
             }

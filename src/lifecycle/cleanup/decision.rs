@@ -10,7 +10,6 @@ use super::options::{Branch, Conflicts, Edits, Options, Question};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
-use crate::lifecycle::other_machine;
 use crate::ui::word;
 use crate::ui::words::count;
 
@@ -196,7 +195,8 @@ impl Decision<'_> {
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
-            let refusal = other_machine::gone_required(doubt, &format!("git flux cleanup {id}"));
+            let hint = format!("if it has ended: git flux cleanup {id} --gone");
+            let refusal = Failure::new(doubt).hint(hint);
             self.ask(Question::AgentEnded, doubt.clone(), refusal);
         }
         self.check_processes();

@@ -51,7 +51,7 @@ pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
-    name: &str,
+    name: &BranchName,
 ) -> Result<ChosenBranch> {
     let local = resolve(store, &BranchName::typed(name))?;
     let Some(tip) = store.tip(&local) else {
@@ -88,7 +88,7 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
 }
 
 /// Returns the local branch to create for a remote one.
-fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
+fn find_remote_branch(flux: &Flux, name: &BranchName) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
     let remotes = String::from_utf8(Git::reading(dir).words("remote").output()?)?;
