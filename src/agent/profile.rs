@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::Value;
 
-use super::hooks::{HookFiles, HookOptions};
+use super::hooks::{HookFiles, HookOption};
 use super::report::{Hook, HookReport};
 use super::transcript::Conversation;
 use crate::run::events::Event;
@@ -115,7 +115,7 @@ pub(crate) struct Profile {
     /// Its hooks.
     pub(super) hooks: &'static [Hook],
     /// Writes the files of its hooks.
-    pub(super) configure_hooks: fn(&HookFiles) -> Result<HookOptions>,
+    pub(super) configure_hooks: fn(&HookFiles) -> Result<Option<HookOption>>,
     /// It reports a message as soon as it gets one.
     pub(crate) confirms_messages: bool,
     /// Reads the title of its terminal, in a worktree.
@@ -145,7 +145,7 @@ pub(super) const PLAIN: Profile = Profile {
     resume: &[],
     stop_signal: Signal::SIGHUP,
     hooks: &[],
-    configure_hooks: |_| Ok(HookOptions::default()),
+    configure_hooks: |_| Ok(None),
     confirms_messages: false,
     title: None,
     output: Output::NotWhileIdle { title: "" },

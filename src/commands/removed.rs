@@ -126,10 +126,7 @@ fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Re
         rows: known.chain(unread).map(Vec::from).collect(),
         optional: &["SIZE", "REMOVED"],
     };
-    for line in table.lines(flux.ui.width()) {
-        flux.ui.data(line)?;
-    }
-    Ok(())
+    table.print(&flux.ui)
 }
 
 /// Converts a removed task for `--json`.

@@ -138,7 +138,7 @@ impl RestoreArgs {
             let failure = failure.hint("git flux restore --list");
             bail!(failure.hint("add --yes to agree"));
         }
-        flux.ui.ensure_agreed(question)
+        flux.ui.ensure_agreed(question, false)
     }
 
     /// With `--empty`, retries earlier deletions; warns of unreadable entries.
@@ -180,7 +180,7 @@ fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     ui.status(format_args!("  Branch: {branch}"));
     ui.status(format_args!("  Worktree: {}", shown(&task.worktree)));
     ui.status(format_args!("  Agent: {agent}"));
-    ui.ensure_agreed("Restore it?")
+    ui.ensure_agreed("Restore it?", false)
 }
 
 fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {

@@ -111,7 +111,7 @@ impl ResumeArgs {
             return Err(Failure::new(reason).hint(hint).into());
         }
         let question = format!("{}. Restart from its prompt?", capitalize(&reason));
-        flux.ui.ensure_agreed(question)?;
+        flux.ui.ensure_agreed(question, false)?;
         Ok(command)
     }
 }

@@ -2,7 +2,10 @@
 
 use std::iter;
 
+use anyhow::Result;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+use crate::ui::Ui;
 
 /// The width of the last column, a text, below which optional columns are omitted.
 const TEXT_WIDTH: usize = 12;
@@ -27,6 +30,11 @@ struct Column {
 }
 
 impl Table<'_> {
+    /// Prints the table at once: there may be thousands of lines.
+    pub(super) fn print(&self, ui: &Ui) -> Result<()> {
+        ui.data(self.lines(ui.width()).join("\n"))
+    }
+
     /// Returns the lines of the table, at most `limit` wide. Cuts the last cell before the first, which is a
     /// name to copy.
     pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {

@@ -51,10 +51,10 @@ impl Hooks {
         configured: Vec<ConfiguredHook>,
     ) -> Result<Self> {
         let git = match checkout {
-            Some(checkout) => checkout.with_user_config().words("rev-parse"),
-            None => Git::reading(repo.home()).words("rev-parse"),
+            Some(checkout) => checkout.with_user_config(),
+            None => Git::reading(repo.home()),
         };
-        let path = git.words("--git-path hooks").path()?;
+        let path = git.words("rev-parse --git-path hooks").path()?;
         let top = checkout.map(Checkout::path);
         Ok(Self::with_dir(&path, repo, top, configured))
     }

@@ -51,7 +51,7 @@ pub(crate) fn confirm_ended(flux: &Flux, task: &Task) -> Result<()> {
     };
     if flux.ui.can_ask() {
         let question = format!("{}. Has it ended?", capitalize(&doubt));
-        return flux.ui.ensure_agreed(question);
+        return flux.ui.ensure_agreed(question, false);
     }
     let hint = format!("if it has ended: git flux resume {} --gone", task.id);
     Err(Failure::new(doubt).hint(hint).into())

@@ -49,9 +49,8 @@ impl Recipient {
         };
         composer.escape(&text).map_err(|trap| {
             let meaning = trap.meaning();
-            self.failure(format_args!(
-                "would not read this as a message: it {meaning}"
-            ))
+            let why = format_args!("would not read this as a message: it {meaning}");
+            agent_failure(&self.task, why).into()
         })
     }
 
@@ -86,20 +85,15 @@ impl Recipient {
     }
 
     fn refusal(&self, delivery: Delivery) -> Error {
-        self.failure(match delivery {
+        let why = match delivery {
             Delivery::HasDraft => "has unsent text in its composer",
             Delivery::Stuck => "did not accept the message; it may still be in its composer",
             Delivery::NotTaken => "did not accept the message in time; it was cleared",
             Delivery::NotShown => "does not show the message; Enter was not pressed",
             Delivery::NotListening => "asked a question, or stopped reading input",
             _ => "shows no composer, and may misread the message",
-        })
-    }
-
-    fn failure(&self, what: impl Display) -> Error {
-        let id = &self.task.id;
-        let failure = Failure::new(format!("the agent of '{id}' {what}"));
-        failure.hint(format!("git flux attach {id}")).into()
+        };
+        agent_failure(&self.task, why).into()
     }
 
     /// Returns whether the agent still reads input, and has asked nothing since the observation. Starts no
@@ -127,6 +121,12 @@ impl Recipient {
         let title = self.profile.title(&title, &self.task.worktree);
         Ok(title == Some(Title::Working))
     }
+}
+
+/// Returns why an agent accepts no message, with the hint to attach instead.
+pub(crate) fn agent_failure(task: &Task, why: impl Display) -> Failure {
+    let id = &task.id;
+    Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
 /// Finds the agent of a task if it can receive a message: it runs in the foreground, and has asked nothing

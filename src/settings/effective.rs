@@ -21,7 +21,8 @@ pub(crate) struct EffectiveSetting<'a> {
     pub(crate) entry: Option<&'a ConfigEntry>,
 }
 
-type Keys<'a> = BTreeMap<String, (Option<String>, Option<&'a ConfigEntry>)>;
+/// Keys in git's form, each with its documented form, its default and its entry.
+type Keys<'a> = BTreeMap<String, (String, Option<String>, Option<&'a ConfigEntry>)>;
 
 impl EffectiveSetting<'_> {
     /// Returns the effective value.
@@ -52,8 +53,8 @@ impl Settings {
             let all = self.all_entries(setting).into_iter();
             all.map(|entry| row(key(), None, Some(entry))).collect()
         } else {
-            let keys = self.keys_of(setting).into_iter();
-            keys.map(|(key, (default, entry))| row(setting.documented(&key), default, entry))
+            let keys = self.keys_of(setting).into_values();
+            keys.map(|(key, default, entry)| row(key, default, entry))
                 .collect()
         };
         if rows.is_empty() {
@@ -65,21 +66,23 @@ impl Settings {
     /// Returns the keys of a setting, each with its default and its entry.
     fn keys_of(&self, setting: &Setting) -> Keys<'_> {
         // A branch without a task may have a description, too.
-        let is_of_task = |key: &str| {
-            let name = setting.placeholder_in(key);
-            let branch = name.map(BranchName::new);
+        let is_of_task = |entry: &ConfigEntry| {
+            let branch = entry.placeholder_of(setting).map(BranchName::new);
             branch.is_some_and(|branch| self.branch_value(&branch, &table::TASK).is_some())
         };
         let mut rows = BTreeMap::new();
         for known in agent::KNOWN {
             if let Some(default) = self.default_for(setting, known) {
-                rows.insert(setting.canonical_key(known.name), (Some(default), None));
+                let key = setting.documented_key(known.name);
+                let row = (key, Some(default), None);
+                rows.insert(setting.canonical_key(known.name), row);
             }
         }
-        let is_shown = |key: &str| setting.key != table::DESCRIPTION.key || is_of_task(key);
-        let entries = self.entries.iter().filter(|it| setting.matches(&it.key));
-        for entry in entries.filter(|it| is_shown(&it.key)) {
-            rows.entry(entry.key.clone()).or_default().1 = Some(entry);
+        let is_shown = |it: &&ConfigEntry| setting.key != table::DESCRIPTION.key || is_of_task(it);
+        let entries = self.entries.iter().filter(|it| it.is_of(setting));
+        for entry in entries.filter(is_shown) {
+            let row = rows.entry(entry.key.clone()).or_default();
+            (row.0, row.2) = (entry.documented_key(setting), Some(entry));
         }
         rows
     }
@@ -87,7 +90,13 @@ impl Settings {
     /// Returns the default of a setting for a known agent.
     fn default_for(&self, setting: &Setting, profile: &Profile) -> Option<String> {
         if setting.key == table::COMMAND.key {
-            return default_command(profile);
+            let own = AgentConfig {
+                yolo: Some(Yolo::Options(Vec::new())),
+                ..AgentConfig::default()
+            };
+            let argv = Agent::find(profile.name, own)?.argv;
+            let words = argv.iter().map(|word| word.to_string_lossy());
+            return Some(shell_words::join(words));
         }
         let config = self.agent_config(profile.name);
         let skips = || profile.skips_permissions(&config).to_string();
@@ -111,15 +120,4 @@ impl Settings {
         }
         Ok(errors)
     }
-}
-
-/// Returns the command of a known agent.
-fn default_command(profile: &Profile) -> Option<String> {
-    let own = AgentConfig {
-        yolo: Some(Yolo::Options(Vec::new())),
-        ..AgentConfig::default()
-    };
-    let argv = Agent::find(profile.name, own)?.argv;
-    let words = argv.iter().map(|word| word.to_string_lossy());
-    Some(shell_words::join(words))
 }

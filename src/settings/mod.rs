@@ -40,6 +40,27 @@ pub(crate) struct ConfigEntry {
 }
 
 impl ConfigEntry {
+    /// Returns what stands for the placeholder of a setting in its key.
+    fn placeholder_of(&self, setting: &Setting) -> Option<&str> {
+        let (before, after) = setting.split_key()?;
+        let after = after.to_ascii_lowercase();
+        let name = self.key.strip_prefix(before)?.strip_suffix(&after)?;
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// Returns whether it belongs to a setting.
+    fn is_of(&self, setting: &Setting) -> bool {
+        match setting.split_key() {
+            Some(_) => self.placeholder_of(setting).is_some(),
+            None => self.key.eq_ignore_ascii_case(setting.key),
+        }
+    }
+
+    /// Returns its key in the documented form.
+    fn documented_key(&self, setting: &Setting) -> String {
+        setting.documented_key(self.placeholder_of(setting).unwrap_or_default())
+    }
+
     /// Describes its origin: `in file '.git/config'`.
     fn describe_origin(&self) -> String {
         match self.origin.strip_prefix("file:") {
@@ -142,7 +163,7 @@ impl Settings {
     /// Returns the entries of a setting with several values. An empty value clears those before it,
     /// as in git.
     pub(super) fn all_entries(&self, setting: &Setting) -> Vec<&ConfigEntry> {
-        let is_of = |it: &&ConfigEntry| setting.matches(&it.key);
+        let is_of = |it: &&ConfigEntry| it.is_of(setting);
         let entries: Vec<_> = self.entries.iter().filter(is_of).collect();
         let after = entries.iter().rposition(|entry| entry.value.is_empty());
         entries[after.map_or(0, |at| at + 1)..].to_vec()
@@ -175,9 +196,9 @@ impl Settings {
     /// Returns the branch whose configuration names the task `id`: `git branch -m` may have renamed
     /// it.
     pub(crate) fn branch_of_task(&self, id: &str) -> Option<BranchName> {
-        let belongs = |entry: &&ConfigEntry| entry.value == id && table::TASK.matches(&entry.key);
+        let belongs = |entry: &&ConfigEntry| entry.value == id && entry.is_of(&table::TASK);
         let entry = self.entries.iter().rev().find(belongs)?;
-        table::TASK.placeholder_in(&entry.key).map(BranchName::new)
+        entry.placeholder_of(&table::TASK).map(BranchName::new)
     }
 }
 

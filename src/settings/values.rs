@@ -138,7 +138,7 @@ impl Settings {
     pub(crate) fn slot_colours(&self, dir: &Path) -> Result<HashMap<String, String>> {
         let mut slots = HashMap::new();
         for entry in self.entries.iter() {
-            let slot = table::COLOUR_SLOT.placeholder_in(&entry.key);
+            let slot = entry.placeholder_of(&table::COLOUR_SLOT);
             let Some(slot) = slot.filter(|slot| !slots.contains_key(*slot)) else {
                 continue;
             };

@@ -124,7 +124,7 @@ pub(crate) struct MergeRecord {
 }
 
 /// A file of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[derive(Clone, Copy, IntoStaticStr)]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum RecordFile {
     #[strum(serialize = "task.json")]

@@ -139,8 +139,8 @@ impl Ui {
     ///
     /// # Errors
     /// When the user declines: exit code 130.
-    pub(crate) fn ensure_agreed(&self, question: impl Display) -> Result<()> {
-        if self.confirm(question, false)? {
+    pub(crate) fn ensure_agreed(&self, question: impl Display, default: bool) -> Result<()> {
+        if self.confirm(question, default)? {
             return Ok(());
         }
         Err(Failure::declined("nothing was changed").into())

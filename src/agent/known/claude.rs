@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::messages;
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
 use crate::agent::report::{Beginning, Effect, Hook, HookReport, tool_call_id};
@@ -116,13 +116,13 @@ const ENV_MARKERS: [&str; 7] = [
     "CLAUDE_PID",
 ];
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     let hooks =
         files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
     // Otherwise a key moves the conversation to a process outside the pane.
     let settings = json!({ "disableAgentView": true, "hooks": hooks });
     let file = files.write("claude.json", settings)?;
-    Ok(HookOptions::option("--settings", file))
+    Ok(Some(HookOption::Argument("--settings", file)))
 }
 
 fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport> {

@@ -11,7 +11,7 @@ use anyhow::Result;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
 use crate::agent::report::{Effect, Hook, HookReport, first_text};
 use crate::agent::transcript::{Conversation, Coverage, last_activity};
@@ -63,14 +63,14 @@ pub(super) const CODEX: Profile = Profile {
     ..PLAIN
 };
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     let Some(user_notify) = user_notify() else {
-        return Ok(HookOptions::default());
+        return Ok(None);
     };
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
     let notify = json!([ours.as_slice(), &user_notify].concat());
     let notify = format!("notify={notify}");
-    Ok(HookOptions::option("-c", notify))
+    Ok(Some(HookOption::Argument("-c", notify)))
 }
 
 /// Returns the user's notify program with its arguments, if any. `None` if it is unknown.

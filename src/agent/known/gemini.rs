@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
 use crate::agent::report::{Beginning, Effect, Hook, HookReport};
 use crate::agent::transcript::{Conversation, Coverage};
@@ -65,15 +65,15 @@ const HOOKS: [Hook; 5] = [
 /// The variable for a file of defaults; its hooks run beside the user's.
 const DEFAULTS: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     if env::var_os(DEFAULTS).is_some() || !is_private(Path::new(files.dir)) {
-        return Ok(HookOptions::default());
+        return Ok(None);
     }
     let hooks = files.settings(|command| {
         json!({ "type": "command", "command": command, "name": "git-flux", "timeout": 15_000 })
     });
     let file = files.write("gemini.json", json!({ "hooks": hooks }))?;
-    Ok(HookOptions::variable(DEFAULTS, file))
+    Ok(Some(HookOption::Variable(DEFAULTS, file)))
 }
 
 /// Returns whether only the user may write to `dir` and its parents: Gemini ignores other files.

@@ -3,7 +3,6 @@
 use anyhow::{Result, bail};
 
 use super::args::{Mode, Porcelain};
-use super::consent::confirm;
 use super::remove::remove_task;
 use super::{dry_run, words};
 use crate::commands::table::Table;
@@ -65,7 +64,7 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
         let question = format!("Clean up {}?", count(doable.len(), "task"));
         let is_harmless = !matches!(options.branch, Branch::Discard)
             && !doable.iter().any(|plan| stops_work(plan));
-        confirm(flux, &question, is_harmless)?;
+        flux.ui.ensure_agreed(question, is_harmless)?;
         for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
             // These are not in the table; each task asks for them.
             use Question::{LargeFiles, SuspendedJobs};

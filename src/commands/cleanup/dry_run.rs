@@ -39,9 +39,7 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
         rows: plan.checks.iter().map(row).collect(),
         ..Table::default()
     };
-    for line in table.lines(flux.ui.width()) {
-        flux.ui.data(line)?;
-    }
+    table.print(&flux.ui)?;
     if plan.refusal().is_none() {
         for step in list_steps(plan, options) {
             flux.ui.data(sanitize::line(&format!("would {step}")))?;

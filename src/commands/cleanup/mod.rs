@@ -133,7 +133,7 @@ impl CleanupArgs {
             ui.status(format_args!(
                 "The worktree and the agent of '{id}' belong to '{place}' and are kept."
             ));
-            ui.ensure_agreed(format_args!("Drop {what}?"))?;
+            ui.ensure_agreed(format_args!("Drop {what}?"), false)?;
         }
         let lock = flux.lock_task(id)?;
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;

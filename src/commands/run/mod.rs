@@ -271,9 +271,7 @@ impl RunArgs {
             rows: made.iter().map(row).collect(),
             ..Table::default()
         };
-        for line in table.lines(ui.width()) {
-            ui.data(line)?;
-        }
+        table.print(ui)?;
         ui.status("");
         ui.hint("git flux list, git flux attach <task>, git flux cleanup <task>");
         Ok(())

@@ -34,10 +34,11 @@ impl Draft<'_> {
     /// `git commit-tree [-S] -p <parent> … <tree>`.
     pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<ObjectId> {
         let git = match checkout {
-            Some(checkout) => checkout.git().words("commit-tree"),
-            None => Git::new(repo.home()).words("commit-tree"),
+            Some(checkout) => checkout.git(),
+            None => Git::new(repo.home()),
         };
-        let mut git = git.config("i18n.commitEncoding=UTF-8").input(self.message);
+        let git = git.words("commit-tree").input(self.message);
+        let mut git = git.config("i18n.commitEncoding=UTF-8");
         // commit-tree alone ignores commit.gpgSign.
         if self.sign {
             git = git.arg("-S");

@@ -44,7 +44,9 @@ pub(crate) fn find(
     }
     let mut commits = if has_tables {
         let walk = git("rev-list --walk-reflogs HEAD").arg(branch.full());
-        lines(&walk.output()?)?.map(named).collect()
+        lines(&walk.output()?)?
+            .map(|name| name.to_owned().into())
+            .collect()
     } else {
         // git fails on the reflog of an unborn HEAD.
         let of_branch = common.join("logs").join(&*branch.full());
@@ -60,10 +62,6 @@ pub(crate) fn find(
         found.push((REFLOG.to_owned(), all));
     }
     Ok(found)
-}
-
-fn named(name: &str) -> ObjectId {
-    name.to_owned().into()
 }
 
 /// Splits the output of `git rev-list` into lines; fails if the last one is cut off.
@@ -82,7 +80,10 @@ fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // Skip the null object before the first entry.
     let is_object = |name: &&str| name.bytes().any(|b| b != b'0');
-    Ok(names.filter(is_object).map(named).collect())
+    Ok(names
+        .filter(is_object)
+        .map(|name| name.to_owned().into())
+        .collect())
 }
 
 /// Returns those of `commits` that neither a ref nor another one reaches, without missing ones:
@@ -99,7 +100,7 @@ fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTree
     let mut heads = BTreeSet::new();
     let mut parents = BTreeSet::new();
     for line in lines(&out)? {
-        let mut names = line.split(' ').map(named);
+        let mut names = line.split(' ').map(|name| name.to_owned().into());
         heads.extend(names.next());
         parents.extend(names);
     }
