@@ -23,7 +23,7 @@ use crate::failure::{Failure, Verb, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{BranchName, HEADS, ObjectId, RecordFile, Task, TaskId};
+use crate::task::{BranchName, HEADS, ObjectId, RecordFile, RefName, Task, TaskId};
 
 /// All tasks and branches at one moment.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// Returns whether the refs include `name`.
-    pub(crate) fn has_ref(&self, name: &str) -> bool {
+    pub(crate) fn has_ref(&self, name: &RefName) -> bool {
         self.refs.objects.contains_key(name)
     }
 
@@ -277,20 +277,9 @@ pub(crate) fn create_task(
     Ok(oid)
 }
 
-/// Replaces the record `old` together with the changes `also`. Fails if another process has changed
-/// it.
+/// Replaces the record `old`, with `files` beside it, together with the changes `also`. Fails if
+/// another process has changed it.
 pub(crate) fn update(
-    repo: &Repo,
-    old: &ObjectId,
-    task: &Task,
-    also: Transaction,
-    lock: &Lock,
-) -> Result<ObjectId> {
-    update_with_files(repo, old, task, &[], also, lock)
-}
-
-/// Replaces the record as [`update`] does, with `files` beside it.
-pub(crate) fn update_with_files(
     repo: &Repo,
     old: &ObjectId,
     task: &Task,

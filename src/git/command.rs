@@ -322,7 +322,7 @@ impl Git {
     /// is not an error.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
         let status = self.add_args().status();
-        let status = status.map_err(|error| start_error(error, &self.name()))?;
+        let status = status.map_err(|error| start_error(error, self.name()))?;
         let left = (status.signal() == Some(SIGPIPE)).then_some(0);
         let code = status.code().or(left);
         code.ok_or_else(|| Failure::declined(String::new()).into())

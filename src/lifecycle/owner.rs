@@ -52,8 +52,7 @@ impl Flux {
 
     /// Fails if a task belongs to another user.
     pub(crate) fn ensure_own(&self, task: &Task) -> Result<()> {
-        self.owner(task)
-            .map_or(Ok(()), |owner| Err(not_owned(&task.id, &owner).into()))
+        ensure_none(&task.id, self.owner(task))
     }
 
     /// Takes the lock of a task. Fails if the task belongs to another user, or on interruption.
@@ -71,9 +70,7 @@ impl Flux {
     /// Creates the directory of all runs, and returns the path of a task's lock.
     fn prepare_lock(&self, id: &TaskId) -> Result<PathBuf> {
         let run = self.run_dir(id);
-        if let Some(owner) = other_owner(&run.0) {
-            return Err(not_owned(id, &owner).into());
-        }
+        ensure_none(id, other_owner(&run.0))?;
         let sharing = self.repo.sharing()?;
         for dir in [self.repo.flux_dir(), self.repo.runs_dir()] {
             let made = sharing.make_dir(&dir);
@@ -83,6 +80,9 @@ impl Flux {
     }
 }
 
-fn not_owned(id: &TaskId, owner: &str) -> Failure {
-    Failure::new(format!("'{id}' is a task of '{owner}'")).hint(format!("git flux status {id}"))
+/// Fails if a task has another `owner`.
+fn ensure_none(id: &TaskId, owner: Option<String>) -> Result<()> {
+    let Some(owner) = owner else { return Ok(()) };
+    let failure = Failure::new(format!("'{id}' is a task of '{owner}'"));
+    Err(failure.hint(format!("git flux status {id}")).into())
 }

@@ -14,11 +14,10 @@ use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::marks::FLUX_REFS;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
 use crate::store::{self, Store, StoredTask, task_ref};
-use crate::task::{Phase, Task, TaskId};
+use crate::task::{Phase, RefName, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
 
@@ -66,11 +65,14 @@ fn is_interrupted(flux: &Flux, task: &Task) -> bool {
 
 /// Deletes the marks of a class whose refs are gone, since a command died before its first or after its last
 /// transaction.
-pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bool) -> Result<()> {
+pub(super) fn clear_marks(
+    flux: &Flux,
+    class: &str,
+    has_ref: impl Fn(&RefName) -> bool,
+) -> Result<()> {
     let marks = flux.repo.marks();
-    for owner in marks.list(class)? {
-        let name = [FLUX_REFS, &owner].concat();
-        let (_, id) = owner.rsplit_once('/').unwrap_or_default();
+    for name in marks.list(class)? {
+        let (_, id) = name.rsplit_once('/').unwrap_or_default();
         let (id, _) = id.split_once('.').unwrap_or((id, ""));
         let Some(id) = id.parse().ok().filter(|_| !has_ref(&name)) else {
             continue;
@@ -80,7 +82,7 @@ pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bo
             continue;
         };
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
-            marks.remove(&owner)?;
+            marks.remove(&name)?;
         }
         flux.remove_stale_run_dir(&id)?;
     }
@@ -156,7 +158,7 @@ pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<S
 
 impl Teardown<'_> {
     fn advance(&self, task: &Task, updates: Transaction) -> Result<()> {
-        store::update(&self.flux.repo, self.oid, task, updates, self.lock).map(drop)
+        store::update(&self.flux.repo, self.oid, task, &[], updates, self.lock).map(drop)
     }
 
     /// Records the pane that the dead command opened, and deletes its temporary repository.

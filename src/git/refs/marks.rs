@@ -101,12 +101,13 @@ impl Marks {
         }
     }
 
-    /// Lists all marks of a class as `<class>/<name>`.
-    pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
+    /// Lists all marks of a class, as refs `refs/flux/<class>/<name>`.
+    pub(crate) fn list(&self, class: &str) -> Result<Vec<RefName>> {
         let entries = list_dir(&self.0.join(class)).context("could not list the marks")?;
         let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
         let names = names.filter(|name| !name.starts_with('.'));
-        Ok(names.map(|name| format!("{class}/{name}")).collect())
+        let name = |name| RefName::new(format!("{FLUX_REFS}{class}/{name}"));
+        Ok(names.map(name).collect())
     }
 
     /// Adds the new values of refs before they change.
@@ -134,8 +135,9 @@ impl Marks {
         drop(self.change(unmade, sharing, |values| values.retain(is_made)));
     }
 
-    /// Removes the mark of `<class>/<name>`, which has no refs left. The caller holds the task's lock.
-    pub(crate) fn remove(&self, owner: &str) -> Result<()> {
+    /// Removes the mark of a ref, which has no refs left. The caller holds the task's lock.
+    pub(crate) fn remove(&self, name: &RefName) -> Result<()> {
+        let owner = Self::owner(name).unwrap_or_default();
         let what = || format!("could not remove the mark of '{owner}'");
         none_if_missing(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
@@ -165,14 +167,15 @@ impl Marks {
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
-            let before = self.find(&RefName::new([FLUX_REFS, owner].concat()))?;
+            let name = RefName::new([FLUX_REFS, owner].concat());
+            let before = self.find(&name)?;
             let mut mark = before.clone().unwrap_or_default();
             change(&mut mark.values);
             // A mark has only the refs of its owner.
             let is_own = |(name, _): &RefValue| Self::owner(name) == Some(owner);
             mark.values.retain(is_own);
             match mark.values.is_empty() {
-                true if before.is_some() => self.remove(owner)?,
+                true if before.is_some() => self.remove(&name)?,
                 false if before.as_ref() != Some(&mark) => self.write(owner, &mark, sharing)?,
                 _ => {}
             }
@@ -240,7 +243,7 @@ mod tests {
         assert_eq!(all(), [None; 4]);
         assert_eq!(made("base/a", "9"), Some(true));
         assert!(marks.list("tasks").unwrap().is_empty());
-        assert_eq!(marks.list("base").unwrap(), ["base/a"]);
+        assert_eq!(marks.list("base").unwrap(), ["refs/flux/base/a"]);
     }
 
     #[test]
@@ -253,7 +256,7 @@ mod tests {
             value("archive/a.1/refs/worktree/x", "2"),
         ];
         marks.add(&values);
-        assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
+        assert_eq!(marks.list("archive").unwrap(), ["refs/flux/archive/a.1"]);
         assert!(marks.is_original(&entry));
         // A change of the mark in a copy does not make the copy the original.
         let copy = tempfile::tempdir().unwrap();

@@ -169,7 +169,7 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
     let events = events.map(|events| (RecordFile::Events, events));
     let screen = screen.map(|screen| (RecordFile::Screen, screen));
     let files: Vec<_> = events.into_iter().chain(screen).collect();
-    store::update_with_files(&flux.repo, &facts.oid, removing, &files, verify, lock)
+    store::update(&flux.repo, &facts.oid, removing, &files, verify, lock)
 }
 
 /// Returns where the task's commits are, for its record.
@@ -200,7 +200,8 @@ fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Re
     let Some(into) = facts.merge_target() else {
         return Ok(());
     };
-    let before = RepositoryState::take_if_any(flux, &merge::find_hooks(flux, into)?, TARGET_HOOKS)?;
+    let has_hooks = merge::find_hooks(flux, into)?.has(TARGET_HOOKS);
+    let before = has_hooks.then(|| RepositoryState::take(flux)).transpose()?;
     let moved = merge::advance(flux, facts, commit, lock);
     if let Some(before) = before {
         before.warn_of_changes(flux, &into.branch_ref());
