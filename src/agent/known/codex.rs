@@ -104,8 +104,7 @@ fn title(title: &str, worktree: &Path) -> Option<Title> {
     if matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}') {
         return Some(Title::Working);
     }
-    let last = title.rsplit(" | ").next()?;
-    let name = last.trim_end_matches(['.', '…']);
+    let name = title.rsplit(" | ").next()?.trim_end_matches(['.', '…']);
     let project = worktree.file_name()?.to_string_lossy();
     (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
 }
