@@ -6,6 +6,8 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use strum::Display;
+
 /// Failed, or refused.
 const REFUSED: u8 = 1;
 /// The command line was wrong; clap uses this code, too.
@@ -76,6 +78,22 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A command of git flux in hints: `git flux <verb> …`.
+#[derive(Clone, Copy, Debug, Display)]
+#[strum(serialize_all = "lowercase")]
+pub(crate) enum Verb {
+    Attach,
+    Cleanup,
+    Diff,
+    Log,
+    Restore,
+    Resume,
+    Send,
+    Status,
+    Stop,
+    Wait,
+}
 
 /// Returns the exit code for an error: that of the [`Failure`] in it, or 1 if it contains none.
 pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {

@@ -16,16 +16,14 @@ use anyhow::{Result, bail};
 
 pub(crate) use self::config::{add_trust, remove_config, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
-pub(crate) use self::stored::{
-    ARCHIVE, EVENTS, RECORD, SCREEN, StoredTask, TASKS, base_ref, task_ref,
-};
-use self::stored::{BASES, PROMPT};
+use self::stored::BASES;
+pub(crate) use self::stored::{ARCHIVE, StoredTask, TASKS, base_ref, task_ref};
 
-use crate::failure::{Failure, nearest};
+use crate::failure::{Failure, Verb, nearest};
 use crate::git::refs::{self, Refs};
 use crate::git::{Lock, Repo, Transaction};
 use crate::settings::{Settings, table};
-use crate::task::{BranchName, HEADS, ObjectId, Task, TaskId};
+use crate::task::{BranchName, HEADS, ObjectId, RecordFile, RefName, Task, TaskId};
 
 /// All tasks and branches at one moment.
 #[derive(Debug)]
@@ -113,7 +111,7 @@ impl Store {
 
     /// Returns whether the ref with the full name `name` existed when the store was read. Knows
     /// only refs of tasks and branches.
-    pub(crate) fn has_ref(&self, name: &str) -> bool {
+    pub(crate) fn has_ref(&self, name: &RefName) -> bool {
         self.refs.objects.contains_key(name)
     }
 
@@ -147,7 +145,7 @@ impl Store {
 
     /// Returns the task that `name` selects: an id, a unique part of one, a branch, or the path of
     /// a worktree. Fails if none or several match. `verb` is the command in hints.
-    pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: &str) -> Result<&StoredTask> {
+    pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: Verb) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
         }
@@ -183,7 +181,7 @@ const MAX_NAMES: usize = 8;
 /// Returns the index of the only one of `known` that equals, begins with, or else contains `name`.
 /// Fails if none or several do, with similar names as hints. Messages call them `what`; `verb` is
 /// the command in hints.
-pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: &str) -> Result<usize> {
+pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: Verb) -> Result<usize> {
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
     }
@@ -218,10 +216,15 @@ fn not_found(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
+/// Reads a task from its record, the object `oid`. Fails if that is invalid.
+pub(crate) fn parse_record(repo: &Repo, oid: &ObjectId) -> Result<Task> {
+    Task::from_json(&repo.read_file(oid, RecordFile::Task)?)
+}
+
 /// Reads the record of the task `id` from the object `oid`. Fails if it is invalid, or is that of
 /// another task.
 fn read_record(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
-    let task = Task::from_json(&repo.read_file(oid, RECORD)?)?;
+    let task = parse_record(repo, oid)?;
     if task.id != *id {
         bail!("the record is that of '{}'", task.id);
     }
@@ -235,9 +238,9 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     // It was renamed by `git branch -m`. A branch of `git branch -c` is the user's copy.
     if !exists(&task.branch)
         && let Some(branch) = settings.branch_of_task(task.id.as_str())
-        && exists(branch)
+        && exists(&branch)
     {
-        task.branch = BranchName::new(branch);
+        task.branch = branch;
     }
     // The description of an existing branch does not describe the task.
     if let Some(text) = settings.branch_value(&task.branch, &table::DESCRIPTION)
@@ -260,7 +263,7 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
 /// Reads the description that the user gave for a task from its record `oid`. Empty if there was
 /// none.
 pub(crate) fn read_prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
-    repo.read_file(oid, PROMPT)
+    repo.read_file(oid, RecordFile::Prompt)
 }
 
 /// Creates the record, base ref and branch, at `tip`, of a new task in one transaction, and returns
@@ -274,7 +277,7 @@ pub(crate) fn create_task(
     lock: &Lock,
 ) -> Result<ObjectId> {
     let json = task.to_json()?;
-    let files = [(RECORD, json.as_slice()), (PROMPT, prompt)];
+    let files = [(RecordFile::Task, &*json), (RecordFile::Prompt, prompt)];
     let oid = repo.write_record(None, &files)?;
     let refs = Transaction::default()
         .create(&task_ref(&task.id), &oid)
@@ -296,24 +299,15 @@ pub(crate) fn update(
     repo: &Repo,
     old: &ObjectId,
     task: &Task,
-    also: Transaction,
-    lock: &Lock,
-) -> Result<ObjectId> {
-    update_with_files(repo, old, task, &[], also, lock)
-}
-
-/// Replaces the record of a task as [`update`] does, and stores `files` in it beside `task.json`.
-pub(crate) fn update_with_files(
-    repo: &Repo,
-    old: &ObjectId,
-    task: &Task,
-    files: &[(&str, Vec<u8>)],
+    files: &[(RecordFile, Vec<u8>)],
     also: Transaction,
     lock: &Lock,
 ) -> Result<ObjectId> {
     let json = task.to_json()?;
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
-    let files: Vec<_> = iter::once((RECORD, json.as_slice())).chain(files).collect();
+    let files: Vec<_> = iter::once((RecordFile::Task, json.as_slice()))
+        .chain(files)
+        .collect();
     let new = repo.write_record(Some(old), &files)?;
     let message = format!("flux: {} is {}", task.id, task.phase.into_str());
     also.update(&task_ref(&task.id), &new, old)

@@ -274,16 +274,16 @@ fn layers_start_git_and_tmux_in_one_place_each() {
 fn layers_start_git_in_a_worktree_only_through_a_checkout() {
     // Where git runs otherwise: in the main worktree, where the caller is, and nowhere.
     const PLACES: [&str; 10] = [
-        "home,",
-        "repo.home(),",
-        "flux.repo.home(),",
-        "self.repo.home(),",
-        "dir,",
-        "Path::new(\".\"),",
-        "Path::new(\"/\"),",
-        "&self.path,",
-        "self.path,",
-        "path,",
+        "home)",
+        "repo.home())",
+        "flux.repo.home())",
+        "self.repo.home())",
+        "dir)",
+        "Path::new(\".\"))",
+        "Path::new(\"/\"))",
+        "&self.path)",
+        "self.path)",
+        "path)",
     ];
     let mut wrong = Vec::new();
     let mut started = 0;
@@ -296,7 +296,7 @@ fn layers_start_git_in_a_worktree_only_through_a_checkout() {
                 let own =
                     source.path == "git/checkout.rs" || source.path.starts_with("git/scratch/");
                 let known = PLACES.iter().find(|known| place.starts_with(**known));
-                let is_own = known.is_some_and(|known| known.contains("path,"));
+                let is_own = known.is_some_and(|known| known.contains("path)"));
                 started += 1;
                 if known.is_none() || (is_own && !own) {
                     let line = place.lines().next().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::hooks::{HookFiles, HookOptions};
+use super::hooks::{HookFiles, HookOption};
 use super::known::{KNOWN, profile};
 use super::{Agent, Prompt};
 use crate::git::admin;
@@ -38,15 +38,19 @@ impl Launch {
         source: &Path,
         run: &RunDir,
     ) -> Result<Self> {
-        let added = configure_hooks(&command.agent, run)?;
+        let hooks = configure_hooks(&command.agent, run)?;
         let common_dir = run.common_dir().context("no run directory")?;
         let mut env = build_environment(task, source, common_dir);
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
-        let env = env.into_iter().chain(added.env);
-        let env = env.map(|(name, value)| (Bytes(name), Bytes(value)));
+        if let Some(HookOption::Variable(name, value)) = &hooks {
+            env.push((name.into(), value.into()));
+        }
+        let env = env
+            .into_iter()
+            .map(|(name, value)| (Bytes(name), Bytes(value)));
         let prompt = &command.agent.prompt;
         let file = |wanted: Prompt| (*prompt == wanted).then(|| Bytes(run.prompt().into()));
-        let argv = command.argv(&task.agent_args, added.args, run).into_iter();
+        let argv = command.argv(&task.agent_args, hooks, run).into_iter();
         Ok(Self {
             id: task.id.to_string(),
             agent: command.agent.name.clone(),
@@ -65,18 +69,21 @@ impl Launch {
 impl AgentCommand {
     /// Returns the command line that starts the agent: its program and options, those of the hooks
     /// and of the task, and the prompt as this agent takes it.
-    fn argv(&self, own: &[Bytes], hooks: Vec<OsString>, run: &RunDir) -> Vec<OsString> {
+    fn argv(&self, own: &[Bytes], hooks: Option<HookOption>, run: &RunDir) -> Vec<OsString> {
         let mut argv = self.agent.argv.clone();
         argv[0] = self.program.clone().into();
-        argv.extend(hooks);
+        if let Some(HookOption::Argument(name, value)) = hooks {
+            argv.extend([name.into(), value.into()]);
+        }
         argv.extend(own.iter().map(|arg| arg.0.clone()));
         let file = || run.prompt().into_os_string();
+        let join = |option: &str, value| OsString::from_iter([option.into(), value]);
         match &self.agent.prompt {
             Prompt::AfterDashes => argv.extend([OsString::from("--"), self.text(run)]),
             Prompt::Last => argv.push(self.text(run)),
-            Prompt::Joined(option) => argv.push(join_option(option, &self.text(run))),
+            Prompt::Joined(option) => argv.push(join(option, self.text(run))),
             Prompt::File => argv.push(file()),
-            Prompt::FileJoined(option) => argv.push(join_option(option, &file())),
+            Prompt::FileJoined(option) => argv.push(join(option, file())),
             Prompt::Resumed => argv.extend(self.agent.resume.iter().cloned()),
             Prompt::Input | Prompt::Shown => {}
         }
@@ -100,18 +107,14 @@ impl AgentCommand {
     }
 }
 
-fn join_option(option: &str, value: &OsStr) -> OsString {
-    [OsStr::new(option), value].into_iter().collect()
-}
-
 /// Writes the files of the agent's hooks to the run directory, and returns the options and
 /// variables by which the agent finds them. Empty for an agent without hooks, or where they cannot
 /// be added to the user's configuration.
-fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<HookOptions> {
+fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<Option<HookOption>> {
     let program = current_exe()?;
     // Files and options of hooks are text.
     let (Some(program), Some(dir)) = (program.to_str(), run.0.to_str()) else {
-        return Ok(HookOptions::default());
+        return Ok(None);
     };
     let profile = profile(&agent.name);
     let (agent, hooks) = (profile.name, profile.hooks);

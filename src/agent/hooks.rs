@@ -1,6 +1,5 @@
 //! The hooks of an agent, for one run: files in its run directory, beside the user's hooks.
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -10,11 +9,10 @@ use serde_json::{Value, json};
 use super::report::Hook;
 use crate::run::file::write_private;
 
-/// Additions to the agent's arguments and environment.
-#[derive(Debug, Default)]
-pub(super) struct HookOptions {
-    pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
+/// The option or variable that passes its hooks to an agent, with its value.
+pub(super) enum HookOption {
+    Argument(&'static str, String),
+    Variable(&'static str, String),
 }
 
 /// The files of an agent's hooks.
@@ -25,22 +23,6 @@ pub(super) struct HookFiles<'a> {
     pub(super) program: &'a str,
     /// The run directory.
     pub(super) dir: &'a str,
-}
-
-impl HookOptions {
-    pub(super) fn option(name: &'static str, value: impl Into<OsString>) -> Self {
-        Self {
-            args: vec![name.into(), value.into()],
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn variable(name: &'static str, value: impl Into<OsString>) -> Self {
-        Self {
-            env: vec![(name.into(), value.into())],
-            ..Self::default()
-        }
-    }
 }
 
 impl HookFiles<'_> {

@@ -13,8 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::command::AgentCommand;
-use self::known::KNOWN;
-pub(crate) use self::known::profile;
+pub(crate) use self::known::{KNOWN, profile};
 pub(crate) use self::profile::{AgentConfig, Files, Profile, Prompt, Yolo};
 use crate::system::program::{user_shell, which};
 

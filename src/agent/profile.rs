@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::Value;
 
-use super::hooks::{HookFiles, HookOptions};
+use super::hooks::{HookFiles, HookOption};
 use super::report::{Hook, HookReport};
 use super::transcript::Conversation;
 use crate::run::events::Event;
@@ -117,11 +117,11 @@ pub(crate) struct Profile {
     /// Its hooks.
     pub(super) hooks: &'static [Hook],
     /// Writes the files of its hooks.
-    pub(super) configure_hooks: fn(&HookFiles) -> Result<HookOptions>,
+    pub(super) configure_hooks: fn(&HookFiles) -> Result<Option<HookOption>>,
     /// It reports a message as soon as it gets one.
     pub(crate) confirms_messages: bool,
-    /// Reads the title of its terminal; the second argument is the name of its directory.
-    pub(super) title: Option<fn(&str, &str) -> Option<Title>>,
+    /// Reads the title of its terminal, in a worktree.
+    pub(super) title: Option<fn(&str, &Path) -> Option<Title>>,
     pub(super) output: Output,
     /// The input field.
     pub(crate) composer: Option<Composer>,
@@ -147,7 +147,7 @@ pub(super) const PLAIN: Profile = Profile {
     resume: &[],
     stop_signal: Signal::SIGHUP,
     hooks: &[],
-    configure_hooks: |_| Ok(HookOptions::default()),
+    configure_hooks: |_| Ok(None),
     confirms_messages: false,
     title: None,
     output: Output::NotWhileIdle { title: "" },
@@ -211,8 +211,8 @@ impl Profile {
 
     /// Returns the activity that the title of the agent's terminal shows, or `None` if it shows
     /// none; `project` is the name of the agent's directory, which a title may contain.
-    pub(crate) fn read_title(&self, title: &str, project: &str) -> Option<Title> {
-        self.title?(title, project)
+    pub(crate) fn read_title(&self, title: &str, worktree: &Path) -> Option<Title> {
+        self.title?(title, worktree)
     }
 
     /// Returns whether the agent's pane can show its activity: by its title, or by the times of its

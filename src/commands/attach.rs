@@ -6,7 +6,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::pane::{find_pane, find_target};
 use crate::lifecycle::repositories;
@@ -34,7 +34,7 @@ impl AttachArgs {
         }
         let flux = Flux::open(Ui::default())?;
         let store = load_recovered(&flux)?;
-        let stored = choose_own(&flux, &store, self.task.as_deref(), "attach")?;
+        let stored = choose_own(&flux, &store, self.task.as_deref(), Verb::Attach)?;
         let task = stored.readable()?;
         ensure_not_copied(&flux, task)?;
         ensure_terminal(format!("git flux status {}", task.id))?;

@@ -14,7 +14,7 @@ use crate::git::{ObjectId, Repo, completion};
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::{Settings, table};
-use crate::store::{ARCHIVE, RECORD, TASKS, own_parts};
+use crate::store::{ARCHIVE, TASKS, own_parts, parse_record};
 use crate::task::{RefName, Task, TaskId};
 
 /// Set if the shell shows descriptions; bash does not.
@@ -231,7 +231,7 @@ struct StoredId {
 
 impl StoredId {
     fn read(&self, repo: &Repo) -> Option<Task> {
-        Task::from_json(&repo.read_file(&self.record, RECORD).ok()?).ok()
+        parse_record(repo, &self.record).ok()
     }
 }
 
@@ -287,9 +287,9 @@ fn offer_with_titles(tasks: &[StoredId], settings: &Settings) -> Vec<CompletionC
     let repo = is_described.then(Repo::open).and_then(Result::ok);
     let title = |task: &StoredId| {
         let recorded = task.read(repo.as_ref()?);
-        let branch = recorded.as_ref().map(|task| &*task.branch);
+        let branch = recorded.as_ref().map(|task| task.branch.clone());
         let mut branches = branch.into_iter().chain(settings.branch_of_task(&task.id));
-        let configured = branches.find_map(|it| settings.branch_value(it, &table::DESCRIPTION));
+        let configured = branches.find_map(|it| settings.branch_value(&it, &table::DESCRIPTION));
         let title = configured.and_then(|text| text.lines().next());
         title.map(str::to_owned).or(Some(recorded?.title))
     };

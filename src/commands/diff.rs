@@ -8,7 +8,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::{candidates, choose};
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::git::{Distrust, ObjectId, diff};
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::damage::Damage;
@@ -32,7 +32,7 @@ impl DiffArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let task = choose(&flux, &store, self.task.as_deref(), "diff")?.readable()?;
+        let task = choose(&flux, &store, self.task.as_deref(), Verb::Diff)?.readable()?;
         ensure_not_copied(&flux, task)?;
         if let Some(broken) = Damage::find(&flux, task)? {
             let mut failure = broken.failure();

@@ -105,10 +105,8 @@ struct UnknownCommand<'a> {
 
 impl UnknownCommand<'_> {
     fn failure(&self, all: &Command) -> Failure {
-        let known = all.get_subcommands().filter(|c| !c.is_hide_set());
-        let known: Vec<&str> = known.map(Command::get_name).collect();
         let failure = Failure::new(format!("'{}' is not a git flux command", self.name));
-        let hints = self.suggestions(&known).into_iter();
+        let hints = self.suggestions(all).into_iter();
         let failure = hints.fold(failure.code(USAGE), Failure::hint);
         failure.hint("git flux -h")
     }
@@ -116,7 +114,7 @@ impl UnknownCommand<'_> {
     /// Returns commands to paste in place of an unknown one: by a table of synonyms, or else
     /// commands with a similar name, or `git flux run` with the words. `known` are the names of all
     /// commands.
-    fn suggestions(&self, known: &[&str]) -> Vec<String> {
+    fn suggestions(&self, all: &Command) -> Vec<String> {
         let sentence = || run_command(&format!("{} {}", self.name, self.words().join(" ")));
         if self.name.contains(char::is_whitespace) {
             return vec![sentence()];
@@ -127,7 +125,8 @@ impl UnknownCommand<'_> {
             Some(("run", _)) => vec![run_command(&self.words().join(" "))],
             Some((command, _)) => vec![self.command(command)],
             None => {
-                let near = nearest(self.name, known.iter().copied()).into_iter();
+                let known = all.get_subcommands().filter(|c| !c.is_hide_set());
+                let near = nearest(self.name, known.map(Command::get_name)).into_iter();
                 let near = near.map(|near| self.command(near));
                 // Several words are more likely a sentence.
                 near.chain((self.words().len() > 1).then(sentence))

@@ -247,8 +247,7 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
         rows: cells.collect(),
         optional: &OPTIONAL,
     };
-    // One write: there may be thousands of lines.
-    ui.data(table.lines(ui.width()).join("\n"))
+    table.print(ui)
 }
 
 impl TaskRow {

@@ -15,12 +15,14 @@ use super::object::LogObject;
 use super::{candidates, choose, removed};
 use crate::agent::messages;
 use crate::context::Flux;
+use crate::failure::Verb;
 use crate::git::foreground::page;
 use crate::git::log;
 use crate::lifecycle::archive::{self, Archived};
 use crate::run::events;
 use crate::sanitize;
 use crate::store::{self, Store, StoredTask};
+use crate::task::RecordFile;
 use crate::ui::Ui;
 use crate::ui::words::count;
 
@@ -76,12 +78,12 @@ impl LogArgs {
             if store.tasks.is_empty() {
                 let archived = archive::list_all(flux)?;
                 if archived.archived.iter().any(|one| !one.foreign) {
-                    return read_removed(flux, removed::pick(flux, &archived, "log")?);
+                    return read_removed(flux, removed::pick(flux, &archived, Verb::Log)?);
                 }
             }
-            return read_task(flux, &store, choose(flux, &store, None, "log")?);
+            return read_task(flux, &store, choose(flux, &store, None, Verb::Log)?);
         };
-        let error = match store.find_by_name(&flux.repo, name, "log") {
+        let error = match store.find_by_name(&flux.repo, name, Verb::Log) {
             Ok(stored) => return read_task(flux, &store, stored),
             Err(error) => error,
         };
@@ -121,7 +123,7 @@ fn read_task(flux: &Flux, store: &Store, stored: &StoredTask) -> Result<LogObjec
 fn read_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
     let Archived { task, record, .. } = one;
     let file = |name| flux.repo.find_file(record, name);
-    let (events, unknown) = events::parse(&file(store::EVENTS)?.unwrap_or_default());
+    let (events, unknown) = events::parse(&file(RecordFile::Events)?.unwrap_or_default());
     Ok(LogObject {
         id: task.id.to_string(),
         title: task.title.clone(),
@@ -130,7 +132,7 @@ fn read_removed(flux: &Flux, one: &Archived) -> Result<LogObject> {
         events,
         unknown,
         commits: log::between(flux.repo.home(), &task.base, &one.tip)?,
-        screen: file(store::SCREEN)?.map(|bytes| lossy_text(&bytes)),
+        screen: file(RecordFile::Screen)?.map(|bytes| lossy_text(&bytes)),
         ..LogObject::default()
     })
 }

@@ -32,7 +32,7 @@ use std::fmt::Display;
 use anyhow::{Error, Result};
 
 use crate::context::Flux;
-use crate::failure::{self, DECLINED, Failure, USAGE};
+use crate::failure::{self, DECLINED, Failure, USAGE, Verb};
 use crate::lifecycle::recover::recover;
 use crate::lifecycle::{archive, observe};
 use crate::store::{Store, StoredTask};
@@ -55,7 +55,7 @@ fn choose<'a>(
     flux: &Flux,
     store: &'a Store,
     name: Option<&str>,
-    verb: &str,
+    verb: Verb,
 ) -> Result<&'a StoredTask> {
     if let Some(name) = name {
         return store
@@ -80,7 +80,7 @@ fn choose<'a>(
     pick(flux, store, verb)
 }
 
-fn pick<'a>(flux: &Flux, store: &'a Store, verb: &str) -> Result<&'a StoredTask> {
+fn pick<'a>(flux: &Flux, store: &'a Store, verb: Verb) -> Result<&'a StoredTask> {
     let states = observe::state_labels(flux, store)?;
     let mut tasks: Vec<_> = store.tasks.iter().zip(states).collect();
     // The order of `git flux list`.
@@ -101,7 +101,7 @@ fn choose_own<'a>(
     flux: &Flux,
     store: &'a Store,
     name: Option<&str>,
-    verb: &str,
+    verb: Verb,
 ) -> Result<&'a StoredTask> {
     let stored = choose(flux, store, name, verb)?;
     let task = stored.task.as_ref();

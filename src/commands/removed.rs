@@ -1,13 +1,13 @@
 //! `git flux restore --list`.
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use indicatif::HumanBytes;
 
 use super::Faults;
 use super::object::{RemovedObject, UnreadObject};
 use super::table::Table;
 use crate::context::Flux;
-use crate::failure::{self, Failure, USAGE};
+use crate::failure::{Failure, USAGE, Verb};
 use crate::lifecycle::archive::tree::measure;
 use crate::lifecycle::archive::{Archived, Listing, UnreadEntry};
 use crate::sanitize;
@@ -42,20 +42,20 @@ pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
         }
     }
     for one in unread {
-        warn_of(flux, one.refusal());
+        flux.ui.warn_of(&one.refusal().into());
         if !version::is_newer(&one.error) {
             faults.count();
         }
     }
     for left in flux.list_undeleted()? {
-        warn_of(flux, left);
+        flux.ui.warn_of(&left.into());
     }
     faults.ensure_none("not everything could be read")
 }
 
 /// Lets the user pick one of the tasks that were removed in this repository; not one that was
 /// fetched. Fails if there is none, or if the user cannot be asked.
-pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&'a Archived> {
+pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: Verb) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
         bail!(Failure::new("there is nothing to restore").hint("git flux list"));
@@ -70,13 +70,6 @@ pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: &str) -> Result<&
     };
     let rows: Vec<_> = ours.iter().map(row).collect();
     Ok(ours[flux.ui.pick("Which removed task?", &rows)?])
-}
-
-/// Prints a failure as a warning on standard error, with its hints.
-pub(super) fn warn_of(flux: &Flux, left: Failure) {
-    let left = Error::from(left);
-    flux.ui.warning(&left);
-    failure::hints(&left).for_each(|hint| flux.ui.hint(hint));
 }
 
 /// Describes how a removed task ended: `merged into '<branch>'`, `not merged`, `no commits` or
@@ -136,10 +129,7 @@ fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Re
         rows: known.chain(unread).map(Vec::from).collect(),
         optional: &["SIZE", "REMOVED"],
     };
-    for line in table.lines(flux.ui.width()) {
-        flux.ui.data(line)?;
-    }
-    Ok(())
+    table.print(&flux.ui)
 }
 
 /// Converts a removed task to its JSON object for `git flux restore --list --json`.

@@ -9,7 +9,7 @@ use super::removed::{self, describe_removed};
 use super::revert::revert_hint;
 use super::{Faults, candidates, load_recovered, starting};
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::interrupt;
 use crate::lifecycle::archive::delete::delete_archived;
 use crate::lifecycle::archive::{self, Archived, Listing, UnreadEntry};
@@ -84,7 +84,7 @@ impl RestoreArgs {
 
     fn choose<'a>(&self, flux: &Flux, store: &Store, all: &'a Listing) -> Result<&'a Archived> {
         let Some(name) = &self.task else {
-            return removed::pick(flux, all, "restore");
+            return removed::pick(flux, all, Verb::Restore);
         };
         archive::find(all, name).map_err(|error| {
             let tasks = store.tasks.iter();
@@ -144,7 +144,7 @@ impl RestoreArgs {
             let failure = failure.hint("git flux restore --list");
             bail!(failure.hint("add --yes to agree"));
         }
-        flux.ui.ensure_agreed(question)
+        flux.ui.ensure_agreed(question, false)
     }
 
     /// With `--empty`, and if nothing has failed yet, retries the deletions that failed earlier.
@@ -161,7 +161,7 @@ impl RestoreArgs {
             left.iter().for_each(|error| faults.show(error));
         }
         for one in unread {
-            removed::warn_of(flux, one.refusal());
+            flux.ui.warn_of(&one.refusal().into());
             faults.count();
         }
         faults.ensure_none("not everything could be deleted")
@@ -190,7 +190,7 @@ fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     ui.status(format_args!("  Branch: {branch}"));
     ui.status(format_args!("  Worktree: {}", shown(&task.worktree)));
     ui.status(format_args!("  Agent: {agent}"));
-    ui.ensure_agreed("Restore it?")
+    ui.ensure_agreed("Restore it?", false)
 }
 
 fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {

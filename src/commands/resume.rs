@@ -8,8 +8,8 @@ use super::starting::{self, Layouts};
 use super::{Faults, candidates, choose_own, load_recovered};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
-use crate::failure::Failure;
-use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
+use crate::failure::{Failure, Verb};
+use crate::lifecycle::other_machine::{confirm_ended, find_launcher};
 use crate::lifecycle::resume::{
     continue_command, ensure_stopped, read_prompt, restart_command, resume,
 };
@@ -53,7 +53,7 @@ impl ResumeArgs {
         if self.all {
             return self.resume_all(&flux, &store);
         }
-        let stored = choose_own(&flux, &store, self.task.as_deref(), "resume")?;
+        let stored = choose_own(&flux, &store, self.task.as_deref(), Verb::Resume)?;
         starting::ensure_no_early_failure(&flux, &self.resume(&flux, stored)?)
     }
 
@@ -83,9 +83,9 @@ impl ResumeArgs {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = read_prompt(flux, task, &stored.oid)?;
-        let command = format!("git flux resume {}", task.id);
-        let doubt = find_doubt(flux, task)?;
-        confirm_ended(&flux.ui, doubt.as_deref(), self.gone, &command)?;
+        if !self.gone {
+            confirm_ended(flux, task)?;
+        }
         let session = continue_command(flux, task, &description).filter(|_| !self.restart);
         let (agent, verb) = match session {
             Some(agent) => (agent, "resumed"),
@@ -115,7 +115,7 @@ impl ResumeArgs {
             return Err(Failure::new(reason).hint(hint).into());
         }
         let question = format!("{}. Restart from its prompt?", capitalize(&reason));
-        flux.ui.ensure_agreed(question)?;
+        flux.ui.ensure_agreed(question, false)?;
         Ok(command)
     }
 }

@@ -1,7 +1,6 @@
 //! `git flux send`
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::path::Path;
 use std::thread;
 
@@ -13,11 +12,11 @@ use super::text::{TextKind, TextSource};
 use super::{candidates, choose_own};
 use crate::agent;
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{Failure, USAGE, Verb};
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::observe;
 use crate::lifecycle::other_machine::ensure_not_elsewhere;
-use crate::lifecycle::recipient::{self, Recipient};
+use crate::lifecycle::recipient::{self, Recipient, agent_failure};
 use crate::lifecycle::resume::can_resume;
 use crate::store::Store;
 use crate::system::clock;
@@ -63,7 +62,7 @@ impl SendArgs {
         if self.all {
             return self.send_to_all(&flux, &store);
         }
-        let task = choose_own(&flux, &store, self.task.as_deref(), "send")?.readable()?;
+        let task = choose_own(&flux, &store, self.task.as_deref(), Verb::Send)?.readable()?;
         // Fail before the user writes the message.
         let mut recipient = find_recipient(&flux, &store, task)??;
         let message = self.message(&flux, &self.message)?;
@@ -157,7 +156,7 @@ fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Reci
     }
     let is_at_work = observed.0 == State::Working;
     let recipient = recipient::find_recipient(flux, task, since, is_at_work)?;
-    Ok(recipient.ok_or_else(|| refusal(task, "does not accept input")))
+    Ok(recipient.ok_or_else(|| agent_failure(task, "does not accept input")))
 }
 
 /// Returns the reason why an agent in this state accepts no message; `None` if its state allows
@@ -174,17 +173,17 @@ fn find_refusal(
     Ok(Some(match state {
         // Its pane decides: only a composer accepts a message.
         State::Waiting(None) if has_composer => return Ok(None),
-        State::Waiting(_) => refusal(
+        State::Waiting(_) => agent_failure(
             task,
             "waits for an answer, and would take the message as one",
         ),
         State::RunningElsewhere => match ensure_not_elsewhere(flux, task) {
             Err(error) => error.downcast()?,
-            Ok(()) => refusal(task, "has just ended"),
+            Ok(()) => agent_failure(task, "has just ended"),
         },
         // Its title has been idle, if only for some seconds.
         State::Opening if *source == Source::Title && has_composer => return Ok(None),
-        State::Opening | State::Starting => refusal(task, "is still starting"),
+        State::Opening | State::Starting => agent_failure(task, "is still starting"),
         State::NoWorktree | State::NoBranch => Failure::new(format!(
             "the agent of '{id}' is not running: its worktree or branch is missing"
         ))
@@ -198,12 +197,6 @@ fn find_refusal(
         }
         _ => return Ok(None),
     }))
-}
-
-/// Returns the failure `the agent of '<id>' <why>`, with the hint to attach to the task instead.
-fn refusal(task: &Task, why: impl Display) -> Failure {
-    let id = &task.id;
-    Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
 fn report(flux: &Flux, task: &Task, recipient: &Recipient, is_confirmed: bool) {

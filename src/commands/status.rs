@@ -13,7 +13,7 @@ use self::show::{Detail, PaneView, code, next};
 use super::object::{DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
-use crate::failure;
+use crate::failure::{self, Verb};
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
 use crate::lifecycle::pane::find_pane;
@@ -46,7 +46,7 @@ impl StatusArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let stored = choose(&flux, &store, self.task.as_deref(), "status")?;
+        let stored = choose(&flux, &store, self.task.as_deref(), Verb::Status)?;
         let task = stored.readable()?;
         if self.path {
             let path = task.worktree.as_os_str().as_bytes();

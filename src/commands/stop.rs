@@ -6,6 +6,7 @@ use clap_complete::ArgValueCompleter;
 
 use super::{Faults, candidates, choose_own, load_recovered};
 use crate::context::Flux;
+use crate::failure::Verb;
 use crate::lifecycle::observe;
 use crate::lifecycle::stop::{StopRequest, can_stop, stop};
 use crate::store::{Store, StoredTask};
@@ -75,11 +76,11 @@ impl StopArgs {
             return Ok(flux.own_tasks(store).filter(runs).collect());
         }
         if self.tasks.is_empty() {
-            return Ok(vec![choose_own(flux, store, None, "stop")?]);
+            return Ok(vec![choose_own(flux, store, None, Verb::Stop)?]);
         }
         let mut tasks: Vec<&StoredTask> = Vec::new();
         for name in &self.tasks {
-            let stored = choose_own(flux, store, Some(name), "stop")?;
+            let stored = choose_own(flux, store, Some(name), Verb::Stop)?;
             if !tasks.iter().any(|task| task.id == stored.id) {
                 tasks.push(stored);
             }

@@ -1,6 +1,11 @@
 //! Tables that fit the terminal.
 
+use std::iter;
+
+use anyhow::Result;
 use console::{Alignment, measure_text_width, pad_str, truncate_str};
+
+use crate::ui::Ui;
 
 /// The width of the last column, a text, below which optional columns are omitted.
 const TEXT_WIDTH: usize = 12;
@@ -10,6 +15,7 @@ const MIN_TEXT_WIDTH: usize = 4;
 const MIN_NAME_WIDTH: usize = 8;
 
 /// Rows below a head. A cell may be coloured.
+#[derive(Default)]
 pub(super) struct Table<'a> {
     pub(super) head: &'a [&'a str],
     pub(super) rows: Vec<Vec<String>>,
@@ -23,22 +29,12 @@ struct Column {
     width: usize,
 }
 
-/// Returns the lines of a table, with the head first, at most `limit` columns wide (`None`: any
-/// width). Cuts the last cell, then the first; omits no column.
-pub(super) fn lines<const N: usize>(
-    head: [&str; N],
-    rows: Vec<[String; N]>,
-    limit: Option<usize>,
-) -> Vec<String> {
-    let table = Table {
-        head: &head,
-        rows: rows.into_iter().map(Vec::from).collect(),
-        optional: &[],
-    };
-    table.lines(limit)
-}
-
 impl Table<'_> {
+    /// Prints the table at once: there may be thousands of lines.
+    pub(super) fn print(&self, ui: &Ui) -> Result<()> {
+        ui.data(self.lines(ui.width()).join("\n"))
+    }
+
     /// Returns the lines of the table, with the head first, at most `limit` columns wide (`None`:
     /// any width). Omits optional columns, then cuts the last cell, then the first, which is a name
     /// to copy.
@@ -46,11 +42,18 @@ impl Table<'_> {
         let limit = limit.unwrap_or(usize::MAX);
         let mut columns = self.columns(limit);
         fit(&mut columns, limit);
-        let rows = self.rows.iter().map(|row| line(row, &columns, limit));
-        [line(self.head, &columns, limit)]
-            .into_iter()
-            .chain(rows)
-            .collect()
+        let head = self.head.iter().map(|&cell| cell.to_owned()).collect();
+        let line = |cells: &Vec<String>| {
+            let mut line = String::new();
+            for &Column { index, width } in &columns {
+                // There is no room even for `…`.
+                let cell = if width == 0 { "" } else { &cells[index] };
+                line += &pad_str(cell, width, Alignment::Left, Some("…"));
+                line += "  ";
+            }
+            truncate_str(line.trim_end(), limit, "…").into_owned()
+        };
+        iter::once(&head).chain(&self.rows).map(line).collect()
     }
 
     /// Returns the columns to show, as wide as their content: omits optional ones that are empty
@@ -94,21 +97,6 @@ fn fit(columns: &mut [Column], limit: usize) {
         let is_useless = left < last.width.min(MIN_TEXT_WIDTH);
         last.width = if is_useless { 0 } else { left.min(last.width) };
     }
-}
-
-fn line(cells: &[impl AsRef<str>], columns: &[Column], limit: usize) -> String {
-    let mut line = String::new();
-    for &Column { index, width } in columns {
-        // There is no room even for `…`.
-        let cell = if width == 0 {
-            ""
-        } else {
-            cells[index].as_ref()
-        };
-        line += &pad_str(cell, width, Alignment::Left, Some("…"));
-        line += "  ";
-    }
-    truncate_str(line.trim_end(), limit, "…").into_owned()
 }
 
 #[cfg(test)]

@@ -78,10 +78,8 @@ impl<'a> TextSource<'a> {
         let text = self.read_bytes()?;
         let dir = flux.repo.home();
         // git reads core.commentChar.
-        let help = Git::reading(dir, "stripspace")
-            .arg("--comment-lines")
-            .input([SCISSORS, kind.help].concat())
-            .output()?;
+        let git = Git::reading(dir).words("stripspace --comment-lines");
+        let help = git.input([SCISSORS, kind.help].concat()).output()?;
         let mut file = tempfile::Builder::new()
             .prefix("FLUX_TASK_")
             .suffix(".md")
@@ -90,7 +88,7 @@ impl<'a> TextSource<'a> {
         let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
         file.write_all(&[&text, between, &help].concat())?;
         // git reads GIT_EDITOR, core.editor, VISUAL and EDITOR.
-        let editor = Git::reading(dir, "var").arg("GIT_EDITOR").output()?;
+        let editor = Git::reading(dir).words("var GIT_EDITOR").output()?;
         let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
         if !io::stdin().is_terminal() && editor == "vi" {
             let failure = Failure::new("there is no terminal for an editor");

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use super::wakeups::Wakeups;
 use super::{candidates, choose_own};
 use crate::context::Flux;
-use crate::failure::{Failure, TIMED_OUT};
+use crate::failure::{Failure, TIMED_OUT, Verb};
 use crate::interrupt;
 use crate::lifecycle::observe;
 use crate::store::Store;
@@ -187,7 +187,7 @@ impl WaitArgs {
 
     fn selected(&self, flux: &Flux, store: &Store) -> Result<BTreeSet<TaskId>> {
         let id_of = |name: Option<&String>| -> Result<TaskId> {
-            let stored = choose_own(flux, store, name.map(String::as_str), "wait")?;
+            let stored = choose_own(flux, store, name.map(String::as_str), Verb::Wait)?;
             stored.readable()?;
             Ok(stored.id.clone())
         };

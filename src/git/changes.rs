@@ -100,8 +100,8 @@ impl Head {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
         };
-        let git = checkout.reading("status --porcelain=v2 -z --branch --untracked-files=all");
-        let mut git = git.args([nested, "--no-renames"]);
+        let git = checkout.reading().words("status --porcelain=v2 -z");
+        let mut git = git.args(["--branch", "--untracked-files=all", nested, "--no-renames"]);
         if ignored == Ignored::Included {
             git = git.arg("--ignored=traditional");
         }

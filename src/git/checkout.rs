@@ -169,24 +169,24 @@ impl Checkout {
         IndexSummary::read(&self.index(), self.oid_bytes)
     }
 
-    /// Builds `git <subcommand>` in the worktree that runs the user's hooks. git finds the
+    /// Builds a command of git in the worktree that runs the user's hooks. git finds the
     /// repository itself, from files that are not verified again, so that hooks see the same
     /// environment as without git flux.
-    pub(super) fn with_hooks(&self, subcommand: &str) -> Git {
-        Git::new(&self.path, subcommand).with_hooks()
+    pub(super) fn with_hooks(&self) -> Git {
+        Git::new(&self.path).with_hooks()
     }
 
-    /// Builds `git <subcommand>` that may change the worktree; outside of the main worktree,
+    /// Builds a command of git that may change the worktree; outside of the main worktree,
     /// without a file system monitor. git finds the repository itself.
-    pub(super) fn git(&self, subcommand: &str) -> Git {
-        self.with_settings(&[NO_MONITOR], Git::new(&self.path, subcommand))
+    pub(super) fn git(&self) -> Git {
+        self.with_settings(&[NO_MONITOR], Git::new(&self.path))
     }
 
-    /// Builds `git <subcommand>` that takes no optional locks. Outside of the main worktree, it
+    /// Builds a command of git that takes no optional locks. Outside of the main worktree, it
     /// runs no hooks or file system monitor, fetches nothing, fails after 60 seconds and gets all
     /// locations passed, since files may have changed after their verification.
-    pub(crate) fn reading(&self, subcommand: &str) -> Git {
-        self.with_settings(&[NO_MONITOR, NO_HOOKS], self.with_user_config(subcommand))
+    pub(crate) fn reading(&self) -> Git {
+        self.with_settings(&[NO_MONITOR, NO_HOOKS], self.with_user_config())
     }
 
     /// Adds `-c <setting>` for each of `settings` to `git`; adds nothing in the main worktree,
@@ -198,10 +198,10 @@ impl Checkout {
         }
     }
 
-    /// Builds `git <subcommand>` as [`Checkout::reading`] does, but with the configured hooks and
+    /// Builds a command of git as [`Checkout::reading`] does, but with the configured hooks and
     /// file system monitor, for subcommands that run neither.
-    pub(super) fn with_user_config(&self, subcommand: &str) -> Git {
-        let git = Git::reading(&self.path, subcommand);
+    pub(super) fn with_user_config(&self) -> Git {
+        let git = Git::reading(&self.path);
         if self.kind == CheckoutKind::Main {
             return git;
         }
@@ -255,7 +255,7 @@ impl Checkout {
         if has_none || !fs::exists(&index).with_context(what)? {
             return Ok(Vec::new());
         }
-        list_gitlinks(self.reading("ls-files --stage -z"))
+        list_gitlinks(self.reading().words("ls-files --stage -z"))
     }
 }
 

@@ -60,8 +60,6 @@ pub(super) const AUTHOR_ENV: [&str; 3] = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL",
 #[must_use]
 pub(crate) struct Git {
     command: Command,
-    /// `git <subcommand>`, for messages.
-    name: String,
     /// Options before the subcommand.
     options: Vec<OsString>,
     /// The subcommand and its arguments.
@@ -74,10 +72,9 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// Builds `git <subcommand>` to run in `dir`, without the caller's `GIT_DIR` and other
-    /// variables that select a repository. `subcommand` may contain fixed arguments, separated by
-    /// spaces; other values need [`Git::arg`].
-    pub(crate) fn new(dir: &Path, subcommand: &str) -> Self {
+    /// Builds a command of git in `dir`, whose first argument is the subcommand. Leaves out the
+    /// caller's `GIT_DIR` and other variables that select a repository.
+    pub(crate) fn new(dir: &Path) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
         for name in REPOSITORY_ENV {
@@ -85,9 +82,8 @@ impl Git {
         }
         Self {
             command,
-            name: format!("git {}", subcommand.split(' ').next().unwrap_or_default()),
             options: Vec::new(),
-            args: subcommand.split(' ').map(OsString::from).collect(),
+            args: Vec::new(),
             input: None,
             holding: None,
             stderr: Stderr::CapturedOutput,
@@ -96,10 +92,10 @@ impl Git {
         }
     }
 
-    /// Builds `git <subcommand>` to run in `dir` with `GIT_OPTIONAL_LOCKS=0`, so that a command
+    /// Builds a command of git in `dir` with `GIT_OPTIONAL_LOCKS=0`, so that a command
     /// such as `git status` does not lock the index, which an agent may need.
-    pub(crate) fn reading(dir: &Path, subcommand: &str) -> Self {
-        Self::new(dir, subcommand).env("GIT_OPTIONAL_LOCKS", "0")
+    pub(crate) fn reading(dir: &Path) -> Self {
+        Self::new(dir).env("GIT_OPTIONAL_LOCKS", "0")
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -144,11 +140,11 @@ impl Git {
             .any(|name| env::var_os(name).is_some())
     }
 
-    /// Builds `git <subcommand>` for shell completion: in the current directory, with the caller's
+    /// Builds a command of git for shell completion: in the current directory, with the caller's
     /// `GIT_DIR` and similar variables kept, and with `GIT_OPTIONAL_LOCKS=0`.
-    pub(super) fn in_caller_env(subcommand: &str) -> Self {
+    pub(super) fn in_caller_env() -> Self {
         let named = |name| Some((name, env::var_os(name)?));
-        Self::reading(Path::new("."), subcommand).envs(REPOSITORY_ENV.into_iter().filter_map(named))
+        Self::reading(Path::new(".")).envs(REPOSITORY_ENV.into_iter().filter_map(named))
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -212,12 +208,12 @@ impl Git {
     /// success here. Fails if git cannot be started, is killed, takes too long, is interrupted by
     /// ^C or is older than 2.38.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
+        let name = self.name();
         let captured = self.connect_streams()?;
         let started = self.add_args().spawn();
-        let mut child = started.map_err(|error| start_error(error, &self.name))?;
+        let mut child = started.map_err(|error| start_error(error, &name))?;
         let deadline = self.timeout.map(|time| Deadline::new(&child, time));
         feed(&mut child, &self.input.unwrap_or_default())?;
-        let name = self.name;
         let ended = child.wait_with_output();
         let mut output = ended.with_context(|| format!("could not wait for `{name}`"))?;
         if let Some(captured) = captured {
@@ -267,6 +263,11 @@ impl Git {
         captured.transpose()
     }
 
+    /// Returns `git <subcommand>`, for messages.
+    fn name(&self) -> String {
+        format!("git {}", self.args[0].display())
+    }
+
     fn add_args(&mut self) -> &mut Command {
         self.command.args(&self.options).args(&self.args)
     }
@@ -282,7 +283,7 @@ impl Git {
     /// Runs git and returns its exit code and standard output; fails if the code is greater than
     /// `most`.
     fn with_code(self, most: i32) -> Result<(i32, Vec<u8>)> {
-        let name = self.name.clone();
+        let name = self.name();
         match self.outcome()? {
             (code, output) if code <= most => Ok((code, output.stdout)),
             // `git commit` prints its reasons to standard output.
@@ -337,7 +338,7 @@ impl Git {
     /// quit the pager early (`SIGPIPE`). Fails if another signal ends git.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
         let status = self.add_args().status();
-        let status = status.map_err(|error| start_error(error, &self.name))?;
+        let status = status.map_err(|error| start_error(error, self.name()))?;
         let left = (status.signal() == Some(SIGPIPE)).then_some(0);
         let code = status.code().or(left);
         code.ok_or_else(|| Failure::declined(String::new()).into())
@@ -368,7 +369,7 @@ fn parse_line(line: Vec<u8>) -> Result<String> {
 /// `git version`
 pub(super) fn version_of_git() -> Result<Option<(u32, u32)>> {
     Ok(find_version(
-        &Git::reading(Path::new("/"), "version").line()?,
+        &Git::reading(Path::new("/")).words("version").line()?,
     ))
 }
 

@@ -15,13 +15,14 @@ use super::worktree::entries;
 /// directory and environment select: `git for-each-ref <patterns>`. Leaves out dangling symbolic
 /// refs and names that are not UTF-8.
 pub(crate) fn list_refs<P: AsRef<OsStr>>(patterns: &[P]) -> Result<RefObjects> {
-    refs::for_each_ref(Git::in_caller_env("for-each-ref"), patterns).map(|refs| refs.objects)
+    let git = Git::in_caller_env().words("for-each-ref");
+    refs::for_each_ref(git, patterns).map(|refs| refs.objects)
 }
 
 /// Reads all keys and values of the caller's git configuration, the value empty for a key without
 /// one: `git config -z --list`, twice as fast as a lookup of keys.
 pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
-    let out = Git::in_caller_env("config -z --list").output()?;
+    let out = Git::in_caller_env().words("config -z --list").output()?;
     let entry = |entry: &[u8]| {
         let entry = entry.to_str_lossy();
         let (key, value) = entry.split_once('\n').unwrap_or((&entry, ""));
@@ -34,7 +35,7 @@ pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
 /// Lists the paths of all worktrees of the caller's repository, the main one first:
 /// `git worktree list --porcelain -z`
 pub(crate) fn list_worktrees() -> Result<Vec<PathBuf>> {
-    let git = Git::in_caller_env("worktree list --porcelain -z");
+    let git = Git::in_caller_env().words("worktree list --porcelain -z");
     let entries = entries::parse(&git.output()?)?.into_iter();
     Ok(entries.map(|entry| entry.path).collect())
 }

@@ -27,7 +27,7 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
 /// Shows `text` in the pager that `git var GIT_PAGER` names, and waits until the pager ends.
 /// Quitting it early, or a failing pager, is not an error.
 pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
-    let pager = Git::reading(dir, "var").arg("GIT_PAGER").output()?;
+    let pager = Git::reading(dir).words("var GIT_PAGER").output()?;
     let pager = OsStr::from_bytes(pager.trim_ascii_end());
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());

@@ -53,10 +53,10 @@ impl Hooks {
         configured: Vec<ConfiguredHook>,
     ) -> Result<Self> {
         let git = match checkout {
-            Some(checkout) => checkout.with_user_config("rev-parse"),
-            None => Git::reading(repo.home(), "rev-parse"),
+            Some(checkout) => checkout.with_user_config(),
+            None => Git::reading(repo.home()),
         };
-        let path = git.words("--git-path hooks").path()?;
+        let path = git.words("rev-parse --git-path hooks").path()?;
         let top = checkout.map(Checkout::path);
         Ok(Self::with_dir(&path, repo, top, configured))
     }
@@ -112,7 +112,7 @@ impl Hooks {
         if hooks.all(|name| is_executable(&other.join(name))) {
             return Ok(None);
         }
-        let git = checkout.reading("ls-files -z --").arg(relative);
+        let git = checkout.reading().words("ls-files -z --").arg(relative);
         let files = git.env("GIT_LITERAL_PATHSPECS", "1").output()?;
         Ok(files.is_empty().then(|| self.dir.clone()))
     }
@@ -167,7 +167,7 @@ pub(crate) fn post_checkout(
     if programs.is_empty() {
         return Ok(None);
     }
-    let exec_path = Git::reading(Path::new("/"), "--exec-path").line()?;
+    let exec_path = Git::reading(Path::new("/")).words("--exec-path").path()?;
     let null = "0".repeat(head.len());
     let mut failed = None;
     for mut program in programs {
@@ -183,25 +183,26 @@ pub(crate) fn post_checkout(
 /// environment that `git commit` sets: `git hook run --ignore-missing post-commit`. Returns a
 /// failed hook as an error.
 pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
-    let show = checkout.reading("show -s --date=raw");
+    let show = checkout.reading().words("show -s --date=raw");
     let show = show.arg("--format=%an%x00%ae%x00@%ad%x00").arg(commit);
     let author = show.output()?;
     let author = author.split(|&byte| byte == 0).map(OsStr::from_bytes);
     let index = checkout.index();
     // git sets a path relative to the top if possible.
     let index = index.strip_prefix(checkout.path()).unwrap_or(&index);
-    let git = checkout.with_hooks("hook run --ignore-missing post-commit");
-    let git = git.env("GIT_INDEX_FILE", index).env("GIT_EDITOR", ":");
+    let git = checkout.with_hooks().env("GIT_EDITOR", ":");
+    let git = git.env("GIT_INDEX_FILE", index);
+    let git = git.words("hook run --ignore-missing post-commit");
     let git = git.envs(AUTHOR_ENV.into_iter().zip(author));
     git.holding(lock)?.inherit_stderr().run()
 }
 
 /// Runs a hook's command line in the directory `top`, without `GIT_DIR`, with `GIT_PREFIX`,
 /// `GIT_EXEC_PATH` and `git --exec-path` first in `PATH`. Fails if its exit code is not 0.
-fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> {
+fn run_program(program: &[OsString], top: &Path, exec_path: &Path) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();
-    if dirs.first() != Some(&exec_path.into()) {
+    if dirs.first().is_none_or(|first| first != exec_path) {
         dirs.insert(0, exec_path.into());
     }
     let path = env::join_paths(dirs).context("invalid PATH")?;
@@ -211,8 +212,10 @@ fn run_program(program: &[OsString], top: &Path, exec_path: &str) -> Result<()> 
         for name in REPOSITORY_ENV {
             command.env_remove(name);
         }
-        let own = [("GIT_PREFIX", ""), ("GIT_EXEC_PATH", exec_path)];
-        command.envs(own).env("PATH", &path).stdin(Stdio::null());
+        command
+            .env("GIT_PREFIX", "")
+            .env("GIT_EXEC_PATH", exec_path);
+        command.env("PATH", &path).stdin(Stdio::null());
         let captured = CapturedOutput::to_stderr(&mut command)?;
         Ok(command.status().map(|status| (status, captured)))
     };

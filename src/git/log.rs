@@ -22,7 +22,7 @@ pub(crate) struct CommitSummary {
 /// Lists the commits that `tip` reaches and `base` does not, oldest first, following only first
 /// parents: `git log --first-parent --reverse --topo-order <base>..<tip>`
 pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<CommitSummary>> {
-    let git = Git::reading(dir, "log");
+    let git = Git::reading(dir).words("log");
     let git = git.words("-z --no-show-signature --first-parent --reverse --topo-order");
     let git = git.args(["--format=%H %ct %s", &format!("{base}..{tip}"), "--"]);
     let commit = |line| parse(line).context("`git log` printed an unknown line");

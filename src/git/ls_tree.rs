@@ -32,27 +32,26 @@ pub(crate) enum EntryKind {
 /// Returns the entry of a commit's tree at `path`, `None` if there is none:
 /// `git ls-tree -z -l --full-tree <commit> -- <path>`. Ignores `git replace`.
 pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &Path) -> Result<Option<TreeEntry>> {
-    let git = without_replacements(dir, "ls-tree -z -l --full-tree");
+    let git = without_replacements(dir).words("ls-tree -z -l --full-tree");
     Ok(parse_entries(&git.arg(commit).arg("--").arg(path).output()?)?.pop())
 }
 
 /// Lists all files, links and submodules in a tree and its subdirectories, sorted by path:
 /// `git ls-tree -r -z -l --full-tree <tree>`. Ignores `git replace`.
 pub(crate) fn list_files(dir: &Path, tree: &ObjectId) -> Result<Vec<TreeEntry>> {
-    let git = without_replacements(dir, "ls-tree -r -z -l --full-tree");
+    let git = without_replacements(dir).words("ls-tree -r -z -l --full-tree");
     parse_entries(&git.arg(tree).output()?)
 }
 
 /// Returns the content of a blob, without filters: `git cat-file blob <object>`. Ignores
 /// `git replace`.
 pub(crate) fn read_blob(dir: &Path, object: &ObjectId) -> Result<Vec<u8>> {
-    without_replacements(dir, "cat-file")
-        .args(["blob", object])
-        .output()
+    let git = without_replacements(dir).words("cat-file blob");
+    git.arg(object).output()
 }
 
-fn without_replacements(dir: &Path, subcommand: &str) -> Git {
-    Git::reading(dir, subcommand).env("GIT_NO_REPLACE_OBJECTS", "1")
+fn without_replacements(dir: &Path) -> Git {
+    Git::reading(dir).env("GIT_NO_REPLACE_OBJECTS", "1")
 }
 
 /// Parses the output of `git ls-tree -z -l`: records of the form

@@ -212,7 +212,7 @@ impl MergePlan {
 /// # Errors
 /// If no merge is in progress afterwards.
 pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<()> {
-    let git = place.git("merge --no-ff --no-commit --no-squash");
+    let git = place.git().words("merge --no-ff --no-commit --no-squash");
     let git = git.arg(theirs).env("GIT_EDITOR", ":");
     let (code, output) = git.holding(lock)?.outcome()?;
     if Repo::operation(place)? == Some("merge") {

@@ -4,6 +4,7 @@ pub(crate) mod marks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -46,7 +47,7 @@ impl Refs {
 /// Reads the refs that match `patterns`, with their objects and the targets of symbolic refs:
 /// `git for-each-ref <patterns>`. Leaves out dangling symbolic refs and names that are not UTF-8.
 pub(crate) fn read<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<Refs> {
-    for_each_ref(Git::reading(dir, "for-each-ref"), patterns)
+    for_each_ref(Git::reading(dir).words("for-each-ref"), patterns)
 }
 
 /// Runs the given `git for-each-ref` command for `patterns` and returns refs as [`read`] does: with
@@ -64,8 +65,8 @@ pub(crate) fn list<P: AsRef<OsStr>>(dir: &Path, patterns: &[P]) -> Result<RefObj
 /// Lists the local and remote-tracking branches that contain the commit, except symbolic refs such
 /// as `origin/HEAD`: `git for-each-ref --contains <commit> refs/heads refs/remotes`
 pub(crate) fn list_containing(dir: &Path, commit: &ObjectId) -> Result<Vec<RefValue>> {
-    let git = Git::reading(dir, "for-each-ref").args(["--contains", commit]);
-    let refs = for_each_ref(git, &["refs/heads", "refs/remotes"])?;
+    let git = Git::reading(dir).words("for-each-ref --contains");
+    let refs = for_each_ref(git.arg(commit), &["refs/heads", "refs/remotes"])?;
     let mut objects = refs.objects;
     objects.retain(|name, _| !refs.symbolic.contains_key(name));
     Ok(objects.into_iter().collect())
@@ -114,37 +115,34 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    fn line(mut self, verb: &str, name: &RefName, values: &[&ObjectId]) -> Self {
-        self.input.extend(format!("{verb} {name}\0").bytes());
-        for value in values {
-            self.input.extend([value.as_bytes(), b"\0"].concat());
-        }
+    fn line(mut self, line: fmt::Arguments) -> Self {
+        self.input.extend(format!("{line}\0").bytes());
         self
     }
 
     /// Adds the creation of the ref `name` to the transaction, which fails if the ref exists.
     pub(crate) fn create(mut self, name: &RefName, new: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
-        self.line("create", name, &[new])
+        self.line(format_args!("create {name}\0{new}"))
     }
 
     /// Adds the move of the ref `name` from `old` to `new` to the transaction, which fails if the
     /// ref does not point to `old`.
     pub(crate) fn update(mut self, name: &RefName, new: &ObjectId, old: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
-        self.line("update", name, &[new, old])
+        self.line(format_args!("update {name}\0{new}\0{old}"))
     }
 
     /// Adds the deletion of the ref `name` to the transaction, which fails if the ref does not
     /// point to `old`.
     pub(crate) fn delete(mut self, name: &RefName, old: &ObjectId) -> Self {
         self.deleted.push((name.clone(), old.clone()));
-        self.line("delete", name, &[old])
+        self.line(format_args!("delete {name}\0{old}"))
     }
 
     /// Adds a check to the transaction, which fails if the ref `name` does not point to `old`.
     pub(crate) fn verify(self, name: &RefName, old: &ObjectId) -> Self {
-        self.line("verify", name, &[old])
+        self.line(format_args!("verify {name}\0{old}"))
     }
 
     /// Changes the refs, and before and after that the files in `<git-common-dir>/flux/marks` that
@@ -193,8 +191,8 @@ impl Transaction {
 
 fn run(dir: &Path, input: Vec<u8>, message: &str, lock: &Lock) -> Result<()> {
     // An agent may turn a ref into a symbolic ref to a branch of the user's.
-    let git = Git::new(dir, "update-ref --no-deref --stdin -z -m").arg(message);
-    let done = git.input(input).holding(lock)?.run();
+    let git = Git::new(dir).words("update-ref --no-deref --stdin -z -m");
+    let done = git.arg(message).input(input).holding(lock)?.run();
     done.context("could not change the refs; none was changed")
 }
 
@@ -212,7 +210,7 @@ mod tests {
             "a@{b",
         ];
         for name in valid.chain(invalid) {
-            let git = Git::reading(Path::new("."), "check-ref-format");
+            let git = Git::reading(Path::new(".")).words("check-ref-format");
             let (code, _) = git.arg(format!("refs/heads/{name}")).outcome().unwrap();
             // git accepts these two as refs, but not as branches.
             let accepted = code == 0 && !name.starts_with('-') && name != "HEAD";

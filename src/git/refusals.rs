@@ -18,7 +18,8 @@ pub(super) fn no_repository() -> Failure {
         let restore = format!("git -C {home} flux restore {name_word}");
         return Failure::new(what).hint(format!("cd {home}")).hint(restore);
     }
-    let result = Git::reading(Path::new("."), "rev-parse").outcome().ok();
+    let git = Git::reading(Path::new(".")).words("rev-parse");
+    let result = git.outcome().ok();
     let message = result.map(|(_, output)| String::from_utf8_lossy(&output.stderr).into_owned());
     let first = message
         .as_deref()

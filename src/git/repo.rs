@@ -171,7 +171,7 @@ impl Repo {
                 let entry = entry.context("could not read core.sharedRepository")?;
                 let value = entry.has_value().then(|| entry.value()).transpose();
                 let value = value.context("core.sharedRepository is not text")?;
-                Sharing::parse(value, parse_bool)?
+                Sharing::parse(value, value.and_then(parse_bool))?
             }
         };
         Ok(*self.sharing.get_or_init(|| found))
@@ -203,7 +203,7 @@ impl Repo {
     /// repository.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let git = Git::reading(dir, "rev-parse --verify --quiet --end-of-options");
+        let git = Git::reading(dir).words("rev-parse --verify --quiet --end-of-options");
         let found = git.arg(format!("{rev}^{{commit}}")).answer()?;
         Ok(found.map(ObjectId::from))
     }
@@ -212,8 +212,8 @@ impl Repo {
     /// is detached: `git symbolic-ref --quiet HEAD`
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
-        let head = Git::reading(dir, "symbolic-ref --quiet HEAD").answer()?;
-        Ok(head.map(RefName::new))
+        let head = Git::reading(dir).words("symbolic-ref --quiet HEAD");
+        Ok(head.answer()?.map(RefName::new))
     }
 
     /// Returns the length of the repository's object names in bytes: 20 for SHA-1, 32 for SHA-256.

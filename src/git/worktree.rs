@@ -28,8 +28,8 @@ use crate::task::{BranchName, RefName};
 /// Returns the ref that `HEAD` of a worktree names, `None` if it is detached:
 /// `git symbolic-ref --quiet HEAD`
 pub(crate) fn head(checkout: &Checkout) -> Result<Option<RefName>> {
-    let head = checkout.reading("symbolic-ref --quiet HEAD").answer()?;
-    Ok(head.map(RefName::new))
+    let head = checkout.reading().words("symbolic-ref --quiet HEAD");
+    Ok(head.answer()?.map(RefName::new))
 }
 
 /// Adds a worktree at `path` with `branch` checked out, but without files:
@@ -38,7 +38,7 @@ pub(crate) fn head(checkout: &Checkout) -> Result<Option<RefName>> {
 /// The caller holds the repository's lock. Runs no hooks, since there are no files yet;
 /// [`post_checkout`](super::hooks::post_checkout) runs them later.
 pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Lock) -> Result<()> {
-    let add = Git::new(home, "worktree").config(NO_HOOKS);
+    let add = Git::new(home).words("worktree").config(NO_HOOKS);
     let add = add.words("add --quiet --no-checkout").arg(path).arg(branch);
     add.holding(lock)?.run()
 }
@@ -67,10 +67,10 @@ pub(crate) fn register_again(
     let file = file.with_context(what)?;
     file.as_file().write_all(&link).with_context(what)?;
     file.persist(path.join(".git")).with_context(what)?;
-    let repair = Git::new(repo.home(), "worktree").arg("repair").arg(path);
+    let repair = Git::new(repo.home()).words("worktree repair").arg(path);
     repair.holding(lock)?.run()?;
     fs::remove_dir_all(scratch).with_context(what)?;
-    let reset = repo.checkout(path)?.git("reset --quiet --mixed");
+    let reset = repo.checkout(path)?.git().words("reset --quiet --mixed");
     reset.holding(lock)?.run()
 }
 
@@ -82,15 +82,15 @@ pub(crate) fn set_upstream(
     upstream: &str,
     lock: &Lock,
 ) -> Result<()> {
-    let upstream = format!("--set-upstream-to={upstream}");
-    let git = Git::new(home, "branch").args(["--quiet", &upstream, branch]);
+    let git = Git::new(home).words("branch --quiet");
+    let git = git.arg(format!("--set-upstream-to={upstream}")).arg(branch);
     git.holding(lock)?.run()
 }
 
 /// Writes the index and all files of `HEAD` in a new worktree, and overwrites tracked files that
 /// are there: `git reset --hard --no-recurse-submodules`
 pub(crate) fn check_out_files(checkout: &Checkout, lock: &Lock) -> Result<()> {
-    let reset = checkout.git("reset --hard --no-recurse-submodules");
+    let reset = checkout.git().words("reset --hard --no-recurse-submodules");
     reset.holding(lock)?.inherit_stderr().run()
 }
 
@@ -122,8 +122,8 @@ fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
 /// skips.
 pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // `git stash` uses `git apply`, which must not fix white space.
-    let apply = checkout.git("stash").config("apply.whitespace=nowarn");
-    let apply = apply.words("apply --quiet --index").arg(snapshot);
+    let apply = checkout.git().config("apply.whitespace=nowarn");
+    let apply = apply.words("stash apply --quiet --index").arg(snapshot);
     apply.holding(lock)?.run()?;
     let sparse = checkout.git_dir().join("info/sparse-checkout");
     if fs::exists(&sparse).with_context(|| format!("could not access '{}'", sparse.display()))? {
@@ -136,14 +136,16 @@ pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lo
 /// outside its sparse checkout:
 /// `git restore --ignore-skip-worktree-bits --source=<snapshot> <files>`
 fn write_sparse_files(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
-    let diff = checkout.reading("diff-tree -r -z --name-only --no-renames --diff-filter=d");
+    let diff = checkout.reading().words("diff-tree -r -z --name-only");
+    let diff = diff.words("--no-renames --diff-filter=d");
     let mut files = diff.args([&format!("{snapshot}^1"), &**snapshot]).paths()?;
     let found = |file: &PathBuf| checkout.path().join(file).symlink_metadata();
     files.retain(|file| matches!(none_if_missing(found(file)), Ok(None)));
     if files.is_empty() {
         return Ok(());
     }
-    let git = checkout.git("restore --quiet --worktree --ignore-skip-worktree-bits");
+    let git = checkout.git().words("restore --quiet --worktree");
+    let git = git.arg("--ignore-skip-worktree-bits");
     let git = git.arg(format!("--source={snapshot}")).with_paths(&files);
     git.holding(lock)?.run()
 }
@@ -162,7 +164,7 @@ pub(crate) fn remove(repo: &Repo, path: &Path, lock: &Lock) -> Result<()> {
                     trash::stop_monitor(repo.common_dir(), admin);
                 }
                 // Twice: git locks a worktree while it adds it.
-                let git = Git::new(repo.home(), "worktree remove --force --force");
+                let git = Git::new(repo.home()).words("worktree remove --force --force");
                 return git.arg(path).holding(lock)?.run();
             }
             moved => drop(none_if_missing(moved).with_context(what)?),

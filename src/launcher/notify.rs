@@ -135,7 +135,8 @@ fn notify_all() -> Result<()> {
     };
     let message = text("FLUX_MESSAGE");
     let line = message.lines().find(|line| !line.trim().is_empty());
-    let body = shorten(line.unwrap_or(&config.title));
+    let body = sanitize::line(line.unwrap_or(&config.title));
+    let body: String = body.chars().take(200).collect();
     for method in &config.ways {
         let result = match method.as_str() {
             BELL => client::write_to_all("\x07"),
@@ -152,11 +153,6 @@ fn notify_all() -> Result<()> {
         drop(result);
     }
     Ok(())
-}
-
-/// Escapes a text for one line on a terminal, and cuts it after 200 characters.
-fn shorten(text: &str) -> String {
-    sanitize::line(text).chars().take(200).collect()
 }
 
 /// Starts `notify-send`, or `osascript` if that is not installed, to show a notification on the

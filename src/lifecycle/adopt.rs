@@ -293,7 +293,7 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
             ..task.clone()
         };
         let none = Transaction::default();
-        return store::update(&flux.repo, &stored.oid, &task, none, &lock).map(drop);
+        return store::update(&flux.repo, &stored.oid, &task, &[], none, &lock).map(drop);
     }
     if store.tip(&task.branch).is_none() {
         return Err(Damage::missing_branch(flux, task)?.failure().into());

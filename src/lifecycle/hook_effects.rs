@@ -28,7 +28,8 @@ pub(super) fn run_post_checkout(
     let place = flux.repo.main().or(flux.repo.current());
     let place = place.map(|path| flux.repo.checkout(path)).transpose()?;
     let hooks = Hooks::find(&flux.repo, place.as_ref(), flux.settings.configured_hooks())?;
-    let before = RepositoryState::take_if_any(flux, &hooks, &["post-checkout"])?;
+    let has_hook = hooks.has(&["post-checkout"]);
+    let before = has_hook.then(|| RepositoryState::take(flux)).transpose()?;
     if let Some(error) = hooks::post_checkout(&hooks, checkout, head)? {
         interrupt::check()?;
         let what = "the post-checkout hook failed";
@@ -51,13 +52,8 @@ pub(super) struct RepositoryState {
 }
 
 impl RepositoryState {
-    /// Reads core.bare and all refs outside `refs/flux/`, to find later what hooks change. `None`
-    /// if the repository has none of the hooks `names`.
-    pub(super) fn take_if_any(flux: &Flux, hooks: &Hooks, names: &[&str]) -> Result<Option<Self>> {
-        hooks.has(names).then(|| Self::take(flux)).transpose()
-    }
-
-    fn take(flux: &Flux) -> Result<Self> {
+    /// Reads core.bare and all refs outside `refs/flux/`, to find later what hooks change.
+    pub(super) fn take(flux: &Flux) -> Result<Self> {
         let home = flux.repo.home();
         let is_bare = read_core_bare(home)?.is_some_and(|(_, is_bare)| is_bare);
         let mut refs = refs::list::<&str>(home, &[])?;

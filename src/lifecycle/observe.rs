@@ -227,8 +227,7 @@ fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
     if !profile.is_observable() {
         return;
     }
-    let project = task.worktree.file_name().unwrap_or_default();
-    seen.title = profile.read_title(&pane.title, &project.to_string_lossy());
+    seen.title = profile.read_title(&pane.title, &task.worktree);
     seen.raw_title = Some(pane.title.clone());
     seen.last_output_s = pane.last_output_seconds;
     seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);

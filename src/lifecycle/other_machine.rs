@@ -6,7 +6,6 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::launcher::Launcher;
 use crate::task::Task;
-use crate::ui::Ui;
 use crate::ui::words::capitalize;
 
 /// Returns where the launcher of a task runs: here, on another machine or in another PID namespace,
@@ -47,27 +46,17 @@ pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     )))
 }
 
-/// Asks the user whether the agent has ended, if `doubt` is a message and `gone` (`--gone`) is
-/// false; else succeeds at once. Fails if the user says no, or without a terminal: then
-/// `<command> --gone` is the hint.
-pub(crate) fn confirm_ended(ui: &Ui, doubt: Option<&str>, gone: bool, command: &str) -> Result<()> {
-    let Some(doubt) = doubt.filter(|_| !gone) else {
+/// Asks the user whether the agent has ended, if it may run on another machine; else succeeds at
+/// once. Fails if the user says no, or without a terminal: then `git flux resume <id> --gone` is
+/// the hint.
+pub(crate) fn confirm_ended(flux: &Flux, task: &Task) -> Result<()> {
+    let Some(doubt) = find_doubt(flux, task)? else {
         return Ok(());
     };
-    if !ui.can_ask() {
-        return Err(gone_required(doubt, command).into());
+    if flux.ui.can_ask() {
+        let question = format!("{}. Has the agent ended?", capitalize(&doubt));
+        return flux.ui.ensure_agreed(question, false);
     }
-    if ui.confirm(
-        format_args!("{}. Has the agent ended?", capitalize(doubt)),
-        false,
-    )? {
-        return Ok(());
-    }
-    Err(Failure::declined("nothing was changed").into())
-}
-
-/// Returns the error `doubt` with the hint `<command> --gone`, for a command that must be told that
-/// the agent has ended.
-pub(crate) fn gone_required(doubt: &str, command: &str) -> Failure {
-    Failure::new(doubt).hint(format!("if the agent has ended: {command} --gone"))
+    let hint = format!("if the agent has ended: git flux resume {} --gone", task.id);
+    Err(Failure::new(doubt).hint(hint).into())
 }

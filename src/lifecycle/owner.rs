@@ -56,8 +56,7 @@ impl Flux {
 
     /// Fails if a task belongs to another user than the current one.
     pub(crate) fn ensure_own(&self, task: &Task) -> Result<()> {
-        self.owner(task)
-            .map_or(Ok(()), |owner| Err(not_owned(&task.id, &owner).into()))
+        ensure_none(&task.id, self.owner(task))
     }
 
     /// Waits for the lock of a task and takes it, and prints what it waits for. Fails if the task
@@ -78,9 +77,7 @@ impl Flux {
     /// Takes no lock. Fails if the task belongs to another user.
     fn prepare_lock(&self, id: &TaskId) -> Result<PathBuf> {
         let run = self.run_dir(id);
-        if let Some(owner) = other_owner(&run.0) {
-            return Err(not_owned(id, &owner).into());
-        }
+        ensure_none(id, other_owner(&run.0))?;
         let sharing = self.repo.sharing()?;
         for dir in [self.repo.flux_dir(), self.repo.runs_dir()] {
             let made = sharing.make_dir(&dir);
@@ -90,6 +87,9 @@ impl Flux {
     }
 }
 
-fn not_owned(id: &TaskId, owner: &str) -> Failure {
-    Failure::new(format!("'{id}' is a task of '{owner}'")).hint(format!("git flux status {id}"))
+/// Fails if a task has another `owner`.
+fn ensure_none(id: &TaskId, owner: Option<String>) -> Result<()> {
+    let Some(owner) = owner else { return Ok(()) };
+    let failure = Failure::new(format!("'{id}' is a task of '{owner}'"));
+    Err(failure.hint(format!("git flux status {id}")).into())
 }

@@ -50,9 +50,8 @@ impl Recipient {
         };
         composer.escape(&text).map_err(|trap| {
             let meaning = trap.meaning();
-            self.failure(format_args!(
-                "would not read this as a message: it {meaning}"
-            ))
+            let why = format_args!("would not read this as a message: it {meaning}");
+            agent_failure(&self.task, why).into()
         })
     }
 
@@ -83,25 +82,20 @@ impl Recipient {
             refused => return Err(self.refusal(refused)),
         };
         // Best effort: only the next message uses it.
-        drop(self.run.write_last_message(&typed.text));
+        drop(self.run.write_last_message(&typed));
         Ok(is_received)
     }
 
     fn refusal(&self, delivery: Delivery) -> Error {
-        self.failure(match delivery {
+        let why = match delivery {
             Delivery::HasDraft => "has unsent text in its composer",
             Delivery::Stuck => "did not accept the message; it may still be in its composer",
             Delivery::NotTaken => "did not accept the message in time; it was cleared",
             Delivery::NotShown => "does not show the message; Enter was not pressed",
             Delivery::NotListening => "asked a question, or stopped reading input",
             _ => "shows no composer, and may misread the message",
-        })
-    }
-
-    fn failure(&self, what: impl Display) -> Error {
-        let id = &self.task.id;
-        let failure = Failure::new(format!("the agent of '{id}' {what}"));
-        failure.hint(format!("git flux attach {id}")).into()
+        };
+        agent_failure(&self.task, why).into()
     }
 
     /// Returns whether the agent is still in the foreground of its pane, and has reported no
@@ -127,10 +121,15 @@ impl Recipient {
         }
         checked.set(Instant::now());
         let title = Screen::of(&self.target)?.title;
-        let project = self.task.worktree.file_name().unwrap_or_default();
-        let title = self.profile.read_title(&title, &project.to_string_lossy());
+        let title = self.profile.read_title(&title, &self.task.worktree);
         Ok(title == Some(Title::Working))
     }
+}
+
+/// Returns why an agent accepts no message, with the hint to attach instead.
+pub(crate) fn agent_failure(task: &Task, why: impl Display) -> Failure {
+    let id = &task.id;
+    Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
 /// Returns the running agent of a task, to send it messages. `None` if it does not run, is not in

@@ -1,7 +1,6 @@
 //! Recovers tasks whose last command died: completes or rolls back each.
 
 use std::fs;
-use std::iter;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -14,12 +13,11 @@ use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
 use crate::context::Flux;
-use crate::failure;
-use crate::git::marks::FLUX_REFS;
+use crate::failure::Failure;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
 use crate::store::{self, Store, StoredTask, task_ref};
-use crate::task::{Phase, Task, TaskId};
+use crate::task::{Phase, RefName, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
 
@@ -43,23 +41,18 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
                 message.into_iter().for_each(|text| flux.ui.status(text));
             }
             Err(error) => {
-                let what = format!("could not recover the interrupted task '{id}': {error:#}");
-                warn(flux, what, failure::hints(&error));
+                let what = format!("could not recover the interrupted task '{id}'");
+                flux.ui.warn_of(&error.context(what));
             }
         }
     }
     clear_orphans(flux, store);
     for class in ["tasks", "base"] {
         if let Err(error) = clear_marks(flux, class, |name| store.has_ref(name)) {
-            warn(flux, format!("{error:#}"), failure::hints(&error));
+            flux.ui.warn_of(&error);
         }
     }
     Ok(changed)
-}
-
-fn warn(flux: &Flux, what: String, hints: impl Iterator<Item = String>) {
-    flux.ui.warning(what);
-    hints.for_each(|hint| flux.ui.hint(hint));
 }
 
 /// Returns whether a command may have died while it changed a task; `true` also while one still
@@ -75,11 +68,14 @@ fn is_interrupted(flux: &Flux, task: &Task) -> bool {
 /// Deletes files in `<git-common-dir>/flux/marks/<class>`, which note what refs this repository
 /// made, if those refs do not exist: `has_ref` is false, and git finds none. Skips tasks that
 /// another process has locked.
-pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bool) -> Result<()> {
+pub(super) fn clear_marks(
+    flux: &Flux,
+    class: &str,
+    has_ref: impl Fn(&RefName) -> bool,
+) -> Result<()> {
     let marks = flux.repo.marks();
-    for owner in marks.list(class)? {
-        let name = [FLUX_REFS, &owner].concat();
-        let (_, id) = owner.rsplit_once('/').unwrap_or_default();
+    for name in marks.list(class)? {
+        let (_, id) = name.rsplit_once('/').unwrap_or_default();
         let (id, _) = id.split_once('.').unwrap_or((id, ""));
         let Some(id) = id.parse().ok().filter(|_| !has_ref(&name)) else {
             continue;
@@ -89,7 +85,7 @@ pub(super) fn clear_marks(flux: &Flux, class: &str, has_ref: impl Fn(&str) -> bo
             continue;
         };
         if refs::list(flux.repo.home(), &[&name])?.is_empty() {
-            marks.remove(&owner)?;
+            marks.remove(&name)?;
         }
         flux.remove_stale_run_dir(&id)?;
     }
@@ -116,7 +112,8 @@ fn clear_orphans(flux: &Flux, store: &Store) {
             && let Err(error) = clear_orphan(flux, &id)
         {
             let what = format!("could not delete '{}': {error:#}", path.display());
-            warn(flux, what, iter::once(format!("rm -rf {}", quoted(&path))));
+            let failure = Failure::new(what).hint(format!("rm -rf {}", quoted(&path)));
+            flux.ui.warn_of(&failure.into());
         }
     }
 }
@@ -144,7 +141,7 @@ pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<S
         flux.run_dir(&listed.id).remove()?;
         return Ok(None);
     };
-    let task = Task::from_json(&repo.read_file(&oid, store::RECORD)?)?;
+    let task = store::parse_record(repo, &oid)?;
     if !store::is_ours(&repo.marks(), &flux.settings, &listed.id, &oid, Some(&task)) {
         bail!("its record was replaced by a fetched one");
     }
@@ -165,7 +162,7 @@ pub(super) fn finish(flux: &Flux, listed: &Task, lock: &Lock) -> Result<Option<S
 
 impl Teardown<'_> {
     fn advance(&self, task: &Task, updates: Transaction) -> Result<()> {
-        store::update(&self.flux.repo, self.oid, task, updates, self.lock).map(drop)
+        store::update(&self.flux.repo, self.oid, task, &[], updates, self.lock).map(drop)
     }
 
     /// Deletes the temporary repository of a killed merge, and records the pane that a killed

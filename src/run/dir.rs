@@ -13,6 +13,7 @@ use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::system::{Lock, Sharing, none_if_missing, process};
 use crate::task::{Exit, ExitReason, Target};
+use crate::tmux::composer::SafeText;
 
 /// The limit for the events and the screen that a removed task keeps.
 const MAX_KEPT: u64 = 1024 * 1024;
@@ -45,19 +46,22 @@ impl RunDir {
 
     /// Returns the texts that were sent to the agent: its prompt and the last message, in this
     /// order. Omits those whose files are missing or cannot be read.
-    pub(crate) fn sent_messages(&self) -> Vec<String> {
+    pub(crate) fn sent_messages(&self) -> Vec<SafeText> {
         let texts = [self.prompt(), self.last_message()].map(|path| find_tail(&path, MAX_BYTES));
         let texts = texts.into_iter().flatten().flatten();
-        let texts = texts.map(|text| String::from_utf8_lossy(&text).into_owned());
-        texts.collect()
+        let typed = |text: Vec<u8>| SafeText {
+            text: String::from_utf8_lossy(&text).into_owned(),
+            ..SafeText::default()
+        };
+        texts.map(typed).collect()
     }
 
     fn last_message(&self) -> PathBuf {
         self.0.join("sent")
     }
 
-    pub(crate) fn write_last_message(&self, text: &str) -> Result<()> {
-        write_private(&self.last_message(), text.as_bytes())
+    pub(crate) fn write_last_message(&self, typed: &SafeText) -> Result<()> {
+        write_private(&self.last_message(), typed.text.as_bytes())
     }
 
     /// Returns the path of the task's scratch repository: a temporary one in which a merge is made.

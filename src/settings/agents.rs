@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::table::Setting;
 use super::{Settings, table};
@@ -70,12 +70,8 @@ impl Settings {
     /// Fails if the agent `name` is unknown to git flux and has no `flux.<name>.command`. Does not
     /// check whether it is installed.
     pub(super) fn ensure_agent(&self, name: &str) -> Result<()> {
-        let own = self
-            .last_entry(&table::COMMAND.canonical_key(name))
-            .is_some();
-        if !own && agent::known_names().all(|known| known != name) {
-            return Err(self.unknown_agent(name).into());
-        }
+        let is_known = self.agent_names().contains(&name);
+        ensure!(is_known, self.unknown_agent(name));
         Ok(())
     }
 
@@ -110,8 +106,8 @@ impl Settings {
     /// Returns the names of all agents, sorted: those that git flux knows, and those with a
     /// `flux.<name>.command`, installed or not.
     fn agent_names(&self) -> Vec<&str> {
-        let keys = self.entries.iter().map(|entry| &entry.key);
-        let own = keys.filter_map(|key| table::COMMAND.placeholder_in(key));
+        let entries = self.entries.iter();
+        let own = entries.filter_map(|entry| entry.placeholder_of(&table::COMMAND));
         let mut names: Vec<&str> = agent::known_names().chain(own).collect();
         names.sort_unstable();
         names.dedup();

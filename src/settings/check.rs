@@ -23,8 +23,9 @@ impl Settings {
             let variable = key.rsplit('.').next().unwrap_or_default();
             key.starts_with("flux.") || key.starts_with("branch.") && variable.starts_with("flux")
         };
-        let unknown = move |key: &str| ours(key) && !table::ALL.iter().any(|s| s.matches(key));
-        self.entries.iter().filter(move |e| unknown(&e.key))
+        let is_known = |entry: &ConfigEntry| table::ALL.iter().any(|it| entry.is_of(it));
+        let entries = self.entries.iter();
+        entries.filter(move |entry| ours(&entry.key) && !is_known(entry))
     }
 
     /// Returns the error that a configured key is no setting of git flux. Its hints are a similar
@@ -69,7 +70,7 @@ impl Settings {
     pub(crate) fn origin_hint(&self, setting: &Setting, name: &str, value: &str) -> Option<String> {
         let entry = self.last_entry(&setting.canonical_key(name))?;
         let is_it = entry.value == value;
-        let key = setting.documented(&entry.key);
+        let key = entry.documented_key(setting);
         is_it.then(|| format!("'{key}' is set {}", entry.describe_origin()))
     }
 }
@@ -87,7 +88,7 @@ impl ConfigEntry {
     /// Returns the error that the value of a configured entry is invalid for this setting. Its
     /// hints are a similar value and the valid ones.
     pub(super) fn bad_value(&self, setting: &Setting) -> Failure {
-        let key = setting.documented(&self.key);
+        let key = self.documented_key(setting);
         let (value, place) = (&self.value, self.describe_origin());
         let values = match setting.kind {
             ValueKind::OneOf(values) => values(),

@@ -6,7 +6,8 @@ use anyhow::{Error, Result};
 
 use super::table::{self, Setting, ValueKind};
 use super::{ConfigEntry, Settings};
-use crate::agent::{self, Agent, AgentConfig, Yolo};
+use crate::agent::{self, Agent, AgentConfig, Profile, Yolo};
+use crate::task::BranchName;
 
 /// A key of a setting with its effective value.
 #[derive(Debug)]
@@ -20,7 +21,8 @@ pub(crate) struct EffectiveSetting<'a> {
     pub(crate) entry: Option<&'a ConfigEntry>,
 }
 
-type Keys<'a> = BTreeMap<String, (Option<String>, Option<&'a ConfigEntry>)>;
+/// Keys in git's form, each with its documented form, its default and its entry.
+type Keys<'a> = BTreeMap<String, (String, Option<String>, Option<&'a ConfigEntry>)>;
 
 impl EffectiveSetting<'_> {
     /// Returns the effective value of a setting: the configured one, or else its default; `None` if
@@ -53,8 +55,8 @@ impl Settings {
             let all = self.all_entries(setting).into_iter();
             all.map(|entry| row(key(), None, Some(entry))).collect()
         } else {
-            let keys = self.keys_of(setting).into_iter();
-            keys.map(|(key, (default, entry))| row(setting.documented(&key), default, entry))
+            let keys = self.keys_of(setting).into_values();
+            keys.map(|(key, default, entry)| row(key, default, entry))
                 .collect()
         };
         if rows.is_empty() {
@@ -68,32 +70,40 @@ impl Settings {
     /// task.
     fn keys_of(&self, setting: &Setting) -> Keys<'_> {
         // A branch without a task may have a description, too.
-        let is_of_task = |key: &str| {
-            let name = setting.placeholder_in(key);
-            name.is_some_and(|name| self.branch_value(name, &table::TASK).is_some())
+        let is_of_task = |entry: &ConfigEntry| {
+            let branch = entry.placeholder_of(setting).map(BranchName::new);
+            branch.is_some_and(|branch| self.branch_value(&branch, &table::TASK).is_some())
         };
         let mut rows = BTreeMap::new();
-        for name in agent::known_names() {
-            if let Some(default) = self.default_for(setting, name) {
-                rows.insert(setting.canonical_key(name), (Some(default), None));
+        for known in agent::KNOWN {
+            if let Some(default) = self.default_for(setting, known) {
+                let key = setting.documented_key(known.name);
+                let row = (key, Some(default), None);
+                rows.insert(setting.canonical_key(known.name), row);
             }
         }
-        let is_shown = |key: &str| setting.key != table::DESCRIPTION.key || is_of_task(key);
-        let entries = self.entries.iter().filter(|it| setting.matches(&it.key));
-        for entry in entries.filter(|it| is_shown(&it.key)) {
-            rows.entry(entry.key.clone()).or_default().1 = Some(entry);
+        let is_shown = |it: &&ConfigEntry| setting.key != table::DESCRIPTION.key || is_of_task(it);
+        let entries = self.entries.iter().filter(|it| it.is_of(setting));
+        for entry in entries.filter(is_shown) {
+            let row = rows.entry(entry.key.clone()).or_default();
+            (row.0, row.2) = (entry.documented_key(setting), Some(entry));
         }
         rows
     }
 
     /// Returns the default of a setting for a known agent: its command line, or whether it skips
     /// permission prompts. `None` for any other setting.
-    fn default_for(&self, setting: &Setting, agent: &str) -> Option<String> {
-        let profile = agent::profile(agent);
+    fn default_for(&self, setting: &Setting, profile: &Profile) -> Option<String> {
         if setting.key == table::COMMAND.key {
-            return default_command(agent);
+            let own = AgentConfig {
+                yolo: Some(Yolo::Options(Vec::new())),
+                ..AgentConfig::default()
+            };
+            let argv = Agent::find(profile.name, own)?.argv;
+            let words = argv.iter().map(|word| word.to_string_lossy());
+            return Some(shell_words::join(words));
         }
-        let config = self.agent_config(agent);
+        let config = self.agent_config(profile.name);
         let skips = || profile.skips_permissions(&config).to_string();
         (setting.key == table::YOLO.key && profile.has_yolo()).then(skips)
     }
@@ -116,16 +126,4 @@ impl Settings {
         }
         Ok(errors)
     }
-}
-
-/// Returns the command line of a known agent, without permission options, quoted for a shell;
-/// `None` if the agent is unknown.
-fn default_command(name: &str) -> Option<String> {
-    let own = AgentConfig {
-        yolo: Some(Yolo::Options(Vec::new())),
-        ..AgentConfig::default()
-    };
-    let argv = Agent::find(name, own)?.argv;
-    let words = argv.iter().map(|word| word.to_string_lossy());
-    Some(shell_words::join(words))
 }

@@ -40,6 +40,27 @@ pub(crate) struct ConfigEntry {
 }
 
 impl ConfigEntry {
+    /// Returns what stands for the placeholder of a setting in its key.
+    fn placeholder_of(&self, setting: &Setting) -> Option<&str> {
+        let (before, after) = setting.split_key()?;
+        let after = after.to_ascii_lowercase();
+        let name = self.key.strip_prefix(before)?.strip_suffix(&after)?;
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// Returns whether it belongs to a setting.
+    fn is_of(&self, setting: &Setting) -> bool {
+        match setting.split_key() {
+            Some(_) => self.placeholder_of(setting).is_some(),
+            None => self.key.eq_ignore_ascii_case(setting.key),
+        }
+    }
+
+    /// Returns its key in the documented form.
+    fn documented_key(&self, setting: &Setting) -> String {
+        setting.documented_key(self.placeholder_of(setting).unwrap_or_default())
+    }
+
     /// Describes where a configuration entry is set, for a message: `in file '.git/config'`, `from
     /// the command line`.
     fn describe_origin(&self) -> String {
@@ -65,22 +86,15 @@ pub(crate) struct Settings {
 /// The sections that git flux uses.
 const SECTIONS: &str = "branch color commit core filter flux hook includeif merge";
 
-/// Returns whether a configuration key is in a section that git flux reads, such as `flux`,
-/// `branch` or `core`.
-fn is_relevant(key: &str) -> bool {
-    let section = key.split('.').next();
-    SECTIONS.split(' ').any(|it| section == Some(it))
-}
-
 impl Settings {
     /// Loads the configuration, `git -c` included, and keeps the sections that git flux reads: `git
     /// config -z --show-scope --show-origin --list` in `dir`. That is twice as fast as a lookup of
     /// keys; libgit2 knows neither `git -c` nor every kind of include.
     pub(crate) fn load(dir: &Path) -> Result<Self> {
-        let args = ["-z", "--show-scope", "--show-origin", "--list"];
+        let git = Git::reading(dir).words("config -z --show-scope --show-origin --list");
         Ok(Self {
             dir: dir.to_owned(),
-            entries: parse(&Git::reading(dir, "config").args(args).output()?)?,
+            entries: parse(&git.output()?)?,
             ..Self::default()
         })
     }
@@ -157,7 +171,7 @@ impl Settings {
     /// Returns all configured entries of a setting with several values, in order. An empty value
     /// clears those before it, as in git.
     pub(super) fn all_entries(&self, setting: &Setting) -> Vec<&ConfigEntry> {
-        let is_of = |it: &&ConfigEntry| setting.matches(&it.key);
+        let is_of = |it: &&ConfigEntry| it.is_of(setting);
         let entries: Vec<_> = self.entries.iter().filter(is_of).collect();
         let after = entries.iter().rposition(|entry| entry.value.is_empty());
         entries[after.map_or(0, |at| at + 1)..].to_vec()
@@ -174,7 +188,7 @@ impl Settings {
 
     /// Returns the last configured value of a setting `branch.<name>.*` for `branch`; `None` if it
     /// is not configured.
-    pub(crate) fn branch_value(&self, branch: &str, setting: &Setting) -> Option<&str> {
+    pub(crate) fn branch_value(&self, branch: &BranchName, setting: &Setting) -> Option<&str> {
         self.value_of(&setting.canonical_key(branch))
     }
 
@@ -192,16 +206,20 @@ impl Settings {
 
     /// Returns the branch whose `branch.<name>.fluxTask` is `id`, the last of several; `None` if
     /// there is none. `git branch -m` may have renamed it since the task started.
-    pub(crate) fn branch_of_task(&self, id: &str) -> Option<&str> {
-        let belongs = |entry: &&ConfigEntry| entry.value == id && table::TASK.matches(&entry.key);
+    pub(crate) fn branch_of_task(&self, id: &str) -> Option<BranchName> {
+        let belongs = |entry: &&ConfigEntry| entry.value == id && entry.is_of(&table::TASK);
         let entry = self.entries.iter().rev().find(belongs)?;
-        table::TASK.placeholder_in(&entry.key)
+        entry.placeholder_of(&table::TASK).map(BranchName::new)
     }
 }
 
 fn parse(out: &[u8]) -> Result<Vec<ConfigEntry>> {
     let mut fields = records(out)?;
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let is_relevant = |entry: &ConfigEntry| {
+        let section = entry.key.split('.').next();
+        SECTIONS.split(' ').any(|it| section == Some(it))
+    };
     let mut entries = Vec::new();
     while let Some(scope) = fields.next() {
         let (Some(origin), Some(pair)) = (fields.next(), fields.next()) else {
@@ -216,7 +234,7 @@ fn parse(out: &[u8]) -> Result<Vec<ConfigEntry>> {
             origin: text(origin),
             scope: text(scope),
         };
-        entries.extend(Some(entry).filter(|entry| is_relevant(&entry.key)));
+        entries.extend(Some(entry).filter(is_relevant));
     }
     Ok(entries)
 }
@@ -249,7 +267,7 @@ mod tests {
         );
         assert!(settings.signs_commits().unwrap());
         assert_eq!(
-            settings.branch_value("feature/a.b", &table::DESCRIPTION),
+            settings.branch_value(&BranchName::new("feature/a.b"), &table::DESCRIPTION),
             Some("one\ntwo")
         );
         let section = [("description".to_owned(), "one\ntwo".to_owned())];
@@ -262,7 +280,10 @@ mod tests {
                 .branch_section(&BranchName::new("feature/a"))
                 .is_empty()
         );
-        assert_eq!(settings.branch_of_task("fix-1"), Some("renamed"));
+        assert_eq!(
+            settings.branch_of_task("fix-1"),
+            Some(BranchName::new("renamed"))
+        );
     }
 
     #[test]

@@ -219,27 +219,9 @@ settings! {
 impl Setting {
     /// Splits the key of a setting, such as `flux.<agent>.command`, at its placeholder, and returns
     /// the parts before and after it; `None` if it has none.
-    fn split_key(&self) -> Option<(&'static str, &'static str)> {
+    pub(super) fn split_key(&self) -> Option<(&'static str, &'static str)> {
         let (before, rest) = self.key.split_once('<')?;
         Some((before, rest.split_once('>')?.1))
-    }
-
-    /// Returns what stands for the setting's placeholder in a key as git prints it, such as the
-    /// agent's name; `None` if the key is not of this setting, or if the setting has no
-    /// placeholder.
-    pub(crate) fn placeholder_in<'a>(&self, key: &'a str) -> Option<&'a str> {
-        let (before, after) = self.split_key()?;
-        let after = after.to_ascii_lowercase();
-        let name = key.strip_prefix(before)?.strip_suffix(&after)?;
-        (!name.is_empty()).then_some(name)
-    }
-
-    /// Returns whether a key as git prints it is a key of this setting, for any agent or branch.
-    pub(crate) fn matches(&self, key: &str) -> bool {
-        match self.split_key() {
-            Some(_) => self.placeholder_in(key).is_some(),
-            None => key.eq_ignore_ascii_case(self.key),
-        }
     }
 
     /// Returns the key of this setting as git prints it, with section and variable in lower case;
@@ -259,23 +241,26 @@ impl Setting {
             None => self.key.to_owned(),
         }
     }
-
-    /// Converts a key of this setting as git prints it to the form in the manual:
-    /// `flux.x.promptarg` to `flux.x.promptArg`.
-    pub(crate) fn documented(&self, key: &str) -> String {
-        self.documented_key(self.placeholder_in(key).unwrap_or_default())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::ConfigEntry;
+
+    fn entry(key: &str) -> ConfigEntry {
+        ConfigEntry {
+            key: key.to_owned(),
+            ..ConfigEntry::default()
+        }
+    }
 
     #[test]
     fn matches_at_most_one_setting_for_a_key() {
         #[track_caller]
         fn case(key: &str, expected: &[&str]) {
-            let found = ALL.iter().filter(|s| s.matches(key)).map(|s| s.key);
+            let entry = entry(key);
+            let found = ALL.iter().filter(|s| entry.is_of(s)).map(|s| s.key);
             let found: Vec<_> = found.collect();
             assert_eq!(found, expected, "{key}");
         }
@@ -287,12 +272,11 @@ mod tests {
         case("flux.agent.x", &[]);
         case("branch.feature/a.b.fluxinto", &["branch.<name>.fluxInto"]);
         case("branch.fluxinto", &[]);
-        assert_eq!(
-            BRANCH_INTO.documented("branch.A.fluxinto"),
-            "branch.A.fluxInto"
-        );
+        let key = entry("branch.A.fluxinto").documented_key(&BRANCH_INTO);
+        assert_eq!(key, "branch.A.fluxInto");
         assert_eq!(COMMAND.canonical_key("My"), "flux.My.command");
-        assert_eq!(COMMAND.placeholder_in("flux.a.b.command"), Some("a.b"));
+        let dotted = entry("flux.a.b.command");
+        assert_eq!(dotted.placeholder_of(&COMMAND), Some("a.b"));
     }
 
     #[test]

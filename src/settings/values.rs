@@ -89,8 +89,8 @@ impl Settings {
     pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
-        let args = ["--type=expiry-date", &default, "--get", setting.key];
-        let line = Git::reading(dir, "config").args(args).line()?;
+        let git = Git::reading(dir).words("config --type=expiry-date");
+        let line = git.args([&default, "--get", setting.key]).line()?;
         line.parse().context("`git config` printed no time")
     }
 
@@ -151,12 +151,12 @@ impl Settings {
     pub(crate) fn slot_colours(&self, dir: &Path) -> Result<HashMap<String, String>> {
         let mut slots = HashMap::new();
         for entry in self.entries.iter() {
-            let slot = table::COLOUR_SLOT.placeholder_in(&entry.key);
+            let slot = entry.placeholder_of(&table::COLOUR_SLOT);
             let Some(slot) = slot.filter(|slot| !slots.contains_key(*slot)) else {
                 continue;
             };
-            let args = ["--get-color", &entry.key];
-            let code = Git::reading(dir, "config").args(args).output();
+            let git = Git::reading(dir).words("config --get-color");
+            let code = git.arg(&entry.key).output();
             let code = code.with_context(|| {
                 let (key, value, place) = (&entry.key, &entry.value, entry.describe_origin());
                 Failure::new(format!("'{value}' is not a colour for '{key}' {place}"))

@@ -81,7 +81,7 @@ const MAX_PAUSE: Duration = Duration::from_millis(50);
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {
-        let git = Git::new(repo.home(), "config").arg("--local").args(args);
+        let git = Git::new(repo.home()).words("config --local").args(args);
         let (code, output) = git.holding(lock)?.outcome()?;
         let is_over = code != EXIT_LOCKED;
         last = Some((code, output.stderr));

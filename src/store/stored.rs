@@ -9,13 +9,6 @@ pub(crate) const TASKS: &str = "refs/flux/tasks/";
 pub(crate) const ARCHIVE: &str = "refs/flux/archive/";
 pub(super) const BASES: &str = "refs/flux/base/";
 
-/// The files of a record.
-pub(crate) const RECORD: &str = "task.json";
-pub(super) const PROMPT: &str = "prompt.md";
-/// The files that a removal adds: the events, and the last screen of the pane.
-pub(crate) const EVENTS: &str = "events";
-pub(crate) const SCREEN: &str = "screen";
-
 /// Returns the name of the ref of a task's record: `refs/flux/tasks/<id>`.
 pub(crate) fn task_ref(id: &TaskId) -> RefName {
     RefName::new(format!("{TASKS}{id}"))

@@ -39,17 +39,14 @@ impl Sharing {
     /// Parses a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does, with
     /// `truth` for booleans. `None` means a key without a value. Fails for a value that git
     /// rejects.
-    pub(crate) fn parse(
-        value: Option<&str>,
-        truth: impl FnOnce(&str) -> Option<bool>,
-    ) -> Result<Self> {
+    pub(crate) fn parse(value: Option<&str>, truth: Option<bool>) -> Result<Self> {
         let value = match value {
             None | Some("group") => return Ok(Self::GROUP),
             Some("umask" | "") => return Ok(Self::Umask),
             Some("all" | "world" | "everybody") => return Ok(Self::EVERYBODY),
             Some(value) => value,
         };
-        Ok(match (u32::from_str_radix(value, 8), truth(value)) {
+        Ok(match (u32::from_str_radix(value, 8), truth) {
             (Ok(0), _) | (Err(_), Some(false)) => Self::Umask,
             (Ok(1), _) | (Err(_), Some(true)) => Self::GROUP,
             (Ok(2), _) => Self::EVERYBODY,
@@ -234,9 +231,9 @@ mod tests {
     fn parse_accepts_every_value_that_git_accepts() {
         #[track_caller]
         fn case(value: Option<&str>, expected: Option<Sharing>) {
-            let truth = |value: &str| match value {
-                "true" | "yes" => Some(true),
-                "false" | "no" => Some(false),
+            let truth = match value {
+                Some("true" | "yes") => Some(true),
+                Some("false" | "no") => Some(false),
                 _ => None,
             };
             assert_eq!(Sharing::parse(value, truth).ok(), expected, "{value:?}");

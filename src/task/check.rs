@@ -102,6 +102,12 @@ impl Task {
     fn fields_of(&self, removal: &Removal) -> [Field; 6] {
         let is_object = |name: &ObjectId| self.is_object(name);
         let is_value = |value: &str| !value.contains('\0');
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        // Letters, digits and `-`, a letter first.
+        let is_variable = |name: &str| {
+            let is_letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
+            is_letter && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_plain)
+        };
         let is_part = |part: &str| part == REFLOG || is_worktree_ref_name(part);
         let (mut config, mut own) = (removal.config.iter(), removal.worktree_refs.iter());
         let (snapshot, into) = (removal.snapshot.as_ref(), removal.into.as_ref());
@@ -160,14 +166,6 @@ pub(crate) fn is_time(seconds: u64) -> bool {
 /// empty one.
 fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES && !name.contains(char::is_control)
-}
-
-/// Returns whether `name` can be the name of a configuration variable: letters, digits and `-`, a
-/// letter first, at most 1024 bytes.
-fn is_variable(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    let letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    letter && name.len() <= MAX_NAME_BYTES && name.bytes().all(plain)
 }
 
 /// Returns whether `refs/<part>` is a valid name of a per-worktree ref, below `refs/worktree`,

@@ -123,6 +123,20 @@ pub(crate) struct MergeRecord {
     pub(crate) rest: Rest,
 }
 
+/// A file of a record.
+#[derive(Clone, Copy, IntoStaticStr)]
+#[strum(serialize_all = "lowercase", const_into_str)]
+pub(crate) enum RecordFile {
+    #[strum(serialize = "task.json")]
+    Task,
+    #[strum(serialize = "prompt.md")]
+    Prompt,
+    /// The events, which a removal adds.
+    Events,
+    /// The last screen of the pane, which a removal adds.
+    Screen,
+}
+
 /// The stored phase of a task, unlike its observed status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]

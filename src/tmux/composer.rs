@@ -144,24 +144,25 @@ impl Composer {
         (first <= cursor && cursor < end).then(|| (rows[first..end].to_vec(), true))
     }
 
-    /// Returns whether the input field contains `text` as a message, apart from spaces and
+    /// Returns whether the input field contains `typed` as a message, apart from spaces and
     /// wrapping. For a long text, its visible end or a placeholder such as `[Pasted text]` is
     /// enough.
-    pub(crate) fn holds(&self, content: &Content, text: &str) -> bool {
+    pub(crate) fn holds(&self, content: &Content, typed: &SafeText) -> bool {
         let Content::Text(shown) = content else {
             return false;
         };
+        let text = &typed.text;
         let (visible, whole) = (normalize(shown), normalize(text));
         let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED;
         let is_window = shown.lines().count() >= MIN_ROWS && whole.ends_with(&visible);
         visible == whole || is_long && (is_window || is_folded(&visible))
     }
 
-    /// Returns whether the input field shows `text` as a message, or the visible end of a long one.
+    /// Returns whether the input field shows `typed` as a message, or the visible end of a long one.
     /// Unlike for [`Composer::holds`], a placeholder such as `[Pasted text]` is not enough.
-    pub(crate) fn shows(&self, content: &Content, text: &str) -> bool {
+    pub(crate) fn shows(&self, content: &Content, typed: &SafeText) -> bool {
         let is_folded = matches!(content, Content::Text(shown) if is_folded(&normalize(shown)));
-        !is_folded && self.holds(content, text)
+        !is_folded && self.holds(content, typed)
     }
 
     /// Prepares a message so that the agent takes all of it as text, and no part as a command, a
@@ -226,10 +227,13 @@ impl Trap {
     }
 }
 
-/// Returns keys that delete `text` from an input field, from its end: Ctrl+u and Backspace, more
-/// often than necessary.
-pub(super) fn clearing_keys(text: &str) -> String {
-    CLEAR_LINE.repeat((text.lines().count() + text.len() / 20 + 4).min(2_000))
+impl SafeText {
+    /// Returns keys that delete `text` from an input field, from its end: Ctrl+u and Backspace, more
+    /// often than necessary.
+    pub(super) fn clearing_keys(&self) -> String {
+        let lines = self.text.lines().count() + self.text.len() / 20 + 4;
+        CLEAR_LINE.repeat(lines.min(2_000))
+    }
 }
 
 /// Removes spaces, newlines and all symbols beyond ASCII from a text, which depend on wrapping and

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::composer::{Composer, Content, SafeText, clearing_keys};
+use super::composer::{Composer, Content, SafeText};
 use super::screen::Screen;
 use super::typing::{Baseline, INTERVAL, paste, type_text, wait_until_stable};
 use crate::system::wait_until;
@@ -35,7 +35,7 @@ pub(crate) struct Receiver<'a> {
     /// `None` if unknown.
     pub(crate) composer: Option<&'a Composer>,
     /// Earlier messages, which an interrupted program puts back into its composer.
-    pub(crate) earlier: &'a [String],
+    pub(crate) earlier: &'a [SafeText],
     /// Returns `false` once the program has ended or asks a question. A shell must not run the
     /// message as a command.
     pub(crate) is_ready: &'a dyn Fn() -> Result<bool>,
@@ -121,7 +121,7 @@ impl Receiver<'_> {
         if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
         }
-        let is_empty = self.clear(composer, &typed.text)?;
+        let is_empty = self.clear(composer, typed)?;
         // A slow program may have handled Enter only now, before the keys that clear.
         if is_entered && self.is_confirmed()? {
             return Ok(Delivery::Confirmed);
@@ -161,7 +161,7 @@ impl Receiver<'_> {
     fn wait_for_echo(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         wait_until_stable(ECHO_TIMEOUT, || {
             let content = self.read(composer)?;
-            Ok(content.is_some_and(|content| composer.holds(&content, &typed.text)))
+            Ok(content.is_some_and(|content| composer.holds(&content, typed)))
         })
     }
 
@@ -186,7 +186,7 @@ impl Receiver<'_> {
                 return Ok(taken);
             }
             // Try again only if the key had no effect.
-            if !last.is_some_and(|content| composer.holds(&content, &typed.text)) {
+            if !last.is_some_and(|content| composer.holds(&content, typed)) {
                 break;
             }
         }
@@ -215,13 +215,13 @@ impl Receiver<'_> {
     /// Deletes `text` from the input field with keys, in at most two attempts of ten seconds.
     /// Returns whether the field is empty then; `false` at once if there is no field, or if the
     /// agent is not ready.
-    fn clear(&self, composer: &Composer, text: &str) -> Result<bool> {
+    fn clear(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         for _ in 0..2 {
             // In a dialog, the keys would be answers.
             if self.read(composer)?.is_none() || !(self.is_ready)()? {
                 return Ok(false);
             }
-            paste(self.target, &clearing_keys(text), &[])?;
+            paste(self.target, &typed.clearing_keys(), &[])?;
             let is_empty = |content: &Content| *content == Content::Empty;
             let empty = || Ok(self.read(composer)?.filter(is_empty));
             if wait_until(ECHO_TIMEOUT, INTERVAL, empty)?.is_some() {
@@ -245,7 +245,7 @@ impl Receiver<'_> {
             return Ok(Delivery::Stuck);
         }
         if !is_shown {
-            paste(self.target, &clearing_keys(&typed.text), &[])?;
+            paste(self.target, &typed.clearing_keys(), &[])?;
             return Ok(Delivery::NotShown);
         }
         paste(self.target, ENTER, &[])?;

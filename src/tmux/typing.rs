@@ -164,17 +164,12 @@ impl<'a> Baseline<'a> {
         // A placeholder that contained the text may have disappeared.
         typed != self.typed && typed.ends_with(last)
             || self.is_any_change && rows != self.rows
-            || ends.any(|line| count_matches(&rows, line) > count_matches(&self.rows, line))
-    }
-}
-
-/// Returns how often the rows contain the first 20 characters of `line`, since the rest may be
-/// wrapped; 0 for an empty line.
-fn count_matches(rows: &[String], line: &str) -> usize {
-    let beginning: String = line.trim().chars().take(PREFIX).collect();
-    match beginning.as_str() {
-        "" => 0,
-        beginning => rows.join("\n").matches(beginning).count(),
+            || ends.any(|line| {
+                // The rest may be wrapped.
+                let line: String = line.trim().chars().take(PREFIX).collect();
+                let count = |rows: &[String]| rows.join("\n").matches(&line).count();
+                !line.is_empty() && count(&rows) > count(&self.rows)
+            })
     }
 }
 

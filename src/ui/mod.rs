@@ -114,6 +114,12 @@ impl Ui {
         print_labelled("warning", lines.join("; "));
     }
 
+    /// Prints an error as a warning, with its hints.
+    pub(crate) fn warn_of(&self, error: &anyhow::Error) {
+        self.warning(format_args!("{error:#}"));
+        failure::hints(error).for_each(|hint| self.hint(hint));
+    }
+
     /// Asks the user a yes-or-no question, and returns whether the answer is yes; Enter gives
     /// `default`.
     ///
@@ -139,8 +145,8 @@ impl Ui {
     ///
     /// # Errors
     /// When the answer is no, and on ^C and Esc: exit code 130.
-    pub(crate) fn ensure_agreed(&self, question: impl Display) -> Result<()> {
-        if self.confirm(question, false)? {
+    pub(crate) fn ensure_agreed(&self, question: impl Display, default: bool) -> Result<()> {
+        if self.confirm(question, default)? {
             return Ok(());
         }
         Err(Failure::declined("nothing was changed").into())

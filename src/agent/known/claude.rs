@@ -2,12 +2,14 @@
 
 mod session;
 
+use std::path::Path;
+
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::messages;
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
 use crate::agent::report::{Beginning, Effect, Hook, HookReport, tool_call_id};
@@ -114,13 +116,13 @@ const ENV_MARKERS: [&str; 7] = [
     "CLAUDE_PID",
 ];
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     let hooks =
         files.settings(|command| json!({ "type": "command", "command": command, "timeout": 15 }));
     // Otherwise a key moves the conversation to a process outside the pane.
     let settings = json!({ "disableAgentView": true, "hooks": hooks });
     let file = files.write("claude.json", settings)?;
-    Ok(HookOptions::option("--settings", file))
+    Ok(Some(HookOption::Argument("--settings", file)))
 }
 
 fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport> {
@@ -180,7 +182,7 @@ fn refine_stop(mut report: HookReport, value: &Value) -> Option<HookReport> {
 /// Returns `Working` for a title of Claude Code that begins with a Braille character, `⠐ Claude
 /// Code`, as with 2.1.197; otherwise `None`. With 2.1.330 the title is always `✳ Claude Code`,
 /// which says nothing.
-fn title(title: &str, _: &str) -> Option<Title> {
+fn title(title: &str, _: &Path) -> Option<Title> {
     matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}').then_some(Title::Working)
 }
 

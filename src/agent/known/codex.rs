@@ -11,7 +11,7 @@ use anyhow::Result;
 use notify::RecursiveMode;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::profile::{Files, Output, PLAIN, Profile};
 use crate::agent::report::{Effect, Hook, HookReport, first_text};
 use crate::agent::transcript::{Conversation, Coverage, last_activity};
@@ -63,14 +63,14 @@ pub(super) const CODEX: Profile = Profile {
     ..PLAIN
 };
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     let Some(user_notify) = user_notify() else {
-        return Ok(HookOptions::default());
+        return Ok(None);
     };
     let ours = [files.program, "__hook", "codex", "notify"].map(ToOwned::to_owned);
     let notify = json!([ours.as_slice(), &user_notify].concat());
     let notify = format!("notify={notify}");
-    Ok(HookOptions::option("-c", notify))
+    Ok(Some(HookOption::Argument("-c", notify)))
 }
 
 /// Returns the `notify` program in the user's configuration of Codex, with its arguments; empty if
@@ -98,15 +98,15 @@ fn refine_turn(mut report: HookReport, value: &Value) -> Option<HookReport> {
 /// Returns what a title of Codex shows. With 0.169 it is `⠏ project` while it works, `[ ! ] Action
 /// Required | project` for a question, otherwise `project`, shortened if it is long; 0.171 inserts
 /// `<thread> | ` before the project. `None` for any other.
-fn title(title: &str, project: &str) -> Option<Title> {
+fn title(title: &str, worktree: &Path) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);
     }
     if matches!(title.chars().next()?, '\u{2800}'..='\u{28ff}') {
         return Some(Title::Working);
     }
-    let last = title.rsplit(" | ").next()?;
-    let name = last.trim_end_matches(['.', '…']);
+    let name = title.rsplit(" | ").next()?.trim_end_matches(['.', '…']);
+    let project = worktree.file_name()?.to_string_lossy();
     (!name.is_empty() && project.starts_with(name)).then_some(Title::Idle)
 }
 

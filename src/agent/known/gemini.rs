@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
 use crate::agent::report::{Beginning, Effect, Hook, HookReport};
 use crate::agent::transcript::{Conversation, Coverage};
@@ -65,15 +65,15 @@ const HOOKS: [Hook; 5] = [
 /// The variable for a file of defaults; its hooks run beside the user's.
 const DEFAULTS: &str = "GEMINI_CLI_SYSTEM_DEFAULTS_PATH";
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     if env::var_os(DEFAULTS).is_some() || !is_private(Path::new(files.dir)) {
-        return Ok(HookOptions::default());
+        return Ok(None);
     }
     let hooks = files.settings(|command| {
         json!({ "type": "command", "command": command, "name": "git-flux", "timeout": 15_000 })
     });
     let file = files.write("gemini.json", json!({ "hooks": hooks }))?;
-    Ok(HookOptions::variable(DEFAULTS, file))
+    Ok(Some(HookOption::Variable(DEFAULTS, file)))
 }
 
 /// Returns whether neither group nor others may write to `dir` and its parents: Gemini CLI ignores
@@ -95,7 +95,7 @@ fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport>
 
 /// Returns what a title of Gemini CLI shows: `✦  Working… (project)`, `◇  Ready (project)` or
 /// `✋  Action Required (project)`; `None` for any other.
-fn title(title: &str, _: &str) -> Option<Title> {
+fn title(title: &str, _: &Path) -> Option<Title> {
     match title.chars().next()? {
         '✦' | '⏲' => Some(Title::Working),
         '✋' => Some(Title::Asking),

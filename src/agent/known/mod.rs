@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use super::profile::{Output, PLAIN, Profile, Prompt, UNKNOWN};
 
 /// All known agents, in the order of lists.
-pub(super) static KNOWN: &[Profile] = &[
+pub(crate) static KNOWN: &[Profile] = &[
     claude::CLAUDE,
     codex::CODEX,
     gemini::GEMINI,
@@ -72,6 +72,7 @@ pub(crate) fn profile(name: &str) -> &'static Profile {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use serde_json::{Value, json};
 
@@ -85,7 +86,7 @@ mod tests {
         #[track_caller]
         fn case(agent: &str, text: &str, expected: Option<Title>) {
             assert_eq!(
-                profile(agent).read_title(text, "repo-one"),
+                profile(agent).read_title(text, Path::new("/repo-one")),
                 expected,
                 "{agent}: {text}"
             );

@@ -6,7 +6,7 @@ use std::env;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::agent::hooks::{HookFiles, HookOptions};
+use crate::agent::hooks::{HookFiles, HookOption};
 use crate::agent::profile::{Output, PLAIN, Profile, Prompt};
 use crate::agent::report::{Beginning, Effect, Hook};
 use crate::task::{Activity, WaitReason};
@@ -56,9 +56,9 @@ const MESSAGE: &[&str] = &["message"];
 /// The variable for a configuration, whose plugins are loaded beside the user's.
 const CONFIG: &str = "OPENCODE_CONFIG_CONTENT";
 
-fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
+fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
     if env::var_os(CONFIG).is_some() {
-        return Ok(HookOptions::default());
+        return Ok(None);
     }
     let program = Value::from(files.program).to_string();
     let plugin = include_str!("../opencode.js").replace("PROGRAM", &program);
@@ -67,7 +67,7 @@ fn configure_hooks(files: &HookFiles) -> Result<HookOptions> {
         encode_path(&files.write("opencode.js", plugin)?)
     );
     let config = json!({ "plugin": [url] });
-    Ok(HookOptions::variable(CONFIG, config.to_string()))
+    Ok(Some(HookOption::Variable(CONFIG, config.to_string())))
 }
 
 /// Percent-encodes a path for a URL, except ASCII letters, digits, `/`, `.`, `-`, `_` and `~`.

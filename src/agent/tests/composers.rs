@@ -125,7 +125,11 @@ fn holds_accepts_a_message_its_end_or_a_paste() {
     let claude = composer_of("claude");
     let holds = |shown: &str, text: &str| {
         let content = Content::Text(shown.to_owned());
-        (claude.holds(&content, text), claude.shows(&content, text))
+        let typed = claude.escape(text).unwrap();
+        (
+            claude.holds(&content, &typed),
+            claude.shows(&content, &typed),
+        )
     };
     assert_eq!(
         holds("and test\n  it, \u{1f600} é", "and test it, 👨\u{200d}👩 é"),
@@ -146,7 +150,7 @@ fn holds_accepts_a_message_its_end_or_a_paste() {
     );
     assert_eq!(holds("six\n  seven", long), (false, false));
     let other = Content::Command("!hi".to_owned());
-    assert!(!claude.holds(&other, "!hi"));
+    assert!(!claude.holds(&other, &claude.escape("!hi").unwrap()));
 }
 
 #[test]

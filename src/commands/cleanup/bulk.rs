@@ -3,10 +3,9 @@
 use anyhow::{Result, bail};
 
 use super::args::{Mode, Porcelain};
-use super::consent::confirm;
 use super::remove::remove_task;
 use super::{dry_run, words};
-use crate::commands::table;
+use crate::commands::table::Table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
@@ -35,10 +34,14 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) 
         flux.ui.status("nothing to clean up");
         return Ok(());
     }
-    let row = |plan: &Plan| [plan.id.to_string(), describe_plan(plan, options)];
-    let rows = plans.iter().map(row).collect();
+    let row = |plan: &Plan| vec![plan.id.to_string(), describe_plan(plan, options)];
+    let table = Table {
+        head: &["TASK", "PLAN"],
+        rows: plans.iter().map(row).collect(),
+        ..Table::default()
+    };
     // Untruncated, since the user agrees to it.
-    let lines = table::lines(["TASK", "PLAN"], rows, None);
+    let lines = table.lines(None);
     let Mode::Removal(porcelain) = mode else {
         for line in lines {
             flux.ui.data(line)?;
@@ -64,7 +67,7 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
         let question = format!("Clean up {}?", count(doable.len(), "task"));
         let is_harmless = !matches!(options.branch, Branch::Discard)
             && !doable.iter().any(|plan| stops_work(plan));
-        confirm(flux, &question, is_harmless)?;
+        flux.ui.ensure_agreed(question, is_harmless)?;
         for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
             // These are not in the table; each task asks for them.
             use Question::{LargeFiles, SuspendedJobs};

@@ -1,6 +1,6 @@
 //! Asks for the consents of a cleanup.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use super::conflicts::{self, ConflictSite};
 use super::words;
@@ -88,7 +88,8 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         if is_joined {
             question = format!("The agent of '{}' is done. {question}", plan.id);
         }
-        confirm(flux, &question, facts.destination != Destination::Dropped)?;
+        let default = facts.destination != Destination::Dropped;
+        flux.ui.ensure_agreed(question, default)?;
         options.given.push(Question::Removal);
         let joined = rest.iter().filter(|_| is_joined);
         for consent in elsewhere.iter().chain(joined) {
@@ -123,7 +124,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
             format!("{}. {question}", capitalize(&consent.finding))
         }
     };
-    flux.ui.ensure_agreed(question)?;
+    flux.ui.ensure_agreed(question, false)?;
     options.agree(consent.question, &consent.finding);
     Ok(())
 }
@@ -133,13 +134,6 @@ pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
     plan.facts
         .as_ref()
         .context("internal error: no facts despite passing checks")
-}
-
-/// Asks the user a yes-or-no question; `default` is the answer of Enter. Fails if the answer is no.
-pub(super) fn confirm(flux: &Flux, question: &str, default: bool) -> Result<()> {
-    let is_confirmed = flux.ui.confirm(question, default)?;
-    ensure!(is_confirmed, Failure::declined("nothing was changed"));
-    Ok(())
 }
 
 /// Lists the uncommitted files, and asks whether to commit them (with which message), discard them,

@@ -6,7 +6,7 @@ use console::Style;
 use super::conflicts::not_removed;
 use super::words::list_steps;
 use crate::commands::object::{CheckObject, CleanupObject, ConflictObject};
-use crate::commands::table;
+use crate::commands::table::Table;
 use crate::context::Flux;
 use crate::failure;
 use crate::git::MergePlan;
@@ -31,16 +31,15 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     let row = |check: &Check| {
         let (result, style) = check_result(check);
         let why = sanitize::line(&check.reason());
-        [
-            check.name.to_owned(),
-            style.apply_to(result).to_string(),
-            why,
-        ]
+        let result = style.apply_to(result).to_string();
+        vec![check.name.to_owned(), result, why]
     };
-    let rows = plan.checks.iter().map(row).collect();
-    for line in table::lines(["CHECK", "RESULT", "WHY"], rows, flux.ui.width()) {
-        flux.ui.data(line)?;
-    }
+    let table = Table {
+        head: &["CHECK", "RESULT", "WHY"],
+        rows: plan.checks.iter().map(row).collect(),
+        ..Table::default()
+    };
+    table.print(&flux.ui)?;
     if plan.refusal().is_none() {
         for step in list_steps(plan, options) {
             flux.ui.data(sanitize::line(&format!("would {step}")))?;

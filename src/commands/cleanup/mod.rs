@@ -18,7 +18,7 @@ use clap_complete::ArgValueCompleter;
 use self::args::{Mode, Styles};
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::copied_repository::find_original;
@@ -93,7 +93,7 @@ impl CleanupArgs {
             return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
-        let stored = choose_own(&flux, &store, name, "cleanup")?;
+        let stored = choose_own(&flux, &store, name, Verb::Cleanup)?;
         if self.drop_copy(&flux, &store, stored, mode)? {
             return Ok(());
         }
@@ -145,7 +145,7 @@ impl CleanupArgs {
             ui.status(format_args!(
                 "The worktree and the agent of '{id}' belong to '{place}' and are kept."
             ));
-            ui.ensure_agreed(format_args!("Drop {what}?"))?;
+            ui.ensure_agreed(format_args!("Drop {what}?"), false)?;
         }
         let lock = flux.lock_task(id)?;
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
@@ -164,7 +164,7 @@ impl CleanupArgs {
             ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
-            let id = &choose_own(flux, store, Some(name), "cleanup")?.id;
+            let id = &choose_own(flux, store, Some(name), Verb::Cleanup)?.id;
             if !ids.contains(&id) {
                 ids.push(id);
             }

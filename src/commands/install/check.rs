@@ -114,7 +114,7 @@ fn check_manual(page: &Path) -> Result<Option<Finding>> {
 /// old value means man's default.
 fn manpath_of_git() -> OsString {
     // Without git, use the default of man.
-    let own = Git::reading(Path::new("/"), "--man-path").output();
+    let own = Git::reading(Path::new("/")).words("--man-path").output();
     let own = String::from_utf8(own.unwrap_or_default()).unwrap_or_default();
     let mut manpath = OsString::from(own.trim_end());
     manpath.push(":");

@@ -13,8 +13,9 @@ use clap_complete::ArgValueCompleter;
 
 use super::object::TaskObject;
 use super::starting::{self, Layouts};
+use super::table::Table;
 use super::text::{TextKind, TextSource};
-use super::{Faults, candidates, load_recovered, table};
+use super::{Faults, candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::changes::count;
@@ -22,7 +23,7 @@ use crate::git::{Ignored, changes};
 use crate::lifecycle::start::plan::{Start, Started, choose_place};
 use crate::lifecycle::start::preparation::{Preparation, Request, StartPoint};
 use crate::lifecycle::start::start;
-use crate::task::{Changes, Layout};
+use crate::task::{BranchName, Changes, Layout};
 use crate::tmux::attach;
 use crate::ui::{Ui, ensure_terminal, shown};
 
@@ -169,7 +170,7 @@ impl RunArgs {
     fn request(&self) -> Request {
         let start_point = match (&self.base, &self.branch) {
             (Some(base), _) => StartPoint::Commit(base.clone()),
-            (None, Some(branch)) => StartPoint::Branch(branch.clone()),
+            (None, Some(branch)) => StartPoint::Branch(BranchName::new(branch)),
             (None, None) => StartPoint::Head,
         };
         Request {
@@ -267,13 +268,14 @@ impl RunArgs {
                 Layout::Session => "session".to_owned(),
             };
             let worktree = shown(&task.worktree);
-            [task.id.to_string(), task.agent.clone(), place, worktree]
+            vec![task.id.to_string(), task.agent.clone(), place, worktree]
         };
-        let rows = made.iter().map(row).collect();
-        let head = ["TASK", "AGENT", "TARGET", "WORKTREE"];
-        for line in table::lines(head, rows, ui.width()) {
-            ui.data(line)?;
-        }
+        let table = Table {
+            head: &["TASK", "AGENT", "TARGET", "WORKTREE"],
+            rows: made.iter().map(row).collect(),
+            ..Table::default()
+        };
+        table.print(ui)?;
         ui.status("");
         ui.hint("git flux list, git flux attach <task>, git flux cleanup <task>");
         Ok(())

@@ -34,7 +34,7 @@ impl HiddenFiles {
         if index.is_some_and(|index| !index.hides_changes) {
             return Ok(found);
         }
-        let out = checkout.reading("ls-files -v -z").output()?;
+        let out = checkout.reading().words("ls-files -v -z").output()?;
         for record in records(&out)? {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed an incomplete record");
@@ -65,7 +65,8 @@ impl HiddenFiles {
             (NO_SKIP_WORKTREE, &self.skipped),
         ] {
             if !paths.is_empty() {
-                let git = index.git("update-index").args([option, "-z", "--stdin"]);
+                let git = index.git().words("update-index").arg(option);
+                let git = git.words("-z --stdin");
                 git.input(join_records(paths)).run()?;
             }
         }

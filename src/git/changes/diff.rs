@@ -21,8 +21,8 @@ pub(crate) fn show(
 ) -> Result<i32> {
     let untracked = ls_files::list_untracked(checkout)?;
     // A partial clone may have to fetch blobs.
-    let diff = checkout.reading("diff").env("GIT_NO_LAZY_FETCH", "0");
-    let diff = diff.arg(since).args(args);
+    let diff = checkout.reading().env("GIT_NO_LAZY_FETCH", "0");
+    let diff = diff.arg("diff").arg(since).args(args);
     if untracked.is_empty() {
         return diff.in_foreground();
     }
@@ -37,7 +37,7 @@ pub(crate) fn show(
             ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &known_objects),
         ])
     };
-    let add = checkout.reading("add --intent-to-add --sparse");
+    let add = checkout.reading().words("add --intent-to-add --sparse");
     with_scratch_index(add).with_paths(&untracked).run()?;
     with_scratch_index(diff).in_foreground()
 }

@@ -17,7 +17,7 @@ pub(crate) fn list_matching(
     patterns: &[OsString],
     file: Option<&Path>,
 ) -> Result<Vec<PathBuf>> {
-    let mut git = Git::reading(dir, "ls-files -z --others --ignored");
+    let mut git = Git::reading(dir).words("ls-files -z --others --ignored");
     // The file comes first, since later patterns take precedence.
     if let Some(file) = file {
         git = git.arg("--exclude-from").arg(file);
@@ -40,19 +40,20 @@ pub(super) fn without_repositories(git: Git) -> Result<Vec<PathBuf>> {
 /// Lists the untracked files of a worktree that are not ignored, without nested repositories:
 /// `git ls-files --others --exclude-standard`
 pub(crate) fn list_untracked(checkout: &Checkout) -> Result<Vec<PathBuf>> {
-    without_repositories(checkout.reading("ls-files -z --others --exclude-standard"))
+    let git = checkout.reading();
+    without_repositories(git.words("ls-files -z --others --exclude-standard"))
 }
 
 /// Lists the ignored files of a worktree; a directory with only ignored files is one entry that
 /// ends with `/`: `git ls-files --others --ignored --exclude-standard --directory`
 pub(crate) fn list_ignored(checkout: &Checkout) -> Result<Vec<PathBuf>> {
     let list = "ls-files -z --others --ignored --exclude-standard --directory";
-    checkout.reading(list).paths()
+    checkout.reading().words(list).paths()
 }
 
 /// Lists the files in the index of a worktree, including those outside a sparse checkout:
 /// `git ls-files`
 pub(crate) fn list_tracked(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
-    let files = checkout.reading("ls-files").arg("-z").paths()?;
+    let files = checkout.reading().words("ls-files -z").paths()?;
     Ok(files.into_iter().collect())
 }

@@ -48,10 +48,10 @@ impl<'a> ScratchIndex<'a> {
         }
     }
 
-    /// Builds `git <subcommand>` that uses this index in place of the worktree's, runs no hooks and
+    /// Builds a command of git that uses this index in place of the worktree's, runs no hooks and
     /// writes no split index.
-    pub(in crate::git) fn git(&self, subcommand: &str) -> Git {
-        let git = self.checkout.reading(subcommand).config(NO_HOOKS);
+    pub(in crate::git) fn git(&self) -> Git {
+        let git = self.checkout.reading().config(NO_HOOKS);
         self.used_by(git.config("core.splitIndex=false"))
     }
 

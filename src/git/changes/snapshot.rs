@@ -32,7 +32,7 @@ const FLUX_IDENTITY: [(&str, &str); 4] = [
 /// stage; files of LFS have their content in it. Runs no hooks and leaves the index unchanged.
 pub(crate) fn preview_commit(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
     let index = copy_index(checkout)?;
-    without_lfs(index.git("add --all --sparse")).run()?;
+    without_lfs(index.git().words("add --all --sparse")).run()?;
     commit(checkout, &index.tree()?, &[parent], "snapshot")
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
             names.extend([name, b"\n"].concat());
         }
     }
-    let git = without_lfs(checkout.reading("hash-object"));
+    let git = without_lfs(checkout.reading().words("hash-object"));
     git.arg("--stdin-paths").input(names).run().is_ok()
 }
 
@@ -75,8 +75,9 @@ pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bo
     }
     let again = create_with_hidden(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
     let trees = |commit: &str| {
-        let log = checkout.reading("log --no-walk=unsorted --format=%T");
-        log.args([commit, &format!("{commit}^@")]).output()
+        let log = checkout.reading().words("log --no-walk=unsorted");
+        log.args(["--format=%T", commit, &format!("{commit}^@")])
+            .output()
     };
     Ok(trees(snapshot)? == trees(&again)?)
 }
@@ -104,10 +105,8 @@ fn without_lfs(git: Git) -> Git {
 /// name: `git update-index -z --add <form>` on a temporary index. Bypasses LFS.
 fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
-    let add = without_lfs(index.git("update-index"))
-        .words("-z --add")
-        .arg(form);
-    add.input(entries).run()?;
+    let add = without_lfs(index.git().words("update-index -z --add"));
+    add.arg(form).input(entries).run()?;
     index.tree()
 }
 
@@ -119,7 +118,7 @@ fn commit(
     parents: &[&ObjectId],
     message: impl AsRef<OsStr>,
 ) -> Result<ObjectId> {
-    let mut git = checkout.reading("commit-tree").arg("-m").arg(message);
+    let mut git = checkout.reading().words("commit-tree -m").arg(message);
     for parent in parents {
         git = git.args(["-p", parent]);
     }
@@ -136,14 +135,14 @@ fn copy_index(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
 
 impl ScratchIndex<'_> {
     fn tree(&self) -> Result<ObjectId> {
-        without_lfs(self.git("write-tree")).object()
+        without_lfs(self.git().words("write-tree")).object()
     }
 
     fn snapshot(&self, tip: &ObjectId, hidden: &HiddenFiles) -> Result<ObjectId> {
         let staged = self.staged()?;
         hidden.reveal(self)?;
         // Without --sparse, git silently skips files outside a sparse checkout.
-        without_lfs(self.git("add --update --sparse")).run()?;
+        without_lfs(self.git().words("add --update --sparse")).run()?;
         let tracked = self.tree()?;
         let index = match &staged {
             Staged::Tree(tree) => commit(self.checkout, tree, &[tip], "index")?,
@@ -156,7 +155,8 @@ impl ScratchIndex<'_> {
     }
 
     fn staged(&self) -> Result<Staged> {
-        let unmerged = self.git("ls-files --stage --unmerged -z").output()?;
+        let list = self.git().words("ls-files --stage --unmerged -z");
+        let unmerged = list.output()?;
         if unmerged.is_empty() {
             return self.tree().map(Staged::Tree);
         }
@@ -167,7 +167,7 @@ impl ScratchIndex<'_> {
     /// Writes a commit of the untracked files that are not ignored, without a ref; `None` if there
     /// are none. Leaves out nested repositories.
     fn untracked(&self) -> Result<Option<ObjectId>> {
-        let list = self.git("ls-files --others --exclude-standard -z");
+        let list = self.git().words("ls-files --others --exclude-standard -z");
         let files = ls_files::without_repositories(list)?;
         if files.is_empty() {
             return Ok(None);

@@ -116,7 +116,7 @@ impl TreeMerger<'_> {
 /// `tracked`, or below one of its files.
 fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
-        let git = Git::reading(repo.home(), "ls-tree -r -z --name-only --full-tree");
+        let git = Git::reading(repo.home()).words("ls-tree -r -z --name-only --full-tree");
         git.arg(tree).paths()
     };
     let tracked = list(tracked)?;
@@ -140,7 +140,7 @@ impl Stash {
             return Ok(());
         }
         let is_there = |file: &&PathBuf| !matches!(lstat(&checkout.path().join(file)), Ok(None));
-        let add = checkout.git("add --intent-to-add --force --sparse");
+        let add = checkout.git().words("add --intent-to-add --force --sparse");
         let add = add.with_paths(self.intent_to_add.iter().filter(is_there));
         add.holding(lock)?.run()
     }

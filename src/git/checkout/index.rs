@@ -86,7 +86,7 @@ mod tests {
     use std::fs;
 
     fn git(dir: &Path, command: &str) {
-        let git = Git::new(dir, command).config("user.name=a");
+        let git = Git::new(dir).args(command.split(' ')).config("user.name=a");
         git.config("user.email=a@b").run().unwrap();
     }
 

@@ -235,7 +235,7 @@ mod tests {
             accepted += 1;
             fs::write(&file, &text).unwrap();
             let args = ["--file", "config", "--get-regexp", "fsmonitor"];
-            let git = Git::reading(dir.path(), "config").args(args);
+            let git = Git::reading(dir.path()).words("config").args(args);
             let (_, output) = git.outcome().unwrap();
             let line = String::from_utf8_lossy(&output.stdout).into_owned();
             let value = line.trim_end().split_once(' ').map(|(_, value)| value);

@@ -35,10 +35,11 @@ impl Draft<'_> {
     /// `checkout`, or for the main worktree or bare repository without it.
     pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<ObjectId> {
         let git = match checkout {
-            Some(checkout) => checkout.git("commit-tree"),
-            None => Git::new(repo.home(), "commit-tree"),
+            Some(checkout) => checkout.git(),
+            None => Git::new(repo.home()),
         };
-        let mut git = git.config("i18n.commitEncoding=UTF-8").input(self.message);
+        let git = git.words("commit-tree").input(self.message);
+        let mut git = git.config("i18n.commitEncoding=UTF-8");
         // commit-tree alone ignores commit.gpgSign.
         if self.sign {
             git = git.arg("-S");
@@ -56,7 +57,8 @@ impl Draft<'_> {
 /// Returns whether `git commit` signs in this worktree:
 /// `git config --type=bool --get commit.gpgSign`
 pub(crate) fn has_signing(checkout: &Checkout) -> Result<bool> {
-    let git = checkout.with_user_config("config --type=bool --get commit.gpgSign");
+    let git = checkout.with_user_config();
+    let git = git.words("config --type=bool --get commit.gpgSign");
     Ok(git.answer()?.as_deref() == Some("true"))
 }
 
@@ -113,10 +115,10 @@ impl CommitAll<'_> {
     /// Runs `git add --all --sparse`, then `git commit --quiet -m <message>` with hooks. Sets
     /// `added` to the output of `git write-tree` in between, also if the commit fails.
     fn attempt(&self, checkout: &Checkout, lock: &Lock, added: &mut Option<Vec<u8>>) -> Result<()> {
-        let add = checkout.git("add --all --sparse");
+        let add = checkout.git().words("add --all --sparse");
         add.holding(lock)?.run()?;
         *added = Some(tree_of_index(checkout)?);
-        let mut commit = checkout.with_hooks("commit");
+        let mut commit = checkout.with_hooks().words("commit");
         if let Some(hooks) = self.hooks {
             commit = commit.config(hooks::hooks_path_setting(hooks));
         }
@@ -136,5 +138,5 @@ fn remove(copy: &Path) -> Result<()> {
 /// Writes the index of a worktree as a tree and returns what git prints, the tree's name and a
 /// newline: `git write-tree`
 fn tree_of_index(checkout: &Checkout) -> Result<Vec<u8>> {
-    checkout.reading("write-tree").output()
+    checkout.reading().words("write-tree").output()
 }

@@ -44,9 +44,9 @@ impl Drivers {
             return Ok(false);
         }
         // git before 2.41 ignores it and uses the attributes of the main worktree.
-        let git = Git::reading(dir, "check-attr").env("GIT_ATTR_SOURCE", ours);
-        let git = git.words("--stdin -z merge").input(join_records(files));
-        let out = git.output()?;
+        let git = Git::reading(dir).env("GIT_ATTR_SOURCE", ours);
+        let git = git.words("check-attr --stdin -z merge");
+        let out = git.input(join_records(files)).output()?;
         // Each file has three records: path, `merge` and value.
         let values: Vec<&[u8]> = records(&out)?.skip(2).step_by(3).collect();
         let is_driver = |value: &&[u8]| {

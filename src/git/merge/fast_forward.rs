@@ -48,7 +48,7 @@ impl FastForward<'_> {
     }
 
     fn merge(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
-        let git = worktree.with_hooks("merge");
+        let git = worktree.with_hooks().words("merge");
         let git = self.settings.iter().fold(git, Git::config);
         // `--strategy` overrides `pull.twohead`, which could make git commit.
         let git = git.words("--quiet --ff-only --no-squash --commit --strategy=ort --no-autostash");
@@ -63,7 +63,7 @@ impl FastForward<'_> {
 /// Waits up to 20 seconds until the branch of a worktree is not locked; fails if it still is, or if
 /// `HEAD` does not point to `tip`: `git update-ref --stdin` with `verify HEAD <tip>`
 fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
-    let git = worktree.git("update-ref --stdin").config(NO_HOOKS);
+    let git = worktree.git().words("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));
     git.holding(lock)?.run()
 }
@@ -80,11 +80,12 @@ pub(crate) fn restore_files(
     old: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let head = worktree.reading("rev-parse --verify HEAD^{commit}");
+    let head = worktree.reading().words("rev-parse --verify HEAD^{commit}");
     if head.line()? != *old {
         bail!("HEAD has moved");
     }
-    let git = worktree.git("read-tree").args(["-m", "-u", commit, old]);
+    let git = worktree.git().words("read-tree -m -u");
+    let git = git.args([commit, old]);
     git.own_process_group().holding(lock)?.run()
 }
 
@@ -104,7 +105,7 @@ pub(crate) fn move_branch(
     commit: &ObjectId,
     lock: &Lock,
 ) -> Result<()> {
-    let git = add_fetch_args(Git::new(dir, "fetch"), commit, branch);
+    let git = add_fetch_args(Git::new(dir).words("fetch"), commit, branch);
     let git = git.env("GIT_REFLOG_ACTION", "flux cleanup");
     git.own_process_group().holding(lock)?.run()
 }
@@ -113,6 +114,6 @@ pub(crate) fn move_branch(
 /// `git fetch --dry-run . <tip>:refs/heads/<branch>`. Tries again for about two seconds before it
 /// fails.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
-    let ask = || Git::reading(dir, "fetch").arg("--dry-run");
+    let ask = || Git::reading(dir).words("fetch --dry-run");
     retry(|| add_fetch_args(ask(), tip, branch)).map(drop)
 }

@@ -30,7 +30,7 @@ impl MergeResult {
     /// conflicts: `git merge-tree --write-tree --name-only -z <ours> <theirs>`. Attributes are
     /// those of `ours` (before git 2.41, of the main worktree).
     pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
-        let git = Git::reading(repo.home(), "merge-tree --write-tree --name-only -z");
+        let git = Git::reading(repo.home()).words("merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);
         // git before 2.41 ignores it and uses the attributes of the main worktree.
         let git = git.env("GIT_ATTR_SOURCE", ours);

@@ -69,7 +69,7 @@ pub(crate) fn list(
     tips: &[&ObjectId],
     compare: Compare,
 ) -> Result<Vec<BranchCommit>> {
-    let git = Git::reading(repo.home(), "rev-list --reverse --topo-order --right-only");
+    let git = Git::reading(repo.home()).words("rev-list --reverse --topo-order --right-only");
     let mut git = git.words("--no-commit-header --encoding=UTF-8 --date=raw");
     if compare == Compare::Patches {
         git = git.arg("--cherry-mark");

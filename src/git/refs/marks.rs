@@ -107,14 +107,15 @@ impl Marks {
         }
     }
 
-    /// Lists all mark files, which record refs made in this repository, for a class of refs such as
-    /// `tasks` or `archive`, as `<class>/<name>`. Leaves out hidden files and names that are not
+    /// Lists all mark files, which record refs made in this repository, for a class, of refs such as
+    /// `tasks` or `archive`, as refs `refs/flux/<class>/<name>`. Leaves out hidden files and names that are not
     /// UTF-8.
-    pub(crate) fn list(&self, class: &str) -> Result<Vec<String>> {
+    pub(crate) fn list(&self, class: &str) -> Result<Vec<RefName>> {
         let entries = list_dir(&self.0.join(class)).context("could not list the marks")?;
         let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
         let names = names.filter(|name| !name.starts_with('.'));
-        Ok(names.map(|name| format!("{class}/{name}")).collect())
+        let name = |name| RefName::new(format!("{FLUX_REFS}{class}/{name}"));
+        Ok(names.map(name).collect())
     }
 
     /// Adds the values that refs are about to get to the mark files, which record refs made in this
@@ -145,9 +146,10 @@ impl Marks {
         drop(self.change(unmade, sharing, |values| values.retain(is_made)));
     }
 
-    /// Deletes the mark file of `<class>/<name>`, which records refs made in this repository, if it
+    /// Deletes the mark file of a ref, which records refs made in this repository, if it
     /// exists; no ref of it may be left. The caller holds the task's lock.
-    pub(crate) fn remove(&self, owner: &str) -> Result<()> {
+    pub(crate) fn remove(&self, name: &RefName) -> Result<()> {
+        let owner = Self::owner(name).unwrap_or_default();
         let what = || format!("could not remove the mark of '{owner}'");
         none_if_missing(fs::remove_file(self.0.join(owner))).with_context(what)?;
         Ok(())
@@ -180,14 +182,15 @@ impl Marks {
         owners.sort_unstable();
         owners.dedup();
         for owner in owners {
-            let before = self.find(&RefName::new([FLUX_REFS, owner].concat()))?;
+            let name = RefName::new([FLUX_REFS, owner].concat());
+            let before = self.find(&name)?;
             let mut mark = before.clone().unwrap_or_default();
             change(&mut mark.values);
             // A mark has only the refs of its owner.
             let is_own = |(name, _): &RefValue| Self::owner(name) == Some(owner);
             mark.values.retain(is_own);
             match mark.values.is_empty() {
-                true if before.is_some() => self.remove(owner)?,
+                true if before.is_some() => self.remove(&name)?,
                 false if before.as_ref() != Some(&mark) => self.write(owner, &mark, sharing)?,
                 _ => {}
             }
@@ -255,7 +258,7 @@ mod tests {
         assert_eq!(all(), [None; 4]);
         assert_eq!(made("base/a", "9"), Some(true));
         assert!(marks.list("tasks").unwrap().is_empty());
-        assert_eq!(marks.list("base").unwrap(), ["base/a"]);
+        assert_eq!(marks.list("base").unwrap(), ["refs/flux/base/a"]);
     }
 
     #[test]
@@ -268,7 +271,7 @@ mod tests {
             value("archive/a.1/refs/worktree/x", "2"),
         ];
         marks.add(&values);
-        assert_eq!(marks.list("archive").unwrap(), ["archive/a.1"]);
+        assert_eq!(marks.list("archive").unwrap(), ["refs/flux/archive/a.1"]);
         assert!(marks.is_original(&entry));
         // A change of the mark in a copy does not make the copy the original.
         let copy = tempfile::tempdir().unwrap();

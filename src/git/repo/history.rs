@@ -201,8 +201,8 @@ mod tests {
 
     fn counted_by_git(dir: &Path, ours: &ObjectId, theirs: &ObjectId) -> (usize, usize) {
         let range = format!("{ours}...{theirs}");
-        let args = ["--left-right", "--count", &range];
-        let line = Git::reading(dir, "rev-list").args(args).line().unwrap();
+        let git = Git::reading(dir).words("rev-list --left-right --count");
+        let line = git.arg(range).line().unwrap();
         let (ahead, behind) = line.split_once('\t').unwrap();
         (ahead.parse().unwrap(), behind.parse().unwrap())
     }

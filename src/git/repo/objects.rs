@@ -11,6 +11,7 @@ use super::Repo;
 use super::history::History;
 use crate::git::{ObjectId, Sharing};
 use crate::system::none_if_missing;
+use crate::task::RecordFile;
 
 /// The maximum size of a file in a record.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -21,20 +22,21 @@ impl Repo {
     pub(crate) fn write_record(
         &self,
         old: Option<&ObjectId>,
-        files: &[(&str, &[u8])],
+        files: &[(RecordFile, &[u8])],
     ) -> Result<ObjectId> {
         let what = || "could not write the task's record";
         let old = old.map(|old| self.tree(old)).transpose();
         let old = old.with_context(what)?;
         let mut tree = self.git2.treebuilder(old.as_ref())?;
-        for (name, bytes) in files {
+        for (file, bytes) in files {
+            let name = file.into_str();
             ensure!(
                 bytes.len() <= MAX_BYTES,
                 "'{name}' of the record is too long"
             );
             let blob = self.git2.blob(bytes).with_context(what)?;
             self.share_object(blob).with_context(what)?;
-            tree.insert(*name, blob, 0o100_644)?;
+            tree.insert(name, blob, 0o100_644)?;
         }
         let tree = tree.write().with_context(what)?;
         self.share_object(tree).with_context(what)?;
@@ -61,9 +63,9 @@ impl Repo {
 
     /// Returns the content of the file `name` in the top level of a tree object; fails if it is
     /// missing or longer than 64 MiB.
-    pub(crate) fn read_file(&self, tree: &ObjectId, name: &str) -> Result<Vec<u8>> {
-        let found = self.find_file(tree, name)?;
-        found.with_context(|| format!("the record has no '{name}'"))
+    pub(crate) fn read_file(&self, tree: &ObjectId, file: RecordFile) -> Result<Vec<u8>> {
+        let found = self.find_file(tree, file)?;
+        found.with_context(|| format!("the record has no '{}'", file.into_str()))
     }
 
     /// Returns the content of the file `name` in the top level of a tree object; `None` if the tree
@@ -71,8 +73,8 @@ impl Repo {
     ///
     /// # Errors
     /// Also if the file is longer than [`MAX_BYTES`].
-    pub(crate) fn find_file(&self, tree: &ObjectId, name: &str) -> Result<Option<Vec<u8>>> {
-        let tree = self.tree(tree)?;
+    pub(crate) fn find_file(&self, tree: &ObjectId, file: RecordFile) -> Result<Option<Vec<u8>>> {
+        let (tree, name) = (self.tree(tree)?, file.into_str());
         let Some(entry) = tree.get_name(name) else {
             return Ok(None);
         };

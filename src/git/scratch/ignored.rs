@@ -33,7 +33,7 @@ pub(crate) enum Skipped {
 /// and returns those that it skips. A directory in which one of `commits` has files becomes a
 /// directory: git would replace a link.
 pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<Skipped>> {
-    let names = list_untracked(from.reading("ls-files").arg("--ignored"))?;
+    let names = list_untracked(from.reading().words("ls-files --ignored"))?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -76,7 +76,7 @@ fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
 /// Deletes the links and copies in the worktree at `path` that `git add` would stage, because a
 /// `.gitignore` excludes the directory but not a link of its name. Returns their names.
 fn remove_unignored(path: &Path) -> Result<Vec<Skipped>> {
-    let names = list_untracked(Git::reading(path, "ls-files"))?;
+    let names = list_untracked(Git::reading(path).words("ls-files"))?;
     for name in &names {
         let link = path.join(name);
         match link.symlink_metadata().is_ok_and(|found| found.is_dir()) {
@@ -94,7 +94,7 @@ fn list_tracked_dirs(checkout: &Checkout, commits: [&ObjectId; 2]) -> Result<Has
     let mut tracked = HashSet::new();
     for commit in commits {
         let args = ["-d", "-r", "-z", "--name-only", "--full-tree", commit];
-        tracked.extend(checkout.reading("ls-tree").args(args).paths()?);
+        tracked.extend(checkout.reading().words("ls-tree").args(args).paths()?);
     }
     Ok(tracked)
 }

@@ -60,8 +60,8 @@ impl<'a> Scratch<'a> {
             skipped: Vec::new(),
             lock,
         };
-        let read = scratch.plain_git("read-tree")?.args(["--reset", "-u"]);
-        read.args(["--no-recurse-submodules", "HEAD"]).run()?;
+        let read = scratch.plain_git()?.words("read-tree --reset -u");
+        read.words("--no-recurse-submodules HEAD").run()?;
         if let Some(checkout) = original.checkout {
             let commits = original.branches.map(|(_, commit)| commit);
             scratch.skipped = ignored::link(checkout, path, commits)?;
@@ -71,16 +71,16 @@ impl<'a> Scratch<'a> {
         Ok(scratch)
     }
 
-    /// Builds `git <subcommand>` in the scratch worktree, with the user's environment, hooks and
+    /// Builds a command of git in the scratch worktree, with the user's environment, hooks and
     /// terminal.
-    fn git(&self, subcommand: &str) -> Result<Git> {
-        let git = Git::new(self.path, subcommand).holding(self.lock)?;
+    fn git(&self) -> Result<Git> {
+        let git = Git::new(self.path).holding(self.lock)?;
         let git = self.hooks_path.iter().fold(git, Git::config);
         Ok(git.with_hooks().inherit_stderr())
     }
 
-    fn plain_git(&self, subcommand: &str) -> Result<Git> {
-        let git = Git::new(self.path, subcommand).config(NO_HOOKS);
+    fn plain_git(&self) -> Result<Git> {
+        let git = Git::new(self.path).config(NO_HOOKS);
         git.holding(self.lock)
     }
 
@@ -92,9 +92,8 @@ impl<'a> Scratch<'a> {
     /// commit: `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace -F
     /// <message> <branch>`
     pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
-        let git = self.git("merge")?.args(["--quiet", "--no-ff"]);
-        let git = git.args(["--no-squash", "--commit", "--no-edit", "--no-log"]);
-        let git = git.arg("--cleanup=whitespace");
+        let git = self.git()?.words("merge --quiet --no-ff");
+        let git = git.words("--no-squash --commit --no-edit --no-log --cleanup=whitespace");
         let git = git.args(self.no_verify()).arg("-F").arg(message);
         git.arg(self.name_of(branch)).run()?;
         self.head()
@@ -104,11 +103,10 @@ impl<'a> Scratch<'a> {
     /// `git merge --ff --squash --no-commit <branch>` without hooks, then
     /// `git commit --cleanup=whitespace -F <message>` with the user's hooks.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
-        let merge = self.plain_git("merge")?.arg("--quiet");
-        let merge = merge.args(["--ff", "--squash", "--no-commit"]);
+        let merge = self.plain_git()?.words("merge --quiet");
+        let merge = merge.words("--ff --squash --no-commit");
         merge.arg(self.name_of(branch)).run()?;
-        let git = self.git("commit")?.arg("--quiet");
-        let git = git.arg("--cleanup=whitespace");
+        let git = self.git()?.words("commit --quiet --cleanup=whitespace");
         git.args(self.no_verify()).arg("-F").arg(message).run()?;
         self.head()
     }
@@ -117,8 +115,8 @@ impl<'a> Scratch<'a> {
     /// returns the new tip:
     /// `git rebase --no-autostash --no-rebase-merges --no-fork-point --no-update-refs <target>`
     pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
-        let git = self.git("rebase")?.arg("--no-autostash");
-        let git = git.args(["--no-rebase-merges", "--no-fork-point", "--no-update-refs"]);
+        let git = self.git()?.words("rebase --no-autostash");
+        let git = git.words("--no-rebase-merges --no-fork-point --no-update-refs");
         git.args(self.no_verify()).arg(self.name_of(target)).run()?;
         self.head()
     }
@@ -135,15 +133,15 @@ impl<'a> Scratch<'a> {
     /// Returns the commit that is checked out in the scratch worktree:
     /// `git rev-parse --verify HEAD^{commit}`
     fn head(&self) -> Result<ObjectId> {
-        let git = Git::reading(self.path, "rev-parse").args(["--verify", "HEAD^{commit}"]);
+        let git = Git::reading(self.path).words("rev-parse --verify HEAD^{commit}");
         git.line().map(ObjectId::from)
     }
 
     /// Lists the unmerged files of the scratch worktree, without the kinds of their conflicts:
     /// `git diff-files --name-only --diff-filter=U -z`
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
-        let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
-        let git = git.args(["--name-only", "--diff-filter=U", "-z"]);
+        let git = Git::reading(self.path).config(NO_MONITOR);
+        let git = git.words("diff-files --name-only --diff-filter=U -z");
         let conflict = |path| Conflict {
             path,
             kind: String::new(),
@@ -154,20 +152,20 @@ impl<'a> Scratch<'a> {
     /// Returns whether tracked files of the scratch worktree have unstaged changes, such as the
     /// fixes of a hook: `git diff-files --quiet`. `false` also if git fails.
     pub(crate) fn has_changes(&self) -> bool {
-        let git = Git::reading(self.path, "diff-files").config(NO_MONITOR);
-        let outcome = git.arg("--quiet").outcome();
+        let git = Git::reading(self.path).config(NO_MONITOR);
+        let outcome = git.words("diff-files --quiet").outcome();
         outcome.is_ok_and(|(code, _)| code == 1)
     }
 
     /// Fetches a commit with its history from the scratch repository into the user's, without a ref
     /// or hooks: `git fetch <path> <commit>`
     pub(crate) fn send_commit(&self, repo: &Repo, commit: &ObjectId) -> Result<()> {
-        let git = Git::new(repo.home(), "fetch").config(NO_HOOKS);
+        let git = Git::new(repo.home()).words("fetch").config(NO_HOOKS);
         let git = git.config("protocol.file.allow=always");
         let git = git.config("fetch.fsckObjects=false");
         let git = git.config("transfer.fsckObjects=false");
-        let git = git.args(["--quiet", "--no-write-fetch-head", "--no-tags"]);
-        let git = git.args(["--no-auto-maintenance", "--no-recurse-submodules"]);
+        let git = git.words("--quiet --no-write-fetch-head --no-tags");
+        let git = git.words("--no-auto-maintenance --no-recurse-submodules");
         git.arg(self.path).arg(commit).holding(self.lock)?.run()
     }
 }
@@ -177,7 +175,7 @@ impl<'a> Scratch<'a> {
 /// `git rev-parse --git-path hooks`
 fn hooks_config(path: &Path) -> Result<Option<OsString>> {
     let hooks = path.join(".git/hooks");
-    let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
+    let ask = Git::reading(path).words("rev-parse --git-path hooks");
     let mut found = ask.output()?;
     found.pop_if(|last| *last == b'\n');
     let found = path.join(OsString::from_vec(found));

@@ -49,12 +49,12 @@ impl Original<'_> {
         self.worktree().map_or(common, Checkout::git_dir)
     }
 
-    /// Builds a `git <subcommand>` without optional locks in the original's worktree or bare
+    /// Builds a command of git without optional locks in the original's worktree or bare
     /// repository, with the user's configuration.
-    pub(super) fn asking(&self, subcommand: &str) -> Git {
+    pub(super) fn asking(&self) -> Git {
         match self.worktree() {
-            Some(checkout) => checkout.with_user_config(subcommand),
-            None => Git::reading(self.repo.home(), subcommand),
+            Some(checkout) => checkout.with_user_config(),
+            None => Git::reading(self.repo.home()),
         }
     }
 }
@@ -131,8 +131,9 @@ pub(super) fn set_head(path: &Path, name: &RefName) -> Result<()> {
 /// Writes all refs of the original to `git_dir`, in `packed-refs` or, symbolic ones, in files, and
 /// returns their names: `git for-each-ref`
 fn write_refs(original: &Original<'_>, git_dir: &Path) -> Result<HashSet<Vec<u8>>> {
-    let args = ["--format=%(objectname) %(refname) %(symref)"];
-    let found = original.asking("for-each-ref").args(args).output()?;
+    let list = original.asking().words("for-each-ref");
+    let list = list.arg("--format=%(objectname) %(refname) %(symref)");
+    let found = list.output()?;
     let mut names = HashSet::new();
     let mut packed = b"# pack-refs with: sorted \n".to_vec();
     for line in found.lines() {

@@ -28,16 +28,16 @@ const SPARSE: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutcone"];
 /// `git config --list --show-origin --includes -z` in both repositories
 pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
-    let listed = original.asking("config").args(LIST_ARGS).output()?;
+    let listed = original.asking().words(LIST).output()?;
     let settings = Entries::read(&listed)?;
     let common = original.repo.common_dir().join("config");
     let mut base = settings.base(original, &common)?;
     write_file(&file, &base)?;
     // With the same branch, the files differ only in those that depend on the path.
-    let head = original.asking("symbolic-ref").args(["--quiet", "HEAD"]);
+    let head = original.asking().words("symbolic-ref --quiet HEAD");
     let head = RefName::new(head.answer()?.unwrap_or("refs/heads/.none".to_owned()));
     set_head(path, &head)?;
-    let listed = Git::reading(path, "config").args(LIST_ARGS).output()?;
+    let listed = Git::reading(path).words(LIST).output()?;
     let mut found = Entries::read(&listed)?.files(path);
     found.push(common.canonicalize().unwrap_or(common));
     let mut files = settings.files(original.top());
@@ -58,7 +58,7 @@ pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
 }
 
 /// Options that list all entries with their files.
-const LIST_ARGS: [&str; 4] = ["--list", "--show-origin", "--includes", "-z"];
+const LIST: &str = "config --list --show-origin --includes -z";
 
 /// An entry of a configuration.
 struct ConfigEntry<'a> {
@@ -171,7 +171,7 @@ impl<'a> Entries<'a> {
 fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Result<Hooks> {
     let [before, after] = branches.map(|branch| {
         set_head(path, branch)?;
-        let ask = Git::reading(path, "rev-parse").args(["--git-path", "hooks"]);
+        let ask = Git::reading(path).words("rev-parse --git-path hooks");
         ask.output()
     });
     let after = after?;
@@ -192,8 +192,8 @@ fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Re
 /// because `git config --local` follows no include. Leaves out extensions and what describes one
 /// repository: `git config --local --no-includes --list -z`
 fn copy_local(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
-    let list = ["--local", "--no-includes", "--list", "-z"];
-    let out = original.asking("config").args(list).output()?;
+    let list = "config --local --no-includes --list -z";
+    let out = original.asking().words(list).output()?;
     let dir = file.parent().context("a file is in a directory")?;
     let mut copy = Vec::new();
     for entry in records(&out)? {

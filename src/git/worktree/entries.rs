@@ -63,7 +63,7 @@ pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
 /// again for about two seconds on failure.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
-    let git = || Git::reading(home, "worktree list --porcelain -z");
+    let git = || Git::reading(home).words("worktree list --porcelain -z");
     let mut worktrees = parse(&retry(git)?)?;
     // git ignores core.worktree here, and prints the git directory of a submodule.
     if let Some(main) = worktrees.first_mut() {

@@ -31,7 +31,7 @@ pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
     };
     // A leading colon would be pathspec magic.
     let name = Path::new(".").join(worktree.strip_prefix(around.path())?);
-    let asked = around.reading("check-ignore --quiet --").arg(name);
+    let asked = around.reading().words("check-ignore --quiet --").arg(name);
     if asked.answer()?.is_some() {
         return Ok(());
     }

@@ -92,14 +92,14 @@ fn read_operations(admin: &Path) -> Result<Vec<(&'static str, Vec<RefName>)>> {
 /// Returns the ref that `HEAD` of the main worktree or bare repository names, `None` if it is
 /// detached: `git symbolic-ref --quiet HEAD`
 pub(crate) fn read_main_head(home: &Path) -> Result<Option<RefName>> {
-    let head = Git::reading(home, "symbolic-ref --quiet HEAD").answer()?;
-    Ok(head.map(RefName::new))
+    let head = Git::reading(home).words("symbolic-ref --quiet HEAD");
+    Ok(head.answer()?.map(RefName::new))
 }
 
 /// Returns the scope (such as `local`) and value of `core.bare`, `None` if it is not set:
 /// `git config --show-scope --type=bool --get core.bare`
 pub(crate) fn read_core_bare(home: &Path) -> Result<Option<(String, bool)>> {
-    let git = Git::reading(home, "config --show-scope --type=bool --get core.bare");
+    let git = Git::reading(home).words("config --show-scope --type=bool --get core.bare");
     let answer = git.answer()?;
     let answer = answer.as_deref().and_then(|line| line.split_once('\t'));
     Ok(answer.map(|(scope, value)| (scope.to_owned(), value == "true")))

@@ -144,8 +144,8 @@ fn find_unsaved(repository: &Checkout) -> Result<Unsaved> {
     if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
         return Ok(Unsaved::Worktrees);
     }
-    let git = repository.reading("rev-list --count --max-count=1 --ignore-missing");
-    let git = git.words("HEAD --branches --glob=refs/stas[h] --not --remotes");
+    let git = repository.reading().words("rev-list --count --max-count=1");
+    let git = git.words("--ignore-missing HEAD --branches --glob=refs/stas[h] --not --remotes");
     Ok(match git.line()?.as_str() {
         "0" => Unsaved::Nothing,
         _ => Unsaved::Commits,

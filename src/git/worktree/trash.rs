@@ -75,8 +75,8 @@ impl RemovedWorktree<'_> {
             submodules::move_to_trash(&admin, self.trash)?;
         }
         stop_monitor(repo.common_dir(), checkout.git_dir());
-        let git = Git::new(repo.home(), "worktree remove").arg(self.path);
-        git.holding(lock)?.run()
+        let git = Git::new(repo.home()).words("worktree remove");
+        git.arg(self.path).holding(lock)?.run()
     }
 }
 
@@ -159,7 +159,7 @@ fn copy_admin_files(repo: &Repo, admin: &Path, path: &Path, trash: &Path) -> Res
     if list_dir(admin)?.iter().any(is_part) && path.exists() {
         let checkout = repo.checkout(path)?;
         let index = ScratchIndex::at(&checkout, trash.join("index"));
-        index.git("update-index --no-split-index").run()?;
+        index.git().words("update-index --no-split-index").run()?;
     }
     Ok(())
 }
@@ -206,13 +206,14 @@ pub(crate) fn restore(common_dir: &Path, path: &Path, trash: &Path) -> Result<()
 /// use the worktree's index, which may be missing.
 pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<bool> {
     let index = ScratchIndex::empty(checkout)?;
-    index.git("read-tree").arg(commit).run()?;
-    for link in list_gitlinks(index.git("ls-files --stage -z"))? {
+    index.git().words("read-tree").arg(commit).run()?;
+    for link in list_gitlinks(index.git().words("ls-files --stage -z"))? {
         if Checkout::nested(&checkout.path().join(link))?.is_some() {
             return Ok(false);
         }
     }
-    let status = index.git("status --porcelain -z --untracked-files=all");
+    let status = index.git().words("status --porcelain -z");
+    let status = status.arg("--untracked-files=all");
     let status = status.words("--ignored=traditional --ignore-submodules=dirty --no-renames");
     let out = status.output()?;
     for record in records(&out)? {
@@ -239,7 +240,7 @@ fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Re
         return Ok(false);
     }
     let object = [OsStr::new(&format!("{commit}:")), file].join(OsStr::new(""));
-    let whole = checkout.reading("cat-file --filters").arg(object);
+    let whole = checkout.reading().words("cat-file --filters").arg(object);
     let whole = whole.output()?;
     let found = read_file(&found).context("could not read a file of the worktree")?;
     Ok(whole.starts_with(&found))
@@ -258,7 +259,7 @@ pub(crate) fn stop_monitor(common_dir: &Path, admin: &Path) {
         return;
     }
     let place = Checkout::unverified(admin, admin, common_dir);
-    let git = place.reading("fsmonitor--daemon").arg("stop");
+    let git = place.reading().words("fsmonitor--daemon stop");
     drop(git.with_timeout(DAEMON_TIMEOUT).outcome());
 }
 
@@ -267,7 +268,7 @@ mod tests {
     use super::*;
 
     fn git(dir: &Path, command: &str) {
-        let git = Git::new(dir, command).config("user.name=a");
+        let git = Git::new(dir).args(command.split(' ')).config("user.name=a");
         git.config("user.email=a@b").run().unwrap();
     }
 
@@ -284,7 +285,7 @@ mod tests {
         git(&main, "commit --quiet -m one");
         git(&main, "worktree add --quiet ../linked");
         let repo = Repo::open_at(&main.join(".git")).unwrap();
-        let head = Git::reading(&main, "rev-parse").arg("HEAD");
+        let head = Git::reading(&main).words("rev-parse HEAD");
         let commit = ObjectId::from(head.line().unwrap());
         let checkout = repo.checkout(&linked).unwrap();
         let untouched = || is_untouched(&checkout, &commit).unwrap();

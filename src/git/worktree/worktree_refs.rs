@@ -31,8 +31,8 @@ pub(crate) fn find(
     let what = || format!("could not access '{}'", tables.display());
     let has_tables = fs::exists(&tables).with_context(what)?;
     // Run git in the main worktree: it would trust `commondir` in the administrative directory.
-    let git = |subcommand| {
-        let git = Git::reading(repo.home(), subcommand);
+    let git = |words| {
+        let git = Git::reading(repo.home()).words(words);
         git.envs([("GIT_DIR", &*admin), ("GIT_COMMON_DIR", common)])
     };
     let mut found = Vec::new();
@@ -46,7 +46,9 @@ pub(crate) fn find(
     }
     let mut commits = if has_tables {
         let walk = git("rev-list --walk-reflogs HEAD").arg(branch.full());
-        lines(&walk.output()?)?.map(named).collect()
+        lines(&walk.output()?)?
+            .map(|name| name.to_owned().into())
+            .collect()
     } else {
         // git fails on the reflog of an unborn HEAD.
         let of_branch = common.join("logs").join(&*branch.full());
@@ -62,10 +64,6 @@ pub(crate) fn find(
         found.push((REFLOG.to_owned(), all));
     }
     Ok(found)
-}
-
-fn named(name: &str) -> ObjectId {
-    name.to_owned().into()
 }
 
 /// Splits the output of `git rev-list` into lines; fails if the last one lacks its newline.
@@ -85,7 +83,10 @@ fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
     let names = text.lines().flat_map(|line| line.split(' ').take(2));
     // Skip the null object before the first entry.
     let is_object = |name: &&str| name.bytes().any(|b| b != b'0');
-    Ok(names.filter(is_object).map(named).collect())
+    Ok(names
+        .filter(is_object)
+        .map(|name| name.to_owned().into())
+        .collect())
 }
 
 /// Returns those of `commits` that exist and that neither a ref, except refs of other worktrees,
@@ -95,7 +96,7 @@ fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTree
     if commits.is_empty() {
         return Ok(commits);
     }
-    let git = Git::reading(home, "rev-list --ignore-missing --parents --stdin");
+    let git = Git::reading(home).words("rev-list --ignore-missing --parents --stdin");
     // The refs of other worktrees are removed with those.
     let git = git.words("--not --single-worktree --all");
     let commits = commits.into_iter().map(|commit| format!("{commit}\n"));
@@ -103,7 +104,7 @@ fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTree
     let mut heads = BTreeSet::new();
     let mut parents = BTreeSet::new();
     for line in lines(&out)? {
-        let mut names = line.split(' ').map(named);
+        let mut names = line.split(' ').map(|name| name.to_owned().into());
         heads.extend(names.next());
         parents.extend(names);
     }

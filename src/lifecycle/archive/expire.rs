@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::store::{ARCHIVE, task_ref};
 use crate::system::none_if_missing;
 use crate::system::program::current_exe;
-use crate::task::TaskId;
+use crate::task::{RefName, TaskId};
 use crate::ui;
 
 /// The time that one process may spend deleting.
@@ -105,7 +105,7 @@ impl Flux {
 
     fn sweep_archive_marks(&self) -> Result<Option<Error>> {
         let archived = refs::list(self.repo.home(), &[ARCHIVE])?;
-        let has = |name: &str| {
+        let has = |name: &RefName| {
             let below = format!("{name}/");
             archived.keys().any(|part| part.starts_with(&below))
         };

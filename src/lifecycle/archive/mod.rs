@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result, bail, ensure};
 
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::git::trash::HEAD_LOG;
 use crate::git::{Lock, ObjectId, Repo, Transaction, refs, worktree_refs};
 use crate::sanitize;
@@ -257,7 +257,7 @@ fn read_entry(
         found.with_context(|| format!("it has no '{part}'"))
     };
     let (record, tip) = (part("task")?, part("tip")?);
-    let task = Task::from_json(&flux.repo.read_file(&record, store::RECORD)?)?;
+    let task = store::parse_record(&flux.repo, &record)?;
     let is_its_own = name.split('.').next() == Some(task.id.as_str());
     ensure!(is_its_own, "the record is that of '{}'", task.id);
     let trash = flux.trash().join(name);
@@ -294,7 +294,7 @@ pub(crate) fn find<'a>(listed: &'a Listing, name: &str) -> Result<&'a Archived> 
         bail!(Failure::new(what).hint("git flux restore --list"));
     }
     let names: Vec<&str> = ours.iter().map(|one| one.name.as_str()).collect();
-    Ok(ours[store::resolve_name("removed task", name, &names, "restore")?])
+    Ok(ours[store::resolve_name("removed task", name, &names, Verb::Restore)?])
 }
 
 /// Returns the names that a removed task may have in the archive and the trash, without end:

@@ -10,7 +10,6 @@ use super::options::{Branch, Conflicts, Edits, Options, Question};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
-use crate::lifecycle::other_machine;
 use crate::ui::word;
 use crate::ui::words::count;
 
@@ -55,9 +54,9 @@ impl Decision<'_> {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
-    fn ask(&mut self, name: &'static str, question: Question, what: String, refusal: Failure) {
+    fn ask(&mut self, question: Question, what: String, refusal: Failure) {
         let verdict = Verdict::consent(self.options, question, what, refusal);
-        self.checks.add(name, verdict);
+        self.checks.add(question.check(), verdict);
     }
 
     /// Returns the verdict on `error`: the merge conflicts or cannot be fast-forwarded. Conflicts
@@ -90,8 +89,12 @@ impl Decision<'_> {
         let why = "the worktree can be restored";
         self.checks.add_result("file system", movable, why);
         self.decide_about_uncommitted();
+        let restorable = |names: String| match names.as_str() {
+            "" => "none".to_owned(),
+            names => format!("can be restored: {names}"),
+        };
         let files = facts.uncommitted.iter();
-        let why = restorable(&name_files(files.filter(|change| change.is_repository())));
+        let why = restorable(name_files(files.filter(|change| change.is_repository())));
         let committable = match self.options.uncommitted {
             Edits::Commit(_) => files::ensure_committable(facts),
             Edits::Ask | Edits::Discard => Ok(()),
@@ -100,7 +103,7 @@ impl Decision<'_> {
         if let Some(found) = self.checks.require("large files", files::find_large(facts)) {
             self.decide_about_large_files(&found);
         }
-        let ignored = files::name_ignored(flux, facts).map(|names| restorable(&names));
+        let ignored = files::name_ignored(flux, facts).map(restorable);
         if let Some(why) = self.checks.require("ignored", ignored) {
             self.pass("ignored", &why);
         }
@@ -142,7 +145,7 @@ impl Decision<'_> {
                     .hint(format!("git flux cleanup {id} --commit"))
                     .hint(format!("git flux cleanup {id} --discard"));
                 let what = format!("commit or discard {names}");
-                return self.ask("uncommitted", Question::Uncommitted, what, refusal);
+                return self.ask(Question::Uncommitted, what, refusal);
             }
         };
         self.pass("uncommitted", &why);
@@ -156,7 +159,7 @@ impl Decision<'_> {
         let refusal = Failure::new(format!("{what} and would be committed")).hint(format!(
             "move or ignore such files, then: git flux cleanup {id}"
         ));
-        self.ask("large files", Question::LargeFiles, what, refusal);
+        self.ask(Question::LargeFiles, what, refusal);
     }
 
     /// Adds the check `merge`. With `--commit`, it checks the merge of a trial commit of the
@@ -190,7 +193,7 @@ impl Decision<'_> {
         .hint(format!("git flux cleanup {id} --into {}", word(branch)))
         .code(USAGE);
         let what = format!("you are on '{name}'");
-        self.ask("standing", Question::OtherBranch, what, refusal);
+        self.ask(Question::OtherBranch, what, refusal);
     }
 
     /// Adds the checks `agent` and `processes`. They need consents to stop the program in the
@@ -202,8 +205,9 @@ impl Decision<'_> {
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
-            let refusal = other_machine::gone_required(doubt, &format!("git flux cleanup {id}"));
-            self.ask("agent", Question::AgentEnded, doubt.clone(), refusal);
+            let hint = format!("if it has ended: git flux cleanup {id} --gone");
+            let refusal = Failure::new(doubt).hint(hint);
+            self.ask(Question::AgentEnded, doubt.clone(), refusal);
         }
         self.check_processes();
         if processes.must_stop() || (processes.is_own_pane && processes.is_alive) {
@@ -212,15 +216,12 @@ impl Decision<'_> {
                 false => Question::Stop,
             };
             if !is_refused {
-                self.require_yes(
-                    "agent",
-                    question,
-                    format!("{} is still running", processes.name_stopped(id)),
-                );
+                let what = format!("{} is still running", processes.name_stopped(id));
+                self.require_yes(question, what);
             }
         } else if processes.is_own_pane {
             let what = format!("the pane of '{id}', which you are in, would be closed");
-            self.require_yes("agent", Question::OwnPane, what);
+            self.require_yes(Question::OwnPane, what);
         } else if !is_refused && processes.doubt.is_none() {
             self.pass("agent", "no process has to be stopped");
         }
@@ -236,33 +237,26 @@ impl Decision<'_> {
             self.pass("processes", "no other process is in the worktree");
         }
         if let Some(what) = others {
-            self.require_yes("processes", Question::Processes, what);
+            self.require_yes(Question::Processes, what);
         }
         match jobs {
             Some(what) if processes.has_suspended_jobs() => {
                 let refusal = Failure::new(&what).hint(format!("git flux attach {id}"));
-                self.ask("processes", Question::SuspendedJobs, what, refusal);
+                self.ask(Question::SuspendedJobs, what, refusal);
             }
-            Some(what) => self.require_yes("processes", Question::Jobs, what),
+            Some(what) => self.require_yes(Question::Jobs, what),
             None => {}
         }
     }
 
     /// Adds a check that needs a consent. Without it, the check refuses, and its hints name
     /// `git flux attach` and `--yes`, which gives the consent.
-    fn require_yes(&mut self, name: &'static str, question: Question, what: String) {
+    fn require_yes(&mut self, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
             .hint(format!("git flux attach {id}"))
             .hint(format!("git flux cleanup {id} --yes"));
-        self.ask(name, question, what, refusal);
-    }
-}
-
-fn restorable(names: &str) -> String {
-    match names {
-        "" => "none".to_owned(),
-        names => format!("can be restored: {names}"),
+        self.ask(question, what, refusal);
     }
 }
 

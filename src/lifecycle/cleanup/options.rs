@@ -96,6 +96,19 @@ impl Question {
         Self::OwnPane,
     ];
 
+    /// Returns the name of its check.
+    pub(super) fn check(self) -> &'static str {
+        match self {
+            Self::WorktreeGone => "worktree",
+            Self::Conflicts | Self::Removal => "merge",
+            Self::Uncommitted => "uncommitted",
+            Self::LargeFiles => "large files",
+            Self::OtherBranch => "standing",
+            Self::AgentEnded | Self::Stop | Self::OwnPane => "agent",
+            Self::Processes | Self::Jobs | Self::SuspendedJobs => "processes",
+        }
+    }
+
     /// Returns whether the question can be asked if several tasks are removed, once for all or
     /// again for each. `false` for conflicts, a missing worktree, uncommitted files and an agent on
     /// another machine: such a task is refused then.

@@ -24,7 +24,7 @@ use crate::store;
 use crate::system::clock::seconds;
 use crate::system::process::{foreground_group, is_alive, start_time};
 use crate::system::{Lock, wait_until};
-use crate::task::{MergeRecord, RefName, Removal, Rest, Task};
+use crate::task::{MergeRecord, RecordFile, RefName, Removal, Rest, Task};
 use crate::tmux::pane;
 
 /// A completed removal.
@@ -171,10 +171,10 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
     let [events, screen] = flux.run_dir(&removing.id).events_and_screen();
-    let events = events.map(|events| (store::EVENTS, events));
-    let screen = screen.map(|screen| (store::SCREEN, screen));
+    let events = events.map(|events| (RecordFile::Events, events));
+    let screen = screen.map(|screen| (RecordFile::Screen, screen));
     let files: Vec<_> = events.into_iter().chain(screen).collect();
-    store::update_with_files(&flux.repo, &facts.oid, removing, &files, verify, lock)
+    store::update(&flux.repo, &facts.oid, removing, &files, verify, lock)
 }
 
 /// Returns the branch or commit that has the task's commits, for its record, and its commits before
@@ -207,7 +207,8 @@ fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Re
     let Some(into) = facts.merge_target() else {
         return Ok(());
     };
-    let before = RepositoryState::take_if_any(flux, &merge::find_hooks(flux, into)?, TARGET_HOOKS)?;
+    let has_hooks = merge::find_hooks(flux, into)?.has(TARGET_HOOKS);
+    let before = has_hooks.then(|| RepositoryState::take(flux)).transpose()?;
     let moved = merge::advance(flux, facts, commit, lock);
     if let Some(before) = before {
         before.warn_of_changes(flux, &into.branch_ref());

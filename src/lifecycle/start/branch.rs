@@ -50,7 +50,7 @@ pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
     worktrees: &[Worktree],
-    name: &str,
+    name: &BranchName,
 ) -> Result<ChosenBranch> {
     let local = resolve_branch(store, &BranchName::typed(name))?;
     let Some(tip) = store.tip(&local) else {
@@ -90,10 +90,10 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
 /// Finds the remote branch `name`, given as `origin/x` or `x`, and returns the local branch to
 /// create for it. Of several remotes, `checkout.defaultRemote` decides. Fails if none or several
 /// match.
-fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
+fn find_remote_branch(flux: &Flux, name: &BranchName) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
-    let remotes = String::from_utf8(Git::reading(dir, "remote").output()?)?;
+    let remotes = String::from_utf8(Git::reading(dir).words("remote").output()?)?;
     let plain = name.strip_prefix("refs/remotes/").unwrap_or(name);
     let find = |remote: &str, branch: &str| {
         let upstream = format!("{remote}/{branch}");
@@ -110,7 +110,7 @@ fn find_remote_branch(flux: &Flux, name: &str) -> Result<ChosenBranch> {
     }
     let mut all: Vec<_> = remotes.lines().filter_map(|r| find(r, plain)).collect();
     if all.len() > 1 {
-        let preferred = Git::reading(dir, "config").args(["--get", "checkout.defaultRemote"]);
+        let preferred = Git::reading(dir).words("config --get checkout.defaultRemote");
         if let Some(branch) = preferred.answer()?.and_then(|remote| find(&remote, plain)) {
             return Ok(branch);
         }

@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
 use crate::store::{self, Store, task_ref};
 use crate::system::disk::full_disk_hint;
-use crate::task::{BranchName, Phase, Task, TaskId};
+use crate::task::{BranchName, Phase, TaskId};
 use crate::ui::word;
 use plan::{Origin, Start, Started};
 use steps::StartTransaction;
@@ -81,7 +81,7 @@ fn undo_claim(flux: &Flux, start: &Start, lock: &Lock, error: Error) -> Result<E
         // The record may have been fetched just now.
         let store = Store::load(&flux.repo, &flux.settings)?;
         store.ensure_not_foreign(&flux.repo, &task.id)?;
-        let found = Task::from_json(&flux.repo.read_file(oid, store::RECORD)?)?;
+        let found = store::parse_record(&flux.repo, oid)?;
         // The other task may have the same ports.
         if found.port != task.port {
             ports::release(task, &run);

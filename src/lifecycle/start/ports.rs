@@ -19,7 +19,7 @@ use crate::git::{Lock, Sharing};
 use crate::interrupt;
 use crate::run::RunDir;
 use crate::system::none_if_missing;
-use crate::task::{Bytes, Task};
+use crate::task::{Bytes, Task, TaskId};
 
 /// The first port: well-known ports are below.
 const FIRST_PORT: u16 = 20_000;
@@ -95,7 +95,7 @@ pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
 /// Sets `FLUX_PORT`, if the task has ports, and `COMPOSE_PROJECT_NAME` in the agent's environment
 /// `env`, and removes inherited values of both.
 pub(super) fn set_env(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
-    let name = compose_name(&project.to_string_lossy(), task.id.as_str());
+    let name = compose_name(project, &task.id);
     let port = task.port.map(|port| port.to_string());
     for (name, value) in [("FLUX_PORT", port), ("COMPOSE_PROJECT_NAME", Some(name))] {
         env.retain(|(known, _)| known.0 != name);
@@ -105,8 +105,8 @@ pub(super) fn set_env(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)
 
 /// Returns `<project>-<id>` as docker compose accepts it: in lower case, with `-` for other
 /// characters than a to z, 0 to 9, `-` and `_`, not starting with `-` or `_`.
-fn compose_name(project: &str, id: &str) -> String {
-    let name = format!("{project}-{id}").to_lowercase();
+fn compose_name(project: &OsStr, id: &TaskId) -> String {
+    let name = format!("{}-{id}", project.display()).to_lowercase();
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = name.replace(|c| !allowed(c), "-");
     name.trim_start_matches(['-', '_']).to_owned()
@@ -137,9 +137,10 @@ mod tests {
 
     #[test]
     fn compose_name_has_only_allowed_characters() {
-        assert_eq!(compose_name("My App", "fix-1"), "my-app-fix-1");
-        assert_eq!(compose_name("_größe.x", "fix"), "gr--e-x-fix");
-        assert_eq!(compose_name("修", "fix"), "fix");
+        let name = |project: &str| compose_name(project.as_ref(), &"fix-1".parse().unwrap());
+        assert_eq!(name("My App"), "my-app-fix-1");
+        assert_eq!(name("_größe.x"), "gr--e-x-fix-1");
+        assert_eq!(name("修"), "fix-1");
     }
 
     #[test]

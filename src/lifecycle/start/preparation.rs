@@ -45,7 +45,7 @@ pub(crate) enum StartPoint {
     Head,
     Commit(String),
     /// An existing local or remote branch.
-    Branch(String),
+    Branch(BranchName),
 }
 
 /// New tasks, without their description.
@@ -76,8 +76,7 @@ impl<'a> Preparation<'a> {
         };
         let (base, into) = match (&branch, &request.start_point) {
             (Some(branch), _) => branch::fork_point(flux, &store, branch, head.as_ref())?,
-            (None, StartPoint::Commit(rev)) => resolve_base(flux, &store, Some(rev), head)?,
-            (None, _) => resolve_base(flux, &store, None, head)?,
+            (None, start) => resolve_base(flux, &store, start, head)?,
         };
         Ok(Self {
             flux,
@@ -209,7 +208,8 @@ impl<'a> Preparation<'a> {
     fn add_changes(&self, starts: &mut [Start]) -> Result<()> {
         let named = match &self.request.start_point {
             StartPoint::Head => None,
-            StartPoint::Commit(name) | StartPoint::Branch(name) => Some(name.as_str()),
+            StartPoint::Commit(name) => Some(name.as_str()),
+            StartPoint::Branch(name) => Some(&**name),
         };
         let onto = starts.first().map_or(&self.base, Start::tip);
         let changes = with_changes::find(self.flux, onto, named)?;
@@ -260,9 +260,13 @@ fn choose_agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
 fn resolve_base(
     flux: &Flux,
     store: &Store,
-    rev: Option<&String>,
+    start: &StartPoint,
     head: Option<BranchName>,
 ) -> Result<(ObjectId, Option<BranchName>)> {
+    let rev = match start {
+        StartPoint::Commit(rev) => Some(rev),
+        StartPoint::Head | StartPoint::Branch(_) => None,
+    };
     let Some(base) = flux.repo.resolve(rev.map_or("HEAD", String::as_str))? else {
         return Err(match rev {
             Some(rev) => Failure::new(format!("'{rev}' does not name a commit"))
@@ -278,11 +282,9 @@ fn resolve_base(
         Some(rev) if store.tip(&BranchName::new(rev)) == Some(&base) => Some(BranchName::new(rev)),
         Some(rev) => {
             let dir = flux.repo.current().unwrap_or(flux.repo.home());
-            let full = Git::reading(dir, "rev-parse")
-                .args(["--verify", "--quiet", "--symbolic-full-name"])
-                .args(["--end-of-options", rev])
-                .answer()?;
-            full.and_then(|name| RefName::new(name).branch())
+            let full = Git::reading(dir).words("rev-parse --verify --quiet");
+            let full = full.args(["--symbolic-full-name", "--end-of-options", rev]);
+            full.answer()?.and_then(|name| RefName::new(name).branch())
         }
     };
     let branch = branch.map(|branch| branch::resolve_branch(store, &branch));

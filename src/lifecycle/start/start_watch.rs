@@ -198,7 +198,7 @@ pub(crate) fn wait_for_early_exits<'a>(
                 // A shell is no agent.
                 Some(exit) if exit.is_unseen() => {}
                 Some(exit) => ended.push((started, exit)),
-                None if is_raw(&started.opened.tty) => {}
+                None if is_raw(&started.opened) => {}
                 None => pending.push(started),
             }
         }
@@ -208,8 +208,8 @@ pub(crate) fn wait_for_early_exits<'a>(
     Ok(ended)
 }
 
-fn is_raw(tty: &str) -> bool {
+fn is_raw(opened: &OpenedPane) -> bool {
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let terminal = open(tty, flags, Mode::empty()).and_then(tcgetattr);
+    let terminal = open(opened.tty.as_str(), flags, Mode::empty()).and_then(tcgetattr);
     terminal.is_ok_and(|mode| !mode.local_flags.contains(LocalFlags::ICANON))
 }

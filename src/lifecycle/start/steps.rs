@@ -20,7 +20,7 @@ use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::store;
 use crate::system::program::current_exe;
-use crate::task::Exit;
+use crate::task::{Exit, RecordFile};
 use crate::tmux::opened_pane::{OpenedPane, PaneProgram};
 use crate::tmux::placement::Placement;
 use crate::ui::shown;
@@ -117,7 +117,7 @@ impl StartTransaction<'_> {
         }
         self.run.reset()?;
         if let Some(from) = self.start.archived().filter(|from| !from.foreign)
-            && let Some(events) = self.flux.repo.find_file(&from.record, store::EVENTS)?
+            && let Some(events) = self.flux.repo.find_file(&from.record, RecordFile::Events)?
         {
             self.run.write_events(&events)?;
         }

@@ -96,7 +96,8 @@ impl<'a> StartTransaction<'a> {
             // Before the record, since no later command repeats it.
             remove_trash_leftovers(self.flux, from);
         }
-        store::update(&self.flux.repo, &self.record, &task, updates, &self.lock)?;
+        let (repo, record) = (&self.flux.repo, &self.record);
+        store::update(repo, record, &task, &[], updates, &self.lock)?;
         Ok(task)
     }
 

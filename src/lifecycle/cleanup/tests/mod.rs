@@ -36,7 +36,7 @@ fn git(dir: &Path, args: &[&str]) -> String {
     let [subcommand, args @ ..] = args else {
         panic!("a command of git");
     };
-    let mut git = Git::new(dir, subcommand).args(args);
+    let mut git = Git::new(dir).args(subcommand.split(' ')).args(args);
     for who in ["AUTHOR", "COMMITTER"] {
         git = git
             .env(&format!("GIT_{who}_NAME"), "Test")

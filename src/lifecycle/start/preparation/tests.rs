@@ -45,7 +45,7 @@ fn run_resolves_its_start_point() {
     git(home, ["branch", "topic"]);
     git(home, ["commit", "-q", "--allow-empty", "-m", "second"]);
     let commit = |name: &str| StartPoint::Commit(name.to_owned());
-    let branch = |name: &str| StartPoint::Branch(name.to_owned());
+    let branch = |name: &str| StartPoint::Branch(BranchName::new(name));
     assert_prepared(&world, StartPoint::Head, "HEAD", Some("main"));
     assert_prepared(&world, commit("topic"), "topic", Some("topic"));
     assert_prepared(&world, commit("HEAD~1"), "topic", None);
@@ -68,7 +68,7 @@ fn run_numbers_the_ids_of_several_tasks() {
     let ids = preparation.choose_ids(b"fix it").unwrap();
     let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
     assert_eq!(ids, ["fix-1", "fix-2"]);
-    request.start_point = StartPoint::Branch("topic".to_owned());
+    request.start_point = StartPoint::Branch(BranchName::new("topic"));
     git(world.home(), ["branch", "topic"]);
     let error = Preparation::new(&world.flux, store(&world), &request);
     let error = error.map(drop).unwrap_err().to_string();

@@ -25,7 +25,7 @@ pub(in crate::lifecycle) fn git<const N: usize>(dir: &Path, args: [&str; N]) -> 
     let [subcommand, args @ ..] = &args[..] else {
         panic!("a command of git");
     };
-    let mut git = Git::new(dir, subcommand).args(args);
+    let mut git = Git::new(dir).args(subcommand.split(' ')).args(args);
     for who in ["AUTHOR", "COMMITTER"] {
         git = git
             .env(&format!("GIT_{who}_NAME"), "A")
