@@ -91,7 +91,13 @@ impl ResumeArgs {
             Some(agent) => (agent, "resumed"),
             None => (self.restart_command(flux, task, &description)?, "restarted"),
         };
-        let started = resume(flux, &task.id, agent, self.layouts.layout())?;
+        let started = resume(
+            flux,
+            &task.id,
+            agent,
+            doubt.as_deref(),
+            self.layouts.layout(),
+        )?;
         starting::report(flux, &started, verb)?;
         Ok(started)
     }
