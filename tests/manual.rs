@@ -259,7 +259,7 @@ fn manual_names_every_environment_variable() {
     let mut sources = String::new();
     for text in texts_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for call in ["var(\"", "var_os(\"", "directory(\""] {
+        for call in ["var(\"", "var_os(\"", "env_dir(\""] {
             for (at, _) in code.match_indices(call) {
                 let name = code[at + call.len()..].split('"').next().unwrap();
                 read.insert(name.to_owned());
