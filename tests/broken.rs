@@ -293,6 +293,7 @@ fn cleanup_discard_trashes_a_worktree_whose_changes_cannot_be_read() {
         assert_eq!(world.read("agent.txt"), "one\n");
         // No snapshot has it: it stays, however full the trash is.
         world.git(["config", "flux.trashKeep", "0"]);
+        world.git(["config", "flux.archiveExpire", "now"]);
         world.flux(["__expire"]).run().success();
         world.flux(["restore", &id]).run().success();
         end_all(world, &id);

@@ -206,6 +206,7 @@ fn cleanup_rejects_contradicting_selections_as_a_usage_error() {
         &["--merged=main", "--into", "main"],
         &["--merged=main", "--commit"],
         &["--merged=main", "--discard-branch"],
+        &["--merged", "--discard-branch"],
     ] {
         world.flux(["cleanup"].iter().chain(args)).run().code(2);
         world.assert_unchanged(&before);

@@ -223,6 +223,29 @@ fn cleanup_update_removes_the_task_if_nothing_conflicts() {
     assert_removed(&world, &id);
 }
 
+#[test]
+fn cleanup_update_says_that_a_merge_is_clean_if_git_resolves_all_conflicts() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.commit_in(world.repo(), "agent.txt", "main's\n");
+    let key = format!("branch.feature/{id}.mergeOptions");
+    world.git(["config", &key, "-X ours"]);
+    let output = world.flux(["cleanup", "--update", &id]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped before the commit
+        error: 'fix-login-XXXXXX' is not removed: commit the merge first
+        hint: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+        hint: git flux attach fix-login-XXXXXX
+        hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
+        hint: or: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
+    "#]]);
+    let worktree = world.worktree(&id);
+    world.git_in(&worktree, ["commit", "-q", "--no-edit"]);
+    world.flux(["cleanup", &id]).run().success();
+    assert_removed(&world, &id);
+}
+
 const TELL: &str = "Tell the running agent";
 const MESSAGE: &str = "git flux: the target branch was merged";
 

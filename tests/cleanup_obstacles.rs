@@ -302,6 +302,24 @@ fn cleanup_refuses_if_the_branch_is_gone() {
 }
 
 #[test]
+fn cleanup_that_fails_leaves_a_missing_branch_missing() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.git(["update-ref", "-d", &format!("refs/heads/feature/{id}")]);
+    let lock = format!(".git/refs/flux/tasks/{id}.lock");
+    world.write(world.repo().join(&lock), "");
+    let before = world.snapshot();
+    let args = ["cleanup", "-y", "--discard", "--discard-branch", &id];
+    let output = world.flux(args).run();
+    let error = format!("could not remove '{id}': its record cannot be changed");
+    output.code(1).stderr_has(&error);
+    world.assert_unchanged(&before);
+    std::fs::remove_file(world.repo().join(&lock)).unwrap();
+    world.flux(args).run().success();
+    assert_removed(&world, &id);
+}
+
+#[test]
 fn cleanup_refuses_an_unknown_or_ambiguous_name() {
     let world = World::new();
     let (one, two) = (done_task(&world), done_task(&world));

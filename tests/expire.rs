@@ -128,6 +128,22 @@ fn expire_removes_only_merged_tasks_after_archive_expire() {
 }
 
 #[test]
+fn expire_keeps_a_task_without_commits_that_had_uncommitted_files() {
+    let world = World::new();
+    world.behaviour("exit 0");
+    for name in ["empty", "loose"] {
+        world.flux(["run", "-q", "--name", name, "Fix"]).ok();
+        world.wait_ended(name);
+    }
+    world.write(world.worktree("loose").join("loose.txt"), "loose\n");
+    let cleanup = ["cleanup", "--yes", "--discard", "empty", "loose"];
+    world.flux(cleanup).run().success();
+    world.git(["config", "flux.archiveExpire", "now"]);
+    world.flux(["__expire"]).run().success();
+    assert_eq!(in_archive(&world), names(&["loose"]));
+}
+
+#[test]
 fn expire_skips_a_task_that_is_being_removed_or_restored() {
     let world = World::new();
     removed(&world, "one", &[]);

@@ -109,7 +109,7 @@ impl AdoptArgs {
     }
 
     fn start(&self, flux: &Flux, id: &TaskId, agent: AgentCommand) -> Result<()> {
-        let started = resume(flux, id, agent, self.layouts.layout()).with_context(|| {
+        let started = resume(flux, id, agent, None, self.layouts.layout()).with_context(|| {
             let message = format!("'{id}' is a task now, but its agent did not start");
             Failure::new(message).hint(format!("git flux resume {id} --restart"))
         })?;

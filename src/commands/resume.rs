@@ -9,7 +9,7 @@ use super::{Faults, candidates, choose_own, load_recovered};
 use crate::agent::AgentCommand;
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
-use crate::lifecycle::other_machine::{confirm_ended, find_launcher};
+use crate::lifecycle::other_machine::{confirm_ended, find_doubt, find_launcher};
 use crate::lifecycle::resume::{
     continue_command, ensure_stopped, read_prompt, restart_command, resume,
 };
@@ -83,15 +83,22 @@ impl ResumeArgs {
         let task = stored.readable()?;
         ensure_stopped(flux, task)?;
         let description = read_prompt(flux, task, &stored.oid)?;
-        if !self.gone {
-            confirm_ended(flux, task)?;
+        let doubt = find_doubt(flux, task)?;
+        if let Some(doubt) = doubt.as_ref().filter(|_| !self.gone) {
+            confirm_ended(flux, &task.id, doubt)?;
         }
         let session = continue_command(flux, task, &description).filter(|_| !self.restart);
         let (agent, verb) = match session {
             Some(agent) => (agent, "resumed"),
             None => (self.restart_command(flux, task, &description)?, "restarted"),
         };
-        let started = resume(flux, &task.id, agent, self.layouts.layout())?;
+        let started = resume(
+            flux,
+            &task.id,
+            agent,
+            doubt.as_deref(),
+            self.layouts.layout(),
+        )?;
         starting::report(flux, &started, verb)?;
         Ok(started)
     }

@@ -111,13 +111,17 @@ Do not modify or remove the line above.
 Everything below it is ignored.
 ";
 
-/// Returns the part of `text` above the first line of `help`, without empty lines around it. Also
-/// drops lines that equal another line of `help`, in case the first was deleted.
+/// Returns the part of `text` above the first line of `help`, without empty lines around it. If that
+/// line was deleted, drops the lines that equal another line of `help`.
 fn text_above(text: &[u8], help: &[u8]) -> Vec<u8> {
     let help: Vec<&[u8]> = help.trim_ascii_end().split(|&byte| byte == b'\n').collect();
-    let lines = text.split_inclusive(|&byte| byte == b'\n');
-    let lines = lines.take_while(|line| help.first() != Some(&line.trim_ascii_end()));
-    let text = lines.filter(|line| !help.contains(&line.trim_ascii_end()));
+    let mut lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+    let is_first = |line: &&[u8]| help.first() == Some(&line.trim_ascii_end());
+    match lines.iter().position(is_first) {
+        Some(end) => lines.truncate(end),
+        None => lines.retain(|line| !help.contains(&line.trim_ascii_end())),
+    }
+    let text = lines.into_iter();
     let text = text.skip_while(|line| line.trim_ascii().is_empty());
     text.collect::<Vec<_>>().concat().trim_ascii_end().to_vec()
 }
@@ -142,5 +146,6 @@ mod tests {
         case("Fix\r\n# --- >8 ---\r\n# Write it.\r\n", "Fix");
         case("Fix\n# Write it.\n# Mine\n", "Fix\n# Mine");
         case("\n# --- >8 ---\n# Write it.\n", "");
+        case("# Write it.\nx\n# --- >8 ---\n", "# Write it.\nx");
     }
 }

@@ -206,19 +206,20 @@ impl MergePlan {
     }
 }
 
-/// Starts a merge of `theirs`, which is known to conflict, in the worktree `place`, and leaves it
-/// unfinished: `git merge --no-ff --no-commit --no-squash <theirs>`.
+/// Starts a merge of `theirs` in the worktree `place`, and leaves it unfinished:
+/// `git merge --no-ff --no-commit --no-squash <theirs>`. Returns whether it stopped at conflicts;
+/// `false` if git could resolve them all.
 ///
 /// # Errors
-/// If no merge is in progress afterwards.
-pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<()> {
+/// If git refuses to merge, or no merge is in progress afterwards.
+pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Result<bool> {
     let git = place.git().words("merge --no-ff --no-commit --no-squash");
     let git = git.arg(theirs).env("GIT_EDITOR", ":");
     let (code, output) = git.holding(lock)?.outcome()?;
-    if Repo::operation(place)? == Some("merge") {
-        return Ok(());
+    match (code, Repo::operation(place)?) {
+        (0 | 1, Some("merge")) => Ok(code == 1),
+        _ => Err(exit_error("git merge", code, &output.stderr)),
     }
-    Err(exit_error("git merge", code, &output.stderr))
 }
 
 /// Returns why `target` already contains the changes of `tip`; `None` if it does not, or one side

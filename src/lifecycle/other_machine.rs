@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::run::launcher::Launcher;
-use crate::task::Task;
+use crate::task::{Task, TaskId};
 use crate::ui::words::capitalize;
 
 /// Returns where the launcher of a task runs: here, on another machine or in another PID namespace,
@@ -46,17 +46,18 @@ pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     )))
 }
 
-/// Asks the user whether the agent has ended, if it may run on another machine; else succeeds at
-/// once. Fails if the user says no, or without a terminal: then `git flux resume <id> --gone` is
-/// the hint.
-pub(crate) fn confirm_ended(flux: &Flux, task: &Task) -> Result<()> {
-    let Some(doubt) = find_doubt(flux, task)? else {
-        return Ok(());
-    };
+/// Asks the user whether the agent has ended that may run on another machine, as `doubt` says.
+/// Fails if the user says no, or without a terminal.
+pub(crate) fn confirm_ended(flux: &Flux, id: &TaskId, doubt: &str) -> Result<()> {
     if flux.ui.can_ask() {
-        let question = format!("{}. Has the agent ended?", capitalize(&doubt));
+        let question = format!("{}. Has the agent ended?", capitalize(doubt));
         return flux.ui.ensure_agreed(question, false);
     }
-    let hint = format!("if the agent has ended: git flux resume {} --gone", task.id);
-    Err(Failure::new(doubt).hint(hint).into())
+    Err(gone_required(id, doubt).into())
+}
+
+/// Returns the error `doubt`, with the hint `git flux resume <id> --gone`.
+pub(super) fn gone_required(id: &TaskId, doubt: &str) -> Failure {
+    let hint = format!("if the agent has ended: git flux resume {id} --gone");
+    Failure::new(doubt).hint(hint)
 }

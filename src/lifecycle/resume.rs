@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::damage::ensure_intact;
-use super::other_machine::ensure_not_elsewhere;
+use super::other_machine::{ensure_not_elsewhere, find_doubt, gone_required};
 use super::pane::find_pane;
 use super::start::agent_launch::{ChosenAgent, load_wrapper};
 use super::start::plan::{NewPane, Start, Started, choose_place};
@@ -87,12 +87,13 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
 }
 
 /// Starts the agent of a task again: in the task's pane or, if that is closed, in a new one in
-/// `layout` or the configured layout. Fails unless the pane's shell is idle. On failure the task is
-/// unchanged.
+/// `layout` or the configured layout. Fails unless the pane's shell is idle, or if [`find_doubt`]
+/// finds another message than `agreed`. On failure the task is unchanged.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,
     agent: AgentCommand,
+    agreed: Option<&str>,
     layout: Option<Layout>,
 ) -> Result<Started> {
     let lock = flux.lock_task(id)?;
@@ -101,6 +102,10 @@ pub(crate) fn resume(
     let stored = store.find(&flux.repo, id)?;
     let task = stored.readable()?;
     ensure_stopped(flux, task)?;
+    let doubt = find_doubt(flux, task)?;
+    if let Some(doubt) = doubt.filter(|doubt| agreed != Some(&**doubt)) {
+        return Err(gone_required(id, &doubt).into());
+    }
     let place = match reusable_pane(task)? {
         Some(place) => place,
         None => or_restored_session(flux, task, choose_place(flux, id, layout))?,
@@ -196,4 +201,45 @@ fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (name, pid) = (sanitize::line(&job.name), job.pid);
     let what = format!("the pane of '{id}' has a background job: {name} (process {pid})");
     Err(Failure::new(what).hint(attach).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::lifecycle::start::world::{World, id, new};
+    use crate::run::launch::{Machine, Running};
+
+    #[test]
+    fn resume_refuses_if_the_agent_was_started_on_another_machine_meanwhile() {
+        let world = World::new();
+        let (flux, run) = (&world.flux, world.flux.run_dir(&id()));
+        let lock = flux.lock_task(&id()).unwrap();
+        start_locked(flux, &mut world.start(new()), lock).unwrap();
+        run.reset().unwrap();
+        let machine = Machine {
+            id: Some("another".to_owned()),
+            host: "devbox".to_owned(),
+            ..Machine::current()
+        };
+        let running = Running {
+            launcher: i32::MAX,
+            boot: Some("another".to_owned()),
+            machine: Some(machine),
+            worktree: None,
+            agent: None,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            setup: Default::default(),
+        };
+        run.write_running(&running).unwrap();
+        let agent = AgentCommand {
+            agent: flux.settings.find_agent("shell").unwrap().0,
+            program: PathBuf::from("sh"),
+            prompt: Vec::new(),
+        };
+        let error = resume(flux, &id(), agent, None, None).err().unwrap();
+        assert!(error.to_string().ends_with("may still run"), "{error}");
+        assert!(run.running().unwrap().is_some());
+    }
 }

@@ -167,7 +167,7 @@ fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branc
             .is_some_and(|tip| *tip != task.base && contains_work(flux, commit, tip)),
         // A task without a target is not merged.
         Branch::Merge { into, .. } => into.is_some() || task.into.is_some(),
-        Branch::Discard => task.into.is_some(),
+        Branch::Discard => false,
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
     places[chosen].ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
-/// Starts a merge that stops at its conflicts, in the task's worktree or in that of the target
+/// Starts a merge in the task's worktree or in that of the target
 /// branch. In the task's, first asks whether to tell its running agent, and then does.
 ///
 /// # Errors
@@ -59,30 +59,36 @@ pub(super) fn start_merge(
         _ => (&task.worktree, &into.branch),
     };
     let is_to_tell = site == ConflictSite::Task && wants_to_tell(flux, facts)?;
-    merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
-    flux.ui.status(format_args!(
-        "merging '{theirs}' in '{}'; stopped at the conflicts",
-        shown(path)
-    ));
-    if is_to_tell {
+    let has_conflicts = merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
+    let end = match has_conflicts {
+        true => "stopped at the conflicts",
+        false => "stopped before the commit",
+    };
+    let place = shown(path);
+    flux.ui
+        .status(format_args!("merging '{theirs}' in '{place}'; {end}"));
+    if is_to_tell && has_conflicts {
         tell_agent(flux, task)?;
     }
-    Err(not_removed(task, path).into())
+    Err(not_removed(task, path, has_conflicts).into())
 }
 
-/// Returns the failure, with exit code 3, for a task whose conflicts are to be resolved in the
-/// worktree `path`; its hints say how.
-pub(super) fn not_removed(task: &Task, path: &Path) -> Failure {
+/// Returns the failure for a task with an unfinished merge in the worktree `path`, with exit code 3
+/// if it has conflicts. The hints say how to finish it.
+pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Failure {
     let (id, git) = (&task.id, format!("git -C {}", quoted(path)));
-    let what = format!("'{id}' is not removed: resolve the conflicts first");
-    let mut failure = Failure::new(what).hint(format!("{git} status"));
+    let (step, code) = match has_conflicts {
+        true => ("resolve the conflicts", CONFLICTS),
+        false => ("commit the merge", 1),
+    };
+    let what = format!("'{id}' is not removed: {step} first");
+    let mut failure = Failure::new(what).hint(format!("{git} status")).code(code);
     if path == task.worktree {
         failure = failure.hint(format!("git flux attach {id}"));
     }
     failure
         .hint(format!("then: {git} commit && git flux cleanup {id}"))
         .hint(format!("or: {git} merge --abort"))
-        .code(CONFLICTS)
 }
 
 /// The message to an agent about conflicts. It contains no name that an agent could misread.

@@ -44,7 +44,7 @@ pub(crate) struct CleanupArgs {
     #[arg(long, conflicts_with_all = ["tasks", "merged"])]
     all: bool,
     /// remove all tasks that are merged, or that this commit contains
-    #[arg(long, value_name = "commit", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "tasks", add = ArgValueCompleter::new(candidates::commits))]
+    #[arg(long, value_name = "commit", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with_all = ["tasks", "discard_branch"], add = ArgValueCompleter::new(candidates::commits))]
     merged: Option<String>,
     /// merge into this branch instead of the one the task started from
     #[arg(long, value_name = "branch", conflicts_with = "discard_branch", add = ArgValueCompleter::new(candidates::branches))]

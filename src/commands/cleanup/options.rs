@@ -24,7 +24,7 @@ impl CleanupArgs {
     }
 
     /// Converts the command line to the options of a cleanup. Fails if `--merged=<commit>` is
-    /// combined with `--into`, `--commit` or `--discard-branch`, or names no commit.
+    /// combined with `--into` or `--commit`, or names no commit.
     pub(super) fn options(&self, flux: &Flux) -> Result<Options> {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
@@ -81,8 +81,8 @@ impl CleanupArgs {
             let style = self.styles.chosen(&flux.settings)?;
             return Ok(Branch::Merge { into, style });
         };
-        if self.into.is_some() || self.commit.is_some() || self.discard_branch {
-            let what = "--merged=<commit> cannot be used with --into, --commit or --discard-branch";
+        if self.into.is_some() || self.commit.is_some() {
+            let what = "--merged=<commit> cannot be used with --into or --commit";
             bail!(Failure::new(what).code(USAGE));
         }
         let commit = flux.repo.resolve(rev)?.with_context(|| {

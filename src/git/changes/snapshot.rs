@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use crate::git::changes::assume_unchanged::HiddenFiles;
-use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
+use crate::git::changes::{Change, Ignored, changes, ls_files};
 use crate::git::records::{join_records, records};
 use crate::git::{Checkout, Git, ObjectId};
 
@@ -68,9 +68,15 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
 }
 
 /// Returns whether `snapshot` has all files of the worktree as they are now, and the index. `false`
-/// if there are ignored files; untracked nested repositories are not compared.
+/// if there are ignored files, nested repositories or checked out submodules.
 pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
-    if !ls_files::list_ignored(checkout)?.is_empty() {
+    let is_left_out = |change: &Change| change.is_ignored() || change.is_repository();
+    let has_repositories = checkout.verify_nested()?;
+    if has_repositories
+        || changes(checkout, Ignored::Included)?
+            .iter()
+            .any(is_left_out)
+    {
         return Ok(false);
     }
     let again = create_with_hidden(checkout, &ObjectId::from(format!("{snapshot}^1")))?;
@@ -182,4 +188,47 @@ enum Staged {
     Tree(ObjectId),
     /// A commit of all sides of conflicts, each at `<stage>/<path>`.
     Unmerged(ObjectId),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::git::Repo;
+
+    fn git(dir: &Path, command: &'static str) {
+        let git = Git::new(dir).words(command).config("user.name=a");
+        git.config("user.email=a@b").run().unwrap();
+    }
+
+    #[test]
+    fn is_complete_is_false_if_the_worktree_has_what_a_snapshot_leaves_out() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().canonicalize().unwrap();
+        let (main, linked) = (dir.join("main"), dir.join("linked"));
+        git(&dir, "init --quiet main");
+        fs::write(main.join(".gitignore"), "*.log\n").unwrap();
+        git(&main, "init --quiet sub");
+        git(&main.join("sub"), "commit --quiet --allow-empty -m sub");
+        git(&main, "add .");
+        git(&main, "commit --quiet -m one");
+        git(&main, "worktree add --quiet ../linked");
+        fs::write(linked.join("new"), "").unwrap();
+        let repo = Repo::open_at(&main.join(".git")).unwrap();
+        let checkout = repo.checkout(&linked).unwrap();
+        let snapshot = create_with_hidden(&checkout, &ObjectId::from("HEAD".to_owned())).unwrap();
+        let is_complete = || is_complete(&checkout, &snapshot).unwrap();
+        assert!(is_complete());
+        fs::write(linked.join("ignored.log"), "").unwrap();
+        assert!(!is_complete(), "an ignored file");
+        fs::remove_file(linked.join("ignored.log")).unwrap();
+        git(&linked, "init --quiet inner");
+        git(&linked.join("inner"), "commit --quiet --allow-empty -m in");
+        assert!(!is_complete(), "a nested repository");
+        fs::remove_dir_all(linked.join("inner")).unwrap();
+        git(&main, "clone --quiet sub ../linked/sub");
+        assert!(!is_complete(), "a submodule");
+    }
 }

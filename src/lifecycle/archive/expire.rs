@@ -87,13 +87,13 @@ impl Flux {
         bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
-    /// Deletes the removed tasks of the current user that were merged or had no commits, and are
+    /// Deletes the removed tasks of the current user for which [`can_expire`] is true and that are
     /// older than `flux.archiveExpire`. Begins none later than ten minutes after `begun`. Returns
     /// the errors of single tasks.
     fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
-            self.trash_owner(one).is_none() && one.removed_secs() < limit && one.is_merged()
+            self.trash_owner(one).is_none() && one.removed_secs() < limit && can_expire(one)
         };
         let mut all = archive::list(self)?;
         all.retain(is_old);
@@ -204,6 +204,17 @@ impl Flux {
         let old = older.filter(|(at, _)| keep == 0 || !is_fresh(at));
         Ok(old.map(|(_, place)| place).collect())
     }
+}
+
+/// Returns whether a removed task was merged, or had neither commits nor uncommitted files. `false`
+/// if only its worktree in the trash has some files.
+fn can_expire(one: &Archived) -> bool {
+    let has_mark = |place: &PathBuf| fs::exists(place.join(trash::SOLE_COPY_MARK)).unwrap_or(true);
+    let is_merged = match one.tip == one.task.base {
+        true => one.snapshot().is_none(),
+        false => one.merged().is_some(),
+    };
+    is_merged && !one.trash.as_ref().is_some_and(has_mark)
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -72,16 +72,10 @@ impl Archived {
         removal.map_or(self.task.created, |removal| removal.at)
     }
 
-    /// Returns the branch or commit that the task was merged into at its removal, before and after.
-    /// `None` if its work was discarded.
+    /// Returns the branch or commit that had the task's commits after its removal, with its commits
+    /// before and after that, also for a task without commits. `None` if they were discarded.
     pub(crate) fn merged(&self) -> Option<&MergeRecord> {
         self.task.removal.as_ref()?.into.as_ref()
-    }
-
-    /// Returns whether the task was merged at its removal. `true` also if it had no commits, even
-    /// if it had uncommitted files.
-    pub(crate) fn is_merged(&self) -> bool {
-        self.tip == self.task.base || self.merged().is_some()
     }
 
     /// Fails if the refs of this archive entry have changed since it was listed: it may have been

@@ -205,7 +205,7 @@ impl Decision<'_> {
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
-            let hint = format!("if it has ended: git flux cleanup {id} --gone");
+            let hint = format!("if the agent has ended: git flux cleanup {id} --gone");
             let refusal = Failure::new(doubt).hint(hint);
             self.ask(Question::AgentEnded, doubt.clone(), refusal);
         }

@@ -79,22 +79,41 @@ fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
 /// Reports as [`Outcome`] if a branch or the record has moved meanwhile.
 ///
 /// # Errors
-/// When a step fails. Before the merge, nothing has changed, except that a missing branch may exist
-/// again.
+/// When a step fails. Before the merge, nothing has changed.
 pub(crate) fn remove(
     flux: &Flux,
     facts: &Facts,
     merge: Option<ObjectId>,
     lock: &Lock,
 ) -> Result<Outcome> {
-    let task = &facts.task;
     interrupt::check()?;
-    if facts.branch_gone {
-        // Only for a moment: the archive needs a branch and its reflog.
-        let restore = Transaction::default().create(&task.branch_ref(), &facts.tip);
-        let message = format!("flux cleanup: {}: its branch was gone", task.id);
-        restore.commit(&flux.repo, &message, lock)?;
+    if !facts.branch_gone {
+        return remove_with_branch(flux, facts, merge, lock);
     }
+    // The archive needs a branch and its reflog.
+    let (branch, id) = (facts.task.branch_ref(), &facts.task.id);
+    let message = format!("flux cleanup: {id}: its branch was gone");
+    let create = Transaction::default().create(&branch, &facts.tip);
+    create.commit(&flux.repo, &message, lock)?;
+    let outcome = remove_with_branch(flux, facts, merge, lock);
+    // A removal that has begun is completed later, and needs the branch.
+    let record = (store::task_ref(id), &facts.oid);
+    let is_done = matches!(outcome, Ok(Outcome::Done(_)));
+    if !is_done && are_refs_at(flux, &[record]).unwrap_or(false) {
+        let delete = Transaction::default().delete(&branch, &facts.tip);
+        // Best effort: the first error says more.
+        drop(delete.commit(&flux.repo, &message, lock));
+    }
+    outcome
+}
+
+fn remove_with_branch(
+    flux: &Flux,
+    facts: &Facts,
+    merge: Option<ObjectId>,
+    lock: &Lock,
+) -> Result<Outcome> {
+    let task = &facts.task;
     let (removal, disposal) = prepare_archive(flux, facts)?;
     if let Some(commit) = &merge
         && let Err(error) = move_target(flux, facts, commit, lock)

@@ -6,13 +6,14 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use rand::RngExt as _;
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketType};
 
 use crate::context::Flux;
 use crate::git::{Lock, Sharing};
@@ -121,19 +122,50 @@ fn claims_dir() -> Option<PathBuf> {
     Some(state?.join("git-flux/ports"))
 }
 
-/// Returns whether none of the eleven ports from `port` on is in use on 127.0.0.1 or ::1. A port
-/// that cannot be tested counts as free.
+/// Returns whether none of the eleven ports from `port` on is in use, on any address. A port that
+/// cannot be tested counts as free.
 fn is_free(port: u16) -> bool {
-    let is_taken = |ip: &str, port: u16| {
-        TcpListener::bind((ip, port)).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
-    };
+    // BSD allows one address to be bound beside a listener on all addresses.
+    const ADDRESSES: [IpAddr; 4] = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    ];
+    let is_taken = |ip, port| bind(SocketAddr::new(ip, port)) == Err(Errno::ADDRINUSE);
     let mut ports = port..port + BLOCK_SIZE;
-    !ports.any(|port| is_taken("127.0.0.1", port) || is_taken("::1", port))
+    !ports.any(|port| ADDRESSES.iter().any(|ip| is_taken(*ip, port)))
+}
+
+/// Binds a socket to an address, and closes it. Does not listen: a firewall could ask the user.
+fn bind(address: SocketAddr) -> Result<(), Errno> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = net::socket(family, SocketType::STREAM, None)?;
+    // Closed connections do not matter.
+    net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &address)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn is_free_is_false_if_a_program_listens_on_any_address() {
+        for address in ["127.0.0.1", "0.0.0.0", "127.0.0.2", "::1", "::"] {
+            // Not every system has all of them.
+            let Ok(listener) = TcpListener::bind((address, 0)) else {
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            assert!(!is_free(port - BLOCK_SIZE + 1), "{address}");
+        }
+    }
 
     #[test]
     fn compose_name_has_only_allowed_characters() {

@@ -145,7 +145,7 @@ impl StartWatch<'_> {
         let message = exit.error().map_or_else(|| exit.to_string(), str::to_owned);
         let failure = Failure::new(message);
         let Some(lines) = last_lines(&self.opened.target, self.id, SETUP_LINES) else {
-            // The pane was closed.
+            // The pane was closed, or the user has interrupted the command.
             return failure.into();
         };
         let end = cleanup_command(self.id);
