@@ -341,3 +341,19 @@ fn failure_after_describes_the_result_of_each_rollback() {
         assert_eq!(lines.join("\n"), expected);
     }
 }
+
+#[test]
+fn interruption_describes_the_result_for_each_origin() {
+    let world = World::new();
+    for (origin, expected) in [
+        (new(), "interrupted; nothing is left of 'fix'"),
+        (Origin::Worktree, "interrupted; nothing was changed"),
+        (
+            Origin::Task(ObjectId::default()),
+            "interrupted; 'fix' is not running",
+        ),
+    ] {
+        let failure = world.start(origin).interruption();
+        assert_eq!(failure.to_string(), expected);
+    }
+}
