@@ -1,5 +1,7 @@
 //! Tests by which names a task is found: its id, a part of it, its branch, its worktree.
 
+use std::path::{Path, PathBuf};
+
 use crate::world::*;
 
 /// Starts three tasks.
@@ -42,6 +44,22 @@ fn names_match_a_unique_part_of_the_id_the_branch_or_the_worktree() {
     std::fs::remove_dir_all(&path).unwrap();
     let status = world.flux(["status", "--json", &path]).run().json();
     assert_eq!(status["id"], oauth);
+}
+
+#[test]
+fn names_are_paths_only_if_they_have_a_slash_or_are_dots() {
+    let world = World::new();
+    world.git(["config", "flux.worktreeDir", "trees"]);
+    world.flux(["run", "-q", "--name", "fix", "Fix"]).ok();
+    world.agent("fix").wait_started();
+    let path = PathBuf::from(world.flux(["status", "--path", "fix"]).ok());
+    let (trees, dir) = (path.parent().unwrap(), path.file_name().unwrap());
+    let dir = dir.to_str().unwrap();
+    let status = |name: &str, from: &Path| world.flux(["status", name]).in_dir(from).run();
+    status(&format!("./{dir}"), trees).success();
+    status("..", &path.join("src")).success();
+    status(dir, trees).code(1).stderr_has("no task");
+    status("..", &path).code(1).stderr_has("no task");
 }
 
 #[test]

@@ -292,3 +292,28 @@ fn has_unrecorded_pane(flux: &Flux, task: &Task) -> bool {
     let is_alive = || run.is_alive().unwrap_or_default();
     recorded != Some(running.launcher) && run.is_launcher(running.launcher).unwrap_or_else(is_alive)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::world::{World, id};
+
+    #[test]
+    fn recover_deletes_only_run_directories_without_a_task() {
+        let world = World::new();
+        let flux = &world.flux;
+        let (task, lock) = (world.task(), flux.lock_task(&id()).unwrap());
+        store::create_task(&flux.repo, &task, b"fix it", &task.base, &lock).unwrap();
+        drop(lock);
+        let runs = flux.repo.runs_dir();
+        for name in ["orphan", "locked", ".deleted", "Not an id"] {
+            fs::create_dir_all(runs.join(name).join("below")).unwrap();
+        }
+        let _lock = flux.lock_task(&"locked".parse().unwrap()).unwrap();
+        clear_orphans(flux, &Store::load(&flux.repo, &flux.settings).unwrap());
+        let left = fs::read_dir(&runs).unwrap().flatten();
+        let mut left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["Not an id", "fix", "locked"]);
+    }
+}

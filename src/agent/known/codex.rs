@@ -150,3 +150,56 @@ fn last_turn(sessions: &Path, running: &Running, worktree: &Path, before: &Event
         ..event
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::run::events::START;
+    use crate::run::launch::SetupProgress;
+
+    #[test]
+    fn last_turn_returns_only_a_turn_since_the_start_and_after_the_last_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let thread = "01a225cf-ae6f-78a3-9ef4-36ba4cc1e9a2";
+        let path = dir
+            .path()
+            .join(format!("rollout-2026-11-29T05-38-17-{thread}.jsonl"));
+        let transcript = path.to_str().map(ToOwned::to_owned);
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let payload = json!({ "type": "turn_aborted", "turn_id": "1" });
+        let entry = json!({ "timestamp": at.to_string(), "type": "event_msg", "payload": payload });
+        fs::write(&path, entry.to_string()).unwrap();
+        let found = |since: Timestamp, last_event: Timestamp| {
+            let running = Running {
+                launcher: 2,
+                boot: None,
+                machine: None,
+                worktree: None,
+                agent: Some(7),
+                since,
+                setup: SetupProgress::default(),
+            };
+            let before = Event {
+                at: last_event,
+                transcript: transcript.clone(),
+                ..Event::new(Activity::Working, START)
+            };
+            last_turn(dir.path(), &running, Path::new("/w/x"), &before)
+        };
+        let event = Event {
+            at,
+            session: Some(thread.to_owned()),
+            about: Some("1".to_owned()),
+            transcript: transcript.clone(),
+            ..Event::new(Activity::Interrupted, "turn_aborted")
+        };
+        let expected = Some(event.with_message(""));
+        let earlier = at - SignedDuration::from_millis(1);
+        assert_eq!(found(earlier, earlier), expected);
+        assert_eq!(found(at, earlier), expected);
+        assert_eq!(found(at + SignedDuration::from_millis(1), earlier), None);
+        assert_eq!(found(earlier, at), None);
+    }
+}

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::anyhow;
+
 use super::super::plan::NewPane;
 use super::super::world::{World, git, id, new};
 use super::*;
@@ -291,4 +293,67 @@ fn open_shell_keeps_the_run_files() {
     });
     let start = Start::for_existing(&store.tasks[0], pane).unwrap();
     assert_eq!(start.steps(), [Step::OpenPane]);
+}
+
+#[test]
+fn failure_after_describes_the_result_of_each_rollback() {
+    let world = World::new();
+    let beside = world.home().parent().unwrap().to_str().unwrap();
+    let missing =
+        format!("error: could not start 'fix'; its worktree is gone: '{beside}/repo-fix'");
+    let locked = || Err(anyhow!("locked"));
+    for (origin, rollback, expected) in [
+        (
+            new(),
+            Ok(Rollback::Complete),
+            "error: could not start 'fix'; nothing was left behind",
+        ),
+        (
+            new(),
+            Ok(Rollback::WorktreeKept("/kept".into())),
+            "error: could not start 'fix'; its files are in '/kept'",
+        ),
+        (new(), Ok(Rollback::WorktreeMissing), &*missing),
+        (
+            Origin::Worktree,
+            Ok(Rollback::TaskLeft),
+            "error: could not adopt 'fix'; it was kept, since its worktree was changed\n\
+             hint: git flux status fix",
+        ),
+        (
+            new(),
+            locked(),
+            "error: could not start 'fix', nor undo it: locked\n\
+             hint: to try again: git flux cleanup",
+        ),
+        // Cleanup completes only a start that made its task.
+        (
+            Origin::Task(ObjectId::default()),
+            locked(),
+            "error: could not open a session for 'fix', nor undo it: locked",
+        ),
+    ] {
+        let failure = world.start(origin).failure_after(rollback).into();
+        let lines = failure::lines(&failure).into_iter();
+        let lines: Vec<String> = lines
+            .map(|(label, text)| format!("{label}: {text}"))
+            .collect();
+        assert_eq!(lines.join("\n"), expected);
+    }
+}
+
+#[test]
+fn interruption_describes_the_result_for_each_origin() {
+    let world = World::new();
+    for (origin, expected) in [
+        (new(), "interrupted; nothing is left of 'fix'"),
+        (Origin::Worktree, "interrupted; nothing was changed"),
+        (
+            Origin::Task(ObjectId::default()),
+            "interrupted; 'fix' is not running",
+        ),
+    ] {
+        let failure = world.start(origin).interruption();
+        assert_eq!(failure.to_string(), expected);
+    }
 }
