@@ -52,7 +52,8 @@ impl Change {
         self.code == *b"!!"
     }
 
-    /// Returns whether the file's name is staged without its content: `git add --intent-to-add`
+    /// Returns whether the file's name is staged without its content, as after `git add
+    /// --intent-to-add`.
     pub(crate) fn is_intent_to_add(&self) -> bool {
         self.code == *b".A"
     }
@@ -67,7 +68,7 @@ impl Change {
 /// assume-unchanged and skip-worktree files.
 ///
 /// # Errors
-/// If git prints an unknown record, or a nested repository may run a program.
+/// Also, except in the main worktree, if the configuration of a submodule may name a program.
 pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Change>> {
     Ok(Head::status(checkout, ignored)?.1)
 }

@@ -68,8 +68,8 @@ impl Checkout {
     /// administrative directory and `config.worktree`.
     ///
     /// # Errors
-    /// With a [`Distrust`] if it belongs to another repository, or `config.worktree` may name a
-    /// program.
+    /// With a [`Distrust`] if one of these is wrong, or if `config.worktree` may name a program and
+    /// is no copy of the main worktree's.
     pub(super) fn linked(common_dir: &Path, path: &Path, oid_bytes: usize) -> Result<Self> {
         let git_dir = admin::verified_dir(common_dir, path).and_then(|git_dir| {
             let own = git_dir.join("config.worktree");
@@ -92,7 +92,8 @@ impl Checkout {
     /// configuration. `None` if `path` is a link or has no `.git`.
     ///
     /// # Errors
-    /// With a [`Distrust`] if its configuration may name a program.
+    /// With a [`Distrust`] if its configuration may name a program, its `.git` file is wrong, or it
+    /// is a linked worktree.
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
         let link = path.join(".git");
         // git does not follow a symbolic link.
@@ -146,14 +147,14 @@ impl Checkout {
         &self.path
     }
 
-    /// Returns the worktree's own git directory, with `HEAD` and the index:
-    /// `git rev-parse --git-dir`
+    /// Returns the worktree's own git directory, with `HEAD` and the index, as `git rev-parse
+    /// --git-dir` does, without starting git.
     pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
     }
 
-    /// Returns the git directory that all worktrees of the repository share:
-    /// `git rev-parse --git-common-dir`
+    /// Returns the git directory that all worktrees of the repository share, as `git rev-parse
+    /// --git-common-dir` does, without starting git.
     pub(super) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
@@ -176,21 +177,21 @@ impl Checkout {
         Git::new(&self.path).with_hooks()
     }
 
-    /// Builds a command of git that may change the worktree; outside of the main worktree,
-    /// without a file system monitor. git finds the repository itself.
+    /// Builds a command of git that may change the worktree and runs the user's hooks; unless this
+    /// is the main worktree, without a file system monitor. git finds the repository itself.
     pub(super) fn git(&self) -> Git {
         self.with_settings(&[NO_MONITOR], Git::new(&self.path))
     }
 
-    /// Builds a command of git that takes no optional locks. Outside of the main worktree, it
+    /// Builds a command of git that takes no optional locks. Unless this is the main worktree, it
     /// runs no hooks or file system monitor, fetches nothing, fails after 60 seconds and gets all
     /// locations passed, since files may have changed after their verification.
     pub(crate) fn reading(&self) -> Git {
         self.with_settings(&[NO_MONITOR, NO_HOOKS], self.with_user_config())
     }
 
-    /// Adds `-c <setting>` for each of `settings` to `git`; adds nothing in the main worktree,
-    /// where the user's configuration applies.
+    /// Adds `-c <setting>` to `git` for each of `settings`. Adds nothing if this checkout is the
+    /// main worktree, where the user's configuration applies.
     fn with_settings(&self, settings: &[&str], git: Git) -> Git {
         match self.kind {
             CheckoutKind::Main => git,
@@ -217,8 +218,8 @@ impl Checkout {
     }
 
     /// Verifies the configuration of all repositories that git would enter because the index has
-    /// gitlinks to them, at any depth. Returns whether there are any; in the main worktree, `true`
-    /// without looking.
+    /// gitlinks to them, at any depth, and returns whether there are any. If this is the main
+    /// worktree, verifies nothing and returns `true`.
     ///
     /// # Errors
     /// With a [`Distrust`] if the configuration of one of them may name a program.

@@ -72,8 +72,9 @@ pub(crate) struct Git {
 }
 
 impl Git {
-    /// Builds a command of git in `dir`, whose first argument is the subcommand. Leaves out the
-    /// caller's `GIT_DIR` and other variables that select a repository.
+    /// Builds a `git` command that runs in `dir`, without the caller's `GIT_DIR` and other
+    /// variables that select a repository. The first argument that is added later is the
+    /// subcommand. Starts nothing.
     pub(crate) fn new(dir: &Path) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
@@ -92,8 +93,9 @@ impl Git {
         }
     }
 
-    /// Builds a command of git in `dir` with `GIT_OPTIONAL_LOCKS=0`, so that a command
-    /// such as `git status` does not lock the index, which an agent may need.
+    /// Builds a `git` command as [`Git::new`] does, with `GIT_OPTIONAL_LOCKS=0`, so that a
+    /// subcommand such as `status` does not lock the index, which an agent may need. Does not keep
+    /// other subcommands from writing.
     pub(crate) fn reading(dir: &Path) -> Self {
         Self::new(dir).env("GIT_OPTIONAL_LOCKS", "0")
     }
@@ -140,8 +142,8 @@ impl Git {
             .any(|name| env::var_os(name).is_some())
     }
 
-    /// Builds a command of git for shell completion: in the current directory, with the caller's
-    /// `GIT_DIR` and similar variables kept, and with `GIT_OPTIONAL_LOCKS=0`.
+    /// Builds a `git` command for shell completion: in the current directory, with the caller's
+    /// `GIT_DIR` and similar variables, and with `GIT_OPTIONAL_LOCKS=0`.
     pub(super) fn in_caller_env() -> Self {
         let named = |name| Some((name, env::var_os(name)?));
         Self::reading(Path::new(".")).envs(REPOSITORY_ENV.into_iter().filter_map(named))
@@ -165,9 +167,9 @@ impl Git {
         self
     }
 
-    /// Lets the git process and its children inherit `lock`, so that a task is not recovered while
-    /// they still run after git flux was killed. Without [`Git::with_hooks`], git also waits up to
-    /// 20 seconds for locked refs.
+    /// Lets the git process and its children inherit `lock`, which stays held until they end, even
+    /// if git flux is killed. Without [`Git::with_hooks`], git also waits up to 20 seconds for
+    /// locked refs. With [`Git::input`], standard output is lost.
     pub(crate) fn holding(mut self, lock: &Lock) -> Result<Self> {
         self.holding = Some(lock.share()?);
         Ok(self)
@@ -188,15 +190,17 @@ impl Git {
         self
     }
 
-    /// Makes git and its children be killed after `timeout` or on ^C, with an error then. A pipe in
-    /// an agent's worktree would block git forever.
+    /// Makes git and its children be killed after `timeout`, or on ^C, SIGTERM or SIGHUP, with an
+    /// error; [`Git::in_foreground`] ignores this. A pipe in an agent's worktree would block git
+    /// forever.
     pub(super) fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
     /// Lets git print its standard error on that of this process, if that is a terminal; the error
-    /// of a failed git has no message then. Otherwise standard error is captured.
+    /// of a failed git then contains only its standard output. Otherwise standard error is
+    /// captured.
     pub(super) fn inherit_stderr(mut self) -> Self {
         if io::stderr().is_terminal() {
             self.stderr = Stderr::Shown;
@@ -204,9 +208,9 @@ impl Git {
         self
     }
 
-    /// Runs git, waits for its end, and returns its exit code and output; any exit code is a
-    /// success here. Fails if git cannot be started, is killed, takes too long, is interrupted by
-    /// ^C or is older than 2.38.
+    /// Runs git, waits for its end, and returns its exit code and output; any code is a success
+    /// here. Fails if git cannot be started, is ended by a signal or exceeds its timeout, or if
+    /// exit code 129 comes from a git older than 2.38.
     pub(crate) fn outcome(mut self) -> Result<(i32, Output)> {
         let name = self.name();
         let captured = self.connect_streams()?;
@@ -334,8 +338,9 @@ impl Git {
         self.output().map(drop)
     }
 
-    /// Runs git on the terminal, where it may start a pager, and returns its exit code: 0 if you
-    /// quit the pager early (`SIGPIPE`). Fails if another signal ends git.
+    /// Runs git with the standard streams of this process, without its input, lock and timeout, and
+    /// returns its exit code: 0 if you quit the pager early (`SIGPIPE`). Fails if another signal
+    /// ends git.
     pub(crate) fn in_foreground(mut self) -> Result<i32> {
         let status = self.add_args().status();
         let status = status.map_err(|error| start_error(error, self.name()))?;

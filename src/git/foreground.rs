@@ -24,8 +24,8 @@ pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     code.ok_or_else(|| Failure::declined(String::new()).into())
 }
 
-/// Shows `text` in the pager that `git var GIT_PAGER` names, and waits until the pager ends.
-/// Quitting it early, or a failing pager, is not an error.
+/// Shows `text` in the pager that `git var GIT_PAGER` names, even without a terminal, and waits
+/// until the pager ends. Quitting the pager early, or a failing pager, is not an error.
 pub(crate) fn page(dir: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     let pager = Git::reading(dir).words("var GIT_PAGER").output()?;
     let pager = OsStr::from_bytes(pager.trim_ascii_end());

@@ -45,8 +45,9 @@ impl Hooks {
         Self::with_dir(&repo.common_dir().join("hooks"), repo, None, configured)
     }
 
-    /// Finds the hooks directory of a worktree, or of the main worktree or bare repository without
-    /// one: `git rev-parse --git-path hooks`. Adds the hooks in `configured`.
+    /// Finds the hooks directory, which need not exist, of `checkout`, or if that is `None` of the
+    /// main worktree or bare repository: `git rev-parse --git-path hooks`. Adds the hooks in
+    /// `configured`.
     pub(crate) fn find(
         repo: &Repo,
         checkout: Option<&Checkout>,
@@ -63,7 +64,7 @@ impl Hooks {
 
     /// Returns the hooks for `core.hooksPath=<path>` in the worktree at `top`, together with those
     /// in `configured`. A relative path begins at `top`, or without it at the main worktree or bare
-    /// repository.
+    /// repository; an empty one has no hooks.
     pub(super) fn with_dir(
         path: &Path,
         repo: &Repo,
@@ -144,9 +145,9 @@ pub(super) fn is_executable(file: &Path) -> bool {
     access(file, AccessFlags::X_OK).is_ok()
 }
 
-/// Runs the hooks `post-checkout <null> <head> 1` in a new worktree, without `GIT_DIR`, unlike
-/// `git hook run`. `hooks` are those of the directory where `git worktree add` would run. Returns
-/// the first failure, `None` without one.
+/// Runs the hooks `post-checkout <null> <head> 1` of `hooks` in a new worktree, without `GIT_DIR`,
+/// unlike `git hook run`; configured ones only with git 2.54 or newer. Runs all of them, and
+/// returns the first failure, `None` without one.
 pub(crate) fn post_checkout(
     hooks: &Hooks,
     checkout: &Checkout,

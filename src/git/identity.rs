@@ -19,8 +19,8 @@ pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
     file(one).is_some_and(|found| file(other) == Some(found))
 }
 
-/// Returns whether two paths are equal or, without symbolic links, lead to the same place; they may
-/// differ in case on a file system that folds it. Two mount points of one directory are different.
+/// Returns whether two paths are equal or, after resolving symbolic links, the same existing place;
+/// case may differ on a file system that folds it. Two mount points of one directory are different.
 pub(crate) fn is_same_place(one: &Path, other: &Path) -> bool {
     if one == other {
         return true;

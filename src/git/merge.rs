@@ -92,8 +92,8 @@ impl fmt::Display for Unrelated {
 impl Error for Unrelated {}
 
 impl MergePlan {
-    /// Plans the merge of `tip` into `target`, without changing a ref or file: from the histories
-    /// and, if both have new commits, a trial merge or rebase.
+    /// Plans the merge of `tip` into `target`, without changing a ref or file or running a merge
+    /// driver: from the histories and, if both have new commits, a trial merge or rebase.
     ///
     /// # Errors
     /// With [`Unrelated`] if they have no common ancestor.
@@ -127,9 +127,9 @@ impl MergePlan {
         })
     }
 
-    /// Plans what `git rebase <target>` would do with `tip`: it drops merges, commits whose patch
-    /// the target has and commits that became empty. Commits that are already on top of the target
-    /// are kept as they are.
+    /// Plans what `git rebase <target>` would do with `tip`, without starting it: it drops merges,
+    /// commits whose patch the target has and commits that become empty. Commits that are already
+    /// on top of the target, or were empty before, are kept.
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
         let all = rebase::list(repo, target, &[tip], Compare::Patches)?;
         let number = all.len();
@@ -206,9 +206,9 @@ impl MergePlan {
     }
 }
 
-/// Starts a merge of `theirs` in the worktree `place`, and leaves it unfinished:
-/// `git merge --no-ff --no-commit --no-squash <theirs>`. Returns whether it stopped at conflicts;
-/// `false` if git could resolve them all.
+/// Starts a merge of `theirs` in the worktree `place`, and leaves it unfinished: `git merge --no-ff
+/// --no-commit --no-squash <theirs>`. Returns whether it stopped at conflicts; `false` if there
+/// were none or git resolved them all.
 ///
 /// # Errors
 /// If git refuses to merge, or no merge is in progress afterwards.
@@ -253,9 +253,9 @@ fn find_integration(
     }
 }
 
-/// Returns whether `target` has the patch of every commit of `tip` ([`Integrated::Picked`]), or one
-/// commit with the patch of all ([`Integrated::Squashed`]); `None` otherwise. A merge among the
-/// commits excludes the first.
+/// Returns [`Integrated::Picked`] if `target` has the patch of every commit of `tip` that is not
+/// empty, [`Integrated::Squashed`] if it has one commit with the patch of all, otherwise `None`. A
+/// merge among the commits excludes the first.
 fn compare_patches(
     repo: &Repo,
     target: &ObjectId,

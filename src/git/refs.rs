@@ -149,7 +149,8 @@ impl Transaction {
     /// list the refs made here: `git update-ref --no-deref -z --stdin -m <message>`
     ///
     /// # Errors
-    /// If a ref has another value than expected; no ref has changed then.
+    /// If a ref has another value than expected; no ref has changed then. On a full disk, some may
+    /// have.
     pub(crate) fn commit(self, repo: &Repo, message: &str, lock: &Lock) -> Result<()> {
         let (marks, sharing) = (repo.marks(), repo.sharing()?);
         marks.prepare(&self.made, sharing)?;

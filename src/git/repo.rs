@@ -39,8 +39,8 @@ pub(crate) struct Repo {
 
 impl Repo {
     /// Opens the repository that git would find: from the current directory, or as `GIT_DIR` and
-    /// similar variables say. Fails if git, started in the worktree without these variables, would
-    /// not find it.
+    /// similar variables say. Fails if git, started in the repository's worktree without these
+    /// variables, would not find that repository.
     pub(crate) fn open() -> Result<Self> {
         configure_libgit2()?;
         let git2 = Repository::open_from_env().map_err(|error| open_error(error, None))?;
@@ -90,21 +90,22 @@ impl Repo {
         &self.drivers
     }
 
-    /// Returns the absolute path of the git directory that all worktrees share:
-    /// `git rev-parse --git-common-dir`
+    /// Returns the absolute path of the git directory that all worktrees share, as `git rev-parse
+    /// --git-common-dir` does, without starting git.
     pub(crate) fn common_dir(&self) -> &Path {
         &self.common_dir
     }
 
     /// Returns the top directory of the worktree in which the repository was opened: usually the
-    /// one that contains the current directory. `None` if that is a bare repository.
+    /// one around the current directory, after [`Repo::open_at`] the main one. `None` if a bare
+    /// repository was opened, not one of its worktrees.
     pub(crate) fn current(&self) -> Option<&Path> {
         self.current.as_deref()
     }
 
-    /// Returns the current directory relative to the top of its worktree:
-    /// `git rev-parse --show-prefix`. `None` at the top, outside of the worktree and inside the git
-    /// directory.
+    /// Returns the current directory relative to [`Repo::current`], as `git rev-parse
+    /// --show-prefix` does, without starting git. `None` at the top, outside of that worktree and
+    /// inside the git directory.
     pub(crate) fn prefix(&self) -> Option<PathBuf> {
         let here = env::current_dir().ok()?;
         let below = here.strip_prefix(self.current()?).ok()?;
@@ -198,9 +199,9 @@ impl Repo {
         self.runs_dir().join(id.as_str())
     }
 
-    /// Returns the commit that `rev` names in the current worktree, `None` if it names none:
-    /// `git rev-parse --verify --quiet <rev>^{commit}`. In a bare repository, `HEAD` is that of the
-    /// repository.
+    /// Returns the commit that `rev` names, `None` if it names none: `git rev-parse --verify
+    /// --quiet <rev>^{commit}`. Runs in the current worktree, whose `HEAD` counts; without one, in
+    /// the main worktree or the bare repository.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let git = Git::reading(dir).words("rev-parse --verify --quiet --end-of-options");
@@ -208,8 +209,9 @@ impl Repo {
         Ok(found.map(ObjectId::from))
     }
 
-    /// Returns the ref that `HEAD` of the current worktree or bare repository names, `None` if it
-    /// is detached: `git symbolic-ref --quiet HEAD`
+    /// Returns the ref, which need not exist, that `HEAD` of the current worktree names, or without
+    /// one `HEAD` of the bare repository. `None` if `HEAD` is detached: `git symbolic-ref --quiet
+    /// HEAD`
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let head = Git::reading(dir).words("symbolic-ref --quiet HEAD");
@@ -251,9 +253,9 @@ impl Repo {
         }
     }
 
-    /// Finds the innermost repository, this or another one, whose work tree contains the parent
-    /// directory of `path`. `None` if there is none, it is bare or it belongs to another user.
-    /// Starts no process.
+    /// Finds the innermost repository, this or another one, that has a `.git` in the parent
+    /// directory of `path` or above. `None` if there is none, or if that repository is bare or
+    /// another user's. Verifies nothing and starts no process.
     pub(in crate::git) fn find_enclosing(path: &Path) -> Result<Option<Checkout>> {
         let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
         for dir in path.ancestors().skip(1).filter(is_above) {
@@ -274,8 +276,9 @@ impl Repo {
         Ok(None)
     }
 
-    /// Returns the name of the operation that is in progress in a worktree: `merge`, `rebase`,
-    /// `cherry-pick`, `revert`, `bisect` or `am`. `None` if there is none.
+    /// Returns the name of the operation in progress in a worktree, without starting git: `merge`,
+    /// `rebase`, `cherry-pick`, `revert`, `bisect` or `am`. Calls a sequence between two of its
+    /// reverts `cherry-pick`. `None` if there is none.
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
         let path = checkout.path();
         let what = || format!("'{}' is not a worktree", path.display());
@@ -295,8 +298,8 @@ impl Repo {
     }
 }
 
-/// Parses a boolean as `git config --type=bool` does (`true`, `yes`, `on`, `1` …); `None` if it is
-/// invalid.
+/// Parses a boolean as `git config --type=bool` does (`true`, `yes`, `on`, `1` …), without starting
+/// git; `None` if it is invalid.
 pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     git2::Config::parse_bool(value).ok()
 }

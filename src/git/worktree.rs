@@ -117,8 +117,8 @@ fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
     made.with_context(what)
 }
 
-/// Applies a snapshot commit in a worktree that has its parent checked out:
-/// `git stash apply --index <snapshot>`. Then writes its files outside a sparse checkout, which git
+/// Applies a snapshot commit in a worktree that has its parent checked out: `git stash apply
+/// --index <snapshot>`. Then writes the changed files outside a sparse checkout, too, which git
 /// skips.
 pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // `git stash` uses `git apply`, which must not fix white space.

@@ -11,9 +11,9 @@ use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::{Checkout, Git};
 
-/// Shows a worktree's changes since the commit `since`, including untracked files that are not
-/// ignored, in git's pager and returns git's exit code: `git diff <since> <args>`. Leaves the
-/// worktree's index unchanged.
+/// Shows a worktree's changes since the commit `since`, with untracked files that are not ignored,
+/// and returns git's exit code: `git diff <since> <args>`. Uses git's pager on a terminal. Leaves
+/// the worktree's index unchanged.
 pub(crate) fn show(
     checkout: &Checkout,
     since: impl AsRef<OsStr>,
@@ -42,7 +42,7 @@ pub(crate) fn show(
     with_scratch_index(diff).in_foreground()
 }
 
-/// Quotes a path as git requires in a colon-separated list such as
+/// Puts a path in double quotes with escapes, as git reads it in a colon-separated list such as
 /// `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
 fn quote_path(path: &Path) -> OsString {
     let path = path.as_os_str().as_bytes();

@@ -29,7 +29,7 @@ pub(crate) fn list_matching(
     without_repositories(git)
 }
 
-/// Runs the `git ls-files -z` command and returns the paths that it prints, except nested
+/// Runs the given `git ls-files -z` command and returns the paths that it prints, except nested
 /// repositories, which end with a slash.
 pub(super) fn without_repositories(git: Git) -> Result<Vec<PathBuf>> {
     let mut files = git.paths()?;

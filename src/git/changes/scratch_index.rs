@@ -19,7 +19,7 @@ pub(in crate::git) struct ScratchIndex<'a> {
 
 impl<'a> ScratchIndex<'a> {
     /// Returns a temporary index without entries for a worktree, whose own index stays unchanged.
-    /// It is deleted on drop.
+    /// The temporary index is deleted on drop.
     pub(in crate::git) fn empty(checkout: &'a Checkout) -> Result<Self> {
         let dir = tempfile::tempdir().context("could not make a temporary directory")?;
         Ok(Self {

@@ -28,8 +28,9 @@ const FLUX_IDENTITY: [(&str, &str); 4] = [
     ("GIT_COMMITTER_EMAIL", "git-flux@localhost"),
 ];
 
-/// Writes a commit on `parent`, without a ref, with the files that `git add --all --sparse` would
-/// stage; files of LFS have their content in it. Runs no hooks and leaves the index unchanged.
+/// Writes a commit on `parent`, without a ref, with the tree that `git add --all --sparse` would
+/// stage; files of LFS have their content in it. Runs no hooks and leaves the worktree's index
+/// unchanged.
 pub(crate) fn preview_commit(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
     let index = copy_index(checkout)?;
     without_lfs(index.git().words("add --all --sparse")).run()?;
@@ -37,10 +38,8 @@ pub(crate) fn preview_commit(checkout: &Checkout, parent: &ObjectId) -> Result<O
 }
 
 /// Writes a commit of the staged, unstaged and untracked changes of a worktree on top of `tip`,
-/// without a ref, laid out as by `git stash --include-untracked`: the parents are the tip, the
-/// index and any untracked files.
-///
-/// Leaves out ignored, assume-unchanged and skip-worktree files and nested repositories.
+/// without a ref, laid out as by `git stash --include-untracked`. Leaves out ignored files,
+/// untracked repositories, and changes of assume-unchanged and skip-worktree files.
 pub(crate) fn create(checkout: &Checkout, tip: &ObjectId) -> Result<ObjectId> {
     copy_index(checkout)?.snapshot(tip, &HiddenFiles::default())
 }
@@ -67,8 +66,9 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
     git.arg("--stdin-paths").input(names).run().is_ok()
 }
 
-/// Returns whether `snapshot` has all files of the worktree as they are now, and the index. `false`
-/// if there are ignored files, nested repositories or checked out submodules.
+/// Returns whether `snapshot` has all files of a linked worktree as they are now, and its index.
+/// `false` if there are ignored files, nested repositories or checked out submodules, and always
+/// for the main worktree. Writes another snapshot to compare.
 pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {
     let is_left_out = |change: &Change| change.is_ignored() || change.is_repository();
     let has_repositories = checkout.verify_nested()?;
@@ -107,8 +107,8 @@ fn without_lfs(git: Git) -> Git {
     NO_LFS.iter().fold(git, Git::config)
 }
 
-/// Writes a tree of `entries`, which have the form that the option `form` names, and returns its
-/// name: `git update-index -z --add <form>` on a temporary index. Bypasses LFS.
+/// Writes a tree of `entries`, which have the form that the option `form` names, and returns the
+/// tree's name: `git update-index -z --add <form>` on a temporary index. Bypasses LFS.
 fn tree_of(checkout: &Checkout, entries: &[u8], form: impl AsRef<OsStr>) -> Result<ObjectId> {
     let index = ScratchIndex::empty(checkout)?;
     let add = without_lfs(index.git().words("update-index -z --add"));
@@ -131,8 +131,8 @@ fn commit(
     git.envs(FLUX_IDENTITY).arg(tree).object()
 }
 
-/// Copies the index of a worktree to a temporary one; before that fails if the configuration of a
-/// nested repository, which `git add` would enter, may name a program.
+/// Copies the index of a worktree to a temporary one. Before that, except in the main worktree,
+/// fails if the configuration of a submodule, which `git add` would enter, may name a program.
 fn copy_index(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
     // `git add` enters nested repositories.
     checkout.verify_nested()?;

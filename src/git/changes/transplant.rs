@@ -34,9 +34,9 @@ pub(crate) struct DirtyWorktree<'a> {
 }
 
 impl DirtyWorktree<'_> {
-    /// Writes a snapshot commit of the staged, unstaged and untracked changes, moved from the
-    /// checked out commit onto `onto`; returns the conflicting files instead if they do not fit.
-    /// Leaves the worktree and its index unchanged.
+    /// Writes a snapshot commit of the staged, unstaged and untracked changes, moved from
+    /// `self.head` onto `onto`; returns the conflicting files instead if there are any. Files that
+    /// need a merge driver conflict. Leaves the worktree and its index unchanged.
     pub(crate) fn transplant(&self, repo: &Repo, onto: &ObjectId) -> Result<Transplant> {
         let snapshot = snapshot::create(self.checkout, self.head)?;
         if self.head == onto {
@@ -90,7 +90,7 @@ struct TreeMerger<'a> {
 
 impl TreeMerger<'_> {
     /// Merges the tree `theirs` into `ours` with the base `before` and returns the resulting tree.
-    /// If files conflict, adds them to `conflicts` and returns `ours`.
+    /// If files conflict or need a merge driver, adds them to `conflicts` and returns `ours`.
     fn merge(&self, theirs: ObjectId, conflicts: &mut BTreeSet<PathBuf>) -> Result<ObjectId> {
         if self.before == theirs {
             return Ok(self.ours.clone());
@@ -131,9 +131,9 @@ fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result
 }
 
 impl Stash {
-    /// Applies the changes in a worktree that has the parent of the snapshot checked out and is
-    /// clean: `git stash apply --index <snapshot>`. Then repeats `git add --intent-to-add` for the
-    /// files that had it.
+    /// Applies the changes in a clean worktree that has the parent of the snapshot checked out:
+    /// `git stash apply --index <snapshot>`. Then repeats `git add --intent-to-add` for the files
+    /// that had it and exist now.
     pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
         worktree::apply_snapshot(checkout, &self.snapshot, lock)?;
         if self.intent_to_add.is_empty() {

@@ -63,8 +63,8 @@ pub(in crate::git) enum Scope {
 }
 
 /// Verifies that a git configuration file has only known lines and safe keys, and returns the
-/// values of `core.fsmonitor` and `extensions.objectformat`, if set. A missing file is safe and
-/// empty.
+/// values of `core.fsmonitor` and `extensions.objectformat`, if set. In [`Scope::Repository`],
+/// `core.hooksPath` and `core.worktree` are safe, too. A missing file is safe and empty.
 ///
 /// # Errors
 /// With a [`Distrust`] if a line is unknown or a key is not listed as safe.

@@ -24,8 +24,8 @@ impl Display for GitKilled {
 
 impl std::error::Error for GitKilled {}
 
-/// Returns the error for a git command `name` that exited with `code`. The cause is what it printed
-/// on `stderr`, without colours and overwritten progress lines.
+/// Returns the error that the command `name` exited with `code`. The cause is `stderr`, what the
+/// command printed, without colours and overwritten progress lines; there is none if that is empty.
 pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     let message = String::from_utf8_lossy(stderr);
     // Hooks may print colours even without a terminal.

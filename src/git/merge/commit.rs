@@ -30,9 +30,9 @@ pub(crate) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// Writes the commit, without a ref, and returns its name:
-    /// `git commit-tree [-S] -p <parent> … <tree>`. Its committer is the one configured for
-    /// `checkout`, or for the main worktree or bare repository without it.
+    /// Writes the commit, without a ref, and returns its name: `git commit-tree [-S] -p <parent> …
+    /// <tree>`. The committer is the one configured for `checkout`, or, if that is `None`, for the
+    /// main worktree or bare repository.
     pub(crate) fn make(&self, repo: &Repo, checkout: Option<&Checkout>) -> Result<ObjectId> {
         let git = match checkout {
             Some(checkout) => checkout.git(),
@@ -75,8 +75,9 @@ pub(crate) struct CommitAll<'a> {
 
 impl CommitAll<'_> {
     /// Stages all files that are not ignored and commits them, with the user's hooks and signing:
-    /// `git add --all --sparse`, `git commit -m <message>`. Returns `false` if only line ends or
-    /// times had changed, so that there was nothing to commit.
+    /// `git add --all --sparse`, `git commit -m <message>`. Without `verify`, skips `pre-commit`
+    /// and `commit-msg`. Returns `false` if at most line ends or times had changed, so that no
+    /// commit was made.
     ///
     /// # Errors
     /// If git or a hook refuses; the index is restored unless something else was staged meanwhile

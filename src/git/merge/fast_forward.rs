@@ -33,7 +33,7 @@ impl FastForward<'_> {
     ///
     /// # Errors
     /// If local changes are in the way, nothing has changed. If the branch cannot be written, the
-    /// files have.
+    /// files may have.
     pub(crate) fn run(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
         let Err(error) = self.merge(worktree, lock) else {
             return Ok(());
@@ -97,8 +97,9 @@ fn add_fetch_args(git: Git, commit: &ObjectId, branch: &BranchName) -> Git {
     git.arg(format!("{commit}:refs/heads/{branch}"))
 }
 
-/// Fast-forwards a branch that is not checked out: `git fetch . <commit>:refs/heads/<branch>`.
-/// Fails if it would not be a fast-forward, or if a worktree, rebase or bisect uses the branch.
+/// Fast-forwards a branch that is not checked out, or creates it: `git fetch .
+/// <commit>:refs/heads/<branch>`. Fails if it would not be a fast-forward, or if a worktree, rebase
+/// or bisect uses the branch.
 pub(crate) fn move_branch(
     dir: &Path,
     branch: &BranchName,
@@ -110,9 +111,9 @@ pub(crate) fn move_branch(
     git.own_process_group().holding(lock)?.run()
 }
 
-/// Fails if a worktree, rebase or bisect uses the branch, which points to `tip`:
-/// `git fetch --dry-run . <tip>:refs/heads/<branch>`. Tries again for about two seconds before it
-/// fails.
+/// Fails if a worktree, rebase or bisect uses the branch, which points to `tip`: `git fetch
+/// --dry-run . <tip>:refs/heads/<branch>`. Changes nothing, and tries again for about two seconds
+/// before it fails.
 pub(crate) fn ensure_unused(dir: &Path, branch: &BranchName, tip: &ObjectId) -> Result<()> {
     let ask = || Git::reading(dir).words("fetch --dry-run");
     retry(|| add_fetch_args(ask(), tip, branch)).map(drop)

@@ -26,9 +26,9 @@ pub(in crate::git) enum MergeResult {
 }
 
 impl MergeResult {
-    /// Merges two commits without files, refs or merge drivers, and returns the tree or the
-    /// conflicts: `git merge-tree --write-tree --name-only -z <ours> <theirs>`. Attributes are
-    /// those of `ours` (before git 2.41, of the main worktree).
+    /// Merges two commits without files, refs or merge drivers: `git merge-tree --write-tree
+    /// --name-only -z <ours> <theirs>`. Returns the tree or the conflicts, as `Drivers` if all have
+    /// a merge driver. Attributes are those of `ours` (before git 2.41, of the main worktree).
     pub(in crate::git) fn compute(repo: &Repo, ours: &ObjectId, theirs: &ObjectId) -> Result<Self> {
         let git = Git::reading(repo.home()).words("merge-tree --write-tree --name-only -z");
         let git = git.args([ours, theirs]);

@@ -40,8 +40,8 @@ impl BranchCommit {
         self.parents.len() > 1
     }
 
-    /// Returns the first line of the commit's message without white space around it; empty if the
-    /// message is.
+    /// Returns the first line of the commit's message that is not blank, without white space around
+    /// it; empty if there is none.
     pub(crate) fn subject(&self) -> String {
         let message = String::from_utf8_lossy(&self.message);
         let line = message.trim_start().lines().next().unwrap_or_default();
@@ -134,9 +134,9 @@ impl Pick {
     }
 }
 
-/// Cherry-picks `commit`, whose parent has the tree `before`, onto `tree`, without files or refs:
-/// `git merge-tree --merge-base=<parent> <tree> <commit>`. Writes helper commits, which git before
-/// 2.45 needs for trees.
+/// Cherry-picks `commit`, whose first parent has the tree `before`, onto `tree`, without files or
+/// refs: as `git merge-tree --merge-base=<parent> <tree> <commit>`, but with helper commits, which
+/// git before 2.45 needs for trees.
 pub(super) fn pick(
     repo: &Repo,
     tree: &ObjectId,

@@ -107,9 +107,9 @@ impl Marks {
         }
     }
 
-    /// Lists all mark files, which record refs made in this repository, for a class, of refs such as
-    /// `tasks` or `archive`, as refs `refs/flux/<class>/<name>`. Leaves out hidden files and names that are not
-    /// UTF-8.
+    /// Lists the tasks or archive entries that have a mark file, for the class `tasks` or
+    /// `archive`, as refs `refs/flux/<class>/<name>`, which need not exist. Leaves out hidden files
+    /// and names that are not UTF-8.
     pub(crate) fn list(&self, class: &str) -> Result<Vec<RefName>> {
         let entries = list_dir(&self.0.join(class)).context("could not list the marks")?;
         let names = entries.iter().filter_map(|path| path.file_name()?.to_str());
@@ -118,8 +118,8 @@ impl Marks {
         Ok(names.map(name).collect())
     }
 
-    /// Adds the values that refs are about to get to the mark files, which record refs made in this
-    /// repository, before git changes the refs.
+    /// Adds the values that refs below `refs/flux` are about to get to the mark files, which record
+    /// refs made in this repository, before git changes the refs. Ignores other refs.
     pub(in crate::git) fn prepare(&self, made: &[RefValue], sharing: Sharing) -> Result<()> {
         self.change(made, sharing, |values| {
             // Move the latest value to the end.
@@ -146,8 +146,8 @@ impl Marks {
         drop(self.change(unmade, sharing, |values| values.retain(is_made)));
     }
 
-    /// Deletes the mark file of a ref, which records refs made in this repository, if it
-    /// exists; no ref of it may be left. The caller holds the task's lock.
+    /// Deletes the mark file to which the ref `name` belongs, if the file exists. The caller holds
+    /// the task's lock and has deleted all refs that the file records.
     pub(crate) fn remove(&self, name: &RefName) -> Result<()> {
         let owner = Self::owner(name).unwrap_or_default();
         let what = || format!("could not remove the mark of '{owner}'");

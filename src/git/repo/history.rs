@@ -100,8 +100,9 @@ impl<'repo> History<'repo> {
         }
     }
 
-    /// Counts the commits that `ours` reaches and `theirs` does not, and the reverse:
-    /// `git rev-list --left-right --count <ours>...<theirs>`. Reads each commit once for all calls.
+    /// Counts the commits that `ours` reaches and `theirs` does not, and the reverse, as `git
+    /// rev-list --left-right --count <ours>...<theirs>` does, without starting git. Reads each
+    /// commit once for all calls.
     pub(crate) fn ahead_behind(
         &mut self,
         ours: &ObjectId,

@@ -61,15 +61,15 @@ impl Repo {
         Ok(())
     }
 
-    /// Returns the content of the file `name` in the top level of a tree object; fails if it is
-    /// missing or longer than 64 MiB.
+    /// Returns the content of `file` in the top level of a tree object; fails if it is missing or
+    /// longer than 64 MiB.
     pub(crate) fn read_file(&self, tree: &ObjectId, file: RecordFile) -> Result<Vec<u8>> {
         let found = self.find_file(tree, file)?;
         found.with_context(|| format!("the record has no '{}'", file.into_str()))
     }
 
-    /// Returns the content of the file `name` in the top level of a tree object; `None` if the tree
-    /// has no such entry.
+    /// Returns the content of `file` in the top level of a tree object; `None` if the tree has no
+    /// such entry.
     ///
     /// # Errors
     /// Also if the file is longer than [`MAX_BYTES`].
@@ -105,8 +105,8 @@ impl Repo {
         History::new(self)
     }
 
-    /// Counts the commits that `ours` reaches and `theirs` does not, and the reverse:
-    /// `git rev-list --left-right --count <ours>...<theirs>`
+    /// Counts the commits that `ours` reaches and `theirs` does not, and the reverse, as `git
+    /// rev-list --left-right --count <ours>...<theirs>` does, without starting git.
     pub(crate) fn ahead_behind(
         &self,
         ours: &ObjectId,
@@ -142,8 +142,8 @@ impl Repo {
         Ok(named(tree))
     }
 
-    /// Returns a best common ancestor of two commits, `None` if they have none:
-    /// `git merge-base <one> <two>`
+    /// Returns a best common ancestor of two commits, `None` if they have none, as `git merge-base
+    /// <one> <two>` does, without starting git.
     pub(crate) fn merge_base(&self, one: &ObjectId, two: &ObjectId) -> Result<Option<ObjectId>> {
         match self.git2.merge_base(self.oid(one)?, self.oid(two)?) {
             Ok(base) => Ok(Some(named(base))),

@@ -30,8 +30,9 @@ pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     copy.set_modified(time)
 }
 
-/// Returns whether the directory at `path` is a worktree of this repository, as [`verified_dir`]
-/// verifies: `false` if one of its git files is wrong. Fails if `path` does not exist.
+/// Returns whether the directory at `path` is a linked worktree of this repository, as
+/// [`verified_dir`] verifies: `false` if one of its git files is wrong, and for the main worktree.
+/// Fails if `path` does not exist.
 pub(crate) fn is_ours(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(trusted(verified_dir(common_dir, path))?.is_some())
 }
@@ -113,8 +114,8 @@ pub(crate) fn find_other_repository(common_dir: &Path, path: &Path) -> Option<Pa
     (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())
 }
 
-/// Returns whether git has a worktree registered at `path`, which need not exist: an administrative
-/// directory's `gitdir` names it.
+/// Returns whether git has a linked worktree registered at `path`, which need not exist: an
+/// administrative directory's `gitdir` names it. `false` for the main worktree.
 pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(find_dir(common_dir, path)?.is_some())
 }
@@ -168,8 +169,8 @@ pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Opt
     (alike && found != path).then_some(found)
 }
 
-/// Returns the last commit in the `HEAD` reflog of the worktree at `path`; `None` without a
-/// worktree registered there, or without a reflog.
+/// Returns the last commit in the `HEAD` reflog file of the worktree at `path`; `None` without a
+/// worktree registered there, or without that file, as with reftables.
 pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectId>> {
     // If a checked out branch is deleted, the reflog ends with the null object.
     let is_commit = |name: &Vec<u8>| name.iter().any(|&b| b != b'0');
@@ -177,8 +178,8 @@ pub(crate) fn last_head(common_dir: &Path, path: &Path) -> Result<Option<ObjectI
     Ok(last.and_then(|name| ObjectId::parse(&name)))
 }
 
-/// Reads the new object of each entry in the `HEAD` reflog of the worktree at `path`, oldest first;
-/// empty without a reflog or a worktree registered there.
+/// Reads the new object of each entry in the `HEAD` reflog file of the worktree at `path`, oldest
+/// first; empty without that file, as with reftables, or without a worktree registered there.
 fn read_reflog(common_dir: &Path, path: &Path) -> Result<Vec<Vec<u8>>> {
     let Some(admin) = find_dir(common_dir, path)? else {
         return Ok(Vec::new());
@@ -201,8 +202,9 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
     Ok(admin.is_none_or(|admin| admin.file_name() == named))
 }
 
-/// Returns whether the `HEAD` reflog of the worktree at `path` has any other commit than `commit`,
-/// which may be reachable from nowhere else. `false` without a reflog.
+/// Returns whether the `HEAD` reflog file of the worktree at `path` has any other commit than
+/// `commit`, which may be reachable from nowhere else. `false` without that file, as with
+/// reftables.
 pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
     let heads = read_reflog(common_dir, path)?;
     Ok(heads.iter().any(|head| head != commit.as_bytes()))

@@ -58,9 +58,9 @@ pub(in crate::git) fn read_entry(admin: &Path) -> Option<Worktree> {
     })
 }
 
-/// Lists the worktrees of a repository, the main one first, each path once:
-/// `git worktree list --porcelain -z`. `home` is the main worktree or the bare repository. Tries
-/// again for about two seconds on failure.
+/// Lists the worktrees of a repository, the main one first, each path once: `git worktree list
+/// --porcelain -z`. `home` is the main worktree or the bare repository. Tries again for about two
+/// seconds on failure, but fails immediately if an administrative file is a pipe.
 pub(crate) fn list(home: &Path) -> Result<Vec<Worktree>> {
     ensure_no_pipe(home)?;
     let git = || Git::reading(home).words("worktree list --porcelain -z");
@@ -98,7 +98,8 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 }
 
 /// Lists the worktrees of a repository as [`list`] does. If an administrative directory contains a
-/// pipe, which would block git, reads the files itself and leaves out unreadable worktrees.
+/// pipe, which would block git, reads the files itself, leaves out unreadable worktrees and the
+/// branch of the main one.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     if trusted(ensure_no_pipe(home))?.is_some() {
         return list(home);

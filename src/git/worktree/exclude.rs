@@ -22,9 +22,9 @@ pub(crate) fn is_parent_missing(worktree: &Path) -> bool {
     worktree.parent().is_some_and(|dir| !dir.exists())
 }
 
-/// Adds a worktree to `info/exclude` of the repository whose work tree is around it, if any, unless
-/// it is ignored there: `git check-ignore -q`. If `is_new`, adds its parent directory instead. The
-/// caller holds the repository's lock.
+/// Excludes a worktree, or with `is_new` its parent directory, in `info/exclude` of the repository
+/// whose work tree is around it, if any. Does nothing if the worktree is ignored there: `git
+/// check-ignore -q`. The caller holds the repository's lock.
 pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
     let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
@@ -39,8 +39,8 @@ pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
     add_line(&around, dir.unwrap_or(worktree))
 }
 
-/// Removes the lines for a worktree that [`add`] added to `info/exclude`. If its parent directory
-/// has such lines, too, and is empty now, removes those and the directory.
+/// Removes the lines for a worktree that [`add`] added to `info/exclude`. If the worktree's parent
+/// directory has such lines, too, and is empty now, removes those and that directory.
 pub(crate) fn remove(worktree: &Path) -> Result<()> {
     let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());

@@ -39,9 +39,9 @@ pub(crate) enum Unsaved {
     Itself,
 }
 
-/// Lists the repositories of submodules of the worktree at `dir` with what each has that is nowhere
-/// else: those checked out, nested ones, and those that are only left in its administrative
-/// directory, even if `dir` is missing.
+/// Lists the repositories of submodules of the worktree at `dir`, with what each has that is
+/// nowhere else: checked out ones, nested ones, and those only left in the worktree's
+/// administrative directory, even if `dir` is missing.
 pub(crate) fn list(repo: &Repo, dir: &Path) -> Result<Vec<Submodule>> {
     let mut search = SubmoduleSearch::default();
     if fs::exists(dir).with_context(|| format!("could not access '{}'", dir.display()))? {
@@ -67,8 +67,9 @@ struct SubmoduleSearch {
 }
 
 impl SubmoduleSearch {
-    /// Adds the checked out submodules that the worktree's index names, and those in them, with
-    /// names below `at`. A submodule that only the commit names is an untracked repository.
+    /// Adds the checked out submodules that the worktree's index names, and those in them, except
+    /// in one whose `.git` is a directory, with names below `at`. A submodule that only the commit
+    /// names is an untracked repository.
     fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
         for link in checkout.list_gitlinks()? {
             let name = at.join(&link);
@@ -138,8 +139,8 @@ impl SubmoduleSearch {
 }
 
 /// Returns what a submodule's repository has that is nowhere else: other worktrees, which a move
-/// would break, or commits in no remote-tracking branch:
-/// `git rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
+/// would break, or commits of `HEAD`, branches or the stash in no remote-tracking branch: `git
+/// rev-list --count --max-count=1 HEAD --branches --glob=refs/stas[h] --not --remotes`
 fn find_unsaved(repository: &Checkout) -> Result<Unsaved> {
     if !list_dir(&repository.git_dir().join("worktrees"))?.is_empty() {
         return Ok(Unsaved::Worktrees);

@@ -32,8 +32,8 @@ pub(in crate::git) fn is_of_git(name: &[u8]) -> bool {
 }
 
 /// Links the repository's git-crypt keys, if it has any, into the administrative directory of the
-/// worktree at `path`, before its files are written: `ln -s ../../git-crypt $GIT_DIR/git-crypt`.
-/// Keeps keys that are there.
+/// worktree at `path`, as a link to `../../git-crypt`. Keeps keys that are there. The caller writes
+/// the worktree's files later.
 pub(crate) fn link_crypt_keys(common_dir: &Path, path: &Path) -> Result<()> {
     if !common_dir.join(GIT_CRYPT).is_dir() {
         return Ok(());

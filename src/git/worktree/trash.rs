@@ -36,7 +36,8 @@ impl RemovedWorktree<'_> {
     /// `false` if that happened or if the files were missing.
     ///
     /// # Errors
-    /// If the files cannot be moved, they stay. After that, the worktree may still be registered.
+    /// If the files cannot be moved, they stay. If a later step fails, the worktree may still be
+    /// registered.
     pub(crate) fn move_to_trash(&self, repo: &Repo, lock: &Lock) -> Result<bool> {
         let Self { path, trash, .. } = *self;
         let (from, to) = (path.display(), trash.display());
@@ -115,8 +116,9 @@ pub(crate) fn unregister(repo: &Repo, path: &Path, trash: &Path) -> Result<()> {
     move_entry(admin, trash).map(drop)
 }
 
-/// Moves the repositories of submodules and the files of other tools from the administrative
-/// directory of the worktree at `path` to `trash`. Does nothing without that directory.
+/// Moves the repositories of submodules from the administrative directory of the worktree at `path`
+/// to `trash`, and the files of other tools to `trash/entry`, if that exists. Does nothing without
+/// that administrative directory.
 pub(crate) fn save_admin_files(common_dir: &Path, path: &Path, trash: &Path) -> Result<()> {
     let Some(admin) = admin::find_dir(common_dir, path)? else {
         return Ok(());

@@ -14,9 +14,9 @@ use crate::task::BranchName;
 pub(crate) use crate::task::check::REFLOG;
 use crate::task::check::WORKTREE_REF_DIRS;
 
-/// Lists the refs to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree
-/// refs without `refs/`, and [`REFLOG`], a new commit whose parents are the commits that only the
-/// reflogs of its `HEAD` and branch have.
+/// Lists what to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree refs,
+/// without `refs/`, and as [`REFLOG`] a new commit whose parents only the reflogs of `branch` and
+/// the worktree's `HEAD` have. Empty without a worktree registered there.
 pub(crate) fn find(
     repo: &Repo,
     path: &Path,
@@ -89,9 +89,9 @@ fn read_reflog(log: &Path) -> Result<BTreeSet<ObjectId>> {
         .collect())
 }
 
-/// Returns those of `commits` that exist and that neither a ref, except refs of other worktrees,
-/// nor another one of them reaches:
-/// `git rev-list --ignore-missing --parents <commits> --not --single-worktree --all`
+/// Returns those of `commits` that exist and that neither a ref, except per-worktree refs of linked
+/// worktrees, nor another one of them reaches: `git rev-list --ignore-missing --parents <commits>
+/// --not --single-worktree --all`
 fn independent_commits(home: &Path, commits: BTreeSet<ObjectId>) -> Result<BTreeSet<ObjectId>> {
     if commits.is_empty() {
         return Ok(commits);
