@@ -92,8 +92,8 @@ impl Checkout {
     /// configuration. `None` if `path` is a link or has no `.git`.
     ///
     /// # Errors
-    /// With a [`Distrust`] if its configuration may name a program, its `.git` file is wrong, or it
-    /// is a linked worktree.
+    /// With a [`Distrust`] if the configuration may name a program, the `.git` file is wrong, or
+    /// `path` is a linked worktree.
     pub(super) fn nested(path: &Path) -> Result<Option<Self>> {
         let link = path.join(".git");
         // git does not follow a symbolic link.
@@ -163,9 +163,9 @@ impl Checkout {
         self.git_dir.join("index")
     }
 
-    /// Reads from the worktree's index, without git, whether it has assume-unchanged or
-    /// skip-worktree entries, and whether it has gitlinks (submodules). `None` if it is missing, a
-    /// split index or in a format only git knows.
+    /// Reads from the worktree's index, without git, whether there are assume-unchanged or
+    /// skip-worktree entries, and whether there are gitlinks (submodules). `None` if the index is
+    /// missing, split or in a format only git knows.
     pub(super) fn read_index(&self) -> Option<IndexSummary> {
         IndexSummary::read(&self.index(), self.oid_bytes)
     }
@@ -217,12 +217,12 @@ impl Checkout {
         ])
     }
 
-    /// Verifies the configuration of all repositories that git would enter because the index has
-    /// gitlinks to them, at any depth, and returns whether there are any. If this is the main
-    /// worktree, verifies nothing and returns `true`.
+    /// Verifies the configuration of all repositories that git would enter by gitlinks in the
+    /// index, at any depth, and returns whether there are any. For the main worktree, verifies
+    /// nothing and returns `true`.
     ///
     /// # Errors
-    /// With a [`Distrust`] if the configuration of one of them may name a program.
+    /// With a [`Distrust`] if one of these configurations may name a program.
     pub(crate) fn verify_nested(&self) -> Result<bool> {
         if self.kind == CheckoutKind::Main {
             return Ok(true);

@@ -183,8 +183,8 @@ impl Git {
         self
     }
 
-    /// Makes git run in a process group of its own, so that ^C on the terminal does not reach it
-    /// during a short critical step.
+    /// Makes git run in a process group of its own, so that ^C on the terminal does not reach git
+    /// and its children during a short critical step.
     pub(super) fn own_process_group(mut self) -> Self {
         self.command.process_group(0);
         self

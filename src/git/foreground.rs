@@ -13,7 +13,7 @@ use super::command::feed;
 use crate::failure::Failure;
 
 /// Opens `file` in `editor`, a shell command, as git does, waits until the editor ends, and returns
-/// its exit code. Fails if a signal ends it.
+/// the editor's exit code. Fails if a signal ends the editor.
 pub(crate) fn edit(editor: &OsStr, file: &Path) -> Result<i32> {
     let mut script = editor.to_owned();
     script.push(" \"$@\"");

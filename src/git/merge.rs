@@ -207,8 +207,8 @@ impl MergePlan {
 }
 
 /// Starts a merge of `theirs` in the worktree `place`, and leaves it unfinished: `git merge --no-ff
-/// --no-commit --no-squash <theirs>`. Returns whether it stopped at conflicts; `false` if there
-/// were none or git resolved them all.
+/// --no-commit --no-squash <theirs>`. Returns whether git stopped at conflicts that it could not
+/// resolve.
 ///
 /// # Errors
 /// If git refuses to merge, or no merge is in progress afterwards.

@@ -234,13 +234,13 @@ impl Repo {
         oid.with_context(|| format!("'{hex}' is not an object name"))
     }
 
-    /// Returns the worktree with the top directory `path` as a [`Checkout`], in which git may run,
-    /// after verifying its `.git` file, administrative directory and configuration. Trusts the main
+    /// Returns the worktree at `path`, in which git may run, after verifying the worktree's `.git`
+    /// file, administrative directory and `config.worktree`, but no submodules. Trusts the main
     /// worktree without that.
     ///
     /// # Errors
-    /// With a [`Distrust`] if it belongs to another repository or may make git run a program, or
-    /// after [`Repo::refuse_worktrees`].
+    /// With a [`Distrust`] if one of these is wrong or may name a program, or after
+    /// [`Repo::refuse_worktrees`].
     pub(crate) fn checkout(&self, path: &Path) -> Result<Checkout> {
         if let Some(key) = &self.program_key {
             let (home, key) = (self.home().to_owned(), key.clone());

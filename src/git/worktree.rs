@@ -43,9 +43,9 @@ pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Loc
     add.holding(lock)?.run()
 }
 
-/// Adds the existing directory at `path` as a worktree again, with `branch` checked out. Keeps its
-/// files, replaces `.git` and resets the index. Makes and deletes the directory `scratch`. The
-/// caller holds the repository's lock.
+/// Adds the existing directory at `path` as a worktree again, with `branch` checked out. Keeps the
+/// directory's files, but replaces `.git`, and resets the index. Makes and deletes the directory
+/// `scratch`. The caller holds the repository's lock.
 pub(crate) fn register_again(
     repo: &Repo,
     path: &Path,

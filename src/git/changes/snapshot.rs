@@ -66,7 +66,7 @@ pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &Pat
     git.arg("--stdin-paths").input(names).run().is_ok()
 }
 
-/// Returns whether `snapshot` has all files of a linked worktree as they are now, and its index.
+/// Returns whether `snapshot` has all files and the index of a linked worktree as they are now.
 /// `false` if there are ignored files, nested repositories or checked out submodules, and always
 /// for the main worktree. Writes another snapshot to compare.
 pub(crate) fn is_complete(checkout: &Checkout, snapshot: &ObjectId) -> Result<bool> {

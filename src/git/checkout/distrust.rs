@@ -28,7 +28,7 @@ pub(crate) enum Distrust {
     Key { file: PathBuf, key: String },
     /// The number of an unknown line in a configuration file.
     Line { file: PathBuf, line: usize },
-    /// A repository that was found through a pane, and a key of its configuration that names a program.
+    /// A repository found through a pane, and a key of its configuration that names a program.
     Program { home: PathBuf, key: String },
 }
 

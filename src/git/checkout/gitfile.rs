@@ -57,7 +57,7 @@ pub(in crate::git) fn parse_gitfile(path: &Path, text: &[u8]) -> Option<PathBuf>
 }
 
 /// Returns the path that `text`, the content of a file in `dir`, names, relative to `dir` and with
-/// `..` removed. It need not exist; links are not followed.
+/// `..` removed. The path need not exist; links are not followed.
 pub(in crate::git) fn resolve_in(dir: &Path, text: &[u8]) -> PathBuf {
     normalize(&dir.join(OsStr::from_bytes(text.trim_ascii_end())))
 }

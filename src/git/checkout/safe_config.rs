@@ -62,12 +62,12 @@ pub(in crate::git) enum Scope {
     Repository,
 }
 
-/// Verifies that a git configuration file has only known lines and safe keys, and returns the
-/// values of `core.fsmonitor` and `extensions.objectformat`, if set. In [`Scope::Repository`],
-/// `core.hooksPath` and `core.worktree` are safe, too. A missing file is safe and empty.
+/// Verifies that each line of a git configuration file sets a key listed as safe, more of them in
+/// [`Scope::Repository`], and returns the values of `core.fsmonitor` and `extensions.objectformat`,
+/// if set. A missing file is safe and empty.
 ///
 /// # Errors
-/// With a [`Distrust`] if a line is unknown or a key is not listed as safe.
+/// With a [`Distrust`] if a line is unknown or a key is not listed.
 pub(in crate::git) fn read(file: &Path, scope: Scope) -> Result<BTreeMap<String, String>> {
     let text = read_small(file)?.unwrap_or_default();
     Ok(parse(file, &text, scope)?)

@@ -25,7 +25,8 @@ impl Display for GitKilled {
 impl std::error::Error for GitKilled {}
 
 /// Returns the error that the command `name` exited with `code`. The cause is `stderr`, what the
-/// command printed, without colours and overwritten progress lines; there is none if that is empty.
+/// command printed, without colours and overwritten progress lines; without text, there is no
+/// cause.
 pub(crate) fn exit_error(name: impl Display, code: i32, stderr: &[u8]) -> Error {
     let message = String::from_utf8_lossy(stderr);
     // Hooks may print colours even without a terminal.

@@ -76,8 +76,8 @@ pub(crate) struct CommitAll<'a> {
 impl CommitAll<'_> {
     /// Stages all files that are not ignored and commits them, with the user's hooks and signing:
     /// `git add --all --sparse`, `git commit -m <message>`. Without `verify`, skips `pre-commit`
-    /// and `commit-msg`. Returns `false` if at most line ends or times had changed, so that no
-    /// commit was made.
+    /// and `commit-msg`. Returns `false` without a commit if nothing, or only line ends or times,
+    /// had changed.
     ///
     /// # Errors
     /// If git or a hook refuses; the index is restored unless something else was staged meanwhile

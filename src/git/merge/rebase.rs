@@ -30,8 +30,8 @@ impl BranchCommit {
         }
     }
 
-    /// Returns whether the commit has the same tree as its first parent, or an empty tree without
-    /// one.
+    /// Returns whether the commit has the same tree as its first parent, or, if it is a root
+    /// commit, the empty tree.
     pub(crate) fn is_empty(&self, repo: &Repo) -> Result<bool> {
         Ok(self.parent_tree(repo)? == self.tree)
     }

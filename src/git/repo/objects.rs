@@ -17,8 +17,8 @@ use crate::task::RecordFile;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 impl Repo {
-    /// Writes a tree object: the tree `old`, or an empty one, with `files` added to its top level
-    /// or replaced there. Returns its name. Fails if a file is longer than 64 MiB.
+    /// Writes a tree object and returns its name: the tree `old`, or an empty one, with `files`
+    /// added to the top level or replaced there. Fails if a file is longer than 64 MiB.
     pub(crate) fn write_record(
         &self,
         old: Option<&ObjectId>,

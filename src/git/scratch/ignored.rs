@@ -63,9 +63,9 @@ pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Resul
     Ok(skipped)
 }
 
-/// Runs the `git ls-files` command and returns what it lists: untracked files, or ignored ones if
-/// it has `--ignored`, and whole directories without tracked files. Adds
-/// `--others --exclude-standard --directory -z`.
+/// Runs the given `git ls-files` command and returns what it lists: untracked files, or ignored
+/// ones if it has `--ignored`, and whole directories without tracked files. Adds `--others
+/// --exclude-standard --directory -z`.
 fn list_untracked(git: Git) -> Result<Vec<PathBuf>> {
     let args = ["--others", "--exclude-standard", "--directory", "-z"];
     let names = git.args(args).paths()?;

@@ -88,9 +88,9 @@ impl<'a> Scratch<'a> {
         (!self.verify).then_some("--no-verify")
     }
 
-    /// Merges a branch in the scratch repository, with the user's hooks, and returns the new
-    /// commit: `git merge --no-ff --no-squash --commit --no-edit --no-log --cleanup=whitespace -F
-    /// <message> <branch>`
+    /// Merges `branch` in the scratch repository, with the user's hooks that run before a commit,
+    /// and returns the new commit: `git merge --no-ff --no-squash --commit --no-edit --no-log
+    /// --cleanup=whitespace -F <message> <branch>`. Fails at conflicts.
     pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let git = self.git()?.words("merge --quiet --no-ff");
         let git = git.words("--no-squash --commit --no-edit --no-log --cleanup=whitespace");
@@ -99,9 +99,9 @@ impl<'a> Scratch<'a> {
         self.head()
     }
 
-    /// Squashes a branch in the scratch repository and returns the new commit:
-    /// `git merge --ff --squash --no-commit <branch>` without hooks, then
-    /// `git commit --cleanup=whitespace -F <message>` with the user's hooks.
+    /// Squashes `branch` in the scratch repository and returns the new commit: `git merge --ff
+    /// --squash --no-commit <branch>` without hooks, then `git commit --cleanup=whitespace -F
+    /// <message>` with the user's hooks that run before a commit. Fails at conflicts.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let merge = self.plain_git()?.words("merge --quiet");
         let merge = merge.words("--ff --squash --no-commit");
@@ -111,9 +111,9 @@ impl<'a> Scratch<'a> {
         self.head()
     }
 
-    /// Rebases the branch of the scratch repository onto `target`, with the user's hooks, and
-    /// returns the new tip:
-    /// `git rebase --no-autostash --no-rebase-merges --no-fork-point --no-update-refs <target>`
+    /// Rebases the checked out branch of the scratch repository onto `target`, with the user's
+    /// hooks that run before a commit, and returns the new tip: `git rebase --no-autostash
+    /// --no-rebase-merges --no-fork-point --no-update-refs <target>`. Fails at conflicts.
     pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
         let git = self.git()?.words("rebase --no-autostash");
         let git = git.words("--no-rebase-merges --no-fork-point --no-update-refs");

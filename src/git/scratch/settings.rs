@@ -23,9 +23,9 @@ const EXTENSIONS: [&[u8]; 3] = [
 ];
 const SPARSE: [&[u8]; 2] = [b"core.sparsecheckout", b"core.sparsecheckoutcone"];
 
-/// Writes `.git/config` of the scratch worktree at `path`: it includes every file that git reads in
-/// the original, then overrides values. Returns the hooks of the branch to check out.
-/// `git config --list --show-origin --includes -z` in both repositories
+/// Writes `.git/config` of the scratch worktree at `path`: a copy of the entries in the
+/// repository's own file, includes of all other files that git reads in the original, and values
+/// that override these. Returns the hooks of the branch to check out.
 pub(super) fn write(original: &Original<'_>, path: &Path) -> Result<Hooks> {
     let file = path.join(".git/config");
     let listed = original.asking().words(LIST).output()?;

@@ -217,8 +217,8 @@ pub(crate) fn has_any(common_dir: &Path) -> bool {
 }
 
 /// Returns the administrative directory whose `gitdir` names the worktree at `path`, which need not
-/// exist; `None` if there is none. Of several, the one that its `.git` file names; fails if that
-/// decides nothing.
+/// exist; `None` if there is none. Of several, the one that the worktree's `.git` file names; fails
+/// if that names none of them.
 pub(in crate::git) fn find_dir(common_dir: &Path, path: &Path) -> Result<Option<PathBuf>> {
     let path_shown = path.display();
     let what = || format!("could not find git's entry of the worktree '{path_shown}'");

@@ -115,8 +115,9 @@ impl Repo {
         Ok(bare && fs::exists(&index).with_context(what)?)
     }
 
-    /// Returns the path of a linked worktree's `HEAD` if it names neither a branch nor a commit, as
-    /// after a crash that emptied it. Otherwise, and while git is just adding the worktree, `None`.
+    /// Returns the path of a linked worktree's `HEAD` file if that names neither a branch nor a
+    /// commit, as after a crash that emptied it. Otherwise, and while git is adding the worktree,
+    /// `None`.
     pub(crate) fn find_damaged_head(&self, entry: &Worktree) -> Result<Option<PathBuf>> {
         if entry.is_bare || entry.branch.is_some() || !entry.is_unborn {
             return Ok(None);

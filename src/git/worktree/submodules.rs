@@ -154,7 +154,7 @@ fn find_unsaved(repository: &Checkout) -> Result<Unsaved> {
 }
 
 /// Moves the directory `modules`, with the repositories of all submodules, from the administrative
-/// directory `admin` to `trash`. Does nothing without it.
+/// directory `admin` to `trash`. Does nothing if there is no `modules`.
 pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     let modules = admin.join("modules");
     // The error of a rename would not always be "not found".
@@ -165,9 +165,9 @@ pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     moved.context("could not save the submodules")
 }
 
-/// Moves the directory `modules`, with the repositories of all submodules, from `trash` back to the
-/// administrative directory `admin`, if it is there. `admin` must have its old name: submodules
-/// contain its path.
+/// Moves the directory `modules`, with the repositories of all submodules, if `trash` has it, back
+/// to the administrative directory `admin`, which must have its old name: submodules contain its
+/// path.
 ///
 /// # Errors
 /// If git has registered the worktree under another name.

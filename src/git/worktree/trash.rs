@@ -234,8 +234,8 @@ pub(crate) fn is_untouched(checkout: &Checkout, commit: &ObjectId) -> Result<boo
     Ok(true)
 }
 
-/// Returns whether a file of the worktree is equal to the beginning of the commit's file:
-/// `git cat-file --filters <commit>:<file>`. `false` if it is not a regular file.
+/// Returns whether a file of the worktree is equal to the beginning, or all, of the commit's file:
+/// `git cat-file --filters <commit>:<file>`. `false` if the worktree's is not a regular file.
 fn is_truncated_copy(checkout: &Checkout, commit: &ObjectId, file: &OsStr) -> Result<bool> {
     let found = checkout.path().join(file);
     if !found.symlink_metadata().is_ok_and(|found| found.is_file()) {
