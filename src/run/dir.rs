@@ -100,9 +100,8 @@ impl RunDir {
         lock
     }
 
-    /// Returns whether the run's launcher is running. Its lock is proof; without it, the process
-    /// whose id is in the file `running` must be the launcher, because another process may have
-    /// that id by now.
+    /// Returns whether the run's launcher holds its lock, or else whether the process whose id is
+    /// in the file `running` is the launcher, not a later process with that id.
     ///
     /// # Errors
     /// When `running` cannot be read, or when the system gives no information about the process.
@@ -272,7 +271,8 @@ impl RunDir {
     }
 
     /// Removes the launch file, so that the launcher does not start the agent. Returns `false` if
-    /// the launcher has removed it: then `running` or `exit` exists.
+    /// the launcher had removed it already, because `running` or `exit` exists; otherwise `true`,
+    /// even if the file was missing.
     pub(crate) fn cancel_launch(&self) -> Result<bool> {
         let removed = none_if_missing(fs::remove_file(self.launch()));
         let removed = removed.context("could not remove the launch file")?;

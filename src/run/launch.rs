@@ -66,9 +66,9 @@ impl Running {
         is_process(self.launcher) && self.agent.is_none_or(is_process)
     }
 
-    /// Returns the process id of an agent whose launcher has ended, if it still leads its process
-    /// group, with its working directory in `worktree`. Returns `None` otherwise, and if the system
-    /// has been restarted since.
+    /// Returns the id of the agent of a launcher that the caller knows to have ended, if the agent
+    /// still leads its process group, with its working directory in `worktree`. Otherwise, and
+    /// after a restart of the system, `None`.
     ///
     /// # Errors
     /// When the system gives no information about the process.

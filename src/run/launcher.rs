@@ -37,8 +37,9 @@ impl Running {
 }
 
 impl RunDir {
-    /// Determines where the run's launcher runs: in this PID namespace, in another one or on
-    /// another machine, or nowhere. `target` is its pane.
+    /// Determines where the run's launcher runs: in this PID namespace, elsewhere or nowhere, or
+    /// that it was started on another machine, whose locks may be invisible here. `target` is the
+    /// launcher's pane.
     ///
     /// # Errors
     /// When the system gives no information about the process.

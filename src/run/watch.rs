@@ -91,8 +91,8 @@ impl Watch {
         self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
     }
 
-    /// Lets the next output of a terminal send a wakeup. After one wakeup, further output sends
-    /// none until this is called again.
+    /// Lets the next output of any watched terminal send a wakeup. After that wakeup, further
+    /// output of all terminals sends none until this is called again.
     pub(crate) fn reset_output(&self) {
         self.shared.output.store(false, Ordering::SeqCst);
     }
