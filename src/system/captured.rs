@@ -25,8 +25,9 @@ pub(crate) struct CapturedOutput {
 }
 
 impl CapturedOutput {
-    /// Redirects the standard output of `command` to a temporary file. Its standard error goes to a
-    /// second one, or stays as it is, as `stderr` says.
+    /// Redirects the standard output of `command` to a temporary file. The standard error of
+    /// `command` goes to a second one with [`Stderr::CapturedOutput`], otherwise it stays as it is.
+    /// Starts nothing.
     pub(crate) fn new(command: &mut Command, stderr: Stderr) -> Result<Self> {
         let file = || -> Result<File> {
             let file = tempfile::tempfile().context("could not make a temporary file")?;

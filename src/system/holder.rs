@@ -17,8 +17,9 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    /// Returns a process that holds the lock on the file at `path`: the one that took it, or else
-    /// another one that has the file open. Returns `None` if there is none, or outside Linux.
+    /// Returns the process that took the lock on the file at `path`, or, if that has ended, another
+    /// process that has the file open, which may have inherited the lock. `None` if there is none,
+    /// or outside Linux.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let took = Self::owner(path).ok()?.and_then(Self::alive);
         took.or_else(|| Self::all().find(|holder| holder.has_open(path)))

@@ -30,9 +30,9 @@ const MAX_PAUSE: Duration = Duration::from_millis(10);
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Takes the lock on the file at `path`, which it creates if it is missing, and waits while
-    /// another process holds it. Calls `say` once, after half a second, with a message about the
-    /// wait. Fails if a program other than git flux holds it for 30 seconds.
+    /// Locks the file at `path`, created if it is missing, and waits while another process holds
+    /// the lock. Calls `say` once, after half a second. Fails on ^C, or, on Linux, if one program
+    /// other than git flux holds the lock for 30 seconds.
     pub(crate) fn acquire(
         path: &Path,
         sharing: Sharing,
@@ -72,15 +72,16 @@ impl Lock {
         }
     }
 
-    /// Takes the lock on the file at `path`, which it creates if it is missing, and waits at most
-    /// `timeout` while any other process holds it. Fails after that.
+    /// Takes the lock on the file at `path`, which is created if it is missing, and waits at most
+    /// `timeout` while the lock is held. Fails after that, and on ^C.
     pub(crate) fn acquire_within(timeout: Duration, path: &Path, sharing: Sharing) -> Result<Self> {
         let lock = wait_until(timeout, MAX_PAUSE, || Self::try_acquire(path, sharing))?;
         lock.ok_or_else(|| held_error(path, Holder::of(path).as_ref()).into())
     }
 
-    /// Takes the lock on the file at `path`, which it creates if it is missing, without waiting.
-    /// Returns `None` if another process holds the lock, or has removed the file meanwhile.
+    /// Takes the lock on the file at `path`, which is created if it is missing, without waiting.
+    /// Returns `None` if the lock is held, even by this process, or if another process has removed
+    /// the file meanwhile.
     pub(crate) fn try_acquire(path: &Path, sharing: Sharing) -> Result<Option<Self>> {
         let attempt = || {
             if let Some(dir) = path.parent() {

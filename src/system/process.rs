@@ -21,8 +21,8 @@ pub(crate) fn are_visible() -> bool {
     stat(Pid::this().as_raw()).is_some()
 }
 
-/// Returns the start of the process `pid` in a unit of the system, which tells it from a later
-/// process with its id; `None` if it is not visible.
+/// Returns the start of the process `pid` in a unit of the system, which tells the process from a
+/// later one with the same id; `None` if it is not visible.
 pub(crate) fn start_time(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
@@ -60,8 +60,8 @@ pub(crate) fn is_child(pid: i32, parent: u32) -> Option<bool> {
     are_visible().then_some(is)
 }
 
-/// Returns whether the process `pid` exists and is no zombie. `false` also if it did not start at
-/// `born`, as another process with its id; that is only checked if both times are known.
+/// Returns whether the process `pid` exists and is no zombie. `false` also if a later process has
+/// its id, because that did not start at `born`; this is only checked if both times are known.
 pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
     // 0 and negative numbers mean process groups.
     let there =
@@ -75,8 +75,8 @@ pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
 }
 
 /// Returns the foreground process group of the terminal of the process `shell`, if it is another
-/// group than the shell's own and has a live process; otherwise `None`. Fails if the system gives
-/// no information about processes.
+/// group than the shell's own and has a live process; otherwise, or if `shell` has ended, `None`.
+/// Fails if the system gives no information about processes.
 pub(crate) fn foreground_group(shell: i32) -> Result<Option<i32>> {
     match stat(shell) {
         Some(stat) if stat.foreground > 0 && stat.foreground != stat.group => {

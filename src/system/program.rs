@@ -18,8 +18,9 @@ pub(crate) fn current_exe() -> Result<PathBuf> {
     env::current_exe().context("could not find the file of git flux")
 }
 
-/// Returns the absolute path of the executable file that `program` names: on PATH, or from the
-/// working directory if it contains a `/`. `None` if there is none.
+/// Returns the absolute path of the executable file that `program` names: from the working
+/// directory if it contains a `/`, otherwise in an absolute directory on PATH. `None` if there is
+/// none. Any execute permission counts, not only yours.
 pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     let executable = |path: &PathBuf| {
         let found = path.metadata();

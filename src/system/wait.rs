@@ -11,9 +11,9 @@ use crate::interrupt;
 /// The first pause is the longest one divided by this.
 const FIRST_PAUSE_DIVISOR: u32 = 16;
 
-/// Calls `look` until it returns a value, and returns that, or `None` after `timeout`. Fails on
-/// SIGINT, SIGTERM or SIGHUP. Its pauses grow up to `pause`, and are random, because many processes
-/// may wait at once.
+/// Calls `look` at least once, until it returns a value or fails, and returns that; `None` after
+/// `timeout`. Fails on SIGINT, SIGTERM or SIGHUP. Pauses between calls grow up to about `pause`,
+/// and are random, because many processes may wait.
 pub(crate) fn wait_until<T>(
     timeout: Duration,
     pause: Duration,
