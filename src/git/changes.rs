@@ -33,7 +33,7 @@ pub(crate) struct Change {
     pub(crate) path: PathBuf,
     /// A submodule with changes of its own.
     pub(crate) is_submodule: bool,
-    /// The option of `git update-index` that lets `git status` show the file again, if it is hidden.
+    /// The option of `git update-index` that makes a hidden file visible in `git status`.
     pub(crate) unhide_option: Option<&'static str>,
 }
 
