@@ -71,8 +71,8 @@ impl State {
     }
 
     /// Concludes the state of an agent whose launcher is alive: from its last report, unless its
-    /// session file, its title or a minute without output contradicts that. Without a report,
-    /// returns [`Self::of_silent_agent`].
+    /// session file, its title or a minute without output contradicts that. Without a report, from
+    /// these alone: [`Self::of_silent_agent`].
     fn of_live_agent(seen: &Observation) -> (Self, Evidence) {
         // Some agents report that they have started, and nothing else.
         let is_silent = seen.session.is_none() && seen.is_silent_long();

@@ -19,9 +19,9 @@ const MAX_SLUG_BYTES: usize = 30;
 pub(crate) struct TaskId(String);
 
 impl TaskId {
-    /// Creates a task id from a description: the words of its first line with letters or digits, as
-    /// [`slug`] returns them, or `task` without such a line; then `-` and six random hex digits.
-    /// Does not check that it is unused.
+    /// Creates a task id from a description: the words of its first line with letters or digits, in
+    /// ASCII and at most 30 bytes, or `task` without such a line; then `-` and six random hex
+    /// digits. Does not check that the id is unused.
     pub(crate) fn from_description(text: &str, rng: &mut impl Rng) -> Self {
         let slug = text.lines().map(slug).find(|slug| !slug.is_empty());
         let slug = slug.as_deref().unwrap_or("task");

@@ -233,7 +233,7 @@ impl Task {
     }
 
     /// Returns the record of a task as the content of `task.json`; shortens or removes an invalid
-    /// title, target branch or agent. Fails if [`Self::from_json`] would refuse the result.
+    /// title, target branch or agent. Fails if the content could not be read again.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(&self.recordable())?;
         json.push(b'\n');
