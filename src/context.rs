@@ -22,16 +22,17 @@ pub(crate) struct Flux {
 }
 
 impl Flux {
-    /// Opens the git repository of the working directory, and reads its configuration. Fails on an
-    /// unknown setting of git flux, or if there is no repository.
+    /// Opens the repository of the working directory, or that of `GIT_DIR`, and reads its
+    /// configuration; in a linked worktree, without that of scope `worktree`. Fails on an unknown
+    /// setting of git flux, or if there is no repository.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
         let flux = Self::open_lenient(ui)?;
         flux.settings.ensure_keys_known()?;
         Ok(flux)
     }
 
-    /// Opens the repository of the working directory like [`Flux::open`], but ignores unknown
-    /// settings. For background processes.
+    /// Opens the repository like [`Flux::open`], but ignores unknown settings. For background
+    /// processes.
     pub(crate) fn open_lenient(ui: Ui) -> Result<Self> {
         let (repo, settings) = thread::scope(|scope| {
             // git reads the configuration meanwhile, unless the environment names another
@@ -71,13 +72,15 @@ impl Flux {
     }
 
     /// Waits for the repository's lock and takes it, for changes that git cannot make concurrently.
-    /// Prints what it waits for. Fails on ^C.
+    /// Prints what it waits for. Fails on ^C, or if a program other than git flux holds the lock
+    /// for 30 seconds.
     pub(crate) fn lock_repo(&self) -> Result<Lock> {
         self.lock_shared("lock", "another git flux")
     }
 
     /// Waits for the repository's lock of merges and takes it, so that no other git flux merges
-    /// meanwhile. Prints what it waits for. Fails on ^C.
+    /// meanwhile. Prints what it waits for. Fails on ^C, or if a program other than git flux holds
+    /// the lock for 30 seconds.
     pub(crate) fn lock_merge(&self) -> Result<Lock> {
         self.lock_shared("merge", "another merge")
     }

@@ -36,8 +36,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Reads all tasks and branches from refs and git config: `git for-each-ref refs/flux/tasks
-    /// refs/flux/base refs/heads`. A record that cannot be read does not affect the others.
+    /// Reads all tasks and branches, `git for-each-ref refs/flux/tasks refs/flux/base refs/heads`,
+    /// and applies `settings` to the tasks, which are not read again. A record that cannot be read,
+    /// or was fetched, does not affect the others.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
         Self::from_refs(repo, settings, Self::read_refs(repo.home())?)
     }
@@ -109,8 +110,8 @@ impl Store {
         self.refs.objects.get([HEADS, branch].concat().as_str())
     }
 
-    /// Returns whether the ref with the full name `name` existed when the store was read. Knows
-    /// only refs of tasks and branches.
+    /// Returns whether the ref with the full name `name` existed when the store was read. Always
+    /// `false` for refs other than branches, tasks and their base commits.
     pub(crate) fn has_ref(&self, name: &RefName) -> bool {
         self.refs.objects.contains_key(name)
     }
@@ -143,8 +144,9 @@ impl Store {
         Err(stored.refusal(repo, has_branch).into())
     }
 
-    /// Returns the task that `name` selects: an id, a unique part of one, a branch, or the path of
-    /// a worktree. Fails if none or several match. `verb` is the command in hints.
+    /// Returns the task that `name` selects: by its id or the beginning of one, else by branch or
+    /// worktree path, else by any part of an id. Fails if none or several match, or for a fetched
+    /// task's id. `verb` is the command in hints.
     pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: Verb) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
@@ -178,9 +180,9 @@ impl Store {
 /// The number of names that an error lists.
 const MAX_NAMES: usize = 8;
 
-/// Returns the index of the only one of `known` that equals, begins with, or else contains `name`.
-/// Fails if none or several do, with similar names as hints. Messages call them `what`; `verb` is
-/// the command in hints.
+/// Returns the index of the one of `known` that equals `name`, else of the only one that begins
+/// with it, else of the only one that contains it. Fails if there is none; hints name candidates.
+/// Messages use `what` and `verb`.
 pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: Verb) -> Result<usize> {
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
@@ -216,7 +218,8 @@ fn not_found(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
-/// Reads a task from its record, the object `oid`. Fails if that is invalid.
+/// Reads a task from its record, the object `oid`, without what git config overrides. Fails if the
+/// record is invalid, or a newer git flux wrote it.
 pub(crate) fn parse_record(repo: &Repo, oid: &ObjectId) -> Result<Task> {
     Task::from_json(&repo.read_file(oid, RecordFile::Task)?)
 }
@@ -231,8 +234,9 @@ fn read_record(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
     Ok(task)
 }
 
-/// Returns the task with what git config overrides: a renamed branch, and the title, merge target
-/// and agent in the section of the branch.
+/// Returns the task with what git config overrides: the branch, if it was renamed; the title,
+/// unless the branch existed before the task; the agent; and the merge target, also by `flux.into`,
+/// which it resolves if symbolic.
 fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // It was renamed by `git branch -m`. A branch of `git branch -c` is the user's copy.
@@ -292,9 +296,9 @@ pub(crate) fn create_task(
     Ok(oid)
 }
 
-/// Replaces the record `old` of a task by `task`, together with the ref changes `also`, and returns
-/// the new record's object. Fails if another process has changed the record; then nothing has
-/// changed.
+/// Replaces the record `old` by one with the data of `task`, with `files` added and its other files
+/// kept, together with the ref changes `also`. Returns the new record's object. Fails, with nothing
+/// changed, if another process has moved a ref.
 pub(crate) fn update(
     repo: &Repo,
     old: &ObjectId,

@@ -38,17 +38,18 @@ pub(crate) struct Adoption<'a> {
     pub(crate) description: &'a [u8],
 }
 
-/// Makes the existing worktree of a planned start a task: writes its record and its branch's
-/// configuration. Opens no pane and starts no agent. Rolls back if a step fails.
+/// Makes the existing worktree of a planned start a task: writes the record, the base ref and the
+/// configuration of the branch. Opens no pane and starts no agent. Rolls back if a step fails, or
+/// on ^C.
 pub(crate) fn adopt(flux: &Flux, start: &mut Start) -> Result<()> {
     let lock = flux.lock_task(&start.task.id)?;
     start_locked(flux, start, lock).map(drop)
 }
 
 impl<'a> Adoption<'a> {
-    /// Plans how an existing worktree becomes a task (`git flux adopt`), and changes nothing. Fails
-    /// if it is missing, locked, bare, the main worktree or another task's, if it has no branch or
-    /// commit, or if its branch or the id is in use.
+    /// Plans how an existing worktree becomes a task, and changes nothing. Fails if it is missing,
+    /// locked, bare, the main worktree or a task's, has no branch or commit, or its branch or the
+    /// id is taken. Checks the agent only if one is given.
     pub(crate) fn prepare(&self) -> Result<Start> {
         let entry = self.find_worktree()?;
         let branch = self.branch(entry)?;
@@ -130,7 +131,8 @@ impl<'a> Adoption<'a> {
     }
 
     /// Returns the merge target that the user gave with `--into`; `None` without the option. Fails
-    /// if that branch does not exist, is the task's own, or is not the one that git config names.
+    /// if that branch does not exist, is the task's own, or differs from the one that git config
+    /// names, if any.
     fn given_target(&self, branch: &BranchName) -> Result<Option<BranchName>> {
         let Some(into) = self.into else {
             return Ok(None);
@@ -157,8 +159,9 @@ impl<'a> Adoption<'a> {
         }
     }
 
-    /// Returns the branch that is checked out in the current worktree. If that is the worktree to
-    /// adopt, returns the branch of the main worktree. `None` if HEAD is detached there.
+    /// Returns the branch that is checked out in the current worktree or, outside one, that the
+    /// repository's HEAD names. If the current worktree is the one to adopt, returns the branch of
+    /// the main worktree. `None` for a detached HEAD.
     fn default_target(&self, entry: &Worktree) -> Result<Option<BranchName>> {
         let current = self.flux.repo.current();
         if current == Some(&*entry.path) {
@@ -168,8 +171,8 @@ impl<'a> Adoption<'a> {
         head_branch(self.flux, self.worktrees)
     }
 
-    /// Fails if `branch` belongs to a task, if another worktree has it checked out, or if a rebase
-    /// or bisect there uses it.
+    /// Fails if a task has `branch`, also one whose record cannot be read, or if a worktree other
+    /// than the one to adopt has it checked out or uses it in a rebase or bisect.
     fn ensure_branch_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
         let matches = |task: &Task| task.branch == *branch;
         self.ensure_no_task(matches, &format!("'{branch}' is the branch"))?;
@@ -246,8 +249,9 @@ impl<'a> Adoption<'a> {
     }
 }
 
-/// Returns the task whose worktree is at `path` although git has pruned it, or although the record
-/// has another path, where no worktree of the task is. `None` if there is no such task.
+/// Returns the task whose worktree, at `path`, git has pruned; or the task whose branch is checked
+/// out at `path` while its recorded path has no worktree of this repository. `None` if there is
+/// none whose record can be read.
 pub(crate) fn find_displaced<'a>(
     flux: &Flux,
     store: &'a Store,
@@ -308,14 +312,14 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
         .with_context(|| format!("could not make '{}' a worktree again", shown(path)))
 }
 
-/// Returns the shell command that creates a branch in a worktree:
+/// Returns the shell command that creates a branch in a worktree and switches to it:
 /// `git -C <path> switch -c <branch>`. Runs nothing.
 fn switch_command(entry: &Worktree) -> String {
     format!("git -C {} switch -c <branch>", quoted(&entry.path))
 }
 
-/// Resolves `..` and symbolic links in a path, which need not exist. Returns the path unchanged if
-/// that fails.
+/// Returns a path as an absolute one, without `..` and symbolic links. It need not exist. Returns
+/// the path unchanged if that fails, as for `..` after a missing part.
 pub(crate) fn real_path(path: &Path) -> PathBuf {
     branch::real_path(path).unwrap_or_else(|| path.to_owned())
 }

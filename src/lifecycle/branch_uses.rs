@@ -42,8 +42,8 @@ pub(crate) struct BranchUses<'a> {
 
 impl<'a> BranchUses<'a> {
     /// Finds all uses of a branch: worktrees that have it checked out, also of active tasks that
-    /// git does not list, rebases and bisects that return to it, and worktrees whose HEAD is
-    /// damaged, which may have it.
+    /// git does not list; rebases and bisects that return to it; and worktrees with a damaged HEAD,
+    /// unless they are those of tasks with other branches.
     pub(crate) fn find(
         flux: &'a Flux,
         store: &Store,
@@ -147,9 +147,9 @@ impl<'a> BranchUses<'a> {
         self.worktrees().next()
     }
 
-    /// Fails if moving this branch would leave old files behind: two worktrees have it checked out,
-    /// or it has any other use, such as a rebase. `from`, the branch to merge into it, is only
-    /// named in a hint.
+    /// Fails if moving this branch would leave old files behind: it has a use other than a
+    /// worktree, such as a rebase, or two worktrees have it checked out; one is fine. `from`, the
+    /// branch to merge into it, is only named in a hint.
     pub(super) fn ensure_movable(&self, from: &BranchName) -> Result<()> {
         let is_worktree = |one: &&BranchUse| matches!(one, BranchUse::Worktree(_));
         if let Some(one) = self.found.iter().find(|one| !is_worktree(one)) {

@@ -24,8 +24,9 @@ pub(crate) struct Damage {
 }
 
 impl Damage {
-    /// Finds what is missing or altered of a task: its branch, its worktree, or git's entry of
-    /// that. Reports only the first damage; `None` if the task is intact. Changes nothing.
+    /// Finds what is missing or altered of a task: its branch, its worktree, or git's entry of that
+    /// worktree. Reports only the first damage; `None` if there is none, also if another branch is
+    /// checked out in the worktree. Changes nothing.
     pub(crate) fn find(flux: &Flux, task: &Task) -> Result<Option<Self>> {
         let (common, path) = (flux.repo.common_dir(), &task.worktree);
         let exists =
@@ -150,8 +151,9 @@ fn has_branch(flux: &Flux, task: &Task) -> Result<bool> {
     Ok(!refs::list(flux.repo.home(), &[&task.branch_ref()])?.is_empty())
 }
 
-/// Describes the damage that the task's branch is checked out in a worktree at another path than
-/// the task's. `None` if it is not.
+/// Describes the damage that the task's branch is checked out in an existing worktree at another
+/// path than the task's. `None` if it is not. The message also says that the task's own worktree is
+/// missing.
 fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let (path, name) = (&task.worktree, task.branch_ref());
     let entries = worktree::list(flux.repo.home())?;
@@ -179,8 +181,8 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
 }
 
 /// Finds the directory to which the task's worktree was moved without git, and the command that
-/// repairs that. Searches only beside its old path and beside the repository; `None` if it is not
-/// there.
+/// repairs that. Searches only beside the worktree's old path and, under its old name, beside the
+/// repository; `None` if nothing is found.
 fn find_moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
     let (common, path) = (flux.repo.common_dir(), &task.worktree);
     if let Some(moved) = admin::find_moved_beside(common, path) {
@@ -213,9 +215,9 @@ fn recreate_branch(flux: &Flux, task: &Task) -> Result<Repair> {
     Ok((what, format!("git branch {branch} {tip}")))
 }
 
-/// Returns the last known commit of a task whose branch is missing: the last one in its worktree's
-/// HEAD reflog, if that still exists, else the object of `refs/flux/base/<id>`, else the commit
-/// where its branch started.
+/// Returns the last known commit of a task whose branch is missing: the last one in the HEAD reflog
+/// of its worktree, if that commit still exists, else the object of `refs/flux/base/<id>`, else the
+/// commit where the branch started.
 pub(super) fn last_known_commit(flux: &Flux, task: &Task) -> Result<ObjectId> {
     let last = admin::last_head(flux.repo.common_dir(), &task.worktree)?;
     if let Some(last) = last.filter(|commit| flux.repo.tree_of(commit).is_ok()) {

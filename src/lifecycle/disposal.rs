@@ -30,8 +30,8 @@ pub(super) enum Disposal {
 
 impl Disposal {
     /// Chooses how to handle the worktree of a task that did not start; changes nothing. `Leave` if
-    /// it was adopted or has another branch, `Delete` if it has only files that git flux wrote or
-    /// the user still has, else `Trash`.
+    /// it was adopted or has another branch; `Delete` if it is missing, or has only files that git
+    /// flux wrote or the user still has; else `Trash`.
     pub(super) fn of_unstarted(flux: &Flux, task: &Task) -> Result<Self> {
         let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
         if adopted || !is_registered(flux, task)? {
@@ -60,9 +60,9 @@ impl Disposal {
         if is_held { Self::Delete } else { Self::Trash }
     }
 
-    /// Chooses how to handle the worktree of a task whose restore failed. Files that came from the
-    /// trash are already moved back there by this function. Other files: `Delete` if the archive
-    /// has them all, else `Trash`.
+    /// Chooses how to handle the worktree of a task whose restore failed, after moving files that
+    /// came from the trash back there: `Delete` if the trash or the archive then has all its files,
+    /// else `Trash`. `Leave` if git does not list it with the task's branch.
     pub(super) fn of_unrestored(
         flux: &Flux,
         task: &Task,
@@ -124,7 +124,7 @@ pub(super) fn was_switched_or_replaced(flux: &Flux, task: &Task) -> Result<bool>
 }
 
 /// Returns whether git lists a worktree at the task's path with the task's branch checked out.
-/// Fails if another worktree has the branch, unless that existed before the task.
+/// Fails if another worktree has or uses that branch, unless removing the task keeps it.
 pub(super) fn is_registered(flux: &Flux, task: &Task) -> Result<bool> {
     let entries = worktree::list(flux.repo.home())?;
     if !task.keeps_branch() {

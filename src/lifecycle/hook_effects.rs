@@ -16,8 +16,9 @@ use crate::store::Store;
 use crate::task::{RefName, Task};
 use crate::ui::{quoted, word};
 
-/// Runs the `post-checkout` hook in the new worktree of a task with `head` checked out. Only warns
-/// if the hook fails, or if it sets core.bare or changes other refs. Fails on ^C.
+/// Runs the `post-checkout` hook of the main worktree in a task's new worktree, as after a checkout
+/// of `head`. Only warns if the hook fails, sets core.bare or changes refs other than task
+/// branches. Fails on ^C.
 pub(super) fn run_post_checkout(
     flux: &Flux,
     task: &Task,

@@ -29,8 +29,8 @@ use crate::task::{
 use crate::tmux::pane::{self, Pane};
 
 /// Returns the status of each task, in the order of `tasks`: its state, its commits ahead and
-/// behind, and its uncommitted changes, counted in parallel. The changes are `None` if the worktree
-/// cannot be read.
+/// behind, and its uncommitted changes without ignored files, counted in parallel. The changes are
+/// `None` if the worktree cannot be read, the commits if the branch is missing.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let (home, common_dir) = (flux.repo.home(), flux.repo.common_dir());
     let there = have_worktrees(flux, tasks);
@@ -90,8 +90,9 @@ fn list_worktrees(home: &Path, common_dir: &Path, there: &[bool]) -> Result<Vec<
     }
 }
 
-/// Counts the commits of a task's branch that its merge target lacks, and the reverse. Without a
-/// target, compares with its base. `None` if the branch is missing or git cannot count.
+/// Counts the commits of a task's branch that its merge target lacks, and the reverse. If there is
+/// no target, or it does not exist, compares with the task's base. `None` if the branch is missing
+/// or git cannot count.
 fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Divergence> {
     let into = task.into.as_ref().and_then(|into| store.tip(into));
     let against = into.unwrap_or(&task.base);
@@ -135,8 +136,9 @@ fn explain_unreadable(task: &Task, state: &State, error: &Error) -> Option<GitRe
     })
 }
 
-/// Returns the state of each task as a word, such as `waiting`, in the order of the store. Tasks
-/// whose record cannot be read are included. Does not count changes in the worktrees.
+/// Returns the state of each task of this repository as [`State::label`] does, such as
+/// `waiting(question)`, in the order of the store; `broken` or `newer` if the record cannot be
+/// read. Does not count changes in the worktrees.
 pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks: Vec<&Task> = store.readable().collect();
     let mut states = states(flux, store, &tasks)?.into_iter();
@@ -166,8 +168,8 @@ pub(crate) fn states(
     Ok(states.collect())
 }
 
-/// Returns the state of a task from its refs and files only: does not ask tmux for the pane's title
-/// and output. Does not count changes in the worktree.
+/// Returns the state of a task from its refs and files only, also those of the agent's session:
+/// does not ask tmux for the pane's title and output. Does not count changes in the worktree.
 pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Worktree]) -> State {
     State::of(task.phase, &observe_files(flux, store, task, entries)).0
 }
@@ -282,8 +284,9 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
     }
 }
 
-/// Returns whether a task's launcher is alive, in its setup, gone, never started, or on another
-/// machine, from its run files and its lock. Never fails: `Unreadable` for unknown files.
+/// Returns, from run files and locks, whether a task's launcher never started, is gone, in its
+/// setup or alive, alive where this process cannot see it, or perhaps alive on another machine.
+/// Never fails: `Unreadable` if the files cannot be read.
 fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
     if run.ensure_launcher_known().is_err() {
         return Presence::Unreadable;

@@ -34,8 +34,8 @@ pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(hint).into())
 }
 
-/// Returns a message if the agent of a task was started on another machine, and may still run.
-/// `None` if that is known, even if it runs.
+/// Returns a message if the agent of a task was started on another machine, and may still run
+/// there. `None` if it is known whether the agent runs, even if it does.
 pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     let Launcher::Unknown(machine) = find_launcher(flux, task)? else {
         return Ok(None);

@@ -28,8 +28,8 @@ pub(crate) fn other_owner(path: &Path) -> Option<String> {
 }
 
 impl Flux {
-    /// Returns the name of the other user to whom a task belongs, by its run directory or, without
-    /// one, its worktree. `None` if it belongs to the current user.
+    /// Returns the name of the other user to whom a task belongs, by the owner of its run directory
+    /// or, without one, its worktree. `None` if that is the current user, or neither exists.
     pub(crate) fn owner(&self, task: &Task) -> Option<String> {
         let run = self.run_dir(&task.id).0;
         match run.symlink_metadata() {
@@ -54,21 +54,24 @@ impl Flux {
         other_owner(&self.trash().join(&entry.name))
     }
 
-    /// Fails if a task belongs to another user than the current one.
+    /// Fails if a task belongs to another user than the current one, by the owner of its run
+    /// directory or, without one, its worktree.
     pub(crate) fn ensure_own(&self, task: &Task) -> Result<()> {
         ensure_none(&task.id, self.owner(task))
     }
 
-    /// Waits for the lock of a task and takes it, and prints what it waits for. Fails if the task
-    /// belongs to another user, on ^C, or if another program keeps the lock for 30 seconds.
+    /// Waits for the lock of a task, which need not exist, and takes it; creates the run directory,
+    /// and prints what it waits for. Fails for another user's task, on ^C, or if a program other
+    /// than git flux holds the lock for 30 seconds.
     pub(crate) fn lock_task(&self, id: &TaskId) -> Result<Lock> {
         let path = self.prepare_lock(id)?;
         let other = format!("another git flux that works on '{id}'");
         Lock::acquire(&path, Sharing::Private, &other, |text| self.ui.status(text))
     }
 
-    /// Takes the lock of a task without waiting; `None` if another process holds it. Fails if the
-    /// task belongs to another user.
+    /// Takes the lock of a task, which need not exist, without waiting, and creates the run
+    /// directory; `None` if another process holds the lock. Fails if the task belongs to another
+    /// user.
     pub(crate) fn try_lock_task(&self, id: &TaskId) -> Result<Option<Lock>> {
         Lock::try_acquire(&self.prepare_lock(id)?, Sharing::Private)
     }
@@ -87,7 +90,7 @@ impl Flux {
     }
 }
 
-/// Fails if a task has another `owner`.
+/// Fails if `owner` names another user as the owner of the task `id`; succeeds for `None`.
 fn ensure_none(id: &TaskId, owner: Option<String>) -> Result<()> {
     let Some(owner) = owner else { return Ok(()) };
     let failure = Failure::new(format!("'{id}' is a task of '{owner}'"));

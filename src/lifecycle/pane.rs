@@ -25,7 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the recorded pane of a task, with its current session and window: `tmux list-panes -a`.
-/// `None` if it was closed. Fails if its server runs without a socket, so that this is unknown.
+/// `None` if it was closed or none is recorded. Fails if the pane's server runs without a socket,
+/// so that this is unknown.
 pub(crate) fn find_pane(task: &Task) -> Result<Option<Target>> {
     task.target.as_ref().map_or(Ok(None), find)
 }
@@ -52,9 +53,9 @@ fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     Err(Failure::new(message).hint(hint).into())
 }
 
-/// Finds the pane whose process is the launcher that the file `running` names. Since the agent can
-/// write that file, the system must confirm the process or, if it cannot, the pane must have the
-/// task's options. `None` if no pane qualifies.
+/// Finds the pane on the user's tmux server whose process is the launcher in the file `running`;
+/// `None` if there is none. Since the agent can write that file, the system must confirm the
+/// process or, if it cannot, the pane's options must name the task.
 pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let run = flux.run_dir(&task.id);
     let Some(running) = run.running()? else {
@@ -70,8 +71,8 @@ pub(crate) fn find_target(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     Ok(pane.map(|pane| pane.target(&session)))
 }
 
-/// Finds the pane that git flux opened in the session of a task; used for a pane with only a shell,
-/// which has no `running` file. `None` if there is none.
+/// Finds the pane that git flux opened in the session of a task on the user's tmux server; used for
+/// a pane with only a shell, which has no `running` file. `None` if there is none.
 pub(super) fn find_shell(flux: &Flux, task: &Task) -> Result<Option<Target>> {
     let session = session_name(&flux.repo.project(), &task.id);
     let session_of = |pane: &Pane| pane.as_session_of(flux.repo.common_dir(), &session);

@@ -38,8 +38,9 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// Returns `text` escaped as it must be typed into the agent's composer. Fails if the agent
-    /// would read it as something else than a message, such as a command.
+    /// Returns `text` escaped as it must be typed into the agent's composer; if that is unknown,
+    /// only without control characters. Fails if the agent would read the text as something else
+    /// than a message, such as a command.
     fn prepare(&self, text: &str) -> Result<SafeText> {
         let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
@@ -56,8 +57,8 @@ impl Recipient {
     }
 
     /// Types a message into the agent's pane and submits it; waits up to 30 seconds for another
-    /// message to the same agent. Returns whether the agent is known to have it; fails if it was
-    /// not submitted.
+    /// message to the same agent. Returns whether the agent confirmed it or, for an agent that
+    /// never does, the composer took it. Fails if it was not submitted.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.prepare(text)?;
         let _lock = Lock::acquire_within(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
@@ -126,15 +127,15 @@ impl Recipient {
     }
 }
 
-/// Returns why an agent accepts no message, with the hint to attach instead.
+/// Returns the error `the agent of '<id>' <why>`, with the hint `git flux attach <id>`.
 pub(crate) fn agent_failure(task: &Task, why: impl Display) -> Failure {
     let id = &task.id;
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
 /// Returns the running agent of a task, to send it messages. `None` if it does not run, is not in
-/// the foreground of its pane, or cannot take messages. `since` is the time after which a question
-/// prevents sending.
+/// the foreground of its pane, or cannot take messages; fails if the system cannot tell. A question
+/// reported since `since` prevents sending.
 pub(crate) fn find_recipient(
     flux: &Flux,
     task: &Task,

@@ -21,9 +21,9 @@ use crate::task::{Phase, RefName, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
 
-/// Completes or rolls back every task whose last command died, and prints how; warns of a task
-/// where that fails. Also deletes the run directories that removed tasks left. Returns whether it
-/// recovered a task, so that `store` is outdated.
+/// Completes or rolls back every task whose last command died, and prints how; warns if that fails.
+/// Skips tasks that are locked or another user's. Also deletes run directories that removed tasks
+/// left. Returns whether a task was recovered, so that `store` is outdated.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
     for StoredTask { id, task, .. } in &store.tasks {
@@ -92,8 +92,9 @@ pub(super) fn clear_marks(
     Ok(())
 }
 
-/// Deletes the current user's run directories of tasks that do not exist, which a killed command
-/// left. Skips tasks that another command has locked; warns of a directory that cannot be deleted.
+/// Deletes the current user's run directories of tasks that do not exist, with the scratch
+/// repositories of their merges, and all hidden directories there. Skips tasks that another command
+/// has locked; warns of a directory that cannot be deleted.
 fn clear_orphans(flux: &Flux, store: &Store) {
     let entries = fs::read_dir(flux.repo.runs_dir());
     for entry in entries.into_iter().flatten().flatten() {
@@ -178,8 +179,9 @@ impl Teardown<'_> {
         Ok(())
     }
 
-    /// Completes an interrupted removal if the worktree is gone. Otherwise makes the task active
-    /// again: the user's consent does not cover later changes. Returns a message for the user.
+    /// Completes an interrupted removal if the worktree is gone, and closes the task's pane, unless
+    /// it is the caller's own. Otherwise makes the task active again: the user's consent does not
+    /// cover later changes. Returns a message for the user.
     fn finish_removal(&self) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let what = format!("the removal of '{id}' was interrupted");
@@ -223,8 +225,9 @@ impl Teardown<'_> {
         self.undo_start(from.as_ref())
     }
 
-    /// Completes an interrupted start: makes the task active, records its pane, and deletes the
-    /// archive entry `from` that it was restored from. Returns a message for the user.
+    /// Completes an interrupted start: makes the task active, records its pane, if it is found, and
+    /// deletes the archive entry `from`, if the task was restored from it. Returns a message for
+    /// the user.
     fn complete_start(&self, from: Option<&Archived>) -> Result<String> {
         let (flux, task) = (self.flux, self.task);
         let target = match find_target(flux, task)? {

@@ -18,8 +18,9 @@ use crate::task::{Layout, Phase, Removal, Task};
 use crate::tmux::placement::{self, LayoutRequest};
 use crate::ui::{quoted, shown, word};
 
-/// Plans how to start a removed task again, and changes nothing. Fails if its id, branch or path is
-/// in use, or if a branch that existed before the task has moved.
+/// Plans how to start a removed task again, and changes nothing; with a shell if its agent cannot
+/// continue a session or the task was fetched. Fails if its id, branch or path is in use, or if a
+/// branch that existed before the task has moved.
 pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Start> {
     let task = Task {
         restored_from: Some(one.name.clone()),
@@ -50,8 +51,8 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     })
 }
 
-/// Fails if the task to restore would overwrite something: another task has its id, its branch
-/// exists or is in use, or something is at its worktree's path.
+/// Fails if the task to restore would overwrite something: another task has its id, its branch is
+/// in use or exists although the task had created it, or something is at its worktree's path.
 fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     let id = &task.id;
     store.ensure_not_foreign(&flux.repo, id)?;
@@ -109,8 +110,8 @@ fn path_conflict(flux: &Flux, worktrees: &[Worktree], task: &Task) -> Option<Fai
     Some(Failure::new(what).hint(hint))
 }
 
-/// Returns the task to restore. If it worked on a branch that existed before, updates whether that
-/// exists now, and fails if it has moved since the removal.
+/// Returns the task to restore. If its branch existed before the task, notes whether the branch
+/// must be created again, and fails if the branch has moved since the removal.
 fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<Task> {
     let Some(existing) = &mut task.existing else {
         return Ok(task);
@@ -130,9 +131,9 @@ fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<
     Ok(task)
 }
 
-/// Returns a copy of a fetched archive entry that is safe to restore: with a worktree beside this
-/// repository's, without agent arguments, ports, configuration and per-worktree refs. Fails if its
-/// branch name is invalid.
+/// Returns a copy of a fetched archive entry that is safe to restore: with a new branch, the
+/// worktree's path as for a new task, a merge target only if it exists, and no agent arguments,
+/// ports, configuration or per-worktree refs. Fails if the branch's name is invalid.
 pub(crate) fn limit_foreign(flux: &Flux, store: &Store, one: &Archived) -> Result<Archived> {
     let task = &one.task;
     ensure_valid_name(flux, &task.branch)?;

@@ -22,8 +22,8 @@ use crate::tmux::pane;
 use crate::tmux::placement::{self, LayoutRequest, Placement, session_name};
 use crate::ui::word;
 
-/// Returns the command that continues the last session of the task's agent. `None` if the agent is
-/// not installed, or cannot continue one. Runs nothing.
+/// Returns the command that continues the last session of the task's agent, without checking that
+/// there is one. `None` if the agent is not installed, or has no option to continue. Runs nothing.
 pub(crate) fn continue_command(flux: &Flux, task: &Task, prompt: &[u8]) -> Option<AgentCommand> {
     let (agent, program) = flux.settings.find_agent(&task.agent).ok()?;
     Some(AgentCommand {
@@ -33,8 +33,9 @@ pub(crate) fn continue_command(flux: &Flux, task: &Task, prompt: &[u8]) -> Optio
     })
 }
 
-/// Returns the command that starts the task's agent with its description as the prompt. Fails if
-/// the description is empty, or the agent is not installed. Runs nothing.
+/// Returns the command that starts the task's agent with `description` in the prompt template.
+/// Fails if `description` is empty, the agent is not installed, or the template cannot be read.
+/// Runs nothing.
 pub(crate) fn restart_command(
     flux: &Flux,
     task: &Task,
@@ -66,15 +67,17 @@ pub(crate) fn read_prompt(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<Ve
     Ok(of_branch.map(|text| text.trim().into()).unwrap_or_default())
 }
 
-/// Returns whether a stopped agent could be started again: it can continue a session, or the task
-/// has a description. With a description `true` even if the agent is not installed.
+/// Returns whether a stopped agent could be started again: it has an option to continue, or the
+/// task has a description. With a description `true` even if the agent is not installed. Does not
+/// check that the agent has stopped.
 pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<bool> {
     let description = read_prompt(flux, task, oid)?;
     Ok(!description.is_empty() || continue_command(flux, task, &description).is_some())
 }
 
 /// Fails if the agent of a task runs, here or on another machine, or if the task is starting, being
-/// removed, in a copied repository or damaged. Stops nothing.
+/// removed, in a copied repository or damaged. Succeeds if the agent only may run on another
+/// machine. Stops nothing.
 pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let is_running = is_running(flux, task)?;
     ensure_intact(flux, task)?;
@@ -86,9 +89,9 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(format!("git flux attach {id}")).into())
 }
 
-/// Starts the agent of a task again: in the task's pane or, if that is closed, in a new one in
-/// `layout` or the configured layout. Fails unless the pane's shell is idle, or if [`find_doubt`]
-/// finds another message than `agreed`. On failure the task is unchanged.
+/// Starts the agent of a task again: in its pane or, if that is closed or the caller's own, in a
+/// new one in `layout` or the configured layout. Fails unless the pane's shell is idle, or if
+/// [`find_doubt`] returns another message than `agreed`.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,

@@ -32,8 +32,9 @@ pub(crate) struct StopRequest {
     _lock: Lock,
 }
 
-/// Returns whether the agent of a task runs here; `false` also if it was started on another machine
-/// and may run. Fails if it runs elsewhere or without its launcher, or if the task is not active.
+/// Returns whether the agent of a task, or its setup, runs here; `false` also if it was started on
+/// another machine and may run. Fails if it runs elsewhere or without its launcher, or if the task
+/// is not active or in a copied repository.
 pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     ensure_not_copied(flux, task)?;
     let (id, run) = (&task.id, flux.run_dir(&task.id));
@@ -116,7 +117,8 @@ impl StopRequest {
 }
 
 /// Sends the agent's stop signal to its launcher, which forwards it and kills the agent if that is
-/// ignored. If no process is proven to be the launcher, closes the pane and waits for its end.
+/// ignored. If no process is proven to be the launcher, closes the pane, if one is recorded, and
+/// waits for its end.
 pub(super) fn request_stop(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {

@@ -33,9 +33,10 @@ enum WorkLocation {
 }
 
 impl Teardown<'_> {
-    /// Removes a task: its worktree as `disposal` says, its configuration, then branch, base and
-    /// record in one transaction that archives them. Returns what was kept. A missing part is no
-    /// error; if a step fails, the record still exists.
+    /// Removes a task: its worktree as `disposal` says, its configuration, then branch, unless
+    /// kept, base and record in one transaction, which archives any work; last the run directory
+    /// and ports. Closes no pane. Returns what was kept; on earlier failures, the record still
+    /// exists.
     pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
         scratch::sweep(flux, &task.id, Some(task))?;
@@ -179,7 +180,8 @@ impl Teardown<'_> {
     }
 
     /// Adds the creation of the archive entry's refs to the transaction `refs`: tip, base, record,
-    /// snapshot and per-worktree refs. If the branch is gone, its first commit becomes the tip.
+    /// snapshot and per-worktree refs. If the branch is gone, the commit where it started becomes
+    /// the tip.
     fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
@@ -200,9 +202,9 @@ impl Teardown<'_> {
     }
 }
 
-/// Archives a task of a copied repository, and deletes its branch, configuration and record in this
-/// copy. Does not touch the original's worktree. The caller holds the task's lock; if a step fails,
-/// the task still exists.
+/// Archives a task of a copied repository, and deletes its branch, unless kept, configuration and
+/// record in this copy. Does not touch the original's worktree. The caller holds the task's lock;
+/// if a step fails, the task still exists.
 pub(crate) fn drop_from_copy(
     flux: &Flux,
     stored: &StoredTask,

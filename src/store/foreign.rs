@@ -12,8 +12,8 @@ use crate::task::{ObjectId, RefName, Task, TaskId};
 use crate::ui::{quoted, word};
 
 /// Returns whether this repository made the record `oid` of the task `id`, as a file in
-/// `<git-common-dir>/flux/marks` says. Without that file, as in git flux 0.1.0, returns whether git
-/// config names the task for a branch.
+/// `<git-common-dir>/flux/marks` says; `false` if that is unreadable. Without that file, as in git
+/// flux 0.1.0, returns whether git config names the task for its branch.
 pub(crate) fn is_ours(
     marks: &Marks,
     settings: &Settings,
@@ -31,8 +31,9 @@ pub(crate) fn is_ours(
 }
 
 impl StoredTask {
-    /// Returns the error that the record of this task was fetched from another repository, with
-    /// commands that restore the repository's own record, use its branch, or delete it.
+    /// Returns the error that the record of this task was fetched, with the command that restores
+    /// this repository's own record, or else commands that use the task's branch or delete the
+    /// fetched record. If the mark file is unreadable, returns that error.
     pub(super) fn refusal(&self, repo: &Repo, branch_exists: bool) -> Failure {
         let id = &self.id;
         let name = task_ref(id);
@@ -68,8 +69,8 @@ impl StoredTask {
 }
 
 /// Returns the refs of an archive entry that this repository made, as a file in
-/// `<git-common-dir>/flux/marks` says. Without that file: all, if the trash has the worktree, or
-/// its run directory exists and is no current task's; else none.
+/// `<git-common-dir>/flux/marks` says. Without that file: all, if the trash has the entry's name,
+/// or the task has a run directory but is not in `tasks`; else none.
 pub(crate) fn own_parts(
     repo: &Repo,
     name: &str,

@@ -9,8 +9,9 @@ use crate::task::{BranchName, HEADS};
 use crate::ui::word;
 
 impl Store {
-    /// Returns the branch that the branch `name` is a symbolic ref of; `name` itself if it is none
-    /// or does not exist. Fails if it points to another kind of ref.
+    /// Returns the branch to which the branch `name` leads as a symbolic ref; `name` itself if it
+    /// is no symbolic ref, a dangling one, or does not exist. Fails if `name` leads to a ref that
+    /// is not a branch.
     pub(crate) fn resolve_symbolic(&self, name: &BranchName) -> Result<BranchName> {
         let full = name.full();
         let Some(target) = self.refs.target(&full) else {
@@ -26,7 +27,7 @@ impl Store {
     }
 
     /// Fails if the branch is a symbolic ref, so that its commits are those of another branch.
-    /// Succeeds if it does not exist.
+    /// Succeeds if it dangles or does not exist.
     pub(crate) fn ensure_not_symbolic(&self, branch: &BranchName) -> Result<()> {
         let full = branch.full();
         let (Some(target), Some(tip)) = (self.refs.target(&full), self.tip(branch)) else {

@@ -148,8 +148,9 @@ fn is_plain(path: &Path) -> bool {
     bytes.len() <= MAX_PATH_BYTES && !bytes.contains(&0)
 }
 
-/// Returns whether a path is relative, not empty, and without `..`, so that it leads to something
-/// below its directory.
+/// Returns whether a path is relative, not empty, without `..` or a leading `.`, and accepted by
+/// the operating system, so that it leads to something below its directory. Does not look for
+/// links.
 fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
     let down = parts.all(|part| matches!(part, Component::Normal(_)));

@@ -88,8 +88,8 @@ impl Exit {
         }
     }
 
-    /// Returns the number of the signal that ended the agent's program; `None` if it ended in any
-    /// other way, or if its end was not seen.
+    /// Returns the number of the signal that ended the agent's program, also one that git flux
+    /// sent; `None` if it ended in any other way, or if its end was not seen.
     pub(crate) fn signal(&self) -> Option<i32> {
         match self.reason {
             ExitReason::Signal(signal) => Some(signal),
@@ -106,7 +106,8 @@ impl Exit {
         }
     }
 
-    /// Returns whether the agent's program exited with status 0.
+    /// Returns whether the agent's program exited with status 0, also after git flux told it to
+    /// stop.
     pub(crate) fn is_success(&self) -> bool {
         self.reason == ExitReason::Status(0)
     }
@@ -129,15 +130,15 @@ impl Exit {
         self.reason == ExitReason::Unseen && !self.stopped
     }
 
-    /// Returns whether the agent's program or its launcher received a signal that ended it and that
-    /// git flux did not send.
+    /// Returns whether a signal ended the agent's program, or its launcher received one and passed
+    /// it on. `false` if git flux stopped the agent, or its program could not be started.
     pub(crate) fn is_by_signal(&self) -> bool {
         let by_signal = self.signal().is_some() || self.received.is_some();
         by_signal && !self.stopped && self.error().is_none()
     }
 
     /// Returns how the agent's program ended, in one word: `stopped` by git flux, `failed` to
-    /// start, `killed` by a signal, or `exited`.
+    /// start, `killed` by a signal, or `exited`, also if its end was not seen.
     pub(super) fn name(&self) -> &'static str {
         match self.reason {
             _ if self.stopped => "stopped",

@@ -71,7 +71,8 @@ impl State {
     }
 
     /// Concludes the state of an agent whose launcher is alive: from its last report, unless its
-    /// session file, its title or a minute without output contradicts that.
+    /// session file, its title or a minute without output contradicts that. Without a report, from
+    /// these alone: [`Self::of_silent_agent`].
     fn of_live_agent(seen: &Observation) -> (Self, Evidence) {
         // Some agents report that they have started, and nothing else.
         let is_silent = seen.session.is_none() && seen.is_silent_long();
@@ -102,8 +103,9 @@ impl State {
         (state_of(&last, seen), found)
     }
 
-    /// Concludes the state of a live agent that has reported nothing: from its session file, or
-    /// else its title, or else the time of its last output.
+    /// Concludes the state of a live agent that has reported nothing, or only its start: from its
+    /// session file, or else its title, or else the time of its last output. `Running` if these do
+    /// not tell.
     fn of_silent_agent(seen: &Observation) -> (Self, Evidence) {
         let now = seen.now_ms / 1000;
         if let Some(session) = seen.session {

@@ -19,8 +19,9 @@ const MAX_SLUG_BYTES: usize = 30;
 pub(crate) struct TaskId(String);
 
 impl TaskId {
-    /// Creates a task id from a description: the words of its first line that has any, or `task`,
-    /// then `-` and six random hex digits.
+    /// Creates a task id from a description: the words of its first line with letters or digits, in
+    /// ASCII and at most 30 bytes, or `task` without such a line; then `-` and six random hex
+    /// digits. Does not check that the id is unused.
     pub(crate) fn from_description(text: &str, rng: &mut impl Rng) -> Self {
         let slug = text.lines().map(slug).find(|slug| !slug.is_empty());
         let slug = slug.as_deref().unwrap_or("task");
@@ -33,8 +34,9 @@ impl TaskId {
     }
 }
 
-/// Returns the words of a line in lower-case ASCII, transliterated if necessary, joined by `-`, and
-/// cut after a word at 30 bytes. Empty if it has no letters or digits.
+/// Returns the words of a line in lower-case ASCII, transliterated if necessary, joined by `-`: as
+/// many as fit in 30 bytes, the first one cut if it is longer. Empty if there are no letters or
+/// digits.
 fn slug(line: &str) -> String {
     let ascii = deunicode::deunicode(line).to_ascii_lowercase();
     let words = ascii.split(|c: char| !c.is_ascii_alphanumeric());

@@ -33,8 +33,8 @@ impl BranchName {
         Self(name.into())
     }
 
-    /// Creates a branch name from user input, and removes `refs/heads/` at its beginning. Does not
-    /// check it.
+    /// Creates a branch name from user input, and removes `refs/heads/` at its beginning. Checks
+    /// neither that the name is valid nor that the branch exists.
     pub(crate) fn typed(name: &str) -> Self {
         Self::new(name.strip_prefix(HEADS).unwrap_or(name))
     }

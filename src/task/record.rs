@@ -190,8 +190,8 @@ pub(crate) struct Target {
 }
 
 impl Task {
-    /// Returns a copy of the task in another phase, without its removal, the archive entry it was
-    /// restored from, and the stash.
+    /// Returns a copy of the task in the given phase, without the data of a removal, the archive
+    /// entry that it is being restored from, and the stash.
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
@@ -202,7 +202,8 @@ impl Task {
         }
     }
 
-    /// Returns a copy of the task in phase `removing`, with the data of its removal.
+    /// Returns a copy of the task in phase `removing`, with the data of its removal and without
+    /// that of a start.
     pub(crate) fn with_removal(&self, removal: Removal) -> Self {
         Self {
             removal: Some(removal),
@@ -210,7 +211,8 @@ impl Task {
         }
     }
 
-    /// Returns a copy of the task in phase `active`, with this pane, or none.
+    /// Returns a copy of the task in phase `active`, with this pane, or none, and without the data
+    /// of a start or removal.
     pub(crate) fn with_target(&self, target: Option<Target>) -> Self {
         Self {
             target,
@@ -231,7 +233,7 @@ impl Task {
     }
 
     /// Returns the record of a task as the content of `task.json`; shortens or removes an invalid
-    /// title, target branch or agent. Fails if it could not be read again.
+    /// title, target branch or agent. Fails if the content could not be read again.
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
         let mut json = serde_json::to_vec_pretty(&self.recordable())?;
         json.push(b'\n');
@@ -245,8 +247,8 @@ impl Task {
         self.existing.as_ref().map_or(&self.base, |it| &it.tip)
     }
 
-    /// Returns whether removing the task keeps its branch: the branch existed before the task.
-    /// `false` if a start that has not completed created it from a remote branch.
+    /// Returns whether removing the task keeps its branch: it existed before the task, or the start
+    /// created it from a remote branch. `false` while a start that created it has not completed.
     pub(crate) fn keeps_branch(&self) -> bool {
         let is_made = |it: &ExistingBranch| it.made && self.phase == Phase::Starting;
         self.existing.as_ref().is_some_and(|it| !is_made(it))

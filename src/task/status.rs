@@ -101,8 +101,9 @@ impl State {
         }
     }
 
-    /// Returns whether, in this state, the agent's process is alive: it starts up, works, waits, or
-    /// has finished, failed or interrupted its turn.
+    /// Returns whether, in this state, the agent's launcher is alive, here or elsewhere: it runs
+    /// the setup, or the agent works, waits, or has finished, failed or interrupted its turn.
+    /// `false` for `Starting`, while a command creates the task.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(
             self,

@@ -8,9 +8,9 @@ use super::{Archived, is_ours, reflog_ref, trash, tree};
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 
-/// Deletes a removed task for good: its worktree in the trash and the refs of its archive entry.
-/// Fails, with nothing deleted, if the entry has changed since it was listed. Waits for the task's
-/// lock.
+/// Deletes a removed task for good: the refs of its archive entry and, unless it was fetched, its
+/// worktree in the trash and its kept reflog commits. Fails, with nothing deleted, if the entry has
+/// changed since it was listed. Waits for the task's lock.
 pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);

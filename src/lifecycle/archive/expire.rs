@@ -64,9 +64,9 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes the user's expired worktrees in the trash, and archived tasks that
-    /// [`Self::delete_expired`] finds; begins none after ten minutes. Does nothing while another
-    /// process does this. Prints all errors, then fails if there were any.
+    /// Deletes the user's expired worktrees in the trash, and expired tasks in the archive; begins
+    /// no deletion after ten minutes. Does nothing while another process does this. Prints all
+    /// errors, then fails if there were any.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
         let Some(lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
@@ -87,9 +87,9 @@ impl Flux {
         bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
     }
 
-    /// Deletes the removed tasks of the current user for which [`can_expire`] is true and that are
-    /// older than `flux.archiveExpire`. Begins none later than ten minutes after `begun`. Returns
-    /// the errors of single tasks.
+    /// Deletes the tasks removed longer ago than `flux.archiveExpire` for which [`can_expire`] is
+    /// true, unless another user owns their directory in the trash. Begins none later than ten
+    /// minutes after `begun`. Returns the errors of single tasks.
     fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
@@ -121,8 +121,8 @@ impl Flux {
         Ok(marked)
     }
 
-    /// Deletes the directories in the trash that were renamed to be deleted. Begins none later than
-    /// ten minutes after `begun`. Returns the errors of single directories.
+    /// Deletes the current user's directories in the trash that were renamed to be deleted. Begins
+    /// none later than ten minutes after `begun`. Returns the errors of single directories.
     fn delete_all_marked(&self, begun: Instant) -> Result<Vec<Error>> {
         let marked = self.list_marked()?.into_iter();
         let marked = marked.filter(|_| begun.elapsed() < TIME_LIMIT);
@@ -131,9 +131,9 @@ impl Flux {
             .collect())
     }
 
-    /// Returns an error for each directory in the trash whose deletion has failed, with
-    /// `sudo rm -rf <directory>` as hint. Returns none while another process may be deleting.
-    /// Deletes nothing.
+    /// Returns an error for each of the current user's directories in the trash whose deletion has
+    /// failed, with `sudo rm -rf <directory>` as hint. Returns none while another process may be
+    /// deleting. Deletes nothing.
     pub(crate) fn list_undeleted(&self) -> Result<Vec<Failure>> {
         // Another git flux may be deleting them.
         if Lock::is_held(&self.expire_lock()) {
@@ -146,8 +146,9 @@ impl Flux {
         Ok(self.list_marked()?.iter().map(failure).collect())
     }
 
-    /// Deletes the directories in the trash whose deletion has failed before, and returns the new
-    /// errors. Does nothing while another process deletes.
+    /// Deletes the current user's directories in the trash whose deletion has failed before, and
+    /// returns the new errors; begins none after ten minutes. Does nothing while another process
+    /// deletes.
     pub(crate) fn retry_deletions(&self) -> Result<Vec<Error>> {
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
@@ -158,8 +159,9 @@ impl Flux {
         }
     }
 
-    /// Renames a worktree in the trash to be deleted later. Does nothing if its task exists or is
-    /// locked, or if its archive entry cannot be read: a newer git flux may keep it.
+    /// Renames a worktree in the trash to be deleted later. Does nothing if its task exists, is
+    /// locked or belongs to another user, or if its archive entry cannot be read: a newer git flux
+    /// may keep it.
     fn expire_one(&self, place: &Path) -> Result<()> {
         let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
         let id = name.split('.').next().unwrap_or(&name);
@@ -206,8 +208,9 @@ impl Flux {
     }
 }
 
-/// Returns whether a removed task was merged, or had neither commits nor uncommitted files. `false`
-/// if only its worktree in the trash has some files.
+/// Returns whether a removed task was merged, even if uncommitted files were discarded, or had
+/// neither commits nor uncommitted files. `false` if its worktree in the trash is the only copy of
+/// some files.
 fn can_expire(one: &Archived) -> bool {
     let has_mark = |place: &PathBuf| fs::exists(place.join(trash::SOLE_COPY_MARK)).unwrap_or(true);
     let is_merged = match one.tip == one.task.base {

@@ -46,8 +46,9 @@ pub(crate) struct Archived {
 }
 
 impl Archived {
-    /// Returns the commit that has the uncommitted files of the removed worktree, without ignored
-    /// ones. `None` if there were no such files, or no snapshot was made.
+    /// Returns the commit in which the removal saved the worktree's uncommitted files, without
+    /// ignored ones, as the task's record names it. `None` if there were no such files or they were
+    /// not saved.
     pub(crate) fn snapshot(&self) -> Option<&ObjectId> {
         self.task.removal.as_ref()?.snapshot.as_ref()
     }
@@ -72,8 +73,9 @@ impl Archived {
         removal.map_or(self.task.created, |removal| removal.at)
     }
 
-    /// Returns the branch or commit that had the task's commits after its removal, with its commits
-    /// before and after that, also for a task without commits. `None` if they were discarded.
+    /// Returns the branch or commit that has the task's commits, as recorded by the removal, and
+    /// the commits to which it pointed before and after; equal if nothing had to be merged. `None`
+    /// if the task's commits were discarded.
     pub(crate) fn merged(&self) -> Option<&MergeRecord> {
         self.task.removal.as_ref()?.into.as_ref()
     }
@@ -91,8 +93,9 @@ impl Archived {
         Ok(())
     }
 
-    /// Restores the per-worktree refs of the task's worktree. Unless its reflog is restored too,
-    /// keeps the commits of that by refs below `refs/flux/reflog/<id>/`.
+    /// Restores the per-worktree refs of the task's worktree. Unless the worktree's reflog comes
+    /// back from the trash, keeps the commits that only the reflog had, by refs below
+    /// `refs/flux/reflog/<id>/`.
     pub(in crate::lifecycle) fn restore_own_refs(&self, repo: &Repo, lock: &Lock) -> Result<()> {
         let mut logs = self.trash.iter().map(|trash| trash.join(HEAD_LOG));
         let logs_are_back = logs.any(|log| log.exists());

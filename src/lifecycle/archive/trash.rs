@@ -45,8 +45,9 @@ impl Flux {
         Ok(moved.is_err_and(|error| error.kind() == io::ErrorKind::CrossesDevices))
     }
 
-    /// Creates a new directory in the trash for a task, named `<id>`, `<id>.1` …, and returns its
-    /// path. If the task was restored, skips the names of all archive entries.
+    /// Creates a new directory in the trash for a task, with the first free name of `<id>`,
+    /// `<id>.1` …, and returns its path. If the task is being restored, skips the names of all
+    /// archive entries.
     pub(in crate::lifecycle) fn make_trash_dir(&self, task: &Task) -> Result<PathBuf> {
         let (id, trash) = (&task.id, self.trash());
         let Listing { archived, unread } = match task.restored_from {

@@ -22,8 +22,9 @@ use crate::ui::shown;
 /// The longest path in a message.
 const MAX_PATH_CHARS: usize = 400;
 
-/// Returns the total size of the files at and below `path`, in bytes, without directories. Follows
-/// no links. Fails if a file cannot be read, and names the first.
+/// Returns the total length of the files at and below `path`, in bytes, without directories.
+/// Follows no links, and counts their own length. Fails if a file or directory cannot be accessed
+/// or `path` is missing; the error names the first.
 pub(crate) fn measure(path: &Path) -> Result<u64> {
     walk(path, Purpose::Measure)
 }

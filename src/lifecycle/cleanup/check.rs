@@ -62,7 +62,7 @@ impl Check {
     }
 
     /// Returns `Yes` if the check passes or its consent is given, `Ask` if the consent has to be
-    /// asked for, and `No` if the check refuses.
+    /// asked for, and `No` if the check refuses, or its consent is missing and cannot be asked for.
     pub(crate) fn agreed(&self) -> Agreed {
         match &self.verdict {
             Verdict::Ok(_) => Agreed::Yes,

@@ -60,8 +60,8 @@ impl Decision<'_> {
     }
 
     /// Returns the verdict on `error`: the merge conflicts or cannot be fast-forwarded. Conflicts
-    /// need a consent, but without `--update`, those of a rebase and those with `--porcelain` are
-    /// refused; so is an impossible fast-forward.
+    /// need a consent, which `--update` gives; but without `--update`, those of a rebase and those
+    /// with `--porcelain` are refused. An impossible fast-forward is always refused.
     fn judge_conflict(&self, error: Error) -> Verdict {
         let into = self.facts.merge_target().map(|into| (into, &into.merge));
         let Some((into, MergePlan::Conflicts { files })) = into else {
@@ -249,8 +249,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Adds a check that needs a consent. Without it, the check refuses, and its hints name
-    /// `git flux attach` and `--yes`, which gives the consent.
+    /// Adds a check that needs a consent, which `--yes` gives. If that is missing and the user
+    /// cannot be asked, the check refuses, with the hints `git flux attach` and `--yes`.
     fn require_yes(&mut self, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
@@ -278,9 +278,9 @@ fn describe_merge(facts: &Facts) -> String {
     format!("{commits}, not tried: a merge driver decides about {names} ({style})")
 }
 
-/// Returns the branch that the user is on, if commits would be merged into another one; `None`
-/// otherwise. It is that of the current worktree, or of the main one if called in the task's; a
-/// detached HEAD is returned as `a detached HEAD`.
+/// Returns the branch that the user is on, or `a detached HEAD`, if commits would be merged into
+/// another one; `None` otherwise. It is that of the current worktree, but that of the main one if
+/// called in the task's or outside a worktree.
 fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
     let current = match flux.repo.current() {
         Some(current) if current != facts.task.worktree => current,

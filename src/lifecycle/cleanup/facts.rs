@@ -115,7 +115,8 @@ impl Facts {
         self.merge_target().map_or(0, |into| into.merge.commits())
     }
 
-    /// Returns whether the task's branch is still at the commit that it started from.
+    /// Returns whether the tip of the task's branch is the task's base: the commit where the branch
+    /// was created or, for an older branch, its merge base with the target at the start.
     pub(crate) fn has_no_commits(&self) -> bool {
         self.tip == self.task.base
     }
@@ -289,8 +290,9 @@ impl Observer<'_> {
         }
     }
 
-    /// Describes why removing the worktree loses no work in its submodules. Fails if one has such
-    /// work, or if one is checked out and the worktree is on another file system than the trash.
+    /// Describes why removing the worktree loses no work in its submodules. Fails if one has
+    /// uncommitted files, unpushed commits or other worktrees, or if one is checked out and the
+    /// worktree is on another file system than the trash.
     fn check_submodules(&self, other_fs: Option<bool>) -> Result<String> {
         let found = own_worktree::list_submodules(self.flux, self.task)?;
         if other_fs == Some(true) {

@@ -109,8 +109,8 @@ fn name_first(names: impl Iterator<Item = String>) -> String {
     names.join(", ")
 }
 
-/// Returns the command that clears assume-unchanged or skip-worktree of a file, with
-/// `git update-index`; `None` if the file has neither.
+/// Returns the shell command that clears assume-unchanged or skip-worktree of a file, with
+/// `git update-index`; `None` if the file has neither. Runs nothing.
 pub(super) fn reveal_command(change: &Change, worktree: &Path) -> Option<String> {
     let option = change.unhide_option?;
     let (worktree, path) = (quoted(worktree), quoted(&change.path));

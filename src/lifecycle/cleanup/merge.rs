@@ -29,9 +29,9 @@ pub(crate) struct PreparedMerge {
     pub(crate) ran_hooks: bool,
 }
 
-/// Makes the commits of the merge, which no ref points to yet, and returns the last; `None` if
-/// there is nothing to merge. If git would run hooks, makes them in a scratch repository; `verify`
-/// excludes the hooks that `--no-verify` bypasses. Fails on conflicts.
+/// Makes the commits of the merge, which no ref points to yet, and returns the last; for a
+/// fast-forward, the task's tip. `None` if there is nothing to merge. Fails on conflicts. Hooks run
+/// in a scratch repository, without those that `verify` excludes.
 pub(crate) fn prepare(
     flux: &Flux,
     facts: &Facts,
@@ -219,8 +219,8 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
-/// Moves the target branch to `commit`, and updates the files of the worktree that has it checked
-/// out. Does nothing if there is no target. After a squash, runs `post-commit`.
+/// Moves the target branch to `commit`, and updates the files of the worktree, if any, that has it
+/// checked out; after a squash, also runs `post-commit` there. Does nothing if there is no target.
 ///
 /// # Errors
 /// The branch is then unchanged. Its files are restored; if that fails, too, the message says so.

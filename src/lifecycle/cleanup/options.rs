@@ -96,7 +96,7 @@ impl Question {
         Self::OwnPane,
     ];
 
-    /// Returns the name of its check.
+    /// Returns the name of the check that needs the consent to this question.
     pub(super) fn check(self) -> &'static str {
         match self {
             Self::WorktreeGone => "worktree",

@@ -119,8 +119,8 @@ impl TaskProcesses {
 }
 
 /// Returns the foreground program and the suspended and background jobs of the pane whose first
-/// process is `shell`; none without a pane. `None` if the system cannot list them. While the agent
-/// is alive, only jobs of its suspended shell count.
+/// process is `shell`; none without a pane. While the agent is alive, only jobs of a shell that
+/// runs because the agent is suspended. `None` if the system cannot list them.
 fn find_in_pane(
     shell: Option<i32>,
     agent: Option<i32>,

@@ -43,9 +43,9 @@ pub(crate) enum Outcome {
     TargetMoved,
 }
 
-/// Stops the agent and, if another program runs in its pane, closes the pane. Waits for both to
-/// end; fails after 20 or 15 seconds. Returns whether the task is unchanged since it was observed:
-/// [`is_unchanged`].
+/// Stops the agent and, if another program then runs in its pane or its jobs are unknown, closes
+/// the pane, but not the caller's own. Waits for the ends; fails after 20 or 15 seconds. Returns
+/// whether the task is unchanged since it was observed: [`is_unchanged`].
 pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     end_agent(flux, facts)?;
     if let Some(target) = &facts.task.target
@@ -74,9 +74,9 @@ fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     bail!(failure.hint(format!("kill -9 {pid}")))
 }
 
-/// Removes a task whose agent has ended: moves the target branch to the commit `merge`, if there is
-/// one, archives the task, and removes its pane (not the caller's own), worktree and branch.
-/// Reports as [`Outcome`] if a branch or the record has moved meanwhile.
+/// Removes a task whose agent has ended: moves the target branch to the commit `merge`, if any,
+/// archives the task, and removes its pane (not the caller's own), worktree and branch (unless
+/// kept). Returns without removing if branch, record or target has moved meanwhile.
 ///
 /// # Errors
 /// When a step fails. Before the merge, nothing has changed.
@@ -196,8 +196,8 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
     store::update(&flux.repo, &facts.oid, removing, &files, verify, lock)
 }
 
-/// Returns the branch or commit that has the task's commits, for its record, and its commits before
-/// and after the merge; `None` if they are dropped.
+/// Returns, for the record, the branch or commit that has the task's commits, and the commits to
+/// which it points before and after the merge. `None` if the task's commits are dropped.
 fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<MergeRecord> {
     let (branch, from, to) = match &facts.destination {
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
@@ -235,9 +235,9 @@ fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Re
     moved
 }
 
-/// Creates a snapshot of the uncommitted files (`None` if there are none), and decides what to do
-/// with the worktree. If git cannot read some files, warns and returns no snapshot: the worktree
-/// must stay in the trash as the sole copy.
+/// Creates a snapshot of the uncommitted files; `None` if there are none or the worktree is
+/// missing. If git cannot read some files, warns, and the worktree must stay in the trash as the
+/// sole copy; fails if the trash is on another file system.
 fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Disposal)> {
     let is_clean = facts.uncommitted.is_empty() && facts.read_error.is_none();
     if is_clean || facts.missing {
@@ -308,8 +308,8 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
 }
 
 /// Returns whether HEAD and uncommitted files of the task's worktree are as observed, and the
-/// target branch is still checked out in the same worktree. A missing worktree and a target without
-/// a worktree are not compared, and of an unreadable worktree only its branch is.
+/// target branch is still checked out in the same worktree. Does not compare ignored files, a
+/// missing worktree, or a target without one; of an unreadable worktree, only its branch.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     // Another branch there must not get the merge. If the target was checked out nowhere, git
     // itself refuses to move it once it is.

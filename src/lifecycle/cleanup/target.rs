@@ -97,9 +97,9 @@ impl TargetSearch<'_> {
         })
     }
 
-    /// Finds the branch of `--into`, or else the task's target, and plans the merge. Fails if it
-    /// does not exist, is the task's own branch or cannot be moved, or if its worktree is gone or
-    /// an operation is in progress there.
+    /// Finds the branch of `--into`, or else the task's target, and plans the merge. Fails if that
+    /// branch does not exist, is the task's own, would have to move but cannot, or if its worktree
+    /// is gone or has an operation in progress.
     fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;

@@ -11,8 +11,8 @@ use crate::lifecycle::disposal::ensure_unshared;
 use crate::task::Task;
 use crate::ui::{quoted, shown, word};
 
-/// Fails if another worktree uses the task's branch, if the directory at the task's path is not its
-/// worktree (a missing one passes), or if another worktree is inside it.
+/// Fails if another worktree uses the task's branch, if the directory at the task's path is not the
+/// task's worktree (a missing one passes), or if another worktree is inside it.
 pub(super) fn ensure_ours(
     flux: &Flux,
     task: &Task,
@@ -71,8 +71,8 @@ pub(super) fn ensure_on_branch(task: &Task, entry: &Worktree) -> Result<()> {
 }
 
 /// Returns the submodules of the task's worktree, also those whose repositories remain after
-/// `git submodule deinit`. Fails if one has uncommitted files, unpushed commits or other worktrees,
-/// which would be lost with it.
+/// `git submodule deinit`. Fails if one has uncommitted files, unpushed commits or other worktrees.
+/// Does not check one whose `.git` is a directory, which restore brings back, nor ignored files.
 pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>> {
     let found = submodules::list(&flux.repo, &task.worktree)?;
     let is_whole = |one: &&Submodule| matches!(one.holds, Unsaved::Nothing | Unsaved::Itself);
@@ -82,8 +82,8 @@ pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>
     Ok(found)
 }
 
-/// Fails if one of the submodules `found` is checked out, because the worktree is on another file
-/// system than the trash.
+/// Fails if one of the submodules `found` is checked out. The caller knows that the worktree is on
+/// another file system than the trash, so that restore could not bring them back.
 pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
     if !found.iter().any(|submodule| submodule.is_checked_out) {
         return Ok(());

@@ -23,7 +23,8 @@ use crate::tmux::opened_pane::OpenedPane;
 use crate::ui::shown;
 
 /// Reads the setup of a new worktree from git config: the commands in `flux.setup` and the wrapper.
-/// Runs none of them. Fails if [`load_wrapper`] does.
+/// Runs none of them. Fails if the wrapper's program is not found, or if `flux.notify` or
+/// `flux.setupRequired` is invalid.
 pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
     let commands = flux.settings.setup_commands();
     let steps = commands.iter().map(|command| SetupStep::shell(command));
@@ -33,8 +34,8 @@ pub(crate) fn load_setup(flux: &Flux) -> Result<Setup> {
     })
 }
 
-/// Reads the wrapper of the agent from git config, without setup commands. Fails if its program is
-/// not on PATH, or if `flux.notify` or `flux.setupRequired` is invalid.
+/// Reads the wrapper of the agent from git config, without setup commands. Fails if the wrapper's
+/// program is not found, or if `flux.notify` or `flux.setupRequired` is invalid.
 pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
     // Only checked: it is used later.
     flux.settings.notify_ways()?;
@@ -45,8 +46,9 @@ pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
     })
 }
 
-/// Returns the words of `flux.wrapper`, the first one as the path of the program on PATH. Empty if
-/// it is not set; fails if the program is not found.
+/// Returns the words of `flux.wrapper`, the first one as the absolute path of the program, which is
+/// on PATH or, with a `/`, relative to the working directory. Empty if it is not set; fails if the
+/// program is not found.
 fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     let words = settings.wrapper()?;
     let Some((program, args)) = words.split_first() else {
@@ -72,9 +74,9 @@ pub(crate) struct ChosenAgent {
 }
 
 impl ChosenAgent {
-    /// Finds the agent `name` and its program on PATH. With `has_template`, reads the prompt
-    /// template, unless the agent only shows the prompt. Fails if the agent is unknown or not
-    /// installed.
+    /// Finds the agent `name` and its program: on PATH or, with a `/`, from the working directory.
+    /// With `has_template`, reads the prompt template, unless the agent only shows the prompt.
+    /// Fails if the agent is unknown or not installed, or the template unreadable.
     pub(crate) fn find(flux: &Flux, name: &str, has_template: bool) -> Result<Self> {
         let (agent, program) = flux.settings.find_agent(name)?;
         let has_template = has_template && agent.prompt != Prompt::Shown;
@@ -139,7 +141,7 @@ pub(super) fn build_launch(
 }
 
 /// Prints that the agent starts at the top of its worktree, if the subdirectory to start in does
-/// not exist. Else prints nothing.
+/// not exist or its path has a link. Else prints nothing.
 pub(super) fn warn_of_missing_directory(flux: &Flux, task: &Task) {
     if let (None, Some(wanted)) = (agent_directory(task), &task.directory) {
         let wanted = shown(Path::new(&wanted.0));

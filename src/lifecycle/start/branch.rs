@@ -44,8 +44,8 @@ impl ChosenBranch {
 }
 
 /// Returns the existing branch for a task: a local one, a remote one as `origin/x`, or, like
-/// `git switch`, as `x` if only one remote has it. Fails if it is checked out or in use. Creates
-/// nothing.
+/// `git switch`, as `x` if only one remote or `checkout.defaultRemote` has it. Fails if it is
+/// checked out or in use. Creates nothing.
 pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
@@ -87,9 +87,9 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
     Err(Failure::new(what).hint(make).hint(remove).into())
 }
 
-/// Finds the remote branch `name`, given as `origin/x` or `x`, and returns the local branch to
-/// create for it. Of several remotes, `checkout.defaultRemote` decides. Fails if none or several
-/// match.
+/// Finds the remote branch `name`, given as `origin/x` or `x`, among the fetched ones, and returns
+/// the local branch to create for it. Of several remotes, `checkout.defaultRemote` decides. Fails
+/// if none or several match.
 fn find_remote_branch(flux: &Flux, name: &BranchName) -> Result<ChosenBranch> {
     let dir = flux.repo.home();
     let found = refs::list(dir, &["refs/remotes/"])?;
@@ -196,8 +196,8 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
 }
 
 /// Returns the merge base of an existing branch with its merge target, and that target: the
-/// configured one, else `head`. Without a target, the merge base with HEAD. Fails if they have no
-/// commit in common.
+/// configured one, else `head`, but not the branch itself. Without a target, compares with HEAD.
+/// Fails if they have no commit in common, or the configured target does not exist.
 pub(crate) fn fork_point(
     flux: &Flux,
     store: &Store,
@@ -296,8 +296,8 @@ pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     Err(failure.hint(hint).into())
 }
 
-/// Returns the path for the worktree of a task: `<project>-<id>` in `flux.worktreeDir`, without
-/// links. Creates nothing; the directory need not exist.
+/// Returns the path for the worktree of a task: `<project>-<id>` in `flux.worktreeDir`, by default
+/// beside the repository, without links. Creates nothing; the directory need not exist.
 pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     let mut name = flux.repo.project();
     name.push(format!("-{id}"));
@@ -311,8 +311,8 @@ pub(crate) fn worktree_path(flux: &Flux, id: &TaskId) -> Result<PathBuf> {
     Ok(real.join(name))
 }
 
-/// Resolves `..` and symbolic links in a path, whose last parts need not exist. `None` if that
-/// fails, as for `..` after a missing part.
+/// Returns a path as an absolute one, without `..` and symbolic links; its last parts need not
+/// exist. `None` if that fails, as for `..` after a missing part.
 pub(crate) fn real_path(path: &Path) -> Option<PathBuf> {
     let path = path::absolute(path).ok()?;
     let real = path.canonicalize().ok();

@@ -86,14 +86,15 @@ impl InitScripts {
     }
 
     /// Adds the tree of these scripts to `flux.trust`, after the user has approved it. Asks
-    /// nothing.
+    /// nothing. [`Self::is_trusted`] sees that only after the configuration is read again.
     pub(crate) fn trust(&self, flux: &Flux) -> Result<()> {
         let guard = flux.lock_repo()?;
         store::add_trust(&flux.repo, &self.tree, &guard)
     }
 
-    /// Returns the names and contents of all files in `.worktree-init` as text for the user; of a
-    /// binary file only its size. Control characters are escaped.
+    /// Returns the names and contents of all files in `.worktree-init` as text for the user, with
+    /// control characters escaped; of a binary file only its size, unless it is a script that a
+    /// shell could run.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (entry, content) in &self.files {

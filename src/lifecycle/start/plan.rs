@@ -125,8 +125,9 @@ impl NewPane {
     }
 }
 
-/// Chooses where to open the pane of a task: as `layout` says, else as `flux.layout` does, else
-/// where there is room. Fails if that is impossible. Opens nothing.
+/// Chooses where to open the pane of a task: as `layout` says, else as `flux.layout` says if
+/// possible, else in a pane or window inside tmux, a session outside. Fails without tmux, if
+/// `layout` is impossible, or if the task's session exists. Opens nothing.
 pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
         (Some(layout), _) => LayoutRequest::Required(layout),

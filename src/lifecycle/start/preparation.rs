@@ -190,8 +190,9 @@ impl<'a> Preparation<'a> {
         Ok((branch, into))
     }
 
-    /// Chooses where to open the pane of a new task. Fails if something is at the path of its
-    /// worktree, or another command has just created the task. Opens nothing.
+    /// Chooses where to open the pane of a new task. Fails if something other than an empty
+    /// directory is at the path of the task's worktree, or another command has just created the
+    /// task. Opens nothing.
     fn choose_place(&self, task: &Task) -> Result<Placement> {
         let (flux, id) = (self.flux, &task.id);
         let free = ensure_unused(&task.worktree, &self.worktrees);
@@ -203,8 +204,8 @@ impl<'a> Preparation<'a> {
             })
     }
 
-    /// Adds the uncommitted changes of the current worktree to each planned start. Fails if they do
-    /// not apply to its first commit.
+    /// Adds the uncommitted changes of the current worktree, if any, to each planned start, without
+    /// ignored files. Fails if they do not apply to the commit that the tasks start from.
     fn add_changes(&self, starts: &mut [Start]) -> Result<()> {
         let named = match &self.request.start_point {
             StartPoint::Head => None,
@@ -255,8 +256,8 @@ fn choose_agents(flux: &Flux, request: &Request) -> Result<Vec<ChosenAgent>> {
     Ok(agents)
 }
 
-/// Returns the commit that `rev` names, and the branch if `rev` names one. Without `rev`, returns
-/// the commit of HEAD, and `head`. Fails if there is no such commit.
+/// Returns the commit that `--base` names, and the branch if it names one, resolved if symbolic.
+/// Without `--base`, returns the commit of HEAD, and `head`. Fails if there is no such commit.
 fn resolve_base(
     flux: &Flux,
     store: &Store,

@@ -54,9 +54,9 @@ struct StartWatch<'a> {
     spinner: Option<Spinner>,
 }
 
-/// Waits until the launcher in a new pane has started the agent, and shows its progress. Fails if
-/// the pane does not start within 30 seconds, if the setup fails, or on ^C. A setup may take any
-/// time.
+/// Waits until the launcher in a new pane has started the agent, or failed to, and shows its
+/// progress. Fails if the setup fails, if the pane closes or does not start within 30 seconds, or
+/// on ^C. A setup may take any time.
 pub(super) fn wait_until_started(
     flux: &Flux,
     id: &TaskId,
@@ -84,8 +84,9 @@ pub(super) fn wait_until_started(
 }
 
 impl StartWatch<'_> {
-    /// Returns whether the agent runs or has ended; shows the current setup step and warnings.
-    /// Fails if the setup has failed, or the pane did not start within 30 seconds.
+    /// Returns whether the agent runs, has ended or could not be executed; shows the current setup
+    /// step and warnings. Fails if the setup has failed, or the pane did not start within 30
+    /// seconds.
     fn has_started(&mut self) -> Result<bool> {
         // In this order, because the launcher writes `exit` last, and unlocks the file when all is written.
         if self.released.is_none() && !self.run.launch().exists() && is_unlocked(self.request) {

@@ -125,9 +125,9 @@ impl<'a> StartTransaction<'a> {
         failure::wrap_in_failure(cause, failure.code(code))
     }
 
-    /// Undoes the begun steps: closes the pane, and removes what the start created; new files go to
-    /// the trash. A worktree that was switched or replaced stays, as an active task. If this fails,
-    /// the record stays for another attempt.
+    /// Undoes the begun steps: closes the pane, and restores an existing task's run files, or
+    /// removes what the start created, new files to the trash. A worktree that was switched or
+    /// replaced stays, as an active task. On failure, the record stays for another attempt.
     pub(super) fn roll_back(&self) -> Result<Rollback> {
         let (flux, task) = (self.flux, &self.start.task);
         if self.begun.contains(&Step::OpenPane) {

@@ -15,8 +15,8 @@ const MAX_SHOWN: usize = 8;
 const LEAVE_OUT: &str = "leave out --with-changes";
 
 /// Returns the uncommitted changes of the current worktree, without ignored files and nested
-/// repositories, as a stash on `onto`. Prints that there are none, and returns `None`. Fails if
-/// they do not apply to `onto`, which the user calls `base`.
+/// repositories, as a stash on `onto`; `None`, after a message, if there are none. Fails during a
+/// merge or rebase, or if they do not apply to `onto`, named `base` in errors.
 pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<Option<Stash>> {
     let none = || Failure::new("not in a worktree: there are no changes to copy").hint(LEAVE_OUT);
     let here = flux.repo.current().with_context(none)?;
