@@ -25,7 +25,7 @@ pub(crate) fn watch() -> Result<()> {
 }
 
 /// Starts a thread that calls `then` on each SIGINT, SIGTERM and SIGHUP, for waits that cannot call
-/// [`check`]. Returns at once.
+/// [`check`]. Does not wait for a signal.
 pub(crate) fn on_signal(then: impl Fn() + Send + 'static) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || signals.forever().for_each(|_| then()));

@@ -1,5 +1,6 @@
 //! Tests a cleanup of several tasks, with `--all` and `--merged`.
 
+use crate::world::launcher::Started;
 use crate::world::removal::*;
 use crate::world::*;
 
@@ -192,6 +193,21 @@ fn cleanup_of_several_tasks_asks_one_question() {
     terminal.keys(["y"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert!(tasks(&world).is_empty());
+}
+
+#[test]
+fn cleanup_of_several_tasks_defaults_to_no_if_an_agent_runs_in_the_callers_pane() {
+    let world = World::new();
+    let task = Started::new(&world, "wait");
+    task.keys(["C-z"]);
+    task.wait_for_screen("The agent is suspended");
+    let before = world.snapshot();
+    task.keys(["git flux cleanup --all; echo \"ended: $?\"", "Enter"]);
+    task.wait_for_screen("Clean up 1 task?");
+    task.keys(["Enter"]);
+    task.wait_for_screen("ended: 130");
+    world.assert_unchanged(&before);
+    assert!(task.agent.is_alive());
 }
 
 #[test]

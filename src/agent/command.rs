@@ -29,9 +29,9 @@ pub(crate) struct AgentCommand {
 }
 
 impl Launch {
-    /// Creates the launcher's input for `task`: the agent's command line, environment and worktree;
-    /// `source` is the main worktree of the repository. Also writes the files of the agent's hooks
-    /// to the run directory.
+    /// Creates the launcher's input for `task`: the agent's command line, environment and worktree,
+    /// without setup, ports and directory to start in. `source` is the main worktree of the
+    /// repository. Also writes the files of the agent's hooks to the run directory.
     pub(crate) fn new(
         task: &Task,
         command: &AgentCommand,
@@ -91,7 +91,7 @@ impl AgentCommand {
     }
 
     /// Returns the prompt as an argument. If it is longer than 120 000 bytes or contains NUL,
-    /// returns a sentence that tells the agent to read its file.
+    /// returns a sentence that tells the agent to read the file `prompt` in the run directory.
     fn text(&self, run: &RunDir) -> OsString {
         if self.prompt.len() <= MAX_ARGUMENT_BYTES && !self.prompt.contains(&0) {
             return OsStr::from_bytes(&self.prompt).to_owned();
@@ -107,9 +107,9 @@ impl AgentCommand {
     }
 }
 
-/// Writes the files of the agent's hooks to the run directory, and returns the options and
-/// variables by which the agent finds them. Empty for an agent without hooks, or where they cannot
-/// be added to the user's configuration.
+/// Writes the files of the agent's hooks to the run directory, and returns the option or variable
+/// by which the agent finds them. `None` for an agent without hooks, or if they cannot be added to
+/// the user's configuration.
 fn configure_hooks(agent: &Agent, run: &RunDir) -> Result<Option<HookOption>> {
     let program = current_exe()?;
     // Files and options of hooks are text.

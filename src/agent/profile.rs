@@ -210,7 +210,7 @@ impl Profile {
     }
 
     /// Returns the activity that the title of the agent's terminal shows, or `None` if it shows
-    /// none; `project` is the name of the agent's directory, which a title may contain.
+    /// none. `worktree` is the worktree of the task, whose name a title may contain.
     pub(crate) fn read_title(&self, title: &str, worktree: &Path) -> Option<Title> {
         self.title?(title, worktree)
     }
@@ -222,8 +222,8 @@ impl Profile {
     }
 
     /// Returns how the agent's output is related to its activity, for a pane with this title. For
-    /// an agent that prints nothing while it is idle, `Unknown` unless the pane is alone in its
-    /// window: tmux reports output by window.
+    /// an agent that prints nothing while idle, `Unknown` until its title has the known beginning,
+    /// and unless the pane is alone in its window: tmux reports output by window.
     pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
             Output::WhileWorking => OutputPattern::WhileWorking,

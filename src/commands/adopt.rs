@@ -98,8 +98,8 @@ impl AdoptArgs {
         Ok(())
     }
 
-    /// Returns the command that starts the agent; `None` if there is no description, and so no
-    /// agent. Fails if there is no place for its pane.
+    /// Returns the command that starts the agent with the description; `None` without a
+    /// description. Fails if the agent is not installed, or if no pane can be opened for it.
     fn agent_command(&self, flux: &Flux, start: &Start) -> Result<Option<AgentCommand>> {
         if start.description.is_empty() {
             return Ok(None);

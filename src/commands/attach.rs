@@ -52,7 +52,7 @@ impl AttachArgs {
 }
 
 /// Attaches to the pane of the user's task that has waited longest, in this repository and in all
-/// that have a pane on this tmux server. Fails if no task waits.
+/// that have a pane on this tmux server. Fails if no task waits, or without a terminal.
 fn go_to_waiting() -> Result<()> {
     let ui = Ui::default();
     let here = Flux::open(ui.clone());
@@ -68,8 +68,9 @@ fn go_to_waiting() -> Result<()> {
     attach::attach(target.with_context(|| format!("'{id}' has no pane"))?)
 }
 
-/// Asks whether to open a new session, with a shell in the worktree of a task whose pane is closed,
-/// and opens it. Fails if the user declines or cannot be asked.
+/// Asks whether to open a new session with a shell in the worktree of a task whose pane is closed,
+/// opens it and returns its pane, without attaching. Fails if the user declines or cannot be asked,
+/// or if the worktree is missing.
 fn offer_session(flux: &Flux, task: &Task) -> Result<Target> {
     ensure_can_open_shell(flux, task)?;
     let id = &task.id;

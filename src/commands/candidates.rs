@@ -69,7 +69,8 @@ pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&matching_tasks(current))
 }
 
-/// Offers tasks, or files if there is a `--` before the current word.
+/// Offers the tasks whose ids begin like the current word, or files if there is a `--` before that
+/// word.
 pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
     if line().before.iter().any(|word| word == "--") {
         files(current)
@@ -78,7 +79,8 @@ pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
     }
 }
 
-/// Offers the tasks that the command line does not name yet.
+/// Offers the tasks whose ids begin like the current word, except those whose whole id is another
+/// word of the command line.
 pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&further(current))
 }
@@ -90,8 +92,8 @@ fn further(current: &OsStr) -> Vec<StoredId> {
     tasks
 }
 
-/// Offers the tasks whose agent runs; if none of those that begin like the current word does,
-/// offers all of these.
+/// Offers, of the tasks whose ids begin like the current word, those whose agent runs on this
+/// machine; if none runs, all of them.
 pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let tasks = matching_tasks(current).into_iter();
@@ -99,7 +101,7 @@ pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(if up.is_empty() { &down } else { &up })
 }
 
-/// Offers the tasks whose agent runs and that the command line does not name yet.
+/// Offers the tasks of [`further_tasks`] whose agent runs on this machine; none if no agent runs.
 pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let mut tasks = further(current);
@@ -107,14 +109,15 @@ pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&tasks)
 }
 
-/// Offers the existing and the removed tasks.
+/// Offers the existing and the removed tasks whose ids begin like the current word.
 pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut all = tasks(current);
     all.extend(archived(current));
     all
 }
 
-/// Offers the tasks whose agent does not run.
+/// Offers the tasks whose ids begin like the current word and whose agent does not run on this
+/// machine.
 pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let mut tasks = matching_tasks(current);
@@ -137,7 +140,8 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_names(names, current)
 }
 
-/// Returns the ids of the tasks whose agent runs on this machine; none if that cannot be read.
+/// Returns the ids of the tasks whose agent runs on this machine. Ignores errors: omits a task
+/// whose run directory cannot be read.
 fn running_ids() -> HashSet<String> {
     let Ok(repo) = Repo::open() else {
         return HashSet::new();
@@ -273,7 +277,7 @@ fn id_prefix(current: &OsStr) -> Option<&str> {
     (!text.starts_with('-') && text.chars().all(known)).then_some(text)
 }
 
-/// Offers tasks, with their titles if the shell shows descriptions.
+/// Offers tasks, with their titles if the shell shows descriptions and there are at most 100.
 fn offer_tasks(tasks: &[StoredId]) -> Vec<CompletionCandidate> {
     let settings = (DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty())
         .then(Settings::load_for_completion);

@@ -50,9 +50,9 @@ impl CompletionsArgs {
     }
 }
 
-/// Answers a shell's request for completion on standard output, and returns `true`; returns `false`
-/// if `COMPLETE` names no known shell. Ignores all errors, because they would be printed into the
-/// line that the user types.
+/// Answers a shell's request for completion on standard output, with the completion script if the
+/// request has no words, and returns `true`. Returns `false` if `COMPLETE` is not set or names no
+/// known shell. Ignores errors: they would be printed into the line that the user types.
 pub(crate) fn complete(all: fn() -> Command) -> bool {
     let Some(shell) = env::var_os("COMPLETE") else {
         return false;

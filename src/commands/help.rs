@@ -111,9 +111,9 @@ impl UnknownCommand<'_> {
         failure.hint("git flux -h")
     }
 
-    /// Returns commands to paste in place of an unknown one: by a table of synonyms, or else
-    /// commands with a similar name, or `git flux run` with the words. `known` are the names of all
-    /// commands.
+    /// Returns commands to paste in place of an unknown one: the one that a table of synonyms has
+    /// for it, or else those with a similar name, followed by `git flux run` with the words if
+    /// there are several.
     fn suggestions(&self, all: &Command) -> Vec<String> {
         let sentence = || run_command(&format!("{} {}", self.name, self.words().join(" ")));
         if self.name.contains(char::is_whitespace) {

@@ -19,7 +19,8 @@ use crate::ui::words::{age, count};
 type MeasuredTask<'a> = (&'a Archived, Option<Result<u64>>);
 
 /// Prints the removed tasks as a table or JSON, and warns of unreadable archive entries and of
-/// directories that could not be deleted. Fails at the end if something could not be read.
+/// directories that could not be deleted. Fails at the end if something could not be read, except
+/// entries of a newer git flux.
 pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
     let Listing { archived, unread } = listed;
     let spinner = flux.ui.spinner("measuring the trash");

@@ -97,9 +97,9 @@ impl RestoreArgs {
         })
     }
 
-    /// Deletes removed tasks for good; asks first, unless `--yes` is given. With `--empty`, goes on
-    /// after a failure, and also deletes what earlier deletions have left. Fails at the end if
-    /// something is left.
+    /// Deletes removed tasks for good; without `--yes` asks first, and fails if the user cannot be
+    /// asked. With `--empty`, continues after a failure, and if there was none, deletes what
+    /// earlier deletions have left. Fails at the end if something is left.
     fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[UnreadEntry]) -> Result<()> {
         if which.is_empty() {
             flux.ui.status("there is nothing to delete");

@@ -58,7 +58,8 @@ impl ResumeArgs {
     }
 
     /// Resumes all tasks of the user whose agent is lost, or was killed by a signal that git flux
-    /// did not send. Prints failures and goes on; fails at the end if there was one.
+    /// did not send. Prints failures and continues, unless the user declines; fails at the end if
+    /// there was a failure.
     fn resume_all(&self, flux: &Flux, store: &Store) -> Result<()> {
         let is_resumed = |stored: &&StoredTask| match &stored.task {
             Ok(task) => task.phase == Phase::Active && was_killed(flux, task),

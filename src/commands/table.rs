@@ -30,14 +30,15 @@ struct Column {
 }
 
 impl Table<'_> {
-    /// Prints the table at once: there may be thousands of lines.
+    /// Prints the table on standard output in one write, since it may have thousands of lines. On a
+    /// terminal, omits optional columns and cuts cells to fit its width.
     pub(super) fn print(&self, ui: &Ui) -> Result<()> {
         ui.data(self.lines(ui.width()).join("\n"))
     }
 
     /// Returns the lines of the table, with the head first, at most `limit` columns wide (`None`:
-    /// any width). Omits optional columns, then cuts the last cell, then the first, which is a name
-    /// to copy.
+    /// any width). Omits optional columns that are empty or have no room, then cuts the last cell,
+    /// then the first, which is a name to copy.
     pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {
         let limit = limit.unwrap_or(usize::MAX);
         let mut columns = self.columns(limit);
@@ -86,8 +87,9 @@ fn width_before_last(columns: &[Column]) -> usize {
     others.iter().map(|column| column.width + 2).sum()
 }
 
-/// Narrows the last column of a table, and then the first, until a line is at most `limit` wide.
-/// The first stays at least 8 wide.
+/// Narrows the last column of a table, to nothing if fewer than 4 columns would be left for a
+/// longer text, and then the first, to no less than 8, until a line is at most `limit` wide. A line
+/// may stay wider.
 fn fit(columns: &mut [Column], limit: usize) {
     let others = width_before_last(columns) - columns[0].width;
     let room = limit.saturating_sub(others);

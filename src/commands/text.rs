@@ -72,8 +72,7 @@ impl<'a> TextSource<'a> {
     }
 
     /// Opens the text in git's editor, and returns what the user has written above a scissors line,
-    /// as `git commit --cleanup=scissors` does. Keeps lines that begin with `#`. Fails if the
-    /// editor fails.
+    /// without blank lines around it. Keeps lines that begin with `#`. Fails if the editor fails.
     fn edit(self, flux: &Flux, kind: &TextKind) -> Result<Vec<u8>> {
         let text = self.read_bytes()?;
         let dir = flux.repo.home();

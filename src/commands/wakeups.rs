@@ -36,8 +36,8 @@ impl Wakeups {
         })
     }
 
-    /// Notes that an observation of the tasks begins now: it covers the events until now, and the
-    /// next one is due some time after it.
+    /// Notes that an observation of the tasks begins now: output until now needs no other one, and
+    /// the time until the next one starts now.
     pub(super) fn note_observation(&mut self) {
         self.watch.reset_output();
         self.schedule.note_poll(Instant::now());

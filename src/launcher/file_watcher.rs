@@ -88,8 +88,8 @@ impl FileWatcher {
         }
     }
 
-    /// Starts to watch the directory of the agent's files, or while it does not exist, the nearest
-    /// existing directory above it. Does nothing once that directory itself is watched.
+    /// Starts to watch the directory of the agent's files or, while it does not exist, the nearest
+    /// existing directory above it. Does nothing once the directory of the files itself is watched.
     fn watch(&mut self) {
         if self.is_watching {
             return;

@@ -116,8 +116,8 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
 }
 
 /// Sends `signal` to the leader of a job, and from a thread to the whole group: `signal` after a
-/// second, SIGHUP three seconds after SIGTERM, then SIGKILL after five. A git that the leader runs
-/// may leave a lock if it gets the signal at once.
+/// second, SIGHUP three seconds after SIGTERM, and SIGKILL five seconds after the last. A git below
+/// the leader may leave a lock if both get the signal together.
 fn end_job(job: Pid, signal: Signal) {
     signal::kill(job, signal).ok();
     signal::killpg(job, Signal::SIGCONT).ok();

@@ -148,7 +148,8 @@ impl Job {
     }
 
     /// Prints a message and runs the user's shell until that exits, while the agent is suspended
-    /// (^Z); then resumes the agent. Resumes it at once if the shell cannot be started.
+    /// (^Z); then resumes the agent. If the shell cannot be started, resumes the agent without
+    /// waiting.
     fn run_shell_while_stopped(&mut self, agent: Pid) -> Result<()> {
         let agent_settings = termios::tcgetattr(io::stdin()).ok();
         self.take_terminal();
@@ -177,7 +178,8 @@ impl Job {
     }
 
     /// Resets the terminal, prints how the agent has ended and what to do next, and replaces this
-    /// process by the user's shell. Returns without a shell if the agent was a shell itself.
+    /// process by the user's shell. Returns without a shell if the agent was a shell itself and
+    /// could be started.
     pub(super) fn exec_shell(&self, exit: &Exit) -> Result<()> {
         self.take_terminal();
         // The shell must not run text that was typed for the agent.

@@ -41,8 +41,9 @@ const DESKTOP: &str = "desktop";
 /// The values of `flux.notify`; any other is a command.
 pub(crate) const METHODS: [&str; 4] = [BELL, OSC9, OSC777, DESKTOP];
 
-/// Returns whether `text` is a valid value of `flux.notify`: `bell`, `osc9`, `osc777`, `desktop`,
-/// or a shell command. A command of one word must be a program on PATH; empty text is valid, too.
+/// Returns whether `text` is a valid value of `flux.notify`: `bell`, `osc9`, `osc777`, `desktop`, a
+/// shell command, or empty. If it has only letters, digits, `-` and `_`, it must be a program on
+/// PATH; any other command is not checked.
 pub(crate) fn is_notify_value(text: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || "-_".contains(c);
     let lone = text.chars().all(is_name);
@@ -75,8 +76,8 @@ impl Notifier {
 }
 
 /// Starts `git-flux __tell` in the background, which notifies the user of `event`, with `env` in
-/// its environment. Returns `None` if `config` is `None`, if the state is not waiting, done, failed
-/// or exited, or if `before` had it already.
+/// its environment. Returns `None` if `config` is `None`, if the event's state is not waiting,
+/// done, failed or exited, or if `before` has the state, reason and question of `event`.
 pub(super) fn start_notifier(
     config: Option<Notifier>,
     before: Option<&Event>,

@@ -108,8 +108,9 @@ impl Settings {
         (setting.key == table::YOLO.key && profile.has_yolo()).then(skips)
     }
 
-    /// Returns an error for each unknown key and each invalid value in the configuration of git
-    /// flux; empty if all is valid.
+    /// Returns an error for each unknown key in the configuration of git flux and each invalid
+    /// value that is in effect; empty if there are none. A value that a later one replaces is not
+    /// checked.
     pub(crate) fn problems(&self) -> Result<Vec<Error>> {
         let unknown = self.unknown_entries().map(|it| self.unknown_key(it));
         let mut errors: Vec<Error> = unknown.map(Error::from).collect();

@@ -64,8 +64,8 @@ impl Settings {
         keys.any(|key| key.starts_with("includeif.onbranch:"))
     }
 
-    /// Returns the names of the merge drivers that have a `merge.<name>.driver`, and the value of
-    /// `merge.default`.
+    /// Returns the configured merge drivers: the sorted names of all `merge.<name>.driver` and,
+    /// separately, the value of `merge.default`.
     pub(crate) fn drivers(&self) -> Drivers {
         let name = |entry: &ConfigEntry| {
             let name = entry.key.strip_prefix("merge.")?;

@@ -40,7 +40,9 @@ pub(crate) struct ConfigEntry {
 }
 
 impl ConfigEntry {
-    /// Returns what stands for the placeholder of a setting in its key.
+    /// Returns the text in this entry's key that stands for the placeholder of `setting`, such as
+    /// an agent's name. `None` if the key is no key of that setting, or if the setting has no
+    /// placeholder.
     fn placeholder_of(&self, setting: &Setting) -> Option<&str> {
         let (before, after) = setting.split_key()?;
         let after = after.to_ascii_lowercase();
@@ -48,7 +50,7 @@ impl ConfigEntry {
         (!name.is_empty()).then_some(name)
     }
 
-    /// Returns whether it belongs to a setting.
+    /// Returns whether this entry's key is a key of `setting`, with any text for its placeholder.
     fn is_of(&self, setting: &Setting) -> bool {
         match setting.split_key() {
             Some(_) => self.placeholder_of(setting).is_some(),
@@ -56,7 +58,7 @@ impl ConfigEntry {
         }
     }
 
-    /// Returns its key in the documented form.
+    /// Returns the key of this entry, which must be one of `setting`, as the manual writes it.
     fn documented_key(&self, setting: &Setting) -> String {
         setting.documented_key(self.placeholder_of(setting).unwrap_or_default())
     }

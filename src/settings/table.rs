@@ -52,8 +52,8 @@ pub(crate) enum ValueKind {
 }
 
 impl ValueKind {
-    /// Describes the valid values of a setting for a hint: `it is true or false`. `None` if any
-    /// text is valid, or the name of an agent.
+    /// Describes the valid values of a setting for a hint: `use true or false`. `None` if any text
+    /// is valid, or the name of an agent.
     pub(crate) fn describe(self) -> Option<String> {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,

@@ -28,8 +28,8 @@ impl Settings {
         Ok(value.parse().unwrap_or_default())
     }
 
-    /// Returns the value of `flux.into`: the branch that cleanup merges all tasks into. `None` if
-    /// it is not set or empty.
+    /// Returns the value of `flux.into`: the branch that cleanup merges a task into unless
+    /// `branch.<name>.fluxInto` names another. `None` if it is not set or empty.
     pub(crate) fn default_target(&self) -> Option<&str> {
         self.value(&table::INTO).filter(|branch| !branch.is_empty())
     }

@@ -194,8 +194,8 @@ impl Observation {
         self.started_s.is_some_and(is_long) && self.last_output_s.is_some_and(is_long)
     }
 
-    /// Returns whether the agent has had time to start up: a minute since its start, or ten seconds
-    /// without output. `true` also if its start is unknown.
+    /// Returns whether the agent can be taken to have started up: it started more than a minute
+    /// ago, or printed nothing in the last ten seconds. `true` also if its start is unknown.
     fn has_started_up(&self) -> bool {
         let now = self.now_ms / 1000;
         let is_over = |since: u64, time: u64| !(since..=since + time).contains(&now);

@@ -42,8 +42,8 @@ pub(crate) fn attach(target: &Target) -> Result<()> {
     }
 }
 
-/// Returns the tmux client that this process was called from; `None` if there is none on the server
-/// of `target`. Fails if no client shows the pane of this process.
+/// Returns the tmux client that this process was called from; `None` outside the panes and popups
+/// of the server of `target`. Fails if no client is attached to the session of this process's pane.
 ///
 /// `$TMUX_PANE` is valid only if the pane has this terminal: an editor passes it on to other
 /// terminals. Popups have no `$TMUX_PANE`.

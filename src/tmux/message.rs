@@ -213,8 +213,8 @@ impl Receiver<'_> {
     }
 
     /// Deletes `text` from the input field with keys, in at most two attempts of ten seconds.
-    /// Returns whether the field is empty then; `false` at once if there is no field, or if the
-    /// agent is not ready.
+    /// Returns whether the field is empty then; `false` without waiting if there is no field, or if
+    /// the agent is not ready.
     fn clear(&self, composer: &Composer, typed: &SafeText) -> Result<bool> {
         for _ in 0..2 {
             // In a dialog, the keys would be answers.
@@ -232,7 +232,8 @@ impl Receiver<'_> {
     }
 
     /// Pastes a message into a pane without a known input field, and presses Enter if the pane
-    /// shows the message within a second. Otherwise types keys that delete it.
+    /// shows the message within a second; otherwise types keys that delete it. Pastes nothing if
+    /// the agent is not ready, and types no key once it no longer is.
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = Baseline::new(self.target, first, typed)?;
         // A shell would run the text.

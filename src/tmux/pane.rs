@@ -98,8 +98,9 @@ impl Pane {
         }
     }
 
-    /// Returns the pane as a target if it is in the session of this name, and its option
-    /// `@flux_repo` names the repository `repo`; otherwise `None`.
+    /// Returns the pane as a target with the layout session if its session is named `session` and
+    /// the pane's own option `@flux_repo` names `repo`; otherwise `None`. A pane that the user
+    /// opened in that session does not have the option.
     pub(crate) fn as_session_of(&self, repo: &Path, session: &SessionName) -> Option<Target> {
         let is_ours = self.target.session == *session && self.repo.as_deref() == Some(repo);
         is_ours.then(|| self.target(session))

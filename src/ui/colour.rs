@@ -13,8 +13,9 @@ use crate::settings::{Colour, Settings};
 /// The escape sequences of the configured slots.
 static SLOTS: OnceLock<HashMap<String, String>> = OnceLock::new();
 
-/// Applies `color.flux` or `color.ui` to the output of this process from now on, and reads the
-/// colours of `color.flux.<slot>` by `git config --get-color` in `dir`.
+/// Applies `color.flux` or `color.ui` to the output of this process from now on; `always` does not
+/// concern standard error. Reads the colours of `color.flux.<slot>` by `git config --get-color` in
+/// `dir`.
 pub(crate) fn configure(settings: &Settings, dir: &Path) -> Result<()> {
     match settings.colour()? {
         Some(Colour::Always) => console::set_colors_enabled(true),

@@ -114,7 +114,7 @@ impl Ui {
         print_labelled("warning", lines.join("; "));
     }
 
-    /// Prints an error as a warning, with its hints.
+    /// Prints an error as a warning, also with `--quiet`, and its hints, but not with `--quiet`.
     pub(crate) fn warn_of(&self, error: &anyhow::Error) {
         self.warning(format_args!("{error:#}"));
         failure::hints(error).for_each(|hint| self.hint(hint));
@@ -141,10 +141,10 @@ impl Ui {
         })
     }
 
-    /// Asks the user a yes-or-no question; Enter means no.
+    /// Asks the user a yes-or-no question; Enter gives `default`. Fails if the answer is no.
     ///
     /// # Errors
-    /// When the answer is no, and on ^C and Esc: exit code 130.
+    /// With exit code 130, also on ^C and Esc.
     pub(crate) fn ensure_agreed(&self, question: impl Display, default: bool) -> Result<()> {
         if self.confirm(question, default)? {
             return Ok(());

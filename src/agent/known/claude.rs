@@ -189,7 +189,8 @@ fn title(title: &str, _: &Path) -> Option<Title> {
 const INTERRUPTED: &str = "[Request interrupted by user";
 
 /// Returns `Interrupted` for the entry in Claude Code's transcript that Esc leaves, and `Working`
-/// for any other entry of the user. `None` for all others: hooks report the rest more exactly.
+/// for any other entry of the user, except a subagent's. `None` for all others: hooks report the
+/// rest more exactly.
 fn activity_of(entry: &Value) -> Option<Activity> {
     if entry["type"] != "user" || entry["isSidechain"] == true {
         return None;

@@ -20,11 +20,12 @@ use crate::task::{BranchName, State};
 use crate::ui::words::count;
 use crate::ui::{self, word};
 
-/// Prints the plans of several tasks, asks once for all, and removes them; in a dry run, only
-/// prints. A refused task does not stop the others.
+/// Prints the plans of several tasks, asks one question about all, and removes the tasks; in a dry
+/// run, only prints. Continues after a task that is refused.
 ///
 /// # Errors
-/// When one is refused, with the highest exit code.
+/// When the user declines, without continuing; when a task was refused, at the end, with the
+/// highest exit code.
 pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) -> Result<()> {
     if mode == Mode::Json {
         dry_run::print_json(flux, &plans, options)?;
@@ -83,10 +84,15 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     Ok(options)
 }
 
-/// Returns whether the removal would stop a program; `false` if its agent is done with its turn.
+/// Returns whether the removal would stop a task's agent, also in the caller's own pane, or the
+/// program in the foreground of another pane. `false` if the task's state is done, and for a plan
+/// without facts.
 fn stops_work(plan: &Plan) -> bool {
     let facts = plan.facts.as_ref();
-    facts.is_some_and(|facts| facts.processes.must_stop() && facts.state != State::Done)
+    facts.is_some_and(|facts| {
+        let processes = &facts.processes;
+        (processes.must_stop() || processes.is_alive) && facts.state != State::Done
+    })
 }
 
 fn remove(
@@ -107,10 +113,11 @@ fn remove(
     })
 }
 
-/// Calls `each` with each plan, prints its error, and goes on.
+/// Calls `each` with each plan; prints an error of `each` and continues with the next plan.
 ///
 /// # Errors
-/// At once when the user declines; in the end when one failed, with the highest exit code.
+/// An error with exit code 130, when the user declined, without continuing; if another call failed,
+/// at the end, with the highest exit code.
 fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Result<()> {
     let (all, mut refused, mut worst) = (plans.len(), 0, 0);
     for plan in plans {
@@ -142,8 +149,8 @@ fn describe_plan(plan: &Plan, options: &Options) -> String {
     sanitize::line(&steps.join(", "))
 }
 
-/// Plans the cleanup of the tasks that `--merged` selects: those that are merged already, and
-/// unreadable ones. Fails if the branch of `--into` does not exist.
+/// Plans the cleanup of this user's tasks that `--merged` selects: those that [`is_selected`]
+/// selects, and those with unreadable records. Fails if the branch of `--into` does not exist.
 pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
     if let Branch::Merge {
         into: Some(into), ..
@@ -157,8 +164,9 @@ pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Resu
     Ok(plans.filter(|plan| is_selected(plan, options)).collect())
 }
 
-/// Returns whether a task may be merged already, by a quick check: `false` is certain, `true` is
-/// not. An unreadable task gives `true`.
+/// Returns whether a task may be merged already, by a quick check; `true` is not certain. `true`
+/// also for an unreadable task. `false` also if the branch is gone or cannot be compared with the
+/// commit of `--merged=<commit>`.
 fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branch) -> bool {
     let Ok(task) = &stored.task else { return true };
     match branch {
@@ -203,9 +211,9 @@ fn contains_work(flux: &Flux, commit: &ObjectId, tip: &ObjectId) -> bool {
     matches!(plan, Ok(MergePlan::UpToDate(how)) if how != Integrated::Cancelled)
 }
 
-/// Returns whether the target branch, or the commit of `--merged=<commit>`, contains the changes of
-/// a task. `false` for a target branch if the task has no commits, or if they cancel each other
-/// out.
+/// Returns whether the target branch contains the changes of a task; `false` if the task has no
+/// commits, or if they cancel each other out. Always `true` with `--merged=<commit>`, for which
+/// [`may_be_merged`] has checked it.
 fn is_merged(facts: &Facts) -> bool {
     match &facts.destination {
         Destination::MergedIn { .. } => true,
@@ -217,7 +225,7 @@ fn is_merged(facts: &Facts) -> bool {
     }
 }
 
-/// Returns the tasks that belong to this user, the oldest first, as `git flux list` does.
+/// Returns this user's tasks, the oldest first; those with unreadable records come last.
 pub(super) fn sort_tasks<'a>(
     flux: &Flux,
     store: &'a Store,

@@ -41,8 +41,9 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
     places[chosen].ok_or_else(|| Failure::declined("nothing was changed").into())
 }
 
-/// Starts a merge in the task's worktree or in that of the target
-/// branch. In the task's, first asks whether to tell its running agent, and then does.
+/// Merges the target branch into the task's worktree, or the task's branch into the target's
+/// worktree, and leaves the merge uncommitted. In the task's worktree, first asks whether to tell
+/// the running agent, and tells it if there are conflicts.
 ///
 /// # Errors
 /// Always: the task is not removed.
@@ -95,8 +96,8 @@ pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Fail
 const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
                        conflicts. Please resolve them and commit the merge.";
 
-/// Asks the user whether to tell a running agent about the conflicts. Returns `false` without
-/// asking if there is no terminal, if no agent accepts messages, or in the agent's own pane.
+/// Asks the user whether to tell the running agent about the conflicts. Returns `false` without
+/// asking if there is no terminal, if no agent accepts messages, or in the task's own pane.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
     let recipient = || recipient::find_recipient(flux, &facts.task, clock::now(), true);
     if !flux.ui.can_ask() || facts.processes.is_own_pane || recipient()?.is_none() {

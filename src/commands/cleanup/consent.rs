@@ -23,8 +23,9 @@ pub(super) enum NextStep {
     Resolve(Plan, ConflictSite),
 }
 
-/// Asks the user for each consent that a plan needs, those about work first, and decides the plan
-/// again after each answer. Returns what to do next; fails if a check refuses or the user declines.
+/// Asks the user for the open consents of a plan: first those about work, deciding the plan again
+/// after each answer, then those of [`agree_to_removal`]. Returns what to do next. Fails if a check
+/// refuses or the user declines.
 pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -> Result<NextStep> {
     loop {
         plan = plan.ensure_not_refused()?;
@@ -57,9 +58,9 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
     Ok(NextStep::Remove(plan))
 }
 
-/// Asks whether to remove the task, unless `--yes` is given, and whether to end its processes;
-/// first prints its ignored files, and warns of processes that `--yes` agrees to end. Fails if the
-/// user declines.
+/// Asks whether to remove the task (with `--yes` only if the user is not on the target branch),
+/// then whether to end its processes; an agent that is done needs no separate question. First
+/// prints ignored files, and processes that `--yes` agrees to end.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
     let facts = plan
         .forecast()
@@ -137,7 +138,8 @@ pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
 }
 
 /// Lists the uncommitted files, and asks whether to commit them (with which message), discard them,
-/// show their diff and ask again, or abort, which is an error.
+/// show their diff and ask again, or abort, which is an error. Returns the answer, and changes
+/// nothing.
 fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Edits> {
     flux.ui.status(format_args!("{}:", consent.refusal));
     for change in &facts.uncommitted {

@@ -26,7 +26,8 @@ fn check_result(check: &Check) -> (&'static str, Style) {
     }
 }
 
-/// Prints the checks of a plan as a table, then the steps, unless a check refuses.
+/// Prints the checks of a plan as a table and, if no check refuses, the steps. Does not fail if a
+/// check refuses.
 pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
     let row = |check: &Check| {
         let (result, style) = check_result(check);

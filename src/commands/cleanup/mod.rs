@@ -112,9 +112,9 @@ impl CleanupArgs {
         dry_run::ensure_removable(plan)
     }
 
-    /// With `--discard-branch`, drops a task from this repository alone, if its worktree belongs to
-    /// the repository that this one is a copy of. Asks first; in a dry run, only prints. Returns
-    /// `false`, without doing anything, for other tasks.
+    /// With `--discard-branch`, drops a task whose worktree belongs to the repository that this one
+    /// was copied from; asks first only on a terminal without `--yes`. A dry run only prints;
+    /// `--json` fails. Returns `false`, without a change, in any other case.
     fn drop_copy(
         &self,
         flux: &Flux,

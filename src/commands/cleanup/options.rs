@@ -24,7 +24,8 @@ impl CleanupArgs {
     }
 
     /// Converts the command line to the options of a cleanup. Fails if `--merged=<commit>` is
-    /// combined with `--into` or `--commit`, or names no commit.
+    /// combined with `--into` or `--commit`, or names no commit, or if `flux.merge` is invalid and
+    /// needed.
     pub(super) fn options(&self, flux: &Flux) -> Result<Options> {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
@@ -56,7 +57,7 @@ impl CleanupArgs {
     }
 
     /// Returns the questions to which the command line gives a consent. If the user can be asked,
-    /// closing the caller's own pane is one of them.
+    /// closing the caller's own pane is one of them, even if its agent runs.
     fn given(&self, can_ask: bool) -> Vec<Question> {
         let answers = [
             // On a terminal, the user has called the command in this pane.

@@ -38,8 +38,9 @@ pub(super) struct TaskRemoval<'a> {
     queue: Option<Lock>,
 }
 
-/// Removes a task, after asking for all consents, under its lock; waits for another command that
-/// works on it. `seen` are the tasks, if they were just loaded.
+/// Merges and removes a task under its lock, after asking for the consents that are not given;
+/// waits for another command that holds the lock. Instead, may start a merge that stops at
+/// conflicts, and fail. `seen` are the tasks, if they were just loaded.
 pub(super) fn remove_task(
     flux: &Flux,
     id: &TaskId,
@@ -167,9 +168,9 @@ impl TaskRemoval<'_> {
         }
     }
 
-    /// Stops the agent, or closes its pane, if one has to be, and returns whether the task is
-    /// unchanged since it was observed. Returns `true` without a check if there was no agent, no
-    /// terminal for questions and no hook.
+    /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,
+    /// and returns whether the task is unchanged since it was observed. Returns `true` without a
+    /// check if nothing was stopped, no question was possible and no hook ran.
     fn stop_and_recheck(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
         if facts.processes.must_stop() || facts.processes.must_close_pane() {
             return stop_agent(self.flux, facts);

@@ -19,8 +19,8 @@ use crate::tmux::own_pane;
 use crate::ui::words::{capitalize, count};
 use crate::ui::{Ui, quoted, shown, word};
 
-/// Describes the steps of a plan, each in a phrase such as `stop the agent of 'x'`; none if its
-/// facts are unknown.
+/// Describes the steps of a plan, each in a phrase such as `stop the agent of 'x'`; none if the
+/// facts of the plan are unknown. Names no program to stop in the caller's own pane.
 pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     let Some(forecast) = plan.forecast() else {
         return Vec::new();
@@ -118,8 +118,8 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
     }
 }
 
-/// Returns the text of the question whether to merge and remove a task. `elsewhere` is added to it:
-/// `you are on '<branch>'`, if that is not the target branch.
+/// Returns the text of the question whether to merge and remove a task. If commits would be merged,
+/// `elsewhere` is added: `you are on '<branch>'`, if that is not the target branch.
 pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String {
     let Some(into) = merging(facts) else {
         return no_merge_words(facts).question;
@@ -132,8 +132,9 @@ pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String
     format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
 }
 
-/// Warns of each task that would be merged into the branch of `task`, if that is deleted with
-/// `task`; hints at the command that changes this.
+/// Warns of each task that would be merged into the branch of `task`, if that branch is deleted
+/// with `task`. If `task` has a target branch, hints at the command that merges the other task into
+/// that.
 pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     let (ui, branch) = (&flux.ui, &task.branch);
     let dependents = store

@@ -12,8 +12,9 @@ use crate::git::Git;
 use crate::system::program::{user_shell, which};
 use crate::ui::{Ui, quoted, shown, word};
 
-/// Checks that git, man and the user's shells find the program and the installed files, and prints
-/// a warning with a fix for each problem. Each question to a program may take 10 seconds.
+/// Checks that new shells find the program, and git, man, bash and zsh the installed files; prints
+/// a warning with a fix for each problem. Does not check completion in fish, or in a shell that the
+/// user does not seem to use.
 pub(super) fn check(ui: &Ui, installed: &[InstallFile]) -> Result<()> {
     let path = |reader| {
         let mut files = installed.iter().filter(|file| file.reader == reader);
@@ -61,9 +62,9 @@ const ASK_SHELL: &str = r"
 command -v git-flux >/dev/null && printf '\ngit-flux: found\n' || printf '\ngit-flux: none\n'
 ";
 
-/// Returns the problem, if new shells of the user do not find `git-flux` by themselves: without the
-/// directories of the current PATH that have it. `None` also for another shell than bash, zsh and
-/// fish, and if it does not answer.
+/// Returns the problem if neither login nor other interactive shells of the user find `git-flux`
+/// without the directories of the current PATH that have it. `None` also for a shell other than
+/// bash, zsh and fish, and without an answer.
 fn check_new_shells() -> Result<Option<Finding>> {
     let login = user_shell();
     let (Some("bash" | "zsh" | "fish"), Some(path)) = (file_name(&login), env::var_os("PATH"))

@@ -90,8 +90,8 @@ pub(super) fn env_dir(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
     first.is_absolute().then_some(first)
 }
 
-/// Returns the directory below which the files are installed: `prefix` as an absolute path, or else
-/// the home directory. Fails if HOME is not set.
+/// Returns the directory below which the files are installed: `prefix` as an absolute path, or
+/// without `prefix` the home directory. Fails without `prefix` if HOME is not set.
 pub(super) fn root(prefix: Option<&Path>) -> Result<PathBuf> {
     match prefix {
         Some(prefix) => path::absolute(prefix)
@@ -138,8 +138,8 @@ pub(super) enum ExistingFile {
 }
 
 impl InstallFile {
-    /// Reads the file at the path to install, and tells what it is: nothing, the same, another
-    /// version of it, or something that git flux did not install.
+    /// Reads what is at the path to install: nothing, this version's file, another version's file,
+    /// or something that git flux did not install, such as a symbolic link.
     pub(super) fn read_existing(&self) -> Result<ExistingFile> {
         let context = || format!("could not read '{}'", self.path.display());
         let metadata = match self.path.symlink_metadata() {

@@ -80,8 +80,8 @@ pub(super) fn is_used(reader: Reader) -> bool {
             || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
-/// Asks a new interactive bash, for at most 10 seconds, and returns the problem if it does not find
-/// its completion at `file`; `None` if it does.
+/// Asks a new interactive bash, for at most 10 seconds, whether it completes `git flux`, with any
+/// file. Returns the problem if it does not or gives no answer; the fix names `file`.
 pub(super) fn check_bash(file: &Path) -> Result<Option<Finding>> {
     let answer = ask_shell(detached("bash").args(["-ic", ASK_BASH]))?;
     let mut library = BASH_COMPLETION.into_iter().map(Path::new);
@@ -107,8 +107,8 @@ fn judge_bash(answer: Option<&str>, file: &Path, library: Option<&Path>) -> Opti
     Some(Finding::new(problem, format!("echo {line} >>~/.bashrc")))
 }
 
-/// Asks a new interactive zsh, for at most 10 seconds, and returns the problem if it does not find
-/// its completion in `dir`; `None` if it does.
+/// Asks a new interactive zsh, for at most 10 seconds, whether it completes `git-flux`, with any
+/// file. Returns the problem if it does not or gives no answer; the fix names `dir`.
 pub(super) fn check_zsh(dir: &Path) -> Result<Option<Finding>> {
     let answer =
         ask_shell(detached("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();

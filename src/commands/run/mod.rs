@@ -220,8 +220,8 @@ impl RunArgs {
         }
     }
 
-    /// Starts each task, and appends it to `made`; prints failures and counts them in `faults`.
-    /// Fails at once only if the user interrupts or declines.
+    /// Starts each task, and appends it to `made`; prints failures, counts them in `faults` and
+    /// continues. Fails, without starting the rest, only if the user interrupts or declines.
     fn start_all(
         &self,
         flux: &Flux,

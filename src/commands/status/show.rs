@@ -151,7 +151,7 @@ fn title(ui: &Ui, text: impl Display) -> Result<()> {
     ui.data(Style::new().bold().apply_to(text))
 }
 
-/// Returns the two letters of a change, as in `git status --short`.
+/// Returns the two letters of a change, as `git status --short` prints them, without starting git.
 pub(super) fn code(change: &Change) -> String {
     let letters = change.code.into_iter().map(char::from);
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
