@@ -126,13 +126,19 @@ impl NewPane {
 }
 
 /// Chooses where to open the pane of a task: as `layout` says, else as `flux.layout` does, else
-/// where there is room. Fails if that is impossible. Opens nothing.
-pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
+/// where there is room. Fails if that is impossible, with the hint `other_name` if the session
+/// exists already. Opens nothing.
+pub(crate) fn choose_place(
+    flux: &Flux,
+    id: &TaskId,
+    layout: Option<Layout>,
+    other_name: Option<&str>,
+) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
         (Some(layout), _) => LayoutRequest::Required(layout),
         (None, Some(layout)) => LayoutRequest::Preferred(layout),
         (None, None) => LayoutRequest::Any,
     };
     let session = placement::session_name(&flux.repo.project(), id);
-    placement::choose(wanted, session)
+    placement::choose(wanted, session, other_name)
 }
