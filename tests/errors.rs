@@ -281,6 +281,9 @@ fn run_refuses_a_session_name_that_exists() {
         "session 'flux-myapp-fix' exists already",
         "tmux attach -t =flux-myapp-fix",
     );
+    run()
+        .run()
+        .stderr_has("hint: choose another id with --name\n");
     // One whose name only begins so is another.
     world.tmux([
         "rename-session",

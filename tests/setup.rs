@@ -214,7 +214,7 @@ fn run_fails_and_ends_the_setup_if_its_pane_closes() {
         output
             .code(1)
             .stderr_has("could not start 'fix'; nothing was left behind")
-            .stderr_has("exec sleep 1000' was hung up\n")
+            .stderr_has("exec sleep 1000' got SIGHUP\n")
             .has_not("hint");
         assert!(!is_alive(&pid));
     });

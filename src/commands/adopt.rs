@@ -16,6 +16,7 @@ use crate::git::worktree;
 use crate::lifecycle::adopt::{Adoption, adopt, find_displaced, real_path, reconnect};
 use crate::lifecycle::branch_uses::ensure_main_is_known;
 use crate::lifecycle::resume::{restart_command, resume};
+use crate::lifecycle::start::OTHER_ID_HINT;
 use crate::lifecycle::start::plan::{Start, choose_place};
 use crate::task::{Task, TaskId};
 use crate::ui::{Ui, shown};
@@ -104,7 +105,12 @@ impl AdoptArgs {
         if start.description.is_empty() {
             return Ok(None);
         }
-        choose_place(flux, &start.task.id, self.layouts.layout())?;
+        choose_place(
+            flux,
+            &start.task.id,
+            self.layouts.layout(),
+            Some(OTHER_ID_HINT),
+        )?;
         restart_command(flux, &start.task, &start.description).map(Some)
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct WaitArgs {
     /// return once any task is in such a state
     #[arg(long, conflicts_with = "all")]
     any: bool,
-    /// return once another task reaches such a state
+    /// return once a task enters such a state
     #[arg(long, conflicts_with_all = ["any", "all"])]
     next: bool,
     /// wait for every task (the default); without <task>, for all tasks

@@ -226,7 +226,7 @@ impl Git {
         if deadline.is_some_and(Deadline::end) {
             interrupt::check()?;
             let seconds = self.timeout.unwrap_or_default().as_secs();
-            bail!("`{name}` timed out after {seconds} seconds: it may be reading a pipe");
+            bail!("`{name}` timed out after {seconds} seconds: one file may be a FIFO");
         }
         let Some(code) = output.status.code() else {
             interrupt::check()?;

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{self, FlushArg};
 
@@ -58,7 +58,9 @@ impl Job {
         if has_processes(child) {
             self.leftovers.push(child);
         }
-        ensure!(self.received.signal.is_none(), "'{name}' was hung up");
+        if let Some(signal) = self.received.signal.and_then(|n| Signal::try_from(n).ok()) {
+            bail!("'{name}' got {signal}");
+        }
         Ok((!exit.is_success()).then(|| format!("'{name}' {exit}")))
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     };
     let name = placement::session_name(&flux.repo.project(), &task.id);
     let pane = NewPane {
-        place: placement::choose(LayoutRequest::Preferred(Layout::Session), name)?,
+        place: placement::choose(LayoutRequest::Preferred(Layout::Session), name, None)?,
         agent,
         ready,
         init: None,

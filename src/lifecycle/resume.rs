@@ -111,7 +111,7 @@ pub(crate) fn resume(
     }
     let place = match reusable_pane(task)? {
         Some(place) => place,
-        None => or_restored_session(flux, task, choose_place(flux, id, layout))?,
+        None => or_restored_session(flux, task, choose_place(flux, id, layout, None))?,
     };
     let pane = NewPane {
         place,
@@ -147,7 +147,7 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
         return Ok(target);
     }
     let name = session_name(&flux.repo.project(), id);
-    let chosen = placement::choose(LayoutRequest::Preferred(Layout::Session), name);
+    let chosen = placement::choose(LayoutRequest::Preferred(Layout::Session), name, None);
     let pane = NewPane::shell(or_restored_session(flux, task, chosen)?);
     let started = start_locked(flux, &mut Start::for_existing(stored, pane)?, lock)?;
     Ok(started.context(NO_PANE)?.opened.target)

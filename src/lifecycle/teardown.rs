@@ -54,7 +54,8 @@ impl Teardown<'_> {
             && wanted.as_ref() != Some(name)
         {
             let renamed = place.with_file_name(name);
-            fs::rename(&place, &renamed).context("could not name a worktree in the trash")?;
+            let what = || format!("could not move '{}' in the trash", place.display());
+            fs::rename(&place, &renamed).with_context(what)?;
             *place = renamed;
         }
         let run = flux.run_dir(&task.id);
@@ -79,8 +80,9 @@ impl Teardown<'_> {
             Disposal::Trash | Disposal::TrashSoleCopy => {
                 let trash = flux.make_trash_dir(self.task)?;
                 if matches!(disposal, Disposal::TrashSoleCopy) {
-                    fs::write(trash.join(archive::trash::SOLE_COPY_MARK), "")
-                        .context("could not mark a worktree in the trash")?;
+                    let mark = trash.join(archive::trash::SOLE_COPY_MARK);
+                    let what = || format!("could not write '{}'", mark.display());
+                    fs::write(&mark, "").with_context(what)?;
                 }
                 let removed = trash::RemovedWorktree {
                     path,

@@ -1,6 +1,7 @@
 //! Captures the output of a process in files. A pipe would stay open until the last process that a
 //! hook left in the background has ended.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::FileExt as _;
@@ -19,6 +20,8 @@ pub(crate) enum Stderr {
 
 /// Temporary files that replace pipes.
 pub(crate) struct CapturedOutput {
+    /// The name or path of the program.
+    program: OsString,
     stdout: File,
     /// `None` if it goes to the terminal.
     stderr: Option<File>,
@@ -41,7 +44,12 @@ impl CapturedOutput {
         if let Some(stderr) = &stderr {
             command.stderr(share(stderr)?);
         }
-        Ok(Self { stdout, stderr })
+        let program = command.get_program().to_owned();
+        Ok(Self {
+            program,
+            stdout,
+            stderr,
+        })
     }
 
     /// Redirects the standard output of `command` to this process's standard error if that is a
@@ -63,15 +71,19 @@ impl CapturedOutput {
     /// nothing if that is not redirected.
     pub(crate) fn errors(&self) -> Result<Vec<u8>> {
         let errors = self.stderr.as_ref().map_or(Ok(Vec::new()), end);
-        errors.context("could not read the output")
+        errors.with_context(|| self.unread())
     }
 
     /// Replaces the content of `output` by what the process has printed so far: all of its standard
     /// output, and at most the last 256 KiB of its standard error.
     pub(crate) fn read(self, output: &mut Output) -> Result<()> {
-        output.stdout = from(&self.stdout, 0).context("could not read the output")?;
+        output.stdout = from(&self.stdout, 0).with_context(|| self.unread())?;
         output.stderr = self.errors()?;
         Ok(())
+    }
+
+    fn unread(&self) -> String {
+        format!("could not read the output of '{}'", self.program.display())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::Tmux;
 use super::client::own_terminal;
@@ -66,12 +66,16 @@ struct CurrentPane {
 }
 
 /// Chooses where to open the pane of a task: beside the current pane, in a new window, or in a new
-/// session. Opens nothing.
+/// session. Opens nothing. `other_name` is a hint for the last error.
 ///
 /// # Errors
 /// When tmux is missing or too old, when a pane or window is required outside tmux, or when the
 /// session exists already.
-pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Placement> {
+pub(crate) fn choose(
+    request: LayoutRequest,
+    session: SessionName,
+    other_name: Option<&str>,
+) -> Result<Placement> {
     let layout = match request {
         LayoutRequest::Any => None,
         LayoutRequest::Preferred(layout) | LayoutRequest::Required(layout) => Some(layout),
@@ -88,7 +92,7 @@ pub(crate) fn choose(request: LayoutRequest, session: SessionName) -> Result<Pla
                 .hint("omit the option for a new session, or start tmux first")
                 .into());
         }
-        ensure_session_unused(&session)?;
+        ensure_session_unused(&session, other_name)?;
         return Ok(Placement::Session { name: session });
     };
     let is_window = layout == Some(Layout::Window);
@@ -166,7 +170,7 @@ fn current_pane() -> Result<Option<CurrentPane>> {
 
 /// Fails if a session of this name exists, or if tmux is missing or too old: `tmux list-sessions`,
 /// or `tmux -V` without a server.
-fn ensure_session_unused(session: &SessionName) -> Result<()> {
+fn ensure_session_unused(session: &SessionName, other_name: Option<&str>) -> Result<()> {
     let fields = Fields::new("version session_name");
     let list = Tmux::new("list-sessions").args(["-F", &fields.format()]);
     let Ok(out) = list.outcome()? else {
@@ -181,12 +185,9 @@ fn ensure_session_unused(session: &SessionName) -> Result<()> {
         let [version, name] = record.values;
         ensure_recent(version)?;
         if name == session.as_str() {
-            return Err(
-                Failure::new(format!("the tmux session '{session}' exists already"))
-                    .hint(format!("tmux attach -t ={session}"))
-                    .hint("git flux list")
-                    .into(),
-            );
+            let failure = Failure::new(format!("the tmux session '{session}' exists already"));
+            let failure = failure.hint(format!("tmux attach -t ={session}"));
+            bail!(failure.hint("git flux list").hints(other_name));
         }
     }
     Ok(())

@@ -27,7 +27,7 @@ use crate::store::{Store, StoredTask};
 use crate::task::TaskId;
 use crate::ui::{Ui, shown};
 
-/// Merge a task back and remove its worktree, branch and session
+/// Merge a task back and remove its worktree, branch and pane
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "git flux cleanup [<options>] [<task>...]")]
 pub(crate) struct CleanupArgs {

@@ -22,7 +22,7 @@ use crate::git::changes::count;
 use crate::git::{Ignored, changes};
 use crate::lifecycle::start::plan::{Start, Started, choose_place};
 use crate::lifecycle::start::preparation::{Preparation, Request, StartPoint};
-use crate::lifecycle::start::start;
+use crate::lifecycle::start::{OTHER_ID_HINT, start};
 use crate::task::{BranchName, Changes, Layout};
 use crate::tmux::attach;
 use crate::ui::{Ui, ensure_terminal, shown};
@@ -246,7 +246,8 @@ impl RunArgs {
     fn start_one(&self, flux: &Flux, plan: &mut Start, at: usize) -> Result<Started> {
         // The panes before it took room.
         if let Some(pane) = plan.pane.as_mut().filter(|_| at > 0) {
-            pane.place = choose_place(flux, &plan.task.id, self.layouts.layout())?;
+            let (id, layout) = (&plan.task.id, self.layouts.layout());
+            pane.place = choose_place(flux, id, layout, Some(OTHER_ID_HINT))?;
         }
         let started = start(flux, plan)?;
         starting::ensure_executed(flux, &started)?;

@@ -49,7 +49,7 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
         match (file, relative) {
             (None, None) => continue,
             (Some(file), None) if hooks.is_default_dir => {
-                symlink(&file, &wrapper).context("could not link a hook")?;
+                symlink(&file, &wrapper).with_context(|| could_not("link", &file))?;
             }
             (file, relative) => {
                 let is_merged = |file: &PathBuf| is_executable(&path.join(file));
@@ -58,7 +58,7 @@ pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
                 let script: Vec<u8> = files.flat_map(|file| exec_line(&file)).collect();
                 write_file(&wrapper, &[b"#!/bin/sh\n", &script[..]].concat())?;
                 fs::set_permissions(&wrapper, Permissions::from_mode(0o755))
-                    .context("could not make a hook executable")?;
+                    .with_context(|| could_not("change the mode of", &wrapper))?;
             }
         }
         let can_run = is_executable(&wrapper);
@@ -90,13 +90,18 @@ fn explicit(file: PathBuf) -> PathBuf {
 fn link_helpers(from: &Path, to: &Path) -> Result<()> {
     // The directory may not exist.
     for entry in fs::read_dir(from).into_iter().flatten() {
-        let name = entry.context("could not read the hooks")?.file_name();
+        let name = entry.with_context(|| could_not("read", from))?.file_name();
         let mut hooks = HOOKS.into_iter().chain(OTHERS.split_whitespace());
         if !hooks.any(|hook| name == hook) && !name.as_bytes().ends_with(b".sample") {
-            symlink(from.join(&name), to.join(&name)).context("could not link a hook helper")?;
+            let helper = from.join(&name);
+            symlink(&helper, to.join(&name)).with_context(|| could_not("link", &helper))?;
         }
     }
     Ok(())
+}
+
+fn could_not(verb: &str, file: &Path) -> String {
+    format!("could not {verb} '{}'", file.display())
 }
 
 /// Returns a line of a shell script that runs `file` in place of the script, with its arguments, if

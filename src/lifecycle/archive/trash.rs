@@ -68,7 +68,7 @@ impl Flux {
                 Err(error) => return Err(error).with_context(|| could_not_make(&place)),
             }
         }
-        bail!("the trash is full")
+        bail!("no free name in the trash")
     }
 
     /// Returns the directory in the trash that a killed command moved the task's worktree to.
@@ -104,7 +104,7 @@ pub(in crate::lifecycle) fn mark_for_deletion(place: &Path) -> Result<Option<Pat
             return Ok(moved.map(|()| marked));
         }
     }
-    bail!("the trash is full")
+    bail!("no free name in the trash")
 }
 
 /// Returns whether [`mark_for_deletion`] has renamed the directory `place`, by its name only.

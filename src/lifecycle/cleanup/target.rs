@@ -203,7 +203,7 @@ fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
         failure.hint(by_hand("merge --allow-unrelated-histories"))
     } else if error.is::<GitKilled>() {
         // git is known to die of directory renames.
-        Failure::new(format!("git cannot merge '{branch}' into '{into}'"))
+        Failure::new(format!("git was killed merging '{branch}' into '{into}'"))
             .hint(by_hand("-c merge.directoryRenames=false merge"))
     } else {
         return error;

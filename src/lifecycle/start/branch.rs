@@ -5,7 +5,7 @@ use std::path::{self, Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::duplicate_branch;
+use super::{OTHER_ID_HINT, duplicate_branch};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Git, ObjectId, Worktree, in_use, refs};
@@ -268,7 +268,7 @@ fn ensure_no_ref_file(flux: &Flux, branch: &BranchName) -> Result<()> {
     };
     if name != *branch {
         let what = format!("'{branch}' and '{name}' are the same file on this file system");
-        let failure = Failure::new(what).hint("choose another id with --name");
+        let failure = Failure::new(what).hint(OTHER_ID_HINT);
         return Err(failure.hint(PREFIX_HINT).into());
     }
     let file = format!("refs/heads/{branch}");

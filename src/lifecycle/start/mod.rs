@@ -117,8 +117,11 @@ fn duplicate_task(id: &TaskId) -> Failure {
         .hint(format!("git flux cleanup {id}"))
 }
 
+/// A hint for `run` and `adopt`.
+pub(crate) const OTHER_ID_HINT: &str = "choose another id with --name";
+
 fn duplicate_branch(branch: &BranchName) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
-        .hint("choose another id with --name")
+        .hint(OTHER_ID_HINT)
         .hint(format!("git branch -d {}", word(branch)))
 }

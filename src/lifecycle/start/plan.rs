@@ -127,13 +127,19 @@ impl NewPane {
 
 /// Chooses where to open the pane of a task: as `layout` says, else as `flux.layout` says if
 /// possible, else in a pane or window inside tmux, a session outside. Fails without tmux, if
-/// `layout` is impossible, or if the task's session exists. Opens nothing.
-pub(crate) fn choose_place(flux: &Flux, id: &TaskId, layout: Option<Layout>) -> Result<Placement> {
+/// `layout` is impossible, or if the task's session exists, with the hint `other_name`. Opens
+/// nothing.
+pub(crate) fn choose_place(
+    flux: &Flux,
+    id: &TaskId,
+    layout: Option<Layout>,
+    other_name: Option<&str>,
+) -> Result<Placement> {
     let wanted = match (layout, flux.settings.layout()?) {
         (Some(layout), _) => LayoutRequest::Required(layout),
         (None, Some(layout)) => LayoutRequest::Preferred(layout),
         (None, None) => LayoutRequest::Any,
     };
     let session = placement::session_name(&flux.repo.project(), id);
-    placement::choose(wanted, session)
+    placement::choose(wanted, session, other_name)
 }

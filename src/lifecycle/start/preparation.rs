@@ -9,9 +9,9 @@ use super::agent_launch::{ChosenAgent, load_setup};
 use super::branch::{
     self, ChosenBranch, ensure_can_create, ensure_unused, ensure_valid_name, worktree_path,
 };
-use super::ensure_new_id;
 use super::plan::{NewPane, Origin, Start, choose_place};
 use super::with_changes;
+use super::{OTHER_ID_HINT, ensure_new_id};
 use crate::agent::{Agent, prompt};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -196,7 +196,7 @@ impl<'a> Preparation<'a> {
     fn choose_place(&self, task: &Task) -> Result<Placement> {
         let (flux, id) = (self.flux, &task.id);
         let free = ensure_unused(&task.worktree, &self.worktrees);
-        free.and_then(|()| choose_place(flux, id, self.request.layout))
+        free.and_then(|()| choose_place(flux, id, self.request.layout, Some(OTHER_ID_HINT)))
             .or_else(|error| {
                 // Another `run` of this id may have created it just now.
                 ensure_new_id(flux, &Store::load(&flux.repo, &flux.settings)?, id)?;
