@@ -73,8 +73,8 @@ impl Job {
     }
 }
 
-/// Prints a line on standard output in the terminal's default colours, with control characters
-/// escaped.
+/// Prints a line on standard output, with control characters escaped. First resets colours that an
+/// earlier command left on; ends with `\r\n`.
 fn print_line(line: impl Display) -> Result<()> {
     let line = sanitize::line(&line.to_string());
     let mut out = io::stdout().lock();

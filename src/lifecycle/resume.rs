@@ -126,7 +126,7 @@ pub(crate) fn resume(
 const NO_PANE: &str = "the pane was not opened";
 
 /// Fails if the launcher of a task runs on another machine or in another PID namespace, or if the
-/// task's worktree is missing.
+/// task's worktree is missing. Succeeds if the launcher only may run there.
 pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_not_elsewhere(flux, task)?;
     if task.worktree.exists() {

@@ -26,7 +26,8 @@ impl Holder {
     }
 
     /// Returns the id of the process that took the `flock` on the file at `path`, by `/proc/locks`;
-    /// `None` if there is no lock. Fails if the file or `/proc/locks` is missing.
+    /// it may have ended while a child holds the lock. `None` if the PID namespace of `/proc` has no
+    /// such process, even if the file is locked. Fails if the file or `/proc/locks` is missing.
     pub(super) fn owner(path: &Path) -> io::Result<Option<i32>> {
         let locks = fs::read_to_string("/proc/locks")?;
         let file = fs::symlink_metadata(path)?;

@@ -119,8 +119,9 @@ impl Lock {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Returns the id of the process that took the lock on the file at `path`, in the PID namespace
-    /// of `/proc`; `None` if there is no lock. Fails if the file or `/proc/locks` is missing.
+    /// Returns the id of the process that took the lock on the file at `path`, by `/proc/locks`; it
+    /// may have ended while a child holds the lock. `None` if the PID namespace of `/proc` has no
+    /// such process, even if the file is locked. Fails if the file or `/proc/locks` is missing.
     pub(crate) fn owner(path: &Path) -> io::Result<Option<i32>> {
         Holder::owner(path)
     }

@@ -126,8 +126,8 @@ impl Tmux {
         self
     }
 
-    /// Runs the tmux process, waits until it ends, and returns its standard output, or, as the
-    /// inner error, that tmux failed, with what it printed.
+    /// Runs the tmux process and waits until it ends. Returns its standard output, or the inner
+    /// error with its standard error if tmux failed.
     ///
     /// # Errors
     /// When tmux is missing or the timeout, by default ten seconds, has passed.

@@ -196,12 +196,12 @@ pub(crate) fn capture_own() -> Option<String> {
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
-/// Closes a pane, unless another one has its id by now: `tmux if-shell -F <condition>
+/// Closes a pane, unless it is gone or another one has its id by now: `tmux if-shell -F <condition>
 /// 'display-message -p -t <pane> #{pane_dead}; kill-pane -t <pane>'`. Returns `true` if its program
 /// was still running; `false` if not, or if nothing was closed.
 ///
 /// # Errors
-/// Also if the pane does not exist.
+/// Also if the server does not run, or the pane disappears meanwhile.
 pub(crate) fn close(target: &Target) -> Result<bool> {
     let pane = target.pane;
     let is = format!(

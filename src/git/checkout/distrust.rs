@@ -51,8 +51,8 @@ impl fmt::Display for Distrust {
 impl std::error::Error for Distrust {}
 
 impl Distrust {
-    /// Returns whether the directory is a worktree of this repository although git must not run
-    /// there: neither its `.git` file nor the `gitdir` of its administrative directory is wrong.
+    /// Returns whether this reason is about something other than the `.git` file and `gitdir`, which
+    /// connect the directory to this repository. Reads no file: other files may be wrong, too.
     pub(crate) fn is_ours(&self) -> bool {
         !matches!(self, Self::GitFile(_) | Self::GitDir(_))
     }

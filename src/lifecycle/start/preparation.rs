@@ -115,7 +115,8 @@ impl<'a> Preparation<'a> {
     }
 
     /// Returns the ids of the new tasks: the given name, else one derived from the description;
-    /// with `-1`, `-2` … after it if there are several.
+    /// with `-1`, `-2` … after it if there are several. Fails if an id is invalid; does not check
+    /// whether tasks have these ids already.
     fn choose_ids(&self, description: &[u8]) -> Result<Vec<TaskId>> {
         let name = self.request.name.clone().unwrap_or_else(|| {
             let text = String::from_utf8_lossy(description);

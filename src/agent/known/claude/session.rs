@@ -69,8 +69,9 @@ pub(super) fn find_event(
     })
 }
 
-/// Reads the state in the session file of this run in `dir`, the directory of Claude Code's session
-/// files. `None` if there is none; ignores files that cannot be read.
+/// Reads the state of this run's Claude Code from the session files in `dir`, as [`choose`] picks
+/// it: by process id, else the latest in `worktree`. `None` if no file matches; skips unreadable and
+/// invalid files.
 fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<SessionState> {
     let names = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
     let files = names.filter(|path| path.extension().is_some_and(|it| it == "json"));
