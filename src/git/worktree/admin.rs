@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -17,6 +18,7 @@ use crate::git::identity::is_same_place;
 use crate::git::worktree::entries;
 use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
+use crate::system::wait_until;
 use crate::task::RefName;
 
 /// Copies a regular file with its modification time, which git compares with those of files in
@@ -77,6 +79,9 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
     Ok(admin)
 }
 
+/// The time in which git writes a `HEAD` that it has made.
+const HEAD_TIMEOUT: Duration = Duration::from_millis(200);
+
 /// Fails with a [`Distrust`] if a file in the administrative directory `admin` of the worktree at
 /// `path` is wrong: `gitdir`, `commondir`, `HEAD` or `index`.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
@@ -97,7 +102,9 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     }
     // A symbolic link (core.preferSymlinkRefs) is left to git. A crash may empty the file.
     if !head.is_symlink() {
-        let says = read_small(&head)?.unwrap_or_default();
+        // `git worktree add` makes it before it writes it.
+        let read = || Ok(read_small(&head)?.filter(|says| !says.is_empty()));
+        let says = wait_until(HEAD_TIMEOUT, HEAD_TIMEOUT / 20, read)?.unwrap_or_default();
         if !says.starts_with(b"ref: ") && says.len() < 40 {
             return Err(Distrust::Head(head).into());
         }
