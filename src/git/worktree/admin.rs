@@ -82,6 +82,20 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 /// The time in which git writes a `HEAD` that it has made.
 const HEAD_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// Reads the `HEAD` file of a worktree; waits up to 200 ms while it is empty, because `git worktree
+/// add` makes it before it writes it. `None` if it is missing.
+pub(super) fn read_head(head: &Path) -> Result<Option<Vec<u8>>> {
+    read_head_within(HEAD_TIMEOUT, head)
+}
+
+fn read_head_within(timeout: Duration, head: &Path) -> Result<Option<Vec<u8>>> {
+    let read = || match read_small(head)? {
+        Some(text) if text.is_empty() => Ok(None),
+        text => Ok(Some(text)),
+    };
+    Ok(wait_until(timeout, HEAD_TIMEOUT / 20, read)?.unwrap_or(Some(Vec::new())))
+}
+
 /// Fails with a [`Distrust`] if a file in the administrative directory `admin` of the worktree at
 /// `path` is wrong: `gitdir`, `commondir`, `HEAD` or `index`.
 fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
@@ -102,9 +116,7 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
     }
     // A symbolic link (core.preferSymlinkRefs) is left to git. A crash may empty the file.
     if !head.is_symlink() {
-        // `git worktree add` makes it before it writes it.
-        let read = || Ok(read_small(&head)?.filter(|says| !says.is_empty()));
-        let says = wait_until(HEAD_TIMEOUT, HEAD_TIMEOUT / 20, read)?.unwrap_or_default();
+        let says = read_head(&head)?.unwrap_or_default();
         if !says.starts_with(b"ref: ") && says.len() < 40 {
             return Err(Distrust::Head(head).into());
         }
@@ -274,4 +286,27 @@ fn is_dir_of(admin: &Path, path: &Path) -> Result<bool> {
     let file = Path::new(OsStr::from_bytes(file.strip_suffix(b"\n").unwrap_or(&file)));
     // With worktree.useRelativePaths it is relative to the administrative directory.
     Ok(normalize(&admin.join(file)) == path.join(".git"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_head_waits_until_git_has_written_a_new_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let head = temp.path().join("HEAD");
+        assert_eq!(read_head(&head).unwrap(), None);
+        std::fs::write(&head, "").unwrap();
+        assert_eq!(read_head(&head).unwrap(), Some(Vec::new()));
+        let reader = std::thread::spawn({
+            let head = head.clone();
+            move || read_head_within(Duration::from_secs(60), &head).unwrap()
+        });
+        std::fs::write(&head, "ref: refs/heads/x\n").unwrap();
+        assert_eq!(
+            reader.join().unwrap(),
+            Some(b"ref: refs/heads/x\n".to_vec())
+        );
+    }
 }

@@ -126,7 +126,7 @@ impl Repo {
             return Ok(None);
         };
         let head = admin.join("HEAD");
-        let text = read_small(&head).map_err(|error| refused(error, &entry.path))?;
+        let text = admin::read_head(&head).map_err(|error| refused(error, &entry.path))?;
         // git writes the null object first.
         let is_null = |text: &[u8]| text.len() >= 40 && text.iter().all(|&b| b == b'0');
         let is_new = text.is_none_or(|text| is_null(text.trim_ascii_end()));
