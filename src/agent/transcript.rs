@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::run::file::read_tail;
-use crate::system::clock::in_milliseconds;
 use crate::task::{Activity, Report};
 
 /// The end of the file that is read.
@@ -53,7 +52,7 @@ impl Conversation {
         (is_end || self.coverage == Coverage::All).then_some(Report {
             activity,
             why: None,
-            at_ms: in_milliseconds::of(at),
+            at,
         })
     }
 }

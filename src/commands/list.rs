@@ -9,6 +9,7 @@ use std::thread;
 use anyhow::Result;
 use clap::Args;
 use console::Style;
+use jiff::Timestamp;
 
 use super::object::{PorcelainArgs, TaskObject};
 use super::table::Table;
@@ -19,7 +20,7 @@ use crate::lifecycle::observe;
 use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::{Divergence, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
@@ -60,7 +61,7 @@ struct TaskRow {
     object: TaskObject,
     cells: [String; 9],
     /// Seconds since 1970. Unreadable records come last.
-    created: u64,
+    created: Timestamp,
     status: Option<Status>,
 }
 
@@ -177,7 +178,7 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let tasks: Vec<&Task> = tasks.collect();
     let mut rows = Vec::new();
     if !tasks.is_empty() {
-        let now = seconds();
+        let now = this_second();
         let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
         rows.extend(statuses.map(|status| TaskRow::of(status, now)));
     }
@@ -252,10 +253,10 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
 }
 
 impl TaskRow {
-    fn of(status: Status, now: u64) -> Self {
+    fn of(status: Status, now: Timestamp) -> Self {
         let (task, state) = (&status.task, &status.state);
         let unknown = || "?".to_owned();
-        let ago = |then: u64| age(now.saturating_sub(then));
+        let ago = |then| age(then, now);
         let guess = if status.found.is_inferred { "?" } else { "" };
         let label = state.label() + guess;
         let commits = match status.divergence {
@@ -295,7 +296,7 @@ impl TaskRow {
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,
-            created: u64::MAX,
+            created: Timestamp::MAX,
             status: None,
         }
     }

@@ -22,6 +22,7 @@ use crate::lifecycle::archive::{self, Archived};
 use crate::run::events;
 use crate::sanitize;
 use crate::store::{self, Store, StoredTask};
+use crate::system::clock::from_seconds;
 use crate::task::RecordFile;
 use crate::ui::Ui;
 use crate::ui::words::count;
@@ -186,12 +187,8 @@ fn timeline(log: &LogObject) -> Vec<(Option<Timestamp>, String)> {
     });
     let commits = log.commits.iter().map(|commit| {
         // The time of a commit may be any number.
-        let at = i64::try_from(commit.at).ok();
-        let at = at.and_then(|at| Timestamp::from_second(at).ok());
-        (
-            at,
-            format!("commit {} {}", commit.oid.short(), commit.subject),
-        )
+        let line = format!("commit {} {}", commit.oid.short(), commit.subject);
+        (from_seconds(commit.at), line)
     });
     let mut lines: Vec<_> = events.chain(commits).collect();
     lines.sort_by_key(|(at, _)| at.unwrap_or(Timestamp::MAX));

@@ -6,12 +6,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
 use crate::run::events::Event;
 use crate::sanitize;
+use crate::system::clock::in_seconds;
 use crate::task::{Changes, Evidence, Layout, Phase, Source, State, Status, TaskId};
 
 #[derive(Debug, Default, Serialize)]
@@ -30,7 +32,8 @@ pub(super) struct TaskObject {
     into: Option<String>,
     #[serde(serialize_with = "lossy")]
     worktree: Option<PathBuf>,
-    created: Option<u64>,
+    #[serde(serialize_with = "seconds")]
+    created: Option<Timestamp>,
     port: Option<u16>,
     target: Option<TargetObject>,
     ahead: Option<usize>,
@@ -49,7 +52,8 @@ pub(super) struct StateObject {
     pub(super) state: &'static str,
     state_source: Source,
     state_reason: Option<&'static str>,
-    state_since: Option<u64>,
+    #[serde(serialize_with = "seconds")]
+    state_since: Option<Timestamp>,
     state_guess: bool,
 }
 
@@ -65,7 +69,8 @@ struct TargetObject {
 struct ExitObject {
     status: Option<i32>,
     signal: Option<i32>,
-    at: u64,
+    #[serde(with = "in_seconds")]
+    at: Timestamp,
 }
 
 /// A task in detail: `status`.
@@ -99,7 +104,8 @@ pub(super) struct ExplanationObject {
 pub(super) struct SourceObject {
     pub(super) source: Source,
     pub(super) says: String,
-    pub(super) since: Option<u64>,
+    #[serde(serialize_with = "seconds")]
+    pub(super) since: Option<Timestamp>,
     pub(super) counts: bool,
 }
 
@@ -146,7 +152,8 @@ pub(super) struct RemovedObject<'a> {
     pub(super) base: Option<&'a str>,
     pub(super) tip: Option<&'a str>,
     pub(super) snapshot: Option<&'a str>,
-    pub(super) removed: Option<u64>,
+    #[serde(serialize_with = "seconds")]
+    pub(super) removed: Option<Timestamp>,
     pub(super) merged_into: Option<&'a str>,
     #[serde(serialize_with = "lossy")]
     pub(super) worktree: Option<&'a Path>,
@@ -198,6 +205,11 @@ pub(super) struct ConflictObject {
 fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
     let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
     path.serialize(serializer)
+}
+
+/// Serializes a time as a number of seconds since 1970; `None` as `null`.
+fn seconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(in_seconds::of).serialize(serializer)
 }
 
 impl StateObject {
@@ -288,7 +300,7 @@ impl TaskObject {
         lines.line("into", self.into.as_ref());
         let worktree = self.worktree.as_ref();
         lines.line("worktree", worktree.map(|path| path.as_os_str().as_bytes()));
-        lines.line("created", self.created.map(|at| at.to_string()));
+        lines.line("created", self.created.map(|at| at.as_second().to_string()));
         if let Some(target) = &self.target {
             let value = format!("{} {} {}", target.window, target.pane, target.session);
             lines.line(target.kind.into_str(), Some(value));

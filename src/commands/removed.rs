@@ -11,7 +11,7 @@ use crate::failure::{Failure, USAGE, Verb};
 use crate::lifecycle::archive::tree::measure;
 use crate::lifecycle::archive::{Archived, Listing, UnreadEntry};
 use crate::sanitize;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::version;
 use crate::ui::words::{age, count};
 
@@ -100,7 +100,7 @@ pub(super) fn describe_removed(flux: &Flux, one: &Archived) -> String {
 
 /// Returns how long ago a task was removed: `3m ago`.
 fn describe_age(one: &Archived) -> String {
-    format!("{} ago", age(seconds().saturating_sub(one.removed_secs())))
+    format!("{} ago", age(one.removed_at(), this_second()))
 }
 
 fn print_rows(flux: &Flux, sized: &[MeasuredTask], unread: &[UnreadEntry]) -> Result<()> {

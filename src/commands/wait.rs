@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn outcome_fails_if_the_state_cannot_be_reached() {
-        let ended = |how| State::Ended(Exit::new(how, 1));
+        let ended = |how| State::Ended(Exit::new(how, jiff::Timestamp::UNIX_EPOCH));
         for (state, until, expected) in [
             (State::Working, Until::Exited, None),
             (State::Waiting(None), Until::Waiting, Some(true)),

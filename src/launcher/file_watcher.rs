@@ -16,11 +16,11 @@ use crate::run::RunDir;
 use crate::run::events::{self, Event, EventLog};
 use crate::run::launch::{Launch, Running};
 use crate::task::Activity;
-use crate::task::finding::{STALLED_SECONDS, TITLE_LAG_MS};
+use crate::task::finding::{STALLED, TITLE_LAG};
 use crate::tmux::pane;
 
-/// The number of checks after a write, one after each [`TITLE_LAG_MS`].
-const CHECKS_PER_WRITE: u64 = (STALLED_SECONDS + 1) * 1000 / TITLE_LAG_MS + 1;
+/// The number of checks after a write, one after each [`TITLE_LAG`].
+const CHECKS_PER_WRITE: i64 = (STALLED.as_secs() + 1) / TITLE_LAG.as_secs() + 1;
 
 /// Watches the files of an agent.
 pub(super) struct FileWatcher {
@@ -74,7 +74,7 @@ impl FileWatcher {
         loop {
             let longest = match checks_left {
                 0 => Duration::MAX,
-                _ => Duration::from_millis(TITLE_LAG_MS),
+                _ => TITLE_LAG.unsigned_abs(),
             };
             checks_left = match self.writes.recv_timeout(longest) {
                 Ok(()) => CHECKS_PER_WRITE,

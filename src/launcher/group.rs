@@ -14,7 +14,7 @@ use nix::unistd::{self, Pid};
 use signal_hook::iterator::Signals;
 
 use crate::run::RunDir;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::system::{Lock, process, wait_until};
 use crate::task::{Exit, ExitReason};
 
@@ -112,7 +112,7 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
         WaitStatus::Signaled(_, signal, _) => ExitReason::Signal(signal as i32),
         _ => return None,
     };
-    Some(Exit::new(how, seconds()))
+    Some(Exit::new(how, this_second()))
 }
 
 /// Sends `signal` to the leader of a job, and from a thread to the whole group: `signal` after a

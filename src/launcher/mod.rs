@@ -32,7 +32,7 @@ use self::notify::Notifier;
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
 use crate::run::launch::{Launch, Machine, Running, SetupProgress};
-use crate::system::clock::{seconds, this_second};
+use crate::system::clock::this_second;
 use crate::system::process::boot_id;
 use crate::system::program;
 use crate::system::regular_file::open_file;
@@ -75,7 +75,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             }
             job.wait_for_agent(agent)?
         }
-        Err(error) => Exit::new(ExitReason::NotStarted(format!("{error:#}")), seconds()),
+        Err(error) => Exit::new(ExitReason::NotStarted(format!("{error:#}")), this_second()),
     };
     job.received.add_to(&mut exit);
     job.hang_up_leftovers();

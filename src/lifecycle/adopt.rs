@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
 use crate::store::{self, Store};
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Phase, RefName, Rest, Task, TaskId};
 use crate::ui::{quoted, shown, word};
@@ -92,7 +92,7 @@ impl<'a> Adoption<'a> {
             into,
             worktree: entry.path.clone(),
             directory: None,
-            created: seconds(),
+            created: this_second(),
             port: None,
             target: None,
             removal: None,

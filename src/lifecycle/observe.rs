@@ -21,7 +21,7 @@ use crate::run::events::{self, Event, START};
 use crate::run::launch::Running;
 use crate::run::launcher::Launcher;
 use crate::store::{Store, StoredTask};
-use crate::system::clock::{self, in_milliseconds, in_seconds};
+use crate::system::clock;
 use crate::task::observation::{Location, Observation, Presence};
 use crate::task::{
     Changes, Divergence, Evidence, GitRefusal, Phase, Report, State, Status, Task, version,
@@ -231,7 +231,7 @@ fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
     }
     seen.title = profile.read_title(&pane.title, &task.worktree);
     seen.raw_title = Some(pane.title.clone());
-    seen.last_output_s = pane.last_output_seconds;
+    seen.last_output = pane.last_output;
     seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);
 }
 
@@ -257,13 +257,13 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
         return from_git;
     }
     let running = run.running().unwrap_or_default();
-    let started_s = running.as_ref().map(|it| in_seconds::of(it.since));
+    let started = running.as_ref().map(|it| it.since);
     let seen = Observation {
         is_locked: Lock::is_held(&run.lock()),
         launcher: read_presence(flux, task, &run, running.as_ref()),
-        started_s,
+        started,
         exit: run.exit().unwrap_or_default(),
-        now_ms: in_milliseconds::of(clock::now()),
+        now: clock::now(),
         ..from_git
     };
     if seen.exit.is_some() || !may_be_alive(seen.launcher) {
@@ -314,8 +314,8 @@ fn last_entry(task: &Task, running: &Running, last: Option<&Event>) -> Option<Re
     };
     // An earlier run may have written an entry in the same second.
     let start = last.filter(|event| event.event == START);
-    let start = in_milliseconds::of(start.map_or(running.since, |event| event.at));
+    let start = start.map_or(running.since, |event| event.at);
     conversation
         .last_report(&path)
-        .filter(|last| last.at_ms >= start)
+        .filter(|last| last.at >= start)
 }

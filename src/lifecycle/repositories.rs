@@ -5,6 +5,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::observe;
 use crate::context::Flux;
@@ -17,8 +18,8 @@ use crate::ui::Ui;
 
 /// A task whose agent needs an answer, or was interrupted.
 pub(crate) struct WaitingTask {
-    /// The start of the wait, in seconds since 1970.
-    since: Option<u64>,
+    /// The start of the wait.
+    since: Option<Timestamp>,
     /// A directory of its repository.
     pub(crate) home: PathBuf,
     pub(crate) task: Task,
@@ -58,7 +59,7 @@ pub(crate) fn find_waiting(ui: &Ui, here: Option<&Flux>) -> Vec<WaitingTask> {
             found.extend(find_waiting_in(&flux));
         }
     }
-    found.sort_by_key(|task| task.since.unwrap_or(u64::MAX));
+    found.sort_by_key(|task| task.since.unwrap_or(Timestamp::MAX));
     found
 }
 

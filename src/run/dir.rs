@@ -10,7 +10,7 @@ use super::file::{MAX_BYTES, find_tail, read_json, write_private};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::sanitize;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::system::{Lock, Sharing, none_if_missing, process};
 use crate::task::{Exit, ExitReason, Target};
 use crate::tmux::composer::SafeText;
@@ -235,7 +235,7 @@ impl RunDir {
     /// written that file, creates it without an exit status.
     pub(crate) fn note_stopped(&self) -> Result<()> {
         let exit = self.exit()?;
-        let mut exit = exit.unwrap_or_else(|| Exit::new(ExitReason::Unseen, seconds()));
+        let mut exit = exit.unwrap_or_else(|| Exit::new(ExitReason::Unseen, this_second()));
         if exit.stopped {
             return Ok(());
         }

@@ -115,7 +115,7 @@ impl Event {
         Report {
             activity: self.state,
             why: self.why,
-            at_ms: in_milliseconds::of(self.at),
+            at: self.at,
         }
     }
 }

@@ -6,12 +6,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 
 use super::table::{self, Colour, Setting, parse_colour};
 use super::{ConfigEntry, Settings};
 use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
+use crate::system::clock::from_seconds;
 use crate::task::{Layout, ObjectId};
 
 impl Settings {
@@ -86,12 +88,14 @@ impl Settings {
     /// Returns the time before which a task must have been removed to expire now, in seconds since
     /// 1970, by `flux.archiveExpire`: `git config --type=expiry-date --default=90.days --get
     /// flux.archiveExpire`
-    pub(crate) fn archive_expiry(dir: &Path) -> Result<u64> {
+    pub(crate) fn archive_expiry(dir: &Path) -> Result<Timestamp> {
         let setting = &table::ARCHIVE_EXPIRE;
         let default = format!("--default={}", setting.default.unwrap_or_default());
         let git = Git::reading(dir).words("config --type=expiry-date");
         let line = git.args([&default, "--get", setting.key]).line()?;
-        line.parse().context("`git config` printed no time")
+        let seconds = line.parse().context("`git config` printed no time")?;
+        // That of `now` is the largest number.
+        Ok(from_seconds(seconds).unwrap_or(Timestamp::MAX))
     }
 
     /// Returns the values of `flux.copy`: patterns, as in `.gitignore`, of untracked files to copy

@@ -1,6 +1,7 @@
 //! The refs and files of stored tasks.
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use crate::task::{ObjectId, RefName, Task, TaskId, version};
 
@@ -30,10 +31,12 @@ pub(crate) struct StoredTask {
 }
 
 impl StoredTask {
-    /// Returns the time when the task was created, in seconds since 1970; `u64::MAX` if its record
+    /// Returns the time when the task was created, `Timestamp::MAX` if its record
     /// cannot be read, so that it is sorted last.
-    pub(crate) fn created(&self) -> u64 {
-        self.task.as_ref().map_or(u64::MAX, |task| task.created)
+    pub(crate) fn created(&self) -> Timestamp {
+        self.task
+            .as_ref()
+            .map_or(Timestamp::MAX, |task| task.created)
     }
 
     /// Returns the task. Fails if its record cannot be read, with the reason and, unless a newer

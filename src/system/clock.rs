@@ -14,9 +14,9 @@ pub(crate) fn this_second() -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-/// Returns the present time as a number of seconds since 1970.
-pub(crate) fn seconds() -> u64 {
-    in_seconds::of(now())
+/// Returns the time that a number of seconds since 1970 means; `None` if that is after the year 9999.
+pub(crate) fn from_seconds(seconds: u64) -> Option<Timestamp> {
+    Timestamp::from_second(seconds.try_into().ok()?).ok()
 }
 
 macro_rules! stored {

@@ -18,9 +18,6 @@ const MAX_NAME_BYTES: usize = 1024;
 /// The longest path or name of a ref: the limit of Linux.
 const MAX_PATH_BYTES: usize = 4096;
 
-/// The last second that has a date: 9999-12-30T22:00:00Z.
-const LAST_SECOND: u64 = 253_402_207_200;
-
 /// The ports that may be the first of a task: the system's and the last ones are excluded.
 const FIRST_PORTS: RangeInclusive<u16> = 1024..=65_000;
 
@@ -52,7 +49,6 @@ impl Task {
             ("into", self.into.as_deref().is_none_or(is_branch_name)),
             ("worktree", top.is_ok_and(is_below)),
             ("directory", directory.is_none_or(is_below)),
-            ("created", is_time(self.created)),
             ("port", self.port.is_none_or(|it| FIRST_PORTS.contains(&it))),
             (
                 "restored",
@@ -99,7 +95,7 @@ impl Task {
         })
     }
 
-    fn fields_of(&self, removal: &Removal) -> [Field; 6] {
+    fn fields_of(&self, removal: &Removal) -> [Field; 5] {
         let is_object = |name: &ObjectId| self.is_object(name);
         let is_value = |value: &str| !value.contains('\0');
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
@@ -116,7 +112,6 @@ impl Task {
         let is_config = config.all(|(it, value)| is_variable(it) && is_value(value));
         let is_own = own.all(|(it, oid)| is_part(it) && is_object(oid));
         [
-            ("removal.at", is_time(removal.at)),
             ("removal.snapshot", snapshot.is_none_or(is_object)),
             ("removal.config", is_config),
             ("removal.own", is_own),
@@ -127,7 +122,7 @@ impl Task {
 }
 
 impl Target {
-    fn fields(&self) -> [Field; 5] {
+    fn fields(&self) -> [Field; 4] {
         let name = self.session.as_str();
         let server = i32::try_from(self.server_pid);
         // tmux takes any path, a relative one too.
@@ -137,7 +132,6 @@ impl Target {
             ("target.pane_pid", self.pane_pid > 0),
             ("target.server_pid", server.is_ok_and(|pid| pid > 0)),
             ("target.socket", !is_empty && is_plain(&self.socket)),
-            ("target.server_start", is_time(self.server_start)),
         ]
     }
 }
@@ -155,12 +149,6 @@ fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
     let down = parts.all(|part| matches!(part, Component::Normal(_)));
     down && path != Path::new("") && is_plain(path)
-}
-
-/// Returns whether a time in seconds since 1970 has a date, that is, is at most
-/// 9999-12-30T22:00:00Z.
-pub(crate) fn is_time(seconds: u64) -> bool {
-    seconds <= LAST_SECOND
 }
 
 /// Returns whether a text has at most 1024 bytes and no control characters. `true` also for an

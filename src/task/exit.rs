@@ -3,17 +3,18 @@
 use std::fmt;
 use std::ops::Not;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::check;
+use crate::system::clock::in_seconds;
 
 /// The exit of an agent's program, as its launcher saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Exit {
     #[serde(flatten)]
     pub(crate) reason: ExitReason,
-    /// Seconds since 1970.
-    pub(crate) at: u64,
+    #[serde(with = "in_seconds")]
+    pub(crate) at: Timestamp,
     /// git flux ended it.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub(crate) stopped: bool,
@@ -70,7 +71,7 @@ impl From<ExitReason> for StoredExit {
 }
 
 impl Exit {
-    pub(crate) fn new(reason: ExitReason, at: u64) -> Self {
+    pub(crate) fn new(reason: ExitReason, at: Timestamp) -> Self {
         Self {
             reason,
             at,
@@ -112,8 +113,8 @@ impl Exit {
         self.reason == ExitReason::Status(0)
     }
 
-    /// Returns whether status, signals and time in the file `exit` are in the ranges that a
-    /// launcher writes. An agent can write the file, too.
+    /// Returns whether status and signals in the file `exit` are in the ranges that a launcher
+    /// writes. An agent can write the file, too.
     pub(crate) fn is_plausible(&self) -> bool {
         let is_signal = |signal: i32| (1..128).contains(&signal);
         let is_end = match self.reason {
@@ -121,7 +122,7 @@ impl Exit {
             ExitReason::Signal(signal) => is_signal(signal),
             ExitReason::Unseen | ExitReason::NotStarted(_) => true,
         };
-        is_end && self.received.is_none_or(is_signal) && check::is_time(self.at)
+        is_end && self.received.is_none_or(is_signal)
     }
 
     /// Returns whether nothing is known of the end of an agent's program: it was not started, or
@@ -179,7 +180,10 @@ mod tests {
 
     #[test]
     fn is_plausible_rejects_values_that_no_program_exits_with() {
-        let exit = |text: &str| serde_json::from_str::<Exit>(text).unwrap().is_plausible();
+        let exit = |text: &str| {
+            let exit = serde_json::from_str::<Exit>(text);
+            exit.is_ok_and(|exit| exit.is_plausible())
+        };
         for right in [
             r#"{"status":0,"signal":null,"error":null,"at":1700000000}"#,
             r#"{"status":255,"at":253402207200}"#,

@@ -1,23 +1,25 @@
 //! Concludes the state of a task from an observation: which source takes precedence.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::observation::{Location, Observation, Presence, SessionActivity, SessionState};
 use super::{Activity, Evidence, OutputPattern, Phase, Report, Source, State, Title, WaitReason};
 
 /// The time that a title may lag behind a report, which it cannot contradict before.
-pub(crate) const TITLE_LAG_MS: u64 = 2_000;
+pub(crate) const TITLE_LAG: SignedDuration = SignedDuration::from_secs(2);
 
 /// The time since its last output within which an agent counts as working.
-const ACTIVE_SECONDS: u64 = 3;
+const ACTIVE: SignedDuration = SignedDuration::from_secs(3);
 
 /// The time without output after which an agent that paints while it works has stopped working.
-pub(crate) const STALLED_SECONDS: u64 = 10;
+pub(crate) const STALLED: SignedDuration = SignedDuration::from_secs(10);
 
 /// The time without output after which an agent that reports nothing counts as waiting.
-const WAITING_SECONDS: u64 = 60;
+const WAITING: SignedDuration = SignedDuration::from_secs(60);
 
 /// The longest time that an agent takes to start up, while its title says that it is idle. It
-/// has started earlier if it prints nothing for [`STALLED_SECONDS`].
-const STARTUP_SECONDS: u64 = 60;
+/// has started earlier if it prints nothing for [`STALLED`].
+const STARTUP: SignedDuration = SignedDuration::from_secs(60);
 
 impl State {
     /// Concludes the state of a task from its stored phase and an observation, and returns it with
@@ -58,7 +60,7 @@ impl State {
     /// Concludes the state of a task whose agent has no recorded exit: from its launcher, and if
     /// that is alive, from the agent's signs of activity.
     fn without_exit(seen: &Observation) -> (Self, Evidence) {
-        let found = evidence_since(Source::Process, seen.started_s);
+        let found = evidence_since(Source::Process, seen.started);
         match seen.launcher {
             Presence::Alive => Self::of_live_agent(seen),
             Presence::InSetup => (Self::Opening, found),
@@ -81,25 +83,24 @@ impl State {
             return Self::of_silent_agent(seen);
         };
         if let Some(session) = seen.session
-            && let Some(contradiction) = find_contradiction(&last, session, seen.now_ms)
+            && let Some(contradiction) = find_contradiction(&last, session, seen.now)
         {
             (last.activity, last.why) = contradiction;
             return (state_of(&last, seen), from_session(session));
         }
-        let fresh = is_fresh(last.at_ms, seen.now_ms);
+        let fresh = is_fresh(last.at, seen.now);
         if let Some(state) = correct_by_title(&last, seen.title.filter(|_| !fresh)) {
             return (state, evidence(Source::Title));
         }
-        let now = seen.now_ms / 1000;
-        let is_old = |at: u64| at + WAITING_SECONDS < now;
-        let is_still = is_old(last.at_ms / 1000) && seen.last_output_s.is_some_and(is_old);
+        let is_old = |at| seen.age(at) > WAITING;
+        let is_still = is_old(last.at) && seen.last_output.is_some_and(is_old);
         let paints = seen.output_pattern == OutputPattern::WhileWorking && !seen.is_in_background;
         // The session file or the title would say more than the output.
         let can_infer = paints && seen.title.is_none() && seen.session.is_none();
         if last.activity == Activity::Working && can_infer && is_still {
             return (Self::Interrupted, inferred(Source::Activity));
         }
-        let found = evidence_since(source, Some(last.at_ms / 1000));
+        let found = evidence_since(source, Some(last.at));
         (state_of(&last, seen), found)
     }
 
@@ -107,9 +108,8 @@ impl State {
     /// session file, or else its title, or else the time of its last output. `Running` if these do
     /// not tell.
     fn of_silent_agent(seen: &Observation) -> (Self, Evidence) {
-        let now = seen.now_ms / 1000;
         if let Some(session) = seen.session {
-            let is_old = session.at_ms / 1000 + STALLED_SECONDS < now;
+            let is_old = seen.age(session.at) > STALLED;
             let state = match session.activity {
                 SessionActivity::Working | SessionActivity::Background => Self::Working,
                 SessionActivity::Waiting(why) => Self::Waiting(why),
@@ -119,11 +119,11 @@ impl State {
             return (state, from_session(session));
         }
         let pattern = seen.output_pattern;
-        let is_recent = |at: u64| now.saturating_sub(at) <= ACTIVE_SECONDS;
+        let is_recent = |at| seen.age(at) <= ACTIVE;
         let is_active =
-            pattern == OutputPattern::NotWhileIdle && seen.last_output_s.is_some_and(is_recent);
+            pattern == OutputPattern::NotWhileIdle && seen.last_output.is_some_and(is_recent);
         let by_title = evidence(Source::Title);
-        let started = seen.started_s;
+        let started = seen.started;
         match seen.title {
             Some(Title::Working) => (Self::Working, by_title),
             Some(Title::Asking) => (Self::Waiting(Some(WaitReason::Permission)), by_title),
@@ -147,7 +147,7 @@ fn evidence(source: Source) -> Evidence {
     evidence_since(source, None)
 }
 
-fn evidence_since(source: Source, since: Option<u64>) -> Evidence {
+fn evidence_since(source: Source, since: Option<Timestamp>) -> Evidence {
     Evidence {
         source,
         since,
@@ -163,7 +163,7 @@ fn inferred(source: Source) -> Evidence {
 }
 
 fn from_session(session: SessionState) -> Evidence {
-    evidence_since(Source::Session, Some(session.at_ms / 1000))
+    evidence_since(Source::Session, Some(session.at))
 }
 
 impl Observation {
@@ -180,7 +180,7 @@ impl Observation {
         let is_more_exact = reported.activity == Activity::Done
             && [Activity::Failed, Activity::Interrupted].contains(&written.activity);
         // A hook says more than a transcript of the same moment.
-        let is_later = written.at_ms > reported.at_ms;
+        let is_later = written.at > reported.at;
         if is_later || is_more_exact {
             return file;
         }
@@ -190,32 +190,37 @@ impl Observation {
     /// Returns whether the agent has run for more than a minute and printed nothing in the last
     /// minute; `false` if one of these times is unknown.
     fn is_silent_long(&self) -> bool {
-        let is_long = |since: u64| since + WAITING_SECONDS < self.now_ms / 1000;
-        self.started_s.is_some_and(is_long) && self.last_output_s.is_some_and(is_long)
+        let is_long = |since| self.age(since) > WAITING;
+        self.started.is_some_and(is_long) && self.last_output.is_some_and(is_long)
     }
 
     /// Returns whether the agent can be taken to have started up: it started more than a minute
     /// ago, or printed nothing in the last ten seconds. `true` also if its start is unknown.
     fn has_started_up(&self) -> bool {
-        let now = self.now_ms / 1000;
-        let is_over = |since: u64, time: u64| !(since..=since + time).contains(&now);
-        let started = self.started_s.unwrap_or_default();
-        let is_still = |at| is_over(at, STALLED_SECONDS);
-        is_over(started, STARTUP_SECONDS) || self.last_output_s.is_some_and(is_still)
+        let is_over = |since, time| !(SignedDuration::ZERO..=time).contains(&self.age(since));
+        let is_past_start = |at| is_over(at, STARTUP);
+        self.started.is_none_or(is_past_start)
+            || self.last_output.is_some_and(|at| is_over(at, STALLED))
+    }
+
+    /// Returns the time from `at` to the observation, in whole seconds, since tmux tells no more;
+    /// negative if `at` is later, after the clock was set back.
+    fn age(&self, at: Timestamp) -> SignedDuration {
+        SignedDuration::from_secs(self.now.as_second() - at.as_second())
     }
 }
 
-/// Returns the activity that the agent's session file shows at `now_ms` if it contradicts the last
+/// Returns the activity that the agent's session file shows at `now` if it contradicts the last
 /// report; otherwise `None`. Neither Esc nor the answer to a question calls a hook.
 pub(crate) fn find_contradiction(
     report: &Report,
     session: SessionState,
-    now_ms: u64,
+    now: Timestamp,
 ) -> Option<(Activity, Option<WaitReason>)> {
     use SessionActivity::{Background, Idle, Waiting, Working};
-    let settled = !is_fresh(report.at_ms, now_ms) && !is_fresh(session.at_ms, now_ms);
-    let is_later = session.at_ms > report.at_ms;
-    let is_old = session.at_ms / 1000 + STALLED_SECONDS < now_ms / 1000;
+    let settled = !is_fresh(report.at, now) && !is_fresh(session.at, now);
+    let is_later = session.at > report.at;
+    let is_old = now.as_second() - session.at.as_second() > STALLED.as_secs();
     let interrupted = Some((Activity::Interrupted, None));
     let at_work = Some((Activity::Working, None));
     match (report.activity, session.activity) {
@@ -235,8 +240,8 @@ pub(crate) fn find_contradiction(
 
 /// Returns whether a time is less than two seconds before now, so that a source which contradicts
 /// it may be older. `false` for a time in the future, after the clock was set back.
-pub(crate) fn is_fresh(at_ms: u64, now_ms: u64) -> bool {
-    at_ms <= now_ms && now_ms - at_ms < TITLE_LAG_MS
+pub(crate) fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    (SignedDuration::ZERO..TITLE_LAG).contains(&now.duration_since(at))
 }
 
 /// Returns the state that the title of the agent's terminal shows if it contradicts the last
@@ -261,7 +266,7 @@ fn state_of(report: &Report, seen: &Observation) -> State {
         Activity::Failed => State::Failed,
         Activity::Interrupted => State::Interrupted,
         // Of an earlier run.
-        Activity::Exited => State::Running(seen.started_s),
+        Activity::Exited => State::Running(seen.started),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Observations of a task and reports of its agent.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
@@ -36,8 +37,7 @@ pub(crate) enum WaitReason {
 pub(crate) struct Report {
     pub(crate) activity: Activity,
     pub(crate) why: Option<WaitReason>,
-    /// Milliseconds since 1970.
-    pub(crate) at_ms: u64,
+    pub(crate) at: Timestamp,
 }
 
 /// The activity that an agent shows in the title of its terminal.
@@ -63,8 +63,7 @@ pub(crate) enum SessionActivity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionState {
     pub(crate) activity: SessionActivity,
-    /// Milliseconds since 1970.
-    pub(crate) at_ms: u64,
+    pub(crate) at: Timestamp,
     /// The conversation continues in another process, which input to the pane does not reach.
     pub(crate) is_handed_over: bool,
 }
@@ -109,8 +108,8 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evidence {
     pub(crate) source: Source,
-    /// The start of the state, in seconds since 1970, if known.
-    pub(crate) since: Option<u64>,
+    /// The start of the state, if known.
+    pub(crate) since: Option<Timestamp>,
     /// Inferred, not reported.
     pub(crate) is_inferred: bool,
 }
@@ -152,8 +151,8 @@ pub(crate) struct Observation {
     pub(crate) worktree: Location,
     pub(crate) has_branch: bool,
     pub(crate) launcher: Presence,
-    /// The start of the launcher, in seconds since 1970.
-    pub(crate) started_s: Option<u64>,
+    /// The start of the launcher.
+    pub(crate) started: Option<Timestamp>,
     pub(crate) exit: Option<Exit>,
     /// The last report of this run by a hook.
     pub(crate) last_report: Option<Report>,
@@ -167,9 +166,9 @@ pub(crate) struct Observation {
     pub(crate) raw_title: Option<String>,
     /// The pane, with the present names of session and window.
     pub(crate) target: Option<Target>,
-    /// The last output in its window, in seconds since 1970.
-    pub(crate) last_output_s: Option<u64>,
+    /// The last output in its window.
+    pub(crate) last_output: Option<Timestamp>,
     pub(crate) output_pattern: OutputPattern,
-    /// The time of the observation, in milliseconds since 1970.
-    pub(crate) now_ms: u64,
+    /// The time of the observation.
+    pub(crate) now: Timestamp,
 }

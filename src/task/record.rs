@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{BranchName, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version};
+use crate::system::clock::in_seconds;
 
 /// The longest `task.json`: arguments for an agent may be long.
 const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
@@ -49,8 +51,8 @@ pub(crate) struct Task {
     /// The directory in the worktree that its agent starts in, if not the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory: Option<Bytes>,
-    /// Seconds since 1970.
-    pub(crate) created: u64,
+    #[serde(with = "in_seconds")]
+    pub(crate) created: Timestamp,
     /// The first of its reserved ports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
@@ -94,8 +96,8 @@ pub(crate) struct Bytes(#[serde(with = "super::record::path")] pub(crate) OsStri
 /// The removal of a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Removal {
-    /// Seconds since 1970.
-    pub(crate) at: u64,
+    #[serde(with = "in_seconds")]
+    pub(crate) at: Timestamp,
     /// The snapshot of the uncommitted changes.
     pub(crate) snapshot: Option<ObjectId>,
     /// The configuration of its branch: names, as in `branch.<branch>.<name>`, and values.
@@ -184,7 +186,8 @@ pub(crate) struct Target {
     #[serde(with = "super::record::path")]
     pub(crate) socket: PathBuf,
     pub(crate) server_pid: u32,
-    pub(crate) server_start: u64,
+    #[serde(with = "in_seconds")]
+    pub(crate) server_start: Timestamp,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }

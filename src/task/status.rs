@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
@@ -48,7 +49,7 @@ pub(crate) enum State {
     #[strum(serialize = "starting")]
     Opening,
     /// The agent's process is alive, and its activity is unknown; since this time.
-    Running(Option<u64>),
+    Running(Option<Timestamp>),
     /// Its launcher lives in another PID namespace, or on another machine.
     #[strum(serialize = "running")]
     RunningElsewhere,

@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 
+use crate::system::clock::from_seconds;
 use crate::task::{Layout, Rest, SessionName, Target};
 
 /// The variables of a target, which every format contains.
@@ -80,7 +81,7 @@ impl<const N: usize> Record<'_, N> {
             pane_pid: process.parse().ok()?,
             socket: socket.into(),
             server_pid: server.parse().ok()?,
-            server_start: start.parse().ok()?,
+            server_start: from_seconds(start.parse().ok()?)?,
             rest: Rest::default(),
         })
     }

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 
 use super::Tmux;
 use super::command::{TIMEOUT, default_socket, env_pane, env_socket, is_gone};
 use super::fields::{Fields, Record};
 use crate::sanitize;
+use crate::system::clock::from_seconds;
 use crate::system::program;
 use crate::task::{Layout, PaneId, SessionId, SessionName, Target, TaskId, WindowId};
 
@@ -33,8 +35,8 @@ pub(crate) struct Pane {
     task: String,
     /// The title, set by the program.
     pub(crate) title: String,
-    /// The time of the window's last output, in seconds since 1970.
-    pub(crate) last_output_seconds: Option<u64>,
+    /// The time of the window's last output.
+    pub(crate) last_output: Option<Timestamp>,
     /// The only pane of its window.
     pub(crate) is_alone: bool,
 }
@@ -52,7 +54,7 @@ impl Pane {
             repo: decode_path(repo),
             task: task.to_owned(),
             title: title.to_owned(),
-            last_output_seconds: activity.parse().ok(),
+            last_output: activity.parse().ok().and_then(from_seconds),
             is_alone: panes == "1",
         })
     }
@@ -206,7 +208,9 @@ pub(crate) fn close(target: &Target) -> Result<bool> {
     let pane = target.pane;
     let is = format!(
         "#{{==:#{{pid}} #{{start_time}} #{{pane_pid}},{} {} {}}}",
-        target.server_pid, target.server_start, target.pane_pid
+        target.server_pid,
+        target.server_start.as_second(),
+        target.pane_pid
     );
     let close = format!("display-message -p -t {pane} '#{{pane_dead}}'; kill-pane -t {pane}");
     let ask = Tmux::at(target, "if-shell").arg("-F");

@@ -2,13 +2,16 @@
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
+
 /// Formats a number with its noun: `1 file`, `2 files`.
 pub(crate) fn count(number: usize, noun: impl Display) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Formats a time span in seconds in one unit, rounded down: `5s`, `3m`, `2h`, `9d`.
-pub(crate) fn age(seconds: u64) -> String {
+pub(crate) fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
     match seconds {
         0..60 => format!("{seconds}s"),
         60..3600 => format!("{}m", seconds / 60),

@@ -9,6 +9,8 @@ use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
 use crate::task::{Activity, WaitReason};
 
+const FIRST_SECOND: Timestamp = Timestamp::constant(1, 0);
+
 /// Returns the types of each field of the objects, by its path.
 fn types(objects: &[Value]) -> BTreeMap<String, BTreeSet<&'static str>> {
     fn note(path: &str, value: &Value, types: &mut BTreeMap<String, BTreeSet<&'static str>>) {
@@ -49,7 +51,7 @@ fn state(is_known: bool) -> StateObject {
         state: "waiting",
         state_source: Source::Hook,
         state_reason: is_known.then_some("question"),
-        state_since: is_known.then_some(1),
+        state_since: is_known.then_some(FIRST_SECOND),
         state_guess: false,
     }
 }
@@ -69,7 +71,7 @@ fn task() -> TaskObject {
         base: text(),
         into: text(),
         worktree: Some("/w".into()),
-        created: Some(1),
+        created: Some(FIRST_SECOND),
         port: Some(1),
         target: Some(TargetObject {
             kind: Layout::Pane,
@@ -83,7 +85,7 @@ fn task() -> TaskObject {
         exit: Some(ExitObject {
             status: Some(0),
             signal: None,
-            at: 1,
+            at: FIRST_SECOND,
         }),
         error: None,
     }
@@ -110,7 +112,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         exit: Some(ExitObject {
             status: None,
             signal: Some(9),
-            at: 1,
+            at: FIRST_SECOND,
         }),
         ..task()
     };
@@ -129,7 +131,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         sources: vec![SourceObject {
             source: Source::Hook,
             says: "waiting".into(),
-            since: is_known.then_some(1),
+            since: is_known.then_some(FIRST_SECOND),
             counts: true,
         }],
     };
@@ -174,7 +176,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         base: text,
         tip: text,
         snapshot: text,
-        removed: text.map(|_| 1),
+        removed: text.map(|_| FIRST_SECOND),
         merged_into: text,
         worktree: text.map(Path::new),
         trash: text.map(Path::new),

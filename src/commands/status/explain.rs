@@ -3,13 +3,14 @@
 use std::fmt::Display;
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use crate::commands::object::{ExplanationObject, SourceObject, StateObject};
 use crate::context::Flux;
 use crate::lifecycle::observe;
 use crate::sanitize;
 use crate::store::Store;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::observation::{Location, Observation, Presence, SessionActivity, SessionState};
 use crate::task::{Report, Source, State, Task, Title, WaitReason};
 use crate::ui::words::age;
@@ -32,15 +33,14 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
     let (id, label) = (&task.id, state.label());
     ui.data(format_args!("{id}: {label}{guess}"))?;
     // Without a run directory, `now` is not set.
-    let now = if seen.now_ms == 0 {
-        seconds()
-    } else {
-        seen.now_ms / 1000
-    };
+    let is_set = seen.now != Timestamp::UNIX_EPOCH;
+    let now = if is_set { seen.now } else { this_second() };
     for source in sources {
         let mark = if source.counts { '*' } else { ' ' };
-        let ago = source.since.map(|since| now.saturating_sub(since));
-        let ago = ago.map_or(String::new(), |ago| format!(" ({} ago)", age(ago)));
+        let ago = source
+            .since
+            .map(|since| format!(" ({} ago)", age(since, now)));
+        let ago = ago.unwrap_or_default();
         let (name, says) = (source.source.into_str(), sanitize::line(&source.says));
         ui.data(format_args!("{mark} {name:<10}  {says}{ago}"))?;
     }
@@ -52,8 +52,8 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
 fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
     let ended = exit.map_or_else(|| "no exit recorded".to_owned(), ToString::to_string);
-    let at = |heard: Option<Report>| heard.map(|heard| heard.at_ms / 1000);
-    let session_at = seen.session.map(|session| session.at_ms / 1000);
+    let at = |heard: Option<Report>| heard.map(|heard| heard.at);
+    let session_at = seen.session.map(|session| session.at);
     let is_there = |is: bool| if is { "there" } else { "gone" }.to_owned();
     let has_worktree = seen.worktree == Location::Here;
     let lock = if seen.is_locked {
@@ -61,14 +61,14 @@ fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObjec
     } else {
         "not locked"
     };
-    let activity = seen.last_output_s.map(|_| "last output in its window");
+    let activity = seen.last_output.map(|_| "last output in its window");
     let says = [
         (Source::Lock, lock.to_owned(), None),
         (Source::Record, task.phase.into_str().to_owned(), None),
         (Source::Worktree, is_there(has_worktree), None),
         (Source::Branch, is_there(seen.has_branch), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),
-        (Source::Process, launcher(seen).to_owned(), seen.started_s),
+        (Source::Process, launcher(seen).to_owned(), seen.started),
         (
             Source::Hook,
             describe_report(seen.last_report),
@@ -84,7 +84,7 @@ fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObjec
         (
             Source::Activity,
             activity.unwrap_or(NOTHING).to_owned(),
-            seen.last_output_s,
+            seen.last_output,
         ),
     ];
     let object = |(source, says, since)| SourceObject {

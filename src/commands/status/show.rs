@@ -12,7 +12,7 @@ use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::start::ports;
 use crate::sanitize;
 use crate::store::StoredTask;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::{Changes, Divergence, Layout, State, Status, WaitReason};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
@@ -158,8 +158,8 @@ pub(super) fn code(change: &Change) -> String {
 }
 
 fn describe_state(status: &Status) -> String {
-    let now = seconds();
-    let ago = |then: u64| age(now.saturating_sub(then));
+    let now = this_second();
+    let ago = |then| age(then, now);
     let since = |what: &str| match status.found.since {
         Some(since) => format!("{what}, since {}", ago(since)),
         None => what.to_owned(),

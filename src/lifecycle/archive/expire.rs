@@ -93,7 +93,7 @@ impl Flux {
     fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
-            self.trash_owner(one).is_none() && one.removed_secs() < limit && can_expire(one)
+            self.trash_owner(one).is_none() && one.removed_at() < limit && can_expire(one)
         };
         let mut all = archive::list(self)?;
         all.retain(is_old);

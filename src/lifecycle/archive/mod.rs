@@ -11,6 +11,7 @@ use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail, ensure};
+use jiff::Timestamp;
 
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
@@ -66,9 +67,8 @@ impl Archived {
         removal.map_or(&[], |removal| &removal.config)
     }
 
-    /// Returns the time when the task was removed, in seconds since 1970; if that is not recorded,
-    /// the time when it was created.
-    pub(crate) fn removed_secs(&self) -> u64 {
+    /// Returns the time when the task was removed; if that is not recorded, the time when it was created.
+    pub(crate) fn removed_at(&self) -> Timestamp {
         let removal = self.task.removal.as_ref();
         removal.map_or(self.task.created, |removal| removal.at)
     }
@@ -228,7 +228,7 @@ fn sort_refs(flux: &Flux, refs: &BTreeMap<RefName, ObjectId>) -> Listing {
             }),
         }
     }
-    archived.sort_by_key(|one| std::cmp::Reverse(one.removed_secs()));
+    archived.sort_by_key(|one| std::cmp::Reverse(one.removed_at()));
     Listing { archived, unread }
 }
 

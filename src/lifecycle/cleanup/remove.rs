@@ -21,7 +21,7 @@ use crate::lifecycle::stop::{request_stop, wait_for_agent_end};
 use crate::lifecycle::teardown::Teardown;
 use crate::settings::Settings;
 use crate::store;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::system::process::{foreground_group, is_alive, start_time};
 use crate::system::{Lock, wait_until};
 use crate::task::{MergeRecord, RecordFile, RefName, Removal, Rest, Task};
@@ -127,7 +127,7 @@ fn remove_with_branch(
     // The merge is the point of no return: a later ^C does not interrupt.
     interrupt::clear();
     let removing = task.with_removal(Removal {
-        at: seconds(),
+        at: this_second(),
         into: merged_record(facts, merge.as_ref()),
         ..removal
     });

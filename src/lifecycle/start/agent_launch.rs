@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::launcher::notify::Notifier;
 use crate::run::launch::{Launch, Setup, SetupStep};
 use crate::settings::{Settings, table};
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::system::program::which;
 use crate::task::{Bytes, Exit, ExitReason, Task};
 use crate::tmux::opened_pane::OpenedPane;
@@ -171,5 +171,5 @@ pub(super) fn agent_directory(task: &Task) -> Option<PathBuf> {
 /// Returns the record of an exit, at this time, for a run in which no agent was started. Writes
 /// nothing.
 pub(super) fn not_started() -> Exit {
-    Exit::new(ExitReason::Unseen, seconds())
+    Exit::new(ExitReason::Unseen, this_second())
 }

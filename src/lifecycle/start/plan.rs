@@ -1,6 +1,7 @@
 //! The start of a task, planned before anything exists.
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use super::init_scripts::InitScripts;
 use crate::agent::AgentCommand;
@@ -59,8 +60,8 @@ pub(crate) struct Started {
     pub(crate) opened: OpenedPane,
     /// The error, if the agent could not be executed.
     pub(crate) exit: Option<Exit>,
-    /// The start of its launcher, in seconds since 1970.
-    pub(crate) since: Option<u64>,
+    /// The start of its launcher.
+    pub(crate) since: Option<Timestamp>,
 }
 
 impl Start {

@@ -19,7 +19,7 @@ use crate::git::{Git, ObjectId, Worktree, worktree};
 use crate::lifecycle::branch_uses::ensure_main_is_known;
 use crate::run::launch::Setup;
 use crate::store::Store;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Bytes, Layout, Phase, RefName, Rest, Task, TaskId};
 use crate::tmux::Placement;
@@ -166,7 +166,7 @@ impl<'a> Preparation<'a> {
             base: self.base.clone(),
             into,
             directory: flux.repo.prefix().map(|path| Bytes(path.into())),
-            created: seconds(),
+            created: this_second(),
             port: None,
             target: None,
             removal: None,

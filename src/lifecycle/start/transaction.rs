@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
+use jiff::Timestamp;
 
 use super::agent_launch::not_started;
 use super::copies::Copies;
@@ -18,7 +19,6 @@ use crate::lifecycle::disposal::{Disposal, was_switched_or_replaced};
 use crate::lifecycle::pane::{find_shell, find_target, hang_up};
 use crate::lifecycle::teardown::Teardown;
 use crate::store;
-use crate::system::clock::in_seconds;
 use crate::system::disk::full_disk_hint;
 use crate::task::{Target, Task};
 use crate::ui::shown;
@@ -71,8 +71,8 @@ impl<'a> StartTransaction<'a> {
     }
 
     /// Updates `opened` to the pane whose launcher took the launch file, if tmux reported another,
-    /// and returns the launcher's start in seconds since 1970. `None` without an agent.
-    fn confirm_pane(&mut self) -> Result<Option<u64>> {
+    /// and returns the launcher's start. `None` without an agent.
+    fn confirm_pane(&mut self) -> Result<Option<Timestamp>> {
         let Some(opened) = self.opened.as_mut().filter(|_| self.start.has_agent()) else {
             return Ok(None);
         };
@@ -83,7 +83,7 @@ impl<'a> StartTransaction<'a> {
         {
             opened.target = target;
         }
-        Ok(running.map(|running| in_seconds::of(running.since)))
+        Ok(running.map(|running| running.since))
     }
 
     /// Updates the record: the task is active, with its pane `target`. Also deletes the archive

@@ -1,19 +1,26 @@
 //! The precedence of the sources, as tables.
 
+use OutputPattern::{NotWhileIdle, Unknown, WhileWorking};
+
 use super::*;
 use crate::task::{Exit, ExitReason};
-use OutputPattern::{NotWhileIdle, Unknown, WhileWorking};
 
 mod session;
 
-const NOW: u64 = 1_000_000_000;
+const NOW: Timestamp = Timestamp::constant(1_000_000, 0);
 const WORKING: Option<Title> = Some(Title::Working);
 const IDLE: Option<Title> = Some(Title::Idle);
 const ASKING: Option<Title> = Some(Title::Asking);
 
 /// Times in milliseconds.
-const LAG: u64 = TITLE_LAG_MS;
-const OLD: u64 = 60_000;
+const LAG: i64 = 2_000;
+const OLD: i64 = 60_000;
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn seconds_ago(seconds: i64) -> Timestamp {
+    NOW - SignedDuration::from_secs(seconds)
+}
 
 /// Returns the observation of an agent that runs and has reported nothing.
 fn runs() -> Observation {
@@ -21,8 +28,8 @@ fn runs() -> Observation {
         worktree: Location::Here,
         has_branch: true,
         launcher: Presence::Alive,
-        started_s: Some(NOW / 1000 - 3600),
-        now_ms: NOW,
+        started: Some(seconds_ago(3600)),
+        now: NOW,
         ..Observation::default()
     }
 }
@@ -38,14 +45,14 @@ fn case(phase: Phase, change: impl FnOnce(&mut Observation), expected: &str) {
 }
 
 fn ended(reason: ExitReason) -> Option<Exit> {
-    Some(Exit::new(reason, NOW / 1000))
+    Some(Exit::new(reason, NOW))
 }
 
-fn report(activity: Activity, why: Option<WaitReason>, ago: u64) -> Option<Report> {
+fn report(activity: Activity, why: Option<WaitReason>, ago: i64) -> Option<Report> {
     Some(Report {
         activity,
         why,
-        at_ms: NOW - ago,
+        at: NOW - SignedDuration::from_millis(ago),
     })
 }
 
@@ -160,7 +167,7 @@ fn title_corrects_a_report_after_its_lag() {
             s.last_report = report(activity, why, ago);
             s.title = title;
             // A report takes precedence over output.
-            s.last_output_s = Some(NOW / 1000);
+            s.last_output = Some(NOW);
         };
         case(Phase::Active, change, expected);
     }
@@ -174,49 +181,58 @@ fn silent_agent_is_judged_by_its_title_and_then_by_its_output() {
     case(active, |s| s.title = ASKING, "waiting(permission) by title");
     // A wrapper takes its time, and so does the first screen.
     for (started_ago, output_ago, expected) in [
-        (STARTUP_SECONDS, None, "starting by title"),
-        (STARTUP_SECONDS + 1, None, "waiting by title"),
-        (STARTUP_SECONDS, Some(0), "starting by title"),
-        (STARTUP_SECONDS, Some(STALLED_SECONDS), "starting by title"),
+        (STARTUP.as_secs(), None, "starting by title"),
+        (STARTUP.as_secs() + 1, None, "waiting by title"),
+        (STARTUP.as_secs(), Some(0), "starting by title"),
         (
-            STARTUP_SECONDS,
-            Some(STALLED_SECONDS + 1),
+            STARTUP.as_secs(),
+            Some(STALLED.as_secs()),
+            "starting by title",
+        ),
+        (
+            STARTUP.as_secs(),
+            Some(STALLED.as_secs() + 1),
             "waiting by title",
         ),
-        (STARTUP_SECONDS + 1, Some(0), "waiting by title"),
+        (STARTUP.as_secs() + 1, Some(0), "waiting by title"),
     ] {
         let change = |s: &mut Observation| {
             s.title = IDLE;
-            s.started_s = Some(NOW / 1000 - started_ago);
-            s.last_output_s = output_ago.map(|ago| NOW / 1000 - ago);
+            s.started = Some(seconds_ago(started_ago));
+            s.last_output = output_ago.map(seconds_ago);
         };
         case(active, change, expected);
     }
     for (pattern, ago, title, expected) in [
-        (NotWhileIdle, ACTIVE_SECONDS, None, "working? by activity"),
-        (NotWhileIdle, ACTIVE_SECONDS + 1, None, "running by process"),
-        (NotWhileIdle, WAITING_SECONDS, None, "running by process"),
+        (NotWhileIdle, ACTIVE.as_secs(), None, "working? by activity"),
         (
             NotWhileIdle,
-            WAITING_SECONDS + 1,
+            ACTIVE.as_secs() + 1,
+            None,
+            "running by process",
+        ),
+        (NotWhileIdle, WAITING.as_secs(), None, "running by process"),
+        (
+            NotWhileIdle,
+            WAITING.as_secs() + 1,
             None,
             "waiting? by activity",
         ),
-        (WhileWorking, ACTIVE_SECONDS, None, "running by process"),
-        (WhileWorking, WAITING_SECONDS, None, "running by process"),
+        (WhileWorking, ACTIVE.as_secs(), None, "running by process"),
+        (WhileWorking, WAITING.as_secs(), None, "running by process"),
         (
             WhileWorking,
-            WAITING_SECONDS + 1,
+            WAITING.as_secs() + 1,
             None,
             "waiting? by activity",
         ),
-        (Unknown, WAITING_SECONDS + 1, None, "running by process"),
-        (Unknown, ACTIVE_SECONDS, None, "running by process"),
+        (Unknown, WAITING.as_secs() + 1, None, "running by process"),
+        (Unknown, ACTIVE.as_secs(), None, "running by process"),
         (NotWhileIdle, 0, IDLE, "waiting by title"),
     ] {
         let change = |s: &mut Observation| {
             s.output_pattern = pattern;
-            s.last_output_s = Some(NOW / 1000 - ago);
+            s.last_output = Some(seconds_ago(ago));
             s.title = title;
         };
         case(active, change, expected);
@@ -226,18 +242,18 @@ fn silent_agent_is_judged_by_its_title_and_then_by_its_output() {
 #[test]
 fn agent_that_has_only_started_is_waiting_after_a_time_without_output() {
     for (activity, ago, expected) in [
-        (Activity::Starting, WAITING_SECONDS, "starting by hook"),
+        (Activity::Starting, WAITING.as_secs(), "starting by hook"),
         (
             Activity::Starting,
-            WAITING_SECONDS + 1,
+            WAITING.as_secs() + 1,
             "waiting? by activity",
         ),
-        (Activity::Done, WAITING_SECONDS + 1, "done by hook"),
+        (Activity::Done, WAITING.as_secs() + 1, "done by hook"),
     ] {
         let change = |s: &mut Observation| {
             s.last_report = report(activity, None, 1000 * 1000);
             s.output_pattern = NotWhileIdle;
-            s.last_output_s = Some(NOW / 1000 - ago);
+            s.last_output = Some(seconds_ago(ago));
         };
         case(Phase::Active, change, expected);
     }
@@ -250,7 +266,7 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
         (
             Working,
             600,
-            WAITING_SECONDS + 1,
+            WAITING.as_secs() + 1,
             WhileWorking,
             None,
             "interrupted? by activity",
@@ -258,14 +274,14 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
         (
             Working,
             600,
-            WAITING_SECONDS,
+            WAITING.as_secs(),
             WhileWorking,
             None,
             "working by hook",
         ),
         (
             Working,
-            WAITING_SECONDS,
+            WAITING.as_secs(),
             600,
             WhileWorking,
             None,
@@ -278,7 +294,7 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
     ] {
         let change = |s: &mut Observation| {
             s.last_report = report(activity, None, ago * 1000);
-            s.last_output_s = Some(NOW / 1000 - output_ago);
+            s.last_output = Some(seconds_ago(output_ago));
             s.output_pattern = pattern;
             s.title = title;
         };
@@ -290,7 +306,7 @@ fn working_agent_is_interrupted_after_a_time_without_output() {
 fn agent_with_a_background_command_is_working_without_output() {
     let change = |s: &mut Observation| {
         s.last_report = report(Activity::Working, None, 60_000);
-        s.last_output_s = Some(NOW / 1000 - 60);
+        s.last_output = Some(seconds_ago(60));
         s.output_pattern = WhileWorking;
         s.is_in_background = true;
     };
@@ -322,24 +338,24 @@ fn transcript_takes_precedence_if_it_is_later_than_the_hook() {
 
 #[test]
 fn clock_that_jumps_changes_no_state() {
-    let activity = |at: u64| {
+    let activity = |at| {
         move |s: &mut Observation| {
             s.last_report = Some(Report {
                 activity: Activity::Working,
                 why: None,
-                at_ms: at,
+                at,
             });
             s.title = WORKING;
-            s.last_output_s = Some(at / 1000);
+            s.last_output = Some(at);
             s.output_pattern = WhileWorking;
         }
     };
-    for at in [0, NOW - 86_400_000, NOW, NOW + 86_400_000] {
+    for at in [Timestamp::UNIX_EPOCH, NOW - DAY, NOW, NOW + DAY] {
         case(Phase::Active, activity(at), "working by hook");
     }
     // After the clock was set back the title takes precedence.
     let back = |s: &mut Observation| {
-        activity(NOW + 86_400_000)(s);
+        activity(NOW + DAY)(s);
         s.title = IDLE;
     };
     case(Phase::Active, back, "interrupted by title");

@@ -25,7 +25,7 @@ fn task() -> Task {
         into: None,
         worktree: worktree.into(),
         directory: Some(Bytes(OsString::from_vec(b"a/\xff".to_vec()))),
-        created: 1,
+        created: Timestamp::constant(1, 0),
         port: None,
         target: None,
         removal: None,
@@ -74,7 +74,7 @@ fn to_json_is_read_again_by_from_json() {
         pane_pid: 2,
         socket: "/tmp/s".into(),
         server_pid: 3,
-        server_start: 4,
+        server_start: Timestamp::constant(4, 0),
         rest: Rest::default(),
     });
     assert_eq!(Task::from_json(&task.to_json().unwrap()).unwrap(), task);

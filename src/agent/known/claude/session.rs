@@ -34,8 +34,8 @@ struct SessionFile {
     kind: String,
     status: Option<String>,
     waiting_for: Option<String>,
-    /// Milliseconds since 1970.
-    status_updated_at: u64,
+    #[serde(with = "in_milliseconds")]
+    status_updated_at: Timestamp,
     /// The background job that this process runs.
     job_id: Option<String>,
     /// The job that its conversation was moved to: it shows a list of sessions since.
@@ -57,9 +57,9 @@ pub(super) fn find_event(
     before: &Event,
 ) -> Option<Event> {
     let session = read(dir, running, worktree)?;
-    let now = in_milliseconds::of(now());
+    let now = now();
     // Its hook may be about to report more.
-    if is_fresh(session.at_ms, now) {
+    if is_fresh(session.at, now) {
         return None;
     }
     let (activity, why) = find_contradiction(&before.report(), session, now)?;
@@ -134,7 +134,7 @@ impl SessionFile {
         };
         Some(SessionState {
             activity,
-            at_ms: self.status_updated_at,
+            at: self.status_updated_at,
             is_handed_over: false,
         })
     }

@@ -10,7 +10,7 @@ use crate::git::{Git, Repo};
 use crate::lifecycle::start::plan::{Origin, Start};
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::record::VERSION;
 use crate::task::{BranchName, Phase, Rest, Task, TaskId};
 use crate::ui::Ui;
@@ -72,7 +72,7 @@ impl World {
             into: Some(BranchName::new("main")),
             worktree: self.home().with_file_name("repo-fix"),
             directory: None,
-            created: seconds(),
+            created: this_second(),
             port: None,
             target: None,
             removal: None,

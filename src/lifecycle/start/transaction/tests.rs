@@ -11,7 +11,7 @@ use super::*;
 use crate::agent::AgentCommand;
 use crate::lifecycle::archive::{self, Archived};
 use crate::store::{Store, task_ref};
-use crate::system::clock::seconds;
+use crate::system::clock::this_second;
 use crate::task::{BranchName, ExistingBranch, Exit, ExitReason, Phase, Rest, SessionName};
 use crate::tmux::Placement;
 
@@ -253,7 +253,7 @@ fn resume_restores_the_run_files_when_rolled_back() {
         .map(drop)
         .unwrap();
     let store = Store::load(&world.flux.repo, &world.flux.settings).unwrap();
-    let exit = Exit::new(ExitReason::Status(3), seconds());
+    let exit = Exit::new(ExitReason::Status(3), this_second());
     let run = world.flux.run_dir(&id());
     run.write_exit(&exit).unwrap();
     let agent = AgentCommand {

@@ -9,7 +9,7 @@ fn session_file_contradicts_reports_of_hooks() {
     let permission = Some(WaitReason::Permission);
     let asks = SessionActivity::Waiting(permission);
     let working = SessionActivity::Working;
-    let (soon, late) = (1000 * STALLED_SECONDS, 1000 * STALLED_SECONDS + 1000);
+    let (soon, late) = (10_000, 11_000);
     for (activity, report_ago, doing, ago, expected) in [
         (Working, OLD, working, OLD, "working by hook"),
         (Working, OLD, Background, OLD, "working by hook"),
@@ -43,7 +43,7 @@ fn session_file_contradicts_reports_of_hooks() {
             s.session = session(doing, ago);
             // Its output does not count.
             s.output_pattern = WhileWorking;
-            s.last_output_s = Some(NOW / 1000 - 600);
+            s.last_output = Some(seconds_ago(600));
         };
         case(Phase::Active, change, expected);
     }
@@ -59,10 +59,10 @@ fn session_file_contradicts_reports_of_hooks() {
     }
 }
 
-fn session(doing: SessionActivity, ago: u64) -> Option<SessionState> {
+fn session(doing: SessionActivity, ago: i64) -> Option<SessionState> {
     Some(SessionState {
         activity: doing,
-        at_ms: NOW - ago,
+        at: NOW - SignedDuration::from_millis(ago),
         is_handed_over: false,
     })
 }
