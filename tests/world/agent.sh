@@ -44,7 +44,9 @@ if [ -e "$agents/behaviour" ]; then behaviour=$(cat "$agents/behaviour"); fi
 # What changes how it reacts must hold before anyone can know that it has started.
 case $behaviour in sigint-* | stubborn | raw) perform "$behaviour"; behaviour=wait ;; esac
 echo "fake agent ready"
-echo "$$" >>"$dir/starts"
+# With a trap, the first reader notes the start: a ^C between its fork and its exec would be lost.
+unnoted=$(trap)
+[ -n "$unnoted" ] || echo "$$" >>"$dir/starts"
 perform "$behaviour"
 echo "first $?" >>"$dir/done"
 
@@ -58,8 +60,9 @@ while :; do
 		commit "Another one"
 	else
 		# In the foreground, so that ^C and ^Z reach it as they reach us. Ends when a wish comes: agent.rs kills it.
-		{ $with_us sh -c 'echo "$$" >"$1/reader"; exec cat >>"$1/stdin"' reader "$dir"; } 2>/dev/null
+		{ $with_us sh -c 'echo "$$" >"$1/reader"; [ -z "$2" ] || echo "$3" >>"$1/starts"; exec cat >>"$1/stdin"' reader "$dir" "$unnoted" "$$"; } 2>/dev/null
 		code=$?
+		unnoted=
 		rm -f "$dir/reader"
 		[ ! -e "$dir/wish" ] || continue
 		# What ends it when its terminal goes is the hang-up, whichever comes first.
