@@ -1,5 +1,5 @@
-//! Prints how much source there is and of which kind: `cargo test --test integration figures:: -- --nocapture`. Code
-//! excludes blank lines, comments and tests; scripts in `src` count.
+//! Prints how much source there is and of which kind, and compares it with its bounds: `cargo test --test
+//! integration figures:: -- --nocapture`. Code excludes blank lines, comments and tests; scripts in `src` count.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -180,7 +180,7 @@ fn sources(root: &Path) -> Vec<(PathBuf, String, Reader)> {
 
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 #[test]
-fn figures_are_printed_for_the_source() {
+fn figures_of_the_source_are_within_their_bounds() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut lengths, mut functions) = (Vec::new(), Vec::new());
     let (mut code, mut bytes) = (0, 0);
@@ -232,46 +232,66 @@ fn figures_are_printed_for_the_source() {
             .collect::<Vec<_>>()
             .join(" ")
     };
+    println!("long: {}\nwide: {}", list(&long), list(&wide));
+    let share = |of: &[&Function]| 100.0 * of.len() as f64 / count;
+    let any = 0.0..=f64::INFINITY;
     let figures = [
-        ("lines of code", code as f64),
+        ("lines of code", code as f64, any.clone()),
         (
             "characters a line",
             f64::from(bytes as u32) / f64::from(code as u32),
+            any.clone(),
         ),
-        ("files", lengths.len() as f64),
+        ("files", lengths.len() as f64, any.clone()),
         (
             "lines of the middle file",
             lengths[lengths.len() / 2] as f64,
+            any.clone(),
         ),
-        ("lines of the longest file", *lengths.last().unwrap() as f64),
-        ("functions", count),
+        (
+            "lines of the longest file",
+            *lengths.last().unwrap() as f64,
+            0.0..=400.0,
+        ),
+        ("functions", count, any),
         (
             "functions of more than 40 lines, in 100",
-            100.0 * long.len() as f64 / count,
+            share(&long),
+            0.0..=3.0,
         ),
         (
             "functions of five parameters or more, in 100",
-            100.0 * wide.len() as f64 / count,
+            share(&wide),
+            0.0..=0.5,
         ),
         (
             "parameters that are text, in 100 functions",
             100.0 * has(&["str", "String"]) / count,
+            0.0..=12.0,
         ),
         (
             "parameters that are a bool, in 100 functions",
             100.0 * has(&["bool"]) / count,
+            0.0..=2.0,
         ),
         (
             "comments of functions that begin with a word that asks, in 100",
             of_docs(asks),
+            0.0..=2.0,
         ),
         (
             "comments of functions that begin with a verb, in 100",
             of_docs(acts),
+            70.0..=100.0,
         ),
     ];
-    for (name, figure) in figures {
+    for (name, figure, _) in &figures {
         println!("{figure:>9.1} {name}");
     }
-    println!("long: {}\nwide: {}", list(&long), list(&wide));
+    for (name, figure, bounds) in &figures {
+        assert!(
+            bounds.contains(figure),
+            "{figure:.1} {name}, not {bounds:?}"
+        );
+    }
 }
