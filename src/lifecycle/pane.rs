@@ -120,8 +120,9 @@ fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()>
     Ok(())
 }
 
-/// Fails if the agent that the file `running` names is alive, or if the system cannot tell.
-/// Succeeds without that file. The caller knows that the launcher has ended.
+/// Fails if the agent that the file `running` names still leads a process group in the worktree, or
+/// if the system cannot tell. Succeeds without the file, and if the system was restarted. The
+/// caller knows that the launcher has ended.
 pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let id = &task.id;
     let Some(running) = run.running()? else {
