@@ -232,8 +232,8 @@ impl Receiver<'_> {
     }
 
     /// Pastes a message into a pane without a known input field, and presses Enter if the pane
-    /// shows the message within a second; otherwise types keys that delete it. Pastes nothing if
-    /// the agent is not ready, and types no key once it no longer is.
+    /// shows the message within a second; otherwise types keys that delete it. Pastes nothing, and
+    /// types no key, once the agent is not ready.
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = Baseline::new(self.target, first, typed)?;
         // A shell would run the text.
