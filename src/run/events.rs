@@ -75,7 +75,7 @@ impl Event {
     }
 
     /// Replaces the event's message by `message`, trimmed and cut after about 1500 bytes; removes
-    /// it if that is empty.
+    /// the old one if `message` is empty.
     pub(crate) fn with_message(mut self, message: impl Display) -> Self {
         // An environment variable cannot contain NUL.
         let mut message = message.to_string().trim().replace('\0', "\u{fffd}");

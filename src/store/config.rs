@@ -11,9 +11,9 @@ use crate::settings::{Settings, table};
 use crate::system::wait_until;
 use crate::task::{ObjectId, Task};
 
-/// Writes `branch.<branch>.fluxTask` to the repository's git config, and before it the values
-/// `kept` from the archive or, without any, the task's title as description, unless the branch
-/// existed before the task. The caller holds the repository's lock.
+/// Writes `branch.<branch>.fluxTask` to the repository's git config. Before that, writes the values
+/// `kept` from the archive or, if there are none and the branch is new, the task's title as
+/// description. The caller holds the repository's lock (`Flux::lock_repo`).
 pub(crate) fn write_config(
     repo: &Repo,
     task: &Task,
