@@ -39,7 +39,7 @@ fn find(target: &Target) -> Result<Option<Target>> {
 }
 
 /// Fails if the server of `target` runs, but is not the one that listed `panes`: its socket was
-/// deleted. Waits up to two seconds for a server that is ending.
+/// deleted. Waits up to two seconds, or until ^C, for a server that is ending.
 fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     let is_listed = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);

@@ -77,7 +77,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs `git config --local <args>`. While another program is writing the configuration, tries
-/// again, for up to ten seconds.
+/// again, for up to ten seconds or until ^C.
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {

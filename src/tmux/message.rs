@@ -80,8 +80,8 @@ pub(crate) fn escape_keys(text: &str) -> String {
 
 impl Receiver<'_> {
     /// Types a message into a pane, and presses Enter once the pane shows it. Returns how far that
-    /// succeeded; each step waits at most ten seconds. `tmux load-buffer -`, `tmux paste-buffer -p
-    /// -r`
+    /// succeeded; each step waits at most ten seconds, or fails on ^C. `tmux load-buffer -`,
+    /// `tmux paste-buffer -p -r`
     pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.is_in_canonical_mode()) {

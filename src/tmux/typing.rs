@@ -105,7 +105,7 @@ fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
 }
 
 /// Waits until `shows` has returned `true` for 50 ms, at most for `timeout`. Returns whether it
-/// has. A program may ignore keys while it redraws.
+/// has; fails on ^C. A program may ignore keys while it redraws.
 pub(super) fn wait_until_stable(
     timeout: Duration,
     shows: impl Fn() -> Result<bool>,

@@ -114,8 +114,8 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
 }
 
 /// Runs a git command that reads all worktrees, and returns its output. Tries again for about two
-/// seconds, at most 15 times, since it fails during a concurrent `git worktree add`, which no lock
-/// of git flux prevents.
+/// seconds, at most 15 times and until ^C, since it fails during a concurrent `git worktree add`,
+/// which no lock of git flux prevents.
 pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
     let output = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
