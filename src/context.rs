@@ -23,8 +23,8 @@ pub(crate) struct Flux {
 
 impl Flux {
     /// Opens the repository of the working directory, or that of `GIT_DIR`, and reads its
-    /// configuration; in a linked worktree, without that of scope `worktree`. Fails on an unknown
-    /// setting of git flux, or if there is no repository.
+    /// configuration; in a linked worktree, without the entries of scope `worktree`. Fails on an
+    /// unknown setting of git flux, or if there is no repository.
     pub(crate) fn open(ui: Ui) -> Result<Self> {
         let flux = Self::open_lenient(ui)?;
         flux.settings.ensure_keys_known()?;

@@ -138,8 +138,8 @@ pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
 }
 
 /// Returns at most three of `known` that are similar to `name`, the most similar first; empty for
-/// an empty `name`. It may be the beginning of a known name, or a part of at least three
-/// characters; case is ignored.
+/// an empty `name`. A `name` that begins a known name, or is a part of it with at least three
+/// characters, is similar; case is ignored.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let name = name.to_lowercase();
     let length = name.chars().count();

@@ -36,9 +36,9 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Reads all tasks and branches, `git for-each-ref refs/flux/tasks refs/flux/base refs/heads`,
-    /// and applies `settings` to the tasks, which are not read again. A record that cannot be read,
-    /// or was fetched, does not affect the others.
+    /// Reads all tasks and branches, and applies the loaded `settings` to the tasks: `git
+    /// for-each-ref refs/flux/tasks refs/flux/base refs/heads`. A record that cannot be read, or
+    /// was fetched, does not affect the others.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
         Self::from_refs(repo, settings, Self::read_refs(repo.home())?)
     }
@@ -49,8 +49,8 @@ impl Store {
         refs::read(dir, &[TASKS, BASES, HEADS])
     }
 
-    /// Reads all tasks whose records are in `refs`. While one seems to be fetched, reads the refs
-    /// again until its record does not change: a command may just be writing it.
+    /// Reads all tasks whose records are in `refs`. While a record seems to be fetched, reads the
+    /// refs again until that record no longer changes: a command may just be writing it.
     pub(crate) fn from_refs(repo: &Repo, settings: &Settings, mut refs: Refs) -> Result<Self> {
         loop {
             let store = Self::split_foreign(repo, settings, refs);
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Returns the task with exactly this id, even if its record cannot be read. Fails if there is
-    /// none, or if its record was fetched from another repository.
+    /// no such task, or if its record was fetched from another repository.
     pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&StoredTask> {
         self.ensure_not_foreign(repo, id)?;
         let found = self.tasks.iter().find(|stored| stored.id == *id);
@@ -235,8 +235,8 @@ fn read_record(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
 }
 
 /// Returns the task with what git config overrides: the branch, if it was renamed; the title,
-/// unless the branch existed before the task; the agent; and the merge target, also by `flux.into`,
-/// which it resolves if symbolic.
+/// unless the branch existed before the task; the agent; and the merge target, also by `flux.into`.
+/// Resolves a merge target that is a symbolic ref.
 fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // It was renamed by `git branch -m`. A branch of `git branch -c` is the user's copy.
@@ -264,15 +264,15 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     task
 }
 
-/// Reads the description that the user gave for a task from its record `oid`. Empty if there was
-/// none.
+/// Reads the file `prompt` of a task's record `oid`: the description that the user gave, empty if
+/// there was none. Fails if the record has no such file.
 pub(crate) fn read_prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
     repo.read_file(oid, RecordFile::Prompt)
 }
 
-/// Creates the record, base ref and branch, at `tip`, of a new task in one transaction, and returns
-/// the record's object. Fails if one of them exists. An existing branch to keep must be at `tip`
-/// instead.
+/// Creates the record, the base ref and the branch (at `tip`) of a new task in one transaction, and
+/// returns the record's object. Fails if one of them exists; a branch that existed before the task
+/// has to be at `tip` instead.
 pub(crate) fn create_task(
     repo: &Repo,
     task: &Task,

@@ -45,8 +45,8 @@ impl HookFiles<'_> {
         self.hooks.iter().map(entry).collect()
     }
 
-    /// Returns the shell command for a hook of the agent, which runs `git-flux __hook`. It does
-    /// nothing if git flux is gone, and always succeeds.
+    /// Returns the shell command for a hook of the agent, which runs `git-flux __hook`. The command
+    /// does nothing if git flux is gone, and always succeeds.
     fn command(&self, hook: &Hook) -> String {
         let (agent, event) = (self.agent, hook.event);
         let program = shell_words::quote(self.program);

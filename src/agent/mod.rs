@@ -70,7 +70,7 @@ impl Agent {
     }
 
     /// Returns a copy of the agent that continues its last session instead of taking a prompt;
-    /// `None` if it has no options for that.
+    /// `None` if the agent has no options for that.
     pub(crate) fn to_resume(&self) -> Option<Self> {
         (!self.resume.is_empty()).then(|| Self {
             prompt: Prompt::Resumed,

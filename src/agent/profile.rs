@@ -86,8 +86,8 @@ pub(crate) struct Files {
 pub(crate) type Variables<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 /// Returns the directory in which an agent's program keeps its files: the value of the environment
-/// variable `variable`, or `name` in the home directory if that is unset or empty. `None` without
-/// `$HOME`.
+/// variable `variable` or, if that is unset or empty, `$HOME/<name>`. `None` if `$HOME` is unset,
+/// too.
 pub(super) fn home_of(var: &Variables, variable: &str, name: &str) -> Option<PathBuf> {
     match var(variable).filter(|dir| !dir.is_empty()) {
         Some(own) => Some(own.into()),
@@ -203,8 +203,8 @@ impl Profile {
         config.command.iter().flatten().any(is_option)
     }
 
-    /// Returns whether text typed into the agent's pane is a message to it. `false` for a shell,
-    /// which would run it.
+    /// Returns whether text typed into the agent's pane is a message to the agent. `false` for a
+    /// shell, which would run the text.
     pub(crate) fn accepts_messages(&self) -> bool {
         *self.prompt != Prompt::Shown
     }
@@ -222,8 +222,8 @@ impl Profile {
     }
 
     /// Returns how the agent's output is related to its activity, for a pane with this title. For
-    /// an agent that prints nothing while idle, `Unknown` until its title has the known beginning,
-    /// and unless the pane is alone in its window: tmux reports output by window.
+    /// an agent that prints nothing while idle, `Unknown` if the title does not have the known
+    /// beginning, or if the pane is not alone in its window: tmux reports output by window.
     pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
             Output::WhileWorking => OutputPattern::WhileWorking,
@@ -234,15 +234,15 @@ impl Profile {
         }
     }
 
-    /// Returns what a call of the agent's hook `event` with the JSON `value` reports; `None` if it
-    /// does not change the state, or if there is no such hook.
+    /// Returns what a call of the agent's hook `event` with the JSON `value` reports; `None` if the
+    /// call does not change the state, or if the agent has no such hook.
     pub(crate) fn report(&self, event: &str, value: &Value) -> Option<HookReport> {
         let hook = self.hooks.iter().find(|hook| hook.event == event)?;
         hook.report(value)
     }
 
     /// Reads the state that the agent's own session file records, for an agent that runs in
-    /// `worktree`. `None` if there is none, or if it cannot be read.
+    /// `worktree`. `None` if there is no such file, or if it cannot be read.
     pub(crate) fn session(&self, running: &Running, worktree: &Path) -> Option<SessionState> {
         self.session?(running, worktree)
     }

@@ -109,7 +109,7 @@ impl Hook {
 
 impl HookReport {
     /// Replaces the message of a report by the first value of the keys `names` in `value` that is
-    /// text and not empty; keeps it if there is none.
+    /// text and not empty; keeps the old message if there is none.
     pub(super) fn with_message(mut self, value: &Value, names: &[&str]) -> Self {
         if let Some(message) = first_text(value, names) {
             self.event = self.event.with_message(&message);

@@ -71,8 +71,9 @@ impl LogArgs {
         }
     }
 
-    /// Reads the log of the task that is named on the command line, or else of the removed task of
-    /// that name. Without a name, the user may have to choose.
+    /// Reads the log of the task that the name on the command line selects, or else of the removed
+    /// task that it selects. Without a name, of the current worktree's task or the one that the
+    /// user picks; among removed tasks if there are no others.
     fn read(&self, flux: &Flux) -> Result<LogObject> {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let Some(name) = self.task.as_deref() else {

@@ -264,8 +264,8 @@ impl TaskObject {
         }
     }
 
-    /// Returns the JSON object of a task of which only the id is known, with the reason `why` and
-    /// its state; other values are unknown.
+    /// Returns the JSON object of a task of which only the id is known, with the task's state and
+    /// the reason `why`; other values are unknown.
     pub(super) fn unknown(id: &TaskId, state: &'static str, why: impl Display) -> Self {
         Self {
             id: id.to_string(),

@@ -145,8 +145,8 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
     })
 }
 
-/// Returns the running agent of a task, if its state and its pane show that it accepts a message;
-/// otherwise the reason, as the inner error. The outer error is that the task was copied with its
+/// Finds the running agent of a task. The inner error is the reason why the agent, by its state or
+/// its pane, accepts no message now; the outer error is that the task was copied with its
 /// repository, or cannot be observed.
 fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
     ensure_not_copied(flux, task)?;

@@ -88,8 +88,8 @@ impl StopArgs {
         Ok(tasks)
     }
 
-    /// Waits up to 20 seconds until the agent that `stopping` has signalled has ended, and reports
-    /// that. Without `stopping`, reports its state and, in a dry run, that it would be stopped.
+    /// Waits up to 20 seconds until the agent signalled by `stopping` has ended, and reports that.
+    /// Without `stopping`, reports the agent's state and, in a dry run, that it would be stopped.
     fn finish(
         &self,
         flux: &Flux,

@@ -58,8 +58,8 @@ enum Until {
     Exited,
 }
 
-/// Parses a time such as `90s` or `1h 30m`; a plain number is seconds. Fails if it is negative or
-/// has another form.
+/// Parses a time such as `90s` or `1h 30m`; a plain number is seconds. Fails if the time is
+/// negative or has another form.
 fn parse_duration(text: &str) -> Result<Duration, &'static str> {
     let plain = text.parse().ok().map(Duration::from_secs);
     let friendly = || text.parse::<SignedDuration>().ok()?.try_into().ok();
@@ -105,8 +105,8 @@ struct WaitLoop<'a> {
 }
 
 impl WaitLoop<'_> {
-    /// Watches the run directories of the pending tasks from now on, after recording their states
-    /// for `--next`. Returns the tasks that cannot be watched, with the errors.
+    /// Records the states of the pending tasks, for `--next`, and then starts to watch their run
+    /// directories. Returns the tasks that cannot be watched, each with the error.
     fn watch(&mut self) -> Result<Vec<(TaskId, Error)>> {
         if self.wait.next {
             let states = current_states(self.flux, &self.pending, &mut self.wakeups)?.into_iter();

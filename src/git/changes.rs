@@ -68,7 +68,8 @@ impl Change {
 /// assume-unchanged and skip-worktree files.
 ///
 /// # Errors
-/// Also, except in the main worktree, if the configuration of a submodule may name a program.
+/// If git fails or, except in the main worktree, if the configuration of a submodule may name a
+/// program.
 pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Change>> {
     Ok(Head::status(checkout, ignored)?.1)
 }
@@ -89,7 +90,7 @@ impl Head {
     }
 
     /// Returns the checked out commit and branch, and the changed files as [`changes`] does,
-    /// compared with `index` instead of the worktree's own index if it is given.
+    /// compared with `index` or, if that is `None`, with the worktree's own index.
     pub(super) fn status_with_index(
         checkout: &Checkout,
         ignored: Ignored,

@@ -32,8 +32,8 @@ pub(crate) fn read_config() -> Result<Vec<(String, String)>> {
     Ok(entries.map(entry).collect())
 }
 
-/// Lists the paths of all worktrees of the caller's repository, the main one first:
-/// `git worktree list --porcelain -z`
+/// Lists the paths of all worktrees of the caller's repository, even missing ones, the main one
+/// first: `git worktree list --porcelain -z`. Fails outside a repository.
 pub(crate) fn list_worktrees() -> Result<Vec<PathBuf>> {
     let git = Git::in_caller_env().words("worktree list --porcelain -z");
     let entries = entries::parse(&git.output()?)?.into_iter();

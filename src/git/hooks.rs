@@ -63,8 +63,8 @@ impl Hooks {
     }
 
     /// Returns the hooks for `core.hooksPath=<path>` in the worktree at `top`, together with those
-    /// in `configured`. A relative path begins at `top`, or without it at the main worktree or bare
-    /// repository; an empty one has no hooks.
+    /// in `configured`. A relative path begins at `top` or, if that is `None`, at the main worktree
+    /// or bare repository; an empty path has no hooks.
     pub(super) fn with_dir(
         path: &Path,
         repo: &Repo,
@@ -97,9 +97,9 @@ impl Hooks {
         self.relative.is_some()
     }
 
-    /// Returns the hooks directory if it is untracked and the worktree at `other` lacks one of its
-    /// hooks `pre-commit`, `prepare-commit-msg` and `commit-msg`: `git ls-files -z -- <directory>`.
-    /// Otherwise `None`.
+    /// Returns the hooks directory if a `pre-commit`, `prepare-commit-msg` or `commit-msg` in it is
+    /// missing in the worktree at `other`. `None` if not, if the directory is outside of its
+    /// worktree, or if it has tracked files: `git ls-files -z -- <directory>`.
     pub(crate) fn find_missing_dir(
         &self,
         checkout: &Checkout,
@@ -126,8 +126,8 @@ impl Hooks {
             || events.any(|event| names.contains(&event.as_str()))
     }
 
-    /// Returns the path of the hook `name` in the hooks directory; `None` if there is no executable
-    /// file.
+    /// Returns the path of the hook `name` in the hooks directory; `None` unless an executable file
+    /// is there.
     pub(super) fn file(&self, name: &str) -> Option<PathBuf> {
         let file = self.dir.join(name);
         is_executable(&file).then_some(file)
@@ -198,8 +198,9 @@ pub(crate) fn post_commit(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -
     git.holding(lock)?.inherit_stderr().run()
 }
 
-/// Runs a hook's command line in the directory `top`, without `GIT_DIR`, with `GIT_PREFIX`,
-/// `GIT_EXEC_PATH` and `git --exec-path` first in `PATH`. Fails if its exit code is not 0.
+/// Runs a hook's command line in the directory `top`, without `GIT_DIR` and similar variables. Sets
+/// `GIT_PREFIX` to nothing and `GIT_EXEC_PATH` to `exec_path`, and puts that first in `PATH`. Fails
+/// if the exit code is not 0; the error names `post-checkout`.
 fn run_program(program: &[OsString], top: &Path, exec_path: &Path) -> Result<()> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut dirs: Vec<PathBuf> = env::split_paths(&path).collect();

@@ -127,9 +127,9 @@ impl MergePlan {
         })
     }
 
-    /// Plans what `git rebase <target>` would do with `tip`, without starting it: it drops merges,
-    /// commits whose patch the target has and commits that become empty. Commits that are already
-    /// on top of the target, or were empty before, are kept.
+    /// Plans what `git rebase <target>` would make of `tip`, without starting it. Drops merges,
+    /// commits whose patch the target has and commits that become empty. Keeps commits that are
+    /// already on top of the target, or were empty before.
     fn rebase(repo: &Repo, target: &ObjectId, tip: &ObjectId) -> Result<Self> {
         let all = rebase::list(repo, target, &[tip], Compare::Patches)?;
         let number = all.len();
@@ -254,8 +254,8 @@ fn find_integration(
 }
 
 /// Returns [`Integrated::Picked`] if `target` has the patch of every commit of `tip` that is not
-/// empty, [`Integrated::Squashed`] if it has one commit with the patch of all, otherwise `None`. A
-/// merge among the commits excludes the first.
+/// empty and there is no merge among these, [`Integrated::Squashed`] if `target` has one commit
+/// with the patch of all, otherwise `None`.
 fn compare_patches(
     repo: &Repo,
     target: &ObjectId,

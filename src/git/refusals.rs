@@ -72,8 +72,9 @@ pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: 
     failure.hint(echo).hint(unset)
 }
 
-/// Returns the directory to add to `safe.directory`: for `<dir>/.git` its parent, for another
-/// `common_dir` itself, without one the nearest directory above the current one that has a `.git`.
+/// Returns the directory to add to `safe.directory`: for a `common_dir` `<dir>/.git` its parent,
+/// for another one itself, for `None` the nearest directory from the current one upwards that has a
+/// `.git`.
 pub(super) fn safe_directory(common_dir: Option<&Path>) -> PathBuf {
     let here = env::current_dir().unwrap_or_default();
     let mut tops = here.ancestors().filter(|dir| dir.join(".git").exists());

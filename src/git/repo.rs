@@ -200,8 +200,8 @@ impl Repo {
     }
 
     /// Returns the commit that `rev` names, `None` if it names none: `git rev-parse --verify
-    /// --quiet <rev>^{commit}`. Runs in the current worktree, whose `HEAD` counts; without one, in
-    /// the main worktree or the bare repository.
+    /// --quiet <rev>^{commit}`. Runs in the current worktree, whose `HEAD` counts, or if there is
+    /// none in the main worktree or the bare repository.
     pub(crate) fn resolve(&self, rev: &str) -> Result<Option<ObjectId>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let git = Git::reading(dir).words("rev-parse --verify --quiet --end-of-options");
@@ -209,9 +209,9 @@ impl Repo {
         Ok(found.map(ObjectId::from))
     }
 
-    /// Returns the ref, which need not exist, that `HEAD` of the current worktree names, or without
-    /// one `HEAD` of the bare repository. `None` if `HEAD` is detached: `git symbolic-ref --quiet
-    /// HEAD`
+    /// Returns the ref that `HEAD` of the current worktree names or, if there is none, that `HEAD`
+    /// of the bare repository names. The ref need not exist. `None` if `HEAD` is detached:
+    /// `git symbolic-ref --quiet HEAD`
     pub(crate) fn head(&self) -> Result<Option<RefName>> {
         let dir = self.current.as_deref().unwrap_or(self.home());
         let head = Git::reading(dir).words("symbolic-ref --quiet HEAD");
@@ -277,8 +277,8 @@ impl Repo {
     }
 
     /// Returns the name of the operation in progress in a worktree, without starting git: `merge`,
-    /// `rebase`, `cherry-pick`, `revert`, `bisect` or `am`. Calls a sequence between two of its
-    /// reverts `cherry-pick`. `None` if there is none.
+    /// `rebase`, `cherry-pick`, `revert`, `bisect` or `am`. Between two commits of a `git revert`
+    /// of several, returns `cherry-pick`. `None` if there is none.
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
         let path = checkout.path();
         let what = || format!("'{}' is not a worktree", path.display());

@@ -32,11 +32,11 @@ pub(crate) fn head(checkout: &Checkout) -> Result<Option<RefName>> {
     Ok(head.answer()?.map(RefName::new))
 }
 
-/// Adds a worktree at `path` with `branch` checked out, but without files:
-/// `git worktree add --no-checkout <path> <branch>`.
+/// Adds a worktree at `path` with `branch` checked out, but without files: `git worktree add
+/// --no-checkout <path> <branch>`.
 ///
-/// The caller holds the repository's lock. Runs no hooks, since there are no files yet;
-/// [`post_checkout`](super::hooks::post_checkout) runs them later.
+/// The caller holds the repository's lock (`Flux::lock_repo`). Runs no hooks, since there are no
+/// files yet; [`post_checkout`](super::hooks::post_checkout) runs them later.
 pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Lock) -> Result<()> {
     let add = Git::new(home).words("worktree").config(NO_HOOKS);
     let add = add.words("add --quiet --no-checkout").arg(path).arg(branch);
@@ -45,7 +45,7 @@ pub(crate) fn register(home: &Path, path: &Path, branch: &BranchName, lock: &Loc
 
 /// Adds the existing directory at `path` as a worktree again, with `branch` checked out. Keeps the
 /// directory's files, but replaces `.git`, and resets the index. Makes and deletes the directory
-/// `scratch`. The caller holds the repository's lock.
+/// `scratch`. The caller holds the repository's lock (`Flux::lock_repo`).
 pub(crate) fn register_again(
     repo: &Repo,
     path: &Path,
@@ -75,7 +75,7 @@ pub(crate) fn register_again(
 }
 
 /// Sets the upstream of a local branch: `git branch --set-upstream-to=<upstream> <branch>`. The
-/// caller holds the repository's lock.
+/// caller holds the repository's lock (`Flux::lock_repo`).
 pub(crate) fn set_upstream(
     home: &Path,
     branch: &BranchName,
@@ -117,9 +117,9 @@ fn make_deletion_dir(repo: &Repo) -> Result<TempDir> {
     made.with_context(what)
 }
 
-/// Applies a snapshot commit in a worktree that has its parent checked out: `git stash apply
-/// --index <snapshot>`. Then writes the changed files outside a sparse checkout, too, which git
-/// skips.
+/// Applies a snapshot commit in a worktree that has the snapshot's parent checked out:
+/// `git stash apply --index <snapshot>`. Then also writes the changed files outside a sparse
+/// checkout, which git skips.
 pub(crate) fn apply_snapshot(checkout: &Checkout, snapshot: &ObjectId, lock: &Lock) -> Result<()> {
     // `git stash` uses `git apply`, which must not fix white space.
     let apply = checkout.git().config("apply.whitespace=nowarn");

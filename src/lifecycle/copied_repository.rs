@@ -12,8 +12,8 @@ use crate::task::Task;
 use crate::ui::shown;
 
 /// Returns the original repository if this one is a copy, as by `cp -r`, and the task's worktree
-/// still belongs to the original. Ordinarily `None`; also if this repository created the task, and
-/// an agent has changed the `.git` file of the worktree.
+/// still belongs to the original. Otherwise `None`, even if an agent has changed the `.git` file of
+/// the worktree of a task that this repository created.
 pub(crate) fn find_original(flux: &Flux, task: &Task) -> Option<PathBuf> {
     let other = admin::find_other_repository(flux.repo.common_dir(), &task.worktree)?;
     let is_copy = !flux.repo.marks().is_original(&task_ref(&task.id));

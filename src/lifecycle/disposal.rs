@@ -30,8 +30,9 @@ pub(super) enum Disposal {
 
 impl Disposal {
     /// Chooses how to handle the worktree of a task that did not start; changes nothing. `Leave` if
-    /// it was adopted or has another branch; `Delete` if it is missing, or has only files that git
-    /// flux wrote or the user still has; else `Trash`.
+    /// it was adopted, or git does not list it with the task's branch. `Delete` if it is missing,
+    /// or has only files of the start commit or of the stash. Otherwise `Trash`. Fails if another
+    /// worktree uses the branch.
     pub(super) fn of_unstarted(flux: &Flux, task: &Task) -> Result<Self> {
         let adopted = task.existing.as_ref().is_some_and(|found| found.adopted);
         if adopted || !is_registered(flux, task)? {

@@ -30,7 +30,7 @@ use crate::tmux::pane::{self, Pane};
 
 /// Returns the status of each task, in the order of `tasks`: its state, its commits ahead and
 /// behind, and its uncommitted changes without ignored files, counted in parallel. The changes are
-/// `None` if the worktree cannot be read, the commits if the branch is missing.
+/// `None` if the worktree cannot be read; the commits are `None` if the branch is missing.
 pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
     let (home, common_dir) = (flux.repo.home(), flux.repo.common_dir());
     let there = have_worktrees(flux, tasks);

@@ -19,7 +19,7 @@ pub(crate) fn find_launcher(flux: &Flux, task: &Task) -> Result<Launcher> {
 }
 
 /// Fails if the launcher of a task runs on another machine or in another PID namespace, such as a
-/// container's. Succeeds if it only may run there: see [`find_doubt`].
+/// container's. Succeeds if that is unknown: see [`find_doubt`].
 pub(crate) fn ensure_not_elsewhere(flux: &Flux, task: &Task) -> Result<()> {
     let Launcher::Elsewhere(machine) = find_launcher(flux, task)? else {
         return Ok(());
@@ -46,7 +46,7 @@ pub(crate) fn find_doubt(flux: &Flux, task: &Task) -> Result<Option<String>> {
     )))
 }
 
-/// Asks the user whether the agent has ended that may run on another machine, as `doubt` says.
+/// Asks the user whether an agent has ended. The agent may run on another machine, as `doubt` says.
 /// Fails if the user says no, or without a terminal.
 pub(crate) fn confirm_ended(flux: &Flux, id: &TaskId, doubt: &str) -> Result<()> {
     if flux.ui.can_ask() {

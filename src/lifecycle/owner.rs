@@ -15,8 +15,8 @@ use crate::store::{Store, StoredTask};
 use crate::system::sharing::is_ours;
 use crate::task::{Task, TaskId};
 
-/// Returns the name of the user who owns the directory at `path`, or the number without a name.
-/// `None` if that is the current user, or the path does not exist.
+/// Returns the name of the user who owns the directory at `path`; the user's number if there is no
+/// name. `None` if that is the current user, or the path does not exist.
 pub(crate) fn other_owner(path: &Path) -> Option<String> {
     let found = path.symlink_metadata().ok()?;
     if is_ours(path, &found) {
@@ -60,18 +60,17 @@ impl Flux {
         ensure_none(&task.id, self.owner(task))
     }
 
-    /// Waits for the lock of a task, which need not exist, and takes it; creates the run directory,
-    /// and prints what it waits for. Fails for another user's task, on ^C, or if a program other
-    /// than git flux holds the lock for 30 seconds.
+    /// Takes the lock of the task `id`, even if there is no such task, and creates its run
+    /// directory. Waits for other processes, and prints for which. Fails for another user's task,
+    /// on ^C, or if a program other than git flux holds the lock for 30 seconds.
     pub(crate) fn lock_task(&self, id: &TaskId) -> Result<Lock> {
         let path = self.prepare_lock(id)?;
         let other = format!("another git flux that works on '{id}'");
         Lock::acquire(&path, Sharing::Private, &other, |text| self.ui.status(text))
     }
 
-    /// Takes the lock of a task, which need not exist, without waiting, and creates the run
-    /// directory; `None` if another process holds the lock. Fails if the task belongs to another
-    /// user.
+    /// Takes the lock of the task `id`, even if there is no such task, without waiting, and creates
+    /// its run directory; `None` if another process holds the lock. Fails for another user's task.
     pub(crate) fn try_lock_task(&self, id: &TaskId) -> Result<Option<Lock>> {
         Lock::try_acquire(&self.prepare_lock(id)?, Sharing::Private)
     }

@@ -39,7 +39,7 @@ fn find(target: &Target) -> Result<Option<Target>> {
 }
 
 /// Fails if the server of `target` runs, but is not the one that listed `panes`: its socket was
-/// deleted. Waits up to two seconds for a server that is ending.
+/// deleted. Waits up to two seconds, or until ^C, for a server that is ending.
 fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     let is_listed = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);
@@ -120,8 +120,9 @@ fn wait_for_end(run: &RunDir, in_pane: Option<(i32, Option<u64>)>) -> Result<()>
     Ok(())
 }
 
-/// Fails if the agent that the file `running` names is alive, or if the system cannot tell.
-/// Succeeds without that file. The caller knows that the launcher has ended.
+/// Fails if the agent that the file `running` names still leads a process group in the worktree, or
+/// if the system cannot tell. Succeeds without the file, and if the system was restarted. The
+/// caller knows that the launcher has ended.
 pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let id = &task.id;
     let Some(running) = run.running()? else {

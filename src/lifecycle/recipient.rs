@@ -38,9 +38,9 @@ pub(crate) struct Recipient {
 }
 
 impl Recipient {
-    /// Returns `text` escaped as it must be typed into the agent's composer; if that is unknown,
-    /// only without control characters. Fails if the agent would read the text as something else
-    /// than a message, such as a command.
+    /// Returns `text` escaped as it must be typed into the agent's composer; if the composer is
+    /// unknown, only without control characters. Fails if the agent would read the text as
+    /// something else than a message, such as a command.
     fn prepare(&self, text: &str) -> Result<SafeText> {
         let text = message::escape_keys(text);
         let Some(composer) = &self.profile.composer else {
@@ -58,7 +58,7 @@ impl Recipient {
 
     /// Types a message into the agent's pane and submits it; waits up to 30 seconds for another
     /// message to the same agent. Returns whether the agent confirmed it or, for an agent that
-    /// never does, the composer took it. Fails if it was not submitted.
+    /// never does, the composer took it. Fails if the message was not submitted.
     pub(crate) fn send(&self, text: &str) -> Result<bool> {
         let typed = self.prepare(text)?;
         let _lock = Lock::acquire_within(LOCK_TIMEOUT, &self.run.send_lock(), Sharing::Private)?;
@@ -100,7 +100,7 @@ impl Recipient {
     }
 
     /// Returns whether the agent is still in the foreground of its pane, and has reported no
-    /// question since it was found. Starts no process.
+    /// question since the agent was found. Starts no process.
     fn is_listening(&self) -> Result<bool> {
         let running = self.run.running()?;
         let agent = running.and_then(|running| running.agent);

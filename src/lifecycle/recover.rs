@@ -93,7 +93,7 @@ pub(super) fn clear_marks(
 }
 
 /// Deletes the current user's run directories of tasks that do not exist, with the scratch
-/// repositories of their merges, and all hidden directories there. Skips tasks that another command
+/// repositories of their merges, and all hidden run directories. Skips tasks that another command
 /// has locked; warns of a directory that cannot be deleted.
 fn clear_orphans(flux: &Flux, store: &Store) {
     let entries = fs::read_dir(flux.repo.runs_dir());

@@ -76,8 +76,8 @@ pub(crate) fn can_resume(flux: &Flux, task: &Task, oid: &ObjectId) -> Result<boo
 }
 
 /// Fails if the agent of a task runs, here or on another machine, or if the task is starting, being
-/// removed, in a copied repository or damaged. Succeeds if the agent only may run on another
-/// machine. Stops nothing.
+/// removed, in a copied repository or damaged. Succeeds if it is unknown whether the agent runs on
+/// another machine. Stops nothing.
 pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let is_running = is_running(flux, task)?;
     ensure_intact(flux, task)?;
@@ -126,7 +126,7 @@ pub(crate) fn resume(
 const NO_PANE: &str = "the pane was not opened";
 
 /// Fails if the launcher of a task runs on another machine or in another PID namespace, or if the
-/// task's worktree is missing. Succeeds if the launcher only may run there.
+/// task's worktree is missing. Succeeds if it is unknown whether the launcher runs there.
 pub(crate) fn ensure_can_open_shell(flux: &Flux, task: &Task) -> Result<()> {
     ensure_not_elsewhere(flux, task)?;
     if task.worktree.exists() {
@@ -154,7 +154,7 @@ pub(crate) fn open_shell(flux: &Flux, id: &TaskId) -> Result<Target> {
 }
 
 /// Returns the task's pane, to run the agent in it again. `None` if it is closed, or is the pane of
-/// this command, which would be killed. Fails unless its shell is idle.
+/// this command, which would be killed. Fails unless the pane's shell is idle.
 fn reusable_pane(task: &Task) -> Result<Option<Placement>> {
     let Some(target) = find_pane(task)?.filter(|target| !pane::is_own(target)) else {
         return Ok(None);
@@ -164,7 +164,7 @@ fn reusable_pane(task: &Task) -> Result<Option<Placement>> {
 }
 
 /// Returns `chosen` or, if that is an error, the task's session as tmux-resurrect restores it: with
-/// its name, and one pane with an idle shell in the worktree. Without one, fails with that error.
+/// its name, and one pane with an idle shell in the worktree. If there is none, returns `chosen`.
 fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> Result<Placement> {
     let refused = match chosen {
         Ok(place) => return Ok(place),

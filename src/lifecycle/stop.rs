@@ -116,9 +116,9 @@ impl StopRequest {
     }
 }
 
-/// Sends the agent's stop signal to its launcher, which forwards it and kills the agent if that is
-/// ignored. If no process is proven to be the launcher, closes the pane, if one is recorded, and
-/// waits for its end.
+/// Sends the agent's stop signal to its launcher, which forwards it and kills the agent if the
+/// agent ignores it. If no process is proven to be the launcher, closes the pane, if one is
+/// recorded, and waits for the pane's end.
 pub(super) fn request_stop(task: &Task, run: &RunDir) -> Result<()> {
     match (run.proven_launcher(task.target.as_ref()), &task.target) {
         (Some(launcher), _) => {

@@ -64,8 +64,8 @@ impl Teardown<'_> {
         Ok(KeptParts { archive, worktree })
     }
 
-    /// Moves the worktree to the trash, deletes it or leaves it, as `disposal` says. Returns its
-    /// directory in the trash; `None` if it is not there. `guard` is the repository's lock.
+    /// Moves the worktree to the trash, deletes it or leaves it, as `disposal` says. Returns the
+    /// worktree's directory in the trash, `None` without one. `guard` is the repository's lock.
     fn dispose_worktree(&self, disposal: &Disposal, guard: &Lock) -> Result<Option<PathBuf>> {
         let (flux, repo, path) = (self.flux, &self.flux.repo, &self.task.worktree);
         match disposal {

@@ -75,7 +75,7 @@ impl Event {
     }
 
     /// Replaces the event's message by `message`, trimmed and cut after about 1500 bytes; removes
-    /// it if that is empty.
+    /// the old one if `message` is empty.
     pub(crate) fn with_message(mut self, message: impl Display) -> Self {
         // An environment variable cannot contain NUL.
         let mut message = message.to_string().trim().replace('\0', "\u{fffd}");
@@ -129,8 +129,8 @@ pub(crate) struct EventLog<'a> {
 
 impl<'a> EventLog<'a> {
     /// Opens the event log at `path` to append, creates it if it is missing, and waits at most two
-    /// seconds for its lock. Continues without the lock if it is not free in time, or if the file
-    /// system has none.
+    /// seconds for its lock; fails on ^C. Continues without the lock if it is not free in time, or
+    /// if the file system has none.
     pub(crate) fn open(path: &'a Path) -> Result<Self> {
         let file = open_to_append(path);
         let file = file.with_context(|| format!("could not write '{}'", path.display()))?;

@@ -108,8 +108,8 @@ impl Machine {
         }
     }
 
-    /// Returns whether `other` is the same machine, by machine id, or by host name if neither has
-    /// an id. Ignores PID namespaces.
+    /// Returns whether `other` is the same machine: it has the same machine id or, if neither has
+    /// an id, the same host name. `false` if only one has an id. Ignores PID namespaces.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (&self.id, &other.id) {
             (Some(id), Some(other)) => id == other,
@@ -118,8 +118,8 @@ impl Machine {
         }
     }
 
-    /// Describes where a launcher runs, for a message: `in another PID namespace of '<host>'` if it
-    /// is this machine, otherwise `on the machine '<host>'`.
+    /// Describes where a launcher runs, for a message: on this machine `in another PID namespace of
+    /// '<host>'`, otherwise `on the machine '<host>'`.
     pub(crate) fn location(&self) -> String {
         let host = sanitize::line(&self.host);
         if self.is_same(&Self::current()) {

@@ -37,12 +37,11 @@ impl Running {
 }
 
 impl RunDir {
-    /// Determines where the run's launcher runs: in this PID namespace, elsewhere or nowhere, or
-    /// that it was started on another machine, whose locks may be invisible here. `target` is the
-    /// launcher's pane.
+    /// Determines whether the run's launcher runs, and where: see [`Launcher`]. Goes by the locks
+    /// of the run directory, its file `running` and the process of the pane `target`.
     ///
     /// # Errors
-    /// When the system gives no information about the process.
+    /// If the file `running` cannot be read, or the system gives no information about the process.
     pub(crate) fn locate_launcher(&self, target: Option<&Target>) -> anyhow::Result<Launcher> {
         let running = self.running()?;
         if Lock::is_held(&self.alive()) {

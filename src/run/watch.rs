@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// Starts a thread that sends a wakeup when the lock file `alive` is released. Does nothing if
-    /// a thread waits for that file already, or if it cannot be opened.
+    /// a thread waits for that file already, or if the file cannot be opened.
     fn watch_launcher(&self, alive: &Path) {
         let opened = open_file(alive).and_then(|file| Ok((file.metadata()?.ino(), file)));
         let Ok((inode, file)) = opened else { return };

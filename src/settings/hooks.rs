@@ -51,7 +51,7 @@ impl Settings {
     }
 
     /// Returns whether `branch.<name>.mergeOptions` is set for this branch, which `git merge`
-    /// applies when it merges into it.
+    /// applies to merges into the branch.
     pub(crate) fn has_merge_options(&self, branch: &BranchName) -> bool {
         let key = format!("branch.{branch}.mergeoptions");
         self.last_entry(&key).is_some()

@@ -101,8 +101,7 @@ impl Settings {
         })
     }
 
-    /// Returns the configuration with `dir` as the directory that relative paths of its files are
-    /// relative to.
+    /// Returns the configuration with `dir` as the directory where relative paths in it begin.
     pub(crate) fn relative_to(self, dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),

@@ -41,22 +41,22 @@ impl Settings {
         self.value(&table::BRANCH_PREFIX).unwrap_or_default()
     }
 
-    /// Returns the directory for new worktrees: `flux.worktreeDir`, relative to `home`, or `beside`
-    /// if it is not set or empty.
+    /// Returns the directory for new worktrees: `flux.worktreeDir`, where a relative path begins at
+    /// `home`, or `beside` if that is not set or empty.
     pub(crate) fn worktree_dir(&self, home: &Path, beside: &Path) -> PathBuf {
         let dir = self.path(&table::WORKTREE_DIR, home);
         dir.map_or_else(|| beside.to_owned(), |(dir, _)| dir)
     }
 
-    /// Returns the path in `flux.template`, relative to `home`, and where it is configured, for a
-    /// message. `None` if it is not set or empty.
+    /// Returns the path in `flux.template`, and where it is configured, for a message. A relative
+    /// path begins at `home`. `None` if the setting is not set or empty.
     pub(crate) fn template(&self, home: &Path) -> Option<(PathBuf, String)> {
         let (file, entry) = self.path(&table::TEMPLATE, home)?;
         Some((file, entry.describe_origin()))
     }
 
-    /// Returns the path in a setting, relative to `home` and with `~/` expanded to the home
-    /// directory, and its configured entry. `None` if it is not set or empty.
+    /// Returns the path in a setting, and its configured entry. `~/` is the user's home directory,
+    /// any other relative path begins at `home`. `None` if the setting is not set or empty.
     fn path(&self, setting: &Setting, home: &Path) -> Option<(PathBuf, &ConfigEntry)> {
         let entry = self.entry_of(setting).filter(|it| !it.value.is_empty())?;
         let path = Path::new(&entry.raw);
@@ -85,8 +85,8 @@ impl Settings {
         value.parse().context("'flux.trashKeep' is not a number")
     }
 
-    /// Returns the time before which a task must have been removed to expire now, in seconds since
-    /// 1970, by `flux.archiveExpire`: `git config --type=expiry-date --default=90.days --get
+    /// Returns the time before which a task must have been removed to expire now, by
+    /// `flux.archiveExpire`: `git config --type=expiry-date --default=90.days --get
     /// flux.archiveExpire`
     pub(crate) fn archive_expiry(dir: &Path) -> Result<Timestamp> {
         let setting = &table::ARCHIVE_EXPIRE;

@@ -11,9 +11,9 @@ use crate::settings::{Settings, table};
 use crate::system::wait_until;
 use crate::task::{ObjectId, Task};
 
-/// Writes `branch.<branch>.fluxTask` to the repository's git config, and before it the values
-/// `kept` from the archive or, without any, the task's title as description, unless the branch
-/// existed before the task. The caller holds the repository's lock.
+/// Writes `branch.<branch>.fluxTask` to the repository's git config. Before that, writes the values
+/// `kept` from the archive or, if there are none and the branch is new, the task's title as
+/// description. The caller holds the repository's lock (`Flux::lock_repo`).
 pub(crate) fn write_config(
     repo: &Repo,
     task: &Task,
@@ -77,7 +77,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs `git config --local <args>`. While another program is writing the configuration, tries
-/// again, for up to ten seconds.
+/// again, for up to ten seconds or until ^C.
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     let mut last = None;
     let attempt = || {

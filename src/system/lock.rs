@@ -147,8 +147,8 @@ fn held_error(path: &Path, holder: Option<&Holder>) -> Failure {
     failure.hints(holder.map(Holder::hint))
 }
 
-/// Returns the error that the file at `path` cannot be locked. If something else than a file, or
-/// than a directory above it, is there, its hint is a command that moves that away.
+/// Returns the error that the file at `path` cannot be locked. If something else is in place of the
+/// file, or of a directory above it, the hint is a command that moves that away.
 fn lock_error(path: &Path) -> Failure {
     let failure = Failure::new(format!("could not lock '{}'", path.display()));
     let is = |path: &Path, is: fn(&fs::Metadata) -> bool| {

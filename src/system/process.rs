@@ -27,8 +27,8 @@ pub(crate) fn start_time(pid: i32) -> Option<u64> {
     Some(stat(pid)?.born)
 }
 
-/// Returns the PID namespace of the process `pid`, such as `pid:[4026531836]`; `None` if it is not
-/// visible, or outside Linux.
+/// Returns the PID namespace of the process `pid`, such as `pid:[4026531836]`; `None` if the
+/// process is not visible, or outside Linux.
 pub(crate) fn pid_namespace(pid: i32) -> Option<String> {
     system::pid_namespace(pid)
 }
@@ -60,8 +60,8 @@ pub(crate) fn is_child(pid: i32, parent: u32) -> Option<bool> {
     are_visible().then_some(is)
 }
 
-/// Returns whether the process `pid` exists and is no zombie. `false` also if a later process has
-/// its id, because that did not start at `born`; this is only checked if both times are known.
+/// Returns whether the process `pid` exists and is no zombie. `false` also for a later process with
+/// the same id, if its start time and `born` are known and differ.
 pub(crate) fn is_alive(pid: i32, born: Option<u64>) -> bool {
     // 0 and negative numbers mean process groups.
     let there =

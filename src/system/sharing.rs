@@ -82,8 +82,8 @@ impl Sharing {
         adjusted | if inherits { 0o2000 } else { 0 }
     }
 
-    /// Creates a directory and its missing parents. Corrects the permissions if this user owns it,
-    /// also of an existing one. Fails if it should be private and belongs to another user.
+    /// Creates a directory and its missing parents. Corrects the directory's permissions, new or
+    /// not, if this user owns it. Fails if it should be private and belongs to another user.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
         let mode = self.mode() | (self.mode() & 0o444) >> 2;
         let make = || DirBuilder::new().mode(mode).create(path);
@@ -134,8 +134,8 @@ impl Sharing {
     }
 
     /// Opens a lock file to read and write it, created if it is missing; fails if it is a link or
-    /// no regular file. Users who may not write it may not read it either, because any user who can
-    /// open it can lock it.
+    /// no regular file. Users who may not write the file may not read it either, because any user
+    /// who can open a file can lock it.
     pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

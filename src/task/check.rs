@@ -171,8 +171,8 @@ pub(crate) fn is_branch_name(name: &str) -> bool {
     name != "HEAD" && !name.starts_with('-') && is_ref_name(&format!("refs/heads/{name}"))
 }
 
-/// Returns whether a full ref name, `refs/…`, is valid by the rules of `git check-ref-format`, and
-/// has at most 4096 bytes.
+/// Returns whether a full ref name is valid by the rules of `git check-ref-format`, and has at most
+/// 4096 bytes. Does not check that the name begins with `refs/`.
 fn is_ref_name(name: &str) -> bool {
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     let never = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);

@@ -193,8 +193,8 @@ pub(crate) struct Target {
 }
 
 impl Task {
-    /// Returns a copy of the task in the given phase, without the data of a removal, the archive
-    /// entry that it is being restored from, and the stash.
+    /// Returns a copy of the task in the given phase, without the data of a removal and of a start
+    /// (the archive entry to restore, and the stash).
     pub(crate) fn in_phase(&self, phase: Phase) -> Self {
         Self {
             phase,
@@ -224,10 +224,10 @@ impl Task {
     }
 
     /// Parses the record of a task, the content of `task.json`. Fails if a field is invalid, or if
-    /// it is longer than 16 MiB.
+    /// the content is longer than 16 MiB.
     ///
     /// # Errors
-    /// [`NewerVersion`](super::version::NewerVersion) if its version is later.
+    /// [`NewerVersion`](super::version::NewerVersion) if the record's version is later.
     pub(crate) fn from_json(bytes: &[u8]) -> Result<Self> {
         ensure!(bytes.len() <= MAX_RECORD_BYTES, "it is too long");
         let task: Self = version::parse(bytes, VERSION.into())?;

@@ -50,8 +50,8 @@ pub(super) fn list(socket: &Path) -> Result<Vec<Client>> {
     clients.context("`tmux list-clients` printed an unknown line")
 }
 
-/// Returns the terminal of this process: the path of the first of standard input, error and output
-/// that is a terminal; `None` if none is.
+/// Returns the path of this process's terminal: the first of standard input, standard error and
+/// standard output, in this order, that is a terminal. `None` if none is.
 pub(super) fn own_terminal() -> Option<String> {
     let tty = ttyname(io::stdin()).or_else(|_| ttyname(io::stderr()));
     let tty = tty.or_else(|_| ttyname(io::stdout()));

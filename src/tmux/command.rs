@@ -113,8 +113,8 @@ impl Tmux {
         self
     }
 
-    /// Gives `lock` to the tmux process as its standard input, so that it holds the lock until it
-    /// ends.
+    /// Lets the tmux process inherit `lock` as its standard input, so that the lock stays held
+    /// until that process ends.
     pub(crate) fn holding(mut self, lock: &Lock) -> Result<Self> {
         self.command.stdin(lock.share()?);
         Ok(self)

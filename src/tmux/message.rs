@@ -80,8 +80,8 @@ pub(crate) fn escape_keys(text: &str) -> String {
 
 impl Receiver<'_> {
     /// Types a message into a pane, and presses Enter once the pane shows it. Returns how far that
-    /// succeeded; each step waits at most ten seconds. `tmux load-buffer -`, `tmux paste-buffer -p
-    /// -r`
+    /// succeeded; each step waits at most ten seconds, or fails on ^C. `tmux load-buffer -`,
+    /// `tmux paste-buffer -p -r`
     pub(crate) fn deliver(&self, typed: &SafeText) -> Result<Delivery> {
         let screen = Screen::of(self.target)?;
         match self.composer.filter(|_| !screen.is_in_canonical_mode()) {
@@ -232,8 +232,8 @@ impl Receiver<'_> {
     }
 
     /// Pastes a message into a pane without a known input field, and presses Enter if the pane
-    /// shows the message within a second; otherwise types keys that delete it. Pastes nothing if
-    /// the agent is not ready, and types no key once it no longer is.
+    /// shows the message within a second; otherwise types keys that delete it. Pastes nothing, and
+    /// types no key, once the agent is not ready.
     fn send_blindly(&self, first: &Screen, typed: &SafeText) -> Result<Delivery> {
         let before = Baseline::new(self.target, first, typed)?;
         // A shell would run the text.

@@ -168,8 +168,8 @@ impl PaneProgram<'_> {
 /// The approximate limit for the name of a window.
 const MAX_NAME_LENGTH: usize = 16;
 
-/// Returns the name of a task's window: the first words of its id, up to 16 characters or one word,
-/// and its number, without its random digits.
+/// Returns the name of a task's window: the first words of the task's id, one or up to 16
+/// characters, and the number in it, without the random digits.
 fn window_name(id: &TaskId) -> String {
     let is_random = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut words = id.as_str().split('-').filter(|word| !is_random(word));

@@ -72,14 +72,14 @@ impl Pane {
     }
 
     /// Returns whether this is the pane that `target` records: id, process and server are the same.
-    /// After a restart of the server or a `tmux respawn-pane`, another one may have its id.
+    /// After a restart of the server or a `tmux respawn-pane`, another pane may have that id.
     pub(crate) fn matches(&self, target: &Target) -> bool {
         let ids = |it: &Target| (it.pane_pid, it.pane);
         self.is_on_server_of(target) && ids(&self.target) == ids(target)
     }
 
-    /// Returns whether the pane is on the tmux server that `target` records, and that was not
-    /// restarted since.
+    /// Returns whether the pane is on the tmux server that `target` records. `false` if that server
+    /// was restarted since.
     pub(crate) fn is_on_server_of(&self, target: &Target) -> bool {
         let server = |it: &Target| (it.server_pid, it.server_start);
         server(&self.target) == server(target)
@@ -198,12 +198,12 @@ pub(crate) fn capture_own() -> Option<String> {
     capture.within(Duration::from_secs(1)).output().ok()
 }
 
-/// Closes a pane, unless it is gone or another one has its id by now: `tmux if-shell -F <condition>
-/// 'display-message -p -t <pane> #{pane_dead}; kill-pane -t <pane>'`. Returns `true` if its program
-/// was still running; `false` if not, or if nothing was closed.
+/// Closes a pane, unless it is gone or another pane has its id by now: `tmux if-shell -F
+/// <condition> 'display-message -p -t <pane> #{pane_dead}; kill-pane -t <pane>'`. Returns `true` if
+/// its program was still running; `false` if not, or if nothing was closed.
 ///
 /// # Errors
-/// Also if the server does not run, or the pane disappears meanwhile.
+/// If tmux fails: the server does not run, or the pane disappears meanwhile.
 pub(crate) fn close(target: &Target) -> Result<bool> {
     let pane = target.pane;
     let is = format!(

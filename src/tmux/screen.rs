@@ -39,7 +39,7 @@ impl Screen {
     /// display-message -p -t <pane> <format> ; capture-pane -p -e -t <pane>`
     ///
     /// # Errors
-    /// Also if another pane has its id by now.
+    /// If tmux fails, or another pane has this id by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
         let fields = Fields::new("cursor_x cursor_y pane_tty pane_title");
         let ask = Tmux::at(target, "display-message").arg("-p");
@@ -132,8 +132,9 @@ impl Row {
         lines.any(|line| text.starts_with(line))
     }
 
-    /// Returns the part of the row after a `┃` at its beginning, as far as its background colour
-    /// goes; another column may follow. Returns `None` if the row does not begin with `┃`.
+    /// Returns the part of the row after a `┃`, before which only spaces are, up to the last
+    /// character with the same background colour as the first: another column may follow. `None` if
+    /// there is no such `┃`.
     pub(crate) fn behind_bar(&self) -> Option<Self> {
         let bar = self.0.iter().position(|(c, _)| !c.is_whitespace())?;
         let (_, rest) = self.0.split_at(bar + 1);

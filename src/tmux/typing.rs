@@ -105,7 +105,7 @@ fn then_paste(tmux: Tmux, target: &Target, options: &[&str]) -> Tmux {
 }
 
 /// Waits until `shows` has returned `true` for 50 ms, at most for `timeout`. Returns whether it
-/// has. A program may ignore keys while it redraws.
+/// has; fails on ^C. A program may ignore keys while it redraws.
 pub(super) fn wait_until_stable(
     timeout: Duration,
     shows: impl Fn() -> Result<bool>,
@@ -152,9 +152,9 @@ impl<'a> Baseline<'a> {
         wait_until_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
-    /// Returns whether the screen shows the beginning of the text's first or last line more often
-    /// than before, or its end before the cursor. For a long text, any change is enough if the pane
-    /// was still before.
+    /// Returns whether the screen shows the text: the beginning of the first or last line occurs
+    /// more often than before, or the text before the cursor is new and ends as the text does. For
+    /// a long text or one of several lines, any change is enough if the pane was still before.
     fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
         let last = self.text.char_indices().nth_back(PREFIX - 1);

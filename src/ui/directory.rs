@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::sanitize::quoted;
 
-/// Replaces each `git flux` in a text by `git -C <dir> flux` with this process's working directory,
-/// if the user's shell is outside of it or in a repository within. Otherwise, returns the text
-/// unchanged.
+/// Replaces each `git flux` in a text by `git -C <dir> flux`, where `<dir>` is this process's
+/// working directory, if the user's shell is outside of `<dir>` or in a repository inside it.
+/// Otherwise, returns the text unchanged.
 pub(crate) fn with_directory(text: &str) -> String {
     match other_directory() {
         Some(dir) => insert_directory(text, &dir),
@@ -19,8 +19,8 @@ fn insert_directory(text: &str, dir: &Path) -> String {
     text.replace("git flux ", &format!("git -C {} flux ", quoted(dir)))
 }
 
-/// Returns the working directory of this process, if the shell that started it (`PWD`) is outside
-/// of it or in a repository within; `None` otherwise, and if that is unknown.
+/// Returns this process's working directory if the shell that started it (`PWD`) is outside of that
+/// directory or in a repository inside it; otherwise, or if that is unknown, `None`.
 fn other_directory() -> Option<PathBuf> {
     let shell = PathBuf::from(env::var_os("PWD")?).canonicalize().ok()?;
     let dir = env::current_dir().ok()?;

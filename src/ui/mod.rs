@@ -124,7 +124,7 @@ impl Ui {
     /// `default`.
     ///
     /// # Errors
-    /// On ^C and Esc: exit code 130.
+    /// An error with exit code 130 on ^C and Esc.
     pub(crate) fn confirm(&self, question: impl Display, default: bool) -> Result<bool> {
         let mut prompt = sanitize::line(&question.to_string());
         ask(|| {
@@ -144,7 +144,7 @@ impl Ui {
     /// Asks the user a yes-or-no question; Enter gives `default`. Fails if the answer is no.
     ///
     /// # Errors
-    /// With exit code 130, also on ^C and Esc.
+    /// An error with exit code 130 if the answer is no, and on ^C and Esc.
     pub(crate) fn ensure_agreed(&self, question: impl Display, default: bool) -> Result<()> {
         if self.confirm(question, default)? {
             return Ok(());
@@ -155,7 +155,7 @@ impl Ui {
     /// Lets the user select one of `items` in a menu, and returns its index.
     ///
     /// # Errors
-    /// On ^C and Esc: exit code 130.
+    /// An error with exit code 130 on ^C and Esc.
     pub(crate) fn select(&self, question: impl Display, items: &[String]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
         let items: Vec<String> = items.iter().map(|item| sanitize::line(item)).collect();
@@ -172,7 +172,7 @@ impl Ui {
     /// its index.
     ///
     /// # Errors
-    /// On ^C and Esc: exit code 130.
+    /// An error with exit code 130 on ^C and Esc.
     pub(crate) fn pick(&self, question: impl Display, rows: &[[String; 3]]) -> Result<usize> {
         let prompt = sanitize::line(&question.to_string());
         let items = pick::lines(rows, columns());
@@ -189,7 +189,7 @@ impl Ui {
     /// cancel: it begins editing keys.
     ///
     /// # Errors
-    /// On ^C: exit code 130.
+    /// An error with exit code 130 on ^C.
     pub(crate) fn input(&self, question: impl Display, offered: &str) -> Result<String> {
         let prompt = sanitize::line(&question.to_string());
         ask(|| {

@@ -9,7 +9,7 @@ pub(crate) fn count(number: usize, noun: impl Display) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Formats a time span in seconds in one unit, rounded down: `5s`, `3m`, `2h`, `9d`.
+/// Formats the time from `since` to `now` in one unit, rounded down: `5s`, `3m`, `2h`, `9d`.
 pub(crate) fn age(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(since).as_secs().max(0);
     match seconds {

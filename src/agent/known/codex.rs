@@ -95,9 +95,9 @@ fn refine_turn(mut report: HookReport, value: &Value) -> Option<HookReport> {
     (event == "agent-turn-complete").then_some(report)
 }
 
-/// Returns what a title of Codex shows. With 0.169 it is `⠏ project` while it works, `[ ! ] Action
-/// Required | project` for a question, otherwise `project`, shortened if it is long; 0.171 inserts
-/// `<thread> | ` before the project. `None` for any other.
+/// Returns what a title of Codex shows. With 0.169 the title is `⠏ project` while Codex works,
+/// `[ ! ] Action Required | project` for a question, otherwise `project`, shortened if long; 0.171
+/// inserts `<thread> | ` before the project. `None` for any other title.
 fn title(title: &str, worktree: &Path) -> Option<Title> {
     if title.contains("Action Required") {
         return Some(Title::Asking);

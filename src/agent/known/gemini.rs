@@ -77,7 +77,7 @@ fn configure_hooks(files: &HookFiles) -> Result<Option<HookOption>> {
 }
 
 /// Returns whether neither group nor others may write to `dir` and its parents: Gemini CLI ignores
-/// files in other directories. `false` if it does not exist.
+/// files in other directories. `false` if `dir` does not exist.
 fn is_private(dir: &Path) -> bool {
     let mode = |dir: &Path| dir.metadata().map_or(0o022, |of| of.permissions().mode());
     let dir = dir.canonicalize();
@@ -93,8 +93,8 @@ fn refine_session_start(report: HookReport, value: &Value) -> Option<HookReport>
     })
 }
 
-/// Returns what a title of Gemini CLI shows: `✦  Working… (project)`, `◇  Ready (project)` or
-/// `✋  Action Required (project)`; `None` for any other.
+/// Returns the state that Gemini CLI's title shows by its first character: `Working` for `✦` or
+/// `⏲`, `Idle` for `◇`, `Asking` for `✋`, as in `✋  Action Required (project)`; otherwise `None`.
 fn title(title: &str, _: &Path) -> Option<Title> {
     match title.chars().next()? {
         '✦' | '⏲' => Some(Title::Working),
@@ -105,8 +105,8 @@ fn title(title: &str, _: &Path) -> Option<Title> {
 }
 
 /// Returns the activity that an entry of Gemini CLI's transcript shows: `Interrupted` by Esc,
-/// `Failed`, or `Working`; `None` for other entries. Its hook reports any end alike. Seen with
-/// 0.61.0.
+/// `Failed`, or `Working`; `None` for other entries. Gemini CLI's hook reports all ends alike. Seen
+/// with 0.61.0.
 fn activity_of(entry: &Value) -> Option<Activity> {
     match entry["type"].as_str()? {
         "info" if entry["content"] == "Request cancelled." => Some(Activity::Interrupted),

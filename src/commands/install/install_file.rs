@@ -83,8 +83,8 @@ fn man_beside_program(home: &Path) -> Option<PathBuf> {
     is_own.then(|| parent.join("share/man"))
 }
 
-/// Returns the first path in an environment variable such as `XDG_DATA_HOME`; `None` if it is not
-/// set, or if the path is relative.
+/// Returns the first path in an environment variable such as `XDG_DATA_HOME`; `None` if the
+/// variable is not set, or if the path is relative.
 pub(super) fn env_dir(variable: impl AsRef<OsStr>) -> Option<PathBuf> {
     let first = env::split_paths(&env::var_os(variable)?).next()?;
     first.is_absolute().then_some(first)

@@ -126,8 +126,8 @@ fn refuse_obstacles(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
 }
 
 /// Installs the files that are missing or outdated. If one cannot be written, installs none, and
-/// removes the directories that it has created; but a failed rename leaves those before it
-/// installed.
+/// removes the directories that it has created; but if a rename fails, the files renamed before it
+/// stay.
 fn install_files(wanted: &[(InstallFile, ExistingFile)]) -> Result<()> {
     let mut made = Vec::new();
     let staged = stage(wanted, &mut made).inspect_err(|_| {
@@ -169,7 +169,7 @@ fn stage<'a>(
 }
 
 /// Writes a file to the disk under a temporary name in its directory, so that disk errors show
-/// before the rename. Creates the directory, and appends all that were missing to `made`.
+/// before the rename. Creates missing directories, and appends them to `made`.
 fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
     let dir = file
         .path
@@ -190,7 +190,7 @@ fn write(file: &InstallFile, made: &mut Vec<PathBuf>) -> Result<NamedTempFile> {
     Ok(temp)
 }
 
-/// Deletes a file, and the directories above it that are empty then, up to `root` and including it.
+/// Deletes a file, and the directories above it that are empty then, up to and including `root`.
 fn remove(path: &Path, root: &Path) -> Result<()> {
     fs::remove_file(path).with_context(|| format!("could not remove '{}'", path.display()))?;
     let dirs = path.ancestors().skip(1);

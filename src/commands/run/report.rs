@@ -48,7 +48,7 @@ pub(super) fn hint_missing_files(flux: &Flux, task: &Task) {
     ));
 }
 
-/// Warns if the new task will be merged into the branch of another task, from which it starts.
+/// Warns if the new task starts from another task's branch and will be merged into that.
 pub(super) fn warn_of_other_task(flux: &Flux, store: &Store, task: &Task) {
     let mut tasks = { store.tasks.iter() }.filter_map(|stored| stored.task.as_ref().ok());
     let Some(other) = tasks.find(|other| task.into.as_ref() == Some(&other.branch)) else {

@@ -50,7 +50,7 @@ pub(crate) fn create_with_hidden(checkout: &Checkout, tip: &ObjectId) -> Result<
     copy_index(checkout)?.snapshot(tip, &HiddenFiles::list(checkout)?)
 }
 
-/// Returns whether git can read `files` of a worktree through their filters, except LFS:
+/// Returns whether git can run `files` of a worktree through their filters, with LFS turned off:
 /// `git hash-object --stdin-paths`. Skips links, missing files and names with a newline.
 pub(crate) fn can_hash(checkout: &Checkout, files: &mut dyn Iterator<Item = &PathBuf>) -> bool {
     let mut names = Vec::new();

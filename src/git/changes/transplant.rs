@@ -112,8 +112,8 @@ impl TreeMerger<'_> {
     }
 }
 
-/// Lists the files of the tree `others` that are at the path of a file or directory of the tree
-/// `tracked`, or below one of its files.
+/// Lists the files of the tree `others` whose path is that of a file or directory in the tree
+/// `tracked`, or is below a file in `tracked`.
 fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result<Vec<PathBuf>> {
     let list = |tree: &ObjectId| {
         let git = Git::reading(repo.home()).words("ls-tree -r -z --name-only --full-tree");

@@ -68,8 +68,8 @@ impl Distrust {
         }
     }
 
-    /// Returns the error that git does not run in the worktree at `path`, with a command that fixes
-    /// the wrong file, or shows it, if there is one.
+    /// Returns the error that git does not run in the worktree at `path`. The hint, if there is
+    /// one, is a command that fixes or shows the wrong file.
     fn failure(&self, path: &Path) -> Failure {
         let refused = Failure::new(format!("refusing to run git in '{}'", shown(path)));
         let place = quoted(self.place());

@@ -50,20 +50,20 @@ pub(in crate::git) fn read_gitfile(path: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the git directory that `text`, the content of the `.git` file in the directory `path`,
-/// names (`gitdir: <path>`); a relative one begins at `path`. `None` if it has another form.
+/// names (`gitdir: <path>`); a relative one begins at `path`. `None` if `text` has another form.
 pub(in crate::git) fn parse_gitfile(path: &Path, text: &[u8]) -> Option<PathBuf> {
     let named = text.trim_ascii_end().strip_prefix(b"gitdir: ")?;
     Some(path.join(OsStr::from_bytes(named)))
 }
 
-/// Returns the path that `text`, the content of a file in `dir`, names, relative to `dir` and with
-/// `..` removed. The path need not exist; links are not followed.
+/// Returns the path that `text`, the content of a file in `dir`, names: a relative one begins at
+/// `dir`, and each `..` is removed. The path need not exist; links are not followed.
 pub(in crate::git) fn resolve_in(dir: &Path, text: &[u8]) -> PathBuf {
     normalize(&dir.join(OsStr::from_bytes(text.trim_ascii_end())))
 }
 
-/// Removes each `..` of a path together with the part before it, without looking at links; the path
-/// need not exist.
+/// Removes each `..` of a path, and the part before it if there is one. Does not look at links; the
+/// path need not exist.
 pub(in crate::git) fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

@@ -33,7 +33,7 @@ impl FastForward<'_> {
     ///
     /// # Errors
     /// If local changes are in the way, nothing has changed. If the branch cannot be written, the
-    /// files may have.
+    /// files may have changed.
     pub(crate) fn run(&self, worktree: &Checkout, lock: &Lock) -> Result<()> {
         let Err(error) = self.merge(worktree, lock) else {
             return Ok(());
@@ -60,8 +60,9 @@ impl FastForward<'_> {
     }
 }
 
-/// Waits up to 20 seconds until the branch of a worktree is not locked; fails if it still is, or if
-/// `HEAD` does not point to `tip`: `git update-ref --stdin` with `verify HEAD <tip>`
+/// Waits up to 20 seconds while another process locks the branch of a worktree. Fails if the lock
+/// stays, and without more waiting if `HEAD` is not at `tip`. Keeps no lock:
+/// `git update-ref --stdin` with the line `verify HEAD <tip>`
 fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
     let git = worktree.git().words("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));
@@ -73,7 +74,7 @@ fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Resu
 /// that git had not changed.
 ///
 /// # Errors
-/// Also if `HEAD` or the files have changed since.
+/// If git fails, or if `HEAD` or the files have changed since.
 pub(crate) fn restore_files(
     worktree: &Checkout,
     commit: &ObjectId,

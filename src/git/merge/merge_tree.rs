@@ -57,7 +57,7 @@ impl MergeResult {
 }
 
 /// Parses the conflicting files from the output of `git merge-tree -z`: paths up to an empty field,
-/// then messages of a number of paths, the paths, an untranslated kind and a sentence.
+/// then messages, each with a number of paths, the paths, an untranslated kind and a sentence.
 fn parse_conflicts<'a>(
     mut fields: impl Iterator<Item = &'a [u8]>,
     sides: [&ObjectId; 2],

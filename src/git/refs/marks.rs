@@ -60,9 +60,9 @@ impl Marks {
         Self(flux_dir.join("marks"))
     }
 
-    /// Reads the mark file, which records refs made in this repository, of the task or archive
-    /// entry to which the ref `name` belongs. `None` if there is none; fails if it has another
-    /// version or is unreadable.
+    /// Reads the mark file, a record of refs made in this repository, of the task or archive entry
+    /// to which the ref `name` belongs. `None` if there is no such file; fails if the file has
+    /// another version or is unreadable.
     pub(crate) fn find(&self, name: &RefName) -> Result<Option<Mark>> {
         let Some(path) = self.path(name) else {
             return Ok(None);
@@ -98,8 +98,8 @@ impl Marks {
         fs::metadata(self.0.parent()?).ok().map(|dir| dir.ino())
     }
 
-    /// Returns whether this repository made the ref `name` with this object, not fetched it. `None`
-    /// if no mark file records its refs, as in git flux 0.1.0; `false` if that file is unreadable.
+    /// Returns whether this repository made, not fetched, the ref `name` with this object. `None`
+    /// if the ref has no mark file, as in git flux 0.1.0; `false` if that file is unreadable.
     pub(crate) fn has_made(&self, name: &RefName, object: &ObjectId) -> Option<bool> {
         match self.find(name) {
             Ok(mark) => mark.map(|mark| mark.has(name, object)),
@@ -118,8 +118,8 @@ impl Marks {
         Ok(names.map(name).collect())
     }
 
-    /// Adds the values that refs below `refs/flux` are about to get to the mark files, which record
-    /// refs made in this repository, before git changes the refs. Ignores other refs.
+    /// Adds the values `made`, which git is about to give to refs, to the mark files, which record
+    /// refs made in this repository. Ignores refs that are not below `refs/flux`.
     pub(in crate::git) fn prepare(&self, made: &[RefValue], sharing: Sharing) -> Result<()> {
         self.change(made, sharing, |values| {
             // Move the latest value to the end.
@@ -139,8 +139,8 @@ impl Marks {
         drop(self.change(&touched, sharing, |values| values.retain(stays)));
     }
 
-    /// Removes the values that refs did not get after all from the mark files, which record refs
-    /// made in this repository. Ignores errors.
+    /// Removes the values `unmade`, which [`Self::prepare`] has added but git has not given to the
+    /// refs, from the mark files. Ignores errors.
     pub(in crate::git) fn abort(&self, unmade: &[RefValue], sharing: Sharing) {
         let is_made = |value: &RefValue| !unmade.contains(value);
         drop(self.change(unmade, sharing, |values| values.retain(is_made)));

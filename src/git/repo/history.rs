@@ -69,7 +69,7 @@ impl CommitWalk {
         self.slop > 0
     }
 
-    /// Marks a commit as reached from the tips in `sides`, and queues it if a tip is new to it.
+    /// Marks a commit as reached from the tips in `sides`, and queues it if one of these is new.
     fn mark_seen(&mut self, commit: &mut Node, at: usize, sides: u8) {
         let (before, now) = (commit.sides, commit.sides | sides);
         if before == now {

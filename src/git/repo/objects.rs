@@ -72,7 +72,7 @@ impl Repo {
     /// such entry.
     ///
     /// # Errors
-    /// Also if the file is longer than [`MAX_BYTES`].
+    /// If an object cannot be read, or the file is longer than [`MAX_BYTES`].
     pub(crate) fn find_file(&self, tree: &ObjectId, file: RecordFile) -> Result<Option<Vec<u8>>> {
         let (tree, name) = (self.tree(tree)?, file.into_str());
         let Some(entry) = tree.get_name(name) else {

@@ -154,8 +154,8 @@ impl Linker<'_> {
     }
 
     /// Puts the ignored file or directory `name` into the scratch worktree as a link, a copy or a
-    /// directory with its entries. `depth` is the number of the last parts of `name` that begin
-    /// with the ignored entry itself.
+    /// directory with its entries. `depth` is the number of parts of `name` from the ignored entry
+    /// itself on.
     fn mirror(&self, name: &Path, depth: usize) -> Result<()> {
         let (from, to) = (self.from.join(name), self.to.join(name));
         let what = || format!("could not link '{}'", from.display());

@@ -43,9 +43,9 @@ pub(crate) struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    /// Makes the scratch repository with its worktree at `path`: the git directory without git, the
-    /// files by `git read-tree --reset -u HEAD`, then links to ignored files, siblings of the
-    /// original, and hooks.
+    /// Makes the scratch repository with its worktree at `path`. Writes the git directory itself,
+    /// and the files by `git read-tree --reset -u HEAD`; then links the ignored files of the
+    /// original worktree and what is beside that, and adds the hooks.
     ///
     /// # Errors
     /// On failure, the caller has to remove `path`.
@@ -90,7 +90,7 @@ impl<'a> Scratch<'a> {
 
     /// Merges `branch` in the scratch repository, with the user's hooks that run before a commit,
     /// and returns the new commit: `git merge --no-ff --no-squash --commit --no-edit --no-log
-    /// --cleanup=whitespace -F <message> <branch>`. Fails at conflicts.
+    /// --cleanup=whitespace [--no-verify] -F <message> <branch>`. Fails at conflicts.
     pub(crate) fn merge(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let git = self.git()?.words("merge --quiet --no-ff");
         let git = git.words("--no-squash --commit --no-edit --no-log --cleanup=whitespace");
@@ -100,8 +100,9 @@ impl<'a> Scratch<'a> {
     }
 
     /// Squashes `branch` in the scratch repository and returns the new commit: `git merge --ff
-    /// --squash --no-commit <branch>` without hooks, then `git commit --cleanup=whitespace -F
-    /// <message>` with the user's hooks that run before a commit. Fails at conflicts.
+    /// --squash --no-commit <branch>` without hooks, then `git commit --cleanup=whitespace
+    /// [--no-verify] -F <message>` with the user's hooks that run before a commit. Fails at
+    /// conflicts.
     pub(crate) fn squash(&self, branch: &BranchName, message: &Path) -> Result<ObjectId> {
         let merge = self.plain_git()?.words("merge --quiet");
         let merge = merge.words("--ff --squash --no-commit");
@@ -113,7 +114,8 @@ impl<'a> Scratch<'a> {
 
     /// Rebases the checked out branch of the scratch repository onto `target`, with the user's
     /// hooks that run before a commit, and returns the new tip: `git rebase --no-autostash
-    /// --no-rebase-merges --no-fork-point --no-update-refs <target>`. Fails at conflicts.
+    /// --no-rebase-merges --no-fork-point --no-update-refs [--no-verify] <target>`. Fails at
+    /// conflicts.
     pub(crate) fn rebase(&self, target: &BranchName) -> Result<ObjectId> {
         let git = self.git()?.words("rebase --no-autostash");
         let git = git.words("--no-rebase-merges --no-fork-point --no-update-refs");

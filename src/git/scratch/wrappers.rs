@@ -31,11 +31,11 @@ const OTHERS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p4-pre
     push-to-checkout reference-transaction sendemail-validate update";
 
 /// Writes the hooks of the scratch worktree at `path` that run before a commit. A hook in git's
-/// default directory becomes a link, any other a script that runs it by its path; if it is in the
-/// worktree, the merged version.
+/// default directory becomes a link, any other a script that runs the hook by its path; of a hook
+/// in the worktree, the merged version.
 ///
 /// # Errors
-/// Also if the file system does not allow executables.
+/// If a file cannot be written, or the file system does not allow executables.
 pub(super) fn write(hooks: &Hooks, top: &Path, path: &Path) -> Result<()> {
     let dir = path.join(".git/hooks");
     link_helpers(&hooks.dir, &dir)?;

@@ -82,8 +82,8 @@ fn find_linked_dir(common_dir: &Path, path: &Path) -> Result<PathBuf> {
 /// The time in which git writes a `HEAD` that it has made.
 const HEAD_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Reads the `HEAD` file of a worktree; waits up to 200 ms while it is empty, because `git worktree
-/// add` makes it before it writes it. `None` if it is missing.
+/// Reads the `HEAD` file of a worktree; waits up to 200 ms while it is empty, because
+/// `git worktree add` creates it before writing it. `None` if it is missing.
 pub(super) fn read_head(head: &Path) -> Result<Option<Vec<u8>>> {
     read_head_within(HEAD_TIMEOUT, head)
 }
@@ -125,7 +125,7 @@ fn ensure_valid(admin: &Path, common_dir: &Path, path: &Path) -> Result<()> {
 }
 
 /// Returns the common directory of the repository to which the `.git` file in the directory `path`
-/// leads, if that is not this repository. Otherwise, or if it is no repository, `None`.
+/// leads. `None` if that is this repository, or no repository.
 pub(crate) fn find_other_repository(common_dir: &Path, path: &Path) -> Option<PathBuf> {
     let admin = read_gitfile(path)?.canonicalize().ok()?;
     let other = admin.parent()?.parent()?;
@@ -133,8 +133,8 @@ pub(crate) fn find_other_repository(common_dir: &Path, path: &Path) -> Option<Pa
     (is_repository && !is_same_place(other, common_dir)).then(|| other.to_owned())
 }
 
-/// Returns whether git has a linked worktree registered at `path`, which need not exist: an
-/// administrative directory's `gitdir` names it. `false` for the main worktree.
+/// Returns whether git has a linked worktree registered at `path`, which need not exist: the
+/// `gitdir` of an administrative directory names `path`. `false` for the main worktree.
 pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(find_dir(common_dir, path)?.is_some())
 }
@@ -177,9 +177,9 @@ pub(crate) fn find_moved_beside(common_dir: &Path, path: &Path) -> Option<PathBu
     })
 }
 
-/// Finds the worktree that was at `path` in `dir`, where it was moved together with the repository:
-/// it has the same name, and a `.git` file that names a directory that no longer exists. Otherwise
-/// `None`.
+/// Finds in `dir` the worktree that was at `path` before it was moved together with the repository:
+/// it has the same name, and its `.git` file names a directory that no longer exists. `None` if
+/// there is none.
 pub(crate) fn find_moved_into(common_dir: &Path, dir: &Path, path: &Path) -> Option<PathBuf> {
     let found = dir.join(path.file_name()?);
     let entry = find_dir(common_dir, path).ok()??;
@@ -222,7 +222,7 @@ pub(crate) fn was_moved_to(common_dir: &Path, path: &Path, trash: &Path) -> Resu
 }
 
 /// Returns whether the `HEAD` reflog file of the worktree at `path` has any other commit than
-/// `commit`, which may be reachable from nowhere else. `false` without that file, as with
+/// `commit`: perhaps nothing else leads to such a commit. `false` without that file, as with
 /// reftables.
 pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) -> Result<bool> {
     let heads = read_reflog(common_dir, path)?;
@@ -230,7 +230,7 @@ pub(crate) fn has_head_moved(common_dir: &Path, path: &Path, commit: &ObjectId) 
 }
 
 /// Returns whether the repository has administrative directories of linked worktrees; `true` also
-/// if that cannot be read.
+/// if their directory cannot be read.
 pub(crate) fn has_any(common_dir: &Path) -> bool {
     !list_dir(&common_dir.join("worktrees")).is_ok_and(|entries| entries.is_empty())
 }
@@ -277,7 +277,7 @@ pub(in crate::git) fn find_moved_dir(
 }
 
 /// Returns whether the `gitdir` of the administrative directory `admin` names the worktree at
-/// `path`; `false` also if it is missing or not a regular file.
+/// `path`; `false` also if `gitdir` is missing or not a regular file.
 fn is_dir_of(admin: &Path, path: &Path) -> Result<bool> {
     // It is missing while git adds or removes a worktree, or damaged.
     let Some(file) = trusted(read_small(&admin.join("gitdir")))?.flatten() else {

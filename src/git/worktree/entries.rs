@@ -98,7 +98,7 @@ pub(in crate::git) fn parse(out: &[u8]) -> Result<Vec<Worktree>> {
 }
 
 /// Lists the worktrees of a repository as [`list`] does. If an administrative directory contains a
-/// pipe, which would block git, reads the files itself, leaves out unreadable worktrees and the
+/// pipe, which would block git, reads the files itself, and leaves out unreadable worktrees and the
 /// branch of the main one.
 pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktree>> {
     if trusted(ensure_no_pipe(home))?.is_some() {
@@ -114,8 +114,8 @@ pub(crate) fn list_readable(home: &Path, common_dir: &Path) -> Result<Vec<Worktr
 }
 
 /// Runs a git command that reads all worktrees, and returns its output. Tries again for about two
-/// seconds, at most 15 times, since it fails during a concurrent `git worktree add`, which no lock
-/// of git flux prevents.
+/// seconds, at most 15 times and until ^C, since it fails during a concurrent `git worktree add`,
+/// which no lock of git flux prevents.
 pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     let mut attempts = 0;
     let output = wait_until(Duration::MAX, MAX_RETRY_PAUSE, || {
@@ -128,8 +128,9 @@ pub(in crate::git) fn retry(git: impl Fn() -> Git) -> Result<Vec<u8>> {
     Ok(output.unwrap_or_default())
 }
 
-/// Keeps one worktree for each path, since an agent can write the path of another one. Keeps the
-/// main worktree, otherwise the one that the `.git` file at the path names, or the first.
+/// Keeps one entry for each path, since an agent can write the path of another worktree into its
+/// own entry. Keeps the main worktree, or else the entry that the `.git` file at the path names, or
+/// else the first.
 fn without_false_entries(worktrees: Vec<Worktree>) -> Vec<Worktree> {
     let is_named = |one: &Worktree| {
         let named = linked_dir(&one.path).and_then(|named| read_entry(&named));

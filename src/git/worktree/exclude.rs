@@ -22,9 +22,9 @@ pub(crate) fn is_parent_missing(worktree: &Path) -> bool {
     worktree.parent().is_some_and(|dir| !dir.exists())
 }
 
-/// Excludes a worktree, or with `is_new` its parent directory, in `info/exclude` of the repository
-/// whose work tree is around it, if any. Does nothing if the worktree is ignored there: `git
-/// check-ignore -q`. The caller holds the repository's lock.
+/// Excludes a worktree, or its parent directory if that `is_new`, in `info/exclude` of the
+/// repository whose work tree is around it. Does nothing if there is no such repository, or if it
+/// ignores the worktree: `git check-ignore -q`. The caller holds the lock of the task's repository.
 pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
     let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());
@@ -40,7 +40,7 @@ pub(crate) fn add(worktree: &Path, is_new: bool) -> Result<()> {
 }
 
 /// Removes the lines for a worktree that [`add`] added to `info/exclude`. If the worktree's parent
-/// directory has such lines, too, and is empty now, removes those and that directory.
+/// directory has such lines, too, and is empty now, removes these lines and the directory.
 pub(crate) fn remove(worktree: &Path) -> Result<()> {
     let Some(around) = Repo::find_enclosing(worktree)? else {
         return Ok(());

@@ -67,9 +67,9 @@ struct SubmoduleSearch {
 }
 
 impl SubmoduleSearch {
-    /// Adds the checked out submodules that the worktree's index names, and those in them, except
-    /// in one whose `.git` is a directory, with names below `at`. A submodule that only the commit
-    /// names is an untracked repository.
+    /// Adds the checked out submodules that the worktree's index names, and those inside them,
+    /// except inside one whose `.git` is a directory. Their names begin with `at`. A submodule that
+    /// only the commit names is an untracked repository.
     fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
         for link in checkout.list_gitlinks()? {
             let name = at.join(&link);
@@ -165,9 +165,9 @@ pub(in crate::git) fn move_to_trash(admin: &Path, trash: &Path) -> Result<()> {
     moved.context("could not save the submodules")
 }
 
-/// Moves the directory `modules`, with the repositories of all submodules, if `trash` has it, back
-/// to the administrative directory `admin`, which must have its old name: submodules contain its
-/// path.
+/// Moves the directory `modules`, with the repositories of all submodules, from `trash` back to the
+/// administrative directory `admin`, if `trash` has it. `admin` must have its old name: submodules
+/// contain that path.
 ///
 /// # Errors
 /// If git has registered the worktree under another name.

@@ -32,8 +32,8 @@ pub(crate) struct RemovedWorktree<'a> {
 
 impl RemovedWorktree<'_> {
     /// Moves the worktree, its index and its administrative directory to the trash. Across file
-    /// systems, git removes the worktree instead, if it has only files of its commit. Returns
-    /// `false` if that happened or if the files were missing.
+    /// systems, git removes the worktree instead, if the worktree has only files of its commit.
+    /// Returns `false` in that case, and if the files were missing.
     ///
     /// # Errors
     /// If the files cannot be moved, they stay. If a later step fails, the worktree may still be
@@ -101,7 +101,7 @@ pub(in crate::git) fn move_entry(admin: Option<PathBuf>, aside: &Path) -> Result
 }
 
 /// Moves the administrative directory that names `path`, where this repository has no worktree any
-/// more, to `trash/entry`. Stops its file system monitor. Returns whether there was one.
+/// more, to `trash/entry`, as [`move_entry`] does. Returns whether there was such a directory.
 pub(crate) fn move_entry_of(common_dir: &Path, path: &Path, trash: &Path) -> Result<bool> {
     move_entry(admin::find_dir(common_dir, path)?, trash)
 }

@@ -42,8 +42,8 @@ fn delete(flux: &Flux, one: &Archived, lock: &Lock) -> Result<()> {
         .with_context(|| format!("'{}' is deleted, but not all of its files", one.name))
 }
 
-/// Deletes the directory in the trash of a restored task, unless it still has the worktree or the
-/// task was fetched. Only warns if that fails.
+/// Deletes a restored task's directory in the trash, unless the worktree is still in it or the task
+/// was fetched. Only warns if that fails.
 pub(in crate::lifecycle) fn remove_trash_leftovers(flux: &Flux, one: &Archived) {
     let place = flux.trash().join(&one.name);
     if one.foreign || place.join("worktree").exists() {

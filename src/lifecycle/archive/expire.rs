@@ -38,7 +38,7 @@ impl Flux {
     }
 
     /// Starts the command `git-flux __expire` in the background, if it has not run for a day or a
-    /// worktree in the trash has expired. It prints nothing, and is not waited for.
+    /// worktree in the trash has expired. The command prints nothing, and is not waited for.
     pub(crate) fn expire_in_background(&self) -> Result<()> {
         let is_recent = match fs::metadata(self.expire_lock()).and_then(|lock| lock.modified()) {
             Ok(checked) => checked.elapsed().is_ok_and(|since| since < INTERVAL),
@@ -64,9 +64,10 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes the user's expired worktrees in the trash, and expired tasks in the archive; begins
-    /// no deletion after ten minutes. Does nothing while another process does this. Prints all
-    /// errors, then fails if there were any.
+    /// Deletes the current user's expired worktrees in the trash, and the expired tasks in the
+    /// archive, except those whose worktree in the trash is another user's. Begins no deletion
+    /// after ten minutes. Does nothing while another process does this. Prints all errors, then
+    /// fails if there were any.
     pub(crate) fn expire(&self) -> Result<()> {
         let begun = Instant::now();
         let Some(lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
@@ -183,7 +184,7 @@ impl Flux {
     }
 
     /// Returns the current user's worktrees in the trash, except the last `flux.trashKeep`, those
-    /// younger than an hour, unless that setting is 0, and those with the only copy of files.
+    /// younger than an hour (unless that setting is 0), and those with the only copy of files.
     fn expired_worktrees(&self) -> Result<Vec<PathBuf>> {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();

@@ -30,9 +30,9 @@ impl Flux {
         self.repo.flux_dir().join("trash")
     }
 
-    /// Returns whether `path` is on another file system or mount than the trash, so that it cannot
-    /// be renamed into it. Tries to rename a file that does not exist, because two mounts may have
-    /// the same device.
+    /// Returns whether `path` is on another file system or mount than the trash, so that `path`
+    /// cannot be renamed into the trash. Tries to rename a file that does not exist, because two
+    /// mounts may have the same device.
     pub(in crate::lifecycle) fn is_on_other_fs(&self, path: &Path) -> Result<bool> {
         let trash = Some(self.trash()).filter(|trash| trash.exists());
         let there = trash.unwrap_or_else(|| self.repo.flux_dir());

@@ -151,8 +151,8 @@ impl TreeWalk<'_> {
         Ok(dir)
     }
 
-    /// Opens the parent of `dir`, which is the last level, again; by its path from the root if
-    /// `dir` denies access. Fails if the parent is another directory now.
+    /// Opens again the parent of `dir`, which has to be the last level: by its path from the root
+    /// if `dir` denies access. Fails if the parent is another directory now.
     fn open_parent(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {

@@ -76,8 +76,8 @@ pub(super) fn name_ignored(flux: &Flux, facts: &Facts) -> Result<String> {
     Ok(collapse_directories(&facts.ignored, directories))
 }
 
-/// Names files, but those in one of `directories` by the directory and their number. At most eight
-/// names, then `…`.
+/// Names files, but one of `directories` once for all files in it, with their number:
+/// `target/ (12 files)`. At most eight names, then `…`.
 fn collapse_directories(files: &[Change], mut directories: Vec<PathBuf>) -> String {
     directories.retain(|path| path.as_os_str().as_bytes().ends_with(b"/"));
     let mut names: Vec<(&Path, usize)> = Vec::new();

@@ -154,7 +154,7 @@ fn squash_message(flux: &Flux, facts: &Facts, into: &MergeTarget) -> Result<Vec<
 }
 
 /// Returns the names of the hooks that git runs before it makes a merge of this style, none for a
-/// fast-forward. With `--no-verify`, it is only `prepare-commit-msg`.
+/// fast-forward. With `--no-verify`, only the first, `prepare-commit-msg`.
 fn hook_names(style: Style, verify: Verify) -> &'static [&'static str] {
     let all: &[&str] = match style {
         Style::Merge => &["prepare-commit-msg", "pre-merge-commit", "commit-msg"],

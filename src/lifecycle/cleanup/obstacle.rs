@@ -69,8 +69,9 @@ impl Facts {
     }
 
     /// Fails if moving the target branch would overwrite changed, untracked or ignored files in its
-    /// worktree or, without one, if an operation such as a rebase uses it. Waits up to 5 seconds
-    /// for a locked index. Passes if the result is unknown without `made`, the merge.
+    /// worktree or, if it has none, if an operation such as a rebase uses it. Waits up to 5 seconds
+    /// for a locked index. Passes if `made`, the merge, is `None` and its result cannot be
+    /// predicted.
     pub(crate) fn ensure_no_collision(&self, flux: &Flux, made: Option<&ObjectId>) -> Result<()> {
         let Some(into) = self.merge_target() else {
             return Ok(());
@@ -239,9 +240,9 @@ fn find_collisions(
     Ok(changes)
 }
 
-/// Returns whether writing one of the paths `touched` would overwrite this changed, untracked or
-/// ignored file, or replace a directory that contains it. An untracked or ignored directory counts
-/// only if it contains the path.
+/// Returns whether writing one of the paths `touched` would overwrite `change`, which is a changed,
+/// untracked or ignored file, or replace a directory that contains it. If `change` is a directory,
+/// `true` also if one of the paths exists in it.
 fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bool {
     let there = worktree.join(&change.path);
     let is_dir = there.symlink_metadata().is_ok_and(|found| found.is_dir());
@@ -255,7 +256,7 @@ fn collides(change: &Change, worktree: &Path, touched: &BTreeSet<PathBuf>) -> bo
     touched.any(|path| is_within(path) || change.path.starts_with(path))
 }
 
-/// Waits until no git locks the index of a worktree (`index.lock`); fails after 5 seconds.
+/// Waits until no git locks a worktree's index (`index.lock`); fails after 5 seconds or on ^C.
 fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     let lock = worktree.git_dir().join("index.lock");
     let is_gone = || {

@@ -43,9 +43,9 @@ pub(crate) enum Outcome {
     TargetMoved,
 }
 
-/// Stops the agent and, if another program then runs in its pane or its jobs are unknown, closes
-/// the pane, but not the caller's own. Waits for the ends; fails after 20 or 15 seconds. Returns
-/// whether the task is unchanged since it was observed: [`is_unchanged`].
+/// Stops the agent and, if another program then runs in its pane or the pane's jobs are unknown,
+/// closes the pane, but not the caller's own. Fails if the agent lives on for 20 seconds, or the
+/// pane for 15. Returns whether the task is unchanged since it was observed: [`is_unchanged`].
 pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     end_agent(flux, facts)?;
     if let Some(target) = &facts.task.target
@@ -62,8 +62,8 @@ pub(crate) fn stop_agent(flux: &Flux, facts: &Facts) -> Result<bool> {
     is_unchanged(flux, facts)
 }
 
-/// Waits until a process has ended; fails after 15 seconds. `born` is its start time, since another
-/// process may get its number.
+/// Waits until the process `pid` has ended; fails after 15 seconds, and on ^C. A process that did
+/// not start at `born` is a later one with the same id; `None` skips this check.
 fn wait_for_exit(pid: i32, born: Option<u64>) -> Result<()> {
     let (timeout, interval) = (Duration::from_secs(15), Duration::from_millis(10));
     let has_ended = || Ok((!is_alive(pid, born)).then_some(()));
@@ -309,7 +309,7 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
 
 /// Returns whether HEAD and uncommitted files of the task's worktree are as observed, and the
 /// target branch is still checked out in the same worktree. Does not compare ignored files, a
-/// missing worktree, or a target without one; of an unreadable worktree, only its branch.
+/// missing worktree, or a target checked out nowhere; of an unreadable worktree, only its branch.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     // Another branch there must not get the merge. If the target was checked out nowhere, git
     // itself refuses to move it once it is.
@@ -337,7 +337,7 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
 }
 
 /// Tells the agent to stop, after saving its screen in the run directory, and waits until it has
-/// ended; fails after 20 seconds. Does nothing if it has ended before.
+/// ended; fails after 20 seconds, and on ^C. Does nothing if it has ended before.
 fn end_agent(flux: &Flux, facts: &Facts) -> Result<()> {
     let task = &facts.task;
     let run = flux.run_dir(&task.id);

@@ -171,7 +171,7 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
 }
 
 /// Chooses the path of the scratch repository: beside the task's worktree; if that is inside a work
-/// tree or a repository, beside this repository or above. Fails if it exists already.
+/// tree or a repository, beside this repository or above. Fails if the chosen path exists already.
 fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     let [first, others @ ..] = &candidate_dirs(flux, &task.id, Some(task))[..] else {
         bail!("found no directory for the merge");
@@ -201,9 +201,9 @@ fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
     Ok(place.clone())
 }
 
-/// Returns the possible paths of the scratch repository: beside the task's worktree, beside the
-/// repository, and in each directory above. The name has the task's id and the inode of the
-/// repository, so it is unique.
+/// Returns the paths where the scratch repository of a task can be: beside the task's worktree,
+/// beside this repository, and in each directory above the repository. The name contains the task's
+/// id and the repository's inode, so it is unique.
 fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf> {
     let repo = &flux.repo;
     let number = fs::metadata(repo.common_dir()).map_or(0, |found| found.ino());

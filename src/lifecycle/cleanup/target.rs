@@ -159,8 +159,8 @@ impl TargetSearch<'_> {
             .hint(format!("git flux cleanup {id} --discard-branch"))
     }
 
-    /// Fails if the worktree of `branch` at `path` is gone, or if an operation such as a merge or
-    /// rebase is in progress there.
+    /// Fails if the worktree at `path`, which has `branch` checked out, is gone, or has an
+    /// operation such as a merge or rebase in progress.
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not read a worktree")? {

@@ -87,8 +87,8 @@ impl ChosenAgent {
         })
     }
 
-    /// Returns the command that starts this agent with the prompt of a task: the filled template,
-    /// or the description without one. Runs nothing.
+    /// Returns the command that starts this agent with the prompt of a task: the filled template
+    /// or, if there is no template, the description. Runs nothing.
     pub(crate) fn command(&self, flux: &Flux, task: &Task, description: &[u8]) -> AgentCommand {
         let project = flux.repo.project();
         let fields = [

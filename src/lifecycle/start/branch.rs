@@ -43,9 +43,9 @@ impl ChosenBranch {
     }
 }
 
-/// Returns the existing branch for a task: a local one, a remote one as `origin/x`, or, like
-/// `git switch`, as `x` if only one remote or `checkout.defaultRemote` has it. Fails if it is
-/// checked out or in use. Creates nothing.
+/// Finds the existing branch `name` for a task: a local one or else, by [`find_remote_branch`], a
+/// remote one. Fails if there is none, if a worktree, rebase or bisect uses a local one, or if a
+/// remote one cannot become a local one. Creates nothing.
 pub(crate) fn choose(
     flux: &Flux,
     store: &Store,
@@ -127,8 +127,8 @@ fn find_remote_branch(flux: &Flux, name: &BranchName) -> Result<ChosenBranch> {
     })
 }
 
-/// Fails if a worktree has the branch checked out, or a rebase or bisect uses it. Hints at the task
-/// or worktree where it is.
+/// Fails if a worktree has the branch checked out, or may have it because its HEAD is damaged, or
+/// if a rebase or bisect uses the branch. Hints at the task, or at commands that free the branch.
 fn ensure_free(
     flux: &Flux,
     store: &Store,
@@ -168,7 +168,7 @@ pub(crate) fn resolve_branch(store: &Store, name: &BranchName) -> Result<BranchN
 }
 
 /// Returns the merge target of a new branch: the configured one, else `started`, the branch that it
-/// starts from; `None` without both. Fails if the configured one does not exist.
+/// starts from; `None` if there is neither. Fails if the configured one does not exist.
 pub(crate) fn merge_target(
     flux: &Flux,
     store: &Store,
@@ -195,9 +195,10 @@ fn ensure_target(flux: &Flux, store: &Store, branch: &BranchName, into: &BranchN
     Err(failure.hint("git config flux.into <branch>").into())
 }
 
-/// Returns the merge base of an existing branch with its merge target, and that target: the
-/// configured one, else `head`, but not the branch itself. Without a target, compares with HEAD.
-/// Fails if they have no commit in common, or the configured target does not exist.
+/// Returns the merge base of an existing branch with its merge target, and that target: the first
+/// of the configured one and `head` that is another branch. Without such a target, compares with
+/// HEAD; if there is no commit to compare with, returns the branch's tip. Fails if there is no
+/// common commit, or the configured target does not exist.
 pub(crate) fn fork_point(
     flux: &Flux,
     store: &Store,

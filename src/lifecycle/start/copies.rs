@@ -49,9 +49,9 @@ fn stamp(file: &Metadata) -> FileStamp {
 }
 
 impl Copies {
-    /// Copies the untracked files that `flux.copy` and `.worktreeinclude` match from the main
-    /// worktree, in a bare repository the current one, into that of `task`; prints their number.
-    /// Fails if the disk is full or on ^C; warns of other failures.
+    /// Copies the untracked files that `flux.copy` and `.worktreeinclude` match into the worktree
+    /// of `task`, from the main worktree or, in a bare repository, the current one; prints their
+    /// number. Fails if the disk is full or on ^C; warns of other failures.
     pub(super) fn create(&mut self, flux: &Flux, task: &Task) -> Result<()> {
         // A bare repository has no main worktree.
         let Some(main) = flux.repo.main().or(flux.repo.current()) else {

@@ -42,8 +42,8 @@ pub(crate) struct InitScripts {
 
 impl InitScripts {
     /// Finds the setup scripts of a commit: the executables at the top of `.worktree-init`. `None`
-    /// if there are none; also, with a warning, if it is no directory or above 1 MiB. Fails if a
-    /// path leaves it.
+    /// if there are none; also, with a warning, if `.worktree-init` is no directory or above 1 MiB.
+    /// Fails if a path leaves that directory.
     pub(crate) fn find(flux: &Flux, commit: &ObjectId) -> Result<Option<Self>> {
         if !flux.repo.may_have_path(commit, INIT_DIR) {
             return Ok(None);

@@ -90,8 +90,8 @@ impl Start {
             .map_or(self.task.start_commit(), |from| &from.tip)
     }
 
-    /// Returns the commit whose `.worktree-init` scripts set the worktree up. `None` if it is set
-    /// up already, or no agent starts.
+    /// Returns the commit whose `.worktree-init` scripts set the worktree up. `None` if the
+    /// worktree is set up already, or no agent starts.
     pub(crate) fn setup_commit(&self) -> Option<&ObjectId> {
         let is_ready = match &self.origin {
             Origin::New { .. } => false,

@@ -95,8 +95,8 @@ impl<'a> Preparation<'a> {
         self.agents.len()
     }
 
-    /// Plans the start of each new task with this description. Fails if that is empty, or an id,
-    /// branch or path is taken. Creates nothing but git objects for `--with-changes`.
+    /// Plans the start of each new task with this description. Fails if the description is empty,
+    /// or an id, branch or path is taken. Creates nothing but git objects for `--with-changes`.
     pub(crate) fn plan_starts(&self, description: &[u8]) -> Result<Vec<Start>> {
         if prompt::title_of(description).is_empty() {
             return Err(Failure::new("no description given")

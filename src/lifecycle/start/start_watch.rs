@@ -114,8 +114,8 @@ impl StartWatch<'_> {
     }
 
     /// Returns whether the launcher started the agent or failed more than two seconds ago, and
-    /// lives, but the file `running` does not show that: another process replaced it. Fails if the
-    /// pane closed before the agent was started.
+    /// lives, but the file `running` does not show that: another process replaced the file. Fails
+    /// if the pane closed before the agent was started.
     fn has_lost_running_file(&self) -> Result<bool> {
         let is_gone = !is_alive(self.opened.target.pane_pid, None);
         if is_gone && self.begun.elapsed() > EXIT_LAG && self.run.exit()?.is_none() {
@@ -141,7 +141,8 @@ impl StartWatch<'_> {
         self.step = step;
     }
 
-    /// Prints the last lines of the failed setup, unless its pane is closed, and returns the error.
+    /// Prints the last lines of the pane in which the setup failed, and returns the error. Prints
+    /// nothing if the pane is closed, or on ^C.
     fn setup_failure(&mut self, exit: &Exit) -> Error {
         let message = exit.error().map_or_else(|| exit.to_string(), str::to_owned);
         let failure = Failure::new(message);

@@ -87,8 +87,8 @@ pub(super) struct StartTransaction<'a> {
 }
 
 impl StartTransaction<'_> {
-    /// Runs one step of the start, and notes it as begun. If it fails, [`Self::roll_back`] undoes
-    /// its part as well. Fails on ^C before it begins.
+    /// Runs one step of the start, and notes it as begun. If the step fails, [`Self::roll_back`]
+    /// undoes its part, too. Fails on ^C before the step begins.
     pub(super) fn run_step(&mut self, step: Step) -> Result<()> {
         interrupt::check()?;
         self.begun.push(step);

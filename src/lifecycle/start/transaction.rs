@@ -86,8 +86,8 @@ impl<'a> StartTransaction<'a> {
         Ok(running.map(|running| running.since))
     }
 
-    /// Updates the record: the task is active, with its pane `target`. Also deletes the archive
-    /// entry that it was restored from. From then on nothing is rolled back.
+    /// Updates the record: the task is active, with its pane `target`. If the task was restored,
+    /// also deletes its archive entry. From then on nothing is rolled back.
     fn complete(&self, target: Option<Target>) -> Result<Task> {
         let task = self.start.task.with_target(target);
         let mut updates = Transaction::default();

@@ -38,7 +38,7 @@ impl Plain for proc_bsdinfo {}
 impl Plain for proc_vnodepathinfo {}
 impl Plain for VnodePath {}
 
-/// Calls `ask` with a buffer for a `T` and its size, and returns the value; `None` if it did not
+/// Calls `ask` with a buffer for a `T` and its size, and returns the value; `None` if `ask` did not
 /// fill the buffer.
 fn filled<T: Plain>(ask: impl FnOnce(*mut c_void, c_int) -> c_int) -> Option<T> {
     let mut info = MaybeUninit::<T>::zeroed();

@@ -82,7 +82,7 @@ fn read(dir: &Path, running: &Running, worktree: &Path) -> Option<SessionState> 
 
 /// Returns the state in the session file of this run: that of the agent's process, or else the
 /// latest in `worktree`. If the conversation was moved to a background job, returns the state of
-/// the job. `None` if there is none.
+/// the job. `None` if no file matches.
 fn choose(entries: &[SessionFile], running: &Running, worktree: &Path) -> Option<SessionState> {
     let pid = running.agent?;
     let is_ours = |it: &&SessionFile| it.is_of(running, worktree) && it.kind == "interactive";
@@ -104,7 +104,7 @@ fn choose(entries: &[SessionFile], running: &Running, worktree: &Path) -> Option
 }
 
 /// Returns the directory of Claude Code's session files in the environment `var`: `sessions` in
-/// `$CLAUDE_CONFIG_DIR` or `~/.claude`. `None` without `$HOME`.
+/// `$CLAUDE_CONFIG_DIR` or `~/.claude`. `None` if neither that variable nor `$HOME` is set.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     Some(home_of(var, "CLAUDE_CONFIG_DIR", ".claude")?.join("sessions"))
 }

@@ -15,8 +15,8 @@ use crate::git::regular_file::open_file;
 /// The beginning of a file that is searched for its first line.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Returns the transcript of the Codex conversation with the id `thread`; `None` if it has none, as
-/// the conversation that finds a title.
+/// Returns the transcript of the Codex conversation with the id `thread`. `None` if the
+/// conversation has none, as the one that finds a title.
 pub(super) fn find_by_thread(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
     let sessions = dir(&|name| env::var_os(name))?;
@@ -24,8 +24,8 @@ pub(super) fn find_by_thread(thread: &str) -> Option<PathBuf> {
     files.find(|file| file.to_str().is_some_and(|name| name.ends_with(&end)))
 }
 
-/// Returns the transcript of a user's Codex conversation in `worktree` that was changed last, not
-/// before `since`; `None` if there is none. Codex itself reports a conversation only after a
+/// Returns the transcript that was changed last of the user's Codex conversations in `worktree`;
+/// `None` if none was changed since `since`. Codex itself reports a conversation only after a
 /// completed turn.
 pub(super) fn find_by_worktree(worktree: &Path, since: Timestamp) -> Option<PathBuf> {
     find_in(&dir(&|name| env::var_os(name))?, worktree, since)
@@ -82,13 +82,13 @@ fn list_newest_first(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Returns the directory of Codex's transcripts in the environment `var`: `sessions` in
-/// `$CODEX_HOME` or `~/.codex`. `None` without `$HOME`.
+/// `$CODEX_HOME` or `~/.codex`. `None` if neither that variable nor `$HOME` is set.
 pub(super) fn dir(var: &Variables) -> Option<PathBuf> {
     Some(home(var)?.join("sessions"))
 }
 
 /// Returns the directory of Codex's own files in the environment `var`: `$CODEX_HOME` or
-/// `~/.codex`. `None` without `$HOME`.
+/// `~/.codex`. `None` if neither that variable nor `$HOME` is set.
 pub(super) fn home(var: &Variables) -> Option<PathBuf> {
     home_of(var, "CODEX_HOME", ".codex")
 }
