@@ -79,8 +79,8 @@ fn messages_of(line: &Value) -> Vec<Message> {
 }
 
 /// Returns author and text of a part of a message; `None` if the part is neither text nor a tool
-/// call, or is empty. `None` also for a text of the user that begins with `<`, as the notes do that
-/// the agent's program adds under the user's name.
+/// call, or is empty. `None` also for a text of the user that begins with `<`: the agent's program
+/// adds such notes under the user's name.
 fn text_of(part: &Value, who: Author) -> Option<(Author, String)> {
     let (who, text) = match part["type"].as_str()? {
         "text" | "input_text" | "output_text" => (who, part["text"].as_str()?.to_owned()),

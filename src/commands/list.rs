@@ -93,9 +93,9 @@ impl ListArgs {
         self.print(&ui, &repositories, faults)
     }
 
-    /// Prints the tasks of some repositories as tables, JSON or lines, and warns of unknown
-    /// changes. Fails at the end if something could not be read, except foreign tasks and records
-    /// of a newer git flux.
+    /// Prints the tasks of some repositories as tables, JSON or lines, and warns of tasks whose
+    /// changes could not be determined. Fails at the end if something could not be read, but not
+    /// because of fetched tasks and records of a newer git flux.
     fn print(&self, ui: &Ui, repositories: &[Rows], mut faults: Faults) -> Result<()> {
         let rows = || repositories.iter().flat_map(|repository| &repository.rows);
         if self.json {

@@ -222,9 +222,10 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
     }
 }
 
-/// Returns why `target` already contains the changes of `tip`; `None` if it does not, or one side
-/// has more than 1000 commits to compare. `sides` counts the commits that only `tip` has, then only
-/// `target`; `merged` is their trial merge.
+/// Returns in which way `target` already contains the changes of `tip`; `None` if it does not.
+/// `None` also if that shows only when commits are compared, and one side has more than 1000.
+/// `sides` are two numbers of commits: those that only `tip` has, and those that only `target` has.
+/// `merged` is their trial merge.
 fn find_integration(
     repo: &Repo,
     target: &ObjectId,

@@ -126,8 +126,8 @@ impl Transaction {
         self.line(format_args!("create {name}\0{new}"))
     }
 
-    /// Adds the move of the ref `name` from `old` to `new` to the transaction, which fails if the
-    /// ref does not point to `old`.
+    /// Adds to the transaction: the ref `name` moves from `old` to `new`. The whole transaction
+    /// will fail if the ref does not point to `old` then.
     pub(crate) fn update(mut self, name: &RefName, new: &ObjectId, old: &ObjectId) -> Self {
         self.made.push((name.clone(), new.clone()));
         self.line(format_args!("update {name}\0{new}\0{old}"))

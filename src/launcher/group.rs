@@ -58,8 +58,8 @@ impl EndSignal {
         true
     }
 
-    /// Copies into a job's exit status which signal the launcher has received, if any, and whether
-    /// git flux sent it to stop the agent.
+    /// Records in a job's exit the signal that the launcher has received, if any, and whether git
+    /// flux sent that signal, to stop the agent.
     pub(super) fn add_to(&self, exit: &mut Exit) {
         (exit.stopped, exit.received) = (self.is_stopped, self.signal);
     }

@@ -71,8 +71,8 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     Ok(statuses.collect())
 }
 
-/// Returns for each task whether its worktree's path has a `.git` file, whatever is in it. Always
-/// `false` if the repository has no linked worktrees.
+/// Returns for each task whether its worktree's path has a `.git`, a file or a directory, whatever
+/// is in it. Always `false` if the repository has no linked worktrees.
 fn have_worktrees(flux: &Flux, tasks: &[&Task]) -> Vec<bool> {
     // If git lists none, one check is enough.
     let any = admin::has_any(flux.repo.common_dir());

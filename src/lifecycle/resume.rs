@@ -89,9 +89,10 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     Err(failure.hint(format!("git flux attach {id}")).into())
 }
 
-/// Starts the agent of a task again: in its pane or, if that is closed or the caller's own, in a
-/// new one in `layout` or the configured layout. Fails unless the pane's shell is idle, or if
-/// [`find_doubt`] returns another message than `agreed`.
+/// Starts the agent of a task again: in its pane, or in a new pane if that is closed or is the
+/// caller's own; the new one is in `layout` or the configured layout. Fails unless the pane's shell
+/// is idle, or if [`find_doubt`] returns a message to which the user has not agreed: any other than
+/// `agreed`.
 pub(crate) fn resume(
     flux: &Flux,
     id: &TaskId,

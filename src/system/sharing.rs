@@ -133,9 +133,9 @@ impl Sharing {
         }
     }
 
-    /// Opens a lock file to read and write it, created if it is missing; fails if it is a link or
-    /// no regular file. Users who may not write the file may not read it either, because any user
-    /// who can open a file can lock it.
+    /// Opens a lock file to read and write it, created if it is missing; fails if it is a symbolic
+    /// link or no regular file. Sets its mode, if this user owns it, so that users who may not
+    /// write it may not read it either, because any user who can open a file can lock it.
     pub(crate) fn open_lock(self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);

@@ -225,7 +225,8 @@ pub(super) fn env_socket() -> Option<PathBuf> {
     Some(OsStr::from_bytes(socket).into())
 }
 
-/// Returns the session id in `$TMUX`; in a popup, that of its client. `None` if it is not set.
+/// Returns the session id in `$TMUX`, which in a popup is the session of the client that shows it.
+/// Starts no tmux. `None` if `$TMUX` is not set.
 pub(super) fn env_session() -> Option<SessionId> {
     let tmux = env::var("TMUX").ok()?;
     Some(SessionId(tmux.rsplit(',').next()?.parse().ok()?))

@@ -308,8 +308,9 @@ fn ask<T>(question: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> 
 struct RawKeys(Termios);
 
 impl RawKeys {
-    /// Makes ^C an ordinary key on the terminal of standard input, and discards keys typed before.
-    /// `None`, without a change, if standard input is no terminal.
+    /// Makes ^C, ^\ and ^Z ordinary keys on the terminal of standard input, until the value is
+    /// dropped, and discards keys typed before. Leaves line editing and echo as they are. `None`,
+    /// without a change, if standard input is no terminal.
     fn take() -> Option<Self> {
         let before = termios::tcgetattr(io::stdin()).ok()?;
         let mut now = before.clone();

@@ -156,8 +156,8 @@ fn no_answer(shell: Reader) -> String {
     format!("{name} did not say whether it completes 'git flux'; if it does not:")
 }
 
-/// Returns a command, not yet started, that runs a program in a new session, without this terminal:
-/// `git-flux __alone <program>`.
+/// Returns a command, not yet started, that runs a program in a new session, without this terminal
+/// and with `TERM=dumb`: `git-flux __alone <program>`.
 pub(super) fn detached(program: impl AsRef<OsStr>) -> Command {
     // An empty name fails to start.
     let mut command = Command::new(env::current_exe().unwrap_or_default());

@@ -89,9 +89,9 @@ pub(super) fn make_git_dir(original: &Original<'_>, path: &Path) -> Result<bool>
     Ok(has_tag)
 }
 
-/// Copies the reflogs of `HEAD` and of the branch to check out, `shallow`, `info` and the files of
-/// other tools from the original to `git_dir`; links directories and files of tools over 1 MiB
-/// instead.
+/// Copies to `git_dir` from the original: the reflogs of `HEAD` and of the branch to check out,
+/// `shallow`, the files in `info`, and the files of other tools. Of those, links directories, and
+/// files over 1 MiB, instead.
 fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
     let (common, private) = (original.repo.common_dir(), original.git_dir());
     let log = Path::new("logs").join(&*original.head.full());
