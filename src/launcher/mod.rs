@@ -10,6 +10,7 @@ pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
 mod setup;
+mod stash_watcher;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -29,6 +30,7 @@ use self::file_watcher::FileWatcher;
 use self::group::EndSignal;
 use self::job::Job;
 use self::notify::Notifier;
+use self::stash_watcher::StashWatcher;
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
 use crate::run::launch::{Launch, Machine, Running, SetupProgress};
@@ -67,6 +69,10 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         received: EndSignal::default(),
         leftovers: Vec::new(),
     };
+    // Before the agent, which may drop entries at once.
+    if let Some(mut watcher) = StashWatcher::of(&job) {
+        thread::spawn(move || watcher.run());
+    }
     let mut exit = match start(&mut job) {
         Ok(agent) => {
             drop(request);

@@ -11,7 +11,7 @@ use super::copied_repository;
 use super::disposal::{Disposal, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
-use super::teardown::Teardown;
+use super::teardown::{Teardown, remove_run_dir};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, refs};
@@ -126,7 +126,7 @@ fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
     // A starting task creates its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
         scratch::sweep(flux, id, None)?;
-        flux.run_dir(id).remove()?;
+        remove_run_dir(flux, &flux.run_dir(id))?;
     }
     Ok(())
 }

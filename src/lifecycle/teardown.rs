@@ -12,7 +12,8 @@ use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
 use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
-use crate::task::{RefName, Task};
+use crate::run::RunDir;
+use crate::task::{RefName, Removal, Task};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
@@ -48,7 +49,8 @@ impl Teardown<'_> {
         store::remove_config(&flux.repo, task, &guard)?;
         drop(guard);
         let wanted = worktree.as_deref().and_then(archive::trash_name);
-        let must_archive = !matches!(disposal, Disposal::Delete | Disposal::Leave);
+        let has_entries = task.removal.as_ref().is_some_and(Removal::has_stash_entries);
+        let must_archive = has_entries || !matches!(disposal, Disposal::Delete | Disposal::Leave);
         let archive = self.delete_refs(wanted.clone(), must_archive)?;
         if let (Some(place), Some(name)) = (&mut worktree, &archive)
             && wanted.as_ref() != Some(name)
@@ -59,7 +61,7 @@ impl Teardown<'_> {
             *place = renamed;
         }
         let run = flux.run_dir(&task.id);
-        run.remove()?;
+        remove_run_dir(flux, &run)?;
         ports::release(task, &run);
         Ok(KeptParts { archive, worktree })
     }
@@ -199,9 +201,23 @@ impl Teardown<'_> {
             .worktree_refs
             .iter()
             .map(|(name, oid)| (part(name), oid));
-        let parts = snapshot.chain(own);
+        let shared = removal.shared_stash.iter().enumerate();
+        let shared = shared.map(|(n, entry)| (part(&format!("shared-stash/{n}")), &entry.commit));
+        let parts = snapshot.chain(own).chain(shared);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
+}
+
+/// Deletes a task's run directory, and the pins of stash entries that only it has noted. Warns if
+/// the pins cannot be deleted.
+pub(super) fn remove_run_dir(flux: &Flux, run: &RunDir) -> Result<()> {
+    let has_notes = run.has_stash_notes();
+    run.remove()?;
+    if has_notes && let Err(error) = flux.release_stash_pins() {
+        let what = "could not delete the pins of stash entries";
+        flux.ui.warn_of(&error.context(what));
+    }
+    Ok(())
 }
 
 /// Archives a task of a copied repository, and deletes its branch, unless kept, configuration and
@@ -231,7 +247,7 @@ pub(crate) fn drop_from_copy(
         lock,
     };
     let archive = teardown.delete_refs(archive::trash_name(&trash), true)?;
-    flux.run_dir(&task.id).remove()?;
+    remove_run_dir(flux, &flux.run_dir(&task.id))?;
     Ok(KeptParts {
         archive,
         worktree: None,

@@ -6,6 +6,7 @@ pub(crate) mod file;
 pub(crate) mod launch;
 pub(crate) mod launcher;
 pub(crate) mod schedule;
+pub(crate) mod stash_notes;
 pub(crate) mod watch;
 
 pub(crate) use dir::RunDir;

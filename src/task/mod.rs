@@ -7,6 +7,7 @@ pub(crate) mod id;
 pub(crate) mod names;
 pub(crate) mod observation;
 pub(crate) mod record;
+mod stash_entry;
 pub(crate) mod status;
 pub(crate) mod tmux;
 pub(crate) mod version;
@@ -20,5 +21,6 @@ pub(crate) use observation::{
 pub(crate) use record::{
     Bytes, ExistingBranch, Layout, MergeRecord, Phase, RecordFile, Removal, Rest, Target, Task,
 };
+pub(crate) use stash_entry::StashEntry;
 pub(crate) use status::{Changes, Divergence, GitRefusal, State, Status};
 pub(crate) use tmux::{PaneId, SessionId, SessionName, WindowId};

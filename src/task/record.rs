@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{BranchName, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version};
+use super::{
+    BranchName, ObjectId, PaneId, RefName, SessionName, StashEntry, TaskId, WindowId, version,
+};
 
 /// The longest `task.json`: arguments for an agent may be long.
 const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
@@ -104,10 +106,20 @@ pub(crate) struct Removal {
     /// Its per-worktree refs and reflog-only commits: names in the archive, and objects.
     #[serde(default, rename = "own", skip_serializing_if = "Vec::is_empty")]
     pub(crate) worktree_refs: Vec<(String, ObjectId)>,
+    /// The entries that were removed from the shared stash while its agent ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shared_stash: Vec<StashEntry>,
     /// The merge; `None` if its work was discarded.
     pub(crate) into: Option<MergeRecord>,
     #[serde(flatten)]
     pub(crate) rest: Rest,
+}
+
+impl Removal {
+    /// Returns whether entries of a stash are archived with the task.
+    pub(crate) fn has_stash_entries(&self) -> bool {
+        !self.shared_stash.is_empty()
+    }
 }
 
 /// The merge of a task into a branch.

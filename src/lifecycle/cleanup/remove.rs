@@ -173,6 +173,7 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
         snapshot,
         config,
         worktree_refs: own,
+        shared_stash: flux.settled_removed_entries(&task.id).unwrap_or_default(),
         ..Removal::default()
     };
     Ok((removal, disposal))
