@@ -181,6 +181,9 @@ mod tests {
         assert!(files.may_have_entries());
         fs::create_dir(common.join("reftable")).unwrap();
         let files = StashFiles::of(&common);
-        assert_eq!(files.dir.join(files.name), common.join("reftable/tables.list"));
+        assert_eq!(
+            files.dir.join(files.name),
+            common.join("reftable/tables.list")
+        );
     }
 }

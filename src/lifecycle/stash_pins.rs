@@ -12,11 +12,11 @@ use anyhow::{Context as _, Result};
 
 use super::owner::other_owner;
 use crate::context::Flux;
-use crate::git::{Lock, ObjectId, Transaction, refs, shared_stash};
+use crate::git::{Lock, ObjectId, Transaction, refs, task_stash};
 use crate::run::RunDir;
 use crate::run::stash_notes::{StashMoment, StashNotes};
 use crate::system::none_if_missing;
-use crate::task::{RefName, StashEntry, Task, TaskId};
+use crate::task::{NotedEntry, RefName, Task, TaskId};
 use crate::ui::{Ui, word};
 
 /// The prefix of the pins.
@@ -44,7 +44,7 @@ impl Flux {
         // Damaged notes are replaced.
         let before = run.stash_notes().unwrap_or_default();
         let mut notes = before.clone();
-        notes.update(shared_stash::list(self.repo.home())?, moment);
+        notes.update(self.list_shared_stash()?, moment);
         let known: BTreeSet<&ObjectId> = before.entries().map(|entry| &entry.commit).collect();
         let mut entries = notes.entries();
         let has_new = entries.any(|entry| !known.contains(&entry.commit));
@@ -61,13 +61,14 @@ impl Flux {
         }
     }
 
+    fn list_shared_stash(&self) -> Result<Vec<NotedEntry>> {
+        let entries = task_stash::shared::list(self.repo.home())?;
+        Ok(entries.iter().map(NotedEntry::from).collect())
+    }
+
     /// Creates the pins of entries that have none. Replaces pins that were fetched, since the next
     /// fetch may delete them.
-    fn pin<'a>(
-        &self,
-        entries: impl Iterator<Item = &'a StashEntry>,
-        lock: &Lock,
-    ) -> Result<()> {
+    fn pin<'a>(&self, entries: impl Iterator<Item = &'a NotedEntry>, lock: &Lock) -> Result<()> {
         let (repo, marks) = (&self.repo, self.repo.marks());
         let found = refs::list(repo.home(), &[PINS])?;
         let commits: BTreeSet<&ObjectId> = entries.map(|entry| &entry.commit).collect();
@@ -110,7 +111,9 @@ impl Flux {
             return Ok(());
         }
         let refs = Transaction::default();
-        let refs = pins.iter().fold(refs, |all, (name, commit)| all.delete(name, commit));
+        let refs = pins
+            .iter()
+            .fold(refs, |all, (name, commit)| all.delete(name, commit));
         refs.commit(repo, "flux: release the stash", lock)
     }
 
@@ -134,14 +137,14 @@ impl Flux {
     /// Returns the entries that were removed from the shared stash while a task's agent ran, the
     /// last removed first, except those that were put back or deleted by git. Starts no process if
     /// no entry is noted as removed.
-    pub(crate) fn removed_stash_entries(&self, id: &TaskId) -> Result<Vec<StashEntry>> {
+    pub(crate) fn removed_stash_entries(&self, id: &TaskId) -> Result<Vec<NotedEntry>> {
         let mut removed = self.run_dir(id).stash_notes()?.removed;
         if removed.is_empty() {
             return Ok(removed);
         }
-        let there = shared_stash::list(self.repo.home())?;
+        let there = self.list_shared_stash()?;
         let there: BTreeSet<ObjectId> = there.into_iter().map(|entry| entry.commit).collect();
-        let is_lost = |entry: &StashEntry| !there.contains(&entry.commit);
+        let is_lost = |entry: &NotedEntry| !there.contains(&entry.commit);
         removed.retain(|entry| is_lost(entry) && self.repo.has_object(&entry.commit));
         Ok(removed)
     }
@@ -151,7 +154,7 @@ impl Flux {
     pub(in crate::lifecycle) fn settled_removed_entries(
         &self,
         id: &TaskId,
-    ) -> Result<Vec<StashEntry>> {
+    ) -> Result<Vec<NotedEntry>> {
         let has_notes = self.run_dir(id).has_stash_notes();
         let _lock = has_notes.then(|| self.lock_stash()).transpose()?;
         self.removed_stash_entries(id)
@@ -177,23 +180,27 @@ impl Flux {
 
 /// Warns of entries that were removed from the shared stash while a task's agent ran, each with the
 /// command that puts it back; only counts those after the third.
-pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[StashEntry]) {
+pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry]) {
     for entry in removed.iter().take(MAX_NAMED) {
         let name = name_entry(entry);
-        ui.warning(format_args!("stash entry {name} was removed while '{id}' ran"));
+        ui.warning(format_args!(
+            "stash entry {name} was removed while '{id}' ran"
+        ));
         let (message, commit) = (word(&entry.subject), &entry.commit);
         ui.hint(format_args!("git stash store -m {message} {commit}"));
     }
     if removed.len() > MAX_NAMED {
         let more = removed.len() - MAX_NAMED;
-        ui.warning(format_args!("{more} more stash entries were removed while '{id}' ran"));
+        ui.warning(format_args!(
+            "{more} more stash entries were removed while '{id}' ran"
+        ));
         ui.hint(format_args!("git flux status {id} --json"));
     }
 }
 
 /// Names an entry of a stash: `1a2b3c4d5 (On main: fix)`, with its message in at most 60
 /// characters.
-pub(crate) fn name_entry(entry: &StashEntry) -> String {
+pub(crate) fn name_entry(entry: &NotedEntry) -> String {
     let mut subject = entry.subject.clone();
     if let Some((end, _)) = subject.char_indices().nth(MAX_SUBJECT_CHARS) {
         subject.truncate(end);
@@ -203,7 +210,7 @@ pub(crate) fn name_entry(entry: &StashEntry) -> String {
 }
 
 /// Names at most three entries of a stash, and counts the rest: `1a2b3c4d5 (On main: fix), …`
-pub(crate) fn name_entries(entries: &[StashEntry]) -> String {
+pub(crate) fn name_entries(entries: &[NotedEntry]) -> String {
     let mut names: Vec<String> = entries.iter().take(MAX_NAMED).map(name_entry).collect();
     if entries.len() > MAX_NAMED {
         names.push(format!("and {} more", entries.len() - MAX_NAMED));

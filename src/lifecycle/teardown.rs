@@ -11,8 +11,8 @@ use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
-use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::run::RunDir;
+use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::task::{RefName, Removal, Task};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
@@ -49,7 +49,10 @@ impl Teardown<'_> {
         store::remove_config(&flux.repo, task, &guard)?;
         drop(guard);
         let wanted = worktree.as_deref().and_then(archive::trash_name);
-        let has_entries = task.removal.as_ref().is_some_and(Removal::has_stash_entries);
+        let has_entries = task
+            .removal
+            .as_ref()
+            .is_some_and(Removal::has_stash_entries);
         let must_archive = has_entries || !matches!(disposal, Disposal::Delete | Disposal::Leave);
         let archive = self.delete_refs(wanted.clone(), must_archive)?;
         if let (Some(place), Some(name)) = (&mut worktree, &archive)

@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr};
 
 use super::RunDir;
 use super::file::{read_json, write_private};
-use crate::task::{ObjectId, StashEntry};
+use crate::task::{NotedEntry, ObjectId};
 
 /// The limit for each of the two lists, so that the file stays readable.
 const MAX_ENTRIES: usize = 500;
@@ -31,17 +31,17 @@ pub(crate) enum StashMoment {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StashNotes {
     /// The entries when the stash was last listed, the latest first.
-    pub(crate) present: Vec<StashEntry>,
+    pub(crate) present: Vec<NotedEntry>,
     /// The entries that were removed while the agent ran, the last removed first.
-    pub(crate) removed: Vec<StashEntry>,
+    pub(crate) removed: Vec<NotedEntry>,
 }
 
 impl StashNotes {
     /// Updates the notes to the entries `listed` that are in the stash now. An entry that was put
     /// back is no longer noted as removed. Keeps at most 500 entries of each kind.
-    pub(crate) fn update(&mut self, listed: Vec<StashEntry>, moment: StashMoment) {
+    pub(crate) fn update(&mut self, listed: Vec<NotedEntry>, moment: StashMoment) {
         let there: BTreeSet<&ObjectId> = listed.iter().map(|entry| &entry.commit).collect();
-        let is_missing = |entry: &StashEntry| !there.contains(&entry.commit);
+        let is_missing = |entry: &NotedEntry| !there.contains(&entry.commit);
         self.present.retain(is_missing);
         self.removed.retain(is_missing);
         if moment == StashMoment::Change {
@@ -57,7 +57,7 @@ impl StashNotes {
     }
 
     /// Returns all entries that the notes name, in the stash or removed from it.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &StashEntry> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &NotedEntry> {
         self.present.iter().chain(&self.removed)
     }
 }
@@ -77,7 +77,7 @@ impl RunDir {
     pub(crate) fn stash_notes(&self) -> Result<StashNotes> {
         let path = self.stash_notes_file();
         let notes: StashNotes = read_json(&path)?.unwrap_or_default();
-        if !notes.entries().all(StashEntry::is_plausible) {
+        if !notes.entries().all(NotedEntry::is_plausible) {
             bail!("'{}' cannot be read: it has a bad name", path.display());
         }
         Ok(notes)
@@ -92,8 +92,8 @@ impl RunDir {
 mod tests {
     use super::*;
 
-    fn entries(digits: &str) -> Vec<StashEntry> {
-        let entry = |digit: char| StashEntry {
+    fn entries(digits: &str) -> Vec<NotedEntry> {
+        let entry = |digit: char| NotedEntry {
             commit: String::from(digit).repeat(40).into(),
             subject: format!("On main: {digit}"),
         };
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn update_limits_entries_and_messages() {
         let many = |from: usize| {
-            let entry = |n: usize| StashEntry {
+            let entry = |n: usize| NotedEntry {
                 commit: format!("{n:040}").into(),
                 subject: "ä".repeat(MAX_SUBJECT),
             };

@@ -5,9 +5,9 @@ pub(crate) mod exit;
 pub(crate) mod finding;
 pub(crate) mod id;
 pub(crate) mod names;
+mod noted_entry;
 pub(crate) mod observation;
 pub(crate) mod record;
-mod stash_entry;
 pub(crate) mod status;
 pub(crate) mod tmux;
 pub(crate) mod version;
@@ -15,12 +15,12 @@ pub(crate) mod version;
 pub(crate) use exit::{Exit, ExitReason};
 pub(crate) use id::TaskId;
 pub(crate) use names::{BranchName, HEADS, ObjectId, RefName};
+pub(crate) use noted_entry::NotedEntry;
 pub(crate) use observation::{
     Activity, Evidence, OutputPattern, Report, Source, Title, WaitReason,
 };
 pub(crate) use record::{
     Bytes, ExistingBranch, Layout, MergeRecord, Phase, RecordFile, Removal, Rest, Target, Task,
 };
-pub(crate) use stash_entry::StashEntry;
 pub(crate) use status::{Changes, Divergence, GitRefusal, State, Status};
 pub(crate) use tmux::{PaneId, SessionId, SessionName, WindowId};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use super::{
-    BranchName, ObjectId, PaneId, RefName, SessionName, StashEntry, TaskId, WindowId, version,
+    BranchName, NotedEntry, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version,
 };
 
 /// The longest `task.json`: arguments for an agent may be long.
@@ -108,7 +108,7 @@ pub(crate) struct Removal {
     pub(crate) worktree_refs: Vec<(String, ObjectId)>,
     /// The entries that were removed from the shared stash while its agent ran.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) shared_stash: Vec<StashEntry>,
+    pub(crate) shared_stash: Vec<NotedEntry>,
     /// The merge; `None` if its work was discarded.
     pub(crate) into: Option<MergeRecord>,
     #[serde(flatten)]

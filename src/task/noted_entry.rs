@@ -1,18 +1,18 @@
-//! An entry of a stash.
+//! An entry of a stash, as it is noted.
 
 use serde::{Deserialize, Serialize};
 
 use super::ObjectId;
 
-/// An entry of a stash, by its commit: numbers such as `stash@{1}` change.
+/// An entry of a stash, noted by its commit: numbers such as `stash@{1}` change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct StashEntry {
+pub(crate) struct NotedEntry {
     pub(crate) commit: ObjectId,
     /// The message, such as `WIP on main: 1a2b3c4 Fix`, in one line.
     pub(crate) subject: String,
 }
 
-impl StashEntry {
+impl NotedEntry {
     /// Returns whether the commit is a full object name. Files that an agent can write may contain
     /// anything.
     pub(crate) fn is_plausible(&self) -> bool {
