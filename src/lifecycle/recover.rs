@@ -11,7 +11,7 @@ use super::copied_repository;
 use super::disposal::{Disposal, is_registered};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
-use super::teardown::{Teardown, remove_run_dir};
+use super::teardown::Teardown;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, refs};
@@ -120,13 +120,13 @@ fn clear_orphans(flux: &Flux, store: &Store) {
 }
 
 fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
-    let Some(_lock) = flux.try_lock_task(id)? else {
+    let Some(lock) = flux.try_lock_task(id)? else {
         return Ok(());
     };
     // A starting task creates its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
         scratch::sweep(flux, id, None)?;
-        remove_run_dir(flux, &flux.run_dir(id))?;
+        flux.remove_run_dir(id, &lock)?;
     }
     Ok(())
 }

@@ -178,6 +178,12 @@ impl Flux {
     }
 }
 
+/// Formats a number of stash entries: `1 stash entry`, `2 stash entries`.
+pub(crate) fn count_entries(number: usize) -> String {
+    let noun = if number == 1 { "entry" } else { "entries" };
+    format!("{number} stash {noun}")
+}
+
 /// Warns of entries that were removed from the shared stash while a task's agent ran, each with the
 /// command that puts it back; only counts those after the third.
 pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry]) {
@@ -189,11 +195,12 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
         let (message, commit) = (word(&entry.subject), &entry.commit);
         ui.hint(format_args!("git stash store -m {message} {commit}"));
     }
-    if removed.len() > MAX_NAMED {
-        let more = removed.len() - MAX_NAMED;
-        ui.warning(format_args!(
-            "{more} more stash entries were removed while '{id}' ran"
-        ));
+    if let Some(more) = removed
+        .len()
+        .checked_sub(MAX_NAMED)
+        .filter(|more| *more > 0)
+    {
+        ui.warning(format_args!("{more} more entries removed while '{id}' ran"));
         ui.hint(format_args!("git flux status {id} --json"));
     }
 }

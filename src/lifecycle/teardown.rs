@@ -11,7 +11,6 @@ use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
-use crate::run::RunDir;
 use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::task::{RefName, Removal, Task};
 
@@ -64,7 +63,7 @@ impl Teardown<'_> {
             *place = renamed;
         }
         let run = flux.run_dir(&task.id);
-        remove_run_dir(flux, &run)?;
+        flux.remove_run_dir(&task.id, self.lock)?;
         ports::release(task, &run);
         Ok(KeptParts { archive, worktree })
     }
@@ -204,23 +203,13 @@ impl Teardown<'_> {
             .worktree_refs
             .iter()
             .map(|(name, oid)| (part(name), oid));
-        let shared = removal.shared_stash.iter().enumerate();
-        let shared = shared.map(|(n, entry)| (part(&format!("shared-stash/{n}")), &entry.commit));
-        let parts = snapshot.chain(own).chain(shared);
+        let stash = task.stash_parts();
+        let stash = stash
+            .iter()
+            .map(|(name, entry)| (part(name), &entry.commit));
+        let parts = snapshot.chain(own).chain(stash);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
-}
-
-/// Deletes a task's run directory, and the pins of stash entries that only it has noted. Warns if
-/// the pins cannot be deleted.
-pub(super) fn remove_run_dir(flux: &Flux, run: &RunDir) -> Result<()> {
-    let has_notes = run.has_stash_notes();
-    run.remove()?;
-    if has_notes && let Err(error) = flux.release_stash_pins() {
-        let what = "could not delete the pins of stash entries";
-        flux.ui.warn_of(&error.context(what));
-    }
-    Ok(())
 }
 
 /// Archives a task of a copied repository, and deletes its branch, unless kept, configuration and
@@ -250,7 +239,7 @@ pub(crate) fn drop_from_copy(
         lock,
     };
     let archive = teardown.delete_refs(archive::trash_name(&trash), true)?;
-    remove_run_dir(flux, &flux.run_dir(&task.id))?;
+    flux.remove_run_dir(&task.id, lock)?;
     Ok(KeptParts {
         archive,
         worktree: None,

@@ -115,15 +115,15 @@ impl Task {
         let is_branch = |it: &MergeRecord| is_branch_name(&it.branch);
         let is_config = config.all(|(it, value)| is_variable(it) && is_value(value));
         let is_own = own.all(|(it, oid)| is_part(it) && is_object(oid));
-        let mut shared = removal.shared_stash.iter();
+        let mut entries = removal.stash.iter().chain(&removal.shared_stash);
         [
             ("removal.at", is_time(removal.at)),
             ("removal.snapshot", snapshot.is_none_or(is_object)),
             ("removal.config", is_config),
             ("removal.own", is_own),
             (
-                "removal.shared_stash",
-                shared.all(|entry| is_object(&entry.commit) && is_value(&entry.subject)),
+                "removal.stash",
+                entries.all(|entry| is_object(&entry.commit) && is_value(&entry.subject)),
             ),
             ("removal.into", ends.unwrap_or(true)),
             ("removal.into.branch", into.is_none_or(is_branch)),

@@ -13,9 +13,10 @@ pub(crate) struct NotedEntry {
 }
 
 impl NotedEntry {
-    /// Returns whether the commit is a full object name. Files that an agent can write may contain
+    /// Returns whether the commit is a full object name, as git writes it. Files that an agent can write may contain
     /// anything.
     pub(crate) fn is_plausible(&self) -> bool {
-        ObjectId::parse(self.commit.as_bytes()).is_some()
+        let name = self.commit.as_bytes();
+        ObjectId::parse(name).is_some() && !name.iter().any(u8::is_ascii_uppercase)
     }
 }

@@ -106,6 +106,9 @@ pub(crate) struct Removal {
     /// Its per-worktree refs and reflog-only commits: names in the archive, and objects.
     #[serde(default, rename = "own", skip_serializing_if = "Vec::is_empty")]
     pub(crate) worktree_refs: Vec<(String, ObjectId)>,
+    /// The entries of its own stash, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) stash: Vec<NotedEntry>,
     /// The entries that were removed from the shared stash while its agent ran.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) shared_stash: Vec<NotedEntry>,
@@ -118,7 +121,7 @@ pub(crate) struct Removal {
 impl Removal {
     /// Returns whether entries of a stash are archived with the task.
     pub(crate) fn has_stash_entries(&self) -> bool {
-        !self.shared_stash.is_empty()
+        !self.stash.is_empty() || !self.shared_stash.is_empty()
     }
 }
 

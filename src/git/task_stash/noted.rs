@@ -7,7 +7,8 @@ impl From<&StashEntry> for NotedEntry {
     fn from(entry: &StashEntry) -> Self {
         Self {
             commit: entry.commit.clone(),
-            subject: entry.subject.to_string(),
+            // A record contains no NUL.
+            subject: entry.subject.to_string().replace('\0', ""),
         }
     }
 }

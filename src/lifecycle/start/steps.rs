@@ -104,6 +104,7 @@ impl StartTransaction<'_> {
             Step::RestoreRefs => match start.archived() {
                 Some(from) => {
                     from.restore_own_refs(&flux.repo, &self.lock)?;
+                    flux.restore_own_stash(from, &self.lock)?;
                     flux.restore_stash_notes(&from.task)
                 }
                 None => Ok(()),
