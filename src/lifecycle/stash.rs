@@ -29,7 +29,7 @@ impl Flux {
     /// Returns the entries of a task's own stash, the latest first, without those whose commits do
     /// not exist: an agent can write the files of its stash. Starts no process.
     pub(crate) fn own_stash_entries(&self, id: &TaskId) -> Result<Vec<NotedEntry>> {
-        let entries = TaskStash::of(&self.run_dir(id).0).list()?;
+        let entries = self.run_dir(id).stash().list()?;
         let mut entries: Vec<NotedEntry> = entries.iter().map(NotedEntry::from).collect();
         let exists = |entry: &NotedEntry| self.repo.has_object(&entry.commit);
         entries.retain(|entry| entry.is_plausible() && exists(entry));
@@ -49,7 +49,7 @@ impl Flux {
         if entries.is_empty() {
             return Ok(());
         }
-        let stash = TaskStash::of(&self.run_dir(&task.id).0);
+        let stash = self.run_dir(&task.id).stash();
         for entry in entries.iter().rev() {
             stash.store(&task_stash::StashEntry::from(entry))?;
         }
@@ -73,7 +73,7 @@ impl Flux {
     }
 
     fn delete_own_pins(&self, run: &RunDir, id: &TaskId, lock: &Lock) -> Result<()> {
-        if !TaskStash::of(&run.0).dir().exists() {
+        if !run.stash().dir().exists() {
             return Ok(());
         }
         let (repo, marks) = (&self.repo, self.repo.marks());

@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
 use super::RunDir;
 use super::file::{read_json, write_private};
+use crate::failure::Failure;
 use crate::task::{NotedEntry, ObjectId};
+
+const FILE_NAME: &str = "stash-seen";
 
 /// The limit for each of the two lists, so that the file stays readable.
 const MAX_ENTRIES: usize = 500;
@@ -64,7 +67,7 @@ impl StashNotes {
 
 impl RunDir {
     fn stash_notes_file(&self) -> PathBuf {
-        self.0.join("stash-seen")
+        self.0.join(FILE_NAME)
     }
 
     /// Returns whether a launcher has noted any entries of the shared stash.
@@ -76,11 +79,18 @@ impl RunDir {
     /// damaged: an agent can write them, too.
     pub(crate) fn stash_notes(&self) -> Result<StashNotes> {
         let path = self.stash_notes_file();
-        let notes: StashNotes = read_json(&path)?.unwrap_or_default();
-        if !notes.entries().all(NotedEntry::is_plausible) {
-            bail!("'{}' cannot be read: it has a bad name", path.display());
-        }
-        Ok(notes)
+        let found = read_json(&path).and_then(|found: Option<StashNotes>| {
+            let notes = found.unwrap_or_default();
+            let is_plausible = notes.entries().all(NotedEntry::is_plausible);
+            if !is_plausible {
+                bail!("'{}' was not written by a launcher", path.display());
+            }
+            Ok(notes)
+        });
+        found.with_context(|| {
+            Failure::new("cannot read which stash entries there were")
+                .hint(self.removal_hint(FILE_NAME))
+        })
     }
 
     pub(crate) fn write_stash_notes(&self, notes: &StashNotes) -> Result<()> {
