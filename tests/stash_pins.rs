@@ -87,7 +87,11 @@ fn assert_pinned_and_said(world: &World) {
     );
     let hint = said.lines().find_map(|line| line.strip_prefix("hint: "));
     // It can be pasted.
-    let shell = world.command("sh").args(["-c", hint.unwrap()]).status();
+    let mut shell = world.command("sh");
+    let shell = shell
+        .current_dir(world.repo())
+        .args(["-c", hint.unwrap()])
+        .status();
     assert!(shell.unwrap().success());
     let list = world.git(["stash", "list", "--format=%H %gs"]);
     assert_eq!(
@@ -173,14 +177,30 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
     end_agent(&world, "fix");
     let before = world.snapshot();
     let dry_run = world.flux(["cleanup", "-n", "fix"]).run();
-    let check = "shared stash  ok       removed while it ran: ";
+    let check = "shared stash  ok      removed while it ran: ";
     dry_run.success().stdout_has(check);
     world.assert_unchanged(&before);
     world
         .flux(["cleanup", "fix"])
         .run()
         .success()
-        .says(&expect![[r#""#]]);
+        .says(&expect![[r#"
+            --- stderr
+            warning: stash entry <object> (On main: 5) was removed while 'fix' ran
+            hint: git stash store -m 'On main: 5' <object>
+            warning: stash entry <object> (On main: 4) was removed while 'fix' ran
+            hint: git stash store -m 'On main: 4' <object>
+            warning: stash entry <object> (On main: 3) was removed while 'fix' ran
+            hint: git stash store -m 'On main: 3' <object>
+            warning: 2 more entries removed while 'fix' ran
+            hint: git flux status fix --json
+            merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
+            removed 'fix': worktree, branch 'feature/fix' and session
+            its commits stay in refs/flux/archive/fix/tip
+            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
+            hint: it can be restored: git flux restore fix
+            hint: to undo the merge, on 'main': git revert -m 1 <object>
+        "#]]);
     wait_for_pins(&world, &[]);
     for (n, commit) in entries.iter().rev().enumerate() {
         let name = format!("refs/flux/archive/fix/shared-stash/{n}");
@@ -201,7 +221,17 @@ fn resume_does_not_note_what_was_removed_between_two_runs() {
     push(&world, "second");
     start(&world, "fix");
     wait_until("two pins", || pins(&world).len() == 2);
+    let pane = world.pane("fix");
     end_agent(&world, "fix");
+    // The launcher still runs for a moment.
+    let program = [
+        "display-message",
+        "-p",
+        "-t",
+        &pane,
+        "#{pane_current_command}",
+    ];
+    wait_until("the shell", || world.tmux(program) != "git-flux");
     world.git(["stash", "drop", "-q"]);
     world.behaviour("raw");
     world.flux(["resume", "fix"]).run().success();
@@ -237,7 +267,13 @@ fn cleanup_refuses_notes_that_are_damaged() {
         .flux(["cleanup", &id])
         .run()
         .code(1)
-        .says(&expect![[r#""#]]);
+        .says(&expect![[r#"
+            --- stderr
+            error: cannot read which stash entries there were
+              caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
+              caused by: missing field `present` at line 1 column 2
+            hint: to continue without it: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
+        "#]]);
     world.assert_unchanged(&before);
     world
         .flux(["status", &id])

@@ -30,10 +30,11 @@ use self::file_watcher::FileWatcher;
 use self::group::EndSignal;
 use self::job::Job;
 use self::notify::Notifier;
-use self::stash_watcher::StashWatcher;
+use self::stash_watcher::{SharedStash, StashWatcher};
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
 use crate::run::launch::{Launch, Machine, Running, SetupProgress};
+use crate::run::stash_notes::StashMoment;
 use crate::system::clock::{seconds, this_second};
 use crate::system::process::boot_id;
 use crate::system::program;
@@ -69,8 +70,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         received: EndSignal::default(),
         leftovers: Vec::new(),
     };
+    let stash = SharedStash::of(&job);
     // Before the agent, which may drop entries at once.
-    if let Some(mut watcher) = StashWatcher::of(&job) {
+    if let Some(mut watcher) = stash.as_ref().and_then(StashWatcher::of) {
         thread::spawn(move || watcher.run());
     }
     let mut exit = match start(&mut job) {
@@ -85,6 +87,10 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     };
     job.received.add_to(&mut exit);
     job.hang_up_leftovers();
+    if let Some(stash) = stash {
+        // The thread may not get to the last change.
+        stash.note(StashMoment::Change);
+    }
     finish(&job, &exit, notifier)
 }
 

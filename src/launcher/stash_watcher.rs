@@ -6,13 +6,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 
 use anyhow::{Context as _, Result};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 
-use super::job::Job;
+use super::job::{self, Job};
 use crate::run::RunDir;
 use crate::run::launch::Launch;
 use crate::run::stash_notes::StashMoment;
@@ -24,20 +24,14 @@ pub(super) struct StashWatcher {
     changes: Receiver<()>,
     /// The directory that is watched, with its inode.
     watched: Option<(PathBuf, u64)>,
-    files: StashFiles,
-    common_dir: PathBuf,
-    run: RunDir,
-    launch: Launch,
+    stash: SharedStash,
 }
 
 impl StashWatcher {
-    /// Creates a watcher of the stash of a job's repository. Returns `None` if the system cannot
-    /// watch files.
-    pub(super) fn of(job: &Job) -> Option<Self> {
-        let common_dir = job.run.common_dir()?.to_owned();
-        let files = StashFiles::of(&common_dir);
+    /// Creates a watcher of `stash`. Returns `None` if the system cannot watch files.
+    pub(super) fn of(stash: &SharedStash) -> Option<Self> {
         let (sender, changes) = channel();
-        let name = files.name;
+        let name = stash.files.name;
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| concerns(&event, name)) {
                 sender.send(()).ok();
@@ -47,36 +41,26 @@ impl StashWatcher {
             watcher: watcher.ok()?,
             changes,
             watched: None,
-            files,
-            common_dir,
-            run: job.run.clone(),
-            launch: job.launch.clone(),
+            stash: stash.clone(),
         })
     }
 
-    /// Starts a process that pins and notes the entries of the stash, now and after each change,
-    /// and waits for it; runs forever. Ignores failures: the agent does not depend on it.
+    /// Pins and notes the entries of the stash, now and after each change; runs forever.
     pub(super) fn run(&mut self) {
         self.watch();
-        let mut moment = StashMoment::Start;
-        loop {
-            if self.files.may_have_entries() || self.run.has_stash_notes() {
-                drop(self.note(moment));
-            }
-            moment = StashMoment::Change;
-            if self.changes.recv().is_err() {
-                return;
-            }
+        self.stash.note(StashMoment::Start);
+        while self.changes.recv().is_ok() {
             // One process is enough for several changes.
             self.changes.try_iter().for_each(drop);
             self.watch();
+            self.stash.note(StashMoment::Change);
         }
     }
 
     /// Starts to watch the directory of the stash's file or, while it does not exist, the nearest
     /// existing directory above it in the git directory. Does nothing if that is watched already.
     fn watch(&mut self) {
-        while let Some(nearest) = self.files.nearest_dir(&self.common_dir) {
+        while let Some(nearest) = self.stash.nearest_dir() {
             // Another one may have appeared before the watch began.
             if self.watched.as_ref() == Some(&nearest) {
                 return;
@@ -91,16 +75,46 @@ impl StashWatcher {
             self.watched = Some(nearest);
         }
     }
+}
+
+/// The stash that the worktrees of a repository share, for one run.
+#[derive(Clone)]
+pub(super) struct SharedStash {
+    files: StashFiles,
+    common_dir: PathBuf,
+    run: RunDir,
+    launch: Launch,
+}
+
+impl SharedStash {
+    /// Returns the stash of a job's repository, which need not exist.
+    pub(super) fn of(job: &Job) -> Option<Self> {
+        let common_dir = job.run.common_dir()?.to_owned();
+        Some(Self {
+            files: StashFiles::of(&common_dir),
+            common_dir,
+            run: job.run.clone(),
+            launch: job.launch.clone(),
+        })
+    }
+
+    /// Starts a process that pins and notes the entries, and waits until it has ended; starts none
+    /// if there are no entries and no notes. Ignores failures: the agent does not depend on it.
+    pub(super) fn note(&self, moment: StashMoment) {
+        if self.files.may_have_entries() || self.run.has_stash_notes() {
+            drop(self.start(moment));
+        }
+    }
+
+    fn nearest_dir(&self) -> Option<(PathBuf, u64)> {
+        self.files.nearest_dir(&self.common_dir)
+    }
 
     /// Runs `git-flux __stash <moment> <task>` in the environment of the agent, which has the
-    /// user's PATH, and waits until it has ended.
-    fn note(&self, moment: StashMoment) -> Result<()> {
-        let mut command = Command::new(current_exe()?);
+    /// user's PATH.
+    fn start(&self, moment: StashMoment) -> Result<()> {
+        let mut command = job::command(&self.launch, current_exe()?.as_os_str());
         command.args(["__stash", moment.into(), &self.launch.id]);
-        let env = self.launch.env.iter();
-        command
-            .env_clear()
-            .envs(env.map(|(name, value)| (&name.0, &value.0)));
         command.current_dir(&self.common_dir).process_group(0);
         command.stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -110,6 +124,7 @@ impl StashWatcher {
 }
 
 /// The file that changes with the stash, by the format of the repository's refs.
+#[derive(Clone)]
 struct StashFiles {
     dir: PathBuf,
     name: &'static str,

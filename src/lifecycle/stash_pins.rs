@@ -195,12 +195,9 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
         let (message, commit) = (word(&entry.subject), &entry.commit);
         ui.hint(format_args!("git stash store -m {message} {commit}"));
     }
-    if let Some(more) = removed
-        .len()
-        .checked_sub(MAX_NAMED)
-        .filter(|more| *more > 0)
-    {
-        ui.warning(format_args!("{more} more entries removed while '{id}' ran"));
+    let more = removed.len().saturating_sub(MAX_NAMED);
+    if more > 0 {
+        ui.warning(format_args!("{more} more were removed while '{id}' ran"));
         ui.hint(format_args!("git flux status {id} --json"));
     }
 }
