@@ -70,7 +70,12 @@ fn cleanup_refuses_stash_entries_without_a_terminal() {
     let commit = push(&world, &id, "one");
     let before = world.snapshot();
     let refused = world.flux(["cleanup", &id]).run();
-    refused.code(1).says(&expect![[r#""#]]);
+    refused.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'fix-login-XXXXXX' has 1 stash entry: <object> (On fix: one)
+        hint: git stash show -p <object>
+        hint: git flux cleanup fix-login-XXXXXX --discard-stash
+    "#]]);
     let hint = format!("hint: git stash show -p {commit}\n");
     refused.stderr_has(&hint);
     world.assert_unchanged(&before);
@@ -122,7 +127,9 @@ fn cleanup_archives_stash_entries_and_restore_brings_them_back() {
     assert_eq!(entries(&world, "fix"), []);
     world.flux(["cleanup", "fix", "--yes"]).run().success();
     world.git(["reset", "-q", "--hard", "HEAD~1"]);
-    world.git(["gc", "-q", "--prune=now"]);
+    // The merge that was undone stays for its hint.
+    let never = ["reflogExpire", "reflogExpireUnreachable"].map(|key| format!("gc.{key}=never"));
+    world.git(["-c", &never[0], "-c", &never[1], "gc", "-q", "--prune=now"]);
     world.behaviour("exit 0");
     world.flux(["restore", "fix"]).run().success();
     assert_eq!(entries(&world, "fix"), before);

@@ -192,7 +192,7 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
             hint: git stash store -m 'On main: 4' <object>
             warning: stash entry <object> (On main: 3) was removed while 'fix' ran
             hint: git stash store -m 'On main: 3' <object>
-            warning: 2 more entries removed while 'fix' ran
+            warning: 2 more were removed while 'fix' ran
             hint: git flux status fix --json
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session

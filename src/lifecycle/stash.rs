@@ -5,8 +5,7 @@ use anyhow::Result;
 use super::archive::Archived;
 use crate::context::Flux;
 use crate::git::{Lock, TaskStash, Transaction, refs, task_stash};
-use crate::run::RunDir;
-use crate::task::{NotedEntry, Task, TaskId};
+use crate::task::{NotedEntry, RefName, Task, TaskId};
 
 /// The stash entries that concern a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,8 +60,7 @@ impl Flux {
     /// the task's lock.
     pub(in crate::lifecycle) fn remove_run_dir(&self, id: &TaskId, lock: &Lock) -> Result<()> {
         let run = self.run_dir(id);
-        // Before the directory, which lets a later command repeat it.
-        self.delete_own_pins(&run, id, lock)?;
+        self.delete_own_pins(id, lock)?;
         let has_notes = run.has_stash_notes();
         run.remove()?;
         if has_notes && let Err(error) = self.release_stash_pins() {
@@ -72,19 +70,23 @@ impl Flux {
         Ok(())
     }
 
-    fn delete_own_pins(&self, run: &RunDir, id: &TaskId, lock: &Lock) -> Result<()> {
-        if !run.stash().dir().exists() {
-            return Ok(());
-        }
+    /// Deletes the refs that keep the entries of a task's own stash, and their mark. Starts no
+    /// process if there is no mark.
+    fn delete_own_pins(&self, id: &TaskId, lock: &Lock) -> Result<()> {
         let (repo, marks) = (&self.repo, self.repo.marks());
-        let mut pins = refs::list(repo.home(), &[TaskStash::pins(id)])?;
-        pins.retain(|name, commit| marks.has_made(name, commit) == Some(true));
-        if pins.is_empty() {
+        let prefix = RefName::new(TaskStash::pins(id));
+        if marks.path(&prefix).is_none_or(|mark| !mark.exists()) {
             return Ok(());
         }
-        let delete = |refs: Transaction, (name, commit)| refs.delete(name, commit);
-        let refs = pins.iter().fold(Transaction::default(), delete);
-        refs.commit(repo, &format!("flux: drop the stash of {id}"), lock)
+        let mut pins = refs::list(repo.home(), &[&prefix])?;
+        pins.retain(|name, commit| marks.has_made(name, commit) == Some(true));
+        if !pins.is_empty() {
+            let delete = |refs: Transaction, (name, commit)| refs.delete(name, commit);
+            let refs = pins.iter().fold(Transaction::default(), delete);
+            refs.commit(repo, &format!("flux: drop the stash of {id}"), lock)?;
+        }
+        // A killed command may have left it.
+        marks.remove(&prefix)
     }
 }
 

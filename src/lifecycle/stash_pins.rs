@@ -99,6 +99,12 @@ impl Flux {
     fn delete_unneeded_pins(&self, lock: &Lock) -> Result<()> {
         let (repo, marks) = (&self.repo, self.repo.marks());
         let mut pins = refs::list(repo.home(), &[PINS])?;
+        // A killed command may have left marks without refs.
+        for name in marks.list("stash")? {
+            if !pins.contains_key(&name) {
+                marks.remove(&name)?;
+            }
+        }
         pins.retain(|name, commit| marks.has_made(name, commit) == Some(true));
         if pins.is_empty() {
             return Ok(());
