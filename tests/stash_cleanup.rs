@@ -6,26 +6,6 @@ use crate::world::archive::*;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Adds an entry to the stash of a task, as its agent does, and returns its commit.
-#[track_caller]
-fn push(world: &World, id: &str, message: &str) -> String {
-    let worktree = world.worktree(id);
-    world.write(worktree.join("README.md"), format!("{message}\n"));
-    let commit = world.git_in(&worktree, ["stash", "create", message]);
-    world.git_in(&worktree, ["checkout", "-q", "--", "README.md"]);
-    let stash = world.repo().join(format!(".git/flux/run/{id}/stash"));
-    fs::create_dir_all(stash.join("logs/refs")).unwrap();
-    fs::create_dir_all(stash.join("refs")).unwrap();
-    let log = stash.join("logs/refs/stash");
-    let before = fs::read_to_string(&log).unwrap_or_default();
-    let zero = "0".repeat(commit.len());
-    let line = format!("{zero} {commit} A <a@b> 1 +0000\tOn fix: {message}\n");
-    fs::write(log, before + &line).unwrap();
-    fs::write(stash.join("refs/stash"), format!("{commit}\n")).unwrap();
-    world.own_ref(&format!("refs/flux/stashed/{id}/{commit}"), &commit);
-    commit
-}
-
 /// Returns the entries of a task's own stash as `status` names them, the latest first.
 #[track_caller]
 fn entries(world: &World, id: &str) -> Vec<(String, String)> {
@@ -51,7 +31,7 @@ fn status_names_the_stash_entries_of_a_task() {
         .run()
         .success()
         .has_not("Stash:");
-    let commits = ["one", "two", "three", "four"].map(|message| push(&world, &id, message));
+    let commits = ["one", "two", "three", "four"].map(|message| world.push_stash(&id, message));
     let name = |n: usize, message: &str| format!("{} (On fix: {message})", &commits[n][..9]);
     let names = [name(3, "four"), name(2, "three"), name(1, "two")].join(", ");
     let status = world.flux(["status", &id]).run();
@@ -67,7 +47,7 @@ fn status_names_the_stash_entries_of_a_task() {
 fn cleanup_refuses_stash_entries_without_a_terminal() {
     let world = World::new();
     let id = done_task(&world);
-    let commit = push(&world, &id, "one");
+    let commit = world.push_stash(&id, "one");
     let before = world.snapshot();
     let refused = world.flux(["cleanup", &id]).run();
     refused.code(1).says(&expect![[r#"
@@ -97,7 +77,7 @@ fn cleanup_refuses_stash_entries_without_a_terminal() {
 fn cleanup_merged_leaves_out_a_task_with_stash_entries() {
     let world = World::new();
     let id = done_task(&world);
-    push(&world, &id, "one");
+    world.push_stash(&id, "one");
     world.git(["merge", "-q", &format!("feature/{id}")]);
     let before = world.snapshot();
     let merged = world.flux(["cleanup", "--merged"]).run();
@@ -112,7 +92,7 @@ fn cleanup_merged_leaves_out_a_task_with_stash_entries() {
 fn cleanup_archives_stash_entries_and_restore_brings_them_back() {
     let world = World::new();
     done(&world, "fix");
-    let commits = ["one", "two: ä", "three"].map(|message| push(&world, "fix", message));
+    let commits = ["one", "two: ä", "three"].map(|message| world.push_stash("fix", message));
     let before = entries(&world, "fix");
     let cleanup = ["cleanup", "fix", "--yes", "--discard-stash"];
     world.flux(cleanup).run().success();
@@ -145,7 +125,7 @@ fn cleanup_archives_stash_entries_and_restore_brings_them_back() {
 fn cleanup_asks_about_stash_entries_on_a_terminal() {
     let world = World::new();
     let id = done_task(&world);
-    push(&world, &id, "one");
+    world.push_stash(&id, "one");
     let before = world.snapshot();
     let terminal = world.terminal(80, 24);
     terminal.type_line(&format!("git-flux cleanup {id}; echo \"code $?\""));
@@ -161,7 +141,7 @@ fn cleanup_ignores_entries_whose_commits_do_not_exist() {
     let world = World::new();
     let id = done_task(&world);
     let run = world.repo().join(format!(".git/flux/run/{id}/stash"));
-    push(&world, &id, "one");
+    world.push_stash(&id, "one");
     let missing = "D".repeat(40);
     let line = format!("{missing} {missing} A <a@b> 1 +0000\tforged\n");
     fs::write(run.join("logs/refs/stash"), line).unwrap();

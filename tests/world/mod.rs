@@ -29,6 +29,7 @@ mod repository;
 mod selftest;
 mod shim;
 mod snapshot;
+mod stash;
 mod terminal;
 #[cfg(target_os = "linux")]
 mod trace;
