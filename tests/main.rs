@@ -127,6 +127,7 @@ mod setup;
 mod setup_strays;
 mod several_users;
 mod sparse;
+mod stash;
 mod stash_cleanup;
 mod stash_pins;
 mod states;

@@ -122,6 +122,39 @@ fn cleanup_archives_stash_entries_and_restore_brings_them_back() {
 }
 
 #[test]
+fn restore_brings_back_what_the_agent_has_stashed() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix"]).ok();
+    world.agent("fix").wait_started();
+    let shell = world.agent_shell("fix");
+    for message in ["one", "two"] {
+        shell.ok(&format!(
+            "echo {message} >new; git stash push -q -u -m {message}"
+        ));
+    }
+    let list = shell.ok("git stash list --format='%gd %H %gs'");
+    assert_eq!(entries(&world, "fix").len(), 2);
+    end_agent(&world, "fix");
+    world.flux(["cleanup", "fix"]).run().code(1);
+    world
+        .flux(["cleanup", "fix", "--discard-stash"])
+        .run()
+        .success();
+    assert_eq!(stash_refs(&world), "");
+    world.behaviour("raw");
+    world.flux(["restore", "fix"]).run().success();
+    world.agent("fix").wait_starts(2);
+    let shell = world.agent_shell("fix");
+    assert_eq!(shell.ok("git stash list --format='%gd %H %gs'"), list);
+    shell.ok("git stash pop -q");
+    assert_eq!(shell.ok("cat new"), "two\n");
+    let found = entries(&world, "fix");
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].1, "On feature/fix: one");
+}
+
+#[test]
 fn cleanup_asks_about_stash_entries_on_a_terminal() {
     let world = World::new();
     let id = done_task(&world);

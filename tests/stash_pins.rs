@@ -256,6 +256,26 @@ fn launcher_replaces_a_pin_that_was_fetched() {
 }
 
 #[test]
+fn launcher_does_not_note_an_autostash_that_moves_to_its_task() {
+    let world = World::new();
+    let mine = push(&world, "mine");
+    start(&world, "fix");
+    wait_for_pins(&world, &[&mine]);
+    let shell = world.agent_shell("fix");
+    // As a git does that is not on the agent's PATH.
+    let git = require("git");
+    let git = git.to_str().unwrap();
+    shell.ok(&format!(
+        "echo x >>README.md; {git} stash store -m auto $(git stash create)"
+    ));
+    wait_until("two pins", || pins(&world).len() == 2);
+    shell.ok("git stash list");
+    assert_eq!(shell.stash(), ["auto"]);
+    world.git(["stash", "drop", "-q"]);
+    wait_removed(&world, "fix", &["mine"]);
+}
+
+#[test]
 fn cleanup_refuses_notes_that_are_damaged() {
     let world = World::new();
     push(&world, "mine");

@@ -4,9 +4,13 @@
 //! directory of its own, with refs in files, `git stash` has its own entries, and all its options,
 //! numbers and messages. Objects, hooks and configuration are those of the repository.
 
+pub(crate) mod caller;
+mod directory;
 mod noted;
 pub(crate) mod shared;
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +19,7 @@ use bstr::{BString, ByteSlice as _};
 
 use super::checkout::gitfile::read_or_empty;
 use super::refs::{self, Transaction};
-use super::{Lock, ObjectId, Repo, Sharing};
+use super::{Git, Lock, ObjectId, Repo, Sharing};
 use crate::task::{RefName, TaskId};
 
 /// The reflog that is the list of stash entries.
@@ -84,6 +88,32 @@ impl TaskStash {
             }
         }
         Ok(entries)
+    }
+
+    /// Returns whether `commit` is an entry of this stash, or one that `git stash create` of the
+    /// task has made.
+    pub(crate) fn has(&self, commit: &ObjectId) -> Result<bool> {
+        let is_entry = self.list()?.iter().any(|entry| entry.commit == *commit);
+        Ok(is_entry || self.created()?.contains(commit))
+    }
+
+    /// Returns the commit of the entry `name`, a number or what git resolves, or of the newest one;
+    /// `None` if there is none: `git rev-parse --verify --quiet <entry>`. Reads the configuration
+    /// of the directory, so it is for the agent itself.
+    pub(crate) fn resolve(&self, name: Option<&OsStr>) -> Result<Option<ObjectId>> {
+        let dir = &self.dir;
+        let name = name.unwrap_or(OsStr::new("0"));
+        let is_number = name.as_bytes().iter().all(u8::is_ascii_digit) && name.len() < 40;
+        let rev = match is_number {
+            true => OsString::from_iter(["refs/stash@{".as_ref(), name, "}".as_ref()]),
+            false => name.to_owned(),
+        };
+        let git = Git::reading(dir).env("GIT_DIR", dir);
+        let git = git.words("rev-parse --verify --quiet --end-of-options");
+        // git fails with another code for a number that is too large.
+        let (code, output) = git.arg(rev).outcome()?;
+        let commit = ObjectId::parse(output.stdout.trim_ascii_end());
+        Ok(commit.filter(|_| code == 0))
     }
 
     /// Adds `entry` as the newest one, as `git stash store` does, without starting git. The caller

@@ -45,6 +45,10 @@ impl Flux {
         let before = run.stash_notes().unwrap_or_default();
         let mut notes = before.clone();
         notes.update(self.list_shared_stash()?, moment);
+        if !notes.removed.is_empty() {
+            let moved = self.commits_in_own_stashes();
+            notes.removed.retain(|entry| !moved.contains(&entry.commit));
+        }
         let known: BTreeSet<&ObjectId> = before.entries().map(|entry| &entry.commit).collect();
         let mut entries = notes.entries();
         let has_new = entries.any(|entry| !known.contains(&entry.commit));
@@ -59,6 +63,15 @@ impl Flux {
             StashMoment::Start => self.delete_unneeded_pins(&lock),
             StashMoment::Change => Ok(()),
         }
+    }
+
+    /// Returns the commits of the entries in the own stashes of all tasks of this user. An autostash
+    /// that conflicts moves there from the shared stash.
+    fn commits_in_own_stashes(&self) -> BTreeSet<ObjectId> {
+        let runs = fs::read_dir(self.repo.runs_dir());
+        let runs = runs.into_iter().flatten().flatten();
+        let entries = runs.flat_map(|run| RunDir(run.path()).stash().list().unwrap_or_default());
+        entries.map(|entry| entry.commit).collect()
     }
 
     fn list_shared_stash(&self) -> Result<Vec<NotedEntry>> {
