@@ -102,7 +102,12 @@ fn stash_leaves_the_users_entries_as_they_are() {
         git stash clear; git stash list; git stash pop";
     let objects = |text: &str| text.replace(&id, "<id>");
     let said = objects(&a.sh(all));
-    expect![[r#""#]].assert_eq(&said);
+    expect![[r#"
+        stash@{0}: On feature/<id>: two
+        stash@{1}: On feature/<id>: one
+        No stash entries found.
+        [exit status: 1]
+    "#]].assert_eq(&said);
     assert_eq!(state(), before);
     assert_eq!(pins(&world, &id), [""; 0]);
 }

@@ -170,6 +170,20 @@ fn cleanup_asks_about_stash_entries_on_a_terminal() {
 }
 
 #[test]
+fn cleanup_refuses_a_stash_that_is_damaged() {
+    let world = World::new();
+    let id = done_task(&world);
+    world.push_stash(&id, "one");
+    world.write(format!(".git/flux/run/{id}/stash/logs/refs/stash"), "x\n");
+    let before = world.snapshot();
+    let cleanup = ["cleanup", &id, "--discard-stash"];
+    world.flux(cleanup).run().code(1).says(&expect![[r#""#]]);
+    world.assert_unchanged(&before);
+    let status = world.flux(["status", &id]).run();
+    status.success().stderr_has("warning: cannot read the stash of");
+}
+
+#[test]
 fn cleanup_ignores_entries_whose_commits_do_not_exist() {
     let world = World::new();
     let id = done_task(&world);

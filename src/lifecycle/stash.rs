@@ -1,9 +1,10 @@
 //! The stash entries of a task's own, from its observation to its restore.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::archive::Archived;
 use crate::context::Flux;
+use crate::failure::Failure;
 use crate::git::{Lock, TaskStash, Transaction, refs, task_stash};
 use crate::task::{NotedEntry, RefName, Task, TaskId};
 
@@ -28,7 +29,10 @@ impl Flux {
     /// Returns the entries of a task's own stash, the latest first, without those whose commits do
     /// not exist: an agent can write the files of its stash. Starts no process.
     pub(crate) fn own_stash_entries(&self, id: &TaskId) -> Result<Vec<NotedEntry>> {
-        let entries = self.run_dir(id).stash().list()?;
+        let run = self.run_dir(id);
+        let entries = run.stash().list().with_context(|| {
+            Failure::new(format!("cannot read the stash of '{id}'")).hint(run.removal_hint("stash"))
+        })?;
         let mut entries: Vec<NotedEntry> = entries.iter().map(NotedEntry::from).collect();
         let exists = |entry: &NotedEntry| self.repo.has_object(&entry.commit);
         entries.retain(|entry| entry.is_plausible() && exists(entry));
