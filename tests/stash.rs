@@ -51,7 +51,8 @@ fn stash_returns_own_changes_in_every_order() {
     let user = AgentShell::of_user(&world);
     let shells = [&user, &a, &b];
     for pushed in orders {
-        for popped in orders {
+        let reversed = [pushed[2], pushed[1], pushed[0]];
+        for popped in [pushed, reversed] {
             for who in pushed {
                 shells[who].ok(&format!(
                     "echo {who} >>README.md; echo {who} >new; git stash -u -q"
@@ -107,7 +108,8 @@ fn stash_leaves_the_users_entries_as_they_are() {
         stash@{1}: On feature/<id>: one
         No stash entries found.
         [exit status: 1]
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
     assert_eq!(state(), before);
     assert_eq!(pins(&world, &id), [""; 0]);
 }
@@ -119,6 +121,9 @@ fn stash_refuses_an_entry_of_the_user_by_name() {
     world.write("README.md", "of the user\n");
     world.git(["stash", "-q"]);
     let entry = world.git(["rev-parse", "stash"]);
+    // The launcher pins the entry.
+    let pin = ["for-each-ref", "refs/flux/stash"];
+    wait_until("the pin", || !world.git(pin).is_empty());
     let before = world.git(["for-each-ref"]);
     for command in ["apply", "pop", "drop", "show", "branch new"] {
         let said = a.sh(&format!("git stash {command} {entry}"));
@@ -142,7 +147,7 @@ fn stash_is_reached_by_aliases_and_options() {
     for (name, text) in [
         ("save-it", "stash push -u"),
         ("s", "-c core.abbrev=8 save-it -m 'a message'"),
-        ("shell", "!git stash push -m shell"),
+        ("in-shell", "!git stash push -m shell"),
         (
             "script",
             "!f() { cd src && git stash list --format=%gs; }; f",
@@ -163,7 +168,7 @@ fn stash_is_reached_by_aliases_and_options() {
     };
     case("git save-it -m plain", "plain");
     case("git s", "a message");
-    case("git shell", "shell");
+    case("git in-shell", "shell");
     case(&format!("cd / && git -C '{dir}' stash push -m C"), "C");
     case("git -C . -c alias.q='stash push -m c' q", "c");
     let git_dir = a.ok("git rev-parse --absolute-git-dir");
@@ -180,7 +185,10 @@ fn stash_is_reached_by_aliases_and_options() {
     case("cd src && git stash push -m path ../README.md", "path");
     assert_eq!(a.ok("git script").lines().count(), expected.len());
     let said = a.sh("git loop");
-    assert!(said.contains("alias loop detected"), "{said}");
+    assert!(
+        said.contains("recursive alias") || said.contains("alias loop"),
+        "{said}"
+    );
     assert_eq!(users_stash(&world), "");
 }
 
@@ -191,7 +199,7 @@ fn stash_is_the_tasks_own_in_hooks_of_git() {
     let hook = world.repo().join(".git/hooks/pre-commit");
     let script = "#!/bin/sh\nset -e\nmade=$(git stash create)\ngit stash store -q -m backup $made\n\
         git checkout -q -- .\ncat README.md >seen\ngit stash list --format=%gs >>seen\n\
-        git stash apply -q --index \"$made\"\ngit stash drop -q\n";
+        git reset -q --hard\ngit stash apply -q --index \"$made\"\ngit stash drop -q\n";
     install_at(&hook, script);
     let (id, a) = task(&world, "Task a");
     world.write("README.md", "of the user\n");
@@ -218,28 +226,31 @@ fn stash_gets_what_an_autostash_leaves() {
     world.write("README.md", "of the user\n");
     world.git(["stash", "-q", "-m", "of the user"]);
     world.commit_in(world.repo(), "README.md", "# other\n");
-    world.git(["branch", "upstream"]);
+    world.git(["checkout", "-q", "-b", "other"]);
+    world.commit_in(world.repo(), "own", "of the other\n");
+    world.git(["checkout", "-q", "main"]);
     let branch = format!("feature/{id}");
+    let base = world.git(["rev-parse", "main~1"]);
     for (n, command) in [
         "git rebase -q --autostash main",
         "git merge -q --autostash main",
         "git pull -q --rebase --autostash . main",
         "git pull -q --no-rebase --autostash . main",
-        "git merge -q --autostash other || { git checkout -q --theirs src; git add src; git commit -q -m m; }",
+        "git merge -q --autostash other || { git checkout -q --theirs own; git add own; git commit -q -m m; }",
     ]
     .into_iter()
     .enumerate()
     {
         // Both sides have a commit, except that the last command also conflicts.
         a.ok(&format!(
-            "git checkout -q -B {branch} $FLUX_BASE_COMMIT; git branch -f other main
+            "git checkout -q -B {branch} {base}
              echo {n} >own; git add own; git commit -q -m own; echo {n} >>README.md"
         ));
         let said = a.sh(command);
         assert_eq!(a.stash().len(), n + 1, "{command}\n{said}");
         assert_eq!(a.stash()[0], "autostash", "{command}");
         a.ok("git checkout -q -f HEAD; git rebase --abort 2>/dev/null; true");
-        let own = a.ok("git show stash 2>/dev/null || git stash show -p");
+        let own = a.ok("git stash show -p");
         assert!(own.contains(&format!("+{n}")), "{own}");
         assert_eq!(users_stash(&world), "On main: of the user");
     }

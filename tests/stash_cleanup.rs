@@ -180,7 +180,9 @@ fn cleanup_refuses_a_stash_that_is_damaged() {
     world.flux(cleanup).run().code(1).says(&expect![[r#""#]]);
     world.assert_unchanged(&before);
     let status = world.flux(["status", &id]).run();
-    status.success().stderr_has("warning: cannot read the stash of");
+    status
+        .success()
+        .stderr_has("warning: cannot read the stash of");
 }
 
 #[test]

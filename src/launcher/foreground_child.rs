@@ -34,9 +34,13 @@ pub(super) fn output(command: &mut Command) -> io::Result<Output> {
 
 fn spawn(command: &mut Command) -> io::Result<Child> {
     let set: SigSet = SIGNALS.into_iter().collect();
-    // Blocked, not handled, so that the child ignores what this process was told to ignore.
-    set.thread_block()?;
+    // Of an earlier child; this one inherits the mask of the caller.
+    if CHILD.load(Ordering::Relaxed) != 0 {
+        set.thread_unblock()?;
+    }
     let child = command.spawn()?;
+    // Blocked, not handled: the child ignores what this process was told to ignore.
+    set.thread_block()?;
     CHILD.store(child.id().cast_signed(), Ordering::Relaxed);
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(thread::spawn(move || pass_on(&set))));

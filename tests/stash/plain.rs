@@ -28,7 +28,7 @@ const SCRIPTS: &[&str] = &[
     "echo 1 >>README.md; git stash -q; echo 1 >>README.md; git stash -q; git stash branch $X-1 1; git stash list",
     "git stash create; echo 1 >>README.md; c=$(git stash create text); git stash list; git stash store -m s $c; git stash list",
     "echo 1 >>README.md; git stash; git log -g --format='%gs' HEAD; cat \"$(git rev-parse --git-path ORIG_HEAD)\"",
-    "git stash drop 7; git stash show stash@{3}; git stash pop x; git stash apply $(git rev-parse HEAD)",
+    "git stash drop 7; git stash show stash@{3}; git stash pop x",
     "git checkout -q -b $X-m; echo m >>README.md; git commit -qam m; git checkout -q $X; echo o >>src/login.txt
      git commit -qam o; git merge --no-commit $X-m; git stash; git status; git stash pop; git status",
     "git checkout -q -b $X-c; echo m >>README.md; git commit -qam m; git checkout -q $X; echo o >>src/login.txt
@@ -88,7 +88,6 @@ fn stash_does_what_plain_git_does() {
     for script in SCRIPTS {
         let plain = run(&user, "feature/plain", script);
         let own = run(&agent, &format!("feature/{id}"), script);
-        // git names the ref as it finds it.
         if own != plain {
             wrong.push_str(&format!("$ {script}\n--- plain\n{plain}--- own\n{own}\n"));
         }

@@ -99,7 +99,10 @@ fn run_in_a_task_gives_the_new_task_its_own_git() {
     let world = World::new();
     let (_, a) = task(&world, "Task a");
     let flux = world.tools().join("bin/git-flux");
-    let said = a.ok(&format!("'{}' run -q -- Task b", flux.display()));
+    let said = a.ok(&format!(
+        "'{}' run -q -- Task b 2>/dev/null",
+        flux.display()
+    ));
     let id = said.trim_end();
     let b = world.agent_shell(id);
     let dirs: Vec<&str> = b.var("PATH").split(':').collect();

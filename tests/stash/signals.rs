@@ -41,10 +41,3 @@ fn stash_passes_signals_on_and_ends_by_them() {
     a.ok("git stash -q");
     assert_eq!(a.stash().len(), 1);
 }
-
-#[test]
-fn stash_gets_ctrl_c_once_from_the_terminal() {
-    let world = World::new();
-    world.behaviour("sh trap 'echo trapped' INT; git -c alias.wait='!sleep 600' wait");
-    let _ = world;
-}

@@ -56,7 +56,7 @@ impl TaskStash {
         replace_links(&self.dir.join("info"), &links_to_info(worktree)?).with_context(what)?;
         let config = config_text(worktree)?;
         fs::write(self.dir.join("config"), config).with_context(what)?;
-        self.write_head(options)
+        self.write_head(worktree, options)
     }
 
     /// Removes what git wrote in the last call beside the entries.
@@ -71,7 +71,7 @@ impl TaskStash {
     }
 
     /// Writes `HEAD` with the branch and commit of the worktree's.
-    fn write_head(&self, options: &GlobalOptions) -> Result<()> {
+    fn write_head(&self, worktree: &CallerWorktree, options: &GlobalOptions) -> Result<()> {
         let what = || format!("could not write '{}'", self.dir.join("HEAD").display());
         let branch = options.head_ref()?;
         let branch = branch.filter(|name| name.starts_with(HEADS));
@@ -82,6 +82,12 @@ impl TaskStash {
             // Broken: git says so.
             (None, None) => String::new(),
         };
+        if branch.is_none() {
+            // git says where HEAD was detached.
+            let [from, to] = [&worktree.git_dir, &self.dir].map(|dir| dir.join("logs/HEAD"));
+            fs::create_dir_all(self.dir.join("logs")).with_context(what)?;
+            none_if_missing(fs::copy(from, to)).with_context(what)?;
+        }
         fs::write(self.dir.join("HEAD"), head).with_context(what)?;
         if let (Some(branch), Some(commit)) = (branch, commit) {
             let file = self.dir.join(&*branch);
