@@ -85,6 +85,12 @@ impl Flux {
         self.lock_shared("merge", "another merge")
     }
 
+    /// Waits for the lock of the pins of the stash and takes it. Prints what it waits for. Fails on
+    /// ^C, or if a program other than git flux holds the lock for 30 seconds.
+    pub(crate) fn lock_stash(&self) -> Result<Lock> {
+        self.lock_shared("stash", "another git flux")
+    }
+
     fn lock_shared(&self, name: &str, other: &str) -> Result<Lock> {
         let path = self.repo.flux_dir().join(name);
         Lock::acquire(&path, self.repo.sharing()?, other, |text| {

@@ -14,6 +14,8 @@ use super::{
 };
 use crate::context::Flux;
 use crate::launcher;
+use crate::run::stash_notes::StashMoment;
+use crate::task::TaskId;
 use crate::ui::Ui;
 
 /// Run coding agents in parallel on one repository
@@ -58,6 +60,14 @@ enum Command {
     /// Delete expired worktrees and archives
     #[command(name = "__expire", hide = true)]
     Expire,
+    /// Pin and note the entries of the shared stash
+    #[command(name = "__stash", hide = true)]
+    Stash {
+        /// `start` or `change`
+        moment: StashMoment,
+        /// the task
+        task: TaskId,
+    },
     /// Run a shell in a task's worktree
     #[command(name = "__shell", hide = true)]
     Shell {
@@ -95,6 +105,9 @@ impl Cli {
             Some(Command::Completions(args)) => args.run(),
             Some(Command::Help(args)) => args.run(command()),
             Some(Command::Expire) => Flux::open_lenient(Ui { quiet: true })?.expire(),
+            Some(Command::Stash { moment, task }) => {
+                Flux::open_lenient(Ui { quiet: true })?.note_stash(&task, moment)
+            }
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::exec_shell(&worktree),
             Some(Command::Alone { words }) => install::exec_alone(&words),

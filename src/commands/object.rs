@@ -14,7 +14,7 @@ use crate::git::log::CommitSummary;
 use crate::run::events::Event;
 use crate::sanitize;
 use crate::system::clock::in_seconds;
-use crate::task::{Changes, Evidence, Layout, Phase, Source, State, Status, TaskId};
+use crate::task::{Changes, Evidence, Layout, NotedEntry, Phase, Source, State, Status, TaskId};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,10 +75,15 @@ struct ExitObject {
 
 /// A task in detail: `status`.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct DetailObject {
     #[serde(flatten)]
     pub(super) task: TaskObject,
     pub(super) files: Vec<FileObject>,
+    /// The entries of its own stash, the latest first.
+    pub(super) stash: Option<Vec<NotedEntry>>,
+    /// The entries that were removed from the shared stash while its agent ran.
+    pub(super) removed_stash_entries: Option<Vec<NotedEntry>>,
     pub(super) screen: Option<Vec<String>>,
 }
 

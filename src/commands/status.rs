@@ -17,6 +17,8 @@ use crate::failure::{self, Verb};
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::observe;
 use crate::lifecycle::pane::find_pane;
+use crate::lifecycle::stash::StashFacts;
+use crate::lifecycle::stash_pins::warn_of_removed_entries;
 use crate::store::{Store, StoredTask};
 use crate::task::{State, Status};
 use crate::tmux::pane;
@@ -80,17 +82,22 @@ impl StatusArgs {
             None => Vec::new(),
         };
         warn_if_unknown(&flux.ui, &status);
+        let stash = find_stash_entries(flux, &status);
         if self.json {
-            return flux.ui.json(&object(&status, files, screen));
+            return flux.ui.json(&object(&status, files, stash, screen));
         }
         let next = next(flux, &status, stored)?;
         let detail = Detail {
             status,
             files,
+            stash,
             screen,
             next,
         };
         detail.print(flux)?;
+        if let Some(stash) = &detail.stash {
+            warn_of_removed_entries(&flux.ui, &task.id, &stash.removed);
+        }
         if let Err(error) = &pane {
             flux.ui.warning(format_args!("{error:#}"));
         }
@@ -105,14 +112,32 @@ impl StatusArgs {
     }
 }
 
-fn object(status: &Status, files: Vec<Change>, screen: PaneView) -> DetailObject {
+/// Returns the stash entries that concern a task; `None` for another user's, and, with a warning,
+/// if they cannot be read.
+fn find_stash_entries(flux: &Flux, status: &Status) -> Option<StashFacts> {
+    let found = match status.owner {
+        Some(_) => return None,
+        None => flux.stash_facts(&status.task.id),
+    };
+    found.inspect_err(|error| flux.ui.warn_of(error)).ok()
+}
+
+fn object(
+    status: &Status,
+    files: Vec<Change>,
+    stash: Option<StashFacts>,
+    screen: PaneView,
+) -> DetailObject {
     let files = files.into_iter().map(|file| FileObject {
         code: code(&file),
         path: Some(file.path),
     });
+    let (own, removed) = stash.map(|stash| (stash.own, stash.removed)).unzip();
     DetailObject {
         task: TaskObject::of(status),
         files: files.collect(),
+        stash: own,
+        removed_stash_entries: removed,
         screen: match screen {
             PaneView::Lines(lines) => Some(lines),
             PaneView::Closed | PaneView::Unknown => None,

@@ -75,14 +75,7 @@ impl Job {
     }
 
     pub(super) fn command(&self, program: &OsStr) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear();
-        for name in PANE_VARIABLES.split(' ') {
-            command.envs(env::var_os(name).map(|value| (name, value)));
-        }
-        let vars = self.launch.env.iter();
-        command.envs(vars.map(|(name, value)| (&name.0, &value.0)));
-        command
+        command(&self.launch, program)
     }
 
     /// Starts the agent in the foreground of the terminal, writes its process id to the file
@@ -204,6 +197,18 @@ impl Job {
         // The profile of a login shell would change the environment.
         exec(self.command(&self.launch.shell))
     }
+}
+
+/// Returns a command that runs `program` in the environment of the agent, in this pane.
+pub(super) fn command(launch: &Launch, program: &OsStr) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    for name in PANE_VARIABLES.split(' ') {
+        command.envs(env::var_os(name).map(|value| (name, value)));
+    }
+    let vars = launch.env.iter();
+    command.envs(vars.map(|(name, value)| (&name.0, &value.0)));
+    command
 }
 
 pub(super) fn change_dir(dir: &Path) -> Result<()> {

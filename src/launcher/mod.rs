@@ -5,11 +5,15 @@
 //! the agent. When the pane is closed, the agent gets SIGHUP, and its exit status is recorded.
 
 mod file_watcher;
+mod foreground_child;
+mod git_words;
 mod group;
 pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
 mod setup;
+pub(crate) mod stash;
+mod stash_watcher;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -29,9 +33,11 @@ use self::file_watcher::FileWatcher;
 use self::group::EndSignal;
 use self::job::Job;
 use self::notify::Notifier;
+use self::stash_watcher::{SharedStash, StashWatcher};
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
 use crate::run::launch::{Launch, Machine, Running, SetupProgress};
+use crate::run::stash_notes::StashMoment;
 use crate::system::clock::this_second;
 use crate::system::process::boot_id;
 use crate::system::program;
@@ -67,6 +73,11 @@ pub(crate) fn run(path: &Path) -> Result<()> {
         received: EndSignal::default(),
         leftovers: Vec::new(),
     };
+    let stash = SharedStash::of(&job);
+    // Before the agent, which may drop entries at once.
+    if let Some(mut watcher) = stash.as_ref().and_then(StashWatcher::of) {
+        thread::spawn(move || watcher.run());
+    }
     let mut exit = match start(&mut job) {
         Ok(agent) => {
             drop(request);
@@ -79,6 +90,10 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     };
     job.received.add_to(&mut exit);
     job.hang_up_leftovers();
+    if let Some(stash) = stash {
+        // The thread may not get to the last change.
+        stash.note(StashMoment::Change);
+    }
     finish(&job, &exit, notifier)
 }
 

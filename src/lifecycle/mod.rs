@@ -48,5 +48,7 @@ pub(crate) mod repositories;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod start;
+pub(crate) mod stash;
+pub(crate) mod stash_pins;
 pub(crate) mod stop;
 pub(crate) mod teardown;

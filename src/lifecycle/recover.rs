@@ -47,6 +47,7 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         }
     }
     clear_orphans(flux, store);
+    clear_stashes(flux, store);
     for class in ["tasks", "base"] {
         if let Err(error) = clear_marks(flux, class, |name| store.has_ref(name)) {
             flux.ui.warn_of(&error);
@@ -93,7 +94,7 @@ pub(super) fn clear_marks(
 }
 
 /// Deletes the current user's run directories of tasks that do not exist, with the scratch
-/// repositories of their merges, and all hidden run directories. Skips tasks that another command
+/// repositories of their merges, the pins of their stashes, and all hidden run directories. Skips tasks that another command
 /// has locked; warns of a directory that cannot be deleted.
 fn clear_orphans(flux: &Flux, store: &Store) {
     let entries = fs::read_dir(flux.repo.runs_dir());
@@ -119,14 +120,32 @@ fn clear_orphans(flux: &Flux, store: &Store) {
     }
 }
 
+/// Deletes the pins of the stashes of tasks that do not exist. Skips tasks that another command has
+/// locked; warns of pins that cannot be deleted.
+fn clear_stashes(flux: &Flux, store: &Store) {
+    let marked = flux.repo.marks().list("stashed").unwrap_or_default();
+    for name in marked {
+        let id = name
+            .rsplit('/')
+            .next()
+            .and_then(|id| id.parse::<TaskId>().ok());
+        let is_known = |id: &TaskId| store.tasks.iter().any(|stored| stored.id == *id);
+        if let Some(id) = id.filter(|id| !is_known(id))
+            && let Err(error) = clear_orphan(flux, &id)
+        {
+            flux.ui.warn_of(&error);
+        }
+    }
+}
+
 fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
-    let Some(_lock) = flux.try_lock_task(id)? else {
+    let Some(lock) = flux.try_lock_task(id)? else {
         return Ok(());
     };
     // A starting task creates its directory before its record.
     if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
         scratch::sweep(flux, id, None)?;
-        flux.run_dir(id).remove()?;
+        flux.remove_run_dir(id, &lock)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
 use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
-use crate::task::{RefName, Task};
+use crate::task::{RefName, Removal, Task};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
@@ -48,7 +48,11 @@ impl Teardown<'_> {
         store::remove_config(&flux.repo, task, &guard)?;
         drop(guard);
         let wanted = worktree.as_deref().and_then(archive::trash_name);
-        let must_archive = !matches!(disposal, Disposal::Delete | Disposal::Leave);
+        let has_entries = task
+            .removal
+            .as_ref()
+            .is_some_and(Removal::has_stash_entries);
+        let must_archive = has_entries || !matches!(disposal, Disposal::Delete | Disposal::Leave);
         let archive = self.delete_refs(wanted.clone(), must_archive)?;
         if let (Some(place), Some(name)) = (&mut worktree, &archive)
             && wanted.as_ref() != Some(name)
@@ -59,7 +63,7 @@ impl Teardown<'_> {
             *place = renamed;
         }
         let run = flux.run_dir(&task.id);
-        run.remove()?;
+        flux.remove_run_dir(&task.id, self.lock)?;
         ports::release(task, &run);
         Ok(KeptParts { archive, worktree })
     }
@@ -199,7 +203,11 @@ impl Teardown<'_> {
             .worktree_refs
             .iter()
             .map(|(name, oid)| (part(name), oid));
-        let parts = snapshot.chain(own);
+        let stash = task.stash_parts();
+        let stash = stash
+            .iter()
+            .map(|(name, entry)| (part(name), &entry.commit));
+        let parts = snapshot.chain(own).chain(stash);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
     }
 }
@@ -231,7 +239,7 @@ pub(crate) fn drop_from_copy(
         lock,
     };
     let archive = teardown.delete_refs(archive::trash_name(&trash), true)?;
-    flux.run_dir(&task.id).remove()?;
+    flux.remove_run_dir(&task.id, lock)?;
     Ok(KeptParts {
         archive,
         worktree: None,

@@ -5,7 +5,9 @@ pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod launch;
 pub(crate) mod launcher;
+mod own_git;
 pub(crate) mod schedule;
+pub(crate) mod stash_notes;
 pub(crate) mod watch;
 
 pub(crate) use dir::RunDir;

@@ -95,7 +95,7 @@ impl Task {
         })
     }
 
-    fn fields_of(&self, removal: &Removal) -> [Field; 5] {
+    fn fields_of(&self, removal: &Removal) -> [Field; 6] {
         let is_object = |name: &ObjectId| self.is_object(name);
         let is_value = |value: &str| !value.contains('\0');
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
@@ -111,10 +111,15 @@ impl Task {
         let is_branch = |it: &MergeRecord| is_branch_name(&it.branch);
         let is_config = config.all(|(it, value)| is_variable(it) && is_value(value));
         let is_own = own.all(|(it, oid)| is_part(it) && is_object(oid));
+        let mut entries = removal.stash.iter().chain(&removal.shared_stash);
         [
             ("removal.snapshot", snapshot.is_none_or(is_object)),
             ("removal.config", is_config),
             ("removal.own", is_own),
+            (
+                "removal.stash",
+                entries.all(|entry| is_object(&entry.commit) && is_value(&entry.subject)),
+            ),
             ("removal.into", ends.unwrap_or(true)),
             ("removal.into.branch", into.is_none_or(is_branch)),
         ]

@@ -5,6 +5,7 @@ pub(crate) mod exit;
 pub(crate) mod finding;
 pub(crate) mod id;
 pub(crate) mod names;
+mod noted_entry;
 pub(crate) mod observation;
 pub(crate) mod record;
 pub(crate) mod status;
@@ -14,6 +15,7 @@ pub(crate) mod version;
 pub(crate) use exit::{Exit, ExitReason};
 pub(crate) use id::TaskId;
 pub(crate) use names::{BranchName, HEADS, ObjectId, RefName};
+pub(crate) use noted_entry::NotedEntry;
 pub(crate) use observation::{
     Activity, Evidence, OutputPattern, Report, Source, Title, WaitReason,
 };

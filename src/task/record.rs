@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-use super::{BranchName, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version};
+use super::{
+    BranchName, NotedEntry, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version,
+};
 use crate::system::clock::in_seconds;
 
 /// The longest `task.json`: arguments for an agent may be long.
@@ -106,10 +108,23 @@ pub(crate) struct Removal {
     /// Its per-worktree refs and reflog-only commits: names in the archive, and objects.
     #[serde(default, rename = "own", skip_serializing_if = "Vec::is_empty")]
     pub(crate) worktree_refs: Vec<(String, ObjectId)>,
+    /// The entries of its own stash, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) stash: Vec<NotedEntry>,
+    /// The entries that were removed from the shared stash while its agent ran.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shared_stash: Vec<NotedEntry>,
     /// The merge; `None` if its work was discarded.
     pub(crate) into: Option<MergeRecord>,
     #[serde(flatten)]
     pub(crate) rest: Rest,
+}
+
+impl Removal {
+    /// Returns whether entries of a stash are archived with the task.
+    pub(crate) fn has_stash_entries(&self) -> bool {
+        !self.stash.is_empty() || !self.shared_stash.is_empty()
+    }
 }
 
 /// The merge of a task into a branch.

@@ -47,6 +47,15 @@ fn dirty(world: &World) -> Kept {
     kept
 }
 
+/// Makes the same task as `ended`, with two entries in its stash.
+fn stashed(world: &World) -> Kept {
+    let mut kept = ended(world);
+    kept.stash = ["one", "two"]
+        .map(|message| world.push_stash(ID, message))
+        .to_vec();
+    kept
+}
+
 fn cleanup(world: &World) -> Flux<'_> {
     world.flux(["cleanup", ID])
 }
@@ -63,6 +72,16 @@ const CLEANUP: Scenario = Scenario {
 #[test]
 fn cleanup_survives_every_fault() {
     CLEANUP.survives_everything();
+}
+
+#[test]
+fn cleanup_with_stash_entries_survives_every_fault() {
+    let scenario = Scenario {
+        before: stashed,
+        command: |world| world.flux(["cleanup", ID, "--discard-stash"]),
+        ..CLEANUP
+    };
+    scenario.survives_everything();
 }
 
 #[test]

@@ -11,6 +11,11 @@ fn removed(world: &World) -> Kept {
 }
 
 fn removed_of(world: &World, agent: &str) -> Kept {
+    removed_with(world, agent, &[])
+}
+
+/// Makes a removed task whose stash has entries with these messages.
+fn removed_with(world: &World, agent: &str, messages: &[&str]) -> Kept {
     world.behaviour("raw");
     own_work(world);
     let run = ["run", "-q", "--agent", agent, "--name", ID, "Fix the login"];
@@ -24,10 +29,18 @@ fn removed_of(world: &World, agent: &str) -> Kept {
     world.write(worktree.join("new file.txt"), "untracked\n");
     world.write(worktree.join("staged.txt"), "staged\n");
     world.git_in(&worktree, ["add", "staged.txt"]);
+    let stash = messages.iter().map(|message| world.push_stash(ID, message));
+    let stash = stash.collect();
     let blob = world.git_in(&worktree, ["rev-parse", ":staged.txt"]);
     world.write(worktree.join("staged.txt"), "changed again\n");
     world
-        .flux(["cleanup", ID, "--discard", "--discard-branch"])
+        .flux([
+            "cleanup",
+            ID,
+            "--discard",
+            "--discard-branch",
+            "--discard-stash",
+        ])
         .run()
         .success();
     Kept {
@@ -39,6 +52,7 @@ fn removed_of(world: &World, agent: &str) -> Kept {
             ("staged.txt", b"changed again\n".to_vec()),
         ],
         staged: vec![blob],
+        stash,
         own: own_changes(world),
         may_drop: true,
         restored: true,
@@ -61,6 +75,15 @@ const RESTORE: Scenario = Scenario {
     // No server.
     harmless: &["list-sessions", "-V"],
 };
+
+#[test]
+fn restore_with_stash_entries_survives_every_fault() {
+    let scenario = Scenario {
+        before: |world| removed_with(world, "claude", &["one", "two"]),
+        ..RESTORE
+    };
+    scenario.survives_everything();
+}
 
 #[test]
 fn restore_from_the_trash_survives_every_fault() {

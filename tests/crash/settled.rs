@@ -22,6 +22,8 @@ pub(super) struct Kept {
     pub(super) files: Vec<(&'static str, Vec<u8>)>,
     /// Blobs that only its index names.
     pub(super) staged: Vec<String>,
+    /// Commits of the entries of its stash.
+    pub(super) stash: Vec<String>,
     /// The user agreed to commit what is uncommitted, or to drop the branch.
     pub(super) may_commit: bool,
     pub(super) may_drop: bool,
@@ -60,6 +62,7 @@ impl Kept {
         }
         tidy(world, &refs, &worktrees, &mut wrong);
         self.missing(world, end, &mut wrong);
+        self.unstashed(&refs, end, &mut wrong);
         if self.restored {
             self.torn(world, end, &refs, &mut wrong);
         }
@@ -115,6 +118,27 @@ impl Kept {
 }
 
 impl Kept {
+    /// The entries of its stash are in that, or in the archive, and not in both.
+    fn unstashed(&self, refs: &[&str], end: End, wrong: &mut Vec<String>) {
+        let mut expected: Vec<String> = match end {
+            End::Whole => {
+                let pin = |commit: &String| format!("refs/flux/stashed/{ID}/{commit}");
+                self.stash.iter().map(pin).collect()
+            }
+            End::Gone => {
+                let part = |n| format!("refs/flux/archive/{ID}/stash/{n}");
+                (0..self.stash.len()).map(part).collect()
+            }
+        };
+        expected.sort();
+        let is_entry =
+            |name: &&&str| name.starts_with("refs/flux/stashed/") || name.contains("/stash/");
+        let found: Vec<&str> = refs.iter().filter(is_entry).copied().collect();
+        if found != expected {
+            wrong.push(format!("it is {end:?}, with the stash entries {found:?}"));
+        }
+    }
+
     /// A task that is restored is whole with all its files, or as whole in the archive:
     /// in the trash under its name or, if nothing is there, in its snapshot.
     fn torn(&self, world: &World, end: End, refs: &[&str], wrong: &mut Vec<String>) {

@@ -27,8 +27,10 @@ pub(crate) mod removal;
 pub(crate) mod reports;
 mod repository;
 mod selftest;
+mod shell;
 mod shim;
 mod snapshot;
+mod stash;
 mod terminal;
 #[cfg(target_os = "linux")]
 mod trace;
@@ -48,6 +50,7 @@ use tempfile::TempDir;
 pub(crate) use agent::{Agent, Process};
 pub(crate) use expect_test::expect;
 pub(crate) use flux::{Flux, Output};
+pub(crate) use shell::AgentShell;
 pub(crate) use shim::{Call, Caller, Fault, Mode};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use terminal::Terminal;

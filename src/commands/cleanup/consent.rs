@@ -12,6 +12,7 @@ use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
+use crate::lifecycle::stash_pins::warn_of_removed_entries;
 use crate::task::State;
 use crate::ui::shown;
 use crate::ui::words::capitalize;
@@ -70,6 +71,7 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         let what = format!("ignored files {}", check.reason());
         flux.ui.status(what);
     }
+    warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed);
     // --yes agrees to these.
     for consent in plan.consents(Agreed::Yes) {
         if matches!(consent.question, Question::Processes | Question::Jobs) {
@@ -117,6 +119,7 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
         other => {
             let question = match other {
                 Question::LargeFiles => "Commit anyway?",
+                Question::Stash => "Remove them (they can be restored)?",
                 Question::AgentEnded => "Has the agent ended?",
                 Question::OwnPane if !facts.processes.is_alive => "Close it?",
                 Question::Stop | Question::OwnPane => "Stop it?",

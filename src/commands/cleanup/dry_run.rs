@@ -15,6 +15,7 @@ use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Options};
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::stash_pins::warn_of_removed_entries;
 use crate::sanitize;
 
 /// Returns `ok`, `asks` or `refuses` for a check, with the style to print it in.
@@ -45,6 +46,9 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
         for step in list_steps(plan, options) {
             flux.ui.data(sanitize::line(&format!("would {step}")))?;
         }
+    }
+    if let Some(facts) = &plan.facts {
+        warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed);
     }
     flux.ui.status("Nothing was done.");
     Ok(())

@@ -57,6 +57,9 @@ pub(crate) struct CleanupArgs {
     /// do not merge uncommitted files; they can be restored
     #[arg(long)]
     discard: bool,
+    /// remove the entries of the task's stash; they can be restored
+    #[arg(long)]
+    discard_stash: bool,
     /// drop the branch without a merge; it can be restored
     #[arg(long)]
     discard_branch: bool,

@@ -65,6 +65,7 @@ impl CleanupArgs {
             (self.gone, Question::AgentEnded),
             (self.into.is_some(), Question::OtherBranch),
             (self.discard, Question::WorktreeGone),
+            (self.discard_stash, Question::Stash),
         ];
         let by_yes = Question::BY_YES.map(|question| (self.yes, question));
         let answers = answers.into_iter().chain(by_yes);

@@ -7,10 +7,11 @@ use crate::context::Flux;
 use crate::git::{MergePlan, ObjectId, Style};
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Edits, Options};
+use crate::lifecycle::cleanup::options::{Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::RemovalReport;
 use crate::lifecycle::cleanup::target::MergeTarget;
+use crate::lifecycle::stash_pins::count_entries;
 use crate::sanitize;
 use crate::settings::table;
 use crate::store::Store;
@@ -39,6 +40,14 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
             Edits::Commit(_) => format!("commit {files}"),
             Edits::Ask => format!("ask about {files}"),
         });
+    }
+    if !forecast.stash.own.is_empty() {
+        let verb = match options.agrees(Question::Stash) {
+            true => "remove",
+            false => "ask about",
+        };
+        let entries = count_entries(forecast.stash.own.len());
+        steps.push(format!("{verb} {entries}"));
     }
     if forecast.processes.must_stop() {
         let program = forecast.processes.name_stopped(&plan.id);

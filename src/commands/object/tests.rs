@@ -120,9 +120,17 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         code: " M".into(),
         path: Some("a".into()),
     };
-    let detail = |task, screen| DetailObject {
+    let entries = || {
+        vec![NotedEntry {
+            commit: "0123".to_owned().into(),
+            subject: "On main: fix".into(),
+        }]
+    };
+    let detail = |task, screen: Option<Vec<String>>| DetailObject {
         task,
         files: vec![file()],
+        stash: screen.as_ref().map(|_| entries()),
+        removed_stash_entries: screen.as_ref().map(|_| entries()),
         screen,
     };
     let explanation = |is_known: bool| ExplanationObject {

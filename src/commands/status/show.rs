@@ -10,6 +10,8 @@ use crate::git::Change;
 use crate::lifecycle::damage::Damage;
 use crate::lifecycle::resume::can_resume;
 use crate::lifecycle::start::ports;
+use crate::lifecycle::stash::StashFacts;
+use crate::lifecycle::stash_pins::name_entries;
 use crate::sanitize;
 use crate::store::StoredTask;
 use crate::system::clock::this_second;
@@ -28,6 +30,7 @@ pub(super) enum PaneView {
 pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
+    pub(super) stash: Option<StashFacts>,
     pub(super) screen: PaneView,
     pub(super) next: Vec<NextCommand>,
 }
@@ -127,6 +130,10 @@ impl Detail {
             Some(false) => format!("{} uncommitted", count(self.files.len(), "file")),
             None => "unknown".to_owned(),
         };
+        let own = self.stash.as_ref().map_or(&[][..], |stash| &stash.own);
+        if !own.is_empty() {
+            fields.push(("Stash", name_entries(own)));
+        }
         fields.push(("Changes", changes));
         fields
     }

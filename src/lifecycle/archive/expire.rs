@@ -77,6 +77,7 @@ impl Flux {
         // An error does not stop the rest.
         let mut errors = self.delete_expired(begun)?;
         errors.extend(self.sweep_archive_marks()?);
+        errors.extend(self.release_stash_pins().err());
         let expired = self.expired_worktrees()?;
         errors.extend(expired.iter().filter_map(|dir| self.expire_one(dir).err()));
         errors.extend(self.delete_all_marked(begun)?);

@@ -10,6 +10,7 @@ use super::options::{Branch, Conflicts, Edits, Options, Question};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
+use crate::lifecycle::stash_pins::{count_entries, name_entries};
 use crate::ui::word;
 use crate::ui::words::count;
 
@@ -39,6 +40,7 @@ impl Decision<'_> {
             }
         }
         self.decide_about_files();
+        self.decide_about_stash();
         if is_mergeable {
             self.decide_about_merge();
         }
@@ -160,6 +162,23 @@ impl Decision<'_> {
             "move or ignore such files, then: git flux cleanup {id}"
         ));
         self.ask(Question::LargeFiles, what, refusal);
+    }
+
+    fn decide_about_stash(&mut self) {
+        let (id, own) = (&self.facts.task.id, &self.facts.stash.own);
+        let names = name_entries(own);
+        let Some(latest) = own.first() else {
+            return self.pass("stash", "none");
+        };
+        if self.options.agrees(Question::Stash) {
+            return self.pass("stash", &format!("can be restored: {names}"));
+        }
+        let number = count_entries(own.len());
+        let what = format!("'{id}' has {number}: {names}");
+        let refusal = Failure::new(&what)
+            .hint(format!("git stash show -p {}", latest.commit))
+            .hint(format!("git flux cleanup {id} --discard-stash"));
+        self.ask(Question::Stash, what, refusal);
     }
 
     /// Adds the check `merge`. With `--commit`, it checks the merge of a trial commit of the

@@ -16,6 +16,8 @@ use crate::git::{
     Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, full_status, snapshot, worktree,
 };
 use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::stash::StashFacts;
+use crate::lifecycle::stash_pins::name_entries;
 use crate::lifecycle::{damage, observe, other_machine};
 use crate::run::RunDir;
 use crate::store::{Store, StoredTask};
@@ -38,6 +40,7 @@ pub(crate) struct Facts {
     /// Why the uncommitted files cannot be read.
     pub(crate) read_error: Option<String>,
     pub(crate) ignored: Vec<Change>,
+    pub(crate) stash: StashFacts,
     pub(crate) destination: Destination,
     pub(crate) processes: TaskProcesses,
     /// The worktree's directory is gone.
@@ -190,6 +193,7 @@ impl Observer<'_> {
             let here = other_machine::ensure_not_elsewhere(flux, task);
             self.checks.require("agent", here);
         }
+        let stash = self.find_stash_entries();
         let (all, read_error) = match files() {
             Ok(all) => (all, None),
             // `--discard` does not need the list.
@@ -213,12 +217,28 @@ impl Observer<'_> {
             uncommitted,
             read_error,
             ignored,
+            stash: stash?,
             destination: destination?,
             processes: processes?,
             missing: self.missing,
             other_fs: other_fs?,
             worktrees: self.worktrees.clone(),
         })
+    }
+
+    /// Returns the stash entries that concern the task. `None` if its own stash, or the notes about
+    /// the shared one, cannot be read: a check then refuses.
+    fn find_stash_entries(&mut self) -> Option<StashFacts> {
+        let (flux, id) = (self.flux, &self.task.id);
+        let own = self.checks.require("stash", flux.own_stash_entries(id));
+        let removed = flux.removed_stash_entries(id);
+        let removed = self.checks.require("shared stash", removed)?;
+        let why = match name_entries(&removed) {
+            names if names.is_empty() => "no entry was removed while it ran".to_owned(),
+            names => format!("removed while it ran: {names}"),
+        };
+        self.checks.add("shared stash", Verdict::Ok(why));
+        Some(StashFacts { own: own?, removed })
     }
 
     fn check_tip(&mut self) -> Option<ObjectId> {

@@ -65,6 +65,8 @@ pub(crate) enum Question {
     Uncommitted,
     /// Commit large files? No option answers it.
     LargeFiles,
+    /// Discard the entries of the task's stash? Answered by `--discard-stash`.
+    Stash,
     /// Merge into a branch that the user is not on? Answered by `--into`, and on a terminal
     /// together with [`Self::Removal`].
     OtherBranch,
@@ -103,6 +105,7 @@ impl Question {
             Self::Conflicts | Self::Removal => "merge",
             Self::Uncommitted => "uncommitted",
             Self::LargeFiles => "large files",
+            Self::Stash => "stash",
             Self::OtherBranch => "standing",
             Self::AgentEnded | Self::Stop | Self::OwnPane => "agent",
             Self::Processes | Self::Jobs | Self::SuspendedJobs => "processes",
@@ -110,11 +113,14 @@ impl Question {
     }
 
     /// Returns whether the question can be asked if several tasks are removed, once for all or
-    /// again for each. `false` for conflicts, a missing worktree, uncommitted files and an agent on
-    /// another machine: such a task is refused then.
+    /// again for each. `false` for conflicts, a missing worktree, uncommitted files, stash entries
+    /// and an agent on another machine: such a task is refused then.
     pub(crate) fn is_joint(self) -> bool {
-        use Question::{AgentEnded, Conflicts, Uncommitted, WorktreeGone};
-        !matches!(self, Conflicts | WorktreeGone | Uncommitted | AgentEnded)
+        use Question::{AgentEnded, Conflicts, Stash, Uncommitted, WorktreeGone};
+        !matches!(
+            self,
+            Conflicts | WorktreeGone | Uncommitted | Stash | AgentEnded
+        )
     }
 }
 

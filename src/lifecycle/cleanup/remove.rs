@@ -173,6 +173,8 @@ fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
         snapshot,
         config,
         worktree_refs: own,
+        stash: flux.own_stash_entries(&task.id)?,
+        shared_stash: flux.settled_removed_entries(&task.id)?,
         ..Removal::default()
     };
     Ok((removal, disposal))
@@ -307,9 +309,9 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
 }
 
-/// Returns whether HEAD and uncommitted files of the task's worktree are as observed, and the
-/// target branch is still checked out in the same worktree. Does not compare ignored files, a
-/// missing worktree, or a target checked out nowhere; of an unreadable worktree, only its branch.
+/// Returns whether HEAD, uncommitted files and stash of the task are as observed, and the target
+/// branch is still checked out in the same worktree. Does not compare ignored files, a missing
+/// worktree, or a target checked out nowhere; of an unreadable worktree, only its branch.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     // Another branch there must not get the merge. If the target was checked out nowhere, git
     // itself refuses to move it once it is.
@@ -329,6 +331,9 @@ pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
         let is_there =
             |entry: &worktree::Worktree| entry.path == *path && entry.has_branch(&branch);
         return Ok(facts.branch_gone || entries.iter().any(is_there));
+    }
+    if flux.own_stash_entries(&facts.task.id)? != facts.stash.own {
+        return Ok(false);
     }
     let checkout = flux.repo.checkout(&facts.task.worktree)?;
     let (head, changes) = full_status(&checkout, Ignored::LeftOut)?;

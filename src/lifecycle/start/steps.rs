@@ -102,7 +102,11 @@ impl StartTransaction<'_> {
             }
             Step::CheckOut => self.check_out(),
             Step::RestoreRefs => match start.archived() {
-                Some(from) => from.restore_own_refs(&flux.repo, &self.lock),
+                Some(from) => {
+                    from.restore_own_refs(&flux.repo, &self.lock)?;
+                    flux.restore_own_stash(from, &self.lock)?;
+                    flux.restore_stash_notes(&from.task)
+                }
                 None => Ok(()),
             },
             Step::CopyFiles => self.copies.create(flux, &start.task),

@@ -1,0 +1,242 @@
+//! Pins: refs that keep the entries of the shared stash from loss while agents run.
+//!
+//! Any worktree can drop any entry of the stash, and git then deletes its commit sooner or later.
+//! While an agent runs, each entry is pinned by `refs/flux/stash/<commit>` and noted in the task's
+//! run directory. A pin is deleted as soon as no run directory notes its entry. What was removed
+//! from the stash while an agent ran is then in the archive entry of its task.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+use super::owner::other_owner;
+use crate::context::Flux;
+use crate::git::{Lock, ObjectId, Transaction, refs, task_stash};
+use crate::run::RunDir;
+use crate::run::stash_notes::{StashMoment, StashNotes};
+use crate::system::none_if_missing;
+use crate::task::{NotedEntry, RefName, Task, TaskId};
+use crate::ui::{Ui, word};
+
+/// The prefix of the pins.
+const PINS: &str = "refs/flux/stash/";
+
+/// The number of entries that are named in messages.
+const MAX_NAMED: usize = 3;
+
+/// The number of characters of an entry's message in messages.
+const MAX_SUBJECT_CHARS: usize = 60;
+
+fn pin_ref(commit: &ObjectId) -> RefName {
+    RefName::new(format!("{PINS}{commit}"))
+}
+
+impl Flux {
+    /// Pins all entries of the shared stash, and notes them in a task's run directory. At a start,
+    /// also deletes pins that are no longer needed. Does nothing if the run directory is gone.
+    pub(crate) fn note_stash(&self, id: &TaskId, moment: StashMoment) -> Result<()> {
+        let run = self.run_dir(id);
+        let lock = self.lock_stash()?;
+        if !run.0.is_dir() {
+            return Ok(());
+        }
+        // Damaged notes are replaced.
+        let before = run.stash_notes().unwrap_or_default();
+        let mut notes = before.clone();
+        notes.update(self.list_shared_stash()?, moment);
+        if !notes.removed.is_empty() {
+            let moved = self.commits_in_own_stashes();
+            notes.removed.retain(|entry| !moved.contains(&entry.commit));
+        }
+        let known: BTreeSet<&ObjectId> = before.entries().map(|entry| &entry.commit).collect();
+        let mut entries = notes.entries();
+        let has_new = entries.any(|entry| !known.contains(&entry.commit));
+        // Before the notes, which name only entries that are pinned.
+        if has_new || moment == StashMoment::Start {
+            self.pin(notes.entries(), &lock)?;
+        }
+        if notes != before {
+            run.write_stash_notes(&notes)?;
+        }
+        match moment {
+            StashMoment::Start => self.delete_unneeded_pins(&lock),
+            StashMoment::Change => Ok(()),
+        }
+    }
+
+    /// Returns the commits of the entries in the own stashes of all tasks of this user. An autostash
+    /// that conflicts moves there from the shared stash.
+    fn commits_in_own_stashes(&self) -> BTreeSet<ObjectId> {
+        let runs = fs::read_dir(self.repo.runs_dir());
+        let runs = runs.into_iter().flatten().flatten();
+        let entries = runs.flat_map(|run| RunDir(run.path()).stash().list().unwrap_or_default());
+        entries.map(|entry| entry.commit).collect()
+    }
+
+    fn list_shared_stash(&self) -> Result<Vec<NotedEntry>> {
+        let entries = task_stash::shared::list(self.repo.home())?;
+        Ok(entries.iter().map(NotedEntry::from).collect())
+    }
+
+    /// Creates the pins of entries that have none. Replaces pins that were fetched, since the next
+    /// fetch may delete them.
+    fn pin<'a>(&self, entries: impl Iterator<Item = &'a NotedEntry>, lock: &Lock) -> Result<()> {
+        let (repo, marks) = (&self.repo, self.repo.marks());
+        let found = refs::list(repo.home(), &[PINS])?;
+        let commits: BTreeSet<&ObjectId> = entries.map(|entry| &entry.commit).collect();
+        let (mut updates, mut is_empty) = (Transaction::default(), true);
+        for commit in commits {
+            let name = pin_ref(commit);
+            updates = match found.get(&name) {
+                None => updates.create(&name, commit),
+                Some(old) if old == commit && marks.has_made(&name, old) == Some(true) => continue,
+                Some(old) => updates.update(&name, commit, old),
+            };
+            is_empty = false;
+        }
+        match is_empty {
+            true => Ok(()),
+            false => updates.commit(repo, "flux: pin the stash", lock),
+        }
+    }
+
+    /// Deletes the pins of entries that no run directory notes any more.
+    ///
+    /// # Errors
+    /// Also if the notes of a run directory cannot be read.
+    pub(in crate::lifecycle) fn release_stash_pins(&self) -> Result<()> {
+        self.delete_unneeded_pins(&self.lock_stash()?)
+    }
+
+    fn delete_unneeded_pins(&self, lock: &Lock) -> Result<()> {
+        let (repo, marks) = (&self.repo, self.repo.marks());
+        let mut pins = refs::list(repo.home(), &[PINS])?;
+        // A killed command may have left marks without refs.
+        for name in marks.list("stash")? {
+            if !pins.contains_key(&name) {
+                marks.remove(&name)?;
+            }
+        }
+        pins.retain(|name, commit| marks.has_made(name, commit) == Some(true));
+        if pins.is_empty() {
+            return Ok(());
+        }
+        let Some(noted) = self.noted_commits()? else {
+            return Ok(());
+        };
+        pins.retain(|name, _| !noted.contains(name));
+        if pins.is_empty() {
+            return Ok(());
+        }
+        let refs = Transaction::default();
+        let refs = pins
+            .iter()
+            .fold(refs, |all, (name, commit)| all.delete(name, commit));
+        refs.commit(repo, "flux: release the stash", lock)
+    }
+
+    /// Returns the pins of all entries that run directories note. `None` if another user has a run
+    /// directory, whose notes only that user can read.
+    fn noted_commits(&self) -> Result<Option<BTreeSet<RefName>>> {
+        let mut noted = BTreeSet::new();
+        let what = "could not list the run directories";
+        let runs = none_if_missing(fs::read_dir(self.repo.runs_dir())).context(what)?;
+        for entry in runs.into_iter().flatten() {
+            let run = RunDir(entry.context(what)?.path());
+            if other_owner(&run.0).is_some() {
+                return Ok(None);
+            }
+            let notes = run.stash_notes()?;
+            noted.extend(notes.entries().map(|entry| pin_ref(&entry.commit)));
+        }
+        Ok(Some(noted))
+    }
+
+    /// Returns the entries that were removed from the shared stash while a task's agent ran, the
+    /// last removed first, except those that were put back or deleted by git. Starts no process if
+    /// no entry is noted as removed.
+    pub(crate) fn removed_stash_entries(&self, id: &TaskId) -> Result<Vec<NotedEntry>> {
+        let mut removed = self.run_dir(id).stash_notes()?.removed;
+        if removed.is_empty() {
+            return Ok(removed);
+        }
+        let there = self.list_shared_stash()?;
+        let there: BTreeSet<ObjectId> = there.into_iter().map(|entry| entry.commit).collect();
+        let is_lost = |entry: &NotedEntry| !there.contains(&entry.commit);
+        removed.retain(|entry| is_lost(entry) && self.repo.has_object(&entry.commit));
+        Ok(removed)
+    }
+
+    /// Returns the entries that [`Flux::removed_stash_entries`] returns, after a launcher that has
+    /// just ended has noted them. For the archive.
+    pub(in crate::lifecycle) fn settled_removed_entries(
+        &self,
+        id: &TaskId,
+    ) -> Result<Vec<NotedEntry>> {
+        let has_notes = self.run_dir(id).has_stash_notes();
+        let _lock = has_notes.then(|| self.lock_stash()).transpose()?;
+        self.removed_stash_entries(id)
+    }
+
+    /// Pins entries that were removed from the shared stash while a restored task ran, and notes
+    /// them in its run directory again. Does nothing if there are none.
+    pub(in crate::lifecycle) fn restore_stash_notes(&self, task: &Task) -> Result<()> {
+        let removal = task.removal.as_ref();
+        let removed = removal.map_or(&[][..], |removal| &removal.shared_stash);
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let lock = self.lock_stash()?;
+        let notes = StashNotes {
+            removed: removed.to_vec(),
+            ..StashNotes::default()
+        };
+        self.pin(notes.entries(), &lock)?;
+        self.run_dir(&task.id).write_stash_notes(&notes)
+    }
+}
+
+/// Formats a number of stash entries: `1 stash entry`, `2 stash entries`.
+pub(crate) fn count_entries(number: usize) -> String {
+    let noun = if number == 1 { "entry" } else { "entries" };
+    format!("{number} stash {noun}")
+}
+
+/// Warns of entries that were removed from the shared stash while a task's agent ran, each with the
+/// command that puts it back; only counts those after the third.
+pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry]) {
+    for entry in removed.iter().take(MAX_NAMED) {
+        let name = name_entry(entry);
+        ui.warning(format_args!(
+            "stash entry {name} was removed while '{id}' ran"
+        ));
+        let (message, commit) = (word(&entry.subject), &entry.commit);
+        ui.hint(format_args!("git stash store -m {message} {commit}"));
+    }
+    let more = removed.len().saturating_sub(MAX_NAMED);
+    if more > 0 {
+        ui.warning(format_args!("{more} more were removed while '{id}' ran"));
+        ui.hint(format_args!("git flux status {id} --json"));
+    }
+}
+
+/// Names an entry of a stash: `1a2b3c4d5 (On main: fix)`, with its message in at most 60
+/// characters.
+pub(crate) fn name_entry(entry: &NotedEntry) -> String {
+    let mut subject = entry.subject.clone();
+    if let Some((end, _)) = subject.char_indices().nth(MAX_SUBJECT_CHARS) {
+        subject.truncate(end);
+        subject.push('…');
+    }
+    format!("{} ({subject})", entry.commit.short())
+}
+
+/// Names at most three entries of a stash, and counts the rest: `1a2b3c4d5 (On main: fix), …`
+pub(crate) fn name_entries(entries: &[NotedEntry]) -> String {
+    let mut names: Vec<String> = entries.iter().take(MAX_NAMED).map(name_entry).collect();
+    if entries.len() > MAX_NAMED {
+        names.push(format!("and {} more", entries.len() - MAX_NAMED));
+    }
+    names.join(", ")
+}

@@ -1,0 +1,22 @@
+//! An entry of a stash, as it is noted.
+
+use serde::{Deserialize, Serialize};
+
+use super::ObjectId;
+
+/// An entry of a stash, noted by its commit: numbers such as `stash@{1}` change.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct NotedEntry {
+    pub(crate) commit: ObjectId,
+    /// The message, such as `WIP on main: 1a2b3c4 Fix`, in one line.
+    pub(crate) subject: String,
+}
+
+impl NotedEntry {
+    /// Returns whether the commit is a full object name, as git writes it. Files that an agent can write may contain
+    /// anything.
+    pub(crate) fn is_plausible(&self) -> bool {
+        let name = self.commit.as_bytes();
+        ObjectId::parse(name).is_some() && !name.iter().any(u8::is_ascii_uppercase)
+    }
+}
