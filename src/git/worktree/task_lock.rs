@@ -1,0 +1,141 @@
+//! The lock of a running task's worktree, which keeps `git worktree remove --force` and `git worktree
+//! prune` away from it. Its reason tells it from a lock of the user's.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use bstr::ByteSlice as _;
+
+use crate::git::Git;
+use crate::git::checkout::distrust::read_small;
+use crate::git::worktree::{Worktree, admin};
+use crate::task::{Bytes, TaskId};
+
+/// The time limit for git, which a pipe in an administrative directory would block.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The lock of a task's worktree, held or not.
+pub(crate) struct TaskLock<'a> {
+    pub(crate) common_dir: &'a Path,
+    pub(crate) worktree: &'a Path,
+    pub(crate) id: &'a TaskId,
+    /// Variables for git, besides those of this process.
+    pub(crate) env: &'a [(Bytes, Bytes)],
+}
+
+/// The holder of a lock of a worktree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Task,
+    Other,
+}
+
+/// Returns the reason with which the launcher of the task `id` locks its worktree.
+fn reason(id: &TaskId) -> String {
+    format!("git flux: {id}")
+}
+
+/// Returns whether a worktree is locked by the launcher of the task `id`, running or killed.
+pub(crate) fn is_of_task(entry: &Worktree, id: &TaskId) -> bool {
+    entry.locked.as_ref() == Some(&reason(id))
+}
+
+impl TaskLock<'_> {
+    /// Locks the worktree: `git worktree lock --reason 'git flux: <id>' <worktree>`. Does nothing if
+    /// it is locked, by the user or by an earlier launcher of the task. Fails after 5 seconds.
+    pub(crate) fn lock(&self) -> Result<()> {
+        if self.holder()?.is_some() {
+            return Ok(());
+        }
+        let git = self.git().words("worktree lock --reason");
+        git.arg(reason(self.id)).arg(self.worktree).run()
+    }
+
+    /// Unlocks the worktree if the reason of its lock is that of this task: `git worktree unlock
+    /// <worktree>`. Does nothing if it is another, or if there is no worktree. Fails after 5 seconds.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        if !self.is_held()? {
+            return Ok(());
+        }
+        let git = self.git().words("worktree unlock");
+        git.arg(self.worktree).run()
+    }
+
+    /// Returns whether the worktree, which may be missing, is locked for this task.
+    pub(crate) fn is_held(&self) -> Result<bool> {
+        Ok(self.holder()? == Some(Holder::Task))
+    }
+
+    /// Reads the file `locked` in the administrative directory. `None` if there is none.
+    fn holder(&self) -> Result<Option<Holder>> {
+        let Some(admin) = admin::find_dir(self.common_dir, self.worktree)? else {
+            return Ok(None);
+        };
+        let text = read_small(&admin.join("locked"))?;
+        Ok(
+            text.map(|text| match text.trim() == reason(self.id).as_bytes() {
+                true => Holder::Task,
+                false => Holder::Other,
+            }),
+        )
+    }
+
+    fn git(&self) -> Git {
+        let dir = self.common_dir;
+        // The launcher may have been started by a tmux server with another environment.
+        let vars = self.env.iter();
+        let vars = vars.filter_map(|(name, value)| Some((name.0.to_str()?, &value.0)));
+        let git = vars.fold(Git::new(dir), |git, (name, value)| git.env(name, value));
+        git.env("GIT_DIR", dir).with_timeout(TIMEOUT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn task_lock_is_told_from_other_locks_by_its_reason() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().canonicalize().unwrap();
+        let (main, linked) = (dir.join("main"), dir.join("linked"));
+        let git = |command: &str| {
+            let git = Git::new(&dir).option("-C").option(&main);
+            let git = git.config("user.name=a").config("user.email=a@b");
+            git.args(command.split(' ')).line().unwrap()
+        };
+        fs::create_dir(&main).unwrap();
+        git("init --quiet");
+        git("commit --quiet --allow-empty -m one");
+        git("worktree add --quiet ../linked");
+        let (common, locked) = (main.join(".git"), main.join(".git/worktrees/linked/locked"));
+        let of = |id: &TaskId, step: fn(&TaskLock) -> Result<()>| {
+            let (common_dir, worktree, env) = (&*common, &*linked, &[][..]);
+            let lock = TaskLock {
+                common_dir,
+                worktree,
+                id,
+                env,
+            };
+            step(&lock).unwrap();
+            lock.is_held().unwrap()
+        };
+        let (fix, other): (TaskId, TaskId) = ("fix".parse().unwrap(), "other".parse().unwrap());
+        assert!(of(&fix, TaskLock::lock));
+        assert_eq!(fs::read(&locked).unwrap(), b"git flux: fix\n");
+        // It stays after a killed launcher, and the next one holds it.
+        assert!(of(&fix, TaskLock::lock));
+        assert!(!of(&other, TaskLock::lock));
+        assert!(!of(&other, TaskLock::unlock) && locked.exists());
+        let entries = crate::git::worktree::list(&main).unwrap();
+        assert!(is_of_task(&entries[1], &fix) && !is_of_task(&entries[1], &other));
+        assert!(!of(&fix, TaskLock::unlock) && !locked.exists());
+        git("worktree lock --reason mine ../linked");
+        assert!(!of(&fix, TaskLock::lock));
+        assert!(!of(&fix, TaskLock::unlock));
+        assert_eq!(fs::read(&locked).unwrap(), b"mine\n");
+    }
+}
