@@ -7,7 +7,7 @@ use std::thread;
 use anyhow::Result;
 
 use crate::failure::Failure;
-use crate::git::task_lock::TaskLock;
+use crate::git::worktree_lock::{WorktreeLock, task_reason};
 use crate::git::{Git, Lock, Repo, refs};
 use crate::run::RunDir;
 use crate::settings::Settings;
@@ -63,12 +63,12 @@ impl Flux {
         RunDir(self.repo.run_dir(id))
     }
 
-    /// Returns the lock of the task's worktree, which may be held or not; changes nothing.
-    pub(crate) fn worktree_lock<'a>(&'a self, task: &'a Task) -> TaskLock<'a> {
-        TaskLock {
+    /// Returns the lock that the launcher of a task takes of its worktree, held or not.
+    pub(crate) fn worktree_lock<'a>(&'a self, task: &'a Task) -> WorktreeLock<'a> {
+        WorktreeLock {
             common_dir: self.repo.common_dir(),
             worktree: &task.worktree,
-            id: &task.id,
+            reason: task_reason(&task.id),
             env: &[],
         }
     }

@@ -140,5 +140,6 @@ mod users_worktrees;
 mod versions;
 mod wait;
 mod worktree_dir;
+mod worktree_lock;
 mod worktree_refs;
 mod zombie;

@@ -35,6 +35,6 @@ pub(crate) use merge::{
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
 pub(crate) use worktree::{
-    Worktree, admin, entries, exclude, in_use, submodules, task_lock, tool_files, trash,
+    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_lock,
     worktree_refs,
 };

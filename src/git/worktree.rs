@@ -5,9 +5,9 @@ pub(crate) mod entries;
 pub(crate) mod exclude;
 pub(crate) mod in_use;
 pub(crate) mod submodules;
-pub(crate) mod task_lock;
 pub(crate) mod tool_files;
 pub(crate) mod trash;
+pub(crate) mod worktree_lock;
 pub(crate) mod worktree_refs;
 
 use std::fs::{self, Permissions};

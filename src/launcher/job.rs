@@ -20,7 +20,7 @@ use super::group::{
 };
 use super::setup::print_line;
 use crate::git::admin;
-use crate::git::task_lock::TaskLock;
+use crate::git::worktree_lock::{WorktreeLock, task_reason};
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
@@ -79,11 +79,12 @@ impl Job {
         drop(self.with_lock(|lock| lock.unlock()));
     }
 
-    fn with_lock(&self, step: impl Fn(&TaskLock) -> Result<()>) -> Result<()> {
-        step(&TaskLock {
+    fn with_lock(&self, step: impl Fn(&WorktreeLock<'_>) -> Result<()>) -> Result<()> {
+        step(&WorktreeLock {
             common_dir: self.run.common_dir().context("no launch file")?,
             worktree: &self.launch.worktree,
-            id: &self.launch.id.parse()?,
+            reason: task_reason(&self.launch.id.parse()?),
+            // tmux may have started the launcher with another PATH and home directory.
             env: &self.launch.env,
         })
     }

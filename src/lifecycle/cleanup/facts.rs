@@ -13,8 +13,8 @@ use super::worktree as own_worktree;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
-    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, full_status, snapshot, task_lock,
-    worktree,
+    Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, full_status, snapshot, worktree,
+    worktree_lock,
 };
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::{damage, observe, other_machine};
@@ -268,7 +268,7 @@ impl Observer<'_> {
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
             let unlocked = own_worktree::ensure_unlocked_by_user(entry, &task.id);
-            let why = match task_lock::is_of_task(entry, &task.id) {
+            let why = match worktree_lock::is_of_task(entry, &task.id) {
                 true => "locked only for the task itself",
                 false => "not locked",
             };

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::submodules::{self, Submodule, Unsaved};
-use crate::git::{Checkout, Repo, Worktree, admin, task_lock};
+use crate::git::{Checkout, Repo, Worktree, admin, worktree_lock};
 use crate::lifecycle::damage::Damage;
 use crate::lifecycle::disposal::ensure_unshared;
 use crate::task::{Task, TaskId};
@@ -51,7 +51,7 @@ pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
 
 /// Fails if a worktree is locked, unless by the launcher of the task `id`, which may have been killed.
 pub(super) fn ensure_unlocked_by_user(entry: &Worktree, id: &TaskId) -> Result<()> {
-    if task_lock::is_of_task(entry, id) {
+    if worktree_lock::is_of_task(entry, id) {
         return Ok(());
     }
     ensure_unlocked(entry)

@@ -1,5 +1,5 @@
-//! The lock of a running task's worktree, which keeps `git worktree remove --force` and `git worktree
-//! prune` away from it. Its reason tells it from a lock of the user's.
+//! The lock of a worktree, which keeps `git worktree remove --force` and `git worktree prune` away from
+//! it. Its reason tells who holds it: the launcher of a task, an agent, or the user.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,45 +15,46 @@ use crate::task::{Bytes, TaskId};
 /// The time limit for git, which a pipe in an administrative directory would block.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The lock of a task's worktree, held or not.
-pub(crate) struct TaskLock<'a> {
+/// The lock of a worktree with a certain reason, held or not.
+pub(crate) struct WorktreeLock<'a> {
     pub(crate) common_dir: &'a Path,
     pub(crate) worktree: &'a Path,
-    pub(crate) id: &'a TaskId,
+    pub(crate) reason: String,
     /// Variables for git, besides those of this process.
     pub(crate) env: &'a [(Bytes, Bytes)],
 }
 
-/// The holder of a lock of a worktree.
+/// The holder of a worktree's lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
-    Task,
+    /// The one with this reason.
+    Own,
     Other,
 }
 
 /// Returns the reason with which the launcher of the task `id` locks its worktree.
-fn reason(id: &TaskId) -> String {
+pub(crate) fn task_reason(id: &TaskId) -> String {
     format!("git flux: {id}")
 }
 
 /// Returns whether a worktree is locked by the launcher of the task `id`, running or killed.
 pub(crate) fn is_of_task(entry: &Worktree, id: &TaskId) -> bool {
-    entry.locked.as_ref() == Some(&reason(id))
+    entry.locked.as_ref() == Some(&task_reason(id))
 }
 
-impl TaskLock<'_> {
-    /// Locks the worktree: `git worktree lock --reason 'git flux: <id>' <worktree>`. Does nothing if
-    /// it is locked, by the user or by an earlier launcher of the task. Fails after 5 seconds.
+impl WorktreeLock<'_> {
+    /// Locks the worktree: `git worktree lock --reason <reason> <worktree>`. Does nothing if it is
+    /// locked, whatever the reason. Fails after 5 seconds.
     pub(crate) fn lock(&self) -> Result<()> {
         if self.holder()?.is_some() {
             return Ok(());
         }
         let git = self.git().words("worktree lock --reason");
-        git.arg(reason(self.id)).arg(self.worktree).run()
+        git.arg(&self.reason).arg(self.worktree).run()
     }
 
-    /// Unlocks the worktree if the reason of its lock is that of this task: `git worktree unlock
-    /// <worktree>`. Does nothing if it is another, or if there is no worktree. Fails after 5 seconds.
+    /// Unlocks the worktree if it is locked with this reason: `git worktree unlock <worktree>`. Does
+    /// nothing if the reason is another, or if there is no worktree. Fails after 5 seconds.
     pub(crate) fn unlock(&self) -> Result<()> {
         if !self.is_held()? {
             return Ok(());
@@ -62,9 +63,9 @@ impl TaskLock<'_> {
         git.arg(self.worktree).run()
     }
 
-    /// Returns whether the worktree, which may be missing, is locked for this task.
+    /// Returns whether the worktree, which may be missing, is locked with this reason.
     pub(crate) fn is_held(&self) -> Result<bool> {
-        Ok(self.holder()? == Some(Holder::Task))
+        Ok(self.holder()? == Some(Holder::Own))
     }
 
     /// Reads the file `locked` in the administrative directory. `None` if there is none.
@@ -73,17 +74,15 @@ impl TaskLock<'_> {
             return Ok(None);
         };
         let text = read_small(&admin.join("locked"))?;
-        Ok(
-            text.map(|text| match text.trim() == reason(self.id).as_bytes() {
-                true => Holder::Task,
-                false => Holder::Other,
-            }),
-        )
+        let is_own = |text: &[u8]| text.trim() == self.reason.as_bytes();
+        Ok(text.map(|text| match is_own(&text) {
+            true => Holder::Own,
+            false => Holder::Other,
+        }))
     }
 
     fn git(&self) -> Git {
         let dir = self.common_dir;
-        // The launcher may have been started by a tmux server with another environment.
         let vars = self.env.iter();
         let vars = vars.filter_map(|(name, value)| Some((name.0.to_str()?, &value.0)));
         let git = vars.fold(Git::new(dir), |git, (name, value)| git.env(name, value));
@@ -98,44 +97,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn task_lock_is_told_from_other_locks_by_its_reason() {
+    fn worktree_lock_is_told_from_others_by_its_reason() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().canonicalize().unwrap();
         let (main, linked) = (dir.join("main"), dir.join("linked"));
         let git = |command: &str| {
             let git = Git::new(&dir).option("-C").option(&main);
             let git = git.config("user.name=a").config("user.email=a@b");
-            git.args(command.split(' ')).line().unwrap()
+            git.args(command.split(' ')).output().unwrap();
         };
         fs::create_dir(&main).unwrap();
         git("init --quiet");
         git("commit --quiet --allow-empty -m one");
         git("worktree add --quiet ../linked");
-        let (common, locked) = (main.join(".git"), main.join(".git/worktrees/linked/locked"));
-        let of = |id: &TaskId, step: fn(&TaskLock) -> Result<()>| {
-            let (common_dir, worktree, env) = (&*common, &*linked, &[][..]);
-            let lock = TaskLock {
-                common_dir,
-                worktree,
-                id,
-                env,
+        let common_dir = main.join(".git");
+        let locked = common_dir.join("worktrees/linked/locked");
+        let of = |id: &TaskId, step: fn(&WorktreeLock<'_>) -> Result<()>| {
+            let lock = WorktreeLock {
+                common_dir: &common_dir,
+                worktree: &linked,
+                reason: task_reason(id),
+                env: &[],
             };
             step(&lock).unwrap();
             lock.is_held().unwrap()
         };
+        let lock = |lock: &WorktreeLock<'_>| lock.lock();
+        let unlock = |lock: &WorktreeLock<'_>| lock.unlock();
         let (fix, other): (TaskId, TaskId) = ("fix".parse().unwrap(), "other".parse().unwrap());
-        assert!(of(&fix, TaskLock::lock));
+        assert!(of(&fix, lock));
         assert_eq!(fs::read(&locked).unwrap(), b"git flux: fix\n");
         // It stays after a killed launcher, and the next one holds it.
-        assert!(of(&fix, TaskLock::lock));
-        assert!(!of(&other, TaskLock::lock));
-        assert!(!of(&other, TaskLock::unlock) && locked.exists());
+        assert!(of(&fix, lock));
+        assert!(!of(&other, lock));
+        assert!(!of(&other, unlock) && locked.exists());
         let entries = crate::git::worktree::list(&main).unwrap();
         assert!(is_of_task(&entries[1], &fix) && !is_of_task(&entries[1], &other));
-        assert!(!of(&fix, TaskLock::unlock) && !locked.exists());
+        assert!(!of(&fix, unlock) && !locked.exists());
         git("worktree lock --reason mine ../linked");
-        assert!(!of(&fix, TaskLock::lock));
-        assert!(!of(&fix, TaskLock::unlock));
+        assert!(!of(&fix, lock));
+        assert!(!of(&fix, unlock));
         assert_eq!(fs::read(&locked).unwrap(), b"mine\n");
     }
 }
