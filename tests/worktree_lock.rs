@@ -97,7 +97,7 @@ fn run_starts_the_agent_with_a_warning_if_git_cannot_lock_the_worktree() {
     task.wait_for_screen("warning: could not lock the worktree: ");
     assert_eq!(lock_of(&world, &task.id), None);
     task.agent.tell("exit 0");
-    assert_eq!(task.end().0, "done");
+    assert_eq!(task.end().0, "exited");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn cleanup_resume_and_restore_cope_with_the_lock_of_a_killed_launcher() {
         .json();
     let checks = plan[0]["checks"].as_array().unwrap();
     let lock = checks.iter().find(|check| check["check"] == "lock");
-    assert_eq!(lock.unwrap()["verdict"], "ok", "{plan}");
+    assert_eq!(lock.unwrap()["result"], "ok", "{plan}");
     world
         .flux(["cleanup", "-y", "--discard", id])
         .run()

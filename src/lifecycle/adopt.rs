@@ -238,9 +238,10 @@ impl<'a> Adoption<'a> {
                 .into());
         }
         self.ensure_exists(entry, &real)?;
-        find_stale_lock(entry)?;
         let matches = |task: &Task| task.worktree == entry.path;
         self.ensure_no_task(matches, &format!("'{given}' is the worktree"))?;
+        // A task's worktree is locked while its agent runs.
+        find_stale_lock(entry)?;
         Ok(entry)
     }
 
