@@ -1,6 +1,6 @@
 //! Tests that no file is lost while ten agents and the user commit, rebase and stash in worktrees of one
-//! repository. `FLUX_STRESS_SECONDS`, `FLUX_STRESS_SEED` and, to see what plain git does,
-//! `FLUX_STRESS_GIT=plain` change it.
+//! repository. `FLUX_STRESS_SECONDS`, `FLUX_STRESS_SEED`, `FLUX_STRESS_AGENTS` and, to see what plain git
+//! does, `FLUX_STRESS_GIT=plain` change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use crate::world::*;
-
-const AGENTS: usize = 10;
 
 /// A line that is the content of a file: `<<task-1-17>>`.
 type Content = String;
@@ -55,8 +53,8 @@ impl Stress {
     }
 
     /// Starts the tasks and the user's steps, and ends all of them after a time.
-    fn run(&self, seconds: u64) -> Vec<String> {
-        let ids: Vec<String> = (1..=AGENTS).map(|n| format!("task-{n}")).collect();
+    fn run(&self, agents: u64, seconds: u64) -> Vec<String> {
+        let ids: Vec<String> = (1..=agents).map(|n| format!("task-{n}")).collect();
         for id in &ids {
             let run = ["run", "-q", "--name", id, "Work"];
             self.world.flux(run).run().success();
@@ -238,9 +236,10 @@ fn run_loses_no_file_while_ten_agents_and_the_user_stash() {
     let number = |name: &str| env::var(name).ok().map(|text| text.parse().unwrap());
     let seconds = number("FLUX_STRESS_SECONDS").unwrap_or(300);
     let seed = number("FLUX_STRESS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    println!("seed {seed}, {AGENTS} agents and the user, {seconds} seconds");
+    let agents = number("FLUX_STRESS_AGENTS").unwrap_or(10);
+    println!("seed {seed}, {agents} agents and the user, {seconds} seconds");
     let stress = Stress::new(seed);
-    let names = stress.run(seconds);
+    let names = stress.run(agents, seconds);
     let lost = report(&stress, &names);
     assert!(lost.is_empty(), "seed {seed}:\n{lost}");
 }

@@ -18,9 +18,7 @@ use super::group::{
     EndSignal, exit_of, foreground, give_terminal, poll, signal_group, spawn, wait_for_group,
     wait_in_front,
 };
-use super::setup::print_line;
 use crate::git::admin;
-use crate::git::worktree_lock::{WorktreeLock, task_reason};
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
@@ -60,33 +58,6 @@ impl Job {
             bail!("'{}' is not the task's worktree", here.display());
         }
         Ok(())
-    }
-
-    /// Locks the task's worktree, so that no other agent removes it and no container prunes it. Prints
-    /// a warning if git cannot lock it: the agent starts nevertheless.
-    pub(super) fn lock_worktree(&self) -> Result<()> {
-        match self.with_lock(|lock| lock.lock()) {
-            Ok(()) => Ok(()),
-            Err(error) => print_line(format_args!(
-                "warning: could not lock the worktree: {error:#}"
-            )),
-        }
-    }
-
-    /// Unlocks the task's worktree, unless the lock is the user's. Best effort: the next command
-    /// knows the lock by its reason.
-    pub(super) fn unlock_worktree(&self) {
-        drop(self.with_lock(|lock| lock.unlock()));
-    }
-
-    fn with_lock(&self, step: impl Fn(&WorktreeLock<'_>) -> Result<()>) -> Result<()> {
-        step(&WorktreeLock {
-            common_dir: self.run.common_dir().context("no launch file")?,
-            worktree: &self.launch.worktree,
-            reason: task_reason(&self.launch.id.parse()?),
-            // tmux may have started the launcher with another PATH and home directory.
-            env: &self.launch.env,
-        })
     }
 
     /// Changes the working directory to the one that the agent starts in, and returns it: the

@@ -10,6 +10,7 @@ pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
 mod setup;
+mod worktree_lock;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};

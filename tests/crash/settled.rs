@@ -231,7 +231,13 @@ fn whole(world: &World, refs: &[&str], worktrees: &str, restored: bool, wrong: &
             wrong.push(format!("the task is there, but not {name}"));
         }
     }
-    match worktree_entry(world, worktrees) {
+    // Its launcher has locked it while the agent runs.
+    let agent = world.agent(ID);
+    let is_running = agent.starts() > 0 && agent.is_alive();
+    let own = format!("\0locked git flux: {ID}");
+    let own = if is_running { &own } else { "" };
+    let entry = worktree_entry(world, worktrees).map(|entry| entry.replacen(own, "", 1));
+    match entry {
         None => wrong.push("the task is there, but not its worktree's entry".into()),
         Some(entry) if !entry.contains(&format!("branch refs/heads/feature/{ID}")) => {
             wrong.push(format!("the worktree is not on its branch: {entry}"));

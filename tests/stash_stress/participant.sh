@@ -17,6 +17,7 @@ count=0
 
 # Without the program that git flux puts first on PATH, to show what it is for.
 if [ -e "$root/plain" ]; then
+	unset GIT_EXEC_PATH
 	git() { "$plain_git" "$@"; }
 fi
 
