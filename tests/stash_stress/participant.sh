@@ -14,6 +14,8 @@ read -r seed <"$root/seed"
 seed=$(($(printf '%s %s' "$seed" "$name" | cksum | cut -d ' ' -f 1) & 2147483647))
 home=$(git symbolic-ref --short HEAD)
 count=0
+# The number of names; the more there are, the less is overwritten.
+files=100
 
 # Without the program that git flux puts first on PATH, to show what it is for.
 if [ -e "$root/plain" ]; then
@@ -57,10 +59,9 @@ write() {
 }
 
 write_one() {
-	roll 20
 	case $1 in
-	own) write "$name-$dice" ;;
-	shared) write "shared-$((dice / 2))" ;;
+	own) roll "$files" && write "$name-$dice" ;;
+	shared) roll 10 && write "shared-$dice" ;;
 	esac
 }
 
@@ -96,7 +97,7 @@ push() {
 	4) step 'stash -m' git stash push -m "$name" ;;
 	5) step 'stash -u -m' git stash push -u -m "$name" ;;
 	6)
-		roll 20
+		roll "$files"
 		[ ! -e "$name-$dice" ] || step 'stash of a file' git stash push -- "$name-$dice"
 		;;
 	esac
@@ -145,14 +146,14 @@ switch() {
 }
 
 clean() {
-	roll 20
+	roll "$files"
 	[ -e "$name-$dice" ] && [ -z "$(git ls-files -- "$name-$dice")" ] || return
 	own <"$name-$dice" >>"$dir/deleted"
 	step clean git clean -q -f -- "$name-$dice"
 }
 
 restore() {
-	roll 20
+	roll "$files"
 	[ -e "$name-$dice" ] && [ -n "$(git ls-files -- "$name-$dice")" ] || return
 	own <"$name-$dice" >>"$dir/deleted"
 	step restore git restore -- "$name-$dice"
