@@ -21,13 +21,10 @@ struct Stress {
 }
 
 /// Where the contents of a participant were found.
-#[derive(Default)]
 struct Found {
-    written: BTreeSet<Content>,
-    deleted: BTreeSet<Content>,
-    /// In this order, each without what is in those before it.
-    places: Vec<(&'static str, usize)>,
-    missing: BTreeSet<Content>,
+    /// In this order, each without what is in those before it; first the number of all.
+    counts: Vec<(&'static str, usize)>,
+    lost: BTreeSet<Content>,
 }
 
 impl Stress {
@@ -132,8 +129,6 @@ impl Stress {
     }
 
     fn find(&self, name: &str) -> Found {
-        let set = |file| BTreeSet::from_iter(self.lines(name, file));
-        let (written, deleted): (BTreeSet<_>, BTreeSet<_>) = (set("written"), set("deleted"));
         let home = match name {
             "user" => "refs/heads/main".to_owned(),
             id => format!("refs/heads/feature/{id}"),
@@ -147,19 +142,19 @@ impl Stress {
             ("in its worktree", contents_below(Path::new(worktree))),
             ("in a stash entry that it sees", self.contents_of(&stash)),
             ("in the archive", self.contents_of(&archive)),
+            (
+                "nowhere, and deleted on purpose",
+                self.lines(name, "deleted").into_iter().collect(),
+            ),
         ];
-        let mut found = Found {
-            missing: written.difference(&deleted).cloned().collect(),
-            written,
-            deleted,
-            ..Found::default()
-        };
+        let mut lost: BTreeSet<Content> = self.lines(name, "written").into_iter().collect();
+        let mut counts = vec![("written", lost.len())];
         for (place, contents) in places {
-            let before = found.missing.len();
-            found.missing.retain(|content| !contents.contains(content));
-            found.places.push((place, before - found.missing.len()));
+            let before = lost.len();
+            lost.retain(|content| !contents.contains(content));
+            counts.push((place, before - lost.len()));
         }
-        found
+        Found { counts, lost }
     }
 }
 
@@ -200,22 +195,17 @@ fn report(stress: &Stress, names: &[String]) -> String {
     println!("{}", count_steps(stress, names));
     let pins = ["refs/flux/stash/", "refs/flux/stashed/"];
     let pins = stress.contents_of(&stress.refs(&pins));
-    let mut figures: Vec<(&str, usize)> = vec![("written", 0), ("deleted on purpose", 0)];
+    let mut figures: Vec<(&str, usize)> = Vec::new();
     let mut lost = String::new();
     for name in names {
         let found = stress.find(name);
-        let deleted = found.written.intersection(&found.deleted).count();
-        let counts = [
-            ("written", found.written.len()),
-            ("deleted on purpose", deleted),
-        ];
-        for (what, count) in counts.into_iter().chain(found.places) {
+        for (what, count) in found.counts {
             match figures.iter_mut().find(|(known, _)| *known == what) {
                 Some((_, sum)) => *sum += count,
                 None => figures.push((what, count)),
             }
         }
-        for content in found.missing {
+        for content in found.lost {
             let pinned = match pins.contains(&content) {
                 true => "only in a pin",
                 false => "nowhere",

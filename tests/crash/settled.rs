@@ -231,12 +231,13 @@ fn whole(world: &World, refs: &[&str], worktrees: &str, restored: bool, wrong: &
             wrong.push(format!("the task is there, but not {name}"));
         }
     }
-    // Its launcher has locked it while the agent runs.
-    let agent = world.agent(ID);
-    let is_running = agent.starts() > 0 && agent.is_alive();
-    let own = format!("\0locked git flux: {ID}");
-    let own = if is_running { &own } else { "" };
-    let entry = worktree_entry(world, worktrees).map(|entry| entry.replacen(own, "", 1));
+    // Its launcher unlocks it before it records the end of the agent.
+    let exit = world.repo().join(".git/flux/run").join(ID).join("exit");
+    let own = match exit.exists() {
+        true => String::new(),
+        false => format!("\0locked git flux: {ID}"),
+    };
+    let entry = worktree_entry(world, worktrees).map(|entry| entry.replacen(&own, "", 1));
     match entry {
         None => wrong.push("the task is there, but not its worktree's entry".into()),
         Some(entry) if !entry.contains(&format!("branch refs/heads/feature/{ID}")) => {

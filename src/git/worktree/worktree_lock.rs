@@ -24,14 +24,6 @@ pub(crate) struct WorktreeLock<'a> {
     pub(crate) env: &'a [(Bytes, Bytes)],
 }
 
-/// The holder of a worktree's lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    /// The one with this reason.
-    Own,
-    Other,
-}
-
 /// Returns the reason with which the launcher of the task `id` locks its worktree.
 pub(crate) fn task_reason(id: &TaskId) -> String {
     format!("git flux: {id}")
@@ -46,39 +38,46 @@ impl WorktreeLock<'_> {
     /// Locks the worktree: `git worktree lock --reason <reason> <worktree>`. Does nothing if it is
     /// locked, whatever the reason. Fails after 5 seconds.
     pub(crate) fn lock(&self) -> Result<()> {
-        if self.holder()?.is_some() {
+        if self.read()?.is_some() {
             return Ok(());
         }
         let git = self.git().words("worktree lock --reason");
-        git.arg(&self.reason).arg(self.worktree).run()
+        let locked = git.arg(&self.reason).arg(self.worktree).run();
+        // On a full disk, git leaves a lock without a reason.
+        if locked.is_err() && self.read()?.is_some_and(|reason| reason.is_empty()) {
+            self.remove()?;
+        }
+        locked
     }
 
     /// Unlocks the worktree if it is locked with this reason: `git worktree unlock <worktree>`. Does
     /// nothing if the reason is another, or if there is no worktree. Fails after 5 seconds.
     pub(crate) fn unlock(&self) -> Result<()> {
-        if !self.is_held()? {
-            return Ok(());
+        match self.is_held()? {
+            true => self.remove(),
+            false => Ok(()),
         }
+    }
+
+    /// Unlocks the worktree, whatever the reason of its lock.
+    fn remove(&self) -> Result<()> {
         let git = self.git().words("worktree unlock");
         git.arg(self.worktree).run()
     }
 
     /// Returns whether the worktree, which may be missing, is locked with this reason.
     pub(crate) fn is_held(&self) -> Result<bool> {
-        Ok(self.holder()? == Some(Holder::Own))
+        let reason = self.read()?;
+        Ok(reason.is_some_and(|reason| reason.trim() == self.reason.as_bytes()))
     }
 
-    /// Reads the file `locked` in the administrative directory. `None` if there is none.
-    fn holder(&self) -> Result<Option<Holder>> {
-        let Some(admin) = admin::find_dir(self.common_dir, self.worktree)? else {
-            return Ok(None);
-        };
-        let text = read_small(&admin.join("locked"))?;
-        let is_own = |text: &[u8]| text.trim() == self.reason.as_bytes();
-        Ok(text.map(|text| match is_own(&text) {
-            true => Holder::Own,
-            false => Holder::Other,
-        }))
+    /// Reads the reason of the worktree's lock. `None` if it is not locked, or if git has no worktree
+    /// at its path.
+    fn read(&self) -> Result<Option<Vec<u8>>> {
+        match admin::find_dir(self.common_dir, self.worktree)? {
+            Some(admin) => read_small(&admin.join("locked")),
+            None => Ok(None),
+        }
     }
 
     fn git(&self) -> Git {
