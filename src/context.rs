@@ -7,11 +7,12 @@ use std::thread;
 use anyhow::Result;
 
 use crate::failure::Failure;
+use crate::git::worktree_lock::{WorktreeLock, task_reason};
 use crate::git::{Git, Lock, Repo, refs};
 use crate::run::RunDir;
 use crate::settings::Settings;
 use crate::store;
-use crate::task::TaskId;
+use crate::task::{Task, TaskId};
 use crate::ui::{Ui, colour, quoted};
 
 /// The context of every command.
@@ -60,6 +61,16 @@ impl Flux {
 
     pub(crate) fn run_dir(&self, id: &TaskId) -> RunDir {
         RunDir(self.repo.run_dir(id))
+    }
+
+    /// Returns the lock that the launcher of a task takes of its worktree, held or not.
+    pub(crate) fn worktree_lock<'a>(&'a self, task: &'a Task) -> WorktreeLock<'a> {
+        WorktreeLock {
+            common_dir: self.repo.common_dir(),
+            worktree: &task.worktree,
+            reason: task_reason(&task.id),
+            env: &[],
+        }
     }
 
     /// Deletes the run directory of the task `id` if the task has no record: locking an unknown id

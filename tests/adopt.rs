@@ -222,3 +222,111 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     "#]]);
     world.assert_unchanged(&before);
 }
+
+/// Locks the worktree as claude does for a process that started then.
+fn lock_like_claude(world: &World, pid: u32, start: &str) {
+    let reason = format!("claude session topic (pid {pid} start {start})");
+    world.git(["worktree", "lock", "--reason", &reason, "../topic"]);
+}
+
+/// Returns when a process has started: the 22nd field of `/proc/<pid>/stat`.
+fn start_of(world: &World, pid: u32) -> String {
+    let stat = world.read(format!("/proc/{pid}/stat"));
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    fields.split(' ').nth(19).unwrap().to_owned()
+}
+
+#[test]
+fn adopt_takes_over_the_lock_of_an_agent_that_has_ended() {
+    let world = World::new();
+    let path = topic_worktree(&world);
+    let mut child = world.command("sleep").arg("1000").spawn().unwrap();
+    let (pid, start) = (child.id(), start_of(&world, child.id()));
+    lock_like_claude(&world, pid, &start);
+    let before = world.snapshot();
+    let adopt = [
+        "adopt", "../topic", "--name", "mine", "--into", "main", "Go on",
+    ];
+    let refused = world.flux(adopt).run();
+    refused
+        .code(1)
+        .stderr_has(&format!(
+            "'claude' works in '{}' (process {pid})",
+            path.display()
+        ))
+        .stderr_has(&format!("hint: to end it: kill {pid}\n"));
+    world.assert_unchanged(&before);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    world.flux(adopt).run().success().stderr_has(&format!(
+        "unlocked '{}': 'claude' (process {pid}), which locked it, has ended\nadopted '",
+        path.display()
+    ));
+    let agent = world.agent("mine");
+    agent.wait_started();
+    let worktrees = world.git(["worktree", "list", "--porcelain"]);
+    assert!(worktrees.contains("locked git flux: mine"), "{worktrees}");
+    agent.tell("exit 0");
+    world.wait_ended("mine");
+    world
+        .flux(["cleanup", "-y", "--commit=The rest", "mine"])
+        .run()
+        .success();
+    assert!(!path.exists());
+}
+
+#[test]
+fn adopt_tells_a_process_from_a_later_one_with_its_id() {
+    let world = World::new();
+    topic_worktree(&world);
+    // A process with the id runs, but has not started then; without a start, it may be the agent.
+    let pid = std::process::id();
+    let adopt = ["adopt", "../topic", "--name", "mine"];
+    let reason = format!("claude agent topic (pid {pid})");
+    world.git(["worktree", "lock", "--reason", &reason, "../topic"]);
+    let before = world.snapshot();
+    world
+        .flux(adopt)
+        .run()
+        .code(1)
+        .stderr_has("'claude' works in");
+    world.assert_unchanged(&before);
+    world.git(["worktree", "unlock", "../topic"]);
+    lock_like_claude(&world, pid, "1");
+    world.flux(adopt).run().success().stderr_has("has ended");
+    let worktrees = world.git(["worktree", "list", "--porcelain"]);
+    assert!(!worktrees.contains("locked"), "{worktrees}");
+}
+
+#[test]
+fn adopt_takes_the_agent_that_made_the_worktree() {
+    let world = World::new();
+    world.git(["config", "flux.agent", "shell"]);
+    for (path, agent) in [
+        (".claude/worktrees/one", "claude"),
+        (".gemini/worktrees/two", "gemini"),
+        ("../three", "shell"),
+    ] {
+        let name = path.rsplit('/').next().unwrap();
+        world.git(["worktree", "add", "-q", "-b", name, path]);
+        world
+            .flux(["adopt", "-q", path, "--name", name])
+            .run()
+            .success();
+        let task = world.flux(["status", "--json", name]).run().json();
+        assert_eq!(task["agent"], agent);
+    }
+    world.git([
+        "worktree",
+        "add",
+        "-q",
+        "-b",
+        "four",
+        ".claude/worktrees/four",
+    ]);
+    let adopt = ["adopt", "-q", "--agent", "shell", "--name", "four"];
+    let adopt = adopt.into_iter().chain([".claude/worktrees/four"]);
+    world.flux(adopt).run().success();
+    let task = world.flux(["status", "--json", "four"]).run().json();
+    assert_eq!(task["agent"], "shell");
+}

@@ -12,6 +12,8 @@ fn cleanup_refuses_a_locked_worktree_and_shows_the_reason() {
     let id = working_task(&world);
     let worktree = world.worktree(&id);
     let path = worktree.to_str().unwrap();
+    // In place of its launcher.
+    world.git(["worktree", "unlock", path]);
     world.git(["worktree", "lock", "--reason", "backup until Monday", path]);
     let before = world.snapshot();
     for options in [

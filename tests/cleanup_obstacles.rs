@@ -194,7 +194,9 @@ fn cleanup_refuses_a_locked_worktree() {
     });
 }
 
+/// Locks a task's worktree in place of its launcher.
 fn lock(world: &World, worktree: &Path, reason: &[&str]) {
+    world.git(["worktree", "unlock", worktree.to_str().unwrap()]);
     let args = ["worktree", "lock"].iter().chain(reason);
     world.git(args.copied().chain([worktree.to_str().unwrap()]));
 }

@@ -4,6 +4,7 @@ mod command;
 mod hooks;
 mod known;
 pub(crate) mod messages;
+pub(crate) mod own_worktrees;
 mod profile;
 pub(crate) mod prompt;
 pub(crate) mod report;

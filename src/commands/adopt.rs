@@ -79,7 +79,7 @@ impl AdoptArgs {
         };
         let mut start = adoption.prepare()?;
         let agent = self.agent_command(&flux, &start)?;
-        adopt(&flux, &mut start)?;
+        adopt(&flux, &mut start, &worktrees)?;
         let task = &start.task;
         let id = &task.id;
         flux.ui.status(format_args!(

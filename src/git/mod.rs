@@ -37,5 +37,6 @@ pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
 pub(crate) use task_stash::TaskStash;
 pub(crate) use worktree::{
-    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_refs,
+    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_lock,
+    worktree_refs,
 };

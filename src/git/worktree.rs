@@ -7,6 +7,7 @@ pub(crate) mod in_use;
 pub(crate) mod submodules;
 pub(crate) mod tool_files;
 pub(crate) mod trash;
+pub(crate) mod worktree_lock;
 pub(crate) mod worktree_refs;
 
 use std::fs::{self, Permissions};

@@ -14,6 +14,7 @@ pub(crate) mod notify;
 mod setup;
 pub(crate) mod stash;
 mod stash_watcher;
+mod worktree_lock;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -128,14 +129,15 @@ fn new_running(launch: &Launch) -> Running {
     }
 }
 
-/// Enters the task's worktree, runs the setup commands, and starts the agent. Returns the agent's
-/// process id. Sets the pane's `@flux_state` if there are setup commands.
+/// Enters the task's worktree, locks it, runs the setup commands, and starts the agent. Returns the
+/// agent's process id. Sets the pane's `@flux_state` if there are setup commands.
 fn start(job: &mut Job) -> Result<Pid> {
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
         pane::set_own_state(job.running.launcher, Activity::Starting.into_str());
     }
     job.enter_worktree()?;
+    job.lock_worktree()?;
     job.run_setup()?;
     if has_steps {
         pane::set_own_state(job.running.launcher, "running");
@@ -152,6 +154,8 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     if !is_hung_up && let Some(screen) = pane::capture_own() {
         drop(job.run.write_screen(&screen));
     }
+    // Before `exit`, after which another launcher of the task may lock it.
+    job.unlock_worktree();
     // Written last, when all other files are complete.
     job.run.write_exit(exit)?;
     if is_hung_up {

@@ -75,7 +75,7 @@ impl Job {
 
 /// Prints a line on standard output, with control characters escaped. First resets colours that an
 /// earlier command left on; ends with `\r\n`.
-fn print_line(line: impl Display) -> Result<()> {
+pub(super) fn print_line(line: impl Display) -> Result<()> {
     let line = sanitize::line(&line.to_string());
     let mut out = io::stdout().lock();
     let result = write!(out, "\x1b[0m{line}\r\n").and_then(|()| out.flush());

@@ -1,9 +1,12 @@
 //! Makes an existing worktree a task, or reconnects a moved or forgotten worktree with its task.
 
+mod lock;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use self::lock::{find_stale_lock, release_stale_lock};
 use super::branch_uses::BranchUses;
 use super::damage::Damage;
 use super::other_machine::ensure_not_elsewhere;
@@ -11,11 +14,11 @@ use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve_
 use super::start::plan::{Origin, Start};
 use super::start::preparation::head_branch;
 use super::start::{branch, ensure_new_id, start_locked};
-use crate::agent::prompt;
+use crate::agent::{own_worktrees, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
-use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
+use crate::lifecycle::cleanup::worktree::ensure_idle;
 use crate::store::{self, Store};
 use crate::system::clock::this_second;
 use crate::task::record::VERSION;
@@ -29,7 +32,7 @@ pub(crate) struct Adoption<'a> {
     pub(crate) worktrees: &'a [Worktree],
     /// The path as the user gave it.
     pub(crate) path: &'a Path,
-    /// The agent's name; none for the configured one.
+    /// The agent's name; none for the one that made the worktree, or else the configured one.
     pub(crate) agent: Option<&'a str>,
     /// The merge target.
     pub(crate) into: Option<&'a str>,
@@ -39,11 +42,18 @@ pub(crate) struct Adoption<'a> {
 }
 
 /// Makes the existing worktree of a planned start a task: writes the record, the base ref and the
-/// configuration of the branch. Opens no pane and starts no agent. Rolls back if a step fails, or
-/// on ^C.
-pub(crate) fn adopt(flux: &Flux, start: &mut Start) -> Result<()> {
+/// configuration of the branch; then unlocks the worktree if an agent that has ended has locked it.
+/// Opens no pane and starts no agent. Rolls back if a step fails, or on ^C.
+pub(crate) fn adopt(flux: &Flux, start: &mut Start, worktrees: &[Worktree]) -> Result<()> {
+    let mut entries = worktrees.iter();
+    let entry = entries.find(|entry| entry.path == start.task.worktree);
+    let stale = entry.map(find_stale_lock).transpose()?.flatten();
     let lock = flux.lock_task(&start.task.id)?;
-    start_locked(flux, start, lock).map(drop)
+    start_locked(flux, start, lock)?;
+    if let (Some(entry), Some(stale)) = (entry, stale) {
+        release_stale_lock(flux, entry, &stale);
+    }
+    Ok(())
 }
 
 impl<'a> Adoption<'a> {
@@ -79,7 +89,9 @@ impl<'a> Adoption<'a> {
             None => self.default_target(entry)?,
         };
         let (base, into) = fork_point(self.flux, self.store, &chosen, into.as_ref())?;
-        let agent = self.agent.unwrap_or(self.flux.settings.agent());
+        let maker = || own_worktrees::maker(&entry.path);
+        let agent = self.agent.or_else(maker);
+        let agent = agent.unwrap_or(self.flux.settings.agent());
         Ok(Task {
             version: VERSION,
             id,
@@ -199,7 +211,7 @@ impl<'a> Adoption<'a> {
     }
 
     /// Returns git's entry of the worktree at the given path. Fails if git lists none there, or if
-    /// it is bare, the main worktree, missing, locked or a task's.
+    /// it is bare, the main worktree, missing, a task's, or locked, unless by an agent that has ended.
     fn find_worktree(&self) -> Result<&'a Worktree> {
         let given = shown(self.path);
         let real = real_path(self.path);
@@ -226,9 +238,10 @@ impl<'a> Adoption<'a> {
                 .into());
         }
         self.ensure_exists(entry, &real)?;
-        ensure_unlocked(entry)?;
         let matches = |task: &Task| task.worktree == entry.path;
         self.ensure_no_task(matches, &format!("'{given}' is the worktree"))?;
+        // A task's worktree is locked while its agent runs.
+        find_stale_lock(entry)?;
         Ok(entry)
     }
 

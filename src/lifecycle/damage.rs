@@ -53,7 +53,7 @@ impl Damage {
                 what: format!("{gone}; it is in '{}'", shown(&moved)),
                 repairs: vec![repair],
             },
-            None if has_branch => missing_worktree(task, gone),
+            None if has_branch => missing_worktree(flux, task, gone)?,
             None => {
                 let what = format!("{gone}, and so is its branch '{}'", task.branch);
                 Self::with_missing_branch(flux, task, what)?
@@ -196,15 +196,20 @@ fn find_moved(flux: &Flux, task: &Task) -> Option<(PathBuf, Repair)> {
 
 /// Describes the damage that the worktree is missing and the branch exists, with the commands that
 /// check the branch out again or clean the task up. `what` is the message.
-fn missing_worktree(task: &Task, what: String) -> Damage {
+fn missing_worktree(flux: &Flux, task: &Task, what: String) -> Result<Damage> {
     let (path, branch) = (quoted(&task.worktree), word(&task.branch));
-    let again = format!("git worktree add --force {path} {branch}");
+    // git does not override a lock with one `--force`; one of the user's stays.
+    let twice = match flux.worktree_lock(task).is_held()? {
+        true => " --force",
+        false => "",
+    };
+    let again = format!("git worktree add --force{twice} {path} {branch}");
     let cleanup = format!("git flux cleanup {} --discard", task.id);
     let repairs = vec![
         ("to check out its branch again", again),
         ("to merge its commits, and remove the task", cleanup),
     ];
-    Damage { what, repairs }
+    Ok(Damage { what, repairs })
 }
 
 /// Returns the command that recreates a task's missing branch at its last known commit:

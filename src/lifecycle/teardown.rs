@@ -82,6 +82,8 @@ impl Teardown<'_> {
                 Ok(Some(trash.clone()))
             }
             Disposal::Trash | Disposal::TrashSoleCopy => {
+                // `git worktree remove`, which removes it from another file system, needs that.
+                flux.worktree_lock(self.task).unlock()?;
                 let trash = flux.make_trash_dir(self.task)?;
                 if matches!(disposal, Disposal::TrashSoleCopy) {
                     let mark = trash.join(archive::trash::SOLE_COPY_MARK);

@@ -255,7 +255,14 @@ fn whole(world: &World, refs: &[&str], worktrees: &str, restored: bool, wrong: &
             wrong.push(format!("the task is there, but not {name}"));
         }
     }
-    match worktree_entry(world, worktrees) {
+    // Its launcher unlocks it before it records the end of the agent.
+    let exit = world.repo().join(".git/flux/run").join(ID).join("exit");
+    let own = match exit.exists() {
+        true => String::new(),
+        false => format!("\0locked git flux: {ID}"),
+    };
+    let entry = worktree_entry(world, worktrees).map(|entry| entry.replacen(&own, "", 1));
+    match entry {
         None => wrong.push("the task is there, but not its worktree's entry".into()),
         Some(entry) if !entry.contains(&format!("branch refs/heads/feature/{ID}")) => {
             wrong.push(format!("the worktree is not on its branch: {entry}"));

@@ -40,7 +40,7 @@ fn adopt_makes_a_task_that_keeps_its_branch() {
     );
     let mut start = prepare(&world, "topic").unwrap();
     assert!(start.task.keeps_branch() && start.pane.is_none());
-    adopt(&world.flux, &mut start).unwrap();
+    adopt(&world.flux, &mut start, &[]).unwrap();
     let task = world.record().unwrap();
     assert_eq!(
         (&*task.branch, task.into.as_deref()),

@@ -14,6 +14,7 @@ use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{
     Change, Ignored, Integrated, MergePlan, ObjectId, Worktree, full_status, snapshot, worktree,
+    worktree_lock,
 };
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::stash::StashFacts;
@@ -286,7 +287,12 @@ impl Observer<'_> {
         }
         let mut entries = self.worktrees.iter();
         if let Some(entry) = entries.find(|entry| entry.path == task.worktree) {
-            checks.add_result("lock", own_worktree::ensure_unlocked(entry), "not locked");
+            let unlocked = own_worktree::ensure_unlocked_by_user(entry, &task.id);
+            let why = match worktree_lock::is_of_task(entry, &task.id) {
+                true => "locked only for the task itself",
+                false => "not locked",
+            };
+            checks.add_result("lock", unlocked, why);
             // Another's worktree has been refused already.
             if !self.missing
                 && let Ok(checkout) = flux.repo.checkout(&task.worktree)

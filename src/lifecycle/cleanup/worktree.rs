@@ -5,10 +5,10 @@ use anyhow::{Result, bail};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::submodules::{self, Submodule, Unsaved};
-use crate::git::{Checkout, Repo, Worktree, admin};
+use crate::git::{Checkout, Repo, Worktree, admin, worktree_lock};
 use crate::lifecycle::damage::Damage;
 use crate::lifecycle::disposal::ensure_unshared;
-use crate::task::Task;
+use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// Fails if another worktree uses the task's branch, if the directory at the task's path is not the
@@ -47,6 +47,14 @@ pub(in crate::lifecycle) fn ensure_unlocked(entry: &Worktree) -> Result<()> {
         shown(&entry.path)
     );
     bail!(Failure::new(what).hint(format!("git worktree unlock {}", quoted(&entry.path))))
+}
+
+/// Fails if a worktree is locked, unless by the launcher of the task `id`, which may have been killed.
+pub(super) fn ensure_unlocked_by_user(entry: &Worktree, id: &TaskId) -> Result<()> {
+    if worktree_lock::is_of_task(entry, id) {
+        return Ok(());
+    }
+    ensure_unlocked(entry)
 }
 
 /// Fails if an operation such as a merge or rebase is in progress in a worktree.

@@ -53,7 +53,7 @@ impl<'a> StartTransaction<'a> {
         let task = match self.complete(target) {
             Ok(task) => task,
             // The agent may have done work: the next command completes the record.
-            Err(cause) if has_agent || self.start.archived().is_some() => {
+            Err(cause) if self.may_have_worked() || self.start.archived().is_some() => {
                 return Err(self.incomplete(cause));
             }
             Err(cause) => return Err(self.undo(cause)),
@@ -68,6 +68,12 @@ impl<'a> StartTransaction<'a> {
             exit: exit.filter(|exit| exit.error().is_some()),
             since,
         }))
+    }
+
+    /// Returns whether an agent was started; `true` also if that is unknown.
+    fn may_have_worked(&self) -> bool {
+        let exit = self.run.exit().ok().flatten();
+        self.start.has_agent() && exit.is_none_or(|exit| exit.error().is_none())
     }
 
     /// Updates `opened` to the pane whose launcher took the launch file, if tmux reported another,
