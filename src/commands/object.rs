@@ -74,6 +74,8 @@ pub(super) struct DetailObject {
     #[serde(flatten)]
     pub(super) task: TaskObject,
     pub(super) files: Vec<FileObject>,
+    /// The changes of the shared configuration, if it could be compared.
+    pub(super) configuration: Option<Vec<ConfigChangeObject>>,
     pub(super) screen: Option<Vec<String>>,
 }
 
@@ -83,6 +85,15 @@ pub(super) struct FileObject {
     pub(super) code: String,
     #[serde(serialize_with = "lossy")]
     pub(super) path: Option<PathBuf>,
+}
+
+/// A change of the configuration that worktrees share.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConfigChangeObject {
+    pub(super) name: String,
+    pub(super) change: String,
+    pub(super) runs_program: bool,
 }
 
 /// The evidence for the state of a task: `status --explain`.

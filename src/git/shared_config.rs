@@ -80,7 +80,8 @@ impl SharedConfig {
     /// Reads the shared configuration, with the hooks in the directory `hooks_path`, the value of
     /// `core.hooksPath`, if that is in the common git directory or the main worktree.
     pub(crate) fn read(repo: &Repo, hooks_path: Option<&str>) -> Result<Self> {
-        let hooks = hooks_path.map(|path| Hooks::with_dir(Path::new(path), repo, repo.main(), Vec::new()));
+        let hooks =
+            hooks_path.map(|path| Hooks::with_dir(Path::new(path), repo, repo.main(), Vec::new()));
         let dir = hooks.filter(|hooks| !hooks.is_default_dir);
         let dir = dir.and_then(|hooks| hooks.dir.canonicalize().ok());
         let is_shared = |dir: &PathBuf| dir.starts_with(repo.home());

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::conflicts::{self, ConflictSite};
-use super::words;
+use super::{configuration, words};
 use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -48,6 +48,9 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
             },
             Question::Uncommitted => {
                 options.uncommitted = ask_about_files(flux, facts, consent)?;
+            }
+            Question::Configuration | Question::PlainConfiguration => {
+                configuration::ask(flux, options, facts, consent)?;
             }
             _ => ask(flux, options, facts, consent)?,
         }
@@ -106,7 +109,12 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
 
 /// Asks the user for one consent, and adds it to the options. Fails if the answer is no, which is
 /// the default.
-fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> Result<()> {
+pub(super) fn ask(
+    flux: &Flux,
+    options: &mut Options,
+    facts: &Facts,
+    consent: &Consent,
+) -> Result<()> {
     let question = match consent.question {
         Question::WorktreeGone => {
             let (id, path) = (&facts.task.id, shown(&facts.task.worktree));

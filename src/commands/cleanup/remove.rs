@@ -4,7 +4,7 @@ use anyhow::{Context as _, Error, Result, bail};
 
 use super::args::Porcelain;
 use super::consent::{NextStep, ask_consents, facts};
-use super::{conflicts, words};
+use super::{configuration, conflicts, words};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::CommitAll;
@@ -82,10 +82,15 @@ impl TaskRemoval<'_> {
                 && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
             {
                 words::warn_of_dependents(flux, &store, &facts.task);
+                configuration::warn(flux, &plan);
             }
             match ask_consents(flux, &mut self.options, plan)? {
-                NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
-                NextStep::Remove(_) => {}
+                NextStep::Remove(plan) => {
+                    configuration::keep_agreed(flux, &self.options, facts(&plan)?)?;
+                    if self.carry_out(&plan)? {
+                        return Ok(());
+                    }
+                }
                 NextStep::Resolve(plan, place) => {
                     return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
                 }

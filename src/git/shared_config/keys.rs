@@ -97,8 +97,11 @@ impl<'a> Parts<'a> {
                 let below = self.subsection.and_then(|it| it.strip_prefix(first));
                 section == self.section && below.is_some_and(|rest| rest.starts_with('.'))
             });
-            let is_variable = |word: &&str| *word == "*" || word.eq_ignore_ascii_case(self.variable);
-            let variable = words.find(is_variable).filter(|_| is_section || is_nested)?;
+            let is_variable =
+                |word: &&str| *word == "*" || word.eq_ignore_ascii_case(self.variable);
+            let variable = words
+                .find(is_variable)
+                .filter(|_| is_section || is_nested)?;
             Some((section, variable))
         })
     }
@@ -111,7 +114,11 @@ pub(crate) fn effect_of(key: &str, value: &str) -> Option<Effect> {
     if parts.find_program_key().is_some() {
         // A pager or a file system monitor can be turned on and off.
         let is_switch = parse_bool(value).is_some() && ["core", "pager"].contains(&parts.section);
-        return Some(if is_switch { Effect::Plain } else { Effect::RunsProgram });
+        return Some(if is_switch {
+            Effect::Plain
+        } else {
+            Effect::RunsProgram
+        });
     }
     match parts.section {
         // An alias of options can define another alias.
@@ -137,7 +144,11 @@ pub(crate) fn documented(key: &str) -> String {
         return key.to_owned();
     };
     let section = section.split('.').next().unwrap_or(section);
-    let variable = if variable == "*" { parts.variable } else { variable };
+    let variable = if variable == "*" {
+        parts.variable
+    } else {
+        variable
+    };
     match parts.subsection {
         Some(subsection) => format!("{section}.{subsection}.{variable}"),
         None => format!("{section}.{variable}"),

@@ -65,6 +65,11 @@ pub(crate) enum Question {
     Uncommitted,
     /// Commit large files? No option answers it.
     LargeFiles,
+    /// Keep a change of the shared configuration that runs a program? Answered by `--keep-config`.
+    Configuration,
+    /// Keep another change of the shared configuration? Answered by `--keep-config` and `--yes`,
+    /// and without a terminal by the command itself.
+    PlainConfiguration,
     /// Merge into a branch that the user is not on? Answered by `--into`, and on a terminal
     /// together with [`Self::Removal`].
     OtherBranch,
@@ -88,8 +93,9 @@ pub(crate) enum Question {
 
 impl Question {
     /// The questions that `--yes` answers.
-    pub(crate) const BY_YES: [Self; 5] = [
+    pub(crate) const BY_YES: [Self; 6] = [
         Self::Removal,
+        Self::PlainConfiguration,
         Self::Processes,
         Self::Jobs,
         Self::Stop,
@@ -103,6 +109,7 @@ impl Question {
             Self::Conflicts | Self::Removal => "merge",
             Self::Uncommitted => "uncommitted",
             Self::LargeFiles => "large files",
+            Self::Configuration | Self::PlainConfiguration => "configuration",
             Self::OtherBranch => "standing",
             Self::AgentEnded | Self::Stop | Self::OwnPane => "agent",
             Self::Processes | Self::Jobs | Self::SuspendedJobs => "processes",

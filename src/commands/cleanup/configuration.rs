@@ -1,0 +1,151 @@
+//! Asks about changes of the configuration that worktrees share.
+
+use anyhow::{Result, bail};
+use bstr::ByteSlice as _;
+
+use super::consent;
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::git::shared_config::Content;
+use crate::git::shared_config::keys::Effect;
+use crate::lifecycle::cleanup::check::Consent;
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::options::{Agreed, Options, Question};
+use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::shared_config::change::{SharedChange, State};
+use crate::lifecycle::shared_config::keep;
+use crate::lifecycle::shared_config::put_back::put_back;
+use crate::sanitize;
+use crate::ui::shown;
+use crate::ui::words::capitalize;
+
+/// The lines of a state that are shown.
+const MAX_LINES: usize = 100;
+
+/// An answer to a change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Keep,
+    PutBack,
+    Show,
+    Abort,
+}
+
+impl Answer {
+    fn words(self) -> String {
+        let words = match self {
+            Self::Keep => "keep it",
+            Self::PutBack => "put it back",
+            Self::Show => "show it",
+            Self::Abort => "abort",
+        };
+        words.to_owned()
+    }
+}
+
+/// Asks whether to keep a change of the shared configuration, put it back, show it and ask again, or
+/// abort, which is an error. Keeps the answer for other tasks, and adds the consent to the options.
+/// A change that runs a program is shown on Enter, another one kept.
+pub(super) fn ask(
+    flux: &Flux,
+    options: &mut Options,
+    facts: &Facts,
+    consent: &Consent,
+) -> Result<()> {
+    let Some(change) = facts.find_change(&consent.finding) else {
+        return consent::ask(flux, options, facts, consent);
+    };
+    use Answer::{Abort, Keep, PutBack, Show};
+    let mut answers = match change.effect {
+        Effect::RunsProgram => vec![Show, Keep, PutBack, Abort],
+        Effect::Plain => vec![Keep, PutBack, Show, Abort],
+    };
+    answers.retain(|answer| *answer != PutBack || change.is_reversible());
+    let words: Vec<String> = answers.iter().map(|answer| answer.words()).collect();
+    flux.ui
+        .status(sanitize::line(&capitalize(&consent.finding)));
+    loop {
+        match answers[flux.ui.select("What should happen to it?", &words)?] {
+            Keep => keep(flux, change)?,
+            PutBack => {
+                let replaced = put_back(flux, &facts.task.id, change)?;
+                flux.ui.status(format_args!("put back {}", change.name()));
+                if let Some(path) = replaced {
+                    let what = format!("the replaced file is kept in '{}'", shown(&path));
+                    flux.ui.status(what);
+                }
+            }
+            Show => {
+                show(flux, change);
+                continue;
+            }
+            Abort => bail!(Failure::declined("nothing was changed")),
+        }
+        options.agree(consent.question, &consent.finding);
+        return Ok(());
+    }
+}
+
+/// Prints the lines before a change with `-`, and those after it with `+`.
+fn show(flux: &Flux, change: &SharedChange) {
+    let [before, after] = [&change.before, &change.after].map(|state| lines(state.as_ref()));
+    let same = before
+        .iter()
+        .zip(&after)
+        .take_while(|(old, new)| old == new);
+    let start = same.count();
+    for (sign, lines) in [('-', &before[start..]), ('+', &after[start..])] {
+        for line in lines.iter().take(MAX_LINES) {
+            flux.ui
+                .status(format_args!("  {sign} {}", sanitize::line(line)));
+        }
+        if let Some(more) = lines.len().checked_sub(MAX_LINES + 1) {
+            flux.ui
+                .status(format_args!("  {sign} … and {} more lines", more + 1));
+        }
+    }
+}
+
+fn lines(state: Option<&State>) -> Vec<String> {
+    let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
+    let file = match state {
+        None => return Vec::new(),
+        Some(State::Values(values)) => return values.iter().map(|value| text(value)).collect(),
+        Some(State::File(file)) => file,
+    };
+    let mode = if file.is_executable {
+        "executable"
+    } else {
+        "not executable"
+    };
+    match &file.content {
+        Content::Whole(_) => {
+            let lines = file.bytes().unwrap_or_default().lines().map(text);
+            [mode.to_owned()].into_iter().chain(lines).collect()
+        }
+        Content::Hash(hash) => vec![mode.to_owned(), format!("a long file: {hash}")],
+        Content::Link(target) => vec![format!("a link to {}", text(target.0.as_encoded_bytes()))],
+        Content::Unreadable => vec!["it cannot be read".to_owned()],
+    }
+}
+
+/// Warns of each change of the shared configuration to which the options agree, as without a
+/// terminal.
+pub(super) fn warn(flux: &Flux, plan: &Plan) {
+    use Question::{Configuration, PlainConfiguration};
+    for consent in plan.consents(Agreed::Yes) {
+        if matches!(consent.question, Configuration | PlainConfiguration) {
+            flux.ui.warning(&consent.finding);
+        }
+    }
+}
+
+/// Records that the user has agreed to the changes of the shared configuration, if `--keep-config`
+/// is given.
+pub(super) fn keep_agreed(flux: &Flux, options: &Options, facts: &Facts) -> Result<()> {
+    if !options.agrees(Question::Configuration) {
+        return Ok(());
+    }
+    let mut changes = facts.configuration.changes().iter();
+    changes.try_for_each(|change| keep(flux, change))
+}
