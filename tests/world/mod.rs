@@ -27,6 +27,7 @@ pub(crate) mod removal;
 pub(crate) mod reports;
 mod repository;
 mod selftest;
+mod shared_config;
 mod shim;
 mod snapshot;
 mod terminal;
@@ -42,6 +43,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
@@ -63,6 +65,8 @@ pub(crate) struct World {
     tools: PathBuf,
     git: PathBuf,
     tmux: PathBuf,
+    /// Changes of the configuration between two commands count.
+    compares_config: AtomicBool,
 }
 
 impl World {
@@ -96,6 +100,7 @@ impl World {
             tools: base.join("the tools"),
             git: env::var_os("TEST_GIT").map_or_else(|| require("git"), PathBuf::from),
             tmux: require("tmux"),
+            compares_config: AtomicBool::new(false),
             temp,
             sockets,
         };

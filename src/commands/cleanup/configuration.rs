@@ -3,12 +3,10 @@
 use anyhow::{Result, bail};
 use bstr::ByteSlice as _;
 
-use super::consent;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::shared_config::Content;
 use crate::git::shared_config::keys::Effect;
-use crate::lifecycle::cleanup::check::Consent;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
@@ -16,6 +14,7 @@ use crate::lifecycle::shared_config::change::{SharedChange, State};
 use crate::lifecycle::shared_config::keep;
 use crate::lifecycle::shared_config::put_back::put_back;
 use crate::sanitize;
+use crate::task::TaskId;
 use crate::ui::shown;
 use crate::ui::words::capitalize;
 
@@ -44,17 +43,8 @@ impl Answer {
 }
 
 /// Asks whether to keep a change of the shared configuration, put it back, show it and ask again, or
-/// abort, which is an error. Keeps the answer for other tasks, and adds the consent to the options.
-/// A change that runs a program is shown on Enter, another one kept.
-pub(super) fn ask(
-    flux: &Flux,
-    options: &mut Options,
-    facts: &Facts,
-    consent: &Consent,
-) -> Result<()> {
-    let Some(change) = facts.find_change(&consent.finding) else {
-        return consent::ask(flux, options, facts, consent);
-    };
+/// abort, which is an error. Records the answer, so that no other cleanup asks again. A change that runs a program is shown on Enter, another one kept.
+pub(super) fn ask(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<()> {
     use Answer::{Abort, Keep, PutBack, Show};
     let mut answers = match change.effect {
         Effect::RunsProgram => vec![Show, Keep, PutBack, Abort],
@@ -63,12 +53,12 @@ pub(super) fn ask(
     answers.retain(|answer| *answer != PutBack || change.is_reversible());
     let words: Vec<String> = answers.iter().map(|answer| answer.words()).collect();
     flux.ui
-        .status(sanitize::line(&capitalize(&consent.finding)));
+        .status(sanitize::line(&capitalize(&change.describe(id))));
     loop {
         match answers[flux.ui.select("What should happen to it?", &words)?] {
             Keep => keep(flux, change)?,
             PutBack => {
-                let replaced = put_back(flux, &facts.task.id, change)?;
+                let replaced = put_back(flux, id, change)?;
                 flux.ui.status(format_args!("put back {}", change.name()));
                 if let Some(path) = replaced {
                     let what = format!("the replaced file is kept in '{}'", shown(&path));
@@ -81,7 +71,6 @@ pub(super) fn ask(
             }
             Abort => bail!(Failure::declined("nothing was changed")),
         }
-        options.agree(consent.question, &consent.finding);
         return Ok(());
     }
 }

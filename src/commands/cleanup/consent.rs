@@ -49,10 +49,13 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
             Question::Uncommitted => {
                 options.uncommitted = ask_about_files(flux, facts, consent)?;
             }
-            Question::Configuration | Question::PlainConfiguration => {
-                configuration::ask(flux, options, facts, consent)?;
-            }
-            _ => ask(flux, options, facts, consent)?,
+            _ => match facts.find_change(&consent.finding) {
+                Some(change) => {
+                    configuration::ask(flux, &facts.task.id, change)?;
+                    options.agree(consent.question, &consent.finding);
+                }
+                None => ask(flux, options, facts, consent)?,
+            },
         }
         drop(open);
         plan.decide(flux, options);
@@ -109,12 +112,7 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
 
 /// Asks the user for one consent, and adds it to the options. Fails if the answer is no, which is
 /// the default.
-pub(super) fn ask(
-    flux: &Flux,
-    options: &mut Options,
-    facts: &Facts,
-    consent: &Consent,
-) -> Result<()> {
+fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> Result<()> {
     let question = match consent.question {
         Question::WorktreeGone => {
             let (id, path) = (&facts.task.id, shown(&facts.task.worktree));

@@ -118,9 +118,15 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         code: " M".into(),
         path: Some("a".into()),
     };
-    let detail = |task, screen| DetailObject {
+    let change = || ConfigChangeObject {
+        name: "core.hooksPath".into(),
+        change: "core.hooksPath was unset while 'fix-1' ran".into(),
+        runs_program: true,
+    };
+    let detail = |task, screen: Option<Vec<String>>| DetailObject {
         task,
         files: vec![file()],
+        configuration: screen.is_some().then(|| vec![change()]),
         screen,
     };
     let explanation = |is_known: bool| ExplanationObject {

@@ -7,7 +7,7 @@ use bstr::{BString, ByteSlice as _};
 use console::truncate_str;
 
 use crate::git::shared_config::keys::{Effect, documented, effect_of};
-use crate::git::shared_config::{CONFIG_FILES, SharedFile};
+use crate::git::shared_config::{CONFIG_FILES, Content, SharedFile};
 use crate::sanitize;
 use crate::settings::table;
 use crate::task::TaskId;
@@ -167,10 +167,12 @@ impl SharedChange {
 
     /// Returns whether it can be put back: the state before is known whole.
     pub(crate) fn is_reversible(&self) -> bool {
-        use crate::git::shared_config::Content;
         match &self.before {
             Some(State::File(file)) => matches!(file.content, Content::Whole(_) | Content::Link(_)),
             Some(State::Values(_)) | None => true,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
