@@ -126,6 +126,7 @@ mod settings;
 mod setup;
 mod setup_strays;
 mod several_users;
+mod shared_config;
 mod sparse;
 mod states;
 mod status;

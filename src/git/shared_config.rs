@@ -181,10 +181,10 @@ fn read_hook(common: &Path, path: &Path) -> Result<Option<SharedFile>> {
 /// The keys of a configuration file, as git prints them, with their values in order.
 pub(crate) type ConfigValues = BTreeMap<BString, Vec<BString>>;
 
-/// Parses a configuration file, without the files that it includes: `git config --file - --list
-/// -z`
+/// Parses a configuration file, without the files that it includes: `git config --file -
+/// --no-includes --list -z`
 pub(crate) fn parse(repo: &Repo, text: &[u8]) -> Result<ConfigValues> {
-    let git = Git::reading(repo.home()).words("config --file - --list -z");
+    let git = Git::reading(repo.home()).words("config --file - --no-includes --list -z");
     let listed = git.input(text).output()?;
     let mut values = ConfigValues::new();
     for entry in records(&listed)? {
