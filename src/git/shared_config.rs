@@ -34,6 +34,7 @@ const MAX_HOOK_BYTES: usize = 64 * 1024;
 
 /// The files of the shared configuration at some moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SharedConfig {
     pub(crate) files: Vec<SharedFile>,
     /// The directory of `core.hooksPath`, if it is in the repository and not git's default.
@@ -42,6 +43,7 @@ pub(crate) struct SharedConfig {
 
 /// A file of the shared configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SharedFile {
     /// Relative to the common git directory, or absolute outside of it.
     pub(crate) path: Bytes,

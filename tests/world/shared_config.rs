@@ -14,7 +14,7 @@ impl World {
         self.compares_config.store(true, Ordering::Relaxed);
     }
 
-    /// Removes the copies from starts of tasks that are older than a file of the configuration,
+    /// Removes the copies from starts of tasks that are older than a change of the configuration,
     /// unless `compare_config` was called.
     pub(super) fn forget_changed_config(&self) {
         if self.compares_config.load(Ordering::Relaxed) {
@@ -39,6 +39,29 @@ fn time(path: &Path) -> Option<SystemTime> {
     path.symlink_metadata().ok()?.modified().ok()
 }
 
+/// Returns whether a configuration file differs from that in a copy in other sections than those of branches.
+fn has_other_config(common: &Path, copy: &serde_json::Value) -> bool {
+    ["config", "config.worktree"].iter().any(|name| {
+        let files = copy["files"].as_array().into_iter().flatten();
+        let mut copied = files.filter(|file| file["path"] == **name);
+        let copied = copied.next();
+        let copied = copied.and_then(|file| file["content"]["whole"].as_str());
+        let now = fs::read_to_string(common.join(name)).unwrap_or_default();
+        without_branches(&now) != without_branches(copied.unwrap_or_default())
+    })
+}
+
+fn without_branches(text: &str) -> Vec<&str> {
+    let mut is_branch = false;
+    let others = text.lines().filter(|line| {
+        if line.starts_with('[') {
+            is_branch = line.starts_with("[branch \"");
+        }
+        !is_branch
+    });
+    others.collect()
+}
+
 fn forget(common: &Path) {
     for run in entries(&common.join("flux/run")) {
         let copy = run.join("shared");
@@ -46,15 +69,11 @@ fn forget(common: &Path) {
         let text = fs::read(&copy).unwrap_or_default();
         let text = serde_json::from_slice(&text).unwrap_or(serde_json::Value::Null);
         let mut dirs = vec![common.join("hooks"), common.join("info")];
-        dirs.extend(text["hooks_dir"].as_str().map(PathBuf::from));
+        dirs.extend(text["hooksDir"].as_str().map(PathBuf::from));
         let inside = dirs.iter().flat_map(|dir| entries(dir));
-        let mut files: Vec<PathBuf> = inside.chain(dirs.iter().cloned()).collect();
-        files.extend(["config", "config.worktree"].map(|name| common.join(name)));
-        if files
-            .iter()
-            .filter_map(|file| time(file))
-            .any(|at| at > made)
-        {
+        let mut files = inside.chain(dirs.iter().cloned());
+        let is_newer = files.any(|file| time(&file).is_some_and(|at| at > made));
+        if is_newer || has_other_config(common, &text) {
             fs::remove_file(copy).ok();
         }
     }
