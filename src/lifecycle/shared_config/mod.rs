@@ -55,14 +55,20 @@ impl Comparison {
 }
 
 /// Writes a copy of the shared configuration to the run directory of a task, unless it has one from
-/// an earlier start: the changes since then count.
-pub(super) fn write_copy(flux: &Flux, run: &RunDir) -> Result<()> {
+/// an earlier start: the changes since then count. Warns if that fails.
+pub(super) fn write_copy(flux: &Flux, run: &RunDir) {
     let path = run.shared_config();
     if path.symlink_metadata().is_ok() {
-        return Ok(());
+        return;
     }
-    let now = SharedConfig::read(&flux.repo, flux.settings.hooks_path())?;
-    write_private(&path, &serde_json::to_vec(&now)?)
+    let write = || {
+        let now = SharedConfig::read(&flux.repo, flux.settings.hooks_path())?;
+        write_private(&path, &serde_json::to_vec(&now)?)
+    };
+    if let Err(error) = write() {
+        let what = "changes of the shared configuration will not be noticed";
+        flux.ui.warning(format_args!("{what}: {error:#}"));
+    }
 }
 
 /// Compares the shared configuration with the copy from the start of the task `id`, and leaves out

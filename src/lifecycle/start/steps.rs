@@ -189,7 +189,7 @@ impl StartTransaction<'_> {
         };
         agent_launch::warn_of_missing_directory(flux, task);
         let launch = agent_launch::build_launch(flux, task, pane, agent)?;
-        shared_config::write_copy(flux, &self.run)?;
+        shared_config::write_copy(flux, &self.run);
         self.run.write_launch(&launch, &agent.prompt)?;
         let request = File::open(self.run.launch()).context("could not read the launch file")?;
         interrupt::check()?;

@@ -73,16 +73,19 @@ fn find_changes_describes_each_key_that_counts() {
     let (alias, plain) = (config(&[("alias.x", "!sh")]), config(&[("alias.x", "log")]));
     assert_change(&alias, &plain, &[("alias.x changed to 'log'", RunsProgram)]);
     let aside = config(&[
-        ("branch.a.fluxtask", "a"),
-        ("flux.agent", "codex"),
+        (&*table::TASK.canonical_key("a"), "a"),
+        (table::AGENT.key, "codex"),
         ("alias.l", "log"),
     ]);
     assert_change(&none, &aside, &[]);
-    let setup = config(&[("flux.setup", "npm ci")]);
+    let setup = config(&[(table::SETUP.key, "npm ci")]);
     assert_change(
         &none,
         &setup,
-        &[("flux.setup was set to 'npm ci'", RunsProgram)],
+        &[(
+            &*format!("{} was set to 'npm ci'", table::SETUP.key),
+            RunsProgram,
+        )],
     );
 }
 
