@@ -127,6 +127,7 @@ mod setup;
 mod setup_strays;
 mod several_users;
 mod shared_config;
+mod shared_config_answers;
 mod sparse;
 mod states;
 mod status;

@@ -7,7 +7,6 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::shared_config::Content;
 use crate::git::shared_config::keys::Effect;
-use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::shared_config::change::{SharedChange, State};
@@ -119,22 +118,27 @@ fn lines(state: Option<&State>) -> Vec<String> {
 }
 
 /// Warns of each change of the shared configuration to which the options agree, as without a
-/// terminal.
-pub(super) fn warn(flux: &Flux, plan: &Plan) {
+/// terminal, except those in `warned`, and adds them to it. With `--keep-config`, also records that
+/// the user has agreed to all changes.
+pub(super) fn note_agreed(
+    flux: &Flux,
+    options: &Options,
+    plan: &Plan,
+    warned: &mut Vec<String>,
+) -> Result<()> {
     use Question::{Configuration, PlainConfiguration};
     for consent in plan.consents(Agreed::Yes) {
-        if matches!(consent.question, Configuration | PlainConfiguration) {
+        let is_ours = matches!(consent.question, Configuration | PlainConfiguration);
+        let is_new = !warned.contains(&consent.finding);
+        if is_ours && is_new && options.agrees(consent.question) {
             flux.ui.warning(&consent.finding);
+            warned.push(consent.finding.clone());
         }
     }
-}
-
-/// Records that the user has agreed to the changes of the shared configuration, if `--keep-config`
-/// is given.
-pub(super) fn keep_agreed(flux: &Flux, options: &Options, facts: &Facts) -> Result<()> {
-    if !options.agrees(Question::Configuration) {
+    if !options.agrees(Configuration) {
         return Ok(());
     }
-    let mut changes = facts.configuration.changes().iter();
+    let facts = plan.facts.iter();
+    let mut changes = facts.flat_map(|facts| facts.configuration.changes());
     changes.try_for_each(|change| keep(flux, change))
 }

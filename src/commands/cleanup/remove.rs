@@ -36,6 +36,8 @@ pub(super) struct TaskRemoval<'a> {
     options: Options,
     /// The queue of merges, locked from the first attempt to merge.
     queue: Option<Lock>,
+    /// The changes of the shared configuration that were warned of.
+    warned: Vec<String>,
 }
 
 /// Merges and removes a task under its lock, after asking for the consents that are not given;
@@ -62,6 +64,7 @@ pub(super) fn remove_task(
         before: options,
         options: options.clone(),
         queue: None,
+        warned: Vec::new(),
     };
     let done = removal.run(store);
     if done.is_err() {
@@ -82,11 +85,10 @@ impl TaskRemoval<'_> {
                 && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
             {
                 words::warn_of_dependents(flux, &store, &facts.task);
-                configuration::warn(flux, &plan);
             }
             match ask_consents(flux, &mut self.options, plan)? {
                 NextStep::Remove(plan) => {
-                    configuration::keep_agreed(flux, &self.options, facts(&plan)?)?;
+                    configuration::note_agreed(flux, &self.options, &plan, &mut self.warned)?;
                     if self.carry_out(&plan)? {
                         return Ok(());
                     }
