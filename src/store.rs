@@ -14,7 +14,7 @@ use std::path::{self, Path};
 
 use anyhow::{Result, bail};
 
-pub(crate) use self::config::{add_trust, remove_config, write_config};
+pub(crate) use self::config::{add_trust, configure_file, remove_config, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
 use self::stored::BASES;
 pub(crate) use self::stored::{ARCHIVE, StoredTask, TASKS, base_ref, task_ref};

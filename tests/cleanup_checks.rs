@@ -76,6 +76,7 @@ fn cleanup_json_lists_every_check_as_ok_for_a_finished_task() {
         "agent",
         "branch",
         "collisions",
+        "configuration",
         "file system",
         "ignored",
         "large files",

@@ -126,6 +126,8 @@ mod settings;
 mod setup;
 mod setup_strays;
 mod several_users;
+mod shared_config;
+mod shared_config_answers;
 mod sparse;
 mod stash;
 mod stash_cleanup;

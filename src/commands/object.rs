@@ -84,6 +84,8 @@ pub(super) struct DetailObject {
     pub(super) stash: Option<Vec<NotedEntry>>,
     /// The entries that were removed from the shared stash while its agent ran.
     pub(super) removed_stash_entries: Option<Vec<NotedEntry>>,
+    /// The changes of the shared configuration, if it could be compared.
+    pub(super) configuration: Option<Vec<ConfigChangeObject>>,
     pub(super) screen: Option<Vec<String>>,
 }
 
@@ -93,6 +95,15 @@ pub(super) struct FileObject {
     pub(super) code: String,
     #[serde(serialize_with = "lossy")]
     pub(super) path: Option<PathBuf>,
+}
+
+/// A change of the configuration that worktrees share.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConfigChangeObject {
+    pub(super) name: String,
+    pub(super) change: String,
+    pub(super) runs_program: bool,
 }
 
 /// The evidence for the state of a task: `status --explain`.

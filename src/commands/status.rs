@@ -10,15 +10,18 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::show::{Detail, PaneView, code, next};
-use super::object::{DetailObject, FileObject, TaskObject};
+use super::object::{ConfigChangeObject, DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
 use crate::failure::{self, Verb};
+use crate::git::shared_config::keys::Effect;
 use crate::git::{Change, Ignored, changes};
-use crate::lifecycle::observe;
 use crate::lifecycle::pane::find_pane;
+use crate::lifecycle::shared_config::Comparison;
+use crate::lifecycle::shared_config::change::SharedChange;
 use crate::lifecycle::stash::StashFacts;
 use crate::lifecycle::stash_pins::warn_of_removed_entries;
+use crate::lifecycle::{observe, shared_config};
 use crate::store::{Store, StoredTask};
 use crate::task::{State, Status};
 use crate::tmux::pane;
@@ -83,14 +86,23 @@ impl StatusArgs {
         };
         warn_if_unknown(&flux.ui, &status);
         let stash = find_stash_entries(flux, &status);
+        // Another user's copy, or that of another repository, is not for this one.
+        let is_own = status.owner.is_none() && status.state != State::Elsewhere;
+        let configuration = match is_own {
+            true => shared_config::compare(flux, &task.id),
+            false => Comparison::NoCopy,
+        };
         if self.json {
-            return flux.ui.json(&object(&status, files, stash, screen));
+            return flux
+                .ui
+                .json(&object(&status, files, (stash, configuration), screen));
         }
         let next = next(flux, &status, stored)?;
         let detail = Detail {
             status,
             files,
             stash,
+            configuration,
             screen,
             next,
         };
@@ -125,9 +137,16 @@ fn find_stash_entries(flux: &Flux, status: &Status) -> Option<StashFacts> {
 fn object(
     status: &Status,
     files: Vec<Change>,
-    stash: Option<StashFacts>,
+    shared: (Option<StashFacts>, Comparison),
     screen: PaneView,
 ) -> DetailObject {
+    let (stash, configuration) = shared;
+    let id = &status.task.id;
+    let change = |change: SharedChange| ConfigChangeObject {
+        name: change.name(),
+        change: change.describe(id),
+        runs_program: change.effect == Effect::RunsProgram,
+    };
     let files = files.into_iter().map(|file| FileObject {
         code: code(&file),
         path: Some(file.path),
@@ -138,6 +157,10 @@ fn object(
         files: files.collect(),
         stash: own,
         removed_stash_entries: removed,
+        configuration: match configuration {
+            Comparison::Changes(changes) => Some(changes.into_iter().map(change).collect()),
+            Comparison::NoCopy | Comparison::Failed(_) => None,
+        },
         screen: match screen {
             PaneView::Lines(lines) => Some(lines),
             PaneView::Closed | PaneView::Unknown => None,

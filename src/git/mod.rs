@@ -20,6 +20,7 @@ pub(crate) mod refs;
 mod refusals;
 pub(crate) mod repo;
 pub(crate) mod scratch;
+pub(crate) mod shared_config;
 pub(crate) mod task_stash;
 pub(crate) mod worktree;
 

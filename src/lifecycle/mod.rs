@@ -18,7 +18,8 @@
 //! [`observe`] returns the state of tasks. [`recipient`] sends messages, [`mod@pane`] finds the pane, [`stop`]
 //! stops the agent. [`owner`], [`other_machine`] and [`copied_repository`] recognize tasks of other users,
 //! machines and repositories; [`repositories`] finds all repositories of the tmux server. [`damage`] lists
-//! commands that repair a task; one is [`adopt`].
+//! commands that repair a task; one is [`adopt`]. [`shared_config`] compares the configuration that worktrees
+//! share.
 //!
 //! # Removal
 //!
@@ -47,6 +48,7 @@ pub(crate) mod recover;
 pub(crate) mod repositories;
 pub(crate) mod restore;
 pub(crate) mod resume;
+pub(crate) mod shared_config;
 pub(crate) mod start;
 pub(crate) mod stash;
 pub(crate) mod stash_pins;

@@ -173,6 +173,11 @@ impl RunDir {
         TaskStash::of(&self.0)
     }
 
+    /// Returns the path of the file with the shared configuration at the start of the task.
+    pub(crate) fn shared_config(&self) -> PathBuf {
+        self.0.join("shared")
+    }
+
     /// Returns the path of the file with the last screen of the pane.
     pub(crate) fn screen(&self) -> PathBuf {
         self.0.join("screen")

@@ -243,6 +243,26 @@ impl Setting {
     }
 }
 
+/// The settings whose value is a program, or a command for a shell.
+const PROGRAMS: [Setting; 4] = [COMMAND, SETUP, WRAPPER, NOTIFY];
+
+/// The key of the commands that a tree must pass.
+const GATE_KEY: &str = "flux.gate";
+
+/// Returns whether a key, as git prints it, is a setting of git flux that names a program.
+pub(crate) fn names_program(key: &str) -> bool {
+    let is_of = |setting: &Setting| match setting.split_key() {
+        Some((before, after)) => {
+            let name = key
+                .strip_prefix(before)
+                .and_then(|rest| rest.strip_suffix(after));
+            name.is_some_and(|name| !name.is_empty())
+        }
+        None => key.eq_ignore_ascii_case(setting.key),
+    };
+    key == GATE_KEY || PROGRAMS.iter().any(is_of)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +297,28 @@ mod tests {
         assert_eq!(COMMAND.canonical_key("My"), "flux.My.command");
         let dotted = entry("flux.a.b.command");
         assert_eq!(dotted.placeholder_of(&COMMAND), Some("a.b"));
+    }
+
+    #[test]
+    fn names_program_knows_the_settings_that_run() {
+        for key in [
+            "flux.gate",
+            "flux.setup",
+            "flux.wrapper",
+            "flux.notify",
+            "flux.a.b.command",
+        ] {
+            assert!(names_program(key), "{key}");
+        }
+        for key in [
+            "flux.trust",
+            "flux.command",
+            "flux.agent",
+            "flux.x.resume",
+            "branch.x.fluxtask",
+        ] {
+            assert!(!names_program(key), "{key}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The configuration of a task, in the section of its branch.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -76,13 +77,29 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs `git config --local <args>`. While another program is writing the configuration, tries
-/// again, for up to ten seconds or until ^C.
+/// Runs `git config --local <args>`, as [`retry`] says.
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
+    retry(|| {
+        let git = Git::new(repo.home()).words("config --local").args(args);
+        git.holding(lock)
+    })
+}
+
+/// Runs `git config --file <file> <args>`, as [`retry`] says. The caller holds the repository's
+/// lock.
+pub(crate) fn configure_file(repo: &Repo, file: &Path, args: &[&OsStr], lock: &Lock) -> Result<()> {
+    retry(|| {
+        let git = Git::new(repo.home()).words("config --file").arg(file);
+        git.args(args).holding(lock)
+    })
+}
+
+/// Runs the `git config` that `make` builds. While another program is writing the configuration,
+/// tries again, for up to ten seconds or until ^C.
+fn retry(make: impl Fn() -> Result<Git>) -> Result<()> {
     let mut last = None;
     let attempt = || {
-        let git = Git::new(repo.home()).words("config --local").args(args);
-        let (code, output) = git.holding(lock)?.outcome()?;
+        let (code, output) = make()?.outcome()?;
         let is_over = code != EXIT_LOCKED;
         last = Some((code, output.stderr));
         Ok(is_over.then_some(()))

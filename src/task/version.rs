@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
-/// The version of `launch`, `running`, `exit` and the lines of `events` in a run directory.
+/// The version of `launch`, `running`, `exit`, `shared` and the lines of `events` in a run directory.
 ///
 /// A file without a `version` has version 1, so no file of version 1 has the field. A change
 /// that this program would misread raises it; a field that may be ignored does not. 0.1.0

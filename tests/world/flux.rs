@@ -129,6 +129,7 @@ impl Flux<'_> {
     #[track_caller]
     pub(crate) fn run(self) -> Output {
         let before = self.starts();
+        self.world.forget_changed_config();
         let stdin = match &self.stdin {
             Some(_) => Stdio::piped(),
             None => Stdio::null(),

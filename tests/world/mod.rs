@@ -27,6 +27,7 @@ pub(crate) mod removal;
 pub(crate) mod reports;
 mod repository;
 mod selftest;
+mod shared_config;
 mod shell;
 mod shim;
 mod snapshot;
@@ -44,6 +45,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
@@ -66,6 +68,8 @@ pub(crate) struct World {
     tools: PathBuf,
     git: PathBuf,
     tmux: PathBuf,
+    /// Changes of the configuration between two commands count.
+    compares_config: AtomicBool,
 }
 
 impl World {
@@ -99,6 +103,7 @@ impl World {
             tools: base.join("the tools"),
             git: env::var_os("TEST_GIT").map_or_else(|| require("git"), PathBuf::from),
             tmux: require("tmux"),
+            compares_config: AtomicBool::new(false),
             temp,
             sockets,
         };

@@ -177,7 +177,9 @@ fn note_git_dir(git_dir: &Path, facts: &mut BTreeMap<String, String>) {
     walk(&flux, &mut |path| {
         let name = path.strip_prefix(&flux).unwrap().display().to_string();
         let is_lock = name == "merge" || name.split('/').any(|part| part.contains("lock"));
-        if !is_lock && !path.is_dir() {
+        // `forget_changed_config` removes it.
+        let is_copy = name.ends_with("/shared");
+        if !is_lock && !is_copy && !path.is_dir() {
             facts.insert(format!("flux file {name}"), String::new());
         }
     });

@@ -139,6 +139,7 @@ impl<'a> Terminal<'a> {
     /// Clears the screen and runs a shell command on it; see `exit_code`.
     pub(crate) fn command(&self, line: &str) -> &Self {
         let n = self.commands.fetch_add(1, Ordering::Relaxed) + 1;
+        self.world.forget_changed_config();
         self.clear();
         self.type_line(&format!("{line}; echo \"[exit $? of {n}]\""))
     }

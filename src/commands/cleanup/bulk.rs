@@ -58,8 +58,8 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) 
 }
 
 /// Asks one question about all plans that are not refused, unless `--yes` is given or the user
-/// cannot be asked. Returns the options with the consents, except to large files and suspended
-/// jobs, which each task asks for. Fails if the user declines.
+/// cannot be asked. Returns the options with the consents, except to large files,
+/// suspended jobs and changes of the configuration, which each task asks for. Fails if the user declines.
 fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     let doable = plans.iter().filter(|plan| plan.refusal().is_none());
     let doable: Vec<&Plan> = doable.collect();
@@ -71,8 +71,9 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
         flux.ui.ensure_agreed(question, is_harmless)?;
         for consent in doable.iter().flat_map(|plan| plan.consents(Agreed::Ask)) {
             // These are not in the table; each task asks for them.
-            use Question::{LargeFiles, SuspendedJobs};
-            if !matches!(consent.question, LargeFiles | SuspendedJobs) {
+            use Question::{Configuration, LargeFiles, PlainConfiguration, SuspendedJobs};
+            let asked_later = [Configuration, PlainConfiguration, LargeFiles, SuspendedJobs];
+            if !asked_later.contains(&consent.question) {
                 options.agree(consent.question, &consent.finding);
             }
         }

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::conflicts::{self, ConflictSite};
-use super::words;
+use super::{configuration, words};
 use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -50,7 +50,13 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
             Question::Uncommitted => {
                 options.uncommitted = ask_about_files(flux, facts, consent)?;
             }
-            _ => ask(flux, options, facts, consent)?,
+            _ => match facts.find_change(&consent.finding) {
+                Some(change) => {
+                    configuration::ask(flux, &facts.task.id, change)?;
+                    options.agree(consent.question, &consent.finding);
+                }
+                None => ask(flux, options, facts, consent)?,
+            },
         }
         drop(open);
         plan.decide(flux, options);

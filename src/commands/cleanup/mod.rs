@@ -2,6 +2,7 @@
 
 mod args;
 mod bulk;
+mod configuration;
 mod conflicts;
 mod consent;
 mod dry_run;
@@ -72,6 +73,9 @@ pub(crate) struct CleanupArgs {
     /// agree that an agent started on another machine has ended
     #[arg(long)]
     gone: bool,
+    /// keep what changed in the configuration that worktrees share
+    #[arg(long)]
+    keep_config: bool,
     /// machine-readable output of the dry run, which it implies
     #[arg(long, conflicts_with = "porcelain")]
     json: bool,

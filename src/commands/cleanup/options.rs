@@ -63,6 +63,10 @@ impl CleanupArgs {
             // On a terminal, the user has called the command in this pane.
             (can_ask, Question::OwnPane),
             (self.gone, Question::AgentEnded),
+            (self.keep_config, Question::Configuration),
+            (self.keep_config, Question::PlainConfiguration),
+            // A warning is enough.
+            (!can_ask, Question::PlainConfiguration),
             (self.into.is_some(), Question::OtherBranch),
             (self.discard, Question::WorktreeGone),
             (self.discard_stash, Question::Stash),

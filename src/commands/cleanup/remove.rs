@@ -4,7 +4,7 @@ use anyhow::{Context as _, Error, Result, bail};
 
 use super::args::Porcelain;
 use super::consent::{NextStep, ask_consents, facts};
-use super::{conflicts, words};
+use super::{configuration, conflicts, words};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::CommitAll;
@@ -36,6 +36,8 @@ pub(super) struct TaskRemoval<'a> {
     options: Options,
     /// The queue of merges, locked from the first attempt to merge.
     queue: Option<Lock>,
+    /// The changes of the shared configuration that were warned of.
+    warned: Vec<String>,
 }
 
 /// Merges and removes a task under its lock, after asking for the consents that are not given;
@@ -62,6 +64,7 @@ pub(super) fn remove_task(
         before: options,
         options: options.clone(),
         queue: None,
+        warned: Vec::new(),
     };
     let done = removal.run(store);
     if done.is_err() {
@@ -84,8 +87,12 @@ impl TaskRemoval<'_> {
                 words::warn_of_dependents(flux, &store, &facts.task);
             }
             match ask_consents(flux, &mut self.options, plan)? {
-                NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
-                NextStep::Remove(_) => {}
+                NextStep::Remove(plan) => {
+                    configuration::note_agreed(flux, &self.options, &plan, &mut self.warned)?;
+                    if self.carry_out(&plan)? {
+                        return Ok(());
+                    }
+                }
                 NextStep::Resolve(plan, place) => {
                     return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
                 }

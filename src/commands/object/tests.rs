@@ -126,11 +126,17 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
             subject: "On main: fix".into(),
         }]
     };
+    let change = || ConfigChangeObject {
+        name: "core.hooksPath".into(),
+        change: "core.hooksPath was unset while 'fix-1' ran".into(),
+        runs_program: true,
+    };
     let detail = |task, screen: Option<Vec<String>>| DetailObject {
         task,
         files: vec![file()],
         stash: screen.as_ref().map(|_| entries()),
         removed_stash_entries: screen.as_ref().map(|_| entries()),
+        configuration: screen.is_some().then(|| vec![change()]),
         screen,
     };
     let explanation = |is_known: bool| ExplanationObject {

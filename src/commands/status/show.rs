@@ -9,6 +9,7 @@ use crate::context::Flux;
 use crate::git::Change;
 use crate::lifecycle::damage::Damage;
 use crate::lifecycle::resume::can_resume;
+use crate::lifecycle::shared_config::Comparison;
 use crate::lifecycle::start::ports;
 use crate::lifecycle::stash::StashFacts;
 use crate::lifecycle::stash_pins::name_entries;
@@ -31,6 +32,7 @@ pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
     pub(super) stash: Option<StashFacts>,
+    pub(super) configuration: Comparison,
     pub(super) screen: PaneView,
     pub(super) next: Vec<NextCommand>,
 }
@@ -42,7 +44,14 @@ impl Detail {
         let ui = &flux.ui;
         let task = &self.status.task;
         title(ui, format!("{}  {}", task.id, sanitize::line(&task.title)))?;
-        for (name, value) in [self.agent(flux), self.location(), self.work()].concat() {
+        for (name, value) in [
+            self.agent(flux),
+            self.location(),
+            self.work(),
+            self.configuration(),
+        ]
+        .concat()
+        {
             let name = format!("{name}:");
             ui.data(format_args!("{name:<10} {}", sanitize::line(&value)))?;
         }
@@ -136,6 +145,19 @@ impl Detail {
         }
         fields.push(("Changes", changes));
         fields
+    }
+
+    /// Returns a line for each change of the shared configuration.
+    fn configuration(&self) -> Vec<DetailField> {
+        let lines = match &self.configuration {
+            Comparison::NoCopy => Vec::new(),
+            Comparison::Failed(why) => vec![format!("cannot be compared: {why}")],
+            Comparison::Changes(changes) => {
+                let id = &self.status.task.id;
+                changes.iter().map(|change| change.describe(id)).collect()
+            }
+        };
+        lines.into_iter().map(|line| ("Config", line)).collect()
     }
 
     fn print_screen(&self, ui: &Ui) -> Result<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
-use git2::{Commit, ErrorCode, Oid, Signature, Time, Tree};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Signature, Time, Tree};
 
 use super::Repo;
 use super::history::History;
@@ -41,6 +41,12 @@ impl Repo {
         let tree = tree.write().with_context(what)?;
         self.share_object(tree).with_context(what)?;
         Ok(named(tree))
+    }
+
+    /// Returns the name of a blob with these bytes, as SHA-1, without writing it: `git hash-object
+    /// --no-filters`
+    pub(crate) fn hash(bytes: &[u8]) -> Result<ObjectId> {
+        Ok(named(Oid::hash_object(ObjectType::Blob, bytes)?))
     }
 
     /// Sets the permissions of `core.sharedRepository` on the file of a loose object and on its

@@ -110,6 +110,23 @@ fn remove_line(around: &Checkout, path: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Splits the text of `info/exclude` into the user's lines, the last one with a newline, and those
+/// that [`add`] added.
+pub(crate) fn split_own(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (mut others, mut own) = (Vec::new(), Vec::new());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let (part, pattern) = match line == COMMENT {
+            true => (&mut own, lines.next()),
+            false => (&mut others, None),
+        };
+        for line in [Some(line), pattern].into_iter().flatten() {
+            part.extend([line, b"\n"].concat());
+        }
+    }
+    (others, own)
+}
+
 /// Returns `text` without any occurrence of the lines `ours`, which must be whole and together.
 fn without_lines(text: &[u8], ours: &[u8]) -> Vec<u8> {
     let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
@@ -145,6 +162,14 @@ mod tests {
         let pattern = |name: &str| String::from_utf8(pattern(Path::new(name))).unwrap();
         assert_eq!(pattern("trees/a b "), "/trees/a\\ b\\ ");
         assert_eq!(pattern("#!/[a]*?\\\n"), "/#!/\\[a]\\*\\?\\\\?");
+    }
+
+    #[test]
+    fn split_own_tells_lines_of_git_flux_from_the_users() {
+        let text = "*.log\n# a worktree of git flux\n/a/\n\n# mine\n/b";
+        let (others, own) = split_own(text.as_bytes());
+        assert_eq!(others, b"*.log\n\n# mine\n/b\n");
+        assert_eq!(own, b"# a worktree of git flux\n/a/\n");
     }
 
     #[test]

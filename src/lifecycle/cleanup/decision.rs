@@ -44,6 +44,7 @@ impl Decision<'_> {
         if is_mergeable {
             self.decide_about_merge();
         }
+        self.check_configuration();
         self.check_current_branch();
         self.check_agent();
     }
@@ -52,11 +53,11 @@ impl Decision<'_> {
         self.committed.as_ref().unwrap_or(self.facts)
     }
 
-    fn pass(&mut self, name: &'static str, why: &str) {
+    pub(super) fn pass(&mut self, name: &'static str, why: &str) {
         self.checks.add(name, Verdict::Ok(why.to_owned()));
     }
 
-    fn ask(&mut self, question: Question, what: String, refusal: Failure) {
+    pub(super) fn ask(&mut self, question: Question, what: String, refusal: Failure) {
         let verdict = Verdict::consent(self.options, question, what, refusal);
         self.checks.add(question.check(), verdict);
     }

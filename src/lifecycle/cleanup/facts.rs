@@ -17,9 +17,10 @@ use crate::git::{
     worktree_lock,
 };
 use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::shared_config::Comparison;
 use crate::lifecycle::stash::StashFacts;
 use crate::lifecycle::stash_pins::name_entries;
-use crate::lifecycle::{damage, observe, other_machine};
+use crate::lifecycle::{damage, observe, other_machine, shared_config};
 use crate::run::RunDir;
 use crate::store::{Store, StoredTask};
 use crate::task::{State, Task, TaskId};
@@ -48,6 +49,8 @@ pub(crate) struct Facts {
     pub(crate) missing: bool,
     /// The worktree cannot be moved to the trash: it is on another file system.
     pub(crate) other_fs: bool,
+    /// The shared configuration, compared with that at the start.
+    pub(crate) configuration: Comparison,
     /// The worktrees of the repository.
     pub(crate) worktrees: Vec<Worktree>,
 }
@@ -223,6 +226,7 @@ impl Observer<'_> {
             processes: processes?,
             missing: self.missing,
             other_fs: other_fs?,
+            configuration: shared_config::compare(flux, &task.id),
             worktrees: self.worktrees.clone(),
         })
     }

@@ -67,6 +67,11 @@ pub(crate) enum Question {
     LargeFiles,
     /// Discard the entries of the task's stash? Answered by `--discard-stash`.
     Stash,
+    /// Keep a change of the shared configuration that runs a program? Answered by `--keep-config`.
+    Configuration,
+    /// Keep another change of the shared configuration? Answered by `--keep-config` and `--yes`,
+    /// and without a terminal by the command itself.
+    PlainConfiguration,
     /// Merge into a branch that the user is not on? Answered by `--into`, and on a terminal
     /// together with [`Self::Removal`].
     OtherBranch,
@@ -90,8 +95,9 @@ pub(crate) enum Question {
 
 impl Question {
     /// The questions that `--yes` answers.
-    pub(crate) const BY_YES: [Self; 5] = [
+    pub(crate) const BY_YES: [Self; 6] = [
         Self::Removal,
+        Self::PlainConfiguration,
         Self::Processes,
         Self::Jobs,
         Self::Stop,
@@ -106,6 +112,7 @@ impl Question {
             Self::Uncommitted => "uncommitted",
             Self::LargeFiles => "large files",
             Self::Stash => "stash",
+            Self::Configuration | Self::PlainConfiguration => "configuration",
             Self::OtherBranch => "standing",
             Self::AgentEnded | Self::Stop | Self::OwnPane => "agent",
             Self::Processes | Self::Jobs | Self::SuspendedJobs => "processes",

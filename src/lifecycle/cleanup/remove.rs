@@ -17,6 +17,7 @@ use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::disposal::Disposal;
 use crate::lifecycle::hook_effects::RepositoryState;
 use crate::lifecycle::pane::close;
+use crate::lifecycle::shared_config::compare;
 use crate::lifecycle::stop::{request_stop, wait_for_agent_end};
 use crate::lifecycle::teardown::Teardown;
 use crate::settings::Settings;
@@ -309,10 +310,14 @@ fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
     Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
 }
 
-/// Returns whether HEAD, uncommitted files and stash of the task are as observed, and the target
-/// branch is still checked out in the same worktree. Does not compare ignored files, a missing
-/// worktree, or a target checked out nowhere; of an unreadable worktree, only its branch.
+/// Returns whether HEAD, uncommitted files and stash of the task are as observed, the shared
+/// configuration has no further change, and the target branch is still checked out in the same
+/// worktree. Does not compare ignored files, a missing worktree, or a target checked out nowhere;
+/// of an unreadable worktree, only its branch.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
+    if compare(flux, &facts.task.id).is_new_since(&facts.configuration) {
+        return Ok(false);
+    }
     // Another branch there must not get the merge. If the target was checked out nowhere, git
     // itself refuses to move it once it is.
     if let Some(into) = facts.merge_target()

@@ -15,7 +15,7 @@ use crate::context::Flux;
 use crate::git::{Lock, ObjectId, exclude, tool_files, trash, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::Archived;
-use crate::lifecycle::hook_effects;
+use crate::lifecycle::{hook_effects, shared_config};
 use crate::run::RunDir;
 use crate::run::launch::Running;
 use crate::store;
@@ -193,6 +193,7 @@ impl StartTransaction<'_> {
         };
         agent_launch::warn_of_missing_directory(flux, task);
         let launch = agent_launch::build_launch(flux, task, pane, agent)?;
+        shared_config::write_copy(flux, &self.run);
         self.run.write_launch(&launch, &agent.prompt)?;
         let request = File::open(self.run.launch()).context("could not read the launch file")?;
         interrupt::check()?;

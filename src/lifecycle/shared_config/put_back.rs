@@ -1,0 +1,149 @@
+//! Puts a part of the shared configuration back to its state at the start of a task.
+
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use bstr::{BString, ByteSlice as _};
+use tempfile::NamedTempFile;
+
+use super::change::{SharedChange, SharedPart, State};
+use super::{compare, kept, path_of};
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::git::shared_config::{Content, EXCLUDE, SharedFile};
+use crate::git::{Lock, exclude};
+use crate::store;
+use crate::system::none_if_missing;
+use crate::system::regular_file::read_file;
+use crate::task::{Bytes, TaskId};
+
+/// Puts back the part that has changed since the start of the task `id`, under the repository's
+/// lock, and records the state as agreed to. Returns where the replaced file is kept, if there was
+/// one. Fails without a change if the part has changed again meanwhile.
+pub(crate) fn put_back(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<Option<PathBuf>> {
+    let lock = flux.lock_repo()?;
+    if !compare(flux, id).changes().contains(change) {
+        let what = format!("{} has changed again; it was not put back", change.name());
+        bail!(Failure::new(what).hint(format!("git flux cleanup {id}")));
+    }
+    let path = path_of(flux, &change.part);
+    let replaced = match (&change.part, &change.before) {
+        (SharedPart::Key { key, .. }, before) => {
+            let values = before.as_ref().map_or(&[][..], State::values);
+            write_values(flux, &path, (key, values), &lock)?;
+            None
+        }
+        (SharedPart::File(name), before) => {
+            let part = match before {
+                Some(State::File(file)) => Some(Replacement::make(name, &path, file)?),
+                Some(State::Values(_)) | None => None,
+            };
+            let replaced = set_aside(flux, &path)?;
+            if let Some(part) = part {
+                part.move_to(&path)?;
+            }
+            replaced
+        }
+    };
+    kept::note(flux, change, change.before.as_ref(), &lock)?;
+    Ok(replaced)
+}
+
+/// Gives a key of a configuration file exactly these values, in order: `git config --file <file>
+/// --replace-all`, then `--add`; or `--unset-all`.
+fn write_values(
+    flux: &Flux,
+    file: &Path,
+    (key, values): (&BString, &[BString]),
+    lock: &Lock,
+) -> Result<()> {
+    let run = |args: &[&[u8]]| {
+        let args: Vec<_> = args.iter().map(|arg| arg.to_os_str_lossy()).collect();
+        let args: Vec<&OsStr> = args.iter().map(|arg| &**arg).collect();
+        store::configure_file(&flux.repo, file, &args, lock)
+    };
+    let Some((first, others)) = values.split_first() else {
+        return run(&[b"--unset-all", key]);
+    };
+    run(&[b"--replace-all", key, first])?;
+    let mut others = others.iter();
+    others.try_for_each(|value| run(&[b"--add", key, value]))
+}
+
+/// Moves the file at `path`, if any, to `<git-common-dir>/flux/replaced`, and returns its new path.
+fn set_aside(flux: &Flux, path: &Path) -> Result<Option<PathBuf>> {
+    if none_if_missing(path.symlink_metadata())?.is_none() {
+        return Ok(None);
+    }
+    let what = || format!("could not set '{}' aside", path.display());
+    let dir = flux.repo.flux_dir().join("replaced");
+    flux.repo.sharing()?.make_dir(&dir).with_context(what)?;
+    let name = path.file_name().unwrap_or_default();
+    let numbered =
+        (1..).map(|n: usize| dir.join([name, OsStr::new(&format!(".{n}"))].join(OsStr::new(""))));
+    let is_free = |path: &PathBuf| path.symlink_metadata().is_err();
+    let new = [dir.join(name)].into_iter().chain(numbered).find(is_free);
+    let new = new.with_context(what)?;
+    match fs::rename(path, &new) {
+        // The hooks may be on another file system.
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            fs::copy(path, &new).with_context(what)?;
+            fs::remove_file(path).with_context(what)?;
+        }
+        renamed => renamed.with_context(what)?,
+    }
+    Ok(Some(new))
+}
+
+/// A file to be put back.
+enum Replacement<'a> {
+    File(NamedTempFile),
+    Link(&'a Bytes),
+}
+
+impl<'a> Replacement<'a> {
+    /// Writes a temporary file beside `path` with the content of `file`, whose name in the common
+    /// git directory is `name`; keeps the lines of git flux in `info/exclude`.
+    fn make(name: &Path, path: &Path, file: &'a SharedFile) -> Result<Self> {
+        let what = || format!("could not write '{}'", path.display());
+        let bytes = match &file.content {
+            Content::Link(target) => return Ok(Self::Link(target)),
+            Content::Whole(_) => file.bytes().unwrap_or_default(),
+            Content::Hash(_) | Content::Unreadable => {
+                bail!("'{}' is not recorded whole", path.display())
+            }
+        };
+        let own = match name == Path::new(EXCLUDE) {
+            true => {
+                let now = none_if_missing(read_file(path))?.unwrap_or_default();
+                exclude::split_own(&now).1
+            }
+            false => Vec::new(),
+        };
+        let mode = if file.is_executable { 0o755 } else { 0o644 };
+        let write = || -> io::Result<NamedTempFile> {
+            let dir = path.parent().unwrap_or(path);
+            fs::create_dir_all(dir)?;
+            let mut part = NamedTempFile::new_in(dir)?;
+            part.write_all(&[bytes, &own].concat())?;
+            part.as_file()
+                .set_permissions(Permissions::from_mode(mode))?;
+            Ok(part)
+        };
+        Ok(Self::File(write().with_context(what)?))
+    }
+
+    /// Moves the file to `path`. Fails if there is a file again.
+    fn move_to(self, path: &Path) -> Result<()> {
+        let what = || format!("could not write '{}'", path.display());
+        match self {
+            Self::File(part) => drop(part.persist_noclobber(path).with_context(what)?),
+            Self::Link(target) => symlink(&target.0, path).with_context(what)?,
+        }
+        Ok(())
+    }
+}
