@@ -224,12 +224,9 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
 /// Names an entry of a stash: `1a2b3c4d5 (On main: fix)`, with its message in at most 60
 /// characters.
 pub(crate) fn name_entry(entry: &NotedEntry) -> String {
-    let mut subject = entry.subject.clone();
-    if let Some((end, _)) = subject.char_indices().nth(MAX_SUBJECT_CHARS) {
-        subject.truncate(end);
-        subject.push('…');
-    }
-    format!("{} ({subject})", entry.commit.short())
+    let mut entry = entry.clone();
+    entry.shorten(MAX_SUBJECT_CHARS);
+    format!("{} ({})", entry.commit.short(), entry.subject)
 }
 
 /// Names at most three entries of a stash, and counts the rest: `1a2b3c4d5 (On main: fix), …`

@@ -17,8 +17,8 @@ const FILE_NAME: &str = "stash-seen";
 /// The limit for each of the two lists, so that the file stays readable.
 const MAX_ENTRIES: usize = 500;
 
-/// The limit for the message of an entry, in bytes.
-const MAX_SUBJECT: usize = 500;
+/// The limit for the message of an entry, in characters.
+const MAX_SUBJECT_CHARS: usize = 500;
 
 /// When the stash is compared with the notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
@@ -54,8 +54,7 @@ impl StashNotes {
         self.present = listed;
         self.present.truncate(MAX_ENTRIES);
         for entry in &mut self.present {
-            let end = entry.subject.floor_char_boundary(MAX_SUBJECT);
-            entry.subject.truncate(end);
+            entry.shorten(MAX_SUBJECT_CHARS);
         }
     }
 
@@ -138,7 +137,7 @@ mod tests {
         let many = |from: usize| {
             let entry = |n: usize| NotedEntry {
                 commit: format!("{n:040}").into(),
-                subject: "ä".repeat(MAX_SUBJECT),
+                subject: "ä".repeat(MAX_SUBJECT_CHARS + 1),
             };
             (from..from + MAX_ENTRIES + 1).map(entry).collect()
         };
@@ -149,7 +148,10 @@ mod tests {
         assert_eq!(notes.removed.len(), MAX_ENTRIES);
         assert_eq!(&*notes.removed[0].commit, format!("{:040}", 1000));
         assert_eq!(notes.present.len(), MAX_ENTRIES);
-        assert_eq!(notes.present[0].subject, "ä".repeat(MAX_SUBJECT / 2));
+        assert_eq!(
+            notes.present[0].subject,
+            "ä".repeat(MAX_SUBJECT_CHARS) + "…"
+        );
     }
 
     #[test]

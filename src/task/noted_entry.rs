@@ -13,6 +13,14 @@ pub(crate) struct NotedEntry {
 }
 
 impl NotedEntry {
+    /// Cuts the message after this number of characters, and adds an ellipsis then.
+    pub(crate) fn shorten(&mut self, max_chars: usize) {
+        if let Some((end, _)) = self.subject.char_indices().nth(max_chars) {
+            self.subject.truncate(end);
+            self.subject.push('…');
+        }
+    }
+
     /// Returns whether the commit is a full object name, as git writes it. Files that an agent can write may contain
     /// anything.
     pub(crate) fn is_plausible(&self) -> bool {
