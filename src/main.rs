@@ -25,7 +25,13 @@ use std::io;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut args = env::args_os().skip(1);
+    let mut args = env::args_os();
+    if args
+        .next()
+        .is_some_and(|name| name == launcher::stash::NAME)
+    {
+        return fail(&launcher::stash::run(args).unwrap_err());
+    }
     match args.next() {
         Some(arg) if arg == "__hook" => {
             launcher::hook::run(args);
@@ -49,11 +55,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The reader has closed the pipe.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            ui::show(&error);
-            ExitCode::from(failure::exit_code(&error))
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    ui::show(error);
+    ExitCode::from(failure::exit_code(error))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -127,6 +127,7 @@ mod setup;
 mod setup_strays;
 mod several_users;
 mod sparse;
+mod stash;
 mod stash_stress;
 mod states;
 mod status;

@@ -13,7 +13,7 @@ use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Setup};
-use crate::system::program::{current_exe, path_without_git, user_shell};
+use crate::system::program::{current_exe, user_shell};
 use crate::task::{Bytes, Task};
 
 /// The longest prompt that is passed as an argument: Linux accepts 131 071 bytes, and options,
@@ -39,8 +39,7 @@ impl Launch {
         run: &RunDir,
     ) -> Result<Self> {
         let hooks = configure_hooks(&command.agent, run)?;
-        let common_dir = run.common_dir().context("no run directory")?;
-        let mut env = build_environment(task, source, common_dir);
+        let mut env = build_environment(task, source, run)?;
         env.push(("FLUX_RUN".into(), run.0.clone().into()));
         if let Some(HookOption::Variable(name, value)) = &hooks {
             env.push((name.into(), value.into()));
@@ -136,14 +135,19 @@ const VENV_VARIABLES: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
 const FOREIGN_PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
 
 /// Returns the environment for an agent: the caller's, with `FLUX_TASK` and other variables of the
-/// task. Omits variables of git, tmux, direnv, the pane, other tasks and other agents, and a Python
+/// task. The first directory on PATH is that of the task's own git. Omits variables of git, tmux, direnv, the pane, other tasks and other agents, and a Python
 /// virtual environment in another worktree.
-fn build_environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsString, OsString)> {
+fn build_environment(
+    task: &Task,
+    source: &Path,
+    run: &RunDir,
+) -> Result<Vec<(OsString, OsString)>> {
+    let common_dir = run.common_dir().context("no run directory")?;
     let venv = find_foreign_venv(task, source, common_dir);
     let is_of_venv = |name: &OsStr| venv.is_some() && VENV_VARIABLES.iter().any(|own| name == *own);
     let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
     let mut env: Vec<(OsString, OsString)> = own.collect();
-    if let Some(path) = path_without_git() {
+    if let Some(path) = run.write_own_git()? {
         env.push(("PATH".into(), remove_dirs_in(path, venv.as_deref())));
     }
     env.extend([
@@ -154,7 +158,7 @@ fn build_environment(task: &Task, source: &Path, common_dir: &Path) -> Vec<(OsSt
         ("FLUX_WORKTREE".into(), task.worktree.clone().into()),
         ("FLUX_SOURCE".into(), source.into()),
     ]);
-    env
+    Ok(env)
 }
 
 fn is_foreign(name: &OsStr) -> bool {

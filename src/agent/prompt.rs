@@ -62,11 +62,13 @@ mod tests {
     }
 
     #[test]
-    fn template_forbids_the_stash() {
-        let sentences: Vec<&str> = TEMPLATE.split(". ").collect();
+    fn template_says_what_worktrees_share() {
+        let text = TEMPLATE.replace('\n', " ");
+        assert!(!text.contains("Do not use `git stash`"));
+        let sentences: Vec<&str> = text.split(". ").collect();
         let about = sentences.iter().filter(|one| one.contains("git stash"));
         assert_eq!(about.count(), 1);
-        assert!(TEMPLATE.contains("Do not use `git stash`"));
+        assert!(text.contains("share its branches, tags, remotes, configuration and hooks"));
     }
 
     #[test]

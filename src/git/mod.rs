@@ -20,6 +20,7 @@ pub(crate) mod refs;
 mod refusals;
 pub(crate) mod repo;
 pub(crate) mod scratch;
+pub(crate) mod task_stash;
 pub(crate) mod worktree;
 
 pub(crate) use crate::system::{Lock, Sharing, regular_file};
@@ -34,6 +35,7 @@ pub(crate) use merge::{
 };
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
+pub(crate) use task_stash::TaskStash;
 pub(crate) use worktree::{
     Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_lock,
     worktree_refs,

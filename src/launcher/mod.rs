@@ -5,11 +5,14 @@
 //! the agent. When the pane is closed, the agent gets SIGHUP, and its exit status is recorded.
 
 mod file_watcher;
+mod foreground_child;
+mod git_words;
 mod group;
 pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
 mod setup;
+pub(crate) mod stash;
 mod worktree_lock;
 
 use std::fs::{self, File};

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::file::{MAX_BYTES, find_tail, read_json, write_private};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
+use crate::git::TaskStash;
 use crate::sanitize;
 use crate::system::clock::seconds;
 use crate::system::{Lock, Sharing, none_if_missing, process};
@@ -165,6 +166,11 @@ impl RunDir {
     pub(crate) fn removal_hint(&self, mark: impl AsRef<Path>) -> String {
         let path = sanitize::quoted(&self.0.join(mark));
         format!("to continue without it: rm -rf {path}")
+    }
+
+    /// Returns the task's own stash.
+    pub(crate) fn stash(&self) -> TaskStash {
+        TaskStash::of(&self.0)
     }
 
     /// Returns the path of the file with the last screen of the pane.

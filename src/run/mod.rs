@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod file;
 pub(crate) mod launch;
 pub(crate) mod launcher;
+mod own_git;
 pub(crate) mod schedule;
 pub(crate) mod watch;
 

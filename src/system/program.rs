@@ -1,7 +1,7 @@
 //! Finds programs.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -22,16 +22,24 @@ pub(crate) fn current_exe() -> Result<PathBuf> {
 /// directory if it contains a `/`, otherwise in an absolute directory on PATH. `None` if there is
 /// none. Any execute permission counts, not only yours.
 pub(crate) fn which(program: &Path) -> Option<PathBuf> {
-    let executable = |path: &PathBuf| {
-        let found = path.metadata();
-        found.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
-    };
     if program.components().count() > 1 {
-        return std::path::absolute(program).ok().filter(executable);
+        return std::path::absolute(program)
+            .ok()
+            .filter(|path| is_executable(path));
     }
-    let path = env::var_os("PATH")?;
-    let mut paths = env::split_paths(&path).map(|dir| dir.join(program));
-    paths.find(|path| path.is_absolute() && executable(path))
+    which_in(&env::var_os("PATH")?, program)
+}
+
+/// Returns the absolute path of the executable file `program` in an absolute directory of `path`, a
+/// value of PATH. `None` if there is none. Any execute permission counts, not only yours.
+pub(crate) fn which_in(path: &OsStr, program: &Path) -> Option<PathBuf> {
+    let mut paths = env::split_paths(path).map(|dir| dir.join(program));
+    paths.find(|path| path.is_absolute() && is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    let found = path.metadata();
+    found.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }
 
 /// Returns the value of PATH without its first directory, if that is `$GIT_EXEC_PATH`, which git
