@@ -190,6 +190,8 @@ fn completion_offers_ended_tasks_to_resume_and_other_worktrees_to_adopt() {
     world.wait_ended("down");
     offers(&world, &["resume", ""], &["down\tIt has ended"]);
     world.git(["worktree", "add", "-q", "-b", "side", "../side"]);
+    let reason = "claude session side (pid 1 start 1)";
+    world.git(["worktree", "lock", "--reason", reason, "../side"]);
     let side = world.root().join("side");
     offers(&world, &["adopt", ""], &[side.to_str().unwrap()]);
 }

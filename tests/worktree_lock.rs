@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::world::hints::{hints, paste};
 use crate::world::launcher::Started;
-use crate::world::removal::assert_removed;
+use crate::world::removal::{assert_removed, done_task, elsewhere};
 use crate::world::*;
 
 /// Returns the reason with which git says that the worktree of a task is locked.
@@ -208,4 +208,19 @@ fn status_names_the_command_that_checks_out_a_locked_worktree_again() {
     assert!(world.worktree(&task.id).join("README.md").exists());
     world.flux(["cleanup", "-y", &task.id]).run().success();
     assert_removed(&world, &task.id);
+}
+
+/// git removes no locked worktree, and only git can remove one from another file system.
+#[test]
+fn cleanup_unlocks_the_worktree_of_a_killed_launcher_on_another_file_system() {
+    let world = World::new();
+    let dir = elsewhere(&world);
+    world.git(["config", "flux.worktreeDir", dir.path().to_str().unwrap()]);
+    let id = done_task(&world);
+    let worktree = dir.path().join(format!("myapp-{id}"));
+    let (reason, path) = (format!("git flux: {id}"), worktree.to_str().unwrap());
+    world.git(["worktree", "lock", "--reason", &reason, path]);
+    world.flux(["cleanup", &id]).run().success();
+    assert!(!worktree.exists());
+    assert_removed(&world, &id);
 }
