@@ -73,6 +73,8 @@ impl World {
     }
 
     fn try_git_in(&self, dir: &Path, args: &[OsString]) -> Result<String, String> {
+        // A hook may call git flux.
+        self.forget_changed_config();
         let output = self
             .command(&self.git)
             .current_dir(dir)
