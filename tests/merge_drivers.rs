@@ -122,7 +122,7 @@ fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
         --- stderr
         error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'README.md' (contents), 'lock' (contents); nothing was changed
         hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
-        hint: or merge it there and tell its agent: git flux cleanup fix-login-XXXXXX --update
+        hint: or let its agent resolve it: git flux cleanup fix-login-XXXXXX --update
         hint: then: git flux cleanup fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

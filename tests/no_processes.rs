@@ -130,8 +130,8 @@ fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
         .flux(["resume", &task.id])
         .run()
         .code(1)
-        .stderr_has("its agent may be alive");
-    task.refused("its agent may be alive");
+        .stderr_has("may be alive, although its launcher is gone");
+    task.refused("may be alive, although its launcher is gone");
     impostor.assert_alive();
     task.cleanup().success();
     impostor.assert_alive();
@@ -144,7 +144,7 @@ fn cleanup_refuses_while_an_agent_without_a_launcher_may_be_alive() {
     task.kill_launcher();
     assert_eq!(task.status()["state"], "lost");
     let before = world.snapshot();
-    task.cleanup().code(1).stderr_has("its agent may be alive");
+    task.cleanup().code(1).stderr_has("may be alive, although its launcher is gone");
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
     task.agent.kill("KILL");

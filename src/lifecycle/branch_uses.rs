@@ -219,9 +219,9 @@ impl<'a> BranchUses<'a> {
             }
             BranchUse::Lost { path, head } => {
                 let place = shown(path);
-                let what = format!("'{place}' has an unknown branch checked out");
-                Failure::new(what)
-                    .hint(format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head)))
+                let what = format!("'{place}' does not tell which branch it has checked out");
+                let write = format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head));
+                Failure::new(what).hint(format!("to repair its HEAD: {write}"))
             }
         })
     }

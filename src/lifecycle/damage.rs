@@ -121,7 +121,7 @@ impl Damage {
         let is_repairable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());
         if is_repairable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();
-            repairs.insert(0, ("if it is the task's", repair));
+            repairs.insert(0, ("if these are the task's files", repair));
         }
         Ok(Self { what, repairs })
     }
@@ -163,20 +163,18 @@ fn checked_out_elsewhere(flux: &Flux, task: &Task) -> Result<Option<Damage>> {
     let Some(other) = other else {
         return Ok(None);
     };
+    let is_main = Some(&*other.path) == flux.repo.main();
     let (place, other, path) = (quoted(&other.path), shown(&other.path), shown(path));
     let (id, branch) = (&task.id, &task.branch);
     let at = format!("the branch '{branch}' of '{id}' is checked out in '{other}'");
     let what = format!("{at}, and its worktree '{path}' is missing");
-    let repairs = vec![
-        (
-            "if this worktree is the task's",
-            format!("git flux adopt {place}"),
-        ),
-        (
-            "if this worktree is yours",
-            format!("git -C {place} switch --detach"),
-        ),
-    ];
+    let detach = format!("git -C {place} switch --detach");
+    let mut repairs = vec![("to free the branch", detach)];
+    // The main worktree cannot be adopted.
+    if !is_main {
+        let adopt = format!("git flux adopt {place}");
+        repairs.insert(0, ("if that is the task's worktree", adopt));
+    }
     Ok(Some(Damage { what, repairs }))
 }
 

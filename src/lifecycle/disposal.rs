@@ -150,7 +150,14 @@ pub(crate) fn ensure_unshared(flux: &Flux, entries: &[Worktree], task: &Task) ->
     }
     let (branch, place, pasted) = (&task.branch, shown(elsewhere), quoted(elsewhere));
     let what = format!("the branch '{branch}' is checked out in '{place}'");
-    let adopt = format!("if this worktree is the task's: git flux adopt {pasted}");
-    let detach = format!("if this worktree is yours: git -C {pasted} switch --detach");
-    bail!(Failure::new(what).hint(adopt).hint(detach))
+    let mut failure = Failure::new(what);
+    // The main worktree cannot be adopted.
+    if Some(elsewhere) != flux.repo.main() {
+        failure = failure.hint(format!(
+            "if that is the task's worktree: git flux adopt {pasted}"
+        ));
+    }
+    bail!(failure.hint(format!(
+        "to free the branch: git -C {pasted} switch --detach"
+    )))
 }

@@ -128,13 +128,16 @@ pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let Some(running) = run.running()? else {
         return Ok(());
     };
-    let gone = format!("the launcher of '{id}' is gone, but its agent");
+    let gone = "although its launcher is gone";
     let orphan = running.orphan(&task.worktree).with_context(|| {
-        Failure::new(format!("{gone} may be alive")).hint(run.removal_hint("running"))
+        let what = format!("the agent of '{id}' may be alive, {gone}");
+        Failure::new(what).hint(run.removal_hint("running"))
     })?;
     let Some(orphan) = orphan else {
         return Ok(());
     };
-    let failure = Failure::new(format!("{gone} is still alive (process {orphan})"));
-    Err(failure.hint(format!("kill {orphan}")).into())
+    let what = format!("the agent of '{id}' is still alive (process {orphan}), {gone}");
+    Err(Failure::new(what)
+        .hint(format!("to end it: kill {orphan}"))
+        .into())
 }

@@ -47,8 +47,8 @@ pub(crate) fn restart_command(
             word(&table::DESCRIPTION.documented_key(&task.branch)),
         );
         let what = format!("'{id}' has no description for its agent");
-        let set = format!("git config {key} '<description>'");
-        let attach = format!("git flux attach {id}");
+        let set = format!("to describe it: git config {key} '<description>'");
+        let attach = format!("or start a program in its worktree: git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }
     let chosen = ChosenAgent::find(flux, &task.agent, true)?;
@@ -185,7 +185,7 @@ fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> R
 /// tell.
 fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
-    let attach = format!("git flux attach {id}");
+    let attach = format!("or start a program in its worktree: git flux attach {id}");
     let in_front = process::foreground_group(shell).with_context(|| {
         Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
             .hint(format!("to close its shell: {attach}"))

@@ -141,8 +141,7 @@ pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String
     format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
 }
 
-/// Warns of each task that would be merged into the branch of `task`, if that branch is deleted
-/// with `task`. If `task` has a target branch, hints at the command that merges the other task into
+/// Warns of each task whose target is the branch of `task`, if that branch is deleted with `task`. If `task` has a target branch, hints at the command that merges the other task into
 /// that.
 pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     let (ui, branch) = (&flux.ui, &task.branch);
@@ -152,14 +151,11 @@ pub(super) fn warn_of_dependents(flux: &Flux, store: &Store, task: &Task) {
     for other in dependents.filter(|_| !task.keeps_branch()) {
         let id = &other.id;
         let why = format!("which is removed with '{}'", task.id);
-        ui.warning(format_args!(
-            "'{id}' would be merged into '{branch}', {why}"
-        ));
+        ui.warning(format_args!("the target of '{id}' is '{branch}', {why}"));
         if let Some(into) = &task.into {
             let key = word(&table::BRANCH_INTO.documented_key(&other.branch));
             let config = format!("git config {key} {}", word(into));
-            let what = format!("to merge '{id}' into '{into}' instead: {config}");
-            ui.hint(what);
+            ui.hint(format_args!("to make '{into}' its target: {config}"));
         }
     }
 }

@@ -60,7 +60,7 @@ impl Facts {
                 let update = format!("git flux cleanup {id} --update");
                 Failure::new(what)
                     .hint(format!("{resolve} merge {target}"))
-                    .hint(format!("or merge it there and tell its agent: {update}"))
+                    .hint(format!("or let its agent resolve it: {update}"))
             }
         };
         failure
@@ -209,8 +209,8 @@ fn overwrite_failure(
         .fold(Failure::new(what), Failure::hint);
     let status = format!("git -C {} status --ignored", quoted(worktree));
     failure
-        .hint(format!("commit, stash or move them: {status}"))
-        .hint(retry)
+        .hint(format!("to see them: {status}"))
+        .hint(format!("commit, stash or move them, then: {retry}"))
 }
 
 /// Names all files in conflict, in quotes, each with the kind of its conflict, if known:

@@ -18,6 +18,7 @@ use crate::git::scratch::{Original, Scratch, Skipped};
 use crate::git::{MergePlan, ObjectId};
 use crate::interrupt;
 use crate::lifecycle::archive::tree;
+use crate::lifecycle::damage::unused_path;
 use crate::system::Lock;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
@@ -196,7 +197,10 @@ fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
             "'{}' exists already; the merge needs this path",
             shown(place)
         );
-        bail!(Failure::new(what).hint(format!("mv {pasted} {pasted}.away")));
+        bail!(Failure::new(what).hint(format!(
+            "to move it away: mv {pasted} {}",
+            quoted(&unused_path(place))
+        )));
     }
     Ok(place.clone())
 }
