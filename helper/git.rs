@@ -3,6 +3,9 @@
 //!
 //! Each git call of an agent starts it, so it is small: no standard library, no allocation but one
 //! array, no child process.
+//!
+//! Unsafe code calls the C library alone: every text that it gets ends with NUL and lives until this
+//! process becomes another program.
 
 #![no_std]
 #![no_main]
@@ -134,8 +137,7 @@ fn find_command(words: &[*const c_char]) -> Option<&[u8]> {
     None
 }
 
-/// Becomes git flux as `git-flux-stash <git> <argv...>`. Returns if that
-/// fails, as after its removal.
+/// Becomes git flux as `git-flux-stash <git> <argv...>`. Returns if that fails, as after its removal.
 fn exec_flux(run: &[u8], git: &Path, argv: &[*const c_char]) {
     let mut flux = Path::new();
     let all = unsafe { calloc(argv.len() + 3, size_of::<*const c_char>()) };
@@ -143,11 +145,9 @@ fn exec_flux(run: &[u8], git: &Path, argv: &[*const c_char]) {
         return;
     }
     let own = [c"git-flux-stash".as_ptr(), git.as_ptr()];
-    let mut words = own.into_iter().chain(argv.iter().copied());
-    let mut count = 0;
-    while let Some(word) = words.next() {
-        unsafe { *all.add(count) = word };
-        count += 1;
+    // The null pointer after the last is there.
+    for (at, word) in own.into_iter().chain(argv.iter().copied()).enumerate() {
+        unsafe { *all.add(at) = word };
     }
     unsafe { execv(flux.as_ptr(), all) };
 }

@@ -237,11 +237,13 @@ fn layers_use_libgit2_only_in_the_repository() {
 #[test]
 fn layers_start_git_and_tmux_in_one_place_each() {
     // Files that start other programs.
-    const OTHERS: [&str; 7] = [
+    const OTHERS: [&str; 8] = [
         // Agents, and git flux itself.
         "launcher/mod.rs",
         "launcher/job.rs",
         "lifecycle/archive/expire.rs",
+        // The git that an agent called, as it called it.
+        "launcher/stash/command_line.rs",
         // Whoever tells the user, in their way.
         "launcher/notify.rs",
         // A hook of the user's, where git would start it with another environment.

@@ -256,3 +256,35 @@ fn stash_gets_what_an_autostash_leaves() {
     }
     assert_eq!(pins(&world, &id).len(), 5);
 }
+
+#[test]
+fn stash_takes_its_own_entry_from_the_users_stash() {
+    let world = World::new();
+    let (id, a) = task(&world, "Task a");
+    for n in [1, 2] {
+        world.write("README.md", format!("user {n}\n"));
+        world.git(["stash", "-q", "-m", &format!("of the user {n}")]);
+    }
+    let before = world.git(["stash", "list", "--format=%H %gs"]);
+    // A git that the agent calls by its path.
+    let commit = a.ok("echo own >>README.md; git stash create autostash");
+    world.git(["stash", "store", "-q", "-m", "autostash", commit.trim_end()]);
+    world.write("README.md", "user 3\n");
+    world.git(["stash", "-q", "-m", "of the user 3"]);
+    assert_eq!(a.stash(), ["autostash"]);
+    let after = world.git(["stash", "list", "--format=%H %gs"]);
+    let (newest, rest) = after.split_once('\n').unwrap();
+    assert!(newest.ends_with("of the user 3"), "{after}");
+    assert_eq!(rest, before);
+    // The only entry, too.
+    world.git(["stash", "clear"]);
+    world.git(["stash", "store", "-q", "-m", "autostash", commit.trim_end()]);
+    a.ok("git checkout -q .; git stash pop -q");
+    assert_eq!(a.ok("git stash list; tail -n 1 README.md"), "own\n");
+    assert!(
+        world
+            .try_git(["rev-parse", "--verify", "-q", "refs/stash"])
+            .is_err()
+    );
+    assert_eq!(pins(&world, &id), [""; 0]);
+}

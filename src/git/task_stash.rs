@@ -202,3 +202,6 @@ fn parse_line(line: &[u8]) -> Option<StashEntry> {
     let subject = BString::from(subject.unwrap_or_default());
     Some(StashEntry { commit, subject })
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,3 +210,39 @@ pub(crate) fn option_length(word: &[u8]) -> Option<usize> {
 pub(crate) fn may_be_stash(word: &[u8]) -> bool {
     COMMANDS.binary_search(&word).is_err()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_sorted() {
+        assert!(COMMANDS.is_sorted());
+    }
+
+    #[test]
+    fn may_be_stash_accepts_what_git_does_not_know() {
+        for word in ["stash", "st", "lfs", "", "statusx"] {
+            assert!(may_be_stash(word.as_bytes()), "{word}");
+        }
+        for word in ["status", "add", "write-tree", "rebase", "flux"] {
+            assert!(!may_be_stash(word.as_bytes()), "{word}");
+        }
+    }
+
+    #[test]
+    fn option_length_counts_a_value() {
+        let cases = [
+            ("-C", 2),
+            ("-c", 2),
+            ("--git-dir", 2),
+            ("--git-dir=x", 1),
+            ("-p", 1),
+        ];
+        for (word, length) in cases {
+            assert_eq!(option_length(word.as_bytes()), Some(length), "{word}");
+        }
+        assert_eq!(option_length(b"stash"), None);
+        assert_eq!(option_length(b""), None);
+    }
+}

@@ -17,7 +17,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::{Context as _, Result};
 
 use self::arguments::StashArgs;
-use self::command_line::CommandLine;
+use self::command_line::{CommandLine, PlainGit};
 use super::foreground_child::{exit_as, output, status};
 use crate::failure::Failure;
 use crate::git::identity::is_same_place;
@@ -35,10 +35,7 @@ const INDEX: &str = "GIT_INDEX_FILE";
 
 /// A `git stash` for the task's own stash.
 struct StashCall {
-    /// The file of git.
-    git: PathBuf,
-    /// git's own name, as the caller wrote it.
-    argv0: OsString,
+    git: PlainGit,
     options: GlobalOptions,
     args: StashArgs,
     worktree: CallerWorktree,
@@ -78,7 +75,6 @@ impl StashCall {
         }
         Ok(Some(Self {
             git: line.git.clone(),
-            argv0: line.argv0.clone(),
             options,
             args,
             worktree,
@@ -146,8 +142,8 @@ impl StashCall {
 
     /// Builds a command of git itself, with its own programs.
     fn git(&self) -> Command {
-        let mut command = Command::new(&self.git);
-        command.arg0(&self.argv0).env_remove("GIT_COMMON_DIR");
+        let mut command = self.git.command();
+        command.env_remove("GIT_COMMON_DIR");
         if env::var_os("GIT_EXEC_PATH").is_some_and(|dir| dir == self.run.exec_dir()) {
             command.env_remove("GIT_EXEC_PATH");
         }

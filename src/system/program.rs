@@ -23,7 +23,9 @@ pub(crate) fn current_exe() -> Result<PathBuf> {
 /// none. Any execute permission counts, not only yours.
 pub(crate) fn which(program: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
-        return std::path::absolute(program).ok().filter(is_executable);
+        return std::path::absolute(program)
+            .ok()
+            .filter(|path| is_executable(path));
     }
     which_in(&env::var_os("PATH")?, program)
 }
@@ -35,7 +37,7 @@ pub(crate) fn which_in(path: &OsStr, program: &Path) -> Option<PathBuf> {
     paths.find(|path| path.is_absolute() && is_executable(path))
 }
 
-fn is_executable(path: &PathBuf) -> bool {
+fn is_executable(path: &Path) -> bool {
     let found = path.metadata();
     found.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
 }

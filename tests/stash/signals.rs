@@ -1,8 +1,8 @@
 //! Tests signals, the process and its end.
 
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 
-use super::task;
+use super::{pins, task};
 use crate::world::*;
 
 #[test]
@@ -21,23 +21,46 @@ fn stash_passes_signals_on_and_ends_by_them() {
     let (_, a) = task(&world, "Task a");
     // git waits for the filter, which waits for its end.
     a.ok("echo '*.md filter=wait' >.gitattributes; git add .; git commit -q -m x; echo 1 >>README.md");
-    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+    // To the process alone, and to its group, as from a terminal.
+    for (signal, number, to) in [
+        ("INT", 2, ""),
+        ("TERM", 15, ""),
+        ("HUP", 1, ""),
+        ("INT", 2, "-"),
+    ] {
         let mut command = a.command("git");
         command.args([
             "-c",
             "filter.wait.clean=touch ../waits; exec sleep 600 </dev/null",
             "stash",
         ]);
-        let mut child = command.spawn().unwrap();
+        let mut child = command.process_group(0).spawn().unwrap();
         let mark = world.root().join("waits");
         wait_until("the filter to run", || mark.exists());
         std::fs::remove_file(&mark).unwrap();
         let pid = child.id();
-        a.ok(&format!("kill -s {signal} {pid}"));
+        a.ok(&format!("kill -s {signal} -- {to}{pid}"));
         let status = child.wait().unwrap();
         assert_eq!(status.signal(), Some(number), "{signal} {status}");
     }
     assert_eq!(a.stash(), [""; 0]);
     a.ok("git stash -q");
     assert_eq!(a.stash().len(), 1);
+}
+
+#[test]
+fn stash_serves_calls_at_the_same_time() {
+    let world = World::new();
+    let (id, a) = task(&world, "Task a");
+    a.ok(
+        "for n in 1 2 3 4 5 6; do echo >f$n; done; git add .; git commit -q -m files
+        for n in 1 2 3 4 5 6; do echo $n >f$n; done
+        for n in 1 2 3 4 5 6; do git stash push -q -m $n f$n & done; wait",
+    );
+    assert_eq!(a.ok("git status --short"), "");
+    assert_eq!(a.stash().len(), 6);
+    assert_eq!(pins(&world, &id).len(), 6);
+    a.ok("for n in 1 2 3 4 5 6; do git stash pop -q & done; wait");
+    assert_eq!(a.ok("cat f? | sort"), "1\n2\n3\n4\n5\n6\n");
+    assert_eq!(pins(&world, &id), [""; 0]);
 }

@@ -9,6 +9,16 @@ use anyhow::{Context as _, Result};
 use crate::git::{Git, ObjectId};
 use crate::task::RefName;
 
+/// Global options that name no repository, and whose value is the next argument.
+const WITH_VALUE: [&[u8]; 6] = [
+    b"-C",
+    b"-c",
+    b"--attr-source",
+    b"--config-env",
+    b"--namespace",
+    b"--shallow-file",
+];
+
 /// Global options of a git command, such as `-C <path>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GlobalOptions(pub(crate) Vec<OsString>);
@@ -92,7 +102,7 @@ impl GlobalOptions {
         while let Some(word) = words.next() {
             let bytes = word.as_bytes();
             let name = bytes.split(|&b| b == b'=').next().unwrap_or_default();
-            let has_value = [&b"-C"[..], b"-c", b"--config-env", b"--attr-source"].contains(&bytes);
+            let has_value = WITH_VALUE.contains(&bytes);
             match name {
                 b"--bare" => {}
                 b"--git-dir" | b"--work-tree" => {
@@ -101,10 +111,28 @@ impl GlobalOptions {
                 }
                 _ => {
                     kept.push(word.as_os_str());
-                    kept.extend(words.next().filter(|_| has_value).map(OsString::as_os_str));
+                    let value = has_value.then(|| words.next()).flatten();
+                    kept.extend(value.map(OsString::as_os_str));
                 }
             }
         }
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_repository_keeps_other_options_with_their_values() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let options =
+            "-C --bare --git-dir -c -c --work-tree=x --bare --work-tree y -p --config-env --bare";
+        let kept = GlobalOptions(words(options));
+        assert_eq!(
+            kept.without_repository(),
+            words("-C --bare -c --work-tree=x -p --config-env --bare")
+        );
     }
 }

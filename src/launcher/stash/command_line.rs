@@ -17,31 +17,47 @@ use crate::run::RunDir;
 
 /// A git command of an agent.
 pub(super) struct CommandLine {
-    /// The file of git.
-    pub(super) git: PathBuf,
-    pub(super) argv0: OsString,
+    pub(super) git: PlainGit,
     /// The arguments, global options first.
     words: Vec<OsString>,
+}
+
+/// The next git on PATH.
+#[derive(Clone, Debug)]
+pub(super) struct PlainGit {
+    file: PathBuf,
+    /// Its name as the caller wrote it.
+    argv0: OsString,
+}
+
+impl PlainGit {
+    /// Builds a command of git in this process's environment, without arguments.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command.arg0(&self.argv0);
+        command
+    }
 }
 
 impl CommandLine {
     /// Parses the arguments that the agent's git gives: `<git> <argv...>`. `None` if they are too
     /// few.
     pub(super) fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Self> {
+        let file = args.next()?.into();
+        let argv0 = args.next()?;
         Some(Self {
-            git: args.next()?.into(),
-            argv0: args.next()?,
+            git: PlainGit { file, argv0 },
             words: args.collect(),
         })
     }
 
     /// Replaces this process by git, with the same arguments. Returns only an error.
     pub(super) fn become_git(&self) -> io::Error {
-        let mut command = Command::new(&self.git);
-        command.arg0(&self.argv0).args(&self.words);
+        let mut command = self.git.command();
+        command.args(&self.words);
         let run = env::var_os("FLUX_RUN").map(|run| RunDir(run.into()));
         // As the agent's git sets it for a command that it knows.
-        if let Some(exec) = run.and_then(|run| run.exec_dir_of(&self.git))
+        if let Some(exec) = run.and_then(|run| run.exec_dir_of(&self.git.file))
             && env::var_os("GIT_EXEC_PATH").is_none()
         {
             command.env("GIT_EXEC_PATH", exec);
