@@ -28,6 +28,9 @@
 //! the target branch, and `teardown` removes worktree, configuration, and in one transaction branch, base and
 //! record, which are kept in the [`archive`].
 //!
+//! [`stash`] has the entries of a task's own stash, from cleanup to restore. [`stash_pins`] keeps those of the
+//! shared stash from loss while agents run.
+//!
 //! A rollback of a start is the same teardown. [`recover`], which commands that change something run first,
 //! completes or rolls back each task whose last command died, and reports it.
 

@@ -79,14 +79,14 @@ impl Flux {
         Ok(entries.iter().map(NotedEntry::from).collect())
     }
 
-    /// Creates the pins of entries that have none. Replaces pins that were fetched, since the next
+    /// Creates the pins of entries that have none and whose commits exist. Replaces pins that were fetched, since the next
     /// fetch may delete them.
     fn pin<'a>(&self, entries: impl Iterator<Item = &'a NotedEntry>, lock: &Lock) -> Result<()> {
         let (repo, marks) = (&self.repo, self.repo.marks());
         let found = refs::list(repo.home(), &[PINS])?;
         let commits: BTreeSet<&ObjectId> = entries.map(|entry| &entry.commit).collect();
         let (mut updates, mut is_empty) = (Transaction::default(), true);
-        for commit in commits {
+        for commit in commits.into_iter().filter(|commit| repo.has_object(commit)) {
             let name = pin_ref(commit);
             updates = match found.get(&name) {
                 None => updates.create(&name, commit),
@@ -236,4 +236,65 @@ pub(crate) fn name_entries(entries: &[NotedEntry]) -> String {
         names.push(format!("and {} more", entries.len() - MAX_NAMED));
     }
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::world::{World, git, id};
+
+    fn entries(number: usize) -> Vec<NotedEntry> {
+        let entry = |n: usize| NotedEntry {
+            commit: n.to_string().repeat(40).into(),
+            subject: format!("On main: {}", "ä".repeat(n * 30)),
+        };
+        (0..number).map(entry).collect()
+    }
+
+    #[test]
+    fn name_entries_names_three_and_counts_the_rest() {
+        assert_eq!(name_entries(&entries(0)), "");
+        assert_eq!(name_entries(&entries(1)), "000000000 (On main: )");
+        let names = name_entries(&entries(5));
+        let (whole, cut) = ("ä".repeat(30), "ä".repeat(51) + "…");
+        let expected = format!(
+            "000000000 (On main: ), 111111111 (On main: {whole}), 222222222 (On main: {cut}), and 2 more"
+        );
+        assert_eq!(names, expected);
+        assert_eq!(count_entries(1), "1 stash entry");
+        assert_eq!(count_entries(2), "2 stash entries");
+    }
+
+    #[test]
+    fn note_stash_pins_what_exists_and_releases_what_no_run_notes() {
+        let world = World::new();
+        let flux = &world.flux;
+        let pins = || refs::list(world.home(), &[PINS]).unwrap().into_keys();
+        let (run, id) = (flux.run_dir(&id()), id());
+        // A run directory that is gone is not made again.
+        flux.note_stash(&id, StashMoment::Change).unwrap();
+        assert!(!run.0.exists());
+        fs::create_dir_all(&run.0).unwrap();
+        fs::write(world.home().join("file"), "stashed\n").unwrap();
+        git(world.home(), ["stash", "push", "-q", "--include-untracked"]);
+        let mut notes = StashNotes::default();
+        notes.update(entries(1), StashMoment::Start);
+        run.write_stash_notes(&notes).unwrap();
+        flux.note_stash(&id, StashMoment::Change).unwrap();
+        let notes = run.stash_notes().unwrap();
+        assert_eq!(notes.removed, entries(1));
+        let pinned: Vec<RefName> = pins().collect();
+        assert_eq!(pinned, [pin_ref(&notes.present[0].commit)]);
+        // An entry whose commit does not exist cannot be put back.
+        assert_eq!(flux.removed_stash_entries(&id).unwrap(), []);
+        flux.release_stash_pins().unwrap();
+        assert_eq!(pins().count(), 1);
+        fs::write(run.0.join("stash-seen"), "damaged").unwrap();
+        flux.release_stash_pins().unwrap_err();
+        assert_eq!(pins().count(), 1);
+        fs::remove_file(run.0.join("stash-seen")).unwrap();
+        flux.release_stash_pins().unwrap();
+        assert_eq!(pins().count(), 0);
+        assert!(flux.repo.marks().list("stash").unwrap().is_empty());
+    }
 }
