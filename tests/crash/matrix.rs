@@ -22,7 +22,8 @@ const MODES: [Mode; 5] = [
 /// Calls that change nothing: whether they fail before or after they are made, and whether their
 /// caller dies before, during or after them, is all one.
 /// Any other is taken for one that does.
-const READING: [&str; 14] = [
+const READING: [&str; 15] = [
+    "--exec-path",
     "-V",
     "cat-file",
     "config -z --show-scope",
@@ -307,7 +308,7 @@ fn fresh(template: &World) -> World {
 fn subcommand(call: &Call) -> String {
     let args: Vec<_> = call.args.iter().map(|arg| arg.to_string_lossy()).collect();
     let mut at = 0;
-    while args[at].starts_with('-') && args[at] != "-V" {
+    while args[at].starts_with('-') && !["-V", "--exec-path"].contains(&&*args[at]) {
         at += if ["-c", "-S"].contains(&&*args[at]) {
             2
         } else {
