@@ -57,8 +57,9 @@ fn run_locks_the_worktree_until_its_agent_has_ended() {
     task.agent.tell("exit 0");
     world.wait_ended(&task.id);
     assert_eq!(lock_of(&world, &task.id), None);
-    let by_launcher = |call: &Call| call.by == Caller::Launcher && call.program == "git";
-    let calls: Vec<Call> = world.calls().into_iter().filter(by_launcher).collect();
+    let is_about_worktrees = |call: &Call| call.args.iter().any(|arg| arg == "worktree");
+    let mut calls = world.calls();
+    calls.retain(|call| call.by == Caller::Launcher && is_about_worktrees(call));
     assert_eq!(calls.len(), 2, "{calls:?}");
 }
 
