@@ -4,9 +4,19 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::shared_config::*;
+use crate::world::Terminal;
 use crate::world::questions::*;
 
 const HOW: &str = "What should happen to it?";
+
+/// Waits for the question that follows this text: keys before it are discarded.
+#[track_caller]
+fn wait_for_question(terminal: &Terminal<'_>, after: &str) {
+    terminal.wait_for_visible(after, |screen| {
+        let rest = screen.rsplit_once(after);
+        rest.is_some_and(|(_, rest)| rest.contains("What should happen to it? ›"))
+    });
+}
 
 #[test]
 fn cleanup_asks_once_about_a_change_that_several_tasks_have_seen() {
@@ -21,7 +31,7 @@ fn cleanup_asks_once_about_a_change_that_several_tasks_have_seen() {
     // The default shows it.
     terminal.wait_for_screen(HOW);
     terminal.keys(["Enter"]);
-    terminal.wait_for_screen("+ .husky/_");
+    wait_for_question(&terminal, "+ .husky/_");
     terminal.keys(["Down"]).keys(["Enter"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     let screen = terminal.screen();
@@ -58,16 +68,12 @@ fn cleanup_puts_hooks_back_and_keeps_the_replaced_ones() {
     named_task(&world, "fix");
     write_hook(&world, "post-merge", "#!/bin/sh\ntouch evil\n");
     write_hook(&world, "post-commit", "#!/bin/sh\ntouch evil\n");
-    let back: &[&str] = &["Down", "Down", "Enter"];
-    let terminal = ask(
-        &world,
-        150,
-        "fix",
-        &[("The hook 'post-commit' was added", back)],
-    );
-    terminal.wait_for_screen("The hook 'post-merge' changed");
+    let terminal = ask(&world, 150, "fix", &[]);
+    wait_for_question(&terminal, "The hook 'post-commit' was added");
+    terminal.keys(["Down"]).keys(["Down"]).keys(["Enter"]);
+    wait_for_question(&terminal, "The hook 'post-merge' changed");
     terminal.keys(["Enter"]);
-    terminal.wait_for_screen("+ touch evil");
+    wait_for_question(&terminal, "+ touch evil");
     terminal.keys(["Down"]).keys(["Down"]).keys(["Enter"]);
     terminal.wait_for_screen(REMOVE);
     terminal.keys(["y"]);
