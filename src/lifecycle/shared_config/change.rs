@@ -138,31 +138,26 @@ impl SharedChange {
         format!("{verb} {}", truncate_str(&values, 2 * MAX_COLUMNS, "…"))
     }
 
-    /// Returns the command that puts a key with at most one value back; `None` for other changes,
-    /// and for values with control characters.
+    /// Returns the command that puts back a key of the repository's file with at most one value;
+    /// `None` for other changes, and for values with control characters.
     pub(crate) fn put_back_command(&self) -> Option<String> {
-        let SharedPart::Key { file, key } = &self.part else {
-            return None;
+        let key = match &self.part {
+            // In a linked worktree, `git config --worktree` would write another file.
+            SharedPart::Key { file, key } if *file == CONFIG_FILES[0] => key.to_str().ok()?,
+            _ => return None,
         };
-        let key = sanitize::word(&documented(key.to_str().ok()?));
-        let place = if *file == CONFIG_FILES[0] {
-            "--local"
-        } else {
-            "--worktree"
-        };
-        let command = match &self.before {
-            None => format!("--unset-all {key}"),
-            Some(PartState::Values(values)) => match &values[..] {
-                [value] => format!(
-                    "--replace-all {key} {}",
-                    sanitize::word(value.to_str().ok()?)
-                ),
-                _ => return None,
-            },
-            Some(PartState::File(_)) => return None,
+        let key = sanitize::word(&documented(key));
+        let values = self.before.as_ref().map_or(&[][..], PartState::values);
+        let command = match values {
+            [] => format!("--unset-all {key}"),
+            [value] => {
+                let value = sanitize::word(value.to_str().ok()?);
+                format!("--replace-all {key} {value}")
+            }
+            _ => return None,
         };
         let is_plain = !command.contains("\\u{");
-        is_plain.then(|| format!("to put it back: git config {place} {command}"))
+        is_plain.then(|| format!("to put it back: git config --local {command}"))
     }
 
     /// Returns whether it can be put back: the state before is known whole.
