@@ -144,7 +144,9 @@ fn cleanup_refuses_while_an_agent_without_a_launcher_may_be_alive() {
     task.kill_launcher();
     assert_eq!(task.status()["state"], "lost");
     let before = world.snapshot();
-    task.cleanup().code(1).stderr_has("may be alive, although its launcher is gone");
+    task.cleanup()
+        .code(1)
+        .stderr_has("may be alive, although its launcher is gone");
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
     task.agent.kill("KILL");

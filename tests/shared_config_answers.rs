@@ -5,8 +5,18 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::shared_config::*;
 use crate::world::questions::*;
+use crate::world::{Terminal, expect};
 
 const HOW: &str = "What should happen to it?";
+
+/// Waits for the question that follows this text: keys before it are discarded.
+#[track_caller]
+fn wait_for_question(terminal: &Terminal<'_>, after: &str) {
+    terminal.wait_for_visible(after, |screen| {
+        let rest = screen.rsplit_once(after);
+        rest.is_some_and(|(_, rest)| rest.contains("What should happen to it? ›"))
+    });
+}
 
 #[test]
 fn cleanup_asks_once_about_a_change_that_several_tasks_have_seen() {
@@ -21,7 +31,7 @@ fn cleanup_asks_once_about_a_change_that_several_tasks_have_seen() {
     // The default shows it.
     terminal.wait_for_screen(HOW);
     terminal.keys(["Enter"]);
-    terminal.wait_for_screen("+ .husky/_");
+    wait_for_question(&terminal, "+ .husky/_");
     terminal.keys(["Down"]).keys(["Enter"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     let screen = terminal.screen();
@@ -58,16 +68,12 @@ fn cleanup_puts_hooks_back_and_keeps_the_replaced_ones() {
     named_task(&world, "fix");
     write_hook(&world, "post-merge", "#!/bin/sh\ntouch evil\n");
     write_hook(&world, "post-commit", "#!/bin/sh\ntouch evil\n");
-    let back: &[&str] = &["Down", "Down", "Enter"];
-    let terminal = ask(
-        &world,
-        150,
-        "fix",
-        &[("The hook 'post-commit' was added", back)],
-    );
-    terminal.wait_for_screen("The hook 'post-merge' changed");
+    let terminal = ask(&world, 150, "fix", &[]);
+    wait_for_question(&terminal, "The hook 'post-commit' was added");
+    terminal.keys(["Down"]).keys(["Down"]).keys(["Enter"]);
+    wait_for_question(&terminal, "The hook 'post-merge' changed");
     terminal.keys(["Enter"]);
-    terminal.wait_for_screen("+ touch evil");
+    wait_for_question(&terminal, "+ touch evil");
     terminal.keys(["Down"]).keys(["Down"]).keys(["Enter"]);
     terminal.wait_for_screen(REMOVE);
     terminal.keys(["y"]);
@@ -153,4 +159,43 @@ fn cleanup_puts_info_exclude_back_and_leaves_lines_of_git_flux() {
     };
     assert_eq!(sorted(&world.read(file)), sorted(&before));
     assert_eq!(world.read(".git/flux/replaced/exclude"), text);
+}
+
+#[test]
+fn cleanup_keeps_the_configuration_of_the_main_worktree_for_several_tasks() {
+    let world = world();
+    world.git(["config", "extensions.worktreeConfig", "true"]);
+    named_task(&world, "one");
+    named_task(&world, "two");
+    world.git(["config", "--worktree", "core.pager", "less"]);
+    let refused = world.flux(["cleanup", "one"]).run();
+    refused.code(1).says(&expect![[r#"
+        --- stderr
+        error: core.pager in 'config.worktree' was set to 'less' while 'one' ran
+        hint: git flux status one
+        hint: to keep it: git flux cleanup one --keep-config
+    "#]]);
+    let both = world.flux(["cleanup", "--all", "--keep-config"]).run();
+    both.success().says(&expect![[r#"
+        --- stderr
+        TASK      PLAN
+        one       merge 1 commit into 'main'
+        two       merge 1 commit into 'main'
+        warning: core.pager in 'config.worktree' was set to 'less' while 'one' ran
+        merged 1 commit of 'feature/one' into 'main' (<object>..<object>)
+        removed 'one': worktree, branch 'feature/one' and session
+        its commits stay in refs/flux/archive/one/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/one'
+        hint: it can be restored: git flux restore one
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+        merged 1 commit of 'feature/two' into 'main' (<object>..<object>)
+        removed 'two': worktree, branch 'feature/two' and session
+        its commits stay in refs/flux/archive/two/tip
+        its worktree is kept in '$WORLD/myapp/.git/flux/trash/two'
+        hint: it can be restored: git flux restore two
+        hint: to undo the merge, on 'main': git revert -m 1 <object>
+    "#]]);
+    for id in ["one", "two"] {
+        assert_gone(&world, id);
+    }
 }

@@ -210,7 +210,7 @@ fn status_json_prints_the_object_of_list_with_files_and_screen() {
         serde_json::json!([{"code": " M", "path": "README.md"}, {"code": "??", "path": "new.txt"}])
     );
     assert!(object.remove("screen").unwrap().is_array());
-    for field in ["stash", "removedStashEntries"] {
+    for field in ["stash", "removedStashEntries", "configuration"] {
         assert_eq!(object.remove(field), Some(serde_json::json!([])));
     }
     assert_eq!(list[0], task);

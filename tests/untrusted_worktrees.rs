@@ -392,7 +392,9 @@ fn list_runs_no_program_that_an_agent_configured() {
         .filter_map(|line| line.strip_prefix("hint: "));
     let mut pasted = 0;
     for hint in hints.filter(|hint| !hint.starts_with("git flux")) {
-        let hint = hint.strip_prefix("if these are the task's files: ").unwrap_or(hint);
+        let hint = hint
+            .strip_prefix("if these are the task's files: ")
+            .unwrap_or(hint);
         let args = ["-c", hint];
         let shell = world
             .command("/bin/sh")

@@ -14,7 +14,7 @@ use super::object::{ConfigChangeObject, DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
 use crate::failure::{self, Verb};
-use crate::git::shared_config::keys::Effect;
+use crate::git::shared_config::keys::ConfigEffect;
 use crate::git::{Change, Ignored, changes};
 use crate::lifecycle::pane::find_pane;
 use crate::lifecycle::shared_config::Comparison;
@@ -145,7 +145,7 @@ fn object(
     let change = |change: SharedChange| ConfigChangeObject {
         name: change.name(),
         change: change.describe(id),
-        runs_program: change.effect == Effect::RunsProgram,
+        runs_program: change.effect == ConfigEffect::RunsProgram,
     };
     let files = files.into_iter().map(|file| FileObject {
         code: code(&file),

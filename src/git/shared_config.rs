@@ -48,13 +48,13 @@ pub(crate) struct SharedFile {
     /// Relative to the common git directory, or absolute outside of it.
     pub(crate) path: Bytes,
     pub(crate) is_executable: bool,
-    pub(crate) content: Content,
+    pub(crate) content: FileContent,
 }
 
 /// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Content {
+pub(crate) enum FileContent {
     Whole(Bytes),
     /// The name of a blob with the content of a long file.
     Hash(ObjectId),
@@ -72,8 +72,8 @@ impl SharedFile {
     /// Returns the bytes of the file; `None` unless they were recorded whole.
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match &self.content {
-            Content::Whole(bytes) => Some(bytes.0.as_bytes()),
-            Content::Hash(_) | Content::Link(_) | Content::Unreadable => None,
+            FileContent::Whole(bytes) => Some(bytes.0.as_bytes()),
+            FileContent::Hash(_) | FileContent::Link(_) | FileContent::Unreadable => None,
         }
     }
 }
@@ -151,7 +151,7 @@ fn read_whole(common: &Path, name: &str) -> Result<Option<SharedFile>> {
     Ok((!bytes.is_empty()).then(|| SharedFile {
         path: Bytes(name.into()),
         is_executable: false,
-        content: Content::Whole(bytes_of(bytes)),
+        content: FileContent::Whole(bytes_of(bytes)),
     }))
 }
 
@@ -164,12 +164,12 @@ fn read_hook(common: &Path, path: &Path) -> Result<Option<SharedFile>> {
         return Ok(None);
     }
     let content = if found.is_symlink() {
-        Content::Link(Bytes(fs::read_link(path)?.into()))
+        FileContent::Link(Bytes(fs::read_link(path)?.into()))
     } else {
         match read_file(path) {
-            Ok(bytes) if bytes.len() > MAX_HOOK_BYTES => Content::Hash(Repo::hash(&bytes)?),
-            Ok(bytes) => Content::Whole(bytes_of(bytes)),
-            Err(_) => Content::Unreadable,
+            Ok(bytes) if bytes.len() > MAX_HOOK_BYTES => FileContent::Hash(Repo::hash(&bytes)?),
+            Ok(bytes) => FileContent::Whole(bytes_of(bytes)),
+            Err(_) => FileContent::Unreadable,
         }
     };
     let name = path.strip_prefix(common).unwrap_or(path);

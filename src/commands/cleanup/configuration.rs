@@ -5,11 +5,11 @@ use bstr::ByteSlice as _;
 
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::shared_config::Content;
-use crate::git::shared_config::keys::Effect;
+use crate::git::shared_config::FileContent;
+use crate::git::shared_config::keys::ConfigEffect;
 use crate::lifecycle::cleanup::options::{Agreed, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::shared_config::change::{SharedChange, State};
+use crate::lifecycle::shared_config::change::{PartState, SharedChange};
 use crate::lifecycle::shared_config::keep;
 use crate::lifecycle::shared_config::put_back::put_back;
 use crate::sanitize;
@@ -46,8 +46,8 @@ impl Answer {
 pub(super) fn ask(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<()> {
     use Answer::{Abort, Keep, PutBack, Show};
     let mut answers = match change.effect {
-        Effect::RunsProgram => vec![Show, Keep, PutBack, Abort],
-        Effect::Plain => vec![Keep, PutBack, Show, Abort],
+        ConfigEffect::RunsProgram => vec![Show, Keep, PutBack, Abort],
+        ConfigEffect::Plain => vec![Keep, PutBack, Show, Abort],
     };
     answers.retain(|answer| *answer != PutBack || change.is_reversible());
     let words: Vec<String> = answers.iter().map(|answer| answer.words()).collect();
@@ -94,12 +94,12 @@ fn show(flux: &Flux, change: &SharedChange) {
     }
 }
 
-fn lines(state: Option<&State>) -> Vec<String> {
+fn lines(state: Option<&PartState>) -> Vec<String> {
     let text = |bytes: &[u8]| bytes.to_str_lossy().into_owned();
     let file = match state {
         None => return Vec::new(),
-        Some(State::Values(values)) => return values.iter().map(|value| text(value)).collect(),
-        Some(State::File(file)) => file,
+        Some(PartState::Values(values)) => return values.iter().map(|value| text(value)).collect(),
+        Some(PartState::File(file)) => file,
     };
     let mode = if file.is_executable {
         "executable"
@@ -107,13 +107,15 @@ fn lines(state: Option<&State>) -> Vec<String> {
         "not executable"
     };
     match &file.content {
-        Content::Whole(_) => {
+        FileContent::Whole(_) => {
             let lines = file.bytes().unwrap_or_default().lines().map(text);
             [mode.to_owned()].into_iter().chain(lines).collect()
         }
-        Content::Hash(hash) => vec![mode.to_owned(), format!("a long file: {hash}")],
-        Content::Link(target) => vec![format!("a link to {}", text(target.0.as_encoded_bytes()))],
-        Content::Unreadable => vec!["it cannot be read".to_owned()],
+        FileContent::Hash(hash) => vec![mode.to_owned(), format!("a long file: {hash}")],
+        FileContent::Link(target) => {
+            vec![format!("a link to {}", text(target.0.as_encoded_bytes()))]
+        }
+        FileContent::Unreadable => vec!["it cannot be read".to_owned()],
     }
 }
 

@@ -4,7 +4,7 @@ use crate::git::repo::parse_bool;
 
 /// The effect of a part of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Effect {
+pub(crate) enum ConfigEffect {
     /// It changes what git does, but runs nothing.
     Plain,
     /// It decides which program runs as the user.
@@ -60,13 +60,13 @@ const PLAIN_SECTIONS: [&str; 8] = [
 ];
 
 /// A key of a configuration file, in the parts that git gives it.
-struct Parts<'a> {
+struct KeyParts<'a> {
     section: &'a str,
     subsection: Option<&'a str>,
     variable: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> KeyParts<'a> {
     fn of(key: &'a str) -> Option<Self> {
         let (section, rest) = key.split_once('.')?;
         let (subsection, variable) = match rest.rsplit_once('.') {
@@ -109,35 +109,37 @@ impl<'a> Parts<'a> {
 
 /// Returns the effect of a key with this value; `None` if the key does not count. `key` is as git
 /// prints it, with section and variable in lower case.
-pub(crate) fn effect_of(key: &str, value: &str) -> Option<Effect> {
-    let parts = Parts::of(key)?;
+pub(crate) fn effect_of(key: &str, value: &str) -> Option<ConfigEffect> {
+    let parts = KeyParts::of(key)?;
     if parts.find_program_key().is_some() {
         // A pager or a file system monitor can be turned on and off.
         let is_switch = parse_bool(value).is_some() && ["core", "pager"].contains(&parts.section);
         return Some(if is_switch {
-            Effect::Plain
+            ConfigEffect::Plain
         } else {
-            Effect::RunsProgram
+            ConfigEffect::RunsProgram
         });
     }
     match parts.section {
         // An alias of options can define another alias.
-        "alias" => value.starts_with(['!', '-']).then_some(Effect::RunsProgram),
+        "alias" => value
+            .starts_with(['!', '-'])
+            .then_some(ConfigEffect::RunsProgram),
         "submodule" => {
             let is_command = parts.variable == "update" && value.starts_with('!');
-            is_command.then_some(Effect::RunsProgram)
+            is_command.then_some(ConfigEffect::RunsProgram)
         }
         // git itself writes this one.
         "core" if parts.variable == "repositoryformatversion" => None,
-        "url" => Some(Effect::Plain),
-        section if PLAIN_SECTIONS.contains(&section) => Some(Effect::Plain),
+        "url" => Some(ConfigEffect::Plain),
+        section if PLAIN_SECTIONS.contains(&section) => Some(ConfigEffect::Plain),
         _ => None,
     }
 }
 
 /// Returns a key as the manual of git writes it, if it names a program; otherwise unchanged.
 pub(crate) fn documented(key: &str) -> String {
-    let Some(parts) = Parts::of(key) else {
+    let Some(parts) = KeyParts::of(key) else {
         return key.to_owned();
     };
     let Some((section, variable)) = parts.find_program_key() else {
@@ -162,7 +164,7 @@ mod tests {
     #[test]
     fn effect_of_tells_programs_from_other_values() {
         #[track_caller]
-        fn case(key: &str, value: &str, expected: Option<Effect>) {
+        fn case(key: &str, value: &str, expected: Option<ConfigEffect>) {
             assert_eq!(effect_of(key, value), expected, "{key}={value}");
         }
         for (key, value) in [
@@ -180,7 +182,7 @@ mod tests {
             ("remote.o.vcs", "x"),
             ("protocol.ext.allow", "always"),
         ] {
-            case(key, value, Some(Effect::RunsProgram));
+            case(key, value, Some(ConfigEffect::RunsProgram));
         }
         for (key, value) in [
             ("core.fsmonitor", "true"),
@@ -191,7 +193,7 @@ mod tests {
             ("url.a:.insteadof", "b:"),
             ("filter.x.required", "true"),
         ] {
-            case(key, value, Some(Effect::Plain));
+            case(key, value, Some(ConfigEffect::Plain));
         }
         for (key, value) in [
             ("core.repositoryformatversion", "1"),

@@ -5,7 +5,7 @@ use super::decision::Decision;
 use super::facts::Facts;
 use super::options::Question;
 use crate::failure::Failure;
-use crate::git::shared_config::keys::Effect;
+use crate::git::shared_config::keys::ConfigEffect;
 use crate::lifecycle::shared_config::Comparison;
 use crate::lifecycle::shared_config::change::SharedChange;
 
@@ -45,8 +45,8 @@ impl Decision<'_> {
 /// Returns the question whether to keep a change.
 fn question(change: &SharedChange) -> Question {
     match change.effect {
-        Effect::RunsProgram => Question::Configuration,
-        Effect::Plain => Question::PlainConfiguration,
+        ConfigEffect::RunsProgram => Question::Configuration,
+        ConfigEffect::Plain => Question::PlainConfiguration,
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use bstr::{BString, ByteSlice as _};
 use console::truncate_str;
 
-use crate::git::shared_config::keys::{Effect, documented, effect_of};
-use crate::git::shared_config::{CONFIG_FILES, Content, SharedFile};
+use crate::git::shared_config::keys::{ConfigEffect, documented, effect_of};
+use crate::git::shared_config::{CONFIG_FILES, FileContent, SharedFile};
 use crate::sanitize;
 use crate::settings::table;
 use crate::task::TaskId;
@@ -27,22 +27,22 @@ pub(crate) enum SharedPart {
 
 /// The state of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum PartState {
     /// The values of a key, in order.
     Values(Vec<BString>),
     File(SharedFile),
 }
 
 /// The parts of a shared configuration.
-pub(crate) type Parts = BTreeMap<SharedPart, State>;
+pub(crate) type Parts = BTreeMap<SharedPart, PartState>;
 
 /// A change of a part; the state of a missing part is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SharedChange {
     pub(crate) part: SharedPart,
-    pub(crate) before: Option<State>,
-    pub(crate) after: Option<State>,
-    pub(crate) effect: Effect,
+    pub(crate) before: Option<PartState>,
+    pub(crate) after: Option<PartState>,
+    pub(crate) effect: ConfigEffect,
 }
 
 /// Returns the parts that differ and count, in order.
@@ -67,22 +67,22 @@ pub(super) fn find_changes(before: &Parts, after: &Parts) -> Vec<SharedChange> {
 
 /// Returns the effect of a part that has changed between two states, the greater of both; `None` if
 /// it does not count.
-fn effect(part: &SharedPart, states: [Option<&State>; 2]) -> Option<Effect> {
+fn effect(part: &SharedPart, states: [Option<&PartState>; 2]) -> Option<ConfigEffect> {
     let key = match part {
-        SharedPart::File(path) if path.starts_with("info") => return Some(Effect::Plain),
-        SharedPart::File(_) => return Some(Effect::RunsProgram),
+        SharedPart::File(path) if path.starts_with("info") => return Some(ConfigEffect::Plain),
+        SharedPart::File(_) => return Some(ConfigEffect::RunsProgram),
         SharedPart::Key { key, .. } => key.to_str_lossy(),
     };
     if table::names_program(&key) {
-        return Some(Effect::RunsProgram);
+        return Some(ConfigEffect::RunsProgram);
     }
-    let values = states.into_iter().flatten().flat_map(State::values);
+    let values = states.into_iter().flatten().flat_map(PartState::values);
     values
         .filter_map(|value| effect_of(&key, &value.to_str_lossy()))
         .max()
 }
 
-impl State {
+impl PartState {
     /// Returns the values of a key; none for a file.
     pub(crate) fn values(&self) -> &[BString] {
         match self {
@@ -126,7 +126,7 @@ impl SharedChange {
             (SharedPart::Key { .. }, None, _) => "was set to",
             (SharedPart::Key { .. }, ..) => "changed to",
         };
-        let Some(State::Values(values)) = &self.after else {
+        let Some(PartState::Values(values)) = &self.after else {
             return verb.to_owned();
         };
         let value = |value: &BString| {
@@ -138,38 +138,35 @@ impl SharedChange {
         format!("{verb} {}", truncate_str(&values, 2 * MAX_COLUMNS, "…"))
     }
 
-    /// Returns the command that puts a key with at most one value back; `None` for other changes,
-    /// and for values with control characters.
+    /// Returns the command that puts back a key of the repository's file with at most one value;
+    /// `None` for other changes, and for values with control characters.
     pub(crate) fn put_back_command(&self) -> Option<String> {
-        let SharedPart::Key { file, key } = &self.part else {
-            return None;
+        let key = match &self.part {
+            // In a linked worktree, `git config --worktree` would write another file.
+            SharedPart::Key { file, key } if *file == CONFIG_FILES[0] => key.to_str().ok()?,
+            _ => return None,
         };
-        let key = sanitize::word(&documented(key.to_str().ok()?));
-        let place = if *file == CONFIG_FILES[0] {
-            "--local"
-        } else {
-            "--worktree"
-        };
-        let command = match &self.before {
-            None => format!("--unset-all {key}"),
-            Some(State::Values(values)) => match &values[..] {
-                [value] => format!(
-                    "--replace-all {key} {}",
-                    sanitize::word(value.to_str().ok()?)
-                ),
-                _ => return None,
-            },
-            Some(State::File(_)) => return None,
+        let key = sanitize::word(&documented(key));
+        let values = self.before.as_ref().map_or(&[][..], PartState::values);
+        let command = match values {
+            [] => format!("--unset-all {key}"),
+            [value] => {
+                let value = sanitize::word(value.to_str().ok()?);
+                format!("--replace-all {key} {value}")
+            }
+            _ => return None,
         };
         let is_plain = !command.contains("\\u{");
-        is_plain.then(|| format!("to put it back: git config {place} {command}"))
+        is_plain.then(|| format!("to put it back: git config --local {command}"))
     }
 
     /// Returns whether it can be put back: the state before is known whole.
     pub(crate) fn is_reversible(&self) -> bool {
         match &self.before {
-            Some(State::File(file)) => matches!(file.content, Content::Whole(_) | Content::Link(_)),
-            Some(State::Values(_)) | None => true,
+            Some(PartState::File(file)) => {
+                matches!(file.content, FileContent::Whole(_) | FileContent::Link(_))
+            }
+            Some(PartState::Values(_)) | None => true,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bstr::ByteSlice as _;
 
-use super::change::{SharedChange, SharedPart, State};
+use super::change::{PartState, SharedChange, SharedPart};
 use crate::context::Flux;
 use crate::git::{Lock, Repo};
 use crate::run::file::write_private;
@@ -56,7 +56,7 @@ pub(crate) fn keep(flux: &Flux, change: &SharedChange) -> Result<()> {
 pub(super) fn note(
     flux: &Flux,
     change: &SharedChange,
-    state: Option<&State>,
+    state: Option<&PartState>,
     _lock: &Lock,
 ) -> Result<()> {
     let path = file(flux);
@@ -74,7 +74,7 @@ pub(super) fn note(
 }
 
 /// Returns a hash of a part with its state, in a form that does not change with the program.
-fn hash(part: &SharedPart, state: Option<&State>) -> Result<String> {
+fn hash(part: &SharedPart, state: Option<&PartState>) -> Result<String> {
     let (file, key) = match part {
         SharedPart::Key { file, key } => (PathBuf::from(file), key.as_slice()),
         SharedPart::File(path) => (path.clone(), &b""[..]),
@@ -82,11 +82,11 @@ fn hash(part: &SharedPart, state: Option<&State>) -> Result<String> {
     let text = |bytes: &[u8]| serde_json::to_value(Bytes(bytes.to_os_str_lossy().into_owned()));
     let state = match state {
         None => serde_json::Value::Null,
-        Some(State::Values(values)) => {
+        Some(PartState::Values(values)) => {
             let values: Result<Vec<_>, _> = values.iter().map(|value| text(value)).collect();
             values?.into()
         }
-        Some(State::File(file)) => serde_json::to_value(file)?,
+        Some(PartState::File(file)) => serde_json::to_value(file)?,
     };
     let key = text(key)?;
     let whole = serde_json::to_vec(&(Bytes(file.into()), key, state))?;

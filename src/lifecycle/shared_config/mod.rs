@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use bstr::ByteSlice as _;
 
-use self::change::{Parts, SharedChange, SharedPart, State, find_changes};
+use self::change::{PartState, Parts, SharedChange, SharedPart, find_changes};
 pub(crate) use self::kept::keep;
 use crate::context::Flux;
 use crate::git::shared_config::{CONFIG_FILES, SharedConfig, parse, without_branches};
@@ -111,7 +111,7 @@ fn try_compare(flux: &Flux, id: &TaskId) -> Result<Option<Vec<SharedChange>>> {
 }
 
 /// Returns the hooks and the files in `info` of a shared configuration, as parts.
-fn files(config: &SharedConfig) -> impl Iterator<Item = (SharedPart, State)> {
+fn files(config: &SharedConfig) -> impl Iterator<Item = (SharedPart, PartState)> {
     let is_config = |path: &Path| CONFIG_FILES.iter().any(|name| path == Path::new(name));
     let files = config
         .files
@@ -120,7 +120,7 @@ fn files(config: &SharedConfig) -> impl Iterator<Item = (SharedPart, State)> {
     files.map(|file| {
         (
             SharedPart::File(file.path().to_owned()),
-            State::File(file.clone()),
+            PartState::File(file.clone()),
         )
     })
 }
@@ -135,7 +135,7 @@ fn entries(flux: &Flux, config: &SharedConfig, other: &SharedConfig) -> Result<P
             continue;
         }
         for (key, values) in parse(&flux.repo, text)? {
-            parts.insert(SharedPart::Key { file, key }, State::Values(values));
+            parts.insert(SharedPart::Key { file, key }, PartState::Values(values));
         }
     }
     Ok(parts)

@@ -10,11 +10,11 @@ use anyhow::{Context as _, Result, bail};
 use bstr::{BString, ByteSlice as _};
 use tempfile::NamedTempFile;
 
-use super::change::{SharedChange, SharedPart, State};
+use super::change::{PartState, SharedChange, SharedPart};
 use super::{compare, kept, path_of};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::shared_config::{Content, EXCLUDE, SharedFile};
+use crate::git::shared_config::{EXCLUDE, FileContent, SharedFile};
 use crate::git::{Lock, exclude};
 use crate::store;
 use crate::system::none_if_missing;
@@ -33,14 +33,14 @@ pub(crate) fn put_back(flux: &Flux, id: &TaskId, change: &SharedChange) -> Resul
     let path = path_of(flux, &change.part);
     let replaced = match (&change.part, &change.before) {
         (SharedPart::Key { key, .. }, before) => {
-            let values = before.as_ref().map_or(&[][..], State::values);
+            let values = before.as_ref().map_or(&[][..], PartState::values);
             write_values(flux, &path, (key, values), &lock)?;
             None
         }
         (SharedPart::File(name), before) => {
             let part = match before {
-                Some(State::File(file)) => Some(Replacement::make(name, &path, file)?),
-                Some(State::Values(_)) | None => None,
+                Some(PartState::File(file)) => Some(Replacement::make(name, &path, file)?),
+                Some(PartState::Values(_)) | None => None,
             };
             let replaced = set_aside(flux, &path)?;
             if let Some(part) = part {
@@ -111,9 +111,9 @@ impl<'a> Replacement<'a> {
     fn make(name: &Path, path: &Path, file: &'a SharedFile) -> Result<Self> {
         let what = || format!("could not write '{}'", path.display());
         let bytes = match &file.content {
-            Content::Link(target) => return Ok(Self::Link(target)),
-            Content::Whole(_) => file.bytes().unwrap_or_default(),
-            Content::Hash(_) | Content::Unreadable => {
+            FileContent::Link(target) => return Ok(Self::Link(target)),
+            FileContent::Whole(_) => file.bytes().unwrap_or_default(),
+            FileContent::Hash(_) | FileContent::Unreadable => {
                 bail!("'{}' is not recorded whole", path.display())
             }
         };

@@ -11,8 +11,8 @@ fn config(entries: &[(&str, &str)]) -> Parts {
             file: "config",
             key: (*key).into(),
         };
-        let state = parts.entry(part).or_insert(State::Values(Vec::new()));
-        if let State::Values(values) = state {
+        let state = parts.entry(part).or_insert(PartState::Values(Vec::new()));
+        if let PartState::Values(values) = state {
             values.push((*value).into());
         }
     }
@@ -24,9 +24,9 @@ fn file(path: &str, text: &str) -> Parts {
     let state = SharedFile {
         path: Bytes(path.into()),
         is_executable: true,
-        content: Content::Whole(Bytes(text.into())),
+        content: FileContent::Whole(Bytes(text.into())),
     };
-    Parts::from([(SharedPart::File(path.into()), State::File(state))])
+    Parts::from([(SharedPart::File(path.into()), PartState::File(state))])
 }
 
 fn id() -> TaskId {
@@ -34,7 +34,7 @@ fn id() -> TaskId {
 }
 
 #[track_caller]
-fn assert_change(before: &Parts, after: &Parts, expected: &[(&str, Effect)]) {
+fn assert_change(before: &Parts, after: &Parts, expected: &[(&str, ConfigEffect)]) {
     let changes = find_changes(before, after);
     let found = changes.iter().map(|it| (it.describe(&id()), it.effect));
     let found: Vec<_> = found.collect();
@@ -47,7 +47,7 @@ fn assert_change(before: &Parts, after: &Parts, expected: &[(&str, Effect)]) {
 
 #[test]
 fn find_changes_describes_each_key_that_counts() {
-    use Effect::{Plain, RunsProgram};
+    use ConfigEffect::{Plain, RunsProgram};
     let none = config(&[]);
     let husky = config(&[("core.hookspath", ".husky/_")]);
     assert_change(&husky, &husky, &[]);
@@ -91,7 +91,7 @@ fn find_changes_describes_each_key_that_counts() {
 
 #[test]
 fn find_changes_describes_each_file() {
-    use Effect::{Plain, RunsProgram};
+    use ConfigEffect::{Plain, RunsProgram};
     let none = Parts::new();
     let hook = file("hooks/pre-commit", "a");
     assert_change(
