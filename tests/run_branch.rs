@@ -289,8 +289,7 @@ fn restore_refuses_a_task_on_an_existing_branch_only_if_it_has_moved() {
     elsewhere.code(1).says(&expect![[r#"
         --- stderr
         error: the branch 'topic' is checked out in '$WORLD/myapp'
-        hint: if this worktree is the task's: git flux adopt '$WORLD/myapp'
-        hint: if this worktree is yours: git -C '$WORLD/myapp' switch --detach
+        hint: to free the branch: git -C '$WORLD/myapp' switch --detach
     "#]]);
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "main"]);

@@ -270,10 +270,10 @@ fn run_and_cleanup_warn_about_a_task_based_on_the_branch_of_another() {
     world.agent(&first).wait_started();
     world.flux(["cleanup", "-y", &first]).run().success().says(&expect![[r#"
         --- stderr
-        warning: 'second' would be merged into 'feature/first-XXXXXX', which is removed with 'first-XXXXXX'
-        hint: to merge 'second' into 'main' instead: git config branch.feature/second.fluxInto main
-        warning: 'third' would be merged into 'feature/first-XXXXXX', which is removed with 'first-XXXXXX'
-        hint: to merge 'third' into 'main' instead: git config branch.feature/third.fluxInto main
+        warning: the target of 'second' is 'feature/first-XXXXXX', which is removed with 'first-XXXXXX'
+        hint: to make 'main' its target: git config branch.feature/second.fluxInto main
+        warning: the target of 'third' is 'feature/first-XXXXXX', which is removed with 'first-XXXXXX'
+        hint: to make 'main' its target: git config branch.feature/third.fluxInto main
         nothing was merged: 'feature/first-XXXXXX' has no commits of its own
         removed 'first-XXXXXX': worktree, branch 'feature/first-XXXXXX' and session
         its worktree is kept in '$WORLD/myapp/.git/flux/trash/first-XXXXXX'

@@ -179,11 +179,11 @@ fn cleanup_refuses_while_an_agent_outlives_its_launcher() {
         output
             .code(1)
             .stderr_has(&format!("still alive (process {})", task.agent.pid()))
-            .stderr_has(&format!("hint: kill {}", task.agent.pid()))
+            .stderr_has(&format!("hint: to end it: kill {}", task.agent.pid()))
             .says(&expect![[r#"
                 --- stderr
-                error: the launcher of 'fix-the-login-XXXXXX' is gone, but its agent is still alive (process <number>)
-                hint: kill <number>
+                error: the agent of 'fix-the-login-XXXXXX' is still alive (process <number>), although its launcher is gone
+                hint: to end it: kill <number>
             "#]]);
         world.assert_unchanged(&before);
         assert!(task.agent.is_alive());
@@ -325,7 +325,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
         .says(&expect![[r#"
             --- stderr
             error: the pane of 'fix-login-XXXXXX' has a background job: sleep (process <number>)
-            hint: git flux attach fix-login-XXXXXX
+            hint: or start a program in its worktree: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
