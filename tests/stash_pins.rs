@@ -221,17 +221,7 @@ fn resume_does_not_note_what_was_removed_between_two_runs() {
     push(&world, "second");
     start(&world, "fix");
     wait_until("two pins", || pins(&world).len() == 2);
-    let pane = world.pane("fix");
     end_agent(&world, "fix");
-    // The launcher still runs for a moment.
-    let program = [
-        "display-message",
-        "-p",
-        "-t",
-        &pane,
-        "#{pane_current_command}",
-    ];
-    wait_until("the shell", || world.tmux(program) != "git-flux");
     world.git(["stash", "drop", "-q"]);
     world.behaviour("raw");
     world.flux(["resume", "fix"]).run().success();
