@@ -238,7 +238,7 @@ fn run_passes_the_environment_of_the_caller_without_git_and_tmux_variables() {
     let agent = world.agent(&id);
     agent.wait_started();
     assert_eq!(agent.env("CLAUDE_CODE_USE_BEDROCK").as_deref(), Some("1"));
-    assert_eq!(agent.env("PATH").as_deref(), Some(&*path));
+    assert_eq!(agent.env("PATH"), Some(with_own_git(&world, &id, &path)));
     assert_eq!(
         agent.env("OWN").as_deref(),
         Some("line one\nline two \u{fc}")
@@ -284,10 +284,17 @@ fn run_passes_the_environment_of_the_caller_without_git_and_tmux_variables() {
 fn run_passes_the_path_of_the_user_when_called_by_git() {
     let world = World::new();
     let id = world.flux(["run", "-q", "Fix"]).via_git().ok();
+    let path = world.path().into_string().unwrap();
     assert_eq!(
-        world.agent(&id).env("PATH").as_deref(),
-        world.path().to_str()
+        world.agent(&id).env("PATH"),
+        Some(with_own_git(&world, &id, &path))
     );
+}
+
+/// Returns PATH with the directory of the agent's git as the first.
+fn with_own_git(world: &World, id: &str, path: &str) -> String {
+    let run = world.repo().join(".git/flux/run").join(id);
+    format!("{}:{path}", run.join("bin").display())
 }
 
 #[test]

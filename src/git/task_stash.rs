@@ -25,6 +25,9 @@ use crate::task::{RefName, TaskId};
 /// The reflog that is the list of stash entries.
 const LOG: &str = "logs/refs/stash";
 
+/// The file that makes the directory one of git.
+const HEAD: &str = "HEAD";
+
 /// The ref of the newest entry.
 const REF: &str = "refs/stash";
 
@@ -135,8 +138,21 @@ impl TaskStash {
     /// Takes the lock under which the entries change, and waits while another `git stash` of this
     /// task runs. Calls `say` once if that takes longer than half a second.
     pub(crate) fn lock(&self, say: impl FnOnce(&str)) -> Result<Lock> {
-        let path = self.dir.with_extension("lock");
-        Lock::acquire(&path, Sharing::Private, "another `git stash`", say)
+        Lock::acquire(
+            &self.lock_path(),
+            Sharing::Private,
+            "another `git stash`",
+            say,
+        )
+    }
+
+    /// Returns whether another `git stash` of this task runs, which has made the directory.
+    pub(crate) fn is_in_use(&self) -> bool {
+        Lock::is_held(&self.lock_path()) && self.dir.join(HEAD).exists()
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.dir.with_extension("lock")
     }
 
     /// Makes the refs [`TaskStash::pins`] of the task `id` those of the entries.

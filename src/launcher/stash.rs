@@ -86,6 +86,10 @@ impl StashCall {
 
     /// Runs the command. Takes the lock of the stash, unless it only reads.
     fn run(self) -> Result<()> {
+        if self.args.is_reading() && self.stash.is_in_use() {
+            // `git stash -p` may wait for an answer.
+            return Err(self.command(&self.own_entry_args()?).exec().into());
+        }
         let lock = self.lock()?;
         let repo = Repo::open_at(&self.worktree.common_dir)?;
         self.stash.adopt_autostashes(&repo, &lock)?;
@@ -93,8 +97,7 @@ impl StashCall {
         let args = self.own_entry_args()?;
         if self.args.is_reading() {
             drop(lock);
-            let error = self.command(&args).exec();
-            return Err(error).context("could not start git");
+            return Err(self.command(&args).exec().into());
         }
         let status = match self.args.subcommand() {
             "create" => self.create(&args)?,

@@ -21,13 +21,8 @@ fn stash_passes_signals_on_and_ends_by_them() {
     let (_, a) = task(&world, "Task a");
     // git waits for the filter, which waits for its end.
     a.ok("echo '*.md filter=wait' >.gitattributes; git add .; git commit -q -m x; echo 1 >>README.md");
-    // To the process alone, and to its group, as from a terminal.
-    for (signal, number, to) in [
-        ("INT", 2, ""),
-        ("TERM", 15, ""),
-        ("HUP", 1, ""),
-        ("INT", 2, "-"),
-    ] {
+    // To the process alone, and to its group, as from a terminal. `nohup cargo test` ignores others than TERM.
+    for to in ["", "-"] {
         let mut command = a.command("git");
         command.args([
             "-c",
@@ -39,9 +34,9 @@ fn stash_passes_signals_on_and_ends_by_them() {
         wait_until("the filter to run", || mark.exists());
         std::fs::remove_file(&mark).unwrap();
         let pid = child.id();
-        a.ok(&format!("kill -s {signal} -- {to}{pid}"));
+        a.ok(&format!("kill -s TERM -- {to}{pid}"));
         let status = child.wait().unwrap();
-        assert_eq!(status.signal(), Some(number), "{signal} {status}");
+        assert_eq!(status.signal(), Some(15), "{status}");
     }
     assert_eq!(a.stash(), [""; 0]);
     a.ok("git stash -q");
