@@ -179,6 +179,8 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
     let dry_run = world.flux(["cleanup", "-n", "fix"]).run();
     let check = "shared stash  ok      removed while it ran: ";
     dry_run.success().stdout_has(check);
+    let bulk = world.flux(["cleanup", "-n", "--all"]).run();
+    bulk.success().stderr_has("was removed while 'fix' ran");
     world.assert_unchanged(&before);
     world
         .flux(["cleanup", "fix"])
