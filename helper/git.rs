@@ -112,6 +112,7 @@ fn find_git(git: &mut Path) -> bool {
     for dir in path.split(|&b| b == b':') {
         // An empty one is the working directory.
         let dir = if dir.is_empty() { b"." } else { dir };
+        let dir = dir.strip_suffix(b"/").unwrap_or(dir);
         if !link.set(&[dir, b"/", FLUX]) || target.read_link(&link) {
             continue;
         }

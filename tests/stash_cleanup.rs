@@ -177,7 +177,12 @@ fn cleanup_refuses_a_stash_that_is_damaged() {
     world.write(format!(".git/flux/run/{id}/stash/logs/refs/stash"), "x\n");
     let before = world.snapshot();
     let cleanup = ["cleanup", &id, "--discard-stash"];
-    world.flux(cleanup).run().code(1).says(&expect![[r#""#]]);
+    world.flux(cleanup).run().code(1).says(&expect![[r#"
+        --- stderr
+        error: cannot read the stash of 'fix-login-XXXXXX'
+          caused by: could not read the stash in '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
+        hint: to continue without it: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
+    "#]]);
     world.assert_unchanged(&before);
     let status = world.flux(["status", &id]).run();
     status

@@ -34,9 +34,15 @@ fn pin_ref(commit: &ObjectId) -> RefName {
 
 impl Flux {
     /// Pins all entries of the shared stash, and notes them in a task's run directory. At a start,
-    /// also deletes pins that are no longer needed. Does nothing if the run directory is gone.
+    /// also deletes pins that are no longer needed. Does nothing if the agent has ended, or if the
+    /// run directory is gone.
     pub(crate) fn note_stash(&self, id: &TaskId, moment: StashMoment) -> Result<()> {
         let run = self.run_dir(id);
+        // The launcher still watches for a moment.
+        let has_ended = moment == StashMoment::Change && run.exit()?.is_some();
+        if has_ended {
+            return Ok(());
+        }
         let lock = self.lock_stash()?;
         if !run.0.is_dir() {
             return Ok(());

@@ -14,6 +14,7 @@ use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
+use crate::lifecycle::stash_pins::warn_of_removed_entries;
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::task::{BranchName, State};
@@ -46,6 +47,9 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) 
     let Mode::Removal(porcelain) = mode else {
         for line in lines {
             flux.ui.data(line)?;
+        }
+        for facts in plans.iter().filter_map(|plan| plan.facts.as_ref()) {
+            warn_of_removed_entries(&flux.ui, &facts.task.id, &facts.stash.removed);
         }
         flux.ui.status("Nothing was done.");
         return for_each(plans, dry_run::ensure_removable);

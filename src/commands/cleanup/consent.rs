@@ -67,7 +67,8 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
 
 /// Asks whether to remove the task (with `--yes` only if the user is not on the target branch),
 /// then whether to end its processes; an agent that is done needs no separate question. First
-/// prints ignored files, and processes that `--yes` agrees to end.
+/// prints ignored files, removed entries of the shared stash, and processes that `--yes` agrees to
+/// end.
 fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<()> {
     let facts = plan
         .forecast()
