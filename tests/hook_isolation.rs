@@ -238,8 +238,8 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: '$WORLD/.myapp-fix-login-XXXXXX.12d632.merge' exists already; the merge needs this path
-            hint: mv '$WORLD/.myapp-fix-login-XXXXXX.12d632.merge' '$WORLD/.myapp-fix-login-XXXXXX.12d632.merge'.away
+            error: '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' exists already; the merge needs this path
+            hint: mv '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge' '$WORLD/.myapp-fix-login-XXXXXX.<object>.merge'.away
         "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.read(&file), "mine\n");

@@ -69,9 +69,9 @@ fn cleanup_puts_hooks_back_and_keeps_the_replaced_ones() {
     write_hook(&world, "post-merge", "#!/bin/sh\ntouch evil\n");
     write_hook(&world, "post-commit", "#!/bin/sh\ntouch evil\n");
     let terminal = ask(&world, 150, "fix", &[]);
-    wait_for_question(&terminal, "The hook 'post-commit' was added");
+    wait_for_question(&terminal, "the hook 'post-commit' was added");
     terminal.keys(["Down"]).keys(["Down"]).keys(["Enter"]);
-    wait_for_question(&terminal, "The hook 'post-merge' changed");
+    wait_for_question(&terminal, "the hook 'post-merge' changed");
     terminal.keys(["Enter"]);
     wait_for_question(&terminal, "+ touch evil");
     terminal.keys(["Down"]).keys(["Down"]).keys(["Enter"]);

@@ -15,7 +15,6 @@ use crate::lifecycle::shared_config::put_back::put_back;
 use crate::sanitize;
 use crate::task::TaskId;
 use crate::ui::shown;
-use crate::ui::words::capitalize;
 
 /// The lines of a state that are shown.
 const MAX_LINES: usize = 100;
@@ -51,8 +50,7 @@ pub(super) fn ask(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<()>
     };
     answers.retain(|answer| *answer != PutBack || change.is_reversible());
     let words: Vec<String> = answers.iter().map(|answer| answer.words()).collect();
-    flux.ui
-        .status(sanitize::line(&capitalize(&change.describe(id))));
+    flux.ui.status(sanitize::line(&change.describe(id)));
     loop {
         match answers[flux.ui.select("What should happen to it?", &words)?] {
             Keep => keep(flux, change)?,
