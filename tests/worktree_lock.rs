@@ -90,15 +90,21 @@ fn run_locks_the_worktree_before_setup() {
 }
 
 #[test]
-fn run_starts_the_agent_with_a_warning_if_git_cannot_lock_the_worktree() {
-    let world = World::new();
-    let every = Fault::every("git", "worktree lock", Mode::Fail);
-    world.fault(&every.by(Caller::Launcher));
-    let task = Started::new(&world, "wait");
-    task.wait_for_screen("warning: could not lock the worktree: ");
-    assert_eq!(lock_of(&world, &task.id), None);
-    task.agent.tell("exit 0");
-    assert_eq!(task.end().0, "exited");
+fn run_starts_the_agent_with_a_warning_if_a_call_of_the_launcher_fails() {
+    for (call, warning) in [
+        ("worktree lock", "warning: could not lock the worktree: "),
+        ("--exec-path", "warning: hooks would use the shared stash: "),
+    ] {
+        let world = World::new();
+        let every = Fault::every("git", call, Mode::Fail);
+        world.fault(&every.by(Caller::Launcher));
+        let task = Started::new(&world, "wait");
+        task.wait_for_screen(warning);
+        let is_locked = lock_of(&world, &task.id).is_some();
+        assert_eq!(is_locked, call == "--exec-path");
+        task.agent.tell("exit 0");
+        assert_eq!(task.end().0, "exited");
+    }
 }
 
 #[test]

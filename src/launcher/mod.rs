@@ -129,7 +129,8 @@ fn new_running(launch: &Launch) -> Running {
     }
 }
 
-/// Enters the task's worktree, locks it, runs the setup commands, and starts the agent. Returns the
+/// Enters the task's worktree, locks it, completes the task's own git, runs the setup commands, and
+/// starts the agent. Returns the
 /// agent's process id. Sets the pane's `@flux_state` if there are setup commands.
 fn start(job: &mut Job) -> Result<Pid> {
     let has_steps = !job.launch.ready.steps.is_empty();
@@ -138,6 +139,7 @@ fn start(job: &mut Job) -> Result<Pid> {
     }
     job.enter_worktree()?;
     job.lock_worktree()?;
+    job.link_git_programs()?;
     job.run_setup()?;
     if has_steps {
         pane::set_own_state(job.running.launcher, "running");

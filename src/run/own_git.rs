@@ -5,7 +5,7 @@
 //! shell aliases and its own calls, so `exec` is a copy of that directory in links, with this `git`.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -55,13 +55,19 @@ impl RunDir {
         let bin = self.bin();
         let what = || format!("could not make '{}'", bin.display());
         write_program(&bin).with_context(what)?;
-        let rest = env::join_paths(&dirs)?;
-        if let Some(git) = which_in(&rest, Path::new("git")) {
-            link_programs(&self.exec_dir(), &git)?;
-        }
         let dirs = [bin].into_iter().chain(dirs);
         // A directory with a colon cannot be on PATH.
         Ok(Some(env::join_paths(dirs).unwrap_or(path)))
+    }
+
+    /// Fills [`RunDir::exec_dir`] with links to the programs of the git that is next on the agent's
+    /// `path`. Does nothing if there is none.
+    pub(crate) fn link_git_programs(&self, path: &OsStr) -> Result<()> {
+        let dirs = env::split_paths(path).filter(|dir| *dir != self.bin());
+        match which_in(&env::join_paths(dirs)?, Path::new("git")) {
+            Some(git) => link_programs(&self.exec_dir(), &git),
+            None => Ok(()),
+        }
     }
 }
 

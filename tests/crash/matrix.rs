@@ -155,8 +155,8 @@ impl Scenario {
         world.shim();
         (self.command)(&world).run().success();
         let mut calls = world.calls();
-        // The launcher locks the worktree beside the command; `worktree_lock` has its faults.
-        calls.retain(|call| call.by != Caller::Launcher || !is_lock(call));
+        // The launcher makes these beside the command; `worktree_lock` has their faults.
+        calls.retain(|call| call.by != Caller::Launcher || !is_beside(call));
         let end = kept.assert_settled(&world, "after a clean run");
         assert_eq!(end, self.aim, "after a clean run");
         let mut steps: Vec<Step> = Vec::new();
@@ -326,8 +326,11 @@ fn subcommand(call: &Call) -> String {
     format!(" {} ", args[at..=at + further].join(" "))
 }
 
-/// Returns whether a call is `git worktree lock` or `unlock`.
-fn is_lock(call: &Call) -> bool {
+/// Returns whether a call is `git worktree lock`, `git worktree unlock` or `git --exec-path`.
+fn is_beside(call: &Call) -> bool {
+    if call.args.iter().any(|arg| arg == "--exec-path") {
+        return true;
+    }
     let words = call.args.windows(2);
     let mut words = words.filter(|words| words[0] == "worktree");
     words.any(|words| words[1] == "lock" || words[1] == "unlock")
