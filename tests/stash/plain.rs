@@ -25,7 +25,7 @@ const SCRIPTS: &[&str] = &[
     "echo 1 >>README.md; git stash -q; echo 2 >>README.md; git commit -qam two; git stash pop; git status -s; git stash list",
     "echo 1 >>README.md; git stash -q; git stash branch $X-new; git status; git branch --show-current; git stash list",
     "echo 1 >>README.md; git stash -q; git stash branch main; git stash branch; git stash branch a b; git stash list; git status -s",
-    "echo 1 >>README.md; git stash -q; echo 1 >>README.md; git stash -q; git stash branch $X-1 1; git stash list",
+    "echo 1 >>README.md; git stash -q; echo 2 >>README.md; git stash -q; git stash branch $X-1 1; git stash list",
     "git stash create; echo 1 >>README.md; c=$(git stash create text); git stash list; git stash store -m s $c; git stash list",
     "echo 1 >>README.md; git stash; git log -g --format='%gs' HEAD; cat \"$(git rev-parse --git-path ORIG_HEAD)\"",
     "git stash drop 7; git stash show stash@{3}; git stash pop x",
