@@ -18,7 +18,6 @@ use super::group::{
     EndSignal, exit_of, foreground, give_terminal, poll, signal_group, spawn, wait_for_group,
     wait_in_front,
 };
-use super::setup::print_line;
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Running};
@@ -77,21 +76,6 @@ impl Job {
 
     pub(super) fn command(&self, program: &OsStr) -> Command {
         command(&self.launch, program)
-    }
-
-    /// Completes the task's own git, so that hooks and shell aliases use the task's stash. Prints a
-    /// warning if that fails: the agent starts nevertheless.
-    pub(super) fn link_git_programs(&self) -> Result<()> {
-        let mut vars = self.launch.env.iter();
-        let Some((_, path)) = vars.find(|(name, _)| name.0 == "PATH") else {
-            return Ok(());
-        };
-        match self.run.link_git_programs(&path.0) {
-            Ok(()) => Ok(()),
-            Err(error) => print_line(format_args!(
-                "warning: hooks would use the shared stash: {error:#}"
-            )),
-        }
     }
 
     /// Starts the agent in the foreground of the terminal, writes its process id to the file

@@ -11,6 +11,7 @@ mod group;
 pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
+mod own_git;
 mod setup;
 pub(crate) mod stash;
 mod stash_watcher;
