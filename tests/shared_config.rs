@@ -66,11 +66,13 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         HEAD           ok       'feature/fix' is checked out
         submodules     ok       none was checked out
         target         ok       'main', checked out in '$WORLD/myapp'
+        shared stash   ok       no entry was removed while it ran
         file system    ok       the worktree can be restored
         uncommitted    ok       none
         repositories   ok       none
         large files    ok       none
         ignored        ok       none
+        stash          ok       none
         merge          ok       1 commit, no conflict (merge)
         configuration  refuses  core.hooksPath was set to '.husky/_' while 'fix' ran
         configuration  ok       user.name was set to 'Mallory' while 'fix' ran

@@ -240,7 +240,12 @@ impl<'a> Adoption<'a> {
         self.ensure_exists(entry, &real)?;
         let matches = |task: &Task| task.worktree == entry.path;
         self.ensure_no_task(matches, &format!("'{given}' is the worktree"))?;
-        // A task's worktree is locked while its agent runs.
+        // A task's worktree is locked while its agent runs, and its record says more.
+        let branch = entry.branch.as_ref().and_then(RefName::branch);
+        if let Some(branch) = branch {
+            let settings = &self.flux.settings;
+            self.store.ensure_task_readable(settings, &branch)?;
+        }
         find_stale_lock(entry)?;
         Ok(entry)
     }
