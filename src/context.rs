@@ -85,6 +85,18 @@ impl Flux {
         self.lock_shared("merge", "another merge")
     }
 
+    /// Waits for the repository's lock of landings and takes it: one `git flux land` tests and lands
+    /// at a time. Prints what it waits for. Fails on ^C.
+    pub(crate) fn lock_land(&self) -> Result<Lock> {
+        self.lock_shared("landing", "another git flux land")
+    }
+
+    /// Takes the repository's lock of landings without waiting; `None` if another process holds it.
+    pub(crate) fn try_lock_land(&self) -> Result<Option<Lock>> {
+        let path = self.repo.flux_dir().join("landing");
+        Lock::try_acquire(&path, self.repo.sharing()?)
+    }
+
     fn lock_shared(&self, name: &str, other: &str) -> Result<Lock> {
         let path = self.repo.flux_dir().join(name);
         Lock::acquire(&path, self.repo.sharing()?, other, |text| {

@@ -86,6 +86,7 @@ pub(crate) enum Verb {
     Attach,
     Cleanup,
     Diff,
+    Land,
     Log,
     Restore,
     Resume,

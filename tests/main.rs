@@ -59,6 +59,7 @@ mod hook_world;
 mod hooks;
 mod install;
 mod install_checks;
+mod land;
 mod launcher;
 mod launcher_end;
 mod layers;

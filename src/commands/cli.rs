@@ -9,8 +9,8 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, cleanup, completions, config, diff, help, install, list, log, restore, resume,
-    run, send, status, stop, wait,
+    adopt, attach, cleanup, completions, config, diff, help, install, land, list, log, restore,
+    resume, run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -41,6 +41,7 @@ enum Command {
     Log(log::LogArgs),
     Diff(diff::DiffArgs),
     Cleanup(cleanup::CleanupArgs),
+    Land(land::LandArgs),
     Restore(restore::RestoreArgs),
     Stop(stop::StopArgs),
     Resume(resume::ResumeArgs),
@@ -86,6 +87,7 @@ impl Cli {
             Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
+            Some(Command::Land(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
             Some(Command::Stop(args)) => args.run(),
             Some(Command::Resume(args)) => args.run(),
@@ -130,7 +132,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
         "steer the agents",
         &["attach", "send", "wait", "stop", "resume"],
     ),
-    ("bring work home", &["cleanup"]),
+    ("bring work home", &["cleanup", "land"]),
     ("bring a removed task back", &["restore"]),
     ("set up", &["install", "config", "help"]),
 ];

@@ -201,6 +201,17 @@ pub(super) struct ConflictObject {
     pub(super) kind: String,
 }
 
+/// The fate of a task in a landing: `land`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct LandObject {
+    pub(super) id: String,
+    pub(super) result: &'static str,
+    pub(super) into: Option<String>,
+    pub(super) why: Option<String>,
+    /// The number of times that it was sent back.
+    pub(super) rounds: Option<usize>,
+}
+
 /// Serializes a path as a string, lossy where it is not UTF-8; `None` as `null`.
 fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
     let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());

@@ -99,6 +99,7 @@ impl<'a> Adoption<'a> {
             restored_from: None,
             existing: Some(chosen.existing),
             stash: None,
+            landing: None,
             rest: Rest::default(),
         })
     }

@@ -38,6 +38,7 @@ pub(crate) mod copied_repository;
 pub(crate) mod damage;
 pub(crate) mod disposal;
 mod hook_effects;
+pub(crate) mod land;
 pub(crate) mod observe;
 pub(crate) mod other_machine;
 pub(crate) mod owner;

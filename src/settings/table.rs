@@ -68,7 +68,7 @@ impl ValueKind {
                     .to_owned()
             }
             Self::Yolo => "use true, false, or arguments, quoted as in a shell".to_owned(),
-            Self::Number => "use a number of worktrees".to_owned(),
+            Self::Number => "use a whole number".to_owned(),
             Self::Time => "use a time, such as 90.days, or never".to_owned(),
         })
     }
@@ -180,6 +180,8 @@ settings! {
         "how cleanup merges";
     INTO = "flux.into", ValueKind::Text, None,
         "the branch that cleanup merges into, instead of the one a task started from";
+    LAND_ROUNDS = "flux.landRounds", ValueKind::Number, Some("3"),
+        "how often land sends a task back to its agent before you have to look at it";
     BRANCH_PREFIX = "flux.branchPrefix", ValueKind::Text, Some("feature/"),
         "the prefix of the names of new branches";
     WORKTREE_DIR = "flux.worktreeDir", ValueKind::Text, Some(".."),

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
 use crate::system::clock::from_seconds;
-use crate::task::{Layout, ObjectId};
+use crate::task::{BranchName, Layout, ObjectId};
 
 impl Settings {
     /// Returns the value of `flux.layout`: where agents run. `None` means `auto`. Fails if it is
@@ -34,6 +34,28 @@ impl Settings {
     /// `branch.<name>.fluxInto` names another. `None` if it is not set or empty.
     pub(crate) fn default_target(&self) -> Option<&str> {
         self.value(&table::INTO).filter(|branch| !branch.is_empty())
+    }
+
+    /// Returns the value of `flux.landRounds`: how often `land` sends a task back to its agent before
+    /// it is blocked; at least 1. Fails if it is no number.
+    pub(crate) fn land_rounds(&self) -> Result<usize> {
+        let value = self.checked_value(&table::LAND_ROUNDS)?.unwrap_or_default();
+        let rounds: usize = value.parse().context("'flux.landRounds' is not a number")?;
+        Ok(rounds.max(1))
+    }
+
+    /// Returns the remote that `git push` pushes a branch to: `branch.<name>.pushRemote`,
+    /// `remote.pushDefault` or `branch.<name>.remote`. `None` if none is set.
+    pub(crate) fn push_remote(&self, branch: &BranchName) -> Option<String> {
+        let section = self.branch_section(branch);
+        let of = |key: &str| {
+            let mut values = section
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case(key));
+            values.next_back().map(|(_, value)| value.clone())
+        };
+        let default = || self.value_of("remote.pushdefault").map(str::to_owned);
+        of("pushRemote").or_else(default).or_else(|| of("remote"))
     }
 
     /// Returns the value of `flux.branchPrefix`: the prefix of the names of new branches.

@@ -18,7 +18,8 @@ pub(crate) use observation::{
     Activity, Evidence, OutputPattern, Report, Source, Title, WaitReason,
 };
 pub(crate) use record::{
-    Bytes, ExistingBranch, Layout, MergeRecord, Phase, RecordFile, Removal, Rest, Target, Task,
+    Bytes, ExistingBranch, LandRounds, Layout, MergeRecord, Phase, RecordFile, Removal, Rest,
+    Target, Task,
 };
 pub(crate) use status::{Changes, Divergence, GitRefusal, State, Status};
 pub(crate) use tmux::{PaneId, SessionId, SessionName, WindowId};

@@ -8,6 +8,7 @@ use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::cleanup::check::Consent;
+use crate::lifecycle::cleanup::commit_files::default_message;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
@@ -157,7 +158,7 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Edit
     loop {
         match flux.ui.select("What should happen to them?", &choices)? {
             0 => {
-                let offered = words::default_message(&facts.task);
+                let offered = default_message(&facts.task);
                 let message = flux.ui.input("Message", &offered)?;
                 return Ok(Edits::Commit(message));
             }

@@ -15,7 +15,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::args::{Mode, Styles};
+use self::args::Mode;
+use super::styles::Styles;
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
@@ -58,7 +59,7 @@ pub(crate) struct CleanupArgs {
     #[arg(long)]
     discard: bool,
     /// drop the branch without a merge; it can be restored
-    #[arg(long)]
+    #[arg(long, conflicts_with = "styles")]
     discard_branch: bool,
     /// on conflicts, merge the branch into the task's worktree
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]

@@ -1,25 +1,23 @@
 //! Removes one task: plans, asks and acts; repeats that if the task changes meanwhile.
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::args::Porcelain;
 use super::consent::{NextStep, ask_consents, facts};
 use super::{conflicts, words};
 use crate::context::Flux;
-use crate::failure::{self, Failure};
-use crate::git::commit::CommitAll;
+use crate::failure::Failure;
 use crate::git::{Lock, MergePlan};
+use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::merge::{self, PreparedMerge};
-use crate::lifecycle::cleanup::options::{Edits, Options, Verify};
+use crate::lifecycle::cleanup::options::{CommitRules, Edits, Options, Signing};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::task::{Task, TaskId};
-use crate::ui::quoted;
-use crate::ui::words::count;
+use crate::task::TaskId;
 
 /// The number of attempts for a task that keeps changing.
 const ATTEMPTS: usize = 5;
@@ -136,7 +134,14 @@ impl TaskRemoval<'_> {
             .context("internal error: no facts despite passing checks")?;
         forecast.ensure_no_collision(self.flux, None)?;
         if self.stop_and_recheck(facts, None)? {
-            self.commit(facts, message)?;
+            let commit = FilesCommit {
+                flux: self.flux,
+                facts,
+                message,
+                verify: self.options.verify,
+                lock: self.lock,
+            };
+            commit.make()?;
         } else {
             self.forget_answers();
         }
@@ -146,7 +151,11 @@ impl TaskRemoval<'_> {
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
         let (flux, lock) = (self.flux, self.lock);
         // Everything that can refuse comes before the agent is stopped.
-        let made = merge::prepare(flux, facts, self.options.verify, lock)?;
+        let rules = CommitRules {
+            verify: self.options.verify,
+            signing: Signing::Configured,
+        };
+        let made = merge::prepare(flux, facts, rules, lock)?;
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
@@ -187,37 +196,4 @@ impl TaskRemoval<'_> {
         self.flux.ui.status(what);
         self.options = self.before.clone();
     }
-
-    fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
-        let (flux, task) = (self.flux, &facts.task);
-        let offered = words::default_message(task);
-        let message = if message.trim().is_empty() {
-            &offered
-        } else {
-            message
-        };
-        let checkout = flux.repo.checkout(&task.worktree)?;
-        let hooks = merge::hooks_for_commit(flux, facts)?;
-        let commit = CommitAll {
-            tip: &facts.tip,
-            message,
-            verify: self.options.verify == Verify::All,
-            hooks: hooks.as_deref(),
-        };
-        let committed = commit.make(&checkout, self.lock);
-        if committed.map_err(|error| not_committed(error, task))? {
-            let files = count(facts.uncommitted.len(), "file");
-            let what = format!("committed {files} on '{}'", task.branch);
-            flux.ui.status(what);
-        }
-        Ok(())
-    }
-}
-
-/// Adds to the error of a commit, which git or a hook refused, the command to make it by hand.
-fn not_committed(error: Error, task: &Task) -> Error {
-    let path = quoted(&task.worktree);
-    let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));
-    let hint = format!("git -C {path} add --all && git -C {path} commit");
-    failure::wrap_in_failure(error, failure.hint(hint))
 }

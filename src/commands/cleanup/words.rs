@@ -60,11 +60,6 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
     steps
 }
 
-/// Returns the default message for a commit of the uncommitted files: `WIP: <title>`.
-pub(super) fn default_message(task: &Task) -> String {
-    format!("WIP: {}", task.title)
-}
-
 /// Returns the word for the tmux target of a task: `pane`, `window` or `session`; `record` if it
 /// has none.
 fn target_word(task: &Task) -> &'static str {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail};
 
 use super::facts::Facts;
-use super::options::Verify;
+use super::options::{CommitRules, Signing, Verify};
 use super::scratch::{NewCommits, ScratchMerge, merge_failure};
 use super::target::MergeTarget;
 use crate::context::Flux;
@@ -31,11 +31,11 @@ pub(crate) struct PreparedMerge {
 
 /// Makes the commits of the merge, which no ref points to yet, and returns the last; for a
 /// fast-forward, the task's tip. `None` if there is nothing to merge. Fails on conflicts. Hooks run
-/// in a scratch repository, without those that `verify` excludes.
+/// in a scratch repository, without those that `rules` exclude.
 pub(crate) fn prepare(
     flux: &Flux,
     facts: &Facts,
-    verify: Verify,
+    rules: CommitRules,
     lock: &Lock,
 ) -> Result<Option<PreparedMerge>> {
     facts.ensure_mergeable()?;
@@ -57,19 +57,19 @@ pub(crate) fn prepare(
     let settings = load_settings(flux, into)?;
     let hooks = find_hooks_with(flux, into, &settings)?;
     let ran_hooks =
-        needs_scratch(into, &settings, &hooks) || hooks.has(hook_names(into.style, verify));
+        needs_scratch(into, &settings, &hooks) || hooks.has(hook_names(into.style, rules.verify));
     let scratch = ScratchMerge {
         flux,
         facts,
         into,
         commits: &commits,
         hooks: &hooks,
-        verify,
+        rules,
         lock,
     };
     let made = match ran_hooks {
         true => scratch.make(),
-        false => make_commits(flux, facts, into, &commits),
+        false => make_commits(&scratch),
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
@@ -93,28 +93,24 @@ fn needs_scratch(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool
 
 /// Makes the commits of the merge in the object database, signed if so configured, and returns the
 /// last. Writes no files, moves no ref and runs no hooks.
-fn make_commits(
-    flux: &Flux,
-    facts: &Facts,
-    into: &MergeTarget,
-    commits: &NewCommits,
-) -> Result<ObjectId> {
+fn make_commits(merge: &ScratchMerge) -> Result<ObjectId> {
+    let (flux, facts, into) = (merge.flux, merge.facts, merge.into);
     let repo = &flux.repo;
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
-    let sign = match &checkout {
-        // Configuration may depend on the worktree and its branch.
-        Some(checkout) if repo.current() != Some(checkout.path()) => has_signing(checkout)?,
-        _ => flux.settings.signs_commits()?,
+    let sign = match merge.rules.signing {
+        Signing::Configured => signs_merges(flux, checkout.as_ref())?,
+        Signing::Never => false,
     };
     let draft = |tree, parents, message| Draft {
         tree,
         parents,
         message,
         author: None,
+        committed: None,
         sign,
     };
-    let draft = match (&into.merge, commits) {
+    let draft = match (&into.merge, merge.commits) {
         (MergePlan::Rebase { onto, picks, .. }, _) => {
             let add = |parent: ObjectId, pick: &Pick| {
                 let draft = pick.draft(&parent, &pick.commit.message, sign);
@@ -131,6 +127,16 @@ fn make_commits(
         _ => bail!("internal error: no commit to make in this plan"),
     };
     draft.make(repo, checkout.as_ref())
+}
+
+/// Returns whether the configuration for `checkout`, or else for the caller's directory, signs
+/// commits.
+pub(in crate::lifecycle) fn signs_merges(flux: &Flux, checkout: Option<&Checkout>) -> Result<bool> {
+    match checkout {
+        // Configuration may depend on the worktree and its branch.
+        Some(checkout) if flux.repo.current() != Some(checkout.path()) => has_signing(checkout),
+        _ => flux.settings.signs_commits(),
+    }
 }
 
 fn merge_message(facts: &Facts, into: &MergeTarget) -> Vec<u8> {

@@ -6,6 +6,7 @@
 //! `--all`, `--merged` and the removal itself use the same plan.
 
 pub(crate) mod check;
+pub(crate) mod commit_files;
 mod decision;
 pub(crate) mod facts;
 mod files;

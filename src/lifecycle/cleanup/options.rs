@@ -43,6 +43,22 @@ pub(crate) enum Verify {
     None,
 }
 
+/// The signatures of the commits of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signing {
+    /// Those that `commit.gpgSign` asks for.
+    Configured,
+    /// None: the commits may never land.
+    Never,
+}
+
+/// The way to make the commits of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommitRules {
+    pub(crate) verify: Verify,
+    pub(crate) signing: Signing,
+}
+
 /// The state of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agreed {

@@ -1,0 +1,170 @@
+//! `git flux land`
+
+mod plan;
+mod report;
+mod select;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use self::plan::LandPlan;
+use self::report::Report;
+use super::styles::Styles;
+use super::{candidates, load_recovered};
+use crate::context::Flux;
+use crate::failure::{CONFLICTS, Failure, USAGE};
+use crate::lifecycle::land::batch::{BatchSize, GateAnswer};
+use crate::lifecycle::land::finding::Tested;
+use crate::lifecycle::land::landing::Landed;
+use crate::lifecycle::land::queue::{Queue, TargetMove};
+use crate::store::Store;
+use crate::ui::Ui;
+
+/// Merge many tasks back, tested together
+#[derive(Clone, Debug, Args)]
+#[command(override_usage = "git flux land [<options>] [<task>...]")]
+pub(crate) struct LandArgs {
+    /// dry run: only print the plan, the order and the targets
+    #[arg(short = 'n', long, conflicts_with = "check")]
+    dry_run: bool,
+    /// agree to the landing and to stopping the agents, never to losing work
+    #[arg(short, long)]
+    yes: bool,
+    /// the tasks: each its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_tasks))]
+    tasks: Vec<String>,
+    /// land the tasks whose agents are done and whose files are committed (the default)
+    #[arg(long, conflicts_with_all = ["tasks", "all"])]
+    ready: bool,
+    /// land all tasks
+    #[arg(long, conflicts_with = "tasks")]
+    all: bool,
+    /// land on this branch instead of the one each task started from
+    #[arg(long, value_name = "branch", add = ArgValueCompleter::new(candidates::branches))]
+    into: Option<String>,
+    #[command(flatten)]
+    styles: Styles,
+    /// commit uncommitted files first
+    #[arg(long, value_name = "message", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "check")]
+    commit: Option<String>,
+    /// leave the tasks in place after they have landed
+    #[arg(long, conflicts_with = "check")]
+    keep: bool,
+    /// build and test, uncommitted files included, but land nothing
+    #[arg(long)]
+    check: bool,
+    /// do not test anything
+    #[arg(long, conflicts_with = "check")]
+    no_gate: bool,
+    /// machine-readable output
+    #[arg(long)]
+    json: bool,
+}
+
+impl LandArgs {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui::default())?;
+        self.ensure_selection(&flux)?;
+        let store = match self.dry_run || self.check {
+            true => Store::load(&flux.repo, &flux.settings)?,
+            false => load_recovered(&flux)?,
+        };
+        let mut plan = LandPlan::make(&flux, &store, self.select(&flux, &store)?);
+        if plan.is_empty() {
+            flux.ui.status("no task is ready to land");
+            return Ok(());
+        }
+        if !self.json || !self.dry_run {
+            plan.print(&flux, self.dry_run)?;
+        }
+        if self.dry_run {
+            return self.finish_dry_run(&flux, &plan);
+        }
+        if !self.check {
+            plan.agree(&flux, self.yes)?;
+            plan.commit_files(&flux)?;
+        }
+        let mut report = Report::new(&flux);
+        self.land(&flux, &store, plan, &mut report)?;
+        if self.json {
+            flux.ui.json(&report.objects())?;
+        }
+        report.finish()
+    }
+
+    /// Fails off a terminal unless the tasks are named, or `--ready` or `--all` is given.
+    fn ensure_selection(&self, flux: &Flux) -> Result<()> {
+        let is_selected = self.ready || self.all || !self.tasks.is_empty();
+        if is_selected || flux.ui.can_ask() || self.dry_run {
+            return Ok(());
+        }
+        let failure = Failure::new("no task given");
+        let failure = failure
+            .hint("git flux land <task>...")
+            .hint("git flux land --ready");
+        bail!(failure.code(USAGE))
+    }
+
+    fn finish_dry_run(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
+        match self.json {
+            true => flux.ui.json(&plan.objects())?,
+            false => flux.ui.status("Nothing was done."),
+        }
+        match plan.exit_code() {
+            0 => Ok(()),
+            code => bail!(Failure::new("not every task can land").code(code)),
+        }
+    }
+
+    /// Lands the groups of tasks, one after the other. An error of one stops no other.
+    fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
+        let lock = flux.lock_land()?;
+        for group in plan.into_groups(store) {
+            let mut tester = |_: &_, _| {
+                Ok(Tested {
+                    answer: GateAnswer::Green,
+                    has_run: false,
+                })
+            };
+            let mut queue = Queue {
+                flux,
+                tester: &mut tester,
+                tell: &mut |event| report.tell(&event),
+                lock: &lock,
+                fate: if self.keep {
+                    Landed::Kept
+                } else {
+                    Landed::Removed
+                },
+                size: BatchSize::unlimited(),
+                results: Vec::new(),
+                moved: None,
+                green: None,
+                runs: 0,
+            };
+            let done = queue.land(group.candidates);
+            let (results, moved) = (queue.results, queue.moved);
+            report.add(results, done)?;
+            if let Some(moved) = moved {
+                self.hint_at_undo(flux, &moved)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hint_at_undo(&self, flux: &Flux, moved: &TargetMove) -> Result<()> {
+        let style = self.styles.chosen(&flux.settings)?;
+        report::hint_at_undo(flux, moved, style)
+    }
+}
+
+/// Returns the exit code of several results: 1 beats 3 beats 0.
+fn worst(codes: impl Iterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| match *code {
+        0 => 0,
+        CONFLICTS => 1,
+        _ => 2,
+    };
+    codes.max_by_key(rank).unwrap_or_default()
+}

@@ -1,0 +1,190 @@
+//! The plan of a landing: what would become of each task.
+
+use anyhow::Result;
+
+use super::worst;
+use crate::commands::object::LandObject;
+use crate::commands::table::Table;
+use crate::context::Flux;
+use crate::failure::{self, CONFLICTS};
+use crate::git::MergePlan;
+use crate::lifecycle::cleanup::check::Check;
+use crate::lifecycle::cleanup::commit_files::FilesCommit;
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
+use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::land::chain::Candidate;
+use crate::lifecycle::land::groups::{LandGroup, group};
+use crate::sanitize;
+use crate::store::Store;
+use crate::ui::words::count;
+
+/// The plans of all tasks that are to land, in their order.
+pub(super) struct LandPlan(Vec<(Candidate, Plan)>);
+
+impl LandPlan {
+    /// Plans the cleanup of each task, without changing anything.
+    pub(super) fn make(flux: &Flux, store: &Store, candidates: Vec<Candidate>) -> Self {
+        let plan = |candidate: Candidate| {
+            let mut plan = Plan::make(flux, store, &candidate.id, &candidate.options);
+            plan.check_collisions(flux);
+            (candidate, plan)
+        };
+        let groups = group(store, candidates).into_iter();
+        let ordered = groups.flat_map(|group| group.candidates);
+        Self(ordered.map(plan).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn into_groups(self, store: &Store) -> Vec<LandGroup> {
+        group(
+            store,
+            self.0.into_iter().map(|(candidate, _)| candidate).collect(),
+        )
+    }
+
+    /// Prints the plan as a table: on standard output if it is what was asked for, else on standard
+    /// error.
+    pub(super) fn print(&self, flux: &Flux, is_asked_for: bool) -> Result<()> {
+        let row = |(candidate, plan): &(Candidate, Plan)| {
+            let into = plan.forecast().and_then(Facts::merge_target);
+            let into = into.map_or_else(|| "?".to_owned(), |into| into.branch.to_string());
+            vec![
+                candidate.id.to_string(),
+                sanitize::line(&into),
+                describe(plan),
+            ]
+        };
+        let table = Table {
+            head: &["TASK", "TARGET", "PLAN"],
+            rows: self.0.iter().map(row).collect(),
+            ..Table::default()
+        };
+        // Untruncated, since the user agrees to it.
+        for line in table.lines(None) {
+            match is_asked_for {
+                true => flux.ui.data(line)?,
+                false => flux.ui.status(line),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks one question about all tasks that can land, unless `--yes` is given or the user cannot
+    /// be asked, and adds the consents to their options. Fails if the user declines.
+    pub(super) fn agree(&mut self, flux: &Flux, is_agreed: bool) -> Result<()> {
+        let able = self.0.iter().filter(|(_, plan)| plan.refusal().is_none());
+        let number = able.count();
+        if number > 0 && !is_agreed && flux.ui.can_ask() {
+            let question = format!("Land {}?", count(number, "task"));
+            flux.ui.ensure_agreed(question, true)?;
+        }
+        for (candidate, plan) in &mut self.0 {
+            let options = &mut candidate.options;
+            if flux.ui.can_ask() {
+                for consent in plan.consents(Agreed::Ask) {
+                    // A landing asks no further question.
+                    use Question::{LargeFiles, SuspendedJobs};
+                    if !matches!(consent.question, LargeFiles | SuspendedJobs) {
+                        options.agree(consent.question, &consent.finding);
+                    }
+                }
+            }
+            options.given.push(Question::Removal);
+            options.asking = Asking::Nothing;
+        }
+        Ok(())
+    }
+
+    /// Commits the uncommitted files of the tasks that can land, if `--commit` is given.
+    pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<()> {
+        for (candidate, plan) in &mut self.0 {
+            let Edits::Commit(message) = &candidate.options.uncommitted else {
+                continue;
+            };
+            let facts = plan.facts.as_ref().filter(|_| plan.refusal().is_none());
+            if let Some(facts) = facts.filter(|facts| !facts.uncommitted.is_empty()) {
+                let lock = flux.lock_task(&candidate.id)?;
+                let commit = FilesCommit {
+                    flux,
+                    facts,
+                    message,
+                    verify: candidate.options.verify,
+                    lock: &lock,
+                };
+                commit.make()?;
+            }
+            candidate.options.uncommitted = Edits::Ask;
+        }
+        Ok(())
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        let code = |(_, plan): &(Candidate, Plan)| plan.refusal().map_or(0, failure::exit_code);
+        match worst(self.0.iter().map(code)) {
+            0 => 0,
+            CONFLICTS => CONFLICTS,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn objects(&self) -> Vec<LandObject> {
+        let object = |(candidate, plan): &(Candidate, Plan)| {
+            let into = plan.forecast().and_then(Facts::merge_target);
+            LandObject {
+                id: candidate.id.to_string(),
+                into: into.map(|into| into.branch.to_string()),
+                result: match plan.refusal() {
+                    None => "lands",
+                    Some(_) if is_conflict(plan) => "conflict",
+                    Some(_) => "refused",
+                },
+                why: Some(describe(plan)),
+                ..LandObject::default()
+            }
+        };
+        self.0.iter().map(object).collect()
+    }
+}
+
+/// Returns whether the first reason not to land is a conflict with the target.
+fn is_conflict(plan: &Plan) -> bool {
+    let into = plan.forecast().and_then(Facts::merge_target);
+    let is_merge = |check: &Check| check.name == "merge";
+    let mut refusing = plan.checks.iter().filter(|check| check.refusal().is_some());
+    let conflicts = into.is_some_and(|into| matches!(into.merge, MergePlan::Conflicts { .. }));
+    conflicts && refusing.next().is_some_and(is_merge)
+}
+
+/// Describes the plan of one task in a line.
+fn describe(plan: &Plan) -> String {
+    let text = match (plan.refusal(), plan.forecast()) {
+        (Some(refusal), _) if is_conflict(plan) => format!("back: {refusal}"),
+        (Some(refusal), _) => format!("refused: {refusal}"),
+        (None, None) => "refused: internal error".to_owned(),
+        (None, Some(facts)) => steps(plan, facts).join(", "),
+    };
+    sanitize::line(&text)
+}
+
+fn steps(plan: &Plan, facts: &Facts) -> Vec<String> {
+    let mut steps = Vec::new();
+    if !facts.uncommitted.is_empty() {
+        steps.push(format!("commit {}", count(facts.uncommitted.len(), "file")));
+    }
+    if facts.processes.must_stop() {
+        steps.push(format!("stop {}", facts.processes.name_stopped(&plan.id)));
+    }
+    steps.push(match (facts.nothing_to_merge(), facts.merge_target()) {
+        (Some(why), _) => format!("merge nothing: {why}"),
+        (None, Some(into)) => {
+            let commits = count(facts.commits(), "commit");
+            format!("{} {commits}", into.style.into_str())
+        }
+        (None, None) => "merge nothing".to_owned(),
+    });
+    steps
+}

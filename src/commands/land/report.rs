@@ -1,0 +1,220 @@
+//! Reports what became of the tasks of a landing.
+
+use anyhow::{Error, Result, bail};
+
+use super::worst;
+use crate::commands::object::LandObject;
+use crate::context::Flux;
+use crate::failure::{self, CONFLICTS, DECLINED, Failure};
+use crate::git::{Style, worktree};
+use crate::lifecycle::land::back::{Notice, SentBack};
+use crate::lifecycle::land::queue::{LandEvent, TargetMove, TaskResult};
+use crate::sanitize;
+use crate::task::{ObjectId, TaskId};
+use crate::ui::words::count;
+use crate::ui::{self, quoted, word};
+
+/// The results of a landing so far.
+pub(super) struct Report<'a> {
+    flux: &'a Flux,
+    objects: Vec<LandObject>,
+    codes: Vec<u8>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(flux: &'a Flux) -> Self {
+        Self {
+            flux,
+            objects: Vec::new(),
+            codes: Vec::new(),
+        }
+    }
+
+    pub(super) fn objects(&self) -> &[LandObject] {
+        &self.objects
+    }
+
+    /// Prints an event as it happens.
+    pub(super) fn tell(&self, event: &LandEvent) -> Result<()> {
+        let ui = &self.flux.ui;
+        match event {
+            LandEvent::Testing(_) => {}
+            LandEvent::Landed(ids, runs, time) => {
+                let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
+                let how = match runs {
+                    0 => String::new(),
+                    runs => format!(" ({}, {} s)", count(*runs, "run"), time.as_secs()),
+                };
+                ui.status(format_args!("landed {}{how}", ids.join(", ")));
+            }
+            LandEvent::Result(id, result) => self.tell_result(id, result),
+        }
+        Ok(())
+    }
+
+    fn tell_result(&self, id: &TaskId, result: &TaskResult) {
+        let ui = &self.flux.ui;
+        match result {
+            TaskResult::Landed(Some(Err(error)))
+            | TaskResult::Integrated(Some(Err(error)))
+            | TaskResult::Refused(error) => {
+                ui::show(&error_of(id, error));
+                failure::hints(error).for_each(|hint| ui.hint(hint));
+            }
+            TaskResult::Landed(_) => {}
+            TaskResult::Integrated(parts) => {
+                let removed = if parts.is_some() {
+                    "; it is removed"
+                } else {
+                    ""
+                };
+                ui.status(format_args!("'{id}' had landed already{removed}"));
+            }
+            TaskResult::Conflict(back) => {
+                self.tell_back(id, "it conflicts with its target", back);
+            }
+            TaskResult::Red(finding, back) => {
+                self.tell_back(id, &finding.why, back);
+                finding
+                    .log
+                    .iter()
+                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+            }
+            TaskResult::Unknown(finding) => {
+                ui.warning(format_args!(
+                    "'{id}' did not land, no verdict: {}",
+                    finding.why
+                ));
+            }
+        }
+    }
+
+    fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
+        let ui = &self.flux.ui;
+        let why = sanitize::line(why);
+        ui.status(format_args!("back to {id}: {why}"));
+        match &back.how {
+            Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
+            Notice::NoAgent => ui.hint(format_args!("git flux resume {id}")),
+            Notice::AtWork => ui.status("its agent works, and was not told"),
+            Notice::Repeated => ui.status("it is the same as the last time"),
+            Notice::Blocked => {
+                ui.warning(format_args!(
+                    "'{id}' is blocked: it was sent back too often"
+                ));
+                ui.hint(format_args!("git flux attach {id}"));
+            }
+            Notice::Failed(error) => ui.warning(error),
+        }
+    }
+
+    /// Adds the results of a group and, if its landing failed, the error, which is printed. An
+    /// interruption is returned.
+    pub(super) fn add(
+        &mut self,
+        results: Vec<(TaskId, TaskResult)>,
+        done: Result<()>,
+    ) -> Result<()> {
+        for (id, result) in results {
+            self.codes.push(exit_code(&result));
+            self.objects.push(object(&id, &result));
+        }
+        let Err(error) = done else { return Ok(()) };
+        if failure::exit_code(&error) == DECLINED {
+            return Err(error);
+        }
+        ui::show(&error);
+        self.codes.push(failure::exit_code(&error));
+        Ok(())
+    }
+
+    /// Fails if a task did not land: with code 3 if only conflicts were the reason.
+    pub(super) fn finish(self) -> Result<()> {
+        let left = self.codes.iter().filter(|code| **code != 0).count();
+        match worst(self.codes.into_iter()) {
+            0 => Ok(()),
+            code => {
+                let what = format!("{} did not land", count(left, "task"));
+                let code = if code == CONFLICTS { CONFLICTS } else { 1 };
+                bail!(Failure::new(what).code(code))
+            }
+        }
+    }
+}
+
+/// Returns the error with the task in its message, unless that names it.
+fn error_of(id: &TaskId, error: &Error) -> Error {
+    let text = format!("{error:#}");
+    match text.contains(&format!("'{id}'")) {
+        true => Failure::new(text).into(),
+        false => Failure::new(format!("'{id}': {text}")).into(),
+    }
+}
+
+fn exit_code(result: &TaskResult) -> u8 {
+    match result {
+        TaskResult::Landed(None | Some(Ok(_))) | TaskResult::Integrated(None | Some(Ok(_))) => 0,
+        TaskResult::Conflict(_) => CONFLICTS,
+        _ => 1,
+    }
+}
+
+fn object(id: &TaskId, result: &TaskResult) -> LandObject {
+    let (word, why) = match result {
+        TaskResult::Landed(None | Some(Ok(_))) => ("landed", None),
+        TaskResult::Integrated(None | Some(Ok(_))) => ("integrated", None),
+        TaskResult::Landed(Some(Err(error))) => ("landed", Some(format!("{error:#}"))),
+        TaskResult::Integrated(Some(Err(error))) => ("integrated", Some(format!("{error:#}"))),
+        TaskResult::Conflict(_) => ("conflict", None),
+        TaskResult::Red(finding, _) => ("red", Some(finding.why.clone())),
+        TaskResult::Unknown(finding) => ("unknown", Some(finding.why.clone())),
+        TaskResult::Refused(error) => ("refused", Some(format!("{error:#}"))),
+    };
+    let rounds = match result {
+        TaskResult::Conflict(back) | TaskResult::Red(_, back) => Some(back.rounds),
+        _ => None,
+    };
+    LandObject {
+        id: id.to_string(),
+        result: word,
+        why,
+        rounds,
+        ..LandObject::default()
+    }
+}
+
+/// Prints the commands that undo a landing, and the one that pushes it.
+pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Result<()> {
+    let (ui, branch, from) = (&flux.ui, word(&moved.branch), moved.from.short());
+    let Some(last) = moved.commits.last() else {
+        return Ok(());
+    };
+    let worktrees = worktree::list(flux.repo.home())?;
+    let entry = worktrees
+        .iter()
+        .find(|entry| entry.has_branch(&moved.branch.full()));
+    let reset = match entry {
+        Some(entry) if flux.repo.current() == Some(&entry.path) => {
+            format!("git reset --keep {from}")
+        }
+        Some(entry) => format!("git -C {} reset --keep {from}", quoted(&entry.path)),
+        None => format!("git branch --force {branch} {from}"),
+    };
+    let commits = |commits: &[ObjectId]| {
+        let short: Vec<&str> = commits.iter().rev().map(ObjectId::short).collect();
+        short.join(" ")
+    };
+    let revert = match style {
+        Style::Merge => format!("git revert --no-edit -m 1 {}", commits(&moved.commits)),
+        _ => format!("git revert --no-edit {from}..{}", last.short()),
+    };
+    ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
+    ui.hint(format_args!("or, after other commits: {revert}"));
+    if let Some(remote) = flux.settings.push_remote(&moved.branch) {
+        ui.hint(format_args!(
+            "to push it: git push {} {branch}",
+            word(&remote)
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Groups tasks by the branch that they land on, in the order in which the groups have to land.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::chain::Candidate;
+use crate::context::Flux;
+use crate::lifecycle::archive;
+use crate::lifecycle::cleanup::options::Branch;
+use crate::store::Store;
+use crate::task::{BranchName, Task};
+
+/// The tasks that land on one branch.
+#[derive(Debug)]
+pub(crate) struct LandGroup {
+    pub(crate) branch: BranchName,
+    pub(crate) candidates: Vec<Candidate>,
+}
+
+/// A task that lands on another branch than its target, since that has landed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Redirect {
+    pub(crate) gone: BranchName,
+    pub(crate) to: BranchName,
+}
+
+/// Returns the branch that a task lands on, if its target is gone: that on which the task of that
+/// branch has landed. `None` if its target exists, or nothing is known about it.
+pub(crate) fn find_redirect(flux: &Flux, store: &Store, task: &Task) -> Result<Option<Redirect>> {
+    let Some(gone) = &task.into else {
+        return Ok(None);
+    };
+    if store.tip(gone).is_some() {
+        return Ok(None);
+    }
+    let (mut branch, mut seen) = (gone.clone(), BTreeSet::new());
+    let archived = archive::list(flux)?;
+    while store.tip(&branch).is_none() && seen.insert(branch.clone()) {
+        // The latest is the first.
+        let removed = archived.iter().find(|one| one.task.branch == branch);
+        let merged = removed.and_then(|one| one.merged());
+        let Some(merged) = merged else {
+            return Ok(None);
+        };
+        branch = BranchName::typed(&merged.branch);
+    }
+    let is_there = store.tip(&branch).is_some();
+    Ok(is_there.then(|| Redirect {
+        gone: gone.clone(),
+        to: branch,
+    }))
+}
+
+/// Returns the branch that `candidate` lands on: that of its options, or the target of the task.
+fn target(store: &Store, candidate: &Candidate) -> Option<BranchName> {
+    if let Branch::Merge {
+        into: Some(into), ..
+    } = &candidate.options.branch
+    {
+        return Some(
+            store
+                .resolve_symbolic(into)
+                .unwrap_or_else(|_| into.clone()),
+        );
+    }
+    let mut tasks = store.readable();
+    tasks.find(|task| task.id == candidate.id)?.into.clone()
+}
+
+/// Groups the tasks by their targets, in their order. A group that lands on the branch of another
+/// task comes before the group of that task. Tasks without a target come last, in a group of their
+/// own, whose branch has no name.
+pub(crate) fn group(store: &Store, candidates: Vec<Candidate>) -> Vec<LandGroup> {
+    let mut groups: Vec<LandGroup> = Vec::new();
+    for candidate in candidates {
+        let branch = target(store, &candidate).unwrap_or_else(|| BranchName::typed(""));
+        match groups.iter_mut().find(|group| group.branch == branch) {
+            Some(group) => group.candidates.push(candidate),
+            None => groups.push(LandGroup {
+                branch,
+                candidates: vec![candidate],
+            }),
+        }
+    }
+    let branches = |group: &LandGroup| -> Vec<BranchName> {
+        let is_in = |task: &&Task| group.candidates.iter().any(|one| one.id == task.id);
+        store
+            .readable()
+            .filter(is_in)
+            .map(|task| task.branch.clone())
+            .collect()
+    };
+    let mut sorted = Vec::new();
+    while !groups.is_empty() {
+        let is_free = |group: &LandGroup| {
+            let own = branches(group);
+            groups.iter().all(|other| !own.contains(&other.branch))
+        };
+        // Tasks that are each other's targets have no order.
+        let next = groups.iter().position(is_free).unwrap_or_default();
+        sorted.push(groups.remove(next));
+    }
+    sorted
+}

@@ -1,0 +1,236 @@
+//! Lands the tasks of one target, one tested batch after the other.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use anyhow::{Error, Result, anyhow};
+
+use super::back::{self, Fault, SentBack};
+use super::batch::{BatchSize, GateAnswer, Prefix, PrefixSearch};
+use super::chain::{self, Built, Candidate, Chain, LeftOut};
+use super::chain_refs::ChainRefs;
+use super::finding::{GateFinding, Tester};
+use super::landing::{Landed, Landing, LandingOutcome, remove_integrated};
+use super::signed;
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::git::Lock;
+use crate::interrupt;
+use crate::lifecycle::archive::KeptParts;
+use crate::task::{BranchName, ObjectId, TaskId};
+
+/// The result for one task.
+#[derive(Debug)]
+pub(crate) enum TaskResult {
+    /// Its commits are in the target now; the parts that are kept of it, or the error of its
+    /// removal. `None` with `--keep`.
+    Landed(Option<Result<KeptParts>>),
+    /// The target had all its changes already.
+    Integrated(Option<Result<KeptParts>>),
+    Conflict(SentBack),
+    Red(GateFinding, SentBack),
+    /// There is no verdict, and the task is not to blame.
+    Unknown(GateFinding),
+    Refused(Error),
+}
+
+/// Something that has happened, to print at once.
+pub(crate) enum LandEvent<'e> {
+    Testing(&'e Chain),
+    /// These tasks have landed: the gate ran so often, for so long.
+    Landed(&'e [TaskId], usize, Duration),
+    Result(&'e TaskId, &'e TaskResult),
+}
+
+/// The move of a target by a landing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TargetMove {
+    pub(crate) branch: BranchName,
+    pub(crate) from: ObjectId,
+    /// The commit of each task, in order.
+    pub(crate) commits: Vec<ObjectId>,
+}
+
+/// The landing of the tasks of one target.
+pub(crate) struct Queue<'a> {
+    pub(crate) flux: &'a Flux,
+    pub(crate) tester: &'a mut Tester<'a>,
+    pub(crate) tell: &'a mut dyn FnMut(LandEvent) -> Result<()>,
+    /// The lock of landings.
+    pub(crate) lock: &'a Lock,
+    pub(crate) fate: Landed,
+    pub(crate) size: BatchSize,
+    pub(crate) results: Vec<(TaskId, TaskResult)>,
+    pub(crate) moved: Option<TargetMove>,
+    /// The commit of the target that passes.
+    pub(crate) green: Option<ObjectId>,
+    pub(crate) runs: usize,
+}
+
+/// The number of attempts for tasks or a target that keep changing.
+const ATTEMPTS: usize = 5;
+
+impl Queue<'_> {
+    /// Lands the tasks, which have one target, in their order: the longest part of each batch that
+    /// passes. Tasks that fail, conflict or are refused stop no other.
+    ///
+    /// # Errors
+    /// If the target does not pass or cannot be moved, or if interrupted.
+    pub(crate) fn land(&mut self, mut pending: Vec<Candidate>) -> Result<()> {
+        let mut attempts = 0;
+        while !pending.is_empty() {
+            interrupt::check()?;
+            let Built { chain, left_out } = chain::build(self.flux, &pending, self.size.get())?;
+            let before = pending.len();
+            for (id, why) in left_out {
+                self.settle(&mut pending, &id, why)?;
+            }
+            let is_stuck = match chain {
+                Some(chain) => !self.land_chain(&chain, &mut pending)?,
+                None => pending.len() == before,
+            };
+            attempts = if is_stuck { attempts + 1 } else { 0 };
+            if attempts == ATTEMPTS {
+                for candidate in mem::take(&mut pending) {
+                    let why = format!("'{}' or its target keeps changing", candidate.id);
+                    self.note(candidate.id, TaskResult::Refused(anyhow!(why)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finishes a task that is in no chain. One that is to be tried again stays pending.
+    fn settle(&mut self, pending: &mut Vec<Candidate>, id: &TaskId, why: LeftOut) -> Result<()> {
+        let result = match why {
+            LeftOut::Later => return Ok(()),
+            LeftOut::Refused(error) => TaskResult::Refused(error),
+            LeftOut::Integrated(facts) => match self.fate {
+                Landed::Kept => TaskResult::Integrated(None),
+                Landed::Removed => {
+                    TaskResult::Integrated(Some(remove_integrated(self.flux, &facts)))
+                }
+            },
+            LeftOut::Conflict(facts) => {
+                TaskResult::Conflict(back::send(self.flux, &facts, Fault::Conflict)?)
+            }
+        };
+        pending.retain(|candidate| candidate.id != *id);
+        self.note(id.clone(), result)
+    }
+
+    fn note(&mut self, id: TaskId, result: TaskResult) -> Result<()> {
+        (self.tell)(LandEvent::Result(&id, &result))?;
+        self.results.push((id, result));
+        Ok(())
+    }
+
+    /// Tests a chain and lands the part that passes. Returns `false` if nothing came of it, since a
+    /// task or the target has changed.
+    fn land_chain(&mut self, chain: &Chain, pending: &mut Vec<Candidate>) -> Result<bool> {
+        let commits = chain.links.iter().map(|link| &link.commit);
+        let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
+        let done = self.test_and_land(chain, pending);
+        refs.delete(self.flux, self.lock)?;
+        done
+    }
+
+    fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<Candidate>) -> Result<bool> {
+        (self.tell)(LandEvent::Testing(chain))?;
+        let (begun, before) = (Instant::now(), self.runs);
+        let prefix = self.search(chain)?;
+        let Some(green) = prefix.green else {
+            return Err(target_error(chain, prefix));
+        };
+        self.green = Some(chain.base.clone());
+        if green > 0 {
+            if !self.land_prefix(chain, pending, green)? {
+                return Ok(false);
+            }
+            let landed: Vec<TaskId> = chain.ids().take(green).cloned().collect();
+            let runs = self.runs - before;
+            (self.tell)(LandEvent::Landed(&landed, runs, begun.elapsed()))?;
+        }
+        self.size.adapt(prefix.stop.is_none());
+        let Some(answer) = prefix.stop else {
+            return Ok(true);
+        };
+        let facts = &chain.links[green].facts;
+        let id = facts.task.id.clone();
+        pending.retain(|candidate| candidate.id != id);
+        let result = match answer {
+            GateAnswer::Green => return Ok(true),
+            GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
+            GateAnswer::Red(finding) => {
+                let sent = back::send(self.flux, facts, Fault::Red(&finding))?;
+                TaskResult::Red(finding, sent)
+            }
+        };
+        self.note(id, result)?;
+        Ok(true)
+    }
+
+    fn search(&mut self, chain: &Chain) -> Result<Prefix<GateFinding>> {
+        let is_green = self.green.as_ref() == Some(&chain.base);
+        let search = PrefixSearch::new(chain.links.len(), is_green);
+        search.run(|position, attempt| {
+            interrupt::check()?;
+            let tested = (self.tester)(chain.commit(position), attempt)?;
+            self.runs += usize::from(tested.has_run);
+            Ok(tested.answer)
+        })
+    }
+
+    /// Lands the first `green` tasks of a chain, and takes them from those pending. Returns `false`
+    /// if a task or the target has changed.
+    fn land_prefix(
+        &mut self,
+        chain: &Chain,
+        pending: &mut Vec<Candidate>,
+        green: usize,
+    ) -> Result<bool> {
+        let ids: Vec<TaskId> = chain.ids().take(green).cloned().collect();
+        let candidates = ids
+            .iter()
+            .filter_map(|id| pending.iter().find(|candidate| candidate.id == *id));
+        let commits = signed::sign(self.flux, chain, green)?;
+        let landing = Landing {
+            flux: self.flux,
+            chain,
+            candidates: candidates.collect(),
+            commits: &commits,
+            fate: self.fate,
+        };
+        let LandingOutcome::Done(removed) = landing.run()? else {
+            let what = format!("'{}' or a task has changed; checking again", chain.branch);
+            self.flux.ui.status(what);
+            return Ok(false);
+        };
+        let moved = self.moved.get_or_insert_with(|| TargetMove {
+            branch: chain.branch.clone(),
+            from: chain.base.clone(),
+            commits: Vec::new(),
+        });
+        self.green = commits.last().cloned();
+        moved.commits.extend(commits);
+        pending.retain(|candidate| !ids.contains(&candidate.id));
+        let mut removed = removed.into_iter();
+        for id in ids {
+            self.note(id, TaskResult::Landed(removed.next()))?;
+        }
+        Ok(true)
+    }
+}
+
+/// Returns the error that the target itself does not pass, which blames no task.
+fn target_error(chain: &Chain, prefix: Prefix<GateFinding>) -> Error {
+    let branch = &chain.branch;
+    let (what, finding) = match prefix.stop {
+        Some(GateAnswer::Red(finding)) => (format!("'{branch}' itself does not pass"), finding),
+        Some(GateAnswer::Unknown(finding)) => (format!("no verdict on '{branch}'"), finding),
+        Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
+    };
+    let failure = Failure::new(format!("{what}: {}", finding.why));
+    let log = finding.log.map(|log| format!("its output: {log}"));
+    failure.hints(log).into()
+}
