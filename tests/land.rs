@@ -9,9 +9,13 @@ pub(crate) fn done(world: &World, names: &[&str]) {
         world.behaviour("exit 0");
         world.flux(["run", "-q", "--name", name, "Fix"]).ok();
         world.wait_ended(name);
-        let text = format!("{name}\n");
-        world.commit_in(world.worktree(name), &format!("{name}.txt"), &text);
+        world.commit_in(world.worktree(name), &file(name), "work\n");
     }
+}
+
+/// Returns the name of the file that a task commits.
+pub(crate) fn file(name: &str) -> String {
+    format!("{}.txt", name.to_uppercase())
 }
 
 /// Returns the ids of the tasks that exist.
@@ -48,8 +52,7 @@ fn land_merges_and_removes_the_named_tasks() {
     "#]]);
     assert_eq!(tasks(&world), ["beta"]);
     for name in ["alpha", "gamma"] {
-        let file = format!("main:{name}.txt");
-        assert_eq!(world.git(["show", &file]), name);
+        assert_eq!(world.git(["show", &format!("main:{}", file(name))]), "work");
         assert_removed(&world, name);
     }
     assert_no_landing(&world);

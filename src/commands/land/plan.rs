@@ -13,19 +13,19 @@ use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::land::chain::Candidate;
+use crate::lifecycle::land::chain::LandTask;
 use crate::lifecycle::land::groups::{LandGroup, group};
 use crate::sanitize;
 use crate::store::Store;
 use crate::ui::words::count;
 
 /// The plans of all tasks that are to land, in their order.
-pub(super) struct LandPlan(Vec<(Candidate, Plan)>);
+pub(super) struct LandPlan(Vec<(LandTask, Plan)>);
 
 impl LandPlan {
     /// Plans the cleanup of each task, without changing anything.
-    pub(super) fn make(flux: &Flux, store: &Store, candidates: Vec<Candidate>) -> Self {
-        let plan = |candidate: Candidate| {
+    pub(super) fn make(flux: &Flux, store: &Store, candidates: Vec<LandTask>) -> Self {
+        let plan = |candidate: LandTask| {
             let mut plan = Plan::make(flux, store, &candidate.id, &candidate.options);
             plan.check_collisions(flux);
             (candidate, plan)
@@ -49,7 +49,7 @@ impl LandPlan {
     /// Prints the plan as a table: on standard output if it is what was asked for, else on standard
     /// error.
     pub(super) fn print(&self, flux: &Flux, is_asked_for: bool) -> Result<()> {
-        let row = |(candidate, plan): &(Candidate, Plan)| {
+        let row = |(candidate, plan): &(LandTask, Plan)| {
             let into = plan.forecast().and_then(Facts::merge_target);
             let into = into.map_or_else(|| "?".to_owned(), |into| into.branch.to_string());
             vec![
@@ -123,7 +123,7 @@ impl LandPlan {
     }
 
     pub(super) fn exit_code(&self) -> u8 {
-        let code = |(_, plan): &(Candidate, Plan)| plan.refusal().map_or(0, failure::exit_code);
+        let code = |(_, plan): &(LandTask, Plan)| plan.refusal().map_or(0, failure::exit_code);
         match worst(self.0.iter().map(code)) {
             0 => 0,
             CONFLICTS => CONFLICTS,
@@ -132,7 +132,7 @@ impl LandPlan {
     }
 
     pub(super) fn objects(&self) -> Vec<LandObject> {
-        let object = |(candidate, plan): &(Candidate, Plan)| {
+        let object = |(candidate, plan): &(LandTask, Plan)| {
             let into = plan.forecast().and_then(Facts::merge_target);
             LandObject {
                 id: candidate.id.to_string(),

@@ -11,7 +11,7 @@ use crate::failure::Verb;
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, Options, Question, Verify,
 };
-use crate::lifecycle::land::chain::{Candidate, Readiness, is_ready};
+use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
 use crate::lifecycle::land::groups::find_redirect;
 use crate::lifecycle::land::rounds::{self, LandState};
 use crate::lifecycle::observe;
@@ -21,7 +21,7 @@ use crate::task::{BranchName, Status, Task, TaskId};
 impl LandArgs {
     /// Returns the tasks that the command line selects, the oldest first. Naming a task forgets how
     /// often it was sent back.
-    pub(super) fn select(&self, flux: &Flux, store: &Store) -> Result<Vec<Candidate>> {
+    pub(super) fn select(&self, flux: &Flux, store: &Store) -> Result<Vec<LandTask>> {
         let readiness = match (self.check, self.tasks.is_empty(), self.all) {
             (true, ..) => Readiness::Trial,
             (_, false, _) => Readiness::Named,
@@ -41,7 +41,7 @@ impl LandArgs {
             if readiness == Readiness::Named && !self.dry_run {
                 rounds::forget(flux, &stored.oid, stored.readable()?)?;
             }
-            candidates.push(Candidate {
+            candidates.push(LandTask {
                 id: stored.id.clone(),
                 options: self.options(flux, store, stored)?,
                 readiness,

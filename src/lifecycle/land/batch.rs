@@ -16,7 +16,7 @@ pub(crate) enum GateAnswer<R> {
 
 /// The reason for a question to the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attempt {
+pub(crate) enum RunKind {
     First,
     /// It was red, and a task would be blamed for it.
     Confirm,
@@ -63,12 +63,12 @@ impl<R: Clone> PrefixSearch<R> {
     /// Those of `ask`.
     pub(crate) fn run(
         mut self,
-        mut ask: impl FnMut(usize, Attempt) -> Result<GateAnswer<R>>,
+        mut ask: impl FnMut(usize, RunKind) -> Result<GateAnswer<R>>,
     ) -> Result<Prefix<R>> {
         if self.green == Some(self.last) {
             return Ok(self.result());
         }
-        let first = ask(self.last, Attempt::First)?;
+        let first = ask(self.last, RunKind::First)?;
         self.note(self.last, first);
         while let Some((lowest, answer)) = self.bad.last() {
             let lowest = *lowest;
@@ -76,12 +76,12 @@ impl<R: Clone> PrefixSearch<R> {
             let next = self.green.map_or(0, |green| green + 1);
             if lowest > next {
                 let middle = (next + lowest) / 2;
-                let answer = ask(middle, Attempt::First)?;
+                let answer = ask(middle, RunKind::First)?;
                 self.note(middle, answer);
                 continue;
             }
             if matches!(answer, GateAnswer::Red(_)) {
-                let confirmed = ask(lowest, Attempt::Confirm)?;
+                let confirmed = ask(lowest, RunKind::Confirm)?;
                 self.bad.pop();
                 self.note(lowest, confirmed);
                 if self.green == Some(lowest) {

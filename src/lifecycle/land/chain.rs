@@ -16,7 +16,7 @@ use crate::task::{BranchName, ObjectId, State, TaskId};
 
 /// A task that is to land.
 #[derive(Clone, Debug)]
-pub(crate) struct Candidate {
+pub(crate) struct LandTask {
     pub(crate) id: TaskId,
     pub(crate) options: Options,
     pub(crate) readiness: Readiness,
@@ -98,7 +98,7 @@ pub(crate) fn is_ready(state: &State) -> bool {
 
 /// Builds a chain of at most `limit` of the tasks, which have one target, in their order. Moves no
 /// ref; message hooks run.
-pub(crate) fn build(flux: &Flux, candidates: &[Candidate], limit: usize) -> Result<Built> {
+pub(crate) fn build(flux: &Flux, candidates: &[LandTask], limit: usize) -> Result<Built> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let (mut chain, mut left_out) = (None::<Chain>, Vec::new());
     for candidate in candidates {
@@ -127,7 +127,7 @@ pub(crate) fn build(flux: &Flux, candidates: &[Candidate], limit: usize) -> Resu
 }
 
 /// Plans the cleanup of a task, and returns its facts if no check refuses.
-pub(super) fn observe(flux: &Flux, store: &Store, candidate: &Candidate) -> Result<Facts, LeftOut> {
+pub(super) fn observe(flux: &Flux, store: &Store, candidate: &LandTask) -> Result<Facts, LeftOut> {
     let plan = Plan::make(flux, store, &candidate.id, &candidate.options);
     let is_conflict = |facts: &Facts| {
         let into = facts.merge_target();
@@ -165,7 +165,7 @@ pub(super) fn observe(flux: &Flux, store: &Store, candidate: &Candidate) -> Resu
 
 /// Fails if the task is the caller's own, its agent works although only ready tasks land, or it has
 /// uncommitted files that would not land.
-fn ensure_landable(facts: &Facts, candidate: &Candidate) -> Result<()> {
+fn ensure_landable(facts: &Facts, candidate: &LandTask) -> Result<()> {
     let id = &candidate.id;
     if facts.processes.is_own_pane {
         let failure = Failure::new(format!("you are in the pane of '{id}'"));
@@ -186,7 +186,7 @@ fn add(
     flux: &Flux,
     chain: &mut Option<Chain>,
     mut facts: Facts,
-    candidate: &Candidate,
+    candidate: &LandTask,
 ) -> Result<Option<LeftOut>> {
     let Some(into) = facts.merge_target().cloned() else {
         bail!("internal error: no target");

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::batch::{Attempt, GateAnswer};
+use super::batch::{GateAnswer, RunKind};
 use crate::task::ObjectId;
 
 /// The reason why a tree does not pass.
@@ -21,4 +21,4 @@ pub(crate) struct Tested {
 }
 
 /// Tests the tree of a commit, or finds its verdict.
-pub(crate) type Tester<'a> = dyn FnMut(&ObjectId, Attempt) -> Result<Tested> + 'a;
+pub(crate) type Tester<'a> = dyn FnMut(&ObjectId, RunKind) -> Result<Tested> + 'a;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 
-use super::chain::Candidate;
+use super::chain::LandTask;
 use crate::context::Flux;
 use crate::lifecycle::archive;
 use crate::lifecycle::cleanup::options::Branch;
@@ -15,7 +15,7 @@ use crate::task::{BranchName, Task};
 #[derive(Debug)]
 pub(crate) struct LandGroup {
     pub(crate) branch: BranchName,
-    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) candidates: Vec<LandTask>,
 }
 
 /// A task that lands on another branch than its target, since that has landed.
@@ -53,7 +53,7 @@ pub(crate) fn find_redirect(flux: &Flux, store: &Store, task: &Task) -> Result<O
 }
 
 /// Returns the branch that `candidate` lands on: that of its options, or the target of the task.
-fn target(store: &Store, candidate: &Candidate) -> Option<BranchName> {
+fn target(store: &Store, candidate: &LandTask) -> Option<BranchName> {
     if let Branch::Merge {
         into: Some(into), ..
     } = &candidate.options.branch
@@ -71,7 +71,7 @@ fn target(store: &Store, candidate: &Candidate) -> Option<BranchName> {
 /// Groups the tasks by their targets, in their order. A group that lands on the branch of another
 /// task comes before the group of that task. Tasks without a target come last, in a group of their
 /// own, whose branch has no name.
-pub(crate) fn group(store: &Store, candidates: Vec<Candidate>) -> Vec<LandGroup> {
+pub(crate) fn group(store: &Store, candidates: Vec<LandTask>) -> Vec<LandGroup> {
     let mut groups: Vec<LandGroup> = Vec::new();
     for candidate in candidates {
         let branch = target(store, &candidate).unwrap_or_else(|| BranchName::typed(""));

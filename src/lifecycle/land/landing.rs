@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::chain::{self, Candidate, Chain};
+use super::chain::{self, Chain, LandTask};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, Transaction};
@@ -27,11 +27,11 @@ pub(crate) enum Landed {
 }
 
 /// The tasks of a chain that land together.
-pub(super) struct Landing<'a> {
+pub(super) struct PrefixLanding<'a> {
     pub(super) flux: &'a Flux,
     pub(super) chain: &'a Chain,
     /// The tasks that land, in the order of the chain.
-    pub(super) candidates: Vec<&'a Candidate>,
+    pub(super) candidates: Vec<&'a LandTask>,
     /// Their commits, those of the chain or the same ones signed.
     pub(super) commits: &'a [ObjectId],
     pub(super) fate: Landed,
@@ -46,7 +46,7 @@ pub(super) enum LandingOutcome {
     Changed,
 }
 
-impl Landing<'_> {
+impl PrefixLanding<'_> {
     fn commit(&self, position: usize) -> &ObjectId {
         match position {
             0 => &self.chain.base,

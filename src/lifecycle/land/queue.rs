@@ -7,10 +7,10 @@ use anyhow::{Error, Result, anyhow};
 
 use super::back::{self, Fault, SentBack};
 use super::batch::{BatchSize, GateAnswer, Prefix, PrefixSearch};
-use super::chain::{self, Built, Candidate, Chain, LeftOut};
+use super::chain::{self, Built, Chain, LandTask, LeftOut};
 use super::chain_refs::ChainRefs;
 use super::finding::{GateFinding, Tester};
-use super::landing::{Landed, Landing, LandingOutcome, remove_integrated};
+use super::landing::{Landed, LandingOutcome, PrefixLanding, remove_integrated};
 use super::signed;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -76,7 +76,7 @@ impl Queue<'_> {
     ///
     /// # Errors
     /// If the target does not pass or cannot be moved, or if interrupted.
-    pub(crate) fn land(&mut self, mut pending: Vec<Candidate>) -> Result<()> {
+    pub(crate) fn land(&mut self, mut pending: Vec<LandTask>) -> Result<()> {
         let mut attempts = 0;
         while !pending.is_empty() {
             interrupt::check()?;
@@ -101,7 +101,7 @@ impl Queue<'_> {
     }
 
     /// Finishes a task that is in no chain. One that is to be tried again stays pending.
-    fn settle(&mut self, pending: &mut Vec<Candidate>, id: &TaskId, why: LeftOut) -> Result<()> {
+    fn settle(&mut self, pending: &mut Vec<LandTask>, id: &TaskId, why: LeftOut) -> Result<()> {
         let result = match why {
             LeftOut::Later => return Ok(()),
             LeftOut::Refused(error) => TaskResult::Refused(error),
@@ -127,7 +127,7 @@ impl Queue<'_> {
 
     /// Tests a chain and lands the part that passes. Returns `false` if nothing came of it, since a
     /// task or the target has changed.
-    fn land_chain(&mut self, chain: &Chain, pending: &mut Vec<Candidate>) -> Result<bool> {
+    fn land_chain(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
         let commits = chain.links.iter().map(|link| &link.commit);
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
         let done = self.test_and_land(chain, pending);
@@ -135,7 +135,7 @@ impl Queue<'_> {
         done
     }
 
-    fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<Candidate>) -> Result<bool> {
+    fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
         (self.tell)(LandEvent::Testing(chain))?;
         let (begun, before) = (Instant::now(), self.runs);
         let prefix = self.search(chain)?;
@@ -186,7 +186,7 @@ impl Queue<'_> {
     fn land_prefix(
         &mut self,
         chain: &Chain,
-        pending: &mut Vec<Candidate>,
+        pending: &mut Vec<LandTask>,
         green: usize,
     ) -> Result<bool> {
         let ids: Vec<TaskId> = chain.ids().take(green).cloned().collect();
@@ -194,7 +194,7 @@ impl Queue<'_> {
             .iter()
             .filter_map(|id| pending.iter().find(|candidate| candidate.id == *id));
         let commits = signed::sign(self.flux, chain, green)?;
-        let landing = Landing {
+        let landing = PrefixLanding {
             flux: self.flux,
             chain,
             candidates: candidates.collect(),
