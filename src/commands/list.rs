@@ -179,8 +179,8 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let mut rows = Vec::new();
     if !tasks.is_empty() {
         let now = this_second();
-        let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
-        rows.extend(statuses.map(|status| TaskRow::of(status, now)));
+        let observed = observe::observe_tasks(flux, store, &tasks)?.into_iter();
+        rows.extend(observed.map(|one| TaskRow::of(one.status, now)));
     }
     for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {

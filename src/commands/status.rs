@@ -14,8 +14,8 @@ use super::object::{DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
 use crate::failure::{self, Verb};
-use crate::git::{Change, Ignored, changes};
-use crate::lifecycle::observe;
+use crate::git::Change;
+use crate::lifecycle::observe::{self, WorktreeState};
 use crate::lifecycle::pane::find_pane;
 use crate::store::{Store, StoredTask};
 use crate::task::{State, Status};
@@ -60,9 +60,9 @@ impl StatusArgs {
 
     fn show(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<()> {
         let task = stored.readable()?;
-        let mut status = observe::statuses(flux, store, &[task])?
-            .pop()
-            .context("internal error: no status of the task")?;
+        let observed = observe::observe_tasks(flux, store, &[task])?.pop();
+        let observed = observed.context("internal error: no status of the task")?;
+        let mut status = observed.status;
         let pane = find_pane(task);
         let target = match &pane {
             Ok(target) if status.state != State::Elsewhere => target.clone(),
@@ -75,9 +75,9 @@ impl StatusArgs {
             None => PaneView::Closed,
         };
         status.task.target = target.or(status.task.target);
-        let files = match status.changes {
-            Some(_) => changes(&flux.repo.checkout(&task.worktree)?, Ignored::LeftOut)?,
-            None => Vec::new(),
+        let files = match observed.work {
+            WorktreeState::Read { files, .. } => files,
+            WorktreeState::Missing | WorktreeState::Unreadable => Vec::new(),
         };
         warn_if_unknown(&flux.ui, &status);
         if self.json {
