@@ -99,6 +99,10 @@ impl Finding {
         Self::Unknown("not compared yet".to_owned())
     }
 
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflicts(_))
+    }
+
     /// Returns the conflicting files, none unless there are conflicts.
     pub(crate) fn files(&self) -> &[ConflictFile] {
         match self {
@@ -219,8 +223,7 @@ fn suggest(sides: &[Side], findings: &BTreeMap<Pair, Finding>) -> SuggestedOrder
         landing.is_none_or(|landing| landing.merged.is_err() || !landing.touched.is_empty())
     };
     let tasks: Vec<usize> = (0..sides.len()).filter(has_changed).collect();
-    let is_conflict = |finding: &Finding| matches!(finding, Finding::Conflicts(_));
-    let pairs = findings.iter().filter(|(_, finding)| is_conflict(finding));
+    let pairs = findings.iter().filter(|(_, finding)| finding.is_conflict());
     let pairs: Vec<Pair> = pairs.map(|(pair, _)| *pair).collect();
     let order = LandingOrder::suggest(&tasks, &pairs);
     SuggestedOrder {
