@@ -85,6 +85,7 @@ impl std::error::Error for Failure {}
 pub(crate) enum Verb {
     Attach,
     Cleanup,
+    Conflicts,
     Diff,
     Land,
     Log,

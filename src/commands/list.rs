@@ -1,5 +1,7 @@
 //! `git flux list`, and `git flux` alone: the tasks, or the first steps.
 
+mod conflict_column;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::mem;
@@ -11,6 +13,7 @@ use clap::Args;
 use console::Style;
 use jiff::Timestamp;
 
+use super::object::conflicts::{OpponentObject, opponents};
 use super::object::{PorcelainArgs, TaskObject};
 use super::table::Table;
 use super::{Faults, warn_if_unknown};
@@ -59,7 +62,7 @@ const FOREIGN: &str = "foreign";
 /// A row of the table: a task, or a record that is foreign or unreadable.
 struct TaskRow {
     object: TaskObject,
-    cells: [String; 9],
+    cells: [String; 10],
     /// Seconds since 1970. Unreadable records come last.
     created: Timestamp,
     status: Option<Status>,
@@ -179,8 +182,13 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let mut rows = Vec::new();
     if !tasks.is_empty() {
         let now = this_second();
-        let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
-        rows.extend(statuses.map(|status| TaskRow::of(status, now)));
+        let observed = observe::observe_tasks(flux, store, &tasks)?;
+        let report = conflict_column::compare(flux, store, &observed)?;
+        rows.extend(observed.into_iter().map(|one| {
+            let id = &one.status.task.id;
+            let conflicts = report.as_ref().and_then(|report| opponents(report, id));
+            TaskRow::of(one.status, conflicts, now)
+        }));
     }
     for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {
@@ -224,10 +232,18 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
+const OPTIONAL: [&str; 7] = [
+    "AGE",
+    "AGENT",
+    "FILES",
+    "COMMITS",
+    "FOR",
+    "CONFLICTS",
+    "OWNER",
+];
 
 fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
     // Show agents if they differ, and owners if another user has a task.
@@ -253,8 +269,10 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
 }
 
 impl TaskRow {
-    fn of(status: Status, now: Timestamp) -> Self {
+    fn of(status: Status, conflicts: Option<Vec<OpponentObject>>, now: Timestamp) -> Self {
         let (task, state) = (&status.task, &status.state);
+        let mut object = TaskObject::of(&status);
+        object.conflicts = conflicts;
         let unknown = || "?".to_owned();
         let ago = |then| age(then, now);
         let guess = if status.found.is_inferred { "?" } else { "" };
@@ -265,7 +283,6 @@ impl TaskRow {
             None => unknown(),
         };
         Self {
-            object: TaskObject::of(&status),
             cells: [
                 task.id.to_string(),
                 colour::paint(state.name(), &style(state), &label),
@@ -275,8 +292,10 @@ impl TaskRow {
                 ago(task.created),
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
+                conflict_column::cell(object.conflicts.as_deref().unwrap_or_default()),
                 sanitize::line(&task.title),
             ],
+            object,
             created: task.created,
             status: Some(status),
         }
@@ -289,10 +308,11 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 9].map(|()| "?".to_owned());
+        let mut cells = [(); 10].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8] = sanitize::line(&text.to_string());
+        cells[8].clear();
+        cells[9] = sanitize::line(&text.to_string());
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,

@@ -7,6 +7,7 @@ mod cleanup;
 pub(crate) mod cli;
 pub(crate) mod completions;
 mod config;
+mod conflicts;
 mod diff;
 mod help;
 mod install;

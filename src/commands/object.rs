@@ -1,6 +1,8 @@
 //! Output for programs: the JSON objects, and the lines of `--porcelain`, which are written from the same
 //! objects. Names of fields are stable; unknown values are `null`.
 
+pub(super) mod conflicts;
+
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use self::conflicts::OpponentObject;
 use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
 use crate::run::events::Event;
@@ -39,6 +42,8 @@ pub(super) struct TaskObject {
     ahead: Option<usize>,
     behind: Option<usize>,
     changes: Option<Changes>,
+    /// `None` if they are not known.
+    pub(super) conflicts: Option<Vec<OpponentObject>>,
     exit: Option<ExitObject>,
     /// The reason if only the id is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -270,6 +275,7 @@ impl TaskObject {
             ahead: status.divergence.map(|commits| commits.ahead),
             behind: status.divergence.map(|commits| commits.behind),
             changes: status.changes,
+            conflicts: None,
             exit,
             error: None,
         }

@@ -10,6 +10,7 @@ pub(crate) mod changes;
 pub(crate) mod checkout;
 pub(crate) mod command;
 pub(crate) mod completion;
+pub(crate) mod conflicts;
 pub(crate) mod foreground;
 pub(crate) mod hooks;
 pub(crate) mod identity;

@@ -17,7 +17,7 @@
 //!
 //! [`observe`] returns the state of tasks. [`recipient`] sends messages, [`mod@pane`] finds the pane, [`stop`]
 //! stops the agent. [`owner`], [`other_machine`] and [`copied_repository`] recognize tasks of other users,
-//! machines and repositories; [`repositories`] finds all repositories of the tmux server. [`damage`] lists
+//! machines and repositories; [`conflicts`] finds tasks that change the same lines; [`repositories`] finds all repositories of the tmux server. [`damage`] lists
 //! commands that repair a task; one is [`adopt`].
 //!
 //! # Removal
@@ -34,6 +34,7 @@ pub(crate) mod adopt;
 pub(crate) mod archive;
 pub(crate) mod branch_uses;
 pub(crate) mod cleanup;
+pub(crate) mod conflicts;
 pub(crate) mod copied_repository;
 pub(crate) mod damage;
 pub(crate) mod disposal;

@@ -24,6 +24,18 @@ impl Settings {
         Ok(value.and_then(|value| value.parse().ok()))
     }
 
+    /// Returns the configured keys and values that change how git merges files: `merge.*` and
+    /// `diff.*`.
+    pub(crate) fn merge_entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_of = |entry: &&ConfigEntry| {
+            ["merge.", "diff."]
+                .iter()
+                .any(|of| entry.key.starts_with(of))
+        };
+        let entries = self.entries.iter().filter(is_of);
+        entries.map(|entry| (entry.key.as_str(), entry.value.as_str()))
+    }
+
     /// Returns the value of `flux.merge`: how cleanup merges. Fails if it is invalid.
     pub(crate) fn merge_style(&self) -> Result<Style> {
         let value = self.checked_value(&table::MERGE)?.unwrap_or_default();

@@ -16,6 +16,7 @@ use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure, USAGE};
 use crate::lifecycle::land::batch::{BatchSize, GateAnswer};
 use crate::lifecycle::land::finding::Tested;
+use crate::lifecycle::land::groups::order;
 use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::queue::{Queue, TargetMove};
 use crate::store::Store;
@@ -70,7 +71,8 @@ impl LandArgs {
             true => Store::load(&flux.repo, &flux.settings)?,
             false => load_recovered(&flux)?,
         };
-        let mut plan = LandPlan::make(&flux, &store, self.select(&flux, &store)?);
+        let tasks = order(&flux, &store, self.select(&flux, &store)?)?;
+        let mut plan = LandPlan::make(&flux, &store, tasks);
         if plan.is_empty() {
             flux.ui.status("no task is ready to land");
             return Ok(());

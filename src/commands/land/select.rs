@@ -69,7 +69,8 @@ impl LandArgs {
             .iter()
             .filter_map(|one| one.task.as_ref().ok())
             .collect();
-        let statuses = observe::statuses(flux, store, &tasks)?;
+        let observed = observe::observe_tasks(flux, store, &tasks)?.into_iter();
+        let statuses: Vec<Status> = observed.map(|one| one.status).collect();
         let is_chosen = |status: &&Status| {
             let is_committed = status.changes.is_some_and(|changes| changes.is_none());
             let may_commit = self.commit.is_some() || self.check;

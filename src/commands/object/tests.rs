@@ -56,6 +56,24 @@ fn state(is_known: bool) -> StateObject {
     }
 }
 
+/// Returns the other side of a conflict: a task, or a target about which nothing is known.
+fn opponent(is_known: bool) -> OpponentObject {
+    let text = |is_there: bool| is_there.then(|| "text".to_owned());
+    let file = |is_full: bool| conflicts::ConflictFileObject {
+        path: Some("a".into()),
+        kind: "contents".into(),
+        function: text(is_full),
+    };
+    OpponentObject {
+        with: text(is_known),
+        target: text(!is_known),
+        files: is_known.then(|| vec![file(true), file(false)]),
+        same: false,
+        approximate: false,
+        why: text(!is_known),
+    }
+}
+
 /// Returns a task with all fields.
 fn task() -> TaskObject {
     let text = || Some("text".to_owned());
@@ -82,6 +100,7 @@ fn task() -> TaskObject {
         ahead: Some(1),
         behind: Some(2),
         changes: Some(Changes::default()),
+        conflicts: Some(vec![opponent(true), opponent(false)]),
         exit: Some(ExitObject {
             status: Some(0),
             signal: None,

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use anyhow::Result;
 use console::{Style, truncate_str};
 
+use crate::commands::object::conflicts::{ConflictFileObject, OpponentObject};
 use crate::context::Flux;
 use crate::git::Change;
 use crate::lifecycle::damage::Damage;
@@ -28,6 +29,7 @@ pub(super) enum PaneView {
 pub(super) struct Detail {
     pub(super) status: Status,
     pub(super) files: Vec<Change>,
+    pub(super) conflicts: Vec<OpponentObject>,
     pub(super) screen: PaneView,
     pub(super) next: Vec<NextCommand>,
 }
@@ -128,6 +130,8 @@ impl Detail {
             None => "unknown".to_owned(),
         };
         fields.push(("Changes", changes));
+        let conflicts = self.conflicts.iter().map(describe_conflict);
+        fields.extend(conflicts.map(|text| ("Conflicts", text)));
         fields
     }
 
@@ -155,6 +159,21 @@ fn title(ui: &Ui, text: impl Display) -> Result<()> {
 pub(super) fn code(change: &Change) -> String {
     let letters = change.code.into_iter().map(char::from);
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
+}
+
+/// Describes what is known about a task and another one, or its target.
+fn describe_conflict(one: &OpponentObject) -> String {
+    let other = one.with.as_ref().or(one.target.as_ref());
+    let other = other.map_or("?", String::as_str);
+    match (&one.files, &one.why) {
+        (_, Some(why)) => format!("unknown with {other}: {why}"),
+        _ if one.same => format!("none with {other}: the same changes"),
+        (Some(files), None) => {
+            let files: Vec<String> = files.iter().map(ConflictFileObject::describe).collect();
+            format!("with {other}: {}", files.join(", "))
+        }
+        (None, None) => format!("unknown with {other}"),
+    }
 }
 
 fn describe_state(status: &Status) -> String {

@@ -120,7 +120,7 @@ impl Repo {
         Ok(self.git2.find_commit(self.oid(name)?)?)
     }
 
-    fn tree(&self, name: &ObjectId) -> Result<Tree<'_>> {
+    pub(super) fn tree(&self, name: &ObjectId) -> Result<Tree<'_>> {
         Ok(self.git2.find_tree(self.oid(name)?)?)
     }
 

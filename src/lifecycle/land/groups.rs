@@ -6,8 +6,10 @@ use anyhow::Result;
 
 use super::chain::LandTask;
 use crate::context::Flux;
-use crate::lifecycle::archive;
+use crate::interrupt;
 use crate::lifecycle::cleanup::options::Branch;
+use crate::lifecycle::conflicts::{Scope, find_conflicts};
+use crate::lifecycle::{archive, observe};
 use crate::store::Store;
 use crate::task::{BranchName, Task};
 
@@ -66,6 +68,35 @@ fn target(store: &Store, candidate: &LandTask) -> Option<BranchName> {
     }
     let mut tasks = store.readable();
     tasks.find(|task| task.id == candidate.id)?.into.clone()
+}
+
+/// Puts the tasks, which are sorted by age, in the order in which they conflict least with each
+/// other. Keeps the order by age, with a warning, if their work cannot be compared.
+pub(crate) fn order(flux: &Flux, store: &Store, tasks: Vec<LandTask>) -> Result<Vec<LandTask>> {
+    let is_in = |task: &&Task| tasks.iter().any(|one| one.id == task.id);
+    let readable: Vec<&Task> = store.readable().filter(is_in).collect();
+    if readable.len() < 2 {
+        return Ok(tasks);
+    }
+    let _spinner = flux.ui.spinner("comparing the tasks");
+    let compare = || {
+        let observed = observe::observe_tasks(flux, store, &readable)?;
+        find_conflicts(flux, store, &observed, Scope::All, None)
+    };
+    let order = match compare() {
+        Ok(report) => report.order.tasks,
+        Err(error) => {
+            interrupt::check()?;
+            let what = "the tasks could not be compared; the oldest lands first";
+            flux.ui.warning(format_args!("{what}: {error:#}"));
+            return Ok(tasks);
+        }
+    };
+    let mut tasks = tasks;
+    let position = |task: &LandTask| order.iter().position(|id| *id == task.id);
+    // One without changes lands nothing.
+    tasks.sort_by_key(|task| position(task).unwrap_or(usize::MAX));
+    Ok(tasks)
 }
 
 /// Groups the tasks by their targets, in their order. A group that lands on the branch of another
