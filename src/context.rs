@@ -88,13 +88,17 @@ impl Flux {
     /// Waits for the repository's lock of landings and takes it: one `git flux land` tests and lands
     /// at a time. Prints what it waits for. Fails on ^C.
     pub(crate) fn lock_land(&self) -> Result<Lock> {
-        self.lock_shared("landing", "another git flux land")
+        self.lock_shared("land.lock", "another git flux land")
     }
 
     /// Takes the repository's lock of landings without waiting; `None` if another process holds it.
     pub(crate) fn try_lock_land(&self) -> Result<Option<Lock>> {
-        let path = self.repo.flux_dir().join("landing");
-        Lock::try_acquire(&path, self.repo.sharing()?)
+        Lock::try_acquire(&self.landing_lock(), self.repo.sharing()?)
+    }
+
+    /// Returns the path of the repository's lock of landings.
+    pub(crate) fn landing_lock(&self) -> PathBuf {
+        self.repo.flux_dir().join("land.lock")
     }
 
     fn lock_shared(&self, name: &str, other: &str) -> Result<Lock> {

@@ -7,6 +7,7 @@
 mod cleanup;
 mod disk;
 mod interrupt;
+mod land;
 mod matrix;
 mod restore;
 mod restore_disk;

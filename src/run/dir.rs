@@ -167,6 +167,11 @@ impl RunDir {
         format!("to continue without it: rm -rf {path}")
     }
 
+    /// Returns the path of the file that exists while `git flux land` tests and lands the task.
+    pub(crate) fn landing(&self) -> PathBuf {
+        self.0.join("landing")
+    }
+
     /// Returns the path of the file with the last screen of the pane.
     pub(crate) fn screen(&self) -> PathBuf {
         self.0.join("screen")

@@ -3,6 +3,7 @@
 mod plan;
 mod report;
 mod select;
+mod watch;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -55,6 +56,9 @@ pub(crate) struct LandArgs {
     /// build and test, uncommitted files included, but land nothing
     #[arg(long)]
     check: bool,
+    /// go on, and land tasks as they become ready
+    #[arg(long, conflicts_with_all = ["check", "dry_run", "json", "tasks", "all"])]
+    watch: bool,
     /// do not test anything
     #[arg(long, conflicts_with = "check")]
     no_gate: bool,
@@ -66,6 +70,9 @@ pub(crate) struct LandArgs {
 impl LandArgs {
     pub(crate) fn run(self) -> Result<()> {
         let flux = Flux::open(Ui::default())?;
+        if self.watch {
+            return self.land_on(&flux);
+        }
         self.ensure_selection(&flux)?;
         let store = match self.dry_run || self.check {
             true => Store::load(&flux.repo, &flux.settings)?,
@@ -85,6 +92,7 @@ impl LandArgs {
         }
         if !self.check {
             plan.agree(&flux, self.yes)?;
+            plan.forget_rounds(&flux)?;
             plan.commit_files(&flux)?;
         }
         let mut report = Report::new(&flux);
@@ -145,10 +153,13 @@ impl LandArgs {
                 green: None,
                 runs: 0,
             };
-            let done = queue.land(group.candidates);
+            let done = match self.check {
+                true => queue.check(group.candidates),
+                false => queue.land(group.candidates),
+            };
             let (results, moved) = (queue.results, queue.moved);
             report.add(results, done)?;
-            if let Some(moved) = moved {
+            if let (Some(moved), false) = (moved, self.watch) {
                 self.hint_at_undo(flux, &moved)?;
             }
         }

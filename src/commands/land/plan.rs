@@ -13,8 +13,9 @@ use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::land::chain::LandTask;
+use crate::lifecycle::land::chain::{LandTask, Readiness};
 use crate::lifecycle::land::groups::{LandGroup, group};
+use crate::lifecycle::land::rounds;
 use crate::sanitize;
 use crate::store::Store;
 use crate::ui::words::count;
@@ -95,6 +96,18 @@ impl LandPlan {
             }
             options.given.push(Question::Removal);
             options.asking = Asking::Nothing;
+        }
+        Ok(())
+    }
+
+    /// Forgets how often the named tasks were sent back.
+    pub(super) fn forget_rounds(&self, flux: &Flux) -> Result<()> {
+        let facts = |(task, plan): &(LandTask, Plan)| match task.readiness {
+            Readiness::Named => plan.facts.clone(),
+            _ => None,
+        };
+        for facts in self.0.iter().filter_map(facts) {
+            rounds::forget(flux, &facts.oid, &facts.task)?;
         }
         Ok(())
     }

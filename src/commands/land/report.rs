@@ -8,7 +8,7 @@ use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure};
 use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
-use crate::lifecycle::land::queue::{LandEvent, TargetMove, TaskResult};
+use crate::lifecycle::land::queue::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
 use crate::task::{ObjectId, TaskId};
 use crate::ui::words::count;
@@ -38,7 +38,6 @@ impl<'a> Report<'a> {
     pub(super) fn tell(&self, event: &LandEvent) -> Result<()> {
         let ui = &self.flux.ui;
         match event {
-            LandEvent::Testing(_) => {}
             LandEvent::Landed(ids, runs, time) => {
                 let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
                 let how = match runs {
@@ -74,11 +73,22 @@ impl<'a> Report<'a> {
                 self.tell_back(id, "it conflicts with its target", back);
             }
             TaskResult::Red(finding, back) => {
-                self.tell_back(id, &finding.why, back);
+                match back {
+                    Some(back) => self.tell_back(id, &finding.why, back),
+                    None => ui.status(format_args!("'{id}' does not pass: {}", finding.why)),
+                }
                 finding
                     .log
                     .iter()
                     .for_each(|log| ui.hint(format_args!("its output: {log}")));
+            }
+            TaskResult::Fits => {}
+            TaskResult::Clash(Clash::Target) => {
+                ui.status(format_args!("'{id}' conflicts with its target"));
+            }
+            TaskResult::Clash(Clash::Task) => {
+                ui.status(format_args!("'{id}' conflicts with a task before it"));
+                ui.hint(format_args!("git flux conflicts {id}"));
             }
             TaskResult::Unknown(finding) => {
                 ui.warning(format_args!(
@@ -154,7 +164,8 @@ fn error_of(id: &TaskId, error: &Error) -> Error {
 fn exit_code(result: &TaskResult) -> u8 {
     match result {
         TaskResult::Landed(None | Some(Ok(_))) | TaskResult::Integrated(None | Some(Ok(_))) => 0,
-        TaskResult::Conflict(_) => CONFLICTS,
+        TaskResult::Conflict(_) | TaskResult::Clash(_) => CONFLICTS,
+        TaskResult::Fits => 0,
         _ => 1,
     }
 }
@@ -165,13 +176,14 @@ fn object(id: &TaskId, result: &TaskResult) -> LandObject {
         TaskResult::Integrated(None | Some(Ok(_))) => ("integrated", None),
         TaskResult::Landed(Some(Err(error))) => ("landed", Some(format!("{error:#}"))),
         TaskResult::Integrated(Some(Err(error))) => ("integrated", Some(format!("{error:#}"))),
-        TaskResult::Conflict(_) => ("conflict", None),
+        TaskResult::Conflict(_) | TaskResult::Clash(_) => ("conflict", None),
+        TaskResult::Fits => ("fits", None),
         TaskResult::Red(finding, _) => ("red", Some(finding.why.clone())),
         TaskResult::Unknown(finding) => ("unknown", Some(finding.why.clone())),
         TaskResult::Refused(error) => ("refused", Some(format!("{error:#}"))),
     };
     let rounds = match result {
-        TaskResult::Conflict(back) | TaskResult::Red(_, back) => Some(back.rounds),
+        TaskResult::Conflict(back) | TaskResult::Red(_, Some(back)) => Some(back.rounds),
         _ => None,
     };
     LandObject {

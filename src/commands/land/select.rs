@@ -19,8 +19,7 @@ use crate::store::{Store, StoredTask};
 use crate::task::{BranchName, Status, Task, TaskId};
 
 impl LandArgs {
-    /// Returns the tasks that the command line selects, the oldest first. Naming a task forgets how
-    /// often it was sent back.
+    /// Returns the tasks that the command line selects, the oldest first.
     pub(super) fn select(&self, flux: &Flux, store: &Store) -> Result<Vec<LandTask>> {
         let readiness = match (self.check, self.tasks.is_empty(), self.all) {
             (true, ..) => Readiness::Trial,
@@ -38,9 +37,6 @@ impl LandArgs {
         selected.sort_by_key(|stored| stored.created());
         let mut candidates = Vec::new();
         for stored in selected {
-            if readiness == Readiness::Named && !self.dry_run {
-                rounds::forget(flux, &stored.oid, stored.readable()?)?;
-            }
             candidates.push(LandTask {
                 id: stored.id.clone(),
                 options: self.options(flux, store, stored)?,

@@ -14,6 +14,7 @@ pub(crate) mod chain_refs;
 pub(crate) mod finding;
 pub(crate) mod groups;
 pub(crate) mod landing;
+pub(crate) mod progress;
 pub(crate) mod queue;
 pub(crate) mod recovery;
 pub(crate) mod rounds;

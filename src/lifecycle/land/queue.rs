@@ -11,6 +11,7 @@ use super::chain::{self, Built, Chain, LandTask, LeftOut};
 use super::chain_refs::ChainRefs;
 use super::finding::{GateFinding, Tester};
 use super::landing::{Landed, LandingOutcome, PrefixLanding, remove_integrated};
+use super::progress::ProgressMarks;
 use super::signed;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -28,15 +29,26 @@ pub(crate) enum TaskResult {
     /// The target had all its changes already.
     Integrated(Option<Result<KeptParts>>),
     Conflict(SentBack),
-    Red(GateFinding, SentBack),
+    /// It would land, and passes with those before it: `--check`.
+    Fits,
+    /// It conflicts with its target, or with another task before it: `--check`.
+    Clash(Clash),
+    /// It does not pass. It was sent back, except with `--check`.
+    Red(GateFinding, Option<SentBack>),
     /// There is no verdict, and the task is not to blame.
     Unknown(GateFinding),
     Refused(Error),
 }
 
+/// The other side of a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clash {
+    Target,
+    Task,
+}
+
 /// Something that has happened, to print at once.
 pub(crate) enum LandEvent<'e> {
-    Testing(&'e Chain),
     /// These tasks have landed: the gate ran so often, for so long.
     Landed(&'e [TaskId], usize, Duration),
     Result(&'e TaskId, &'e TaskResult),
@@ -100,6 +112,48 @@ impl Queue<'_> {
         Ok(())
     }
 
+    /// Tests the tasks together, in their order, and lands nothing. Leaves out a task that does not
+    /// pass, and tests the others again.
+    ///
+    /// # Errors
+    /// If the target does not pass, or if interrupted.
+    pub(crate) fn check(&mut self, mut tasks: Vec<LandTask>) -> Result<()> {
+        loop {
+            let Built { chain, left_out } = chain::build(self.flux, &tasks, usize::MAX)?;
+            let stop = match &chain {
+                Some(chain) => self.test(chain)?,
+                None => None,
+            };
+            if let (Some((at, answer)), Some(chain)) = (stop, &chain) {
+                let id = chain.links[at].facts.task.id.clone();
+                tasks.retain(|task| task.id != id);
+                self.note(id, result_of(answer))?;
+                continue;
+            }
+            for id in chain.iter().flat_map(Chain::ids) {
+                self.note(id.clone(), TaskResult::Fits)?;
+            }
+            for (id, why) in left_out {
+                self.note(id, trial_result(why))?;
+            }
+            return Ok(());
+        }
+    }
+
+    /// Tests a chain that does not land. Returns the position of the task that does not pass, and
+    /// the answer about it.
+    fn test(&mut self, chain: &Chain) -> Result<Option<(usize, GateAnswer<GateFinding>)>> {
+        let commits = chain.links.iter().map(|link| &link.commit);
+        let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
+        let prefix = self.search(chain);
+        refs.delete(self.flux, self.lock)?;
+        let prefix = prefix?;
+        match (prefix.green, prefix.stop) {
+            (Some(green), stop) => Ok(stop.map(|answer| (green, answer))),
+            (None, stop) => Err(target_error(chain, stop)),
+        }
+    }
+
     /// Finishes a task that is in no chain. One that is to be tried again stays pending.
     fn settle(&mut self, pending: &mut Vec<LandTask>, id: &TaskId, why: LeftOut) -> Result<()> {
         let result = match why {
@@ -130,17 +184,18 @@ impl Queue<'_> {
     fn land_chain(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
         let commits = chain.links.iter().map(|link| &link.commit);
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
+        let marks = ProgressMarks::set(self.flux, chain.ids());
         let done = self.test_and_land(chain, pending);
+        drop(marks);
         refs.delete(self.flux, self.lock)?;
         done
     }
 
     fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
-        (self.tell)(LandEvent::Testing(chain))?;
         let (begun, before) = (Instant::now(), self.runs);
         let prefix = self.search(chain)?;
         let Some(green) = prefix.green else {
-            return Err(target_error(chain, prefix));
+            return Err(target_error(chain, prefix.stop));
         };
         self.green = Some(chain.base.clone());
         if green > 0 {
@@ -163,7 +218,7 @@ impl Queue<'_> {
             GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
             GateAnswer::Red(finding) => {
                 let sent = back::send(self.flux, facts, Fault::Red(&finding))?;
-                TaskResult::Red(finding, sent)
+                TaskResult::Red(finding, Some(sent))
             }
         };
         self.note(id, result)?;
@@ -223,9 +278,9 @@ impl Queue<'_> {
 }
 
 /// Returns the error that the target itself does not pass, which blames no task.
-fn target_error(chain: &Chain, prefix: Prefix<GateFinding>) -> Error {
+fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
     let branch = &chain.branch;
-    let (what, finding) = match prefix.stop {
+    let (what, finding) = match stop {
         Some(GateAnswer::Red(finding)) => (format!("'{branch}' itself does not pass"), finding),
         Some(GateAnswer::Unknown(finding)) => (format!("no verdict on '{branch}'"), finding),
         Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
@@ -233,4 +288,21 @@ fn target_error(chain: &Chain, prefix: Prefix<GateFinding>) -> Error {
     let failure = Failure::new(format!("{what}: {}", finding.why));
     let log = finding.log.map(|log| format!("its output: {log}"));
     failure.hints(log).into()
+}
+
+fn result_of(answer: GateAnswer<GateFinding>) -> TaskResult {
+    match answer {
+        GateAnswer::Green => TaskResult::Fits,
+        GateAnswer::Red(finding) => TaskResult::Red(finding, None),
+        GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
+    }
+}
+
+fn trial_result(why: LeftOut) -> TaskResult {
+    match why {
+        LeftOut::Integrated(_) => TaskResult::Fits,
+        LeftOut::Conflict(_) => TaskResult::Clash(Clash::Target),
+        LeftOut::Later => TaskResult::Clash(Clash::Task),
+        LeftOut::Refused(error) => TaskResult::Refused(error),
+    }
 }

@@ -1,7 +1,10 @@
 //! Counts how often a task was sent back.
 
+use std::fmt;
+
 use anyhow::Result;
 
+use super::progress;
 use crate::context::Flux;
 use crate::git::{Lock, Transaction};
 use crate::lifecycle::cleanup::facts::Facts;
@@ -10,9 +13,11 @@ use crate::store;
 use crate::system::clock::now;
 use crate::task::{LandRounds, ObjectId, Phase, Rest, Task};
 
-/// A task in the rounds of landings.
+/// How a task stands with landings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LandState {
+    /// A running `git flux land` tests or lands it.
+    Landing,
     /// It was sent back so often, and has not changed since.
     Back(usize),
     /// It was sent back too often: `land --ready` leaves it out until you have sent or typed
@@ -36,9 +41,22 @@ pub(super) struct Count {
     pub(super) state: Counted,
 }
 
-/// Returns how a task stands in the rounds of landings; `None` if it was never sent back. `tip` is
-/// the commit of its branch.
+impl fmt::Display for LandState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Landing => f.write_str("landing"),
+            Self::Back(rounds) => write!(f, "back {rounds}"),
+            Self::Blocked => f.write_str("blocked"),
+        }
+    }
+}
+
+/// Returns how a task stands with landings; `None` if it is in none and was never sent back. `tip`
+/// is the commit of its branch.
 pub(crate) fn land_state(flux: &Flux, task: &Task, tip: &ObjectId) -> Option<LandState> {
+    if progress::is_landing(flux, &task.id) {
+        return Some(LandState::Landing);
+    }
     let rounds = task.landing.as_ref()?;
     let limit = flux.settings.land_rounds().unwrap_or(usize::MAX);
     if rounds.count <= limit {
