@@ -124,11 +124,14 @@ fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Di
     Some(Divergence { ahead, behind })
 }
 
+/// The commit of a worktree and what differs from it.
+type HeadAndChanges = (Head, Vec<Change>);
+
 /// Lists the changed and untracked files of each worktree in parallel, without ignored ones. `None`
 /// for a task without a worktree.
 fn list_changes(
     mut checkouts: Vec<Option<Result<Checkout>>>,
-) -> Vec<Option<Result<(Head, Vec<Change>)>>> {
+) -> Vec<Option<Result<HeadAndChanges>>> {
     let read = |checkout: Checkout| Head::status(&checkout, Ignored::LeftOut);
     let take = |checkout: &mut Option<Result<Checkout>>| Some(checkout.take()?.and_then(read));
     let workers = thread::available_parallelism().map_or(1, usize::from);

@@ -103,7 +103,7 @@ mod tests {
         let same = one(Some("fix-a1b2c3"), None, Some(0));
         let unknown = one(Some("fix-a1b2c3"), None, None);
         assert_eq!(cell(&[]), "");
-        assert_eq!(cell(&[same.clone()]), "");
+        assert_eq!(cell(std::slice::from_ref(&same)), "");
         assert_eq!(
             cell(&[task.clone(), main.clone()]),
             "add-oauth-authen… main"

@@ -74,6 +74,23 @@ fn opponent(is_known: bool) -> OpponentObject {
     }
 }
 
+fn all_conflicts() -> conflicts::ConflictsObject {
+    let conflict = |is_known| conflicts::TaskConflictObject {
+        task: "fix-1".into(),
+        opponent: opponent(is_known),
+    };
+    conflicts::ConflictsObject {
+        conflicts: vec![conflict(true), conflict(false)],
+        unreadable: vec![conflicts::UnreadableObject {
+            task: "fix-1".into(),
+            why: "its branch is gone".into(),
+        }],
+        order: vec!["fix-1".into()],
+        to_resolve: 0,
+        to_resolve_by_age: 1,
+    }
+}
+
 /// Returns a task with all fields.
 fn task() -> TaskObject {
     let text = || Some("text".to_owned());
@@ -255,6 +272,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
             "cleanup --dry-run",
             vec![value(&cleanup(true)), value(&cleanup(false))],
         ),
+        ("conflicts", vec![value(&all_conflicts())]),
     ]
 }
 
@@ -289,13 +307,18 @@ fn write_prints_only_keys_of_the_manual() {
     let mut lines = Lines::default();
     task().write(&mut lines);
     TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version").write(&mut lines);
+    all_conflicts().write(&mut lines);
     let text = String::from_utf8(lines.into_bytes()).unwrap();
     assert_eq!(
         text,
         "task fix-1\nowner text\nstate waiting\nreason question\nstatus 0\nphase active\n\
          agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
          pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\ntitle text\n\n\
-         task fix-1\nstate broken\nerror it has no version\n\n"
+         task fix-1\nstate broken\nerror it has no version\n\n\
+         task fix-1\nwith text\npath a\nkind contents\nfunction text\n\
+         path a\nkind contents\n\n\
+         task fix-1\ntarget text\nunknown text\n\n\
+         task fix-1\nunknown its branch is gone\n\norder fix-1\nresolve 0\n\n"
     );
     let (_, section) = MANUAL.split_once(".SS \"Porcelain\"").unwrap();
     let (section, _) = section.split_once(".SH").unwrap();

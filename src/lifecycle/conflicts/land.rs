@@ -10,56 +10,70 @@ use super::side::Side;
 use crate::git::conflicts::hunks::find_functions;
 use crate::git::conflicts::merge_batch::{NoResult, TrialResult, is_lasting};
 use crate::git::conflicts::touched::Touched;
-use crate::git::{ObjectId, Repo};
+use crate::git::{ObjectId, Repo, Unrelated};
+
+/// The target's tree after a merge of a task.
+enum LandedTree {
+    /// Known without a merge, with what differs from before.
+    Known(ObjectId, Touched),
+    /// Known only after a merge.
+    Merged,
+}
 
 impl Radar<'_> {
     /// Merges each task into its target, as far as the limit allows.
     pub(super) fn land(&mut self, sides: &mut [Side]) -> Result<()> {
         let mut open = Vec::new();
-        for at in 0..sides.len() {
-            let side = &sides[at];
-            let mut found = self.cache.landing(&landing_key(side));
-            if found.is_none() {
-                found = self.land_without_git(side)?;
-                if let Some(landing) = &found {
-                    self.cache.put_landing(landing_key(side), landing.clone());
-                }
-            }
-            match found {
-                Some(landing) => sides[at].landing = Some(landing),
-                None => open.push(at),
+        for (at, side) in sides.iter_mut().enumerate() {
+            let known = self.cache.landing(&landing_key(side));
+            side.landing = known.or_else(|| self.land_without_git(side));
+            if side.landing.is_none() {
+                open.push(at);
             }
         }
         open.truncate(self.limit);
         self.land_with_git(sides, &open)
     }
 
-    /// Returns the landing of a task that has not changed anything, or whose target has not moved.
-    fn land_without_git(&self, side: &Side) -> Result<Option<Landing>> {
+    /// Returns the landing of a task that has not changed anything, or whose target has not moved;
+    /// `None` if git has to merge it.
+    fn land_without_git(&mut self, side: &Side) -> Option<Landing> {
+        let landing = match self.find_landed_tree(side) {
+            Ok(LandedTree::Merged) => return None,
+            Ok(LandedTree::Known(tree, touched)) => Landing {
+                touched,
+                merged: Ok(TrialResult {
+                    tree,
+                    files: Vec::new(),
+                    is_approximate: false,
+                }),
+            },
+            Err(error) => Landing {
+                touched: Touched::default(),
+                merged: Err(NoResult::Refused(format!("{error:#}"))),
+            },
+        };
+        if is_lasting(&landing.merged) {
+            let key = landing_key(side);
+            self.cache.put_landing(key, landing.clone());
+        }
+        Some(landing)
+    }
+
+    fn find_landed_tree(&self, side: &Side) -> Result<LandedTree> {
         let repo = self.repo(side)?;
         let base = self.flux.repo.merge_base(&side.tip, &side.target)?;
+        let base = base.ok_or(Unrelated)?;
         let target = repo.tree_of(&side.target)?;
-        let is_done = base.as_ref() == Some(&side.tip) && repo.tree_of(&side.tip)? == side.tree;
-        let tree = match base {
-            None => {
-                let why = "they have no commit in common".to_owned();
-                return Ok(Some(Landing {
-                    merged: Err(NoResult::Refused(why)),
-                    touched: Touched::default(),
-                }));
-            }
-            _ if is_done => &target,
-            Some(base) if base == side.target => &side.tree,
-            Some(_) => return Ok(None),
+        let tree = if base == side.target {
+            &side.tree
+        } else if base == side.tip && repo.tree_of(&side.tip)? == side.tree {
+            &target
+        } else {
+            return Ok(LandedTree::Merged);
         };
-        Ok(Some(Landing {
-            touched: repo.touched(&target, tree)?,
-            merged: Ok(TrialResult {
-                tree: tree.clone(),
-                files: Vec::new(),
-                is_approximate: false,
-            }),
-        }))
+        let touched = repo.touched(&target, tree)?;
+        Ok(LandedTree::Known(tree.clone(), touched))
     }
 
     /// Returns the repository with the objects of a task: the quarantine for uncommitted work.

@@ -143,6 +143,7 @@ pub(crate) fn find_conflicts(
         }
     }
     radar.land(&mut sides)?;
+    unreadable.extend(sides.iter().filter_map(unmerged));
     let wanted = wanted(&sides, scope);
     let freshness = match scope {
         Scope::Pair(..) => Freshness::Asked,
@@ -168,6 +169,15 @@ pub(crate) fn find_conflicts(
         quarantine: quarantine.into_inner(),
         asked,
     })
+}
+
+/// Returns a task without a target branch that cannot be compared with its base, and the reason.
+fn unmerged(side: &Side) -> Option<(TaskId, String)> {
+    let landing = side.landing.as_ref().filter(|_| side.into.is_none())?;
+    match Finding::of(landing.merged.clone()) {
+        Finding::Unknown(why) => Some((side.id.clone(), why)),
+        _ => None,
+    }
 }
 
 /// Returns whether a pair of sides is in the scope.

@@ -141,13 +141,16 @@ impl Radar<'_> {
     /// cannot merge into it.
     fn find_direct_pairs(&self, sides: &[Side]) -> Result<Vec<Pair>> {
         let none = Touched::default();
-        let own = sides.iter().map(|side| {
-            let own = side.own(self.repo(side)?)?;
-            Ok(own.unwrap_or(&none))
-        });
+        let own = sides
+            .iter()
+            .map(|side| Ok(self.own(side)?.unwrap_or(&none)));
         let own: Vec<&Touched> = own.collect::<Result<_>>()?;
         let is_direct = |pair: &Pair| !is_on_target(&sides[pair.0], &sides[pair.1]);
         Ok(candidates(&own).into_iter().filter(is_direct).collect())
+    }
+
+    fn own<'a>(&self, side: &'a Side) -> Result<Option<&'a Touched>> {
+        Ok(side.own(&self.flux.repo, self.repo(side)?))
     }
 
     fn question(&self, sides: &[Side], pair: Pair) -> Result<PairQuestion> {
@@ -205,7 +208,7 @@ impl Radar<'_> {
     /// from its target. Keeps them if one renamed a file that the other has changed.
     fn keep_own(&self, result: &mut TrialResult, sides: [&Side; 2]) -> Result<()> {
         let [one, two] = sides;
-        let (one, two) = (one.own(self.repo(one)?)?, two.own(self.repo(two)?)?);
+        let (one, two) = (self.own(one)?, self.own(two)?);
         let Some((one, two)) = one.zip(two) else {
             return Ok(());
         };

@@ -136,16 +136,14 @@ impl Side {
     }
 
     /// Returns the paths that the task itself has changed since it left the target; `None` if it
-    /// has no commit in common with the target.
-    pub(super) fn own(&self, repo: &Repo) -> Result<Option<&Touched>> {
-        if self.own.get().is_none() {
-            let base = repo.merge_base(&self.tip, &self.target)?;
-            let base = base.map(|base| repo.tree_of(&base)).transpose()?;
-            let own = base
-                .map(|base| repo.touched(&base, &self.tree))
-                .transpose()?;
-            self.own.get_or_init(|| own);
-        }
-        Ok(self.own.get().and_then(Option::as_ref))
+    /// has no commit in common with the target, or if they cannot be read. `history` is
+    /// the repository, `objects` may be the quarantine.
+    pub(super) fn own(&self, history: &Repo, objects: &Repo) -> Option<&Touched> {
+        let own = self.own.get_or_init(|| {
+            let base = history.merge_base(&self.tip, &self.target).ok()??;
+            let base = objects.tree_of(&base).ok()?;
+            objects.touched(&base, &self.tree).ok()
+        });
+        own.as_ref()
     }
 }
