@@ -353,7 +353,15 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
     }
     // The target of this one has landed.
     let output = world.flux(["land", "gamma"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        'feature/alpha' has landed: 'gamma' lands on 'main'
+        TASK      TARGET  PLAN
+        gamma     main    merge 1 commit
+        landed gamma
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
     assert_eq!(world.git(["show", "main:GAMMA.txt"]), "work");
 }
 
@@ -474,7 +482,42 @@ fn land_dry_run_and_json_change_nothing() {
     "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["land", "--json", "--all"]).run();
-    output.code(3).says(&expect![[""]]);
+    output.code(3).says(&expect![[r#"
+        [
+          {
+            "id": "clash",
+            "into": null,
+            "result": "conflict",
+            "rounds": 1,
+            "why": null
+          },
+          {
+            "id": "alpha",
+            "into": null,
+            "result": "landed",
+            "rounds": null,
+            "why": null
+          },
+          {
+            "id": "beta",
+            "into": null,
+            "result": "landed",
+            "rounds": null,
+            "why": null
+          }
+        ]
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        clash     main    back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+        back to clash: it conflicts with its target
+        hint: git flux resume clash
+        landed alpha, beta
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        error: 1 task did not land
+    "#]]);
 }
 
 #[test]

@@ -62,7 +62,7 @@ const FOREIGN: &str = "foreign";
 /// A row of the table: a task, or a record that is foreign or unreadable.
 struct TaskRow {
     object: TaskObject,
-    cells: [String; 10],
+    cells: [String; 11],
     /// Seconds since 1970. Unreadable records come last.
     created: Timestamp,
     status: Option<Status>,
@@ -232,16 +232,17 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS DESCRIPTION";
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS LAND DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 8] = [
     "AGE",
     "AGENT",
     "FILES",
     "COMMITS",
     "FOR",
     "CONFLICTS",
+    "LAND",
     "OWNER",
 ];
 
@@ -293,6 +294,7 @@ impl TaskRow {
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
                 conflict_column::cell(object.conflicts.as_deref().unwrap_or_default()),
+                status.land.map(|land| land.to_string()).unwrap_or_default(),
                 sanitize::line(&task.title),
             ],
             object,
@@ -308,11 +310,12 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 10].map(|()| "?".to_owned());
+        let mut cells = [(); 11].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
         cells[8].clear();
-        cells[9] = sanitize::line(&text.to_string());
+        cells[9].clear();
+        cells[10] = sanitize::line(&text.to_string());
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,

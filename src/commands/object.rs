@@ -17,7 +17,7 @@ use crate::git::log::CommitSummary;
 use crate::run::events::Event;
 use crate::sanitize;
 use crate::system::clock::in_seconds;
-use crate::task::{Changes, Evidence, Layout, Phase, Source, State, Status, TaskId};
+use crate::task::{Changes, Evidence, LandState, Layout, Phase, Source, State, Status, TaskId};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,6 +44,10 @@ pub(super) struct TaskObject {
     changes: Option<Changes>,
     /// `None` if they are not known.
     pub(super) conflicts: Option<Vec<OpponentObject>>,
+    /// `None` if the task has no part in landings.
+    land: Option<&'static str>,
+    /// The number of times that a landing sent it back.
+    land_rounds: Option<usize>,
     exit: Option<ExitObject>,
     /// The reason if only the id is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -275,6 +279,11 @@ impl TaskObject {
             ahead: status.divergence.map(|commits| commits.ahead),
             behind: status.divergence.map(|commits| commits.behind),
             changes: status.changes,
+            land: status.land.map(LandState::name),
+            land_rounds: match status.land {
+                Some(LandState::Back(rounds)) => Some(rounds),
+                _ => None,
+            },
             conflicts: None,
             exit,
             error: None,
@@ -326,6 +335,7 @@ impl TaskObject {
             lines.line("commits", Some(format!("+{ahead} -{behind}")));
         }
         lines.line("changes", self.changes.map(|changes| changes.to_string()));
+        lines.line("land", self.land);
         lines.line("title", self.title.as_ref());
         lines.line("error", self.error.as_ref());
         lines.end();

@@ -8,6 +8,7 @@ use std::thread;
 
 use anyhow::{Context as _, Error, Result};
 
+use super::land::state::land_state;
 use super::{copied_repository, other_machine};
 use crate::agent;
 use crate::context::Flux;
@@ -83,6 +84,7 @@ pub(crate) fn observe_tasks(
         let status = Status {
             git_refusal: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
+            land: land_state(flux, store, &task),
             task,
             state,
             found,

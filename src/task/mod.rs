@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod exit;
 pub(crate) mod finding;
 pub(crate) mod id;
+pub(crate) mod land;
 pub(crate) mod names;
 pub(crate) mod observation;
 pub(crate) mod record;
@@ -13,6 +14,7 @@ pub(crate) mod version;
 
 pub(crate) use exit::{Exit, ExitReason};
 pub(crate) use id::TaskId;
+pub(crate) use land::LandState;
 pub(crate) use names::{BranchName, HEADS, ObjectId, RefName};
 pub(crate) use observation::{
     Activity, Evidence, OutputPattern, Report, Source, Title, WaitReason,

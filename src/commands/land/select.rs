@@ -13,10 +13,9 @@ use crate::lifecycle::cleanup::options::{
 };
 use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
 use crate::lifecycle::land::groups::find_redirect;
-use crate::lifecycle::land::rounds::{self, LandState};
 use crate::lifecycle::observe;
 use crate::store::{Store, StoredTask};
-use crate::task::{BranchName, Status, Task, TaskId};
+use crate::task::{BranchName, LandState, Status, Task, TaskId};
 
 impl LandArgs {
     /// Returns the tasks that the command line selects, the oldest first.
@@ -72,8 +71,7 @@ impl LandArgs {
             let may_commit = self.commit.is_some() || self.check;
             let tip = store.tip(&status.task.branch);
             let has_work = tip.is_some_and(|tip| *tip != status.task.base) || !is_committed;
-            let state = tip.and_then(|tip| rounds::land_state(flux, &status.task, tip));
-            let is_free = self.check || state != Some(LandState::Blocked);
+            let is_free = self.check || status.land != Some(LandState::Blocked);
             is_ready(&status.state) && (is_committed || may_commit) && has_work && is_free
         };
         let chosen = statuses.iter().filter(is_chosen);

@@ -118,6 +118,8 @@ fn task() -> TaskObject {
         behind: Some(2),
         changes: Some(Changes::default()),
         conflicts: Some(vec![opponent(true), opponent(false)]),
+        land: Some("back"),
+        land_rounds: Some(1),
         exit: Some(ExitObject {
             status: Some(0),
             signal: None,
@@ -241,6 +243,13 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         }],
         would: is_known.then(|| vec!["merge".into()]),
     };
+    let land = |text: Option<&str>| LandObject {
+        id: "fix-1".into(),
+        result: "red",
+        into: text.map(str::to_owned),
+        why: text.map(str::to_owned),
+        rounds: text.map(|_| 1),
+    };
     let text = Some("text");
     vec![
         (
@@ -273,6 +282,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
             vec![value(&cleanup(true)), value(&cleanup(false))],
         ),
         ("conflicts", vec![value(&all_conflicts())]),
+        ("land", vec![value(&land(text)), value(&land(None))]),
     ]
 }
 

@@ -94,6 +94,7 @@ pub(super) fn status(started: &Started) -> Status {
             is_inferred: false,
         },
         divergence: Some(Divergence::default()),
+        land: None,
         changes: Some(Changes::default()),
         git_refusal: None,
     }

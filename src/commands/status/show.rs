@@ -124,6 +124,8 @@ impl Detail {
             let commits = format!("{ahead} ahead of {against}, {behind} behind");
             fields.push(("Commits", commits));
         }
+        let land = self.status.land.map(|land| land.to_string());
+        fields.extend(land.map(|land| ("Land", land)));
         let changes = match self.status.changes.map(Changes::is_none) {
             Some(true) => "none uncommitted".to_owned(),
             Some(false) => format!("{} uncommitted", count(self.files.len(), "file")),

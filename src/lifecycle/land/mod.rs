@@ -19,3 +19,4 @@ pub(crate) mod queue;
 pub(crate) mod recovery;
 pub(crate) mod rounds;
 mod signed;
+pub(crate) mod state;

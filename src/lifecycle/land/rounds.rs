@@ -1,29 +1,13 @@
 //! Counts how often a task was sent back.
 
-use std::fmt;
-
 use anyhow::Result;
 
-use super::progress;
 use crate::context::Flux;
 use crate::git::{Lock, Transaction};
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::run::events;
 use crate::store;
 use crate::system::clock::now;
 use crate::task::{LandRounds, ObjectId, Phase, Rest, Task};
-
-/// How a task stands with landings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LandState {
-    /// A running `git flux land` tests or lands it.
-    Landing,
-    /// It was sent back so often, and has not changed since.
-    Back(usize),
-    /// It was sent back too often: `land --ready` leaves it out until you have sent or typed
-    /// something to its agent, or committed.
-    Blocked,
-}
 
 /// The kind of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,38 +23,6 @@ pub(super) enum Counted {
 pub(super) struct Count {
     pub(super) rounds: usize,
     pub(super) state: Counted,
-}
-
-impl fmt::Display for LandState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Landing => f.write_str("landing"),
-            Self::Back(rounds) => write!(f, "back {rounds}"),
-            Self::Blocked => f.write_str("blocked"),
-        }
-    }
-}
-
-/// Returns how a task stands with landings; `None` if it is in none and was never sent back. `tip`
-/// is the commit of its branch.
-pub(crate) fn land_state(flux: &Flux, task: &Task, tip: &ObjectId) -> Option<LandState> {
-    if progress::is_landing(flux, &task.id) {
-        return Some(LandState::Landing);
-    }
-    let rounds = task.landing.as_ref()?;
-    let limit = flux.settings.land_rounds().unwrap_or(usize::MAX);
-    if rounds.count <= limit {
-        return Some(LandState::Back(rounds.count));
-    }
-    // Nothing was sent to the agent with the last round, so an event comes from the user.
-    let last = events::last(&flux.run_dir(&task.id).events())
-        .ok()
-        .flatten();
-    let has_event = last.is_some_and(|last| last.at > rounds.at);
-    Some(match has_event || rounds.tip != *tip {
-        true => LandState::Back(rounds.count),
-        false => LandState::Blocked,
-    })
 }
 
 /// Counts a round in the task's record, unless it was sent back with the same commits before.
