@@ -9,8 +9,8 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, cleanup, completions, config, diff, help, install, list, log, restore, resume,
-    run, send, status, stop, wait,
+    adopt, attach, cleanup, completions, config, diff, gate, help, install, list, log, restore,
+    resume, run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -40,6 +40,7 @@ enum Command {
     Wait(wait::WaitArgs),
     Log(log::LogArgs),
     Diff(diff::DiffArgs),
+    Gate(gate::GateArgs),
     Cleanup(cleanup::CleanupArgs),
     Restore(restore::RestoreArgs),
     Stop(stop::StopArgs),
@@ -85,6 +86,7 @@ impl Cli {
             Some(Command::Wait(args)) => args.run(),
             Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
+            Some(Command::Gate(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
             Some(Command::Stop(args)) => args.run(),
@@ -130,7 +132,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
         "steer the agents",
         &["attach", "send", "wait", "stop", "resume"],
     ),
-    ("bring work home", &["cleanup"]),
+    ("bring work home", &["gate", "cleanup"]),
     ("bring a removed task back", &["restore"]),
     ("set up", &["install", "config", "help"]),
 ];

@@ -21,7 +21,7 @@ use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::system::clock::this_second;
-use crate::task::{Divergence, State, Status, Task, TaskId, version};
+use crate::task::{Divergence, GateState, GateVerdict, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
@@ -59,7 +59,7 @@ const FOREIGN: &str = "foreign";
 /// A row of the table: a task, or a record that is foreign or unreadable.
 struct TaskRow {
     object: TaskObject,
-    cells: [String; 9],
+    cells: [String; 10],
     /// Seconds since 1970. Unreadable records come last.
     created: Timestamp,
     status: Option<Status>,
@@ -224,16 +224,17 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS GATE DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
+const OPTIONAL: [&str; 7] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "GATE", "OWNER"];
 
 fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
     // Show agents if they differ, and owners if another user has a task.
     let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
     let has_owners = statuses().any(|status| status.owner.is_some());
+    let has_verdicts = statuses().any(|status| status.gate.is_some());
     let cells = rows.iter().map(|row| {
         let mut cells = row.cells.to_vec();
         if agents.len() < 2 {
@@ -241,6 +242,9 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
         }
         if !has_owners {
             cells[4].clear();
+        }
+        if has_verdicts && cells[8].is_empty() {
+            "-".clone_into(&mut cells[8]);
         }
         cells
     });
@@ -275,6 +279,7 @@ impl TaskRow {
                 ago(task.created),
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
+                gate_cell(status.gate.as_ref()),
                 sanitize::line(&task.title),
             ],
             created: task.created,
@@ -289,10 +294,11 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 9].map(|()| "?".to_owned());
+        let mut cells = [(); 10].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8] = sanitize::line(&text.to_string());
+        cells[8].clear();
+        cells[9] = sanitize::line(&text.to_string());
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,
@@ -300,6 +306,19 @@ impl TaskRow {
             status: None,
         }
     }
+}
+
+fn gate_cell(verdict: Option<&GateVerdict>) -> String {
+    let Some(verdict) = verdict else {
+        return String::new();
+    };
+    let style = match verdict.state {
+        GateState::Green => Style::new().green(),
+        GateState::Red => Style::new().red(),
+        GateState::Flaky => Style::new().yellow(),
+        GateState::None => Style::new(),
+    };
+    colour::paint(verdict.state.into_str(), &style, verdict.label())
 }
 
 fn style(state: &State) -> Style {

@@ -8,6 +8,7 @@ pub(crate) mod cli;
 pub(crate) mod completions;
 mod config;
 mod diff;
+mod gate;
 mod help;
 mod install;
 mod list;

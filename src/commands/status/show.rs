@@ -13,7 +13,7 @@ use crate::lifecycle::start::ports;
 use crate::sanitize;
 use crate::store::StoredTask;
 use crate::system::clock::this_second;
-use crate::task::{Changes, Divergence, Layout, State, Status, WaitReason};
+use crate::task::{Changes, Divergence, GateVerdict, Layout, State, Status, WaitReason};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
@@ -128,6 +128,8 @@ impl Detail {
             None => "unknown".to_owned(),
         };
         fields.push(("Changes", changes));
+        let verdict = self.status.gate.as_ref();
+        fields.extend(verdict.map(|verdict| ("Gate", describe_verdict(verdict))));
         fields
     }
 
@@ -196,6 +198,13 @@ fn describe_state(status: &Status) -> String {
         other => other.name(),
     };
     text.to_owned()
+}
+
+fn describe_verdict(verdict: &GateVerdict) -> String {
+    let ago = verdict
+        .at
+        .map(|at| format!(", {} ago", age(at, this_second())));
+    format!("{verdict}{}", ago.unwrap_or_default())
 }
 
 /// A command and its purpose.
