@@ -101,6 +101,13 @@ impl Flux {
         self.repo.flux_dir().join("land.lock")
     }
 
+    /// Waits for the lock of the scratch worktree and takes it, so that no other gate runs meanwhile.
+    /// Prints what it waits for. Fails on ^C, or if a program other than git flux holds the lock for
+    /// 30 seconds.
+    pub(crate) fn lock_scratch(&self) -> Result<Lock> {
+        self.lock_shared("scratch", "another gate")
+    }
+
     fn lock_shared(&self, name: &str, other: &str) -> Result<Lock> {
         let path = self.repo.flux_dir().join(name);
         Lock::acquire(&path, self.repo.sharing()?, other, |text| {
@@ -109,10 +116,10 @@ impl Flux {
     }
 }
 
-/// Fails if git flux's directory in the repository, or `run`, `trash` or `marks` in it, is a link
+/// Fails if git flux's directory in the repository, or `run`, `trash` or another directory in it, is a link
 /// or a file: deletions would hit other files. Succeeds if they are missing.
 fn ensure_directories(flux_dir: &Path) -> Result<()> {
-    let below = ["run", "trash", "marks"].map(|name| flux_dir.join(name));
+    let below = ["run", "trash", "marks", "verdicts", "gate"].map(|name| flux_dir.join(name));
     let mut dirs = iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path));
     let is_other = |dir: &&Path| dir.symlink_metadata().is_ok_and(|found| !found.is_dir());
     let Some(other) = dirs.find(is_other) else {

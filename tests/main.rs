@@ -49,6 +49,7 @@ mod foreign;
 mod forged;
 mod fresh_machine;
 mod fsmonitor;
+mod gate;
 mod git_crypt;
 mod help;
 mod hints;

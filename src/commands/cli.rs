@@ -9,8 +9,8 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, cleanup, completions, config, conflicts, diff, help, install, land, list, log,
-    restore, resume, run, send, status, stop, wait,
+    adopt, attach, cleanup, completions, config, conflicts, diff, gate, help, install, land, list,
+    log, restore, resume, run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -41,6 +41,7 @@ enum Command {
     Log(log::LogArgs),
     Diff(diff::DiffArgs),
     Conflicts(conflicts::ConflictsArgs),
+    Gate(gate::GateArgs),
     Cleanup(cleanup::CleanupArgs),
     Land(land::LandArgs),
     Restore(restore::RestoreArgs),
@@ -88,6 +89,7 @@ impl Cli {
             Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
             Some(Command::Conflicts(args)) => args.run(),
+            Some(Command::Gate(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
             Some(Command::Land(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
@@ -137,7 +139,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
         "steer the agents",
         &["attach", "send", "wait", "stop", "resume"],
     ),
-    ("bring work home", &["cleanup", "land"]),
+    ("bring work home", &["gate", "cleanup", "land"]),
     ("bring a removed task back", &["restore"]),
     ("set up", &["install", "config", "help"]),
 ];

@@ -24,7 +24,7 @@ use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::system::clock::this_second;
-use crate::task::{Divergence, State, Status, Task, TaskId, version};
+use crate::task::{Divergence, GateState, GateVerdict, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
@@ -62,7 +62,7 @@ const FOREIGN: &str = "foreign";
 /// A row of the table: a task, or a record that is foreign or unreadable.
 struct TaskRow {
     object: TaskObject,
-    cells: [String; 11],
+    cells: [String; 12],
     /// Seconds since 1970. Unreadable records come last.
     created: Timestamp,
     status: Option<Status>,
@@ -232,16 +232,17 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS LAND DESCRIPTION";
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS GATE LAND DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 8] = [
+const OPTIONAL: [&str; 9] = [
     "AGE",
     "AGENT",
     "FILES",
     "COMMITS",
     "FOR",
     "CONFLICTS",
+    "GATE",
     "LAND",
     "OWNER",
 ];
@@ -251,6 +252,7 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
     let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
     let has_owners = statuses().any(|status| status.owner.is_some());
+    let has_verdicts = statuses().any(|status| status.gate.is_some());
     let cells = rows.iter().map(|row| {
         let mut cells = row.cells.to_vec();
         if agents.len() < 2 {
@@ -258,6 +260,9 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
         }
         if !has_owners {
             cells[4].clear();
+        }
+        if has_verdicts && cells[8].is_empty() {
+            "-".clone_into(&mut cells[8]);
         }
         cells
     });
@@ -294,6 +299,7 @@ impl TaskRow {
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
                 conflict_column::cell(object.conflicts.as_deref().unwrap_or_default()),
+                gate_cell(status.gate.as_ref()),
                 status.land.map(|land| land.to_string()).unwrap_or_default(),
                 sanitize::line(&task.title),
             ],
@@ -310,12 +316,11 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 11].map(|()| "?".to_owned());
+        let mut cells = [(); 12].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8].clear();
-        cells[9].clear();
-        cells[10] = sanitize::line(&text.to_string());
+        cells[8..11].fill(String::new());
+        cells[11] = sanitize::line(&text.to_string());
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,
@@ -323,6 +328,19 @@ impl TaskRow {
             status: None,
         }
     }
+}
+
+fn gate_cell(verdict: Option<&GateVerdict>) -> String {
+    let Some(verdict) = verdict else {
+        return String::new();
+    };
+    let style = match verdict.state {
+        GateState::Green => Style::new().green(),
+        GateState::Red => Style::new().red(),
+        GateState::Flaky => Style::new().yellow(),
+        GateState::None => Style::new(),
+    };
+    colour::paint(verdict.state.into_str(), &style, verdict.label())
 }
 
 fn style(state: &State) -> Style {

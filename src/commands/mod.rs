@@ -9,6 +9,7 @@ pub(crate) mod completions;
 mod config;
 mod conflicts;
 mod diff;
+mod gate;
 mod help;
 mod install;
 mod land;

@@ -2,22 +2,24 @@
 //! objects. Names of fields are stable; unknown values are `null`.
 
 pub(super) mod conflicts;
+mod lines;
 
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use self::conflicts::OpponentObject;
+pub(super) use self::lines::{Lines, PorcelainArgs};
 use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
 use crate::run::events::Event;
-use crate::sanitize;
 use crate::system::clock::in_seconds;
-use crate::task::{Changes, Evidence, LandState, Layout, Phase, Source, State, Status, TaskId};
+use crate::task::{
+    Changes, Evidence, GateVerdict, LandState, Layout, Phase, Source, State, Status, TaskId,
+};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +51,7 @@ pub(super) struct TaskObject {
     /// The number of times that a landing sent it back.
     land_rounds: Option<usize>,
     exit: Option<ExitObject>,
+    pub(super) gate: Option<GateVerdict>,
     /// The reason if only the id is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -135,6 +138,22 @@ pub(super) struct LogObject {
     /// The number of events written by a newer git flux.
     #[serde(skip)]
     pub(super) unknown: usize,
+}
+
+/// A verdict about a task: `gate`.
+#[derive(Debug, Serialize)]
+pub(super) struct GateObject {
+    pub(super) id: String,
+    pub(super) gate: GateVerdict,
+}
+
+impl GateObject {
+    /// Appends the record of a verdict to `lines`: its task, its lines, and an empty line.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        lines.line("task", Some(&self.id));
+        lines.verdict(&self.gate);
+        lines.end();
+    }
 }
 
 /// A setting: `config`.
@@ -286,6 +305,7 @@ impl TaskObject {
             },
             conflicts: None,
             exit,
+            gate: status.gate.clone(),
             error: None,
         }
     }
@@ -336,65 +356,12 @@ impl TaskObject {
         }
         lines.line("changes", self.changes.map(|changes| changes.to_string()));
         lines.line("land", self.land);
+        if let Some(gate) = &self.gate {
+            lines.verdict(gate);
+        }
         lines.line("title", self.title.as_ref());
         lines.line("error", self.error.as_ref());
         lines.end();
-    }
-}
-
-/// The options of `--porcelain`.
-#[derive(Debug, Default, Args)]
-pub(super) struct PorcelainArgs {
-    /// machine-readable output
-    #[arg(long, conflicts_with = "json")]
-    porcelain: bool,
-    /// terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
-}
-
-impl PorcelainArgs {
-    /// Returns an empty buffer for the lines of `--porcelain`; `None` if this option is not given.
-    pub(super) fn lines(&self) -> Option<Lines> {
-        self.porcelain.then(|| Lines {
-            is_exact: self.nul,
-            bytes: Vec::new(),
-        })
-    }
-}
-
-/// Lines of `key value` as in `git worktree list --porcelain`; an empty line ends a record. They end in a
-/// newline, with escaped values, or in NUL, with exact ones.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    is_exact: bool,
-    bytes: Vec<u8>,
-}
-
-impl Lines {
-    /// Appends the line `<key> <value>`, or nothing if the value is `None`. Escapes control
-    /// characters, except with `-z`.
-    fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
-        let Some(value) = value else { return };
-        let exact = value.as_ref();
-        let escaped = sanitize::line(&String::from_utf8_lossy(exact));
-        let value = if self.is_exact {
-            exact
-        } else {
-            escaped.as_bytes()
-        };
-        self.bytes.extend([key.as_bytes(), b" ", value].concat());
-        self.end();
-    }
-
-    /// Appends the end of a line, a newline or with `-z` a NUL. A second one makes an empty line,
-    /// which ends a record.
-    fn end(&mut self) {
-        self.bytes.push(if self.is_exact { 0 } else { b'\n' });
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
     }
 }
 

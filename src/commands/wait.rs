@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use jiff::SignedDuration;
 
 use super::wakeups::Wakeups;
 use super::{candidates, choose_own};
@@ -16,6 +15,7 @@ use crate::interrupt;
 use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
 use crate::store::Store;
+use crate::system::clock;
 use crate::task::{LandState, State, Task, TaskId, version};
 use crate::ui::Ui;
 
@@ -44,7 +44,7 @@ pub(crate) struct WaitArgs {
     )]
     until: Vec<Until>,
     /// give up after this time, as in '90s', '30m' or '1h 30m'
-    #[arg(long, value_name = "time", value_parser = parse_duration)]
+    #[arg(long, value_name = "time", value_parser = parse_timeout)]
     timeout: Option<Duration>,
 }
 
@@ -59,14 +59,8 @@ enum Until {
     Exited,
 }
 
-/// Parses a time such as `90s` or `1h 30m`; a plain number is seconds. Fails if it is negative or
-/// has another form.
-fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    let plain = text.parse().ok().map(Duration::from_secs);
-    let friendly = || text.parse::<SignedDuration>().ok()?.try_into().ok();
-    plain
-        .or_else(friendly)
-        .ok_or("expected a time like 90s, 30m or 1h 30m")
+fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
+    clock::parse_duration(text).ok_or("expected a time like 90s, 30m or 1h 30m")
 }
 
 /// Returns `Some(true)` if a task has reached one of the states `until` with success, `Some(false)`

@@ -36,5 +36,6 @@ pub(crate) use merge::{
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
 pub(crate) use worktree::{
-    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_refs,
+    Worktree, admin, detached, entries, exclude, in_use, submodules, tool_files, trash,
+    worktree_refs,
 };

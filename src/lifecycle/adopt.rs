@@ -16,6 +16,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::lifecycle::cleanup::worktree::{ensure_idle, ensure_unlocked};
+use crate::lifecycle::gate::scratch::is_scratch;
 use crate::store::{self, Store};
 use crate::system::clock::this_second;
 use crate::task::record::VERSION;
@@ -225,6 +226,10 @@ impl<'a> Adoption<'a> {
             return Err(Failure::new(format!("'{given}' is the main worktree"))
                 .hint("to start a task with its changes: git flux run --with-changes \"<description>\"")
                 .into());
+        }
+        if is_scratch(entry) {
+            let failure = Failure::new(format!("'{given}' is the worktree of the gate"));
+            return Err(failure.hint(list).into());
         }
         self.ensure_exists(entry, &real)?;
         ensure_unlocked(entry)?;

@@ -27,6 +27,8 @@
 //! the target branch, and `teardown` removes worktree, configuration, and in one transaction branch, base and
 //! record, which are kept in the [`archive`].
 //!
+//! A [`gate`] tests a tree with the user's commands, in a worktree of its own.
+//!
 //! A rollback of a start is the same teardown. [`recover`], which commands that change something run first,
 //! completes or rolls back each task whose last command died, and reports it.
 
@@ -38,6 +40,7 @@ pub(crate) mod conflicts;
 pub(crate) mod copied_repository;
 pub(crate) mod damage;
 pub(crate) mod disposal;
+pub(crate) mod gate;
 mod hook_effects;
 pub(crate) mod land;
 pub(crate) mod observe;

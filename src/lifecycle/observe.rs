@@ -17,6 +17,8 @@ use crate::git::changes::{Head, count};
 use crate::git::repo::history::History;
 use crate::git::{Change, Checkout, Distrust, Ignored, Lock, Worktree, admin, entries};
 use crate::interrupt;
+use crate::lifecycle::gate::Gate;
+use crate::lifecycle::gate::verdicts::Verdicts;
 use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
 use crate::run::launch::Running;
@@ -24,7 +26,10 @@ use crate::run::launcher::Launcher;
 use crate::store::{Store, StoredTask};
 use crate::system::clock;
 use crate::task::observation::{Location, Observation, Presence};
-use crate::task::{Divergence, Evidence, GitRefusal, Phase, Report, State, Status, Task, version};
+use crate::task::{
+    Changes, Divergence, Evidence, GateVerdict, GitRefusal, ObjectId, Phase, Report, State, Status,
+    Task, version,
+};
 use crate::tmux::pane::{self, Pane};
 
 /// A task's status, and what `git status` printed in its worktree.
@@ -68,6 +73,7 @@ pub(crate) fn observe_tasks(
     interrupt::check()?;
     let seen = observe_all(flux, store, tasks, &worktrees).into_iter();
     let all = tasks.iter().zip(seen).zip(changes).zip(commits);
+    let verdicts = find_verdicts(flux);
     let statuses = all.map(|(((task, seen), changes), divergence)| {
         let (state, found) = State::of(task.phase, &seen);
         let mut task = Task::clone(task);
@@ -81,7 +87,10 @@ pub(crate) fn observe_tasks(
             WorktreeState::Read { files, .. } => Some(count(files)),
             WorktreeState::Missing | WorktreeState::Unreadable => None,
         };
+        let is_clean = changes.is_some_and(Changes::is_none);
+        let verdicts = verdicts.as_ref().filter(|_| is_clean);
         let status = Status {
+            gate: verdicts.and_then(|all| find_verdict(flux, store.tip(&task.branch)?, all)),
             git_refusal: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
             land: land_state(flux, store, &task),
@@ -94,6 +103,17 @@ pub(crate) fn observe_tasks(
         ObservedTask { status, work }
     });
     Ok(statuses.collect())
+}
+
+/// Returns the verdicts of the configured gate; `None` without a gate, or if the configuration is
+/// invalid.
+fn find_verdicts(flux: &Flux) -> Option<Verdicts> {
+    Verdicts::of(flux, &Gate::read(flux).ok()??).ok()
+}
+
+/// Returns the verdict about the tree of a commit; `None` if the commit cannot be read.
+fn find_verdict(flux: &Flux, tip: &ObjectId, verdicts: &Verdicts) -> Option<GateVerdict> {
+    Some(verdicts.look_up(flux.repo.tree_of(tip).ok()?))
 }
 
 /// Returns for each task whether its worktree's path has a `.git` file, whatever is in it. Always

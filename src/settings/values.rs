@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::{ConfigEntry, Settings};
 use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
-use crate::system::clock::from_seconds;
+use crate::system::clock::{from_seconds, parse_duration};
 use crate::task::{BranchName, Layout, ObjectId};
 
 impl Settings {
@@ -142,6 +143,38 @@ impl Settings {
     /// agent. Empty if it is not set.
     pub(crate) fn setup_commands(&self) -> Vec<OsString> {
         self.raw_values(&table::SETUP)
+    }
+
+    /// Returns the values of `flux.gate`: the shell commands that a tree must pass, in order. Empty
+    /// if it is not set.
+    pub(crate) fn gate_commands(&self) -> Vec<OsString> {
+        self.raw_values(&table::GATE)
+    }
+
+    /// Returns the values of `flux.gateSeed`, or else of `flux.copy`: patterns, as in `.gitignore`,
+    /// of untracked files to copy to the worktree of the gate. Empty if neither is set.
+    pub(crate) fn seed_patterns(&self) -> Vec<OsString> {
+        match self.entry_of(&table::GATE_SEED) {
+            Some(_) => self.raw_values(&table::GATE_SEED),
+            None => self.copy_patterns(),
+        }
+    }
+
+    /// Returns the value of `flux.gateTimeout`: how long all commands of the gate may take together.
+    /// Fails if it is no duration.
+    pub(crate) fn gate_timeout(&self) -> Result<Duration> {
+        let value = self.checked_value(&table::GATE_TIMEOUT)?;
+        let timeout = parse_duration(value.unwrap_or_default());
+        timeout.context("'flux.gateTimeout' is not a duration")
+    }
+
+    /// Returns the value of `flux.gateRetries`: how often a gate that fails is run again. Fails if it
+    /// is no number.
+    pub(crate) fn gate_retries(&self) -> Result<usize> {
+        let value = self
+            .checked_value(&table::GATE_RETRIES)?
+            .unwrap_or_default();
+        value.parse().context("'flux.gateRetries' is not a number")
     }
 
     fn raw_values(&self, setting: &Setting) -> Vec<OsString> {

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod exit;
 pub(crate) mod finding;
+pub(crate) mod gate;
 pub(crate) mod id;
 pub(crate) mod land;
 pub(crate) mod names;
@@ -13,6 +14,7 @@ pub(crate) mod tmux;
 pub(crate) mod version;
 
 pub(crate) use exit::{Exit, ExitReason};
+pub(crate) use gate::{GateState, GateVerdict};
 pub(crate) use id::TaskId;
 pub(crate) use land::LandState;
 pub(crate) use names::{BranchName, HEADS, ObjectId, RefName};

@@ -67,6 +67,9 @@ pub(crate) struct CleanupArgs {
     /// bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
+    /// run the gate on the merge first, and refuse if it does not pass
+    #[arg(long, conflicts_with_all = ["discard_branch", "update"])]
+    gate: bool,
     /// agree that an agent started on another machine has ended
     #[arg(long)]
     gone: bool,

@@ -11,9 +11,12 @@ use crate::git::{Lock, MergePlan};
 use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::merge::{self, PreparedMerge};
-use crate::lifecycle::cleanup::options::{CommitRules, Edits, Options, Signing};
+use crate::lifecycle::cleanup::options::{
+    Agreed, CommitRules, Edits, GateUse, Options, Question, Signing,
+};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
+use crate::lifecycle::cleanup::tested;
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -74,13 +77,14 @@ impl TaskRemoval<'_> {
         let (flux, id) = (self.flux, self.id);
         for attempt in 0..ATTEMPTS {
             // The plan is made again; different findings are asked about.
-            let plan = Plan::make(flux, &store, id, &self.options);
+            let mut plan = Plan::make(flux, &store, id, &self.options);
             self.list_conflicts(&plan)?;
             if attempt == 0
                 && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
             {
                 words::warn_of_dependents(flux, &store, &facts.task);
             }
+            self.test_planned(&mut plan)?;
             match ask_consents(flux, &mut self.options, plan)? {
                 NextStep::Remove(plan) if self.carry_out(&plan)? => return Ok(()),
                 NextStep::Remove(_) => {}
@@ -121,6 +125,23 @@ impl TaskRemoval<'_> {
         Ok(())
     }
 
+    /// With `--gate`, runs the gate on the planned merge, and decides the plan again. Fails if it does
+    /// not pass. Does nothing if the plan is refused, or before the user has said what to do with
+    /// conflicts and uncommitted files.
+    fn test_planned(&self, plan: &mut Plan) -> Result<()> {
+        let is_open = plan
+            .consents(Agreed::Ask)
+            .any(|open| open.question < Question::OtherBranch);
+        if self.options.gate == GateUse::Shown || plan.refusal().is_some() || is_open {
+            return Ok(());
+        }
+        if let Some(facts) = plan.forecast().filter(|_| !plan.is_update()) {
+            tested::ensure_planned(self.flux, facts)?;
+            plan.decide(self.flux, &self.options);
+        }
+        Ok(())
+    }
+
     /// Commits the uncommitted files, if the plan says so, or else merges and removes the task.
     /// Returns `true` if it was removed, `false` if a new plan is needed, as after the commit.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
@@ -155,7 +176,11 @@ impl TaskRemoval<'_> {
             verify: self.options.verify,
             signing: Signing::Configured,
         };
-        let made = merge::prepare(flux, facts, rules, lock)?;
+        let mut made = merge::prepare(flux, facts, rules, lock)?;
+        if let (GateUse::Required, Some(made)) = (self.options.gate, &mut made) {
+            tested::ensure_commit(flux, self.id, &made.commit)?;
+            made.took_time = true;
+        }
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
@@ -185,7 +210,7 @@ impl TaskRemoval<'_> {
             return stop_agent(self.flux, facts);
         }
         // The task may have changed during a question or a hook.
-        let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.ran_hooks);
+        let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.took_time);
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 

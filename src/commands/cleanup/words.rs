@@ -7,7 +7,7 @@ use crate::context::Flux;
 use crate::git::{MergePlan, ObjectId, Style};
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Edits, Options};
+use crate::lifecycle::cleanup::options::{Edits, GateUse, Options};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::RemovalReport;
 use crate::lifecycle::cleanup::target::MergeTarget;
@@ -39,6 +39,9 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
             Edits::Commit(_) => format!("commit {files}"),
             Edits::Ask => format!("ask about {files}"),
         });
+    }
+    if options.gate == GateUse::Required && merging(forecast).is_some() {
+        steps.push("run the gate, unless it is known to pass".to_owned());
     }
     if forecast.processes.must_stop() {
         let program = forecast.processes.name_stopped(&plan.id);
@@ -114,17 +117,20 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
 }
 
 /// Returns the text of the question whether to merge and remove a task. If commits would be merged,
-/// `elsewhere` is added: `you are on '<branch>'`, if that is not the target branch.
-pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String {
+/// `notes` are added: `you are on '<branch>'`, if that is not the target branch, and the verdict of the
+/// gate, if there is one.
+pub(super) fn removal_question(facts: &Facts, notes: &[String]) -> String {
     let Some(into) = merging(facts) else {
         return no_merge_words(facts).question;
     };
     let (id, branch, target) = (&facts.task.id, &facts.task.branch, &into.branch);
-    let elsewhere = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
-    let elsewhere = elsewhere.unwrap_or_default();
+    let notes = match notes.join("; ") {
+        notes if notes.is_empty() => notes,
+        notes => format!(" ({notes})"),
+    };
     let [verb, _, to] = style_words(into.style);
     let (verb, commits) = (capitalize(verb), count(facts.commits(), "commit"));
-    format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
+    format!("{verb} {commits} of '{branch}' {to} '{target}'{notes}, and remove '{id}'?")
 }
 
 /// Warns of each task that would be merged into the branch of `task`, if that branch is deleted

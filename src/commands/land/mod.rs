@@ -15,8 +15,9 @@ use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure, USAGE};
-use crate::lifecycle::land::batch::{BatchSize, GateAnswer};
-use crate::lifecycle::land::finding::Tested;
+use crate::lifecycle::gate::Gate;
+use crate::lifecycle::land::batch::BatchSize;
+use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::groups::order;
 use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::queue::{Queue, TargetMove};
@@ -119,7 +120,14 @@ impl LandArgs {
     fn finish_dry_run(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
         match self.json {
             true => flux.ui.json(&plan.objects())?,
-            false => flux.ui.status("Nothing was done."),
+            false => {
+                let tester = self.tester(flux)?;
+                flux.ui.data(match tester.has_gate() {
+                    true => plan.describe_runs(flux, &tester)?,
+                    false => "untested: there is no gate".to_owned(),
+                })?;
+                flux.ui.status("Nothing was done.");
+            }
         }
         match plan.exit_code() {
             0 => Ok(()),
@@ -131,15 +139,9 @@ impl LandArgs {
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
         let lock = flux.lock_land()?;
         for group in plan.into_groups(store) {
-            let mut tester = |_: &_, _| {
-                Ok(Tested {
-                    answer: GateAnswer::Green,
-                    has_run: false,
-                })
-            };
+            let tester = self.tester(flux)?;
             let mut queue = Queue {
                 flux,
-                tester: &mut tester,
                 tell: &mut |event| report.tell(&event),
                 lock: &lock,
                 fate: if self.keep {
@@ -147,11 +149,15 @@ impl LandArgs {
                 } else {
                     Landed::Removed
                 },
-                size: BatchSize::unlimited(),
+                size: match tester.has_gate() {
+                    true => BatchSize::default(),
+                    // Tests cost nothing.
+                    false => BatchSize::unlimited(),
+                },
+                tester,
                 results: Vec::new(),
                 moved: None,
                 green: None,
-                runs: 0,
             };
             let done = match self.check {
                 true => queue.check(group.candidates),
@@ -164,6 +170,15 @@ impl LandArgs {
             }
         }
         Ok(())
+    }
+
+    /// Returns the tester of `flux.gate`, or of nothing with `--no-gate` and without a gate.
+    fn tester<'a>(&self, flux: &'a Flux) -> Result<Tester<'a>> {
+        let gate = match self.no_gate {
+            true => None,
+            false => Gate::read(flux)?,
+        };
+        Ok(Tester::new(flux, gate))
     }
 
     fn hint_at_undo(&self, flux: &Flux, moved: &TargetMove) -> Result<()> {

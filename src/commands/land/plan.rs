@@ -14,6 +14,8 @@ use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::land::chain::{LandTask, Readiness};
+use crate::lifecycle::land::finding::Tester;
+use crate::lifecycle::land::forecast::count_runs;
 use crate::lifecycle::land::groups::{LandGroup, group};
 use crate::lifecycle::land::rounds;
 use crate::sanitize;
@@ -133,6 +135,25 @@ impl LandPlan {
             candidate.options.uncommitted = Edits::Ask;
         }
         Ok(())
+    }
+
+    /// Describes how often the gate has to run if everything passes.
+    pub(super) fn describe_runs(&self, flux: &Flux, tester: &Tester) -> Result<String> {
+        let able = self.0.iter().filter(|(_, plan)| plan.refusal().is_none());
+        let able = able.filter_map(|(_, plan)| plan.forecast());
+        let mut groups: Vec<Vec<&Facts>> = Vec::new();
+        for facts in able {
+            let branch = |facts: &Facts| facts.merge_target().map(|into| into.branch.clone());
+            let mut known = groups.iter_mut();
+            match known.find(|group| branch(group[0]) == branch(facts)) {
+                Some(group) => group.push(facts),
+                None => groups.push(vec![facts]),
+            }
+        }
+        let runs = groups.iter().map(|group| count_runs(flux, tester, group));
+        let runs: usize = runs.sum::<Result<usize>>()?;
+        let runs = count(runs, "run");
+        Ok(format!("{runs} of the gate, if everything passes"))
     }
 
     pub(super) fn exit_code(&self) -> u8 {

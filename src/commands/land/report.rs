@@ -41,8 +41,9 @@ impl<'a> Report<'a> {
             LandEvent::Landed(ids, runs, time) => {
                 let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
                 let how = match runs {
-                    0 => String::new(),
-                    runs => format!(" ({}, {} s)", count(*runs, "run"), time.as_secs()),
+                    None => " (untested)".to_owned(),
+                    Some(0) => " (tested before)".to_owned(),
+                    Some(runs) => format!(" ({}, {} s)", count(*runs, "run"), time.as_secs()),
                 };
                 ui.status(format_args!("landed {}{how}", ids.join(", ")));
             }

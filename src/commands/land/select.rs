@@ -9,7 +9,7 @@ use crate::commands::choose_own;
 use crate::context::Flux;
 use crate::failure::Verb;
 use crate::lifecycle::cleanup::options::{
-    Asking, Branch, Conflicts, Edits, Options, Question, Verify,
+    Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
 use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
 use crate::lifecycle::land::groups::find_redirect;
@@ -119,6 +119,7 @@ impl LandArgs {
             conflicts: Conflicts::Ask,
             given,
             verify: Verify::All,
+            gate: GateUse::Shown,
             asking: match flux.ui.can_ask() {
                 true => Asking::Jointly,
                 false => Asking::Nothing,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
-use crate::task::{Activity, WaitReason};
+use crate::task::{Activity, GateState, WaitReason};
 
 const FIRST_SECOND: Timestamp = Timestamp::constant(1, 0);
 
@@ -91,6 +91,20 @@ fn all_conflicts() -> conflicts::ConflictsObject {
     }
 }
 
+fn verdict(is_known: bool) -> GateVerdict {
+    let text = || is_known.then(|| "text".to_owned());
+    GateVerdict {
+        state: GateState::Red,
+        tree: is_known.then(|| "text".to_owned().into()),
+        command: text(),
+        status: is_known.then_some(2),
+        why: text(),
+        seconds: is_known.then_some(3),
+        at: is_known.then_some(FIRST_SECOND),
+        log: text(),
+    }
+}
+
 /// Returns a task with all fields.
 fn task() -> TaskObject {
     let text = || Some("text".to_owned());
@@ -120,6 +134,7 @@ fn task() -> TaskObject {
         conflicts: Some(vec![opponent(true), opponent(false)]),
         land: Some("back"),
         land_rounds: Some(1),
+        gate: Some(verdict(true)),
         exit: Some(ExitObject {
             status: Some(0),
             signal: None,
@@ -250,6 +265,10 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         why: text.map(str::to_owned),
         rounds: text.map(|_| 1),
     };
+    let gate = |is_known| GateObject {
+        id: "fix-1".to_owned(),
+        gate: verdict(is_known),
+    };
     let text = Some("text");
     vec![
         (
@@ -277,6 +296,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
                 value(&removed(None, Some(unread))),
             ],
         ),
+        ("gate", vec![value(&gate(true)), value(&gate(false))]),
         (
             "cleanup --dry-run",
             vec![value(&cleanup(true)), value(&cleanup(false))],
@@ -323,7 +343,8 @@ fn write_prints_only_keys_of_the_manual() {
         text,
         "task fix-1\nowner text\nstate waiting\nreason question\nstatus 0\nphase active\n\
          agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
-         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\ntitle text\n\n\
+         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nland back\n\
+         gate red\ngate-command text\ngate-status 2\ngate-why text\ngate-tree text\ntitle text\n\n\
          task fix-1\nstate broken\nerror it has no version\n\n\
          task fix-1\nwith text\npath a\nkind contents\nfunction text\n\
          path a\nkind contents\n\n\

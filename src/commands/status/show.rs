@@ -14,7 +14,7 @@ use crate::lifecycle::start::ports;
 use crate::sanitize;
 use crate::store::StoredTask;
 use crate::system::clock::this_second;
-use crate::task::{Changes, Divergence, Layout, State, Status, WaitReason};
+use crate::task::{Changes, Divergence, GateVerdict, Layout, State, Status, WaitReason};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
@@ -134,6 +134,8 @@ impl Detail {
         fields.push(("Changes", changes));
         let conflicts = self.conflicts.iter().map(describe_conflict);
         fields.extend(conflicts.map(|text| ("Conflicts", text)));
+        let verdict = self.status.gate.as_ref();
+        fields.extend(verdict.map(|verdict| ("Gate", describe_verdict(verdict))));
         fields
     }
 
@@ -217,6 +219,13 @@ fn describe_state(status: &Status) -> String {
         other => other.name(),
     };
     text.to_owned()
+}
+
+fn describe_verdict(verdict: &GateVerdict) -> String {
+    let ago = verdict
+        .at
+        .map(|at| format!(", {} ago", age(at, this_second())));
+    format!("{verdict}{}", ago.unwrap_or_default())
 }
 
 /// A command and its purpose.

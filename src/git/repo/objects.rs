@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
-use git2::{Commit, ErrorCode, Oid, Signature, Time, Tree};
+use git2::{Commit, ErrorCode, ObjectType, Oid, Signature, Time, Tree};
 
 use super::Repo;
 use super::history::History;
@@ -41,6 +41,14 @@ impl Repo {
         let tree = tree.write().with_context(what)?;
         self.share_object(tree).with_context(what)?;
         Ok(named(tree))
+    }
+
+    /// Returns the name that a blob with this content would have, without writing it: `git
+    /// hash-object`
+    pub(crate) fn hash_blob(&self, content: &[u8]) -> Result<ObjectId> {
+        let format = self.git2.object_format();
+        let oid = Oid::hash_object_ext(ObjectType::Blob, content, format);
+        Ok(named(oid.context("could not compute a hash")?))
     }
 
     /// Sets the permissions of `core.sharedRepository` on the file of a loose object and on its

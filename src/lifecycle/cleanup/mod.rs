@@ -18,6 +18,7 @@ pub(crate) mod processes;
 pub(crate) mod remove;
 pub(in crate::lifecycle) mod scratch;
 pub(crate) mod target;
+pub(crate) mod tested;
 #[cfg(test)]
 mod tests;
 pub(crate) mod worktree;

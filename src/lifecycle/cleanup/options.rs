@@ -59,6 +59,15 @@ pub(crate) struct CommitRules {
     pub(crate) signing: Signing,
 }
 
+/// The use of the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GateUse {
+    /// Known verdicts are shown.
+    Shown,
+    /// What is merged must pass: `--gate`.
+    Required,
+}
+
 /// The state of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agreed {
@@ -153,6 +162,7 @@ pub(crate) struct Options {
     /// The questions that options answer.
     pub(crate) given: Vec<Question>,
     pub(crate) verify: Verify,
+    pub(crate) gate: GateUse,
     pub(crate) asking: Asking,
     /// The answers, with the findings that they are about.
     pub(crate) answers: Vec<(Question, String)>,

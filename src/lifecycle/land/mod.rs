@@ -12,6 +12,7 @@ pub(crate) mod batch;
 pub(crate) mod chain;
 pub(crate) mod chain_refs;
 pub(crate) mod finding;
+pub(crate) mod forecast;
 pub(crate) mod groups;
 pub(crate) mod landing;
 pub(crate) mod progress;

@@ -49,8 +49,8 @@ pub(crate) enum Clash {
 
 /// Something that has happened, to print at once.
 pub(crate) enum LandEvent<'e> {
-    /// These tasks have landed: the gate ran so often, for so long.
-    Landed(&'e [TaskId], usize, Duration),
+    /// These tasks have landed: the gate ran so often, `None` if there is none, for so long.
+    Landed(&'e [TaskId], Option<usize>, Duration),
     Result(&'e TaskId, &'e TaskResult),
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct TargetMove {
 /// The landing of the tasks of one target.
 pub(crate) struct Queue<'a> {
     pub(crate) flux: &'a Flux,
-    pub(crate) tester: &'a mut Tester<'a>,
+    pub(crate) tester: Tester<'a>,
     pub(crate) tell: &'a mut dyn FnMut(LandEvent) -> Result<()>,
     /// The lock of landings.
     pub(crate) lock: &'a Lock,
@@ -76,7 +76,6 @@ pub(crate) struct Queue<'a> {
     pub(crate) moved: Option<TargetMove>,
     /// The commit of the target that passes.
     pub(crate) green: Option<ObjectId>,
-    pub(crate) runs: usize,
 }
 
 /// The number of attempts for tasks or a target that keep changing.
@@ -192,7 +191,7 @@ impl Queue<'_> {
     }
 
     fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
-        let (begun, before) = (Instant::now(), self.runs);
+        let (begun, before) = (Instant::now(), self.tester.runs);
         let prefix = self.search(chain)?;
         let Some(green) = prefix.green else {
             return Err(target_error(chain, prefix.stop));
@@ -203,7 +202,8 @@ impl Queue<'_> {
                 return Ok(false);
             }
             let landed: Vec<TaskId> = chain.ids().take(green).cloned().collect();
-            let runs = self.runs - before;
+            let runs = self.tester.runs - before;
+            let runs = self.tester.has_gate().then_some(runs);
             (self.tell)(LandEvent::Landed(&landed, runs, begun.elapsed()))?;
         }
         self.size.adapt(prefix.stop.is_none());
@@ -226,13 +226,12 @@ impl Queue<'_> {
     }
 
     fn search(&mut self, chain: &Chain) -> Result<Prefix<GateFinding>> {
-        let is_green = self.green.as_ref() == Some(&chain.base);
+        let is_landed = self.green.as_ref() == Some(&chain.base);
+        let is_green = is_landed || self.tester.is_known_green(&chain.base)?;
         let search = PrefixSearch::new(chain.links.len(), is_green);
-        search.run(|position, attempt| {
+        search.run(|position, kind| {
             interrupt::check()?;
-            let tested = (self.tester)(chain.commit(position), attempt)?;
-            self.runs += usize::from(tested.has_run);
-            Ok(tested.answer)
+            self.tester.test(chain.commit(position), kind)
         })
     }
 
