@@ -11,11 +11,15 @@ fn ended(world: &World) -> Kept {
     let mut commits = Vec::new();
     for (id, file) in [(ID, "agent.txt"), ("second", "second.txt")] {
         world.behaviour("exit 0");
-        world.flux(["run", "-q", "--name", id, "Fix it"]).ok();
+        world
+            .flux(["run", "-q", "--name", id, "Fix the login"])
+            .ok();
         world.wait_ended(id);
         commits.push(world.commit_in(world.worktree(id), file, "work\n"));
     }
     commits.truncate(1);
+    // The agents of other tasks.
+    world.behaviour("raw");
     Kept {
         commits,
         own: own_changes(world),
@@ -27,8 +31,8 @@ const LAND: Scenario = Scenario {
     before: ended,
     command: |world| world.flux(["land", "--all"]),
     aim: End::Gone,
-    // It is tried once more.
-    harmless: &["merge"],
+    // The merge is tried once more, and the tasks are looked at several times.
+    harmless: &["merge", "status"],
 };
 
 #[test]

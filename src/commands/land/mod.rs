@@ -165,8 +165,11 @@ impl LandArgs {
             };
             let (results, moved) = (queue.results, queue.moved);
             report.add(results, done)?;
-            if let (Some(moved), false) = (moved, self.watch) {
-                self.hint_at_undo(flux, &moved)?;
+            if let (Some(moved), false) = (moved, self.watch)
+                && let Err(error) = self.hint_at_undo(flux, &moved)
+            {
+                flux.ui
+                    .warn_of(&error.context("could not find how to undo the landing"));
             }
         }
         Ok(())

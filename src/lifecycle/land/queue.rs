@@ -145,11 +145,18 @@ impl Queue<'_> {
         let commits = chain.links.iter().map(|link| &link.commit);
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
         let prefix = self.search(chain);
-        refs.delete(self.flux, self.lock)?;
+        self.delete(refs);
         let prefix = prefix?;
         match (prefix.green, prefix.stop) {
             (Some(green), stop) => Ok(stop.map(|answer| (green, answer))),
             (None, stop) => Err(target_error(chain, stop)),
+        }
+    }
+
+    /// Deletes the refs of a chain. If that fails, the next command does it.
+    fn delete(&self, refs: ChainRefs) {
+        if let Err(error) = refs.delete(self.flux, self.lock) {
+            self.flux.ui.warn_of(&error);
         }
     }
 
@@ -186,7 +193,7 @@ impl Queue<'_> {
         let marks = ProgressMarks::set(self.flux, chain.ids());
         let done = self.test_and_land(chain, pending);
         drop(marks);
-        refs.delete(self.flux, self.lock)?;
+        self.delete(refs);
         done
     }
 
