@@ -46,7 +46,7 @@ fn land_merges_and_removes_the_named_tasks() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         gamma     main    merge 1 commit
-        landed alpha, gamma
+        landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
@@ -98,7 +98,7 @@ fn land_ready_selects_committed_tasks_of_agents_that_do_not_work() {
         --- stderr
         TASK      TARGET  PLAN
         clean     main    merge 1 commit
-        landed clean
+        landed clean (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -117,7 +117,7 @@ fn land_ready_selects_committed_tasks_of_agents_that_do_not_work() {
         TASK      TARGET  PLAN
         dirty     main    commit 1 file, merge 2 commits
         committed 1 file on 'feature/dirty'
-        landed dirty
+        landed dirty (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -143,7 +143,7 @@ fn land_continues_after_a_refusal() {
         error: 'dirty' has 1 uncommitted file
         hint: git flux cleanup dirty --commit
         hint: git flux cleanup dirty --discard
-        landed alpha, gamma
+        landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
         error: 1 task did not land
@@ -166,7 +166,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         alpha     main    merge 1 commit
         beta      main    merge 2 commits
         gamma     main    merge 2 commits
-        landed alpha, beta
+        landed alpha, beta (untested)
         back to gamma: it conflicts with its target
         hint: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
@@ -264,7 +264,7 @@ fn land_with_ff_only_lands_what_follows_on_each_other() {
         alpha     main    ff-only 1 commit
         beta      main    ff-only 2 commits
         gamma     main    ff-only 1 commit
-        landed alpha, beta
+        landed alpha, beta (untested)
         error: 'gamma': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/gamma' lacks
         hint: git flux cleanup gamma --rebase
         hint: to undo the landing on 'main': git reset --keep <object>
@@ -287,7 +287,7 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
-        landed alpha
+        landed alpha (untested)
         hint: to undo the landing on 'main': git branch --force main <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -298,7 +298,7 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
         --- stderr
         TASK      TARGET  PLAN
         beta      main    merge 1 commit
-        landed beta
+        landed beta (untested)
         hint: to undo the landing on 'main': git -C '$WORLD/other' reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -339,10 +339,10 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
         TASK      TARGET         PLAN
         beta      feature/alpha  merge 1 commit
         alpha     main           merge 1 commit
-        landed beta
+        landed beta (untested)
         hint: to undo the landing on 'feature/alpha': git -C '$WORLD/myapp-alpha' reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
-        landed alpha
+        landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -358,7 +358,7 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
         'feature/alpha' has landed: 'gamma' lands on 'main'
         TASK      TARGET  PLAN
         gamma     main    merge 1 commit
-        landed gamma
+        landed gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -377,10 +377,10 @@ fn land_on_two_targets_moves_each() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      next    merge 1 commit
-        landed alpha
+        landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
-        landed beta
+        landed beta (untested)
         hint: to undo the landing on 'next': git branch --force next <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -417,7 +417,7 @@ fn land_with_keep_leaves_the_tasks_in_place() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        landed alpha, beta
+        landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
@@ -448,6 +448,7 @@ fn land_dry_run_and_json_change_nothing() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         clash     main    back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+        untested: there is no gate
         --- stderr
         Nothing was done.
         error: not every task can land
@@ -513,7 +514,7 @@ fn land_dry_run_and_json_change_nothing() {
         clash     main    back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
         back to clash: it conflicts with its target
         hint: git flux resume clash
-        landed alpha, beta
+        landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
         error: 1 task did not land

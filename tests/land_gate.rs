@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::land::{assert_no_landing, tasks};
+use crate::send_composer::{messages, start};
 use crate::world::removal::*;
 use crate::world::*;
 
@@ -54,7 +55,31 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         .stdout_has("2 runs of the gate, if everything passes");
     assert_eq!(runs(&world), 0);
     let output = world.flux(["land", "--all"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        t1        main    merge 1 commit
+        t2        main    merge 1 commit
+        t3        main    merge 1 commit
+        t4        main    merge 1 commit
+        t5        main    merge 1 commit
+        t6        main    merge 1 commit
+        t7        main    merge 1 commit
+        t8        main    merge 1 commit
+        landed t1, t2, t3 (4 runs, 1 s)
+        back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: git flux resume t4
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        landed t5, t6 (1 run, 0 s)
+        back to t7: it conflicts with its target
+        hint: git flux resume t7
+        back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: git flux resume t8
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object> <object> <object> <object>
+        error: 3 tasks did not land
+    "#]]);
     assert_eq!(runs(&world), 7);
     assert_eq!(tasks(&world), ["t4", "t7", "t8"]);
     assert_no_landing(&world);
@@ -100,7 +125,15 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
     let record = world.git(["show", "refs/flux/tasks/alpha:task.json"]);
     let before = commit(&world, "main");
     let output = world.flux(["land", "--all"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: 1 task did not land
+    "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(
         world.git(["show", "refs/flux/tasks/alpha:task.json"]),
@@ -111,7 +144,15 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
     world.git_in(world.worktree("beta"), ["rm", "-q", "red"]);
     world.git_in(world.worktree("beta"), ["commit", "-qm", "Mend it"]);
     let output = world.flux(["land", "--all"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 2 commits
+        landed alpha, beta (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+    "#]]);
 }
 
 #[test]
@@ -123,7 +164,15 @@ fn land_says_that_a_gate_is_flaky_and_lands() {
     done(&world, &[("alpha", "a")]);
     world.git(["branch", "-q", "elsewhere"]);
     let output = world.flux(["land", "--all"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        warning: the gate failed, and passed when it ran again: flaky: 'test -e ../once || { touch ../once; false; }' first exited with status 1
+        landed alpha (3 runs, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
     assert!(tasks(&world).is_empty());
 }
 
@@ -135,7 +184,19 @@ fn land_blames_no_task_without_a_verdict() {
     done(&world, &[("alpha", "a"), ("beta", "red"), ("gamma", "g")]);
     let record = world.git(["show", "refs/flux/tasks/beta:task.json"]);
     let output = world.flux(["land", "--all"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        gamma     main    merge 1 commit
+        landed alpha (3 runs, 0 s)
+        warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
+        landed gamma (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        error: 1 task did not land
+    "#]]);
     assert_eq!(tasks(&world), ["beta"]);
     assert_eq!(
         world.git(["show", "refs/flux/tasks/beta:task.json"]),
@@ -143,7 +204,14 @@ fn land_blames_no_task_without_a_verdict() {
     );
     world.git(["config", "flux.gate", "exit 127"]);
     let output = world.flux(["land", "--all"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        beta      main    merge 1 commit
+        error: no verdict on 'main': 'exit 127' could not be started (status 127)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: 1 task did not land
+    "#]]);
 }
 
 #[test]
@@ -154,7 +222,15 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let id = working_task(&world);
     world.commit_in(world.worktree(&id), "red", "red\n");
     let output = world.flux(["land", "--yes", &id]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK              TARGET  PLAN
+        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
+        back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        warning: the agent of 'fix-login-XXXXXX' shows no composer, and may misread the message
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: 1 task did not land
+    "#]]);
     let list = world.flux(["list"]).run();
     list.success().stdout_has("back 1");
     let json = world.flux(["list", "--json"]).run().json();
@@ -179,7 +255,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let output = world.flux(["land", "--yes", &id]).run();
     output
         .code(1)
-        .stderr_has("does not pass")
+        .stderr_has("(status 1)")
         .has_not("is blocked");
 }
 
@@ -191,10 +267,23 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
     world.write(world.worktree("beta").join("right"), "uncommitted\n");
     let before = commit(&world, "main");
     let output = world.flux(["land", "--check", "--all"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    commit 1 file, merge 2 commits
+        'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: 1 task did not land
+    "#]]);
     fs::remove_file(world.worktree("beta").join("right")).unwrap();
     let output = world.flux(["land", "--check", "--all"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+    "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(tasks(&world), ["alpha", "beta"]);
     assert_no_landing(&world);
@@ -206,6 +295,33 @@ fn land_without_the_gate_runs_nothing() {
     gated(&world);
     done(&world, &[("alpha", "red")]);
     let output = world.flux(["land", "--no-gate", "alpha"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        landed alpha (untested)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
     assert_eq!(runs(&world), 0);
+}
+
+#[test]
+fn land_tells_the_agent_why_its_task_does_not_pass() {
+    let world = World::new();
+    gated(&world);
+    let id = start(&world, "Fix login", "", 0);
+    world.commit_in(world.worktree(&id), "red", "red\n");
+    let output = world.flux(["land", "--yes", "--ready"]).run();
+    output.code(1).says(&expect![[""]]);
+    let message = messages(&world, &id).pop().unwrap();
+    for text in [
+        "does not pass",
+        "(status 1)",
+        "The whole output is in",
+        "main",
+        "commit",
+    ] {
+        assert!(message.contains(text), "{text}: {message}");
+    }
 }

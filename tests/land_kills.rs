@@ -14,7 +14,12 @@ fn four_tasks(world: &World) {
     world.write(world.root().join("kill"), "0\n");
     world.commit_in(world.repo(), "main.txt", "main\n");
     world.git(["config", "flux.gate", GATE]);
-    for (name, file) in [("one", "same"), ("two", "red"), ("three", "three"), ("four", "same")] {
+    for (name, file) in [
+        ("one", "same"),
+        ("two", "red"),
+        ("three", "three"),
+        ("four", "same"),
+    ] {
         world.behaviour("exit 0");
         world.flux(["run", "-q", "--name", name, "Fix"]).ok();
         world.wait_ended(name);
@@ -47,7 +52,10 @@ fn assert_landed(world: &World, tree: &str, killed: &Output) {
     }
     let gates = world.read(world.root().join("pids"));
     for pid in gates.lines().map(|pid| pid.parse().unwrap()) {
-        assert!(Process::find(pid).is_none(), "the gate {pid} is left\n{said}");
+        assert!(
+            Process::find(pid).is_none(),
+            "the gate {pid} is left\n{said}"
+        );
     }
 }
 
@@ -57,7 +65,11 @@ fn tree_without_a_kill() -> (String, usize) {
     world.shim();
     world.flux(["land", "--all"]).run().code(1);
     assert_eq!(tasks(&world), ["four", "two"]);
-    let calls = world.calls().iter().filter(|call| call.program == "git").count();
+    let calls = world
+        .calls()
+        .iter()
+        .filter(|call| call.program == "git")
+        .count();
     (world.git(["rev-parse", "main^{tree}"]), calls)
 }
 
@@ -88,7 +100,11 @@ fn kill_in_gate(tree: &str, nth: usize) {
 #[test]
 fn land_after_a_kill_ends_as_without_one() {
     let (tree, calls) = tree_without_a_kill();
-    for (step, mode) in [(3, Mode::KillAfter), (5, Mode::KillBefore), (7, Mode::KillDuring)] {
+    for (step, mode) in [
+        (3, Mode::KillAfter),
+        (5, Mode::KillBefore),
+        (7, Mode::KillDuring),
+    ] {
         kill_at_call(&tree, calls * step / 8, mode);
     }
     kill_in_gate(&tree, 2);

@@ -10,7 +10,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::plan::LandPlan;
-use self::report::Report;
+use self::report::{Report, Trial};
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
@@ -96,8 +96,9 @@ impl LandArgs {
             plan.forget_rounds(&flux)?;
             plan.commit_files(&flux)?;
         }
-        let mut report = Report::new(&flux);
+        let mut report = Report::new(&flux, if self.check { Trial::Yes } else { Trial::No });
         self.land(&flux, &store, plan, &mut report)?;
+        report.tidy_up();
         if self.json {
             flux.ui.json(&report.objects())?;
         }
@@ -164,7 +165,7 @@ impl LandArgs {
                 false => queue.land(group.candidates),
             };
             let (results, moved) = (queue.results, queue.moved);
-            report.add(results, done)?;
+            report.add(&group.branch, results, done)?;
             if let (Some(moved), false) = (moved, self.watch)
                 && let Err(error) = self.hint_at_undo(flux, &moved)
             {

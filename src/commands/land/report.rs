@@ -10,21 +10,30 @@ use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
 use crate::lifecycle::land::queue::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
-use crate::task::{ObjectId, TaskId};
+use crate::task::{BranchName, ObjectId, TaskId};
 use crate::ui::words::count;
 use crate::ui::{self, quoted, word};
+
+/// The aim of a landing: `Yes` if the tasks are only tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    Yes,
+    No,
+}
 
 /// The results of a landing so far.
 pub(super) struct Report<'a> {
     flux: &'a Flux,
+    trial: Trial,
     objects: Vec<LandObject>,
     codes: Vec<u8>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(flux: &'a Flux) -> Self {
+    pub(super) fn new(flux: &'a Flux, trial: Trial) -> Self {
         Self {
             flux,
+            trial,
             objects: Vec::new(),
             codes: Vec::new(),
         }
@@ -38,14 +47,19 @@ impl<'a> Report<'a> {
     pub(super) fn tell(&self, event: &LandEvent) -> Result<()> {
         let ui = &self.flux.ui;
         match event {
-            LandEvent::Landed(ids, runs, time) => {
-                let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
-                let how = match runs {
-                    None => " (untested)".to_owned(),
-                    Some(0) => " (tested before)".to_owned(),
-                    Some(runs) => format!(" ({}, {} s)", count(*runs, "run"), time.as_secs()),
+            LandEvent::Passed(batch) => {
+                let ids: Vec<&str> = batch.ids.iter().map(TaskId::as_str).collect();
+                let how = match batch.runs {
+                    None => "untested".to_owned(),
+                    Some(0) => "tested before".to_owned(),
+                    Some(runs) => format!("{}, {} s", count(runs, "run"), batch.time.as_secs()),
                 };
-                ui.status(format_args!("landed {}{how}", ids.join(", ")));
+                let ids = ids.join(", ");
+                ui.status(match self.trial {
+                    Trial::Yes if batch.runs.is_none() => format!("no conflicts: {ids} ({how})"),
+                    Trial::Yes => format!("all pass together: {ids} ({how})"),
+                    Trial::No => format!("landed {ids} ({how})"),
+                });
             }
             LandEvent::Result(id, result) => self.tell_result(id, result),
         }
@@ -96,6 +110,10 @@ impl<'a> Report<'a> {
                     "'{id}' did not land, no verdict: {}",
                     finding.why
                 ));
+                finding
+                    .log
+                    .iter()
+                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
             }
         }
     }
@@ -119,16 +137,20 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Adds the results of a group and, if its landing failed, the error, which is printed. An
-    /// interruption is returned.
+    /// Adds the results of the group of this branch and, if its landing failed, the error, which is
+    /// printed. An interruption is returned.
     pub(super) fn add(
         &mut self,
+        branch: &BranchName,
         results: Vec<(TaskId, TaskResult)>,
         done: Result<()>,
     ) -> Result<()> {
         for (id, result) in results {
             self.codes.push(exit_code(&result));
-            self.objects.push(object(&id, &result));
+            self.objects.push(LandObject {
+                into: Some(branch.to_string()),
+                ..object(&id, &result)
+            });
         }
         let Err(error) = done else { return Ok(()) };
         if failure::exit_code(&error) == DECLINED {
@@ -139,16 +161,31 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// Starts to delete expired tasks in the background, and prints where to go if the current
+    /// directory was removed with a task.
+    pub(super) fn tidy_up(&self) {
+        let flux = self.flux;
+        if let Err(error) = flux.expire_in_background() {
+            let what = "could not delete expired tasks";
+            flux.ui.warning(format_args!("{what}: {error:#}"));
+        }
+        if flux.repo.current().is_some_and(|current| !current.exists()) {
+            let home = quoted(flux.repo.home());
+            flux.ui
+                .hint(format_args!("this directory is gone: cd {home}"));
+        }
+    }
+
     /// Fails if a task did not land: with code 3 if only conflicts were the reason.
     pub(super) fn finish(self) -> Result<()> {
-        let left = self.codes.iter().filter(|code| **code != 0).count();
+        let what = match self.trial {
+            Trial::Yes => "not every task would land",
+            Trial::No => "not every task has landed",
+        };
         match worst(self.codes.into_iter()) {
             0 => Ok(()),
-            code => {
-                let what = format!("{} did not land", count(left, "task"));
-                let code = if code == CONFLICTS { CONFLICTS } else { 1 };
-                bail!(Failure::new(what).code(code))
-            }
+            CONFLICTS => bail!(Failure::new(what).code(CONFLICTS)),
+            _ => bail!(Failure::new(what)),
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::LandArgs;
 use super::plan::LandPlan;
-use super::report::Report;
+use super::report::{Report, Trial};
 use crate::commands::load_recovered;
 use crate::commands::wakeups::Wakeups;
 use crate::context::Flux;
@@ -101,7 +101,7 @@ impl LandWatch<'_> {
         let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?);
         plan.agree(flux, true)?;
         plan.commit_files(flux)?;
-        let mut report = Report::new(flux);
+        let mut report = Report::new(flux, Trial::No);
         let done = self.args.land(flux, store, plan, &mut report);
         if let Err(error) = done {
             interrupt::check()?;

@@ -49,9 +49,17 @@ pub(crate) enum Clash {
 
 /// Something that has happened, to print at once.
 pub(crate) enum LandEvent<'e> {
-    /// These tasks have landed: the gate ran so often, `None` if there is none, for so long.
-    Landed(&'e [TaskId], Option<usize>, Duration),
+    /// These tasks have landed or, with `--check`, pass together.
+    Passed(PassedBatch),
     Result(&'e TaskId, &'e TaskResult),
+}
+
+/// Tasks that pass together.
+pub(crate) struct PassedBatch {
+    pub(crate) ids: Vec<TaskId>,
+    /// The number of times that the gate ran; `None` if there is none.
+    pub(crate) runs: Option<usize>,
+    pub(crate) time: Duration,
 }
 
 /// The move of a target by a landing.
@@ -117,6 +125,7 @@ impl Queue<'_> {
     /// # Errors
     /// If the target does not pass, or if interrupted.
     pub(crate) fn check(&mut self, mut tasks: Vec<LandTask>) -> Result<()> {
+        let (begun, before) = (Instant::now(), self.tester.runs);
         loop {
             let Built { chain, left_out } = chain::build(self.flux, &tasks, usize::MAX)?;
             let stop = match &chain {
@@ -129,14 +138,28 @@ impl Queue<'_> {
                 self.note(id, result_of(answer))?;
                 continue;
             }
-            for id in chain.iter().flat_map(Chain::ids) {
-                self.note(id.clone(), TaskResult::Fits)?;
+            if let Some(chain) = chain {
+                let batch = PassedBatch {
+                    ids: chain.ids().cloned().collect(),
+                    runs: self.runs_since(before),
+                    time: begun.elapsed(),
+                };
+                (self.tell)(LandEvent::Passed(batch))?;
+                for id in chain.ids() {
+                    self.note(id.clone(), TaskResult::Fits)?;
+                }
             }
             for (id, why) in left_out {
                 self.note(id, trial_result(why))?;
             }
             return Ok(());
         }
+    }
+
+    /// Returns the number of runs of the gate since there were `before`; `None` without a gate.
+    fn runs_since(&self, before: usize) -> Option<usize> {
+        let runs = self.tester.runs - before;
+        self.tester.has_gate().then_some(runs)
     }
 
     /// Tests a chain that does not land. Returns the position of the task that does not pass, and
@@ -208,10 +231,12 @@ impl Queue<'_> {
             if !self.land_prefix(chain, pending, green)? {
                 return Ok(false);
             }
-            let landed: Vec<TaskId> = chain.ids().take(green).cloned().collect();
-            let runs = self.tester.runs - before;
-            let runs = self.tester.has_gate().then_some(runs);
-            (self.tell)(LandEvent::Landed(&landed, runs, begun.elapsed()))?;
+            let batch = PassedBatch {
+                ids: chain.ids().take(green).cloned().collect(),
+                runs: self.runs_since(before),
+                time: begun.elapsed(),
+            };
+            (self.tell)(LandEvent::Passed(batch))?;
         }
         self.size.adapt(prefix.stop.is_none());
         let Some(answer) = prefix.stop else {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Flux;
-use crate::git::{Lock, Transaction};
+use crate::git::{Lock, Transaction, refs};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::store;
 use crate::system::clock::now;
@@ -25,46 +25,37 @@ pub(super) struct Count {
     pub(super) state: Counted,
 }
 
-/// Counts a round in the task's record, unless it was sent back with the same commits before.
+/// Counts a round in the task's record, unless it was sent back with the same commits before. Counts
+/// nothing if the task is gone or not active.
 pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     let limit = flux.settings.land_rounds()?;
-    let mut task = store::parse_record(&flux.repo, &facts.oid)?;
+    // Another command may have changed it while the gate ran.
+    let record = store::task_ref(&facts.task.id);
+    let found = refs::list(flux.repo.home(), &[&record])?.remove(&record);
+    let Some(oid) = found else {
+        let (rounds, state) = (0, Counted::Repeated);
+        return Ok(Count { rounds, state });
+    };
+    let mut task = store::parse_record(&flux.repo, &oid)?;
     let before = task.landing.as_ref();
-    if let Some(before) = before.filter(|before| before.tip == facts.tip) {
-        let is_over = before.count > limit;
-        return Ok(Count {
-            rounds: before.count,
-            state: if is_over {
-                Counted::Blocked
-            } else {
-                Counted::Repeated
-            },
+    let is_repeated = before.is_some_and(|before| before.tip == facts.tip);
+    let rounds = before.map_or(0, |before| before.count) + usize::from(!is_repeated);
+    if !is_repeated && task.phase == Phase::Active {
+        task.landing = Some(LandRounds {
+            count: rounds,
+            at: now(),
+            tip: facts.tip.clone(),
+            rest: Rest::default(),
         });
+        let also = Transaction::default();
+        store::update(&flux.repo, &oid, &task, &[], also, lock)?;
     }
-    let rounds = before.map_or(0, |before| before.count) + 1;
-    task.landing = Some(LandRounds {
-        count: rounds,
-        at: now(),
-        tip: facts.tip.clone(),
-        rest: Rest::default(),
-    });
-    write(flux, facts, &task, lock)?;
-    let is_over = rounds > limit;
-    let state = if is_over {
-        Counted::Blocked
-    } else {
-        Counted::New
+    let state = match (rounds > limit, is_repeated) {
+        (true, _) => Counted::Blocked,
+        (false, true) => Counted::Repeated,
+        (false, false) => Counted::New,
     };
     Ok(Count { rounds, state })
-}
-
-/// Writes the record of an active task. A task that is not, or has changed, keeps its record.
-fn write(flux: &Flux, facts: &Facts, task: &Task, lock: &Lock) -> Result<()> {
-    if task.phase != Phase::Active {
-        return Ok(());
-    }
-    let also = Transaction::default();
-    store::update(&flux.repo, &facts.oid, task, &[], also, lock).map(drop)
 }
 
 /// Forgets the rounds of a task: you have named it. Does nothing if there are none.
