@@ -66,7 +66,7 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         t6        main    merge 1 commit
         t7        main    merge 1 commit
         t8        main    merge 1 commit
-        landed t1, t2, t3 (4 runs, 1 s)
+        landed t1, t2, t3 (4 runs, 0 s)
         back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: git flux resume t4
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
@@ -78,7 +78,7 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object> <object> <object> <object>
-        error: 3 tasks did not land
+        error: not every task has landed
     "#]]);
     assert_eq!(runs(&world), 7);
     assert_eq!(tasks(&world), ["t4", "t7", "t8"]);
@@ -132,7 +132,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         beta      main    merge 1 commit
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(
@@ -192,10 +192,11 @@ fn land_blames_no_task_without_a_verdict() {
         gamma     main    merge 1 commit
         landed alpha (3 runs, 0 s)
         warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
         landed gamma (1 run, 0 s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["beta"]);
     assert_eq!(
@@ -210,7 +211,7 @@ fn land_blames_no_task_without_a_verdict() {
         beta      main    merge 1 commit
         error: no verdict on 'main': 'exit 127' could not be started (status 127)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
 }
 
@@ -229,7 +230,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         warning: the agent of 'fix-login-XXXXXX' shows no composer, and may misread the message
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     let list = world.flux(["list"]).run();
     list.success().stdout_has("back 1");
@@ -274,7 +275,8 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         beta      main    commit 1 file, merge 2 commits
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        error: 1 task did not land
+        all pass together: alpha (3 runs, 0 s)
+        error: not every task would land
     "#]]);
     fs::remove_file(world.worktree("beta").join("right")).unwrap();
     let output = world.flux(["land", "--check", "--all"]).run();
@@ -283,6 +285,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
+        all pass together: alpha, beta (1 run, 0 s)
     "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(tasks(&world), ["alpha", "beta"]);
@@ -313,10 +316,18 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
     let id = start(&world, "Fix login", "", 0);
     world.commit_in(world.worktree(&id), "red", "red\n");
     let output = world.flux(["land", "--yes", "--ready"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK              TARGET  PLAN
+        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
+        back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        its agent was told (round 1)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: not every task has landed
+    "#]]);
     let message = messages(&world, &id).pop().unwrap();
     for text in [
-        "does not pass",
+        "do not pass",
         "(status 1)",
         "The whole output is in",
         "main",

@@ -61,6 +61,7 @@ mod hooks;
 mod install;
 mod install_checks;
 mod land;
+mod land_changes;
 mod land_gate;
 mod land_kills;
 mod land_watch;

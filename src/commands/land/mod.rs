@@ -1,5 +1,6 @@
 //! `git flux land`
 
+mod exit_code;
 mod plan;
 mod report;
 mod select;
@@ -14,7 +15,7 @@ use self::report::{Report, Trial};
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
-use crate::failure::{CONFLICTS, Failure, USAGE};
+use crate::failure::{Failure, USAGE};
 use crate::lifecycle::gate::Gate;
 use crate::lifecycle::land::batch::BatchSize;
 use crate::lifecycle::land::finding::Tester;
@@ -189,14 +190,4 @@ impl LandArgs {
         let style = self.styles.chosen(&flux.settings)?;
         report::hint_at_undo(flux, moved, style)
     }
-}
-
-/// Returns the exit code of several results: 1 beats 3 beats 0.
-fn worst(codes: impl Iterator<Item = u8>) -> u8 {
-    let rank = |code: &u8| match *code {
-        0 => 0,
-        CONFLICTS => 1,
-        _ => 2,
-    };
-    codes.max_by_key(rank).unwrap_or_default()
 }

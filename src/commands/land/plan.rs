@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::worst;
+use super::exit_code::worst;
 use crate::commands::object::LandObject;
 use crate::commands::table::Table;
 use crate::context::Flux;

@@ -2,7 +2,7 @@
 
 use anyhow::{Error, Result, bail};
 
-use super::worst;
+use super::exit_code::worst;
 use crate::commands::object::LandObject;
 use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure};

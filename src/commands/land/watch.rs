@@ -1,6 +1,8 @@
 //! `git flux land --watch`: lands tasks as they become ready.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
@@ -23,7 +25,8 @@ use crate::ui::{self, Ui};
 struct LandWatch<'a> {
     args: &'a LandArgs,
     wakeups: Wakeups,
-    watched: BTreeSet<TaskId>,
+    /// The directories that are watched.
+    watched: BTreeSet<PathBuf>,
     /// The tasks that did not land, with the commits of their branches and targets then.
     failed: BTreeMap<TaskId, [Option<ObjectId>; 2]>,
 }
@@ -48,7 +51,7 @@ impl LandArgs {
             failed: BTreeMap::new(),
         };
         let runs = flux.repo.runs_dir();
-        std::fs::create_dir_all(&runs)
+        fs::create_dir_all(&runs)
             .with_context(|| Failure::new(format!("could not make '{}'", runs.display())))?;
         watch.wakeups.watch.watch_run(&RunDir(runs))?;
         loop {
@@ -72,19 +75,22 @@ impl LandWatch<'_> {
             .filter_map(|stored| stored.task.as_ref().ok())
             .collect();
         let ids: BTreeSet<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
-        self.watched.retain(|id| ids.contains(id));
         for task in &tasks {
-            if !self.watched.insert(task.id.clone()) {
-                continue;
-            }
+            // A worktree that is just being made is watched with the next event.
             let git_dir = flux.repo.checkout(&task.worktree);
             let git_dir = git_dir.map(|it| RunDir(it.git_dir().to_owned())).ok();
             for dir in [flux.run_dir(&task.id)].iter().chain(&git_dir) {
-                if let Err(error) = self.wakeups.watch.watch_run(dir) {
-                    flux.ui.warn_of(&error);
+                if self.watched.contains(&dir.0) {
+                    continue;
+                }
+                match self.wakeups.watch.watch_run(dir) {
+                    Ok(()) => drop(self.watched.insert(dir.0.clone())),
+                    Err(error) => flux.ui.warn_of(&error),
                 }
             }
         }
+        // Another task may get the name of a removed one.
+        self.watched.retain(|dir| dir.exists());
         self.wakeups.note_panes(&tasks);
         self.wakeups.watch_terminals(&ids);
     }
