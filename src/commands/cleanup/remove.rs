@@ -165,10 +165,9 @@ impl TaskRemoval<'_> {
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
         let (flux, lock) = (self.flux, self.lock);
         // Everything that can refuse comes before the agent is stopped.
-        let mut made = merge::prepare(flux, facts, self.options.verify, lock)?;
-        if let (GateUse::Required, Some(made)) = (self.options.gate, &mut made) {
+        let made = merge::prepare(flux, facts, self.options.verify, lock)?;
+        if let (GateUse::Required, Some(made)) = (self.options.gate, &made) {
             tested::ensure_commit(flux, self.id, &made.commit)?;
-            made.took_time = true;
         }
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
@@ -193,13 +192,15 @@ impl TaskRemoval<'_> {
 
     /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,
     /// and returns whether the task is unchanged since it was observed. Returns `true` without a
-    /// check if nothing was stopped, no question was possible and no hook ran.
+    /// check if nothing was stopped, no question was possible and neither hook nor gate ran.
     fn stop_and_recheck(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
         if facts.processes.must_stop() || facts.processes.must_close_pane() {
             return stop_agent(self.flux, facts);
         }
-        // The task may have changed during a question or a hook.
-        let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.took_time);
+        // The task may have changed during a question, a hook or the gate.
+        let is_tested = self.options.gate == GateUse::Required;
+        let ran_hooks = made.is_some_and(|made| made.ran_hooks);
+        let is_slow = self.flux.ui.can_ask() || ran_hooks || is_tested;
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 
