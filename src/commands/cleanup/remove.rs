@@ -125,9 +125,9 @@ impl TaskRemoval<'_> {
         Ok(())
     }
 
-    /// With `--gate`, runs the gate on the planned merge, and decides the plan again. Fails if it does
-    /// not pass. Does nothing if the plan is refused, or before the user has said what to do with
-    /// conflicts and uncommitted files.
+    /// With `--gate`, runs the gate on the planned merge, and decides the plan again. Fails if the
+    /// gate does not pass. Does nothing if the plan is refused, or before the user has said what to
+    /// do with conflicts and uncommitted files.
     fn test_planned(&self, plan: &mut Plan) -> Result<()> {
         let is_open = plan
             .consents(Agreed::Ask)
@@ -192,7 +192,7 @@ impl TaskRemoval<'_> {
 
     /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,
     /// and returns whether the task is unchanged since it was observed. Returns `true` without a
-    /// check if nothing was stopped, no question was possible and neither hook nor gate ran.
+    /// check if nothing was stopped, no question was possible, and no hook or gate ran.
     fn stop_and_recheck(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
         if facts.processes.must_stop() || facts.processes.must_close_pane() {
             return stop_agent(self.flux, facts);
