@@ -4,6 +4,7 @@
 //! Times depend on the machine, ratios hardly: what is compared is done in turns.
 
 mod commands;
+mod gate;
 mod growth;
 mod measure;
 mod others;
@@ -40,6 +41,8 @@ enum Part {
     /// A list of changed worktrees
     List,
     Cleanup,
+    /// A known verdict among many
+    Gate,
     /// List, completion and start-up with many tasks
     Growth,
     /// Processes and memory
@@ -101,6 +104,10 @@ fn measure(args: &Args) -> Result<()> {
     if wanted(Part::Cleanup) {
         progress("cleanup");
         commands::cleanup(&world, repetitions, &others)?;
+    }
+    if wanted(Part::Gate) {
+        progress("gate");
+        gate::measure(&world, repetitions)?;
     }
     if wanted(Part::List) || wanted(Part::Weight) {
         progress("list");

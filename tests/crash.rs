@@ -6,6 +6,7 @@
 
 mod cleanup;
 mod disk;
+mod gate;
 mod interrupt;
 mod land;
 mod matrix;

@@ -207,6 +207,25 @@ fn gate_runs_again_what_has_failed() {
 }
 
 #[test]
+fn gate_warns_if_it_fails_on_the_target_alike() {
+    let world = World::new();
+    configure(&world, ["test ! -e README.md"]);
+    let path = task(&world, "fix");
+    world.flux(["gate", "fix"]).run().code(1);
+    world.commit_in(&path, "one.txt", "1\n");
+    let output = world.flux(["gate", "fix"]).run();
+    output.code(1).says(&expect![[r#"
+        fix: red: 'test ! -e README.md' exited with status 1
+        --- stderr
+        warning: the gate fails on 'main' alike; perhaps it does not run here
+        error: 1 of 1 failed the gate
+        hint: git flux gate --log fix
+    "#]]);
+    world.commit_in(world.repo(), "two.txt", "2\n");
+    world.flux(["gate", "fix"]).run().code(1).has_not("warning");
+}
+
+#[test]
 fn gate_tests_uncommitted_files_and_leaves_them_as_they_are() {
     let world = World::new();
     world.write(".gitignore", "ignored\n");

@@ -54,6 +54,9 @@ impl GateArgs {
         let mut all = Vec::new();
         for task in tasks {
             let verdict = self.find_verdict(&flux, gate.as_ref(), task)?;
+            if let Some(gate) = &gate {
+                warn_if_alike(&flux, &store, (gate, task), &verdict)?;
+            }
             all.push(self.report(&flux, &task.id, verdict)?);
         }
         if self.json {
@@ -125,6 +128,26 @@ fn find_subject(flux: &Flux, task: &Task) -> Result<Subject> {
     ensure_not_copied(flux, task)?;
     damage::ensure_intact(flux, task)?;
     Subject::of_task(flux, task)
+}
+
+/// Warns if the gate is known to fail in the same way on the branch that the task is merged into: perhaps
+/// it does not run here at all.
+fn warn_if_alike(
+    flux: &Flux,
+    store: &Store,
+    (gate, task): (&Gate, &Task),
+    verdict: &GateVerdict,
+) -> Result<()> {
+    let Some((into, tip)) = task.into.as_ref().and_then(|it| Some((it, store.tip(it)?))) else {
+        return Ok(());
+    };
+    let known = Verdicts::of(flux, gate)?.look_up(flux.repo.tree_of(tip)?);
+    let end = |it: &GateVerdict| (it.state, it.command.clone(), it.status);
+    if verdict.state == GateState::Red && end(&known) == end(verdict) {
+        let what = format!("the gate fails on '{into}' alike; perhaps it does not run here");
+        flux.ui.warning(what);
+    }
+    Ok(())
 }
 
 /// Fails unless all verdicts are green or flaky: with exit code 1 if one is red, else with 125.

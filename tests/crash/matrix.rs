@@ -40,7 +40,7 @@ const READING: [&str; 14] = [
 ];
 
 /// How many worlds of one scenario live at once.
-const WORKERS: usize = 2;
+pub(super) const WORKERS: usize = 2;
 
 /// A command, and what exists before it.
 #[derive(Clone, Copy)]
@@ -291,7 +291,7 @@ impl std::fmt::Display for Case {
 }
 
 /// Makes a world with a copy of the template's repository, which is faster than making one.
-fn fresh(template: &World) -> World {
+pub(super) fn fresh(template: &World) -> World {
     let world = World::without_repository("flux world");
     let copied = world
         .command("cp")

@@ -193,3 +193,23 @@ fn cleanup_with_gate_refuses_one_of_several_and_removes_the_others() {
     assert!(world.root().join("two").exists());
     assert!(world.try_git(["cat-file", "-e", "main:three"]).is_ok());
 }
+
+#[test]
+fn cleanup_with_gate_notices_a_commit_made_while_the_gate_ran() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    world.commit_in(&path, "fix.txt", "1\n");
+    let commit = "cd \"$FLUX_SOURCE/../fix\" && echo >late.txt && git add . && git commit -qm Late";
+    let once = format!("[ -e \"$HOME/once\" ] || {{ touch \"$HOME/once\"; ({commit}); }}");
+    configure(&world, [NOTE, &once]);
+    world
+        .flux(["cleanup", "fix", "--gate", "-y"])
+        .run()
+        .success();
+    assert_eq!(
+        world.git(["show", "--format=", "--name-only", "main^2"]),
+        "late.txt"
+    );
+    assert_eq!(runs(&world), 2, "what is merged was tested");
+    assert_gone(&world, "fix");
+}

@@ -95,3 +95,37 @@ fn gate_works_in_a_submodule_and_leaves_out_submodules() {
     world.flux(["gate", "fix"]).in_dir(&sub).run().success();
     assert!(top.join("sub--land/README.md").exists());
 }
+
+#[test]
+fn gate_finds_its_worktree_again_after_the_repository_was_moved() {
+    let world = World::new();
+    let [old, new] = ["old", "new"].map(|name| world.root().join(name));
+    let repo = old.join("repo");
+    world.make_repository(&repo);
+    world.git_in(&repo, ["config", "flux.gate", NOTE]);
+    let path = old.join("fix");
+    let place = path.to_str().unwrap();
+    world.git_in(&repo, ["worktree", "add", "-q", "-b", "fix", place]);
+    let adopt = ["adopt", "-q", "--name", "fix", place];
+    world.flux(adopt).in_dir(&repo).run().success();
+    world.flux(["gate", "fix"]).in_dir(&repo).run().success();
+    std::fs::rename(&old, &new).unwrap();
+    let (repo, path) = (new.join("repo"), new.join("fix"));
+    world.git_in(&repo, ["worktree", "repair", path.to_str().unwrap()]);
+    let adopt = ["adopt", path.to_str().unwrap()];
+    world.flux(adopt).in_dir(&repo).run().success();
+    world.write(path.join("more"), "");
+    let output = world.flux(["gate", "fix"]).in_dir(&repo).run();
+    output.code(125).says(&expect![[r#"
+        fix: no verdict: '$WORLD/new/repo--land' is not the worktree of the gate
+        --- stderr
+        error: '$WORLD/new/repo--land' is not the worktree of the gate
+        hint: git worktree repair '$WORLD/new/repo--land'
+        hint: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
+        error: no verdict about 1 of 1
+    "#]]);
+    let scratch = new.join("repo--land");
+    world.git_in(&repo, ["worktree", "repair", scratch.to_str().unwrap()]);
+    world.flux(["gate", "fix"]).in_dir(&repo).run().success();
+    assert_eq!(runs(&world), 2);
+}

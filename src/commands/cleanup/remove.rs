@@ -125,9 +125,9 @@ impl TaskRemoval<'_> {
         Ok(())
     }
 
-    /// With `--gate`, runs the gate on the planned merge, and decides the plan again. Fails if it does
-    /// not pass. Does nothing if the plan is refused, or before the user has said what to do with
-    /// conflicts and uncommitted files.
+    /// With `--gate`, runs the gate on the planned merge, and decides the plan again. Fails if the
+    /// gate does not pass. Does nothing if the plan is refused, or before the user has said what to
+    /// do with conflicts and uncommitted files.
     fn test_planned(&self, plan: &mut Plan) -> Result<()> {
         let is_open = plan
             .consents(Agreed::Ask)
@@ -176,10 +176,9 @@ impl TaskRemoval<'_> {
             verify: self.options.verify,
             signing: Signing::Configured,
         };
-        let mut made = merge::prepare(flux, facts, rules, lock)?;
-        if let (GateUse::Required, Some(made)) = (self.options.gate, &mut made) {
+        let made = merge::prepare(flux, facts, rules, lock)?;
+        if let (GateUse::Required, Some(made)) = (self.options.gate, &made) {
             tested::ensure_commit(flux, self.id, &made.commit)?;
-            made.took_time = true;
         }
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
@@ -204,13 +203,15 @@ impl TaskRemoval<'_> {
 
     /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,
     /// and returns whether the task is unchanged since it was observed. Returns `true` without a
-    /// check if nothing was stopped, no question was possible and no hook ran.
+    /// check if nothing was stopped, no question was possible, and no hook or gate ran.
     fn stop_and_recheck(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
         if facts.processes.must_stop() || facts.processes.must_close_pane() {
             return stop_agent(self.flux, facts);
         }
-        // The task may have changed during a question or a hook.
-        let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.took_time);
+        // The task may have changed during a question, a hook or the gate.
+        let is_tested = self.options.gate == GateUse::Required;
+        let ran_hooks = made.is_some_and(|made| made.ran_hooks);
+        let is_slow = self.flux.ui.can_ask() || ran_hooks || is_tested;
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 

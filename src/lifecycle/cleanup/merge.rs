@@ -25,8 +25,8 @@ use crate::ui::quoted;
 /// The commit that the target will move to; no branch contains it yet.
 pub(crate) struct PreparedMerge {
     pub(crate) commit: ObjectId,
-    /// Hooks, or the gate, have run, for any time.
-    pub(crate) took_time: bool,
+    /// Hooks have run, for any time.
+    pub(crate) ran_hooks: bool,
 }
 
 /// Makes the commits of the merge, which no ref points to yet, and returns the last; for a
@@ -44,8 +44,8 @@ pub(crate) fn prepare(
     };
     let commits = match (&into.merge, into.style) {
         (MergePlan::FastForward { .. }, _) => {
-            let (commit, took_time) = (facts.tip.clone(), false);
-            return Ok(Some(PreparedMerge { commit, took_time }));
+            let (commit, ran_hooks) = (facts.tip.clone(), false);
+            return Ok(Some(PreparedMerge { commit, ran_hooks }));
         }
         (MergePlan::UpToDate(_) | MergePlan::Moved { .. } | MergePlan::Conflicts { .. }, _) => {
             return Ok(None);
@@ -56,7 +56,7 @@ pub(crate) fn prepare(
     };
     let settings = load_settings(flux, into)?;
     let hooks = find_hooks_with(flux, into, &settings)?;
-    let took_time =
+    let ran_hooks =
         needs_scratch(into, &settings, &hooks) || hooks.has(hook_names(into.style, rules.verify));
     let scratch = ScratchMerge {
         flux,
@@ -67,7 +67,7 @@ pub(crate) fn prepare(
         rules,
         lock,
     };
-    let made = match took_time {
+    let made = match ran_hooks {
         true => scratch.make(),
         false => make_commits(&scratch),
     };
@@ -75,7 +75,7 @@ pub(crate) fn prepare(
         true => error,
         false => failure::wrap_in_failure(error, merge_failure(facts)),
     })?;
-    Ok(Some(PreparedMerge { commit, took_time }))
+    Ok(Some(PreparedMerge { commit, ran_hooks }))
 }
 
 /// Returns whether the merge has to be made in a scratch repository, even if no hook exists: for

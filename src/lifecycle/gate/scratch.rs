@@ -10,7 +10,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::detached::{self, WorktreeCondition};
 use crate::git::worktree::remove_temporary;
-use crate::git::{Checkout, Lock, ObjectId, Repo, Worktree};
+use crate::git::{Checkout, Lock, ObjectId, Repo, Worktree, admin};
 use crate::lifecycle::start::copies;
 use crate::task::Bytes;
 use crate::ui::{quoted, shown};
@@ -118,8 +118,9 @@ fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
     }
     let pasted = quoted(path);
     let what = format!("'{}' is not the worktree of the gate", shown(path));
-    let is_worktree = path.join(".git").is_file();
-    let repair = is_worktree.then(|| format!("git worktree repair {pasted}"));
+    // It may have been moved together with the repository.
+    let is_moved = path.join(".git").is_file() && !admin::has_entry(repo.common_dir(), path)?;
+    let repair = is_moved.then(|| format!("git worktree repair {pasted}"));
     let failure = Failure::new(what).hints(repair);
     bail!(failure.hint(format!("mv {pasted} {pasted}.away")))
 }
