@@ -35,6 +35,7 @@ mod completion;
 mod completion_shells;
 mod completion_silence;
 mod config;
+mod conflicts;
 mod copies;
 mod crash;
 mod diff;

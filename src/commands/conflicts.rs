@@ -22,7 +22,7 @@ use crate::task::{Task, TaskId, version};
 use crate::ui::words::count;
 use crate::ui::{Ui, shown};
 
-/// Show which tasks change the same lines, and in which order to merge them
+/// Show tasks that change the same lines, and an order to merge them
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux conflicts [<options>] [<task> [<task>]]")]
 pub(crate) struct ConflictsArgs {

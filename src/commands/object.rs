@@ -2,20 +2,21 @@
 //! objects. Names of fields are stable; unknown values are `null`.
 
 pub(super) mod conflicts;
+mod lines;
 
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use self::conflicts::OpponentObject;
+use self::lines::lossy;
+pub(super) use self::lines::{Lines, PorcelainArgs};
 use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
 use crate::run::events::Event;
-use crate::sanitize;
 use crate::system::clock::in_seconds;
 use crate::task::{Changes, Evidence, Layout, Phase, Source, State, Status, TaskId};
 
@@ -206,12 +207,6 @@ pub(super) struct ConflictObject {
     pub(super) kind: String,
 }
 
-/// Serializes a path as a string, lossy where it is not UTF-8; `None` as `null`.
-fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
-    path.serialize(serializer)
-}
-
 /// Serializes a time as a number of seconds since 1970; `None` as `null`.
 fn seconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(in_seconds::of).serialize(serializer)
@@ -299,8 +294,7 @@ impl TaskObject {
         lines.line("agent", self.agent.as_ref());
         lines.line("branch", self.branch.as_ref());
         if self.branch_kept == Some(true) {
-            lines.bytes.extend(b"branch-kept");
-            lines.end();
+            lines.key("branch-kept");
         }
         lines.line("base", self.base.as_ref());
         lines.line("into", self.into.as_ref());
@@ -318,62 +312,6 @@ impl TaskObject {
         lines.line("title", self.title.as_ref());
         lines.line("error", self.error.as_ref());
         lines.end();
-    }
-}
-
-/// The options of `--porcelain`.
-#[derive(Debug, Default, Args)]
-pub(super) struct PorcelainArgs {
-    /// machine-readable output
-    #[arg(long, conflicts_with = "json")]
-    porcelain: bool,
-    /// terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
-}
-
-impl PorcelainArgs {
-    /// Returns an empty buffer for the lines of `--porcelain`; `None` if this option is not given.
-    pub(super) fn lines(&self) -> Option<Lines> {
-        self.porcelain.then(|| Lines {
-            is_exact: self.nul,
-            bytes: Vec::new(),
-        })
-    }
-}
-
-/// Lines of `key value` as in `git worktree list --porcelain`; an empty line ends a record. They end in a
-/// newline, with escaped values, or in NUL, with exact ones.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    is_exact: bool,
-    bytes: Vec<u8>,
-}
-
-impl Lines {
-    /// Appends the line `<key> <value>`, or nothing if the value is `None`. Escapes control
-    /// characters, except with `-z`.
-    fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
-        let Some(value) = value else { return };
-        let exact = value.as_ref();
-        let escaped = sanitize::line(&String::from_utf8_lossy(exact));
-        let value = if self.is_exact {
-            exact
-        } else {
-            escaped.as_bytes()
-        };
-        self.bytes.extend([key.as_bytes(), b" ", value].concat());
-        self.end();
-    }
-
-    /// Appends the end of a line, a newline or with `-z` a NUL. A second one makes an empty line,
-    /// which ends a record.
-    fn end(&mut self) {
-        self.bytes.push(if self.is_exact { 0 } else { b'\n' });
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Lines, lossy};
+use super::lines::{Lines, lossy};
 use crate::git::conflicts::merge_batch::ConflictFile;
 use crate::lifecycle::conflicts::{ConflictReport, Finding, Opponent, TaskConflict};
 use crate::sanitize::{self, shown};
@@ -158,10 +158,10 @@ impl ConflictsObject {
                 lines.line("function", file.function.as_ref());
             }
             if opponent.same {
-                lines.line("same", Some("trees"));
+                lines.key("same");
             }
             if opponent.approximate {
-                lines.line("approximate", Some("directory-renames"));
+                lines.key("approximate");
             }
             lines.line("unknown", opponent.why.as_ref());
             lines.end();

@@ -2,6 +2,7 @@
 //! untracked work counts. Writes nothing but a cache.
 
 mod cache;
+mod finding;
 mod land;
 mod order;
 mod radar;
@@ -12,12 +13,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use self::cache::Cache;
+pub(crate) use self::finding::Finding;
 use self::order::LandingOrder;
 use self::radar::{Freshness, Radar};
 use self::side::{LazyQuarantine, Side};
 use crate::context::Flux;
 use crate::git::conflicts::hunks::{ConflictText, read_conflicts};
-use crate::git::conflicts::merge_batch::{Answer, ConflictFile, NoResult, TrialMerge, TrialResult};
+use crate::git::conflicts::merge_batch::{TrialMerge, TrialResult};
 use crate::git::conflicts::quarantine::Quarantine;
 use crate::git::conflicts::touched::Pair;
 use crate::interrupt;
@@ -40,17 +42,6 @@ pub(crate) enum Scope<'a> {
 pub(crate) enum Opponent {
     Task(TaskId),
     Target(BranchName),
-}
-
-/// What is known about two sides. There is none for sides without conflicting lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
-    Conflicts(TrialResult),
-    /// Both have made the same changes.
-    Same,
-    NoConflicts,
-    /// The reason why it is unknown.
-    Unknown(String),
 }
 
 /// A task, the other side, and what is known about them.
@@ -82,34 +73,6 @@ pub(crate) struct SuggestedOrder {
     pub(crate) to_resolve: usize,
     /// The same number if the oldest comes first.
     pub(crate) to_resolve_by_age: usize,
-}
-
-impl Finding {
-    fn of(answer: Answer) -> Self {
-        match answer {
-            Ok(result) if result.files.is_empty() => Self::NoConflicts,
-            Ok(result) => Self::Conflicts(result),
-            Err(NoResult::Killed) => Self::Unknown("git gives up on this pair".to_owned()),
-            Err(NoResult::Refused(why)) => Self::Unknown(why),
-        }
-    }
-
-    /// Returns the finding for a question that is over the limit.
-    fn later() -> Self {
-        Self::Unknown("not compared yet".to_owned())
-    }
-
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflicts(_))
-    }
-
-    /// Returns the conflicting files, none unless there are conflicts.
-    pub(crate) fn files(&self) -> &[ConflictFile] {
-        match self {
-            Self::Conflicts(result) => &result.files,
-            Self::Same | Self::NoConflicts | Self::Unknown(_) => &[],
-        }
-    }
 }
 
 /// Finds the conflicts of observed tasks with each other and with their targets, and asks git at

@@ -9,8 +9,8 @@ use std::iter::zip;
 
 use anyhow::{Context as _, Result};
 
-use super::Finding;
 use super::cache::{Cache, PairKey};
+use super::finding::Finding;
 use super::side::{LazyQuarantine, Side};
 use crate::context::Flux;
 use crate::git::ObjectId;
