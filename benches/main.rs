@@ -4,6 +4,7 @@
 //! Times depend on the machine, ratios hardly: what is compared is done in turns.
 
 mod commands;
+mod conflicts;
 mod growth;
 mod measure;
 mod others;
@@ -40,6 +41,8 @@ enum Part {
     /// A list of changed worktrees
     List,
     Cleanup,
+    /// Tasks that change the same lines
+    Conflicts,
     /// List, completion and start-up with many tasks
     Growth,
     /// Processes and memory
@@ -108,6 +111,10 @@ fn measure(args: &Args) -> Result<()> {
         if wanted(Part::List) {
             commands::list(&world, repetitions, &worktrees, &others)?;
         }
+    }
+    if wanted(Part::Conflicts) {
+        progress("conflicts");
+        conflicts::measure(&world, repetitions)?;
     }
     if wanted(Part::Growth) || wanted(Part::Weight) {
         progress("many tasks");

@@ -82,19 +82,55 @@ fn conflicts_shows_files_kinds_functions_and_order_of_uncommitted_work() {
     let before = world.snapshot();
     let objects = world.git(["count-objects"]);
     let output = world.flux(["conflicts"]).run();
-    output.code(3).says(&expect![[""]]);
+    output.code(3).says(&expect![[r#"
+        TASK        WITH        CONFLICTS
+        add-oauth   fix-login   f (modify/delete)
+        add-oauth   fix-login   src/auth.rs (contents, fn login())
+        add-oauth   write-docs  NEWS (contents)
+        write-docs  main        README.md (contents)
+
+        order: fix-login, write-docs, add-oauth (1 task to resolve; 2 by age)
+    "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.git(["count-objects"]), objects);
     world
         .flux(["conflicts", "fix-login"])
         .run()
         .code(3)
-        .says(&expect![[""]]);
+        .says(&expect![[r#"
+            TASK       WITH       CONFLICTS
+            add-oauth  fix-login  f (modify/delete)
+            add-oauth  fix-login  src/auth.rs (contents, fn login())
+        "#]]);
     world
         .flux(["conflicts", "--porcelain"])
         .run()
         .code(3)
-        .says(&expect![[""]]);
+        .says(&expect![[r#"
+            task add-oauth
+            with fix-login
+            path f
+            kind modify/delete
+            path src/auth.rs
+            kind contents
+            function fn login()
+
+            task add-oauth
+            with write-docs
+            path NEWS
+            kind contents
+
+            task write-docs
+            target main
+            path README.md
+            kind contents
+
+            order fix-login
+            order write-docs
+            order add-oauth
+            resolve 1
+
+        "#]]);
     let json = world.flux(["conflicts", "--json"]).run().json();
     assert_eq!(json["toResolve"], 1);
     assert_eq!(json["conflicts"][0]["with"], "fix-login");
@@ -110,16 +146,36 @@ fn conflicts_prints_the_conflicting_text_of_two_tasks() {
         CODE.replace("two", "o\u{1b}[31mne"),
     );
     world.write(two.join("src/auth.rs"), CODE.replace("two", "2"));
-    for _ in 0..2 {
-        let output = world.flux(["conflicts", "two", "one"]).run();
-        output.code(3).says(&expect![[""]]);
-    }
+    let output = world.flux(["conflicts", "two", "one"]).run();
+    output.code(3).says(&expect![[r#"
+        TASK      WITH  CONFLICTS
+        one       two   src/auth.rs (contents, fn login())
+
+        src/auth.rs
+        <<<<<<< one
+            o\u{1b}[31mne
+        =======
+            2
+        >>>>>>> two
+
+        src/auth.rs
+        <<<<<<< one
+            o\u{1b}[31mne
+        =======
+            2
+        >>>>>>> two
+    "#]]);
+    // The text is there, too, if the conflict is known.
+    let again = world.flux(["conflicts", "one", "two"]).run();
+    again.code(3).stdout_is(&output.stdout);
     world.write(two.join("src/auth.rs"), CODE);
     world
         .flux(["conflicts", "one", "two"])
         .run()
         .success()
-        .says(&expect![[""]]);
+        .says(&expect![[r#"
+            no conflicting lines
+        "#]]);
 }
 
 #[test]
@@ -153,11 +209,11 @@ fn conflicts_calls_equal_changes_the_same() {
         world.write(worktree.join("f"), lines(" same"));
     }
     commit(&world, &two);
-    world
-        .flux(["conflicts"])
-        .run()
-        .success()
-        .says(&expect![[""]]);
+    world.flux(["conflicts"]).run().success().says(&expect![[r#"
+            no conflicting lines
+            TASK      WITH  CONFLICTS
+            one       two   none: the same changes
+        "#]]);
     let status = world.flux(["status", "one"]).run();
     status.stdout_has("Conflicts: none with two: the same changes\n");
 }
@@ -175,7 +231,13 @@ fn conflicts_blames_no_task_for_changes_of_the_target() {
     let third = task(&world, "third");
     world.write(third.join("f"), lines(" third"));
     age(&world, &["old", "new", "third"]);
-    world.flux(["conflicts"]).run().code(3).says(&expect![[""]]);
+    world.flux(["conflicts"]).run().code(3).says(&expect![[r#"
+        TASK      WITH   CONFLICTS
+        old       third  f (contents)
+        old       main   f (contents)
+
+        order: old, new, third (1 task to resolve; 1 by age)
+    "#]]);
 }
 
 #[test]
@@ -188,7 +250,14 @@ fn conflicts_suggests_the_order_with_fewest_resolutions() {
         world.write(worktree.join(&name), format!("{at}\n"));
         world.write(all[0].join(&name), "refactored\n");
     }
-    world.flux(["conflicts"]).run().code(3).says(&expect![[""]]);
+    world.flux(["conflicts"]).run().code(3).says(&expect![[r#"
+        TASK      WITH  CONFLICTS
+        refactor  a     file-1 (contents)
+        refactor  b     file-2 (contents)
+        refactor  c     file-3 (contents)
+
+        order: a, b, c, refactor (1 task to resolve; 3 by age)
+    "#]]);
 }
 
 #[test]
@@ -207,7 +276,12 @@ fn conflicts_compares_tasks_with_different_targets_by_their_own_changes() {
     age(&world, &["one", "two", "clean"]);
     // Not of src/auth.rs, which task two has from its target.
     let output = world.flux(["conflicts"]).run();
-    output.code(3).says(&expect![[""]]);
+    output.code(3).says(&expect![[r#"
+        TASK      WITH  CONFLICTS
+        one       two   f (contents)
+
+        order: one, two, clean (1 task to resolve; 1 by age)
+    "#]]);
     world
         .flux(["conflicts"])
         .run()
@@ -217,7 +291,12 @@ fn conflicts_compares_tasks_with_different_targets_by_their_own_changes() {
     world.git_in(&two, ["checkout", "-q", "--", "f"]);
     world.git_in(&two, ["mv", "f", "moved"]);
     world.write(two.join("moved"), lines(" two"));
-    world.flux(["conflicts"]).run().code(3).says(&expect![[""]]);
+    world.flux(["conflicts"]).run().code(3).says(&expect![[r#"
+        TASK      WITH  CONFLICTS
+        one       two   moved (contents)
+
+        order: one, two, clean (1 task to resolve; 1 by age)
+    "#]]);
 }
 
 #[test]
@@ -259,12 +338,20 @@ fn conflicts_refuses_wrong_names() {
         .flux(["conflicts", "one", "one"])
         .run()
         .code(2)
-        .says(&expect![[""]]);
+        .says(&expect![[r#"
+            --- stderr
+            error: both tasks are 'one'
+            hint: git flux conflicts one
+        "#]]);
     world
         .flux(["conflicts", "three"])
         .run()
         .code(1)
-        .says(&expect![[""]]);
+        .says(&expect![[r#"
+            --- stderr
+            error: there is no task 'three'
+            hint: the tasks are: one, two
+        "#]]);
     world
         .flux(["conflicts", "one", "two", "three"])
         .run()

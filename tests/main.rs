@@ -36,6 +36,7 @@ mod completion_shells;
 mod completion_silence;
 mod config;
 mod conflicts;
+mod conflicts_fuzz;
 mod copies;
 mod crash;
 mod diff;

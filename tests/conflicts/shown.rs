@@ -55,7 +55,8 @@ fn conflicts_fails_if_a_task_cannot_be_compared() {
     world.write(one.join("f"), lines(" one"));
     world.write(two.join("f"), lines(" two"));
     world.write(three.join("f"), lines(" three"));
-    world.git_in(&three, ["checkout", "-q", "--detach", "HEAD~"]);
+    world.git_in(&three, ["checkout", "-q", "--detach"]);
+    commit(&world, &three);
     let output = world.flux(["conflicts"]).run();
     output.code(1).says(&expect![[""]]);
     let list = world.flux(["list", "--json"]).run().json();
@@ -85,5 +86,10 @@ fn conflicts_reports_histories_without_a_common_commit_as_unknown() {
     world.git(["commit", "-q", "-m", "Pages"]);
     world.git(["config", "branch.feature/one.fluxInto", "pages"]);
     let output = world.flux(["conflicts"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        TASK      WITH   CONFLICTS
+        one       pages  unknown: they have no commit in common
+        --- stderr
+        error: not everything could be compared
+    "#]]);
 }

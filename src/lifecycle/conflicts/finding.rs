@@ -32,6 +32,11 @@ impl Finding {
         matches!(self, Self::Conflicts(_))
     }
 
+    /// Returns whether git did not look for renamed directories, because it dies of that.
+    pub(crate) fn is_approximate(&self) -> bool {
+        matches!(self, Self::Conflicts(found) if found.is_approximate)
+    }
+
     /// Returns the conflicting files, none unless there are conflicts.
     pub(crate) fn files(&self) -> &[ConflictFile] {
         match self {

@@ -15,7 +15,7 @@ use anyhow::Result;
 use self::cache::Cache;
 pub(crate) use self::finding::Finding;
 use self::order::LandingOrder;
-use self::radar::{Freshness, Radar};
+use self::radar::{Comparison, Freshness, Radar};
 use self::side::{LazyQuarantine, Side};
 use crate::context::Flux;
 use crate::git::conflicts::hunks::{ConflictText, read_conflicts};
@@ -42,6 +42,8 @@ pub(crate) enum Scope<'a> {
 pub(crate) enum Opponent {
     Task(TaskId),
     Target(BranchName),
+    /// Some of the other tasks.
+    Others,
 }
 
 /// A task, the other side, and what is known about them.
@@ -59,7 +61,8 @@ pub(crate) struct ConflictReport {
     /// The tasks whose work cannot be read, and why.
     pub(crate) unreadable: Vec<(TaskId, String)>,
     pub(crate) conflicts: Vec<TaskConflict>,
-    /// The order in which to merge the compared tasks that have changed anything.
+    /// The order in which to merge the tasks that have changed anything; none unless all were
+    /// compared.
     pub(crate) order: SuggestedOrder,
     quarantine: Option<Quarantine>,
     asked: Option<(TrialMerge, TrialResult)>,
@@ -112,7 +115,7 @@ pub(crate) fn find_conflicts(
         Scope::Pair(..) => Freshness::Asked,
         Scope::All | Scope::Of(_) => Freshness::Known,
     };
-    let findings = radar.compare(&mut sides, &wanted, freshness)?;
+    let comparison = radar.compare(&mut sides, &wanted, freshness)?;
     let Radar {
         cache,
         quarantine,
@@ -120,13 +123,17 @@ pub(crate) fn find_conflicts(
         ..
     } = radar;
     cache.save();
+    let findings = &comparison.findings;
     let asked = findings.iter().find_map(|(pair, finding)| match finding {
         Finding::Conflicts(result) => Some((merges.remove(pair)?, result.clone())),
         _ => None,
     });
     Ok(ConflictReport {
-        order: suggest(&sides, &findings),
-        conflicts: list(&sides, &findings, scope),
+        order: match scope {
+            Scope::All => suggest(&sides, findings),
+            Scope::Of(_) | Scope::Pair(..) => SuggestedOrder::default(),
+        },
+        conflicts: list(&sides, &comparison, scope),
         tasks: sides.into_iter().map(|side| side.id).collect(),
         unreadable,
         quarantine: quarantine.into_inner(),
@@ -158,7 +165,7 @@ fn wanted(sides: &[Side], scope: Scope) -> impl Fn(Pair) -> bool + use<> {
 }
 
 /// Lists the findings about tasks and their targets and about pairs in the order of the tasks.
-fn list(sides: &[Side], findings: &BTreeMap<Pair, Finding>, scope: Scope) -> Vec<TaskConflict> {
+fn list(sides: &[Side], comparison: &Comparison, scope: Scope) -> Vec<TaskConflict> {
     let mut all = Vec::new();
     for (at, side) in sides.iter().enumerate() {
         let has_target = match scope {
@@ -178,13 +185,19 @@ fn list(sides: &[Side], findings: &BTreeMap<Pair, Finding>, scope: Scope) -> Vec
                     None => Finding::later(),
                 },
             });
-        let pairs = findings.iter().filter(|(pair, _)| pair.0 == at);
+        let pairs = comparison.findings.iter();
+        let pairs = pairs.filter(|(pair, _)| pair.0 == at);
         let with_tasks = pairs.map(|(pair, finding)| TaskConflict {
             task: side.id.clone(),
             with: Opponent::Task(sides[pair.1].id.clone()),
             finding: finding.clone(),
         });
-        all.extend(with_tasks.chain(with_target));
+        let with_others = comparison.later.contains(&at).then(|| TaskConflict {
+            task: side.id.clone(),
+            with: Opponent::Others,
+            finding: Finding::later(),
+        });
+        all.extend(with_tasks.chain(with_target).chain(with_others));
     }
     all.retain(|one| one.finding != Finding::NoConflicts);
     all
