@@ -111,15 +111,19 @@ fn rename_directory(files: &mut Files, dir: &str, new: &str) -> bool {
     true
 }
 
-/// Appends a commit with `files` for `git fast-import`.
-fn commit(stream: &mut String, branch: &str, from: Option<&str>, files: &Files) {
+/// Appends a commit with `files` for `git fast-import`: the base, or that of a task.
+fn commit(stream: &mut String, task: Option<usize>, files: &Files) {
+    let (name, mark) = match task {
+        Some(task) => (branch(task), ""),
+        None => ("fuzz".to_owned(), "mark :1\n"),
+    };
     writeln!(
         stream,
-        "commit refs/heads/{branch}\ncommitter A <a@b> 1 +0000\ndata 0"
+        "commit refs/heads/{name}\n{mark}committer A <a@b> 1 +0000\ndata 0"
     )
     .unwrap();
-    if let Some(from) = from {
-        writeln!(stream, "from refs/heads/{from}^0").unwrap();
+    if task.is_some() {
+        stream.push_str("from :1\n");
     }
     stream.push_str("deleteall\n");
     for (path, lines) in files {
@@ -141,7 +145,7 @@ fn branch(task: usize) -> String {
 fn make(world: &World, random: &mut StdRng) -> BTreeSet<usize> {
     let base = base(random);
     let mut stream = String::new();
-    commit(&mut stream, "fuzz", None, &base);
+    commit(&mut stream, None, &base);
     let mut renamers = BTreeSet::new();
     for task in 0..TASKS {
         let mut files = base.clone();
@@ -150,7 +154,7 @@ fn make(world: &World, random: &mut StdRng) -> BTreeSet<usize> {
                 renamers.insert(task);
             }
         }
-        commit(&mut stream, &branch(task), Some("fuzz"), &files);
+        commit(&mut stream, Some(task), &files);
     }
     let mut import = world.command(require("git"));
     let import = import.args(["fast-import", "--quiet", "--force"]);

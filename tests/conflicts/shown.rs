@@ -58,7 +58,15 @@ fn conflicts_fails_if_a_task_cannot_be_compared() {
     world.git_in(&three, ["checkout", "-q", "--detach"]);
     commit(&world, &three);
     let output = world.flux(["conflicts"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        TASK      WITH  CONFLICTS
+        one       two   f (contents)
+        three           unknown: its worktree has another commit checked out
+
+        order: one, two (1 task to resolve; 1 by age)
+        --- stderr
+        error: not everything could be compared
+    "#]]);
     let list = world.flux(["list", "--json"]).run().json();
     assert_eq!(list[2]["conflicts"], serde_json::Value::Null);
     assert_eq!(list[0]["conflicts"][0]["with"], "two");
