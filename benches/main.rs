@@ -4,6 +4,7 @@
 //! Times depend on the machine, ratios hardly: what is compared is done in turns.
 
 mod commands;
+mod conflicts;
 mod gate;
 mod growth;
 mod measure;
@@ -43,6 +44,8 @@ enum Part {
     Cleanup,
     /// A known verdict among many
     Gate,
+    /// Tasks that change the same lines
+    Conflicts,
     /// List, completion and start-up with many tasks
     Growth,
     /// Processes and memory
@@ -115,6 +118,10 @@ fn measure(args: &Args) -> Result<()> {
         if wanted(Part::List) {
             commands::list(&world, repetitions, &worktrees, &others)?;
         }
+    }
+    if wanted(Part::Conflicts) {
+        progress("conflicts");
+        conflicts::measure(&world, repetitions)?;
     }
     if wanted(Part::Growth) || wanted(Part::Weight) {
         progress("many tasks");

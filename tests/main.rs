@@ -35,6 +35,8 @@ mod completion;
 mod completion_shells;
 mod completion_silence;
 mod config;
+mod conflicts;
+mod conflicts_fuzz;
 mod copies;
 mod crash;
 mod diff;

@@ -22,7 +22,7 @@ use crate::task::{Task, TaskId, version};
 use crate::ui::words::count;
 use crate::ui::{Ui, shown};
 
-/// Show which tasks change the same lines, and in which order to merge them
+/// Show tasks that change the same lines, and an order to merge them
 #[derive(Debug, Args)]
 #[command(override_usage = "git flux conflicts [<options>] [<task> [<task>]]")]
 pub(crate) struct ConflictsArgs {
@@ -110,7 +110,7 @@ fn print(ui: &Ui, report: &ConflictReport, scope: Scope) -> Result<()> {
         let why = sanitize::line(&format!("unknown: {why}"));
         vec![id.to_string(), String::new(), why]
     }));
-    if !report.conflicts.iter().any(|one| one.finding.is_conflict()) {
+    if !is_unknown(report) && !has_conflicts(report) {
         ui.data("no conflicting lines")?;
     }
     if !rows.is_empty() {
@@ -132,6 +132,7 @@ fn rows(conflict: &TaskConflict) -> Vec<Vec<String>> {
     let with = match &conflict.with {
         Opponent::Task(id) => id.to_string(),
         Opponent::Target(branch) => sanitize::line(branch),
+        Opponent::Others => "others".to_owned(),
     };
     let texts = match &conflict.finding {
         Finding::Conflicts(found) => found
@@ -143,6 +144,10 @@ fn rows(conflict: &TaskConflict) -> Vec<Vec<String>> {
         Finding::NoConflicts => Vec::new(),
         Finding::Unknown(why) => vec![sanitize::line(&format!("unknown: {why}"))],
     };
+    let mut texts: Vec<String> = texts;
+    if conflict.finding.is_approximate() {
+        texts.push("approximate: without renamed directories".to_owned());
+    }
     let row = |text| vec![conflict.task.to_string(), with.clone(), text];
     texts.into_iter().map(row).collect()
 }
@@ -175,12 +180,21 @@ fn print_text(ui: &Ui, report: &ConflictReport) -> Result<()> {
 
 /// Fails if anything is unknown, or else with exit code 3 if there are conflicts.
 fn conclude(report: &ConflictReport) -> Result<()> {
-    let is_unknown = |one: &TaskConflict| matches!(one.finding, Finding::Unknown(_));
-    if !report.unreadable.is_empty() || report.conflicts.iter().any(is_unknown) {
+    if is_unknown(report) {
         return Err(Failure::new("not everything could be compared").into());
     }
-    match report.conflicts.iter().any(|one| one.finding.is_conflict()) {
+    match has_conflicts(report) {
         true => Err(Failure::new("").code(CONFLICTS).into()),
         false => Ok(()),
     }
+}
+
+fn is_unknown(report: &ConflictReport) -> bool {
+    let is_unknown = |one: &TaskConflict| matches!(one.finding, Finding::Unknown(_));
+    !report.unreadable.is_empty() || report.conflicts.iter().any(is_unknown)
+}
+
+fn has_conflicts(report: &ConflictReport) -> bool {
+    let mut conflicts = report.conflicts.iter();
+    conflicts.any(|one| one.finding.is_conflict())
 }

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use self::conflicts::OpponentObject;
+use self::lines::lossy;
 pub(super) use self::lines::{Lines, PorcelainArgs};
 use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
@@ -240,12 +241,6 @@ pub(super) struct LandObject {
     pub(super) rounds: Option<usize>,
 }
 
-/// Serializes a path as a string, lossy where it is not UTF-8; `None` as `null`.
-fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
-    path.serialize(serializer)
-}
-
 /// Serializes a time as a number of seconds since 1970; `None` as `null`.
 fn seconds<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(in_seconds::of).serialize(serializer)
@@ -339,8 +334,7 @@ impl TaskObject {
         lines.line("agent", self.agent.as_ref());
         lines.line("branch", self.branch.as_ref());
         if self.branch_kept == Some(true) {
-            lines.bytes.extend(b"branch-kept");
-            lines.end();
+            lines.key("branch-kept");
         }
         lines.line("base", self.base.as_ref());
         lines.line("into", self.into.as_ref());

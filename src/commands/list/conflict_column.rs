@@ -60,7 +60,8 @@ fn name(one: &OpponentObject) -> String {
     match (&one.with, &one.target) {
         (Some(id), _) => shorten(id),
         (None, Some(branch)) => sanitize::line(branch),
-        (None, None) => "?".to_owned(),
+        // Never with files.
+        (None, None) => String::new(),
     }
 }
 

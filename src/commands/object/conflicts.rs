@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Lines, lossy};
+use super::lines::{Lines, lossy};
 use crate::git::conflicts::merge_batch::ConflictFile;
 use crate::lifecycle::conflicts::{ConflictReport, Finding, Opponent, TaskConflict};
 use crate::sanitize::{self, shown};
@@ -14,7 +14,7 @@ use crate::task::TaskId;
 /// The other side of a conflict, and what is known about it.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::commands) struct OpponentObject {
-    /// `None` for the target.
+    /// `None` for the target, and if both are `None`, for some of the other tasks.
     pub(in crate::commands) with: Option<String>,
     /// The branch that the task is merged into; `None` for a task.
     pub(in crate::commands) target: Option<String>,
@@ -66,6 +66,7 @@ impl OpponentObject {
         let (with, target) = match with {
             Opponent::Task(id) => (Some(id.to_string()), None),
             Opponent::Target(branch) => (None, Some(branch.to_string())),
+            Opponent::Others => (None, None),
         };
         let why = match finding {
             Finding::Unknown(why) => Some(why.clone()),
@@ -77,7 +78,7 @@ impl OpponentObject {
             target,
             files: why.is_none().then(|| files.collect()),
             same: *finding == Finding::Same,
-            approximate: matches!(finding, Finding::Conflicts(found) if found.is_approximate),
+            approximate: finding.is_approximate(),
             why,
         }
     }
@@ -119,7 +120,7 @@ pub(in crate::commands) fn opponents(
             let with = Opponent::Task(one.task.clone());
             Some(OpponentObject::of(&with, &one.finding))
         }
-        Opponent::Task(_) | Opponent::Target(_) => None,
+        Opponent::Task(_) | Opponent::Target(_) | Opponent::Others => None,
     };
     Some(report.conflicts.iter().filter_map(seen_from).collect())
 }
@@ -158,10 +159,10 @@ impl ConflictsObject {
                 lines.line("function", file.function.as_ref());
             }
             if opponent.same {
-                lines.line("same", Some("trees"));
+                lines.key("same");
             }
             if opponent.approximate {
-                lines.line("approximate", Some("directory-renames"));
+                lines.key("approximate");
             }
             lines.line("unknown", opponent.why.as_ref());
             lines.end();

@@ -1,9 +1,21 @@
-//! The lines of `--porcelain`.
+//! Values as they are written for programs: the lines of `--porcelain`, and paths in JSON.
+
+use std::path::Path;
 
 use clap::Args;
+use serde::{Serialize as _, Serializer};
 
 use crate::sanitize;
 use crate::task::GateVerdict;
+
+/// Serializes a path as a string, lossy where it is not UTF-8; `None` as `null`.
+pub(super) fn lossy<S: Serializer>(
+    path: &Option<impl AsRef<Path>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
+    path.serialize(serializer)
+}
 
 /// The options of `--porcelain`.
 #[derive(Debug, Default, Args)]
@@ -31,7 +43,7 @@ impl PorcelainArgs {
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Lines {
     is_exact: bool,
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Lines {
@@ -47,6 +59,12 @@ impl Lines {
             escaped.as_bytes()
         };
         self.bytes.extend([key.as_bytes(), b" ", value].concat());
+        self.end();
+    }
+
+    /// Appends a line of a key without a value.
+    pub(super) fn key(&mut self, key: &str) {
+        self.bytes.extend(key.as_bytes());
         self.end();
     }
 

@@ -168,7 +168,7 @@ pub(super) fn code(change: &Change) -> String {
 /// Describes what is known about a task and another one, or its target.
 fn describe_conflict(one: &OpponentObject) -> String {
     let other = one.with.as_ref().or(one.target.as_ref());
-    let other = other.map_or("?", String::as_str);
+    let other = other.map_or("others", String::as_str);
     match (&one.files, &one.why) {
         (_, Some(why)) => format!("unknown with {other}: {why}"),
         _ if one.same => format!("none with {other}: the same changes"),

@@ -25,13 +25,16 @@ impl Radar<'_> {
     pub(super) fn land(&mut self, sides: &mut [Side]) -> Result<()> {
         let mut open = Vec::new();
         for (at, side) in sides.iter_mut().enumerate() {
-            let known = self.cache.landing(&landing_key(side));
-            side.landing = known.or_else(|| self.land_without_git(side));
+            side.landing = self.cache.landing(&landing_key(side));
+            // To find out whether git has to be asked takes time, too.
+            if side.landing.is_some() || open.len() == self.limit {
+                continue;
+            }
+            side.landing = self.land_without_git(side);
             if side.landing.is_none() {
                 open.push(at);
             }
         }
-        open.truncate(self.limit);
         self.land_with_git(sides, &open)
     }
 
@@ -66,22 +69,22 @@ impl Radar<'_> {
         let base = base.ok_or(Unrelated)?;
         let target = repo.tree_of(&side.target)?;
         let tree = if base == side.target {
-            &side.tree
-        } else if base == side.tip && repo.tree_of(&side.tip)? == side.tree {
-            &target
+            side.tree(repo)?
+        } else if base == side.tip && side.uncommitted.is_none() {
+            target.clone()
         } else {
             return Ok(LandedTree::Merged);
         };
-        let touched = repo.touched(&target, tree)?;
-        Ok(LandedTree::Known(tree.clone(), touched))
+        let touched = repo.touched(&target, &tree)?;
+        Ok(LandedTree::Known(tree, touched))
     }
 
     /// Returns the repository with the objects of a task: the quarantine for uncommitted work.
     pub(super) fn repo(&self, side: &Side) -> Result<&Repo> {
         let repo = &self.flux.repo;
-        match repo.has_object(&side.tree) {
-            true => Ok(repo),
-            false => Ok(self.quarantine.get()?.objects()),
+        match side.uncommitted {
+            None => Ok(repo),
+            Some(_) => Ok(self.quarantine.get()?.objects()),
         }
     }
 
@@ -116,5 +119,6 @@ impl Radar<'_> {
 }
 
 fn landing_key(side: &Side) -> LandingKey {
-    LandingKey::new([&side.target, &side.tip, &side.tree])
+    let tree = side.uncommitted.as_deref().unwrap_or("committed");
+    LandingKey::new([&side.target, &side.tip, tree])
 }

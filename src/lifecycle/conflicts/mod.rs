@@ -2,6 +2,7 @@
 //! untracked work counts. Writes nothing but a cache.
 
 mod cache;
+mod finding;
 mod land;
 mod order;
 mod radar;
@@ -12,12 +13,13 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use self::cache::Cache;
+pub(crate) use self::finding::Finding;
 use self::order::LandingOrder;
-use self::radar::{Freshness, Radar};
+use self::radar::{Comparison, Freshness, Radar};
 use self::side::{LazyQuarantine, Side};
 use crate::context::Flux;
 use crate::git::conflicts::hunks::{ConflictText, read_conflicts};
-use crate::git::conflicts::merge_batch::{Answer, ConflictFile, NoResult, TrialMerge, TrialResult};
+use crate::git::conflicts::merge_batch::{TrialMerge, TrialResult};
 use crate::git::conflicts::quarantine::Quarantine;
 use crate::git::conflicts::touched::Pair;
 use crate::interrupt;
@@ -40,17 +42,8 @@ pub(crate) enum Scope<'a> {
 pub(crate) enum Opponent {
     Task(TaskId),
     Target(BranchName),
-}
-
-/// What is known about two sides. There is none for sides without conflicting lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Finding {
-    Conflicts(TrialResult),
-    /// Both have made the same changes.
-    Same,
-    NoConflicts,
-    /// The reason why it is unknown.
-    Unknown(String),
+    /// Some of the other tasks.
+    Others,
 }
 
 /// A task, the other side, and what is known about them.
@@ -68,7 +61,8 @@ pub(crate) struct ConflictReport {
     /// The tasks whose work cannot be read, and why.
     pub(crate) unreadable: Vec<(TaskId, String)>,
     pub(crate) conflicts: Vec<TaskConflict>,
-    /// The order in which to merge the compared tasks that have changed anything.
+    /// The order in which to merge the tasks that have changed anything; none unless all were
+    /// compared.
     pub(crate) order: SuggestedOrder,
     quarantine: Option<Quarantine>,
     asked: Option<(TrialMerge, TrialResult)>,
@@ -82,34 +76,6 @@ pub(crate) struct SuggestedOrder {
     pub(crate) to_resolve: usize,
     /// The same number if the oldest comes first.
     pub(crate) to_resolve_by_age: usize,
-}
-
-impl Finding {
-    fn of(answer: Answer) -> Self {
-        match answer {
-            Ok(result) if result.files.is_empty() => Self::NoConflicts,
-            Ok(result) => Self::Conflicts(result),
-            Err(NoResult::Killed) => Self::Unknown("git gives up on this pair".to_owned()),
-            Err(NoResult::Refused(why)) => Self::Unknown(why),
-        }
-    }
-
-    /// Returns the finding for a question that is over the limit.
-    fn later() -> Self {
-        Self::Unknown("not compared yet".to_owned())
-    }
-
-    pub(crate) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflicts(_))
-    }
-
-    /// Returns the conflicting files, none unless there are conflicts.
-    pub(crate) fn files(&self) -> &[ConflictFile] {
-        match self {
-            Self::Conflicts(result) => &result.files,
-            Self::Same | Self::NoConflicts | Self::Unknown(_) => &[],
-        }
-    }
 }
 
 /// Finds the conflicts of observed tasks with each other and with their targets, and asks git at
@@ -149,7 +115,7 @@ pub(crate) fn find_conflicts(
         Scope::Pair(..) => Freshness::Asked,
         Scope::All | Scope::Of(_) => Freshness::Known,
     };
-    let findings = radar.compare(&mut sides, &wanted, freshness)?;
+    let comparison = radar.compare(&mut sides, &wanted, freshness)?;
     let Radar {
         cache,
         quarantine,
@@ -157,13 +123,17 @@ pub(crate) fn find_conflicts(
         ..
     } = radar;
     cache.save();
+    let findings = &comparison.findings;
     let asked = findings.iter().find_map(|(pair, finding)| match finding {
         Finding::Conflicts(result) => Some((merges.remove(pair)?, result.clone())),
         _ => None,
     });
     Ok(ConflictReport {
-        order: suggest(&sides, &findings),
-        conflicts: list(&sides, &findings, scope),
+        order: match scope {
+            Scope::All => suggest(&sides, findings),
+            Scope::Of(_) | Scope::Pair(..) => SuggestedOrder::default(),
+        },
+        conflicts: list(&sides, &comparison, scope),
         tasks: sides.into_iter().map(|side| side.id).collect(),
         unreadable,
         quarantine: quarantine.into_inner(),
@@ -195,7 +165,7 @@ fn wanted(sides: &[Side], scope: Scope) -> impl Fn(Pair) -> bool + use<> {
 }
 
 /// Lists the findings about tasks and their targets and about pairs in the order of the tasks.
-fn list(sides: &[Side], findings: &BTreeMap<Pair, Finding>, scope: Scope) -> Vec<TaskConflict> {
+fn list(sides: &[Side], comparison: &Comparison, scope: Scope) -> Vec<TaskConflict> {
     let mut all = Vec::new();
     for (at, side) in sides.iter().enumerate() {
         let has_target = match scope {
@@ -215,13 +185,19 @@ fn list(sides: &[Side], findings: &BTreeMap<Pair, Finding>, scope: Scope) -> Vec
                     None => Finding::later(),
                 },
             });
-        let pairs = findings.iter().filter(|(pair, _)| pair.0 == at);
+        let pairs = comparison.findings.iter();
+        let pairs = pairs.filter(|(pair, _)| pair.0 == at);
         let with_tasks = pairs.map(|(pair, finding)| TaskConflict {
             task: side.id.clone(),
             with: Opponent::Task(sides[pair.1].id.clone()),
             finding: finding.clone(),
         });
-        all.extend(with_tasks.chain(with_target));
+        let with_others = comparison.later.contains(&at).then(|| TaskConflict {
+            task: side.id.clone(),
+            with: Opponent::Others,
+            finding: Finding::later(),
+        });
+        all.extend(with_tasks.chain(with_target).chain(with_others));
     }
     all.retain(|one| one.finding != Finding::NoConflicts);
     all

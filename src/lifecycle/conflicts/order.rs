@@ -1,5 +1,7 @@
 //! The order in which tasks are best merged: pure.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::git::conflicts::touched::Pair;
 
 /// An order of tasks, by their index.
@@ -17,46 +19,54 @@ impl LandingOrder {
     /// with the most conflicts comes last, then again without it. Keeps the order by age if that is
     /// as good.
     pub(crate) fn suggest(tasks: &[usize], pairs: &[Pair]) -> Self {
-        let mut left = tasks.to_vec();
+        let mut open = pairs.to_vec();
         let mut last = Vec::new();
-        loop {
-            let conflicts = |task: usize| {
-                let others = pairs.iter().filter_map(|pair| other(*pair, task));
-                others.filter(|other| left.contains(other)).count()
-            };
+        while !open.is_empty() {
+            let counts = count_each(&open);
             // The youngest of several.
-            let worst = (0..left.len()).max_by_key(|at| conflicts(left[*at]));
-            match worst.filter(|at| conflicts(left[*at]) > 0) {
-                Some(at) => last.push(left.remove(at)),
-                None => break,
-            }
+            let worst = tasks.iter().max_by_key(|task| (counts.get(task), **task));
+            let Some(&worst) = worst.filter(|task| counts.contains_key(task)) else {
+                break;
+            };
+            last.push(worst);
+            open.retain(|(one, two)| *one != worst && *two != worst);
         }
-        left.extend(last.into_iter().rev());
-        let (found, by_age) = (count(&left, pairs), count(tasks, pairs));
+        let is_first = |task: &usize| !last.contains(task);
+        let mut order: Vec<usize> = tasks.iter().copied().filter(is_first).collect();
+        order.extend(last.iter().rev());
+        let (found, by_age) = (count_later(&order, pairs), count_later(tasks, pairs));
+        if found >= by_age {
+            order = tasks.to_vec();
+        }
         Self {
-            tasks: if found < by_age { left } else { tasks.to_vec() },
+            tasks: order,
             to_resolve: found.min(by_age),
             to_resolve_by_age: by_age,
         }
     }
 }
 
-/// Returns the other member of a pair, `None` if `one` is not in it.
-fn other(pair: Pair, one: usize) -> Option<usize> {
-    match pair {
-        (a, b) if a == one => Some(b),
-        (a, b) if b == one => Some(a),
-        _ => None,
+/// Counts the conflicts of each task that has any.
+fn count_each(pairs: &[Pair]) -> HashMap<usize, usize> {
+    let mut counts = HashMap::new();
+    for task in pairs.iter().flat_map(|(one, two)| [one, two]) {
+        *counts.entry(*task).or_default() += 1;
     }
+    counts
 }
 
 /// Counts the tasks of an order that conflict with an earlier one.
-fn count(order: &[usize], pairs: &[Pair]) -> usize {
-    let conflicts = |at: &usize| {
-        let mut others = pairs.iter().filter_map(|pair| other(*pair, order[*at]));
-        others.any(|other| order[..*at].contains(&other))
-    };
-    (0..order.len()).filter(conflicts).count()
+fn count_later(order: &[usize], pairs: &[Pair]) -> usize {
+    let places: HashMap<usize, usize> = order
+        .iter()
+        .enumerate()
+        .map(|(at, task)| (*task, at))
+        .collect();
+    let later = pairs.iter().filter_map(|(one, two)| {
+        let (one, two) = (places.get(one)?, places.get(two)?);
+        Some(one.max(two))
+    });
+    later.collect::<HashSet<_>>().len()
 }
 
 #[cfg(test)]

@@ -9,13 +9,15 @@ use std::iter::zip;
 
 use anyhow::{Context as _, Result};
 
-use super::Finding;
 use super::cache::{Cache, PairKey};
+use super::finding::Finding;
 use super::side::{LazyQuarantine, Side};
 use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::git::conflicts::hunks::find_functions;
-use crate::git::conflicts::merge_batch::{Answer, MergeBatch, TrialMerge, TrialResult, is_lasting};
+use crate::git::conflicts::merge_batch::{
+    Answer, ConflictFile, MergeBatch, TrialMerge, TrialResult, is_lasting,
+};
 use crate::git::conflicts::touched::{Pair, Touched, candidates};
 
 pub(super) struct Radar<'a> {
@@ -66,15 +68,19 @@ impl Radar<'_> {
         sides: &mut [Side],
         is_wanted: &dyn Fn(Pair) -> bool,
         freshness: Freshness,
-    ) -> Result<BTreeMap<Pair, Finding>> {
+    ) -> Result<Comparison> {
         let mut findings = BTreeMap::new();
         let mut open = Vec::new();
+        let mut later: BTreeSet<usize> = BTreeSet::new();
+        if sides.iter().any(|side| side.landing.is_none()) {
+            later.extend(0..sides.len());
+        }
         let pairs = self.find_pairs(sides)?.into_iter();
         for pair in pairs.filter(|pair| is_wanted(*pair)) {
             match self.find_known(sides, pair, freshness) {
                 Some(finding) => drop(findings.insert(pair, finding)),
                 None if open.len() < self.limit => open.push(pair),
-                None => drop(findings.insert(pair, Finding::later())),
+                None => later.extend([pair.0, pair.1]),
             }
         }
         let members: BTreeSet<usize> = open.iter().flat_map(|pair| [pair.0, pair.1]).collect();
@@ -85,15 +91,12 @@ impl Radar<'_> {
         let questions = questions.collect::<Result<_>>()?;
         let answers = self.answer(sides, questions)?.into_iter();
         findings.extend(answers.map(|(pair, answer)| (pair, Finding::of(answer))));
-        Ok(findings)
+        Ok(Comparison { findings, later })
     }
 
     /// Returns what is known about a pair without asking git.
     fn find_known(&mut self, sides: &[Side], pair: Pair, freshness: Freshness) -> Option<Finding> {
         let (one, two) = (&sides[pair.0], &sides[pair.1]);
-        if one.landing.is_none() || two.landing.is_none() {
-            return Some(Finding::later());
-        }
         if is_same(one, two) {
             return Some(Finding::Same);
         }
@@ -110,16 +113,12 @@ impl Radar<'_> {
         })
     }
 
-    /// Returns the pairs of tasks that may conflict, by the paths that they touch. A task that was
-    /// not merged into its target yet may conflict with any other.
+    /// Returns the pairs of tasks that may conflict, by the paths that they touch, without tasks that
+    /// were not merged into their targets yet.
     fn find_pairs(&self, sides: &[Side]) -> Result<BTreeSet<Pair>> {
         let mut pairs = BTreeSet::new();
         let mut by_target: BTreeMap<&ObjectId, Vec<usize>> = BTreeMap::new();
         for (at, side) in sides.iter().enumerate() {
-            if side.landing.is_none() {
-                let others = (0..sides.len()).filter(|other| *other != at);
-                pairs.extend(others.map(|other| (at.min(other), at.max(other))));
-            }
             if side.merged_tree().is_some() {
                 by_target.entry(&side.target).or_default().push(at);
             }
@@ -145,7 +144,11 @@ impl Radar<'_> {
             .iter()
             .map(|side| Ok(self.own(side)?.unwrap_or(&none)));
         let own: Vec<&Touched> = own.collect::<Result<_>>()?;
-        let is_direct = |pair: &Pair| !is_on_target(&sides[pair.0], &sides[pair.1]);
+        let is_open = |at: usize| sides[at].landing.is_none();
+        let is_direct = |pair: &Pair| {
+            let is_later = is_open(pair.0) || is_open(pair.1);
+            !is_later && !is_on_target(&sides[pair.0], &sides[pair.1])
+        };
         Ok(candidates(&own).into_iter().filter(is_direct).collect())
     }
 
@@ -205,21 +208,33 @@ impl Radar<'_> {
     }
 
     /// Removes conflicts in files that only one of two tasks has changed itself: the other has them
-    /// from its target. Keeps them if one renamed a file that the other has changed.
+    /// from its target.
     fn keep_own(&self, result: &mut TrialResult, sides: [&Side; 2]) -> Result<()> {
         let [one, two] = sides;
         let (one, two) = (self.own(one)?, self.own(two)?);
         let Some((one, two)) = one.zip(two) else {
             return Ok(());
         };
+        // One has renamed a file that the other has changed.
         let is_renamed = |a: &Touched, b: &Touched| a.deleted.iter().any(|path| b.has(path));
-        let has_rename = is_renamed(one, two) || is_renamed(two, one);
-        result.files.retain(|file| {
-            let both = [one, two].map(|own| own.has(&file.path));
-            both == [true, true] || (has_rename && both != [false, false])
-        });
+        let renamed = [(one, two), (two, one)].map(|(a, b)| is_renamed(a, b).then_some(a));
+        let is_own = |file: &ConflictFile| {
+            let mut renamed = renamed.iter().flatten();
+            (one.has(&file.path) && two.has(&file.path))
+                || renamed.any(|own| own.added.contains(&file.path))
+                // One has added a file to a directory that the other has renamed.
+                || file.kind == "file location"
+        };
+        result.files.retain(is_own);
         Ok(())
     }
+}
+
+/// What is known about all pairs.
+pub(super) struct Comparison {
+    pub(super) findings: BTreeMap<Pair, Finding>,
+    /// The tasks that were not compared with all others, because of the limit.
+    pub(super) later: BTreeSet<usize>,
 }
 
 /// The use of known answers.
@@ -247,13 +262,12 @@ fn is_same(one: &Side, two: &Side) -> bool {
 fn pair_key(one: &Side, two: &Side) -> PairKey {
     match (one.merged_tree(), two.merged_tree()) {
         (Some(a), Some(b)) if one.target == two.target => PairKey::new(&[&one.target, a, b]),
-        _ => PairKey::new(&[
-            &one.target,
-            &one.tip,
-            &one.tree,
-            &two.target,
-            &two.tip,
-            &two.tree,
-        ]),
+        _ => {
+            let parts = [one, two].map(|side| {
+                let tree = side.uncommitted.as_deref().unwrap_or("committed");
+                [&*side.target, &*side.tip, tree]
+            });
+            PairKey::new(parts.as_flattened())
+        }
     }
 }

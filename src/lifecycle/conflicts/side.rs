@@ -19,8 +19,8 @@ use crate::task::{BranchName, Phase, State, TaskId};
 pub(super) struct Side {
     pub(super) id: TaskId,
     pub(super) tip: ObjectId,
-    /// The tree of all its work.
-    pub(super) tree: ObjectId,
+    /// The tree of all its work, if not all is committed.
+    pub(super) uncommitted: Option<ObjectId>,
     /// The branch that it will be merged into, if that exists.
     pub(super) into: Option<BranchName>,
     /// The tip of that branch, or else the task's base.
@@ -75,16 +75,16 @@ impl Side {
         let Some(tip) = store.tip(&task.branch) else {
             bail!("its branch is gone");
         };
-        let tree = match &observed.work {
-            WorktreeState::Missing => flux.repo.tree_of(tip)?,
+        let uncommitted = match &observed.work {
+            WorktreeState::Missing => None,
             WorktreeState::Unreadable => bail!("its worktree cannot be read"),
             WorktreeState::Read { head, .. } if *tip != head.oid.as_str() => {
                 bail!("its worktree has another commit checked out")
             }
-            WorktreeState::Read { files, .. } if files.is_empty() => flux.repo.tree_of(tip)?,
+            WorktreeState::Read { files, .. } if files.is_empty() => None,
             WorktreeState::Read { files, .. } => {
                 let checkout = flux.repo.checkout(&task.worktree)?;
-                quarantine.get()?.write_work(&checkout, tip, files)?
+                Some(quarantine.get()?.write_work(&checkout, tip, files)?)
             }
         };
         let into = task.into.clone().filter(|into| store.tip(into).is_some());
@@ -92,7 +92,7 @@ impl Side {
         Ok(Some(Self {
             id: task.id.clone(),
             tip: tip.clone(),
-            tree,
+            uncommitted,
             target: target.unwrap_or(&task.base).clone(),
             into,
             landing: None,
@@ -100,13 +100,21 @@ impl Side {
         }))
     }
 
+    /// Returns the tree of all work. `objects` is the quarantine, or the repository if everything is
+    /// committed.
+    pub(super) fn tree(&self, objects: &Repo) -> Result<ObjectId> {
+        match &self.uncommitted {
+            Some(tree) => Ok(tree.clone()),
+            None => objects.tree_of(&self.tip),
+        }
+    }
+
     /// Writes a commit of all work to the quarantine, or returns the tip if everything is
     /// committed.
     pub(super) fn commit(&self, quarantine: &Quarantine) -> Result<ObjectId> {
-        let objects = quarantine.objects();
-        match objects.tree_of(&self.tip)? == self.tree {
-            true => Ok(self.tip.clone()),
-            false => objects.write_commit(&self.tree, &[&self.tip]),
+        match &self.uncommitted {
+            Some(tree) => quarantine.objects().write_commit(tree, &[&self.tip]),
+            None => Ok(self.tip.clone()),
         }
     }
 
@@ -142,7 +150,7 @@ impl Side {
         let own = self.own.get_or_init(|| {
             let base = history.merge_base(&self.tip, &self.target).ok()??;
             let base = objects.tree_of(&base).ok()?;
-            objects.touched(&base, &self.tree).ok()
+            objects.touched(&base, &self.tree(objects).ok()?).ok()
         });
         own.as_ref()
     }
