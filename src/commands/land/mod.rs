@@ -21,7 +21,8 @@ use crate::lifecycle::land::batch::BatchSize;
 use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::groups::order;
 use crate::lifecycle::land::landing::Landed;
-use crate::lifecycle::land::queue::{Queue, TargetMove};
+use crate::lifecycle::land::queue::Queue;
+use crate::lifecycle::land::results::TargetMove;
 use crate::store::Store;
 use crate::ui::Ui;
 

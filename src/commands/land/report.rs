@@ -8,7 +8,7 @@ use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure};
 use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
-use crate::lifecycle::land::queue::{Clash, LandEvent, TargetMove, TaskResult};
+use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
 use crate::task::{BranchName, ObjectId, TaskId};
 use crate::ui::words::count;

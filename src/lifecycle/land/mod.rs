@@ -18,6 +18,7 @@ pub(crate) mod landing;
 pub(crate) mod progress;
 pub(crate) mod queue;
 pub(crate) mod recovery;
+pub(crate) mod results;
 pub(crate) mod rounds;
 mod signed;
 pub(crate) mod state;

@@ -1,75 +1,24 @@
 //! Lands the tasks of one target, one tested batch after the other.
 
 use std::mem;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Error, Result, anyhow};
 
-use super::back::{self, Fault, SentBack};
+use super::back::{self, Fault};
 use super::batch::{BatchSize, GateAnswer, Prefix, PrefixSearch};
 use super::chain::{self, Built, Chain, LandTask, LeftOut};
 use super::chain_refs::ChainRefs;
 use super::finding::{GateFinding, Tester};
 use super::landing::{Landed, LandingOutcome, PrefixLanding, remove_integrated};
 use super::progress::ProgressMarks;
+use super::results::{LandEvent, PassedBatch, TargetMove, TaskResult};
 use super::signed;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
-use crate::lifecycle::archive::KeptParts;
-use crate::task::{BranchName, ObjectId, TaskId};
-
-/// The result for one task.
-#[derive(Debug)]
-pub(crate) enum TaskResult {
-    /// Its commits are in the target now; the parts that are kept of it, or the error of its
-    /// removal. `None` with `--keep`.
-    Landed(Option<Result<KeptParts>>),
-    /// The target had all its changes already.
-    Integrated(Option<Result<KeptParts>>),
-    Conflict(SentBack),
-    /// It would land, and passes with those before it: `--check`.
-    Fits,
-    /// It conflicts with its target, or with another task before it: `--check`.
-    Clash(Clash),
-    /// It does not pass. It was sent back, except with `--check`.
-    Red(GateFinding, Option<SentBack>),
-    /// There is no verdict, and the task is not to blame.
-    Unknown(GateFinding),
-    Refused(Error),
-}
-
-/// The other side of a conflict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Clash {
-    Target,
-    Task,
-}
-
-/// Something that has happened, to print at once.
-pub(crate) enum LandEvent<'e> {
-    /// These tasks have landed or, with `--check`, pass together.
-    Passed(PassedBatch),
-    Result(&'e TaskId, &'e TaskResult),
-}
-
-/// Tasks that pass together.
-pub(crate) struct PassedBatch {
-    pub(crate) ids: Vec<TaskId>,
-    /// The number of times that the gate ran; `None` if there is none.
-    pub(crate) runs: Option<usize>,
-    pub(crate) time: Duration,
-}
-
-/// The move of a target by a landing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TargetMove {
-    pub(crate) branch: BranchName,
-    pub(crate) from: ObjectId,
-    /// The commit of each task, in order.
-    pub(crate) commits: Vec<ObjectId>,
-}
+use crate::task::{ObjectId, TaskId};
 
 /// The landing of the tasks of one target.
 pub(crate) struct Queue<'a> {
@@ -135,7 +84,7 @@ impl Queue<'_> {
             if let (Some((at, answer)), Some(chain)) = (stop, &chain) {
                 let id = chain.links[at].facts.task.id.clone();
                 tasks.retain(|task| task.id != id);
-                self.note(id, result_of(answer))?;
+                self.note(id, TaskResult::of_answer(answer))?;
                 continue;
             }
             if let Some(chain) = chain {
@@ -150,7 +99,7 @@ impl Queue<'_> {
                 }
             }
             for (id, why) in left_out {
-                self.note(id, trial_result(why))?;
+                self.note(id, TaskResult::of_left_out(why))?;
             }
             return Ok(());
         }
@@ -319,21 +268,4 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
     let failure = Failure::new(format!("{what}: {}", finding.why));
     let log = finding.log.map(|log| format!("its output: {log}"));
     failure.hints(log).into()
-}
-
-fn result_of(answer: GateAnswer<GateFinding>) -> TaskResult {
-    match answer {
-        GateAnswer::Green => TaskResult::Fits,
-        GateAnswer::Red(finding) => TaskResult::Red(finding, None),
-        GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
-    }
-}
-
-fn trial_result(why: LeftOut) -> TaskResult {
-    match why {
-        LeftOut::Integrated(_) => TaskResult::Fits,
-        LeftOut::Conflict(_) => TaskResult::Clash(Clash::Target),
-        LeftOut::Later => TaskResult::Clash(Clash::Task),
-        LeftOut::Refused(error) => TaskResult::Refused(error),
-    }
 }
