@@ -66,6 +66,7 @@ mod land;
 mod land_changes;
 mod land_gate;
 mod land_kills;
+mod land_layouts;
 mod land_watch;
 mod launcher;
 mod launcher_end;

@@ -163,8 +163,8 @@ impl LandArgs {
                 green: None,
             };
             let done = match self.check {
-                true => queue.check(group.candidates),
-                false => queue.land(group.candidates),
+                true => queue.check(group.tasks),
+                false => queue.land(group.tasks),
             };
             let (results, moved) = (queue.results, queue.moved);
             report.add(&group.branch, results, done)?;

@@ -27,14 +27,14 @@ pub(super) struct LandPlan(Vec<(LandTask, Plan)>);
 
 impl LandPlan {
     /// Plans the cleanup of each task, without changing anything.
-    pub(super) fn make(flux: &Flux, store: &Store, candidates: Vec<LandTask>) -> Self {
-        let plan = |candidate: LandTask| {
-            let mut plan = Plan::make(flux, store, &candidate.id, &candidate.options);
+    pub(super) fn make(flux: &Flux, store: &Store, tasks: Vec<LandTask>) -> Self {
+        let plan = |task: LandTask| {
+            let mut plan = Plan::make(flux, store, &task.id, &task.options);
             plan.check_collisions(flux);
-            (candidate, plan)
+            (task, plan)
         };
-        let groups = group(store, candidates).into_iter();
-        let ordered = groups.flat_map(|group| group.candidates);
+        let groups = group(store, tasks).into_iter();
+        let ordered = groups.flat_map(|group| group.tasks);
         Self(ordered.map(plan).collect())
     }
 
@@ -43,23 +43,16 @@ impl LandPlan {
     }
 
     pub(super) fn into_groups(self, store: &Store) -> Vec<LandGroup> {
-        group(
-            store,
-            self.0.into_iter().map(|(candidate, _)| candidate).collect(),
-        )
+        group(store, self.0.into_iter().map(|(task, _)| task).collect())
     }
 
     /// Prints the plan as a table: on standard output if it is what was asked for, else on standard
     /// error.
     pub(super) fn print(&self, flux: &Flux, is_asked_for: bool) -> Result<()> {
-        let row = |(candidate, plan): &(LandTask, Plan)| {
+        let row = |(task, plan): &(LandTask, Plan)| {
             let into = plan.forecast().and_then(Facts::merge_target);
             let into = into.map_or_else(|| "?".to_owned(), |into| into.branch.to_string());
-            vec![
-                candidate.id.to_string(),
-                sanitize::line(&into),
-                describe(plan),
-            ]
+            vec![task.id.to_string(), sanitize::line(&into), describe(plan)]
         };
         let table = Table {
             head: &["TASK", "TARGET", "PLAN"],
@@ -85,8 +78,8 @@ impl LandPlan {
             let question = format!("Land {}?", count(number, "task"));
             flux.ui.ensure_agreed(question, true)?;
         }
-        for (candidate, plan) in &mut self.0 {
-            let options = &mut candidate.options;
+        for (task, plan) in &mut self.0 {
+            let options = &mut task.options;
             if flux.ui.can_ask() {
                 for consent in plan.consents(Agreed::Ask) {
                     // A landing asks no further question.
@@ -116,23 +109,23 @@ impl LandPlan {
 
     /// Commits the uncommitted files of the tasks that can land, if `--commit` is given.
     pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<()> {
-        for (candidate, plan) in &mut self.0 {
-            let Edits::Commit(message) = &candidate.options.uncommitted else {
+        for (task, plan) in &mut self.0 {
+            let Edits::Commit(message) = &task.options.uncommitted else {
                 continue;
             };
             let facts = plan.facts.as_ref().filter(|_| plan.refusal().is_none());
             if let Some(facts) = facts.filter(|facts| !facts.uncommitted.is_empty()) {
-                let lock = flux.lock_task(&candidate.id)?;
+                let lock = flux.lock_task(&task.id)?;
                 let commit = FilesCommit {
                     flux,
                     facts,
                     message,
-                    verify: candidate.options.verify,
+                    verify: task.options.verify,
                     lock: &lock,
                 };
                 commit.make()?;
             }
-            candidate.options.uncommitted = Edits::Ask;
+            task.options.uncommitted = Edits::Ask;
         }
         Ok(())
     }
@@ -166,10 +159,10 @@ impl LandPlan {
     }
 
     pub(super) fn objects(&self) -> Vec<LandObject> {
-        let object = |(candidate, plan): &(LandTask, Plan)| {
+        let object = |(task, plan): &(LandTask, Plan)| {
             let into = plan.forecast().and_then(Facts::merge_target);
             LandObject {
-                id: candidate.id.to_string(),
+                id: task.id.to_string(),
                 into: into.map(|into| into.branch.to_string()),
                 result: match plan.refusal() {
                     None => "lands",

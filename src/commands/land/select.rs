@@ -34,15 +34,15 @@ impl LandArgs {
             self.ready_tasks(flux, store)?
         };
         selected.sort_by_key(|stored| stored.created());
-        let mut candidates = Vec::new();
+        let mut tasks = Vec::new();
         for stored in selected {
-            candidates.push(LandTask {
+            tasks.push(LandTask {
                 id: stored.id.clone(),
                 options: self.options(flux, store, stored)?,
                 readiness,
             });
         }
-        Ok(candidates)
+        Ok(tasks)
     }
 
     fn named<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {

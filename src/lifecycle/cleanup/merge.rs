@@ -20,6 +20,7 @@ use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, ObjectId, Style, fast_forward};
 use crate::settings::Settings;
 use crate::system::Lock;
+use crate::task::Task;
 use crate::ui::quoted;
 
 /// The commit that the target will move to; no branch contains it yet.
@@ -225,21 +226,45 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
-/// Moves the target branch to `commit`, and updates the files of the worktree, if any, that has it
+/// The commit that a target branch moves to.
+pub(crate) struct TargetCommit<'a> {
+    pub(crate) commit: &'a ObjectId,
+    /// The tasks that it merges, as a message names them.
+    pub(crate) names: String,
+    /// The action for hooks and the reflog.
+    pub(crate) action: String,
+    /// The command that tries again.
+    pub(crate) retry: String,
+}
+
+impl<'a> TargetCommit<'a> {
+    /// Returns the merge of one task, made by cleanup.
+    pub(super) fn of_task(task: &Task, commit: &'a ObjectId) -> Self {
+        Self {
+            commit,
+            names: format!("'{}'", task.id),
+            action: format!("merge {}", task.branch),
+            retry: format!("git flux cleanup {}", task.id),
+        }
+    }
+}
+
+/// Moves the target branch to the commit `to`, and updates the files of the worktree, if any, that has it
 /// checked out; after a squash, also runs `post-commit` there. Does nothing if there is no target.
 ///
 /// # Errors
 /// The branch is then unchanged. Its files are restored; if that fails, too, the message says so.
-pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
+pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
     };
     let begun = SystemTime::now();
-    let (id, branch) = (&facts.task.id, &into.branch);
+    let (branch, commit) = (&into.branch, to.commit);
     let failure = |what: &str, look: &str| {
-        Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
+        let names = &to.names;
+        Failure::new(format!("could not merge {names} into '{branch}'; {what}"))
             .hint(look)
-            .hint(format!("git flux cleanup {id}"))
+            .hint(&to.retry)
     };
     let Some(place) = &into.worktree else {
         let moved = fast_forward::move_branch(flux.repo.home(), branch, commit, lock);
@@ -248,10 +273,10 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     let worktree = flux.repo.checkout(place)?;
     let none = format!("branch.{branch}.mergeOptions=");
     let has_some = load_settings(flux, into)?.has_merge_options(branch);
-    let to = FastForward {
+    let move_to = FastForward {
         old: &into.tip,
         commit,
-        action: &format!("merge {}", facts.task.branch),
+        action: &to.action,
         settings: if has_some { &[&none] } else { &[] },
         // git has verified the signature when it merged.
         options: match into.style {
@@ -259,7 +284,7 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
-    let moved = to.run(&worktree, lock);
+    let moved = move_to.run(&worktree, lock);
     let Err(error) = moved else {
         run_post_commit(flux, into, &worktree, commit, lock);
         return Ok(());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 
 use super::facts::Facts;
-use super::merge;
+use super::merge::{self, TargetCommit};
 use super::target::Destination;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
@@ -116,7 +116,7 @@ fn remove_with_branch(
     let task = &facts.task;
     let (removal, disposal) = prepare_archive(flux, facts)?;
     if let Some(commit) = &merge
-        && let Err(error) = move_target(flux, facts, commit, lock)
+        && let Err(error) = move_target(flux, facts, &TargetCommit::of_task(task, commit), lock)
     {
         interrupt::check()?;
         return match is_target_unchanged(flux, facts)? {
@@ -252,12 +252,12 @@ const TARGET_HOOKS: &[&str] = &[
     "reference-transaction",
 ];
 
-/// Moves the target branch to `commit`, or does nothing if there is no target. Warns if hooks have
+/// Moves the target branch to the commit `to`, or does nothing if there is no target. Warns if hooks have
 /// changed other refs.
 pub(in crate::lifecycle) fn move_target(
     flux: &Flux,
     facts: &Facts,
-    commit: &ObjectId,
+    to: &TargetCommit,
     lock: &Lock,
 ) -> Result<()> {
     let Some(into) = facts.merge_target() else {
@@ -265,7 +265,7 @@ pub(in crate::lifecycle) fn move_target(
     };
     let has_hooks = merge::find_hooks(flux, into)?.has(TARGET_HOOKS);
     let before = has_hooks.then(|| RepositoryState::take(flux)).transpose()?;
-    let moved = merge::advance(flux, facts, commit, lock);
+    let moved = merge::advance(flux, facts, to, lock);
     if let Some(before) = before {
         before.warn_of_changes(flux, &into.branch_ref());
     }

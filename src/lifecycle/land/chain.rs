@@ -98,10 +98,10 @@ pub(crate) fn is_ready(state: &State) -> bool {
 
 /// Builds a chain of at most `limit` of the tasks, which have one target, in their order. Moves no
 /// ref; message hooks run.
-pub(crate) fn build(flux: &Flux, candidates: &[LandTask], limit: usize) -> Result<Built> {
+pub(crate) fn build(flux: &Flux, tasks: &[LandTask], limit: usize) -> Result<Built> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let (mut chain, mut left_out) = (None::<Chain>, Vec::new());
-    for candidate in candidates {
+    for task in tasks {
         if chain
             .as_ref()
             .is_some_and(|chain| chain.links.len() >= limit)
@@ -109,8 +109,8 @@ pub(crate) fn build(flux: &Flux, candidates: &[LandTask], limit: usize) -> Resul
             break;
         }
         interrupt::check()?;
-        let why = match observe(flux, &store, candidate) {
-            Ok(facts) => match add(flux, &mut chain, facts, candidate) {
+        let why = match observe(flux, &store, task) {
+            Ok(facts) => match add(flux, &mut chain, facts, task) {
                 Ok(None) => continue,
                 Ok(Some(why)) => why,
                 Err(error) => {
@@ -120,15 +120,15 @@ pub(crate) fn build(flux: &Flux, candidates: &[LandTask], limit: usize) -> Resul
             },
             Err(why) => why,
         };
-        left_out.push((candidate.id.clone(), why));
+        left_out.push((task.id.clone(), why));
     }
     let chain = chain.filter(|chain| !chain.links.is_empty());
     Ok(Built { chain, left_out })
 }
 
 /// Plans the cleanup of a task, and returns its facts if no check refuses.
-pub(super) fn observe(flux: &Flux, store: &Store, candidate: &LandTask) -> Result<Facts, LeftOut> {
-    let plan = Plan::make(flux, store, &candidate.id, &candidate.options);
+pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Facts, LeftOut> {
+    let plan = Plan::make(flux, store, &task.id, &task.options);
     let is_conflict = |facts: &Facts| {
         let into = facts.merge_target();
         into.is_some_and(|into| matches!(into.merge, MergePlan::Conflicts { .. }))
@@ -140,7 +140,7 @@ pub(super) fn observe(flux: &Flux, store: &Store, candidate: &LandTask) -> Resul
         return Err(LeftOut::Conflict(Box::new(facts.clone())));
     }
     let plan = plan.ensure_not_refused().map_err(LeftOut::Refused)?;
-    let is_trial = candidate.readiness == Readiness::Trial;
+    let is_trial = task.readiness == Readiness::Trial;
     let facts = match is_trial {
         true => plan.forecast(),
         false => plan.facts.as_ref(),
@@ -150,13 +150,13 @@ pub(super) fn observe(flux: &Flux, store: &Store, candidate: &LandTask) -> Resul
     };
     let facts = facts.clone();
     if !is_trial {
-        ensure_landable(&facts, candidate).map_err(LeftOut::Refused)?;
+        ensure_landable(&facts, task).map_err(LeftOut::Refused)?;
     }
     match facts.merge_target().map(|into| &into.merge) {
-        Some(MergePlan::UpToDate(_)) => Err(match candidate.readiness {
+        Some(MergePlan::UpToDate(_)) => Err(match task.readiness {
             Readiness::Named => LeftOut::Integrated(Box::new(facts)),
             _ if !facts.has_no_commits() => LeftOut::Integrated(Box::new(facts)),
-            _ => LeftOut::Refused(anyhow!("'{}' has no commits", candidate.id)),
+            _ => LeftOut::Refused(anyhow!("'{}' has no commits", task.id)),
         }),
         Some(_) => Ok(facts),
         None => Err(LeftOut::Refused(anyhow!("it has no target"))),
@@ -165,16 +165,16 @@ pub(super) fn observe(flux: &Flux, store: &Store, candidate: &LandTask) -> Resul
 
 /// Fails if the task is the caller's own, its agent works although only ready tasks land, or it has
 /// uncommitted files that would not land.
-fn ensure_landable(facts: &Facts, candidate: &LandTask) -> Result<()> {
-    let id = &candidate.id;
+fn ensure_landable(facts: &Facts, task: &LandTask) -> Result<()> {
+    let id = &task.id;
     if facts.processes.is_own_pane {
         let failure = Failure::new(format!("you are in the pane of '{id}'"));
         bail!(failure.hint(format!("git flux cleanup {id}")));
     }
-    if candidate.readiness == Readiness::Ready && !is_ready(&facts.state) {
+    if task.readiness == Readiness::Ready && !is_ready(&facts.state) {
         bail!(Failure::new(format!("'{id}' is {}", facts.state.label())));
     }
-    if !facts.uncommitted.is_empty() && candidate.options.uncommitted != Edits::Discard {
+    if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
         let failure = Failure::new(format!("'{id}' has changed"));
         bail!(failure.hint(format!("git flux status {id}")));
     }
@@ -186,7 +186,7 @@ fn add(
     flux: &Flux,
     chain: &mut Option<Chain>,
     mut facts: Facts,
-    candidate: &LandTask,
+    task: &LandTask,
 ) -> Result<Option<LeftOut>> {
     let Some(into) = facts.merge_target().cloned() else {
         bail!("internal error: no target");
@@ -211,7 +211,7 @@ fn add(
     }
     let lock = flux.lock_task(&facts.task.id)?;
     let rules = CommitRules {
-        verify: candidate.options.verify,
+        verify: task.options.verify,
         signing: Signing::Never,
     };
     let made = merge::prepare(flux, &facts, rules, &lock);

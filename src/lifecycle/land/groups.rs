@@ -17,7 +17,7 @@ use crate::task::{BranchName, Task};
 #[derive(Debug)]
 pub(crate) struct LandGroup {
     pub(crate) branch: BranchName,
-    pub(crate) candidates: Vec<LandTask>,
+    pub(crate) tasks: Vec<LandTask>,
 }
 
 /// A task that lands on another branch than its target, since that has landed.
@@ -54,11 +54,11 @@ pub(crate) fn find_redirect(flux: &Flux, store: &Store, task: &Task) -> Result<O
     }))
 }
 
-/// Returns the branch that `candidate` lands on: that of its options, or the target of the task.
-fn target(store: &Store, candidate: &LandTask) -> Option<BranchName> {
+/// Returns the branch that `task` lands on: that of its options, or the target of the task.
+fn target(store: &Store, task: &LandTask) -> Option<BranchName> {
     if let Branch::Merge {
         into: Some(into), ..
-    } = &candidate.options.branch
+    } = &task.options.branch
     {
         return Some(
             store
@@ -67,7 +67,7 @@ fn target(store: &Store, candidate: &LandTask) -> Option<BranchName> {
         );
     }
     let mut tasks = store.readable();
-    tasks.find(|task| task.id == candidate.id)?.into.clone()
+    tasks.find(|task| task.id == task.id)?.into.clone()
 }
 
 /// Puts the tasks, which are sorted by age, in the order in which they conflict least with each
@@ -102,20 +102,20 @@ pub(crate) fn order(flux: &Flux, store: &Store, tasks: Vec<LandTask>) -> Result<
 /// Groups the tasks by their targets, in their order. A group that lands on the branch of another
 /// task comes before the group of that task. Tasks without a target come last, in a group of their
 /// own, whose branch has no name.
-pub(crate) fn group(store: &Store, candidates: Vec<LandTask>) -> Vec<LandGroup> {
+pub(crate) fn group(store: &Store, tasks: Vec<LandTask>) -> Vec<LandGroup> {
     let mut groups: Vec<LandGroup> = Vec::new();
-    for candidate in candidates {
-        let branch = target(store, &candidate).unwrap_or_else(|| BranchName::typed(""));
+    for task in tasks {
+        let branch = target(store, &task).unwrap_or_else(|| BranchName::typed(""));
         match groups.iter_mut().find(|group| group.branch == branch) {
-            Some(group) => group.candidates.push(candidate),
+            Some(group) => group.tasks.push(task),
             None => groups.push(LandGroup {
                 branch,
-                candidates: vec![candidate],
+                tasks: vec![task],
             }),
         }
     }
     let branches = |group: &LandGroup| -> Vec<BranchName> {
-        let is_in = |task: &&Task| group.candidates.iter().any(|one| one.id == task.id);
+        let is_in = |task: &&Task| group.tasks.iter().any(|one| one.id == task.id);
         store
             .readable()
             .filter(is_in)

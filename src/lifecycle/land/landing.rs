@@ -9,6 +9,7 @@ use crate::git::{Lock, ObjectId, Transaction};
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::merge::TargetCommit;
 use crate::lifecycle::cleanup::remove::{
     MarkedTask, Outcome, are_refs_at, is_unchanged, move_target, prepare_archive, remove,
     run_files, stop_agent,
@@ -31,7 +32,7 @@ pub(super) struct PrefixLanding<'a> {
     pub(super) flux: &'a Flux,
     pub(super) chain: &'a Chain,
     /// The tasks that land, in the order of the chain.
-    pub(super) candidates: Vec<&'a LandTask>,
+    pub(super) tasks: Vec<&'a LandTask>,
     /// Their commits, those of the chain or the same ones signed.
     pub(super) commits: &'a [ObjectId],
     pub(super) fate: Landed,
@@ -65,7 +66,7 @@ impl PrefixLanding<'_> {
     /// If the target could not be moved; nothing has changed then, except that agents were stopped.
     pub(super) fn run(&self) -> Result<LandingOutcome> {
         let flux = self.flux;
-        let mut ids: Vec<&TaskId> = self.candidates.iter().map(|it| &it.id).collect();
+        let mut ids: Vec<&TaskId> = self.tasks.iter().map(|it| &it.id).collect();
         // Two landings must take them in the same order. A cleanup takes the lock of merges last,
         // too.
         ids.sort_unstable();
@@ -104,8 +105,8 @@ impl PrefixLanding<'_> {
             return Ok(None);
         }
         let mut all = Vec::new();
-        for (link, candidate) in self.chain.links.iter().zip(&self.candidates) {
-            let (before, facts) = (&link.facts, chain::observe(self.flux, &store, candidate));
+        for (link, task) in self.chain.links.iter().zip(&self.tasks) {
+            let (before, facts) = (&link.facts, chain::observe(self.flux, &store, task));
             match facts {
                 Ok(facts) if facts.tip == before.tip && facts.oid == before.oid => all.push(facts),
                 _ => return Ok(None),
@@ -126,7 +127,15 @@ impl PrefixLanding<'_> {
     /// Moves the target; `None` if it has moved since the chain was built.
     fn move_target(&self, target: &Facts, queue: &Lock) -> Result<Option<()>> {
         interrupt::check()?;
-        let Err(error) = move_target(self.flux, target, self.last(), queue) else {
+        let ids = self.tasks.iter().map(|task| task.id.as_str());
+        let ids: Vec<&str> = ids.collect();
+        let to = TargetCommit {
+            commit: self.last(),
+            names: format!("'{}'", ids.join("', '")),
+            action: format!("flux land {}", ids.join(" ")),
+            retry: "git flux land".to_owned(),
+        };
+        let Err(error) = move_target(self.flux, target, &to, queue) else {
             return Ok(Some(()));
         };
         interrupt::check()?;

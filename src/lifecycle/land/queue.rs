@@ -59,9 +59,9 @@ impl Queue<'_> {
             };
             attempts = if is_stuck { attempts + 1 } else { 0 };
             if attempts == ATTEMPTS {
-                for candidate in mem::take(&mut pending) {
-                    let why = format!("'{}' or its target keeps changing", candidate.id);
-                    self.note(candidate.id, TaskResult::Refused(anyhow!(why)))?;
+                for task in mem::take(&mut pending) {
+                    let why = format!("'{}' or its target keeps changing", task.id);
+                    self.note(task.id, TaskResult::Refused(anyhow!(why)))?;
                 }
             }
         }
@@ -147,7 +147,7 @@ impl Queue<'_> {
                 TaskResult::Conflict(back::send(self.flux, &facts, Fault::Conflict)?)
             }
         };
-        pending.retain(|candidate| candidate.id != *id);
+        pending.retain(|task| task.id != *id);
         self.note(id.clone(), result)
     }
 
@@ -193,7 +193,7 @@ impl Queue<'_> {
         };
         let facts = &chain.links[green].facts;
         let id = facts.task.id.clone();
-        pending.retain(|candidate| candidate.id != id);
+        pending.retain(|task| task.id != id);
         let result = match answer {
             GateAnswer::Green => return Ok(true),
             GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
@@ -225,14 +225,14 @@ impl Queue<'_> {
         green: usize,
     ) -> Result<bool> {
         let ids: Vec<TaskId> = chain.ids().take(green).cloned().collect();
-        let candidates = ids
+        let tasks = ids
             .iter()
-            .filter_map(|id| pending.iter().find(|candidate| candidate.id == *id));
+            .filter_map(|id| pending.iter().find(|task| task.id == *id));
         let commits = signed::sign(self.flux, chain, green)?;
         let landing = PrefixLanding {
             flux: self.flux,
             chain,
-            candidates: candidates.collect(),
+            tasks: tasks.collect(),
             commits: &commits,
             fate: self.fate,
         };
@@ -248,7 +248,7 @@ impl Queue<'_> {
         });
         self.green = commits.last().cloned();
         moved.commits.extend(commits);
-        pending.retain(|candidate| !ids.contains(&candidate.id));
+        pending.retain(|task| !ids.contains(&task.id));
         let mut removed = removed.into_iter();
         for id in ids {
             self.note(id, TaskResult::Landed(removed.next()))?;
