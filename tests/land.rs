@@ -146,7 +146,7 @@ fn land_continues_after_a_refusal() {
         landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["dirty"]);
     assert_no_landing(&world);
@@ -171,7 +171,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         hint: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["gamma"]);
     let status = ["status", "--porcelain", "--untracked-files=no"];
@@ -190,7 +190,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
             gamma     main    refused: a merge is in progress in '$WORLD/myapp-gamma'
             error: 'gamma': a merge is in progress in '$WORLD/myapp-gamma'
             hint: finish or abort it: git -C '$WORLD/myapp-gamma' status
-            error: 1 task did not land
+            error: not every task has landed
         "#]]);
     assert_eq!(
         world.git(["show", "refs/flux/tasks/gamma:task.json"]),
@@ -269,7 +269,7 @@ fn land_with_ff_only_lands_what_follows_on_each_other() {
         hint: git flux cleanup gamma --rebase
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit <object>..<object>
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), beta);
     assert_ne!(main, beta);
@@ -322,7 +322,7 @@ fn land_refuses_to_overwrite_a_file_of_the_user() {
         error: the merge would overwrite 'BETA.txt' in the worktree of 'main'
         hint: commit, stash or move them: git -C '$WORLD/myapp' status --ignored
         hint: git flux cleanup beta
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
     world.assert_unchanged(&before);
 }
@@ -487,21 +487,21 @@ fn land_dry_run_and_json_change_nothing() {
         [
           {
             "id": "clash",
-            "into": null,
+            "into": "main",
             "result": "conflict",
             "rounds": 1,
             "why": null
           },
           {
             "id": "alpha",
-            "into": null,
+            "into": "main",
             "result": "landed",
             "rounds": null,
             "why": null
           },
           {
             "id": "beta",
-            "into": null,
+            "into": "main",
             "result": "landed",
             "rounds": null,
             "why": null
@@ -517,7 +517,7 @@ fn land_dry_run_and_json_change_nothing() {
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
-        error: 1 task did not land
+        error: not every task has landed
     "#]]);
 }
 

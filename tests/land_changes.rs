@@ -23,7 +23,16 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         "git -C ../myapp commit -q --allow-empty -m Meanwhile",
     );
     let output = world.flux(["land", "--all"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        'main' or a task has changed; checking again
+        landed alpha, beta (tested before)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+    "#]]);
     assert_eq!(runs(&world), 1);
     assert_eq!(
         world.git(["log", "-1", "--format=%s", "main~2"]),
@@ -41,7 +50,16 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         "cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More";
     gate_that(&world, commit);
     let output = world.flux(["land", "--all"]).run();
-    output.success().says(&expect![[""]]);
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        'main' or a task has changed; checking again
+        landed alpha, beta (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+    "#]]);
     assert_eq!(runs(&world), 2);
     assert_eq!(world.git(["show", "main:more.txt"]), "more");
     assert_no_landing(&world);
@@ -53,7 +71,20 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
     done(&world, &["alpha", "beta"]);
     gate_that(&world, "echo loose >../myapp-alpha/loose.txt");
     let output = world.flux(["land", "--all"]).run();
-    output.code(1).says(&expect![[""]]);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        'main' or a task has changed; checking again
+        error: 'alpha' has 1 uncommitted file
+        hint: git flux cleanup alpha --commit
+        hint: git flux cleanup alpha --discard
+        landed beta (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        error: not every task has landed
+    "#]]);
     assert_eq!(tasks(&world), ["alpha"]);
     assert_eq!(
         world.git(["show", &format!("main:{}", file("beta"))]),

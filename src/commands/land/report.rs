@@ -161,10 +161,14 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Starts to delete expired tasks in the background, and prints where to go if the current
-    /// directory was removed with a task.
+    /// If tasks have landed, starts to delete expired tasks in the background, and prints where to go
+    /// if the current directory was removed.
     pub(super) fn tidy_up(&self) {
         let flux = self.flux;
+        let is_done = |one: &LandObject| ["landed", "integrated"].contains(&one.result);
+        if !self.objects.iter().any(is_done) {
+            return;
+        }
         if let Err(error) = flux.expire_in_background() {
             let what = "could not delete expired tasks";
             flux.ui.warning(format_args!("{what}: {error:#}"));

@@ -58,8 +58,11 @@ impl LandArgs {
             watch.wakeups.note_observation();
             // The configuration of a branch may have changed.
             let flux = Flux::open(Ui::default())?;
-            let store = load_recovered(&flux)?;
-            watch.follow(&flux, &store);
+            let mut store = load_recovered(&flux)?;
+            // What changed before a directory was watched causes no event.
+            while watch.follow(&flux, &store) {
+                store = Store::load(&flux.repo, &flux.settings)?;
+            }
             watch.land(&flux, &store)?;
             watch.wakeups.wait(None)?;
         }
@@ -68,8 +71,9 @@ impl LandArgs {
 
 impl LandWatch<'_> {
     /// Watches the run directories of new tasks, and the git directories of their worktrees, which
-    /// a commit changes. Warns if that fails.
-    fn follow(&mut self, flux: &Flux, store: &Store) {
+    /// a commit changes. Warns if that fails. Returns whether there were new ones.
+    fn follow(&mut self, flux: &Flux, store: &Store) -> bool {
+        let before = self.watched.len();
         let tasks: Vec<&Task> = flux
             .own_tasks(store)
             .filter_map(|stored| stored.task.as_ref().ok())
@@ -83,16 +87,18 @@ impl LandWatch<'_> {
                 if self.watched.contains(&dir.0) {
                     continue;
                 }
-                match self.wakeups.watch.watch_run(dir) {
-                    Ok(()) => drop(self.watched.insert(dir.0.clone())),
-                    Err(error) => flux.ui.warn_of(&error),
+                if let Err(error) = self.wakeups.watch.watch_run(dir) {
+                    flux.ui.warn_of(&error);
                 }
+                self.watched.insert(dir.0.clone());
             }
         }
+        let has_new = self.watched.len() > before;
         // Another task may get the name of a removed one.
         self.watched.retain(|dir| dir.exists());
         self.wakeups.note_panes(&tasks);
         self.wakeups.watch_terminals(&ids);
+        has_new
     }
 
     /// Lands the tasks that are ready now, except those that did not land before and are the same.
