@@ -15,7 +15,7 @@ use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
 use crate::lifecycle::land::groups::find_redirect;
 use crate::lifecycle::observe;
 use crate::store::{Store, StoredTask};
-use crate::task::{BranchName, LandState, Status, Task, TaskId};
+use crate::task::{BranchName, Changes, LandState, Status, Task, TaskId};
 
 impl LandArgs {
     /// Returns the tasks that the command line selects, the oldest first.
@@ -67,7 +67,8 @@ impl LandArgs {
         let observed = observe::observe_tasks(flux, store, &tasks)?.into_iter();
         let statuses: Vec<Status> = observed.map(|one| one.status).collect();
         let is_chosen = |status: &&Status| {
-            let is_committed = status.changes.is_some_and(|changes| changes.is_none());
+            // The plan refuses what cannot be read, and says why.
+            let is_committed = status.changes.is_none_or(|changes| changes.is_none());
             let may_commit = self.commit.is_some() || self.check;
             let tip = store.tip(&status.task.branch);
             let has_work = tip.is_some_and(|tip| *tip != status.task.base) || !is_committed;

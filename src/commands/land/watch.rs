@@ -70,7 +70,7 @@ impl LandArgs {
 }
 
 impl LandWatch<'_> {
-    /// Watches the run directories of new tasks, and the git directories of their worktrees, which
+    /// Watches new run directories, and the git directories of their worktrees, which
     /// a commit changes. Warns if that fails. Returns whether there were new ones.
     fn follow(&mut self, flux: &Flux, store: &Store) -> bool {
         let before = self.watched.len();
@@ -79,19 +79,20 @@ impl LandWatch<'_> {
             .filter_map(|stored| stored.task.as_ref().ok())
             .collect();
         let ids: BTreeSet<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
-        for task in &tasks {
-            // A worktree that is just being made is watched with the next event.
-            let git_dir = flux.repo.checkout(&task.worktree);
-            let git_dir = git_dir.map(|it| RunDir(it.git_dir().to_owned())).ok();
-            for dir in [flux.run_dir(&task.id)].iter().chain(&git_dir) {
-                if self.watched.contains(&dir.0) {
-                    continue;
-                }
-                if let Err(error) = self.wakeups.watch.watch_run(dir) {
-                    flux.ui.warn_of(&error);
-                }
-                self.watched.insert(dir.0.clone());
+        // A start makes the run directory before the record.
+        let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
+        let runs = runs.flatten().map(|entry| entry.path());
+        // A worktree that is just being made is watched with the next event.
+        let checkouts = tasks.iter().map(|task| flux.repo.checkout(&task.worktree));
+        let git_dirs = checkouts.flatten().map(|it| it.git_dir().to_owned());
+        for dir in runs.filter(|path| path.is_dir()).chain(git_dirs) {
+            if self.watched.contains(&dir) {
+                continue;
             }
+            if let Err(error) = self.wakeups.watch.watch_run(&RunDir(dir.clone())) {
+                flux.ui.warn_of(&error);
+            }
+            self.watched.insert(dir);
         }
         let has_new = self.watched.len() > before;
         // Another task may get the name of a removed one.

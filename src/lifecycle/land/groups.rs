@@ -67,7 +67,7 @@ fn target(store: &Store, task: &LandTask) -> Option<BranchName> {
         );
     }
     let mut tasks = store.readable();
-    tasks.find(|task| task.id == task.id)?.into.clone()
+    tasks.find(|one| one.id == task.id)?.into.clone()
 }
 
 /// Puts the tasks, which are sorted by age, in the order in which they conflict least with each
