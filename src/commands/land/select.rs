@@ -68,7 +68,7 @@ impl LandArgs {
         let statuses: Vec<Status> = observed.map(|one| one.status).collect();
         let is_chosen = |status: &&Status| {
             // The plan refuses what cannot be read, and says why.
-            let is_committed = status.changes.is_none_or(|changes| changes.is_none());
+            let is_committed = status.changes.is_none_or(Changes::is_none);
             let may_commit = self.commit.is_some() || self.check;
             let tip = store.tip(&status.task.branch);
             let has_work = tip.is_some_and(|tip| *tip != status.task.base) || !is_committed;
