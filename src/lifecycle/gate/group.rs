@@ -97,6 +97,10 @@ impl GateGroup {
                 _ => Ok(()),
             };
         }
+        // Its id was given to another process, which happens only after the group has ended.
+        if self.born.is_some() && process::is_alive(self.group, None) {
+            return Ok(());
+        }
         if !process::are_visible() {
             let what = format!("process group {} may still run the gate", self.group);
             bail!(Failure::new(what).hint(format!("kill -- -{}", self.group)));
