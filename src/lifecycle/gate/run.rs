@@ -84,7 +84,7 @@ impl<'a> GateRun<'a> {
             candidate,
             wrapper,
             timeout,
-            port: ports::claim(flux, &dir, scratch.port),
+            port: ports::claim(flux, &dir, None),
             log,
         })
     }
