@@ -170,9 +170,9 @@ fn gate_ends_what_a_killed_git_flux_has_left_running() {
 }
 
 #[test]
-fn gate_ends_no_process_that_only_has_the_number_of_the_recorded_one() {
+fn gate_ends_no_other_process_whatever_the_record_says() {
     let world = World::new();
-    task(&world, "fix");
+    let path = task(&world, "fix");
     configure(&world, [HANGS]);
     let mut first = start(&world, &["gate", "fix"]);
     let orphan = wait_for_pid(&world);
@@ -181,23 +181,35 @@ fn gate_ends_no_process_that_only_has_the_number_of_the_recorded_one() {
     let file = world.repo().join(".git/flux/gate/running");
     let text = fs::read_to_string(&file).unwrap();
     let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let born = record["born"].as_u64().unwrap();
-    record["born"] = (born - 1).into();
-    fs::write(&file, record.to_string()).unwrap();
-    // It stands for another program: it works elsewhere, and leads a group of this number.
-    let other = Command::new("setsid")
+    let group = record["group"].as_i64().unwrap();
+    // Another program, which works elsewhere and leads a group.
+    let mut other = Command::new("setsid");
+    let mut other = other
         .args(["sleep", "600"])
+        .current_dir("/")
         .spawn()
         .unwrap();
-    let mut other = other;
+    wait_until("the other to lead a group", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+        stat.contains("(sleep)")
+    });
+    let stat = fs::read_to_string(format!("/proc/{}/stat", other.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let born: u64 = fields.split(' ').nth(19).unwrap().parse().unwrap();
     record["group"] = other.id().into();
-    fs::write(&file, record.to_string()).unwrap();
     configure(&world, [NOTE]);
-    world.flux(["gate", "fix"]).run().success();
-    assert!(other.try_wait().unwrap().is_none(), "it was ended");
+    // Its number alone, and all that is known of it.
+    for (n, born) in [born - 1, born].into_iter().enumerate() {
+        record["born"] = born.into();
+        fs::write(&file, record.to_string()).unwrap();
+        world.write(path.join("number"), n.to_string());
+        world.flux(["gate", "fix"]).run().success();
+        assert!(other.try_wait().unwrap().is_none(), "it was ended");
+    }
+    assert!(is_alive(orphan), "of which there was no record");
     other.kill().unwrap();
     other.wait().unwrap();
-    kill("KILL", -orphan);
+    kill("KILL", -group);
 }
 
 #[test]

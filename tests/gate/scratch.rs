@@ -11,6 +11,16 @@ fn gate_copies_seeds_before_the_first_checkout() {
     world.write("Makefile", "out: source\n\tcp source out\n");
     world.write("source", "good\n");
     world.write(".gitignore", "out\n");
+    // Notes what was there when the source was checked out.
+    let log = world.tools().join("order");
+    let note = format!(
+        "[ ! -e out ] || echo seeded >>'{0}'; echo checked out >>'{0}'",
+        log.display()
+    );
+    let note = format!("#!/bin/sh\ncase $PWD in *--land) {note} ;; esac\nexec cat\n");
+    world.install("note", &note);
+    world.git(["config", "filter.note.smudge", "note"]);
+    world.write(".gitattributes", "source filter=note\n");
     world.git(["add", "-A"]);
     world.git(["commit", "-q", "-m", "Build"]);
     let path = task(&world, "fix");
@@ -24,6 +34,8 @@ fn gate_copies_seeds_before_the_first_checkout() {
         fs::read_to_string(scratch(&world).join("out")).unwrap(),
         "bad\n"
     );
+    let order = fs::read_to_string(&log).unwrap();
+    assert_eq!(order, "seeded\nchecked out\n");
     // The seed was there, with its time.
     world.write(path.join("source"), "good\n");
     configure(&world, ["test -e out"]);

@@ -82,9 +82,9 @@ impl GateGroup {
         self.signal(&mut has_ended)
     }
 
-    /// Ends the group that a killed command has left, if its leader is still the recorded process.
-    /// Without its leader, ends those processes of the group that are in the worktree `place`. Never
-    /// ends another process.
+    /// Ends the group that a killed command has left, if its leader is still the recorded process and
+    /// in the worktree `place`. Without its leader, ends those processes of the group that are there.
+    /// Never ends another process: an agent could write the record.
     pub(super) fn end_left(&self, place: &Path) -> Result<()> {
         let is_here =
             self.boot == process::boot_id() && self.namespace == process::own_pid_namespace();
@@ -92,7 +92,14 @@ impl GateGroup {
             return Ok(());
         }
         if self.born.is_some() && process::is_alive(self.group, self.born) {
-            return self.signal(&mut || !process::has_live_group(self.group));
+            return match process::is_group_leader_in(self.group, place) {
+                Some(true) => self.signal(&mut || !process::has_live_group(self.group)),
+                _ => Ok(()),
+            };
+        }
+        // Its id was given to another process, which happens only after the group has ended.
+        if self.born.is_some() && process::is_alive(self.group, None) {
+            return Ok(());
         }
         if !process::are_visible() {
             let what = format!("process group {} may still run the gate", self.group);
@@ -160,7 +167,7 @@ mod tests {
     fn end_left_ends_only_the_recorded_process() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().canonicalize().unwrap();
-        let mut child = start("echo; exec cat", Path::new("/"));
+        let mut child = start("echo; exec cat", &dir);
         let group = GateGroup::of(&child, Some(20_000));
         group.write(&dir, Sharing::Umask).unwrap();
         let read = GateGroup::read(&dir).unwrap();
@@ -182,6 +189,9 @@ mod tests {
             other.end_left(&dir).unwrap();
             assert!(child.try_wait().unwrap().is_none(), "{other:?}");
         }
+        // A forged record names a process that is elsewhere.
+        group.end_left(Path::new("/nowhere")).unwrap();
+        assert!(child.try_wait().unwrap().is_none());
         let reaper = thread::spawn(move || child.wait().unwrap());
         read.end_left(&dir).unwrap();
         reaper.join().unwrap();

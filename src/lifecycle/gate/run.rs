@@ -28,9 +28,10 @@ use crate::system::wait_until;
 use crate::task::{Bytes, GateState, GateVerdict};
 use crate::ui::shown;
 
-/// The script of the group's leader, which starts a command once its group is on record: a git flux
-/// that is killed before that leaves nothing running.
-const LEADER: &str = r#"read -r go && [ "$go" = go ] && exec "$@" </dev/null"#;
+/// The script of the group's leader, which runs a command once its group is on record: a git flux that
+/// is killed before that leaves nothing running. The leader stays in the scratch worktree, by which
+/// [`GateGroup::end_left`] recognizes it.
+const LEADER: &str = r#"read -r go && [ "$go" = go ] || exit; "$@" </dev/null; exit $?"#;
 
 /// The longest pause between two looks at a command.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
@@ -83,7 +84,7 @@ impl<'a> GateRun<'a> {
             candidate,
             wrapper,
             timeout,
-            port: ports::claim(flux, &dir, scratch.port),
+            port: ports::claim(flux, &dir, None),
             log,
         })
     }

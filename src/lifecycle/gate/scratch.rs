@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::git::detached::{self, WorktreeCondition};
 use crate::git::worktree::remove_temporary;
 use crate::git::{Checkout, Lock, ObjectId, Repo, Worktree, admin};
-use crate::lifecycle::start::copies;
+use crate::lifecycle::start::{copies, ports};
 use crate::task::Bytes;
 use crate::ui::{quoted, shown};
 
@@ -45,8 +45,6 @@ pub(super) struct ScratchWorktree<'a> {
     flux: &'a Flux,
     path: PathBuf,
     lock: Lock,
-    /// The first port of the last user, which was killed.
-    pub(super) port: Option<u16>,
 }
 
 impl<'a> ScratchWorktree<'a> {
@@ -56,17 +54,12 @@ impl<'a> ScratchWorktree<'a> {
         let (path, dir) = (scratch_path(&flux.repo), gate_dir(&flux.repo));
         inspect(&flux.repo, &path)?;
         let lock = flux.lock_scratch()?;
-        let left = GateGroup::read(&dir);
-        if let Some(left) = &left {
+        if let Some(left) = GateGroup::read(&dir) {
             left.end_left(&path)?;
+            ports::release_claim(left.port, &dir);
         }
         GateGroup::remove(&dir)?;
-        Ok(Self {
-            flux,
-            path,
-            lock,
-            port: left.and_then(|left| left.port),
-        })
+        Ok(Self { flux, path, lock })
     }
 
     pub(super) fn path(&self) -> &Path {
