@@ -225,8 +225,9 @@ fn conflicts_blames_no_task_for_changes_of_the_target() {
     let old = task(&world, "old");
     world.write(old.join("f"), lines(" old"));
     world.commit_in(world.repo(), "f", &lines(" main"));
-    // It has line 5 from the target, and changes another file.
+    // It has line 5 from the target, and changes another line.
     let new = task(&world, "new");
+    world.write(new.join("f"), lines(" main").replace("20\n", "twenty\n"));
     world.write(new.join("src/auth.rs"), CODE.replace("two", "new"));
     let third = task(&world, "third");
     world.write(third.join("f"), lines(" third"));

@@ -166,15 +166,11 @@ fn conflicts_applies_filters_but_not_lfs() {
     world.write(worktree.join("b.txt"), "new\r\n");
     world.write(worktree.join("a.up"), "other\n");
     assert_compared(&world, &worktree);
-    let log = world.tools().join("lfs.log");
-    world.git([
-        "config",
-        "filter.lfs.clean",
-        &format!("tee -a '{}'", log.display()),
-    ]);
+    world.write(worktree.join("a.bin"), "changed content\n");
+    assert_compared(&world, &worktree);
+    // Of another length, so that `git status` has no need of it.
+    world.git(["config", "filter.lfs.clean", "false"]);
     world.git(["config", "filter.lfs.required", "true"]);
-    world.write(worktree.join("a.bin"), "changed\n");
-    // git itself runs it in `git status`.
     world.flux(["conflicts"]).run().success();
 }
 
@@ -258,4 +254,30 @@ fn conflicts_uses_no_objects_of_an_earlier_question() {
     output.code(3);
     assert_eq!(output.stdout.matches("f (contents)").count(), 3, "{output}");
     assert_eq!(world.git(["count-objects"]), objects);
+}
+
+#[test]
+fn conflicts_makes_a_snapshot_if_a_file_cannot_be_hashed() {
+    let world = World::new();
+    with_code(&world);
+    let [one, two] = tasks(&world, ["one", "two"]);
+    world.write(one.join("f"), lines(" one"));
+    world.write(two.join("f"), lines(" two"));
+    let expected = world.flux(["conflicts"]).run();
+    expected.code(3);
+    // As if a file were gone between `git status` and `git hash-object`.
+    world.fault(&Fault::every("git", "hash-object", Mode::Fail));
+    let before = world.snapshot();
+    let objects = world.git(["count-objects"]);
+    let output = world.flux(["conflicts"]).run();
+    output.code(3).stdout_is(&expected.stdout).stderr_is("");
+    assert!(world.fault_fired());
+    world.assert_unchanged(&before);
+    assert_eq!(world.git(["count-objects"]), objects);
+    // Neither way is open.
+    world.fault(&Fault::every("git", "merge-tree", Mode::Fail));
+    std::fs::remove_dir_all(world.repo().join(".git/flux/cache")).unwrap();
+    let output = world.flux(["conflicts"]).run();
+    output.code(1).stdout_has("unknown: ");
+    world.assert_unchanged(&before);
 }
