@@ -4,6 +4,8 @@
 //! Times depend on the machine, ratios hardly: what is compared is done in turns.
 
 mod commands;
+mod conflicts;
+mod gate;
 mod growth;
 mod measure;
 mod others;
@@ -40,6 +42,10 @@ enum Part {
     /// A list of changed worktrees
     List,
     Cleanup,
+    /// A known verdict among many
+    Gate,
+    /// Tasks that change the same lines
+    Conflicts,
     /// List, completion and start-up with many tasks
     Growth,
     /// Processes and memory
@@ -102,12 +108,20 @@ fn measure(args: &Args) -> Result<()> {
         progress("cleanup");
         commands::cleanup(&world, repetitions, &others)?;
     }
+    if wanted(Part::Gate) {
+        progress("gate");
+        gate::measure(&world, repetitions)?;
+    }
     if wanted(Part::List) || wanted(Part::Weight) {
         progress("list");
         let worktrees = commands::changed(&world)?;
         if wanted(Part::List) {
             commands::list(&world, repetitions, &worktrees, &others)?;
         }
+    }
+    if wanted(Part::Conflicts) {
+        progress("conflicts");
+        conflicts::measure(&world, repetitions)?;
     }
     if wanted(Part::Growth) || wanted(Part::Weight) {
         progress("many tasks");

@@ -102,6 +102,29 @@ impl Flux {
         self.lock_shared("stash", "another git flux")
     }
 
+    /// Waits for the repository's lock of landings and takes it: one `git flux land` tests and lands
+    /// at a time. Prints what it waits for. Fails on ^C.
+    pub(crate) fn lock_land(&self) -> Result<Lock> {
+        self.lock_shared("land.lock", "another git flux land")
+    }
+
+    /// Takes the repository's lock of landings without waiting; `None` if another process holds it.
+    pub(crate) fn try_lock_land(&self) -> Result<Option<Lock>> {
+        Lock::try_acquire(&self.landing_lock(), self.repo.sharing()?)
+    }
+
+    /// Returns the path of the repository's lock of landings.
+    pub(crate) fn landing_lock(&self) -> PathBuf {
+        self.repo.flux_dir().join("land.lock")
+    }
+
+    /// Waits for the lock of the scratch worktree and takes it, so that no other gate runs meanwhile.
+    /// Prints what it waits for. Fails on ^C, or if a program other than git flux holds the lock for
+    /// 30 seconds.
+    pub(crate) fn lock_scratch(&self) -> Result<Lock> {
+        self.lock_shared("scratch", "another gate")
+    }
+
     fn lock_shared(&self, name: &str, other: &str) -> Result<Lock> {
         let path = self.repo.flux_dir().join(name);
         Lock::acquire(&path, self.repo.sharing()?, other, |text| {
@@ -110,10 +133,10 @@ impl Flux {
     }
 }
 
-/// Fails if git flux's directory in the repository, or `run`, `trash` or `marks` in it, is a link
+/// Fails if git flux's directory in the repository, or `run`, `trash` or another directory in it, is a link
 /// or a file: deletions would hit other files. Succeeds if they are missing.
 fn ensure_directories(flux_dir: &Path) -> Result<()> {
-    let below = ["run", "trash", "marks"].map(|name| flux_dir.join(name));
+    let below = ["run", "trash", "marks", "verdicts", "gate"].map(|name| flux_dir.join(name));
     let mut dirs = iter::once(flux_dir).chain(below.iter().map(PathBuf::as_path));
     let is_other = |dir: &&Path| dir.symlink_metadata().is_ok_and(|found| !found.is_dir());
     let Some(other) = dirs.find(is_other) else {

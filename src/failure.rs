@@ -16,6 +16,8 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const CONFLICTS: u8 = 3;
 /// The timeout expired, as for `timeout`.
 pub(crate) const TIMED_OUT: u8 = 124;
+/// A gate has neither passed nor failed, as for `git bisect run`.
+pub(crate) const NO_VERDICT: u8 = 125;
 /// The user declined or interrupted.
 pub(crate) const DECLINED: u8 = 130;
 
@@ -85,7 +87,10 @@ impl std::error::Error for Failure {}
 pub(crate) enum Verb {
     Attach,
     Cleanup,
+    Conflicts,
     Diff,
+    Gate,
+    Land,
     Log,
     Restore,
     Resume,

@@ -307,14 +307,25 @@ pub(crate) fn update(
     also: Transaction,
     lock: &Lock,
 ) -> Result<ObjectId> {
+    let new = write_update(repo, old, task, files)?;
+    let message = format!("flux: {} is {}", task.id, task.phase.into_str());
+    also.update(&task_ref(&task.id), &new, old)
+        .commit(repo, &message, lock)?;
+    Ok(new)
+}
+
+/// Writes a record with the data of `task`, `files` and the other files of the record `old`, and
+/// returns its object. No ref points to it yet.
+pub(crate) fn write_update(
+    repo: &Repo,
+    old: &ObjectId,
+    task: &Task,
+    files: &[(RecordFile, Vec<u8>)],
+) -> Result<ObjectId> {
     let json = task.to_json()?;
     let files = files.iter().map(|(name, bytes)| (*name, bytes.as_slice()));
     let files: Vec<_> = iter::once((RecordFile::Task, json.as_slice()))
         .chain(files)
         .collect();
-    let new = repo.write_record(Some(old), &files)?;
-    let message = format!("flux: {} is {}", task.id, task.phase.into_str());
-    also.update(&task_ref(&task.id), &new, old)
-        .commit(repo, &message, lock)?;
-    Ok(new)
+    repo.write_record(Some(old), &files)
 }

@@ -6,7 +6,9 @@
 
 mod cleanup;
 mod disk;
+mod gate;
 mod interrupt;
+mod land;
 mod matrix;
 mod restore;
 mod restore_disk;

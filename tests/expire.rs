@@ -93,7 +93,7 @@ fn expire_keeps_the_number_of_worktrees_in_trash_keep() {
     world.flux(["__expire"]).run().code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'many' for 'flux.trashKeep' in file '.git/config'
-        hint: use a number of worktrees
+        hint: use a whole number
     "#]]);
     assert_eq!(in_trash(&world), names(&["two"]));
 }

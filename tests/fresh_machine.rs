@@ -173,6 +173,7 @@ fn everyday(world: &World, terminal: &Terminal, readme: &str) {
             }
             "cleanup" if what.contains("--merged") => "",
             "cleanup" => "\nmerged 1 commit of ",
+            "land" => "no task is ready to land",
             "restore" => "fix-the-login-redirect-",
             other => panic!("what becomes of 'git flux {other}'?"),
         };

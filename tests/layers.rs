@@ -237,7 +237,7 @@ fn layers_use_libgit2_only_in_the_repository() {
 #[test]
 fn layers_start_git_and_tmux_in_one_place_each() {
     // Files that start other programs.
-    const OTHERS: [&str; 8] = [
+    const OTHERS: [&str; 9] = [
         // Agents, and git flux itself.
         "launcher/mod.rs",
         "launcher/job.rs",
@@ -248,6 +248,8 @@ fn layers_start_git_and_tmux_in_one_place_each() {
         "launcher/notify.rs",
         // A hook of the user's, where git would start it with another environment.
         "git/hooks.rs",
+        // The commands of the user's gate.
+        "lifecycle/gate/run.rs",
         // The user's editor and pager.
         "git/foreground.rs",
         // man and the user's shells.

@@ -5,10 +5,11 @@ use std::fs;
 use crate::world::documents::document;
 use crate::world::*;
 
-const PAGES: [&str; 5] = [
+const PAGES: [&str; 6] = [
     "README.md",
     "docs/settings.md",
     "docs/files.md",
+    "docs/landing.md",
     "docs/others.md",
     "docs/speed.md",
 ];

@@ -186,6 +186,7 @@ fn run_json_prints_the_object_that_list_prints() {
         "behind": 0,
         "changes": {"staged": 0, "unstaged": 0, "untracked": 0, "conflicted": 0},
         "exit": null,
+        "gate": null,
     });
     assert_eq!(task, expected);
     assert!(task["stateSince"].as_u64().unwrap() >= created);

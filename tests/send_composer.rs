@@ -10,7 +10,7 @@ const SESSION: &str = r#"{"session_id":"1"}"#;
 
 /// Starts a task whose agent has a composer with `text` in it, which takes the key Enter after
 /// having swallowed it so often; it is done with its first turn.
-fn start(world: &World, name: &str, text: &str, swallows: u32) -> String {
+pub(crate) fn start(world: &World, name: &str, text: &str, swallows: u32) -> String {
     let script = world.tools().join("composer.pl");
     fs::write(&script, include_str!("world/composer.pl")).unwrap();
     fs::write(world.tools().join("text"), text).unwrap();
@@ -34,7 +34,7 @@ fn screen(world: &World, id: &str) -> String {
 }
 
 /// Returns the messages that the agent was sent.
-fn messages(world: &World, id: &str) -> Vec<String> {
+pub(crate) fn messages(world: &World, id: &str) -> Vec<String> {
     let file = world.tools().join("agent").join(id).join("messages");
     let messages = fs::read_to_string(file).unwrap_or_default();
     messages

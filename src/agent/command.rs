@@ -13,7 +13,7 @@ use super::{Agent, Prompt};
 use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Setup};
-use crate::system::program::{current_exe, user_shell};
+use crate::system::program::{current_exe, path_without_git, user_shell};
 use crate::task::{Bytes, Task};
 
 /// The longest prompt that is passed as an argument: Linux accepts 131 071 bytes, and options,
@@ -134,31 +134,48 @@ const VENV_VARIABLES: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
 /// Prefixes of variables of the caller's git, tmux, direnv, task and terminal.
 const FOREIGN_PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
 
-/// Returns the environment for an agent: the caller's, with `FLUX_TASK` and other variables of the
-/// task. The first directory on PATH is that of the task's own git. Omits variables of git, tmux, direnv, the pane, other tasks and other agents, and a Python
-/// virtual environment in another worktree.
+/// Returns the environment for an agent: [`caller_environment`], with `FLUX_TASK` and other variables
+/// of the task, and with the directory of the task's own git as the first on PATH. Writes that git.
 fn build_environment(
     task: &Task,
     source: &Path,
     run: &RunDir,
 ) -> Result<Vec<(OsString, OsString)>> {
     let common_dir = run.common_dir().context("no run directory")?;
-    let venv = find_foreign_venv(task, source, common_dir);
-    let is_of_venv = |name: &OsStr| venv.is_some() && VENV_VARIABLES.iter().any(|own| name == *own);
-    let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
-    let mut env: Vec<(OsString, OsString)> = own.collect();
+    let mut env = caller_environment(&task.worktree, source, common_dir);
     if let Some(path) = run.write_own_git()? {
+        let venv = find_foreign_venv(&task.worktree, source, common_dir);
         env.push(("PATH".into(), remove_dirs_in(path, venv.as_deref())));
     }
     env.extend([
-        ("PWD".into(), task.worktree.clone().into()),
         ("FLUX_TASK".into(), task.id.as_str().into()),
         ("FLUX_BRANCH".into(), (&*task.branch).into()),
         ("FLUX_BASE".into(), (&*task.base).into()),
-        ("FLUX_WORKTREE".into(), task.worktree.clone().into()),
-        ("FLUX_SOURCE".into(), source.into()),
     ]);
     Ok(env)
+}
+
+/// Returns the caller's environment for a program in `worktree`, without variables of git, tmux,
+/// direnv, the pane, tasks and agents, and without a Python virtual environment in another worktree
+/// of the repository; with `PWD`, `FLUX_WORKTREE` and `FLUX_SOURCE`.
+pub(crate) fn caller_environment(
+    worktree: &Path,
+    source: &Path,
+    common_dir: &Path,
+) -> Vec<(OsString, OsString)> {
+    let venv = find_foreign_venv(worktree, source, common_dir);
+    let is_of_venv = |name: &OsStr| venv.is_some() && VENV_VARIABLES.iter().any(|own| name == *own);
+    let own = env::vars_os().filter(|(name, _)| !is_foreign(name) && !is_of_venv(name));
+    let mut env: Vec<(OsString, OsString)> = own.collect();
+    if let Some(path) = path_without_git() {
+        env.push(("PATH".into(), remove_dirs_in(path, venv.as_deref())));
+    }
+    env.extend([
+        ("PWD".into(), worktree.into()),
+        ("FLUX_WORKTREE".into(), worktree.into()),
+        ("FLUX_SOURCE".into(), source.into()),
+    ]);
+    env
 }
 
 fn is_foreign(name: &OsStr) -> bool {
@@ -169,13 +186,13 @@ fn is_foreign(name: &OsStr) -> bool {
 }
 
 /// Returns the active Python virtual environment, `$VIRTUAL_ENV`, if it lies in another worktree of
-/// the repository than the task's: the agent would install packages there. Otherwise `None`.
-fn find_foreign_venv(task: &Task, source: &Path, common_dir: &Path) -> Option<PathBuf> {
+/// the repository than `own`: an agent would install packages there. Otherwise `None`.
+fn find_foreign_venv(own: &Path, source: &Path, common_dir: &Path) -> Option<PathBuf> {
     let venv = PathBuf::from(env::var_os("VIRTUAL_ENV")?);
     let is_of_repository =
         |dir: &&Path| *dir == source || admin::is_ours(common_dir, dir).unwrap_or(false);
     let worktree = venv.ancestors().skip(1).find(is_of_repository)?;
-    (worktree != task.worktree).then_some(venv)
+    (worktree != own).then_some(venv)
 }
 
 /// Returns the PATH `path` without `dir` and the directories below it; unchanged if `dir` is

@@ -13,7 +13,7 @@ mod transcript;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::command::AgentCommand;
+pub(crate) use self::command::{AgentCommand, caller_environment};
 pub(crate) use self::known::{KNOWN, profile};
 pub(crate) use self::profile::{AgentConfig, Files, Profile, Prompt, Yolo};
 use crate::system::program::{user_shell, which};

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap_complete::CompletionCandidate;
 
 use crate::git::{ObjectId, Repo, completion};
+use crate::lifecycle::gate::scratch::scratch_path;
 use crate::run::RunDir;
 use crate::sanitize;
 use crate::settings::{Settings, table};
@@ -132,7 +133,7 @@ pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     };
     let tasks = matching_tasks(OsStr::new("")).into_iter();
     let taken = tasks.filter_map(|task| Some(task.read(&repo)?.worktree));
-    let taken: HashSet<_> = taken.collect();
+    let taken: HashSet<_> = taken.chain([scratch_path(&repo)]).collect();
     let found = completion::list_worktrees().unwrap_or_default();
     let found = found.into_iter().skip(1);
     let free = found.filter(|path| !taken.contains(path));

@@ -9,8 +9,8 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, cleanup, completions, config, diff, help, install, list, log, restore, resume,
-    run, send, status, stop, wait,
+    adopt, attach, cleanup, completions, config, conflicts, diff, gate, help, install, land, list,
+    log, restore, resume, run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -42,7 +42,10 @@ enum Command {
     Wait(wait::WaitArgs),
     Log(log::LogArgs),
     Diff(diff::DiffArgs),
+    Conflicts(conflicts::ConflictsArgs),
+    Gate(gate::GateArgs),
     Cleanup(cleanup::CleanupArgs),
+    Land(land::LandArgs),
     Restore(restore::RestoreArgs),
     Stop(stop::StopArgs),
     Resume(resume::ResumeArgs),
@@ -95,7 +98,10 @@ impl Cli {
             Some(Command::Wait(args)) => args.run(),
             Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
+            Some(Command::Conflicts(args)) => args.run(),
+            Some(Command::Gate(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
+            Some(Command::Land(args)) => args.run(),
             Some(Command::Restore(args)) => args.run(),
             Some(Command::Stop(args)) => args.run(),
             Some(Command::Resume(args)) => args.run(),
@@ -138,12 +144,15 @@ const HELP: &str = "usage: {usage}\n\n{about-with-newline}\n{all-args}";
 /// The groups of `git flux -h`, in the form of `git help`.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("start a task", &["run", "adopt"]),
-    ("see the tasks", &["list", "status", "log", "diff"]),
+    (
+        "see the tasks",
+        &["list", "status", "log", "diff", "conflicts"],
+    ),
     (
         "steer the agents",
         &["attach", "send", "wait", "stop", "resume"],
     ),
-    ("bring work home", &["cleanup"]),
+    ("bring work home", &["gate", "cleanup", "land"]),
     ("bring a removed task back", &["restore"]),
     ("set up", &["install", "config", "help"]),
 ];
@@ -157,7 +166,7 @@ fn grouped_help(all: &clap::Command) -> String {
         for name in names {
             let command = all.find_subcommand(name).expect("a known command");
             let about = command.get_about().expect("a help text");
-            text += &format!("   {name:<9}{about}\n");
+            text += &format!("   {name:<10}{about}\n");
         }
         text += "\n";
     }

@@ -1,5 +1,7 @@
 //! `git flux list`, and `git flux` alone: the tasks, or the first steps.
 
+mod conflict_column;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::mem;
@@ -11,6 +13,7 @@ use clap::Args;
 use console::Style;
 use jiff::Timestamp;
 
+use super::object::conflicts::{OpponentObject, opponents};
 use super::object::{PorcelainArgs, TaskObject};
 use super::table::Table;
 use super::{Faults, warn_if_unknown};
@@ -21,7 +24,7 @@ use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::system::clock::this_second;
-use crate::task::{Divergence, State, Status, Task, TaskId, version};
+use crate::task::{Divergence, GateState, GateVerdict, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
@@ -59,7 +62,7 @@ const FOREIGN: &str = "foreign";
 /// A row of the table: a task, or a record that is foreign or unreadable.
 struct TaskRow {
     object: TaskObject,
-    cells: [String; 9],
+    cells: [String; 12],
     /// Seconds since 1970. Unreadable records come last.
     created: Timestamp,
     status: Option<Status>,
@@ -179,8 +182,13 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let mut rows = Vec::new();
     if !tasks.is_empty() {
         let now = this_second();
-        let statuses = observe::statuses(flux, store, &tasks)?.into_iter();
-        rows.extend(statuses.map(|status| TaskRow::of(status, now)));
+        let observed = observe::observe_tasks(flux, store, &tasks)?;
+        let report = conflict_column::compare(flux, store, &observed)?;
+        rows.extend(observed.into_iter().map(|one| {
+            let id = &one.status.task.id;
+            let conflicts = report.as_ref().and_then(|report| opponents(report, id));
+            TaskRow::of(one.status, conflicts, now)
+        }));
     }
     for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {
@@ -224,16 +232,27 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS DESCRIPTION";
+const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS GATE LAND DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 6] = ["AGE", "AGENT", "FILES", "COMMITS", "FOR", "OWNER"];
+const OPTIONAL: [&str; 9] = [
+    "AGE",
+    "AGENT",
+    "FILES",
+    "COMMITS",
+    "FOR",
+    "CONFLICTS",
+    "GATE",
+    "LAND",
+    "OWNER",
+];
 
 fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
     // Show agents if they differ, and owners if another user has a task.
     let statuses = || rows.iter().filter_map(|row| row.status.as_ref());
     let agents: BTreeSet<&str> = statuses().map(|status| &*status.task.agent).collect();
     let has_owners = statuses().any(|status| status.owner.is_some());
+    let has_verdicts = statuses().any(|status| status.gate.is_some());
     let cells = rows.iter().map(|row| {
         let mut cells = row.cells.to_vec();
         if agents.len() < 2 {
@@ -241,6 +260,9 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
         }
         if !has_owners {
             cells[4].clear();
+        }
+        if has_verdicts && cells[8].is_empty() {
+            "-".clone_into(&mut cells[8]);
         }
         cells
     });
@@ -253,8 +275,10 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
 }
 
 impl TaskRow {
-    fn of(status: Status, now: Timestamp) -> Self {
+    fn of(status: Status, conflicts: Option<Vec<OpponentObject>>, now: Timestamp) -> Self {
         let (task, state) = (&status.task, &status.state);
+        let mut object = TaskObject::of(&status);
+        object.conflicts = conflicts;
         let unknown = || "?".to_owned();
         let ago = |then| age(then, now);
         let guess = if status.found.is_inferred { "?" } else { "" };
@@ -265,7 +289,6 @@ impl TaskRow {
             None => unknown(),
         };
         Self {
-            object: TaskObject::of(&status),
             cells: [
                 task.id.to_string(),
                 colour::paint(state.name(), &style(state), &label),
@@ -275,8 +298,12 @@ impl TaskRow {
                 ago(task.created),
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
+                conflict_column::cell(object.conflicts.as_deref().unwrap_or_default()),
+                gate_cell(status.gate.as_ref()),
+                status.land.map(|land| land.to_string()).unwrap_or_default(),
                 sanitize::line(&task.title),
             ],
+            object,
             created: task.created,
             status: Some(status),
         }
@@ -289,10 +316,11 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 9].map(|()| "?".to_owned());
+        let mut cells = [(); 12].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8] = sanitize::line(&text.to_string());
+        cells[8..11].fill(String::new());
+        cells[11] = sanitize::line(&text.to_string());
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,
@@ -300,6 +328,19 @@ impl TaskRow {
             status: None,
         }
     }
+}
+
+fn gate_cell(verdict: Option<&GateVerdict>) -> String {
+    let Some(verdict) = verdict else {
+        return String::new();
+    };
+    let style = match verdict.state {
+        GateState::Green => Style::new().green(),
+        GateState::Red => Style::new().red(),
+        GateState::Flaky => Style::new().yellow(),
+        GateState::None => Style::new(),
+    };
+    colour::paint(verdict.state.into_str(), &style, verdict.label())
 }
 
 fn style(state: &State) -> Style {

@@ -1,20 +1,27 @@
 //! Output for programs: the JSON objects, and the lines of `--porcelain`, which are written from the same
 //! objects. Names of fields are stable; unknown values are `null`.
 
+pub(super) mod conflicts;
+mod lines;
+
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use self::conflicts::OpponentObject;
+use self::lines::lossy;
+pub(super) use self::lines::{Lines, PorcelainArgs};
 use crate::agent::messages::Message;
 use crate::git::log::CommitSummary;
 use crate::run::events::Event;
-use crate::sanitize;
 use crate::system::clock::in_seconds;
-use crate::task::{Changes, Evidence, Layout, NotedEntry, Phase, Source, State, Status, TaskId};
+use crate::task::{
+    Changes, Evidence, GateVerdict, LandState, Layout, NotedEntry, Phase, Source, State, Status,
+    TaskId,
+};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,7 +46,14 @@ pub(super) struct TaskObject {
     ahead: Option<usize>,
     behind: Option<usize>,
     changes: Option<Changes>,
+    /// `None` if they are not known.
+    pub(super) conflicts: Option<Vec<OpponentObject>>,
+    /// `None` if the task has no part in landings.
+    land: Option<&'static str>,
+    /// The number of times that a landing sent it back.
+    land_rounds: Option<usize>,
     exit: Option<ExitObject>,
+    pub(super) gate: Option<GateVerdict>,
     /// The reason if only the id is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -144,6 +158,22 @@ pub(super) struct LogObject {
     pub(super) unknown: usize,
 }
 
+/// A verdict about a task: `gate`.
+#[derive(Debug, Serialize)]
+pub(super) struct GateObject {
+    pub(super) id: String,
+    pub(super) gate: GateVerdict,
+}
+
+impl GateObject {
+    /// Appends the record of a verdict to `lines`: its task, its lines, and an empty line.
+    pub(super) fn write(&self, lines: &mut Lines) {
+        lines.line("task", Some(&self.id));
+        lines.verdict(&self.gate);
+        lines.end();
+    }
+}
+
 /// A setting: `config`.
 #[derive(Debug, Serialize)]
 pub(super) struct SettingObject<'a> {
@@ -217,10 +247,15 @@ pub(super) struct ConflictObject {
     pub(super) kind: String,
 }
 
-/// Serializes a path as a string, lossy where it is not UTF-8; `None` as `null`.
-fn lossy<S: Serializer>(path: &Option<impl AsRef<Path>>, serializer: S) -> Result<S::Ok, S::Error> {
-    let path = path.as_ref().map(|path| path.as_ref().to_string_lossy());
-    path.serialize(serializer)
+/// The fate of a task in a landing: `land`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct LandObject {
+    pub(super) id: String,
+    pub(super) result: &'static str,
+    pub(super) into: Option<String>,
+    pub(super) why: Option<String>,
+    /// The number of times that it was sent back.
+    pub(super) rounds: Option<usize>,
 }
 
 /// Serializes a time as a number of seconds since 1970; `None` as `null`.
@@ -275,7 +310,14 @@ impl TaskObject {
             ahead: status.divergence.map(|commits| commits.ahead),
             behind: status.divergence.map(|commits| commits.behind),
             changes: status.changes,
+            land: status.land.map(LandState::name),
+            land_rounds: match status.land {
+                Some(LandState::Back(rounds)) => Some(rounds),
+                _ => None,
+            },
+            conflicts: None,
             exit,
+            gate: status.gate.clone(),
             error: None,
         }
     }
@@ -309,8 +351,7 @@ impl TaskObject {
         lines.line("agent", self.agent.as_ref());
         lines.line("branch", self.branch.as_ref());
         if self.branch_kept == Some(true) {
-            lines.bytes.extend(b"branch-kept");
-            lines.end();
+            lines.key("branch-kept");
         }
         lines.line("base", self.base.as_ref());
         lines.line("into", self.into.as_ref());
@@ -325,65 +366,13 @@ impl TaskObject {
             lines.line("commits", Some(format!("+{ahead} -{behind}")));
         }
         lines.line("changes", self.changes.map(|changes| changes.to_string()));
+        lines.line("land", self.land);
+        if let Some(gate) = &self.gate {
+            lines.verdict(gate);
+        }
         lines.line("title", self.title.as_ref());
         lines.line("error", self.error.as_ref());
         lines.end();
-    }
-}
-
-/// The options of `--porcelain`.
-#[derive(Debug, Default, Args)]
-pub(super) struct PorcelainArgs {
-    /// machine-readable output
-    #[arg(long, conflicts_with = "json")]
-    porcelain: bool,
-    /// terminate records of --porcelain with a NUL character
-    #[arg(short = 'z', requires = "porcelain")]
-    nul: bool,
-}
-
-impl PorcelainArgs {
-    /// Returns an empty buffer for the lines of `--porcelain`; `None` if this option is not given.
-    pub(super) fn lines(&self) -> Option<Lines> {
-        self.porcelain.then(|| Lines {
-            is_exact: self.nul,
-            bytes: Vec::new(),
-        })
-    }
-}
-
-/// Lines of `key value` as in `git worktree list --porcelain`; an empty line ends a record. They end in a
-/// newline, with escaped values, or in NUL, with exact ones.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    is_exact: bool,
-    bytes: Vec<u8>,
-}
-
-impl Lines {
-    /// Appends the line `<key> <value>`, or nothing if the value is `None`. Escapes control
-    /// characters, except with `-z`.
-    fn line(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
-        let Some(value) = value else { return };
-        let exact = value.as_ref();
-        let escaped = sanitize::line(&String::from_utf8_lossy(exact));
-        let value = if self.is_exact {
-            exact
-        } else {
-            escaped.as_bytes()
-        };
-        self.bytes.extend([key.as_bytes(), b" ", value].concat());
-        self.end();
-    }
-
-    /// Appends the end of a line, a newline or with `-z` a NUL. A second one makes an empty line,
-    /// which ends a record.
-    fn end(&mut self) {
-        self.bytes.push(if self.is_exact { 0 } else { b'\n' });
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
     }
 }
 

@@ -10,20 +10,23 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::show::{Detail, PaneView, code, next};
+use super::object::conflicts::{OpponentObject, opponents};
 use super::object::{ConfigChangeObject, DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
-use crate::failure::{self, Verb};
+use crate::failure::{self, DECLINED, Verb};
+use crate::git::Change;
 use crate::git::shared_config::keys::ConfigEffect;
-use crate::git::{Change, Ignored, changes};
+use crate::lifecycle::conflicts::{Scope, find_conflicts};
+use crate::lifecycle::observe::{self, ObservedTask, WorktreeState};
 use crate::lifecycle::pane::find_pane;
+use crate::lifecycle::shared_config;
 use crate::lifecycle::shared_config::Comparison;
 use crate::lifecycle::shared_config::change::SharedChange;
 use crate::lifecycle::stash::StashFacts;
 use crate::lifecycle::stash_pins::warn_of_removed_entries;
-use crate::lifecycle::{observe, shared_config};
 use crate::store::{Store, StoredTask};
-use crate::task::{State, Status};
+use crate::task::{State, Status, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::Ui;
 
@@ -65,9 +68,13 @@ impl StatusArgs {
 
     fn show(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<()> {
         let task = stored.readable()?;
-        let mut status = observe::statuses(flux, store, &[task])?
-            .pop()
-            .context("internal error: no status of the task")?;
+        let tasks: Vec<&Task> = store.readable().collect();
+        let observed = observe::observe_tasks(flux, store, &tasks)?;
+        let conflicts = compare(flux, store, &observed, &task.id)?;
+        let mut observed = observed.into_iter();
+        let observed = observed.find(|one| one.status.task.id == task.id);
+        let observed = observed.context("internal error: no status of the task")?;
+        let mut status = observed.status;
         let pane = find_pane(task);
         let target = match &pane {
             Ok(target) if status.state != State::Elsewhere => target.clone(),
@@ -80,9 +87,9 @@ impl StatusArgs {
             None => PaneView::Closed,
         };
         status.task.target = target.or(status.task.target);
-        let files = match status.changes {
-            Some(_) => changes(&flux.repo.checkout(&task.worktree)?, Ignored::LeftOut)?,
-            None => Vec::new(),
+        let files = match observed.work {
+            WorktreeState::Read { files, .. } => files,
+            WorktreeState::Missing | WorktreeState::Unreadable => Vec::new(),
         };
         warn_if_unknown(&flux.ui, &status);
         let stash = find_stash_entries(flux, &status);
@@ -93,9 +100,9 @@ impl StatusArgs {
             false => Comparison::NoCopy,
         };
         if self.json {
-            return flux
-                .ui
-                .json(&object(&status, files, (stash, configuration), screen));
+            let mut object = object(&status, files, (stash, configuration), screen);
+            object.task.conflicts = conflicts;
+            return flux.ui.json(&object);
         }
         let next = next(flux, &status, stored)?;
         let detail = Detail {
@@ -103,6 +110,7 @@ impl StatusArgs {
             files,
             stash,
             configuration,
+            conflicts: conflicts.unwrap_or_default(),
             screen,
             next,
         };
@@ -121,6 +129,25 @@ impl StatusArgs {
             failure::hints(&error).for_each(|hint| flux.ui.hint(hint));
         }
         Ok(())
+    }
+}
+
+/// Compares a task with all others and with its target. `None`, with a warning, if that fails, and
+/// without one if its own work cannot be read.
+fn compare(
+    flux: &Flux,
+    store: &Store,
+    observed: &[ObservedTask],
+    id: &TaskId,
+) -> Result<Option<Vec<OpponentObject>>> {
+    match find_conflicts(flux, store, observed, Scope::Of(id), None) {
+        Ok(report) => Ok(opponents(&report, id)),
+        Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
+        Err(error) => {
+            let what = format!("the conflicts of '{id}' are unknown: {error:#}");
+            flux.ui.warning(what);
+            Ok(None)
+        }
     }
 }
 

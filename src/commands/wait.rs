@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Error, Result};
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCompleter;
-use jiff::SignedDuration;
 
 use super::wakeups::Wakeups;
 use super::{candidates, choose_own};
 use crate::context::Flux;
 use crate::failure::{Failure, TIMED_OUT, Verb};
 use crate::interrupt;
+use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
 use crate::store::Store;
-use crate::task::{State, Task, TaskId, version};
+use crate::system::clock;
+use crate::task::{LandState, State, Task, TaskId, version};
 use crate::ui::Ui;
 
 /// Wait until agents are done, need input or have exited
@@ -43,7 +44,7 @@ pub(crate) struct WaitArgs {
     )]
     until: Vec<Until>,
     /// give up after this time, as in '90s', '30m' or '1h 30m'
-    #[arg(long, value_name = "time", value_parser = parse_duration)]
+    #[arg(long, value_name = "time", value_parser = parse_timeout)]
     timeout: Option<Duration>,
 }
 
@@ -58,22 +59,22 @@ enum Until {
     Exited,
 }
 
-/// Parses a time such as `90s` or `1h 30m`; a plain number is seconds. Fails if the time is
-/// negative or has another form.
-fn parse_duration(text: &str) -> Result<Duration, &'static str> {
-    let plain = text.parse().ok().map(Duration::from_secs);
-    let friendly = || text.parse::<SignedDuration>().ok()?.try_into().ok();
-    plain
-        .or_else(friendly)
-        .ok_or("expected a time like 90s, 30m or 1h 30m")
+fn parse_timeout(text: &str) -> Result<Duration, &'static str> {
+    clock::parse_duration(text).ok_or("expected a time like 90s, 30m or 1h 30m")
 }
 
 /// Returns `Some(true)` if a task has reached one of the states `until` with success, `Some(false)`
 /// if without success or if it can no longer reach one, and `None` if the wait continues.
 fn outcome(state: &Known, until: &[Until]) -> Option<bool> {
-    let Ok(Some(state)) = state else {
+    let Ok(Some((state, land))) = state else {
         return Some(false);
     };
+    match land {
+        // It is tested or lands.
+        Some(LandState::Landing) => return None,
+        Some(LandState::Blocked) => return Some(false),
+        Some(LandState::Back(_)) | None => {}
+    }
     let (stage, is_success) = match state {
         State::Starting
         | State::Opening
@@ -208,12 +209,14 @@ impl WaitArgs {
     }
 }
 
-/// The state of a task; `None` if it was removed, a word and an error if it is unknown.
-type Known = Result<Option<State>, (&'static str, Error)>;
+/// The state of a task and its part in landings; `None` if it was removed, a word and an error if
+/// it is unknown.
+type Known = Result<Option<(State, Option<LandState>)>, (&'static str, Error)>;
 
 fn label(state: &Known) -> String {
     match state {
-        Ok(Some(state)) => state.label(),
+        Ok(Some((_, Some(LandState::Blocked)))) => LandState::Blocked.to_string(),
+        Ok(Some((state, _))) => state.label(),
         Ok(None) => "removed".to_owned(),
         Err((word, _)) => (*word).to_owned(),
     }
@@ -224,7 +227,7 @@ type States = BTreeMap<TaskId, Known>;
 fn current_states(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> Result<States> {
     let states = observe_once(flux, ids, wakeups)?;
     // A start or removal may have ended between reading the record and the lock.
-    let is_incomplete = |state: &Known| matches!(state, Ok(Some(State::Incomplete)));
+    let is_incomplete = |state: &Known| matches!(state, Ok(Some((State::Incomplete, _))));
     if states.values().any(is_incomplete) {
         observe_once(flux, ids, wakeups)
     } else {
@@ -247,7 +250,8 @@ fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> R
                 let (state, _) = observed
                     .next()
                     .context("internal error: no status of the task")?;
-                Ok(Some(state))
+                let task = stored.readable()?;
+                Ok(Some((state, land_state(flux, &store, task))))
             }
         };
         states.insert(stored.id.clone(), state);
@@ -277,10 +281,18 @@ mod tests {
             (ended(ExitReason::Status(0)), Until::Done, Some(false)),
             (State::NoWorktree, Until::Waiting, Some(false)),
         ] {
-            let found = outcome(&Ok(Some(state.clone())), &[until]);
+            let found = outcome(&Ok(Some((state.clone(), None))), &[until]);
             assert_eq!(found, expected, "{state:?} {until:?}");
         }
         assert_eq!(outcome(&Ok(None), &[Until::Exited]), Some(false));
+        for (land, expected) in [
+            (LandState::Landing, None),
+            (LandState::Back(1), Some(true)),
+            (LandState::Blocked, Some(false)),
+        ] {
+            let found = outcome(&Ok(Some((State::Done, Some(land)))), &[Until::Done]);
+            assert_eq!(found, expected, "{land}");
+        }
         let unread = Err(("broken", anyhow!("it has no version")));
         assert_eq!(outcome(&unread, &[Until::Exited]), Some(false));
     }

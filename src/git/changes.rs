@@ -15,6 +15,7 @@ use bstr::ByteSlice as _;
 
 use self::scratch_index::ScratchIndex;
 use super::Checkout;
+use super::ls_tree::EntryKind;
 use super::records::records;
 use crate::task::Changes;
 
@@ -31,6 +32,8 @@ pub(crate) struct Change {
     /// The two letters of `git status --short`.
     pub(crate) code: [u8; 2],
     pub(crate) path: PathBuf,
+    /// The kind of a tracked file in the worktree; `None` if it is deleted or not tracked.
+    pub(crate) kind: Option<EntryKind>,
     /// A submodule with changes of its own.
     pub(crate) is_submodule: bool,
     /// The option of `git update-index` that makes a hidden file visible in `git status`.
@@ -129,19 +132,21 @@ fn parse(out: &[u8]) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     for record in records(out)? {
         // The path follows a fixed number of fields and may contain spaces.
-        let (code, fields) = match record {
-            [b'1', b' ', x, y, b' ', ..] => ([*x, *y], 8),
-            [b'u', b' ', x, y, b' ', ..] => ([*x, *y], 10),
-            [b'?', b' ', ..] => (*b"??", 1),
-            [b'!', b' ', ..] => (*b"!!", 1),
+        let (code, fields, mode) = match record {
+            [b'1', b' ', x, y, b' ', ..] => ([*x, *y], 8, 5),
+            [b'u', b' ', x, y, b' ', ..] => ([*x, *y], 10, 6),
+            [b'?', b' ', ..] => (*b"??", 1, 0),
+            [b'!', b' ', ..] => (*b"!!", 1, 0),
             [b'#', ..] => continue,
             _ => bail!("`git status` printed an unknown record"),
         };
         let path = record.splitn(fields + 1, |&b| b == b' ').nth(fields);
         let path = path.context("`git status` printed an incomplete record")?;
+        let mode = record.split(|&b| b == b' ').nth(mode);
         let is_submodule = code[1] != b'.' && fields > 1 && record.get(5) == Some(&b'S');
         changes.push(Change {
             code,
+            kind: mode.and_then(EntryKind::of_mode),
             is_submodule,
             unhide_option: None,
             path: path.to_path_lossy().into_owned(),
@@ -176,9 +181,9 @@ mod tests {
     #[test]
     fn parse_reads_all_records_and_names() {
         let out = b"1 M. N... 100644 100644 100644 1 2 a b\n\"c\0\
-                    1 .D N... 100644 100644 100644 1 2 gone\0\
-                    1 MM N... 100644 100644 100644 1 2 both\0\
-                    u UU N... 1 2 3 4 5 6 7 torn apart\0? \xff new\0! log\0";
+                    1 .D N... 100644 100644 000000 1 2 gone\0\
+                    1 MM N... 100644 100644 160000 1 2 both\0\
+                    u UU N... 1 2 3 120000 5 6 7 torn apart\0? \xff new\0! log\0";
         let changes = parse(out).unwrap();
         let paths = changes.iter().map(|change| change.path.to_string_lossy());
         let paths = paths.collect::<Vec<_>>().join("|");
@@ -191,6 +196,12 @@ mod tests {
             files: 5,
         };
         assert_eq!(count(&changes), expected);
+        let kinds: Vec<_> = changes.iter().map(|change| change.kind).collect();
+        let (file, other) = (Some(EntryKind::File), Some(EntryKind::Other));
+        assert_eq!(
+            kinds,
+            [file, None, other, Some(EntryKind::Link), None, None]
+        );
         assert!(parse(b"3 what\0").is_err());
         assert!(parse(b"? cut off").is_err());
     }

@@ -35,6 +35,8 @@ pub(crate) struct Checkout {
     /// The length of an object name in bytes.
     oid_bytes: usize,
     kind: CheckoutKind,
+    /// The directory that git writes objects to, if not the repository's own.
+    objects: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +141,16 @@ impl Checkout {
             common_dir: common_dir.to_owned(),
             oid_bytes: 20,
             kind: CheckoutKind::Nested,
+            objects: None,
+        }
+    }
+
+    /// Returns the checkout with `dir`, whose alternate is the repository's object directory, in its
+    /// place: [`Checkout::reading`] and [`Checkout::with_user_config`] write objects there.
+    pub(super) fn with_objects_in(&self, dir: &Path) -> Self {
+        Self {
+            objects: Some(dir.to_owned()),
+            ..self.clone()
         }
     }
 
@@ -202,7 +214,10 @@ impl Checkout {
     /// Builds a command of git as [`Checkout::reading`] does, but with the configured hooks and
     /// file system monitor, for subcommands that run neither.
     pub(super) fn with_user_config(&self) -> Git {
-        let git = Git::reading(&self.path);
+        let mut git = Git::reading(&self.path);
+        if let Some(objects) = &self.objects {
+            git = git.env("GIT_OBJECT_DIRECTORY", objects);
+        }
         if self.kind == CheckoutKind::Main {
             return git;
         }

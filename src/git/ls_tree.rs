@@ -29,6 +29,21 @@ pub(crate) enum EntryKind {
     Other,
 }
 
+impl EntryKind {
+    /// Returns the kind of an entry with the mode `mode`, in octal; `None` for `000000`, which
+    /// means that there is none, and for a number that is no mode.
+    pub(in crate::git) fn of_mode(mode: &[u8]) -> Option<Self> {
+        match mode {
+            b"100755" => Some(Self::Executable),
+            b"120000" => Some(Self::Link),
+            b"040000" => Some(Self::Directory),
+            b"160000" => Some(Self::Other),
+            [b'1', b'0', b'0', _, _, _] => Some(Self::File),
+            _ => None,
+        }
+    }
+}
+
 /// Returns the entry of a commit's tree at `path`, `None` if there is none:
 /// `git ls-tree -z -l --full-tree <commit> -- <path>`. Ignores `git replace`.
 pub(crate) fn find_entry(dir: &Path, commit: &ObjectId, path: &Path) -> Result<Option<TreeEntry>> {
@@ -67,13 +82,7 @@ fn parse(record: &[u8]) -> Option<TreeEntry> {
     let (mode, _, object) = (facts.next()?, facts.next()?, facts.next()?);
     Some(TreeEntry {
         path: path.to_path_lossy().into_owned(),
-        kind: match mode {
-            "100755" => EntryKind::Executable,
-            "120000" => EntryKind::Link,
-            "040000" => EntryKind::Directory,
-            _ if mode.starts_with("100") => EntryKind::File,
-            _ => EntryKind::Other,
-        },
+        kind: EntryKind::of_mode(mode.as_bytes())?,
         object: object.to_owned().into(),
         // The size of a directory is `-`.
         size: facts.next()?.parse().unwrap_or(0),

@@ -10,6 +10,7 @@ pub(crate) mod changes;
 pub(crate) mod checkout;
 pub(crate) mod command;
 pub(crate) mod completion;
+pub(crate) mod conflicts;
 pub(crate) mod foreground;
 pub(crate) mod hooks;
 pub(crate) mod identity;
@@ -38,6 +39,6 @@ pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;
 pub(crate) use task_stash::TaskStash;
 pub(crate) use worktree::{
-    Worktree, admin, entries, exclude, in_use, submodules, tool_files, trash, worktree_lock,
-    worktree_refs,
+    Worktree, admin, detached, entries, exclude, in_use, submodules, tool_files, trash,
+    worktree_lock, worktree_refs,
 };

@@ -2,6 +2,7 @@
 
 pub(crate) mod history;
 mod objects;
+pub(in crate::git) mod tree;
 
 use std::cell::OnceCell;
 use std::env;
@@ -86,7 +87,7 @@ impl Repo {
         self.drivers = drivers;
     }
 
-    pub(super) fn drivers(&self) -> &Drivers {
+    pub(crate) fn drivers(&self) -> &Drivers {
         &self.drivers
     }
 
@@ -224,6 +225,11 @@ impl Repo {
             ObjectFormat::Sha256 => 32,
             _ => 20,
         }
+    }
+
+    /// Returns whether the names of objects are SHA-256, not SHA-1.
+    pub(super) fn is_sha256(&self) -> bool {
+        self.oid_bytes() == 32
     }
 
     fn oid(&self, hex: &ObjectId) -> Result<Oid> {

@@ -1,6 +1,7 @@
 //! Linked worktrees.
 
 pub(crate) mod admin;
+pub(crate) mod detached;
 pub(crate) mod entries;
 pub(crate) mod exclude;
 pub(crate) mod in_use;

@@ -19,6 +19,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Transaction, Worktree, admin, worktree};
 use crate::lifecycle::cleanup::worktree::ensure_idle;
+use crate::lifecycle::gate::scratch::is_scratch;
 use crate::store::{self, Store};
 use crate::system::clock::this_second;
 use crate::task::record::VERSION;
@@ -111,6 +112,7 @@ impl<'a> Adoption<'a> {
             restored_from: None,
             existing: Some(chosen.existing),
             stash: None,
+            landing: None,
             rest: Rest::default(),
         })
     }
@@ -236,6 +238,10 @@ impl<'a> Adoption<'a> {
             return Err(Failure::new(format!("'{given}' is the main worktree"))
                 .hint("to start a task with its changes: git flux run --with-changes \"<description>\"")
                 .into());
+        }
+        if is_scratch(entry) {
+            let failure = Failure::new(format!("'{given}' is the worktree of the gate"));
+            return Err(failure.hint(list).into());
         }
         self.ensure_exists(entry, &real)?;
         let matches = |task: &Task| task.worktree == entry.path;

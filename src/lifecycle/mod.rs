@@ -17,9 +17,9 @@
 //!
 //! [`observe`] returns the state of tasks. [`recipient`] sends messages, [`mod@pane`] finds the pane, [`stop`]
 //! stops the agent. [`owner`], [`other_machine`] and [`copied_repository`] recognize tasks of other users,
-//! machines and repositories; [`repositories`] finds all repositories of the tmux server. [`damage`] lists
-//! commands that repair a task; one is [`adopt`]. [`shared_config`] compares the configuration that worktrees
-//! share.
+//! machines and repositories; [`conflicts`] finds tasks that change the same lines; [`repositories`] finds all
+//! repositories of the tmux server. [`damage`] lists commands that repair a task; one is [`adopt`]. [`shared_config`]
+//! compares the configuration that worktrees share.
 //!
 //! # Removal
 //!
@@ -29,7 +29,7 @@
 //! record, which are kept in the [`archive`].
 //!
 //! [`stash`] has the entries of a task's own stash, from cleanup to restore. [`stash_pins`] keeps those of the
-//! shared stash from loss while agents run.
+//! shared stash from loss while agents run. A [`gate`] tests a tree with the user's commands, in a worktree of its own.
 //!
 //! A rollback of a start is the same teardown. [`recover`], which commands that change something run first,
 //! completes or rolls back each task whose last command died, and reports it.
@@ -38,10 +38,13 @@ pub(crate) mod adopt;
 pub(crate) mod archive;
 pub(crate) mod branch_uses;
 pub(crate) mod cleanup;
+pub(crate) mod conflicts;
 pub(crate) mod copied_repository;
 pub(crate) mod damage;
 pub(crate) mod disposal;
+pub(crate) mod gate;
 mod hook_effects;
+pub(crate) mod land;
 pub(crate) mod observe;
 pub(crate) mod other_machine;
 pub(crate) mod owner;

@@ -8,14 +8,17 @@ use std::thread;
 
 use anyhow::{Context as _, Error, Result};
 
+use super::land::state::land_state;
 use super::{copied_repository, other_machine};
 use crate::agent;
 use crate::context::Flux;
 use crate::failure;
-use crate::git::changes::count;
+use crate::git::changes::{Head, count};
 use crate::git::repo::history::History;
-use crate::git::{Checkout, Distrust, Ignored, Lock, Worktree, admin, changes, entries};
+use crate::git::{Change, Checkout, Distrust, Ignored, Lock, Worktree, admin, entries};
 use crate::interrupt;
+use crate::lifecycle::gate::Gate;
+use crate::lifecycle::gate::verdicts::Verdicts;
 use crate::run::RunDir;
 use crate::run::events::{self, Event, START};
 use crate::run::launch::Running;
@@ -24,14 +27,34 @@ use crate::store::{Store, StoredTask};
 use crate::system::clock;
 use crate::task::observation::{Location, Observation, Presence};
 use crate::task::{
-    Changes, Divergence, Evidence, GitRefusal, Phase, Report, State, Status, Task, version,
+    Changes, Divergence, Evidence, GateVerdict, GitRefusal, ObjectId, Phase, Report, State, Status,
+    Task, version,
 };
 use crate::tmux::pane::{self, Pane};
 
-/// Returns the status of each task, in the order of `tasks`: its state, its commits ahead and
-/// behind, and its uncommitted changes without ignored files, counted in parallel. The changes are
-/// `None` if the worktree cannot be read; the commits are `None` if the branch is missing.
-pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Status>> {
+/// A task's status, and what `git status` printed in its worktree.
+#[derive(Clone, Debug)]
+pub(crate) struct ObservedTask {
+    pub(crate) status: Status,
+    pub(crate) work: WorktreeState,
+}
+
+/// The commit and the changes in a task's worktree.
+#[derive(Clone, Debug)]
+pub(crate) enum WorktreeState {
+    Missing,
+    Unreadable,
+    Read { head: Head, files: Vec<Change> },
+}
+
+/// Observes each task, in the order of `tasks`: its state, its commits ahead and behind, and its
+/// uncommitted changes without ignored files, listed in parallel. The changes are `None` if the
+/// worktree cannot be read, the commits if the branch is missing.
+pub(crate) fn observe_tasks(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&Task],
+) -> Result<Vec<ObservedTask>> {
     let (home, common_dir) = (flux.repo.home(), flux.repo.common_dir());
     let there = have_worktrees(flux, tasks);
     let checkout =
@@ -39,7 +62,7 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     let checkouts: Vec<_> = iter::zip(tasks, &there).map(checkout).collect();
     let (worktrees, changes, commits) = thread::scope(|scope| {
         let worktrees = scope.spawn(|| list_worktrees(home, common_dir, &there));
-        let changes = scope.spawn(|| count_changes(checkouts));
+        let changes = scope.spawn(|| list_changes(checkouts));
         let mut history = flux.repo.history();
         let count = |task: &&Task| count_commits(&mut history, store, task);
         let commits: Vec<_> = tasks.iter().map(count).collect();
@@ -50,25 +73,47 @@ pub(crate) fn statuses(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Ve
     interrupt::check()?;
     let seen = observe_all(flux, store, tasks, &worktrees).into_iter();
     let all = tasks.iter().zip(seen).zip(changes).zip(commits);
+    let verdicts = find_verdicts(flux);
     let statuses = all.map(|(((task, seen), changes), divergence)| {
         let (state, found) = State::of(task.phase, &seen);
         let mut task = Task::clone(task);
         task.target = seen.target.or(task.target);
-        let (changes, error) = match changes.transpose() {
-            Ok(changes) => (changes, None),
-            Err(error) => (None, Some(error)),
+        let (work, error) = match changes {
+            Some(Ok((head, files))) => (WorktreeState::Read { head, files }, None),
+            Some(Err(error)) => (WorktreeState::Unreadable, Some(error)),
+            None => (WorktreeState::Missing, None),
         };
-        Status {
+        let changes = match &work {
+            WorktreeState::Read { files, .. } => Some(count(files)),
+            WorktreeState::Missing | WorktreeState::Unreadable => None,
+        };
+        let is_clean = changes.is_some_and(Changes::is_none);
+        let verdicts = verdicts.as_ref().filter(|_| is_clean);
+        let status = Status {
+            gate: verdicts.and_then(|all| find_verdict(flux, store.tip(&task.branch)?, all)),
             git_refusal: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
+            land: land_state(flux, store, &task),
             task,
             state,
             found,
             divergence,
             changes,
-        }
+        };
+        ObservedTask { status, work }
     });
     Ok(statuses.collect())
+}
+
+/// Returns the verdicts of the configured gate; `None` without a gate, or if the configuration is
+/// invalid.
+fn find_verdicts(flux: &Flux) -> Option<Verdicts> {
+    Verdicts::of(flux, &Gate::read(flux).ok()??).ok()
+}
+
+/// Returns the verdict about the tree of a commit; `None` if the commit cannot be read.
+fn find_verdict(flux: &Flux, tip: &ObjectId, verdicts: &Verdicts) -> Option<GateVerdict> {
+    Some(verdicts.look_up(flux.repo.tree_of(tip).ok()?))
 }
 
 /// Returns for each task whether its worktree's path has a `.git`, a file or a directory, whatever
@@ -101,10 +146,15 @@ fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Di
     Some(Divergence { ahead, behind })
 }
 
-/// Counts the changed and untracked files of each worktree in parallel, without ignored ones.
-/// `None` for a task without a worktree.
-fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Result<Changes>>> {
-    let read = |checkout: Checkout| Ok(count(&changes(&checkout, Ignored::LeftOut)?));
+/// The commit of a worktree and what differs from it.
+type HeadAndChanges = (Head, Vec<Change>);
+
+/// Lists the changed and untracked files of each worktree in parallel, without ignored ones. `None`
+/// for a task without a worktree.
+fn list_changes(
+    mut checkouts: Vec<Option<Result<Checkout>>>,
+) -> Vec<Option<Result<HeadAndChanges>>> {
+    let read = |checkout: Checkout| Head::status(&checkout, Ignored::LeftOut);
     let take = |checkout: &mut Option<Result<Checkout>>| Some(checkout.take()?.and_then(read));
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let share = checkouts.len().div_ceil(workers).max(1);
@@ -114,7 +164,7 @@ fn count_changes(mut checkouts: Vec<Option<Result<Checkout>>>) -> Vec<Option<Res
             .map(|share| scope.spawn(move || share.iter_mut().map(take).collect::<Vec<_>>()))
             .collect();
         let done = workers.into_iter().map(|worker| worker.join());
-        done.flat_map(|counts| counts.expect("no worker panics"))
+        done.flat_map(|lists| lists.expect("no worker panics"))
             .collect()
     })
 }

@@ -9,6 +9,7 @@ use super::archive::{self, Archived};
 use super::cleanup::scratch;
 use super::copied_repository;
 use super::disposal::{Disposal, is_registered};
+use super::land::{chain_refs, recovery};
 use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
@@ -52,6 +53,9 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         if let Err(error) = clear_marks(flux, class, |name| store.has_ref(name)) {
             flux.ui.warn_of(&error);
         }
+    }
+    if let Err(error) = chain_refs::sweep(flux) {
+        flux.ui.warn_of(&error);
     }
     Ok(changed)
 }
@@ -198,7 +202,7 @@ impl Teardown<'_> {
         Ok(())
     }
 
-    /// Completes an interrupted removal if the worktree is gone, and closes the task's pane, unless
+    /// Completes an interrupted removal if the worktree is gone or the task has landed, and closes the task's pane, unless
     /// it is the caller's own. Otherwise makes the task active again: the user's consent does not
     /// cover later changes. Returns a message for the user.
     fn finish_removal(&self) -> Result<String> {
@@ -206,7 +210,9 @@ impl Teardown<'_> {
         let what = format!("the removal of '{id}' was interrupted");
         let link = task.worktree.join(".git");
         let failure = || format!("could not access '{}'", link.display());
-        if fs::exists(&link).with_context(failure)? {
+        let is_there = fs::exists(&link).with_context(failure)?;
+        let has_landed = is_there && recovery::has_landed(flux, task, self.tip)?;
+        if is_there && !has_landed {
             self.advance(&task.in_phase(Phase::Active), Transaction::default())?;
             return Ok(format!(
                 "{what}; the task still exists: git flux cleanup {id}"
@@ -219,7 +225,7 @@ impl Teardown<'_> {
         }
         let how = match flux.find_moved_worktree(task)? {
             Some(place) => Disposal::InTrash(place),
-            None if is_registered(flux, task)? => Disposal::Trash,
+            None if has_landed || is_registered(flux, task)? => Disposal::Trash,
             None => Disposal::Leave,
         };
         self.run(&how)?;

@@ -152,6 +152,7 @@ pub(crate) fn limit_foreign(flux: &Flux, store: &Store, one: &Archived) -> Resul
         target: None,
         existing: None,
         stash: None,
+        landing: None,
         removal,
         into,
         ..task.clone()

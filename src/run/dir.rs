@@ -178,6 +178,11 @@ impl RunDir {
         self.0.join("shared")
     }
 
+    /// Returns the path of the file that exists while `git flux land` tests and lands the task.
+    pub(crate) fn landing(&self) -> PathBuf {
+        self.0.join("landing")
+    }
+
     /// Returns the path of the file with the last screen of the pane.
     pub(crate) fn screen(&self) -> PathBuf {
         self.0.join("screen")

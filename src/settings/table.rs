@@ -6,6 +6,7 @@ use crate::agent::{Prompt, Yolo};
 use crate::git::Style;
 use crate::git::repo::parse_bool;
 use crate::launcher::notify::{METHODS, is_notify_value};
+use crate::system::clock::parse_duration;
 use crate::task::Layout;
 
 /// A setting.
@@ -39,6 +40,8 @@ pub(crate) enum ValueKind {
     Yolo,
     /// A whole number.
     Number,
+    /// A duration such as `30m`.
+    Duration,
     /// A time in the format of `gc.reflogExpire`.
     Time,
     /// A boolean of git.
@@ -68,7 +71,8 @@ impl ValueKind {
                     .to_owned()
             }
             Self::Yolo => "use true, false, or arguments, quoted as in a shell".to_owned(),
-            Self::Number => "use a number of worktrees".to_owned(),
+            Self::Number => "use a whole number".to_owned(),
+            Self::Duration => "use a time, such as 90s, 30m or 1h 30m".to_owned(),
             Self::Time => "use a time, such as 90.days, or never".to_owned(),
         })
     }
@@ -87,6 +91,7 @@ impl ValueKind {
             Self::Prompt => parse_prompt(value).is_some(),
             Self::Yolo => parse_yolo(value).is_some(),
             Self::Number => value.parse::<usize>().is_ok(),
+            Self::Duration => parse_duration(value).is_some(),
         }
     }
 }
@@ -180,6 +185,8 @@ settings! {
         "how cleanup merges";
     INTO = "flux.into", ValueKind::Text, None,
         "the branch that cleanup merges into, instead of the one a task started from";
+    LAND_ROUNDS = "flux.landRounds", ValueKind::Number, Some("3"),
+        "how often land sends a task back to its agent before you have to look at it";
     BRANCH_PREFIX = "flux.branchPrefix", ValueKind::Text, Some("feature/"),
         "the prefix of the names of new branches";
     WORKTREE_DIR = "flux.worktreeDir", ValueKind::Text, Some(".."),
@@ -194,6 +201,14 @@ settings! {
         "abort the start if a setup command fails";
     WRAPPER = "flux.wrapper", ValueKind::Arguments, None,
         "wrapper command for the agent";
+    GATE = "flux.gate", ValueKind::Many, None,
+        "a shell command that the files of a task must pass";
+    GATE_TIMEOUT = "flux.gateTimeout", ValueKind::Duration, Some("30m"),
+        "how long all commands of the gate may take together";
+    GATE_RETRIES = "flux.gateRetries", ValueKind::Number, Some("1"),
+        "how often a gate that fails is run again";
+    GATE_SEED = "flux.gateSeed", ValueKind::Many, None,
+        "untracked files to copy to the worktree of the gate, as in .gitignore; flux.copy if it is not set";
     TRUST = "flux.trust", ValueKind::Many, None,
         "a .worktree-init that may run: the object name of its tree";
     NOTIFY = "flux.notify", ValueKind::Ways, None,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -13,8 +14,8 @@ use super::{ConfigEntry, Settings};
 use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
-use crate::system::clock::from_seconds;
-use crate::task::{Layout, ObjectId};
+use crate::system::clock::{from_seconds, parse_duration};
+use crate::task::{BranchName, Layout, ObjectId};
 
 impl Settings {
     /// Returns the value of `flux.layout`: where agents run. `None` means `auto`. Fails if it is
@@ -22,6 +23,18 @@ impl Settings {
     pub(crate) fn layout(&self) -> Result<Option<Layout>> {
         let value = self.checked_value(&table::LAYOUT)?;
         Ok(value.and_then(|value| value.parse().ok()))
+    }
+
+    /// Returns the configured keys and values that change how git merges files: `merge.*` and
+    /// `diff.*`.
+    pub(crate) fn merge_entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_of = |entry: &&ConfigEntry| {
+            ["merge.", "diff."]
+                .iter()
+                .any(|of| entry.key.starts_with(of))
+        };
+        let entries = self.entries.iter().filter(is_of);
+        entries.map(|entry| (entry.key.as_str(), entry.value.as_str()))
     }
 
     /// Returns the value of `flux.merge`: how cleanup merges. Fails if it is invalid.
@@ -34,6 +47,28 @@ impl Settings {
     /// `branch.<name>.fluxInto` names another. `None` if it is not set or empty.
     pub(crate) fn default_target(&self) -> Option<&str> {
         self.value(&table::INTO).filter(|branch| !branch.is_empty())
+    }
+
+    /// Returns the value of `flux.landRounds`: how often `land` sends a task back to its agent before
+    /// it is blocked; at least 1. Fails if it is no number.
+    pub(crate) fn land_rounds(&self) -> Result<usize> {
+        let value = self.checked_value(&table::LAND_ROUNDS)?.unwrap_or_default();
+        let rounds: usize = value.parse().context("'flux.landRounds' is not a number")?;
+        Ok(rounds.max(1))
+    }
+
+    /// Returns the remote that `git push` pushes a branch to: `branch.<name>.pushRemote`,
+    /// `remote.pushDefault` or `branch.<name>.remote`. `None` if none is set.
+    pub(crate) fn push_remote(&self, branch: &BranchName) -> Option<String> {
+        let section = self.branch_section(branch);
+        let of = |key: &str| {
+            let mut values = section
+                .iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case(key));
+            values.next_back().map(|(_, value)| value.clone())
+        };
+        let default = || self.value_of("remote.pushdefault").map(str::to_owned);
+        of("pushRemote").or_else(default).or_else(|| of("remote"))
     }
 
     /// Returns the value of `flux.branchPrefix`: the prefix of the names of new branches.
@@ -108,6 +143,38 @@ impl Settings {
     /// agent. Empty if it is not set.
     pub(crate) fn setup_commands(&self) -> Vec<OsString> {
         self.raw_values(&table::SETUP)
+    }
+
+    /// Returns the values of `flux.gate`: the shell commands that a tree must pass, in order. Empty
+    /// if it is not set.
+    pub(crate) fn gate_commands(&self) -> Vec<OsString> {
+        self.raw_values(&table::GATE)
+    }
+
+    /// Returns the values of `flux.gateSeed`, or else of `flux.copy`: patterns, as in `.gitignore`,
+    /// of untracked files to copy to the worktree of the gate. Empty if neither is set.
+    pub(crate) fn seed_patterns(&self) -> Vec<OsString> {
+        match self.entry_of(&table::GATE_SEED) {
+            Some(_) => self.raw_values(&table::GATE_SEED),
+            None => self.copy_patterns(),
+        }
+    }
+
+    /// Returns the value of `flux.gateTimeout`: how long all commands of the gate may take together.
+    /// Fails if it is no duration.
+    pub(crate) fn gate_timeout(&self) -> Result<Duration> {
+        let value = self.checked_value(&table::GATE_TIMEOUT)?;
+        let timeout = parse_duration(value.unwrap_or_default());
+        timeout.context("'flux.gateTimeout' is not a duration")
+    }
+
+    /// Returns the value of `flux.gateRetries`: how often a gate that fails is run again. Fails if it
+    /// is no number.
+    pub(crate) fn gate_retries(&self) -> Result<usize> {
+        let value = self
+            .checked_value(&table::GATE_RETRIES)?
+            .unwrap_or_default();
+        value.parse().context("'flux.gateRetries' is not a number")
     }
 
     fn raw_values(&self, setting: &Setting) -> Vec<OsString> {

@@ -1,6 +1,8 @@
 //! The time, stored as seconds or milliseconds since 1970.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 /// Returns the present time in whole milliseconds, as it is stored.
 pub(crate) fn now() -> Timestamp {
@@ -17,6 +19,13 @@ pub(crate) fn this_second() -> Timestamp {
 /// Returns the time that a number of seconds since 1970 means; `None` if that is after the year 9999.
 pub(crate) fn from_seconds(seconds: u64) -> Option<Timestamp> {
     Timestamp::from_second(seconds.try_into().ok()?).ok()
+}
+
+/// Parses a time such as `90s` or `1h 30m`; a plain number is seconds. `None` if it is negative or
+/// has another form.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let plain = text.parse().ok().map(Duration::from_secs);
+    plain.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok())
 }
 
 macro_rules! stored {
@@ -49,6 +58,30 @@ macro_rules! stored {
 
 stored!(in_seconds, as_second, from_second);
 stored!(in_milliseconds, as_millisecond, from_millisecond);
+
+/// Times since 1970 in seconds, or `null`.
+pub(crate) mod in_optional_seconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::in_seconds;
+
+    #[derive(Serialize, Deserialize)]
+    struct Seconds(#[serde(with = "in_seconds")] Timestamp);
+
+    pub(crate) fn serialize<S: Serializer>(
+        at: &Option<Timestamp>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        at.map(Seconds).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<Seconds>::deserialize(from)?.map(|Seconds(at)| at))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -96,6 +96,25 @@ pub(crate) fn has_group(leader: i32, group: i32) -> Option<bool> {
     Some(processes().ok()?.iter().any(member))
 }
 
+/// Returns whether a process group has a live process, in any session. Without information about
+/// processes, `kill(-group, 0)` decides, which counts zombies.
+pub(crate) fn has_live_group(group: i32) -> bool {
+    let member = |stat: &Stat| stat.group == group && !stat.has_ended();
+    match processes() {
+        Ok(all) => all.iter().any(member),
+        Err(_) => signal::killpg(Pid::from_raw(group), None).is_ok(),
+    }
+}
+
+/// Lists the ids of the live processes of a process group, in any session, whose working directory is
+/// `dir` or below. Fails if the system gives no information about processes.
+pub(crate) fn list_group_in(group: i32, dir: &Path) -> Result<Vec<i32>> {
+    let counts =
+        |stat: &Stat| stat.group == group && !stat.has_ended() && has_cwd_in(stat.pid, dir);
+    let members = processes()?.into_iter().filter(counts);
+    Ok(members.map(|stat| stat.pid).collect())
+}
+
 /// A process, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Process {

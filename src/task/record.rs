@@ -71,6 +71,22 @@ pub(crate) struct Task {
     /// The snapshot of the user's changes, while its worktree is being made.
     #[serde(default, rename = "carried", skip_serializing_if = "Option::is_none")]
     pub(crate) stash: Option<ObjectId>,
+    /// The times that `land` sent it back. If they are lost, the count begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) landing: Option<LandRounds>,
+    #[serde(flatten)]
+    pub(crate) rest: Rest,
+}
+
+/// The times that a landing sent a task back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LandRounds {
+    pub(crate) count: usize,
+    /// The last time.
+    #[serde(with = "in_seconds")]
+    pub(crate) at: Timestamp,
+    /// The commit of its branch then.
+    pub(crate) tip: ObjectId,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }
@@ -116,6 +132,10 @@ pub(crate) struct Removal {
     pub(crate) shared_stash: Vec<NotedEntry>,
     /// The merge; `None` if its work was discarded.
     pub(crate) into: Option<MergeRecord>,
+    /// The tip of the branch that lands together with other tasks. The target may not have moved
+    /// yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) landing: Option<ObjectId>,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }

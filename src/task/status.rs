@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
-use super::{Evidence, Exit, Task, WaitReason};
+use super::{Evidence, Exit, GateVerdict, LandState, Task, WaitReason};
 
 /// The numbers of files in a worktree that differ from `HEAD`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -147,7 +147,10 @@ pub(crate) struct Status {
     pub(crate) found: Evidence,
     pub(crate) divergence: Option<Divergence>,
     pub(crate) changes: Option<Changes>,
+    pub(crate) land: Option<LandState>,
     pub(crate) git_refusal: Option<GitRefusal>,
+    /// The verdict of the gate, if there is one and the tree is known without a search.
+    pub(crate) gate: Option<GateVerdict>,
 }
 
 /// The reason why git was not run in a worktree: an agent can make it run a program there.

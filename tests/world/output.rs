@@ -72,7 +72,10 @@ pub(crate) fn make_readme_tasks(world: &World) -> [String; 3] {
     for n in ["One", "Two", "Three"] {
         world.agent(oauth).tell(&format!("commit {n}"));
     }
-    world.agent(login).tell("commit Fix");
+    // In a file of its own, so that nothing conflicts.
+    world
+        .agent(login)
+        .tell("sh echo fix >fix.txt && git add fix.txt && git commit -q -m Fix");
     world.agent(login).tell("exit 0");
     wait_until("the end of the agent to be recorded", || {
         world.flux(["status", "--json", login]).run().json()["state"] == "exited"

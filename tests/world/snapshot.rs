@@ -176,7 +176,10 @@ fn note_git_dir(git_dir: &Path, facts: &mut BTreeMap<String, String>) {
     let flux = git_dir.join("flux");
     walk(&flux, &mut |path| {
         let name = path.strip_prefix(&flux).unwrap().display().to_string();
-        let is_lock = name == "merge" || name.split('/').any(|part| part.contains("lock"));
+        // The cache is derived, and may vanish.
+        let is_lock = name == "merge"
+            || name.starts_with("cache")
+            || name.split('/').any(|part| part.contains("lock"));
         // `forget_changed_config` removes it.
         let is_copy = name.ends_with("/shared");
         if !is_lock && !is_copy && !path.is_dir() {

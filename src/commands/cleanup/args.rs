@@ -1,42 +1,4 @@
-//! Parts of the command line: the style of the merge and the output.
-
-use anyhow::Result;
-use clap::Args;
-
-use crate::git::Style;
-use crate::settings::Settings;
-
-/// The options for the style of the merge.
-#[derive(Clone, Debug, Args)]
-#[group(multiple = false, conflicts_with = "discard_branch")]
-pub(super) struct Styles {
-    /// create a merge commit (the default, unless flux.merge says otherwise)
-    #[arg(long)]
-    merge: bool,
-    /// create a single commit instead of doing a merge
-    #[arg(long)]
-    squash: bool,
-    /// put the task's commits on top of the branch, one by one
-    #[arg(long)]
-    rebase: bool,
-    /// abort if fast-forward is not possible
-    #[arg(long)]
-    ff_only: bool,
-}
-
-impl Styles {
-    /// Returns the style of the merge: that of the options, or else of `flux.merge`. Fails if that
-    /// setting is invalid.
-    pub(super) fn chosen(&self, settings: &Settings) -> Result<Style> {
-        match (self.merge, self.squash, self.rebase, self.ff_only) {
-            (true, ..) => Ok(Style::Merge),
-            (_, true, ..) => Ok(Style::Squash),
-            (.., true, _) => Ok(Style::Rebase),
-            (.., true) => Ok(Style::FastForward),
-            _ => settings.merge_style(),
-        }
-    }
-}
+//! Parts of the command line: the output.
 
 /// The output of conflicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Error, Result, anyhow};
+use anyhow::{Context as _, Error, Result};
 
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
 use crate::git::{Lock, merge};
 use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::land::back::{self, CONFLICT_MESSAGE};
 use crate::lifecycle::recipient;
 use crate::system::clock;
 use crate::task::Task;
@@ -69,7 +70,7 @@ pub(super) fn start_merge(
     flux.ui
         .status(format_args!("merging '{theirs}' in '{place}'; {end}"));
     if is_to_tell && has_conflicts {
-        tell_agent(flux, task)?;
+        tell_agent(flux, task);
     }
     Err(not_removed(task, path, has_conflicts).into())
 }
@@ -92,10 +93,6 @@ pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Fail
         .hint(format!("or: {git} merge --abort"))
 }
 
-/// The message to an agent about conflicts. It contains no name that an agent could misread.
-const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
-                       conflicts. Please resolve them and commit the merge.";
-
 /// Asks the user whether to tell the running agent about the conflicts. Returns `false` without
 /// asking if there is no terminal, if no agent accepts messages, or in the task's own pane.
 fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
@@ -107,16 +104,14 @@ fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
     flux.ui.confirm(question, true)
 }
 
-fn tell_agent(flux: &Flux, task: &Task) -> Result<()> {
+fn tell_agent(flux: &Flux, task: &Task) {
     let id = &task.id;
-    // It may have ended since. Its answer is not waited for.
-    let sent = match recipient::find_recipient(flux, task, clock::now(), true)? {
-        Some(recipient) => recipient.send(CONFLICT_MESSAGE).map(drop),
-        None => Err(anyhow!("the agent of '{id}' does not accept input")),
-    };
-    match sent {
-        Ok(()) => flux.ui.status(format_args!("sent to '{id}'")),
+    match back::tell(flux, task, CONFLICT_MESSAGE) {
+        Ok(true) => flux.ui.status(format_args!("sent to '{id}'")),
+        // It may have ended since.
+        Ok(false) => flux
+            .ui
+            .warning(format_args!("the agent of '{id}' does not accept input")),
         Err(error) => flux.ui.warning(format_args!("{error:#}")),
     }
-    Ok(())
 }

@@ -8,6 +8,7 @@ use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::cleanup::check::Consent;
+use crate::lifecycle::cleanup::commit_files::default_message;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
@@ -90,8 +91,11 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         open.partition(|open| open.question == Question::OtherBranch);
     // --yes agrees to the merge, but only into the user's branch.
     if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
-        let current = elsewhere.first().map(|open| &*open.finding);
-        let mut question = words::removal_question(facts, current);
+        let current = elsewhere.first().map(|open| open.finding.clone());
+        let gate = plan.checks.iter().find(|check| check.name == "gate");
+        let gate = gate.map(|check| format!("gate: {}", check.reason()));
+        let notes: Vec<String> = current.into_iter().chain(gate).collect();
+        let mut question = words::removal_question(facts, &notes);
         // An agent that is done needs no separate question.
         let is_only_to_stop = matches!(&rest[..], [only] if only.question == Question::Stop);
         let is_joined = is_only_to_stop && facts.state == State::Done;
@@ -167,7 +171,7 @@ fn ask_about_files(flux: &Flux, facts: &Facts, consent: &Consent) -> Result<Edit
     loop {
         match flux.ui.select("What should happen to them?", &choices)? {
             0 => {
-                let offered = words::default_message(&facts.task);
+                let offered = default_message(&facts.task);
                 let message = flux.ui.input("Message", &offered)?;
                 return Ok(Edits::Commit(message));
             }

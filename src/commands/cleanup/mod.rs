@@ -16,7 +16,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use self::args::{Mode, Styles};
+use self::args::Mode;
+use super::styles::Styles;
 use super::{candidates, choose_own, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
@@ -62,7 +63,7 @@ pub(crate) struct CleanupArgs {
     #[arg(long)]
     discard_stash: bool,
     /// drop the branch without a merge; it can be restored
-    #[arg(long)]
+    #[arg(long, conflicts_with = "styles")]
     discard_branch: bool,
     /// on conflicts, merge the branch into the task's worktree
     #[arg(long, conflicts_with_all = ["discard_branch", "rebase"])]
@@ -70,6 +71,9 @@ pub(crate) struct CleanupArgs {
     /// bypass the hooks that can refuse a commit or a merge
     #[arg(long)]
     no_verify: bool,
+    /// run the gate on the merge first, and refuse if it does not pass
+    #[arg(long, conflicts_with_all = ["discard_branch", "update"])]
+    gate: bool,
     /// agree that an agent started on another machine has ended
     #[arg(long)]
     gone: bool,

@@ -7,7 +7,7 @@ use super::args::{Mode, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::cleanup::options::{
-    Asking, Branch, Conflicts, Edits, Options, Question, Verify,
+    Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
@@ -46,6 +46,11 @@ impl CleanupArgs {
                 Verify::None
             } else {
                 Verify::All
+            },
+            gate: if self.gate {
+                GateUse::Required
+            } else {
+                GateUse::Shown
             },
             asking: match (can_ask, is_several) {
                 (true, true) => Asking::Jointly,

@@ -1,25 +1,26 @@
 //! Removes one task: plans, asks and acts; repeats that if the task changes meanwhile.
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::args::Porcelain;
 use super::consent::{NextStep, ask_consents, facts};
 use super::{configuration, conflicts, words};
 use crate::context::Flux;
-use crate::failure::{self, Failure};
-use crate::git::commit::CommitAll;
+use crate::failure::Failure;
 use crate::git::{Lock, MergePlan};
+use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::merge::{self, PreparedMerge};
-use crate::lifecycle::cleanup::options::{Edits, Options, Verify};
+use crate::lifecycle::cleanup::options::{
+    Agreed, CommitRules, Edits, GateUse, Options, Question, Signing,
+};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
+use crate::lifecycle::cleanup::tested;
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::task::{Task, TaskId};
-use crate::ui::quoted;
-use crate::ui::words::count;
+use crate::task::TaskId;
 
 /// The number of attempts for a task that keeps changing.
 const ATTEMPTS: usize = 5;
@@ -79,13 +80,14 @@ impl TaskRemoval<'_> {
         let (flux, id) = (self.flux, self.id);
         for attempt in 0..ATTEMPTS {
             // The plan is made again; different findings are asked about.
-            let plan = Plan::make(flux, &store, id, &self.options);
+            let mut plan = Plan::make(flux, &store, id, &self.options);
             self.list_conflicts(&plan)?;
             if attempt == 0
                 && let Some(facts) = plan.facts.as_ref().filter(|_| plan.refusal().is_none())
             {
                 words::warn_of_dependents(flux, &store, &facts.task);
             }
+            self.test_planned(&mut plan)?;
             match ask_consents(flux, &mut self.options, plan)? {
                 NextStep::Remove(plan) => {
                     configuration::note_agreed(flux, &self.options, &plan, &mut self.warned)?;
@@ -130,6 +132,23 @@ impl TaskRemoval<'_> {
         Ok(())
     }
 
+    /// With `--gate`, runs the gate on the planned merge, and decides the plan again. Fails if the
+    /// gate does not pass. Does nothing if the plan is refused, or before the user has said what to
+    /// do with conflicts and uncommitted files.
+    fn test_planned(&self, plan: &mut Plan) -> Result<()> {
+        let is_open = plan
+            .consents(Agreed::Ask)
+            .any(|open| open.question < Question::OtherBranch);
+        if self.options.gate == GateUse::Shown || plan.refusal().is_some() || is_open {
+            return Ok(());
+        }
+        if let Some(facts) = plan.forecast().filter(|_| !plan.is_update()) {
+            tested::ensure_planned(self.flux, facts)?;
+            plan.decide(self.flux, &self.options);
+        }
+        Ok(())
+    }
+
     /// Commits the uncommitted files, if the plan says so, or else merges and removes the task.
     /// Returns `true` if it was removed, `false` if a new plan is needed, as after the commit.
     fn carry_out(&mut self, plan: &Plan) -> Result<bool> {
@@ -143,7 +162,14 @@ impl TaskRemoval<'_> {
             .context("internal error: no facts despite passing checks")?;
         forecast.ensure_no_collision(self.flux, None)?;
         if self.stop_and_recheck(facts, None)? {
-            self.commit(facts, message)?;
+            let commit = FilesCommit {
+                flux: self.flux,
+                facts,
+                message,
+                verify: self.options.verify,
+                lock: self.lock,
+            };
+            commit.make()?;
         } else {
             self.forget_answers();
         }
@@ -153,7 +179,14 @@ impl TaskRemoval<'_> {
     fn merge_and_remove(&mut self, facts: &Facts) -> Result<bool> {
         let (flux, lock) = (self.flux, self.lock);
         // Everything that can refuse comes before the agent is stopped.
-        let made = merge::prepare(flux, facts, self.options.verify, lock)?;
+        let rules = CommitRules {
+            verify: self.options.verify,
+            signing: Signing::Configured,
+        };
+        let made = merge::prepare(flux, facts, rules, lock)?;
+        if let (GateUse::Required, Some(made)) = (self.options.gate, &made) {
+            tested::ensure_commit(flux, self.id, &made.commit)?;
+        }
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
@@ -177,13 +210,15 @@ impl TaskRemoval<'_> {
 
     /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,
     /// and returns whether the task is unchanged since it was observed. Returns `true` without a
-    /// check if nothing was stopped, no question was possible and no hook ran.
+    /// check if nothing was stopped, no question was possible, and no hook or gate ran.
     fn stop_and_recheck(&self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
         if facts.processes.must_stop() || facts.processes.must_close_pane() {
             return stop_agent(self.flux, facts);
         }
-        // The task may have changed during a question or a hook.
-        let is_slow = self.flux.ui.can_ask() || made.is_some_and(|made| made.ran_hooks);
+        // The task may have changed during a question, a hook or the gate.
+        let is_tested = self.options.gate == GateUse::Required;
+        let ran_hooks = made.is_some_and(|made| made.ran_hooks);
+        let is_slow = self.flux.ui.can_ask() || ran_hooks || is_tested;
         Ok(!is_slow || is_unchanged(self.flux, facts)?)
     }
 
@@ -194,37 +229,4 @@ impl TaskRemoval<'_> {
         self.flux.ui.status(what);
         self.options = self.before.clone();
     }
-
-    fn commit(&self, facts: &Facts, message: &str) -> Result<()> {
-        let (flux, task) = (self.flux, &facts.task);
-        let offered = words::default_message(task);
-        let message = if message.trim().is_empty() {
-            &offered
-        } else {
-            message
-        };
-        let checkout = flux.repo.checkout(&task.worktree)?;
-        let hooks = merge::hooks_for_commit(flux, facts)?;
-        let commit = CommitAll {
-            tip: &facts.tip,
-            message,
-            verify: self.options.verify == Verify::All,
-            hooks: hooks.as_deref(),
-        };
-        let committed = commit.make(&checkout, self.lock);
-        if committed.map_err(|error| not_committed(error, task))? {
-            let files = count(facts.uncommitted.len(), "file");
-            let what = format!("committed {files} on '{}'", task.branch);
-            flux.ui.status(what);
-        }
-        Ok(())
-    }
-}
-
-/// Adds to the error of a commit, which git or a hook refused, the command to make it by hand.
-fn not_committed(error: Error, task: &Task) -> Error {
-    let path = quoted(&task.worktree);
-    let failure = Failure::new(format!("could not commit the changes of '{}'", task.id));
-    let hint = format!("git -C {path} add --all && git -C {path} commit");
-    failure::wrap_in_failure(error, failure.hint(hint))
 }

@@ -7,7 +7,7 @@ use crate::context::Flux;
 use crate::git::{MergePlan, ObjectId, Style};
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
-use crate::lifecycle::cleanup::options::{Edits, Options, Question};
+use crate::lifecycle::cleanup::options::{Edits, GateUse, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::RemovalReport;
 use crate::lifecycle::cleanup::target::MergeTarget;
@@ -49,6 +49,9 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
         let entries = count_entries(forecast.stash.own.len());
         steps.push(format!("{verb} {entries}"));
     }
+    if options.gate == GateUse::Required && merging(forecast).is_some() {
+        steps.push("run the gate, unless it is known to pass".to_owned());
+    }
     if forecast.processes.must_stop() {
         let program = forecast.processes.name_stopped(&plan.id);
         steps.push(format!("stop {program}"));
@@ -67,11 +70,6 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
         false => format!("remove the worktree '{worktree}', the branch '{branch}' and the {place}"),
     });
     steps
-}
-
-/// Returns the default message for a commit of the uncommitted files: `WIP: <title>`.
-pub(super) fn default_message(task: &Task) -> String {
-    format!("WIP: {}", task.title)
 }
 
 /// Returns the word for the tmux target of a task: `pane`, `window` or `session`; `record` if it
@@ -128,17 +126,20 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
 }
 
 /// Returns the text of the question whether to merge and remove a task. If commits would be merged,
-/// `elsewhere` is added: `you are on '<branch>'`, if that is not the target branch.
-pub(super) fn removal_question(facts: &Facts, elsewhere: Option<&str>) -> String {
+/// `notes` are added: `you are on '<branch>'`, if that is not the target branch, and the verdict of the
+/// gate, if there is one.
+pub(super) fn removal_question(facts: &Facts, notes: &[String]) -> String {
     let Some(into) = merging(facts) else {
         return no_merge_words(facts).question;
     };
     let (id, branch, target) = (&facts.task.id, &facts.task.branch, &into.branch);
-    let elsewhere = elsewhere.map(|elsewhere| format!(" ({elsewhere})"));
-    let elsewhere = elsewhere.unwrap_or_default();
+    let notes = match notes.join("; ") {
+        notes if notes.is_empty() => notes,
+        notes => format!(" ({notes})"),
+    };
     let [verb, _, to] = style_words(into.style);
     let (verb, commits) = (capitalize(verb), count(facts.commits(), "commit"));
-    format!("{verb} {commits} of '{branch}' {to} '{target}'{elsewhere}, and remove '{id}'?")
+    format!("{verb} {commits} of '{branch}' {to} '{target}'{notes}, and remove '{id}'?")
 }
 
 /// Warns of each task whose target is the branch of `task`, if that branch is deleted with `task`. If `task` has a target branch, hints at the command that merges the other task into

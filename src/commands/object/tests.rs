@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
-use crate::task::{Activity, WaitReason};
+use crate::task::{Activity, GateState, WaitReason};
 
 const FIRST_SECOND: Timestamp = Timestamp::constant(1, 0);
 
@@ -56,6 +56,55 @@ fn state(is_known: bool) -> StateObject {
     }
 }
 
+/// Returns the other side of a conflict: a task, or a target about which nothing is known.
+fn opponent(is_known: bool) -> OpponentObject {
+    let text = |is_there: bool| is_there.then(|| "text".to_owned());
+    let file = |is_full: bool| conflicts::ConflictFileObject {
+        path: Some("a".into()),
+        kind: "contents".into(),
+        function: text(is_full),
+    };
+    OpponentObject {
+        with: text(is_known),
+        target: text(!is_known),
+        files: is_known.then(|| vec![file(true), file(false)]),
+        same: false,
+        approximate: false,
+        why: text(!is_known),
+    }
+}
+
+fn all_conflicts() -> conflicts::ConflictsObject {
+    let conflict = |is_known| conflicts::TaskConflictObject {
+        task: "fix-1".into(),
+        opponent: opponent(is_known),
+    };
+    conflicts::ConflictsObject {
+        conflicts: vec![conflict(true), conflict(false)],
+        unreadable: vec![conflicts::UnreadableObject {
+            task: "fix-1".into(),
+            why: "its branch is gone".into(),
+        }],
+        order: vec!["fix-1".into()],
+        to_resolve: 0,
+        to_resolve_by_age: 1,
+    }
+}
+
+fn verdict(is_known: bool) -> GateVerdict {
+    let text = || is_known.then(|| "text".to_owned());
+    GateVerdict {
+        state: GateState::Red,
+        tree: is_known.then(|| "text".to_owned().into()),
+        command: text(),
+        status: is_known.then_some(2),
+        why: text(),
+        seconds: is_known.then_some(3),
+        at: is_known.then_some(FIRST_SECOND),
+        log: text(),
+    }
+}
+
 /// Returns a task with all fields.
 fn task() -> TaskObject {
     let text = || Some("text".to_owned());
@@ -82,6 +131,10 @@ fn task() -> TaskObject {
         ahead: Some(1),
         behind: Some(2),
         changes: Some(Changes::default()),
+        conflicts: Some(vec![opponent(true), opponent(false)]),
+        land: Some("back"),
+        land_rounds: Some(1),
+        gate: Some(verdict(true)),
         exit: Some(ExitObject {
             status: Some(0),
             signal: None,
@@ -219,6 +272,17 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         }],
         would: is_known.then(|| vec!["merge".into()]),
     };
+    let land = |text: Option<&str>| LandObject {
+        id: "fix-1".into(),
+        result: "red",
+        into: text.map(str::to_owned),
+        why: text.map(str::to_owned),
+        rounds: text.map(|_| 1),
+    };
+    let gate = |is_known| GateObject {
+        id: "fix-1".to_owned(),
+        gate: verdict(is_known),
+    };
     let text = Some("text");
     vec![
         (
@@ -246,10 +310,13 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
                 value(&removed(None, Some(unread))),
             ],
         ),
+        ("gate", vec![value(&gate(true)), value(&gate(false))]),
         (
             "cleanup --dry-run",
             vec![value(&cleanup(true)), value(&cleanup(false))],
         ),
+        ("conflicts", vec![value(&all_conflicts())]),
+        ("land", vec![value(&land(text)), value(&land(None))]),
     ]
 }
 
@@ -284,13 +351,19 @@ fn write_prints_only_keys_of_the_manual() {
     let mut lines = Lines::default();
     task().write(&mut lines);
     TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version").write(&mut lines);
+    all_conflicts().write(&mut lines);
     let text = String::from_utf8(lines.into_bytes()).unwrap();
     assert_eq!(
         text,
         "task fix-1\nowner text\nstate waiting\nreason question\nstatus 0\nphase active\n\
          agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
-         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\ntitle text\n\n\
-         task fix-1\nstate broken\nerror it has no version\n\n"
+         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nland back\n\
+         gate red\ngate-command text\ngate-status 2\ngate-why text\ngate-tree text\ntitle text\n\n\
+         task fix-1\nstate broken\nerror it has no version\n\n\
+         task fix-1\nwith text\npath a\nkind contents\nfunction text\n\
+         path a\nkind contents\n\n\
+         task fix-1\ntarget text\nunknown text\n\n\
+         task fix-1\nunknown its branch is gone\n\norder fix-1\nresolve 0\n\n"
     );
     let (_, section) = MANUAL.split_once(".SS \"Porcelain\"").unwrap();
     let (section, _) = section.split_once(".SH").unwrap();

@@ -85,6 +85,7 @@ pub(super) fn report_own_changes(flux: &Flux, changes: Option<Changes>, takes_ch
 
 pub(super) fn status(started: &Started) -> Status {
     Status {
+        gate: None,
         task: started.task.clone(),
         owner: None,
         state: State::Running(started.since),
@@ -94,6 +95,7 @@ pub(super) fn status(started: &Started) -> Status {
             is_inferred: false,
         },
         divergence: Some(Divergence::default()),
+        land: None,
         changes: Some(Changes::default()),
         git_refusal: None,
     }

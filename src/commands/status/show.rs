@@ -5,6 +5,7 @@ use std::fmt::Display;
 use anyhow::Result;
 use console::{Style, truncate_str};
 
+use crate::commands::object::conflicts::{ConflictFileObject, OpponentObject};
 use crate::context::Flux;
 use crate::git::Change;
 use crate::lifecycle::damage::Damage;
@@ -16,7 +17,7 @@ use crate::lifecycle::stash_pins::name_entries;
 use crate::sanitize;
 use crate::store::StoredTask;
 use crate::system::clock::this_second;
-use crate::task::{Changes, Divergence, Layout, State, Status, WaitReason};
+use crate::task::{Changes, Divergence, GateVerdict, Layout, State, Status, WaitReason};
 use crate::ui::words::{age, count};
 use crate::ui::{Ui, shown};
 
@@ -33,6 +34,7 @@ pub(super) struct Detail {
     pub(super) files: Vec<Change>,
     pub(super) stash: Option<StashFacts>,
     pub(super) configuration: Comparison,
+    pub(super) conflicts: Vec<OpponentObject>,
     pub(super) screen: PaneView,
     pub(super) next: Vec<NextCommand>,
 }
@@ -134,6 +136,8 @@ impl Detail {
             let commits = format!("{ahead} ahead of {against}, {behind} behind");
             fields.push(("Commits", commits));
         }
+        let land = self.status.land.map(|land| land.to_string());
+        fields.extend(land.map(|land| ("Land", land)));
         let changes = match self.status.changes.map(Changes::is_none) {
             Some(true) => "none uncommitted".to_owned(),
             Some(false) => format!("{} uncommitted", count(self.files.len(), "file")),
@@ -144,6 +148,10 @@ impl Detail {
             fields.push(("Stash", name_entries(own)));
         }
         fields.push(("Changes", changes));
+        let conflicts = self.conflicts.iter().map(describe_conflict);
+        fields.extend(conflicts.map(|text| ("Conflicts", text)));
+        let verdict = self.status.gate.as_ref();
+        fields.extend(verdict.map(|verdict| ("Gate", describe_verdict(verdict))));
         fields
     }
 
@@ -186,6 +194,21 @@ pub(super) fn code(change: &Change) -> String {
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }
 
+/// Describes what is known about a task and another one, or its target.
+fn describe_conflict(one: &OpponentObject) -> String {
+    let other = one.with.as_ref().or(one.target.as_ref());
+    let other = other.map_or("others", String::as_str);
+    match (&one.files, &one.why) {
+        (_, Some(why)) => format!("unknown with {other}: {why}"),
+        _ if one.same => format!("none with {other}: the same changes"),
+        (Some(files), None) => {
+            let files: Vec<String> = files.iter().map(ConflictFileObject::describe).collect();
+            format!("with {other}: {}", files.join(", "))
+        }
+        (None, None) => format!("unknown with {other}"),
+    }
+}
+
 fn describe_state(status: &Status) -> String {
     let now = this_second();
     let ago = |then| age(then, now);
@@ -225,6 +248,13 @@ fn describe_state(status: &Status) -> String {
         other => other.name(),
     };
     text.to_owned()
+}
+
+fn describe_verdict(verdict: &GateVerdict) -> String {
+    let ago = verdict
+        .at
+        .map(|at| format!(", {} ago", age(at, this_second())));
+    format!("{verdict}{}", ago.unwrap_or_default())
 }
 
 /// A command and its purpose.

@@ -103,7 +103,7 @@ fn parse_unmerged(unmerged: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn without_lfs(git: Git) -> Git {
+pub(in crate::git) fn without_lfs(git: Git) -> Git {
     NO_LFS.iter().fold(git, Git::config)
 }
 

@@ -1,6 +1,6 @@
 //! Commits, made from a tree or from a worktree.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::Path;
 
@@ -26,6 +26,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) message: &'a [u8],
     /// The author, if it is not the committer.
     pub(crate) author: Option<&'a Author>,
+    /// The time of the commit, as in git's environment variable, if it is not now.
+    pub(crate) committed: Option<&'a OsStr>,
     pub(crate) sign: bool,
 }
 
@@ -49,6 +51,9 @@ impl Draft<'_> {
         }
         if let Some(Author { name, email, date }) = self.author {
             git = git.envs(AUTHOR_ENV.into_iter().zip([name, email, date]));
+        }
+        if let Some(date) = self.committed {
+            git = git.env("GIT_COMMITTER_DATE", date);
         }
         git.arg(self.tree).object()
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::git::records::{join_records, records};
 use crate::git::{Git, ObjectId};
@@ -31,17 +31,29 @@ impl Drivers {
             })
     }
 
-    /// Returns whether every one of `files` has a configured merge driver, by the attributes in the
-    /// commit `ours` (before git 2.41, in the main worktree): `git check-attr --stdin -z merge`.
-    /// `false` if no driver is configured.
+    /// Returns whether every one of `files` has a configured merge driver, as
+    /// [`Drivers::can_merge_each`] finds them.
     pub(in crate::git) fn can_merge(
         &self,
         dir: &Path,
         ours: &ObjectId,
         files: &[&Path],
     ) -> Result<bool> {
+        let each = self.can_merge_each(dir, ours, files)?;
+        Ok(each.into_iter().all(|has_driver| has_driver))
+    }
+
+    /// Returns for each of `files` whether it has a configured merge driver, by the attributes in
+    /// the commit `ours` (before git 2.41, in the main worktree): `git check-attr --stdin -z
+    /// merge`. Starts no git if no driver is configured.
+    pub(in crate::git) fn can_merge_each(
+        &self,
+        dir: &Path,
+        ours: &ObjectId,
+        files: &[&Path],
+    ) -> Result<Vec<bool>> {
         if self.names.is_empty() {
-            return Ok(false);
+            return Ok(vec![false; files.len()]);
         }
         // git before 2.41 ignores it and uses the attributes of the main worktree.
         let git = Git::reading(dir).env("GIT_ATTR_SOURCE", ours);
@@ -56,6 +68,10 @@ impl Drivers {
             };
             self.names.iter().any(|driver| driver.as_bytes() == name)
         };
-        Ok(values.len() == files.len() && values.iter().all(is_driver))
+        ensure!(
+            values.len() == files.len(),
+            "`git check-attr` printed an incomplete record"
+        );
+        Ok(values.iter().map(is_driver).collect())
     }
 }

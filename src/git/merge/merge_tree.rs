@@ -41,7 +41,7 @@ impl MergeResult {
             return Ok(Self::Tree(String::from_utf8(tree.to_vec())?.into()));
         }
         let files = match code {
-            1 => parse_conflicts(fields, [ours, theirs])?,
+            1 => parse_conflicts(&mut fields, [ours, theirs])?,
             _ => Vec::new(),
         };
         // Other failures have the same exit code, but no files.
@@ -58,8 +58,8 @@ impl MergeResult {
 
 /// Parses the conflicting files from the output of `git merge-tree -z`: paths up to an empty field,
 /// then messages, each with a number of paths, the paths, an untranslated kind and a sentence.
-fn parse_conflicts<'a>(
-    mut fields: impl Iterator<Item = &'a [u8]>,
+pub(in crate::git) fn parse_conflicts<'a>(
+    fields: &mut impl Iterator<Item = &'a [u8]>,
     sides: [&ObjectId; 2],
 ) -> Result<Vec<Conflict>> {
     let mut files: Vec<Conflict> = Vec::new();

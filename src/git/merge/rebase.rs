@@ -18,6 +18,8 @@ pub(crate) struct BranchCommit {
     /// The other side has a commit with the same patch.
     pub(crate) is_duplicate: bool,
     pub(crate) author: Author,
+    /// The time of the commit, as in git's environment variable.
+    pub(crate) committed: OsString,
     pub(crate) message: Vec<u8>,
 }
 
@@ -50,8 +52,8 @@ impl BranchCommit {
 }
 
 /// The NUL-terminated fields of a commit; authors and messages contain no NUL.
-const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%B%x00";
-const FIELDS: usize = 8;
+const FORMAT: &str = "--format=%m%x00%H%x00%T%x00%P%x00%an%x00%ae%x00%ad%x00%cd%x00%B%x00";
+const FIELDS: usize = 9;
 
 /// The comparison of commits with those of the other side; patches take time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +88,18 @@ pub(crate) fn list(
 }
 
 fn parse(fields: &[&[u8]]) -> Result<BranchCommit> {
-    let [mark, oid, tree, parents, name, email, date, message] = fields else {
+    let [
+        mark,
+        oid,
+        tree,
+        parents,
+        name,
+        email,
+        date,
+        committed,
+        message,
+    ] = fields
+    else {
         unreachable!("chunks of {FIELDS}");
     };
     let object = |hex: &[u8]| ObjectId::parse(hex).context("not an object name");
@@ -104,6 +117,7 @@ fn parse(fields: &[&[u8]]) -> Result<BranchCommit> {
             // Without `@`, git parses a small number as a date.
             date: os(&[b"@", *date].concat()),
         },
+        committed: os(&[b"@", *committed].concat()),
         message: message.to_vec(),
     })
 }
@@ -129,6 +143,7 @@ impl Pick {
             parents: vec![parent],
             message,
             author: Some(&self.commit.author),
+            committed: None,
             sign,
         }
     }

@@ -49,6 +49,14 @@ impl Repo {
         Ok(named(Oid::hash_object(ObjectType::Blob, bytes)?))
     }
 
+    /// Returns the name that a blob with this content would have, without writing it: `git
+    /// hash-object`
+    pub(crate) fn hash_blob(&self, content: &[u8]) -> Result<ObjectId> {
+        let format = self.git2.object_format();
+        let oid = Oid::hash_object_ext(ObjectType::Blob, content, format);
+        Ok(named(oid.context("could not compute a hash")?))
+    }
+
     /// Sets the permissions of `core.sharedRepository` on the file of a loose object and on its
     /// directory, since libgit2 does not. Does nothing without that setting, or for a packed
     /// object.
@@ -126,7 +134,7 @@ impl Repo {
         Ok(self.git2.find_commit(self.oid(name)?)?)
     }
 
-    fn tree(&self, name: &ObjectId) -> Result<Tree<'_>> {
+    pub(super) fn tree(&self, name: &ObjectId) -> Result<Tree<'_>> {
         Ok(self.git2.find_tree(self.oid(name)?)?)
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Original<'a> {
     pub(crate) head: &'a BranchName,
     /// `false` for `--no-verify`.
     pub(crate) verify: bool,
+    /// `false` to sign nothing, whatever is configured.
+    pub(crate) signs: bool,
 }
 
 impl Original<'_> {

@@ -149,6 +149,9 @@ impl<'a> Entries<'a> {
         } else if self.last(b"core.hookspath").is_some() {
             tail.extend(line(b"core.hooksPath", b".git/hooks"));
         }
+        if !original.signs {
+            tail.extend(line(b"commit.gpgSign", b"false"));
+        }
         // Options of a merge by hand could change the result.
         let options = format!("branch.{}.mergeOptions", original.head);
         let values: [(&[u8], &[u8]); 6] = [

@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::files::{self, name_files, quote_paths};
 use super::obstacle::name_conflicts;
 use super::options::{Branch, Conflicts, Edits, Options, Question};
+use super::tested;
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
@@ -43,6 +44,10 @@ impl Decision<'_> {
         self.decide_about_stash();
         if is_mergeable {
             self.decide_about_merge();
+            let tested = tested::judge(self.flux, self.options, self.forecast());
+            if let Some(verdict) = tested {
+                self.checks.add("gate", verdict);
+            }
         }
         self.check_configuration();
         self.check_current_branch();

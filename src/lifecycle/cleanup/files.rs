@@ -132,6 +132,7 @@ mod tests {
         let ignored = |path: &str| Change {
             code: *b"!!",
             path: path.into(),
+            kind: None,
             is_submodule: false,
             unhide_option: None,
         };

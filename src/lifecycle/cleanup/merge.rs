@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail};
 
 use super::facts::Facts;
-use super::options::Verify;
+use super::options::{CommitRules, Signing, Verify};
 use super::scratch::{NewCommits, ScratchMerge, merge_failure};
 use super::target::MergeTarget;
 use crate::context::Flux;
@@ -20,6 +20,7 @@ use crate::git::rebase::{self, Compare, Pick};
 use crate::git::{Checkout, MergePlan, ObjectId, Style, fast_forward};
 use crate::settings::Settings;
 use crate::system::Lock;
+use crate::task::Task;
 use crate::ui::quoted;
 
 /// The commit that the target will move to; no branch contains it yet.
@@ -31,11 +32,11 @@ pub(crate) struct PreparedMerge {
 
 /// Makes the commits of the merge, which no ref points to yet, and returns the last; for a
 /// fast-forward, the task's tip. `None` if there is nothing to merge. Fails on conflicts. Hooks run
-/// in a scratch repository, without those that `verify` excludes.
+/// in a scratch repository, without those that `rules` exclude.
 pub(crate) fn prepare(
     flux: &Flux,
     facts: &Facts,
-    verify: Verify,
+    rules: CommitRules,
     lock: &Lock,
 ) -> Result<Option<PreparedMerge>> {
     facts.ensure_mergeable()?;
@@ -57,19 +58,19 @@ pub(crate) fn prepare(
     let settings = load_settings(flux, into)?;
     let hooks = find_hooks_with(flux, into, &settings)?;
     let ran_hooks =
-        needs_scratch(into, &settings, &hooks) || hooks.has(hook_names(into.style, verify));
+        needs_scratch(into, &settings, &hooks) || hooks.has(hook_names(into.style, rules.verify));
     let scratch = ScratchMerge {
         flux,
         facts,
         into,
         commits: &commits,
         hooks: &hooks,
-        verify,
+        rules,
         lock,
     };
     let made = match ran_hooks {
         true => scratch.make(),
-        false => make_commits(flux, facts, into, &commits),
+        false => make_commits(&scratch),
     };
     let commit = made.map_err(|error| match error.is::<Failure>() {
         true => error,
@@ -93,28 +94,24 @@ fn needs_scratch(into: &MergeTarget, settings: &Settings, hooks: &Hooks) -> bool
 
 /// Makes the commits of the merge in the object database, signed if so configured, and returns the
 /// last. Writes no files, moves no ref and runs no hooks.
-fn make_commits(
-    flux: &Flux,
-    facts: &Facts,
-    into: &MergeTarget,
-    commits: &NewCommits,
-) -> Result<ObjectId> {
+fn make_commits(merge: &ScratchMerge) -> Result<ObjectId> {
+    let (flux, facts, into) = (merge.flux, merge.facts, merge.into);
     let repo = &flux.repo;
     let checkout = into.worktree.as_deref().map(|path| repo.checkout(path));
     let checkout = checkout.transpose()?;
-    let sign = match &checkout {
-        // Configuration may depend on the worktree and its branch.
-        Some(checkout) if repo.current() != Some(checkout.path()) => has_signing(checkout)?,
-        _ => flux.settings.signs_commits()?,
+    let sign = match merge.rules.signing {
+        Signing::Configured => signs_merges(flux, checkout.as_ref())?,
+        Signing::Never => false,
     };
     let draft = |tree, parents, message| Draft {
         tree,
         parents,
         message,
         author: None,
+        committed: None,
         sign,
     };
-    let draft = match (&into.merge, commits) {
+    let draft = match (&into.merge, merge.commits) {
         (MergePlan::Rebase { onto, picks, .. }, _) => {
             let add = |parent: ObjectId, pick: &Pick| {
                 let draft = pick.draft(&parent, &pick.commit.message, sign);
@@ -131,6 +128,16 @@ fn make_commits(
         _ => bail!("internal error: no commit to make in this plan"),
     };
     draft.make(repo, checkout.as_ref())
+}
+
+/// Returns whether the configuration for `checkout`, or else for the caller's directory, signs
+/// commits.
+pub(in crate::lifecycle) fn signs_merges(flux: &Flux, checkout: Option<&Checkout>) -> Result<bool> {
+    match checkout {
+        // Configuration may depend on the worktree and its branch.
+        Some(checkout) if flux.repo.current() != Some(checkout.path()) => has_signing(checkout),
+        _ => flux.settings.signs_commits(),
+    }
 }
 
 fn merge_message(facts: &Facts, into: &MergeTarget) -> Vec<u8> {
@@ -219,21 +226,45 @@ pub(crate) fn hooks_for_commit(flux: &Flux, facts: &Facts) -> Result<Option<Path
     hooks.find_missing_dir(&checkout, &facts.task.worktree)
 }
 
-/// Moves the target branch to `commit`, and updates the files of the worktree, if any, that has it
+/// The commit that a target branch moves to.
+pub(crate) struct TargetCommit<'a> {
+    pub(crate) commit: &'a ObjectId,
+    /// The tasks that it merges, as a message names them.
+    pub(crate) names: String,
+    /// The action for hooks and the reflog.
+    pub(crate) action: String,
+    /// The command that tries again.
+    pub(crate) retry: String,
+}
+
+impl<'a> TargetCommit<'a> {
+    /// Returns the merge of one task, made by cleanup.
+    pub(super) fn of_task(task: &Task, commit: &'a ObjectId) -> Self {
+        Self {
+            commit,
+            names: format!("'{}'", task.id),
+            action: format!("merge {}", task.branch),
+            retry: format!("git flux cleanup {}", task.id),
+        }
+    }
+}
+
+/// Moves the target branch to the commit `to`, and updates the files of the worktree, if any, that has it
 /// checked out; after a squash, also runs `post-commit` there. Does nothing if there is no target.
 ///
 /// # Errors
 /// The branch is then unchanged. Its files are restored; if that fails, too, the message says so.
-pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
+pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
     };
     let begun = SystemTime::now();
-    let (id, branch) = (&facts.task.id, &into.branch);
+    let (branch, commit) = (&into.branch, to.commit);
     let failure = |what: &str, look: &str| {
-        Failure::new(format!("could not merge '{id}' into '{branch}'; {what}"))
+        let names = &to.names;
+        Failure::new(format!("could not merge {names} into '{branch}'; {what}"))
             .hint(look)
-            .hint(format!("git flux cleanup {id}"))
+            .hint(&to.retry)
     };
     let Some(place) = &into.worktree else {
         let moved = fast_forward::move_branch(flux.repo.home(), branch, commit, lock);
@@ -242,10 +273,10 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
     let worktree = flux.repo.checkout(place)?;
     let none = format!("branch.{branch}.mergeOptions=");
     let has_some = load_settings(flux, into)?.has_merge_options(branch);
-    let to = FastForward {
+    let move_to = FastForward {
         old: &into.tip,
         commit,
-        action: &format!("merge {}", facts.task.branch),
+        action: &to.action,
         settings: if has_some { &[&none] } else { &[] },
         // git has verified the signature when it merged.
         options: match into.style {
@@ -253,7 +284,7 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
-    let moved = to.run(&worktree, lock);
+    let moved = move_to.run(&worktree, lock);
     let Err(error) = moved else {
         run_post_commit(flux, into, &worktree, commit, lock);
         return Ok(());

@@ -6,6 +6,7 @@
 //! `--all`, `--merged` and the removal itself use the same plan.
 
 pub(crate) mod check;
+pub(crate) mod commit_files;
 mod configuration;
 mod decision;
 pub(crate) mod facts;
@@ -18,6 +19,7 @@ pub(crate) mod processes;
 pub(crate) mod remove;
 pub(in crate::lifecycle) mod scratch;
 pub(crate) mod target;
+pub(crate) mod tested;
 #[cfg(test)]
 mod tests;
 pub(crate) mod worktree;

@@ -109,7 +109,7 @@ impl Facts {
     /// Fails if merging the target branch into the task's worktree would overwrite changed,
     /// untracked or ignored files there, if a file is staged, or if the worktree is damaged or
     /// unreadable. Waits up to 5 seconds for a locked index.
-    pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
+    pub(in crate::lifecycle) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
         let Some(into) = self.merge_target() else {
             return Ok(());

@@ -43,6 +43,31 @@ pub(crate) enum Verify {
     None,
 }
 
+/// The signatures of the commits of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signing {
+    /// Those that `commit.gpgSign` asks for.
+    Configured,
+    /// None: the commits may never land.
+    Never,
+}
+
+/// The way to make the commits of a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CommitRules {
+    pub(crate) verify: Verify,
+    pub(crate) signing: Signing,
+}
+
+/// The use of the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GateUse {
+    /// Known verdicts are shown.
+    Shown,
+    /// What is merged must pass: `--gate`.
+    Required,
+}
+
 /// The state of a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agreed {
@@ -150,6 +175,7 @@ pub(crate) struct Options {
     /// The questions that options answer.
     pub(crate) given: Vec<Question>,
     pub(crate) verify: Verify,
+    pub(crate) gate: GateUse,
     pub(crate) asking: Asking,
     /// The answers, with the findings that they are about.
     pub(crate) answers: Vec<(Question, String)>,

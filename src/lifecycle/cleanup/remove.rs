@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 
 use super::facts::Facts;
-use super::merge;
+use super::merge::{self, TargetCommit};
 use super::target::Destination;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
@@ -25,7 +25,7 @@ use crate::store;
 use crate::system::clock::this_second;
 use crate::system::process::{foreground_group, is_alive, start_time};
 use crate::system::{Lock, wait_until};
-use crate::task::{MergeRecord, RecordFile, RefName, Removal, Rest, Task};
+use crate::task::{MergeRecord, RecordFile, RefName, Removal, Rest, Task, TaskId};
 use crate::tmux::pane;
 
 /// A completed removal.
@@ -117,7 +117,7 @@ fn remove_with_branch(
     let task = &facts.task;
     let (removal, disposal) = prepare_archive(flux, facts)?;
     if let Some(commit) = &merge
-        && let Err(error) = move_target(flux, facts, commit, lock)
+        && let Err(error) = move_target(flux, facts, &TargetCommit::of_task(task, commit), lock)
     {
         interrupt::check()?;
         return match is_target_unchanged(flux, facts)? {
@@ -136,31 +136,58 @@ fn remove_with_branch(
         Ok(oid) => oid,
         Err(error) => return explain(flux, facts, merge.as_ref(), error),
     };
-    let teardown = Teardown {
-        flux,
-        task: &removing,
-        oid: &oid,
-        tip: Some(&facts.tip),
-        lock,
+    let marked = MarkedTask {
+        facts,
+        removing,
+        oid,
+        disposal,
     };
-    let finish = || {
-        if let (Some(target), false) = (&task.target, facts.processes.is_own_pane) {
-            close(target, &flux.run_dir(&task.id))?;
-        }
-        teardown.run(&disposal)
-    };
-    let kept = finish().map_err(|error| {
-        let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
-            .hint("to complete it: git flux cleanup");
-        failure::wrap_in_failure(error, failure)
-    })?;
+    let kept = marked.tear_down(flux, lock)?;
     Ok(Outcome::Done(RemovalReport { merge, kept }))
+}
+
+/// A task whose record says that it is being removed, and whose commits are merged.
+pub(in crate::lifecycle) struct MarkedTask<'a> {
+    pub(in crate::lifecycle) facts: &'a Facts,
+    pub(in crate::lifecycle) removing: Task,
+    /// The object name of the record `removing`.
+    pub(in crate::lifecycle) oid: ObjectId,
+    pub(in crate::lifecycle) disposal: Disposal,
+}
+
+impl MarkedTask<'_> {
+    /// Closes the task's pane, unless it is the caller's own, archives the task and removes its
+    /// worktree, and its branch unless it is kept. Fails with the hint to complete the removal.
+    pub(in crate::lifecycle) fn tear_down(&self, flux: &Flux, lock: &Lock) -> Result<KeptParts> {
+        let (facts, task) = (self.facts, &self.facts.task);
+        let teardown = Teardown {
+            flux,
+            task: &self.removing,
+            oid: &self.oid,
+            tip: Some(&facts.tip),
+            lock,
+        };
+        let finish = || {
+            if let (Some(target), false) = (&task.target, facts.processes.is_own_pane) {
+                close(target, &flux.run_dir(&task.id))?;
+            }
+            teardown.run(&self.disposal)
+        };
+        finish().map_err(|error| {
+            let failure = Failure::new(format!("the removal of '{}' is not complete", task.id))
+                .hint("to complete it: git flux cleanup");
+            failure::wrap_in_failure(error, failure)
+        })
+    }
 }
 
 /// Returns what the archive will keep of a task (a snapshot of uncommitted files, the configuration
 /// of its branch, per-worktree refs), and what to do with its worktree. Creates only the snapshot,
 /// a commit without a ref.
-fn prepare_archive(flux: &Flux, facts: &Facts) -> Result<(Removal, Disposal)> {
+pub(in crate::lifecycle) fn prepare_archive(
+    flux: &Flux,
+    facts: &Facts,
+) -> Result<(Removal, Disposal)> {
     let task = &facts.task;
     let (snapshot, disposal) = take_snapshot(flux, facts)?;
     let own = worktree_refs::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
@@ -192,11 +219,16 @@ fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> R
     {
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
-    let [events, screen] = flux.run_dir(&removing.id).events_and_screen();
+    let files = run_files(flux, &removing.id);
+    store::update(&flux.repo, &facts.oid, removing, &files, verify, lock)
+}
+
+/// Returns the files of a run that the record of a removed task keeps: its events and last screen.
+pub(in crate::lifecycle) fn run_files(flux: &Flux, id: &TaskId) -> Vec<(RecordFile, Vec<u8>)> {
+    let [events, screen] = flux.run_dir(id).events_and_screen();
     let events = events.map(|events| (RecordFile::Events, events));
     let screen = screen.map(|screen| (RecordFile::Screen, screen));
-    let files: Vec<_> = events.into_iter().chain(screen).collect();
-    store::update(&flux.repo, &facts.oid, removing, &files, verify, lock)
+    events.into_iter().chain(screen).collect()
 }
 
 /// Returns, for the record, the branch or commit that has the task's commits, and the commits to
@@ -223,15 +255,20 @@ const TARGET_HOOKS: &[&str] = &[
     "reference-transaction",
 ];
 
-/// Moves the target branch to `commit`, or does nothing if there is no target. Warns if hooks have
+/// Moves the target branch to the commit `to`, or does nothing if there is no target. Warns if hooks have
 /// changed other refs.
-fn move_target(flux: &Flux, facts: &Facts, commit: &ObjectId, lock: &Lock) -> Result<()> {
+pub(in crate::lifecycle) fn move_target(
+    flux: &Flux,
+    facts: &Facts,
+    to: &TargetCommit,
+    lock: &Lock,
+) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
     };
     let has_hooks = merge::find_hooks(flux, into)?.has(TARGET_HOOKS);
     let before = has_hooks.then(|| RepositoryState::take(flux)).transpose()?;
-    let moved = merge::advance(flux, facts, commit, lock);
+    let moved = merge::advance(flux, facts, to, lock);
     if let Some(before) = before {
         before.warn_of_changes(flux, &into.branch_ref());
     }
@@ -303,7 +340,10 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
 }
 
 /// Returns whether all refs point to the expected objects; `false` if one does not exist.
-fn are_refs_at(flux: &Flux, expected: &[(RefName, &ObjectId)]) -> Result<bool> {
+pub(in crate::lifecycle) fn are_refs_at(
+    flux: &Flux,
+    expected: &[(RefName, &ObjectId)],
+) -> Result<bool> {
     let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
     let found = refs::list(flux.repo.home(), &names)?;
     let mut expected = expected.iter();

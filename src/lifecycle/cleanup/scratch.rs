@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result, bail};
 
 use super::facts::Facts;
-use super::options::Verify;
+use super::options::{CommitRules, Signing, Verify};
 use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
@@ -45,7 +45,7 @@ pub(super) struct ScratchMerge<'a> {
     pub(super) into: &'a MergeTarget,
     pub(super) commits: &'a NewCommits,
     pub(super) hooks: &'a Hooks,
-    pub(super) verify: Verify,
+    pub(super) rules: CommitRules,
     pub(super) lock: &'a Lock,
 }
 
@@ -93,7 +93,8 @@ impl ScratchMerge<'_> {
             hooks: self.hooks,
             branches: [(&into.branch, &into.tip), (&task.branch, &self.facts.tip)],
             head,
-            verify: self.verify == Verify::All,
+            verify: self.rules.verify == Verify::All,
+            signs: self.rules.signing == Signing::Configured,
         };
         let scratch = {
             let what = "checking out the files for the hooks";

@@ -49,7 +49,7 @@ pub(crate) fn load_wrapper(flux: &Flux) -> Result<Setup> {
 /// Returns the words of `flux.wrapper`, the first one as the absolute path of the program, which is
 /// on PATH or, with a `/`, relative to the working directory. Empty if it is not set; fails if the
 /// program is not found.
-fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
+pub(in crate::lifecycle) fn find_wrapper(settings: &Settings) -> Result<Vec<Bytes>> {
     let words = settings.wrapper()?;
     let Some((program, args)) = words.split_first() else {
         return Ok(Vec::new());

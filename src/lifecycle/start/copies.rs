@@ -2,6 +2,7 @@
 //! the main worktree, as git matches them. No file is overwritten, and no link is followed.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{
@@ -163,6 +164,25 @@ impl Copies {
             drop(fs::remove_dir(self.worktree.join(dir)));
         }
     }
+}
+
+/// Copies the untracked files that `patterns` match from the main worktree into the worktree at `to`,
+/// which has no other files yet, with their times; prints their number. Copies nothing in a bare
+/// repository. Fails if the disk is full or on ^C; warns of other failures.
+pub(in crate::lifecycle) fn seed(flux: &Flux, patterns: &[OsString], to: &Path) -> Result<()> {
+    let (Some(main), false) = (flux.repo.main(), patterns.is_empty()) else {
+        return Ok(());
+    };
+    let _spinner = flux.ui.spinner("copying files");
+    let files = ls_files::list_matching(main, patterns, None)?;
+    let mut copies = Copies {
+        main: main.to_owned(),
+        worktree: to.to_owned(),
+        ..Copies::default()
+    };
+    let failed = copies.copy_all(&files)?;
+    report(&flux.ui, copies.files.len(), &failed);
+    Ok(())
 }
 
 /// Returns whether an error ends the copying: the disk or quota is full, or the user pressed ^C.

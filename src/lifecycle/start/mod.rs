@@ -7,7 +7,7 @@
 
 pub(crate) mod agent_launch;
 pub(crate) mod branch;
-mod copies;
+pub(in crate::lifecycle) mod copies;
 pub(crate) mod init_scripts;
 pub(crate) mod plan;
 pub(crate) mod ports;
@@ -63,7 +63,7 @@ pub(super) fn start_locked(flux: &Flux, start: &mut Start, lock: Lock) -> Result
 fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     let run = flux.run_dir(&start.task.id);
     start.task.port = match start.origin {
-        Origin::New { .. } | Origin::Archive(_) => ports::claim(flux, &run, start.task.port),
+        Origin::New { .. } | Origin::Archive(_) => ports::claim(flux, &run.0, start.task.port),
         Origin::Worktree | Origin::Task(_) => None,
     };
     let (task, tip) = (&start.task, start.tip());

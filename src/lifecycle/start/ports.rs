@@ -20,7 +20,7 @@ use crate::git::{Lock, Sharing};
 use crate::interrupt;
 use crate::run::RunDir;
 use crate::system::none_if_missing;
-use crate::task::{Bytes, Task, TaskId};
+use crate::task::{Bytes, Task};
 
 /// The first port: well-known ports are below.
 const FIRST_PORT: u16 = 20_000;
@@ -31,10 +31,10 @@ const BLOCK_COUNT: u16 = 638;
 /// The number of ports of a task: `FLUX_PORT` and the next ten.
 pub(crate) const BLOCK_SIZE: u16 = 11;
 
-/// Reserves eleven ports for the task of `run`, from `previous` if those are free, and returns the
-/// first. Warns and returns `None` if that fails.
-pub(super) fn claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Option<u16> {
-    let claimed = try_claim(flux, run, previous);
+/// Reserves eleven ports for the directory `owner`, such as the run directory of a task, from
+/// `previous` if those are free, and returns the first. Warns and returns `None` if that fails.
+pub(in crate::lifecycle) fn claim(flux: &Flux, owner: &Path, previous: Option<u16>) -> Option<u16> {
+    let claimed = try_claim(flux, owner, previous);
     if let Err(error) = &claimed
         // The start reports it.
         && !interrupt::is_requested()
@@ -45,7 +45,7 @@ pub(super) fn claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Option<
     claimed.ok()
 }
 
-fn try_claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Result<u16> {
+fn try_claim(flux: &Flux, owner: &Path, previous: Option<u16>) -> Result<u16> {
     let dir = claims_dir().context("there is no home directory")?;
     // Two processes must not replace the same dangling claim.
     for dir in [dir.parent().unwrap_or(&dir), &dir] {
@@ -63,8 +63,8 @@ fn try_claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Result<u16> {
     let links: Vec<(u16, PathBuf)> = ports.map(link).collect();
     for (port, link) in &links {
         match none_if_missing(fs::read_link(link)) {
-            Ok(Some(owner)) if owner == run.0 => return Ok(*port),
-            Ok(None) if is_free(*port) => return create_claim(link, run).map(|()| *port),
+            Ok(Some(other)) if other == owner => return Ok(*port),
+            Ok(None) if is_free(*port) => return create_claim(link, owner).map(|()| *port),
             _ => {}
         }
     }
@@ -74,21 +74,26 @@ fn try_claim(flux: &Flux, run: &RunDir, previous: Option<u16>) -> Result<u16> {
     let gone = links.find(|(port, link)| is_gone(link) && is_free(*port));
     let (port, link) = gone.context("all are in use")?;
     fs::remove_file(link).context("could not replace the claim of a removed task")?;
-    create_claim(link, run).map(|()| *port)
+    create_claim(link, owner).map(|()| *port)
 }
 
-fn create_claim(link: &Path, run: &RunDir) -> Result<()> {
-    symlink(&run.0, link).with_context(|| format!("could not make '{}'", link.display()))
+fn create_claim(link: &Path, owner: &Path) -> Result<()> {
+    symlink(owner, link).with_context(|| format!("could not make '{}'", link.display()))
 }
 
 /// Releases the reserved ports of a removed task, if its run directory `run` still owns them.
 /// Ignores errors: a link that stays is replaced later.
 pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
-    let Some((port, dir)) = task.port.zip(claims_dir()) else {
+    release_claim(task.port, &run.0);
+}
+
+/// Releases the ports from `port` on, if the directory `owner` still owns them. Ignores errors.
+pub(in crate::lifecycle) fn release_claim(port: Option<u16>, owner: &Path) {
+    let Some((port, dir)) = port.zip(claims_dir()) else {
         return;
     };
     let link = dir.join(port.to_string());
-    if fs::read_link(&link).is_ok_and(|owner| owner == run.0) {
+    if fs::read_link(&link).is_ok_and(|other| other == owner) {
         drop(fs::remove_file(link));
     }
 }
@@ -96,18 +101,30 @@ pub(in crate::lifecycle) fn release(task: &Task, run: &RunDir) {
 /// Sets `FLUX_PORT`, if the task has ports, and `COMPOSE_PROJECT_NAME` in the agent's environment
 /// `env`, and removes inherited values of both.
 pub(super) fn set_env(task: &Task, project: &OsStr, env: &mut Vec<(Bytes, Bytes)>) {
-    let name = compose_name(project, &task.id);
-    let port = task.port.map(|port| port.to_string());
-    for (name, value) in [("FLUX_PORT", port), ("COMPOSE_PROJECT_NAME", Some(name))] {
+    let name = compose_name(project, task.id.as_str());
+    for (name, value) in variables(task.port, name) {
         env.retain(|(known, _)| known.0 != name);
         env.extend(value.map(|value| (Bytes(name.into()), Bytes(value.into()))));
     }
 }
 
-/// Returns `<project>-<id>` as docker compose accepts it: in lower case, with `-` for other
+/// Returns the variables for ports from `port` on and for a project of docker compose. One without
+/// a value is to be removed from an environment.
+pub(in crate::lifecycle) fn variables(
+    port: Option<u16>,
+    compose_name: String,
+) -> [(&'static str, Option<String>); 2] {
+    let port = port.map(|port| port.to_string());
+    [
+        ("FLUX_PORT", port),
+        ("COMPOSE_PROJECT_NAME", Some(compose_name)),
+    ]
+}
+
+/// Returns `<project>-<part>` as docker compose accepts it: in lower case, with `-` for other
 /// characters than a to z, 0 to 9, `-` and `_`, not starting with `-` or `_`.
-fn compose_name(project: &OsStr, id: &TaskId) -> String {
-    let name = format!("{}-{id}", project.display()).to_lowercase();
+pub(in crate::lifecycle) fn compose_name(project: &OsStr, part: &str) -> String {
+    let name = format!("{}-{part}", project.display()).to_lowercase();
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name = name.replace(|c| !allowed(c), "-");
     name.trim_start_matches(['-', '_']).to_owned()
@@ -169,7 +186,7 @@ mod tests {
 
     #[test]
     fn compose_name_has_only_allowed_characters() {
-        let name = |project: &str| compose_name(project.as_ref(), &"fix-1".parse().unwrap());
+        let name = |project: &str| compose_name(project.as_ref(), "fix-1");
         assert_eq!(name("My App"), "my-app-fix-1");
         assert_eq!(name("_größe.x"), "gr--e-x-fix-1");
         assert_eq!(name("修"), "fix-1");

@@ -173,6 +173,7 @@ impl<'a> Preparation<'a> {
             restored_from: None,
             existing: self.branch.as_ref().map(|branch| branch.existing.clone()),
             stash: None,
+            landing: None,
             rest: Rest::default(),
         })
     }

@@ -32,6 +32,7 @@ fn task() -> Task {
         restored_from: None,
         existing: None,
         stash: None,
+        landing: None,
         rest: Rest::default(),
     }
 }

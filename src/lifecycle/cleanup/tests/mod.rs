@@ -11,7 +11,9 @@ mod merge;
 mod plan;
 
 use super::check::{Check, Verdict};
-use super::options::{Agreed, Asking, Branch, Conflicts, Edits, Options, Question, Verify};
+use super::options::{
+    Agreed, Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
+};
 use super::plan::Plan;
 use super::processes::TaskProcesses;
 use crate::context::Flux;
@@ -120,6 +122,7 @@ fn ask() -> Options {
         conflicts: Conflicts::Ask,
         given: Vec::new(),
         verify: Verify::All,
+        gate: GateUse::Shown,
         asking: Asking::Everything,
         answers: Vec::new(),
     }

@@ -79,6 +79,7 @@ impl World {
             restored_from: None,
             existing: None,
             stash: None,
+            landing: None,
             rest: Rest::default(),
         }
     }

@@ -1,0 +1,194 @@
+//! `git flux land`
+
+mod exit_code;
+mod plan;
+mod report;
+mod select;
+mod watch;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+
+use self::plan::LandPlan;
+use self::report::{Report, Trial};
+use super::styles::Styles;
+use super::{candidates, load_recovered};
+use crate::context::Flux;
+use crate::failure::{Failure, USAGE};
+use crate::lifecycle::gate::Gate;
+use crate::lifecycle::land::batch::BatchSize;
+use crate::lifecycle::land::finding::Tester;
+use crate::lifecycle::land::groups::order;
+use crate::lifecycle::land::landing::Landed;
+use crate::lifecycle::land::queue::Queue;
+use crate::lifecycle::land::results::TargetMove;
+use crate::store::Store;
+use crate::ui::Ui;
+
+/// Merge many tasks back, tested together
+#[derive(Clone, Debug, Args)]
+#[command(override_usage = "git flux land [<options>] [<task>...]")]
+pub(crate) struct LandArgs {
+    /// dry run: only print the plan, the order and the targets
+    #[arg(short = 'n', long, conflicts_with = "check")]
+    dry_run: bool,
+    /// agree to the landing and to stopping the agents, never to losing work
+    #[arg(short, long)]
+    yes: bool,
+    /// the tasks: each its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::further_tasks))]
+    tasks: Vec<String>,
+    /// land the tasks whose agents are done and whose files are committed (the default)
+    #[arg(long, conflicts_with_all = ["tasks", "all"])]
+    ready: bool,
+    /// land all tasks
+    #[arg(long, conflicts_with = "tasks")]
+    all: bool,
+    /// land on this branch instead of the one each task started from
+    #[arg(long, value_name = "branch", add = ArgValueCompleter::new(candidates::branches))]
+    into: Option<String>,
+    #[command(flatten)]
+    styles: Styles,
+    /// commit uncommitted files first
+    #[arg(long, value_name = "message", num_args = 0..=1, require_equals = true, default_missing_value = "", conflicts_with = "check")]
+    commit: Option<String>,
+    /// leave the tasks in place after they have landed
+    #[arg(long, conflicts_with = "check")]
+    keep: bool,
+    /// build and test, uncommitted files included, but land nothing
+    #[arg(long)]
+    check: bool,
+    /// go on, and land tasks as they become ready
+    #[arg(long, conflicts_with_all = ["check", "dry_run", "json", "tasks", "all"])]
+    watch: bool,
+    /// do not test anything
+    #[arg(long, conflicts_with = "check")]
+    no_gate: bool,
+    /// machine-readable output
+    #[arg(long)]
+    json: bool,
+}
+
+impl LandArgs {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui::default())?;
+        if self.watch {
+            return self.land_on(&flux);
+        }
+        self.ensure_selection(&flux)?;
+        let store = match self.dry_run || self.check {
+            true => Store::load(&flux.repo, &flux.settings)?,
+            false => load_recovered(&flux)?,
+        };
+        let tasks = order(&flux, &store, self.select(&flux, &store)?)?;
+        let mut plan = LandPlan::make(&flux, &store, tasks);
+        if plan.is_empty() {
+            flux.ui.status("no task is ready to land");
+            return Ok(());
+        }
+        if !self.json || !self.dry_run {
+            plan.print(&flux, self.dry_run)?;
+        }
+        if self.dry_run {
+            return self.finish_dry_run(&flux, &plan);
+        }
+        if !self.check {
+            plan.agree(&flux, self.yes)?;
+            plan.forget_rounds(&flux)?;
+            plan.commit_files(&flux)?;
+        }
+        let mut report = Report::new(&flux, if self.check { Trial::Yes } else { Trial::No });
+        self.land(&flux, &store, plan, &mut report)?;
+        report.tidy_up();
+        if self.json {
+            flux.ui.json(&report.objects())?;
+        }
+        report.finish()
+    }
+
+    /// Fails off a terminal unless the tasks are named, or `--ready` or `--all` is given.
+    fn ensure_selection(&self, flux: &Flux) -> Result<()> {
+        let is_selected = self.ready || self.all || !self.tasks.is_empty();
+        if is_selected || flux.ui.can_ask() || self.dry_run {
+            return Ok(());
+        }
+        let failure = Failure::new("no task given");
+        let failure = failure
+            .hint("git flux land <task>...")
+            .hint("git flux land --ready");
+        bail!(failure.code(USAGE))
+    }
+
+    fn finish_dry_run(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
+        match self.json {
+            true => flux.ui.json(&plan.objects())?,
+            false => {
+                let tester = self.tester(flux)?;
+                flux.ui.data(match tester.has_gate() {
+                    true => plan.describe_runs(flux, &tester)?,
+                    false => "untested: there is no gate".to_owned(),
+                })?;
+                flux.ui.status("Nothing was done.");
+            }
+        }
+        match plan.exit_code() {
+            0 => Ok(()),
+            code => bail!(Failure::new("not every task can land").code(code)),
+        }
+    }
+
+    /// Lands the groups of tasks, one after the other. An error of one stops no other.
+    fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
+        let lock = flux.lock_land()?;
+        for group in plan.into_groups(store) {
+            let tester = self.tester(flux)?;
+            let mut queue = Queue {
+                flux,
+                tell: &mut |event| report.tell(&event),
+                lock: &lock,
+                fate: if self.keep {
+                    Landed::Kept
+                } else {
+                    Landed::Removed
+                },
+                size: match tester.has_gate() {
+                    true => BatchSize::default(),
+                    // Tests cost nothing.
+                    false => BatchSize::unlimited(),
+                },
+                tester,
+                results: Vec::new(),
+                moved: None,
+                green: None,
+            };
+            let done = match self.check {
+                true => queue.check(group.tasks),
+                false => queue.land(group.tasks),
+            };
+            let (results, moved) = (queue.results, queue.moved);
+            report.add(&group.branch, results, done)?;
+            if let (Some(moved), false) = (moved, self.watch)
+                && let Err(error) = self.hint_at_undo(flux, &moved)
+            {
+                flux.ui
+                    .warn_of(&error.context("could not find how to undo the landing"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the tester of `flux.gate`, or of nothing with `--no-gate` and without a gate.
+    fn tester<'a>(&self, flux: &'a Flux) -> Result<Tester<'a>> {
+        let gate = match self.no_gate {
+            true => None,
+            false => Gate::read(flux)?,
+        };
+        Ok(Tester::new(flux, gate))
+    }
+
+    fn hint_at_undo(&self, flux: &Flux, moved: &TargetMove) -> Result<()> {
+        let style = self.styles.chosen(&flux.settings)?;
+        report::hint_at_undo(flux, moved, style)
+    }
+}

@@ -1,0 +1,274 @@
+//! Reports what became of the tasks of a landing.
+
+use anyhow::{Error, Result, bail};
+
+use super::exit_code::worst;
+use crate::commands::object::LandObject;
+use crate::context::Flux;
+use crate::failure::{self, CONFLICTS, DECLINED, Failure};
+use crate::git::{Style, worktree};
+use crate::lifecycle::land::back::{Notice, SentBack};
+use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
+use crate::sanitize;
+use crate::task::{BranchName, ObjectId, TaskId};
+use crate::ui::words::count;
+use crate::ui::{self, quoted, word};
+
+/// The aim of a landing: `Yes` if the tasks are only tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trial {
+    Yes,
+    No,
+}
+
+/// The results of a landing so far.
+pub(super) struct Report<'a> {
+    flux: &'a Flux,
+    trial: Trial,
+    objects: Vec<LandObject>,
+    codes: Vec<u8>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(flux: &'a Flux, trial: Trial) -> Self {
+        Self {
+            flux,
+            trial,
+            objects: Vec::new(),
+            codes: Vec::new(),
+        }
+    }
+
+    pub(super) fn objects(&self) -> &[LandObject] {
+        &self.objects
+    }
+
+    /// Prints an event as it happens.
+    pub(super) fn tell(&self, event: &LandEvent) -> Result<()> {
+        let ui = &self.flux.ui;
+        match event {
+            LandEvent::Passed(batch) => {
+                let ids: Vec<&str> = batch.ids.iter().map(TaskId::as_str).collect();
+                let how = match batch.runs {
+                    None => "untested".to_owned(),
+                    Some(0) => "tested before".to_owned(),
+                    Some(runs) => format!("{}, {} s", count(runs, "run"), batch.time.as_secs()),
+                };
+                let ids = ids.join(", ");
+                ui.status(match self.trial {
+                    Trial::Yes if batch.runs.is_none() => format!("no conflicts: {ids} ({how})"),
+                    Trial::Yes => format!("all pass together: {ids} ({how})"),
+                    Trial::No => format!("landed {ids} ({how})"),
+                });
+            }
+            LandEvent::Result(id, result) => self.tell_result(id, result),
+        }
+        Ok(())
+    }
+
+    fn tell_result(&self, id: &TaskId, result: &TaskResult) {
+        let ui = &self.flux.ui;
+        match result {
+            TaskResult::Landed(Some(Err(error)))
+            | TaskResult::Integrated(Some(Err(error)))
+            | TaskResult::Refused(error) => {
+                ui::show(&error_of(id, error));
+                failure::hints(error).for_each(|hint| ui.hint(hint));
+            }
+            TaskResult::Landed(_) => {}
+            TaskResult::Integrated(parts) => {
+                let removed = if parts.is_some() {
+                    "; it is removed"
+                } else {
+                    ""
+                };
+                ui.status(format_args!("'{id}' had landed already{removed}"));
+            }
+            TaskResult::Conflict(back) => {
+                self.tell_back(id, "it conflicts with its target", back);
+            }
+            TaskResult::Red(finding, back) => {
+                match back {
+                    Some(back) => self.tell_back(id, &finding.why, back),
+                    None => ui.status(format_args!("'{id}' does not pass: {}", finding.why)),
+                }
+                finding
+                    .log
+                    .iter()
+                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+            }
+            TaskResult::Fits => {}
+            TaskResult::Clash(Clash::Target) => {
+                ui.status(format_args!("'{id}' conflicts with its target"));
+            }
+            TaskResult::Clash(Clash::Task) => {
+                ui.status(format_args!("'{id}' conflicts with a task before it"));
+                ui.hint(format_args!("git flux conflicts {id}"));
+            }
+            TaskResult::Unknown(finding) => {
+                ui.warning(format_args!(
+                    "'{id}' did not land, no verdict: {}",
+                    finding.why
+                ));
+                finding
+                    .log
+                    .iter()
+                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+            }
+        }
+    }
+
+    fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
+        let ui = &self.flux.ui;
+        let why = sanitize::line(why);
+        ui.status(format_args!("back to {id}: {why}"));
+        match &back.how {
+            Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
+            Notice::NoAgent => ui.hint(format_args!("git flux resume {id}")),
+            Notice::AtWork => ui.status("its agent works, and was not told"),
+            Notice::Repeated => ui.status("it is the same as the last time"),
+            Notice::Blocked => {
+                ui.warning(format_args!(
+                    "'{id}' is blocked: it was sent back too often"
+                ));
+                ui.hint(format_args!("git flux attach {id}"));
+            }
+            Notice::Failed(error) => ui.warning(error),
+        }
+    }
+
+    /// Adds the results of the group of this branch and, if its landing failed, the error, which is
+    /// printed. An interruption is returned.
+    pub(super) fn add(
+        &mut self,
+        branch: &BranchName,
+        results: Vec<(TaskId, TaskResult)>,
+        done: Result<()>,
+    ) -> Result<()> {
+        for (id, result) in results {
+            self.codes.push(exit_code(&result));
+            self.objects.push(LandObject {
+                into: Some(branch.to_string()),
+                ..object(&id, &result)
+            });
+        }
+        let Err(error) = done else { return Ok(()) };
+        if failure::exit_code(&error) == DECLINED {
+            return Err(error);
+        }
+        ui::show(&error);
+        self.codes.push(failure::exit_code(&error));
+        Ok(())
+    }
+
+    /// If tasks have landed, starts to delete expired tasks in the background, and prints where to go
+    /// if the current directory was removed.
+    pub(super) fn tidy_up(&self) {
+        let flux = self.flux;
+        let is_done = |one: &LandObject| ["landed", "integrated"].contains(&one.result);
+        if !self.objects.iter().any(is_done) {
+            return;
+        }
+        if let Err(error) = flux.expire_in_background() {
+            let what = "could not delete expired tasks";
+            flux.ui.warning(format_args!("{what}: {error:#}"));
+        }
+        if flux.repo.current().is_some_and(|current| !current.exists()) {
+            let home = quoted(flux.repo.home());
+            flux.ui
+                .hint(format_args!("this directory is gone: cd {home}"));
+        }
+    }
+
+    /// Fails if a task did not land: with code 3 if only conflicts were the reason.
+    pub(super) fn finish(self) -> Result<()> {
+        let what = match self.trial {
+            Trial::Yes => "not every task would land",
+            Trial::No => "not every task has landed",
+        };
+        match worst(self.codes.into_iter()) {
+            0 => Ok(()),
+            CONFLICTS => bail!(Failure::new(what).code(CONFLICTS)),
+            _ => bail!(Failure::new(what)),
+        }
+    }
+}
+
+/// Returns the error with the task in its message, unless that names it.
+fn error_of(id: &TaskId, error: &Error) -> Error {
+    let text = format!("{error:#}");
+    match text.contains(&format!("'{id}'")) {
+        true => Failure::new(text).into(),
+        false => Failure::new(format!("'{id}': {text}")).into(),
+    }
+}
+
+fn exit_code(result: &TaskResult) -> u8 {
+    match result {
+        TaskResult::Landed(None | Some(Ok(_))) | TaskResult::Integrated(None | Some(Ok(_))) => 0,
+        TaskResult::Conflict(_) | TaskResult::Clash(_) => CONFLICTS,
+        TaskResult::Fits => 0,
+        _ => 1,
+    }
+}
+
+fn object(id: &TaskId, result: &TaskResult) -> LandObject {
+    let (word, why) = match result {
+        TaskResult::Landed(None | Some(Ok(_))) => ("landed", None),
+        TaskResult::Integrated(None | Some(Ok(_))) => ("integrated", None),
+        TaskResult::Landed(Some(Err(error))) => ("landed", Some(format!("{error:#}"))),
+        TaskResult::Integrated(Some(Err(error))) => ("integrated", Some(format!("{error:#}"))),
+        TaskResult::Conflict(_) | TaskResult::Clash(_) => ("conflict", None),
+        TaskResult::Fits => ("fits", None),
+        TaskResult::Red(finding, _) => ("red", Some(finding.why.clone())),
+        TaskResult::Unknown(finding) => ("unknown", Some(finding.why.clone())),
+        TaskResult::Refused(error) => ("refused", Some(format!("{error:#}"))),
+    };
+    let rounds = match result {
+        TaskResult::Conflict(back) | TaskResult::Red(_, Some(back)) => Some(back.rounds),
+        _ => None,
+    };
+    LandObject {
+        id: id.to_string(),
+        result: word,
+        why,
+        rounds,
+        ..LandObject::default()
+    }
+}
+
+/// Prints the commands that undo a landing, and the one that pushes it.
+pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Result<()> {
+    let (ui, branch, from) = (&flux.ui, word(&moved.branch), moved.from.short());
+    let Some(last) = moved.commits.last() else {
+        return Ok(());
+    };
+    let worktrees = worktree::list(flux.repo.home())?;
+    let entry = worktrees
+        .iter()
+        .find(|entry| entry.has_branch(&moved.branch.full()));
+    let reset = match entry {
+        Some(entry) if flux.repo.current() == Some(&entry.path) => {
+            format!("git reset --keep {from}")
+        }
+        Some(entry) => format!("git -C {} reset --keep {from}", quoted(&entry.path)),
+        None => format!("git branch --force {branch} {from}"),
+    };
+    let commits = |commits: &[ObjectId]| {
+        let short: Vec<&str> = commits.iter().rev().map(ObjectId::short).collect();
+        short.join(" ")
+    };
+    let revert = match style {
+        Style::Merge => format!("git revert --no-edit -m 1 {}", commits(&moved.commits)),
+        _ => format!("git revert --no-edit {from}..{}", last.short()),
+    };
+    ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
+    ui.hint(format_args!("or, after other commits: {revert}"));
+    if let Some(remote) = flux.settings.push_remote(&moved.branch) {
+        ui.hint(format_args!(
+            "to push it: git push {} {branch}",
+            word(&remote)
+        ));
+    }
+    Ok(())
+}

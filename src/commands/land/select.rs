@@ -1,0 +1,131 @@
+//! Selects the tasks that are to land.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use super::LandArgs;
+use crate::commands::choose_own;
+use crate::context::Flux;
+use crate::failure::Verb;
+use crate::lifecycle::cleanup::options::{
+    Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
+};
+use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
+use crate::lifecycle::land::groups::find_redirect;
+use crate::lifecycle::observe;
+use crate::store::{Store, StoredTask};
+use crate::task::{BranchName, Changes, LandState, Status, Task, TaskId};
+
+impl LandArgs {
+    /// Returns the tasks that the command line selects, the oldest first.
+    pub(super) fn select(&self, flux: &Flux, store: &Store) -> Result<Vec<LandTask>> {
+        let readiness = match (self.check, self.tasks.is_empty(), self.all) {
+            (true, ..) => Readiness::Trial,
+            (_, false, _) => Readiness::Named,
+            (.., true) => Readiness::All,
+            _ => Readiness::Ready,
+        };
+        let mut selected: Vec<&StoredTask> = if !self.tasks.is_empty() {
+            self.named(flux, store)?
+        } else if self.all {
+            flux.own_tasks(store).collect()
+        } else {
+            self.ready_tasks(flux, store)?
+        };
+        selected.sort_by_key(|stored| stored.created());
+        let mut tasks = Vec::new();
+        for stored in selected {
+            tasks.push(LandTask {
+                id: stored.id.clone(),
+                options: self.options(flux, store, stored)?,
+                readiness,
+            });
+        }
+        Ok(tasks)
+    }
+
+    fn named<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
+        let (mut ids, mut named) = (BTreeSet::new(), Vec::new());
+        for name in &self.tasks {
+            let stored = choose_own(flux, store, Some(name), Verb::Land)?;
+            if ids.insert(&stored.id) {
+                named.push(stored);
+            }
+        }
+        Ok(named)
+    }
+
+    /// Returns the tasks with commits whose agents are done, ended or idle, whose files are
+    /// committed (unless they will be), and that are not blocked.
+    fn ready_tasks<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
+        let own: Vec<&StoredTask> = flux.own_tasks(store).collect();
+        let tasks: Vec<&Task> = own
+            .iter()
+            .filter_map(|one| one.task.as_ref().ok())
+            .collect();
+        let observed = observe::observe_tasks(flux, store, &tasks)?.into_iter();
+        let statuses: Vec<Status> = observed.map(|one| one.status).collect();
+        let is_chosen = |status: &&Status| {
+            // The plan refuses what cannot be read, and says why.
+            let is_committed = status.changes.is_none_or(Changes::is_none);
+            let may_commit = self.commit.is_some() || self.check;
+            let tip = store.tip(&status.task.branch);
+            let has_work = tip.is_some_and(|tip| *tip != status.task.base) || !is_committed;
+            let is_free = self.check || status.land != Some(LandState::Blocked);
+            is_ready(&status.state) && (is_committed || may_commit) && has_work && is_free
+        };
+        let chosen = statuses.iter().filter(is_chosen);
+        let chosen: BTreeSet<&TaskId> = chosen.map(|status| &status.task.id).collect();
+        Ok(own
+            .into_iter()
+            .filter(|one| chosen.contains(&one.id))
+            .collect())
+    }
+
+    /// Returns the options of a cleanup of this task. If its target has landed, it lands there, too.
+    fn options(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<Options> {
+        let mut into = self.into.as_deref().map(BranchName::typed);
+        if let (None, Ok(task)) = (&into, &stored.task)
+            && let Some(redirect) = find_redirect(flux, store, task)?
+        {
+            let (id, gone, to) = (&task.id, &redirect.gone, &redirect.to);
+            let what = format!("'{gone}' has landed: '{id}' lands on '{to}'");
+            flux.ui.status(what);
+            into = Some(redirect.to);
+        }
+        let uncommitted = match &self.commit {
+            Some(message) => Edits::Commit(message.clone()),
+            None if self.check => Edits::Commit(String::new()),
+            None => Edits::Ask,
+        };
+        // The plan names each target. A trial ends nothing.
+        let mut given = vec![Question::OtherBranch];
+        if self.yes || self.check {
+            given.extend(Question::BY_YES);
+        }
+        if self.check {
+            given.extend([
+                Question::SuspendedJobs,
+                Question::AgentEnded,
+                Question::LargeFiles,
+            ]);
+        }
+        Ok(Options {
+            uncommitted,
+            branch: Branch::Merge {
+                into,
+                style: self.styles.chosen(&flux.settings)?,
+            },
+            conflicts: Conflicts::Ask,
+            given,
+            verify: Verify::All,
+            gate: GateUse::Shown,
+            asking: match flux.ui.can_ask() {
+                true => Asking::Jointly,
+                false => Asking::Nothing,
+            },
+            answers: Vec::new(),
+        })
+    }
+}

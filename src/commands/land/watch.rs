@@ -1,0 +1,138 @@
+//! `git flux land --watch`: lands tasks as they become ready.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::LandArgs;
+use super::plan::LandPlan;
+use super::report::{Report, Trial};
+use crate::commands::load_recovered;
+use crate::commands::wakeups::Wakeups;
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::lifecycle::land::chain::LandTask;
+use crate::lifecycle::land::groups::order;
+use crate::run::RunDir;
+use crate::store::Store;
+use crate::task::{ObjectId, Task, TaskId};
+use crate::ui::{self, Ui};
+
+/// The watch for tasks that become ready.
+struct LandWatch<'a> {
+    args: &'a LandArgs,
+    wakeups: Wakeups,
+    /// The directories that are watched.
+    watched: BTreeSet<PathBuf>,
+    /// The tasks that did not land, with the commits of their branches and targets then.
+    failed: BTreeMap<TaskId, [Option<ObjectId>; 2]>,
+}
+
+impl LandArgs {
+    /// Lands the tasks that are ready, and from then on each one that becomes ready. After one
+    /// question, asks nothing more. Ends only on ^C, and with an error.
+    pub(super) fn land_on(&self, flux: &Flux) -> Result<()> {
+        if flux.ui.can_ask() && !self.yes {
+            let question = "Land tasks as they become ready, and stop their agents?";
+            flux.ui.ensure_agreed(question, true)?;
+        }
+        let args = Self {
+            yes: self.yes || flux.ui.can_ask(),
+            ready: true,
+            ..self.clone()
+        };
+        let mut watch = LandWatch {
+            args: &args,
+            wakeups: Wakeups::new()?,
+            watched: BTreeSet::new(),
+            failed: BTreeMap::new(),
+        };
+        let runs = flux.repo.runs_dir();
+        fs::create_dir_all(&runs)
+            .with_context(|| Failure::new(format!("could not make '{}'", runs.display())))?;
+        watch.wakeups.watch.watch_run(&RunDir(runs))?;
+        loop {
+            watch.wakeups.note_observation();
+            // The configuration of a branch may have changed.
+            let flux = Flux::open(Ui::default())?;
+            let mut store = load_recovered(&flux)?;
+            // What changed before a directory was watched causes no event.
+            while watch.follow(&flux, &store) {
+                store = Store::load(&flux.repo, &flux.settings)?;
+            }
+            watch.land(&flux, &store)?;
+            watch.wakeups.wait(None)?;
+        }
+    }
+}
+
+impl LandWatch<'_> {
+    /// Watches new run directories, and the git directories of their worktrees, which
+    /// a commit changes. Warns if that fails. Returns whether there were new ones.
+    fn follow(&mut self, flux: &Flux, store: &Store) -> bool {
+        let before = self.watched.len();
+        let tasks: Vec<&Task> = flux
+            .own_tasks(store)
+            .filter_map(|stored| stored.task.as_ref().ok())
+            .collect();
+        let ids: BTreeSet<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
+        // A start makes the run directory before the record.
+        let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
+        let runs = runs.flatten().map(|entry| entry.path());
+        // A worktree that is just being made is watched with the next event.
+        let checkouts = tasks.iter().map(|task| flux.repo.checkout(&task.worktree));
+        let git_dirs = checkouts.flatten().map(|it| it.git_dir().to_owned());
+        for dir in runs.filter(|path| path.is_dir()).chain(git_dirs) {
+            if self.watched.contains(&dir) {
+                continue;
+            }
+            if let Err(error) = self.wakeups.watch.watch_run(&RunDir(dir.clone())) {
+                flux.ui.warn_of(&error);
+            }
+            self.watched.insert(dir);
+        }
+        let has_new = self.watched.len() > before;
+        // Another task may get the name of a removed one.
+        self.watched.retain(|dir| dir.exists());
+        self.wakeups.note_panes(&tasks);
+        self.wakeups.watch_terminals(&ids);
+        has_new
+    }
+
+    /// Lands the tasks that are ready now, except those that did not land before and are the same.
+    fn land(&mut self, flux: &Flux, store: &Store) -> Result<()> {
+        let state = |task: &LandTask| Self::state(store, &task.id);
+        let mut tasks = self.args.select(flux, store)?;
+        tasks.retain(|task| self.failed.get(&task.id) != Some(&state(task)));
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let before: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
+        let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?);
+        plan.agree(flux, true)?;
+        plan.commit_files(flux)?;
+        let mut report = Report::new(flux, Trial::No);
+        let done = self.args.land(flux, store, plan, &mut report);
+        if let Err(error) = done {
+            interrupt::check()?;
+            ui::show(&error);
+        }
+        // Those that have landed are gone, or have moved the target.
+        let after = Store::load(&flux.repo, &flux.settings)?;
+        for id in before {
+            self.failed.insert(id.clone(), Self::state(&after, &id));
+        }
+        Ok(())
+    }
+
+    fn state(store: &Store, id: &TaskId) -> [Option<ObjectId>; 2] {
+        let mut tasks = store.readable();
+        let task = tasks.find(|task| task.id == *id);
+        let tip = task.and_then(|task| store.tip(&task.branch));
+        let target = task.and_then(|task| store.tip(task.into.as_ref()?));
+        [tip.cloned(), target.cloned()]
+    }
+}

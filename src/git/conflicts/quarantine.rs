@@ -1,0 +1,85 @@
+//! Objects that are written to a temporary directory, so that a question leaves nothing behind in
+//! the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use bstr::ByteSlice as _;
+use tempfile::TempDir;
+
+use crate::git::{Checkout, Git, Repo};
+use std::os::unix::ffi::OsStrExt as _;
+
+/// A temporary bare repository whose alternate is the object directory of another one. Deleted on
+/// drop.
+pub(crate) struct Quarantine {
+    _dir: TempDir,
+    home: PathBuf,
+    objects: PathBuf,
+    /// Reads objects of both, and writes to the temporary one.
+    objects_only: Repo,
+}
+
+impl Quarantine {
+    /// Makes an empty quarantine for the objects of `repo`.
+    pub(crate) fn make(repo: &Repo) -> Result<Self> {
+        let dir = tempfile::tempdir().context("could not make a temporary directory")?;
+        let made = fill(dir.path(), repo);
+        made.context("could not make a temporary repository")?;
+        // libgit2 compares real paths.
+        let path = dir.path().canonicalize()?;
+        Ok(Self {
+            home: repo.home().to_owned(),
+            objects: path.join("objects"),
+            objects_only: Repo::open_at(&path)?,
+            _dir: dir,
+        })
+    }
+
+    /// Builds a command of git in the repository that writes objects to the quarantine and fetches
+    /// none.
+    pub(super) fn git(&self) -> Git {
+        let home: &Path = &self.home;
+        let git = Git::reading(home).env("GIT_OBJECT_DIRECTORY", &self.objects);
+        git.env("GIT_NO_LAZY_FETCH", "1")
+    }
+
+    /// Returns `checkout`, in which git writes objects to the quarantine.
+    pub(super) fn redirect(&self, checkout: &Checkout) -> Checkout {
+        checkout.with_objects_in(&self.objects)
+    }
+
+    /// Returns the repository that reads the objects of both, and writes to the quarantine. Its refs
+    /// and files are none.
+    pub(crate) fn objects(&self) -> &Repo {
+        &self.objects_only
+    }
+
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+}
+
+/// Writes the files of a bare repository with the object format and objects of `repo`.
+fn fill(dir: &Path, repo: &Repo) -> Result<()> {
+    let objects = repo.common_dir().join("objects");
+    let bytes = objects.as_os_str().as_bytes();
+    // A line of the file is a path.
+    ensure!(
+        !bytes.contains_str("\n"),
+        "the repository's path has a newline"
+    );
+    fs::create_dir_all(dir.join("objects/info"))?;
+    fs::create_dir(dir.join("refs"))?;
+    fs::write(dir.join("objects/info/alternates"), [bytes, b"\n"].concat())?;
+    fs::write(dir.join("HEAD"), "ref: refs/heads/none\n")?;
+    let format = match repo.is_sha256() {
+        true => {
+            "\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tobjectformat = sha256\n"
+        }
+        false => "\trepositoryformatversion = 0\n\tbare = true\n",
+    };
+    fs::write(dir.join("config"), ["[core]\n", format].concat())?;
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Trees: their differences by path, files in them, and trees that are made from others.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use bstr::ByteSlice as _;
+use git2::{Delta, ErrorCode, ObjectType, Oid, Tree};
+
+use super::Repo;
+use crate::git::ObjectId;
+use crate::git::conflicts::touched::Touched;
+use crate::git::ls_tree::EntryKind;
+
+/// A file of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::git) struct TreeFile {
+    pub(in crate::git) object: ObjectId,
+    pub(in crate::git) kind: EntryKind,
+}
+
+/// The changes in one directory of a tree: what is at each name, and what is below.
+type Level<'a> = BTreeMap<&'a [u8], Node<'a>>;
+
+#[derive(Default)]
+struct Node<'a> {
+    file: Option<&'a TreeFile>,
+    below: Vec<(&'a [u8], Option<&'a TreeFile>)>,
+}
+
+impl Repo {
+    /// Writes a blob and returns its name.
+    pub(in crate::git) fn write_blob(&self, bytes: &[u8]) -> Result<ObjectId> {
+        Ok(self.git2.blob(bytes)?.to_string().into())
+    }
+
+    /// Returns the content of the file or link at `path` in a tree; `None` if there is none.
+    pub(in crate::git) fn read_path(
+        &self,
+        tree: &ObjectId,
+        path: &Path,
+    ) -> Result<Option<Vec<u8>>> {
+        let entry = match self.tree(tree)?.get_path(path) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => entry,
+            Ok(_) => return Ok(None),
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(self.git2.find_blob(entry.id())?.content().to_vec()))
+    }
+
+    /// Writes the tree `base` with files added, replaced or, for `None`, removed, and returns its
+    /// name. A removal of what is not there changes nothing; a file that takes the place of a
+    /// directory, or the reverse, replaces it.
+    pub(in crate::git) fn update_tree(
+        &self,
+        base: &ObjectId,
+        files: &BTreeMap<PathBuf, Option<TreeFile>>,
+    ) -> Result<ObjectId> {
+        let files = files.iter();
+        let files = files.map(|(path, file)| (path.as_os_str().as_bytes(), file.as_ref()));
+        let base = self.tree(base)?;
+        let made = self.update_level(Some(&base), files.collect())?;
+        match made {
+            Some(tree) => Ok(tree.to_string().into()),
+            None => self.empty_tree(),
+        }
+    }
+
+    /// Writes one directory of a tree and those below it; `None` if it would be empty.
+    fn update_level(
+        &self,
+        base: Option<&Tree>,
+        files: Vec<(&[u8], Option<&TreeFile>)>,
+    ) -> Result<Option<Oid>> {
+        let mut builder = self.git2.treebuilder(base)?;
+        for (name, node) in split(files) {
+            let old = builder.get(name)?.map(|old| (old.id(), old.kind()));
+            let old_tree = match old {
+                Some((oid, Some(ObjectType::Tree))) => Some(self.git2.find_tree(oid)?),
+                _ => None,
+            };
+            if let Some(file) = node.file {
+                let mode = mode_of(file.kind).context("a directory is no file")?;
+                builder.insert(name, self.oid(&file.object)?, mode)?;
+            } else if node.below.is_empty() && old_tree.is_none() {
+                if old.is_some() {
+                    builder.remove(name)?;
+                }
+            } else if let Some(tree) = self.update_level(old_tree.as_ref(), node.below)? {
+                builder.insert(name, tree, 0o040_000)?;
+            } else if old_tree.is_some() {
+                builder.remove(name)?;
+            }
+        }
+        match builder.len() {
+            0 => Ok(None),
+            _ => Ok(Some(builder.write()?)),
+        }
+    }
+
+    /// Returns which paths differ between two trees, and which directories of `old` are not in
+    /// `new` any more. A renamed file counts as deleted and added.
+    pub(crate) fn touched(&self, old: &ObjectId, new: &ObjectId) -> Result<Touched> {
+        let mut touched = Touched::default();
+        if old == new {
+            return Ok(touched);
+        }
+        let new = self.tree(new)?;
+        let diff = self
+            .git2
+            .diff_tree_to_tree(Some(&self.tree(old)?), Some(&new), None)?;
+        for delta in diff.deltas() {
+            let file = match delta.status() {
+                Delta::Deleted => delta.old_file(),
+                _ => delta.new_file(),
+            };
+            let path = file.path_bytes().context("a change without a path")?;
+            let path = path.to_path_lossy().into_owned();
+            match delta.status() {
+                Delta::Added => touched.added.push(path),
+                Delta::Deleted => touched.deleted.push(path),
+                _ => touched.modified.push(path),
+            }
+        }
+        touched.find_emptied(|dir| {
+            let found = new.get_path(dir);
+            found.is_ok_and(|entry| entry.kind() == Some(ObjectType::Tree))
+        });
+        Ok(touched)
+    }
+}
+
+fn mode_of(kind: EntryKind) -> Option<i32> {
+    match kind {
+        EntryKind::File => Some(0o100_644),
+        EntryKind::Executable => Some(0o100_755),
+        EntryKind::Link => Some(0o120_000),
+        EntryKind::Other => Some(0o160_000),
+        EntryKind::Directory => None,
+    }
+}
+
+/// Sorts changes by the first part of their paths.
+fn split<'a>(files: Vec<(&'a [u8], Option<&'a TreeFile>)>) -> Level<'a> {
+    let mut level = Level::new();
+    for (path, file) in files {
+        match path.split_once_str("/") {
+            Some((name, rest)) => level.entry(name).or_default().below.push((rest, file)),
+            // A removal is an entry without a file.
+            None => level.entry(path).or_default().file = file,
+        }
+    }
+    level
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::{Git, ls_tree};
+
+    fn paths(repo: &Repo, tree: &ObjectId) -> String {
+        let dir = repo.common_dir();
+        let entries = ls_tree::list_files(dir, tree).unwrap();
+        let entry =
+            |entry: &ls_tree::TreeEntry| format!("{:?} {}", entry.kind, entry.path.display());
+        entries.iter().map(entry).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn update_tree_adds_replaces_and_removes() {
+        let temp = tempfile::tempdir().unwrap();
+        Git::new(temp.path())
+            .words("init --quiet --bare")
+            .run()
+            .unwrap();
+        let repo = Repo::open_at(temp.path()).unwrap();
+        let blob = repo.write_blob(b"text").unwrap();
+        let tree = |base: &ObjectId, files: &[(&str, Option<EntryKind>)]| {
+            let file = |kind: Option<EntryKind>| {
+                let object = blob.clone();
+                kind.map(|kind| TreeFile { object, kind })
+            };
+            let files = files.iter();
+            let files = files.map(|(path, kind)| (PathBuf::from(path), file(*kind)));
+            repo.update_tree(base, &files.collect()).unwrap()
+        };
+        let (file, link) = (Some(EntryKind::File), Some(EntryKind::Link));
+        let empty = repo.empty_tree().unwrap();
+        let base = [("a/b/c", file), ("a/d", file), ("e", file), ("f/g", file)];
+        let base = tree(&empty, &base);
+        assert_eq!(
+            paths(&repo, &base),
+            "File a/b/c, File a/d, File e, File f/g"
+        );
+        let changes = [
+            ("a/b/c", None),
+            ("a/none", None),
+            ("none/none", None),
+            ("e", None),
+            ("e/h", Some(EntryKind::Executable)),
+            ("f", link),
+            ("f/g", None),
+        ];
+        let new = tree(&base, &changes);
+        assert_eq!(paths(&repo, &new), "File a/d, Executable e/h, Link f");
+        let touched = repo.touched(&base, &new).unwrap();
+        assert_eq!(touched.emptied, ["a/b", "f"].map(PathBuf::from));
+        assert_eq!(touched.deleted, ["a/b/c", "e", "f/g"].map(PathBuf::from));
+        assert_eq!(touched.added, ["e/h", "f"].map(PathBuf::from));
+        let all = ["a/d", "e/h", "f"].map(|path| (path, None));
+        assert_eq!(tree(&new, &all), empty);
+        let text = repo.read_path(&new, Path::new("a/d")).unwrap();
+        assert_eq!(text.as_deref(), Some(&b"text"[..]));
+        assert_eq!(repo.read_path(&new, Path::new("a")).unwrap(), None);
+        assert_eq!(repo.read_path(&new, Path::new("x/y")).unwrap(), None);
+    }
+}

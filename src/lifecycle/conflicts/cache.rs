@@ -1,0 +1,159 @@
+//! The answers of git that are known already, in `.git/flux/cache/conflicts.json`. All are about
+//! objects, so they stay right; the file may be deleted or damaged at any time.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::context::Flux;
+use crate::git::conflicts::merge_batch::Answer;
+use crate::git::conflicts::touched::Touched;
+use crate::system::program::which;
+use crate::system::regular_file::read_file;
+use crate::system::{Sharing, none_if_missing};
+
+/// The form of the file. Another one is ignored.
+const VERSION: u32 = 1;
+
+/// The number of answers beyond which those that were not used now are dropped.
+const MANY: usize = 5000;
+
+/// The number of answers that the file has at most.
+const MAX: usize = 50_000;
+
+/// A task's work as it would be after a merge into the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Landing {
+    pub(super) merged: Answer,
+    /// The difference between the target and the merged tree.
+    pub(super) touched: Touched,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    /// The git and the configuration that the answers depend on.
+    made_with: String,
+    landings: BTreeMap<String, Landing>,
+    pairs: BTreeMap<String, Answer>,
+}
+
+/// The known answers.
+pub(super) struct Cache {
+    path: PathBuf,
+    sharing: Sharing,
+    stored: Stored,
+    used: HashSet<String>,
+    is_changed: bool,
+}
+
+impl Cache {
+    /// Reads the known answers; none if the file is missing, damaged, or made by another git or
+    /// with another configuration.
+    pub(super) fn load(flux: &Flux) -> Self {
+        let path = flux.repo.flux_dir().join("cache/conflicts.json");
+        let made_with = fingerprint(flux);
+        let read = read_file(&path).ok();
+        let stored = read.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
+        let is_right = |stored: &Stored| stored.version == VERSION && stored.made_with == made_with;
+        let stored = stored.filter(is_right).unwrap_or_else(|| Stored {
+            version: VERSION,
+            made_with,
+            ..Stored::default()
+        });
+        Self {
+            path,
+            sharing: flux.repo.sharing().unwrap_or(Sharing::Private),
+            stored,
+            used: HashSet::new(),
+            is_changed: false,
+        }
+    }
+
+    pub(super) fn landing(&mut self, key: &LandingKey) -> Option<Landing> {
+        let found = self.stored.landings.get(&key.0).cloned();
+        self.used.insert(key.0.clone());
+        found
+    }
+
+    pub(super) fn pair(&mut self, key: &PairKey) -> Option<Answer> {
+        let found = self.stored.pairs.get(&key.0).cloned();
+        self.used.insert(key.0.clone());
+        found
+    }
+
+    pub(super) fn put_landing(&mut self, key: LandingKey, landing: Landing) {
+        self.is_changed = true;
+        self.stored.landings.insert(key.0, landing);
+    }
+
+    pub(super) fn put_pair(&mut self, key: PairKey, answer: Answer) {
+        self.is_changed = true;
+        self.stored.pairs.insert(key.0, answer);
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<()> {
+        let dir = self.path.parent().unwrap_or(&self.path);
+        if none_if_missing(dir.symlink_metadata())?.is_none() {
+            self.sharing.make_dir(dir)?;
+        }
+        ensure!(dir.symlink_metadata()?.is_dir(), "it is no directory");
+        self.sharing.write(&self.path, bytes)
+    }
+
+    /// Writes the file if an answer is new. Best effort: without it, git is asked again.
+    pub(super) fn save(mut self) {
+        let count = self.stored.landings.len() + self.stored.pairs.len();
+        if !self.is_changed || self.used.len() > MAX {
+            return;
+        }
+        if count > MANY {
+            let used = &self.used;
+            self.stored.landings.retain(|key, _| used.contains(key));
+            self.stored.pairs.retain(|key, _| used.contains(key));
+        }
+        // A path that is not UTF-8 has no form in JSON.
+        if let Ok(bytes) = serde_json::to_vec(&self.stored) {
+            self.write(&bytes).ok();
+        }
+    }
+}
+
+/// The commits and the tree that a landing depends on.
+pub(super) struct LandingKey(String);
+
+impl LandingKey {
+    pub(super) fn new(parts: [&str; 3]) -> Self {
+        Self(parts.join(" "))
+    }
+}
+
+/// The commits and trees that the merge of two tasks depends on.
+pub(super) struct PairKey(String);
+
+impl PairKey {
+    pub(super) fn new(parts: &[&str]) -> Self {
+        Self(parts.join(" "))
+    }
+}
+
+/// Returns a text that changes with git's program, the configuration of merges and
+/// `info/attributes`; without starting git.
+fn fingerprint(flux: &Flux) -> String {
+    let mut hasher = DefaultHasher::new();
+    let attributes = flux.repo.common_dir().join("info/attributes");
+    for path in [which(Path::new("git")), Some(attributes)] {
+        let found = path.as_ref().and_then(|path| fs::metadata(path).ok());
+        let facts = found.map(|it| (it.len(), it.mtime(), it.mtime_nsec(), it.ino()));
+        (path, facts).hash(&mut hasher);
+    }
+    for entry in flux.settings.merge_entries() {
+        entry.hash(&mut hasher);
+    }
+    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
+}

@@ -1,0 +1,47 @@
+//! What is known about two tasks, or a task and its target.
+
+use crate::git::conflicts::merge_batch::{Answer, ConflictFile, NoResult, TrialResult};
+
+/// What is known about two sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    Conflicts(TrialResult),
+    /// Both have made the same changes.
+    Same,
+    NoConflicts,
+    /// The reason why it is unknown.
+    Unknown(String),
+}
+
+impl Finding {
+    pub(super) fn of(answer: Answer) -> Self {
+        match answer {
+            Ok(result) if result.files.is_empty() => Self::NoConflicts,
+            Ok(result) => Self::Conflicts(result),
+            Err(NoResult::Killed) => Self::Unknown("git gives up on this pair".to_owned()),
+            Err(NoResult::Refused(why)) => Self::Unknown(why),
+        }
+    }
+
+    /// Returns the finding for a question that is over the limit.
+    pub(super) fn later() -> Self {
+        Self::Unknown("not compared yet".to_owned())
+    }
+
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflicts(_))
+    }
+
+    /// Returns whether git did not look for renamed directories, because it dies of that.
+    pub(crate) fn is_approximate(&self) -> bool {
+        matches!(self, Self::Conflicts(found) if found.is_approximate)
+    }
+
+    /// Returns the conflicting files, none unless there are conflicts.
+    pub(crate) fn files(&self) -> &[ConflictFile] {
+        match self {
+            Self::Conflicts(result) => &result.files,
+            Self::Same | Self::NoConflicts | Self::Unknown(_) => &[],
+        }
+    }
+}

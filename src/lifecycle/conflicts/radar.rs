@@ -1,0 +1,273 @@
+//! Asks git which tasks conflict, as few questions as possible.
+//!
+//! A task is first merged into its target, in the quarantine. Two tasks with one target are then
+//! merged as commits on top of it, so that the merge base is the target, and no task is blamed for
+//! what the target has changed since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::zip;
+
+use anyhow::{Context as _, Result};
+
+use super::cache::{Cache, PairKey};
+use super::finding::Finding;
+use super::side::{LazyQuarantine, Side};
+use crate::context::Flux;
+use crate::git::ObjectId;
+use crate::git::conflicts::hunks::find_functions;
+use crate::git::conflicts::merge_batch::{
+    Answer, ConflictFile, MergeBatch, TrialMerge, TrialResult, is_lasting,
+};
+use crate::git::conflicts::touched::{Pair, Touched, candidates};
+
+pub(super) struct Radar<'a> {
+    pub(super) flux: &'a Flux,
+    pub(super) quarantine: LazyQuarantine<'a>,
+    pub(super) cache: Cache,
+    /// The number of new questions of each kind.
+    pub(super) limit: usize,
+    /// The merges that were asked about now, by pair.
+    pub(super) merges: BTreeMap<Pair, TrialMerge>,
+}
+
+/// A question about a pair.
+struct PairQuestion {
+    pair: Pair,
+    key: PairKey,
+    merge: TrialMerge,
+    attributes: ObjectId,
+    ours: ObjectId,
+}
+
+impl Radar<'_> {
+    /// Asks about merges, each with the commit whose attributes count, and returns the answers in
+    /// their order: one git for each such commit.
+    pub(super) fn ask(&self, merges: Vec<(ObjectId, TrialMerge)>) -> Result<Vec<Answer>> {
+        let quarantine = self.quarantine.get()?;
+        let mut by_commit: BTreeMap<ObjectId, Vec<(usize, TrialMerge)>> = BTreeMap::new();
+        for (at, (commit, merge)) in merges.into_iter().enumerate() {
+            by_commit.entry(commit).or_default().push((at, merge));
+        }
+        let mut answers = Vec::new();
+        for (attributes, merges) in by_commit {
+            let (places, merges): (Vec<usize>, Vec<TrialMerge>) = merges.into_iter().unzip();
+            let batch = MergeBatch {
+                quarantine,
+                drivers: self.flux.repo.drivers(),
+                attributes: &attributes,
+            };
+            answers.extend(zip(places, batch.ask(&merges)?));
+        }
+        answers.sort_by_key(|(at, _)| *at);
+        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
+    /// Compares all pairs of tasks that `is_wanted` accepts, and returns what is known about them.
+    pub(super) fn compare(
+        &mut self,
+        sides: &mut [Side],
+        is_wanted: &dyn Fn(Pair) -> bool,
+        freshness: Freshness,
+    ) -> Result<Comparison> {
+        let mut findings = BTreeMap::new();
+        let mut open = Vec::new();
+        let mut later: BTreeSet<usize> = BTreeSet::new();
+        if sides.iter().any(|side| side.landing.is_none()) {
+            later.extend(0..sides.len());
+        }
+        let pairs = self.find_pairs(sides)?.into_iter();
+        for pair in pairs.filter(|pair| is_wanted(*pair)) {
+            match self.find_known(sides, pair, freshness) {
+                Some(finding) => drop(findings.insert(pair, finding)),
+                None if open.len() < self.limit => open.push(pair),
+                None => later.extend([pair.0, pair.1]),
+            }
+        }
+        let members: BTreeSet<usize> = open.iter().flat_map(|pair| [pair.0, pair.1]).collect();
+        let is_lost = |at: &usize| self.is_lost(&sides[*at]);
+        let lost: Vec<usize> = members.into_iter().filter(is_lost).collect();
+        self.land_with_git(sides, &lost)?;
+        let questions = open.iter().map(|pair| self.question(sides, *pair));
+        let questions = questions.collect::<Result<_>>()?;
+        let answers = self.answer(sides, questions)?.into_iter();
+        findings.extend(answers.map(|(pair, answer)| (pair, Finding::of(answer))));
+        Ok(Comparison { findings, later })
+    }
+
+    /// Returns what is known about a pair without asking git.
+    fn find_known(&mut self, sides: &[Side], pair: Pair, freshness: Freshness) -> Option<Finding> {
+        let (one, two) = (&sides[pair.0], &sides[pair.1]);
+        if is_same(one, two) {
+            return Some(Finding::Same);
+        }
+        let known = self.cache.pair(&pair_key(one, two));
+        let known = known.filter(|_| freshness == Freshness::Known);
+        known.map(Finding::of)
+    }
+
+    /// Returns whether the merged tree of a task is known by name only, from an earlier quarantine.
+    fn is_lost(&self, side: &Side) -> bool {
+        let quarantine = self.quarantine.get();
+        side.merged_tree().is_some_and(|tree| {
+            quarantine.is_ok_and(|quarantine| !quarantine.objects().has_object(tree))
+        })
+    }
+
+    /// Returns the pairs of tasks that may conflict, by the paths that they touch, without tasks that
+    /// were not merged into their targets yet.
+    fn find_pairs(&self, sides: &[Side]) -> Result<BTreeSet<Pair>> {
+        let mut pairs = BTreeSet::new();
+        let mut by_target: BTreeMap<&ObjectId, Vec<usize>> = BTreeMap::new();
+        for (at, side) in sides.iter().enumerate() {
+            if side.merged_tree().is_some() {
+                by_target.entry(&side.target).or_default().push(at);
+            }
+        }
+        for landed in by_target.values() {
+            let landings = landed.iter().filter_map(|at| sides[*at].landing.as_ref());
+            let touched: Vec<&Touched> = landings.map(|landing| &landing.touched).collect();
+            let found = candidates(&touched).into_iter();
+            pairs.extend(found.map(|(one, two)| (landed[one], landed[two])));
+        }
+        let has_failed = |side: &Side| side.landing.as_ref().is_some_and(|it| it.merged.is_err());
+        if by_target.len() > 1 || sides.iter().any(has_failed) {
+            pairs.extend(self.find_direct_pairs(sides)?);
+        }
+        Ok(pairs)
+    }
+
+    /// Returns the pairs of tasks that may conflict and have no common target, or one of which git
+    /// cannot merge into it.
+    fn find_direct_pairs(&self, sides: &[Side]) -> Result<Vec<Pair>> {
+        let none = Touched::default();
+        let own = sides
+            .iter()
+            .map(|side| Ok(self.own(side)?.unwrap_or(&none)));
+        let own: Vec<&Touched> = own.collect::<Result<_>>()?;
+        let is_open = |at: usize| sides[at].landing.is_none();
+        let is_direct = |pair: &Pair| {
+            let is_later = is_open(pair.0) || is_open(pair.1);
+            !is_later && !is_on_target(&sides[pair.0], &sides[pair.1])
+        };
+        Ok(candidates(&own).into_iter().filter(is_direct).collect())
+    }
+
+    fn own<'a>(&self, side: &'a Side) -> Result<Option<&'a Touched>> {
+        Ok(side.own(&self.flux.repo, self.repo(side)?))
+    }
+
+    fn question(&self, sides: &[Side], pair: Pair) -> Result<PairQuestion> {
+        let quarantine = self.quarantine.get()?;
+        let (one, two) = (&sides[pair.0], &sides[pair.1]);
+        let commits = match is_on_target(one, two) {
+            true => one
+                .merged_commit(quarantine)?
+                .zip(two.merged_commit(quarantine)?),
+            false => Some((one.commit(quarantine)?, two.commit(quarantine)?)),
+        };
+        let (ours, theirs) = commits.context("internal error: no merged tree")?;
+        Ok(PairQuestion {
+            pair,
+            key: pair_key(one, two),
+            attributes: one.target.clone(),
+            ours: quarantine.objects().tree_of(&ours)?,
+            merge: TrialMerge { ours, theirs },
+        })
+    }
+
+    fn answer(
+        &mut self,
+        sides: &[Side],
+        questions: Vec<PairQuestion>,
+    ) -> Result<Vec<(Pair, Answer)>> {
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let merges = questions.iter().map(|question| {
+            let merge = question.merge.clone();
+            (question.attributes.clone(), merge)
+        });
+        let mut answers = self.ask(merges.collect())?;
+        let trees = questions.iter().map(|question| &question.ours);
+        find_functions(self.quarantine.get()?, zip(trees, &mut answers))?;
+        let mut found = Vec::new();
+        for (question, mut answer) in zip(questions, answers) {
+            let (one, two) = (&sides[question.pair.0], &sides[question.pair.1]);
+            if let Ok(result) = &mut answer
+                && !is_on_target(one, two)
+            {
+                self.keep_own(result, [one, two])?;
+            }
+            if is_lasting(&answer) {
+                self.cache.put_pair(question.key, answer.clone());
+            }
+            self.merges.insert(question.pair, question.merge);
+            found.push((question.pair, answer));
+        }
+        Ok(found)
+    }
+
+    /// Removes conflicts in files that only one of two tasks has changed itself: the other has them
+    /// from its target.
+    fn keep_own(&self, result: &mut TrialResult, sides: [&Side; 2]) -> Result<()> {
+        let [one, two] = sides;
+        let (one, two) = (self.own(one)?, self.own(two)?);
+        let Some((one, two)) = one.zip(two) else {
+            return Ok(());
+        };
+        // One has renamed a file that the other has changed.
+        let is_renamed = |a: &Touched, b: &Touched| a.deleted.iter().any(|path| b.has(path));
+        let renamed = [(one, two), (two, one)].map(|(a, b)| is_renamed(a, b).then_some(a));
+        let is_own = |file: &ConflictFile| {
+            let mut renamed = renamed.iter().flatten();
+            (one.has(&file.path) && two.has(&file.path))
+                || renamed.any(|own| own.added.contains(&file.path))
+                // One has added a file to a directory that the other has renamed.
+                || file.kind == "file location"
+        };
+        result.files.retain(is_own);
+        Ok(())
+    }
+}
+
+/// What is known about all pairs.
+pub(super) struct Comparison {
+    pub(super) findings: BTreeMap<Pair, Finding>,
+    /// The tasks that were not compared with all others, because of the limit.
+    pub(super) later: BTreeSet<usize>,
+}
+
+/// The use of known answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Known,
+    Asked,
+}
+
+/// Returns whether two tasks are compared on top of their common target.
+fn is_on_target(one: &Side, two: &Side) -> bool {
+    let are_landed = one.merged_tree().is_some() && two.merged_tree().is_some();
+    one.target == two.target && are_landed
+}
+
+/// Returns whether two tasks have made the same changes.
+fn is_same(one: &Side, two: &Side) -> bool {
+    let has_changed = one
+        .landing
+        .as_ref()
+        .is_some_and(|it| !it.touched.is_empty());
+    is_on_target(one, two) && one.merged_tree() == two.merged_tree() && has_changed
+}
+
+fn pair_key(one: &Side, two: &Side) -> PairKey {
+    match (one.merged_tree(), two.merged_tree()) {
+        (Some(a), Some(b)) if one.target == two.target => PairKey::new(&[&one.target, a, b]),
+        _ => {
+            let parts = [one, two].map(|side| {
+                let tree = side.uncommitted.as_deref().unwrap_or("committed");
+                [&*side.target, &*side.tip, tree]
+            });
+            PairKey::new(parts.as_flattened())
+        }
+    }
+}

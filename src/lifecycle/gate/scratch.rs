@@ -1,0 +1,119 @@
+//! The scratch worktree, in which the gate runs: `../<project>--land`, warm from run to run.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::gate::Gate;
+use super::group::GateGroup;
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::git::detached::{self, WorktreeCondition};
+use crate::git::worktree::remove_temporary;
+use crate::git::{Checkout, Lock, ObjectId, Repo, Worktree, admin};
+use crate::lifecycle::start::{copies, ports};
+use crate::task::Bytes;
+use crate::ui::{quoted, shown};
+
+/// The part of names that no id of a task can be, since those do not begin with `-`.
+pub(super) const NAME: &str = "-land";
+
+/// The reason of the worktree's lock, by which git flux knows its own.
+const LOCK_REASON: &str = "git flux runs gates in it";
+
+/// Returns the path of the scratch worktree, which need not exist: beside the main worktree or the
+/// bare repository, whatever `flux.worktreeDir` says.
+pub(crate) fn scratch_path(repo: &Repo) -> PathBuf {
+    let mut name = repo.project();
+    name.push("-");
+    name.push(NAME);
+    repo.base_dir().join(name)
+}
+
+/// Returns whether git flux has made this worktree for gates.
+pub(crate) fn is_scratch(entry: &Worktree) -> bool {
+    entry.locked.as_deref() == Some(LOCK_REASON)
+}
+
+/// Returns the directory of the gate's files, with its logs: `<git-common-dir>/flux/gate`.
+pub(super) fn gate_dir(repo: &Repo) -> PathBuf {
+    repo.flux_dir().join("gate")
+}
+
+/// The scratch worktree, locked for one user.
+pub(super) struct ScratchWorktree<'a> {
+    flux: &'a Flux,
+    path: PathBuf,
+    lock: Lock,
+}
+
+impl<'a> ScratchWorktree<'a> {
+    /// Waits until no other git flux uses the scratch worktree, and takes it. Ends the processes that
+    /// a killed git flux has left in it. Creates nothing yet. Fails if something else is at its path.
+    pub(super) fn take(flux: &'a Flux) -> Result<Self> {
+        let (path, dir) = (scratch_path(&flux.repo), gate_dir(&flux.repo));
+        inspect(&flux.repo, &path)?;
+        let lock = flux.lock_scratch()?;
+        if let Some(left) = GateGroup::read(&dir) {
+            left.end_left(&path)?;
+            ports::release_claim(left.port, &dir);
+        }
+        GateGroup::remove(&dir)?;
+        Ok(Self { flux, path, lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Checks out a commit in the scratch worktree, which is created if it is missing. Overwrites all
+    /// files there, except ignored ones. Fails if something else is at its path.
+    pub(super) fn check_out(&self, gate: &Gate, commit: &ObjectId) -> Result<Checkout> {
+        let (repo, path) = (&self.flux.repo, &self.path);
+        match inspect(repo, path)? {
+            WorktreeCondition::Missing => self.create(gate, commit)?,
+            WorktreeCondition::Ready | WorktreeCondition::Foreign => {}
+            WorktreeCondition::Incomplete => {
+                let guard = self.flux.lock_repo()?;
+                remove_temporary(repo, path)?;
+                drop(guard);
+                self.create(gate, commit)?;
+            }
+        }
+        let checkout = repo.checkout(path)?;
+        let _spinner = self.flux.ui.spinner("checking out the files to test");
+        detached::reset(&checkout, commit, &self.lock).with_context(|| {
+            let remove = format!("git worktree remove --force --force {}", quoted(path));
+            Failure::new(format!("could not check out '{}'", shown(path))).hint(remove)
+        })?;
+        Ok(checkout)
+    }
+
+    /// Registers the worktree, and copies the seeds into it while it has no other files: what a
+    /// program has built must be older than its sources.
+    fn create(&self, gate: &Gate, commit: &ObjectId) -> Result<()> {
+        let (flux, path) = (self.flux, &self.path);
+        let what = || format!("could not make '{}'", shown(path));
+        let guard = flux.lock_repo()?;
+        let at = (path.as_path(), commit);
+        detached::register(flux.repo.home(), at, LOCK_REASON, &self.lock).with_context(what)?;
+        drop(guard);
+        let seed = gate.seed.iter().map(|Bytes(pattern)| pattern.clone());
+        copies::seed(flux, &seed.collect::<Vec<_>>(), path)
+    }
+}
+
+/// Returns the condition of the scratch worktree at `path`. Fails if something else is there.
+fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
+    let condition = detached::inspect(repo, path, LOCK_REASON)?;
+    if condition != WorktreeCondition::Foreign {
+        return Ok(condition);
+    }
+    let pasted = quoted(path);
+    let what = format!("'{}' is not the worktree of the gate", shown(path));
+    // It may have been moved together with the repository.
+    let is_moved = path.join(".git").is_file() && !admin::has_entry(repo.common_dir(), path)?;
+    let repair = is_moved.then(|| format!("git worktree repair {pasted}"));
+    let failure = Failure::new(what).hints(repair);
+    bail!(failure.hint(format!("mv {pasted} {pasted}.away")))
+}

@@ -1,0 +1,215 @@
+//! The verdicts of a gate, each in its own file: `<git-common-dir>/flux/verdicts/<gate>.<tree>`. They do
+//! not travel with the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, Result};
+use jiff::SignedDuration;
+
+use super::gate::Gate;
+use crate::context::Flux;
+use crate::git::Sharing;
+use crate::run::file::read_json;
+use crate::system::clock;
+use crate::system::none_if_missing;
+use crate::task::{GateVerdict, ObjectId};
+
+/// The time after which a verdict expires: tools and services outside of the tree change, too.
+const MAX_DAYS: u32 = 14;
+
+/// The maximal number of verdicts of a repository.
+const MAX_VERDICTS: usize = 1000;
+
+/// The verdicts of one gate.
+pub(crate) struct Verdicts {
+    dir: PathBuf,
+    sharing: Sharing,
+    gate: ObjectId,
+}
+
+impl Verdicts {
+    /// Returns the verdicts of a gate. Reads none of them.
+    pub(crate) fn of(flux: &Flux, gate: &Gate) -> Result<Self> {
+        Ok(Self {
+            dir: flux.repo.flux_dir().join("verdicts"),
+            sharing: flux.repo.sharing()?,
+            gate: gate.key(&flux.repo)?,
+        })
+    }
+
+    fn path(&self, tree: &ObjectId) -> PathBuf {
+        self.dir.join(format!("{}.{tree}", self.gate))
+    }
+
+    /// Returns the verdict about a tree; `None` if there is none, if it was made more than 14 days
+    /// before or after now, or if its file cannot be read.
+    pub(crate) fn find(&self, tree: &ObjectId) -> Option<GateVerdict> {
+        let verdict: GateVerdict = read_json(&self.path(tree)).ok()??;
+        let age = clock::now().duration_since(verdict.at?).abs();
+        let is_recent = age <= SignedDuration::from_hours(i64::from(MAX_DAYS) * 24);
+        (verdict.tree.as_ref() == Some(tree) && !verdict.is_none() && is_recent).then_some(verdict)
+    }
+
+    /// Returns the verdict about a tree; one of [`GateState::None`](crate::task::GateState::None)
+    /// if there is none.
+    pub(crate) fn look_up(&self, tree: ObjectId) -> GateVerdict {
+        let found = self.find(&tree);
+        found.unwrap_or_else(|| GateVerdict::untested(tree))
+    }
+
+    /// Writes the verdict about a tree to its own file, by a rename, and deletes expired ones.
+    pub(super) fn add(&self, tree: &ObjectId, verdict: &GateVerdict) -> Result<()> {
+        let what = || format!("could not make '{}'", self.dir.display());
+        self.sharing.make_dir(&self.dir).with_context(what)?;
+        let bytes = serde_json::to_vec(verdict)?;
+        self.sharing.write(&self.path(tree), &bytes)?;
+        keep_newest(&self.dir, MAX_VERDICTS, Some(MAX_DAYS))
+    }
+}
+
+/// Deletes the files in a directory that are older than `max_days`, and the oldest if there are more
+/// than `most`. Keeps those whose name begins with a dot.
+pub(super) fn keep_newest(dir: &Path, most: usize, max_days: Option<u32>) -> Result<()> {
+    let what = || format!("could not read '{}'", dir.display());
+    let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(dir).with_context(what)? {
+        let entry = entry.with_context(what)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        // Another process may have deleted it.
+        let changed = none_if_missing(entry.metadata().and_then(|it| it.modified()));
+        files.extend(changed.with_context(what)?.map(|at| (at, entry.path())));
+    }
+    files.sort();
+    let limit = max_days.map(|days| Duration::from_secs(u64::from(days) * 86_400));
+    let is_old =
+        |at: &SystemTime| limit.is_some_and(|limit| at.elapsed().is_ok_and(|it| it > limit));
+    let surplus = files.len().saturating_sub(most);
+    let mut files = files.into_iter().enumerate();
+    let expired = files
+        .by_ref()
+        .filter(|(n, (at, _))| *n < surplus || is_old(at));
+    for (_, (_, path)) in expired {
+        let removed = none_if_missing(fs::remove_file(&path));
+        removed.with_context(|| format!("could not delete '{}'", path.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::process::Command;
+    use std::{env, thread};
+
+    use super::*;
+    use crate::task::GateState;
+
+    fn verdicts(dir: &Path) -> Verdicts {
+        Verdicts {
+            dir: dir.to_owned(),
+            sharing: Sharing::Umask,
+            gate: ObjectId::from("a".repeat(40)),
+        }
+    }
+
+    fn tree(number: usize) -> ObjectId {
+        ObjectId::from(format!("{number:040x}"))
+    }
+
+    fn green(number: usize) -> GateVerdict {
+        GateVerdict {
+            state: GateState::Green,
+            at: Some(clock::this_second()),
+            seconds: Some(3),
+            ..GateVerdict::untested(tree(number))
+        }
+    }
+
+    #[test]
+    fn find_returns_only_recent_and_undamaged_verdicts() {
+        let temp = tempfile::tempdir().unwrap();
+        let verdicts = verdicts(temp.path());
+        assert_eq!(verdicts.find(&tree(1)), None);
+        verdicts.add(&tree(1), &green(1)).unwrap();
+        assert_eq!(verdicts.find(&tree(1)), Some(green(1)));
+        assert_eq!(verdicts.find(&tree(2)), None);
+        // One that was moved or copied is about another tree.
+        fs::copy(verdicts.path(&tree(1)), verdicts.path(&tree(2))).unwrap();
+        assert_eq!(verdicts.find(&tree(2)), None);
+        for days in [-15_i64, 15] {
+            let at = clock::this_second() + SignedDuration::from_hours(days * 24);
+            let moved = GateVerdict {
+                at: Some(at),
+                ..green(3)
+            };
+            verdicts.add(&tree(3), &moved).unwrap();
+            assert_eq!(verdicts.find(&tree(3)), None, "{days} days");
+        }
+        let text = fs::read(verdicts.path(&tree(1))).unwrap();
+        for length in 0..text.len() {
+            fs::write(verdicts.path(&tree(1)), &text[..length]).unwrap();
+            assert_eq!(verdicts.find(&tree(1)), None, "{length} bytes");
+        }
+        let newer = String::from_utf8(text).unwrap();
+        let newer = newer.replacen('{', r#"{"version":2,"#, 1);
+        fs::write(verdicts.path(&tree(1)), newer).unwrap();
+        assert_eq!(verdicts.find(&tree(1)), None, "of a newer git flux");
+    }
+
+    #[test]
+    fn keep_newest_deletes_old_files_and_the_oldest() {
+        let temp = tempfile::tempdir().unwrap();
+        let day = Duration::from_secs(86_400);
+        for (name, days) in [("a", 1), ("b", 3), ("c", 13), ("d", 15), (".e", 20)] {
+            let file = File::create(temp.path().join(name)).unwrap();
+            file.set_modified(SystemTime::now() - day * days).unwrap();
+        }
+        let names = || {
+            let entries = fs::read_dir(temp.path()).unwrap();
+            let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names.join(" ")
+        };
+        keep_newest(temp.path(), 10, Some(14)).unwrap();
+        assert_eq!(names(), ".e a b c");
+        keep_newest(temp.path(), 2, None).unwrap();
+        assert_eq!(names(), ".e a b");
+    }
+
+    /// Writes ten verdicts, if the environment says where: one of the processes of the next test.
+    #[test]
+    fn add_of_one_process() {
+        let Some((dir, first)) = env::var_os("VERDICTS").zip(env::var("FIRST").ok()) else {
+            return;
+        };
+        let (verdicts, first) = (verdicts(Path::new(&dir)), first.parse::<usize>().unwrap());
+        (first..first + 10).for_each(|number| verdicts.add(&tree(number), &green(number)).unwrap());
+    }
+
+    #[test]
+    fn add_loses_no_verdict_of_eight_processes() {
+        let temp = tempfile::tempdir().unwrap();
+        let process = |number: usize| {
+            let mut command = Command::new(env::current_exe().unwrap());
+            command.args([
+                "--exact",
+                "lifecycle::gate::verdicts::tests::add_of_one_process",
+            ]);
+            command.env("VERDICTS", temp.path());
+            command.env("FIRST", (number * 10).to_string());
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        };
+        thread::scope(|scope| {
+            (0..8).for_each(|number| drop(scope.spawn(move || process(number))));
+        });
+        let verdicts = verdicts(temp.path());
+        let kept = (0..80).filter(|number| verdicts.find(&tree(*number)).is_some());
+        assert_eq!(kept.count(), 80);
+    }
+}

@@ -1,0 +1,157 @@
+//! Sends a task that cannot land back to its agent.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::finding::GateFinding;
+use super::rounds;
+use crate::context::Flux;
+use crate::git::{Lock, Style, merge, regular_file};
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::recipient;
+use crate::sanitize;
+use crate::system::clock;
+use crate::task::{State, Task};
+
+/// The message to an agent about conflicts. It contains no name that an agent could misread.
+pub(crate) const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
+                       conflicts. Please resolve them and commit the merge.";
+
+/// The message to an agent whose branch is rebased: a merge would not last.
+const REBASE_MESSAGE: &str = "git flux: this branch conflicts with its target branch. Please rebase it onto \
+                       the target branch and resolve the conflicts.";
+
+/// The number of lines of the output that an agent is sent, and of characters of each.
+const TAIL_LINES: usize = 30;
+const LINE_CHARS: usize = 200;
+
+/// The reason why a task is sent back.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault<'a> {
+    /// It conflicts with its target.
+    Conflict,
+    Red(&'a GateFinding),
+}
+
+/// The handling of a task that was sent back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SentBack {
+    /// The number of times that it was sent back, this one included.
+    pub(crate) rounds: usize,
+    pub(crate) how: Notice,
+}
+
+/// The notice to the agent of a task that was sent back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    Sent,
+    /// No agent accepts messages.
+    NoAgent,
+    /// Its agent works, and is not interrupted.
+    AtWork,
+    /// It was sent back with the same commits before.
+    Repeated,
+    /// It was sent back too often: only you can change that.
+    Blocked,
+    Failed(String),
+}
+
+/// Counts a round of the task in its record, and tells its agent why it did not land. On conflicts,
+/// merges the target into its worktree first, unless it is rebased. Does nothing more if the task
+/// was sent back with the same commits before, is blocked, or if its agent works.
+pub(super) fn send(flux: &Flux, facts: &Facts, fault: Fault) -> Result<SentBack> {
+    let lock = flux.lock_task(&facts.task.id)?;
+    let counted = rounds::count(flux, facts, &lock)?;
+    let how = match counted.state {
+        rounds::Counted::Repeated => Notice::Repeated,
+        rounds::Counted::Blocked => Notice::Blocked,
+        rounds::Counted::New if facts.state == State::Working => Notice::AtWork,
+        rounds::Counted::New => notify(flux, facts, fault, &lock),
+    };
+    let rounds = counted.rounds;
+    Ok(SentBack { rounds, how })
+}
+
+fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> Notice {
+    let done = match fault {
+        Fault::Conflict => start_merge(flux, facts, lock),
+        Fault::Red(finding) => Ok(red_message(finding)),
+    };
+    let sent = done.and_then(|message| tell(flux, &facts.task, &message));
+    match sent {
+        Ok(true) => Notice::Sent,
+        Ok(false) => Notice::NoAgent,
+        Err(error) => Notice::Failed(format!("{error:#}")),
+    }
+}
+
+/// Merges the target into the task's worktree, which stops at the conflicts, unless the task is
+/// rebased. Returns the message for its agent.
+fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<String> {
+    let into = facts.merge_target().context("internal error: no target")?;
+    if into.style == Style::Rebase {
+        return Ok(REBASE_MESSAGE.to_owned());
+    }
+    facts.ensure_updatable(flux)?;
+    let worktree = flux.repo.checkout(&facts.task.worktree)?;
+    merge::start(&worktree, &into.branch, lock)?;
+    Ok(CONFLICT_MESSAGE.to_owned())
+}
+
+/// Returns the message with the command that failed, its status and the end of its output.
+fn red_message(finding: &GateFinding) -> String {
+    let mut text = format!(
+        "git flux: this task could not land. Merged with the tasks before it, its files do not pass: {}.",
+        sanitize::line(&finding.why)
+    );
+    if let Some(log) = &finding.log {
+        let log = Path::new(log);
+        let output = regular_file::read_file(log).unwrap_or_default();
+        let output = String::from_utf8_lossy(&output);
+        text += &format!(" The whole output is in {}. It ends with:\n", log.display());
+        text += &end_of(&output);
+    }
+    text + "\nPlease mend it, test it merged with the target branch, and commit."
+}
+
+/// Returns the last lines of an output, shortened and without control characters.
+fn end_of(output: &str) -> String {
+    let lines: Vec<&str> = output
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let last = &lines[lines.len().saturating_sub(TAIL_LINES)..];
+    let shorten = |line: &&str| {
+        let line = sanitize::line(line);
+        line.chars().take(LINE_CHARS).collect::<String>()
+    };
+    last.iter().map(shorten).collect::<Vec<_>>().join("\n")
+}
+
+/// Sends a message to the running agent of a task. Returns `false` if no agent accepts messages.
+pub(crate) fn tell(flux: &Flux, task: &Task, message: &str) -> Result<bool> {
+    match recipient::find_recipient(flux, task, clock::now(), true)? {
+        // Its answer is not waited for.
+        Some(recipient) => recipient.send(message).map(|_| true),
+        None => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_of_output_has_few_short_printable_lines() {
+        let lines: Vec<String> = (0..50).map(|n| format!("line {n} \x1b[31m\n")).collect();
+        let end = end_of(&lines.concat());
+        assert!(
+            end.starts_with("line 20 ") && !end.contains('\x1b'),
+            "{end:?}"
+        );
+        assert_eq!(end.lines().count(), TAIL_LINES);
+        assert_eq!(end_of(&"x".repeat(1000)).len(), LINE_CHARS);
+        assert_eq!(end_of("\n\n"), "");
+    }
+}

@@ -1,0 +1,233 @@
+//! Chains: the merges of several tasks on top of each other, made without moving a ref.
+
+use anyhow::{Error, Result, anyhow, bail};
+
+use crate::context::Flux;
+use crate::failure::{self, CONFLICTS, Failure};
+use crate::git::MergePlan;
+use crate::interrupt;
+use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::merge;
+use crate::lifecycle::cleanup::options::{CommitRules, Edits, Options, Signing};
+use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::cleanup::target::{Destination, MergeTarget};
+use crate::store::Store;
+use crate::task::{BranchName, ObjectId, State, TaskId};
+
+/// A task that is to land.
+#[derive(Clone, Debug)]
+pub(crate) struct LandTask {
+    pub(crate) id: TaskId,
+    pub(crate) options: Options,
+    pub(crate) readiness: Readiness,
+}
+
+/// The states in which a task lands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Every one: you have named the task.
+    Named,
+    /// Every one with commits: `--all`.
+    All,
+    /// The agent of one with commits is done, has ended or is idle: `--ready`.
+    Ready,
+    /// Every one; nothing lands: `--check`.
+    Trial,
+}
+
+/// A task in a chain.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// The facts of the task; its merge target is at the previous commit of the chain.
+    pub(crate) facts: Facts,
+    /// The commit that contains this task and all before.
+    pub(crate) commit: ObjectId,
+}
+
+/// The merges of several tasks into one branch.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pub(crate) branch: BranchName,
+    /// The commit of the branch.
+    pub(crate) base: ObjectId,
+    pub(crate) links: Vec<Link>,
+}
+
+/// The reason why a task is in no chain.
+#[derive(Debug)]
+pub(crate) enum LeftOut {
+    /// The target has all its changes.
+    Integrated(Box<Facts>),
+    /// It conflicts with its target.
+    Conflict(Box<Facts>),
+    /// It does not fit on the tasks before it: it is tried again when those have landed.
+    Later,
+    Refused(Error),
+}
+
+/// The result of building a chain.
+pub(crate) struct Built {
+    /// `None` if no task fits.
+    pub(crate) chain: Option<Chain>,
+    /// The tasks that were passed over.
+    pub(crate) left_out: Vec<(TaskId, LeftOut)>,
+}
+
+impl Chain {
+    /// Returns the commit at a position: 0 is the target.
+    pub(crate) fn commit(&self, position: usize) -> &ObjectId {
+        match position {
+            0 => &self.base,
+            _ => &self.links[position - 1].commit,
+        }
+    }
+
+    pub(crate) fn tip(&self) -> &ObjectId {
+        self.commit(self.links.len())
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &TaskId> {
+        self.links.iter().map(|link| &link.facts.task.id)
+    }
+}
+
+/// Returns whether `--ready` selects a task in this state: its agent does not work.
+pub(crate) fn is_ready(state: &State) -> bool {
+    matches!(state, State::Done | State::Ended(_) | State::Idle)
+}
+
+/// Builds a chain of at most `limit` of the tasks, which have one target, in their order. Moves no
+/// ref; message hooks run.
+pub(crate) fn build(flux: &Flux, tasks: &[LandTask], limit: usize) -> Result<Built> {
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let (mut chain, mut left_out) = (None::<Chain>, Vec::new());
+    for task in tasks {
+        if chain
+            .as_ref()
+            .is_some_and(|chain| chain.links.len() >= limit)
+        {
+            break;
+        }
+        interrupt::check()?;
+        let why = match observe(flux, &store, task) {
+            Ok(facts) => match add(flux, &mut chain, facts, task) {
+                Ok(None) => continue,
+                Ok(Some(why)) => why,
+                Err(error) => {
+                    interrupt::check()?;
+                    LeftOut::Refused(error)
+                }
+            },
+            Err(why) => why,
+        };
+        left_out.push((task.id.clone(), why));
+    }
+    let chain = chain.filter(|chain| !chain.links.is_empty());
+    Ok(Built { chain, left_out })
+}
+
+/// Plans the cleanup of a task, and returns its facts if no check refuses.
+pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Facts, LeftOut> {
+    let plan = Plan::make(flux, store, &task.id, &task.options);
+    let is_conflict = |facts: &Facts| {
+        let into = facts.merge_target();
+        into.is_some_and(|into| matches!(into.merge, MergePlan::Conflicts { .. }))
+    };
+    let mut refusals = plan.checks.iter().filter(|check| check.refusal().is_some());
+    if refusals.next().is_some_and(|check| check.name == "merge")
+        && let Some(facts) = plan.forecast().filter(|facts| is_conflict(facts))
+    {
+        return Err(LeftOut::Conflict(Box::new(facts.clone())));
+    }
+    let plan = plan.ensure_not_refused().map_err(LeftOut::Refused)?;
+    let is_trial = task.readiness == Readiness::Trial;
+    let facts = match is_trial {
+        true => plan.forecast(),
+        false => plan.facts.as_ref(),
+    };
+    let Some(facts) = facts else {
+        return Err(LeftOut::Refused(anyhow!("internal error: no facts")));
+    };
+    let facts = facts.clone();
+    if !is_trial {
+        ensure_landable(&facts, task).map_err(LeftOut::Refused)?;
+    }
+    match facts.merge_target().map(|into| &into.merge) {
+        Some(MergePlan::UpToDate(_)) => Err(match task.readiness {
+            Readiness::Named => LeftOut::Integrated(Box::new(facts)),
+            _ if !facts.has_no_commits() => LeftOut::Integrated(Box::new(facts)),
+            _ => LeftOut::Refused(anyhow!("'{}' has no commits", task.id)),
+        }),
+        Some(_) => Ok(facts),
+        None => Err(LeftOut::Refused(anyhow!("it has no target"))),
+    }
+}
+
+/// Fails if the task is the caller's own, its agent works although only ready tasks land, or it has
+/// uncommitted files that would not land.
+fn ensure_landable(facts: &Facts, task: &LandTask) -> Result<()> {
+    let id = &task.id;
+    if facts.processes.is_own_pane {
+        let failure = Failure::new(format!("you are in the pane of '{id}'"));
+        bail!(failure.hint(format!("git flux cleanup {id}")));
+    }
+    if task.readiness == Readiness::Ready && !is_ready(&facts.state) {
+        bail!(Failure::new(format!("'{id}' is {}", facts.state.label())));
+    }
+    if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
+        let failure = Failure::new(format!("'{id}' has changed"));
+        bail!(failure.hint(format!("git flux status {id}")));
+    }
+    Ok(())
+}
+
+/// Adds a task to the chain, which is created if it is the first, or returns why it is left out.
+fn add(
+    flux: &Flux,
+    chain: &mut Option<Chain>,
+    mut facts: Facts,
+    task: &LandTask,
+) -> Result<Option<LeftOut>> {
+    let Some(into) = facts.merge_target().cloned() else {
+        bail!("internal error: no target");
+    };
+    let chain = chain.get_or_insert_with(|| Chain {
+        branch: into.branch.clone(),
+        base: into.tip.clone(),
+        links: Vec::new(),
+    });
+    if into.branch != chain.branch || into.tip != chain.base {
+        return Ok(Some(LeftOut::Later));
+    }
+    let tip = chain.tip().clone();
+    let is_first = chain.links.is_empty();
+    if !is_first {
+        let merge = MergePlan::make(&flux.repo, &tip, &facts.tip, into.style)?;
+        use MergePlan::{Conflicts, Moved, UpToDate};
+        if matches!(merge, Conflicts { .. } | Moved { .. } | UpToDate(_)) {
+            return Ok(Some(LeftOut::Later));
+        }
+        facts.destination = Destination::Merge(MergeTarget { tip, merge, ..into });
+    }
+    let lock = flux.lock_task(&facts.task.id)?;
+    let rules = CommitRules {
+        verify: task.options.verify,
+        signing: Signing::Never,
+    };
+    let made = merge::prepare(flux, &facts, rules, &lock);
+    drop(lock);
+    match made {
+        Ok(Some(made)) => {
+            let commit = made.commit;
+            chain.links.push(Link { facts, commit });
+            Ok(None)
+        }
+        // Merge drivers decide only when the merge is made.
+        Err(error) if failure::exit_code(&error) == CONFLICTS => Ok(Some(match is_first {
+            true => LeftOut::Conflict(Box::new(facts)),
+            false => LeftOut::Later,
+        })),
+        Ok(None) => Ok(Some(LeftOut::Later)),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,72 @@
+//! Refs that keep the commits of a landing from `git gc`: `refs/flux/land/<run>/<n>`.
+
+use anyhow::Result;
+
+use crate::context::Flux;
+use crate::git::{Lock, Transaction, refs};
+use crate::task::{ObjectId, RefName};
+
+/// The part of the names of refs and marks.
+const CLASS: &str = "land";
+
+/// The refs of one chain.
+#[derive(Debug)]
+pub(super) struct ChainRefs(Vec<(RefName, ObjectId)>);
+
+impl ChainRefs {
+    /// Creates a ref for each commit, in one transaction. `lock` is the lock of landings.
+    pub(super) fn create(flux: &Flux, commits: &[&ObjectId], lock: &Lock) -> Result<Self> {
+        let run = format!("{:08x}", rand::random::<u32>());
+        let name = |n: usize| RefName::new(format!("refs/flux/{CLASS}/{run}/{n}"));
+        let refs = commits.iter().zip(1..);
+        let refs: Vec<_> = refs
+            .map(|(commit, n)| (name(n), (*commit).clone()))
+            .collect();
+        let mut created = Transaction::default();
+        for (name, commit) in &refs {
+            created = created.create(name, commit);
+        }
+        if !refs.is_empty() {
+            created.commit(&flux.repo, "flux land", lock)?;
+        }
+        Ok(Self(refs))
+    }
+
+    /// Deletes the refs, in one transaction.
+    pub(super) fn delete(self, flux: &Flux, lock: &Lock) -> Result<()> {
+        delete(flux, &self.0, lock)
+    }
+}
+
+fn delete(flux: &Flux, refs: &[(RefName, ObjectId)], lock: &Lock) -> Result<()> {
+    if refs.is_empty() {
+        return Ok(());
+    }
+    let mut deleted = Transaction::default();
+    for (name, commit) in refs {
+        deleted = deleted.delete(name, commit);
+    }
+    deleted.commit(&flux.repo, "flux land", lock)
+}
+
+/// Deletes the refs that a killed landing has left, and their marks. Does nothing while another
+/// landing runs. Leaves fetched refs alone. Starts git only if there are marks.
+pub(crate) fn sweep(flux: &Flux) -> Result<()> {
+    let marks = flux.repo.marks();
+    if marks.list(CLASS)?.is_empty() {
+        return Ok(());
+    }
+    // Another landing may have begun since.
+    let Some(lock) = flux.try_lock_land()? else {
+        return Ok(());
+    };
+    for run in marks.list(CLASS)? {
+        let found = refs::list(flux.repo.home(), &[&run])?;
+        let is_made =
+            |(name, object): &(RefName, ObjectId)| marks.has_made(name, object) == Some(true);
+        let made: Vec<_> = found.into_iter().filter(is_made).collect();
+        delete(flux, &made, &lock)?;
+        marks.remove(&run)?;
+    }
+    Ok(())
+}

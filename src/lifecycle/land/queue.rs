@@ -1,0 +1,271 @@
+//! Lands the tasks of one target, one tested batch after the other.
+
+use std::mem;
+use std::time::Instant;
+
+use anyhow::{Error, Result, anyhow};
+
+use super::back::{self, Fault};
+use super::batch::{BatchSize, GateAnswer, Prefix, PrefixSearch};
+use super::chain::{self, Built, Chain, LandTask, LeftOut};
+use super::chain_refs::ChainRefs;
+use super::finding::{GateFinding, Tester};
+use super::landing::{Landed, LandingOutcome, PrefixLanding, remove_integrated};
+use super::progress::ProgressMarks;
+use super::results::{LandEvent, PassedBatch, TargetMove, TaskResult};
+use super::signed;
+use crate::context::Flux;
+use crate::failure::Failure;
+use crate::git::Lock;
+use crate::interrupt;
+use crate::task::{ObjectId, TaskId};
+
+/// The landing of the tasks of one target.
+pub(crate) struct Queue<'a> {
+    pub(crate) flux: &'a Flux,
+    pub(crate) tester: Tester<'a>,
+    pub(crate) tell: &'a mut dyn FnMut(LandEvent) -> Result<()>,
+    /// The lock of landings.
+    pub(crate) lock: &'a Lock,
+    pub(crate) fate: Landed,
+    pub(crate) size: BatchSize,
+    pub(crate) results: Vec<(TaskId, TaskResult)>,
+    pub(crate) moved: Option<TargetMove>,
+    /// The commit of the target that passes.
+    pub(crate) green: Option<ObjectId>,
+}
+
+/// The number of attempts for tasks or a target that keep changing.
+const ATTEMPTS: usize = 5;
+
+impl Queue<'_> {
+    /// Lands the tasks, which have one target, in their order: the longest part of each batch that
+    /// passes. Tasks that fail, conflict or are refused stop no other.
+    ///
+    /// # Errors
+    /// If the target does not pass or cannot be moved, or if interrupted.
+    pub(crate) fn land(&mut self, mut pending: Vec<LandTask>) -> Result<()> {
+        let mut attempts = 0;
+        while !pending.is_empty() {
+            interrupt::check()?;
+            let Built { chain, left_out } = chain::build(self.flux, &pending, self.size.get())?;
+            let before = pending.len();
+            for (id, why) in left_out {
+                self.settle(&mut pending, &id, why)?;
+            }
+            let is_stuck = match chain {
+                Some(chain) => !self.land_chain(&chain, &mut pending)?,
+                None => pending.len() == before,
+            };
+            attempts = if is_stuck { attempts + 1 } else { 0 };
+            if attempts == ATTEMPTS {
+                for task in mem::take(&mut pending) {
+                    let why = format!("'{}' or its target keeps changing", task.id);
+                    self.note(task.id, TaskResult::Refused(anyhow!(why)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tests the tasks together, in their order, and lands nothing. Leaves out a task that does not
+    /// pass, and tests the others again.
+    ///
+    /// # Errors
+    /// If the target does not pass, or if interrupted.
+    pub(crate) fn check(&mut self, mut tasks: Vec<LandTask>) -> Result<()> {
+        let (begun, before) = (Instant::now(), self.tester.runs);
+        loop {
+            let Built { chain, left_out } = chain::build(self.flux, &tasks, usize::MAX)?;
+            let stop = match &chain {
+                Some(chain) => self.test(chain)?,
+                None => None,
+            };
+            if let (Some((at, answer)), Some(chain)) = (stop, &chain) {
+                let id = chain.links[at].facts.task.id.clone();
+                tasks.retain(|task| task.id != id);
+                self.note(id, TaskResult::of_answer(answer))?;
+                continue;
+            }
+            if let Some(chain) = chain {
+                let batch = PassedBatch {
+                    ids: chain.ids().cloned().collect(),
+                    runs: self.runs_since(before),
+                    time: begun.elapsed(),
+                };
+                (self.tell)(LandEvent::Passed(batch))?;
+                for id in chain.ids() {
+                    self.note(id.clone(), TaskResult::Fits)?;
+                }
+            }
+            for (id, why) in left_out {
+                self.note(id, TaskResult::of_left_out(why))?;
+            }
+            return Ok(());
+        }
+    }
+
+    /// Returns the number of runs of the gate since there were `before`; `None` without a gate.
+    fn runs_since(&self, before: usize) -> Option<usize> {
+        let runs = self.tester.runs - before;
+        self.tester.has_gate().then_some(runs)
+    }
+
+    /// Tests a chain that does not land. Returns the position of the task that does not pass, and
+    /// the answer about it.
+    fn test(&mut self, chain: &Chain) -> Result<Option<(usize, GateAnswer<GateFinding>)>> {
+        let commits = chain.links.iter().map(|link| &link.commit);
+        let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
+        let prefix = self.search(chain);
+        self.delete(refs);
+        let prefix = prefix?;
+        match (prefix.green, prefix.stop) {
+            (Some(green), stop) => Ok(stop.map(|answer| (green, answer))),
+            (None, stop) => Err(target_error(chain, stop)),
+        }
+    }
+
+    /// Deletes the refs of a chain. If that fails, the next command does it.
+    fn delete(&self, refs: ChainRefs) {
+        if let Err(error) = refs.delete(self.flux, self.lock) {
+            self.flux.ui.warn_of(&error);
+        }
+    }
+
+    /// Finishes a task that is in no chain. One that is to be tried again stays pending.
+    fn settle(&mut self, pending: &mut Vec<LandTask>, id: &TaskId, why: LeftOut) -> Result<()> {
+        let result = match why {
+            LeftOut::Later => return Ok(()),
+            LeftOut::Refused(error) => TaskResult::Refused(error),
+            LeftOut::Integrated(facts) => match self.fate {
+                Landed::Kept => TaskResult::Integrated(None),
+                Landed::Removed => {
+                    TaskResult::Integrated(Some(remove_integrated(self.flux, &facts)))
+                }
+            },
+            LeftOut::Conflict(facts) => {
+                TaskResult::Conflict(back::send(self.flux, &facts, Fault::Conflict)?)
+            }
+        };
+        pending.retain(|task| task.id != *id);
+        self.note(id.clone(), result)
+    }
+
+    fn note(&mut self, id: TaskId, result: TaskResult) -> Result<()> {
+        (self.tell)(LandEvent::Result(&id, &result))?;
+        self.results.push((id, result));
+        Ok(())
+    }
+
+    /// Tests a chain and lands the part that passes. Returns `false` if nothing came of it, since a
+    /// task or the target has changed.
+    fn land_chain(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
+        let commits = chain.links.iter().map(|link| &link.commit);
+        let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
+        let marks = ProgressMarks::set(self.flux, chain.ids());
+        let done = self.test_and_land(chain, pending);
+        drop(marks);
+        self.delete(refs);
+        done
+    }
+
+    fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
+        let (begun, before) = (Instant::now(), self.tester.runs);
+        let prefix = self.search(chain)?;
+        let Some(green) = prefix.green else {
+            return Err(target_error(chain, prefix.stop));
+        };
+        self.green = Some(chain.base.clone());
+        if green > 0 {
+            if !self.land_prefix(chain, pending, green)? {
+                return Ok(false);
+            }
+            let batch = PassedBatch {
+                ids: chain.ids().take(green).cloned().collect(),
+                runs: self.runs_since(before),
+                time: begun.elapsed(),
+            };
+            (self.tell)(LandEvent::Passed(batch))?;
+        }
+        self.size.adapt(prefix.stop.is_none());
+        let Some(answer) = prefix.stop else {
+            return Ok(true);
+        };
+        let facts = &chain.links[green].facts;
+        let id = facts.task.id.clone();
+        pending.retain(|task| task.id != id);
+        let result = match answer {
+            GateAnswer::Green => return Ok(true),
+            GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
+            GateAnswer::Red(finding) => {
+                let sent = back::send(self.flux, facts, Fault::Red(&finding))?;
+                TaskResult::Red(finding, Some(sent))
+            }
+        };
+        self.note(id, result)?;
+        Ok(true)
+    }
+
+    fn search(&mut self, chain: &Chain) -> Result<Prefix<GateFinding>> {
+        let is_landed = self.green.as_ref() == Some(&chain.base);
+        let is_green = is_landed || self.tester.is_known_green(&chain.base)?;
+        let search = PrefixSearch::new(chain.links.len(), is_green);
+        search.run(|position, kind| {
+            interrupt::check()?;
+            self.tester.test(chain.commit(position), kind)
+        })
+    }
+
+    /// Lands the first `green` tasks of a chain, and takes them from those pending. Returns `false`
+    /// if a task or the target has changed.
+    fn land_prefix(
+        &mut self,
+        chain: &Chain,
+        pending: &mut Vec<LandTask>,
+        green: usize,
+    ) -> Result<bool> {
+        let ids: Vec<TaskId> = chain.ids().take(green).cloned().collect();
+        let tasks = ids
+            .iter()
+            .filter_map(|id| pending.iter().find(|task| task.id == *id));
+        let commits = signed::sign(self.flux, chain, green)?;
+        let landing = PrefixLanding {
+            flux: self.flux,
+            chain,
+            tasks: tasks.collect(),
+            commits: &commits,
+            fate: self.fate,
+        };
+        let LandingOutcome::Done(removed) = landing.run()? else {
+            let what = format!("'{}' or a task has changed; checking again", chain.branch);
+            self.flux.ui.status(what);
+            return Ok(false);
+        };
+        let moved = self.moved.get_or_insert_with(|| TargetMove {
+            branch: chain.branch.clone(),
+            from: chain.base.clone(),
+            commits: Vec::new(),
+        });
+        self.green = commits.last().cloned();
+        moved.commits.extend(commits);
+        pending.retain(|task| !ids.contains(&task.id));
+        let mut removed = removed.into_iter();
+        for id in ids {
+            self.note(id, TaskResult::Landed(removed.next()))?;
+        }
+        Ok(true)
+    }
+}
+
+/// Returns the error that the target itself does not pass, which blames no task.
+fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
+    let branch = &chain.branch;
+    let (what, finding) = match stop {
+        Some(GateAnswer::Red(finding)) => (format!("'{branch}' itself does not pass"), finding),
+        Some(GateAnswer::Unknown(finding)) => (format!("no verdict on '{branch}'"), finding),
+        Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
+    };
+    let failure = Failure::new(format!("{what}: {}", finding.why));
+    let log = finding.log.map(|log| format!("its output: {log}"));
+    failure.hints(log).into()
+}

@@ -1,0 +1,84 @@
+//! The results of a landing.
+
+use std::time::Duration;
+
+use anyhow::{Error, Result};
+
+use super::back::SentBack;
+use super::batch::GateAnswer;
+use super::chain::LeftOut;
+use super::finding::GateFinding;
+use crate::lifecycle::archive::KeptParts;
+use crate::task::{BranchName, ObjectId, TaskId};
+
+/// The result for one task.
+#[derive(Debug)]
+pub(crate) enum TaskResult {
+    /// Its commits are in the target now; the parts that are kept of it, or the error of its
+    /// removal. `None` with `--keep`.
+    Landed(Option<Result<KeptParts>>),
+    /// The target had all its changes already.
+    Integrated(Option<Result<KeptParts>>),
+    Conflict(SentBack),
+    /// It would land, and passes with those before it: `--check`.
+    Fits,
+    /// It conflicts with its target, or with another task before it: `--check`.
+    Clash(Clash),
+    /// It does not pass. It was sent back, except with `--check`.
+    Red(GateFinding, Option<SentBack>),
+    /// There is no verdict, and the task is not to blame.
+    Unknown(GateFinding),
+    Refused(Error),
+}
+
+/// The other side of a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clash {
+    Target,
+    Task,
+}
+
+/// Something that has happened, to print at once.
+pub(crate) enum LandEvent<'e> {
+    /// These tasks have landed or, with `--check`, pass together.
+    Passed(PassedBatch),
+    Result(&'e TaskId, &'e TaskResult),
+}
+
+/// Tasks that pass together.
+pub(crate) struct PassedBatch {
+    pub(crate) ids: Vec<TaskId>,
+    /// The number of times that the gate ran; `None` if there is none.
+    pub(crate) runs: Option<usize>,
+    pub(crate) time: Duration,
+}
+
+/// The move of a target by a landing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TargetMove {
+    pub(crate) branch: BranchName,
+    pub(crate) from: ObjectId,
+    /// The commit of each task, in order.
+    pub(crate) commits: Vec<ObjectId>,
+}
+
+impl TaskResult {
+    /// Returns the result of a task that was only tested, from the answer about it.
+    pub(super) fn of_answer(answer: GateAnswer<GateFinding>) -> Self {
+        match answer {
+            GateAnswer::Green => Self::Fits,
+            GateAnswer::Red(finding) => Self::Red(finding, None),
+            GateAnswer::Unknown(finding) => Self::Unknown(finding),
+        }
+    }
+
+    /// Returns the result of a task that is in no chain and was only tested.
+    pub(super) fn of_left_out(why: LeftOut) -> Self {
+        match why {
+            LeftOut::Integrated(_) => Self::Fits,
+            LeftOut::Conflict(_) => Self::Clash(Clash::Target),
+            LeftOut::Later => Self::Clash(Clash::Task),
+            LeftOut::Refused(error) => Self::Refused(error),
+        }
+    }
+}

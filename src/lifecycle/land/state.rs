@@ -1,0 +1,28 @@
+//! Finds the part of a task in landings.
+
+use super::progress;
+use crate::context::Flux;
+use crate::run::events;
+use crate::store::Store;
+use crate::task::{LandState, Task};
+
+/// Returns the part of a task in landings; `None` if no landing runs with it, and none has sent it
+/// back.
+pub(crate) fn land_state(flux: &Flux, store: &Store, task: &Task) -> Option<LandState> {
+    if progress::is_landing(flux, &task.id) {
+        return Some(LandState::Landing);
+    }
+    let rounds = task.landing.as_ref()?;
+    let limit = flux.settings.land_rounds().unwrap_or(usize::MAX);
+    if rounds.count <= limit {
+        return Some(LandState::Back(rounds.count));
+    }
+    // Nothing was sent to the agent with the last round, so an event comes from the user.
+    let last = events::last(&flux.run_dir(&task.id).events());
+    let has_event = last.ok().flatten().is_some_and(|last| last.at > rounds.at);
+    let has_commits = store.tip(&task.branch) != Some(&rounds.tip);
+    Some(match has_event || has_commits {
+        true => LandState::Back(rounds.count),
+        false => LandState::Blocked,
+    })
+}

@@ -1,0 +1,277 @@
+//! Tests the worktree in which the gate runs.
+
+use std::fs;
+
+use super::*;
+use crate::world::hooks::{hook, log_file};
+
+#[test]
+fn gate_copies_seeds_before_the_first_checkout() {
+    let world = World::new();
+    world.write("Makefile", "out: source\n\tcp source out\n");
+    world.write("source", "good\n");
+    world.write(".gitignore", "out\n");
+    // Notes what was there when the source was checked out.
+    let log = world.tools().join("order");
+    let note = format!(
+        "[ ! -e out ] || echo seeded >>'{0}'; echo checked out >>'{0}'",
+        log.display()
+    );
+    let note = format!("#!/bin/sh\ncase $PWD in *--land) {note} ;; esac\nexec cat\n");
+    world.install("note", &note);
+    world.git(["config", "filter.note.smudge", "note"]);
+    world.write(".gitattributes", "source filter=note\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Build"]);
+    let path = task(&world, "fix");
+    world.commit_in(&path, "source", "bad\n");
+    // It is newer than the source of the task, and was built from another one.
+    world.write("out", "good\n");
+    world.git(["config", "flux.copy", "/out"]);
+    configure(&world, [NOTE, "make -s", "grep -q good out"]);
+    world.flux(["gate", "fix"]).run().code(1);
+    assert_eq!(
+        fs::read_to_string(scratch(&world).join("out")).unwrap(),
+        "bad\n"
+    );
+    let order = fs::read_to_string(&log).unwrap();
+    assert_eq!(order, "seeded\nchecked out\n");
+    // The seed was there, with its time.
+    world.write(path.join("source"), "good\n");
+    configure(&world, ["test -e out"]);
+    world.flux(["gate", "fix"]).run().success();
+    // `flux.gateSeed` says more than `flux.copy`, and an empty one that there is none.
+    world.git(["config", "flux.gateSeed", ""]);
+    world.git(["worktree", "remove", "--force", "--force", "../myapp--land"]);
+    world.flux(["gate", "fix"]).run().code(1);
+}
+
+#[test]
+fn gate_runs_beside_the_repository_whatever_flux_worktree_dir_says() {
+    let world = World::new();
+    world.write(".gitignore", "node_modules\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    let elsewhere = world.root().join("elsewhere");
+    world.git(["config", "flux.worktreeDir", elsewhere.to_str().unwrap()]);
+    task(&world, "fix");
+    // Programs search the directories above for such files.
+    world.write("node_modules/left/index.js", "");
+    let search =
+        "d=$PWD; while [ \"$d\" ]; do [ ! -e \"$d/node_modules\" ] || exit 1; d=${d%/*}; done";
+    configure(&world, [search]);
+    world.flux(["gate", "fix"]).run().success();
+    assert!(scratch(&world).join("README.md").exists() && !elsewhere.exists());
+}
+
+#[test]
+fn gate_keeps_ignored_files_and_no_others_from_run_to_run() {
+    let world = World::new();
+    world.write(".gitignore", "build\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    let path = task(&world, "fix");
+    configure(
+        &world,
+        [
+            "test ! -e left -a ! -e nested -a \"$(cat README.md)\" != changed",
+            "mkdir -p build; echo run >>build/runs; echo >left; git init -q nested; echo >nested/file",
+        ],
+    );
+    for n in 0..3 {
+        world.write(path.join("number"), n.to_string());
+        world.flux(["gate", "fix"]).run().success();
+        // As of a user who looks around there.
+        world.write(scratch(&world).join("README.md"), "changed");
+    }
+    let built = fs::read_to_string(scratch(&world).join("build/runs")).unwrap();
+    assert_eq!(built.lines().count(), 3);
+}
+
+#[test]
+fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
+    let world = World::new();
+    task(&world, "fix");
+    configure(&world, [NOTE]);
+    let scratch = scratch(&world);
+    let place = scratch.to_str().unwrap();
+    let refused = |what: &str| {
+        let before = world.snapshot();
+        let output = world.flux(["gate", "fix"]).run();
+        output.code(125).says(&expect![[r#"
+            fix: no verdict: '$WORLD/myapp--land' is not the worktree of the gate
+            --- stderr
+            error: '$WORLD/myapp--land' is not the worktree of the gate
+            hint: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
+            error: no verdict about 1 of 1
+        "#]]);
+        world.assert_unchanged(&before);
+        assert_eq!(runs(&world), 0, "{what}");
+    };
+    fs::create_dir(&scratch).unwrap();
+    fs::write(scratch.join("mine"), "").unwrap();
+    refused("a directory");
+    fs::remove_dir_all(&scratch).unwrap();
+    fs::write(&scratch, "").unwrap();
+    refused("a file");
+    fs::remove_file(&scratch).unwrap();
+    world.git(["init", "-q", place]);
+    world.commit_in(&scratch, "mine", "");
+    refused("a repository");
+    fs::remove_dir_all(&scratch).unwrap();
+    // A worktree of the user, with a change.
+    world.git(["worktree", "add", "-q", "--detach", place]);
+    world.write(scratch.join("README.md"), "mine\n");
+    let before = world.snapshot();
+    let output = world.flux(["gate", "fix"]).run();
+    output
+        .code(125)
+        .stderr_has("is not the worktree of the gate");
+    world.assert_unchanged(&before);
+    world.git(["worktree", "remove", "--force", place]);
+    // An empty directory is in nobody's way.
+    fs::create_dir(&scratch).unwrap();
+    world.flux(["gate", "fix"]).run().success();
+}
+
+#[test]
+fn gate_makes_its_worktree_again_if_it_is_gone_or_incomplete() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    configure(&world, [NOTE, "test -e README.md"]);
+    let scratch = scratch(&world);
+    let admin = world.repo().join(".git/worktrees/myapp--land");
+    let damages: [&dyn Fn(); 5] = [
+        &|| (),
+        &|| fs::remove_dir_all(&scratch).unwrap(),
+        &|| fs::remove_file(admin.join("index")).unwrap(),
+        &|| {
+            fs::remove_dir_all(&scratch).unwrap();
+            fs::create_dir(&scratch).unwrap();
+        },
+        // As git leaves it that is killed.
+        &|| {
+            fs::write(admin.join("index.lock"), "").unwrap();
+            fs::write(admin.join("HEAD.lock"), "").unwrap();
+        },
+    ];
+    for (n, damage) in damages.iter().enumerate() {
+        damage();
+        world.write(path.join("number"), n.to_string());
+        world.flux(["gate", "fix"]).run().success();
+        assert_eq!(runs(&world), n + 1);
+        let list = world.git(["worktree", "list", "--porcelain"]);
+        let locked = "detached\nlocked git flux runs gates in it";
+        assert!(list.contains(locked), "{list}");
+        assert_eq!(list.matches("worktree ").count(), 3, "{list}");
+    }
+}
+
+#[test]
+fn gate_runs_no_hooks_in_its_worktree() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    configure(&world, [NOTE]);
+    for name in ["post-checkout", "post-index-change"] {
+        hook(&world, Path::new(".git/hooks"), name, "");
+    }
+    for n in 0..2 {
+        world.write(path.join("number"), n.to_string());
+        world.flux(["gate", "fix"]).run().success();
+    }
+    let ran = fs::read_to_string(log_file(&world)).unwrap_or_default();
+    assert!(!ran.contains("myapp--land"), "{ran}");
+}
+
+#[test]
+fn gate_worktree_is_taken_for_no_task_and_no_worktree_to_adopt() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    configure(&world, [NOTE]);
+    world.flux(["gate", "fix"]).run().success();
+    let list = world.flux(["list", "--json"]).run().success().json();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    let scratch = scratch(&world);
+    let place = scratch.to_str().unwrap();
+    let before = world.snapshot();
+    let adopt = world.flux(["adopt", "--name", "mine", place]).run();
+    adopt.code(1).says(&expect![[r#"
+        --- stderr
+        error: '$WORLD/myapp--land' is the worktree of the gate
+        hint: git worktree list
+    "#]]);
+    for name in ["-land", "--land"] {
+        world
+            .flux(["run", &format!("--name={name}"), "Fix"])
+            .run()
+            .code(2);
+    }
+    world.assert_unchanged(&before);
+    world.git_in(&path, ["switch", "-q", "-c", "aside"]);
+    world.git(["worktree", "add", "-q", "--detach", "../free"]);
+    let offered = output::ask(&world, "bash", &["adopt", ""]).run();
+    offered.stdout_has("/free").has_not("myapp--land");
+    // It is in the way of no other command.
+    world
+        .flux(["status", "fix"])
+        .in_dir(&scratch)
+        .run()
+        .success();
+    world
+        .flux(["cleanup", "fix", "-n"])
+        .in_dir(&scratch)
+        .run()
+        .has_not("myapp--land");
+}
+
+#[test]
+fn gate_tests_all_files_of_a_sparse_repository() {
+    let world = World::new();
+    for dir in ["one", "two"] {
+        world.write(format!("{dir}/file"), "1\n");
+    }
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Directories"]);
+    world.git(["sparse-checkout", "set", "one"]);
+    let path = task(&world, "fix");
+    assert!(!path.join("two").exists());
+    configure(&world, ["test -e one/file -a -e two/file -a -e one/new"]);
+    world.write(path.join("one/new"), "");
+    world.flux(["gate", "fix"]).run().success();
+}
+
+#[test]
+fn gate_tests_files_as_filters_check_them_out() {
+    let world = World::new();
+    // As git-lfs does it: a pointer is committed, and the content is kept elsewhere.
+    let store = world.tools().join("store");
+    world.install(
+        "clean",
+        &format!("#!/bin/sh\ncat >'{}'\necho pointer\n", store.display()),
+    );
+    world.install(
+        "smudge",
+        &format!("#!/bin/sh\ncat >/dev/null\ncat '{}'\n", store.display()),
+    );
+    for (key, value) in [
+        ("clean", "clean"),
+        ("smudge", "smudge"),
+        ("required", "true"),
+    ] {
+        world.git(["config", &format!("filter.large.{key}"), value]);
+    }
+    world.write(".gitattributes", "*.bin filter=large\n");
+    world.write("a.bin", "content\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Filter"]);
+    assert_eq!(world.git(["show", "HEAD:a.bin"]).trim_end(), "pointer");
+    let path = task(&world, "fix");
+    configure(&world, [NOTE, "grep -q content a.bin"]);
+    world.write(path.join("more"), "");
+    world.flux(["gate", "fix"]).run().success();
+    // What is committed now is the tree that was tested.
+    world.git_in(&path, ["add", "-A"]);
+    world.git_in(&path, ["commit", "-q", "-m", "More"]);
+    world.flux(["gate", "fix"]).run().success();
+    assert_eq!(runs(&world), 1);
+}

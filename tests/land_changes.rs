@@ -1,0 +1,120 @@
+//! Tests `git flux land` when tasks and targets change while the gate runs.
+
+use crate::land::{assert_no_landing, done, file, tasks};
+use crate::world::removal::*;
+use crate::world::*;
+
+/// Makes a gate that runs a shell command in its first run, and passes; it notes each run.
+fn gate_that(world: &World, command: &str) {
+    let once = format!("test -e ../once || {{ touch ../once; {command}; }}; echo run >>../runs");
+    world.git(["config", "flux.gate", &once]);
+}
+
+fn runs(world: &World) -> usize {
+    world.read(world.root().join("runs")).lines().count()
+}
+
+#[test]
+fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    gate_that(
+        &world,
+        "git -C ../myapp commit -q --allow-empty -m Meanwhile",
+    );
+    let output = world.flux(["land", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        'main' or a task has changed; checking again
+        landed alpha, beta (tested before)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+    "#]]);
+    assert_eq!(runs(&world), 1);
+    assert_eq!(
+        world.git(["log", "-1", "--format=%s", "main~2"]),
+        "Meanwhile"
+    );
+    assert!(tasks(&world).is_empty());
+    assert_no_landing(&world);
+}
+
+#[test]
+fn land_tests_again_if_a_task_gets_another_commit() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    let commit =
+        "cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More";
+    gate_that(&world, commit);
+    let output = world.flux(["land", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        'main' or a task has changed; checking again
+        landed alpha, beta (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+    "#]]);
+    assert_eq!(runs(&world), 2);
+    assert_eq!(world.git(["show", "main:more.txt"]), "more");
+    assert_no_landing(&world);
+}
+
+#[test]
+fn land_leaves_out_a_task_that_gets_uncommitted_files() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    gate_that(&world, "echo loose >../myapp-alpha/loose.txt");
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        'main' or a task has changed; checking again
+        error: 'alpha' has 1 uncommitted file
+        hint: git flux cleanup alpha --commit
+        hint: git flux cleanup alpha --discard
+        landed beta (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        error: not every task has landed
+    "#]]);
+    assert_eq!(tasks(&world), ["alpha"]);
+    assert_eq!(
+        world.git(["show", &format!("main:{}", file("beta"))]),
+        "work"
+    );
+    assert_eq!(
+        world.read(world.worktree("alpha").join("loose.txt")),
+        "loose\n"
+    );
+    assert_no_landing(&world);
+}
+
+#[test]
+fn land_shows_the_tasks_that_it_tests_in_the_list() {
+    let world = World::new();
+    done(&world, &["alpha"]);
+    let list = "git-flux list --porcelain | grep '^land' >../state";
+    gate_that(&world, &format!("(cd ../myapp && {list})"));
+    world.flux(["land", "--all"]).run().success();
+    assert_eq!(world.read(world.root().join("state")), "land landing\n");
+}
+
+#[test]
+fn land_leaves_fetched_refs_of_a_landing_alone() {
+    let world = World::new();
+    done(&world, &["alpha"]);
+    let fetched = "refs/flux/land/0000abcd/1";
+    world.git(["update-ref", fetched, "main"]);
+    let before = commit(&world, fetched);
+    world.flux(["land", "--all"]).run().success();
+    world.flux(["cleanup", "none"]).run().code(1);
+    assert_eq!(commit(&world, fetched), before);
+}

@@ -1,0 +1,338 @@
+//! Tests `git flux land` with a gate: a small project of shell scripts.
+
+use std::fs;
+
+use crate::land::{assert_no_landing, tasks};
+use crate::send_composer::{messages, start};
+use crate::world::removal::*;
+use crate::world::*;
+
+/// The gate notes each run, and fails if a file `red` is there, or both `left` and `right`.
+const GATE: &str = "echo run >>../runs; cat main.txt; test ! -e red && \
+                    { test ! -e left || test ! -e right; }";
+
+/// Makes a repository with a gate.
+fn gated(world: &World) {
+    world.commit_in(world.repo(), "main.txt", "main\n");
+    world.git(["config", "flux.gate", GATE]);
+}
+
+/// Starts tasks whose agents have committed a file of this name and ended.
+fn done(world: &World, files: &[(&str, &str)]) {
+    for (name, file) in files {
+        world.behaviour("exit 0");
+        world.flux(["run", "-q", "--name", name, "Fix"]).ok();
+        world.wait_ended(name);
+        world.commit_in(world.worktree(name), file, &format!("{name}\n"));
+    }
+}
+
+/// Returns how often the gate has run.
+fn runs(world: &World) -> usize {
+    let text = fs::read_to_string(world.root().join("runs"));
+    text.map_or(0, |text| text.lines().count())
+}
+
+const EIGHT: [(&str, &str); 8] = [
+    ("t1", "one"),
+    ("t2", "two"),
+    ("t3", "three"),
+    ("t4", "red"),
+    ("t5", "left"),
+    ("t6", "six"),
+    ("t7", "two"),
+    ("t8", "right"),
+];
+
+#[test]
+fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
+    let world = World::new();
+    gated(&world);
+    done(&world, &EIGHT);
+    let before = commit(&world, "main");
+    let dry = world.flux(["land", "-n", "--all"]).run();
+    dry.success()
+        .stdout_has("2 runs of the gate, if everything passes");
+    assert_eq!(runs(&world), 0);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        t1        main    merge 1 commit
+        t2        main    merge 1 commit
+        t3        main    merge 1 commit
+        t4        main    merge 1 commit
+        t5        main    merge 1 commit
+        t6        main    merge 1 commit
+        t7        main    merge 1 commit
+        t8        main    merge 1 commit
+        landed t1, t2, t3 (4 runs, 0 s)
+        back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: git flux resume t4
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        landed t5, t6 (1 run, 0 s)
+        back to t7: it conflicts with its target
+        hint: git flux resume t7
+        back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: git flux resume t8
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object> <object> <object> <object>
+        error: not every task has landed
+    "#]]);
+    assert_eq!(runs(&world), 7);
+    assert_eq!(tasks(&world), ["t4", "t7", "t8"]);
+    assert_no_landing(&world);
+    let tree = world.git(["rev-parse", "main^{tree}"]);
+    let files = world.git(["ls-tree", "--name-only", "main"]);
+    for file in ["one", "two", "three", "left", "six"] {
+        assert!(files.lines().any(|line| line == file), "{files}");
+    }
+    // Everything again: each tree has its verdict.
+    for id in ["t1", "t2", "t3", "t5", "t6"] {
+        world.flux(["restore", "-q", id]).run().success();
+    }
+    world.git_in(world.worktree("t7"), ["merge", "--abort"]);
+    world.git(["reset", "-q", "--keep", &before]);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1);
+    assert_eq!(runs(&world), 7, "{output}");
+    assert_eq!(world.git(["rev-parse", "main^{tree}"]), tree);
+    assert_eq!(tasks(&world), ["t4", "t7", "t8"]);
+}
+
+#[test]
+fn land_leads_to_the_same_tree_of_eight_tasks_in_each_style() {
+    let mut trees = Vec::new();
+    for style in ["--squash", "--rebase"] {
+        let world = World::new();
+        gated(&world);
+        done(&world, &EIGHT);
+        world.flux(["land", "--all", style]).run().code(1);
+        assert_eq!(runs(&world), 7, "{style}");
+        assert_eq!(tasks(&world), ["t4", "t7", "t8"], "{style}");
+        trees.push(world.git(["rev-parse", "main^{tree}"]));
+    }
+    assert_eq!(trees[0], trees[1]);
+}
+
+#[test]
+fn land_blames_nothing_for_a_target_that_does_not_pass() {
+    let world = World::new();
+    gated(&world);
+    world.commit_in(world.repo(), "red", "main's\n");
+    done(&world, &[("alpha", "a"), ("beta", "b")]);
+    let record = world.git(["show", "refs/flux/tasks/alpha:task.json"]);
+    let before = commit(&world, "main");
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: not every task has landed
+    "#]]);
+    assert_eq!(commit(&world, "main"), before);
+    assert_eq!(
+        world.git(["show", "refs/flux/tasks/alpha:task.json"]),
+        record
+    );
+    assert_no_landing(&world);
+    // A task that mends it lands, and the others with it.
+    world.git_in(world.worktree("beta"), ["rm", "-q", "red"]);
+    world.git_in(world.worktree("beta"), ["commit", "-qm", "Mend it"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 2 commits
+        landed alpha, beta (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+    "#]]);
+}
+
+#[test]
+fn land_says_that_a_gate_is_flaky_and_lands() {
+    let world = World::new();
+    gated(&world);
+    let once = "test -e ../once || { touch ../once; false; }";
+    world.git(["config", "flux.gate", once]);
+    done(&world, &[("alpha", "a")]);
+    world.git(["branch", "-q", "elsewhere"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        warning: the gate failed, and passed when it ran again: flaky: 'test -e ../once || { touch ../once; false; }' first exited with status 1
+        landed alpha (3 runs, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
+    assert!(tasks(&world).is_empty());
+}
+
+#[test]
+fn land_blames_no_task_without_a_verdict() {
+    let world = World::new();
+    gated(&world);
+    world.git(["config", "flux.gate", "test ! -e red || exit 127"]);
+    done(&world, &[("alpha", "a"), ("beta", "red"), ("gamma", "g")]);
+    let record = world.git(["show", "refs/flux/tasks/beta:task.json"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        gamma     main    merge 1 commit
+        landed alpha (3 runs, 0 s)
+        warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        landed gamma (1 run, 0 s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        error: not every task has landed
+    "#]]);
+    assert_eq!(tasks(&world), ["beta"]);
+    assert_eq!(
+        world.git(["show", "refs/flux/tasks/beta:task.json"]),
+        record
+    );
+    world.git(["config", "flux.gate", "exit 127"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        beta      main    merge 1 commit
+        error: no verdict on 'main': 'exit 127' could not be started (status 127)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: not every task has landed
+    "#]]);
+}
+
+#[test]
+fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
+    let world = World::new();
+    gated(&world);
+    world.git(["config", "flux.landRounds", "1"]);
+    let id = working_task(&world);
+    world.commit_in(world.worktree(&id), "red", "red\n");
+    let output = world.flux(["land", "--yes", &id]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK              TARGET  PLAN
+        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
+        back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        warning: the agent of 'fix-login-XXXXXX' shows no composer, and may misread the message
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: not every task has landed
+    "#]]);
+    let list = world.flux(["list"]).run();
+    list.success().stdout_has("back 1");
+    let json = world.flux(["list", "--json"]).run().json();
+    assert_eq!(
+        (&json[0]["land"], &json[0]["landRounds"]),
+        (&"back".into(), &1.into())
+    );
+    // The same commits are not counted again.
+    world
+        .flux(["land", "--yes", "--all"])
+        .run()
+        .code(1)
+        .stderr_has("the same as the last time");
+    world.commit_in(world.worktree(&id), "more", "more\n");
+    let output = world.flux(["land", "--yes", "--all"]).run();
+    output.code(1).stderr_has("is blocked");
+    let json = world.flux(["list", "--json"]).run().json();
+    assert_eq!(json[0]["land"], "blocked");
+    let waited = world.flux(["wait", &id]).run();
+    waited.code(1).stdout_is(&format!("{id} blocked\n"));
+    // To name it begins anew.
+    let output = world.flux(["land", "--yes", &id]).run();
+    output
+        .code(1)
+        .stderr_has("(status 1)")
+        .has_not("is blocked");
+}
+
+#[test]
+fn land_check_tests_all_work_together_and_lands_nothing() {
+    let world = World::new();
+    gated(&world);
+    done(&world, &[("alpha", "left"), ("beta", "b")]);
+    world.write(world.worktree("beta").join("right"), "uncommitted\n");
+    let before = commit(&world, "main");
+    let output = world.flux(["land", "--check", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    commit 1 file, merge 2 commits
+        'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        all pass together: alpha (3 runs, 0 s)
+        error: not every task would land
+    "#]]);
+    fs::remove_file(world.worktree("beta").join("right")).unwrap();
+    let output = world.flux(["land", "--check", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        beta      main    merge 1 commit
+        all pass together: alpha, beta (1 run, 0 s)
+    "#]]);
+    assert_eq!(commit(&world, "main"), before);
+    assert_eq!(tasks(&world), ["alpha", "beta"]);
+    assert_no_landing(&world);
+}
+
+#[test]
+fn land_without_the_gate_runs_nothing() {
+    let world = World::new();
+    gated(&world);
+    done(&world, &[("alpha", "red")]);
+    let output = world.flux(["land", "--no-gate", "alpha"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 1 commit
+        landed alpha (untested)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
+    assert_eq!(runs(&world), 0);
+}
+
+#[test]
+fn land_tells_the_agent_why_its_task_does_not_pass() {
+    let world = World::new();
+    gated(&world);
+    let id = start(&world, "Fix login", "", 0);
+    world.commit_in(world.worktree(&id), "red", "red\n");
+    let output = world.flux(["land", "--yes", "--ready"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK              TARGET  PLAN
+        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
+        back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        its agent was told (round 1)
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: not every task has landed
+    "#]]);
+    let message = messages(&world, &id).pop().unwrap();
+    for text in [
+        "do not pass",
+        "(status 1)",
+        "The whole output is in",
+        "main",
+        "commit",
+    ] {
+        assert!(message.contains(text), "{text}: {message}");
+    }
+}

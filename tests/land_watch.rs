@@ -1,0 +1,39 @@
+//! Tests `git flux land` on a terminal, and `--watch`.
+
+use crate::land::{assert_no_landing, done, tasks};
+use crate::world::removal::*;
+use crate::world::*;
+
+#[test]
+fn land_asks_one_question_about_all_ready_tasks() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    let before = world.snapshot();
+    let terminal = world.terminal(100, 30);
+    for (key, code) in [("n", 130), ("y", 0)] {
+        terminal.command("git-flux land");
+        terminal.wait_for_screen("Land 2 tasks?");
+        terminal.text(key);
+        assert_eq!(terminal.exit_code(), code);
+        if key == "n" {
+            world.assert_unchanged(&before);
+        }
+    }
+    assert!(tasks(&world).is_empty());
+}
+
+#[test]
+fn land_watch_lands_what_becomes_ready_until_interrupted() {
+    let world = World::new();
+    done(&world, &["alpha"]);
+    let terminal = world.terminal(100, 30);
+    terminal.command("git-flux land --watch --yes");
+    terminal.wait_for_screen("landed alpha");
+    // A new task, committed after its agent has ended.
+    done(&world, &["beta"]);
+    terminal.wait_for_screen("landed beta");
+    assert_removed(&world, "beta");
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+    assert_no_landing(&world);
+}
