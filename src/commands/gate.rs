@@ -14,7 +14,7 @@ use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::damage;
 use crate::lifecycle::gate::subject::{Candidate, Subject};
 use crate::lifecycle::gate::verdicts::Verdicts;
-use crate::lifecycle::gate::{self, Gate};
+use crate::lifecycle::gate::{self, Gate, agreed};
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::task::{GateState, GateVerdict, ObjectId, Task, TaskId};
@@ -33,6 +33,9 @@ pub(crate) struct GateArgs {
     /// print the output of the last run on these files
     #[arg(long, conflicts_with_all = ["dry_run", "json", "porcelain"])]
     log: bool,
+    /// agree to what changed in the configuration of the gate while tasks ran
+    #[arg(long)]
+    keep_config: bool,
     /// machine-readable output: an array of objects
     #[arg(long)]
     json: bool,
@@ -51,6 +54,9 @@ impl GateArgs {
                 .try_for_each(|task| print_log(&flux, task));
         }
         let gate = Gate::read(&flux)?;
+        if self.keep_config && !self.dry_run {
+            agreed::agree(&flux)?;
+        }
         let mut all = Vec::new();
         for task in tasks {
             let verdict = self.find_verdict(&flux, gate.as_ref(), task)?;

@@ -202,3 +202,34 @@ fn gate_refuses_bad_settings() {
         assert_eq!((runs(&world), verdicts(&world).len()), (0, 0), "{key}");
     }
 }
+
+#[test]
+fn gate_does_not_run_if_its_configuration_changed_while_a_task_ran() {
+    let world = World::new();
+    world.behaviour("commit work");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.agent("fix").wait_first_done();
+    world.compare_config();
+    configure(&world, [NOTE]);
+    let command = format!("'{}'", NOTE.replace('\'', "'\\''"));
+    let refused = format!(
+        "error: flux.gate was set to {command} while 'fix' ran\n\
+         hint: to put it back: git config --local --unset-all flux.gate\n\
+         hint: git flux status fix\n\
+         hint: to keep it: git flux gate --keep-config\n"
+    );
+    let output = world.flux(["gate", "fix"]).run();
+    output.code(125).stderr_has(&refused);
+    assert_eq!(runs(&world), 0);
+    let dry_run = world.flux(["gate", "-n", "--keep-config", "fix"]).run();
+    dry_run.code(125);
+    world.flux(["gate", "fix"]).run().code(125);
+    assert_eq!(runs(&world), 0);
+    let kept = world.flux(["gate", "--keep-config", "fix"]).run();
+    kept.success().stdout_is("fix: green\n");
+    assert_eq!(runs(&world), 1);
+    // Without another question.
+    world.agent("fix").tell("commit more");
+    world.flux(["gate", "fix"]).run().success();
+    assert_eq!(runs(&world), 2);
+}

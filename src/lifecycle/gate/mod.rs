@@ -3,6 +3,7 @@
 //! [`Gate::read`] reads the gate from the configuration. [`subject`] finds the tree of a task; [`test()`]
 //! returns its verdict, which is either known ([`verdicts`]) or found by a run in the [`scratch`] worktree.
 
+pub(crate) mod agreed;
 #[expect(clippy::module_inception, reason = "a file is named after its type")]
 mod gate;
 mod group;
@@ -77,7 +78,7 @@ impl TestedTree {
 }
 
 /// Returns the known verdict about a tree, or else calls `decide` with a run of the gate, after
-/// waiting for others.
+/// waiting for others. Fails if the gate has changed and the user has not agreed to that.
 fn find_or_run(
     flux: &Flux,
     gate: &Gate,
@@ -93,6 +94,7 @@ fn find_or_run(
     if let Some(known) = verdicts.find(&candidate.tree) {
         return Ok(tested(known, false));
     }
+    agreed::ensure_agreed(flux)?;
     let scratch = ScratchWorktree::take(flux)?;
     // Another git flux may have tested it meanwhile.
     if let Some(known) = verdicts.find(&candidate.tree) {
