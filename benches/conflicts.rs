@@ -4,12 +4,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Result;
-use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::measure::{Side, in_turns};
+use crate::measure::{Side, in_turns, processor_time as time};
 use crate::repository::{id, with_tasks};
 use crate::table::{self, Bar, growth};
 use crate::world::World;
@@ -18,22 +16,6 @@ const STEPS: [(&str, usize); 3] = [("10 tasks", 10), ("50 tasks", 50), ("200 tas
 
 /// Of how many files a task changes ten.
 const CHANGED: usize = 1_500;
-
-/// Processor time of all children that have ended.
-fn processor_time() -> Result<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let times = [usage.user_time(), usage.system_time()];
-    let micros = times.map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
-    Ok(Duration::from_micros(
-        micros.iter().sum::<i64>().try_into()?,
-    ))
-}
-
-fn time(world: &World, mut command: Command) -> Result<Duration> {
-    let before = processor_time()?;
-    world.run(&mut command)?;
-    Ok(processor_time()? - before)
-}
 
 /// Starts a command that may find conflicts, which is exit code 3.
 fn flux(world: &World, repo: &Path, command: &'static str) -> Command {

@@ -3,6 +3,7 @@
 //! What is slower than it ought to be is marked `over`; it fails nothing, since a busy machine proves nothing.
 //! Times depend on the machine, ratios hardly: what is compared is done in turns.
 
+mod agent_git;
 mod commands;
 mod conflicts;
 mod gate;
@@ -42,6 +43,8 @@ enum Part {
     /// A list of changed worktrees
     List,
     Cleanup,
+    /// What the git of a task's own costs an agent
+    AgentGit,
     /// A known verdict among many
     Gate,
     /// Tasks that change the same lines
@@ -107,6 +110,10 @@ fn measure(args: &Args) -> Result<()> {
     if wanted(Part::Cleanup) {
         progress("cleanup");
         commands::cleanup(&world, repetitions, &others)?;
+    }
+    if wanted(Part::AgentGit) {
+        progress("the agent's git");
+        agent_git::measure(&world, repetitions)?;
     }
     if wanted(Part::Gate) {
         progress("gate");

@@ -1,8 +1,12 @@
 //! Times, taken in turns.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::world::World;
 
 /// Does something once and returns how long the part took that counts; the number is another each time.
 pub(crate) type Side<'a> = Box<dyn FnMut(usize) -> Result<Duration> + 'a>;
@@ -45,4 +49,21 @@ pub(crate) fn in_turns(
         }
     }
     Ok(times)
+}
+
+/// Runs a command, and returns the processor time that it and its children took.
+pub(crate) fn processor_time(world: &World, mut command: Command) -> Result<Duration> {
+    let before = time_of_children()?;
+    world.run(&mut command)?;
+    Ok(time_of_children()? - before)
+}
+
+/// Processor time of all children that have ended.
+fn time_of_children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let times = [usage.user_time(), usage.system_time()];
+    let micros = times.map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
+    Ok(Duration::from_micros(
+        micros.iter().sum::<i64>().try_into()?,
+    ))
 }

@@ -18,21 +18,21 @@ const SETTINGS: [&str; 2] = ["flux.gate", "flux.wrapper"];
 /// task ran, and the user has not agreed to that; also if that cannot be compared. Only the tasks of
 /// this user count.
 pub(super) fn ensure_agreed(flux: &Flux) -> Result<()> {
-    for (id, found) in compare_all(flux) {
-        let keep = "to keep it: git flux gate --keep-config";
-        let failure = match found {
-            Ok(change) => Failure::new(change.describe(&id)).hints(change.put_back_command()),
-            Err(why) => {
-                let what = "the gate's configuration cannot be compared with that at the start of";
-                Failure::new(format!("{what} '{id}': {why}"))
-            }
-        };
-        return Err(failure
-            .hint(format!("git flux status {id}"))
-            .hint(keep)
-            .into());
-    }
-    Ok(())
+    let Some((id, found)) = compare_all(flux).next() else {
+        return Ok(());
+    };
+    let failure = match found {
+        Ok(change) => Failure::new(change.describe(&id)).hints(change.put_back_command()),
+        Err(why) => {
+            let what = "the gate's configuration cannot be compared with that at the start of";
+            Failure::new(format!("{what} '{id}': {why}"))
+        }
+    };
+    let keep = "to keep it: git flux gate --keep-config";
+    Err(failure
+        .hint(format!("git flux status {id}"))
+        .hint(keep)
+        .into())
 }
 
 /// Records that the user agrees to all changes of the gate's configuration. What cannot be compared
