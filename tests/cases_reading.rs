@@ -49,6 +49,7 @@ fn list_status_and_diff_change_no_file() {
     let same = world.read(worktree.join("README.md"));
     world.write(worktree.join("README.md"), same);
     let git_dir = world.repo().join(".git");
+    let cache = git_dir.join("flux/cache");
     let (before, git) = (files(&worktree), files(&git_dir));
     let snapshot = world.snapshot();
     for args in READERS {
@@ -58,6 +59,8 @@ fn list_status_and_diff_change_no_file() {
         let changed: Vec<_> = now
             .iter()
             .filter(|(path, file)| git.get(*path) != Some(file))
+            // What is known about conflicts may be kept there at any time.
+            .filter(|(path, _)| !path.ends_with(".git/flux") && !path.starts_with(&cache))
             .collect();
         assert!(changed.is_empty(), "{args:?} changed {changed:?}");
         world.assert_unchanged(&snapshot);

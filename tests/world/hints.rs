@@ -52,7 +52,7 @@ impl<'a> Saved<'a> {
     #[track_caller]
     pub(crate) fn assert_unchanged(&self) {
         let mut diff = self.world.command("diff");
-        let diff = diff.args(["-rq", "--no-dereference", "-x", "lock"]);
+        let diff = diff.args(["-rq", "--no-dereference", "-x", "lock", "-x", "cache"]);
         let output = diff
             .arg(&self.copy)
             .arg(self.world.root())
