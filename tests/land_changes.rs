@@ -56,7 +56,7 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         'main' or a task has changed; checking again
-        landed alpha, beta (1 run, 0 s)
+        landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
@@ -80,7 +80,7 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         error: 'alpha' has 1 uncommitted file
         hint: git flux cleanup alpha --commit
         hint: git flux cleanup alpha --discard
-        landed beta (1 run, 0 s)
+        landed beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
         error: not every task has landed

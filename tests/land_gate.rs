@@ -66,11 +66,11 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         t6        main    merge 1 commit
         t7        main    merge 1 commit
         t8        main    merge 1 commit
-        landed t1, t2, t3 (4 runs, 0 s)
+        landed t1, t2, t3 (4 runs, <number> s)
         back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: git flux resume t4
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        landed t5, t6 (1 run, 0 s)
+        landed t5, t6 (1 run, <number> s)
         back to t7: it conflicts with its target
         hint: git flux resume t7
         back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
@@ -149,7 +149,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 2 commits
-        landed alpha, beta (1 run, 0 s)
+        landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
@@ -169,7 +169,7 @@ fn land_says_that_a_gate_is_flaky_and_lands() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         warning: the gate failed, and passed when it ran again: flaky: 'test -e ../once || { touch ../once; false; }' first exited with status 1
-        landed alpha (3 runs, 0 s)
+        landed alpha (3 runs, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object>
     "#]]);
@@ -190,10 +190,10 @@ fn land_blames_no_task_without_a_verdict() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         gamma     main    merge 1 commit
-        landed alpha (3 runs, 0 s)
+        landed alpha (3 runs, <number> s)
         warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        landed gamma (1 run, 0 s)
+        landed gamma (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
@@ -275,7 +275,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         beta      main    commit 1 file, merge 2 commits
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        all pass together: alpha (3 runs, 0 s)
+        all pass together: alpha (3 runs, <number> s)
         error: not every task would land
     "#]]);
     fs::remove_file(world.worktree("beta").join("right")).unwrap();
@@ -285,7 +285,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        all pass together: alpha, beta (1 run, 0 s)
+        all pass together: alpha, beta (1 run, <number> s)
     "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(tasks(&world), ["alpha", "beta"]);

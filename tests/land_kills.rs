@@ -6,8 +6,12 @@ use crate::world::*;
 /// The gate fails if a file `red` is there. It kills git flux in the run whose number is in the file
 /// `kill`.
 const GATE: &str = "echo run >>../runs; echo $$ >>../pids; \
-                    test \"$(cat ../kill)\" != \"$(wc -l <../runs)\" || { kill -KILL $PPID; sleep 600; }; \
-                    test ! -e red";
+    if test \"$(cat ../kill)\" = \"$(wc -l <../runs)\"; then \
+        pid=$PPID; \
+        until grep -q git-flux /proc/$pid/comm; do pid=$(cut -d ' ' -f 4 /proc/$pid/stat); done; \
+        kill -KILL $pid; sleep 600; \
+    fi; \
+    test ! -e red";
 
 /// Makes a repository with a gate and four tasks: one does not pass, one conflicts.
 fn four_tasks(world: &World) {

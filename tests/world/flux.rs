@@ -333,7 +333,8 @@ fn normal(text: &str, root: &Path) -> String {
     let mut normal = String::new();
     let is_pid = |before: &str, after: &str| {
         let named = before.ends_with("process ") || before.ends_with("kill ");
-        named || (before.ends_with(" (") && after.starts_with(')'))
+        let is_time = before.ends_with(", ") && after.starts_with(" s)");
+        named || is_time || (before.ends_with(" (") && after.starts_with(')'))
     };
     let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut rest = text.as_str();

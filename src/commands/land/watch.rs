@@ -54,11 +54,13 @@ impl LandArgs {
         fs::create_dir_all(&runs)
             .with_context(|| Failure::new(format!("could not make '{}'", runs.display())))?;
         watch.wakeups.watch.watch_run(&RunDir(runs))?;
+        // Only once: it would see each start before its record, as if that had been killed.
+        load_recovered(flux)?;
         loop {
             watch.wakeups.note_observation();
             // The configuration of a branch may have changed.
             let flux = Flux::open(Ui::default())?;
-            let mut store = load_recovered(&flux)?;
+            let mut store = Store::load(&flux.repo, &flux.settings)?;
             // What changed before a directory was watched causes no event.
             while watch.follow(&flux, &store) {
                 store = Store::load(&flux.repo, &flux.settings)?;
