@@ -185,7 +185,7 @@ fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> R
 /// tell.
 fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
-    let attach = format!("or start a program in its worktree: git flux attach {id}");
+    let attach = format!("to end it first: git flux attach {id}");
     let in_front = process::foreground_group(shell).with_context(|| {
         Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
             .hint(format!("to close its shell: {attach}"))
