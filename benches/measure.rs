@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 use crate::world::World;
 
@@ -62,7 +63,7 @@ pub(crate) fn processor_time(world: &World, mut command: Command) -> Result<Dura
 fn time_of_children() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let times = [usage.user_time(), usage.system_time()];
-    let micros = times.map(|time| time.tv_sec() * 1_000_000 + time.tv_usec());
+    let micros = times.map(|time| time.num_microseconds());
     Ok(Duration::from_micros(
         micros.iter().sum::<i64>().try_into()?,
     ))

@@ -11,6 +11,7 @@ mod configuration;
 mod decision;
 pub(crate) mod facts;
 mod files;
+pub(in crate::lifecycle) mod kept_work;
 pub(crate) mod merge;
 mod obstacle;
 pub(crate) mod options;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Error, Result, anyhow, bail};
+use anyhow::{Error, Result, bail};
 
 use super::facts::Facts;
+use super::kept_work::prepare_archive;
 use super::merge::{self, TargetCommit};
 use super::target::Destination;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::{
-    Checkout, Ignored, ObjectId, Transaction, full_status, refs, snapshot, worktree, worktree_refs,
-};
+use crate::git::{Ignored, ObjectId, Transaction, full_status, refs, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::disposal::Disposal;
@@ -20,7 +19,6 @@ use crate::lifecycle::pane::close;
 use crate::lifecycle::shared_config::compare;
 use crate::lifecycle::stop::{request_stop, wait_for_agent_end};
 use crate::lifecycle::teardown::Teardown;
-use crate::settings::Settings;
 use crate::store;
 use crate::system::clock::this_second;
 use crate::system::process::{foreground_group, is_alive, start_time};
@@ -181,33 +179,6 @@ impl MarkedTask<'_> {
     }
 }
 
-/// Returns what the archive will keep of a task (a snapshot of uncommitted files, the configuration
-/// of its branch, per-worktree refs), and what to do with its worktree. Creates only the snapshot,
-/// a commit without a ref.
-pub(in crate::lifecycle) fn prepare_archive(
-    flux: &Flux,
-    facts: &Facts,
-) -> Result<(Removal, Disposal)> {
-    let task = &facts.task;
-    let (snapshot, disposal) = take_snapshot(flux, facts)?;
-    let own = worktree_refs::find(&flux.repo, &task.worktree, &task.branch, &facts.tip)
-        .context("could not read the worktree's own refs; nothing was changed")?;
-    // The configuration may have changed while a question was open.
-    let config = match flux.ui.can_ask() {
-        true => Settings::load(flux.repo.home())?.branch_section(&task.branch),
-        false => flux.settings.branch_section(&task.branch),
-    };
-    let removal = Removal {
-        snapshot,
-        config,
-        worktree_refs: own,
-        stash: flux.own_stash_entries(&task.id)?,
-        shared_stash: flux.settled_removed_entries(&task.id)?,
-        ..Removal::default()
-    };
-    Ok((removal, disposal))
-}
-
 /// Writes the record `removing` of a task, with the run's events and its last screen, and returns
 /// its object name. Fails if the record or the task's branch has moved since it was observed, or
 /// the target branch since the merge.
@@ -273,42 +244,6 @@ pub(in crate::lifecycle) fn move_target(
         before.warn_of_changes(flux, &into.branch_ref());
     }
     moved
-}
-
-/// Creates a snapshot of the uncommitted files; `None` if there are none or the worktree is
-/// missing. If git cannot read some files, warns, and the worktree must stay in the trash as the
-/// sole copy; fails if the trash is on another file system.
-fn take_snapshot(flux: &Flux, facts: &Facts) -> Result<(Option<ObjectId>, Disposal)> {
-    let is_clean = facts.uncommitted.is_empty() && facts.read_error.is_none();
-    if is_clean || facts.missing {
-        return Ok((None, Disposal::Trash));
-    }
-    let task = &facts.task;
-    let checkout = flux.repo.checkout(&task.worktree);
-    let taken = match &checkout {
-        Ok(checkout) => snapshot::create_with_hidden(checkout, &facts.tip),
-        Err(error) => Err(anyhow!("{error:#}")),
-    };
-    match taken {
-        Ok(snapshot) => Ok((Some(snapshot), Disposal::Trash)),
-        Err(error) if facts.other_fs || checkout.is_ok_and(|it| can_archive(facts, &it)) => {
-            Err(error.context("could not archive the uncommitted files; nothing was changed"))
-        }
-        Err(error) => {
-            interrupt::check()?;
-            let what = format!("could not archive the uncommitted files of '{}'", task.id);
-            let what = format!("{what}; only its worktree has them: {error:#}");
-            flux.ui.warning(what);
-            Ok((None, Disposal::TrashSoleCopy))
-        }
-    }
-}
-
-/// Returns whether git can read all uncommitted files: `git hash-object`. `false` if they could not
-/// be listed, a filter is missing or a file is unreadable.
-fn can_archive(facts: &Facts, checkout: &Checkout) -> bool {
-    let mut files = facts.uncommitted.iter().map(|change| &change.path);
-    facts.read_error.is_none() && snapshot::can_hash(checkout, &mut files)
 }
 
 /// Returns whether the target branch points to the commit that was observed; `true` if there is no

@@ -9,10 +9,8 @@ use crate::failure::Failure;
 use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::shared_config::change::SharedChange;
 use crate::lifecycle::shared_config::{Comparison, compare, keep};
+use crate::settings::table::{self, Setting};
 use crate::task::TaskId;
-
-/// The settings that name the programs of a gate.
-const SETTINGS: [&str; 2] = ["flux.gate", "flux.wrapper"];
 
 /// Fails if the repository's configuration of the gate, or a file that it includes, changed while a
 /// task ran, and the user has not agreed to that; also if that cannot be compared. Only the tasks of
@@ -66,6 +64,8 @@ fn compare_all(flux: &Flux) -> impl Iterator<Item = (TaskId, Result<SharedChange
 }
 
 fn is_of_gate(change: &SharedChange) -> bool {
-    let name = change.name().to_ascii_lowercase();
-    SETTINGS.contains(&&*name) || name.starts_with("include")
+    let name = change.name();
+    let settings = [&table::GATE, &table::WRAPPER];
+    let is_setting = |setting: &&Setting| name.eq_ignore_ascii_case(setting.key);
+    settings.iter().any(is_setting) || name.to_ascii_lowercase().starts_with("include")
 }

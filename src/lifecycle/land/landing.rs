@@ -9,10 +9,10 @@ use crate::git::{Lock, ObjectId, Transaction};
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
+use crate::lifecycle::cleanup::kept_work::prepare_archive;
 use crate::lifecycle::cleanup::merge::TargetCommit;
 use crate::lifecycle::cleanup::remove::{
-    MarkedTask, Outcome, are_refs_at, is_unchanged, move_target, prepare_archive, remove,
-    run_files, stop_agent,
+    MarkedTask, Outcome, are_refs_at, is_unchanged, move_target, remove, run_files, stop_agent,
 };
 use crate::lifecycle::cleanup::target::Destination;
 use crate::store::{self, Store, task_ref};
