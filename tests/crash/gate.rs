@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::matrix::{WORKERS, fresh};
+use super::matrix::{WORKERS, fresh, injects_all};
 use crate::world::*;
 
 const MODES: [Mode; 4] = [
@@ -104,6 +104,10 @@ fn survives_every_fault(begin: Begin) {
     assert!(calls > 5, "too few calls were recorded: {calls}");
     let cases: Vec<_> = (1..=calls)
         .flat_map(|nth| MODES.map(|mode| (nth, mode)))
+        .enumerate()
+        // Another fault at each call.
+        .filter(|(at, (nth, _))| injects_all() || at % MODES.len() == nth % MODES.len())
+        .map(|(_, case)| case)
         .collect();
     let (at, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
