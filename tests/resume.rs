@@ -228,7 +228,7 @@ fn resume_refuses_if_a_program_runs_in_the_pane() {
         .says(&expect![[r#"
             --- stderr
             error: a program runs in the pane of 'fix' (process <number>)
-            hint: or start a program in its worktree: git flux attach fix
+            hint: to end it first: git flux attach fix
         "#]]);
     world.assert_unchanged(&before);
 }
@@ -259,7 +259,7 @@ fn resume_refuses_if_the_shell_in_the_pane_has_background_jobs() {
         .says(&expect![[r#"
             --- stderr
             error: the pane of 'fix' has a background job: sleep (process <number>)
-            hint: or start a program in its worktree: git flux attach fix
+            hint: to end it first: git flux attach fix
         "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());

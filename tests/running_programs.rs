@@ -325,7 +325,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
         .says(&expect![[r#"
             --- stderr
             error: the pane of 'fix-login-XXXXXX' has a background job: sleep (process <number>)
-            hint: or start a program in its worktree: git flux attach fix-login-XXXXXX
+            hint: to end it first: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
