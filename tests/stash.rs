@@ -51,8 +51,7 @@ fn stash_returns_own_changes_in_every_order() {
     let user = AgentShell::of_user(&world);
     let shells = [&user, &a, &b];
     for pushed in orders {
-        let reversed = [pushed[2], pushed[1], pushed[0]];
-        for popped in [pushed, reversed] {
+        for popped in orders {
             for who in pushed {
                 shells[who].ok(&format!(
                     "echo {who} >>README.md; echo {who} >new; git stash -u -q"
