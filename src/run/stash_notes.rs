@@ -20,7 +20,7 @@ const MAX_ENTRIES: usize = 500;
 /// The limit for the message of an entry, in characters.
 const MAX_SUBJECT_CHARS: usize = 500;
 
-/// When the stash is compared with the notes.
+/// The moment of a comparison of the stash with the notes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum StashMoment {

@@ -61,7 +61,7 @@ impl LandArgs {
             // The configuration of a branch may have changed.
             let flux = Flux::open(Ui::default())?;
             let mut store = Store::load(&flux.repo, &flux.settings)?;
-            // What changed before a directory was watched causes no event.
+            // A change before a directory was watched causes no event.
             while watch.follow(&flux, &store) {
                 store = Store::load(&flux.repo, &flux.settings)?;
             }

@@ -64,7 +64,7 @@ pub(crate) struct CommitRules {
 pub(crate) enum GateUse {
     /// Known verdicts are shown.
     Shown,
-    /// What is merged must pass: `--gate`.
+    /// Refuse unless the merged tree passes: `--gate`.
     Required,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::git::conflicts::merge_batch::{Answer, ConflictFile, NoResult, TrialResult};
 
-/// What is known about two sides.
+/// The result of the comparison of two sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
     Conflicts(TrialResult),

@@ -74,7 +74,7 @@ pub(crate) struct SuggestedOrder {
     pub(crate) tasks: Vec<TaskId>,
     /// The number of tasks that conflict with an earlier one.
     pub(crate) to_resolve: usize,
-    /// The same number if the oldest comes first.
+    /// The number of tasks to resolve if the oldest task comes first.
     pub(crate) to_resolve_by_age: usize,
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct LandingOrder {
     pub(crate) tasks: Vec<usize>,
     /// The number of tasks that conflict with an earlier one, and have to be resolved.
     pub(crate) to_resolve: usize,
-    /// The same number if the oldest task comes first.
+    /// The number of tasks to resolve if the oldest task comes first.
     pub(crate) to_resolve_by_age: usize,
 }
 

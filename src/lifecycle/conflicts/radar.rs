@@ -230,7 +230,7 @@ impl Radar<'_> {
     }
 }
 
-/// What is known about all pairs.
+/// The results of the comparisons of all pairs.
 pub(super) struct Comparison {
     pub(super) findings: BTreeMap<Pair, Finding>,
     /// The tasks that were not compared with all others, because of the limit.
