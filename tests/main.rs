@@ -73,6 +73,7 @@ mod launcher_end;
 mod layers;
 mod list;
 mod list_broken;
+mod list_follow;
 mod log;
 mod manual;
 mod merge_drivers;

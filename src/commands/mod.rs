@@ -27,6 +27,7 @@ mod status;
 mod stop;
 mod styles;
 mod table;
+mod task_watch;
 mod text;
 mod wait;
 mod wakeups;

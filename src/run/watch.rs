@@ -1,9 +1,9 @@
 //! Events when files of runs change, without polling.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::mem;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,14 +18,16 @@ use crate::interrupt;
 use crate::system::regular_file::open_file;
 
 /// An event of a watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wakeup {
-    /// A file of a run has changed, or a launcher has ended.
-    Run,
-    /// A terminal has new output.
-    Output,
+    /// A file in this directory of a run has changed, or its launcher has ended.
+    Run(PathBuf),
+    /// This terminal has new output.
+    Output(PathBuf),
     /// A signal was received: see [`interrupt::check`].
     Signal,
+    /// The reader of standard output has closed the pipe.
+    Closed,
 }
 
 /// A watch of any number of runs and terminals.
@@ -38,9 +40,9 @@ struct Shared {
     events: Sender<Wakeup>,
     /// The lock files of launchers, with the inode of the one that a thread waits for.
     launchers: Mutex<HashMap<PathBuf, Option<u64>>>,
-    terminals: Mutex<HashSet<PathBuf>>,
-    /// An output event was sent. Further output sends none until it is reset.
-    output: AtomicBool,
+    /// The terminals, each with whether an output event was sent. Further output sends none until
+    /// that is reset.
+    terminals: Mutex<HashMap<PathBuf, bool>>,
 }
 
 impl Watch {
@@ -60,7 +62,6 @@ impl Watch {
             events,
             launchers: Mutex::default(),
             terminals: Mutex::default(),
-            output: AtomicBool::new(false),
         });
         let handler = Arc::clone(&shared);
         let files = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -74,10 +75,16 @@ impl Watch {
     /// releases when the launcher ends. Each change sends a wakeup; does not wait for one.
     pub(crate) fn watch_run(&mut self, dir: &RunDir) -> Result<()> {
         lock(&self.shared.launchers).insert(dir.alive(), None);
-        let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
-        watched.with_context(|| format!("could not watch '{}'", dir.0.display()))?;
+        self.watch_dir(&dir.0, RecursiveMode::NonRecursive)?;
         self.shared.watch_launcher(&dir.alive());
         Ok(())
+    }
+
+    /// Starts to watch the files of a directory, and with [`RecursiveMode::Recursive`] those below
+    /// it. Each change sends a wakeup.
+    pub(crate) fn watch_dir(&mut self, dir: &Path, mode: RecursiveMode) -> Result<()> {
+        let watched = self.files.watch(dir, mode);
+        watched.with_context(|| format!("could not watch '{}'", dir.display()))
     }
 
     /// Starts to watch a terminal device for output, which sends a wakeup. Returns `false` if that
@@ -87,14 +94,15 @@ impl Watch {
         if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
         }
-        lock(&self.shared.terminals).insert(tty.to_owned());
+        lock(&self.shared.terminals).insert(tty.to_owned(), false);
         self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
     }
 
-    /// Lets the next output of any watched terminal send a wakeup. After that wakeup, further
-    /// output of all terminals sends none until this is called again.
+    /// Lets the next output of each watched terminal send a wakeup. After that wakeup, further
+    /// output of the terminal sends none until this is called again.
     pub(crate) fn reset_output(&self) {
-        self.shared.output.store(false, Ordering::SeqCst);
+        let mut terminals = lock(&self.shared.terminals);
+        terminals.values_mut().for_each(|is_sent| *is_sent = false);
     }
 }
 
@@ -137,19 +145,36 @@ impl Shared {
         if event.is_some_and(|event| event.kind.is_access()) {
             return;
         }
-        let paths = event.map_or(&[][..], |event| &event.paths);
-        let is_output = |path: &PathBuf| lock(&self.terminals).contains(path);
-        if !paths.is_empty() && paths.iter().all(is_output) {
-            if !self.output.swap(true, Ordering::SeqCst) {
-                self.events.send(Wakeup::Output).ok();
-            }
+        let path = event.and_then(|event| event.paths.first());
+        if path.is_some_and(|path| self.handle_output(path)) {
             return;
         }
-        // A launcher may have started.
+        // A launcher may have started; without a path, any. Elsewhere than on Linux, the path may
+        // be spelled in another way.
+        let dir = path.and_then(|path| path.parent());
+        let dir_here = dir.filter(|_| cfg!(target_os = "linux"));
         let runs: Vec<PathBuf> = lock(&self.launchers).keys().cloned().collect();
-        runs.iter().for_each(|alive| self.watch_launcher(alive));
+        for alive in runs {
+            if dir_here.is_none_or(|dir| alive.parent() == Some(dir)) {
+                self.watch_launcher(&alive);
+            }
+        }
         // The receiver may be gone.
-        self.events.send(Wakeup::Run).ok();
+        let dir = dir.map(Path::to_owned).unwrap_or_default();
+        self.events.send(Wakeup::Run(dir)).ok();
+    }
+
+    /// Sends a wakeup for output of a terminal, unless one was sent before. Returns `false` if
+    /// `path` is not a watched terminal.
+    fn handle_output(&self, path: &Path) -> bool {
+        let is_sent = match lock(&self.terminals).get_mut(path) {
+            Some(is_sent) => mem::replace(is_sent, true),
+            None => return false,
+        };
+        if !is_sent {
+            self.events.send(Wakeup::Output(path.to_owned())).ok();
+        }
+        true
     }
 
     /// Starts a thread that sends a wakeup when the lock file `alive` is released. Does nothing if
@@ -161,9 +186,10 @@ impl Shared {
             return;
         }
         let events = self.events.clone();
+        let dir = alive.parent().map(Path::to_owned).unwrap_or_default();
         thread::spawn(move || {
             if Flock::lock(file, FlockArg::LockShared).is_ok() {
-                events.send(Wakeup::Run).ok();
+                events.send(Wakeup::Run(dir)).ok();
             }
         });
     }

@@ -1,5 +1,6 @@
 //! The only code for the terminal: data on standard output, messages on standard error.
 
+pub(crate) mod closed_pipe;
 pub(crate) mod colour;
 mod directory;
 mod pick;
@@ -69,6 +70,12 @@ impl Ui {
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         self.data(sanitize::json(&format!("{value:#}")))
+    }
+
+    /// Prints a JSON text, which has no newlines, as a line on standard output, with control
+    /// characters escaped.
+    pub(crate) fn json_line(&self, json: &str) -> Result<()> {
+        self.data(sanitize::json(json))
     }
 
     /// Prints bytes on standard output as they are, without a newline after them.
