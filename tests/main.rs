@@ -155,6 +155,7 @@ mod users_branches;
 mod users_worktrees;
 mod versions;
 mod wait;
+mod watch;
 mod worktree_dir;
 mod worktree_lock;
 mod worktree_refs;

@@ -31,6 +31,7 @@ mod task_watch;
 mod text;
 mod wait;
 mod wakeups;
+mod watch;
 
 use std::fmt::Display;
 

@@ -32,15 +32,25 @@ pub(super) struct Wakeups {
 impl Wakeups {
     pub(super) fn new() -> Result<Self> {
         let (sender, news) = channel();
-        Ok(Self {
-            watch: Watch::new(sender.clone())?,
+        Ok(Self::of(Watch::new(sender.clone())?, sender, news))
+    }
+
+    /// Waits for signals and the deadline only, since no files can be watched.
+    pub(super) fn blind() -> Result<Self> {
+        let (sender, news) = channel();
+        Ok(Self::of(Watch::blind(sender.clone())?, sender, news))
+    }
+
+    fn of(watch: Watch, sender: Sender<Wakeup>, news: Receiver<Wakeup>) -> Self {
+        Self {
+            watch,
             sender,
             news,
             schedule: Schedule::new(Instant::now()),
             panes: Vec::new(),
             is_watched: HashMap::new(),
             changed: BTreeSet::new(),
-        })
+        }
     }
 
     /// Returns a sender of more events, for another thread.

@@ -32,7 +32,8 @@ pub(crate) enum Wakeup {
 
 /// A watch of any number of runs and terminals.
 pub(crate) struct Watch {
-    files: RecommendedWatcher,
+    /// `None` if the system's limit is reached, for one.
+    files: Option<RecommendedWatcher>,
     shared: Arc<Shared>,
 }
 
@@ -57,17 +58,33 @@ impl Watch {
         Self::without_signals(events)
     }
 
-    fn without_signals(events: Sender<Wakeup>) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            events,
-            launchers: Mutex::default(),
-            terminals: Mutex::default(),
-        });
+    /// Creates a watch as [`Watch::new`] does, which watches nothing but signals: the system can
+    /// watch no more files. The caller has to poll.
+    pub(crate) fn blind(events: Sender<Wakeup>) -> Result<Self> {
+        let signals = events.clone();
+        interrupt::on_signal(move || {
+            signals.send(Wakeup::Signal).ok();
+        })?;
+        let shared = Shared::new(events);
+        Ok(Self {
+            files: None,
+            shared,
+        })
+    }
+
+    /// Returns whether the watch watches nothing.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.files.is_none()
+    }
+
+    /// Creates a watch as [`Watch::new`] does, but for files and terminals only.
+    pub(crate) fn without_signals(events: Sender<Wakeup>) -> Result<Self> {
+        let shared = Shared::new(events);
         let handler = Arc::clone(&shared);
         let files = notify::recommended_watcher(move |event: notify::Result<Event>| {
             handler.handle(event.ok().as_ref());
         });
-        let files = files.context("could not watch files")?;
+        let files = Some(files.context("could not watch files")?);
         Ok(Self { files, shared })
     }
 
@@ -81,9 +98,12 @@ impl Watch {
     }
 
     /// Starts to watch the files of a directory, and with [`RecursiveMode::Recursive`] those below
-    /// it. Each change sends a wakeup.
+    /// it. Each change sends a wakeup, unless the watch is blind.
     pub(crate) fn watch_dir(&mut self, dir: &Path, mode: RecursiveMode) -> Result<()> {
-        let watched = self.files.watch(dir, mode);
+        let Some(files) = &mut self.files else {
+            return Ok(());
+        };
+        let watched = files.watch(dir, mode);
         watched.with_context(|| format!("could not watch '{}'", dir.display()))
     }
 
@@ -94,8 +114,11 @@ impl Watch {
         if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
         }
+        let Some(files) = &mut self.files else {
+            return false;
+        };
         lock(&self.shared.terminals).insert(tty.to_owned(), false);
-        self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
+        files.watch(tty, RecursiveMode::NonRecursive).is_ok()
     }
 
     /// Lets the next output of each watched terminal send a wakeup. After that wakeup, further
@@ -138,6 +161,14 @@ impl RunWatch {
 const INTERVAL: Duration = Duration::from_millis(5);
 
 impl Shared {
+    fn new(events: Sender<Wakeup>) -> Arc<Self> {
+        Arc::new(Self {
+            events,
+            launchers: Mutex::default(),
+            terminals: Mutex::default(),
+        })
+    }
+
     /// Sends a wakeup for a change of a file: for output of a terminal only once until
     /// [`Watch::reset_output`]. Ignores that a file was only opened, closed or read. Starts to wait
     /// for the locks of new launchers.

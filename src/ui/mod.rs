@@ -3,7 +3,10 @@
 pub(crate) mod closed_pipe;
 pub(crate) mod colour;
 mod directory;
+pub(crate) mod held;
 mod pick;
+pub(crate) mod raw_terminal;
+pub(crate) mod styled;
 pub(crate) mod words;
 
 use std::env;
@@ -287,6 +290,7 @@ fn print_labelled(label: &str, message: impl Display) {
 }
 
 fn print_line(line: impl Display) {
+    let Some(line) = held::hold(line) else { return };
     // Ignore that standard error is closed.
     drop(writeln!(io::stderr().lock(), "{line}"));
 }

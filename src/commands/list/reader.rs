@@ -1,5 +1,8 @@
 //! Reads the tasks again whenever they may have changed, without polling.
 
+use std::collections::BTreeSet;
+use std::mem;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -23,6 +26,9 @@ const WORK_PAUSE: Duration = Duration::from_secs(5);
 /// The time until the state of a task that is being started or removed is read again: a killed
 /// command leaves no event.
 const CHANGING_PAUSE: Duration = Duration::from_secs(2);
+
+/// The time until everything is read again if files cannot be watched.
+const BLIND: Duration = Duration::from_secs(2);
 
 /// A reading takes this part of the time, at most, while events come.
 const SHARE: u32 = 5;
@@ -60,12 +66,23 @@ pub(in crate::commands) struct TaskReader {
     last: (Instant, Duration),
     /// The time of the next one, if something has changed since.
     due: Option<Instant>,
+    /// The directories with changes since [`TaskReader::take_changed`].
+    changed: BTreeSet<PathBuf>,
 }
 
 impl TaskReader {
     /// Starts to watch; does not read yet.
     pub(in crate::commands) fn new(scope: Scope) -> Result<Self> {
-        let mut watch = TaskWatch::new()?;
+        // Each agent watches files, too, and the system may have a limit for all together.
+        let mut watch = match TaskWatch::new() {
+            Ok(watch) => watch,
+            Err(error) => {
+                let seconds = BLIND.as_secs();
+                let what = format_args!("reading the tasks every {seconds} seconds: {error:#}");
+                Ui::default().warning(what);
+                TaskWatch::blind()?
+            }
+        };
         watch.wakeups.rest();
         Ok(Self {
             scope,
@@ -75,6 +92,7 @@ impl TaskReader {
             rows: Vec::new(),
             last: (Instant::now(), Duration::ZERO),
             due: None,
+            changed: BTreeSet::new(),
         })
     }
 
@@ -104,8 +122,15 @@ impl TaskReader {
         let mut rows = self.rows.iter().flat_map(|repository| &repository.rows);
         if rows.any(TaskRow::is_partly_compared) {
             self.due = Some(self.next());
+        } else if self.watch.wakeups.watch.is_blind() {
+            self.due = Some(self.next().max(self.last.0 + BLIND));
         }
         Ok(&self.rows)
+    }
+
+    /// Returns the tasks as they were read last.
+    pub(in crate::commands) fn rows(&self) -> &[Rows] {
+        &self.rows
     }
 
     /// Waits until the tasks may have changed, and reads what may have: the states at once, the
@@ -118,36 +143,44 @@ impl TaskReader {
         }
     }
 
+    /// Returns the directories in which files have changed since the last call.
+    pub(in crate::commands) fn take_changed(&mut self) -> BTreeSet<PathBuf> {
+        mem::take(&mut self.changed)
+    }
+
     /// Returns the earliest time at which everything is read again.
     fn next(&self) -> Instant {
         let (end, took) = self.last;
         end + PAUSE.max(took * (SHARE - 1))
     }
 
+    /// Waits until the tasks may have changed. The states come first; everything follows soon, but
+    /// takes its share of the time at most.
     fn wait(&mut self) -> Result<Depth> {
         let wakeups = &mut self.watch.wakeups;
-        if !wakeups.pause(Instant::now() + PAUSE)? {
+        let is_woken = wakeups.pause(Instant::now() + PAUSE)?;
+        if self.due.is_none_or(|due| due > Instant::now()) && !is_woken {
             let mut rows = self.rows.iter().flat_map(|repository| &repository.rows);
             let changing = rows.any(TaskRow::is_changing).then_some(CHANGING_PAUSE);
-            let deadline = self.due.or(changing.map(|pause| Instant::now() + pause));
-            if !wakeups.wait(deadline)? {
-                return Ok(self.due.map_or(Depth::States, |_| Depth::All));
-            }
+            let deadline = changing.map(|pause| Instant::now() + pause);
+            wakeups.wait(self.due.or(deadline))?;
         }
-        let changed = self.watch.wakeups.take_changed();
-        let now = Instant::now();
+        let has_output = wakeups.has_output();
+        let changed = wakeups.take_changed();
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.changed.extend(changed);
+            return Ok(Depth::All);
+        }
         let next = if !changed.is_empty() {
             Some(self.next())
-        } else if self.watch.wakeups.has_output() {
+        } else if has_output {
             Some(self.next().max(self.last.0 + WORK_PAUSE))
         } else {
             None
         };
+        self.changed.extend(changed);
         self.due = self.due.into_iter().chain(next).min();
-        Ok(match self.due {
-            Some(due) if due <= now => Depth::All,
-            _ => Depth::States,
-        })
+        Ok(Depth::States)
     }
 
     /// Reads the states again. Returns `false` if other tasks exist now.

@@ -37,7 +37,7 @@ pub(in crate::commands) struct TaskRow {
     pub(in crate::commands) object: TaskObject,
     pub(in crate::commands) cells: [String; 12],
     /// Seconds since 1970. Unreadable records come last.
-    created: Timestamp,
+    pub(in crate::commands) created: Timestamp,
     pub(in crate::commands) status: Option<Status>,
 }
 
@@ -141,7 +141,11 @@ pub(super) fn read_all<T>(
 }
 
 impl TaskRow {
-    fn of(status: Status, conflicts: Option<Vec<OpponentObject>>, now: Timestamp) -> Self {
+    pub(in crate::commands) fn of(
+        status: Status,
+        conflicts: Option<Vec<OpponentObject>>,
+        now: Timestamp,
+    ) -> Self {
         let (task, state) = (&status.task, &status.state);
         let mut object = TaskObject::of(&status);
         object.conflicts = conflicts;
