@@ -1,5 +1,7 @@
 //! Tests `git flux watch` through a terminal: keys pressed, screens read.
 
+use std::thread;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -130,6 +132,37 @@ fn watch_attaches_and_comes_back_on_detach() {
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);
     assert_restored(&terminal);
+}
+
+#[test]
+fn watch_in_a_popup_ends_when_the_client_goes_to_a_task() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    let inside = world.terminal_inside();
+    let client = inside.client(100, 30);
+    let name = world.tmux(["list-clients", "-F", "#{client_name}"]);
+    let watch = format!("cd '{}' && git flux watch", world.repo().display());
+    let popup = [
+        "display-popup",
+        "-c",
+        &name,
+        "-w",
+        "100%",
+        "-h",
+        "80%",
+        "-E",
+        &watch,
+    ];
+    thread::scope(|scope| {
+        // It waits for the end of the popup.
+        scope.spawn(|| world.tmux(popup));
+        wait_for(&client, "Enter attach");
+        assert!(client.screen().contains(&id), "{}", client.screen());
+        client.keys(["Enter"]);
+        client.wait_for_visible("the task's pane", |screen| {
+            screen.contains("fake agent ready") && !screen.contains("Enter attach")
+        });
+    });
 }
 
 #[test]

@@ -262,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn blind_watch_watches_nothing_and_does_not_fail() {
+        let mut watch = Watch::blind(channel().0).unwrap();
+        let there_is_none = Path::new("/there/is/none");
+        assert!(watch.is_blind());
+        watch
+            .watch_dir(there_is_none, RecursiveMode::Recursive)
+            .unwrap();
+        watch.watch_run(&RunDir(there_is_none.into())).unwrap();
+        assert!(!watch.watch_terminal(Path::new("/dev/null")));
+    }
+
+    #[test]
     fn wait_is_short_if_the_directory_cannot_be_watched() {
         let watch = RunWatch::of(&RunDir("/there/is/none".into()));
         assert!(watch.watch.is_none() && is_woken(&watch));

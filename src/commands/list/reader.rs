@@ -99,7 +99,9 @@ impl TaskReader {
     /// Reads all tasks, and watches those that are new.
     pub(in crate::commands) fn read(&mut self) -> Result<&[Rows]> {
         let begun = Instant::now();
-        self.due = None;
+        // Also after a failure.
+        let is_blind = self.watch.wakeups.watch.is_blind();
+        self.due = is_blind.then(|| begun + BLIND);
         self.watch.wakeups.note_observation();
         let watch = &mut self.watch;
         let mut read = |flux: Flux, mut store: Store| {
@@ -122,8 +124,6 @@ impl TaskReader {
         let mut rows = self.rows.iter().flat_map(|repository| &repository.rows);
         if rows.any(TaskRow::is_partly_compared) {
             self.due = Some(self.next());
-        } else if self.watch.wakeups.watch.is_blind() {
-            self.due = Some(self.next().max(self.last.0 + BLIND));
         }
         Ok(&self.rows)
     }

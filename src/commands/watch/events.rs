@@ -144,7 +144,7 @@ fn send_tasks(mut reader: TaskReader, events: &Sender<Event>) {
             Err(error) if exit_code(&error) == DECLINED => return,
             Err(error) => drop(events.send(Event::Trouble(format!("error: {error:#}")))),
         }
-        asked = Asked::With(ids_of_runs(reader.take_changed()));
+        asked = Asked::With(ids_of_runs(&reader.take_changed()));
         if events.send(Event::Rows(rows.clone())).is_err() {
             return;
         }
@@ -159,7 +159,7 @@ enum Asked {
 }
 
 /// Returns the names of those directories that are run directories.
-fn ids_of_runs(dirs: BTreeSet<PathBuf>) -> BTreeSet<OsString> {
+fn ids_of_runs(dirs: &BTreeSet<PathBuf>) -> BTreeSet<OsString> {
     let is_run = |dir: &&PathBuf| {
         dir.parent()
             .is_some_and(|above| above.ends_with("flux/run"))
