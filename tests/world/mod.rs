@@ -264,10 +264,13 @@ impl World {
 
     /// Ends the product's tmux server and all in it, as a reboot would.
     pub(crate) fn kill_tmux(&self) {
+        // A server that ends answers no more, but a new client may still connect to it.
+        let Some(server) = self.try_tmux(["display-message", "-p", "#{pid}"]) else {
+            return;
+        };
         self.try_tmux(["kill-server"]);
-        wait_until("the tmux server to end", || {
-            self.try_tmux(["list-sessions"]).is_none()
-        });
+        let process = Path::new("/proc").join(server);
+        wait_until("the tmux server to end", || !process.exists());
     }
 
     /// Kills what outlived the tmux servers (an agent that ignores hang-ups, a hanging shim): only processes
