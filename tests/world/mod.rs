@@ -269,8 +269,10 @@ impl World {
             return;
         };
         self.try_tmux(["kill-server"]);
-        let process = Path::new("/proc").join(server);
-        wait_until("the tmux server to end", || !process.exists());
+        let server: i32 = server.parse().unwrap();
+        wait_until("the tmux server to end", || {
+            Process::find(server).is_none_or(|process| process.state == 'Z')
+        });
     }
 
     /// Kills what outlived the tmux servers (an agent that ignores hang-ups, a hanging shim): only processes
