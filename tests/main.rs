@@ -52,6 +52,7 @@ mod forged;
 mod fresh_machine;
 mod fsmonitor;
 mod gate;
+mod gc;
 mod git_crypt;
 mod help;
 mod hints;
