@@ -126,6 +126,39 @@ fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
 }
 
 #[test]
+fn gc_after_a_kill_ends_as_without_one() {
+    let ends_as_expected = |world: &World| {
+        gc(world, &[]).run().success();
+        assert_eq!(
+            left(world),
+            ["gate.new", "git-flux-new", "lives", "new.log", "other"]
+        );
+        assert_eq!(world.git(["for-each-ref", "refs/flux/land"]), "");
+        assert_eq!(archived(world), ["dropped"]);
+    };
+    let world = World::new();
+    leave_garbage(&world);
+    world.shim();
+    ends_as_expected(&world);
+    let calls = world.calls().len();
+    for (step, mode) in [
+        (1, Mode::KillAfter),
+        (2, Mode::KillBefore),
+        (3, Mode::KillDuring),
+    ] {
+        let world = World::new();
+        leave_garbage(&world);
+        world.fault(&Fault::nth("git", calls * step / 4, mode));
+        let output = gc(&world, &[]).run();
+        assert!(world.fault_fired(), "{output}");
+        output.killed();
+        world.wait_fault_over();
+        world.clear_fault();
+        ends_as_expected(&world);
+    }
+}
+
+#[test]
 fn gc_recovers_an_interrupted_task() {
     let world = World::new();
     done(&world, "fix");

@@ -19,22 +19,25 @@ const LOCK: &str = "lock";
 /// The age below which a directory counts as used: git may outlive the command that was killed.
 const MIN_AGE: Duration = Duration::from_secs(3600);
 
-const MADE: &str = "could not make a temporary directory";
-
 /// A temporary directory, locked while its process lives. Deleted on drop.
 #[derive(Debug)]
 pub(crate) struct TemporaryDir {
     dir: TempDir,
-    _lock: Lock,
+    /// `None` on a file system without locks.
+    _lock: Option<Lock>,
 }
 
 impl TemporaryDir {
     /// Makes a directory with a lock file, in the system's directory for temporary files.
     pub(crate) fn make() -> Result<Self> {
         let dir = tempfile::Builder::new().prefix(PREFIX).tempdir();
-        let dir = dir.context(MADE)?;
-        let lock = Lock::try_acquire(&dir.path().join(LOCK), Sharing::Private)?;
-        let _lock = lock.context(MADE)?;
+        let dir = dir.context("could not make a temporary directory")?;
+        let file = dir.path().join(LOCK);
+        let _lock = Lock::try_acquire(&file, Sharing::Private).ok().flatten();
+        if _lock.is_none() {
+            // Without a lock file, nobody takes it for that of a killed process.
+            drop(fs::remove_file(file));
+        }
         Ok(Self { dir, _lock })
     }
 
