@@ -92,17 +92,17 @@ fn land_refuses_changed_programs_without_keep_config() {
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more)
-        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more)
+        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
         hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: git flux status fix
-        hint: to keep it: git flux land fix --keep-config
+        hint: to see every change: git flux status fix
+        hint: to keep every change: git flux land fix --keep-config
         error: not every task has landed
     "#]]);
     let dry = world.flux(["land", "-n", "fix"]).run();
     dry.code(1).says(&expect![[r#"
         TASK      TARGET  PLAN
-        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more)
+        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
         untested: there is no gate
         --- stderr
         Nothing was done.

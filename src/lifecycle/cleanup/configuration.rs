@@ -47,18 +47,19 @@ impl Decision<'_> {
         let id = &self.facts.task.id;
         let more = match others {
             0 => String::new(),
-            others => format!(" (and {others} more)"),
+            1 => " (and 1 more change)".to_owned(),
+            others => format!(" (and {others} more changes)"),
         };
         let failure = Failure::new(format!("{}{more}", change.describe(id)));
         let failure = failure.hints(change.put_back_command());
         failure
-            .hint(format!("git flux status {id}"))
+            .hint(format!("to see every change: git flux status {id}"))
             .hint(self.keep_command())
     }
 
     fn keep_command(&self) -> String {
         let (command, id) = (self.options.command, &self.facts.task.id);
-        format!("to keep it: git flux {command} {id} --keep-config")
+        format!("to keep every change: git flux {command} {id} --keep-config")
     }
 }
 
