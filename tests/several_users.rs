@@ -239,7 +239,7 @@ fn commands_change_only_the_tasks_of_their_user_in_a_shared_repository() {
         bob.refused(&["restore", "--drop", "-y", "a1"])
             .contains("'64711'")
     );
-    bob.ok(&["restore", "--empty", "-y"]);
+    bob.ok(&["gc", "--trash", "-y"]);
     bob.ok(&["__expire"]);
     assert!(trash.exists());
     alice.ok(&["__expire"]);

@@ -282,3 +282,26 @@ fn gate_hints_can_be_pasted() {
         assert_eq!(hint, "git config flux.gate '<command>'");
     }
 }
+
+#[test]
+fn gc_scratch_refuses_while_a_gate_runs_and_ends_one_that_is_left() {
+    let world = World::new();
+    task(&world, "fix");
+    configure(&world, [HANGS]);
+    let mut gate = start(&world, &["gate", "fix"]);
+    wait_for_pid(&world);
+    for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
+        let output = world.flux(args).run();
+        let what = "error: a gate or a landing uses";
+        let place = scratch(&world);
+        output.code(1).stdout_is("");
+        output.stderr_is(&format!("{what} '{}'\n", place.display()));
+        assert!(scratch(&world).join("README.md").exists());
+    }
+    assert!(!in_scratch(&world).is_empty());
+    kill("KILL", gate.id());
+    gate.wait().unwrap();
+    assert!(!in_scratch(&world).is_empty());
+    world.flux(["gc", "--scratch"]).run().success();
+    assert!(in_scratch(&world).is_empty() && !scratch(&world).exists());
+}

@@ -77,12 +77,10 @@ impl<'a> Report<'a> {
             }
             TaskResult::Landed(_) => {}
             TaskResult::Integrated(parts) => {
-                let removed = if parts.is_some() {
-                    "; it is removed"
-                } else {
-                    ""
-                };
-                ui.status(format_args!("'{id}' had landed already{removed}"));
+                ui.status(match parts {
+                    Some(_) => format!("'{id}' had landed already; it is removed"),
+                    None => format!("'{id}' is integrated already"),
+                });
             }
             TaskResult::Conflict(back) => {
                 self.tell_back(id, "it conflicts with its target", back);

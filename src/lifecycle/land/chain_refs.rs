@@ -49,6 +49,12 @@ fn delete(flux: &Flux, refs: &[(RefName, ObjectId)], lock: &Lock) -> Result<()> 
     deleted.commit(&flux.repo, "flux land", lock)
 }
 
+/// Returns whether killed landings have left refs. Changes nothing.
+pub(in crate::lifecycle) fn are_left(flux: &Flux) -> Result<bool> {
+    let marks = flux.repo.marks().list(CLASS)?;
+    Ok(!marks.is_empty() && !Lock::is_held(&flux.landing_lock()))
+}
+
 /// Deletes the refs that a killed landing has left, and their marks. Does nothing while another
 /// landing runs. Leaves fetched refs alone. Starts git only if there are marks.
 pub(crate) fn sweep(flux: &Flux) -> Result<()> {

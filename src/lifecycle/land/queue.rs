@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Error, Result, anyhow};
 
 use super::back::{self, Fault};
-use super::batch::{BatchSize, GateAnswer, Prefix, PrefixSearch};
+use super::batch::{BatchSize, GateAnswer, KnownTarget, Prefix, PrefixSearch};
 use super::chain::{self, Built, Chain, LandTask, LeftOut};
 use super::chain_refs::ChainRefs;
 use super::finding::{GateFinding, Tester};
@@ -187,10 +187,11 @@ impl Queue<'_> {
             };
             (self.tell)(LandEvent::Passed(batch))?;
         }
-        self.size.adapt(prefix.stop.is_none());
         let Some(answer) = prefix.stop else {
+            self.size.grow();
             return Ok(true);
         };
+        self.size.shrink();
         let facts = &chain.links[green].facts;
         let id = facts.task.id.clone();
         pending.retain(|task| task.id != id);
@@ -208,8 +209,11 @@ impl Queue<'_> {
 
     fn search(&mut self, chain: &Chain) -> Result<Prefix<GateFinding>> {
         let is_landed = self.green.as_ref() == Some(&chain.base);
-        let is_green = is_landed || self.tester.is_known_green(&chain.base)?;
-        let search = PrefixSearch::new(chain.links.len(), is_green);
+        let target = match is_landed || self.tester.is_known_green(&chain.base)? {
+            true => KnownTarget::Green,
+            false => KnownTarget::Unknown,
+        };
+        let search = PrefixSearch::new(chain.links.len(), target);
         search.run(|position, kind| {
             interrupt::check()?;
             self.tester.test(chain.commit(position), kind)
