@@ -249,6 +249,34 @@ fn cleanup_succeeds_once_if_several_remove_the_same_task() {
 }
 
 #[test]
+fn cleanup_says_that_a_task_is_gone_which_was_removed_since_it_was_read() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.commit_in(world.worktree("fix"), "fix.txt", "work\n");
+    // Another cleanup begins and ends while the first one reads the tasks.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' for-each-ref '*)\n\
+         if mkdir '{dir}/once' 2>/dev/null; then\n\
+         '{git}' \"$@\" >'{dir}/once/refs' || exit\n\
+         git-flux cleanup -y fix >&2 || exit\n\
+         exec cat '{dir}/once/refs'\nfi ;;\nesac\nexec '{git}' \"$@\"\n",
+        dir = world.tools().display(),
+        git = require("git").display()
+    );
+    world.install("git", &script);
+    let output = world.flux(["cleanup", "-y", "fix"]).run();
+    world.uninstall("git");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no task 'fix'
+        hint: git flux list
+    "#]]);
+    assert_eq!(world.read("fix.txt"), "work\n");
+    assert_nothing_left(&world);
+}
+
+#[test]
 fn list_and_status_take_no_lock_that_an_agent_needs_to_commit() {
     let world = &World::new();
     // Every failure of the agent's git is noted beside its other records.

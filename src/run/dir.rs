@@ -1,6 +1,7 @@
 //! The run directory.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -295,6 +296,12 @@ impl RunDir {
         Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
     }
 
+    /// Returns whether an agent was ever started with this directory. `false` for one that was only
+    /// made to lock a task.
+    pub(crate) fn is_used(&self) -> bool {
+        self.prompt().exists()
+    }
+
     /// Deletes the run directory, if it exists. Renames it first, so that another command that
     /// takes its lock makes a new directory.
     pub(crate) fn remove(&self) -> Result<()> {
@@ -303,9 +310,51 @@ impl RunDir {
         let new = self.0.with_file_name(name);
         let renamed = none_if_missing(fs::rename(&self.0, &new)).with_context(what)?;
         if renamed.is_some() {
-            // Another command may remove it as well.
-            none_if_missing(fs::remove_dir_all(&new)).with_context(what)?;
+            remove_renamed(&new).with_context(what)?;
         }
         Ok(())
+    }
+}
+
+/// Deletes a directory that was renamed. Another command may delete it as well; one that had opened
+/// it before may still create its lock file in it, and then sees that it has gone.
+fn remove_renamed(dir: &Path) -> io::Result<()> {
+    const ATTEMPTS: usize = 5;
+    let mut removed = Ok(None);
+    for _ in 0..ATTEMPTS {
+        removed = none_if_missing(fs::remove_dir_all(dir));
+        match &removed {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            _ => break,
+        }
+    }
+    removed.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn remove_and_locks_of_other_commands_do_not_disturb_each_other() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = RunDir(temp.path().join("fix"));
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        drop(Lock::try_acquire(&run.lock(), Sharing::Private).unwrap());
+                    }
+                });
+            }
+            let removed = || (0..2000).try_for_each(|_| run.remove());
+            let removed = removed();
+            is_over.store(true, Ordering::Relaxed);
+            removed.unwrap();
+        });
     }
 }
