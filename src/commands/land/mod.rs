@@ -18,6 +18,7 @@ use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::gate::Gate;
 use crate::lifecycle::land::batch::BatchSize;
+use crate::lifecycle::land::chain_refs;
 use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::groups::order;
 use crate::lifecycle::land::landing::Landed;
@@ -140,7 +141,7 @@ impl LandArgs {
 
     /// Lands the groups of tasks, one after the other. An error of one stops no other.
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
-        let lock = flux.lock_land()?;
+        let lock = chain_refs::lock(flux)?;
         for group in plan.into_groups(store) {
             let tester = self.tester(flux)?;
             let mut queue = Queue {
