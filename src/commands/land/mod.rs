@@ -162,6 +162,7 @@ impl LandArgs {
                 results: Vec::new(),
                 moved: None,
                 green: None,
+                undecided: Vec::new(),
             };
             let done = match self.check {
                 true => queue.check(group.tasks),
