@@ -9,6 +9,7 @@ mod disk;
 mod gate;
 mod interrupt;
 mod land;
+mod land_disk;
 mod matrix;
 mod restore;
 mod restore_disk;
