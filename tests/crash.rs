@@ -15,3 +15,4 @@ mod restore;
 mod restore_disk;
 mod run;
 mod settled;
+mod surroundings;

@@ -3,16 +3,18 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::archive::{self, KeptParts, find_free_name};
 use super::cleanup::scratch;
 use super::disposal::{Disposal, is_registered};
 use super::start::ports;
 use crate::context::Flux;
-use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
+use crate::failure::Failure;
+use crate::git::{Lock, ObjectId, Transaction, Worktree, exclude, refs, trash, worktree};
 use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::task::{RefName, Removal, Task};
+use crate::ui::{quoted, shown};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
@@ -42,6 +44,9 @@ impl Teardown<'_> {
         scratch::sweep(flux, &task.id, Some(task))?;
         let guard = flux.lock_repo()?;
         let mut worktree = self.dispose_worktree(disposal, &guard)?;
+        if worktree.is_none() {
+            self.ensure_not_moved()?;
+        }
         if let Err(error) = exclude::remove(&task.worktree) {
             flux.ui.warning(format_args!("{error:#}"));
         }
@@ -103,6 +108,30 @@ impl Teardown<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Fails if the worktree was moved since it was observed: without the branch, what is there could
+    /// not be committed any more. Starts git only if nothing is at its path.
+    fn ensure_not_moved(&self) -> Result<()> {
+        let (repo, task) = (&self.flux.repo, self.task);
+        if self.deleted_tip().is_none() || task.worktree.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let branch = task.branch_ref();
+        let is_it = |entry: &Worktree| {
+            entry.has_branch(&branch) && entry.path != task.worktree && entry.path.exists()
+        };
+        let entries = worktree::list(repo.home())?;
+        let Some(moved) = entries.iter().find(|entry| is_it(entry)) else {
+            return Ok(());
+        };
+        let what = format!(
+            "the worktree of '{}' was moved to '{}'",
+            task.id,
+            shown(&moved.path)
+        );
+        let paths = [&moved.path, &task.worktree].map(|path| quoted(path));
+        bail!(Failure::new(what).hint(format!("git worktree move {}", paths.join(" "))))
     }
 
     /// Deletes base, record and, unless kept, branch in one transaction that archives them; returns
