@@ -1,7 +1,6 @@
 //! The run directory.
 
 use std::fs;
-use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -310,25 +309,11 @@ impl RunDir {
         let new = self.0.with_file_name(name);
         let renamed = none_if_missing(fs::rename(&self.0, &new)).with_context(what)?;
         if renamed.is_some() {
-            remove_renamed(&new).with_context(what)?;
+            // Another command may remove it as well.
+            none_if_missing(fs::remove_dir_all(&new)).with_context(what)?;
         }
         Ok(())
     }
-}
-
-/// Deletes a directory that was renamed. Another command may delete it as well; one that had opened
-/// it before may still create its lock file in it, and then sees that it has gone.
-fn remove_renamed(dir: &Path) -> io::Result<()> {
-    const ATTEMPTS: usize = 5;
-    let mut removed = Ok(None);
-    for _ in 0..ATTEMPTS {
-        removed = none_if_missing(fs::remove_dir_all(dir));
-        match &removed {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
-            _ => break,
-        }
-    }
-    removed.map(drop)
 }
 
 #[cfg(test)]
@@ -343,18 +328,25 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let run = RunDir(temp.path().join("fix"));
         let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    while !is_over.load(Ordering::Relaxed) {
-                        drop(Lock::try_acquire(&run.lock(), Sharing::Private).unwrap());
-                    }
-                });
+        let lock = || {
+            while !is_over.load(Ordering::Relaxed) {
+                Lock::try_acquire(&run.lock(), Sharing::Private)?;
             }
-            let removed = || (0..2000).try_for_each(|_| run.remove());
-            let removed = removed();
+            Ok::<_, anyhow::Error>(())
+        };
+        thread::scope(|scope| {
+            let lockers = [(); 3].map(|()| scope.spawn(lock));
+            let (mut removals, mut removed) = (0, Ok(()));
+            let has_failed = || lockers.iter().any(thread::ScopedJoinHandle::is_finished);
+            while removals < 200 && removed.is_ok() && !has_failed() {
+                removals += usize::from(run.0.exists());
+                removed = run.remove();
+            }
             is_over.store(true, Ordering::Relaxed);
             removed.unwrap();
+            for locker in lockers {
+                locker.join().unwrap().unwrap();
+            }
         });
     }
 }
