@@ -3,18 +3,16 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::archive::{self, KeptParts, find_free_name};
 use super::cleanup::scratch;
-use super::disposal::{Disposal, is_registered};
+use super::disposal::{Disposal, ensure_unshared, is_registered};
 use super::start::ports;
 use crate::context::Flux;
-use crate::failure::Failure;
-use crate::git::{Lock, ObjectId, Transaction, Worktree, exclude, refs, trash, worktree};
+use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
 use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
 use crate::task::{RefName, Removal, Task};
-use crate::ui::{quoted, shown};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
@@ -110,28 +108,14 @@ impl Teardown<'_> {
         }
     }
 
-    /// Fails if the worktree was moved since it was observed: without the branch, what is there could
-    /// not be committed any more. Starts git only if nothing is at its path.
+    /// Fails if the worktree was moved since it was observed: it is of no use without its branch.
+    /// Starts git only if nothing is at its path.
     fn ensure_not_moved(&self) -> Result<()> {
-        let (repo, task) = (&self.flux.repo, self.task);
+        let (flux, task) = (self.flux, self.task);
         if self.deleted_tip().is_none() || task.worktree.symlink_metadata().is_ok() {
             return Ok(());
         }
-        let branch = task.branch_ref();
-        let is_it = |entry: &Worktree| {
-            entry.has_branch(&branch) && entry.path != task.worktree && entry.path.exists()
-        };
-        let entries = worktree::list(repo.home())?;
-        let Some(moved) = entries.iter().find(|entry| is_it(entry)) else {
-            return Ok(());
-        };
-        let what = format!(
-            "the worktree of '{}' was moved to '{}'",
-            task.id,
-            shown(&moved.path)
-        );
-        let paths = [&moved.path, &task.worktree].map(|path| quoted(path));
-        bail!(Failure::new(what).hint(format!("git worktree move {}", paths.join(" "))))
+        ensure_unshared(flux, &worktree::list(flux.repo.home())?, task)
     }
 
     /// Deletes base, record and, unless kept, branch in one transaction that archives them; returns
