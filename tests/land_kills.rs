@@ -4,7 +4,6 @@
 use std::env;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -146,15 +145,25 @@ impl Clean {
         is_killed
     }
 
-    /// Kills a landing at each of these moments; returns how many had not ended before.
+    /// Kills a landing at each of these moments, or sooner if it has ended before.
     #[track_caller]
-    fn kill_at_each(&self, moments: &[Moment]) -> usize {
-        let killed = AtomicUsize::new(0);
+    fn kill_at_each(&self, moments: &[Moment]) {
         run_cases(moments, |moment| {
-            let is_killed = self.kill_at(*moment);
-            killed.fetch_add(usize::from(is_killed), Ordering::Relaxed);
+            let mut moment = *moment;
+            while !self.kill_at(moment) {
+                moment = moment.sooner();
+            }
         });
-        killed.into_inner()
+    }
+}
+
+impl Moment {
+    fn sooner(self) -> Self {
+        match self {
+            Self::Call(nth, mode) => Self::Call(nth / 2, mode),
+            Self::Time(time, victim) => Self::Time(time / 2, victim),
+            Self::GateRun(..) => unreachable!("a gate that runs is killed"),
+        }
     }
 }
 
@@ -243,8 +252,7 @@ fn land_after_each_of_sixty_kills_ends_as_without_one() {
     };
     let at_random: Vec<Moment> = (0..KILLS).map(&mut at_random).collect();
     for (kind, moments) in [("calls", at_calls), ("random", at_random)] {
-        let killed = clean.kill_at_each(&moments);
-        println!("{kind}: {killed} of {KILLS} were killed on the way, and ended as without a kill");
-        assert!(killed > KILLS / 2, "too many had ended before");
+        clean.kill_at_each(&moments);
+        println!("{kind}: {KILLS} were killed, and ended as without a kill");
     }
 }
