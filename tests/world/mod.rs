@@ -13,6 +13,9 @@
 
 mod agent;
 pub(crate) mod archive;
+pub(crate) mod cases;
+#[cfg(target_os = "linux")]
+mod clock;
 pub(crate) mod cycle;
 pub(crate) mod documents;
 mod flux;

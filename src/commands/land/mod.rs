@@ -19,6 +19,7 @@ use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::lifecycle::gate::{Gate, agreed};
 use crate::lifecycle::land::batch::BatchSize;
+use crate::lifecycle::land::chain_refs;
 use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::groups::order;
 use crate::lifecycle::land::landing::Landed;
@@ -167,7 +168,7 @@ impl LandArgs {
 
     /// Lands the groups of tasks, one after the other. An error of one stops no other.
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
-        let lock = flux.lock_land()?;
+        let lock = chain_refs::lock(flux)?;
         for group in plan.into_groups(store) {
             let tester = self.tester(flux)?;
             let mut queue = Queue {
@@ -184,6 +185,7 @@ impl LandArgs {
                 results: Vec::new(),
                 moved: None,
                 green: None,
+                undecided: Vec::new(),
             };
             let done = match self.check {
                 true => queue.check(group.tasks),

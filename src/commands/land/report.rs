@@ -10,6 +10,7 @@ use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
+use crate::system::disk::full_disk_hint;
 use crate::task::{BranchName, ObjectId, TaskId};
 use crate::ui::words::count;
 use crate::ui::{self, quoted, word};
@@ -74,6 +75,7 @@ impl<'a> Report<'a> {
             | TaskResult::Refused(error) => {
                 ui::show(&error_of(id, error));
                 failure::hints(error).for_each(|hint| ui.hint(hint));
+                self.hint_at_full_disk(error);
             }
             TaskResult::Landed(_) => {}
             TaskResult::Integrated(parts) => {
@@ -116,6 +118,12 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Prints a hint if the disk is full, which git does not always name as the reason.
+    fn hint_at_full_disk(&self, error: &Error) {
+        let full = full_disk_hint(error, &[self.flux.repo.common_dir()]);
+        full.iter().for_each(|full| self.flux.ui.hint(full));
+    }
+
     fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
@@ -155,6 +163,7 @@ impl<'a> Report<'a> {
             return Err(error);
         }
         ui::show(&error);
+        self.hint_at_full_disk(&error);
         self.codes.push(failure::exit_code(&error));
         Ok(())
     }
