@@ -97,6 +97,7 @@ mod parallel;
 mod pickers;
 mod ports;
 mod processes;
+mod queued;
 mod readme;
 mod readme_blocks;
 mod readme_picture;

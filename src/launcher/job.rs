@@ -22,12 +22,16 @@ use crate::git::admin;
 use crate::run::RunDir;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
+use crate::system::clock::this_second;
 use crate::system::regular_file::{open_file, read_file};
 use crate::task::{Bytes, Exit};
 
 /// Resets the screen after an agent: alternate screen, bracketed paste, mouse, focus and kitty keys
 /// off, cursor on, default colours.
 const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
+
+/// Sets an empty title of the terminal (OSC 2).
+const CLEAR_TITLE: &str = "\x1b]2;\x1b\\";
 
 /// Variables that tmux sets for the pane.
 const PANE_VARIABLES: &str = "TERM TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE";
@@ -87,6 +91,12 @@ impl Job {
             let text = sanitize::text(&String::from_utf8_lossy(&text));
             writeln!(io::stdout(), "{}\n", text.trim_end())?;
         }
+        if !self.launch.ready.wrapper.is_empty() {
+            // The title would show that an earlier agent runs.
+            write!(io::stdout(), "{CLEAR_TITLE}")?;
+            io::stdout().flush()?;
+            self.running.wrapper_since = Some(this_second());
+        }
         let agent = self.spawn_agent()?;
         foreground(agent);
         self.running.agent = Some(agent.as_raw());
@@ -100,11 +110,11 @@ impl Job {
     }
 
     fn spawn_agent(&self) -> Result<Pid> {
-        let wrapper = self.launch.ready.wrapper.iter();
-        let mut words = wrapper.chain(&self.launch.argv);
-        let program = &words.next().context("no program to start")?.0;
+        let words = self.launch.words(&self.run);
+        let (program, args) = words.split_first().context("no program to start")?;
+        let program = &program.0;
         let mut command = self.command(program);
-        command.args(words.map(|word| &word.0));
+        command.args(args.iter().map(|word| &word.0));
         command.env("PWD", self.enter_directory()?);
         if let Some(file) = &self.launch.input {
             let prompt = open_file(Path::new(&file.0));

@@ -12,6 +12,7 @@ pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
 mod own_git;
+mod queue_watcher;
 mod setup;
 pub(crate) mod stash;
 mod stash_watcher;
@@ -35,6 +36,7 @@ use self::file_watcher::FileWatcher;
 use self::group::EndSignal;
 use self::job::Job;
 use self::notify::Notifier;
+use self::queue_watcher::QueueWatcher;
 use self::stash_watcher::{SharedStash, StashWatcher};
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
@@ -86,6 +88,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             if let Some(mut watcher) = FileWatcher::of(&job) {
                 thread::spawn(move || watcher.run());
             }
+            if let Some(watcher) = QueueWatcher::of(&job) {
+                thread::spawn(move || drop(watcher.run()));
+            }
             job.wait_for_agent(agent)?
         }
         Err(error) => Exit::new(ExitReason::NotStarted(format!("{error:#}")), this_second()),
@@ -126,6 +131,7 @@ fn new_running(launch: &Launch) -> Running {
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
         since: this_second(),
+        wrapper_since: None,
         setup: SetupProgress::default(),
     }
 }
