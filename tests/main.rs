@@ -138,6 +138,7 @@ mod setup_strays;
 mod several_users;
 mod shared_config;
 mod shared_config_answers;
+mod slurm;
 mod sparse;
 mod stash;
 mod stash_cleanup;

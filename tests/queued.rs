@@ -121,7 +121,7 @@ fn agent_is_not_queued_if_its_wrapper_has_ended() {
     world.install("refuses", "#!/bin/sh\necho no such partition\nexit 3\n");
     world.git(["config", "flux.wrapper", "refuses"]);
     let run = world.flux(["run", "-q", "--name", "fix", "Fix it"]);
-    let _ = run.run();
+    drop(run.run());
     wait_until("the end of the wrapper", || {
         state(&world, "fix") == "exited"
     });

@@ -20,11 +20,12 @@ use super::group::{
 };
 use crate::git::admin;
 use crate::run::RunDir;
+use crate::run::begin::BeginDir;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
 use crate::system::clock::this_second;
 use crate::system::regular_file::{open_file, read_file};
-use crate::task::{Bytes, Exit};
+use crate::task::{Bytes, Exit, ExitReason};
 
 /// Resets the screen after an agent: alternate screen, bracketed paste, mouse, focus and kitty keys
 /// off, cursor on, default colours.
@@ -110,7 +111,7 @@ impl Job {
     }
 
     fn spawn_agent(&self) -> Result<Pid> {
-        let words = self.launch.words(&self.run);
+        let words = self.launch.words(&self.run, self.running.launcher);
         let (program, args) = words.split_first().context("no program to start")?;
         let program = &program.0;
         let mut command = self.command(program);
@@ -133,7 +134,7 @@ impl Job {
                     if self.received.signal.is_some() {
                         wait_for_group(agent);
                     }
-                    return Ok(exit);
+                    return Ok(self.without_lost_step(exit));
                 }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => foreground(agent),
@@ -148,6 +149,15 @@ impl Job {
                 self.received.pass_on(signal, &self.run, agent);
             }
         }
+    }
+
+    /// Returns the exit of the wrapper, but as one that was not seen if it is a success and the
+    /// agent was not seen to end in its job step.
+    fn without_lost_step(&self, mut exit: Exit) -> Exit {
+        if exit.is_success() && BeginDir(&self.run.0).has_lost_step() {
+            exit.reason = ExitReason::Unseen;
+        }
+        exit
     }
 
     /// Prints a message and runs the user's shell until that exits, while the agent is suspended

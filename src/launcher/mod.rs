@@ -154,7 +154,7 @@ fn start(job: &mut Job) -> Result<Pid> {
     job.start()
 }
 
-/// Records the agent's exit, and returns if the terminal is closed. Otherwise also records the
+/// Records the agent's exit, unless it was not seen, and returns if the terminal is closed. Otherwise also records the
 /// screen, notifies the user unless git flux stopped the agent, and becomes the user's shell.
 fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     let end = Event::new(Activity::Exited, "exit").with_message(exit);
@@ -165,8 +165,11 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     }
     // Before `exit`, after which another launcher of the task may lock it.
     job.unlock_worktree();
-    // Written last, when all other files are complete.
-    job.run.write_exit(exit)?;
+    // Without the file, the agent is lost.
+    if !exit.is_unseen() {
+        // Written last, when all other files are complete.
+        job.run.write_exit(exit)?;
+    }
     if is_hung_up {
         return Ok(());
     }
@@ -178,7 +181,12 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
             &job.launch.env,
         ));
     }
-    pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
+    let state = if exit.is_unseen() {
+        State::Lost
+    } else {
+        State::Ended(exit.clone())
+    };
+    pane::set_own_state(job.running.launcher, state.name());
     job.exec_shell(exit)
 }
 

@@ -1,6 +1,7 @@
 //! Shows in the pane's `@flux_state` that the wrapper has not started the agent, and when it has.
 //!
-//! A thread of the launcher waits for the file that records the start.
+//! A thread of the launcher checks for the file that records the start. It does not watch it: the
+//! system limits the number of watches, and many agents may be queued.
 
 use std::thread;
 use std::time::Duration;
@@ -10,15 +11,14 @@ use anyhow::{Context as _, Result};
 use super::job::Job;
 use crate::run::RunDir;
 use crate::run::events::{self, EventLog, START};
-use crate::run::watch::RunWatch;
 use crate::task::State;
 use crate::tmux::pane;
 
 /// The time in which a wrapper that does not wait starts the agent.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// The maximum between two checks. Files on a network may change without an event.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The time between two checks.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Waits for the start of an agent by its wrapper.
 pub(super) struct QueueWatcher {
@@ -39,16 +39,13 @@ impl QueueWatcher {
     /// Sets the pane's `@flux_state` to `queued` if the agent is not started within a second, and
     /// to `running` once it is started, unless it has reported its state by then.
     pub(super) fn run(&self) -> Result<()> {
-        let watch = RunWatch::of(&self.run);
         thread::sleep(AT_ONCE);
         if self.run.begun().exists() {
             return Ok(());
         }
         pane::set_own_state(self.launcher, State::Queued.name());
         while !self.run.begun().exists() {
-            watch.wait(MAX_PAUSE);
-            // Without a watch, it does not wait.
-            thread::sleep(AT_ONCE);
+            thread::sleep(PAUSE);
         }
         let path = self.run.events();
         // No hook sets the state before this.

@@ -1,20 +1,68 @@
-//! The start of an agent by a wrapper, which may wait before it: a wrapper that submits a job to a
+//! The start of a program by a wrapper, which may wait before it: a wrapper that submits a job to a
 //! queue, for one.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::RunDir;
+use super::file::{MAX_BYTES, read_tail};
 use super::launch::{Launch, Running};
+use crate::system::none_if_missing;
 use crate::task::Bytes;
 
-/// Creates the file `$1` and becomes the program in the other arguments, also if the file cannot be
-/// created: a container may not have its directory. `true` is no special built-in command, after
-/// whose failure the shell would exit.
-const SCRIPT: &str = r#"{ true >"$1"; } 2>/dev/null; shift; exec "$@""#;
+/// Becomes the program in the arguments after `$1`, the launcher's process id. First creates the file
+/// `begun` in the directory `$0`, if that is possible: a container may not have it. `true` is no
+/// special built-in command, after whose failure the shell would exit.
+///
+/// In a job step of Slurm, waits for the program instead, and creates the file `ended`: srun exits
+/// with status 0 if the machine fails (seen with 22.05). Slurm sends signals to all processes of a
+/// step.
+const SCRIPT: &str = r#"if [ -z "$SLURM_STEP_ID" ] || [ "$PPID" = "$1" ]; then
+    { true >"$0/begun"; } 2>/dev/null
+    shift
+    exec "$@"
+fi
+{ echo step >"$0/begun"; } 2>/dev/null
+shift
+trap : HUP INT QUIT TERM
+"$@"
+set -- $?
+{ true >"$0/ended"; } 2>/dev/null
+exit "$1""#;
+
+/// The directory in which a program that a wrapper starts records its start and its end.
+pub(crate) struct BeginDir<'a>(pub(crate) &'a Path);
+
+impl BeginDir<'_> {
+    /// Returns the words between a wrapper and its program: `<shell> -c <script> <dir> <launcher>`.
+    /// The script creates the file `begun`. The wrapper may run where git flux is missing.
+    pub(crate) fn script(&self, shell: &'static str, launcher: i32) -> [Bytes; 5] {
+        let [shell, option, script] = [shell, "-c", SCRIPT].map(|word| Bytes(word.into()));
+        let launcher = Bytes(launcher.to_string().into());
+        [shell, option, script, Bytes(self.0.into()), launcher]
+    }
+
+    /// Removes the files of an earlier program.
+    pub(crate) fn clear(&self) -> Result<()> {
+        for name in ["begun", "ended"] {
+            let removed = none_if_missing(fs::remove_file(self.0.join(name)));
+            removed.with_context(|| format!("could not remove '{name}'"))?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the wrapper ran the program in a job step, and the program was not seen to
+    /// end there.
+    pub(crate) fn has_lost_step(&self) -> bool {
+        let begun = read_tail(&self.0.join("begun"), MAX_BYTES);
+        begun.is_ok_and(|text| text == b"step\n") && !self.0.join("ended").exists()
+    }
+}
 
 impl RunDir {
     /// Returns the path of the file that exists once the wrapper has started the agent.
@@ -24,20 +72,15 @@ impl RunDir {
 }
 
 impl Launch {
-    /// Returns the words that start the agent, which are not empty: its command line or, with a
-    /// wrapper, `<wrapper> sh -c <script> sh <run>/begun <agent>...`, where the script creates the
-    /// file `begun`. The wrapper runs where this program may be missing.
-    pub(crate) fn words(&self, run: &RunDir) -> Vec<Bytes> {
+    /// Returns the words that start the agent: its command line or, with a wrapper, `<wrapper>
+    /// <script> <agent>...` with the script of [`BeginDir::script`].
+    pub(crate) fn words(&self, run: &RunDir, launcher: i32) -> Vec<Bytes> {
         let wrapper = &self.ready.wrapper;
         if wrapper.is_empty() {
             return self.argv.clone();
         }
-        let mut words = wrapper.clone();
-        let begin = [self.shell_for_env(), "-c", SCRIPT, "sh"];
-        words.extend(begin.map(|word| Bytes(word.into())));
-        words.push(Bytes(run.begun().into()));
-        words.extend_from_slice(&self.argv);
-        words
+        let script = BeginDir(&run.0).script(self.shell_for_env(), launcher);
+        [wrapper, &script[..], &self.argv].concat()
     }
 
     /// Returns a shell that keeps the environment of the agent: `bash` if it exported functions
@@ -101,23 +144,48 @@ mod tests {
         let run = RunDir(dir.path().join("a b"));
         let launch = launch(&["env"], &[]);
         // Without the directory.
-        assert_eq!(output(&launch.words(&run)), "a  b|$1||");
+        assert_eq!(output(&launch.words(&run, 1)), "a  b|$1||");
         assert!(!run.begun().exists());
         fs::create_dir(&run.0).unwrap();
-        assert_eq!(output(&launch.words(&run)), "a  b|$1||");
+        assert_eq!(output(&launch.words(&run, 1)), "a  b|$1||");
         assert!(run.begun().exists());
+    }
+
+    #[test]
+    fn step_is_lost_until_the_agent_has_ended_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir(dir.path().to_owned());
+        let step = launch(&["env", "SLURM_STEP_ID=0"], &[]);
+        assert!(!BeginDir(&run.0).has_lost_step());
+        assert_eq!(output(&step.words(&run, 1)), "a  b|$1||");
+        assert!(!BeginDir(&run.0).has_lost_step());
+        fs::remove_file(run.0.join("ended")).unwrap();
+        assert!(BeginDir(&run.0).has_lost_step());
+        // The launcher sees the end of its own child.
+        let own = std::process::id().cast_signed();
+        assert_eq!(output(&step.words(&run, own)), "a  b|$1||");
+        assert!(!BeginDir(&run.0).has_lost_step());
+        // The exit status is that of the agent.
+        let mut fails = step;
+        fails.argv = ["sh", "-c", "exit 7"]
+            .map(|word| Bytes(word.into()))
+            .to_vec();
+        let words = fails.words(&run, 1);
+        let mut command = Command::new(&words[0].0);
+        command.args(words[1..].iter().map(|word| &word.0));
+        assert_eq!(command.status().unwrap().code(), Some(7));
     }
 
     #[test]
     fn words_are_those_of_the_agent_without_a_wrapper() {
         let launch = launch(&[], &[("BASH_FUNC_x%%", "() { :; }")]);
-        assert_eq!(launch.words(&RunDir("/run".into())), launch.argv);
+        assert_eq!(launch.words(&RunDir("/run".into()), 1), launch.argv);
     }
 
     #[test]
     fn shell_is_bash_if_the_environment_has_functions_of_bash() {
         for (name, shell) in [("PATH", "sh"), ("BASH_FUNC_module%%", "bash")] {
-            let words = launch(&["env"], &[(name, "x")]).words(&RunDir("/run".into()));
+            let words = launch(&["env"], &[(name, "x")]).words(&RunDir("/run".into()), 1);
             assert_eq!(words[1].0, shell);
         }
     }

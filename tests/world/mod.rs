@@ -30,6 +30,7 @@ mod selftest;
 mod shared_config;
 mod shell;
 mod shim;
+pub(crate) mod slurm;
 mod snapshot;
 mod stash;
 mod terminal;
@@ -49,6 +50,7 @@ use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
+use agent::kill;
 pub(crate) use agent::{Agent, Process};
 pub(crate) use expect_test::expect;
 pub(crate) use flux::{Flux, Output};
