@@ -280,9 +280,10 @@ impl RunDir {
         removed.map(drop).context("could not start another run")
     }
 
-    /// Removes the files `running`, `exit` and `launch` of an earlier run, as far as they exist.
+    /// Removes the files `running`, `begun`, `ended`, `exit` and `launch` of an earlier run, as far
+    /// as they exist.
     pub(crate) fn reset(&self) -> Result<()> {
-        let names = ["running", "exit", "launch"];
+        let names = ["running", "begun", "ended", "exit", "launch"];
         names.iter().try_for_each(|name| self.remove_file(name))
     }
 

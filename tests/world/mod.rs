@@ -33,6 +33,7 @@ mod selftest;
 mod shared_config;
 mod shell;
 mod shim;
+pub(crate) mod slurm;
 mod snapshot;
 mod stash;
 mod terminal;
@@ -52,6 +53,7 @@ use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
+use agent::kill;
 pub(crate) use agent::{Agent, Process};
 pub(crate) use expect_test::expect;
 pub(crate) use flux::{Flux, Output};
