@@ -3,6 +3,7 @@
 pub(crate) mod history;
 mod objects;
 pub(in crate::git) mod tree;
+mod tree_changes;
 
 use std::cell::OnceCell;
 use std::env;
