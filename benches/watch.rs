@@ -91,8 +91,8 @@ pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
     let event = Box::new(|_| {
         hook(world, "Stop")?;
         let view = View::open(world)?;
-        view.wait_for(&["attach"])?;
-        // Its first events come from what it has begun itself.
+        // The commits come with the last of what is read at first.
+        view.wait_for(&["attach", "+1"])?;
         thread::sleep(Duration::from_millis(500));
         let begun = Instant::now();
         hook(world, "PermissionRequest")?;
