@@ -14,6 +14,7 @@ mod measure;
 mod others;
 mod repository;
 mod table;
+mod watch;
 mod weight;
 mod world;
 
@@ -45,6 +46,8 @@ enum Part {
     /// A list of changed worktrees
     List,
     Cleanup,
+    /// The view of many tasks
+    Watch,
     /// What the git of a task's own costs an agent
     AgentGit,
     /// A known verdict among many
@@ -127,11 +130,18 @@ fn measure(args: &Args) -> Result<()> {
         progress("land");
         land::measure(&world, repetitions)?;
     }
-    if wanted(Part::List) || wanted(Part::Weight) {
+    if [Part::List, Part::Watch, Part::Weight]
+        .into_iter()
+        .any(wanted)
+    {
         progress("list");
         let worktrees = commands::changed(&world)?;
         if wanted(Part::List) {
             commands::list(&world, repetitions, &worktrees, &others)?;
+        }
+        if wanted(Part::Watch) {
+            progress("watch");
+            watch::measure(&world, repetitions)?;
         }
     }
     if wanted(Part::Conflicts) {

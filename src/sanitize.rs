@@ -22,7 +22,7 @@ pub(crate) fn text(text: &str) -> String {
 pub(crate) fn json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if harmful(c) && c != '\n' {
+        if is_harmful(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 out.push_str(&format!("\\u{unit:04x}"));
             }
@@ -56,14 +56,16 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     for c in text.chars() {
         match c {
             '\t' if keep(c) => out.push_str("    "),
-            _ if !harmful(c) || keep(c) => out.push(c),
+            _ if !is_harmful(c) || keep(c) => out.push(c),
             _ => out.extend(c.escape_unicode()),
         }
     }
     out
 }
 
-fn harmful(c: char) -> bool {
+/// Returns whether a terminal obeys a character, or does not show it: control, invisible and
+/// direction characters.
+pub(crate) fn is_harmful(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}'           // C0, DEL, C1
         | '\u{61c}' | '\u{200b}'..='\u{200f}'       // zero width, direction marks

@@ -237,7 +237,7 @@ fn layers_use_libgit2_only_in_the_repository() {
 #[test]
 fn layers_start_git_and_tmux_in_one_place_each() {
     // Files that start other programs.
-    const OTHERS: [&str; 9] = [
+    const OTHERS: [&str; 11] = [
         // Agents, and git flux itself.
         "launcher/mod.rs",
         "launcher/job.rs",
@@ -252,6 +252,9 @@ fn layers_start_git_and_tmux_in_one_place_each() {
         "lifecycle/gate/run.rs",
         // The user's editor and pager.
         "git/foreground.rs",
+        // git flux itself: what a key of a view runs, and what keeps its terminal.
+        "commands/watch/foreground.rs",
+        "ui/raw_terminal.rs",
         // man and the user's shells.
         "commands/install/shells.rs",
     ];

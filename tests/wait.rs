@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::world::reports::*;
-use crate::world::{Output, World, expect, wait_for, wait_until};
+use crate::world::{Output, World, expect, wait_for, wait_until, watching_process};
 
 /// Makes a task whose agent has started to work.
 fn at_work(world: &World, description: &str) -> String {
@@ -25,25 +25,9 @@ fn wait_during<const N: usize>(world: &World, args: [&str; N], then: impl FnOnce
     })
 }
 
-/// Returns the process of a `git flux wait` of this world that watches files, if there is one; a launcher watches
-/// files, too.
+/// Returns the process of a `git flux wait` of this world that watches files, if there is one.
 fn watcher(world: &World) -> Option<i32> {
-    let mark = world.tools().to_str().unwrap().to_owned();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut ours = processes.filter(|process| {
-        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let is_wait = command.split(|&byte| byte == 0).nth(1) == Some(b"wait");
-        is_wait && String::from_utf8_lossy(&environment).contains(&mark)
-    });
-    let found = ours.find(|process| {
-        let files = std::fs::read_dir(process.path().join("fdinfo"));
-        files.into_iter().flatten().flatten().any(|file| {
-            let info = std::fs::read_to_string(file.path()).unwrap_or_default();
-            info.lines().any(|line| line.starts_with("inotify wd:"))
-        })
-    })?;
-    found.file_name().to_str()?.parse().ok()
+    watching_process(world, "wait")
 }
 
 #[test]

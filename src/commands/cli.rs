@@ -10,13 +10,14 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Sub
 
 use super::{
     adopt, attach, cleanup, completions, config, conflicts, diff, gate, gc, help, install, land,
-    list, log, restore, resume, run, send, status, stop, wait,
+    list, log, restore, resume, run, send, status, stop, wait, watch,
 };
 use crate::context::Flux;
 use crate::launcher;
 use crate::run::stash_notes::StashMoment;
 use crate::task::TaskId;
 use crate::ui::Ui;
+use crate::ui::raw_terminal::keep_terminal;
 
 /// Run coding agents in parallel on one repository
 #[derive(Debug, Parser)]
@@ -36,6 +37,7 @@ pub(crate) struct Cli {
 enum Command {
     Run(run::RunArgs),
     List(list::ListArgs),
+    Watch(watch::WatchArgs),
     Status(status::StatusArgs),
     Attach(attach::AttachArgs),
     Send(send::SendArgs),
@@ -78,6 +80,9 @@ enum Command {
         /// The worktree
         worktree: PathBuf,
     },
+    /// Restore the terminal of a killed watch
+    #[command(name = "__terminal", hide = true)]
+    Terminal,
     /// Run a program without this terminal
     #[command(name = "__alone", hide = true)]
     Alone {
@@ -93,6 +98,7 @@ impl Cli {
             None => list::run_default(),
             Some(Command::Run(args)) => args.run(),
             Some(Command::List(args)) => args.run(),
+            Some(Command::Watch(args)) => args.run(),
             Some(Command::Status(args)) => args.run(),
             Some(Command::Attach(args)) => args.run(),
             Some(Command::Send(args)) => args.run(),
@@ -118,6 +124,7 @@ impl Cli {
             }
             Some(Command::Launcher { file }) => launcher::run(&file),
             Some(Command::Shell { worktree }) => launcher::exec_shell(&worktree),
+            Some(Command::Terminal) => keep_terminal(),
             Some(Command::Alone { words }) => install::exec_alone(&words),
         }
     }
@@ -148,7 +155,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("start a task", &["run", "adopt"]),
     (
         "see the tasks",
-        &["list", "status", "log", "diff", "conflicts"],
+        &["list", "watch", "status", "log", "diff", "conflicts"],
     ),
     (
         "steer the agents",

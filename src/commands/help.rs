@@ -69,13 +69,14 @@ pub(super) fn usage_error(all: &Command, error: &clap::Error, args: &[String]) -
 }
 
 /// Commands, each with other words for it.
-const SYNONYMS: [(&str, &str); 19] = [
+const SYNONYMS: [(&str, &str); 20] = [
     ("run", "start new add create begin task do go spawn launch"),
     ("cleanup", "rm remove delete merge done finish close"),
     ("cleanup --discard-branch", "drop discard"),
     ("attach --waiting", "next inbox waiting"),
     ("stop", "kill end abort cancel quit"),
-    ("list", "ls ps tasks all top watch"),
+    ("list", "ls ps tasks all"),
+    ("watch", "top live view ui tui dashboard"),
     ("status --path", "cd path pwd"),
     ("status", "info describe inspect explain"),
     ("attach", "open goto switch checkout enter join connect"),
@@ -146,8 +147,8 @@ impl UnknownCommand<'_> {
     /// Returns `git flux <command> <args>` to paste, without the arguments if the command takes
     /// none.
     fn command(&self, command: &str) -> String {
-        let takes_none =
-            command.starts_with('-') || ["list", "config", "gc", "install"].contains(&command);
+        let takes_none = command.starts_with('-')
+            || ["list", "watch", "config", "gc", "install"].contains(&command);
         let words = self.words().iter().filter(|_| !takes_none);
         let words = words.map(|one| format!(" {}", word(one)));
         format!("git flux {command}{}", words.collect::<String>())

@@ -29,9 +29,11 @@ mod status;
 mod stop;
 mod styles;
 mod table;
+mod task_watch;
 mod text;
 mod wait;
 mod wakeups;
+mod watch;
 
 use std::fmt::Display;
 

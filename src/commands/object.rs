@@ -23,7 +23,7 @@ use crate::task::{
     TaskId,
 };
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TaskObject {
     id: String,
@@ -38,7 +38,7 @@ pub(super) struct TaskObject {
     base: Option<String>,
     into: Option<String>,
     #[serde(serialize_with = "lossy")]
-    worktree: Option<PathBuf>,
+    pub(super) worktree: Option<PathBuf>,
     #[serde(serialize_with = "seconds")]
     created: Option<Timestamp>,
     port: Option<u16>,
@@ -59,8 +59,17 @@ pub(super) struct TaskObject {
     error: Option<String>,
 }
 
+/// A task that is gone: `list --follow`.
+#[derive(Debug, Serialize)]
+pub(super) struct GoneObject<'a> {
+    pub(super) id: &'a str,
+    #[serde(serialize_with = "lossy")]
+    pub(super) worktree: Option<&'a Path>,
+    pub(super) removed: bool,
+}
+
 /// The state of a task and its source.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StateObject {
     pub(super) state: &'static str,
@@ -71,7 +80,7 @@ pub(super) struct StateObject {
     state_guess: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct TargetObject {
     kind: Layout,
     session: String,
@@ -79,7 +88,7 @@ struct TargetObject {
     pane: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct ExitObject {
     status: Option<i32>,
     signal: Option<i32>,

@@ -1,8 +1,10 @@
-//! The events that wake `git flux wait`.
+//! The events that wake the commands that wait for tasks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -13,27 +15,58 @@ use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::{agent, interrupt};
 
-/// The events after which `wait` observes the tasks again.
+/// The events after which the tasks are observed again.
 pub(super) struct Wakeups {
     pub(super) watch: Watch,
+    sender: Sender<Wakeup>,
     news: Receiver<Wakeup>,
     schedule: Schedule,
     /// The panes of tasks whose agents show their state there.
-    panes: BTreeMap<TaskId, Target>,
+    panes: Vec<(TaskId, Target)>,
     /// Set for each pane process whose terminal is watched.
     is_watched: HashMap<i32, bool>,
+    /// The directories with changes since [`Wakeups::take_changed`].
+    changed: BTreeSet<PathBuf>,
 }
 
 impl Wakeups {
     pub(super) fn new() -> Result<Self> {
         let (sender, news) = channel();
-        Ok(Self {
-            watch: Watch::new(sender)?,
+        Ok(Self::of(Watch::new(sender.clone())?, sender, news))
+    }
+
+    /// Waits for signals and the deadline only, since no files can be watched.
+    pub(super) fn blind() -> Result<Self> {
+        let (sender, news) = channel();
+        Ok(Self::of(Watch::blind(sender.clone())?, sender, news))
+    }
+
+    fn of(watch: Watch, sender: Sender<Wakeup>, news: Receiver<Wakeup>) -> Self {
+        Self {
+            watch,
+            sender,
             news,
             schedule: Schedule::new(Instant::now()),
-            panes: BTreeMap::new(),
+            panes: Vec::new(),
             is_watched: HashMap::new(),
-        })
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Returns a sender of more events, for another thread.
+    pub(super) fn sender(&self) -> Sender<Wakeup> {
+        self.sender.clone()
+    }
+
+    /// Lets the polls of agents end some time after their last output: an idle command starts no
+    /// process then. A change of a file on a network may go unnoticed.
+    pub(super) fn rest(&mut self) {
+        self.schedule.rests = true;
+    }
+
+    /// Returns the directories in which files have changed since the last call.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<PathBuf> {
+        mem::take(&mut self.changed)
     }
 
     /// Notes that an observation of the tasks begins now: output until now needs no other one, and
@@ -41,6 +74,11 @@ impl Wakeups {
     pub(super) fn note_observation(&mut self) {
         self.watch.reset_output();
         self.schedule.note_poll(Instant::now());
+    }
+
+    /// Returns whether a terminal has had output since the last observation.
+    pub(super) fn has_output(&self) -> bool {
+        self.schedule.has_output
     }
 
     /// Replaces the panes to watch with those of `tasks` whose agents show their state in the title
@@ -56,9 +94,9 @@ impl Wakeups {
     /// Watches the terminals of the pending tasks' panes for output, and forgets the panes of other
     /// tasks. If one cannot be watched, as outside Linux, all are observed more often.
     pub(super) fn watch_terminals(&mut self, pending: &BTreeSet<TaskId>) {
-        self.panes.retain(|id, _| pending.contains(id));
+        self.panes.retain(|(id, _)| pending.contains(id));
         let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
-        for target in self.panes.values() {
+        for (_, target) in &self.panes {
             if self.is_watched.contains_key(&target.pane_pid) {
                 continue;
             }
@@ -69,12 +107,13 @@ impl Wakeups {
             let is_watched = pane.is_some_and(|pane| self.watch.watch_terminal(&pane.tty));
             self.is_watched.insert(target.pane_pid, is_watched);
         }
-        let mut targets = self.panes.values();
-        self.schedule.has_reports = targets.all(|target| self.is_watched[&target.pane_pid]);
+        let mut targets = self.panes.iter();
+        self.schedule.has_reports = targets.all(|(_, target)| self.is_watched[&target.pane_pid]);
     }
 
     /// Waits until the tasks have to be observed again: a run directory has changed, or an
-    /// observation is due. Returns `false` at the deadline; fails on ^C.
+    /// observation is due. Returns `false` at the deadline; fails on ^C, and if the reader of
+    /// standard output has closed the pipe.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool> {
         loop {
             interrupt::check()?;
@@ -83,28 +122,58 @@ impl Wakeups {
                 return Ok(false);
             }
             let due = (!self.panes.is_empty()).then(|| self.schedule.next_poll());
+            let due = due.flatten();
             if due.is_some_and(|due| due <= now) {
                 return Ok(true);
             }
-            let news = match due.into_iter().chain(deadline).min() {
-                Some(next) => self.news.recv_timeout(next - now),
-                None => self.news.recv().map_err(Into::into),
-            };
-            match news {
-                Ok(Wakeup::Run) => {
-                    // One observation covers all pending events.
-                    let events: Vec<Wakeup> = self.news.try_iter().collect();
-                    if events.contains(&Wakeup::Output) {
-                        self.schedule.note_output(Instant::now());
-                    }
-                    return Ok(true);
+            if self.receive(due.into_iter().chain(deadline).min())? {
+                // One observation covers all pending events.
+                while let Ok(event) = self.news.try_recv() {
+                    self.note(event)?;
                 }
-                Ok(Wakeup::Output) => self.schedule.note_output(Instant::now()),
-                Ok(Wakeup::Signal) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    bail!("could not watch the tasks any longer")
-                }
+                return Ok(true);
             }
         }
+    }
+
+    /// Receives all events until `end`. Returns whether one of them is a change of a run. Fails as
+    /// [`Wakeups::wait`] does.
+    pub(super) fn pause(&mut self, end: Instant) -> Result<bool> {
+        let mut is_run = false;
+        while Instant::now() < end {
+            interrupt::check()?;
+            is_run |= self.receive(Some(end))?;
+        }
+        Ok(is_run)
+    }
+
+    /// Waits for an event, at most until `end`. Returns whether it is a change of a run.
+    fn receive(&mut self, end: Option<Instant>) -> Result<bool> {
+        let news = match end {
+            Some(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                self.news.recv_timeout(left)
+            }
+            None => self.news.recv().map_err(Into::into),
+        };
+        match news {
+            Ok(event) => self.note(event),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => bail!("could not watch the tasks any longer"),
+        }
+    }
+
+    /// Notes an event. Returns whether it is a change of a run.
+    fn note(&mut self, event: Wakeup) -> Result<bool> {
+        match event {
+            Wakeup::Run(dir) => {
+                self.changed.insert(dir);
+                return Ok(true);
+            }
+            Wakeup::Output(_) => self.schedule.note_output(Instant::now()),
+            Wakeup::Signal => {}
+            Wakeup::Closed => return Err(io::Error::from(ErrorKind::BrokenPipe).into()),
+        }
+        Ok(false)
     }
 }

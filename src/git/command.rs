@@ -81,9 +81,7 @@ impl Git {
     pub(crate) fn new(dir: &Path) -> Self {
         let mut command = Command::new("git");
         command.current_dir(dir);
-        for name in REPOSITORY_ENV {
-            command.env_remove(name);
-        }
+        Self::remove_repository_env(&mut command);
         Self {
             command,
             options: Vec::new(),
@@ -143,6 +141,13 @@ impl Git {
         REPOSITORY_ENV
             .iter()
             .any(|name| env::var_os(name).is_some())
+    }
+
+    /// Removes from a command the variables that select another repository.
+    pub(crate) fn remove_repository_env(command: &mut Command) {
+        for name in REPOSITORY_ENV {
+            command.env_remove(name);
+        }
     }
 
     /// Builds a `git` command for shell completion: in the current directory, with the caller's

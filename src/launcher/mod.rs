@@ -6,6 +6,7 @@
 
 mod file_watcher;
 mod foreground_child;
+pub(crate) mod front;
 mod git_words;
 mod group;
 pub(crate) mod hook;

@@ -14,6 +14,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// The maximum between two polls if a terminal does not report output.
 const BLIND: Duration = Duration::from_secs(2);
 
+/// The time without output after which the state of no agent changes any more.
+const REST: Duration = Duration::from_secs(70);
+
 /// A schedule: soon after output, because the title may have changed, and at growing intervals
 /// without output, because a state may follow from that.
 #[derive(Debug)]
@@ -21,9 +24,11 @@ pub(crate) struct Schedule {
     last_output: Instant,
     last_poll: Instant,
     /// Output since the last poll.
-    has_output: bool,
+    pub(crate) has_output: bool,
     /// All terminals report their output.
     pub(crate) has_reports: bool,
+    /// Polls end some time after the last output, if all terminals report it.
+    pub(crate) rests: bool,
 }
 
 impl Schedule {
@@ -33,6 +38,7 @@ impl Schedule {
             last_poll: now,
             has_output: false,
             has_reports: true,
+            rests: false,
         }
     }
 
@@ -48,15 +54,18 @@ impl Schedule {
 
     /// Returns the time of the next poll of the agents: 200 ms after output, otherwise after a
     /// quarter of the time without output. At least a second after the last poll, and at most a
-    /// minute, or two seconds if a terminal reports no output.
-    pub(crate) fn next_poll(&self) -> Instant {
+    /// minute, or two seconds if a terminal reports no output. `None` if the schedule rests.
+    pub(crate) fn next_poll(&self) -> Option<Instant> {
         if self.has_output {
-            return (self.last_output + OUTPUT_DELAY).max(self.last_poll + MIN_PAUSE);
+            return Some((self.last_output + OUTPUT_DELAY).max(self.last_poll + MIN_PAUSE));
         }
         let quiet = self.last_poll.saturating_duration_since(self.last_output);
+        if self.rests && self.has_reports && quiet > REST {
+            return None;
+        }
         let pause = (quiet / 4).clamp(MIN_PAUSE, MAX_PAUSE);
         let longest = if self.has_reports { MAX_PAUSE } else { BLIND };
-        self.last_poll + pause.min(longest)
+        Some(self.last_poll + pause.min(longest))
     }
 }
 
@@ -67,8 +76,11 @@ mod tests {
     /// Returns the times, in seconds after `begun`, of all polls in an hour without output.
     fn polls(mut schedule: Schedule, begun: Instant) -> Vec<f64> {
         let mut polls = Vec::new();
-        while schedule.next_poll() < begun + Duration::from_secs(3600) {
-            let next_poll = schedule.next_poll();
+        let next = |schedule: &Schedule| {
+            let hour = begun + Duration::from_secs(3600);
+            schedule.next_poll().filter(|next| *next < hour)
+        };
+        while let Some(next_poll) = next(&schedule) {
             polls.push((next_poll - begun).as_secs_f64());
             schedule.note_poll(next_poll);
         }
@@ -107,9 +119,27 @@ mod tests {
         schedule.note_poll(begun + Duration::from_secs(100));
         let later = begun + Duration::from_secs(105);
         schedule.note_output(later);
-        assert_eq!(schedule.next_poll(), later + OUTPUT_DELAY);
+        assert_eq!(schedule.next_poll(), Some(later + OUTPUT_DELAY));
         schedule.note_poll(later);
         schedule.note_output(later);
-        assert_eq!(schedule.next_poll(), later + MIN_PAUSE);
+        assert_eq!(schedule.next_poll(), Some(later + MIN_PAUSE));
+    }
+
+    #[test]
+    fn next_poll_ends_after_a_while_without_output_if_it_rests() {
+        let begun = Instant::now();
+        let rests = |has_reports| Schedule {
+            rests: true,
+            has_reports,
+            ..Schedule::new(begun)
+        };
+        let polls_with_reports = polls(rests(true), begun);
+        assert!((70.0..100.0).contains(polls_with_reports.last().unwrap()));
+        assert!(polls(rests(false), begun).len() > 1000);
+        let mut schedule = rests(true);
+        schedule.note_poll(begun + Duration::from_secs(200));
+        assert_eq!(schedule.next_poll(), None);
+        schedule.note_output(begun + Duration::from_secs(300));
+        assert!(schedule.next_poll().is_some());
     }
 }

@@ -1,9 +1,9 @@
 //! Events when files of runs change, without polling.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::mem;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,19 +18,22 @@ use crate::interrupt;
 use crate::system::regular_file::open_file;
 
 /// An event of a watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wakeup {
-    /// A file of a run has changed, or a launcher has ended.
-    Run,
-    /// A terminal has new output.
-    Output,
+    /// A file in this directory of a run has changed, or its launcher has ended.
+    Run(PathBuf),
+    /// This terminal has new output.
+    Output(PathBuf),
     /// A signal was received: see [`interrupt::check`].
     Signal,
+    /// The reader of standard output has closed the pipe.
+    Closed,
 }
 
 /// A watch of any number of runs and terminals.
 pub(crate) struct Watch {
-    files: RecommendedWatcher,
+    /// `None` if the system's limit is reached, for one.
+    files: Option<RecommendedWatcher>,
     shared: Arc<Shared>,
 }
 
@@ -38,9 +41,9 @@ struct Shared {
     events: Sender<Wakeup>,
     /// The lock files of launchers, with the inode of the one that a thread waits for.
     launchers: Mutex<HashMap<PathBuf, Option<u64>>>,
-    terminals: Mutex<HashSet<PathBuf>>,
-    /// An output event was sent. Further output sends none until it is reset.
-    output: AtomicBool,
+    /// The terminals, each with whether an output event was sent. Further output sends none until
+    /// that is reset.
+    terminals: Mutex<HashMap<PathBuf, bool>>,
 }
 
 impl Watch {
@@ -55,18 +58,33 @@ impl Watch {
         Self::without_signals(events)
     }
 
-    fn without_signals(events: Sender<Wakeup>) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            events,
-            launchers: Mutex::default(),
-            terminals: Mutex::default(),
-            output: AtomicBool::new(false),
-        });
+    /// Creates a watch as [`Watch::new`] does, which watches nothing but signals: the system can
+    /// watch no more files. The caller has to poll.
+    pub(crate) fn blind(events: Sender<Wakeup>) -> Result<Self> {
+        let signals = events.clone();
+        interrupt::on_signal(move || {
+            signals.send(Wakeup::Signal).ok();
+        })?;
+        let shared = Shared::new(events);
+        Ok(Self {
+            files: None,
+            shared,
+        })
+    }
+
+    /// Returns whether the watch watches nothing.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.files.is_none()
+    }
+
+    /// Creates a watch as [`Watch::new`] does, but for files and terminals only.
+    pub(crate) fn without_signals(events: Sender<Wakeup>) -> Result<Self> {
+        let shared = Shared::new(events);
         let handler = Arc::clone(&shared);
         let files = notify::recommended_watcher(move |event: notify::Result<Event>| {
             handler.handle(event.ok().as_ref());
         });
-        let files = files.context("could not watch files")?;
+        let files = Some(files.context("could not watch files")?);
         Ok(Self { files, shared })
     }
 
@@ -74,10 +92,19 @@ impl Watch {
     /// releases when the launcher ends. Each change sends a wakeup; does not wait for one.
     pub(crate) fn watch_run(&mut self, dir: &RunDir) -> Result<()> {
         lock(&self.shared.launchers).insert(dir.alive(), None);
-        let watched = self.files.watch(&dir.0, RecursiveMode::NonRecursive);
-        watched.with_context(|| format!("could not watch '{}'", dir.0.display()))?;
+        self.watch_dir(&dir.0, RecursiveMode::NonRecursive)?;
         self.shared.watch_launcher(&dir.alive());
         Ok(())
+    }
+
+    /// Starts to watch the files of a directory, and with [`RecursiveMode::Recursive`] those below
+    /// it. Each change sends a wakeup, unless the watch is blind.
+    pub(crate) fn watch_dir(&mut self, dir: &Path, mode: RecursiveMode) -> Result<()> {
+        let Some(files) = &mut self.files else {
+            return Ok(());
+        };
+        let watched = files.watch(dir, mode);
+        watched.with_context(|| format!("could not watch '{}'", dir.display()))
     }
 
     /// Starts to watch a terminal device for output, which sends a wakeup. Returns `false` if that
@@ -87,14 +114,18 @@ impl Watch {
         if !cfg!(target_os = "linux") || !kind.is_ok_and(|kind| kind.is_char_device()) {
             return false;
         }
-        lock(&self.shared.terminals).insert(tty.to_owned());
-        self.files.watch(tty, RecursiveMode::NonRecursive).is_ok()
+        let Some(files) = &mut self.files else {
+            return false;
+        };
+        lock(&self.shared.terminals).insert(tty.to_owned(), false);
+        files.watch(tty, RecursiveMode::NonRecursive).is_ok()
     }
 
-    /// Lets the next output of any watched terminal send a wakeup. After that wakeup, further
-    /// output of all terminals sends none until this is called again.
+    /// Lets the next output of each watched terminal send a wakeup. After that wakeup, further
+    /// output of the terminal sends none until this is called again.
     pub(crate) fn reset_output(&self) {
-        self.shared.output.store(false, Ordering::SeqCst);
+        let mut terminals = lock(&self.shared.terminals);
+        terminals.values_mut().for_each(|is_sent| *is_sent = false);
     }
 }
 
@@ -130,6 +161,14 @@ impl RunWatch {
 const INTERVAL: Duration = Duration::from_millis(5);
 
 impl Shared {
+    fn new(events: Sender<Wakeup>) -> Arc<Self> {
+        Arc::new(Self {
+            events,
+            launchers: Mutex::default(),
+            terminals: Mutex::default(),
+        })
+    }
+
     /// Sends a wakeup for a change of a file: for output of a terminal only once until
     /// [`Watch::reset_output`]. Ignores that a file was only opened, closed or read. Starts to wait
     /// for the locks of new launchers.
@@ -137,19 +176,36 @@ impl Shared {
         if event.is_some_and(|event| event.kind.is_access()) {
             return;
         }
-        let paths = event.map_or(&[][..], |event| &event.paths);
-        let is_output = |path: &PathBuf| lock(&self.terminals).contains(path);
-        if !paths.is_empty() && paths.iter().all(is_output) {
-            if !self.output.swap(true, Ordering::SeqCst) {
-                self.events.send(Wakeup::Output).ok();
-            }
+        let path = event.and_then(|event| event.paths.first());
+        if path.is_some_and(|path| self.handle_output(path)) {
             return;
         }
-        // A launcher may have started.
+        // A launcher may have started; without a path, any. Elsewhere than on Linux, the path may
+        // be spelled in another way.
+        let dir = path.and_then(|path| path.parent());
+        let dir_here = dir.filter(|_| cfg!(target_os = "linux"));
         let runs: Vec<PathBuf> = lock(&self.launchers).keys().cloned().collect();
-        runs.iter().for_each(|alive| self.watch_launcher(alive));
+        for alive in runs {
+            if dir_here.is_none_or(|dir| alive.parent() == Some(dir)) {
+                self.watch_launcher(&alive);
+            }
+        }
         // The receiver may be gone.
-        self.events.send(Wakeup::Run).ok();
+        let dir = dir.map(Path::to_owned).unwrap_or_default();
+        self.events.send(Wakeup::Run(dir)).ok();
+    }
+
+    /// Sends a wakeup for output of a terminal, unless one was sent before. Returns `false` if
+    /// `path` is not a watched terminal.
+    fn handle_output(&self, path: &Path) -> bool {
+        let is_sent = match lock(&self.terminals).get_mut(path) {
+            Some(is_sent) => mem::replace(is_sent, true),
+            None => return false,
+        };
+        if !is_sent {
+            self.events.send(Wakeup::Output(path.to_owned())).ok();
+        }
+        true
     }
 
     /// Starts a thread that sends a wakeup when the lock file `alive` is released. Does nothing if
@@ -161,9 +217,10 @@ impl Shared {
             return;
         }
         let events = self.events.clone();
+        let dir = alive.parent().map(Path::to_owned).unwrap_or_default();
         thread::spawn(move || {
             if Flock::lock(file, FlockArg::LockShared).is_ok() {
-                events.send(Wakeup::Run).ok();
+                events.send(Wakeup::Run(dir)).ok();
             }
         });
     }
@@ -202,6 +259,18 @@ mod tests {
         watch.wait(Duration::from_millis(200));
         drop(lock);
         assert!(is_woken(&watch));
+    }
+
+    #[test]
+    fn blind_watch_watches_nothing_and_does_not_fail() {
+        let mut watch = Watch::blind(channel().0).unwrap();
+        let there_is_none = Path::new("/there/is/none");
+        assert!(watch.is_blind());
+        watch
+            .watch_dir(there_is_none, RecursiveMode::Recursive)
+            .unwrap();
+        watch.watch_run(&RunDir(there_is_none.into())).unwrap();
+        assert!(!watch.watch_terminal(Path::new("/dev/null")));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use nix::sys::signal;
-use nix::unistd::Pid;
+use nix::unistd::{self, Pid};
 
 use self::stat::Stat;
 pub(crate) use self::system::{boot_id, hostname, machine_id};
@@ -219,6 +219,22 @@ fn processes() -> Result<Vec<Stat>> {
 
 fn has_cwd_in(pid: i32, dir: &Path) -> bool {
     cwd(pid).is_some_and(|there| there.starts_with(dir))
+}
+
+/// Returns whether this process is in a job of a shell, which can continue it after ^Z. `false` if
+/// that is unknown.
+pub(crate) fn is_job_of_shell() -> bool {
+    let group = |pid| unistd::getpgid(Some(Pid::from_raw(pid))).ok();
+    let session = |pid| unistd::getsid(Some(Pid::from_raw(pid))).ok();
+    let own = Pid::this().as_raw();
+    let mut pid = own;
+    while group(pid) == group(own) {
+        match stat(pid) {
+            Some(stat) if stat.parent > 0 => pid = stat.parent,
+            _ => return false,
+        }
+    }
+    session(pid).is_some() && session(pid) == session(own)
 }
 
 /// Returns the ids of a process, its parent, its parent's parent, and so on, as far as they are

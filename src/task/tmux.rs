@@ -7,7 +7,7 @@ use anyhow::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The id of a pane, `%1`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PaneId(u32);
 
 /// The id of a window, `@1`.

@@ -187,6 +187,11 @@ impl Tmux {
     }
 }
 
+/// Returns whether this process runs in a popup of tmux, which covers the panes.
+pub(crate) fn is_in_popup() -> bool {
+    is_inside() && env::var_os("TMUX_PANE").is_none()
+}
+
 /// Returns whether `$TMUX` is set and its server is running. Connects to its socket.
 pub(super) fn is_inside() -> bool {
     env_socket().is_some_and(|socket| is_listening(&socket))

@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod command;
 pub(crate) mod composer;
 mod fields;
+pub(crate) mod last_line;
 pub(crate) mod message;
 pub(crate) mod opened_pane;
 pub(crate) mod own_pane;

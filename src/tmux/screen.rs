@@ -34,6 +34,38 @@ struct Paint {
     colour: u32,
 }
 
+/// The fields of a pane whose text is captured.
+const FIELDS: &str = "cursor_x cursor_y pane_tty pane_title";
+
+/// Captures the visible text of a pane with its colours as escape sequences, which are not to be
+/// trusted, and its terminal device: the same commands as [`Screen::of`].
+///
+/// # Errors
+/// If tmux fails, or another pane has this id by now.
+pub(crate) fn capture_colours(target: &Target) -> Result<(String, PathBuf)> {
+    let fields = Fields::new(FIELDS);
+    let out = ask(target, &fields)?;
+    let ([_, _, tty, _], shown) = read(target, &fields, &out)?;
+    Ok((shown.to_owned(), tty.into()))
+}
+
+fn ask(target: &Target, fields: &Fields<4>) -> Result<String> {
+    let ask = Tmux::at(target, "display-message").arg("-p");
+    let ask = ask.arg(fields.format()).then("capture-pane");
+    ask.args(["-p", "-e"]).target(target.pane).output()
+}
+
+/// Returns the values of a pane's fields, and its text.
+fn read<'a>(target: &Target, fields: &Fields<4>, out: &'a str) -> Result<([&'a str; 4], &'a str)> {
+    let (record, shown) = fields.read_first(out)?;
+    let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);
+    let now = record.target(target.kind);
+    if now.as_ref().map(process) != Some(process(target)) {
+        bail!("the pane '{}' was replaced by another one", target.pane);
+    }
+    Ok((record.values, shown))
+}
+
 impl Screen {
     /// Captures the visible text of a pane with its attributes, cursor, terminal and title: `tmux
     /// display-message -p -t <pane> <format> ; capture-pane -p -e -t <pane>`
@@ -41,17 +73,9 @@ impl Screen {
     /// # Errors
     /// If tmux fails, or another pane has this id by now.
     pub(crate) fn of(target: &Target) -> Result<Self> {
-        let fields = Fields::new("cursor_x cursor_y pane_tty pane_title");
-        let ask = Tmux::at(target, "display-message").arg("-p");
-        let ask = ask.arg(fields.format()).then("capture-pane");
-        let out = ask.args(["-p", "-e"]).target(target.pane).output()?;
-        let (record, shown) = fields.read_first(&out)?;
-        let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);
-        let now = record.target(target.kind);
-        if now.as_ref().map(process) != Some(process(target)) {
-            bail!("the pane '{}' was replaced by another one", target.pane);
-        }
-        let [column, row, tty, title] = record.values;
+        let fields = Fields::new(FIELDS);
+        let out = ask(target, &fields)?;
+        let ([column, row, tty, title], shown) = read(target, &fields, &out)?;
         Ok(Self {
             rows: parse_rows(shown),
             cursor: row.parse().context("tmux printed no cursor position")?,

@@ -1,8 +1,12 @@
 //! The only code for the terminal: data on standard output, messages on standard error.
 
+pub(crate) mod closed_pipe;
 pub(crate) mod colour;
 mod directory;
+pub(crate) mod held;
 mod pick;
+pub(crate) mod raw_terminal;
+pub(crate) mod styled;
 pub(crate) mod words;
 
 use std::env;
@@ -69,6 +73,12 @@ impl Ui {
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value)?;
         self.data(sanitize::json(&format!("{value:#}")))
+    }
+
+    /// Prints a JSON text, which has no newlines, as a line on standard output, with control
+    /// characters escaped.
+    pub(crate) fn json_line(&self, json: &str) -> Result<()> {
+        self.data(sanitize::json(json))
     }
 
     /// Prints bytes on standard output as they are, without a newline after them.
@@ -280,6 +290,7 @@ fn print_labelled(label: &str, message: impl Display) {
 }
 
 fn print_line(line: impl Display) {
+    let Some(line) = held::hold(line) else { return };
     // Ignore that standard error is closed.
     drop(writeln!(io::stderr().lock(), "{line}"));
 }

@@ -63,7 +63,7 @@ pub(crate) use snapshot::Snapshot;
 pub(crate) use terminal::Terminal;
 #[cfg(target_os = "linux")]
 pub(crate) use trace::calls_in_an_idle_second;
-pub(crate) use wait::{require, wait_for, wait_until};
+pub(crate) use wait::{require, wait_for, wait_until, watching_process};
 
 /// All that one test can use.
 pub(crate) struct World {

@@ -33,12 +33,18 @@ fn count(pid: i32) -> usize {
         .map(|task| task.unwrap().file_name().into_string().unwrap())
         .map(|tid| Pid::from_raw(tid.parse().unwrap()))
         .collect();
-    for tid in &threads {
-        ptrace::seize(*tid, ptrace::Options::PTRACE_O_TRACESYSGOOD).unwrap();
-        ptrace::interrupt(*tid).unwrap();
-        waitpid(*tid, Some(WaitPidFlag::__WALL)).unwrap();
-        ptrace::syscall(*tid, None).unwrap();
-    }
+    let trace = |tid: Pid| {
+        ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        ptrace::interrupt(tid)?;
+        waitpid(tid, Some(WaitPidFlag::__WALL))?;
+        ptrace::syscall(tid, None)
+    };
+    // One may have ended since.
+    let threads: Vec<Pid> = threads
+        .into_iter()
+        .filter(|tid| trace(*tid).is_ok())
+        .collect();
+    assert!(!threads.is_empty(), "no process {pid}");
     // The call that each of them was in begins once more, since it was interrupted.
     let mut stops = vec![0_usize; threads.len()];
     let begun = Instant::now();

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::World;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks `look` until it gives something, and panics naming `what` when it never does.
@@ -66,4 +68,25 @@ fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     path.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Returns the process of `git flux <command>` of this world that watches files, if there is one: it blocks. The
+/// kernel shows who watches; a launcher watches files, too.
+pub(crate) fn watching_process(world: &World, command: &str) -> Option<i32> {
+    let mark = world.tools().to_str().unwrap().to_owned();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut ours = processes.filter(|process| {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let is_meant = line.split(|&byte| byte == 0).nth(1) == Some(command.as_bytes());
+        is_meant && String::from_utf8_lossy(&environment).contains(&mark)
+    });
+    let found = ours.find(|process| {
+        let files = std::fs::read_dir(process.path().join("fdinfo"));
+        files.into_iter().flatten().flatten().any(|file| {
+            let info = std::fs::read_to_string(file.path()).unwrap_or_default();
+            info.lines().any(|line| line.starts_with("inotify wd:"))
+        })
+    })?;
+    found.file_name().to_str()?.parse().ok()
 }

@@ -1,8 +1,7 @@
 //! `git flux land --watch`: lands tasks as they become ready.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
@@ -10,7 +9,7 @@ use super::LandArgs;
 use super::plan::LandPlan;
 use super::report::{Report, Trial};
 use crate::commands::load_recovered;
-use crate::commands::wakeups::Wakeups;
+use crate::commands::task_watch::{TaskWatch, own_tasks};
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -24,9 +23,7 @@ use crate::ui::{self, Ui};
 /// The watch for tasks that become ready.
 struct LandWatch<'a> {
     args: &'a LandArgs,
-    wakeups: Wakeups,
-    /// The directories that are watched.
-    watched: BTreeSet<PathBuf>,
+    tasks: TaskWatch,
     /// The tasks that did not land, with the commits of their branches and targets then.
     failed: BTreeMap<TaskId, [Option<ObjectId>; 2]>,
 }
@@ -46,64 +43,33 @@ impl LandArgs {
         };
         let mut watch = LandWatch {
             args: &args,
-            wakeups: Wakeups::new()?,
-            watched: BTreeSet::new(),
+            tasks: TaskWatch::new()?,
             failed: BTreeMap::new(),
         };
         let runs = flux.repo.runs_dir();
         fs::create_dir_all(&runs)
             .with_context(|| Failure::new(format!("could not make '{}'", runs.display())))?;
-        watch.wakeups.watch.watch_run(&RunDir(runs))?;
+        watch.tasks.wakeups.watch.watch_run(&RunDir(runs))?;
         // Only once: it would see each start before its record, as if that had been killed.
         load_recovered(flux)?;
         loop {
-            watch.wakeups.note_observation();
+            watch.tasks.wakeups.note_observation();
             // The configuration of a branch may have changed.
             let flux = Flux::open(Ui::default())?;
             let mut store = Store::load(&flux.repo, &flux.settings)?;
             // A change before a directory was watched causes no event.
-            while watch.follow(&flux, &store) {
+            while watch.tasks.follow(&flux, &store) {
                 store = Store::load(&flux.repo, &flux.settings)?;
             }
+            let tasks: Vec<&Task> = own_tasks(&flux, &store).collect();
+            watch.tasks.watch_terminals(&tasks);
             watch.land(&flux, &store)?;
-            watch.wakeups.wait(None)?;
+            watch.tasks.wakeups.wait(None)?;
         }
     }
 }
 
 impl LandWatch<'_> {
-    /// Watches new run directories, and the git directories of their worktrees, which
-    /// a commit changes. Warns if that fails. Returns whether there were new ones.
-    fn follow(&mut self, flux: &Flux, store: &Store) -> bool {
-        let before = self.watched.len();
-        let tasks: Vec<&Task> = flux
-            .own_tasks(store)
-            .filter_map(|stored| stored.task.as_ref().ok())
-            .collect();
-        let ids: BTreeSet<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
-        // A start makes the run directory before the record.
-        let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
-        let runs = runs.flatten().map(|entry| entry.path());
-        // A worktree that is just being made is watched with the next event.
-        let checkouts = tasks.iter().map(|task| flux.repo.checkout(&task.worktree));
-        let git_dirs = checkouts.flatten().map(|it| it.git_dir().to_owned());
-        for dir in runs.filter(|path| path.is_dir()).chain(git_dirs) {
-            if self.watched.contains(&dir) {
-                continue;
-            }
-            if let Err(error) = self.wakeups.watch.watch_run(&RunDir(dir.clone())) {
-                flux.ui.warn_of(&error);
-            }
-            self.watched.insert(dir);
-        }
-        let has_new = self.watched.len() > before;
-        // Another task may get the name of a removed one.
-        self.watched.retain(|dir| dir.exists());
-        self.wakeups.note_panes(&tasks);
-        self.wakeups.watch_terminals(&ids);
-        has_new
-    }
-
     /// Lands the tasks that are ready now, except those that did not land before and are the same.
     fn land(&mut self, flux: &Flux, store: &Store) -> Result<()> {
         let state = |task: &LandTask| Self::state(store, &task.id);

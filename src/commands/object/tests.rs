@@ -255,6 +255,11 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         state: "broken",
         error: "it has no version".into(),
     };
+    let gone = GoneObject {
+        id: "fix-1",
+        worktree: Some(Path::new("/tmp/fix-1")),
+        removed: true,
+    };
     let cleanup = |is_known: bool| CleanupObject {
         id: "fix-1".into(),
         checks: vec![CheckObject {
@@ -310,6 +315,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
                 value(&removed(None, Some(unread))),
             ],
         ),
+        ("list --follow", vec![value(&gone)]),
         ("gate", vec![value(&gate(true)), value(&gate(false))]),
         (
             "cleanup --dry-run",

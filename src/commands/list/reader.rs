@@ -1,0 +1,230 @@
+//! Reads the tasks again whenever they may have changed, without polling.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::rows::{Rows, TaskRow, open_current, read_all, read_rows};
+use crate::commands::Faults;
+use crate::commands::task_watch::TaskWatch;
+use crate::context::Flux;
+use crate::lifecycle::land::state::land_state;
+use crate::lifecycle::observe;
+use crate::store::Store;
+use crate::task::{State, Task};
+use crate::ui::Ui;
+
+/// The minimum between two readings of the states.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The time until the worktree of an agent that prints is read again.
+const WORK_PAUSE: Duration = Duration::from_secs(5);
+
+/// The time until the state of a task that is being started or removed is read again: a killed
+/// command leaves no event.
+const CHANGING_PAUSE: Duration = Duration::from_secs(2);
+
+/// The time until everything is read again if files cannot be watched.
+const BLIND: Duration = Duration::from_secs(2);
+
+/// A reading takes this part of the time, at most, while events come.
+const SHARE: u32 = 5;
+
+/// The repositories whose tasks are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Scope {
+    Current,
+    /// All that have a pane on this tmux server.
+    All,
+}
+
+impl Scope {
+    pub(in crate::commands) fn of(all_repos: bool) -> Self {
+        if all_repos { Self::All } else { Self::Current }
+    }
+}
+
+/// What has to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    States,
+    /// Also the worktrees, the commits and the conflicts.
+    All,
+}
+
+/// The tasks of some repositories, and the watch for what changes them.
+pub(in crate::commands) struct TaskReader {
+    scope: Scope,
+    ui: Ui,
+    pub(in crate::commands) watch: TaskWatch,
+    repositories: Vec<(Flux, Store)>,
+    rows: Vec<Rows>,
+    /// The end and the duration of the last reading of everything.
+    last: (Instant, Duration),
+    /// The time of the next one, if something has changed since.
+    due: Option<Instant>,
+    /// The directories with changes since [`TaskReader::take_changed`].
+    changed: BTreeSet<PathBuf>,
+}
+
+impl TaskReader {
+    /// Starts to watch; does not read yet.
+    pub(in crate::commands) fn new(scope: Scope) -> Result<Self> {
+        // Each agent watches files, too, and the system may have a limit for all together.
+        let mut watch = match TaskWatch::new() {
+            Ok(watch) => watch,
+            Err(error) => {
+                let seconds = BLIND.as_secs();
+                let what = format_args!("reading the tasks every {seconds} seconds: {error:#}");
+                Ui::default().warning(what);
+                TaskWatch::blind()?
+            }
+        };
+        watch.wakeups.rest();
+        Ok(Self {
+            scope,
+            ui: Ui { quiet: true },
+            watch,
+            repositories: Vec::new(),
+            rows: Vec::new(),
+            last: (Instant::now(), Duration::ZERO),
+            due: None,
+            changed: BTreeSet::new(),
+        })
+    }
+
+    /// Reads all tasks, and watches those that are new.
+    pub(in crate::commands) fn read(&mut self) -> Result<&[Rows]> {
+        let begun = Instant::now();
+        // Also after a failure.
+        let is_blind = self.watch.wakeups.watch.is_blind();
+        self.due = is_blind.then(|| begun + BLIND);
+        self.watch.wakeups.note_observation();
+        let watch = &mut self.watch;
+        let mut read = |flux: Flux, mut store: Store| {
+            // A change before a directory was watched causes no event.
+            while watch.follow_repository(&flux) | watch.follow(&flux, &store) {
+                store = Store::load(&flux.repo, &flux.settings)?;
+            }
+            Ok((read_rows(&flux, &store)?, (flux, store)))
+        };
+        let all = match self.scope {
+            Scope::Current => {
+                let (flux, store) = open_current(&self.ui)?;
+                vec![read(flux, store)?]
+            }
+            Scope::All => read_all(&self.ui, &mut Faults::default(), read)?,
+        };
+        (self.rows, self.repositories) = all.into_iter().unzip();
+        self.watch_terminals();
+        self.last = (Instant::now(), begun.elapsed());
+        let mut rows = self.rows.iter().flat_map(|repository| &repository.rows);
+        if rows.any(TaskRow::is_partly_compared) {
+            self.due = Some(self.next());
+        }
+        Ok(&self.rows)
+    }
+
+    /// Returns the tasks as they were read last.
+    pub(in crate::commands) fn rows(&self) -> &[Rows] {
+        &self.rows
+    }
+
+    /// Waits until the tasks may have changed, and reads what may have: the states at once, the
+    /// worktrees less often. Fails on ^C, and if the reader of standard output has closed the pipe.
+    pub(in crate::commands) fn next_rows(&mut self) -> Result<&[Rows]> {
+        match self.wait()? {
+            Depth::States if self.update_states().unwrap_or(false) => Ok(&self.rows),
+            // What has gone wrong goes wrong again, and is said.
+            Depth::States | Depth::All => self.read(),
+        }
+    }
+
+    /// Returns the directories in which files have changed since the last call.
+    pub(in crate::commands) fn take_changed(&mut self) -> BTreeSet<PathBuf> {
+        mem::take(&mut self.changed)
+    }
+
+    /// Returns the earliest time at which everything is read again.
+    fn next(&self) -> Instant {
+        let (end, took) = self.last;
+        end + PAUSE.max(took * (SHARE - 1))
+    }
+
+    /// Waits until the tasks may have changed. The states come first; everything follows soon, but
+    /// takes its share of the time at most.
+    fn wait(&mut self) -> Result<Depth> {
+        let wakeups = &mut self.watch.wakeups;
+        let is_woken = wakeups.pause(Instant::now() + PAUSE)?;
+        if self.due.is_none_or(|due| due > Instant::now()) && !is_woken {
+            let mut rows = self.rows.iter().flat_map(|repository| &repository.rows);
+            let changing = rows.any(TaskRow::is_changing).then_some(CHANGING_PAUSE);
+            let deadline = changing.map(|pause| Instant::now() + pause);
+            wakeups.wait(self.due.or(deadline))?;
+        }
+        let has_output = wakeups.has_output();
+        let changed = wakeups.take_changed();
+        if self.due.is_some_and(|due| due <= Instant::now()) {
+            self.changed.extend(changed);
+            return Ok(Depth::All);
+        }
+        let next = if !changed.is_empty() {
+            Some(self.next())
+        } else if has_output {
+            Some(self.next().max(self.last.0 + WORK_PAUSE))
+        } else {
+            None
+        };
+        self.changed.extend(changed);
+        self.due = self.due.into_iter().chain(next).min();
+        Ok(Depth::States)
+    }
+
+    /// Reads the states again. Returns `false` if other tasks exist now.
+    fn update_states(&mut self) -> Result<bool> {
+        self.watch.wakeups.note_observation();
+        for ((flux, store), rows) in self.repositories.iter_mut().zip(&mut self.rows) {
+            *store = Store::load(&flux.repo, &flux.settings)?;
+            let tasks: Vec<&Task> = store.readable().collect();
+            let is_known = |row: &&mut TaskRow| row.status.is_some();
+            let known: Vec<&mut TaskRow> = rows.rows.iter_mut().filter(is_known).collect();
+            if known.len() != tasks.len() || known.len() != store.tasks.len() {
+                return Ok(false);
+            }
+            let states = observe::states(flux, store, &tasks)?;
+            let mut states: Vec<_> = tasks.iter().zip(states).collect();
+            states.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
+            for row in known {
+                let found = states.binary_search_by(|(task, _)| task.id.cmp(&row.id));
+                let Ok(at) = found else { return Ok(false) };
+                let (task, state) = &states[at];
+                row.update(state.clone(), land_state(flux, store, task));
+            }
+        }
+        self.watch_terminals();
+        Ok(true)
+    }
+
+    fn watch_terminals(&mut self) {
+        let stores = self.repositories.iter();
+        let tasks: Vec<&Task> = stores.flat_map(|(_, store)| store.readable()).collect();
+        self.watch.watch_terminals(&tasks);
+    }
+}
+
+impl TaskRow {
+    /// Returns whether a command is starting or removing the task.
+    fn is_changing(&self) -> bool {
+        let state = self.status.as_ref().map(|status| &status.state);
+        matches!(state, Some(State::Starting | State::Removing))
+    }
+
+    /// Returns whether some other tasks are not compared with this one yet.
+    fn is_partly_compared(&self) -> bool {
+        let mut all = self.object.conflicts.iter().flatten();
+        all.any(|one| one.with.is_none() && one.target.is_none())
+    }
+}

@@ -1,0 +1,151 @@
+//! The table of the tasks in the view.
+
+use jiff::Timestamp;
+
+use super::model::ViewRow;
+use crate::commands::table::Table;
+use crate::sanitize;
+use crate::ui::words::age;
+
+const HEAD: &str =
+    "TASK STATE FOR REPO OWNER AGENT FILES COMMITS UNSEEN CONFLICTS GATE LAND SCREEN";
+
+/// The columns that a narrow terminal omits, in this order.
+const OPTIONAL: [&str; 10] = [
+    "AGENT",
+    "FILES",
+    "COMMITS",
+    "FOR",
+    "CONFLICTS",
+    "GATE",
+    "LAND",
+    "UNSEEN",
+    "OWNER",
+    "REPO",
+];
+
+const COMPACT_HEAD: &str = "TASK STATE FOR";
+
+/// The columns of the view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Columns {
+    All,
+    Compact,
+}
+
+/// Returns the lines of a table of the tasks, at most `width` columns wide, with the head first.
+pub(super) fn table_lines(rows: &[&ViewRow], columns: Columns, width: usize) -> Vec<String> {
+    let now = Timestamp::now();
+    let is_compact = columns == Columns::Compact;
+    let head = if is_compact { COMPACT_HEAD } else { HEAD };
+    let several = |value: fn(&ViewRow) -> &str| {
+        rows.first()
+            .is_some_and(|first| rows.iter().any(|one| value(one) != value(first)))
+    };
+    let has_repositories = rows.iter().any(|one| one.key.home != rows[0].key.home);
+    let has_agents = several(|one| &one.row.cells[3]);
+    let cells = rows.iter().map(|one| {
+        let mut cells = cells(one, now);
+        if is_compact {
+            cells.truncate(3);
+            return cells;
+        }
+        if !has_repositories {
+            cells[3].clear();
+        }
+        if !has_agents {
+            cells[5].clear();
+        }
+        cells
+    });
+    let table = Table {
+        head: &head.split(' ').collect::<Vec<_>>(),
+        rows: cells.collect(),
+        optional: if is_compact { &["FOR"] } else { &OPTIONAL },
+    };
+    table.lines(Some(width))
+}
+
+fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
+    let [
+        id,
+        state,
+        _,
+        agent,
+        owner,
+        _,
+        files,
+        commits,
+        conflicts,
+        gate,
+        land,
+        title,
+    ] = one.row.cells.clone();
+    let since = one.since().map(|since| coarse_age(since, now));
+    let home = one.key.home.file_name().unwrap_or_default();
+    let repository = sanitize::line(&home.to_string_lossy());
+    let line = one.last_line.as_deref().map(sanitize::line);
+    vec![
+        id,
+        state,
+        since.unwrap_or_else(|| "-".to_owned()),
+        repository,
+        owner,
+        agent,
+        files,
+        commits,
+        // Nothing is known of what the user has seen.
+        String::new(),
+        conflicts,
+        gate,
+        land,
+        line.unwrap_or(title),
+    ]
+}
+
+/// Formats the time in a state as [`age`] does, but without seconds: an idle view changes once a
+/// minute at most.
+fn coarse_age(since: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(since).as_secs() {
+        ..60 => "<1m".to_owned(),
+        _ => age(since, now),
+    }
+}
+
+/// Returns the seconds until [`coarse_age`] changes.
+pub(super) fn seconds_to_change(since: Timestamp, now: Timestamp) -> i64 {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    let unit = match seconds {
+        ..3600 => 60,
+        3600..86_400 => 3600,
+        _ => 86_400,
+    };
+    unit - seconds % unit
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn coarse_age_changes_when_seconds_to_change_have_passed() {
+        let since = Timestamp::UNIX_EPOCH;
+        let at = |seconds| since + SignedDuration::from_secs(seconds);
+        for (seconds, expected, left) in [
+            (0, "<1m", 60),
+            (59, "<1m", 1),
+            (60, "1m", 60),
+            (150, "2m", 30),
+            (3599, "59m", 1),
+            (3600, "1h", 3600),
+            (90_000, "1d", 82_800),
+        ] {
+            assert_eq!(coarse_age(since, at(seconds)), expected);
+            assert_eq!(seconds_to_change(since, at(seconds)), left, "{seconds}");
+            let next = at(seconds + left);
+            assert_ne!(coarse_age(since, next), expected);
+        }
+    }
+}

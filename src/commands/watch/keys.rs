@@ -1,0 +1,140 @@
+//! The keys of the view, and what they do.
+
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::actions::{Action, Pause, command, run_new, send};
+use super::help::COMMANDS;
+use super::model::{Model, Move};
+
+/// What keys are for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Input {
+    #[default]
+    Tasks,
+    /// The filter, which is applied while it is typed.
+    Filter,
+    /// A message to the selected task.
+    Message(String),
+    /// The help is shown.
+    Help,
+}
+
+impl Input {
+    /// Handles a key of the terminal. `page` is the number of tasks on a screen.
+    pub(super) fn handle(&mut self, key: KeyEvent, model: &mut Model, page: usize) -> Action {
+        if key.kind == KeyEventKind::Release {
+            return Action::Nothing;
+        }
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            return self.control(key.code, model, page);
+        }
+        match self {
+            Self::Tasks => self.task_key(key.code, model, page),
+            Self::Help => {
+                *self = Self::Tasks;
+                Action::Nothing
+            }
+            Self::Filter | Self::Message(_) => self.text_key(key.code, model),
+        }
+    }
+
+    fn control(&mut self, key: KeyCode, model: &mut Model, page: usize) -> Action {
+        match key {
+            KeyCode::Char('c') => return Action::Interrupt,
+            KeyCode::Char('z') => return Action::Suspend,
+            KeyCode::Char('l') => return Action::Redraw,
+            KeyCode::Char('u') if *self != Self::Tasks => self.set_text(model, String::new()),
+            KeyCode::Char('f' | 'd') => model.select(Move::Down(page)),
+            KeyCode::Char('b' | 'u') => model.select(Move::Up(page)),
+            KeyCode::Char('n') => model.select(Move::Down(1)),
+            KeyCode::Char('p') => model.select(Move::Up(1)),
+            // Some terminals send it for Backspace.
+            KeyCode::Char('h') => return self.text_key(KeyCode::Backspace, model),
+            _ => {}
+        }
+        Action::Nothing
+    }
+
+    fn task_key(&mut self, key: KeyCode, model: &mut Model, page: usize) -> Action {
+        match key {
+            KeyCode::Char('q') => return Action::Quit,
+            KeyCode::Char('?') => *self = Self::Help,
+            KeyCode::Char('/') => *self = Self::Filter,
+            KeyCode::Esc => model.set_filter(""),
+            KeyCode::Up | KeyCode::Char('k') => model.select(Move::Up(1)),
+            KeyCode::Down | KeyCode::Char('j') => model.select(Move::Down(1)),
+            KeyCode::PageUp => model.select(Move::Up(page)),
+            KeyCode::PageDown => model.select(Move::Down(page)),
+            KeyCode::Home | KeyCode::Char('g') => model.select(Move::First),
+            KeyCode::End | KeyCode::Char('G') => model.select(Move::Last),
+            KeyCode::Char('s') if model.selected().is_some() => {
+                *self = Self::Message(String::new());
+            }
+            KeyCode::Enter => return command(model, "attach", Pause::OnFailure),
+            KeyCode::Char('n') => return run_new(model),
+            KeyCode::Char(c) => {
+                if let Some((_, name, pause, _)) = COMMANDS.iter().find(|(key, ..)| *key == c) {
+                    return command(model, name, *pause);
+                }
+            }
+            _ => {}
+        }
+        Action::Nothing
+    }
+
+    fn text_key(&mut self, key: KeyCode, model: &mut Model) -> Action {
+        let mut text = self.text(model);
+        match (key, &*self) {
+            (KeyCode::Esc, Self::Filter) => {
+                model.set_filter("");
+                *self = Self::Tasks;
+            }
+            (KeyCode::Esc, _) | (KeyCode::Enter, Self::Filter) => *self = Self::Tasks,
+            (KeyCode::Enter, _) => {
+                *self = Self::Tasks;
+                return send(model, &text);
+            }
+            (KeyCode::Up, Self::Filter) => model.select(Move::Up(1)),
+            (KeyCode::Down, Self::Filter) => model.select(Move::Down(1)),
+            (KeyCode::Backspace, _) => {
+                text.pop();
+                self.set_text(model, text);
+            }
+            (KeyCode::Char(c), _) => {
+                text.push(c);
+                self.set_text(model, text);
+            }
+            _ => {}
+        }
+        Action::Nothing
+    }
+
+    /// Handles text that was pasted: it is never taken for keys.
+    pub(super) fn paste(&mut self, pasted: &str, model: &mut Model) -> Action {
+        if matches!(self, Self::Filter | Self::Message(_)) {
+            let text = self.text(model) + &pasted.replace(['\r', '\n'], " ");
+            self.set_text(model, text);
+        }
+        Action::Nothing
+    }
+
+    /// Returns the text that is being typed.
+    pub(super) fn text(&self, model: &Model) -> String {
+        match self {
+            Self::Filter => model.filter().to_owned(),
+            Self::Message(text) => text.clone(),
+            Self::Tasks | Self::Help => String::new(),
+        }
+    }
+
+    fn set_text(&mut self, model: &mut Model, text: String) {
+        match self {
+            Self::Filter => model.set_filter(&text),
+            Self::Message(message) => *message = text,
+            Self::Tasks | Self::Help => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Tests what keys do.
+
+use std::path::PathBuf;
+
+use super::super::help::HELP;
+use super::super::test_rows::model;
+use super::*;
+
+/// Presses keys, `^c` for Ctrl+C, and returns what the last one does.
+fn press(input: &mut Input, model: &mut Model, keys: &str) -> Action {
+    let mut action = Action::Nothing;
+    for key in keys.split(' ') {
+        let mut modifiers = KeyModifiers::NONE;
+        let code = match key {
+            "Enter" => KeyCode::Enter,
+            "Esc" => KeyCode::Esc,
+            "Space" => KeyCode::Char(' '),
+            "Backspace" => KeyCode::Backspace,
+            key => {
+                if key.starts_with('^') {
+                    modifiers = KeyModifiers::CONTROL;
+                }
+                KeyCode::Char(key.chars().last().unwrap())
+            }
+        };
+        action = input.handle(KeyEvent::new(code, modifiers), model, 10);
+    }
+    action
+}
+
+/// Returns the command line that the last of some keys runs.
+fn command(keys: &str) -> Option<String> {
+    let mut model = model(&[("waits-1", 1), ("works-1", 1)]);
+    match press(&mut Input::default(), &mut model, keys) {
+        Action::Run(command) => {
+            assert_eq!(command.home, PathBuf::from("/work/myapp"));
+            let words = command.args.iter().map(|word| word.to_str().unwrap());
+            Some(words.collect::<Vec<_>>().join(" "))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn keys_run_commands_on_the_selected_task() {
+    for (keys, expected) in [
+        ("Enter", "attach waits-1"),
+        ("d", "diff waits-1"),
+        ("v", "review waits-1"),
+        ("l", "land waits-1"),
+        ("c", "cleanup waits-1"),
+        ("r", "resume waits-1"),
+        ("x", "stop waits-1"),
+        ("n", "run"),
+        ("j d", "diff works-1"),
+        ("j j k d", "diff waits-1"),
+        ("G d", "diff works-1"),
+        ("s Enter", "send waits-1 --edit"),
+        ("s - a l l Enter", "send waits-1 -- -all"),
+        ("s a Space q Backspace b Enter", "send waits-1 -- a b"),
+        ("/ w o r k Enter d", "diff works-1"),
+        ("/ w o r k Enter Esc d", "diff works-1"),
+        ("? q d", "diff waits-1"),
+    ] {
+        assert_eq!(command(keys).as_deref(), Some(expected), "{keys}");
+    }
+    for keys in [
+        "z",
+        "s d",
+        "/ d",
+        "?",
+        "? d",
+        "s a Esc",
+        "/ z z Enter d",
+        "Space",
+    ] {
+        assert_eq!(command(keys), None, "{keys}");
+    }
+}
+
+#[test]
+fn keys_of_the_terminal_work_while_text_is_typed() {
+    for before in ["j", "s", "/", "?"] {
+        for (key, expected) in [
+            ("^c", Action::Interrupt),
+            ("^z", Action::Suspend),
+            ("^l", Action::Redraw),
+        ] {
+            let mut model = model(&[("a", 1)]);
+            let keys = format!("{before} {key}");
+            assert_eq!(press(&mut Input::default(), &mut model, &keys), expected);
+        }
+    }
+}
+
+#[test]
+fn pasted_text_is_never_taken_for_keys() {
+    let mut model = model(&[("a", 1)]);
+    let mut input = Input::default();
+    assert_eq!(input.paste("q\nx", &mut model), Action::Nothing);
+    assert_eq!(input, Input::Tasks);
+    press(&mut input, &mut model, "s");
+    assert_eq!(input.paste("one\ntwo", &mut model), Action::Nothing);
+    assert_eq!(input, Input::Message("one two".to_owned()));
+}
+
+#[test]
+fn no_key_acts_on_a_task_if_there_is_none() {
+    let mut model = model(&[]);
+    for key in ["Enter", "d", "x", "c", "s"] {
+        let action = press(&mut Input::default(), &mut model, key);
+        assert_eq!(action, Action::Nothing, "{key}");
+    }
+    let new = press(&mut Input::default(), &mut model, "n");
+    assert!(matches!(new, Action::Run(_)));
+}
+
+#[test]
+fn every_key_is_in_the_line_of_help() {
+    let keys = COMMANDS
+        .iter()
+        .map(|(key, name, ..)| format!("{key} {name}"));
+    for words in keys.chain(
+        [
+            "Enter attach",
+            "s send",
+            "n new",
+            "/ filter",
+            "? help",
+            "q quit",
+        ]
+        .map(Into::into),
+    ) {
+        assert!(HELP.contains(&words), "{words}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Tests the order, the filter and the selection.
+
+use super::super::test_rows::{model, rows};
+use super::*;
+
+fn ids(model: &Model) -> Vec<&str> {
+    model
+        .shown()
+        .iter()
+        .map(|one| one.key.id.as_str())
+        .collect()
+}
+
+fn selected(model: &Model) -> &str {
+    model.selected().unwrap().key.id.as_str()
+}
+
+#[test]
+fn set_rows_puts_first_what_needs_attention_longest() {
+    let model = model(&[
+        ("works-1", 50),
+        ("done-1", 1),
+        ("exited-1", 7),
+        ("waits-1", 2),
+        ("lost-1", 3),
+        ("died-1", 9),
+        ("waits-2", 5),
+        ("works-2", 1),
+    ]);
+    let expected = [
+        "waits-2", "waits-1", "died-1", "lost-1", "exited-1", "done-1", "works-1", "works-2",
+    ];
+    assert_eq!(ids(&model), expected);
+}
+
+#[test]
+fn selection_stays_on_its_task_when_rows_move() {
+    let mut model = model(&[("a", 1), ("b", 1), ("c", 1)]);
+    assert_eq!(selected(&model), "a");
+    model.select(Move::Down(1));
+    assert_eq!(selected(&model), "b");
+    model.set_rows(vec![rows(
+        "/work/myapp",
+        &[("waits-1", 1), ("a", 1), ("b", 1), ("c", 1)],
+    )]);
+    assert_eq!((selected(&model), model.selected_index()), ("b", 2));
+    // The one in its place, when it is gone; the last one, if there is none.
+    model.set_rows(vec![rows(
+        "/work/myapp",
+        &[("waits-1", 1), ("a", 1), ("c", 1)],
+    )]);
+    assert_eq!(selected(&model), "c");
+    model.set_rows(vec![rows("/work/myapp", &[("a", 1)])]);
+    assert_eq!(selected(&model), "a");
+    model.set_rows(vec![rows("/work/myapp", &[])]);
+    assert!(model.selected().is_none() && model.is_empty());
+    model.select(Move::Down(1));
+    assert!(model.selected().is_none());
+}
+
+#[test]
+fn select_stops_at_both_ends() {
+    let mut model = model(&[("a", 1), ("b", 1), ("c", 1)]);
+    for (to, expected) in [
+        (Move::Up(1), "a"),
+        (Move::Down(7), "c"),
+        (Move::Down(1), "c"),
+        (Move::Up(1), "b"),
+        (Move::Last, "c"),
+        (Move::First, "a"),
+    ] {
+        model.select(to);
+        assert_eq!(selected(&model), expected, "{to:?}");
+    }
+}
+
+#[test]
+fn filter_finds_ids_states_titles_and_last_lines() {
+    let mut model = model(&[("waits-1", 1), ("works-1", 1), ("works-2", 1)]);
+    let key = model.shown()[1].key.clone();
+    model.set_last_lines(vec![(key, Some("Running the Tests".to_owned()))]);
+    for (filter, expected) in [
+        ("works", &["works-1", "works-2"][..]),
+        ("WAITING", &["waits-1"]),
+        ("title of works-2", &["works-2"]),
+        ("the tests", &["works-1"]),
+        ("myapp", &["waits-1", "works-1", "works-2"]),
+        ("nothing", &[]),
+        ("", &["waits-1", "works-1", "works-2"]),
+    ] {
+        model.set_filter(filter);
+        assert_eq!(ids(&model), expected, "{filter}");
+    }
+}
+
+#[test]
+fn last_lines_stay_with_tasks_of_the_same_name_in_their_repositories() {
+    let mut model = Model::default();
+    let repositories = || {
+        vec![
+            rows("/work/a", &[("fix", 1)]),
+            rows("/work/b", &[("fix", 1)]),
+        ]
+    };
+    model.set_rows(repositories());
+    let key = model
+        .shown()
+        .into_iter()
+        .find(|one| one.key.home.ends_with("b"));
+    let key = key.unwrap().key.clone();
+    model.set_last_lines(vec![(key, Some("of b".to_owned()))]);
+    model.set_rows(repositories());
+    let lines = model.shown().into_iter();
+    let lines: Vec<_> = lines
+        .map(|one| (one.key.home.ends_with("b"), one.last_line.clone()))
+        .collect();
+    assert!(lines.contains(&(false, None)) && lines.contains(&(true, Some("of b".into()))));
+}

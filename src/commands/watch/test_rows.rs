@@ -1,0 +1,80 @@
+//! Tasks for the tests of the view.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::model::Model;
+use crate::commands::list::rows::{Rows, TaskRow};
+use crate::task::{
+    Changes, Divergence, Evidence, Exit, ExitReason, Source, State, Status, Task, WaitReason,
+};
+
+/// Returns the state that a task of this name is in.
+fn state(name: &str) -> State {
+    let exit = |status| Exit::new(ExitReason::Status(status), Timestamp::UNIX_EPOCH);
+    match name.split('-').next().unwrap() {
+        "waits" => State::Waiting(Some(WaitReason::Permission)),
+        "failed" => State::Failed,
+        "done" => State::Done,
+        "exited" => State::Ended(exit(0)),
+        "died" => State::Ended(exit(1)),
+        "lost" => State::Lost,
+        _ => State::Working,
+    }
+}
+
+fn row(home: &Path, (name, minutes): (&str, i64), now: Timestamp) -> TaskRow {
+    let ago = |minutes| now - SignedDuration::from_secs(60 * minutes + 30);
+    let record = json!({
+        "version": 1, "id": name, "title": format!("The title of {name}"), "phase": "active",
+        "agent": "claude", "branch": format!("feature/{name}"), "base": "0".repeat(40),
+        "into": "main", "worktree": home.join(name), "created": ago(100).as_second(),
+        "target": {
+            "kind": "session", "session": name, "window": "@1", "pane": "%1", "pane_pid": 2,
+            "socket": "/tmp/tmux", "server_pid": 3, "server_start": 1,
+        },
+    });
+    let status = Status {
+        task: Task::from_json(record.to_string().as_bytes()).unwrap(),
+        owner: None,
+        state: state(name),
+        found: Evidence {
+            source: Source::Hook,
+            since: Some(ago(minutes)),
+            is_inferred: false,
+        },
+        divergence: Some(Divergence {
+            ahead: 2,
+            behind: 0,
+        }),
+        changes: Some(Changes {
+            files: 3,
+            ..Changes::default()
+        }),
+        land: None,
+        git_refusal: None,
+        gate: None,
+    };
+    TaskRow::of(status, None, now)
+}
+
+/// Returns the tasks of a repository: the name of each begins with its state, and each is in it for
+/// so many minutes.
+pub(super) fn rows(home: &str, tasks: &[(&str, i64)]) -> Rows {
+    let home = Path::new(home);
+    let now = Timestamp::now();
+    let rows = tasks.iter().map(|task| row(home, *task, now));
+    Rows {
+        home: home.to_owned(),
+        rows: rows.collect(),
+    }
+}
+
+/// Returns a model with the tasks of a repository.
+pub(super) fn model(tasks: &[(&str, i64)]) -> Model {
+    let mut model = Model::default();
+    model.set_rows(vec![rows("/work/myapp", tasks)]);
+    model
+}

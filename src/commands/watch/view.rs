@@ -1,0 +1,205 @@
+//! The view: the tasks, the screen of the selected one, and a line of help.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::Frame;
+use ratatui::crossterm::event::KeyEvent;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+
+use super::actions::Action;
+use super::areas::{Areas, split_rows};
+use super::columns::{Columns, seconds_to_change, table_lines};
+use super::help::{HELP, help_lines};
+use super::keys::Input;
+use super::model::Model;
+use super::screen::{Selected, Shown};
+use crate::sanitize;
+use crate::ui::styled::styled_lines;
+use crate::ui::words::count;
+
+/// All that is shown.
+pub(super) struct View {
+    pub(super) model: Model,
+    /// The screen that was read last.
+    pub(super) screen: Option<Shown>,
+    /// What was said and not read yet.
+    pub(super) messages: Vec<String>,
+    columns: Columns,
+    input: Input,
+    /// The first task that is shown.
+    first: usize,
+    /// The number of tasks that have room.
+    page: usize,
+    shows_screen: bool,
+}
+
+impl View {
+    pub(super) fn new(columns: Columns) -> Self {
+        Self {
+            model: Model::default(),
+            screen: None,
+            messages: Vec::new(),
+            columns,
+            input: Input::default(),
+            first: 0,
+            page: 1,
+            shows_screen: false,
+        }
+    }
+
+    pub(super) fn handle_key(&mut self, key: KeyEvent) -> Action {
+        self.messages.clear();
+        let is_unnoticed = self.model.is_just_replaced();
+        match self.input.handle(key, &mut self.model, self.page) {
+            Action::Run(_) if is_unnoticed => {
+                let message = "the selected task was gone: press the key again";
+                self.messages.push(message.to_owned());
+                Action::Nothing
+            }
+            action => action,
+        }
+    }
+
+    pub(super) fn paste(&mut self, text: &str) -> Action {
+        self.input.paste(text, &mut self.model)
+    }
+
+    /// Returns the task whose screen is shown, with its pane.
+    pub(super) fn shown_screen(&self) -> Option<Selected> {
+        let selected = self.model.selected().filter(|_| self.shows_screen)?;
+        Some(Selected {
+            key: selected.key.clone(),
+            target: selected.target()?.clone(),
+        })
+    }
+
+    /// Returns the time until what is shown changes without an event.
+    pub(super) fn next_change(&self) -> Option<Duration> {
+        let now = Timestamp::now();
+        let shown = self.model.shown().into_iter();
+        let ages = shown.filter_map(|one| Some(seconds_to_change(one.since()?, now)));
+        ages.min()
+            .and_then(|seconds| seconds.try_into().ok())
+            .map(Duration::from_secs)
+    }
+
+    pub(super) fn draw(&mut self, frame: &mut Frame<'_>) {
+        let areas = match self.columns {
+            Columns::All if !self.model.is_empty() => {
+                Areas::with_screen(frame.area(), self.model.shown().len())
+            }
+            _ => Areas::without_screen(frame.area()),
+        };
+        self.shows_screen = areas.screen.is_some() && self.input != Input::Help;
+        if self.input == Input::Help {
+            frame.render_widget(Paragraph::new(help_lines()), frame.area());
+            return;
+        }
+        self.draw_tasks(frame, areas.tasks);
+        if let Some(area) = areas.screen {
+            self.draw_screen(frame, area);
+        }
+        self.draw_help(frame, areas.help);
+    }
+
+    fn draw_tasks(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let shown = self.model.shown();
+        if shown.is_empty() {
+            let text = if self.model.is_empty() {
+                "no tasks: 'n' starts one"
+            } else {
+                "no task matches the filter"
+            };
+            frame.render_widget(Paragraph::new(text), area);
+            return;
+        }
+        let lines = table_lines(&shown, self.columns, area.width.into());
+        self.page = usize::from(area.height).saturating_sub(1).max(1);
+        let selected = self.model.selected_index();
+        let last_first = shown.len().saturating_sub(self.page);
+        let least = (selected + 1).saturating_sub(self.page);
+        self.first = self.first.clamp(least, selected.max(least)).min(last_first);
+        let rows = lines[1..]
+            .iter()
+            .enumerate()
+            .skip(self.first)
+            .take(self.page);
+        let mut drawn = vec![Line::styled(lines[0].clone(), Modifier::BOLD)];
+        drawn.extend(rows.map(|(at, text)| {
+            let mut line = styled_lines(text).swap_remove(0);
+            if at == selected {
+                let room = usize::from(area.width).saturating_sub(line.width());
+                line.push_span(" ".repeat(room));
+                line = line.patch_style(Style::new().add_modifier(Modifier::REVERSED));
+            }
+            line
+        }));
+        frame.render_widget(Paragraph::new(drawn), area);
+    }
+
+    fn draw_screen(&self, frame: &mut Frame<'_>, area: Rect) {
+        let Some(selected) = self.model.selected() else {
+            return;
+        };
+        let (head, area) = split_rows(area, 1);
+        let title = format!("── {} ", selected.key.id);
+        let rule = "─".repeat(usize::from(head.width).saturating_sub(title.chars().count()));
+        frame.render_widget(Line::from(title + &rule), head);
+        let shown = self
+            .screen
+            .as_ref()
+            .filter(|shown| shown.key == selected.key);
+        let Some(shown) = shown else { return };
+        let is_blank =
+            |line: &Line<'_>| line.spans.iter().all(|span| span.content.trim().is_empty());
+        let end = shown.lines.iter().rposition(|line| !is_blank(line));
+        let lines = &shown.lines[..end.map_or(0, |end| end + 1)];
+        let first = lines.len().saturating_sub(area.height.into());
+        frame.render_widget(Paragraph::new(lines[first..].to_vec()), area);
+    }
+
+    fn draw_help(&self, frame: &mut Frame<'_>, area: Rect) {
+        let text = self.input.text(&self.model);
+        let prompt = match &self.input {
+            Input::Filter => Some("/".to_owned()),
+            Input::Message(_) => {
+                let id = self.model.selected().map(|one| one.key.id.to_string());
+                Some(format!("to {}: ", id.unwrap_or_default()))
+            }
+            Input::Tasks | Input::Help => None,
+        };
+        let Some(prompt) = prompt else {
+            let line = match self.messages.last() {
+                Some(message) => styled_lines(message).swap_remove(0),
+                None => self.help_line(),
+            };
+            return frame.render_widget(line, area);
+        };
+        // The end of what is typed stays visible.
+        let line = sanitize::line(&(prompt + &text));
+        let width = Line::from(line.as_str()).width();
+        let room = usize::from(area.width).saturating_sub(1);
+        let hidden = width.saturating_sub(room);
+        let visible: String = line.chars().skip(hidden).collect();
+        let column = u16::try_from(width.min(room)).unwrap_or_default();
+        frame.render_widget(Line::from(visible), area);
+        frame.set_cursor_position(Position::new(area.x + column, area.y));
+    }
+
+    fn help_line(&self) -> Line<'static> {
+        let filter = self.model.filter();
+        if filter.is_empty() {
+            return Line::from(HELP);
+        }
+        let tasks = count(self.model.shown().len(), "task");
+        let filter = sanitize::line(filter);
+        Line::from(format!("{tasks} with '{filter}'; Esc shows all"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Tests what is drawn.
+
+use expect_test::expect;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{KeyCode, KeyModifiers};
+
+use super::super::test_rows::{model, rows};
+use super::*;
+
+/// Returns what the view shows on a terminal of this size.
+fn screen(view: &mut View, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view.draw(frame)).unwrap();
+    let buffer = terminal.backend().buffer();
+    let rows = buffer.content.chunks(width.into());
+    let rows = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+    rows.map(|row| row.trim_end().to_owned() + "\n").collect()
+}
+
+fn view(tasks: &[(&str, i64)]) -> View {
+    let mut view = View::new(Columns::All);
+    view.model = model(tasks);
+    view
+}
+
+fn press(view: &mut View, keys: &str) {
+    for key in keys.chars() {
+        view.handle_key(KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE));
+    }
+}
+
+const TASKS: [(&str, i64); 3] = [
+    ("works-on-the-parser", 50),
+    ("waits-for-an-answer", 2),
+    ("done-1", 0),
+];
+
+/// The view of three tasks, with the screen of the first.
+fn with_screen() -> View {
+    let mut view = view(&TASKS);
+    let key = view.model.selected().unwrap().key.clone();
+    let lines = styled_lines("The first line\n\u{1b}[31mDo you want this?\u{1b}[m\n❯ 1. Yes\n\n");
+    view.model
+        .set_last_lines(vec![(key.clone(), Some("❯ 1. Yes\u{1b}[2J".to_owned()))]);
+    view.screen = Some(Shown { key, lines });
+    view
+}
+
+#[test]
+fn view_shows_tasks_the_screen_and_help() {
+    expect![[r#"
+        TASK                 STATE                FOR  FILES  COMMITS  SCREEN
+        waits-for-an-answer  waiting(permission)  2m   3      +2       ❯ 1. Yes\u{1b}[2J
+        done-1               done                 <1m  3      +2       The title of done-1
+        works-on-the-parser  working              50m  3      +2       The title of works-on-the-parser
+        ── waits-for-an-answer ─────────────────────────────────────────────────────────────────────────────
+        The first line
+        Do you want this?
+        ❯ 1. Yes
+
+
+
+
+
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup  r resume  x stop  n new
+    "#]].assert_eq(&screen(&mut with_screen(), 100, 14));
+}
+
+#[test]
+fn view_has_the_screen_beside_the_tasks_on_a_wide_terminal() {
+    expect![[r#"
+        TASK                 STATE                FOR  FILES  COMMITS  SCREEN                ── waits-for-an-answer ──────────────────────────────────────────────────────────────
+        waits-for-an-answer  waiting(permission)  2m   3      +2       ❯ 1. Yes\u{1b}[2J     The first line
+        done-1               done                 <1m  3      +2       The title of done-1   Do you want this?
+        works-on-the-parser  working              50m  3      +2       The title of works-…  ❯ 1. Yes
+
+
+
+
+
+
+
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup  r resume  x stop  n new  / filter
+    "#]].assert_eq(&screen(&mut with_screen(), 170, 12));
+}
+
+#[test]
+fn view_fits_40_columns() {
+    expect![[r#"
+        TASK               STATE
+        waits-for-an-ans…  waiting(permission)
+        done-1             done
+        works-on-the-par…  working
+        ── waits-for-an-answer ─────────────────
+        The first line
+        Do you want this?
+        ❯ 1. Yes
+
+
+
+        ? help  q quit  Enter attach  d diff  v
+    "#]]
+    .assert_eq(&screen(&mut with_screen(), 40, 12));
+    let mut compact = with_screen();
+    compact.columns = Columns::Compact;
+    expect![[r#"
+        TASK                 STATE
+        waits-for-an-answer  waiting(permission)
+        done-1               done
+        works-on-the-parser  working
+
+
+
+
+
+
+
+        ? help  q quit  Enter attach  d diff  v
+    "#]]
+    .assert_eq(&screen(&mut compact, 40, 12));
+}
+
+#[test]
+fn view_of_any_size_does_not_panic() {
+    let mut view = with_screen();
+    for (width, height) in [(1, 1), (3, 2), (20, 3), (40, 4), (7, 12), (200, 13)] {
+        for key in ["", "?", "x", "/", "x"] {
+            press(&mut view, key);
+            screen(&mut view, width, height);
+        }
+    }
+}
+
+#[test]
+fn view_scrolls_to_the_selected_task() {
+    let names: Vec<String> = (100..300).map(|number| format!("task-{number}")).collect();
+    let tasks: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let mut view = view(&tasks);
+    let shows = |view: &mut View| {
+        let screen = screen(view, 80, 30);
+        let id = view.model.selected().unwrap().key.id.to_string();
+        let shown = screen
+            .lines()
+            .skip(1)
+            .take_while(|line| line.starts_with("task-"));
+        (
+            id.clone(),
+            shown.clone().count(),
+            shown.into_iter().any(|line| line.starts_with(&id)),
+        )
+    };
+    assert_eq!(shows(&mut view), ("task-100".into(), 13, true));
+    press(&mut view, "G");
+    assert_eq!(shows(&mut view), ("task-299".into(), 13, true));
+    press(&mut view, "k");
+    assert_eq!(shows(&mut view), ("task-298".into(), 13, true));
+    for key in [KeyCode::PageUp, KeyCode::PageUp, KeyCode::PageDown] {
+        view.handle_key(KeyEvent::new(key, KeyModifiers::NONE));
+        assert!(shows(&mut view).2);
+    }
+    press(&mut view, "gjj");
+    assert_eq!(shows(&mut view), ("task-102".into(), 13, true));
+}
+
+#[test]
+fn keys_run_nothing_on_a_task_that_has_just_taken_the_place_of_another() {
+    let mut view = view(&[("a", 1), ("b", 1)]);
+    let key =
+        |view: &mut View, c| view.handle_key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+    assert!(matches!(key(&mut view, 'x'), Action::Run(_)));
+    view.model.set_rows(vec![rows("/work/myapp", &[("b", 1)])]);
+    assert_eq!(key(&mut view, 'x'), Action::Nothing);
+    assert!(screen(&mut view, 80, 12).contains("press the key again"));
+    // Who moves the selection sees where it is.
+    key(&mut view, 'k');
+    assert!(matches!(key(&mut view, 'x'), Action::Run(_)));
+}
+
+#[test]
+fn view_shows_repositories_if_there_are_several() {
+    let mut view = view(&[]);
+    let repositories = vec![
+        rows("/work/a", &[("fix", 1)]),
+        rows("/work/b", &[("fix", 1)]),
+    ];
+    view.model.set_rows(repositories);
+    expect![[r#"
+        TASK      STATE    FOR  REPO  FILES  COMMITS  SCREEN
+        fix       working  1m   a     3      +2       The title of fix
+        fix       working  1m   b     3      +2       The title of fix
+
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup  r res
+    "#]]
+    .assert_eq(&screen(&mut view, 80, 5));
+}
+
+#[test]
+fn view_shows_help_messages_and_what_is_typed() {
+    let mut view = view(&TASKS);
+    press(&mut view, "?");
+    expect![[r#"
+        With the selected task:
+          Enter         attach to it
+          d             show its changes: git flux diff
+          v             review what is unseen: git flux review
+          l             test and land it: git flux land
+          c             merge and remove it: git flux cleanup
+          r             start its agent again: git flux resume
+          x             stop its agent: git flux stop
+          s             send a message; an empty one: write it in the editor
+
+          n             start a new task
+          /             filter the tasks; Esc: all of them
+          j, k, arrows  select another task
+          g, G          select the first, the last task
+          Ctrl+Z        stop this view until 'fg'
+          Ctrl+L        draw it again
+          ?             this help
+          q             quit
+
+        Any key goes back.
+
+
+
+
+    "#]]
+    .assert_eq(&screen(&mut view, 80, 24));
+    press(&mut view, "xs");
+    press(&mut view, "run the tests");
+    view.messages.push("warning: unknown".to_owned());
+    let last_of = |view: &mut View, width| {
+        let screen = screen(view, width, 12);
+        screen.lines().last().unwrap().to_owned()
+    };
+    let last = |view: &mut View| last_of(view, 40);
+    assert_eq!(last_of(&mut view, 30), "-for-an-answer: run the tests");
+    view.handle_key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
+    view.messages.push("warning: unknown".to_owned());
+    assert_eq!(last(&mut view), "warning: unknown");
+    press(&mut view, "/par");
+    assert_eq!(last(&mut view), "/par");
+    view.handle_key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
+    assert_eq!(last(&mut view), "1 task with 'par'; Esc shows all");
+}
