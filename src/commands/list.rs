@@ -1,6 +1,7 @@
 //! `git flux list`, and `git flux` alone: the tasks, or the first steps.
 
 mod conflict_column;
+mod unseen_column;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,7 +14,7 @@ use clap::Args;
 use console::Style;
 use jiff::Timestamp;
 
-use super::object::conflicts::{OpponentObject, opponents};
+use super::object::conflicts::opponents;
 use super::object::{PorcelainArgs, TaskObject};
 use super::table::Table;
 use super::{Faults, warn_if_unknown};
@@ -62,7 +63,7 @@ const FOREIGN: &str = "foreign";
 /// A row of the table: a task, or a record that is foreign or unreadable.
 struct TaskRow {
     object: TaskObject,
-    cells: [String; 12],
+    cells: [String; 13],
     /// Seconds since 1970. Unreadable records come last.
     created: Timestamp,
     status: Option<Status>,
@@ -184,10 +185,14 @@ fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
         let now = this_second();
         let observed = observe::observe_tasks(flux, store, &tasks)?;
         let report = conflict_column::compare(flux, store, &observed)?;
+        let unseen = unseen_column::count(flux, store, report.as_ref());
         rows.extend(observed.into_iter().map(|one| {
             let id = &one.status.task.id;
-            let conflicts = report.as_ref().and_then(|report| opponents(report, id));
-            TaskRow::of(one.status, conflicts, now)
+            let mut object = TaskObject::of(&one.status);
+            object.conflicts = report.as_ref().and_then(|report| opponents(report, id));
+            object.unseen = unseen.of(id);
+            let cell = unseen.cell(id);
+            TaskRow::of(one.status, object, cell, now)
         }));
     }
     for StoredTask { id, task, .. } in &store.tasks {
@@ -232,16 +237,18 @@ fn all_rows(ui: &Ui, faults: &mut Faults) -> Result<Vec<Rows>> {
     Ok(all)
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS GATE LAND DESCRIPTION";
+const HEAD: &str =
+    "TASK STATE FOR AGENT OWNER AGE FILES COMMITS UNSEEN CONFLICTS GATE LAND DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 9] = [
+const OPTIONAL: [&str; 10] = [
     "AGE",
     "AGENT",
     "FILES",
     "COMMITS",
     "FOR",
     "CONFLICTS",
+    "UNSEEN",
     "GATE",
     "LAND",
     "OWNER",
@@ -261,8 +268,8 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
         if !has_owners {
             cells[4].clear();
         }
-        if has_verdicts && cells[8].is_empty() {
-            "-".clone_into(&mut cells[8]);
+        if has_verdicts && cells[9].is_empty() {
+            "-".clone_into(&mut cells[9]);
         }
         cells
     });
@@ -275,10 +282,8 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
 }
 
 impl TaskRow {
-    fn of(status: Status, conflicts: Option<Vec<OpponentObject>>, now: Timestamp) -> Self {
+    fn of(status: Status, object: TaskObject, unseen: String, now: Timestamp) -> Self {
         let (task, state) = (&status.task, &status.state);
-        let mut object = TaskObject::of(&status);
-        object.conflicts = conflicts;
         let unknown = || "?".to_owned();
         let ago = |then| age(then, now);
         let guess = if status.found.is_inferred { "?" } else { "" };
@@ -298,6 +303,7 @@ impl TaskRow {
                 ago(task.created),
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
+                unseen,
                 conflict_column::cell(object.conflicts.as_deref().unwrap_or_default()),
                 gate_cell(status.gate.as_ref()),
                 status.land.map(|land| land.to_string()).unwrap_or_default(),
@@ -316,11 +322,11 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 12].map(|()| "?".to_owned());
+        let mut cells = [(); 13].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8..11].fill(String::new());
-        cells[11] = sanitize::line(&text.to_string());
+        cells[8..12].fill(String::new());
+        cells[12] = sanitize::line(&text.to_string());
         Self {
             object: TaskObject::unknown(id, state, why),
             cells,

@@ -75,7 +75,13 @@ impl LandPlan {
         let able = self.0.iter().filter(|(_, plan)| plan.refusal().is_none());
         let number = able.count();
         if number > 0 && !is_agreed && flux.ui.can_ask() {
-            let question = format!("Land {}?", count(number, "task"));
+            let facts = self.0.iter().filter_map(|(_, plan)| plan.facts.as_ref());
+            let unseen: usize = facts.filter_map(|facts| facts.unseen).sum();
+            let unseen = match unseen {
+                0 => String::new(),
+                unseen => format!(" ({} unseen)", count(unseen, "file")),
+            };
+            let question = format!("Land {}{unseen}?", count(number, "task"));
             flux.ui.ensure_agreed(question, true)?;
         }
         for (task, plan) in &mut self.0 {
@@ -213,5 +219,6 @@ fn steps(plan: &Plan, facts: &Facts) -> Vec<String> {
         }
         (None, None) => "merge nothing".to_owned(),
     });
+    steps.extend(facts.unseen_note());
     steps
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::review::{ReviewFileObject, ReviewObject};
 use super::*;
 use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
@@ -132,6 +133,7 @@ fn task() -> TaskObject {
         behind: Some(2),
         changes: Some(Changes::default()),
         conflicts: Some(vec![opponent(true), opponent(false)]),
+        unseen: Some(3),
         land: Some("back"),
         land_rounds: Some(1),
         gate: Some(verdict(true)),
@@ -283,6 +285,18 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         id: "fix-1".to_owned(),
         gate: verdict(is_known),
     };
+    let review = |path: Option<&str>| ReviewObject {
+        id: "fix-1".into(),
+        seen: "text".into(),
+        present: "text".into(),
+        files: vec![ReviewFileObject {
+            path: Some("a".into()),
+            renamed_from: path.map(Into::into),
+            old: path.map(Into::into),
+            new: path.map(Into::into),
+            whole: false,
+        }],
+    };
     let text = Some("text");
     vec![
         (
@@ -317,6 +331,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         ),
         ("conflicts", vec![value(&all_conflicts())]),
         ("land", vec![value(&land(text)), value(&land(None))]),
+        ("review", vec![value(&review(text)), value(&review(None))]),
     ]
 }
 
