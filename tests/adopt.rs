@@ -206,8 +206,8 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     let output = world.flux(["adopt", "../again"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: 'topic' is also checked out in '$WORLD/topic'
-        hint: git -C '$WORLD/again' switch -c <branch>
+        error: 'topic' is checked out twice: in '$WORLD/again' and '$WORLD/topic'
+        hint: to check out another branch: git -C '$WORLD/again' switch -c <branch>
     "#]]);
     world.assert_unchanged(&before);
     world.git(["worktree", "remove", "../again"]);

@@ -246,8 +246,8 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: the worktree of 'main' is gone: '$WORLD/main is here'
-        hint: git worktree repair '$WORLD/away'
+        error: the worktree of 'main' is not in '$WORLD/main is here' any more
+        hint: to say where it is: git worktree repair '$WORLD/away'
         hint: then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
@@ -336,8 +336,8 @@ fn cleanup_names_a_deleted_worktree_of_the_target() {
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: the worktree of 'main' is gone: '$WORLD/main's own'
-        hint: git worktree prune
+        error: the worktree of 'main' is not in '$WORLD/main's own' any more
+        hint: to remove its entry: git worktree prune
         hint: then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);

@@ -52,8 +52,8 @@ fn resume_refuses_an_adopted_task_until_it_has_a_description() {
     resume.code(1).says(&expect![[r#"
         --- stderr
         error: 'mine' has no description for its agent
-        hint: to describe it: git config branch.topic.description '<description>'
-        hint: or start a program in its worktree: git flux attach mine
+        hint: to describe the task: git config branch.topic.description '<description>'
+        hint: or start a program yourself in its worktree: git flux attach mine
     "#]]);
     world.git(["config", key, "Fix the login"]);
     let status = world.flux(["status", "mine"]).run();

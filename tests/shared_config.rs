@@ -50,10 +50,10 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
     let refused = world.flux(["cleanup", "fix"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more)
+        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
         hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: git flux status fix
-        hint: to keep it: git flux cleanup fix --keep-config
+        hint: to see every change: git flux status fix
+        hint: to keep every change: git flux cleanup fix --keep-config
     "#]]);
     let dry = world.flux(["cleanup", "-n", "fix"]).run();
     dry.code(1).says(&expect![[r#"
@@ -82,10 +82,10 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         collisions     ok       the merge would overwrite no local file
         --- stderr
         Nothing was done.
-        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more)
+        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
         hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: git flux status fix
-        hint: to keep it: git flux cleanup fix --keep-config
+        hint: to see every change: git flux status fix
+        hint: to keep every change: git flux cleanup fix --keep-config
     "#]]);
     // Consent to the merge is none to this.
     world.flux(["cleanup", "fix", "--yes"]).run().code(1);
@@ -208,7 +208,7 @@ fn cleanup_refuses_if_the_copy_is_damaged_and_passes_without_one() {
     refused
         .code(1)
         .stderr_has("error: the shared configuration cannot be compared: ");
-    refused.stderr_has("hint: to keep it: git flux cleanup fix --keep-config\n");
+    refused.stderr_has("hint: to keep every change: git flux cleanup fix --keep-config\n");
     let status = world.flux(["status", "fix"]).run();
     status
         .success()

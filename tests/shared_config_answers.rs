@@ -172,8 +172,8 @@ fn cleanup_keeps_the_configuration_of_the_main_worktree_for_several_tasks() {
     refused.code(1).says(&expect![[r#"
         --- stderr
         error: core.pager in 'config.worktree' was set to 'less' while 'one' ran
-        hint: git flux status one
-        hint: to keep it: git flux cleanup one --keep-config
+        hint: to see every change: git flux status one
+        hint: to keep every change: git flux cleanup one --keep-config
     "#]]);
     let both = world.flux(["cleanup", "--all", "--keep-config"]).run();
     both.success().says(&expect![[r#"

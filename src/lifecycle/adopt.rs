@@ -197,8 +197,10 @@ impl<'a> Adoption<'a> {
         let Some(other) = uses.worktree() else {
             return uses.ensure_none();
         };
-        let what = format!("'{branch}' is also checked out in '{}'", shown(other));
-        Err(Failure::new(what).hint(switch_command(entry)).into())
+        let places = format!("'{}' and '{}'", shown(&entry.path), shown(other));
+        let what = format!("'{branch}' is checked out twice: in {places}");
+        let hint = format!("to check out another branch: {}", switch_command(entry));
+        Err(Failure::new(what).hint(hint).into())
     }
 
     /// Fails if `matches` is true for a task of this repository. `what` begins the message, as in

@@ -47,8 +47,8 @@ pub(crate) fn restart_command(
             word(&table::DESCRIPTION.documented_key(&task.branch)),
         );
         let what = format!("'{id}' has no description for its agent");
-        let set = format!("to describe it: git config {key} '<description>'");
-        let attach = format!("or start a program in its worktree: git flux attach {id}");
+        let set = format!("to describe the task: git config {key} '<description>'");
+        let attach = format!("or start a program yourself in its worktree: git flux attach {id}");
         return Err(Failure::new(what).hint(set).hint(attach).into());
     }
     let chosen = ChosenAgent::find(flux, &task.agent, true)?;

@@ -60,7 +60,8 @@ while :; do
 		commit "Another one"
 	else
 		# In the foreground, so that ^C and ^Z reach it as they reach us. Ends when a wish comes: agent.rs kills it.
-		{ $with_us sh -c 'echo "$$" >"$1/reader"; [ -z "$2" ] || echo "$3" >>"$1/starts"; exec cat >>"$1/stdin"' reader "$dir" "$unnoted" "$$"; } 2>/dev/null
+		# It does not outlive us even if we are killed before it asks for that.
+		{ $with_us sh -c '[ "$PPID" = "$3" ] || exit; echo "$$" >"$1/reader"; [ -z "$2" ] || echo "$3" >>"$1/starts"; exec cat >>"$1/stdin"' reader "$dir" "$unnoted" "$$"; } 2>/dev/null
 		code=$?
 		unnoted=
 		rm -f "$dir/reader"

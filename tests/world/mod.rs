@@ -264,9 +264,14 @@ impl World {
 
     /// Ends the product's tmux server and all in it, as a reboot would.
     pub(crate) fn kill_tmux(&self) {
+        // A server that ends answers no more, but a new client may still connect to it.
+        let Some(server) = self.try_tmux(["display-message", "-p", "#{pid}"]) else {
+            return;
+        };
         self.try_tmux(["kill-server"]);
+        let server: i32 = server.parse().unwrap();
         wait_until("the tmux server to end", || {
-            self.try_tmux(["list-sessions"]).is_none()
+            Process::find(server).is_none_or(|process| process.state == 'Z')
         });
     }
 

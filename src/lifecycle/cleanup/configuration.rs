@@ -64,18 +64,19 @@ impl Facts {
         let id = &self.task.id;
         let more = match others {
             0 => String::new(),
-            others => format!(" (and {others} more)"),
+            1 => " (and 1 more change)".to_owned(),
+            others => format!(" (and {others} more changes)"),
         };
         let failure = Failure::new(format!("{}{more}", change.describe(id)));
         let failure = failure.hints(change.put_back_command());
         failure
-            .hint(format!("git flux status {id}"))
+            .hint(format!("to see every change: git flux status {id}"))
             .hint(self.keep_command())
     }
 
     fn keep_command(&self) -> String {
         format!(
-            "to keep it: git flux cleanup {} --keep-config",
+            "to keep every change: git flux cleanup {} --keep-config",
             self.task.id
         )
     }

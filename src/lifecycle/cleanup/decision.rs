@@ -130,7 +130,7 @@ impl Decision<'_> {
             Branch::Merge { .. } | Branch::MergedIn { .. } => "",
         };
         let what = format!("could not read the uncommitted files of '{id}'");
-        let whole = "to remove it; all of it can be restored";
+        let whole = "to remove the task; all of it can be restored";
         let hint = format!("{whole}: git flux cleanup {id} --discard{branch}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }

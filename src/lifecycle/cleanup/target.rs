@@ -165,8 +165,10 @@ impl TargetSearch<'_> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not read a worktree")? {
             let repair = match admin::find_moved_beside(repo.common_dir(), path) {
-                Some(moved) => format!("git worktree repair {}", quoted(&moved)),
-                None => "git worktree prune".to_owned(),
+                Some(moved) => {
+                    format!("to say where it is: git worktree repair {}", quoted(&moved))
+                }
+                None => "to remove its entry: git worktree prune".to_owned(),
             };
             let into = self.named().map(|into| format!(" --into {}", word(into)));
             let then = format!(
@@ -174,7 +176,7 @@ impl TargetSearch<'_> {
                 self.task.id,
                 into.unwrap_or_default()
             );
-            let what = format!("the worktree of '{branch}' is gone: '{place}'");
+            let what = format!("the worktree of '{branch}' is not in '{place}' any more");
             bail!(Failure::new(what).hint(repair).hint(then));
         }
         if let Some(operation) = Repo::operation(&repo.checkout(path)?)? {
