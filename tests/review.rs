@@ -377,13 +377,13 @@ fn review_keeps_comments_that_could_not_be_sent() {
 fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
     let world = World::new();
     let id = task(&world);
-    let script = format!(
-        "sed -i '/^+2$/a why?' \"$1\"; git -C '{}' checkout -q --detach",
-        world.worktree(&id).display()
-    );
-    let output = review(&world, &id, &script).run();
+    let worktree = world.worktree(&id);
+    let script = "sed -i '/^+2$/a why?' \"$1\"; cd \"$OTHER\" && git checkout -q --detach && \
+                  git commit -q --allow-empty -m another";
+    let output = review(&world, &id, script).env("OTHER", &worktree).run();
     output.success().says(&expect![[r#"
         --- stderr
+        warning: it is not known whether these lines have changed: its worktree has another commit checked out
         src/login.txt:2
         > 2
         why?

@@ -38,7 +38,7 @@ pub(crate) enum Prompt {
     /// Not at all: the session is continued.
     Resumed,
     /// In this way, to the continued session.
-    ResumedWith(Box<Prompt>),
+    ResumedWith(Box<Self>),
 }
 
 /// The configuration of an agent, which overrides its profile.

@@ -372,7 +372,7 @@ fn write_prints_only_keys_of_the_manual() {
         text,
         "task fix-1\nowner text\nstate waiting\nreason question\nstatus 0\nphase active\n\
          agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
-         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nland back\n\
+         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nunseen 3\nland back\n\
          gate red\ngate-command text\ngate-status 2\ngate-why text\ngate-tree text\ntitle text\n\n\
          task fix-1\nstate broken\nerror it has no version\n\n\
          task fix-1\nwith text\npath a\nkind contents\nfunction text\n\

@@ -103,7 +103,7 @@ impl PlacedComment<'_> {
         };
         match (&self.comment.remark, quoted) {
             (Remark::Text(remark), Some(quoted)) => {
-                text += &format!("> {}\n{remark}\n", quote(quoted))
+                text += &format!("> {}\n{remark}\n", quote(quoted));
             }
             (Remark::Text(remark), None) => text += &format!("{remark}\n"),
             (Remark::Suggestion(new), quoted) => {

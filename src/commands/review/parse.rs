@@ -48,21 +48,19 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
         0 => return Vec::new(),
         lines => &edited[changed.new_start - 1..changed.new_start - 1 + lines],
     };
-    let mut replaced = old.iter();
+    let mut replaced = old;
     let mut about = &original[first.saturating_sub(1)];
     let (mut comments, mut text) = (Vec::new(), Vec::new());
     for line in new {
-        let suggested = match replaced.as_slice().first() {
-            Some(next) => find_suggestion(next, line).map(|suggestion| (next, suggestion)),
-            None => None,
-        };
-        let Some((next, suggestion)) = suggested else {
+        let mut others = replaced.iter().enumerate();
+        let found = others.find_map(|(at, old)| Some((at, find_suggestion(old, line)?)));
+        let Some((at, suggestion)) = found else {
             text.push(*line);
             continue;
         };
-        replaced.next();
         comments.extend(Comment::new(about, &std::mem::take(&mut text)));
-        about = next;
+        about = &replaced[at];
+        replaced = &replaced[at + 1..];
         comments.push(Comment {
             line: about.clone(),
             remark: Remark::Suggestion(suggestion),
@@ -148,7 +146,7 @@ mod tests {
         case(&TEXT.replace("# head", "# mine"), &[]);
         case(
             &TEXT.replace("@@ -1,2", "@@ -1,9"),
-            &["@@ -1,2 +1,3 @@ | @@ -1,9 +1,3 @@"],
+            &["--- a/f | @@ -1,9 +1,3 @@"],
         );
     }
 
@@ -170,7 +168,10 @@ mod tests {
             &TEXT.replace("-two\n", "why?\n-2\n"),
             &[" one | why?", "-two => 2"],
         );
-        case(&TEXT.replace("-two\n++++ b/f\n", "+x\n"), &["-two | +x"]);
+        case(
+            &TEXT.replace("-two\n++++ b/f\n", "+x\n"),
+            &["++++ b/f => x"],
+        );
         let both = TEXT.replace("-two\n", "-2\n").replace("++++ b/f", "+3");
         case(&both, &["-two => 2", "++++ b/f => 3"]);
     }

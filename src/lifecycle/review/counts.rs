@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::unseen::Unseen;
+use super::unseen::{LookedAt, Unseen};
 use crate::context::Flux;
 use crate::lifecycle::cache_file::{CacheFile, fingerprint};
 use crate::lifecycle::work::{LazyQuarantine, Work};
@@ -81,7 +81,9 @@ impl<'a> UnseenCounts<'a> {
     }
 
     fn compare(&self, seen: Option<&ObjectId>, task: &Task, work: &Work) -> Result<usize> {
-        let unseen = Unseen::find(self.flux, (seen, &task.base), work, self.quarantine)?;
+        let base = &task.base;
+        let looked_at = LookedAt { seen, base };
+        let unseen = Unseen::find(self.flux, &looked_at, work, self.quarantine)?;
         unseen.count(unseen.objects(self.flux, work, self.quarantine)?)
     }
 

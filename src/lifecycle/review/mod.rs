@@ -16,7 +16,7 @@ use anyhow::Result;
 
 pub(crate) use self::counts::UnseenCounts;
 pub(crate) use self::seen::is_used;
-use self::unseen::Unseen;
+use self::unseen::{LookedAt, Unseen};
 use crate::context::Flux;
 use crate::git::{ObjectId, Repo};
 use crate::lifecycle::work::{LazyQuarantine, Work};
@@ -55,7 +55,9 @@ impl<'a> TaskReview<'a> {
             Scope::Unseen => store.seen(&flux.repo, &task.id),
             Scope::All => None,
         };
-        let unseen = Unseen::find(flux, (seen, &task.base), &work, &quarantine)?;
+        let base = &task.base;
+        let looked_at = LookedAt { seen, base };
+        let unseen = Unseen::find(flux, &looked_at, &work, &quarantine)?;
         Ok(Self {
             flux,
             id: task.id.clone(),

@@ -21,16 +21,24 @@ pub(super) struct Unseen {
     pub(super) conflicts: Vec<PathBuf>,
 }
 
+/// The commits to compare with.
+pub(super) struct LookedAt<'a> {
+    /// What was looked at, if anything was.
+    pub(super) seen: Option<&'a ObjectId>,
+    /// The task's base.
+    pub(super) base: &'a ObjectId,
+}
+
 impl Unseen {
-    /// Finds what is unseen: `looked_at` is the commit of what was looked at, if there is one, and
-    /// the task's base. A commit that is missing or damaged counts as none.
+    /// Finds what is unseen. A commit of what was looked at that is missing or damaged counts as
+    /// none.
     pub(super) fn find(
         flux: &Flux,
-        looked_at: (Option<&ObjectId>, &ObjectId),
+        looked_at: &LookedAt,
         work: &Work,
         quarantine: &LazyQuarantine,
     ) -> Result<Self> {
-        let (seen, base) = looked_at;
+        let LookedAt { seen, base } = *looked_at;
         let repo = &flux.repo;
         let parent = seen.and_then(|seen| repo.parents_of(seen).ok()?.into_iter().next());
         if let (Some(seen), Some(parent)) = (seen, parent)
