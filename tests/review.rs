@@ -478,6 +478,7 @@ fn review_handles_files_of_every_kind() {
     let printed = world.flux(["review", "--print", &id]).run();
     printed.success().stderr_is("").has_not("\u{1b}");
     let file = printed.stdout.split_once("\n\n").unwrap().1;
+    let file = &file.replace('\r', "\\r");
     expect![[r#"
         diff --git a/binary b/binary
         index eb2e937..886adc1 100644
@@ -501,9 +502,9 @@ fn review_handles_files_of_every_kind() {
         --- a/crlf.txt
         +++ b/crlf.txt
         @@ -1,2 +1,2 @@
-         one
-        -two
-        +2
+         one\r
+        -two\r
+        +2\r
         diff --git a/link b/link
         new file mode 120000
         index 0000000..5425ec0
