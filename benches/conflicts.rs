@@ -1,21 +1,29 @@
 //! How long it takes to find the tasks that change the same lines: processor time, children included.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
+use serde_json::Value;
 
+use crate::changes::{build, with_changes};
 use crate::measure::{Side, in_turns, processor_time as time};
-use crate::repository::{id, with_tasks};
+use crate::repository::{id, import};
 use crate::table::{self, Bar, growth};
 use crate::world::World;
 
 const STEPS: [(&str, usize); 3] = [("10 tasks", 10), ("50 tasks", 50), ("200 tasks", 200)];
 
-/// Of how many files a task changes ten.
-const CHANGED: usize = 1_500;
+/// What is measured, and its bar with 50 tasks.
+const ROWS: [(&str, Option<f64>); 4] = [
+    ("conflicts, nothing known", Some(250.0)),
+    ("conflicts, all known", None),
+    ("conflicts, one changed", Some(30.0)),
+    ("list, all known", None),
+];
+
+const CACHE: &str = ".git/flux/cache";
 
 /// Starts a command that may find conflicts, which is exit code 3.
 fn flux(world: &World, repo: &Path, command: &'static str) -> Command {
@@ -23,39 +31,6 @@ fn flux(world: &World, repo: &Path, command: &'static str) -> Command {
     let mut flux = world.command("sh", ["-c", script, command]);
     flux.current_dir(repo);
     flux
-}
-
-/// Changes ten files in each task, and renames one of them.
-fn with_changes(world: &World, count: usize) -> Result<PathBuf> {
-    let repo = with_tasks(world, count)?;
-    let mut history = String::new();
-    for task in 0..count {
-        let branch = format!("refs/heads/feature/{}", id(task));
-        writeln!(
-            history,
-            "commit {branch}\ncommitter B <b@c> 1800000000 +0000\ndata 0"
-        )?;
-        writeln!(history, "from {branch}^0")?;
-        for change in 0..10 {
-            let file = (task * 37 + change * 149 + task * change) % CHANGED;
-            let path = format!("d{}/f{file}", file / 100);
-            if change == 9 {
-                writeln!(history, "R {path} {path}-{task}")?;
-                continue;
-            }
-            let text =
-                format!("line 0 of file {file}\n").repeat(19 + file % 80) + &format!("{task}\n");
-            writeln!(
-                history,
-                "M 100644 inline {path}\ndata {}\n{text}",
-                text.len()
-            )?;
-        }
-    }
-    let mut import = world.git(["fast-import", "--quiet", "--force"]);
-    import.current_dir(&repo);
-    world.feed(import, &history)?;
-    Ok(repo)
 }
 
 /// Moves the branch of the first task to another commit with the same changes and one more.
@@ -67,24 +42,43 @@ fn change_one(world: &World, repo: &Path, turn: usize) -> Result<()> {
          M 100644 inline turn\ndata {}\n{text}\n",
         text.len()
     );
-    let mut import = world.git(["fast-import", "--quiet", "--force"]);
-    import.current_dir(repo);
-    world.feed(import, &history)
+    import(world, repo, &history)
 }
 
 fn forget(repo: &Path) -> Result<()> {
-    let cache = repo.join(".git/flux/cache");
+    let cache = repo.join(CACHE);
     if cache.exists() {
         fs::remove_dir_all(cache)?;
     }
     Ok(())
 }
 
-/// All pairs with nothing known, with everything known, after one task has changed; and a list beside one of tasks
-/// without changes in common.
+/// Prints of how many pairs git is asked, and how many of them conflict.
+fn describe(world: &World, repo: &Path, count: usize) -> Result<()> {
+    world.run(&mut flux(world, repo, "conflicts"))?;
+    let known: Value = serde_json::from_slice(&fs::read(repo.join(CACHE).join("conflicts.json"))?)?;
+    let pairs = known["pairs"].as_object().into_iter().flatten();
+    let files = pairs.map(|(_, answer)| answer["Ok"]["files"].as_array().map_or(0, Vec::len));
+    let files: Vec<usize> = files.collect();
+    let conflicting = files.iter().filter(|files| **files > 0).count();
+    println!(
+        "{count} tasks: {} pairs, {} of them touch a path, {conflicting} conflict",
+        count * (count - 1) / 2,
+        files.len()
+    );
+    Ok(())
+}
+
+/// All pairs with nothing known, with everything known, after one task has changed; and a list, which
+/// looks them up.
 pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
-    let repos = STEPS.map(|(_, count)| with_changes(world, count));
+    let origin = build(world)?;
+    let repos = STEPS.map(|(_, count)| with_changes(world, &origin, count));
     let repos: Vec<PathBuf> = repos.into_iter().collect::<Result<_>>()?;
+    println!();
+    for (repo, (_, count)) in repos.iter().zip(STEPS) {
+        describe(world, repo, count)?;
+    }
     let [a, b, c] = STEPS.map(|(words, _)| words);
     table::head(&["processor time", a, b, c, "bar"]);
     let mut sides: Vec<Side<'_>> = Vec::new();
@@ -100,21 +94,15 @@ pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
         }));
         sides.push(Box::new(|_| time(world, flux(world, repo, "list"))));
     }
-    let rows = [
-        "conflicts, nothing known",
-        "conflicts, all known",
-        "conflicts, one changed",
-        "list, all known",
-    ];
-    let bars = [Some(250.0), None, None, None];
     let times = in_turns(repetitions, |_| Ok(()), sides)?;
-    let mut by_row: Vec<Vec<_>> = rows.iter().map(|_| Vec::new()).collect();
-    for (at, times) in times.into_iter().enumerate() {
-        let (step, row) = (at / rows.len(), at % rows.len());
-        by_row[row].push((times, bars[row].filter(|_| step == 1).map(Bar)));
+    let bar = |at: usize, bar: f64| (STEPS[at].1 == 50).then_some(Bar(bar));
+    for (row, (what, limit)) in ROWS.into_iter().enumerate() {
+        let steps = times.chunks(ROWS.len()).enumerate();
+        let steps = steps.map(|(at, times)| (times[row].clone(), limit.and_then(|l| bar(at, l))));
+        growth(what, &steps.collect::<Vec<_>>());
     }
-    for (what, steps) in rows.iter().zip(&by_row) {
-        growth(what, steps);
-    }
+    let above = times.chunks(ROWS.len()).enumerate();
+    let above = above.map(|(at, times)| (times[1].above(&times[3]), bar(at, 10.0)));
+    growth("all known, above list", &above.collect::<Vec<_>>());
     Ok(())
 }

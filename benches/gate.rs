@@ -14,10 +14,11 @@ const MANY: usize = 2000;
 
 /// The gate of a tree whose verdict is known, among many verdicts and alone.
 pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
+    // Before the task begins: what changes while it runs has to be agreed to.
+    world.run(&mut world.git(["config", "flux.gate", "true"]))?;
     world.run(&mut run_ending(world, "gated"))?;
     let exit = world.repo().join(".git/flux/run/gated/exit");
     world.wait("end of the agent", || Ok(exit.exists()))?;
-    world.run(&mut world.git(["config", "flux.gate", "true"]))?;
     world.run(&mut world.flux(["gate", "gated"]))?;
     let dirs = ["verdicts", "few", "many"].map(|name| world.repo().join(".git/flux").join(name));
     let [dir, few, many] = &dirs;

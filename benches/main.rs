@@ -4,10 +4,12 @@
 //! Times depend on the machine, ratios hardly: what is compared is done in turns.
 
 mod agent_git;
+mod changes;
 mod commands;
 mod conflicts;
 mod gate;
 mod growth;
+mod land;
 mod measure;
 mod others;
 mod repository;
@@ -47,6 +49,8 @@ enum Part {
     AgentGit,
     /// A known verdict among many
     Gate,
+    /// Eight tasks with a gate
+    Land,
     /// Tasks that change the same lines
     Conflicts,
     /// List, completion and start-up with many tasks
@@ -118,6 +122,10 @@ fn measure(args: &Args) -> Result<()> {
     if wanted(Part::Gate) {
         progress("gate");
         gate::measure(&world, repetitions)?;
+    }
+    if wanted(Part::Land) {
+        progress("land");
+        land::measure(&world, repetitions)?;
     }
     if wanted(Part::List) || wanted(Part::Weight) {
         progress("list");

@@ -13,6 +13,7 @@ use crate::world::World;
 pub(crate) type Side<'a> = Box<dyn FnMut(usize) -> Result<Duration> + 'a>;
 
 /// How long the same thing took, several times.
+#[derive(Clone)]
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
@@ -21,6 +22,12 @@ impl Times {
         sorted.sort_unstable();
         let middle = sorted.len() / 2;
         (sorted[(sorted.len() - 1) / 2] + sorted[middle]) / 2
+    }
+
+    /// How much longer this took than something else in the same turn.
+    pub(crate) fn above(&self, other: &Self) -> Self {
+        let turns = self.0.iter().zip(&other.0);
+        Self(turns.map(|(a, b)| a.saturating_sub(*b)).collect())
     }
 
     pub(crate) fn minimum(&self) -> Duration {

@@ -1,4 +1,4 @@
-//! The repositories: one of 20 000 files and 5 000 commits, and copies of it with many tasks.
+//! The repositories: one of 20 000 files and 5 000 commits, and copies of one with many tasks.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -47,24 +47,43 @@ pub(crate) fn build(world: &World) -> Result<()> {
     world.let_age(&[world.repo()])
 }
 
-/// A copy of the repository that has so many tasks, but nothing checked out: what the program
-/// stores of a task, and a commit on its branch.
+/// A copy of the repository that has so many tasks.
+///
+/// # Errors
+/// As [`add_tasks`].
+pub(crate) fn with_tasks(world: &World, count: usize) -> Result<PathBuf> {
+    let copy = copy_of(world, &world.repo(), count)?;
+    let last = BASES.to_string();
+    let mut bases = world.git(["rev-list", "--max-count", &last, "main"]);
+    bases.current_dir(&copy);
+    let bases = world.output(bases)?;
+    add_tasks(world, &copy, count, &bases.lines().collect::<Vec<_>>())?;
+    Ok(copy)
+}
+
+/// A copy of a repository for so many tasks, with nothing checked out.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn copy_of(world: &World, repo: &Path, count: usize) -> Result<PathBuf> {
+    let mut copy = repo.to_owned().into_os_string();
+    copy.push(format!("-with-{count}"));
+    let mut clone = world.git(["clone", "-q", "--no-checkout"]);
+    world.run(clone.arg(repo).arg(&copy))?;
+    Ok(copy.into())
+}
+
+/// Adds so many tasks, each from another base: what the program stores of a task, and a commit on
+/// its branch.
 ///
 /// # Errors
 /// When git fails, or git flux does not find these tasks.
-pub(crate) fn with_tasks(world: &World, count: usize) -> Result<PathBuf> {
-    let copy = world.at(&format!("app-with-{count}"));
-    let repo = world.repo();
-    let mut clone = world.git(["clone", "-q", "--no-checkout"]);
-    world.run(clone.arg(&repo).arg(&copy))?;
+pub(crate) fn add_tasks(world: &World, repo: &Path, count: usize, bases: &[&str]) -> Result<()> {
     let git = |args: &[&str]| {
         let mut git = world.command("git", args);
-        git.current_dir(&copy);
+        git.current_dir(repo);
         git
     };
-    let last = BASES.to_string();
-    let bases = world.output(git(&["rev-list", "--max-count", &last, "main"]))?;
-    let bases: Vec<&str> = bases.lines().collect();
     let (mut history, mut refs, mut config) = (String::new(), String::new(), String::new());
     for task in 0..count {
         let (id, base) = (id(task), bases[task % bases.len()]);
@@ -78,7 +97,7 @@ pub(crate) fn with_tasks(world: &World, count: usize) -> Result<PathBuf> {
         add_file(&mut history, &format!("new-{id}"), &id)?;
         // Its tree is the record.
         begin_commit(&mut history, &format!("refs/records/{id}"), COMMITS, &id)?;
-        add_file(&mut history, "task.json", &record(&copy, task, base)?)?;
+        add_file(&mut history, "task.json", &record(repo, task, base)?)?;
         add_file(&mut history, "prompt.md", &title(task))?;
         writeln!(refs, "create refs/flux/base/{id} {base}")?;
         let title = title(task);
@@ -87,21 +106,16 @@ pub(crate) fn with_tasks(world: &World, count: usize) -> Result<PathBuf> {
             "[branch \"feature/{id}\"]\n\tdescription = {title}\n\tfluxTask = {id}"
         )?;
     }
-    // One file for each object, as where they come to be one by one.
-    let loose = ["-c", "fastimport.unpackLimit=1000000"];
-    world.feed(
-        git(&[&loose[..], &["fast-import", "--quiet"]].concat()),
-        &history,
-    )?;
+    import(world, repo, &history)?;
     let format = "--format=create refs/flux/tasks/%(refname:lstrip=2) %(tree)%0adelete %(refname)";
     refs += &world.output(git(&["for-each-ref", format, "refs/records/"]))?;
     world.feed(git(&["update-ref", "--stdin"]), &refs)?;
     let mut file = fs::OpenOptions::new()
         .append(true)
-        .open(copy.join(".git/config"))?;
+        .open(repo.join(".git/config"))?;
     file.write_all(config.as_bytes())?;
     let mut list = world.flux(["list", "--porcelain"]);
-    list.current_dir(&copy);
+    list.current_dir(repo);
     let found = world
         .output(list)?
         .lines()
@@ -111,7 +125,19 @@ pub(crate) fn with_tasks(world: &World, count: usize) -> Result<PathBuf> {
         found >= count,
         "of {count} tasks, `git flux list` has {found} lines"
     );
-    Ok(copy)
+    Ok(())
+}
+
+/// Adds commits, with one file for each object, as where they come to be one by one.
+///
+/// # Errors
+/// When git fails.
+pub(crate) fn import(world: &World, repo: &Path, history: &str) -> Result<()> {
+    let loose = ["-c", "fastimport.unpackLimit=1000000"];
+    let words = [&loose[..], &["fast-import", "--quiet", "--force"]].concat();
+    let mut import = world.command("git", words);
+    import.current_dir(repo);
+    world.feed(import, history)
 }
 
 /// The same, as `git gc` leaves it.
@@ -154,7 +180,12 @@ fn record(repo: &Path, task: usize, base: &str) -> Result<String> {
     Ok(serde_json::to_string_pretty(&record)? + "\n")
 }
 
-fn begin_commit(history: &mut String, name: &str, at: usize, message: &str) -> Result<()> {
+pub(crate) fn begin_commit(
+    history: &mut String,
+    name: &str,
+    at: usize,
+    message: &str,
+) -> Result<()> {
     let time = BEGINNING + 60 * at;
     writeln!(
         history,
@@ -163,7 +194,7 @@ fn begin_commit(history: &mut String, name: &str, at: usize, message: &str) -> R
     Ok(writeln!(history, "data {}\n{message}", message.len())?)
 }
 
-fn add_file(history: &mut String, path: &str, text: &str) -> Result<()> {
+pub(crate) fn add_file(history: &mut String, path: &str, text: &str) -> Result<()> {
     Ok(writeln!(
         history,
         "M 100644 inline {path}\ndata {}\n{text}",

@@ -97,6 +97,7 @@ impl World {
              [flux]\n\tagent = stays\n\
              [flux \"stays\"]\n\tcommand = stays\n[flux \"ends\"]\n\tcommand = ends\n";
         self.file("home/.gitconfig", config)?;
+        fs::create_dir(self.root.join("tmp"))?;
         self.run(&mut self.tmux(["new-session", "-d", "-s", "keep", "sleep 100000"]))
     }
 
@@ -142,6 +143,7 @@ impl World {
             .env("SHELL", "/bin/sh")
             .env("TERM", "xterm-256color")
             .env("TMUX_TMPDIR", self.sockets.path())
+            .env("TMPDIR", self.root.join("tmp"))
             .current_dir(if repo.exists() { &repo } else { &self.root })
             .stdin(Stdio::null())
             .stdout(Stdio::null());

@@ -118,6 +118,22 @@ impl Flux {
         self.repo.flux_dir().join("land.lock")
     }
 
+    /// Waits for the lock of deletions and takes it. Prints what it waits for. Fails on ^C, or if a
+    /// program other than git flux holds the lock for 30 seconds.
+    pub(crate) fn lock_expire(&self) -> Result<Lock> {
+        self.lock_shared("expire", "another git flux that deletes")
+    }
+
+    /// Returns the path of the lock of the scratch worktree.
+    pub(crate) fn scratch_lock(&self) -> PathBuf {
+        self.repo.flux_dir().join("scratch")
+    }
+
+    /// Takes the lock of the scratch worktree without waiting; `None` if another process holds it.
+    pub(crate) fn try_lock_scratch(&self) -> Result<Option<Lock>> {
+        Lock::try_acquire(&self.scratch_lock(), self.repo.sharing()?)
+    }
+
     /// Waits for the lock of the scratch worktree and takes it, so that no other gate runs meanwhile.
     /// Prints what it waits for. Fails on ^C, or if a program other than git flux holds the lock for
     /// 30 seconds.

@@ -110,6 +110,12 @@ impl Store {
         self.refs.objects.get([HEADS, branch].concat().as_str())
     }
 
+    /// Returns the commits that local branches had when the store was read.
+    pub(crate) fn tips(&self) -> impl Iterator<Item = &ObjectId> {
+        let branches = self.refs.objects.iter();
+        branches.filter_map(|(name, oid)| name.starts_with(HEADS).then_some(oid))
+    }
+
     /// Returns whether the ref with the full name `name` existed when the store was read. Always
     /// `false` for refs other than branches, tasks, their base commits and what was looked at.
     pub(crate) fn has_ref(&self, name: &RefName) -> bool {

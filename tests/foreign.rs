@@ -45,7 +45,7 @@ const CHANGING: [&[&str]; 5] = [
     &["cleanup", "--merged", "-y"],
     &["cleanup", "--all", "-y", "--discard", "--discard-branch"],
     &["resume", "--all"],
-    &["restore", "--empty", "-y"],
+    &["gc", "--trash", "-y"],
 ];
 
 #[test]
@@ -189,7 +189,7 @@ fn list_shows_tasks_of_a_mirror_as_foreign_but_not_of_a_moved_repository() {
     assert_eq!(removed[0]["foreign"], true);
     let refs = world.git_in(&mirror, ["for-each-ref"]);
     world
-        .flux(["restore", "--empty", "-y"])
+        .flux(["gc", "--trash", "-y"])
         .in_dir(&mirror)
         .run()
         .success();
@@ -257,7 +257,7 @@ fn restore_takes_only_the_work_from_a_foreign_entry() {
     );
     // No beginning of its name is enough, nor does it go with all others.
     world.flux(["restore", "evi", "--foreign"]).run().code(1);
-    world.flux(["restore", "--empty", "-y"]).run().success();
+    world.flux(["gc", "--trash", "-y"]).run().success();
     world.flux(["restore", ""]).run().code(1);
     world.assert_unchanged(&before);
     let terminal = world.terminal(100, 30);

@@ -1,5 +1,7 @@
 //! Tests `git flux land` when tasks and targets change while the gate runs.
 
+use std::fs::File;
+
 use crate::land::{assert_no_landing, done, file, tasks};
 use crate::world::removal::*;
 use crate::world::*;
@@ -105,6 +107,21 @@ fn land_shows_the_tasks_that_it_tests_in_the_list() {
     gate_that(&world, &format!("(cd ../myapp && {list})"));
     world.flux(["land", "--all"]).run().success();
     assert_eq!(world.read(world.root().join("state")), "land landing\n");
+}
+
+#[test]
+fn land_deletes_the_refs_of_a_killed_landing_whose_git_held_the_lock() {
+    let world = World::new();
+    done(&world, &["alpha"]);
+    world.own_ref("refs/flux/land/0000abcd/1", "main");
+    let lock = File::create(world.repo().join(".git/flux/land.lock")).unwrap();
+    lock.lock().unwrap();
+    let terminal = world.terminal(100, 30);
+    terminal.command("git-flux land --all --yes");
+    terminal.wait_for_screen("which holds");
+    drop(lock);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    assert_no_landing(&world);
 }
 
 #[test]

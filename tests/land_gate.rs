@@ -216,6 +216,38 @@ fn land_blames_no_task_without_a_verdict() {
 }
 
 #[test]
+fn land_lands_no_conflicting_task_before_one_without_a_verdict() {
+    let world = World::new();
+    gated(&world);
+    // The first of them is killed whenever it is tested.
+    let gate = "test \"$(cat same)\" != first || kill -9 $$";
+    world.git(["config", "flux.gate", gate]);
+    for (name, text) in [("first", "first\n"), ("second", "second\n")] {
+        world.behaviour("exit 0");
+        world.flux(["run", "-q", "--name", name, "Fix"]).ok();
+        world.wait_ended(name);
+        world.commit_in(world.worktree(name), "same", text);
+    }
+    let before = world.git(["for-each-ref"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        first     main    merge 1 commit
+        second    main    merge 1 commit
+        warning: 'first' did not land, no verdict: 'test "$(cat same)" != first || kill -9 $$' was killed by signal 9
+        hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
+        error: 'second' conflicts with 'first', about which there is no verdict
+        hint: git flux land second
+        error: not every task has landed
+    "#]]);
+    assert_eq!(world.git(["for-each-ref"]), before, "and nothing changed");
+    // Named alone, it lands.
+    world.flux(["land", "second"]).run().success();
+    assert_eq!(tasks(&world), ["first"]);
+}
+
+#[test]
 fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let world = World::new();
     gated(&world);

@@ -59,14 +59,3 @@ fn land_works_in_a_bare_repository_with_worktrees() {
     assert_lands(&world, &bare, &main);
     assert_eq!(world.read(main.join("o.txt")), "work\n");
 }
-
-#[test]
-fn land_applies_filters() {
-    let world = World::new();
-    world.git(["config", "filter.upper.clean", "tr a-z A-Z"]);
-    world.git(["config", "filter.upper.smudge", "tr A-Z a-z"]);
-    world.commit_in(world.repo(), ".gitattributes", "?.txt filter=upper\n");
-    assert_lands(&world, &world.repo(), &world.repo());
-    assert_eq!(world.git(["cat-file", "blob", "main:o.txt"]), "WORK");
-    assert_eq!(world.read(world.repo().join("o.txt")), "work\n");
-}

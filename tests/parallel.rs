@@ -35,6 +35,16 @@ fn all_succeed(outputs: &[Output]) {
     assert!(failed.is_empty(), "{count} failed:\n{}", failed.join("\n"));
 }
 
+/// Asserts that a command failed and said only this, except that it waited for another one, which it says after a
+/// while.
+#[track_caller]
+fn assert_refused(output: &Output, expected: &[&str]) {
+    output.code(1).stdout_is("");
+    let lines = output.stderr.lines();
+    let said = lines.filter(|line| !line.starts_with("waiting for another git flux that works on"));
+    assert_eq!(said.collect::<Vec<_>>(), expected);
+}
+
 /// Makes a world whose repository is made by `git init` with these options.
 fn world_of(options: &[&str]) -> World {
     let world = World::without_repository("flux world");
@@ -196,13 +206,12 @@ fn run_twenty_with_one_name(world: &World) {
     let winners: Vec<usize> = (0..MANY).filter(|n| outputs[*n].code == Some(0)).collect();
     for (n, output) in outputs.iter().enumerate() {
         if !winners.contains(&n) {
-            output.code(1);
-            output.says(&expect![[r#"
-                --- stderr
-                error: the task 'wanted' exists already
-                hint: git flux attach wanted
-                hint: git flux cleanup wanted
-            "#]]);
+            let lines = [
+                "error: the task 'wanted' exists already",
+                "hint: git flux attach wanted",
+                "hint: git flux cleanup wanted",
+            ];
+            assert_refused(output, &lines);
         }
     }
     assert_eq!(winners.len(), 1, "exactly one wins");
@@ -238,12 +247,37 @@ fn cleanup_succeeds_once_if_several_remove_the_same_task() {
     let said: String = outputs.iter().map(ToString::to_string).collect();
     assert_eq!(winners, 1, "exactly one removes it:\n{said}");
     for output in outputs.iter().filter(|output| output.code != Some(0)) {
-        output.code(1).says(&expect![[r#"
-            --- stderr
-            error: there is no task 'fix'
-            hint: git flux list
-        "#]]);
+        let lines = ["error: there is no task 'fix'", "hint: git flux list"];
+        assert_refused(output, &lines);
     }
+    assert_eq!(world.read("fix.txt"), "work\n");
+    assert_nothing_left(&world);
+}
+
+#[test]
+fn cleanup_says_that_a_task_is_gone_which_was_removed_since_it_was_read() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    world.commit_in(world.worktree("fix"), "fix.txt", "work\n");
+    // Another cleanup begins and ends while the first one reads the tasks.
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' for-each-ref '*)\n\
+         if mkdir '{dir}/once' 2>/dev/null; then\n\
+         '{git}' \"$@\" >'{dir}/once/refs' || exit\n\
+         git-flux cleanup -y fix >&2 || exit\n\
+         exec cat '{dir}/once/refs'\nfi ;;\nesac\nexec '{git}' \"$@\"\n",
+        dir = world.tools().display(),
+        git = require("git").display()
+    );
+    world.install("git", &script);
+    let output = world.flux(["cleanup", "-y", "fix"]).run();
+    world.uninstall("git");
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no task 'fix'
+        hint: git flux list
+    "#]]);
     assert_eq!(world.read("fix.txt"), "work\n");
     assert_nothing_left(&world);
 }

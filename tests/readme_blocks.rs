@@ -5,17 +5,18 @@ use std::fs;
 use crate::world::documents::document;
 use crate::world::*;
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "docs/settings.md",
     "docs/files.md",
     "docs/landing.md",
     "docs/others.md",
+    "docs/scale.md",
     "docs/speed.md",
 ];
 
 /// The headings below which there are blocks, and how many; those of the last column are typed by a test elsewhere.
-const BLOCKS: [(&str, &str, usize); 9] = [
+const BLOCKS: [(&str, &str, usize); 10] = [
     ("README.md", "## Set up", 1),
     ("README.md", "## Everyday", 1),
     ("README.md", "## Your repository", 2),
@@ -25,6 +26,7 @@ const BLOCKS: [(&str, &str, usize); 9] = [
     ("docs/settings.md", "## An agent of your own", 1),
     ("docs/settings.md", "## tmux", 1),
     ("docs/files.md", "## Bringing something back", 2),
+    ("docs/scale.md", "## Set up", 1),
 ];
 
 /// Returns the blocks of a page, each with the heading above it.
@@ -176,6 +178,15 @@ fn readme_and_docs_commands_make_the_settings() {
             .read(worktree.join("prompt"))
             .contains("Fix the login")
     );
+}
+
+#[test]
+fn docs_commands_set_the_wrapper_that_the_tests_of_slurm_use() {
+    let world = World::new();
+    for block in below("docs/scale.md", "## Set up") {
+        type_in(&world, &block);
+    }
+    assert_eq!(world.git(["config", "flux.wrapper"]), slurm::WRAPPER);
 }
 
 #[test]

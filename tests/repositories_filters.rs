@@ -69,10 +69,9 @@ while (1) {
 }
 "#;
 
-#[test]
-fn run_and_cleanup_work_with_a_filter_process_like_git_lfs() {
+/// Configures the filter `big`, whose process stores contents like Git LFS.
+pub(crate) fn filter_process(world: &World) {
     require("perl");
-    let world = World::new();
     let store = world.tools().join("store");
     fs::create_dir(&store).unwrap();
     world.install(
@@ -81,6 +80,12 @@ fn run_and_cleanup_work_with_a_filter_process_like_git_lfs() {
     );
     world.git(["config", "filter.big.process", "big-filter"]);
     world.git(["config", "filter.big.required", "true"]);
+}
+
+#[test]
+fn run_and_cleanup_work_with_a_filter_process_like_git_lfs() {
+    let world = World::new();
+    filter_process(&world);
     world.write(".gitattributes", "*.big filter=big\n");
     let content = "all of it, not a pointer\n".repeat(10_000);
     world.write("a.big", &content);

@@ -11,7 +11,7 @@ use crate::world::*;
 const PICK: &str = "Which removed task?";
 
 /// Two removed tasks, `alpha` dropped and `beta` merged.
-fn two_removed(world: &World) {
+pub(crate) fn two_removed(world: &World) {
     done(world, "alpha");
     done(world, "beta");
     world
@@ -23,8 +23,18 @@ fn two_removed(world: &World) {
 
 #[track_caller]
 fn on_terminal<'a>(world: &'a World, args: &str, answers: &[(&str, &[&str])]) -> Terminal<'a> {
+    command_on_terminal(world, &format!("restore {args}"), answers)
+}
+
+/// Runs a command of git flux on a terminal, and answers its questions.
+#[track_caller]
+pub(crate) fn command_on_terminal<'a>(
+    world: &'a World,
+    command: &str,
+    answers: &[(&str, &[&str])],
+) -> Terminal<'a> {
     let terminal = world.terminal(120, 40);
-    terminal.command(&format!("git flux restore {args}"));
+    terminal.command(&format!("git flux {command}"));
     for (question, keys) in answers {
         terminal.wait_for_screen(question);
         for key in *keys {
@@ -36,7 +46,7 @@ fn on_terminal<'a>(world: &'a World, args: &str, answers: &[(&str, &[&str])]) ->
 
 /// Asserts that the command on this terminal ended as one that was declined, with nothing changed.
 #[track_caller]
-fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
+pub(crate) fn declined(world: &World, terminal: &Terminal<'_>, before: &Snapshot) {
     assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
     world.assert_unchanged(before);
     assert_eq!(terminal.ask("#{cursor_flag}"), "1");
@@ -225,10 +235,8 @@ fn restore_without_a_name_or_terminal_is_a_usage_error() {
     for args in [
         &["--list", "alpha"][..],
         &["--list", "--drop"],
-        &["--list", "--empty"],
         &["--json"],
-        &["--drop", "--empty"],
-        &["--empty", "alpha"],
+        &["--empty"],
     ] {
         world.flux(["restore"].iter().chain(args)).run().code(2);
     }
@@ -289,11 +297,11 @@ fn restore_refuses_if_the_entry_was_replaced_during_the_question() {
         .run()
         .success();
     for (args, question, answer) in [
-        ("--drop alpha", "Delete 'alpha' for good", "y"),
-        ("--empty", "Delete 'alpha' for good", "y"),
-        ("", PICK, "Enter"),
+        ("restore --drop alpha", "Delete 'alpha' for good", "y"),
+        ("gc --trash", "Delete 'alpha' for good", "y"),
+        ("restore", PICK, "Enter"),
     ] {
-        let terminal = on_terminal(&world, args, &[(question, &[])]);
+        let terminal = command_on_terminal(&world, args, &[(question, &[])]);
         replace_entry(&world, "alpha", &format!("new {args}\n"));
         let before = world.snapshot();
         terminal.keys([answer]);
@@ -304,38 +312,6 @@ fn restore_refuses_if_the_entry_was_replaced_during_the_question() {
     }
     assert_eq!(archived(&world), ["alpha"]);
     assert!(!world.repo().join(".git/flux/run/alpha").exists());
-}
-
-#[test]
-fn restore_empty_deletes_all_removed_tasks_with_consent() {
-    let world = World::new();
-    let output = world.flux(["restore", "--empty"]).run();
-    output.success().stderr_has("there is nothing to delete");
-    two_removed(&world);
-    done(&world, "gamma");
-    let before = world.snapshot();
-    world
-        .flux(["restore", "--empty"])
-        .run()
-        .code(1)
-        .stderr_has("refusing to delete");
-    world.assert_unchanged(&before);
-    let question = "Delete these 2 for good?";
-    for key in ["Enter", "n", "Escape", "C-c"] {
-        let terminal = on_terminal(&world, "--empty", &[(question, &[key])]);
-        declined(&world, &terminal, &before);
-        let screen = terminal.screen();
-        assert!(screen.contains("alpha  not merged"), "{screen}");
-        assert!(screen.contains("beta  merged into 'main'"), "{screen}");
-    }
-    world.flux(["restore", "--empty", "--yes"]).run().success();
-    assert_eq!(archived(&world), [""; 0]);
-    assert_not_archived(&world, "alpha");
-    assert_not_archived(&world, "beta");
-    // A task that lives is none of its business.
-    assert!(world.worktree("gamma").join("gamma.txt").exists());
-    world.flux(["cleanup", "gamma"]).run().success();
-    assert_eq!(archived(&world), ["gamma"]);
 }
 
 #[test]

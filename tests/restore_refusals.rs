@@ -226,7 +226,7 @@ fn restore_refuses_a_record_that_cannot_be_read() {
         hint: to delete it: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
     "#]]);
     world.assert_unchanged(&before);
-    let output = world.flux(["restore", "--empty", "-y"]).run();
+    let output = world.flux(["gc", "--trash", "-y"]).run();
     output
         .code(1)
         .stderr_has(unread)

@@ -239,12 +239,69 @@ fn commands_change_only_the_tasks_of_their_user_in_a_shared_repository() {
         bob.refused(&["restore", "--drop", "-y", "a1"])
             .contains("'64711'")
     );
-    bob.ok(&["restore", "--empty", "-y"]);
+    bob.ok(&["gc", "--trash", "-y"]);
     bob.ok(&["__expire"]);
     assert!(trash.exists());
     alice.ok(&["__expire"]);
     assert!(!trash.exists());
     bob.ok(&["cleanup", "-y", "--discard-branch", "b1"]);
+}
+
+#[test]
+fn gate_does_not_run_beside_what_another_user_has_left_running() {
+    let world = World::without_repository("flux world");
+    // Not those of another test at the same time.
+    let (alice, bob) = (64_713, 64_714);
+    if shared(&world, alice).is_none() {
+        return;
+    }
+    let (alice, bob) = (User::new(&world, alice), User::new(&world, bob));
+    for (user, name) in [(&alice, "a1"), (&bob, "b1")] {
+        let place = format!("../{name}");
+        let words = ["git", "worktree", "add", "-q", "-b", name, &place];
+        let (code, said) = user.run_with("002", &words);
+        assert_eq!(code, Some(0), "{said}");
+        user.ok(&["adopt", "-q", "--name", name, &place]);
+    }
+    // His does not end, and she cannot end it.
+    let pid_file = bob.home.join("pid");
+    let gate = format!(
+        "test $(id -u) != {} || {{ echo $$ >\"$HOME/pid\"; sleep 600; }}",
+        bob.uid
+    );
+    world.git(["config", "flux.gate", &gate]);
+    let first = |words: &[&str]| bob.run_with("002", words);
+    std::thread::scope(|scope| {
+        scope.spawn(|| first(&["sh", "-c", "echo $$ >\"$HOME/flux\"; exec git-flux gate b1"]));
+        let pid = || {
+            fs::read_to_string(&pid_file)
+                .ok()?
+                .trim()
+                .parse::<i32>()
+                .ok()
+        };
+        let gate = wait_for("the gate of the other user", pid);
+        let said = scope.spawn(|| alice.run_with("002", &["git-flux", "gate", "a1"]));
+        let flux = fs::read_to_string(bob.home.join("flux")).unwrap();
+        first(&["kill", "-9", flux.trim()]);
+        let (code, said) = said.join().unwrap();
+        let group = Process::find(gate).expect("his gate goes on").group;
+        let why = format!("process group {group} of another user may still run the gate");
+        assert_eq!(code, Some(125), "{said}");
+        for line in [
+            format!("a1: no verdict: {why}\n"),
+            format!("error: {why}\nhint: ps -f -p {group}\n"),
+        ] {
+            assert!(said.contains(&line), "{said}");
+        }
+        first(&["kill", "-9", "--", &format!("-{group}")]);
+    });
+    // Nothing of it is left, but the files are his.
+    let (code, said) = alice.run_with("002", &["git-flux", "gate", "a1"]);
+    assert!(
+        code == Some(125) && !said.contains("may still run"),
+        "{said}"
+    );
 }
 
 #[test]

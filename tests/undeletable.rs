@@ -117,7 +117,7 @@ fn restore_reports_files_of_another_user_in_the_trash_and_lists_every_task() {
     let (_, out, err) = as_user(&world, &["restore", "--list"]);
     assert!(!out.contains("four") && out.contains("three"), "{out}");
     assert!(err.contains(&rid) && err.contains(".going-two."), "{err}");
-    let (code, _, err) = as_user(&world, &["restore", "--empty", "--yes"]);
+    let (code, _, err) = as_user(&world, &["gc", "--trash", "--yes"]);
     assert_eq!((code, left().len()), (1, 2), "{err}");
     for name in ["one", "two", "three"] {
         assert!(err.contains(&format!("deleted '{name}'")), "{err}");

@@ -147,7 +147,7 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
     }
     world.assert_unchanged(&before);
     world
-        .flux(["restore", "--empty", "-y"])
+        .flux(["gc", "--trash", "-y"])
         .run()
         .code(1)
         .says(&expect![[r#"

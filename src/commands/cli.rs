@@ -9,8 +9,8 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::{
-    adopt, attach, cleanup, completions, config, conflicts, diff, gate, help, install, land, list,
-    log, restore, resume, review, run, send, status, stop, wait,
+    adopt, attach, cleanup, completions, config, conflicts, diff, gate, gc, help, install, land,
+    list, log, restore, resume, review, run, send, status, stop, wait,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -53,6 +53,7 @@ enum Command {
     Adopt(adopt::AdoptArgs),
     Install(install::InstallArgs),
     Config(config::ConfigArgs),
+    Gc(gc::GcArgs),
     Completions(completions::CompletionsArgs),
     Help(help::HelpArgs),
     /// Start the agent of a task in its pane
@@ -110,6 +111,7 @@ impl Cli {
             Some(Command::Adopt(args)) => args.run(),
             Some(Command::Install(args)) => args.run(),
             Some(Command::Config(args)) => args.run(),
+            Some(Command::Gc(args)) => args.run(),
             Some(Command::Completions(args)) => args.run(),
             Some(Command::Help(args)) => args.run(command()),
             Some(Command::Expire) => Flux::open_lenient(Ui { quiet: true })?.expire(),
@@ -156,7 +158,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ),
     ("bring work home", &["gate", "cleanup", "land"]),
     ("bring a removed task back", &["restore"]),
-    ("set up", &["install", "config", "help"]),
+    ("set up", &["install", "config", "gc", "help"]),
 ];
 
 /// Returns the template of `git flux -h`, with the commands in groups. `completions` is left out:
@@ -258,6 +260,7 @@ mod tests {
             ("history", "log"),
             ("changes fix", "diff fix"),
             ("settings", "config"),
+            ("prune", "gc"),
             ("version", "--version"),
         ] {
             assert_eq!(hint(typed), format!("git flux {expected}"), "{typed}");

@@ -17,6 +17,7 @@ use crate::lifecycle::gate::verdicts::Verdicts;
 use crate::lifecycle::gate::{self, Gate, agreed};
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
+use crate::system::disk::full_disk_hint;
 use crate::task::{GateState, GateVerdict, ObjectId, Task, TaskId};
 use crate::ui::{self, Ui};
 
@@ -107,7 +108,8 @@ impl GateArgs {
                 return Err(error);
             }
             ui::show(&error);
-            Ok(none(None, Some(error.to_string())))
+            let full = full_disk_hint(&error, &[flux.repo.common_dir()]);
+            Ok(none(None, Some(full.unwrap_or_else(|| error.to_string()))))
         })
     }
 

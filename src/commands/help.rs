@@ -69,7 +69,7 @@ pub(super) fn usage_error(all: &Command, error: &clap::Error, args: &[String]) -
 }
 
 /// Commands, each with other words for it.
-const SYNONYMS: [(&str, &str); 18] = [
+const SYNONYMS: [(&str, &str); 19] = [
     ("run", "start new add create begin task do go spawn launch"),
     ("cleanup", "rm remove delete merge done finish close"),
     ("cleanup --discard-branch", "drop discard"),
@@ -86,6 +86,7 @@ const SYNONYMS: [(&str, &str); 18] = [
     ("resume", "continue restart retry again"),
     ("adopt", "import take"),
     ("config", "settings set get configure options"),
+    ("gc", "prune empty housekeeping"),
     ("install", "setup uninstall update upgrade"),
     ("--version", "version"),
 ];
@@ -146,7 +147,7 @@ impl UnknownCommand<'_> {
     /// none.
     fn command(&self, command: &str) -> String {
         let takes_none =
-            command.starts_with('-') || ["list", "config", "install"].contains(&command);
+            command.starts_with('-') || ["list", "config", "gc", "install"].contains(&command);
         let words = self.words().iter().filter(|_| !takes_none);
         let words = words.map(|one| format!(" {}", word(one)));
         format!("git flux {command}{}", words.collect::<String>())

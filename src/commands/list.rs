@@ -354,7 +354,7 @@ fn style(state: &State) -> Style {
     match state {
         State::Running(_) | State::RunningElsewhere | State::Working => plain.green(),
         State::Waiting(_) => plain.yellow().bold(),
-        State::Starting | State::Opening | State::Removing => plain.cyan(),
+        State::Starting | State::Queued | State::Opening | State::Removing => plain.cyan(),
         State::Done => plain.blue(),
         State::Ended(exit) if exit.is_success() => plain.blue(),
         State::Ended(exit) if exit.stopped => plain,

@@ -5,14 +5,11 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use std::slice;
 
-use super::removed::{self, describe_removed};
 use super::revert::revert_hint;
-use super::{Faults, candidates, load_recovered, starting};
+use super::{candidates, deletion, load_recovered, removed, starting};
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
-use crate::interrupt;
-use crate::lifecycle::archive::delete::delete_archived;
-use crate::lifecycle::archive::{self, Archived, Listing, UnreadEntry};
+use crate::lifecycle::archive::{self, Archived, Listing};
 use crate::lifecycle::restore::{limit_foreign, prepare};
 use crate::lifecycle::start::plan::Started;
 use crate::lifecycle::start::start;
@@ -34,14 +31,11 @@ pub(crate) struct RestoreArgs {
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::archived))]
     task: Option<String>,
     /// list what can be restored: age, size, how it ended
-    #[arg(short, long, conflicts_with_all = ["task", "drop", "empty"])]
+    #[arg(short, long, conflicts_with_all = ["task", "drop"])]
     list: bool,
     /// delete a removed task for good
-    #[arg(long, conflicts_with = "empty")]
+    #[arg(long)]
     drop: bool,
-    /// delete all removed tasks for good
-    #[arg(long, conflicts_with = "task")]
-    empty: bool,
     /// restore a task whose refs were fetched from elsewhere
     #[arg(long, requires = "task", conflicts_with = "drop")]
     foreign: bool,
@@ -58,11 +52,6 @@ impl RestoreArgs {
         }
         let store = load_recovered(&flux)?;
         let all = archive::list_all(&flux)?;
-        if self.empty {
-            let is_ours = |one: &&Archived| !one.foreign && flux.trash_owner(one).is_none();
-            let ours: Vec<&Archived> = all.archived.iter().filter(is_ours).collect();
-            return self.delete(&flux, &ours, &all.unread);
-        }
         let one = self.choose(&flux, &store, &all)?;
         if let Some(owner) = flux.trash_owner(one) {
             let name = &one.name;
@@ -70,7 +59,11 @@ impl RestoreArgs {
             bail!(failure.hint(format!("git flux log {name}")));
         }
         if self.drop {
-            return self.delete(&flux, &[one], &[]);
+            if !self.yes {
+                let question = deletion::question(&flux, &[one]);
+                deletion::ensure_agreed(&flux, question)?;
+            }
+            return deletion::delete(&flux, one);
         }
         if !one.foreign {
             return restore_task(&flux, &store, one);
@@ -95,76 +88,6 @@ impl RestoreArgs {
             let failure = Failure::new(format!("'{id}' is not removed"));
             failure.hint(format!("git flux attach {id}")).into()
         })
-    }
-
-    /// Deletes removed tasks for good; without `--yes` asks first, and fails if the user cannot be
-    /// asked. With `--empty`, continues after a failure, and if there was none, deletes what
-    /// earlier deletions have left. Fails at the end if something is left.
-    fn delete(&self, flux: &Flux, which: &[&Archived], unread: &[UnreadEntry]) -> Result<()> {
-        if which.is_empty() {
-            flux.ui.status("there is nothing to delete");
-            return self.finish_deletion(flux, unread, Faults::default());
-        }
-        self.agree_to_delete(flux, which)?;
-        let mut faults = Faults::default();
-        for one in which {
-            interrupt::check()?;
-            let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
-            match delete_archived(flux, one) {
-                Ok(()) => {
-                    let commits = format!("the commits of '{branch}' were at {tip}");
-                    flux.ui.status(format_args!("deleted '{name}' ({commits})"));
-                }
-                Err(error) if which.len() == 1 && !self.empty => return Err(error),
-                Err(error) => faults.show(&error),
-            }
-        }
-        self.finish_deletion(flux, unread, faults)
-    }
-
-    fn agree_to_delete(&self, flux: &Flux, which: &[&Archived]) -> Result<()> {
-        let question = if let [one] = which {
-            format!(
-                "Delete '{}' for good ({})?",
-                one.name,
-                describe_removed(flux, one)
-            )
-        } else {
-            for one in which {
-                let content = describe_removed(flux, one);
-                flux.ui.status(format_args!("  {}  {content}", one.name));
-            }
-            format!("Delete these {} for good?", which.len())
-        };
-        if self.yes {
-            return Ok(());
-        }
-        if !flux.ui.can_ask() {
-            let failure = Failure::new("refusing to delete without --yes");
-            let failure = failure.hint("git flux restore --list");
-            bail!(failure.hint("add --yes to agree"));
-        }
-        flux.ui.ensure_agreed(question, false)
-    }
-
-    /// With `--empty`, and if nothing has failed yet, retries the deletions that failed earlier.
-    /// Warns of the unreadable entries `unread`, which stay. Fails if something could not be
-    /// deleted.
-    fn finish_deletion(
-        &self,
-        flux: &Flux,
-        unread: &[UnreadEntry],
-        mut faults: Faults,
-    ) -> Result<()> {
-        if self.empty && faults.is_empty() {
-            let left = flux.retry_deletions()?;
-            left.iter().for_each(|error| faults.show(error));
-        }
-        for one in unread {
-            flux.ui.warn_of(&one.refusal().into());
-            faults.count();
-        }
-        faults.ensure_none("not everything could be deleted")
     }
 }
 

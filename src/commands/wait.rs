@@ -77,6 +77,7 @@ fn outcome(state: &Known, until: &[Until]) -> Option<bool> {
     }
     let (stage, is_success) = match state {
         State::Starting
+        | State::Queued
         | State::Opening
         | State::Running(_)
         | State::RunningElsewhere
@@ -273,6 +274,7 @@ mod tests {
         let ended = |how| State::Ended(Exit::new(how, jiff::Timestamp::UNIX_EPOCH));
         for (state, until, expected) in [
             (State::Working, Until::Exited, None),
+            (State::Queued, Until::Done, None),
             (State::Waiting(None), Until::Waiting, Some(true)),
             (State::Waiting(None), Until::Exited, None),
             (State::Failed, Until::Done, Some(false)),

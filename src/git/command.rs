@@ -2,15 +2,16 @@
 
 mod failure;
 pub(crate) mod records;
+mod streams;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -19,6 +20,8 @@ use signal_hook::consts::SIGPIPE;
 use self::failure::start_error;
 pub(crate) use self::failure::{GitKilled, exit_error};
 use self::records::join_records;
+use self::streams::exchange;
+pub(super) use self::streams::feed;
 use super::{Lock, ObjectId};
 use crate::failure::Failure;
 use crate::interrupt;
@@ -215,10 +218,9 @@ impl Git {
         let name = self.name();
         let captured = self.connect_streams()?;
         let started = self.add_args().spawn();
-        let mut child = started.map_err(|error| start_error(error, &name))?;
+        let child = started.map_err(|error| start_error(error, &name))?;
         let deadline = self.timeout.map(|time| Deadline::new(&child, time));
-        feed(&mut child, &self.input.unwrap_or_default())?;
-        let ended = child.wait_with_output();
+        let ended = exchange(child, &self.input.unwrap_or_default());
         let mut output = ended.with_context(|| format!("could not wait for `{name}`"))?;
         if let Some(captured) = captured {
             captured.read(&mut output)?;
@@ -347,16 +349,6 @@ impl Git {
         let left = (status.signal() == Some(SIGPIPE)).then_some(0);
         let code = status.code().or(left);
         code.ok_or_else(|| Failure::declined(String::new()).into())
-    }
-}
-
-/// Writes `input` to the standard input of the process `child` and closes it. A broken pipe is not
-/// an error: the exit code tells why.
-pub(super) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
-    let stdin = child.stdin.take();
-    match stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input)) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod drivers;
 pub(crate) mod fast_forward;
 pub(crate) mod merge_tree;
 pub(crate) mod rebase;
+pub(crate) mod space;
 
 use std::error::Error;
 use std::fmt;

@@ -33,7 +33,7 @@ pub(crate) use checkout::Checkout;
 pub(crate) use checkout::distrust::Distrust;
 pub(crate) use command::{Git, GitKilled, records};
 pub(crate) use merge::{
-    Integrated, MergePlan, Style, Unrelated, commit, drivers, fast_forward, rebase,
+    Integrated, MergePlan, Style, Unrelated, commit, drivers, fast_forward, rebase, space,
 };
 pub(crate) use refs::{Transaction, marks};
 pub(crate) use repo::Repo;

@@ -20,14 +20,19 @@ use super::group::{
 };
 use crate::git::admin;
 use crate::run::RunDir;
+use crate::run::begin::BeginDir;
 use crate::run::launch::{Launch, Running};
 use crate::sanitize;
+use crate::system::clock::this_second;
 use crate::system::regular_file::{open_file, read_file};
-use crate::task::{Bytes, Exit};
+use crate::task::{Bytes, Exit, ExitReason};
 
 /// Resets the screen after an agent: alternate screen, bracketed paste, mouse, focus and kitty keys
 /// off, cursor on, default colours.
 const RESET: &str = "\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m";
+
+/// Sets an empty title of the terminal (OSC 2).
+const CLEAR_TITLE: &str = "\x1b]2;\x1b\\";
 
 /// Variables that tmux sets for the pane.
 const PANE_VARIABLES: &str = "TERM TERM_PROGRAM TERM_PROGRAM_VERSION TMUX TMUX_PANE";
@@ -87,6 +92,12 @@ impl Job {
             let text = sanitize::text(&String::from_utf8_lossy(&text));
             writeln!(io::stdout(), "{}\n", text.trim_end())?;
         }
+        if !self.launch.ready.wrapper.is_empty() {
+            // The title would show that an earlier agent runs.
+            write!(io::stdout(), "{CLEAR_TITLE}")?;
+            io::stdout().flush()?;
+            self.running.wrapper_since = Some(this_second());
+        }
         let agent = self.spawn_agent()?;
         foreground(agent);
         self.running.agent = Some(agent.as_raw());
@@ -100,11 +111,11 @@ impl Job {
     }
 
     fn spawn_agent(&self) -> Result<Pid> {
-        let wrapper = self.launch.ready.wrapper.iter();
-        let mut words = wrapper.chain(&self.launch.argv);
-        let program = &words.next().context("no program to start")?.0;
+        let words = self.launch.words(&self.run, self.running.launcher);
+        let (program, args) = words.split_first().context("no program to start")?;
+        let program = &program.0;
         let mut command = self.command(program);
-        command.args(words.map(|word| &word.0));
+        command.args(args.iter().map(|word| &word.0));
         command.env("PWD", self.enter_directory()?);
         if let Some(file) = &self.launch.input {
             let prompt = open_file(Path::new(&file.0));
@@ -123,7 +134,7 @@ impl Job {
                     if self.received.signal.is_some() {
                         wait_for_group(agent);
                     }
-                    return Ok(exit);
+                    return Ok(self.without_lost_step(exit));
                 }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => foreground(agent),
@@ -138,6 +149,15 @@ impl Job {
                 self.received.pass_on(signal, &self.run, agent);
             }
         }
+    }
+
+    /// Returns the exit of the wrapper, but as one that was not seen if it is a success and the
+    /// agent was not seen to end in its job step.
+    fn without_lost_step(&self, mut exit: Exit) -> Exit {
+        if exit.is_success() && BeginDir(&self.run.0).has_lost_step() {
+            exit.reason = ExitReason::Unseen;
+        }
+        exit
     }
 
     /// Prints a message and runs the user's shell until that exits, while the agent is suspended

@@ -12,6 +12,7 @@ pub(crate) mod hook;
 mod job;
 pub(crate) mod notify;
 mod own_git;
+mod queue_watcher;
 mod setup;
 pub(crate) mod stash;
 mod stash_watcher;
@@ -35,6 +36,7 @@ use self::file_watcher::FileWatcher;
 use self::group::EndSignal;
 use self::job::Job;
 use self::notify::Notifier;
+use self::queue_watcher::QueueWatcher;
 use self::stash_watcher::{SharedStash, StashWatcher};
 use crate::run::RunDir;
 use crate::run::events::{Event, EventLog, START};
@@ -86,6 +88,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
             if let Some(mut watcher) = FileWatcher::of(&job) {
                 thread::spawn(move || watcher.run());
             }
+            if let Some(watcher) = QueueWatcher::of(&job) {
+                thread::spawn(move || drop(watcher.run()));
+            }
             job.wait_for_agent(agent)?
         }
         Err(error) => Exit::new(ExitReason::NotStarted(format!("{error:#}")), this_second()),
@@ -126,6 +131,7 @@ fn new_running(launch: &Launch) -> Running {
         worktree: Some(Bytes(launch.worktree.clone().into())),
         agent: None,
         since: this_second(),
+        wrapper_since: None,
         setup: SetupProgress::default(),
     }
 }
@@ -148,7 +154,7 @@ fn start(job: &mut Job) -> Result<Pid> {
     job.start()
 }
 
-/// Records the agent's exit, and returns if the terminal is closed. Otherwise also records the
+/// Records the agent's exit, unless it was not seen, and returns if the terminal is closed. Otherwise also records the
 /// screen, notifies the user unless git flux stopped the agent, and becomes the user's shell.
 fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     let end = Event::new(Activity::Exited, "exit").with_message(exit);
@@ -159,8 +165,11 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     }
     // Before `exit`, after which another launcher of the task may lock it.
     job.unlock_worktree();
-    // Written last, when all other files are complete.
-    job.run.write_exit(exit)?;
+    // Without the file, the agent is lost.
+    if !exit.is_unseen() {
+        // Written last, when all other files are complete.
+        job.run.write_exit(exit)?;
+    }
     if is_hung_up {
         return Ok(());
     }
@@ -172,7 +181,12 @@ fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
             &job.launch.env,
         ));
     }
-    pane::set_own_state(job.running.launcher, State::Ended(exit.clone()).name());
+    let state = if exit.is_unseen() {
+        State::Lost
+    } else {
+        State::Ended(exit.clone())
+    };
+    pane::set_own_state(job.running.launcher, state.name());
     job.exec_shell(exit)
 }
 

@@ -34,20 +34,15 @@ impl CacheFile {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes the file. Best effort: a path that is not UTF-8 has no form in JSON.
-    pub(super) fn write(&self, content: &impl Serialize) {
-        if let Ok(bytes) = serde_json::to_vec(content) {
-            self.write_bytes(&bytes).ok();
-        }
-    }
-
-    fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
+    /// Writes the file. A path that is not UTF-8 has no form in JSON.
+    pub(super) fn write(&self, content: &impl Serialize) -> Result<()> {
+        let bytes = serde_json::to_vec(content)?;
         let dir = self.path.parent().unwrap_or(&self.path);
         if none_if_missing(dir.symlink_metadata())?.is_none() {
             self.sharing.make_dir(dir)?;
         }
         ensure!(dir.symlink_metadata()?.is_dir(), "it is no directory");
-        self.sharing.write(&self.path, bytes)
+        self.sharing.write(&self.path, &bytes)
     }
 }
 

@@ -33,7 +33,8 @@
 //! shared stash from loss while agents run. A [`gate`] tests a tree with the user's commands, in a worktree of its own.
 //!
 //! A rollback of a start is the same teardown. [`recover`], which commands that change something run first,
-//! completes or rolls back each task whose last command died, and reports it.
+//! completes or rolls back each task whose last command died, and reports it. [`gc`] deletes what is no longer
+//! needed.
 
 pub(crate) mod adopt;
 pub(crate) mod archive;
@@ -45,6 +46,7 @@ pub(crate) mod copied_repository;
 pub(crate) mod damage;
 pub(crate) mod disposal;
 pub(crate) mod gate;
+pub(crate) mod gc;
 mod hook_effects;
 pub(crate) mod land;
 pub(crate) mod observe;

@@ -307,7 +307,10 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
         return from_git;
     }
     let running = run.running().unwrap_or_default();
-    let started = running.as_ref().map(|it| it.since);
+    let started = running.as_ref().map(|running| {
+        let queued = running.queued_since(&run);
+        queued.unwrap_or_else(|| running.agent_since(&run))
+    });
     let seen = Observation {
         is_locked: Lock::is_held(&run.lock()),
         launcher: read_presence(flux, task, &run, running.as_ref()),
@@ -335,7 +338,7 @@ fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]
 }
 
 /// Returns, from run files and locks, whether a task's launcher never started, is gone, in its
-/// setup or alive, alive where this process cannot see it, or perhaps alive on another machine.
+/// setup, in a queue or alive, alive where this process cannot see it, or perhaps alive on another machine.
 /// Never fails: `Unreadable` if the files cannot be read.
 fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
     if run.ensure_launcher_known().is_err() {
@@ -349,6 +352,7 @@ fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Runnin
         (false, ..) => Presence::Gone,
         (true, Some(Launcher::Elsewhere(_)), _) => Presence::Elsewhere,
         (true, _, Some(running)) if running.setup.step.is_some() => Presence::InSetup,
+        (true, _, Some(running)) if running.queued_since(run).is_some() => Presence::InQueue,
         (true, ..) => Presence::Alive,
     }
 }

@@ -133,9 +133,9 @@ pub(crate) fn agent_failure(task: &Task, why: impl Display) -> Failure {
     Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
 }
 
-/// Returns the running agent of a task, to send it messages. `None` if it does not run, is not in
-/// the foreground of its pane, or cannot take messages; fails if the system cannot tell. A question
-/// reported since `since` prevents sending.
+/// Returns the running agent of a task, to send it messages. `None` if it does not run, is queued,
+/// is not in the foreground of its pane, or cannot take messages; fails if the system cannot tell. A
+/// question reported since `since` prevents sending.
 pub(crate) fn find_recipient(
     flux: &Flux,
     task: &Task,
@@ -149,6 +149,10 @@ pub(crate) fn find_recipient(
     let Some(running) = run.running()?.filter(|running| running.agent.is_some()) else {
         return Ok(None);
     };
+    // The agent would read it before it is ready.
+    if running.queued_since(&run).is_some() {
+        return Ok(None);
+    }
     // Input would start another conversation.
     let session = profile.session(&running, &task.worktree);
     if session.is_some_and(|session| session.is_handed_over) || pane::find_pane(task)?.is_none() {

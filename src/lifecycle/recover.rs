@@ -1,8 +1,9 @@
 //! Recovers tasks whose last command died: completes or rolls back each.
 
 use std::fs;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 
 use super::archive::delete::remove_trash_leftovers;
 use super::archive::{self, Archived};
@@ -17,7 +18,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
-use crate::store::{self, Store, StoredTask, task_ref};
+use crate::store::{self, Store, task_ref};
 use crate::task::{Phase, RefName, Task, TaskId};
 use crate::tmux::pane;
 use crate::ui::quoted;
@@ -27,11 +28,8 @@ use crate::ui::quoted;
 /// left. Returns whether a task was recovered, so that `store` is outdated.
 pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     let mut changed = false;
-    for StoredTask { id, task, .. } in &store.tasks {
-        let Ok(task) = task else { continue };
-        if !is_interrupted(flux, task) {
-            continue;
-        }
+    for task in store.readable().filter(|task| is_interrupted(flux, task)) {
+        let id = &task.id;
         // A live command or one of its children holds the lock.
         let Some(lock) = flux.try_lock_task(id).transpose() else {
             continue;
@@ -58,6 +56,16 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
         flux.ui.warn_of(&error);
     }
     Ok(changed)
+}
+
+/// Returns the tasks whose last command died, which [`recover`] completes or rolls back. Changes
+/// nothing.
+pub(crate) fn list_interrupted<'a>(flux: &Flux, store: &'a Store) -> Vec<&'a Task> {
+    let is_locked = |task: &Task| Lock::is_held(&flux.run_dir(&task.id).lock());
+    let tasks = store.readable();
+    tasks
+        .filter(|task| is_interrupted(flux, task) && !is_locked(task))
+        .collect()
 }
 
 /// Returns whether a command may have died while it changed a task; `true` also while one still
@@ -101,27 +109,34 @@ pub(super) fn clear_marks(
 /// repositories of their merges, the pins of their stashes, and all hidden run directories. Skips tasks that another command
 /// has locked; warns of a directory that cannot be deleted.
 fn clear_orphans(flux: &Flux, store: &Store) {
-    let entries = fs::read_dir(flux.repo.runs_dir());
-    for entry in entries.into_iter().flatten().flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        if other_owner(&path).is_some() {
-            continue;
-        }
+    for path in own_run_dirs(flux) {
+        let name = path.file_name().unwrap_or_default();
         // A killed command has renamed it to delete it.
         if name.as_encoded_bytes().starts_with(b".") {
             drop(fs::remove_dir_all(path));
-            continue;
-        }
-        let id = name.to_str().and_then(|name| name.parse::<TaskId>().ok());
-        let is_known = |id: &TaskId| store.tasks.iter().any(|stored| stored.id == *id);
-        if let Some(id) = id.filter(|id| !is_known(id))
-            && let Err(error) = clear_orphan(flux, &id)
-        {
-            let what = format!("could not delete '{}': {error:#}", path.display());
-            let failure = Failure::new(what).hint(format!("rm -rf {}", quoted(&path)));
-            flux.ui.warn_of(&failure.into());
         }
     }
+    for id in list_orphans(flux, store) {
+        if let Err(error) = clear_orphan(flux, &id) {
+            flux.ui.warn_of(&error);
+        }
+    }
+}
+
+fn own_run_dirs(flux: &Flux) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
+    let paths = entries.flatten().map(|entry| entry.path());
+    paths.filter(|path| other_owner(path).is_none())
+}
+
+/// Returns the ids of tasks that do not exist, but have a run directory of the current user. Skips
+/// those that another command has locked.
+pub(super) fn list_orphans(flux: &Flux, store: &Store) -> Vec<TaskId> {
+    let id = |path: PathBuf| path.file_name()?.to_str()?.parse::<TaskId>().ok();
+    let is_known = |id: &TaskId| store.tasks.iter().any(|stored| stored.id == *id);
+    let is_locked = |id: &TaskId| Lock::is_held(&flux.run_dir(id).lock());
+    let ids = own_run_dirs(flux).filter_map(id);
+    ids.filter(|id| !is_known(id) && !is_locked(id)).collect()
 }
 
 /// Deletes the pins of the stashes of tasks that do not exist. Skips tasks that another command has
@@ -142,16 +157,28 @@ fn clear_stashes(flux: &Flux, store: &Store) {
     }
 }
 
-fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<()> {
-    let Some(lock) = flux.try_lock_task(id)? else {
-        return Ok(());
+/// Deletes the run directory of a task that does not exist, with the scratch repository of its merge
+/// and the pins of its stash. Returns `false` if there is such a task now, or another command has
+/// locked it.
+pub(super) fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<bool> {
+    let clear = || {
+        let Some(lock) = flux.try_lock_task(id)? else {
+            return Ok(false);
+        };
+        // A starting task creates its directory before its record.
+        let is_orphan = refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty();
+        if is_orphan {
+            scratch::sweep(flux, id, None)?;
+            flux.remove_run_dir(id, &lock)?;
+        }
+        Ok(is_orphan)
     };
-    // A starting task creates its directory before its record.
-    if refs::list(flux.repo.home(), &[&task_ref(id)])?.is_empty() {
-        scratch::sweep(flux, id, None)?;
-        flux.remove_run_dir(id, &lock)?;
-    }
-    Ok(())
+    clear().map_err(|error: Error| {
+        let path = flux.run_dir(id).0;
+        let what = format!("could not delete '{}': {error:#}", path.display());
+        let failure = Failure::new(what);
+        failure.hint(format!("rm -rf {}", quoted(&path))).into()
+    })
 }
 
 /// Completes or rolls back a task whose last command died, and returns a message for the user;

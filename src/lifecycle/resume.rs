@@ -234,6 +234,7 @@ mod tests {
             worktree: None,
             agent: None,
             since: jiff::Timestamp::UNIX_EPOCH,
+            wrapper_since: None,
             setup: Default::default(),
         };
         run.write_running(&running).unwrap();

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::archive::{self, KeptParts, find_free_name};
 use super::cleanup::scratch;
-use super::disposal::{Disposal, is_registered};
+use super::disposal::{Disposal, ensure_unshared, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
@@ -50,6 +50,9 @@ impl Teardown<'_> {
         scratch::sweep(flux, &task.id, Some(task))?;
         let guard = flux.lock_repo()?;
         let mut worktree = self.dispose_worktree(disposal, &guard)?;
+        if worktree.is_none() {
+            self.ensure_not_moved()?;
+        }
         if let Err(error) = exclude::remove(&task.worktree) {
             flux.ui.warning(format_args!("{error:#}"));
         }
@@ -111,6 +114,16 @@ impl Teardown<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Fails if the worktree was moved since it was observed: it is of no use without its branch.
+    /// Starts git only if nothing is at its path.
+    fn ensure_not_moved(&self) -> Result<()> {
+        let (flux, task) = (self.flux, self.task);
+        if self.deleted_tip().is_none() || task.worktree.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        ensure_unshared(flux, &worktree::list(flux.repo.home())?, task)
     }
 
     /// Deletes base, record and, unless kept, branch in one transaction that archives them; returns

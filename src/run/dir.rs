@@ -292,9 +292,10 @@ impl RunDir {
         removed.map(drop).context("could not start another run")
     }
 
-    /// Removes the files `running`, `exit` and `launch` of an earlier run, as far as they exist.
+    /// Removes the files `running`, `begun`, `ended`, `exit` and `launch` of an earlier run, as far
+    /// as they exist.
     pub(crate) fn reset(&self) -> Result<()> {
-        let names = ["running", "exit", "launch"];
+        let names = ["running", "begun", "ended", "exit", "launch"];
         names.iter().try_for_each(|name| self.remove_file(name))
     }
 
@@ -305,6 +306,12 @@ impl RunDir {
         let removed = none_if_missing(fs::remove_file(self.launch()));
         let removed = removed.context("could not remove the launch file")?;
         Ok(removed.is_some() || self.running()?.is_none() && self.exit()?.is_none())
+    }
+
+    /// Returns whether an agent was ever started with this directory. `false` for one that was only
+    /// made to lock a task.
+    pub(crate) fn is_used(&self) -> bool {
+        self.prompt().exists()
     }
 
     /// Deletes the run directory, if it exists. Renames it first, so that another command that
@@ -319,5 +326,40 @@ impl RunDir {
             none_if_missing(fs::remove_dir_all(&new)).with_context(what)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn remove_and_locks_of_other_commands_do_not_disturb_each_other() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = RunDir(temp.path().join("fix"));
+        let is_over = AtomicBool::new(false);
+        let lock = || {
+            while !is_over.load(Ordering::Relaxed) {
+                Lock::try_acquire(&run.lock(), Sharing::Private)?;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        thread::scope(|scope| {
+            let lockers = [(); 3].map(|()| scope.spawn(lock));
+            let (mut removals, mut removed) = (0, Ok(()));
+            let has_failed = || lockers.iter().any(thread::ScopedJoinHandle::is_finished);
+            while removals < 200 && removed.is_ok() && !has_failed() {
+                removals += usize::from(run.0.exists());
+                removed = run.remove();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            removed.unwrap();
+            for locker in lockers {
+                locker.join().unwrap().unwrap();
+            }
+        });
     }
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::sanitize;
-use crate::system::clock::in_seconds;
+use crate::system::clock::{in_optional_seconds, in_seconds};
 use crate::system::process;
 use crate::task::{Bytes, record};
 
@@ -53,6 +53,13 @@ pub(crate) struct Running {
     pub(crate) agent: Option<i32>,
     #[serde(with = "in_seconds")]
     pub(crate) since: Timestamp,
+    /// The start of the wrapper that starts the agent, if there is a wrapper.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "in_optional_seconds"
+    )]
+    pub(crate) wrapper_since: Option<Timestamp>,
     #[serde(default)]
     pub(crate) setup: SetupProgress,
 }

@@ -1,5 +1,6 @@
 //! The run directory, by whose files commands, launcher and hooks communicate.
 
+pub(crate) mod begin;
 pub(crate) mod dir;
 pub(crate) mod events;
 pub(crate) mod file;

@@ -24,12 +24,16 @@ pub(crate) fn full_disk_hint(cause: &Error, paths: &[&Path]) -> Option<String> {
 }
 
 fn is_full(path: &Path) -> bool {
+    bytes_left(path).is_some_and(|left| left < 1 << 20)
+}
+
+/// Returns the free space on the disk of a file, which need not exist, or where it would be; `None`
+/// if that is unknown, and for a virtual file system.
+pub(crate) fn bytes_left(path: &Path) -> Option<u128> {
     let mut dirs = path.ancestors();
-    let existing = dirs.find_map(|dir| statvfs(dir).ok());
-    existing.is_some_and(|fs| {
-        // The types differ between systems.
-        let left = u128::from(fs.blocks_available()) * u128::from(fs.fragment_size());
-        // Virtual file systems, like /proc, have no blocks.
-        fs.blocks() > 0 && left < 1 << 20
-    })
+    let fs = dirs.find_map(|dir| statvfs(dir).ok())?;
+    // The types differ between systems.
+    let left = u128::from(fs.blocks_available()) * u128::from(fs.fragment_size());
+    // Virtual file systems, like /proc, have no blocks.
+    (fs.blocks() > 0).then_some(left)
 }

@@ -84,11 +84,12 @@ impl Lock {
     /// the file meanwhile.
     pub(crate) fn try_acquire(path: &Path, sharing: Sharing) -> Result<Option<Self>> {
         let attempt = || {
-            if let Some(dir) = path.parent() {
-                sharing.make_dir(dir)?;
-            }
-            // It may have been removed with its directory between the two calls.
-            match none_if_missing(sharing.open_lock(path))? {
+            // Another process may remove the directory with the file at any time.
+            let make = || match path.parent() {
+                Some(dir) => sharing.make_dir(dir),
+                None => Ok(()),
+            };
+            match none_if_missing(make().and_then(|()| sharing.open_lock(path)))? {
                 Some(file) => Self::hold(file, path),
                 None => Ok(None),
             }

@@ -10,6 +10,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod regular_file;
 pub(crate) mod sharing;
+pub(crate) mod temporary_dir;
 pub(crate) mod version;
 mod wait;
 

@@ -64,6 +64,9 @@ impl State {
         match seen.launcher {
             Presence::Alive => Self::of_live_agent(seen),
             Presence::InSetup => (Self::Opening, found),
+            // A container may have no access to the file that records the start.
+            Presence::InQueue if seen.shows_agent() => Self::of_live_agent(seen),
+            Presence::InQueue => (Self::Queued, found),
             Presence::Elsewhere => (Self::RunningElsewhere, found),
             Presence::OtherMachine => (Self::Lost, inferred(Source::Process)),
             Presence::Never | Presence::Unreadable | Presence::Gone => {
@@ -185,6 +188,11 @@ impl Observation {
             return file;
         }
         hook
+    }
+
+    /// Returns whether anything is known that only a running agent can have left.
+    fn shows_agent(&self) -> bool {
+        self.latest_report().is_some() || self.session.is_some() || self.title.is_some()
     }
 
     /// Returns whether the agent has run for more than a minute and printed nothing in the last

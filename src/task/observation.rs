@@ -140,6 +140,8 @@ pub(crate) enum Presence {
     Elsewhere,
     /// It is alive, and its agent has not started yet.
     InSetup,
+    /// It is alive, and has started a wrapper that has not recorded the start of the agent.
+    InQueue,
     Alive,
 }
 
@@ -151,7 +153,8 @@ pub(crate) struct Observation {
     pub(crate) worktree: Location,
     pub(crate) has_branch: bool,
     pub(crate) launcher: Presence,
-    /// The start of the launcher.
+    /// The start of the launcher, of the wrapper that waits to start the agent, or of the agent that
+    /// a wrapper has started.
     pub(crate) started: Option<Timestamp>,
     pub(crate) exit: Option<Exit>,
     /// The last report of this run by a hook.

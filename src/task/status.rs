@@ -45,6 +45,8 @@ pub(crate) enum State {
     Starting,
     /// A command is removing it.
     Removing,
+    /// The wrapper that starts the agent has not done so: its job is in a queue, for example.
+    Queued,
     /// The agent starts up.
     #[strum(serialize = "starting")]
     Opening,
@@ -103,12 +105,13 @@ impl State {
     }
 
     /// Returns whether, in this state, the agent's launcher is alive, here or elsewhere: it runs
-    /// the setup, or the agent works, waits, or has finished, failed or interrupted its turn.
+    /// the setup, its wrapper waits to start the agent, or the agent works, waits, or has finished, failed or interrupted its turn.
     /// `false` for `Starting`, while a command creates the task.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(
             self,
-            Self::Opening
+            Self::Queued
+                | Self::Opening
                 | Self::Running(_)
                 | Self::RunningElsewhere
                 | Self::Working

@@ -96,7 +96,7 @@ fn resume_names_the_full_disk_and_leaves_nothing_behind() {
 }
 
 /// Runs a script that counts how often a command has met a full disk.
-fn failures(script: &str) -> usize {
+pub(super) fn failures(script: &str) -> usize {
     let world = World::without_repository("flux world");
     world.behaviour("raw");
     let output = world

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
-use super::matrix::{WORKERS, fresh, injects_all};
+use super::matrix::{fresh, injects_all};
+use crate::world::cases::run_cases;
 use crate::world::*;
 
 const MODES: [Mode; 4] = [
@@ -18,14 +16,14 @@ const MODES: [Mode; 4] = [
 
 /// What exists before the gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Begin {
+pub(super) enum Begin {
     Cold,
     /// A gate has run on other files.
     Warm,
 }
 
 /// Makes a task with uncommitted work, and a gate that passes only if it is there.
-fn prepare(world: &World, begin: Begin) -> PathBuf {
+pub(super) fn prepare(world: &World, begin: Begin) -> PathBuf {
     let path = world.root().join("fix");
     let place = path.to_str().unwrap();
     world.git(["worktree", "add", "-q", "-b", "fix", place]);
@@ -47,7 +45,7 @@ fn prepare(world: &World, begin: Begin) -> PathBuf {
 }
 
 /// Returns all that no gate may change.
-fn work(world: &World, path: &PathBuf) -> [String; 4] {
+pub(super) fn work(world: &World, path: &PathBuf) -> [String; 4] {
     let status = ["status", "--porcelain=v2", "--untracked-files=all"];
     [
         world.git(["for-each-ref"]),
@@ -109,24 +107,9 @@ fn survives_every_fault(begin: Begin) {
         .filter(|(at, (nth, _))| injects_all() || at % MODES.len() == nth % MODES.len())
         .map(|(_, case)| case)
         .collect();
-    let (at, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        let work = || {
-            while let Some((nth, mode)) = cases.get(at.fetch_add(1, Ordering::Relaxed)) {
-                let case = || survives(&template, begin, *nth, *mode);
-                let done = thread::scope(|scope| scope.spawn(case).join());
-                if done.is_err() {
-                    failures
-                        .lock()
-                        .unwrap()
-                        .push(format!("{mode:?} at call {nth}"));
-                }
-            }
-        };
-        (0..WORKERS).for_each(|_| drop(scope.spawn(work)));
+    run_cases(&cases, |(nth, mode)| {
+        survives(&template, begin, *nth, *mode);
     });
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "of {}: {failures:?}", cases.len());
 }
 
 #[test]

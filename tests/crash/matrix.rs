@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::settled::{End, Kept};
+use crate::world::cases::WORKERS;
 use crate::world::*;
 
 /// The task that is started and cleaned up.
@@ -39,9 +40,6 @@ const READING: [&str; 15] = [
     "status",
     "worktree list",
 ];
-
-/// How many worlds of one scenario live at once.
-pub(super) const WORKERS: usize = 2;
 
 /// A command, and what exists before it.
 #[derive(Clone, Copy)]

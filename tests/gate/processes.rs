@@ -99,17 +99,14 @@ fn gate_puts_the_wrapper_in_front_of_each_command() {
     let world = World::new();
     task(&world, "fix");
     let log = world.tools().join("wrapped");
-    let script =
-        "#!/bin/sh\nprintf '%s|' \"$@\" >>\"$LOG\"; echo >>\"$LOG\"; shift 2; exec \"$@\"\n";
+    let script = "#!/bin/sh\nprintf '%s|%s|' \"$1\" \"$2\" >>\"$LOG\"; shift 2\n\
+        for last; do :; done; echo \"$last\" >>\"$LOG\"; exec \"$@\"\n";
     world.install("wrap", script);
     world.git(["config", "flux.wrapper", "wrap 'two words' --"]);
     configure(&world, ["true", "test a = 'a'"]);
     world.flux(["gate", "fix"]).env("LOG", &log).run().success();
     let words = fs::read_to_string(log).unwrap();
-    assert_eq!(
-        words,
-        "two words|--|sh|-c|true|\ntwo words|--|sh|-c|test a = 'a'|\n"
-    );
+    assert_eq!(words, "two words|--|true\ntwo words|--|test a = 'a'\n");
 }
 
 #[test]
@@ -281,4 +278,27 @@ fn gate_hints_can_be_pasted() {
     for hint in hints::hints(output.code(125)) {
         assert_eq!(hint, "git config flux.gate '<command>'");
     }
+}
+
+#[test]
+fn gc_scratch_refuses_while_a_gate_runs_and_ends_one_that_is_left() {
+    let world = World::new();
+    task(&world, "fix");
+    configure(&world, [HANGS]);
+    let mut gate = start(&world, &["gate", "fix"]);
+    wait_for_pid(&world);
+    for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
+        let output = world.flux(args).run();
+        let what = "error: a gate or a landing uses";
+        let place = scratch(&world);
+        output.code(1).stdout_is("");
+        output.stderr_is(&format!("{what} '{}'\n", place.display()));
+        assert!(scratch(&world).join("README.md").exists());
+    }
+    assert!(!in_scratch(&world).is_empty());
+    kill("KILL", gate.id());
+    gate.wait().unwrap();
+    assert!(!in_scratch(&world).is_empty());
+    world.flux(["gc", "--scratch"]).run().success();
+    assert!(in_scratch(&world).is_empty() && !scratch(&world).exists());
 }

@@ -275,3 +275,74 @@ fn gate_tests_files_as_filters_check_them_out() {
     world.flux(["gate", "fix"]).run().success();
     assert_eq!(runs(&world), 1);
 }
+
+#[test]
+fn gc_scratch_removes_the_worktree_with_its_ignored_files() {
+    let world = World::new();
+    world.commit_in(world.repo(), ".gitignore", "build\n");
+    let output = world.flux(["gc", "--scratch"]).run();
+    output.success().stderr_is("there is nothing to delete\n");
+    task(&world, "fix");
+    configure(&world, ["echo out >build"]);
+    world.flux(["gate", "fix"]).run().success();
+    assert!(scratch(&world).join("build").exists());
+    let before = world.snapshot();
+    let output = world.flux(["gc", "--scratch", "-n"]).run();
+    output.success().says(&expect![[r#"
+        would remove the worktree '$WORLD/myapp--land'
+        --- stderr
+        Nothing was done.
+    "#]]);
+    world.assert_unchanged(&before);
+    let output = world.flux(["gc", "--scratch"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        removed the worktree '$WORLD/myapp--land'
+    "#]]);
+    assert!(!scratch(&world).exists());
+    let worktrees = world.git(["worktree", "list", "--porcelain"]);
+    assert!(!worktrees.contains("--land"), "{worktrees}");
+    assert_eq!(verdicts(&world).len(), 1);
+    // It is made again, from where it was called, too.
+    configure(&world, ["test ! -e build"]);
+    world.flux(["gate", "fix"]).run().success();
+    let gc = world
+        .flux(["gc", "--scratch", "-q"])
+        .in_dir(scratch(&world));
+    gc.run().success().stderr_is("");
+    assert!(!scratch(&world).exists());
+    // Its directory may be gone already.
+    configure(&world, ["true"]);
+    world.flux(["gate", "fix"]).run().success();
+    fs::remove_dir_all(scratch(&world)).unwrap();
+    world.flux(["gc", "--scratch"]).run().success();
+    let worktrees = world.git(["worktree", "list", "--porcelain"]);
+    assert!(!worktrees.contains("--land"), "{worktrees}");
+}
+
+#[test]
+fn gc_scratch_removes_nothing_that_git_flux_has_not_made() {
+    let world = World::new();
+    let place = scratch(&world);
+    let place = place.to_str().unwrap();
+    let refused = || {
+        let before = world.snapshot();
+        for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
+            let output = world.flux(args).run();
+            let what = format!("'{place}' is not the worktree of the gate");
+            let hint = format!("mv '{place}' '{place}'.away");
+            output.code(1).stdout_is("");
+            output.stderr_is(&format!("error: {what}\nhint: {hint}\n"));
+        }
+        world.assert_unchanged(&before);
+    };
+    world.write(scratch(&world).join("mine.txt"), "mine\n");
+    refused();
+    assert!(scratch(&world).join("mine.txt").exists());
+    fs::remove_dir_all(scratch(&world)).unwrap();
+    world.git(["worktree", "add", "-q", "-b", "mine", place]);
+    refused();
+    world.git(["worktree", "lock", "--reason=mine", place]);
+    refused();
+    assert!(scratch(&world).join("README.md").exists());
+}

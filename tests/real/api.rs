@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -153,6 +154,13 @@ impl Turn {
         self.said().iter().filter(|said| **said == text).count()
     }
 
+    /// Returns whether the agent has just used a tool: Claude Code.
+    pub(super) fn is_after_tool(&self) -> bool {
+        let last = self.body["messages"].as_array().and_then(|all| all.last());
+        let parts = last.and_then(|last| last["content"].as_array());
+        parts.is_some_and(|parts| parts.iter().any(|part| part["type"] == "tool_result"))
+    }
+
     /// Ends the turn with a text.
     pub(super) fn say(self, text: &str) {
         self.try_say(text).expect("the agent hears the answer");
@@ -227,9 +235,10 @@ impl Turn {
     /// Calls the tool that has this name, in Claude Code and in OpenCode.
     fn use_tool(self, names: (&str, &str), input: &Value) {
         let input = input.to_string();
+        let id = format!("toolu_{}", next_number());
         let events = match self.kind {
             Kind::Messages => messages(
-                &json!({"type": "tool_use", "id": "toolu_1", "name": names.0, "input": {}}),
+                &json!({"type": "tool_use", "id": id, "name": names.0, "input": {}}),
                 &json!({"type": "input_json_delta", "partial_json": input}),
                 "tool_use",
             ),
@@ -270,9 +279,16 @@ impl Turn {
     }
 }
 
+/// Returns another number each time.
+fn next_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 fn messages(block: &Value, delta: &Value, stop: &str) -> Vec<Value> {
+    // Claude Code takes messages with the same name for one.
     let message = json!({
-        "id": "msg", "type": "message", "role": "assistant", "model": "stand-in", "content": [],
+        "id": format!("msg_{}", next_number()), "type": "message", "role": "assistant", "model": "stand-in", "content": [],
         "stop_reason": null, "stop_sequence": null,
         "usage": {"input_tokens": 1, "output_tokens": 1},
     });

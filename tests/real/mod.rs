@@ -5,6 +5,7 @@ mod api;
 mod claude;
 mod codex;
 mod gemini;
+mod land;
 mod opencode;
 mod states;
 

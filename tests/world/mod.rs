@@ -13,6 +13,9 @@
 
 mod agent;
 pub(crate) mod archive;
+pub(crate) mod cases;
+#[cfg(target_os = "linux")]
+mod clock;
 pub(crate) mod cycle;
 pub(crate) mod documents;
 mod flux;
@@ -30,6 +33,7 @@ mod selftest;
 mod shared_config;
 mod shell;
 mod shim;
+pub(crate) mod slurm;
 mod snapshot;
 mod stash;
 mod terminal;
@@ -49,6 +53,7 @@ use std::sync::atomic::AtomicBool;
 
 use tempfile::TempDir;
 
+use agent::kill;
 pub(crate) use agent::{Agent, Process};
 pub(crate) use expect_test::expect;
 pub(crate) use flux::{Flux, Output};

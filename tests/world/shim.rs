@@ -204,6 +204,10 @@ pub(crate) enum Mode {
     KillDuring,
     /// `kill -9` of the caller when everything is done and before it can know.
     KillAfter,
+    /// The program `meanwhile` runs first, and then it is done as if nothing were.
+    Meanwhile,
+    /// `kill -9` of the caller, which leads its process group, and of all else in the group.
+    KillGroup,
 }
 
 impl Mode {
@@ -219,6 +223,8 @@ impl Mode {
             Self::KillBefore => "kill-before",
             Self::KillDuring => "kill-during",
             Self::KillAfter => "kill-after",
+            Self::Meanwhile => "meanwhile",
+            Self::KillGroup => "kill-group",
         }
     }
 }

@@ -58,6 +58,9 @@ fail-after)
 cut-off)
 	"$real" "$@" | head -c -1
 	code=0 ;;
+meanwhile)
+	"$tools/bin/meanwhile" </dev/null >/dev/null 2>&1
+	exec "$real" "$@" ;;
 hang) exec sleep 100000 ;;
 kill-before)
 	kill -9 "$PPID"
@@ -69,6 +72,11 @@ kill-during)
 	kill -9 "$PPID"
 	wait "$!"
 	code=$? ;;
+kill-group)
+	# It may be in the group itself.
+	: >"$tools/fault/over"
+	kill -s KILL -- "-$PPID"
+	code=1 ;;
 kill-after)
 	"$real" "$@"
 	code=$?

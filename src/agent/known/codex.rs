@@ -179,6 +179,7 @@ mod tests {
                 worktree: None,
                 agent: Some(7),
                 since,
+                wrapper_since: None,
                 setup: SetupProgress::default(),
             };
             let before = Event {

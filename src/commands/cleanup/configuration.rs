@@ -120,7 +120,7 @@ fn lines(state: Option<&PartState>) -> Vec<String> {
 /// Warns of each change of the shared configuration to which the options agree, as without a
 /// terminal, except those in `warned`, and adds them to it. With `--keep-config`, also records that
 /// the user has agreed to all changes.
-pub(super) fn note_agreed(
+pub(in crate::commands) fn note_agreed(
     flux: &Flux,
     options: &Options,
     plan: &Plan,

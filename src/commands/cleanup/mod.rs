@@ -2,7 +2,7 @@
 
 mod args;
 mod bulk;
-mod configuration;
+pub(super) mod configuration;
 mod conflicts;
 mod consent;
 mod dry_run;

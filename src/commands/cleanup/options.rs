@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use super::CleanupArgs;
 use super::args::{Mode, Porcelain};
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{Failure, USAGE, Verb};
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
@@ -30,6 +30,7 @@ impl CleanupArgs {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
+            command: Verb::Cleanup,
             uncommitted: match &self.commit {
                 Some(message) => Edits::Commit(message.clone()),
                 None if self.discard => Edits::Discard,

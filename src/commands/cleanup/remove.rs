@@ -53,7 +53,11 @@ pub(super) fn remove_task(
 ) -> Result<()> {
     let load = || Store::load(&flux.repo, &flux.settings);
     let (lock, store) = match flux.try_lock_task(id)? {
-        Some(lock) => (lock, seen.map_or_else(load, Ok)?),
+        Some(lock) => {
+            // Another command may have removed the task, with its run directory, since then.
+            let seen = seen.filter(|_| flux.run_dir(id).is_used());
+            (lock, seen.map_or_else(load, Ok)?)
+        }
         // The holder of the lock changes the task.
         None => (flux.lock_task(id)?, load()?),
     };

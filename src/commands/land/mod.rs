@@ -1,5 +1,6 @@
 //! `git flux land`
 
+mod description;
 mod exit_code;
 mod plan;
 mod report;
@@ -16,8 +17,9 @@ use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::lifecycle::gate::Gate;
+use crate::lifecycle::gate::{Gate, agreed};
 use crate::lifecycle::land::batch::BatchSize;
+use crate::lifecycle::land::chain_refs;
 use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::groups::order;
 use crate::lifecycle::land::landing::Landed;
@@ -62,6 +64,9 @@ pub(crate) struct LandArgs {
     /// go on, and land tasks as they become ready
     #[arg(long, conflicts_with_all = ["check", "dry_run", "json", "tasks", "all"])]
     watch: bool,
+    /// agree to what changed in the shared configuration while the tasks ran
+    #[arg(long)]
+    keep_config: bool,
     /// do not test anything
     #[arg(long, conflicts_with = "check")]
     no_gate: bool,
@@ -84,19 +89,23 @@ impl LandArgs {
         let selection = self.select(&flux, &store)?;
         selection.report_unseen(&flux);
         let tasks = order(&flux, &store, selection.tasks)?;
-        let mut plan = LandPlan::make(&flux, &store, tasks);
+        let mut plan = LandPlan::make(&flux, &store, tasks, self.fate());
         if plan.is_empty() {
             flux.ui.status("no task is ready to land");
             return Ok(());
         }
-        if !self.json || !self.dry_run {
-            plan.print(&flux, self.dry_run)?;
-        }
         if self.dry_run {
             return self.finish_dry_run(&flux, &plan);
         }
+        plan.lines().iter().for_each(|line| flux.ui.status(line));
         if !self.check {
-            plan.agree(&flux, self.yes)?;
+            if !self.yes {
+                plan.ask(&flux)?;
+            }
+            plan.agree(&flux);
+        }
+        self.note_configuration(&flux, &plan)?;
+        if !self.check {
             plan.forget_rounds(&flux)?;
             plan.commit_files(&flux)?;
         }
@@ -107,6 +116,23 @@ impl LandArgs {
             flux.ui.json(&report.objects())?;
         }
         report.finish()
+    }
+
+    fn fate(&self) -> Landed {
+        match self.keep {
+            true => Landed::Kept,
+            false => Landed::Removed,
+        }
+    }
+
+    /// Warns of the changes of the shared configuration that the options agree to, and with
+    /// `--keep-config` records that.
+    fn note_configuration(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
+        plan.note_configuration(flux)?;
+        match self.keep_config {
+            true => agreed::agree(flux),
+            false => Ok(()),
+        }
     }
 
     /// Fails off a terminal unless the tasks are named, or `--ready` or `--all` is given.
@@ -126,6 +152,8 @@ impl LandArgs {
         match self.json {
             true => flux.ui.json(&plan.objects())?,
             false => {
+                let mut lines = plan.lines().into_iter();
+                lines.try_for_each(|line| flux.ui.data(line))?;
                 let tester = self.tester(flux)?;
                 flux.ui.data(match tester.has_gate() {
                     true => plan.describe_runs(flux, &tester)?,
@@ -142,18 +170,14 @@ impl LandArgs {
 
     /// Lands the groups of tasks, one after the other. An error of one stops no other.
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
-        let lock = flux.lock_land()?;
+        let lock = chain_refs::lock(flux)?;
         for group in plan.into_groups(store) {
             let tester = self.tester(flux)?;
             let mut queue = Queue {
                 flux,
                 tell: &mut |event| report.tell(&event),
                 lock: &lock,
-                fate: if self.keep {
-                    Landed::Kept
-                } else {
-                    Landed::Removed
-                },
+                fate: self.fate(),
                 size: match tester.has_gate() {
                     true => BatchSize::default(),
                     // Tests cost nothing.
@@ -163,6 +187,7 @@ impl LandArgs {
                 results: Vec::new(),
                 moved: None,
                 green: None,
+                undecided: Vec::new(),
             };
             let done = match self.check {
                 true => queue.check(group.tasks),

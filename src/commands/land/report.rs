@@ -10,6 +10,7 @@ use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
+use crate::system::disk::full_disk_hint;
 use crate::task::{BranchName, ObjectId, TaskId};
 use crate::ui::words::count;
 use crate::ui::{self, quoted, word};
@@ -74,15 +75,14 @@ impl<'a> Report<'a> {
             | TaskResult::Refused(error) => {
                 ui::show(&error_of(id, error));
                 failure::hints(error).for_each(|hint| ui.hint(hint));
+                self.hint_at_full_disk(error);
             }
             TaskResult::Landed(_) => {}
             TaskResult::Integrated(parts) => {
-                let removed = if parts.is_some() {
-                    "; it is removed"
-                } else {
-                    ""
-                };
-                ui.status(format_args!("'{id}' had landed already{removed}"));
+                ui.status(match parts {
+                    Some(_) => format!("'{id}' had landed already; it is removed"),
+                    None => format!("'{id}' is integrated already"),
+                });
             }
             TaskResult::Conflict(back) => {
                 self.tell_back(id, "it conflicts with its target", back);
@@ -116,6 +116,12 @@ impl<'a> Report<'a> {
                     .for_each(|log| ui.hint(format_args!("its output: {log}")));
             }
         }
+    }
+
+    /// Prints a hint if the disk is full, which git does not always name as the reason.
+    fn hint_at_full_disk(&self, error: &Error) {
+        let full = full_disk_hint(error, &[self.flux.repo.common_dir()]);
+        full.iter().for_each(|full| self.flux.ui.hint(full));
     }
 
     fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
@@ -157,6 +163,7 @@ impl<'a> Report<'a> {
             return Err(error);
         }
         ui::show(&error);
+        self.hint_at_full_disk(&error);
         self.codes.push(failure::exit_code(&error));
         Ok(())
     }

@@ -129,12 +129,16 @@ impl LandArgs {
             None if self.check => Edits::Commit(String::new()),
             None => Edits::Ask,
         };
-        // The plan names each target. A trial ends nothing.
-        let mut given = vec![Question::OtherBranch];
-        if self.yes || self.check {
+        // The plan names each target, and a warning each change of the configuration that runs
+        // nothing.
+        let mut given = vec![Question::OtherBranch, Question::PlainConfiguration];
+        given.extend(self.keep_config.then_some(Question::Configuration));
+        // Nothing ends with a trial, or where the tasks stay.
+        let ends_nothing = self.check || self.keep;
+        if self.yes || ends_nothing {
             given.extend(Question::BY_YES);
         }
-        if self.check {
+        if ends_nothing {
             given.extend([
                 Question::SuspendedJobs,
                 Question::AgentEnded,
@@ -142,6 +146,7 @@ impl LandArgs {
             ]);
         }
         Ok(Options {
+            command: Verb::Land,
             uncommitted,
             branch: Branch::Merge {
                 into,
@@ -152,7 +157,7 @@ impl LandArgs {
             verify: Verify::All,
             gate: GateUse::Shown,
             asking: match flux.ui.can_ask() {
-                true => Asking::Jointly,
+                true => Asking::Once,
                 false => Asking::Nothing,
             },
             answers: Vec::new(),

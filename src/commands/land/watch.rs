@@ -122,8 +122,9 @@ impl LandWatch<'_> {
             return Ok(());
         }
         let before: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
-        let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?);
-        plan.agree(flux, true)?;
+        let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?, self.args.fate());
+        plan.agree(flux);
+        self.args.note_configuration(flux, &plan)?;
         plan.commit_files(flux)?;
         let mut report = Report::new(flux, Trial::No);
         let done = self.args.land(flux, store, plan, &mut report);

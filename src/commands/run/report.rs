@@ -88,7 +88,11 @@ pub(super) fn status(started: &Started) -> Status {
         gate: None,
         task: started.task.clone(),
         owner: None,
-        state: State::Running(started.since),
+        state: if started.is_queued {
+            State::Queued
+        } else {
+            State::Running(started.since)
+        },
         found: Evidence {
             source: Source::Process,
             since: started.since,

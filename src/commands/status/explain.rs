@@ -103,6 +103,7 @@ fn launcher(seen: &Observation) -> &'static str {
         Presence::Unreadable => "the run directory cannot be read",
         Presence::Elsewhere => "the launcher runs elsewhere: its lock is held",
         Presence::Alive | Presence::InSetup => "the launcher is alive",
+        Presence::InQueue => "the launcher is alive, and its wrapper waits to start the agent",
         Presence::OtherMachine => "the launcher was started on another machine",
         Presence::Gone => "the launcher is gone",
         Presence::Never => "never started",

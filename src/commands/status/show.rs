@@ -222,6 +222,13 @@ fn describe_state(status: &Status) -> String {
     };
     let is_guess = status.found.is_inferred;
     let text = match &status.state {
+        State::Queued => {
+            let time = status
+                .found
+                .since
+                .map(|since| format!(" for {}", ago(since)));
+            return format!("queued{}", time.unwrap_or_default());
+        }
         State::Running(Some(since)) => return format!("running for {}", ago(*since)),
         State::Ended(exit) => return format!("{exit}, {} ago", ago(exit.at)),
         State::Waiting(Some(WaitReason::Permission)) => return since("waiting for permission"),
@@ -285,6 +292,7 @@ pub(super) fn next(flux: &Flux, status: &Status, stored: &StoredTask) -> Result<
             return Ok(vec![(drop, "drop it from this repository alone")]);
         }
         State::Waiting(_) | State::Interrupted => vec![run("attach", "answer it")],
+        State::Queued => vec![run("stop", "leave the queue")],
         state if state.is_alive() => vec![run("attach", "watch it, talk to it")],
         _ => vec![run("attach", "a shell in its worktree")],
     };

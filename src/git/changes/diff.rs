@@ -4,12 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bstr::ByteSlice as _;
 
 use crate::git::changes::ls_files;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::{Checkout, Git};
+use crate::system::temporary_dir::TemporaryDir;
 
 /// Shows a worktree's changes since the commit `since`, with untracked files that are not ignored,
 /// and returns git's exit code: `git diff <since> <args>`. Uses git's pager on a terminal. Leaves
@@ -29,7 +30,7 @@ pub(crate) fn show(
     // A diff shows only files in an index: add the untracked ones to a copy.
     let index = ScratchIndex::copy_of(checkout)?;
     // Keep the blobs of untracked files out of the repository.
-    let objects = tempfile::tempdir().context("could not make a temporary directory")?;
+    let objects = TemporaryDir::make()?;
     let known_objects = quote_path(&checkout.common_dir().join("objects"));
     let with_scratch_index = |git: Git| {
         index.used_by(git).envs([

@@ -3,25 +3,25 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use tempfile::TempDir;
 
 use crate::git::checkout::NO_HOOKS;
 use crate::git::worktree::admin;
 use crate::git::{Checkout, Git};
+use crate::system::temporary_dir::TemporaryDir;
 
 /// An additional index of a worktree.
 pub(in crate::git) struct ScratchIndex<'a> {
     pub(in crate::git) checkout: &'a Checkout,
     file: PathBuf,
     /// The temporary directory of the index, deleted on drop.
-    _dir: Option<TempDir>,
+    _dir: Option<TemporaryDir>,
 }
 
 impl<'a> ScratchIndex<'a> {
     /// Returns a temporary index without entries for a worktree, whose own index stays unchanged.
     /// The temporary index is deleted on drop.
     pub(in crate::git) fn empty(checkout: &'a Checkout) -> Result<Self> {
-        let dir = tempfile::tempdir().context("could not make a temporary directory")?;
+        let dir = TemporaryDir::make()?;
         Ok(Self {
             checkout,
             file: dir.path().join("index"),

@@ -3,19 +3,26 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
-use tempfile::TempDir;
 
 use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
-use std::os::unix::ffi::OsStrExt as _;
+use crate::system::temporary_dir::TemporaryDir;
+
+/// Settings for objects that are soon deleted: neither small nor safe, but fast.
+const FOR_A_MOMENT: [&str; 3] = [
+    "core.looseCompression=0",
+    "core.fsync=none",
+    "core.createObject=rename",
+];
 
 /// A temporary bare repository whose alternate is the object directory of another one. Deleted on
 /// drop.
 pub(crate) struct Quarantine {
-    _dir: TempDir,
+    _dir: TemporaryDir,
     home: PathBuf,
     objects: PathBuf,
     /// Reads objects of both, and writes to the temporary one.
@@ -25,7 +32,7 @@ pub(crate) struct Quarantine {
 impl Quarantine {
     /// Makes an empty quarantine for the objects of `repo`.
     pub(crate) fn make(repo: &Repo) -> Result<Self> {
-        let dir = tempfile::tempdir().context("could not make a temporary directory")?;
+        let dir = TemporaryDir::make()?;
         let made = fill(dir.path(), repo);
         made.context("could not make a temporary repository")?;
         // libgit2 compares real paths.
@@ -43,6 +50,7 @@ impl Quarantine {
     pub(super) fn git(&self) -> Git {
         let home: &Path = &self.home;
         let git = Git::reading(home).env("GIT_OBJECT_DIRECTORY", &self.objects);
+        let git = FOR_A_MOMENT.into_iter().fold(git, Git::config);
         git.env("GIT_NO_LAZY_FETCH", "1")
     }
 

@@ -33,19 +33,6 @@ impl Touched {
     pub(crate) fn has(&self, path: &Path) -> bool {
         self.paths().any(|touched| touched == path)
     }
-
-    /// Sets the emptied directories: those above a deleted path for which `exists` returns `false`.
-    pub(in crate::git) fn find_emptied(&mut self, exists: impl Fn(&Path) -> bool) {
-        let mut known: HashMap<&Path, bool> = HashMap::new();
-        for path in &self.deleted {
-            for dir in directories(path) {
-                known.entry(dir).or_insert_with(|| exists(dir));
-            }
-        }
-        let gone = known.iter().filter(|(_, exists)| !**exists);
-        let gone: BTreeSet<PathBuf> = gone.map(|(dir, _)| dir.to_path_buf()).collect();
-        self.emptied = gone.into_iter().collect();
-    }
 }
 
 /// Returns the directories above a path, without the top.
@@ -132,14 +119,5 @@ mod tests {
         case("-d/x +e/x /d", "~d2/new", false);
         case("-d/x +e/x /d", "-f +g", false);
         case("", "~a", false);
-    }
-
-    #[test]
-    fn find_emptied_lists_the_directories_that_are_gone() {
-        let mut change = touched("-a/b/c -a/b/d -a/e -f +g/h");
-        change.find_emptied(|dir| dir == Path::new("a"));
-        assert_eq!(change.emptied, [PathBuf::from("a/b")]);
-        assert!(change.has(Path::new("g/h")) && !change.has(Path::new("g")));
-        assert!(Touched::default().is_empty() && !change.is_empty());
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use bstr::ByteSlice as _;
 use git2::{Commit, ErrorCode, ObjectType, Oid, Signature, Time, Tree};
 
 use super::Repo;
 use super::history::History;
+use super::tree_changes::TreeChange;
 use crate::git::{ObjectId, Sharing};
 use crate::system::none_if_missing;
 use crate::task::RecordFile;
@@ -188,11 +188,9 @@ impl Repo {
     }
 
     fn diff_trees(&self, old: Option<&Tree>, new: &Tree) -> Result<BTreeSet<PathBuf>> {
-        let diff = self.git2.diff_tree_to_tree(old, Some(new), None)?;
-        let deltas = diff.deltas();
-        let files = deltas.flat_map(|delta| [delta.old_file(), delta.new_file()]);
-        let paths = files.filter_map(|file| Some(file.path_bytes()?.to_path_lossy().into_owned()));
-        Ok(paths.collect())
+        let changes = self.tree_changes(old, Some(new))?.into_iter();
+        let files = changes.filter(|(change, _)| *change != TreeChange::Emptied);
+        Ok(files.map(|(_, path)| path).collect())
     }
 
     /// Counts the files with staged, unstaged or untracked changes in a snapshot commit with the

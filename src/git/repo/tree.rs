@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
-use git2::{Delta, ErrorCode, ObjectType, Oid, Tree};
+use git2::{ErrorCode, ObjectType, Oid, Tree};
 
 use super::Repo;
+use super::tree_changes::TreeChange;
 use crate::git::ObjectId;
 use crate::git::conflicts::touched::Touched;
 use crate::git::ls_tree::EntryKind;
@@ -134,27 +135,15 @@ impl Repo {
         if old == new {
             return Ok(touched);
         }
-        let new = self.tree(new)?;
-        let diff = self
-            .git2
-            .diff_tree_to_tree(Some(&self.tree(old)?), Some(&new), None)?;
-        for delta in diff.deltas() {
-            let file = match delta.status() {
-                Delta::Deleted => delta.old_file(),
-                _ => delta.new_file(),
-            };
-            let path = file.path_bytes().context("a change without a path")?;
-            let path = path.to_path_lossy().into_owned();
-            match delta.status() {
-                Delta::Added => touched.added.push(path),
-                Delta::Deleted => touched.deleted.push(path),
-                _ => touched.modified.push(path),
+        let (old, new) = (self.tree(old)?, self.tree(new)?);
+        for (change, path) in self.tree_changes(Some(&old), Some(&new))? {
+            match change {
+                TreeChange::Added => touched.added.push(path),
+                TreeChange::Deleted => touched.deleted.push(path),
+                TreeChange::Modified => touched.modified.push(path),
+                TreeChange::Emptied => touched.emptied.push(path),
             }
         }
-        touched.find_emptied(|dir| {
-            let found = new.get_path(dir);
-            found.is_ok_and(|entry| entry.kind() == Some(ObjectType::Tree))
-        });
         Ok(touched)
     }
 }

@@ -1,4 +1,4 @@
-//! Deletes expired worktrees in the trash and expired tasks in the archive.
+//! Finds and deletes expired worktrees in the trash and expired tasks in the archive.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Error, Result, bail};
+use anyhow::{Context as _, Error, Result};
 
-use super::delete::delete_archived;
 use super::trash;
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -21,10 +20,9 @@ use crate::store::{ARCHIVE, task_ref};
 use crate::system::none_if_missing;
 use crate::system::program::current_exe;
 use crate::task::{RefName, TaskId};
-use crate::ui;
 
 /// The time that one process may spend deleting.
-const TIME_LIMIT: Duration = Duration::from_secs(600);
+pub(in crate::lifecycle) const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 /// The interval between checks of the archive.
 const INTERVAL: Duration = Duration::from_secs(86_400);
@@ -64,48 +62,20 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes the current user's expired worktrees in the trash, and the expired tasks in the
-    /// archive, except those whose worktree in the trash is another user's. Begins no deletion
-    /// after ten minutes. Does nothing while another process does this. Prints all errors, then
-    /// fails if there were any.
-    pub(crate) fn expire(&self) -> Result<()> {
-        let begun = Instant::now();
-        let Some(lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
-            return Ok(());
-        };
-        lock.touch().context("could not note the time")?;
-        // An error does not stop the rest.
-        let mut errors = self.delete_expired(begun)?;
-        errors.extend(self.sweep_archive_marks()?);
-        errors.extend(self.release_stash_pins().err());
-        let expired = self.expired_worktrees()?;
-        errors.extend(expired.iter().filter_map(|dir| self.expire_one(dir).err()));
-        errors.extend(self.delete_all_marked(begun)?);
-        drop(lock);
-        if errors.is_empty() {
-            return Ok(());
-        }
-        errors.iter().for_each(ui::show);
-        bail!(Failure::new("not everything could be deleted").hint("git flux restore --list"))
-    }
-
-    /// Deletes the tasks removed longer ago than `flux.archiveExpire` for which [`can_expire`] is
-    /// true, unless another user owns their directory in the trash. Begins none later than ten
-    /// minutes after `begun`. Returns the errors of single tasks.
-    fn delete_expired(&self, begun: Instant) -> Result<Vec<Error>> {
+    /// Lists the tasks removed longer ago than `flux.archiveExpire` for which [`can_expire`] is true,
+    /// unless another user owns their directory in the trash. Fails if the setting is invalid.
+    pub(in crate::lifecycle) fn expired_tasks(&self) -> Result<Vec<Archived>> {
         let limit = Settings::archive_expiry(self.repo.home())?;
         let is_old = |one: &Archived| {
             self.trash_owner(one).is_none() && one.removed_at() < limit && can_expire(one)
         };
         let mut all = archive::list(self)?;
         all.retain(is_old);
-        let all = all.iter().take_while(|_| begun.elapsed() < TIME_LIMIT);
-        Ok(all
-            .filter_map(|one| delete_archived(self, one).err())
-            .collect())
+        Ok(all)
     }
 
-    fn sweep_archive_marks(&self) -> Result<Option<Error>> {
+    /// Deletes the marks of archive entries that do not exist. Returns the error of single marks.
+    pub(in crate::lifecycle) fn sweep_archive_marks(&self) -> Result<Option<Error>> {
         let archived = refs::list(self.repo.home(), &[ARCHIVE])?;
         let has = |name: &RefName| {
             let below = format!("{name}/");
@@ -116,21 +86,11 @@ impl Flux {
 
     /// Lists the current user's directories in the trash that were renamed to be deleted, sorted by
     /// path.
-    fn list_marked(&self) -> Result<Vec<PathBuf>> {
+    pub(in crate::lifecycle) fn list_marked(&self) -> Result<Vec<PathBuf>> {
         let mut marked = entries(&self.trash())?;
         marked.retain(|place| trash::is_marked(place) && other_owner(place).is_none());
         marked.sort();
         Ok(marked)
-    }
-
-    /// Deletes the current user's directories in the trash that were renamed to be deleted. Begins
-    /// none later than ten minutes after `begun`. Returns the errors of single directories.
-    fn delete_all_marked(&self, begun: Instant) -> Result<Vec<Error>> {
-        let marked = self.list_marked()?.into_iter();
-        let marked = marked.filter(|_| begun.elapsed() < TIME_LIMIT);
-        Ok(marked
-            .filter_map(|place| trash::delete_marked(&place).err())
-            .collect())
     }
 
     /// Returns an error for each of the current user's directories in the trash whose deletion has
@@ -155,16 +115,21 @@ impl Flux {
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
         }
-        match Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? {
-            Some(_lock) => self.delete_all_marked(Instant::now()),
-            None => Ok(Vec::new()),
-        }
+        let Some(_lock) = Lock::try_acquire(&self.expire_lock(), self.repo.sharing()?)? else {
+            return Ok(Vec::new());
+        };
+        let end = Instant::now() + TIME_LIMIT;
+        let marked = self.list_marked()?.into_iter();
+        let marked = marked.take_while(|_| Instant::now() < end);
+        Ok(marked
+            .filter_map(|place| trash::delete_marked(&place).err())
+            .collect())
     }
 
-    /// Renames a worktree in the trash to be deleted later. Does nothing if its task exists, is
+    /// Deletes a worktree in the trash. Returns `false`, with nothing done, if its task exists, is
     /// locked or belongs to another user, or if its archive entry cannot be read: a newer git flux
     /// may keep it.
-    fn expire_one(&self, place: &Path) -> Result<()> {
+    pub(in crate::lifecycle) fn delete_worktree(&self, place: &Path) -> Result<bool> {
         let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
         let id = name.split('.').next().unwrap_or(&name);
         let what = || format!("git flux did not create '{}'", place.display());
@@ -172,21 +137,26 @@ impl Flux {
         let unread = archive::list_all(self)?.unread;
         let is_unread = unread.iter().any(|one| one.name == name);
         if is_unread || other_owner(&self.run_dir(&id).0).is_some() {
-            return Ok(());
+            return Ok(false);
         }
-        let Some(_lock) = self.try_lock_task(&id)? else {
-            return Ok(());
+        let Some(lock) = self.try_lock_task(&id)? else {
+            return Ok(false);
         };
         let record = task_ref(&id);
-        if refs::list(self.repo.home(), &[&record])?.is_empty() {
-            trash::mark_for_deletion(place)?;
-        }
-        self.remove_stale_run_dir(&id)
+        let marked = match refs::list(self.repo.home(), &[&record])?.is_empty() {
+            // Under another name, nobody restores a part of it.
+            true => trash::mark_for_deletion(place)?,
+            false => None,
+        };
+        self.remove_stale_run_dir(&id)?;
+        drop(lock);
+        marked.as_deref().map_or(Ok(()), trash::delete_marked)?;
+        Ok(marked.is_some())
     }
 
     /// Returns the current user's worktrees in the trash, except the last `flux.trashKeep`, those
     /// younger than an hour (unless that setting is 0), and those with the only copy of files.
-    fn expired_worktrees(&self) -> Result<Vec<PathBuf>> {
+    pub(in crate::lifecycle) fn expired_worktrees(&self) -> Result<Vec<PathBuf>> {
         let keep = self.settings.trash_keep()?;
         let mut places = Vec::new();
         for place in entries(&self.trash())? {

@@ -24,7 +24,7 @@ impl Decision<'_> {
             }
             Comparison::Failed(why) => {
                 let what = format!("the shared configuration cannot be compared: {why}");
-                let refusal = Failure::new(&what).hint(self.facts.keep_command());
+                let refusal = Failure::new(&what).hint(self.keep_command());
                 self.ask(Question::Configuration, what, refusal);
             }
             Comparison::Changes(changes) if changes.is_empty() => {
@@ -32,13 +32,34 @@ impl Decision<'_> {
             }
             Comparison::Changes(changes) => {
                 for change in changes {
-                    let refusal = self.facts.configuration_failure(change, changes.len() - 1);
+                    let refusal = self.configuration_failure(change, changes.len() - 1);
                     let (question, what) = (question(change), change.describe(id));
                     let verdict = Verdict::consent(self.options, question, what, refusal);
                     self.checks.add(CHECK, verdict);
                 }
             }
         }
+    }
+
+    /// Returns the failure that a change runs a program and that the user has not agreed to it;
+    /// `others` is the number of other changes.
+    fn configuration_failure(&self, change: &SharedChange, others: usize) -> Failure {
+        let id = &self.facts.task.id;
+        let more = match others {
+            0 => String::new(),
+            1 => " (and 1 more change)".to_owned(),
+            others => format!(" (and {others} more changes)"),
+        };
+        let failure = Failure::new(format!("{}{more}", change.describe(id)));
+        let failure = failure.hints(change.put_back_command());
+        failure
+            .hint(format!("to see every change: git flux status {id}"))
+            .hint(self.keep_command())
+    }
+
+    fn keep_command(&self) -> String {
+        let (command, id) = (self.options.command, &self.facts.task.id);
+        format!("to keep every change: git flux {command} {id} --keep-config")
     }
 }
 
@@ -56,28 +77,5 @@ impl Facts {
     pub(crate) fn find_change(&self, finding: &str) -> Option<&SharedChange> {
         let mut changes = self.configuration.changes().iter();
         changes.find(|change| change.describe(&self.task.id) == finding)
-    }
-
-    /// Returns the failure that a change runs a program and that the user has not agreed to it;
-    /// `others` is the number of other changes.
-    fn configuration_failure(&self, change: &SharedChange, others: usize) -> Failure {
-        let id = &self.task.id;
-        let more = match others {
-            0 => String::new(),
-            1 => " (and 1 more change)".to_owned(),
-            others => format!(" (and {others} more changes)"),
-        };
-        let failure = Failure::new(format!("{}{more}", change.describe(id)));
-        let failure = failure.hints(change.put_back_command());
-        failure
-            .hint(format!("to see every change: git flux status {id}"))
-            .hint(self.keep_command())
-    }
-
-    fn keep_command(&self) -> String {
-        format!(
-            "to keep every change: git flux cleanup {} --keep-config",
-            self.task.id
-        )
     }
 }

@@ -17,6 +17,7 @@ use crate::git::commit::{Draft, has_signing};
 use crate::git::fast_forward::FastForward;
 use crate::git::hooks::{Hooks, post_commit};
 use crate::git::rebase::{self, Compare, Pick};
+use crate::git::space::ensure_space;
 use crate::git::{Checkout, MergePlan, ObjectId, Style, fast_forward};
 use crate::settings::Settings;
 use crate::system::Lock;
@@ -284,6 +285,9 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
+    let look = format!("git -C {} status", quoted(place));
+    let space = ensure_space(&worktree, &into.tip, commit);
+    space.with_context(|| failure("neither was changed", &look))?;
     let moved = move_to.run(&worktree, lock);
     let Err(error) = moved else {
         run_post_commit(flux, into, &worktree, commit, lock);
@@ -297,7 +301,6 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock
         Ok(()) => "neither was changed",
         Err(_) => "its checked-out files may be changed",
     };
-    let look = format!("git -C {} status", quoted(place));
     Err(error.context(failure(what, &look)))
 }
 

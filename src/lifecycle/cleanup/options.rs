@@ -1,5 +1,6 @@
 //! The options of a cleanup and the consents given to it.
 
+use crate::failure::Verb;
 use crate::git::{ObjectId, Style};
 use crate::task::BranchName;
 
@@ -154,6 +155,12 @@ impl Question {
             Conflicts | WorktreeGone | Uncommitted | Stash | AgentEnded
         )
     }
+
+    /// Returns whether the user must see more than a plan of several tasks shows.
+    fn needs_look(self) -> bool {
+        use Question::{Configuration, LargeFiles, SuspendedJobs};
+        matches!(self, Configuration | LargeFiles | SuspendedJobs)
+    }
 }
 
 /// The questions that the user can be asked.
@@ -162,6 +169,8 @@ pub(crate) enum Asking {
     Everything,
     /// Those that can be asked once for several tasks.
     Jointly,
+    /// Those that the one question of a landing answers.
+    Once,
     /// None: there is no terminal.
     Nothing,
 }
@@ -169,6 +178,8 @@ pub(crate) enum Asking {
 /// The options of a cleanup and the consents given to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    /// The command whose options these are, for hints.
+    pub(crate) command: Verb,
     pub(crate) uncommitted: Edits,
     pub(crate) branch: Branch,
     pub(crate) conflicts: Conflicts,
@@ -197,7 +208,8 @@ impl Options {
             _ if is_answered || self.agrees(question) => Agreed::Yes,
             Asking::Everything => Agreed::Ask,
             Asking::Jointly if question.is_joint() => Agreed::Ask,
-            Asking::Jointly | Asking::Nothing => Agreed::No,
+            Asking::Once if question.is_joint() && !question.needs_look() => Agreed::Ask,
+            Asking::Jointly | Asking::Once | Asking::Nothing => Agreed::No,
         }
     }
 

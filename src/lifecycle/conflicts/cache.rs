@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Flux;
 use crate::git::conflicts::merge_batch::Answer;
 use crate::git::conflicts::touched::Touched;
 use crate::lifecycle::cache_file::{CacheFile, fingerprint};
+use crate::store::Store;
 
 /// The form of the file. Another one is ignored.
 const VERSION: u32 = 1;
@@ -87,6 +89,24 @@ impl Cache {
         self.stored.pairs.insert(key.0, answer);
     }
 
+    /// Drops the answers about targets and tasks whose branches have moved since or are gone, and
+    /// returns their number.
+    fn drop_outdated(&mut self, store: &Store) -> usize {
+        let tips: HashSet<&str> = store.tips().map(|tip| &**tip).collect();
+        let is_current = |key: &str, commits: usize| {
+            let mut words = key.split(' ').take(commits);
+            words.all(|commit| tips.contains(commit))
+        };
+        let Stored {
+            landings, pairs, ..
+        } = &mut self.stored;
+        let before = landings.len() + pairs.len();
+        landings.retain(|key, _| is_current(key, 2));
+        // The merged trees of a pair are in no repository.
+        pairs.retain(|key, _| is_current(key, 1));
+        before - landings.len() - pairs.len()
+    }
+
     /// Writes the file if an answer is new. Best effort: without it, git is asked again.
     pub(super) fn save(mut self) {
         let count = self.stored.landings.len() + self.stored.pairs.len();
@@ -98,7 +118,7 @@ impl Cache {
             self.stored.landings.retain(|key, _| used.contains(key));
             self.stored.pairs.retain(|key, _| used.contains(key));
         }
-        self.file.write(&self.stored);
+        drop(self.file.write(&self.stored));
     }
 }
 
@@ -118,4 +138,16 @@ impl PairKey {
     pub(super) fn new(parts: &[&str]) -> Self {
         Self(parts.join(" "))
     }
+}
+
+/// Counts the answers that are not needed any more. Changes nothing.
+pub(in crate::lifecycle) fn count_outdated(flux: &Flux, store: &Store) -> usize {
+    Cache::load(flux).drop_outdated(store)
+}
+
+/// Deletes the answers that are not needed any more.
+pub(in crate::lifecycle) fn delete_outdated(flux: &Flux, store: &Store) -> Result<()> {
+    let mut cache = Cache::load(flux);
+    cache.drop_outdated(store);
+    cache.file.write(&cache.stored)
 }

@@ -1,7 +1,7 @@
 //! Tasks that change the same lines, and the order in which they are best merged. Uncommitted and
 //! untracked work counts. Writes nothing but a cache.
 
-mod cache;
+pub(super) mod cache;
 mod finding;
 mod land;
 mod order;

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Result;
 
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::shared_config::change::SharedChange;
 use crate::lifecycle::shared_config::{Comparison, compare, keep};
@@ -14,8 +14,8 @@ use crate::task::TaskId;
 
 /// Fails if the repository's configuration of the gate, or a file that it includes, changed while a
 /// task ran, and the user has not agreed to that; also if that cannot be compared. Only the tasks of
-/// this user count.
-pub(super) fn ensure_agreed(flux: &Flux) -> Result<()> {
+/// this user count. The hint names `command`.
+pub(super) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
     let Some((id, found)) = compare_all(flux).next() else {
         return Ok(());
     };
@@ -26,7 +26,7 @@ pub(super) fn ensure_agreed(flux: &Flux) -> Result<()> {
             Failure::new(format!("{what} '{id}': {why}"))
         }
     };
-    let keep = "to keep it: git flux gate --keep-config";
+    let keep = format!("to keep it: git flux {command} --keep-config");
     Err(failure
         .hint(format!("git flux status {id}"))
         .hint(keep)

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -84,26 +85,34 @@ impl GateGroup {
 
     /// Ends the group that a killed command has left, if its leader is still the recorded process and
     /// in the worktree `place`. Without its leader, ends those processes of the group that are there.
-    /// Never ends another process: an agent could write the record.
+    /// Never ends another process: an agent could write the record. Fails if the group belongs to
+    /// another user, whose processes this one cannot end.
     pub(super) fn end_left(&self, place: &Path) -> Result<()> {
         let is_here =
             self.boot == process::boot_id() && self.namespace == process::own_pid_namespace();
-        if !is_here || !process::has_live_group(self.group) {
+        // 1 and below are no groups of a gate.
+        if !is_here || self.group <= 1 || !process::has_live_group(self.group) {
             return Ok(());
         }
-        if self.born.is_some() && process::is_alive(self.group, self.born) {
+        let has_leader = self.born.is_some() && process::is_alive(self.group, self.born);
+        // Its id was given to another process, which happens only after the group has ended.
+        if !has_leader && self.born.is_some() && process::is_alive(self.group, None) {
+            return Ok(());
+        }
+        let group = self.group;
+        if killpg(Pid::from_raw(group), None) == Err(Errno::EPERM) {
+            let what = format!("process group {group} of another user may still run the gate");
+            bail!(Failure::new(what).hint(format!("ps -f -p {group}")));
+        }
+        if !has_leader && !process::are_visible() {
+            let what = format!("process group {group} may still run the gate");
+            bail!(Failure::new(what).hint(format!("kill -- -{group}")));
+        }
+        if has_leader {
             return match process::is_group_leader_in(self.group, place) {
                 Some(true) => self.signal(&mut || !process::has_live_group(self.group)),
                 _ => Ok(()),
             };
-        }
-        // Its id was given to another process, which happens only after the group has ended.
-        if self.born.is_some() && process::is_alive(self.group, None) {
-            return Ok(());
-        }
-        if !process::are_visible() {
-            let what = format!("process group {} may still run the gate", self.group);
-            bail!(Failure::new(what).hint(format!("kill -- -{}", self.group)));
         }
         for pid in process::list_group_in(self.group, place)? {
             kill(Pid::from_raw(pid), Signal::SIGKILL).ok();

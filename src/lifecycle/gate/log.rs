@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::scratch::gate_dir;
-use super::verdicts::keep_newest;
+use super::verdicts::{MAX_DAYS, keep_newest, list_old};
 use crate::git::Repo;
 use crate::sanitize;
 use crate::system::none_if_missing;
@@ -56,6 +56,13 @@ impl GateLog {
         let line = format!("$ {}\n", sanitize::line(name));
         (&self.file).write_all(line.as_bytes()).with_context(what)
     }
+}
+
+/// Lists the logs that are older than any verdict.
+pub(in crate::lifecycle) fn list_expired(repo: &Repo) -> Result<Vec<PathBuf>> {
+    let mut old = list_old(&gate_dir(repo), MAX_LOGS, Some(MAX_DAYS))?;
+    old.retain(|path| path.extension().is_some_and(|end| end == "log"));
+    Ok(old)
 }
 
 fn log_path(repo: &Repo, tree: &ObjectId) -> PathBuf {

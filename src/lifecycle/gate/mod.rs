@@ -7,9 +7,10 @@ pub(crate) mod agreed;
 #[expect(clippy::module_inception, reason = "a file is named after its type")]
 mod gate;
 mod group;
-mod log;
+pub(super) mod log;
 mod run;
 pub(crate) mod scratch;
+pub(crate) mod scratch_removal;
 pub(crate) mod subject;
 pub(crate) mod verdicts;
 
@@ -22,20 +23,23 @@ use self::scratch::ScratchWorktree;
 use self::subject::Candidate;
 use self::verdicts::Verdicts;
 use crate::context::Flux;
+use crate::failure::Verb;
 use crate::task::{GateState, GateVerdict, ObjectId};
 
 /// Returns the verdict of the gate about a tree: the known one, or else runs the gate, after waiting
 /// for others. A verdict that is none is not kept. Fails on ^C, or if the gate cannot be run.
 pub(crate) fn test(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<GateVerdict> {
     let retries = flux.settings.gate_retries()?;
-    let tested = find_or_run(flux, gate, candidate, |run| run.decide(None, retries))?;
+    let call = (Verb::Gate, gate, candidate);
+    let tested = find_or_run(flux, call, |run| run.decide(None, retries))?;
     tested.keep(flux, gate)
 }
 
-/// Returns the verdict of the gate about a tree, as [`test()`] does, but runs the gate only once: a
+/// Returns the verdict of the gate about a tree, as [`test()`] does, but for a landing runs the gate only once: a
 /// red verdict of that run is to be confirmed by [`confirm`], and not kept.
 pub(crate) fn try_once(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<TestedTree> {
-    let tested = find_or_run(flux, gate, candidate, |run| run.decide(None, 0))?;
+    let call = (Verb::Land, gate, candidate);
+    let tested = find_or_run(flux, call, |run| run.decide(None, 0))?;
     let is_red = tested.verdict.state == GateState::Red;
     if !is_red || !tested.has_run || flux.settings.gate_retries()? == 0 {
         tested.clone().keep(flux, gate)?;
@@ -54,7 +58,8 @@ pub(crate) fn confirm(
 ) -> Result<TestedTree> {
     let failed = red.command.clone().zip(red.status);
     let retries = flux.settings.gate_retries()?.saturating_sub(1);
-    let tested = find_or_run(flux, gate, candidate, |run| run.decide(failed, retries))?;
+    let call = (Verb::Land, gate, candidate);
+    let tested = find_or_run(flux, call, |run| run.decide(failed, retries))?;
     tested.clone().keep(flux, gate)?;
     Ok(tested)
 }
@@ -78,11 +83,11 @@ impl TestedTree {
 }
 
 /// Returns the known verdict about a tree, or else calls `decide` with a run of the gate, after
-/// waiting for others. Fails if the gate has changed and the user has not agreed to that.
+/// waiting for others. Fails if the gate has changed and the user has not agreed to that; the hint
+/// names the command.
 fn find_or_run(
     flux: &Flux,
-    gate: &Gate,
-    candidate: &Candidate,
+    (command, gate, candidate): (Verb, &Gate, &Candidate),
     decide: impl FnOnce(&GateRun) -> Result<GateVerdict>,
 ) -> Result<TestedTree> {
     let verdicts = Verdicts::of(flux, gate)?;
@@ -94,7 +99,7 @@ fn find_or_run(
     if let Some(known) = verdicts.find(&candidate.tree) {
         return Ok(tested(known, false));
     }
-    agreed::ensure_agreed(flux)?;
+    agreed::ensure_agreed(flux, command)?;
     let scratch = ScratchWorktree::take(flux)?;
     // Another git flux may have tested it meanwhile.
     if let Some(known) = verdicts.find(&candidate.tree) {

@@ -21,6 +21,7 @@ use crate::git::changes::Head;
 use crate::git::{Checkout, Ignored};
 use crate::lifecycle::start::agent_launch::find_wrapper;
 use crate::lifecycle::start::ports;
+use crate::run::begin::BeginDir;
 use crate::run::launch::SetupStep;
 use crate::system::clock::this_second;
 use crate::system::disk::full_disk_hint;
@@ -195,8 +196,15 @@ impl<'a> GateRun<'a> {
 
     fn start(&self, step: &SetupStep) -> Result<Child> {
         let mut words = vec![OsString::from("-c"), LEADER.into(), "gate".into()];
-        let argv = self.wrapper.iter().chain(&step.argv);
-        words.extend(argv.map(|Bytes(word)| word.clone()));
+        let dir = gate_dir(&self.flux.repo);
+        let begin = BeginDir(&dir);
+        begin.clear()?;
+        let argv = if self.wrapper.is_empty() {
+            step.argv.clone()
+        } else {
+            [&self.wrapper, &begin.script("sh", 0)[..], &step.argv].concat()
+        };
+        words.extend(argv.into_iter().map(|Bytes(word)| word));
         let mut command = Command::new("sh");
         command.args(words).current_dir(self.scratch.path());
         let repo = &self.flux.repo;
@@ -220,6 +228,11 @@ impl<'a> GateRun<'a> {
             let minutes = self.timeout.as_secs();
             return undecided(format!("'{command}' timed out ({minutes} s)"));
         };
+        if status.success() && BeginDir(&gate_dir(&self.flux.repo)).has_lost_step() {
+            return undecided(format!(
+                "'{command}' was not seen to end: its machine failed"
+            ));
+        }
         if status.success() {
             return Attempt::Passed;
         }

@@ -54,11 +54,7 @@ impl<'a> ScratchWorktree<'a> {
         let (path, dir) = (scratch_path(&flux.repo), gate_dir(&flux.repo));
         inspect(&flux.repo, &path)?;
         let lock = flux.lock_scratch()?;
-        if let Some(left) = GateGroup::read(&dir) {
-            left.end_left(&path)?;
-            ports::release_claim(left.port, &dir);
-        }
-        GateGroup::remove(&dir)?;
+        end_left(&path, &dir)?;
         Ok(Self { flux, path, lock })
     }
 
@@ -103,8 +99,18 @@ impl<'a> ScratchWorktree<'a> {
     }
 }
 
+/// Ends the processes that a killed git flux has left in the scratch worktree at `path`. The caller
+/// holds its lock.
+pub(super) fn end_left(path: &Path, gate_dir: &Path) -> Result<()> {
+    if let Some(left) = GateGroup::read(gate_dir) {
+        left.end_left(path)?;
+        ports::release_claim(left.port, gate_dir);
+    }
+    GateGroup::remove(gate_dir)
+}
+
 /// Returns the condition of the scratch worktree at `path`. Fails if something else is there.
-fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
+pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
     let condition = detached::inspect(repo, path, LOCK_REASON)?;
     if condition != WorktreeCondition::Foreign {
         return Ok(condition);

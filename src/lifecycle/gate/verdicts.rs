@@ -10,14 +10,14 @@ use jiff::SignedDuration;
 
 use super::gate::Gate;
 use crate::context::Flux;
-use crate::git::Sharing;
+use crate::git::{Repo, Sharing};
 use crate::run::file::read_json;
 use crate::system::clock;
 use crate::system::none_if_missing;
 use crate::task::{GateVerdict, ObjectId};
 
 /// The time after which a verdict expires: tools and services outside of the tree change, too.
-const MAX_DAYS: u32 = 14;
+pub(super) const MAX_DAYS: u32 = 14;
 
 /// The maximal number of verdicts of a repository.
 const MAX_VERDICTS: usize = 1000;
@@ -69,12 +69,29 @@ impl Verdicts {
     }
 }
 
+/// Lists the files of verdicts that have expired.
+pub(in crate::lifecycle) fn list_expired(repo: &Repo) -> Result<Vec<PathBuf>> {
+    list_old(
+        &repo.flux_dir().join("verdicts"),
+        MAX_VERDICTS,
+        Some(MAX_DAYS),
+    )
+}
+
 /// Deletes the files in a directory that are older than `max_days`, and the oldest if there are more
 /// than `most`. Keeps those whose name begins with a dot.
 pub(super) fn keep_newest(dir: &Path, most: usize, max_days: Option<u32>) -> Result<()> {
+    delete_files(&list_old(dir, most, max_days)?)
+}
+
+/// Lists the files that [`keep_newest`] would delete; none if there is no such directory.
+pub(super) fn list_old(dir: &Path, most: usize, max_days: Option<u32>) -> Result<Vec<PathBuf>> {
     let what = || format!("could not read '{}'", dir.display());
     let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-    for entry in fs::read_dir(dir).with_context(what)? {
+    let Some(entries) = none_if_missing(fs::read_dir(dir)).with_context(what)? else {
+        return Ok(Vec::new());
+    };
+    for entry in entries {
         let entry = entry.with_context(what)?;
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
@@ -88,12 +105,15 @@ pub(super) fn keep_newest(dir: &Path, most: usize, max_days: Option<u32>) -> Res
     let is_old =
         |at: &SystemTime| limit.is_some_and(|limit| at.elapsed().is_ok_and(|it| it > limit));
     let surplus = files.len().saturating_sub(most);
-    let mut files = files.into_iter().enumerate();
-    let expired = files
-        .by_ref()
-        .filter(|(n, (at, _))| *n < surplus || is_old(at));
-    for (_, (_, path)) in expired {
-        let removed = none_if_missing(fs::remove_file(&path));
+    let files = files.into_iter().enumerate();
+    let old = files.filter(|(n, (at, _))| *n < surplus || is_old(at));
+    Ok(old.map(|(_, (_, path))| path).collect())
+}
+
+/// Deletes files, as far as they exist.
+pub(in crate::lifecycle) fn delete_files(files: &[PathBuf]) -> Result<()> {
+    for path in files {
+        let removed = none_if_missing(fs::remove_file(path));
         removed.with_context(|| format!("could not delete '{}'", path.display()))?;
     }
     Ok(())

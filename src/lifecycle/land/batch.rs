@@ -22,6 +22,14 @@ pub(crate) enum RunKind {
     Confirm,
 }
 
+/// The knowledge about a target before a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KnownTarget {
+    /// It passes.
+    Green,
+    Unknown,
+}
+
 /// A search for the longest part of a chain that passes.
 #[derive(Debug)]
 pub(crate) struct PrefixSearch<R> {
@@ -43,11 +51,10 @@ pub(crate) struct Prefix<R> {
 }
 
 impl<R: Clone> PrefixSearch<R> {
-    /// Creates a search in a chain of `tasks` tasks. `is_target_green` says whether the target is
-    /// known to pass.
-    pub(crate) fn new(tasks: usize, is_target_green: bool) -> Self {
+    /// Creates a search in a chain of `tasks` tasks.
+    pub(crate) fn new(tasks: usize, target: KnownTarget) -> Self {
         Self {
-            green: is_target_green.then_some(0),
+            green: (target == KnownTarget::Green).then_some(0),
             bad: Vec::new(),
             last: tasks,
         }
@@ -128,26 +135,29 @@ impl BatchSize {
         self.0
     }
 
-    /// Adapts the size to the result of a batch.
-    pub(crate) fn adapt(&mut self, is_green: bool) {
-        self.0 = match is_green {
-            true => self.0.saturating_mul(2),
-            false => (self.0 / 2).max(1),
-        };
+    /// Adapts the size to a batch that passes.
+    pub(crate) fn grow(&mut self) {
+        self.0 = self.0.saturating_mul(2);
+    }
+
+    /// Adapts the size to a batch that does not pass.
+    pub(crate) fn shrink(&mut self) {
+        self.0 = (self.0 / 2).max(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::KnownTarget::{Green, Unknown};
     use super::*;
 
     type Answer = GateAnswer<()>;
 
     /// Searches where `answers[position]` are the answers of the gate about a position, the last
     /// one for all further questions. Returns the result and the positions that were asked about.
-    fn search(is_target_green: bool, answers: &[&str]) -> (Prefix<()>, Vec<usize>) {
+    fn search(target: KnownTarget, answers: &[&str]) -> (Prefix<()>, Vec<usize>) {
         let mut asked = Vec::new();
-        let prefix = PrefixSearch::new(answers.len() - 1, is_target_green).run(|position, _| {
+        let prefix = PrefixSearch::new(answers.len() - 1, target).run(|position, _| {
             let before = asked.iter().filter(|other| **other == position).count();
             asked.push(position);
             let answers = answers[position].as_bytes();
@@ -161,14 +171,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn case(
-        is_target_green: bool,
-        answers: &str,
-        expected: (Option<usize>, &str),
-        asked: &[usize],
-    ) {
+    fn case(target: KnownTarget, answers: &str, expected: (Option<usize>, &str), asked: &[usize]) {
         let answers: Vec<&str> = answers.split(' ').collect();
-        let (found, questions) = search(is_target_green, &answers);
+        let (found, questions) = search(target, &answers);
         let stop = found.stop.map_or("", |answer| match answer {
             Answer::Green => "g",
             Answer::Red(()) => "r",
@@ -180,41 +185,41 @@ mod tests {
 
     #[test]
     fn run_asks_once_if_the_whole_chain_passes() {
-        case(true, "g g g g g", (Some(4), ""), &[4]);
-        case(false, "g g g g g", (Some(4), ""), &[4]);
-        case(true, "g", (Some(0), ""), &[]);
+        case(Green, "g g g g g", (Some(4), ""), &[4]);
+        case(Unknown, "g g g g g", (Some(4), ""), &[4]);
+        case(Green, "g", (Some(0), ""), &[]);
         // A task mends a target that does not pass.
-        case(false, "r g", (Some(1), ""), &[1]);
+        case(Unknown, "r g", (Some(1), ""), &[1]);
     }
 
     #[test]
     fn run_confirms_only_the_red_position_that_blames() {
-        case(true, "g g g g r", (Some(3), "r"), &[4, 2, 3, 4]);
-        case(true, "g r r r r", (Some(0), "r"), &[4, 2, 1, 1]);
-        case(true, "g g r r r", (Some(1), "r"), &[4, 2, 1, 2]);
-        case(true, "g r", (Some(0), "r"), &[1, 1]);
+        case(Green, "g g g g r", (Some(3), "r"), &[4, 2, 3, 4]);
+        case(Green, "g r r r r", (Some(0), "r"), &[4, 2, 1, 1]);
+        case(Green, "g g r r r", (Some(1), "r"), &[4, 2, 1, 2]);
+        case(Green, "g r", (Some(0), "r"), &[1, 1]);
     }
 
     #[test]
     fn run_blames_nothing_if_the_target_is_red() {
-        case(false, "r r r r r", (None, "r"), &[4, 2, 1, 0, 0]);
-        case(false, "g r r r r", (Some(0), "r"), &[4, 2, 1, 0, 1]);
-        case(false, "u u", (None, "u"), &[1, 0]);
+        case(Unknown, "r r r r r", (None, "r"), &[4, 2, 1, 0, 0]);
+        case(Unknown, "g r r r r", (Some(0), "r"), &[4, 2, 1, 0, 1]);
+        case(Unknown, "u u", (None, "u"), &[1, 0]);
     }
 
     #[test]
     fn run_continues_after_a_red_position_that_passes_again() {
-        case(true, "g g g g rg", (Some(4), ""), &[4, 2, 3, 4]);
+        case(Green, "g g g g rg", (Some(4), ""), &[4, 2, 3, 4]);
         // The third is flaky, the fourth is red.
-        case(true, "g g g rg r", (Some(3), "r"), &[4, 2, 3, 3, 4]);
-        case(true, "g rg r r r", (Some(1), "r"), &[4, 2, 1, 1, 2]);
+        case(Green, "g g g rg r", (Some(3), "r"), &[4, 2, 3, 3, 4]);
+        case(Green, "g rg r r r", (Some(1), "r"), &[4, 2, 1, 1, 2]);
     }
 
     #[test]
     fn run_confirms_no_unknown_position() {
-        case(true, "g g u", (Some(1), "u"), &[2, 1]);
-        case(true, "g u r r r", (Some(0), "u"), &[4, 2, 1]);
-        case(true, "g ru r", (Some(0), "u"), &[2, 1, 1]);
+        case(Green, "g g u", (Some(1), "u"), &[2, 1]);
+        case(Green, "g u r r r", (Some(0), "u"), &[4, 2, 1]);
+        case(Green, "g ru r", (Some(0), "u"), &[2, 1, 1]);
     }
 
     /// Counts the runs of a gate for a queue of tasks: t4 is red alone, t8 only together with t5,
@@ -223,11 +228,11 @@ mod tests {
     fn search_of_eight_tasks_takes_seven_runs() {
         let (mut pending, mut landed) = ((1..=8).collect::<Vec<u32>>(), Vec::new());
         let (mut size, mut runs, mut blamed) = (BatchSize::default(), 0, Vec::new());
-        let mut is_target_green = false;
+        let mut target = Unknown;
         while !pending.is_empty() {
             pending.retain(|task| *task != 7 || !landed.contains(&2));
             let chain: Vec<u32> = pending.iter().copied().take(size.get()).collect();
-            let search = PrefixSearch::new(chain.len(), is_target_green);
+            let search = PrefixSearch::new(chain.len(), target);
             let prefix = search.run(|position, _| {
                 runs += 1;
                 let has = |task| landed.contains(&task) || chain[..position].contains(&task);
@@ -241,26 +246,28 @@ mod tests {
             landed.extend(&chain[..green]);
             blamed.extend(stop.as_ref().map(|_| chain[green]));
             pending.retain(|task| !landed.contains(task) && !blamed.contains(task));
-            size.adapt(stop.is_none());
-            is_target_green = true;
+            match stop {
+                None => size.grow(),
+                Some(_) => size.shrink(),
+            }
+            target = Green;
         }
         assert_eq!((landed, blamed), (vec![1, 2, 3, 5, 6], vec![4, 8]));
         assert_eq!(runs, 7);
     }
 
     #[test]
-    fn adapt_doubles_and_halves() {
+    fn size_doubles_and_halves() {
         let mut size = BatchSize::default();
-        let mut sizes = [false, false, false, true, true].map(|is_green| {
-            size.adapt(is_green);
+        let shrunk = [(); 3].map(|()| {
+            size.shrink();
             size.get()
         });
-        assert_eq!(sizes, [2, 1, 1, 2, 4]);
-        size = BatchSize::default();
-        sizes = [true; 5].map(|is_green| {
-            size.adapt(is_green);
+        assert_eq!(shrunk, [2, 1, 1]);
+        let grown = [(); 5].map(|()| {
+            size.grow();
             size.get()
         });
-        assert_eq!(sizes, [8, 16, 32, 64, 128]);
+        assert_eq!(grown, [2, 4, 8, 16, 32]);
     }
 }

@@ -65,6 +65,22 @@ pub(crate) enum LeftOut {
     Refused(Error),
 }
 
+/// A task that did not land since the gate gave no verdict.
+pub(crate) struct Undecided {
+    pub(super) id: TaskId,
+    /// The commit of the chain that contains it.
+    pub(super) commit: ObjectId,
+}
+
+/// The tasks of a chain to build.
+pub(super) struct Candidates<'a> {
+    /// In their order.
+    pub(super) tasks: &'a [LandTask],
+    pub(super) limit: usize,
+    /// Those that would have landed before them.
+    pub(super) undecided: &'a [Undecided],
+}
+
 /// The result of building a chain.
 pub(crate) struct Built {
     /// `None` if no task fits.
@@ -98,27 +114,28 @@ pub(crate) fn is_ready(state: &State) -> bool {
 
 /// Builds a chain of at most `limit` of the tasks, which have one target, in their order. Moves no
 /// ref; message hooks run.
-pub(crate) fn build(flux: &Flux, tasks: &[LandTask], limit: usize) -> Result<Built> {
+pub(super) fn build(flux: &Flux, candidates: &Candidates) -> Result<Built> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let (mut chain, mut left_out) = (None::<Chain>, Vec::new());
-    for task in tasks {
+    for task in candidates.tasks {
         if chain
             .as_ref()
-            .is_some_and(|chain| chain.links.len() >= limit)
+            .is_some_and(|chain| chain.links.len() >= candidates.limit)
         {
             break;
         }
         interrupt::check()?;
-        let why = match observe(flux, &store, task) {
-            Ok(facts) => match add(flux, &mut chain, facts, task) {
-                Ok(None) => continue,
-                Ok(Some(why)) => why,
-                Err(error) => {
-                    interrupt::check()?;
-                    LeftOut::Refused(error)
-                }
-            },
-            Err(why) => why,
+        let added = |facts| {
+            ensure_next(flux, &facts, candidates.undecided)?;
+            add(flux, &mut chain, facts, task)
+        };
+        let why = match observe(flux, &store, task).map(added) {
+            Ok(Ok(None)) => continue,
+            Ok(Ok(Some(why))) | Err(why) => why,
+            Ok(Err(error)) => {
+                interrupt::check()?;
+                LeftOut::Refused(error)
+            }
         };
         left_out.push((task.id.clone(), why));
     }
@@ -184,6 +201,24 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
         let failure = Failure::new(format!("'{id}' has changed"));
         bail!(failure.hint(format!("git flux status {id}")));
+    }
+    Ok(())
+}
+
+/// Fails if the task conflicts with one that did not land since the gate gave no verdict. If it landed
+/// first, the other one would conflict with the target and be sent back, although nothing is known
+/// against it.
+fn ensure_next(flux: &Flux, facts: &Facts, undecided: &[Undecided]) -> Result<()> {
+    let Some(into) = facts.merge_target() else {
+        return Ok(());
+    };
+    for before in undecided {
+        let merge = MergePlan::make(&flux.repo, &before.commit, &facts.tip, into.style)?;
+        if matches!(merge, MergePlan::Conflicts { .. }) {
+            let (id, other) = (&facts.task.id, &before.id);
+            let what = format!("'{id}' conflicts with '{other}', about which there is no verdict");
+            bail!(Failure::new(what).hint(format!("git flux land {id}")));
+        }
     }
     Ok(())
 }

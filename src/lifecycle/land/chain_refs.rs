@@ -49,23 +49,45 @@ fn delete(flux: &Flux, refs: &[(RefName, ObjectId)], lock: &Lock) -> Result<()> 
     deleted.commit(&flux.repo, "flux land", lock)
 }
 
-/// Deletes the refs that a killed landing has left, and their marks. Does nothing while another
-/// landing runs. Leaves fetched refs alone. Starts git only if there are marks.
+/// Returns whether killed landings have left refs. Changes nothing.
+pub(in crate::lifecycle) fn are_left(flux: &Flux) -> Result<bool> {
+    let marks = flux.repo.marks().list(CLASS)?;
+    Ok(!marks.is_empty() && !Lock::is_held(&flux.landing_lock()))
+}
+
+/// Waits for the lock of landings and takes it, and deletes what a killed landing has left: when
+/// that was tried before, a git that outlived it may have held the lock. Fails on ^C.
+pub(crate) fn lock(flux: &Flux) -> Result<Lock> {
+    let lock = flux.lock_land()?;
+    if let Err(error) = sweep_under(flux, &lock) {
+        flux.ui.warn_of(&error);
+    }
+    Ok(lock)
+}
+
+/// Deletes what a killed landing has left, as [`sweep_under`] does. Does nothing while another
+/// landing runs.
 pub(crate) fn sweep(flux: &Flux) -> Result<()> {
-    let marks = flux.repo.marks();
-    if marks.list(CLASS)?.is_empty() {
+    if flux.repo.marks().list(CLASS)?.is_empty() {
         return Ok(());
     }
     // Another landing may have begun since.
-    let Some(lock) = flux.try_lock_land()? else {
-        return Ok(());
-    };
+    match flux.try_lock_land()? {
+        Some(lock) => sweep_under(flux, &lock),
+        None => Ok(()),
+    }
+}
+
+/// Deletes the refs that a killed landing has left, and their marks, under the lock of landings.
+/// Leaves fetched refs alone. Starts git only if there are marks.
+fn sweep_under(flux: &Flux, lock: &Lock) -> Result<()> {
+    let marks = flux.repo.marks();
     for run in marks.list(CLASS)? {
         let found = refs::list(flux.repo.home(), &[&run])?;
         let is_made =
             |(name, object): &(RefName, ObjectId)| marks.has_made(name, object) == Some(true);
         let made: Vec<_> = found.into_iter().filter(is_made).collect();
-        delete(flux, &made, &lock)?;
+        delete(flux, &made, lock)?;
         marks.remove(&run)?;
     }
     Ok(())

@@ -38,7 +38,7 @@ pub(crate) fn count_runs(flux: &Flux, tester: &Tester, tasks: &[&Facts]) -> Resu
             _ => false,
         };
         runs += usize::from(!is_known);
-        size.adapt(true);
+        size.grow();
         rest = others;
     }
     Ok(runs)

@@ -179,7 +179,10 @@ impl PrefixLanding<'_> {
                 // ^C has reached git, too, but the records must not stay marked.
                 let interrupted = interrupt::check();
                 interrupt::clear();
-                undo.commit(&flux.repo, "flux land: undone", queue)?;
+                if let Err(error) = undo.commit(&flux.repo, "flux land: undone", queue) {
+                    // The next command does it.
+                    flux.ui.warn_of(&error);
+                }
                 interrupted?;
                 return failed.map(|_| None);
             }

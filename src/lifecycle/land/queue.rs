@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Error, Result, anyhow};
 
 use super::back::{self, Fault};
-use super::batch::{BatchSize, GateAnswer, Prefix, PrefixSearch};
-use super::chain::{self, Built, Chain, LandTask, LeftOut};
+use super::batch::{BatchSize, GateAnswer, KnownTarget, Prefix, PrefixSearch};
+use super::chain::{self, Built, Candidates, Chain, LandTask, LeftOut, Link, Undecided};
 use super::chain_refs::ChainRefs;
 use super::finding::{GateFinding, Tester};
 use super::landing::{Landed, LandingOutcome, PrefixLanding, remove_integrated};
@@ -33,6 +33,8 @@ pub(crate) struct Queue<'a> {
     pub(crate) moved: Option<TargetMove>,
     /// The commit of the target that passes.
     pub(crate) green: Option<ObjectId>,
+    /// The tasks about which the gate gave no verdict.
+    pub(crate) undecided: Vec<Undecided>,
 }
 
 /// The number of attempts for tasks or a target that keep changing.
@@ -48,7 +50,12 @@ impl Queue<'_> {
         let mut attempts = 0;
         while !pending.is_empty() {
             interrupt::check()?;
-            let Built { chain, left_out } = chain::build(self.flux, &pending, self.size.get())?;
+            let candidates = Candidates {
+                tasks: &pending,
+                limit: self.size.get(),
+                undecided: &self.undecided,
+            };
+            let Built { chain, left_out } = chain::build(self.flux, &candidates)?;
             let before = pending.len();
             for (id, why) in left_out {
                 self.settle(&mut pending, &id, why)?;
@@ -76,7 +83,12 @@ impl Queue<'_> {
     pub(crate) fn check(&mut self, mut tasks: Vec<LandTask>) -> Result<()> {
         let (begun, before) = (Instant::now(), self.tester.runs);
         loop {
-            let Built { chain, left_out } = chain::build(self.flux, &tasks, usize::MAX)?;
+            let candidates = Candidates {
+                tasks: &tasks,
+                limit: usize::MAX,
+                undecided: &[],
+            };
+            let Built { chain, left_out } = chain::build(self.flux, &candidates)?;
             let stop = match &chain {
                 Some(chain) => self.test(chain)?,
                 None => None,
@@ -187,16 +199,21 @@ impl Queue<'_> {
             };
             (self.tell)(LandEvent::Passed(batch))?;
         }
-        self.size.adapt(prefix.stop.is_none());
         let Some(answer) = prefix.stop else {
+            self.size.grow();
             return Ok(true);
         };
-        let facts = &chain.links[green].facts;
+        self.size.shrink();
+        let Link { facts, commit } = &chain.links[green];
         let id = facts.task.id.clone();
         pending.retain(|task| task.id != id);
         let result = match answer {
             GateAnswer::Green => return Ok(true),
-            GateAnswer::Unknown(finding) => TaskResult::Unknown(finding),
+            GateAnswer::Unknown(finding) => {
+                let (id, commit) = (id.clone(), commit.clone());
+                self.undecided.push(Undecided { id, commit });
+                TaskResult::Unknown(finding)
+            }
             GateAnswer::Red(finding) => {
                 let sent = back::send(self.flux, facts, Fault::Red(&finding))?;
                 TaskResult::Red(finding, Some(sent))
@@ -208,8 +225,11 @@ impl Queue<'_> {
 
     fn search(&mut self, chain: &Chain) -> Result<Prefix<GateFinding>> {
         let is_landed = self.green.as_ref() == Some(&chain.base);
-        let is_green = is_landed || self.tester.is_known_green(&chain.base)?;
-        let search = PrefixSearch::new(chain.links.len(), is_green);
+        let target = match is_landed || self.tester.is_known_green(&chain.base)? {
+            true => KnownTarget::Green,
+            false => KnownTarget::Unknown,
+        };
+        let search = PrefixSearch::new(chain.links.len(), target);
         search.run(|position, kind| {
             interrupt::check()?;
             self.tester.test(chain.commit(position), kind)

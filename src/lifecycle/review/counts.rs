@@ -97,6 +97,6 @@ impl<'a> UnseenCounts<'a> {
             self.stored.counts.clear();
         }
         self.stored.counts.append(&mut self.used);
-        self.file.write(&self.stored);
+        drop(self.file.write(&self.stored));
     }
 }

@@ -60,8 +60,9 @@ pub(crate) struct Started {
     pub(crate) opened: OpenedPane,
     /// The error, if the agent could not be executed.
     pub(crate) exit: Option<Exit>,
-    /// The start of its launcher.
+    /// The start of its launcher, or of the wrapper that waits to start the agent.
     pub(crate) since: Option<Timestamp>,
+    pub(crate) is_queued: bool,
 }
 
 impl Start {

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Error, Result};
-use jiff::Timestamp;
 
 use super::agent_launch::not_started;
 use super::copies::Copies;
@@ -18,6 +17,7 @@ use crate::lifecycle::archive::delete::remove_trash_leftovers;
 use crate::lifecycle::disposal::{Disposal, was_switched_or_replaced};
 use crate::lifecycle::pane::{find_shell, find_target, hang_up};
 use crate::lifecycle::teardown::Teardown;
+use crate::run::launch::Running;
 use crate::store;
 use crate::system::disk::full_disk_hint;
 use crate::task::{Target, Task};
@@ -47,7 +47,7 @@ impl<'a> StartTransaction<'a> {
                 return Err(self.undo(cause));
             }
         }
-        let since = self.confirm_pane()?;
+        let running = self.confirm_pane()?;
         let has_agent = self.start.has_agent();
         let target = self.opened.as_ref().map(|opened| opened.target.clone());
         let task = match self.complete(target) {
@@ -62,11 +62,13 @@ impl<'a> StartTransaction<'a> {
             return Ok(None);
         };
         let exit = has_agent.then(|| self.run.exit()).transpose()?.flatten();
+        let queued = running.as_ref().and_then(|it| it.queued_since(&self.run));
         Ok(Some(Started {
             task,
             opened,
             exit: exit.filter(|exit| exit.error().is_some()),
-            since,
+            since: queued.or(running.map(|running| running.since)),
+            is_queued: queued.is_some(),
         }))
     }
 
@@ -77,8 +79,8 @@ impl<'a> StartTransaction<'a> {
     }
 
     /// Updates `opened` to the pane whose launcher took the launch file, if tmux reported another,
-    /// and returns the launcher's start. `None` without an agent.
-    fn confirm_pane(&mut self) -> Result<Option<Timestamp>> {
+    /// and returns the launcher's state. `None` without an agent.
+    fn confirm_pane(&mut self) -> Result<Option<Running>> {
         let Some(opened) = self.opened.as_mut().filter(|_| self.start.has_agent()) else {
             return Ok(None);
         };
@@ -89,7 +91,7 @@ impl<'a> StartTransaction<'a> {
         {
             opened.target = target;
         }
-        Ok(running.map(|running| running.since))
+        Ok(running)
     }
 
     /// Updates the record: the task is active, with its pane `target`. If the task was restored,

@@ -57,6 +57,26 @@ fn report(activity: Activity, why: Option<WaitReason>, ago: i64) -> Option<Repor
 }
 
 #[test]
+fn agent_is_queued_until_the_wrapper_has_started_it_or_it_shows_itself() {
+    let queued = |change: fn(&mut Observation), expected| {
+        let in_queue = |seen: &mut Observation| {
+            seen.launcher = Presence::InQueue;
+            seen.last_output = Some(NOW);
+            seen.output_pattern = NotWhileIdle;
+            change(seen);
+        };
+        case(Phase::Active, in_queue, expected);
+    };
+    queued(|_| {}, "queued by process");
+    queued(|seen| seen.last_output = None, "queued by process");
+    let by_hook = |seen: &mut Observation| seen.last_report = report(Activity::Working, None, OLD);
+    queued(by_hook, "working by hook");
+    queued(|seen| seen.title = WORKING, "working by title");
+    let ends = |seen: &mut Observation| seen.exit = ended(ExitReason::Status(143));
+    queued(ends, "exited(143) by exit");
+}
+
+#[test]
 fn state_follows_from_launcher_worktree_branch_and_exit() {
     let active = Phase::Active;
     case(active, |_| {}, "running by process");

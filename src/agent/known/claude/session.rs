@@ -158,6 +158,7 @@ mod tests {
             worktree: None,
             agent: Some(agent),
             since: Timestamp::from_second(1_000).unwrap(),
+            wrapper_since: None,
             setup: SetupProgress::default(),
         }
     }

@@ -17,7 +17,7 @@ use super::options::{
 use super::plan::Plan;
 use super::processes::TaskProcesses;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, USAGE};
+use crate::failure::{self, CONFLICTS, USAGE, Verb};
 use crate::git::{Git, Repo, Style};
 use crate::settings::Settings;
 use crate::store::{self, Store};
@@ -123,6 +123,7 @@ fn ask() -> Options {
         given: Vec::new(),
         verify: Verify::All,
         gate: GateUse::Shown,
+        command: Verb::Cleanup,
         asking: Asking::Everything,
         answers: Vec::new(),
     }

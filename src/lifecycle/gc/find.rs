@@ -1,0 +1,52 @@
+//! Finds what is no longer needed.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::garbage::Garbage;
+use crate::context::Flux;
+use crate::lifecycle::archive::{Archived, trash_name};
+use crate::lifecycle::conflicts::cache;
+use crate::lifecycle::gate::{log, verdicts};
+use crate::lifecycle::land::chain_refs;
+use crate::lifecycle::recover;
+use crate::store::Store;
+use crate::system::temporary_dir;
+use crate::task::Phase;
+
+/// Lists what is no longer needed, in the order in which it is deleted. Changes nothing. Fails if a
+/// setting is invalid.
+pub(crate) fn find(flux: &Flux, store: &Store) -> Result<Vec<Garbage>> {
+    let mut tasks = flux.expired_tasks()?;
+    tasks.retain(|one| !is_being_restored(store, one));
+    let mut worktrees = flux.expired_worktrees()?;
+    worktrees.retain(|place| !is_of_one(&tasks, place));
+    let orphans = recover::list_orphans(flux, store).into_iter();
+    let mut found: Vec<Garbage> = orphans.map(Garbage::RunDir).collect();
+    found.extend(chain_refs::are_left(flux)?.then_some(Garbage::ChainRefs));
+    found.extend(tasks.into_iter().map(|one| Garbage::Task(Box::new(one))));
+    found.extend(worktrees.into_iter().map(Garbage::Worktree));
+    found.extend(flux.list_marked()?.into_iter().map(Garbage::Rest));
+    found.push(Garbage::Verdicts(verdicts::list_expired(&flux.repo)?));
+    found.push(Garbage::Logs(log::list_expired(&flux.repo)?));
+    found.push(Garbage::Answers(cache::count_outdated(flux, store)));
+    let left = temporary_dir::list_left().into_iter();
+    found.extend(left.map(Garbage::TemporaryDir));
+    found.retain(|one| !one.is_nothing());
+    Ok(found)
+}
+
+/// Returns whether a command, perhaps a killed one, has begun to restore a removed task.
+fn is_being_restored(store: &Store, one: &Archived) -> bool {
+    let mut starting = store
+        .readable()
+        .filter(|task| task.phase == Phase::Starting);
+    starting.any(|task| task.restored_from.as_ref() == Some(&one.name))
+}
+
+/// Returns whether a worktree in the trash is that of one of these tasks, with which it is deleted.
+fn is_of_one(tasks: &[Archived], place: &Path) -> bool {
+    let name = trash_name(place);
+    tasks.iter().any(|one| Some(&one.name) == name.as_ref())
+}

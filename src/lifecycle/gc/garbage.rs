@@ -1,0 +1,93 @@
+//! Something that is no longer needed.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::context::Flux;
+use crate::lifecycle::archive::delete::delete_archived;
+use crate::lifecycle::archive::{Archived, trash, trash_name};
+use crate::lifecycle::conflicts::cache;
+use crate::lifecycle::gate::verdicts;
+use crate::lifecycle::land::chain_refs;
+use crate::lifecycle::recover;
+use crate::sanitize;
+use crate::store::Store;
+use crate::system::none_if_missing;
+use crate::task::TaskId;
+use crate::ui::shown;
+use crate::ui::words::count;
+
+/// Something that is no longer needed.
+#[derive(Debug)]
+pub(crate) enum Garbage {
+    /// The run directory of a task that does not exist.
+    RunDir(TaskId),
+    /// The refs of landings that were killed.
+    ChainRefs,
+    /// A removed task that has expired.
+    Task(Box<Archived>),
+    /// A removed worktree that has expired.
+    Worktree(PathBuf),
+    /// The rest of a directory whose deletion was interrupted or has failed.
+    Rest(PathBuf),
+    Verdicts(Vec<PathBuf>),
+    Logs(Vec<PathBuf>),
+    /// So many answers about conflicts.
+    Answers(usize),
+    /// The temporary directory of a killed process.
+    TemporaryDir(PathBuf),
+}
+
+impl fmt::Display for Garbage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RunDir(id) => write!(f, "the run directory of '{id}'"),
+            Self::ChainRefs => f.write_str("the refs of a killed landing"),
+            Self::Task(one) => {
+                let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
+                write!(f, "'{name}' (the commits of '{branch}' were at {tip})")
+            }
+            Self::Worktree(place) => {
+                let name = trash_name(place).unwrap_or_default();
+                write!(f, "the worktree of '{}'", sanitize::line(&name))
+            }
+            Self::Rest(place) | Self::TemporaryDir(place) => write!(f, "'{}'", shown(place)),
+            Self::Verdicts(files) => f.write_str(&count(files.len(), "verdict")),
+            Self::Logs(files) => write!(f, "{} of the gate", count(files.len(), "log")),
+            Self::Answers(number) => write!(f, "{} about conflicts", count(*number, "answer")),
+        }
+    }
+}
+
+impl Garbage {
+    pub(super) fn is_nothing(&self) -> bool {
+        match self {
+            Self::Verdicts(files) | Self::Logs(files) => files.is_empty(),
+            Self::Answers(number) => *number == 0,
+            _ => false,
+        }
+    }
+
+    /// Deletes it. Returns `false` if it is in use or gone by now.
+    pub(super) fn delete(&self, flux: &Flux) -> Result<bool> {
+        match self {
+            Self::RunDir(id) => return recover::clear_orphan(flux, id),
+            Self::ChainRefs => chain_refs::sweep(flux)?,
+            Self::Task(one) => delete_archived(flux, one)?,
+            Self::Worktree(place) => return flux.delete_worktree(place),
+            Self::Rest(place) => trash::delete_marked(place)?,
+            Self::Verdicts(files) | Self::Logs(files) => verdicts::delete_files(files)?,
+            Self::Answers(_) => {
+                cache::delete_outdated(flux, &Store::load(&flux.repo, &flux.settings)?)?;
+            }
+            Self::TemporaryDir(path) => {
+                let what = || format!("could not delete '{}'", shown(path));
+                none_if_missing(fs::remove_dir_all(path)).with_context(what)?;
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,162 @@
+//! Tests `git flux land` with `--keep` and with `--keep-config`.
+
+use crate::land::{done, tasks};
+use crate::shared_config::{assert_gone, named_task};
+use crate::world::removal::*;
+use crate::world::*;
+
+/// Returns how often the gate has run.
+fn runs(world: &World) -> usize {
+    let notes = std::fs::read_to_string(world.root().join("runs"));
+    notes.map_or(0, |notes| notes.lines().count())
+}
+
+#[test]
+fn land_with_keep_lands_nothing_twice() {
+    for style in ["--merge", "--squash", "--rebase"] {
+        let world = World::new();
+        world.git(["config", "flux.gate", "echo run >>../runs"]);
+        done(&world, &["alpha", "beta"]);
+        world.commit_in(world.repo(), "README.md", "moved\n");
+        let land = ["land", "--all", "--keep", style];
+        world.flux(land).run().success();
+        let (main, number) = (commit(&world, "main"), runs(&world));
+        let dry = world.flux(land.iter().chain(&["-n"])).run();
+        dry.success()
+            .stdout_has("0 runs of the gate")
+            .stdout_has("merge nothing: 'main' already has ");
+        let output = world.flux(land).run();
+        output
+            .success()
+            .stderr_has("'alpha' is integrated already\n'beta' is integrated already\n");
+        output.has_not("landed").has_not("to undo");
+        let json = world.flux(land.iter().chain(&["--json"])).run().json();
+        assert_eq!(json[0]["result"], "integrated", "{json}");
+        let json = world.flux(land.iter().chain(&["-n", "--json"])).run();
+        assert_eq!(json.json()[1]["result"], "integrated");
+        assert_eq!((commit(&world, "main"), runs(&world)), (main, number));
+        assert_eq!(tasks(&world), ["alpha", "beta"]);
+        // New commits land, and only these tasks cost a run.
+        world.commit_in(world.worktree("beta"), "new.txt", "more\n");
+        let output = world.flux(land).run();
+        output
+            .success()
+            .stderr_has("'alpha' is integrated already\n")
+            .stderr_has("landed beta (1 run, ");
+        assert_eq!(world.git(["show", "main:new.txt"]), "more");
+    }
+}
+
+#[test]
+fn land_with_keep_does_not_stop_agents() {
+    let world = World::new();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "works", "Fix"]).ok();
+    world.commit_in(world.worktree("works"), "works.txt", "work\n");
+    let pane = world.pane("works");
+    let output = world.flux(["land", "works", "--keep"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        works     main    merge 1 commit
+        landed works (untested)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
+    assert_eq!(world.pane("works"), pane);
+    world.agent("works").tell("commit More");
+    let question = "Land 1 task?";
+    let terminal = world.terminal(120, 40);
+    terminal.command("git flux land works --keep");
+    terminal.wait_for_screen(question);
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    // With nothing to land, there is no question.
+    let terminal = world.terminal(120, 40);
+    terminal.command("git flux land works --keep");
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    terminal.wait_for_screen("'works' is integrated already");
+    assert_eq!(world.pane("works"), pane);
+}
+
+#[test]
+fn land_refuses_changed_programs_without_keep_config() {
+    let world = World::new();
+    world.compare_config();
+    named_task(&world, "fix");
+    named_task(&world, "plain");
+    world.git(["config", "core.hooksPath", ".husky/_"]);
+    world.git(["config", "user.name", "Mallory"]);
+    let before = world.snapshot();
+    let output = world.flux(["land", "fix"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        hint: to put it back: git config --local --unset-all core.hooksPath
+        hint: to see every change: git flux status fix
+        hint: to keep every change: git flux land fix --keep-config
+        error: not every task has landed
+    "#]]);
+    let dry = world.flux(["land", "-n", "fix"]).run();
+    dry.code(1).says(&expect![[r#"
+        TASK      TARGET  PLAN
+        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        untested: there is no gate
+        --- stderr
+        Nothing was done.
+        error: not every task can land
+    "#]]);
+    // One question about all tasks is no answer to it.
+    let terminal = world.terminal(120, 40);
+    terminal.command("git flux land fix");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
+    terminal.wait_for_screen("git flux land fix --keep-config");
+    world.assert_unchanged(&before);
+    let output = world.flux(["land", "fix", "--keep-config"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        fix       main    merge 1 commit
+        warning: core.hooksPath was set to '.husky/_' while 'fix' ran
+        warning: user.name was set to 'Mallory' while 'fix' ran
+        landed fix (untested)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, after other commits: git revert --no-edit -m 1 <object>
+    "#]]);
+    assert_gone(&world, "fix");
+    // The answer counts for the other task, too.
+    world.flux(["land", "plain"]).run().success();
+    assert_gone(&world, "plain");
+}
+
+#[test]
+fn land_runs_no_changed_gate_without_keep_config() {
+    let world = World::new();
+    world.compare_config();
+    // Only this task has begun before the change.
+    named_task(&world, "before");
+    world.git(["config", "flux.gate", "echo run >>../runs"]);
+    named_task(&world, "fix");
+    let before = world.snapshot();
+    let output = world.flux(["land", "fix"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        fix       main    merge 1 commit
+        error: flux.gate was set to 'echo run >>../runs' while 'before' ran
+        hint: to put it back: git config --local --unset-all flux.gate
+        hint: git flux status before
+        hint: to keep it: git flux land --keep-config
+        error: not every task has landed
+    "#]]);
+    world.assert_unchanged(&before);
+    assert_eq!(runs(&world), 0);
+    world
+        .flux(["land", "fix", "--keep-config"])
+        .run()
+        .success()
+        .stderr_has("landed fix (1 run, ");
+    assert_gone(&world, "fix");
+}
