@@ -304,6 +304,25 @@ fn land_leaves_unseen_tasks_out_if_configured() {
 }
 
 #[test]
+fn land_refuses_what_became_unseen_while_the_gate_ran() {
+    let world = World::new();
+    done(&world, "fix");
+    world.git(["config", "flux.landUnseen", "false"]);
+    mark(&world, "fix");
+    let dir = world.worktree("fix");
+    let commit = "echo more >more && git add more && git commit -q -m more";
+    let gate = format!(
+        "cd '{}' && (test -e more || {{ {commit}; }})",
+        dir.display()
+    );
+    world.git(["config", "flux.gate", &gate]);
+    let main = world.git(["rev-parse", "main"]);
+    let output = world.flux(["land", "--ready", "-y"]).run();
+    output.code(1).stderr_has("'fix' has unseen files");
+    assert_eq!(world.git(["rev-parse", "main"]), main);
+}
+
+#[test]
 fn unseen_works_with_sha_256_and_reftable() {
     for options in [["--object-format=sha256"], ["--ref-format=reftable"]] {
         let world = World::without_repository("flux world");
