@@ -48,7 +48,7 @@ impl View {
         Ok(Self { child, shown })
     }
 
-    /// Waits until the terminal is sent these words.
+    /// Waits until the terminal is sent these words; blanks between them are not sent.
     fn wait_for(&self, words: &[&str]) -> Result<()> {
         let mut all = Vec::new();
         loop {
@@ -83,7 +83,7 @@ pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
     let first = Box::new(|_| {
         let begun = Instant::now();
         let view = View::open(world)?;
-        view.wait_for(&["changed-0 ", &last, "Enter attach"])?;
+        view.wait_for(&["changed-0", &last, "attach"])?;
         let time = begun.elapsed();
         view.end()?;
         Ok(time)
@@ -91,7 +91,7 @@ pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
     let event = Box::new(|_| {
         hook(world, "Stop")?;
         let view = View::open(world)?;
-        view.wait_for(&["Enter attach"])?;
+        view.wait_for(&["attach"])?;
         // Its first events come from what it has begun itself.
         thread::sleep(Duration::from_millis(500));
         let begun = Instant::now();

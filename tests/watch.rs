@@ -111,6 +111,8 @@ fn watch_shows_the_screen_of_the_selected_task_with_its_colours() {
     wait_for(&terminal, &format!("── {one}"));
     say(one, "of the other");
     wait_for(&terminal, "of the other");
+    say(one, "once more");
+    wait_for(&terminal, "once more");
     assert!(!terminal.screen().contains("red plain\n"));
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::rows::{Rows, TaskRow, open_current, read_all, read_rows};
+use super::rows::{Rows, TaskRow, open_current, read_all, read_rows, read_states};
 use crate::commands::Faults;
 use crate::commands::task_watch::TaskWatch;
 use crate::context::Flux;
@@ -96,6 +96,17 @@ impl TaskReader {
         })
     }
 
+    /// Reads the states of all tasks, which is quick; [`TaskReader::next_rows`] returns everything
+    /// soon.
+    pub(in crate::commands) fn read_states(&mut self) -> Result<&[Rows]> {
+        let all = read_each(self.scope, &self.ui, |flux, store| {
+            Ok((read_states(&flux, &store)?, (flux, store)))
+        })?;
+        (self.rows, self.repositories) = all.into_iter().unzip();
+        self.due = Some(Instant::now());
+        Ok(&self.rows)
+    }
+
     /// Reads all tasks, and watches those that are new.
     pub(in crate::commands) fn read(&mut self) -> Result<&[Rows]> {
         let begun = Instant::now();
@@ -103,21 +114,15 @@ impl TaskReader {
         let is_blind = self.watch.wakeups.watch.is_blind();
         self.due = is_blind.then(|| begun + BLIND);
         self.watch.wakeups.note_observation();
+        let (scope, ui) = (self.scope, self.ui.clone());
         let watch = &mut self.watch;
-        let mut read = |flux: Flux, mut store: Store| {
+        let all = read_each(scope, &ui, |flux, mut store| {
             // A change before a directory was watched causes no event.
             while watch.follow_repository(&flux) | watch.follow(&flux, &store) {
                 store = Store::load(&flux.repo, &flux.settings)?;
             }
             Ok((read_rows(&flux, &store)?, (flux, store)))
-        };
-        let all = match self.scope {
-            Scope::Current => {
-                let (flux, store) = open_current(&self.ui)?;
-                vec![read(flux, store)?]
-            }
-            Scope::All => read_all(&self.ui, &mut Faults::default(), read)?,
-        };
+        })?;
         (self.rows, self.repositories) = all.into_iter().unzip();
         self.watch_terminals();
         self.last = (Instant::now(), begun.elapsed());
@@ -212,6 +217,21 @@ impl TaskReader {
         let stores = self.repositories.iter();
         let tasks: Vec<&Task> = stores.flat_map(|(_, store)| store.readable()).collect();
         self.watch.watch_terminals(&tasks);
+    }
+}
+
+/// Opens the repositories of a scope, and reads each.
+fn read_each<T>(
+    scope: Scope,
+    ui: &Ui,
+    mut read: impl FnMut(Flux, Store) -> Result<T>,
+) -> Result<Vec<T>> {
+    match scope {
+        Scope::Current => {
+            let (flux, store) = open_current(ui)?;
+            Ok(vec![read(flux, store)?])
+        }
+        Scope::All => read_all(ui, &mut Faults::default(), read),
     }
 }
 

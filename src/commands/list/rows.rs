@@ -16,6 +16,7 @@ use crate::commands::object::conflicts::opponents;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED};
 use crate::git::Git;
+use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
 use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
@@ -79,8 +80,7 @@ pub(super) fn open_current(ui: &Ui) -> Result<(Flux, Store)> {
 /// Reads the tasks of a repository, as rows of the table.
 pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     let _spinner = flux.ui.spinner("reading the worktrees");
-    let tasks = store.tasks.iter().filter_map(|one| one.task.as_ref().ok());
-    let tasks: Vec<&Task> = tasks.collect();
+    let tasks: Vec<&Task> = store.readable().collect();
     let mut rows = Vec::new();
     if !tasks.is_empty() {
         let now = this_second();
@@ -96,6 +96,36 @@ pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
             TaskRow::of(one.status, object, cell, now)
         }));
     }
+    Ok(complete(flux, store, rows))
+}
+
+/// Reads the states of the tasks of a repository, as rows of the table. Of their work, nothing is
+/// known.
+pub(super) fn read_states(flux: &Flux, store: &Store) -> Result<Rows> {
+    let tasks: Vec<&Task> = store.readable().collect();
+    let states = observe::states(flux, store, &tasks)?;
+    let now = this_second();
+    let row = |(task, (state, found)): (&&Task, _)| {
+        let status = Status {
+            task: Task::clone(task),
+            owner: flux.owner(task),
+            state,
+            found,
+            divergence: None,
+            changes: None,
+            land: land_state(flux, store, task),
+            git_refusal: None,
+            gate: None,
+        };
+        let object = TaskObject::of(&status);
+        TaskRow::of(status, object, String::new(), now)
+    };
+    let rows = tasks.iter().zip(states).map(row).collect();
+    Ok(complete(flux, store, rows))
+}
+
+/// Adds the rows of the records that are unreadable or foreign, and sorts all by age.
+fn complete(flux: &Flux, store: &Store, mut rows: Vec<TaskRow>) -> Rows {
     for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {
             let (why, state) = (format!("{error:#}"), version::state_of(error));
@@ -109,10 +139,10 @@ pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
         rows.push(TaskRow::unknown(id, FOREIGN, why, text));
     }
     rows.sort_by_key(|row| row.created);
-    Ok(Rows {
+    Rows {
         home: flux.repo.home().to_owned(),
         rows,
-    })
+    }
 }
 
 /// Opens all repositories that have a pane on this tmux server, and reads each. Warns of a

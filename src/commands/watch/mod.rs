@@ -73,7 +73,7 @@ impl WatchArgs {
             true => Columns::Compact,
             false => Columns::All,
         });
-        view.model.set_rows(reader.read()?.to_vec());
+        view.model.set_rows(reader.read_states()?.to_vec());
         let (sources, events) = Sources::start(reader)?;
         let mut watch = Watch {
             messages: HeldMessages::begin(),
