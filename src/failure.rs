@@ -94,6 +94,7 @@ pub(crate) enum Verb {
     Log,
     Restore,
     Resume,
+    Review,
     Send,
     Status,
     Stop,

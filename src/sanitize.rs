@@ -17,6 +17,17 @@ pub(crate) fn text(text: &str) -> String {
     escape(text, |c| c == '\n' || c == '\t')
 }
 
+/// Escapes untrusted code of one line for an editor: control, invisible and direction characters
+/// become `\u{…}`. Tabs stay, and a carriage return at the end.
+pub(crate) fn code(line: &str) -> String {
+    let (line, end) = match line.strip_suffix('\r') {
+        Some(line) => (line, "\r"),
+        None => (line, ""),
+    };
+    let parts = line.split('\t').map(self::line);
+    parts.collect::<Vec<_>>().join("\t") + end
+}
+
 /// Escapes control, invisible and direction characters in a JSON text as `\uXXXX`, which does not
 /// change its value, since they occur only in strings. Newlines stay.
 pub(crate) fn json(json: &str) -> String {
@@ -93,6 +104,7 @@ mod tests {
             json("{\n\"a\": \"\u{9b}\u{e0041}\"}"),
             "{\n\"a\": \"\\u009b\\udb40\\udc41\"}"
         );
+        assert_eq!(code("\ta\x1bb\r\tc\r"), "\ta\\u{1b}b\\u{d}\tc\r");
         assert_eq!(text("a\nb\r\u{202e}"), "a\nb\\u{d}\\u{202e}");
         assert_eq!(
             line("a\u{ad}\u{3164}\u{e0101}b"),

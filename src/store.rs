@@ -16,8 +16,8 @@ use anyhow::{Result, bail};
 
 pub(crate) use self::config::{add_trust, configure_file, remove_config, write_config};
 pub(crate) use self::foreign::{is_ours, own_parts};
-use self::stored::BASES;
-pub(crate) use self::stored::{ARCHIVE, StoredTask, TASKS, base_ref, task_ref};
+pub(crate) use self::stored::{ARCHIVE, StoredTask, TASKS, base_ref, seen_ref, task_ref};
+use self::stored::{BASES, SEEN};
 
 use crate::failure::{Failure, Verb, nearest};
 use crate::git::refs::{self, Refs};
@@ -37,16 +37,16 @@ pub(crate) struct Store {
 
 impl Store {
     /// Reads all tasks and branches, and applies the loaded `settings` to the tasks: `git
-    /// for-each-ref refs/flux/tasks refs/flux/base refs/heads`. A record that cannot be read, or
-    /// was fetched, does not affect the others.
+    /// for-each-ref refs/flux/tasks refs/flux/base refs/flux/seen refs/heads`. A record that cannot
+    /// be read, or was fetched, does not affect the others.
     pub(crate) fn load(repo: &Repo, settings: &Settings) -> Result<Self> {
         Self::from_refs(repo, settings, Self::read_refs(repo.home())?)
     }
 
     /// Reads the refs of all tasks and branches in the repository of `dir`: `git for-each-ref
-    /// refs/flux/tasks refs/flux/base refs/heads`.
+    /// refs/flux/tasks refs/flux/base refs/flux/seen refs/heads`.
     pub(crate) fn read_refs(dir: &Path) -> Result<Refs> {
-        refs::read(dir, &[TASKS, BASES, HEADS])
+        refs::read(dir, &[TASKS, BASES, SEEN, HEADS])
     }
 
     /// Reads all tasks whose records are in `refs`. While a record seems to be fetched, reads the
@@ -117,9 +117,24 @@ impl Store {
     }
 
     /// Returns whether the ref with the full name `name` existed when the store was read. Always
-    /// `false` for refs other than branches, tasks and their base commits.
+    /// `false` for refs other than branches, tasks, their base commits and what was looked at.
     pub(crate) fn has_ref(&self, name: &RefName) -> bool {
         self.refs.objects.contains_key(name)
+    }
+
+    /// Returns the commit of what the user has looked at of the task `id`; `None` if there is none,
+    /// or if it was fetched.
+    pub(crate) fn seen(&self, repo: &Repo, id: &TaskId) -> Option<&ObjectId> {
+        let is_own = |commit: &&ObjectId| {
+            let name = seen_ref(id);
+            repo.marks().has_made(&name, commit) == Some(true)
+        };
+        self.seen_object(id).filter(is_own)
+    }
+
+    /// Returns the object of the ref `refs/flux/seen/<id>`, also if it was fetched.
+    pub(crate) fn seen_object(&self, id: &TaskId) -> Option<&ObjectId> {
+        self.refs.objects.get(&seen_ref(id))
     }
 
     /// Returns an existing branch that git cannot have beside `branch`, as `a` beside `a/b`, or the

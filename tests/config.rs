@@ -196,7 +196,7 @@ fn config_suggests_the_nearest_key() {
         .says(&expect![[r#"
             --- stderr
             error: unknown setting 'flux.xyz' from the command line
-            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
+            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.landUnseen, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
         "#]]);
     output.has_not("did you mean");
     // What belongs to others is theirs.
@@ -251,7 +251,7 @@ fn config_names_the_included_or_global_file_of_a_bad_key() {
             --- stderr
             error: unknown setting 'flux.layuot' in file '$WORLD/more config'
             hint: did you mean 'flux.layout'?
-            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
+            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.landUnseen, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
             hint: git config --file '$WORLD/more config' --unset-all flux.layuot
         "#]]);
     follow_last_hint(&world, &output);
@@ -265,7 +265,7 @@ fn config_names_the_included_or_global_file_of_a_bad_key() {
             --- stderr
             error: unknown setting 'flux.layuot' in file '$TOOLS/gitconfig'
             hint: did you mean 'flux.layout'?
-            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
+            hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.landUnseen, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
             hint: git config --file '$TOOLS/gitconfig' --unset-all flux.layuot
         "#]]);
     follow_last_hint(&world, &output);

@@ -37,3 +37,20 @@ fn land_watch_lands_what_becomes_ready_until_interrupted() {
     assert_eq!(terminal.exit_code(), 130);
     assert_no_landing(&world);
 }
+
+#[test]
+fn land_watch_lands_an_unseen_task_once_it_is_seen() {
+    let world = World::new();
+    world.git(["config", "flux.landUnseen", "false"]);
+    done(&world, &["alpha"]);
+    let terminal = world.terminal(100, 30);
+    terminal.command("git-flux land --watch --yes");
+    terminal.wait_for_screen("'alpha' is left out: 1 file unseen");
+    // Another event, after which nothing more is said.
+    world.flux(["send", "alpha", "text"]).run().code(1);
+    world.flux(["review", "--mark", "alpha"]).run().success();
+    let screen = terminal.wait_for_screen("landed alpha");
+    assert_eq!(screen.matches("is left out").count(), 1, "{screen}");
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+}

@@ -172,6 +172,7 @@ fn run_json_prints_the_object_that_list_prints() {
         "conflicts": null,
         "land": null,
         "landRounds": null,
+        "unseen": null,
         "stateReason": null,
         "stateSince": task["stateSince"],
         "stateGuess": false,

@@ -47,7 +47,7 @@ impl Launch {
         let env = env
             .into_iter()
             .map(|(name, value)| (Bytes(name), Bytes(value)));
-        let prompt = &command.agent.prompt;
+        let prompt = command.agent.prompt_way();
         let file = |wanted: Prompt| (*prompt == wanted).then(|| Bytes(run.prompt().into()));
         let argv = command.argv(&task.agent_args, hooks, run).into_iter();
         Ok(Self {
@@ -77,14 +77,17 @@ impl AgentCommand {
         argv.extend(own.iter().map(|arg| arg.0.clone()));
         let file = || run.prompt().into_os_string();
         let join = |option: &str, value| OsString::from_iter([option.into(), value]);
-        match &self.agent.prompt {
+        if let Prompt::ResumedWith(_) = &self.agent.prompt {
+            argv.extend(self.agent.resume.iter().cloned());
+        }
+        match self.agent.prompt_way() {
             Prompt::AfterDashes => argv.extend([OsString::from("--"), self.text(run)]),
             Prompt::Last => argv.push(self.text(run)),
             Prompt::Joined(option) => argv.push(join(option, self.text(run))),
             Prompt::File => argv.push(file()),
             Prompt::FileJoined(option) => argv.push(join(option, file())),
             Prompt::Resumed => argv.extend(self.agent.resume.iter().cloned()),
-            Prompt::Input | Prompt::Shown => {}
+            Prompt::Input | Prompt::Shown | Prompt::ResumedWith(_) => {}
         }
         argv
     }

@@ -79,6 +79,23 @@ impl Agent {
         })
     }
 
+    /// Returns a copy of the agent that continues its last session and takes a prompt; `None` if the
+    /// agent has no options to continue.
+    pub(crate) fn to_resume_with_prompt(&self) -> Option<Self> {
+        (!self.resume.is_empty()).then(|| Self {
+            prompt: Prompt::ResumedWith(Box::new(self.prompt.clone())),
+            ..self.clone()
+        })
+    }
+
+    /// Returns the way in which the agent takes a prompt.
+    fn prompt_way(&self) -> &Prompt {
+        match &self.prompt {
+            Prompt::ResumedWith(prompt) => prompt,
+            prompt => prompt,
+        }
+    }
+
     /// Returns the path of the agent's program, from PATH; `None` if it is not installed.
     pub(crate) fn program(&self) -> Option<PathBuf> {
         which(Path::new(self.argv.first()?))

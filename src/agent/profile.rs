@@ -37,6 +37,8 @@ pub(crate) enum Prompt {
     Shown,
     /// Not at all: the session is continued.
     Resumed,
+    /// In this way, to the continued session.
+    ResumedWith(Box<Self>),
 }
 
 /// The configuration of an agent, which overrides its profile.

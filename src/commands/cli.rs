@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, CommandFactory as _, FromArgMatches as _, Parser, Sub
 
 use super::{
     adopt, attach, cleanup, completions, config, conflicts, diff, gate, gc, help, install, land,
-    list, log, restore, resume, run, send, status, stop, wait, watch,
+    list, log, restore, resume, review, run, send, status, stop, wait, watch,
 };
 use crate::context::Flux;
 use crate::launcher;
@@ -44,6 +44,7 @@ enum Command {
     Wait(wait::WaitArgs),
     Log(log::LogArgs),
     Diff(diff::DiffArgs),
+    Review(review::ReviewArgs),
     Conflicts(conflicts::ConflictsArgs),
     Gate(gate::GateArgs),
     Cleanup(cleanup::CleanupArgs),
@@ -105,6 +106,7 @@ impl Cli {
             Some(Command::Wait(args)) => args.run(),
             Some(Command::Log(args)) => args.run(),
             Some(Command::Diff(args)) => args.run(),
+            Some(Command::Review(args)) => args.run(),
             Some(Command::Conflicts(args)) => args.run(),
             Some(Command::Gate(args)) => args.run(),
             Some(Command::Cleanup(args)) => args.run(),
@@ -155,7 +157,15 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("start a task", &["run", "adopt"]),
     (
         "see the tasks",
-        &["list", "watch", "status", "log", "diff", "conflicts"],
+        &[
+            "list",
+            "watch",
+            "status",
+            "log",
+            "diff",
+            "review",
+            "conflicts",
+        ],
     ),
     (
         "steer the agents",

@@ -73,7 +73,7 @@ fn same_task(id: &TaskId) -> Failure {
 }
 
 /// Observes the tasks that the scope needs, and compares them.
-fn read(flux: &Flux, store: &Store, scope: Scope) -> Result<ConflictReport> {
+fn read<'a>(flux: &'a Flux, store: &Store, scope: Scope) -> Result<ConflictReport<'a>> {
     let _spinner = flux.ui.spinner("comparing the tasks");
     let is_needed = |task: &&Task| match scope {
         Scope::Pair(one, two) => task.id == *one || task.id == *two,

@@ -12,17 +12,21 @@ use crate::failure::{Failure, Verb};
 use crate::git::{Distrust, ObjectId, diff};
 use crate::lifecycle::copied_repository::ensure_not_copied;
 use crate::lifecycle::damage::Damage;
+use crate::lifecycle::review::{Scope, TaskReview};
 use crate::store::Store;
 use crate::task::Task;
 use crate::ui::{Ui, word};
 
 /// Show a task's changes, including uncommitted and untracked files
 #[derive(Debug, Args)]
-#[command(override_usage = "git flux diff [<task>] [-- <git diff args>...]")]
+#[command(override_usage = "git flux diff [<options>] [<task>] [-- <git diff args>...]")]
 pub(crate) struct DiffArgs {
     /// the task: its id or a part of it, its branch or its worktree
     #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::task_then_files))]
     task: Option<String>,
+    /// only what you have not looked at, as git flux review shows it
+    #[arg(long)]
+    unseen: bool,
     /// arguments for git diff
     #[arg(last = true, value_name = "<git diff args>", add = ArgValueCompleter::new(candidates::files))]
     args: Vec<OsString>,
@@ -42,7 +46,11 @@ impl DiffArgs {
             }
             return Err(failure.into());
         }
-        match show(&flux, task, &task.base, self.args)? {
+        let shown = match self.unseen {
+            true => TaskReview::find(&flux, &store, task, Scope::Unseen)?.show(&self.args),
+            false => show(&flux, task, &task.base, self.args),
+        };
+        match shown? {
             0 => Ok(()),
             // git has printed its error, or --exit-code was given.
             code => Err(Failure::new("").code(code.try_into().unwrap_or(1)).into()),

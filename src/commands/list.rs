@@ -4,6 +4,7 @@ mod conflict_column;
 mod follow;
 pub(super) mod reader;
 pub(super) mod rows;
+mod unseen_column;
 
 use std::collections::BTreeSet;
 
@@ -134,16 +135,18 @@ impl ListArgs {
     }
 }
 
-const HEAD: &str = "TASK STATE FOR AGENT OWNER AGE FILES COMMITS CONFLICTS GATE LAND DESCRIPTION";
+const HEAD: &str =
+    "TASK STATE FOR AGENT OWNER AGE FILES COMMITS UNSEEN CONFLICTS GATE LAND DESCRIPTION";
 
 /// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 9] = [
+const OPTIONAL: [&str; 10] = [
     "AGE",
     "AGENT",
     "FILES",
     "COMMITS",
     "FOR",
     "CONFLICTS",
+    "UNSEEN",
     "GATE",
     "LAND",
     "OWNER",
@@ -163,8 +166,8 @@ fn print_table(ui: &Ui, rows: &[TaskRow]) -> Result<()> {
         if !has_owners {
             cells[4].clear();
         }
-        if has_verdicts && cells[8].is_empty() {
-            "-".clone_into(&mut cells[8]);
+        if has_verdicts && cells[10].is_empty() {
+            "-".clone_into(&mut cells[10]);
         }
         cells
     });

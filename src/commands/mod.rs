@@ -22,6 +22,7 @@ mod removed;
 mod restore;
 mod resume;
 mod revert;
+mod review;
 mod run;
 mod send;
 mod starting;

@@ -3,6 +3,7 @@
 
 pub(super) mod conflicts;
 mod lines;
+pub(super) mod review;
 
 use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt as _;
@@ -48,6 +49,9 @@ pub(super) struct TaskObject {
     changes: Option<Changes>,
     /// `None` if they are not known.
     pub(super) conflicts: Option<Vec<OpponentObject>>,
+    /// The number of files that the user has not looked at; `None` if it is not known, or nothing is
+    /// reviewed here.
+    pub(super) unseen: Option<usize>,
     /// `None` if the task has no part in landings.
     land: Option<&'static str>,
     /// The number of times that a landing sent it back.
@@ -325,6 +329,7 @@ impl TaskObject {
                 _ => None,
             },
             conflicts: None,
+            unseen: None,
             exit,
             gate: status.gate.clone(),
             error: None,
@@ -375,6 +380,7 @@ impl TaskObject {
             lines.line("commits", Some(format!("+{ahead} -{behind}")));
         }
         lines.line("changes", self.changes.map(|changes| changes.to_string()));
+        lines.line("unseen", self.unseen.map(|count| count.to_string()));
         lines.line("land", self.land);
         if let Some(gate) = &self.gate {
             lines.verdict(gate);

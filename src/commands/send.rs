@@ -148,7 +148,11 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
 /// Finds the running agent of a task. The inner error is the reason why the agent, by its state or
 /// its pane, accepts no message now; the outer error is that the task was copied with its
 /// repository, or cannot be observed.
-fn find_recipient(flux: &Flux, store: &Store, task: &Task) -> Result<Result<Recipient, Failure>> {
+pub(super) fn find_recipient(
+    flux: &Flux,
+    store: &Store,
+    task: &Task,
+) -> Result<Result<Recipient, Failure>> {
     ensure_not_copied(flux, task)?;
     let since = clock::now();
     let observed = observe::state_of(flux, store, task)?;
@@ -202,7 +206,8 @@ fn find_refusal(
     }))
 }
 
-fn report(flux: &Flux, task: &Task, recipient: &Recipient, is_confirmed: bool) {
+/// Prints that a message was sent, and whether the agent is known to have received it.
+pub(super) fn report(flux: &Flux, task: &Task, recipient: &Recipient, is_confirmed: bool) {
     let sent = format!("sent to '{}'", task.id);
     if recipient.is_at_work {
         flux.ui.status(format_args!(

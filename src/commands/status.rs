@@ -10,16 +10,17 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::show::{Detail, PaneView, code, next};
-use super::object::conflicts::{OpponentObject, opponents};
+use super::object::conflicts::opponents;
 use super::object::{ConfigChangeObject, DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Verb};
 use crate::git::Change;
 use crate::git::shared_config::keys::ConfigEffect;
-use crate::lifecycle::conflicts::{Scope, find_conflicts};
+use crate::lifecycle::conflicts::{ConflictReport, Scope, find_conflicts};
 use crate::lifecycle::observe::{self, ObservedTask, WorktreeState};
 use crate::lifecycle::pane::find_pane;
+use crate::lifecycle::review::{UnseenCounts, is_used};
 use crate::lifecycle::shared_config;
 use crate::lifecycle::shared_config::Comparison;
 use crate::lifecycle::shared_config::change::SharedChange;
@@ -70,7 +71,9 @@ impl StatusArgs {
         let task = stored.readable()?;
         let tasks: Vec<&Task> = store.readable().collect();
         let observed = observe::observe_tasks(flux, store, &tasks)?;
-        let conflicts = compare(flux, store, &observed, &task.id)?;
+        let report = compare(flux, store, &observed, &task.id)?;
+        let conflicts = report.as_ref().and_then(|it| opponents(it, &task.id));
+        let unseen = count_unseen(flux, store, task, report.as_ref());
         let mut observed = observed.into_iter();
         let observed = observed.find(|one| one.status.task.id == task.id);
         let observed = observed.context("internal error: no status of the task")?;
@@ -102,6 +105,7 @@ impl StatusArgs {
         if self.json {
             let mut object = object(&status, files, (stash, configuration), screen);
             object.task.conflicts = conflicts;
+            object.task.unseen = unseen;
             return flux.ui.json(&object);
         }
         let next = next(flux, &status, stored)?;
@@ -111,6 +115,7 @@ impl StatusArgs {
             stash,
             configuration,
             conflicts: conflicts.unwrap_or_default(),
+            unseen,
             screen,
             next,
         };
@@ -134,14 +139,14 @@ impl StatusArgs {
 
 /// Compares a task with all others and with its target. `None`, with a warning, if that fails, and
 /// without one if its own work cannot be read.
-fn compare(
-    flux: &Flux,
+fn compare<'a>(
+    flux: &'a Flux,
     store: &Store,
     observed: &[ObservedTask],
     id: &TaskId,
-) -> Result<Option<Vec<OpponentObject>>> {
+) -> Result<Option<ConflictReport<'a>>> {
     match find_conflicts(flux, store, observed, Scope::Of(id), None) {
-        Ok(report) => Ok(opponents(&report, id)),
+        Ok(report) => Ok(Some(report)),
         Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
         Err(error) => {
             let what = format!("the conflicts of '{id}' are unknown: {error:#}");
@@ -149,6 +154,22 @@ fn compare(
             Ok(None)
         }
     }
+}
+
+/// Counts the unseen files of a task whose work is in a report; `None` if they are not known, or
+/// nothing is reviewed here.
+fn count_unseen(
+    flux: &Flux,
+    store: &Store,
+    task: &Task,
+    report: Option<&ConflictReport>,
+) -> Option<usize> {
+    let report = report.filter(|_| is_used(flux, store))?;
+    let (_, work) = report.works.iter().find(|(id, _)| *id == task.id)?;
+    let mut counts = UnseenCounts::load(flux, store, &report.quarantine);
+    let count = counts.count(task, work);
+    counts.save();
+    count
 }
 
 /// Returns the stash entries that concern a task; `None` for another user's, and, with a warning,

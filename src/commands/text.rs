@@ -86,13 +86,7 @@ impl<'a> TextSource<'a> {
             .context("could not make a temporary file")?;
         let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
         file.write_all(&[&text, between, &help].concat())?;
-        // git reads GIT_EDITOR, core.editor, VISUAL and EDITOR.
-        let editor = Git::reading(dir).words("var GIT_EDITOR").output()?;
-        let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
-        if !io::stdin().is_terminal() && editor == "vi" {
-            let failure = Failure::new("there is no terminal for an editor");
-            return Err(failure.hint(kind.piped).into());
-        }
+        let editor = find_editor(dir, kind.piped)?;
         if foreground::edit(&editor, file.path())? != 0 {
             let done = kind.done;
             let message = format!("there was a problem with the editor; nothing was {done}");
@@ -101,6 +95,19 @@ impl<'a> TextSource<'a> {
         let text = fs::read(file.path()).context("could not read the edited text")?;
         Ok(text_above(&text, &help))
     }
+}
+
+/// Returns git's editor, a shell command: `git var GIT_EDITOR`. Fails with the hint `piped` if it
+/// needs a terminal and there is none.
+pub(super) fn find_editor(dir: &Path, piped: &str) -> Result<OsString> {
+    // git reads GIT_EDITOR, core.editor, VISUAL and EDITOR.
+    let editor = Git::reading(dir).words("var GIT_EDITOR").output()?;
+    let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
+    if !io::stdin().is_terminal() && editor == "vi" {
+        let failure = Failure::new("there is no terminal for an editor");
+        return Err(failure.hint(piped).into());
+    }
+    Ok(editor)
 }
 
 /// The line below a text in the editor.

@@ -2,6 +2,7 @@
 
 pub(crate) mod history;
 mod objects;
+pub(crate) mod patch;
 pub(in crate::git) mod tree;
 mod tree_changes;
 

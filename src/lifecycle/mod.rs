@@ -19,7 +19,8 @@
 //! stops the agent. [`owner`], [`other_machine`] and [`copied_repository`] recognize tasks of other users,
 //! machines and repositories; [`conflicts`] finds tasks that change the same lines; [`repositories`] finds all
 //! repositories of the tmux server. [`damage`] lists commands that repair a task; one is [`adopt`]. [`shared_config`]
-//! compares the configuration that worktrees share.
+//! compares the configuration that worktrees share. [`work`] is what a task has as objects, and [`review`] what of
+//! that the user has not looked at.
 //!
 //! # Removal
 //!
@@ -38,6 +39,7 @@
 pub(crate) mod adopt;
 pub(crate) mod archive;
 pub(crate) mod branch_uses;
+mod cache_file;
 pub(crate) mod cleanup;
 pub(crate) mod conflicts;
 pub(crate) mod copied_repository;
@@ -56,9 +58,11 @@ pub(crate) mod recover;
 pub(crate) mod repositories;
 pub(crate) mod restore;
 pub(crate) mod resume;
+pub(crate) mod review;
 pub(crate) mod shared_config;
 pub(crate) mod start;
 pub(crate) mod stash;
 pub(crate) mod stash_pins;
 pub(crate) mod stop;
 pub(crate) mod teardown;
+pub(crate) mod work;

@@ -47,7 +47,7 @@ pub(crate) fn recover(flux: &Flux, store: &Store) -> Result<bool> {
     }
     clear_orphans(flux, store);
     clear_stashes(flux, store);
-    for class in ["tasks", "base"] {
+    for class in ["tasks", "base", "seen"] {
         if let Err(error) = clear_marks(flux, class, |name| store.has_ref(name)) {
             flux.ui.warn_of(&error);
         }
@@ -288,7 +288,7 @@ impl Teardown<'_> {
         };
         let mut updates = Transaction::default();
         if let Some(from) = from {
-            updates = from.forget(updates);
+            updates = from.give_back(flux, updates)?;
             remove_trash_leftovers(flux, from);
         }
         self.advance(&task.with_target(target), updates)?;

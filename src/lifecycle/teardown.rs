@@ -11,8 +11,8 @@ use super::disposal::{Disposal, ensure_unshared, is_registered};
 use super::start::ports;
 use crate::context::Flux;
 use crate::git::{Lock, ObjectId, Transaction, exclude, refs, trash, worktree};
-use crate::store::{self, ARCHIVE, StoredTask, base_ref, task_ref};
-use crate::task::{RefName, Removal, Task};
+use crate::store::{self, ARCHIVE, StoredTask, base_ref, seen_ref, task_ref};
+use crate::task::{RefName, Removal, Task, TaskId};
 
 /// A task to tear down. Its agent has ended, and its lock is held.
 pub(super) struct Teardown<'a> {
@@ -30,6 +30,14 @@ enum WorkLocation {
     /// There are none, or the archive has them already: a ref, with its object, that contains the
     /// tip of the deleted branch; `None` if no branch is deleted.
     Elsewhere(Option<(RefName, ObjectId)>),
+}
+
+/// The refs of a task that are deleted with its record.
+#[derive(PartialEq, Eq)]
+struct RecordRefs {
+    base: Option<ObjectId>,
+    /// What the user has looked at, unless it was fetched.
+    seen: Option<ObjectId>,
 }
 
 impl Teardown<'_> {
@@ -128,7 +136,7 @@ impl Teardown<'_> {
     ) -> Result<Option<String>> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
         let message = format!("flux cleanup: {id}");
-        let mut base = Some(task.base.clone());
+        let mut found = self.find_record_refs()?;
         loop {
             let (name, proof) = match (self.find_work(must_archive)?, wanted.take()) {
                 (WorkLocation::Archived, None) => (Some(find_free_name(flux, id, "")?), None),
@@ -137,7 +145,7 @@ impl Teardown<'_> {
             };
             let mut refs = Transaction::default();
             if let Some(name) = &name {
-                refs = self.archive(refs, name, base.as_ref());
+                refs = self.archive(refs, name, &found);
             }
             if let Some((name, object)) = &proof {
                 refs = refs.verify(name, object);
@@ -145,27 +153,35 @@ impl Teardown<'_> {
             if let Some(tip) = self.deleted_tip() {
                 refs = refs.delete(&task.branch_ref(), tip);
             }
-            if let Some(base) = &base {
-                refs = refs.delete(&base_ref(id), base);
-            }
-            let refs = refs.delete(&task_ref(id), self.oid);
+            let refs = found.delete(refs, id).delete(&task_ref(id), self.oid);
             let Err(error) = refs.commit(&flux.repo, &message, self.lock) else {
                 return Ok(name);
             };
-            // An earlier task of this id may be in the archive and is kept. The base and the proof
-            // may have moved.
+            // An earlier task of this id may be in the archive and is kept. The other refs may have
+            // moved.
             let next = name.as_ref().map(|name| find_free_name(flux, id, name));
             let next = next.transpose()?;
-            let found = self.find_ref(&base_ref(id))?;
+            let now = self.find_record_refs()?;
             let is_proven = match &proof {
                 Some((name, object)) => self.find_ref(name)?.as_ref() == Some(object),
                 None => true,
             };
-            if next == name && found == base && is_proven {
+            if next == name && now == found && is_proven {
                 return Err(error);
             }
-            (wanted, base) = (next, found);
+            (wanted, found) = (next, now);
         }
+    }
+
+    fn find_record_refs(&self) -> Result<RecordRefs> {
+        let (repo, id) = (&self.flux.repo, &self.task.id);
+        let (base, seen) = (base_ref(id), seen_ref(id));
+        let mut found = refs::list(repo.home(), &[&base, &seen])?;
+        let is_own = |commit: &ObjectId| repo.marks().has_made(&seen, commit) == Some(true);
+        Ok(RecordRefs {
+            base: found.remove(&base),
+            seen: found.remove(&seen).filter(is_own),
+        })
     }
 
     /// Returns the object of the ref `name` as git has it now; `None` if it does not exist.
@@ -201,15 +217,17 @@ impl Teardown<'_> {
     }
 
     /// Adds the creation of the archive entry's refs to the transaction `refs`: tip, base, record,
-    /// snapshot and per-worktree refs. If the branch is gone, the commit where it started becomes
-    /// the tip.
-    fn archive(&self, refs: Transaction, name: &str, base: Option<&ObjectId>) -> Transaction {
+    /// what was looked at, snapshot and per-worktree refs. If the branch is gone, the commit where
+    /// it started becomes the tip.
+    fn archive(&self, refs: Transaction, name: &str, found: &RecordRefs) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
         let refs = refs
             .create(&part("tip"), self.tip.unwrap_or(task.start_commit()))
-            .create(&part("base"), base.unwrap_or(&task.base))
+            .create(&part("base"), found.base.as_ref().unwrap_or(&task.base))
             .create(&part("task"), self.oid);
+        let seen = found.seen.iter();
+        let refs = seen.fold(refs, |refs, seen| refs.create(&part(archive::SEEN), seen));
         let Some(removal) = &task.removal else {
             return refs;
         };
@@ -224,6 +242,19 @@ impl Teardown<'_> {
             .map(|(name, entry)| (part(name), &entry.commit));
         let parts = snapshot.chain(own).chain(stash);
         parts.fold(refs, |refs, (name, oid)| refs.create(&name, oid))
+    }
+}
+
+impl RecordRefs {
+    /// Adds the deletion of the refs to the transaction `refs`.
+    fn delete(&self, mut refs: Transaction, id: &TaskId) -> Transaction {
+        if let Some(base) = &self.base {
+            refs = refs.delete(&base_ref(id), base);
+        }
+        if let Some(seen) = &self.seen {
+            refs = refs.delete(&seen_ref(id), seen);
+        }
+        refs
     }
 }
 

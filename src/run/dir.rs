@@ -268,6 +268,18 @@ impl RunDir {
         write_private(&self.screen(), screen.trim_end().as_bytes())
     }
 
+    /// Writes comments that could not be sent, and returns their file.
+    pub(crate) fn write_review(&self, comments: &str) -> Result<PathBuf> {
+        let file = self.0.join("review");
+        write_private(&file, comments.as_bytes())?;
+        Ok(file)
+    }
+
+    /// Changes a file, so that commands that watch the run see that the user has looked at the task.
+    pub(crate) fn note_seen(&self) -> Result<()> {
+        write_private(&self.0.join("seen"), b"")
+    }
+
     /// Writes the prompt and then the launch file, the launcher's input, to the run directory, and
     /// replaces earlier ones.
     pub(crate) fn write_launch(&self, launch: &Launch, prompt: &[u8]) -> Result<()> {

@@ -187,6 +187,8 @@ settings! {
         "the branch that cleanup merges into, instead of the one a task started from";
     LAND_ROUNDS = "flux.landRounds", ValueKind::Number, Some("3"),
         "how often land sends a task back to its agent before you have to look at it";
+    LAND_UNSEEN = "flux.landUnseen", ValueKind::Bool, Some("true"),
+        "whether land without a <task> lands files that you have not looked at; see review";
     BRANCH_PREFIX = "flux.branchPrefix", ValueKind::Text, Some("feature/"),
         "the prefix of the names of new branches";
     WORKTREE_DIR = "flux.worktreeDir", ValueKind::Text, Some(".."),

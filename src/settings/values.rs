@@ -57,6 +57,13 @@ impl Settings {
         Ok(rounds.max(1))
     }
 
+    /// Returns the value of `flux.landUnseen`: whether `land` without a task lands tasks with unseen
+    /// files; `true` if it is not set. Fails if it is no boolean.
+    pub(crate) fn lands_unseen(&self) -> Result<bool> {
+        let value = self.checked_value(&table::LAND_UNSEEN)?;
+        Ok(value.and_then(parse_bool).unwrap_or(true))
+    }
+
     /// Returns the remote that `git push` pushes a branch to: `branch.<name>.pushRemote`,
     /// `remote.pushDefault` or `branch.<name>.remote`. `None` if none is set.
     pub(crate) fn push_remote(&self, branch: &BranchName) -> Option<String> {

@@ -9,6 +9,8 @@ pub(crate) const TASKS: &str = "refs/flux/tasks/";
 /// The prefix of the refs of removed tasks.
 pub(crate) const ARCHIVE: &str = "refs/flux/archive/";
 pub(super) const BASES: &str = "refs/flux/base/";
+/// The prefix of the refs to what the user has looked at.
+pub(super) const SEEN: &str = "refs/flux/seen/";
 
 /// Returns the name of the ref of a task's record: `refs/flux/tasks/<id>`.
 pub(crate) fn task_ref(id: &TaskId) -> RefName {
@@ -18,6 +20,11 @@ pub(crate) fn task_ref(id: &TaskId) -> RefName {
 /// Returns the name of the ref of a task's base commit: `refs/flux/base/<id>`.
 pub(crate) fn base_ref(id: &TaskId) -> RefName {
     RefName::new(format!("{BASES}{id}"))
+}
+
+/// Returns the name of the ref of what the user has looked at of a task: `refs/flux/seen/<id>`.
+pub(crate) fn seen_ref(id: &TaskId) -> RefName {
+    RefName::new(format!("{SEEN}{id}"))
 }
 
 /// A stored task.

@@ -33,6 +33,8 @@ fn removed_with(world: &World, agent: &str, messages: &[&str]) -> Kept {
     let stash = stash.collect();
     let blob = world.git_in(&worktree, ["rev-parse", ":staged.txt"]);
     world.write(worktree.join("staged.txt"), "changed again\n");
+    world.flux(["review", "--mark", ID]).run().success();
+    let seen = world.git(["rev-parse", &format!("refs/flux/seen/{ID}")]);
     world
         .flux([
             "cleanup",
@@ -53,6 +55,7 @@ fn removed_with(world: &World, agent: &str, messages: &[&str]) -> Kept {
         ],
         staged: vec![blob],
         stash,
+        seen: Some(seen),
         own: own_changes(world),
         may_drop: true,
         restored: true,

@@ -24,6 +24,8 @@ pub(super) struct Kept {
     pub(super) staged: Vec<String>,
     /// Commits of the entries of its stash.
     pub(super) stash: Vec<String>,
+    /// The commit of what the user has looked at.
+    pub(super) seen: Option<String>,
     /// The user agreed to commit what is uncommitted, or to drop the branch.
     pub(super) may_commit: bool,
     pub(super) may_drop: bool,
@@ -83,6 +85,12 @@ impl Kept {
             let merged = merged || self.remade && kept && world.try_git(same).is_ok();
             if !(merged || kept && (self.may_drop || end == End::Whole)) {
                 wrong.push(format!("the commit {commit} is only in [{refs}]"));
+            }
+        }
+        if let Some(seen) = &self.seen {
+            let refs = world.git(["for-each-ref", "--points-at", seen, "--format=%(refname)"]);
+            if refs.lines().count() != 1 {
+                wrong.push(format!("what was seen is in [{refs}]"));
             }
         }
         let homes = homes(world);

@@ -56,14 +56,16 @@ pub(super) fn list_steps(plan: &Plan, options: &Options) -> Vec<String> {
         let program = forecast.processes.name_stopped(&plan.id);
         steps.push(format!("stop {program}"));
     }
-    steps.push(match merging(forecast) {
+    let unseen = forecast.unseen_note().map(|note| format!(" ({note})"));
+    let merge = match merging(forecast) {
         Some(into) => {
             let [verb, _, to] = style_words(into.style);
             let commits = count(forecast.commits(), "commit");
             format!("{verb} {commits} {to} '{}'", into.branch)
         }
         None => no_merge_words(forecast).step,
-    });
+    };
+    steps.push(merge + &unseen.unwrap_or_default());
     let (branch, place) = (&task.branch, target_word(task));
     steps.push(match task.keeps_branch() {
         true => format!("remove the worktree '{worktree}' and the {place}; '{branch}' stays"),
@@ -125,13 +127,16 @@ fn no_merge_words(facts: &Facts) -> NoMergeWords {
     }
 }
 
-/// Returns the text of the question whether to merge and remove a task. If commits would be merged,
-/// `notes` are added: `you are on '<branch>'`, if that is not the target branch, and the verdict of the
-/// gate, if there is one.
+/// Returns the text of the question whether to merge and remove a task, with the number of unseen
+/// files. If commits would be merged, `notes` are added: `you are on '<branch>'`, if that is not the
+/// target branch, and the verdict of the gate, if there is one.
 pub(super) fn removal_question(facts: &Facts, notes: &[String]) -> String {
+    let unseen = facts.unseen_note();
     let Some(into) = merging(facts) else {
-        return no_merge_words(facts).question;
+        let unseen = unseen.map(|note| format!("{}. ", capitalize(&note)));
+        return unseen.unwrap_or_default() + &no_merge_words(facts).question;
     };
+    let notes: Vec<String> = notes.iter().cloned().chain(unseen).collect();
     let (id, branch, target) = (&facts.task.id, &facts.task.branch, &into.branch);
     let notes = match notes.join("; ") {
         notes if notes.is_empty() => notes,

@@ -42,6 +42,7 @@ fn steps(plan: &Plan, facts: &Facts, fate: Landed) -> Vec<String> {
         }
         (None, None) => "merge nothing".to_owned(),
     });
+    steps.extend(facts.unseen_note());
     steps
 }
 

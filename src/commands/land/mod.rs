@@ -86,7 +86,9 @@ impl LandArgs {
             true => Store::load(&flux.repo, &flux.settings)?,
             false => load_recovered(&flux)?,
         };
-        let tasks = order(&flux, &store, self.select(&flux, &store)?)?;
+        let selection = self.select(&flux, &store)?;
+        selection.report_unseen(&flux);
+        let tasks = order(&flux, &store, selection.tasks)?;
         let mut plan = LandPlan::make(&flux, &store, tasks, self.fate());
         if plan.is_empty() {
             flux.ui.status("no task is ready to land");

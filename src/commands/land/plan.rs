@@ -78,11 +78,17 @@ impl LandPlan {
     /// asked. Fails if the user declines.
     pub(super) fn ask(&self, flux: &Flux) -> Result<()> {
         let lands = |plan: &Plan| plan.refusal().is_none() && !stays(plan, self.fate);
-        let number = self.tasks.iter().filter(|(_, plan)| lands(plan)).count();
+        let plans = || self.tasks.iter().map(|(_, plan)| plan);
+        let number = plans().filter(|plan| lands(plan)).count();
         if number == 0 || !flux.ui.can_ask() {
             return Ok(());
         }
-        let question = format!("Land {}?", count(number, "task"));
+        let facts = plans().filter_map(|plan| plan.facts.as_ref());
+        let unseen = match facts.filter_map(|facts| facts.unseen).sum() {
+            0 => String::new(),
+            unseen => format!(" ({} unseen)", count(unseen, "file")),
+        };
+        let question = format!("Land {}{unseen}?", count(number, "task"));
         flux.ui.ensure_agreed(question, true)
     }
 

@@ -1,6 +1,6 @@
 //! Selects the tasks that are to land.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
@@ -14,18 +14,44 @@ use crate::lifecycle::cleanup::options::{
 use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
 use crate::lifecycle::land::groups::find_redirect;
 use crate::lifecycle::observe;
+use crate::lifecycle::review::count_unseen;
 use crate::store::{Store, StoredTask};
 use crate::task::{BranchName, Changes, LandState, Status, Task, TaskId};
+use crate::ui::words::count;
+
+/// The tasks that the command line selects.
+pub(super) struct Selection {
+    /// The oldest first.
+    pub(super) tasks: Vec<LandTask>,
+    /// The tasks that would be ready, but have unseen files, which `flux.landUnseen` leaves out; with
+    /// the number of these files, if it is known.
+    pub(super) unseen: BTreeMap<TaskId, Option<usize>>,
+}
+
+impl Selection {
+    /// Says which tasks are left out.
+    pub(super) fn report_unseen(&self, flux: &Flux) {
+        for (id, files) in &self.unseen {
+            let files = files.map_or_else(
+                || "it is not known whether you have seen its files".to_owned(),
+                |files| format!("{} unseen", count(files, "file")),
+            );
+            flux.ui.status(format_args!("'{id}' is left out: {files}"));
+            flux.ui.hint(format_args!("git flux review {id}"));
+        }
+    }
+}
 
 impl LandArgs {
-    /// Returns the tasks that the command line selects, the oldest first.
-    pub(super) fn select(&self, flux: &Flux, store: &Store) -> Result<Vec<LandTask>> {
+    /// Returns the tasks that the command line selects.
+    pub(super) fn select(&self, flux: &Flux, store: &Store) -> Result<Selection> {
         let readiness = match (self.check, self.tasks.is_empty(), self.all) {
             (true, ..) => Readiness::Trial,
             (_, false, _) => Readiness::Named,
             (.., true) => Readiness::All,
             _ => Readiness::Ready,
         };
+        let mut unseen = BTreeMap::new();
         let mut selected: Vec<&StoredTask> = if !self.tasks.is_empty() {
             self.named(flux, store)?
         } else if self.all {
@@ -33,6 +59,10 @@ impl LandArgs {
         } else {
             self.ready_tasks(flux, store)?
         };
+        if readiness == Readiness::Ready && !flux.settings.lands_unseen()? {
+            unseen = find_unseen(flux, store, &selected);
+            selected.retain(|stored| !unseen.contains_key(&stored.id));
+        }
         selected.sort_by_key(|stored| stored.created());
         let mut tasks = Vec::new();
         for stored in selected {
@@ -42,7 +72,7 @@ impl LandArgs {
                 readiness,
             });
         }
-        Ok(tasks)
+        Ok(Selection { tasks, unseen })
     }
 
     fn named<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
@@ -133,4 +163,15 @@ impl LandArgs {
             answers: Vec::new(),
         })
     }
+}
+
+/// Returns the tasks with unseen files, and how many there are, if that is known.
+fn find_unseen(
+    flux: &Flux,
+    store: &Store,
+    tasks: &[&StoredTask],
+) -> BTreeMap<TaskId, Option<usize>> {
+    let tasks = tasks.iter().filter_map(|stored| stored.task.as_ref().ok());
+    let counts = tasks.map(|task| (task.id.clone(), count_unseen(flux, store, task)));
+    counts.filter(|(_, count)| *count != Some(0)).collect()
 }

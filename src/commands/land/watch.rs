@@ -26,6 +26,8 @@ struct LandWatch<'a> {
     tasks: TaskWatch,
     /// The tasks that did not land, with the commits of their branches and targets then.
     failed: BTreeMap<TaskId, [Option<ObjectId>; 2]>,
+    /// The tasks that were left out because of unseen files.
+    unseen: BTreeMap<TaskId, Option<usize>>,
 }
 
 impl LandArgs {
@@ -45,6 +47,7 @@ impl LandArgs {
             args: &args,
             tasks: TaskWatch::new()?,
             failed: BTreeMap::new(),
+            unseen: BTreeMap::new(),
         };
         let runs = flux.repo.runs_dir();
         fs::create_dir_all(&runs)
@@ -73,7 +76,13 @@ impl LandWatch<'_> {
     /// Lands the tasks that are ready now, except those that did not land before and are the same.
     fn land(&mut self, flux: &Flux, store: &Store) -> Result<()> {
         let state = |task: &LandTask| Self::state(store, &task.id);
-        let mut tasks = self.args.select(flux, store)?;
+        let selection = self.args.select(flux, store)?;
+        // Only once.
+        if self.unseen != selection.unseen {
+            selection.report_unseen(flux);
+        }
+        self.unseen = selection.unseen;
+        let mut tasks = selection.tasks;
         tasks.retain(|task| self.failed.get(&task.id) != Some(&state(task)));
         if tasks.is_empty() {
             return Ok(());

@@ -24,11 +24,11 @@ const MAX_CHARS: usize = 16;
 ///
 /// # Errors
 /// Only on ^C.
-pub(super) fn compare(
-    flux: &Flux,
+pub(super) fn compare<'a>(
+    flux: &'a Flux,
     store: &Store,
     observed: &[ObservedTask],
-) -> Result<Option<ConflictReport>> {
+) -> Result<Option<ConflictReport<'a>>> {
     match find_conflicts(flux, store, observed, Scope::All, Some(MAX_NEW)) {
         Ok(report) => Ok(Some(report)),
         Err(error) if failure::exit_code(&error) == DECLINED => Err(error),

@@ -9,10 +9,10 @@ use anyhow::Result;
 use console::Style;
 use jiff::Timestamp;
 
-use super::conflict_column;
+use super::{conflict_column, unseen_column};
 use crate::commands::Faults;
 use crate::commands::object::TaskObject;
-use crate::commands::object::conflicts::{OpponentObject, opponents};
+use crate::commands::object::conflicts::opponents;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED};
 use crate::git::Git;
@@ -36,7 +36,7 @@ pub(super) const FOREIGN: &str = "foreign";
 pub(in crate::commands) struct TaskRow {
     pub(in crate::commands) id: TaskId,
     pub(in crate::commands) object: TaskObject,
-    pub(in crate::commands) cells: [String; 12],
+    pub(in crate::commands) cells: [String; 13],
     /// Seconds since 1970. Unreadable records come last.
     pub(in crate::commands) created: Timestamp,
     pub(in crate::commands) status: Option<Status>,
@@ -86,10 +86,14 @@ pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
         let now = this_second();
         let observed = observe::observe_tasks(flux, store, &tasks)?;
         let report = conflict_column::compare(flux, store, &observed)?;
+        let unseen = unseen_column::count(flux, store, report.as_ref());
         rows.extend(observed.into_iter().map(|one| {
             let id = &one.status.task.id;
-            let conflicts = report.as_ref().and_then(|report| opponents(report, id));
-            TaskRow::of(one.status, conflicts, now)
+            let mut object = TaskObject::of(&one.status);
+            object.conflicts = report.as_ref().and_then(|report| opponents(report, id));
+            object.unseen = unseen.of(id);
+            let cell = unseen.cell(id);
+            TaskRow::of(one.status, object, cell, now)
         }));
     }
     Ok(complete(flux, store, rows))
@@ -113,7 +117,8 @@ pub(super) fn read_states(flux: &Flux, store: &Store) -> Result<Rows> {
             git_refusal: None,
             gate: None,
         };
-        TaskRow::of(status, None, now)
+        let object = TaskObject::of(&status);
+        TaskRow::of(status, object, String::new(), now)
     };
     let rows = tasks.iter().zip(states).map(row).collect();
     Ok(complete(flux, store, rows))
@@ -172,12 +177,11 @@ pub(super) fn read_all<T>(
 impl TaskRow {
     pub(in crate::commands) fn of(
         status: Status,
-        conflicts: Option<Vec<OpponentObject>>,
+        object: TaskObject,
+        unseen: String,
         now: Timestamp,
     ) -> Self {
         let (task, state) = (&status.task, &status.state);
-        let mut object = TaskObject::of(&status);
-        object.conflicts = conflicts;
         let unknown = || "?".to_owned();
         let ago = |then| age(then, now);
         let guess = if status.found.is_inferred { "?" } else { "" };
@@ -198,6 +202,7 @@ impl TaskRow {
                 ago(task.created),
                 status.changes.map_or_else(unknown, |c| c.files.to_string()),
                 commits,
+                unseen,
                 conflict_column::cell(object.conflicts.as_deref().unwrap_or_default()),
                 gate_cell(status.gate.as_ref()),
                 status.land.map(|land| land.to_string()).unwrap_or_default(),
@@ -218,7 +223,11 @@ impl TaskRow {
                 land,
                 ..status
             };
-            *self = Self::of(status, self.object.conflicts.take(), this_second());
+            let mut object = TaskObject::of(&status);
+            object.conflicts = self.object.conflicts.take();
+            object.unseen = self.object.unseen;
+            let unseen = mem::take(&mut self.cells[8]);
+            *self = Self::of(status, object, unseen, this_second());
         }
     }
 
@@ -229,11 +238,11 @@ impl TaskRow {
             FOREIGN => Style::new().yellow(),
             _ => Style::new().red().bold(),
         };
-        let mut cells = [(); 12].map(|()| "?".to_owned());
+        let mut cells = [(); 13].map(|()| "?".to_owned());
         cells[0] = id.to_string();
         cells[1] = colour::paint(state, &style, state);
-        cells[8..11].fill(String::new());
-        cells[11] = sanitize::line(&text.to_string());
+        cells[8..12].fill(String::new());
+        cells[12] = sanitize::line(&text.to_string());
         Self {
             id: id.clone(),
             object: TaskObject::unknown(id, state, why),

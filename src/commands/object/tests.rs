@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::review::{ReviewFileObject, ReviewObject};
 use super::*;
 use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
@@ -132,6 +133,7 @@ fn task() -> TaskObject {
         behind: Some(2),
         changes: Some(Changes::default()),
         conflicts: Some(vec![opponent(true), opponent(false)]),
+        unseen: Some(3),
         land: Some("back"),
         land_rounds: Some(1),
         gate: Some(verdict(true)),
@@ -288,6 +290,18 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         id: "fix-1".to_owned(),
         gate: verdict(is_known),
     };
+    let review = |path: Option<&str>| ReviewObject {
+        id: "fix-1".into(),
+        seen: "text".into(),
+        present: "text".into(),
+        files: vec![ReviewFileObject {
+            path: Some("a".into()),
+            renamed_from: path.map(Into::into),
+            old: path.map(Into::into),
+            new: path.map(Into::into),
+            whole: false,
+        }],
+    };
     let text = Some("text");
     vec![
         (
@@ -323,6 +337,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
         ),
         ("conflicts", vec![value(&all_conflicts())]),
         ("land", vec![value(&land(text)), value(&land(None))]),
+        ("review", vec![value(&review(text)), value(&review(None))]),
     ]
 }
 
@@ -363,7 +378,7 @@ fn write_prints_only_keys_of_the_manual() {
         text,
         "task fix-1\nowner text\nstate waiting\nreason question\nstatus 0\nphase active\n\
          agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
-         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nland back\n\
+         pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nunseen 3\nland back\n\
          gate red\ngate-command text\ngate-status 2\ngate-why text\ngate-tree text\ntitle text\n\n\
          task fix-1\nstate broken\nerror it has no version\n\n\
          task fix-1\nwith text\npath a\nkind contents\nfunction text\n\

@@ -35,6 +35,8 @@ pub(super) struct Detail {
     pub(super) stash: Option<StashFacts>,
     pub(super) configuration: Comparison,
     pub(super) conflicts: Vec<OpponentObject>,
+    /// The number of files that the user has not looked at, if that is known.
+    pub(super) unseen: Option<usize>,
     pub(super) screen: PaneView,
     pub(super) next: Vec<NextCommand>,
 }
@@ -148,6 +150,8 @@ impl Detail {
             fields.push(("Stash", name_entries(own)));
         }
         fields.push(("Changes", changes));
+        let unseen = self.unseen.filter(|count| *count > 0);
+        fields.extend(unseen.map(|number| ("Unseen", count(number, "file"))));
         let conflicts = self.conflicts.iter().map(describe_conflict);
         fields.extend(conflicts.map(|text| ("Conflicts", text)));
         let verdict = self.status.gate.as_ref();

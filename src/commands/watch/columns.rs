@@ -76,6 +76,7 @@ fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
         _,
         files,
         commits,
+        unseen,
         conflicts,
         gate,
         land,
@@ -94,8 +95,7 @@ fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
         agent,
         files,
         commits,
-        // Nothing is known of what the user has seen.
-        String::new(),
+        unseen,
         conflicts,
         gate,
         land,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::commands::list::rows::{Rows, TaskRow};
-use crate::task::{LandState, State, Status, Target, TaskId};
+use crate::task::{LandState, State, Target, TaskId};
 
 /// The time in which a user does not notice a change.
 const REACTION: Duration = Duration::from_millis(700);
@@ -75,15 +75,10 @@ impl Attention {
             | State::NoBranch
             | State::Unknown => Self::Failed,
             State::Ended(exit) if !exit.stopped && !exit.is_success() => Self::Failed,
-            State::Done | State::Ended(_) if has_unseen(status) => Self::Unseen,
+            State::Done | State::Ended(_) if row.object.unseen != Some(0) => Self::Unseen,
             _ => Self::None,
         }
     }
-}
-
-/// Returns whether the task has changes that the user has not seen, as far as that is known.
-fn has_unseen(_status: &Status) -> bool {
-    true
 }
 
 impl Model {

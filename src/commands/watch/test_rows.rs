@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::model::Model;
 use crate::commands::list::rows::{Rows, TaskRow};
+use crate::commands::object::TaskObject;
 use crate::task::{
     Changes, Divergence, Evidence, Exit, ExitReason, Source, State, Status, Task, WaitReason,
 };
@@ -57,7 +58,8 @@ fn row(home: &Path, (name, minutes): (&str, i64), now: Timestamp) -> TaskRow {
         git_refusal: None,
         gate: None,
     };
-    TaskRow::of(status, None, now)
+    let object = TaskObject::of(&status);
+    TaskRow::of(status, object, String::new(), now)
 }
 
 /// Returns the tasks of a repository: the name of each begins with its state, and each is in it for

@@ -86,12 +86,18 @@ impl MergeBatch<'_> {
     /// # Errors
     /// Only if you interrupt it, or if git cannot be started.
     pub(crate) fn ask(&self, merges: &[TrialMerge]) -> Result<Vec<Answer>> {
-        if merges.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut answers = self.halve(merges)?;
+        let mut answers = self.ask_without_drivers(merges)?;
         self.drop_driven(&mut answers)?;
         Ok(answers)
+    }
+
+    /// Merges each pair of commits as [`MergeBatch::ask`] does, but files with a merge driver
+    /// conflict.
+    pub(super) fn ask_without_drivers(&self, merges: &[TrialMerge]) -> Result<Vec<Answer>> {
+        match merges {
+            [] => Ok(Vec::new()),
+            merges => self.halve(merges),
+        }
     }
 
     fn halve(&self, merges: &[TrialMerge]) -> Result<Vec<Answer>> {

@@ -1,6 +1,7 @@
 //! Objects that are written to a temporary directory, so that a question leaves nothing behind in
 //! the repository.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use bstr::ByteSlice as _;
 
-use crate::git::{Checkout, Git, Repo};
+use crate::git::{Checkout, Git, Lock, ObjectId, Repo};
 use crate::system::temporary_dir::TemporaryDir;
 
 /// Settings for objects that are soon deleted: neither small nor safe, but fast.
@@ -62,6 +63,25 @@ impl Quarantine {
     /// and files are none.
     pub(crate) fn objects(&self) -> &Repo {
         &self.objects_only
+    }
+
+    /// Copies a commit of the quarantine to the repository, with the objects that its parent does not
+    /// have: `git pack-objects --revs`, `git unpack-objects`.
+    pub(crate) fn keep(&self, commit: &ObjectId, parent: &ObjectId, lock: &Lock) -> Result<()> {
+        let pack = self.git().words("pack-objects --revs --stdout -q");
+        let pack = pack.input(format!("{commit}\n^{parent}\n")).output()?;
+        let home: &Path = &self.home;
+        let unpack = Git::reading(home).words("unpack-objects -q");
+        unpack.input(pack).holding(lock)?.run()
+    }
+
+    /// Shows the difference of two trees, and returns git's exit code: `git diff <old> <new>
+    /// <args>`. Uses git's pager on a terminal.
+    pub(crate) fn show_diff(&self, trees: [&ObjectId; 2], args: &[OsString]) -> Result<i32> {
+        // A partial clone may have to fetch blobs.
+        let git = self.git().env("GIT_NO_LAZY_FETCH", "0");
+        let git = git.env("GIT_ATTR_SOURCE", trees[1]);
+        git.arg("diff").args(trees).args(args).in_foreground()
     }
 
     pub(super) fn home(&self) -> &Path {

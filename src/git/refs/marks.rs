@@ -8,6 +8,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
 
@@ -116,6 +117,12 @@ impl Marks {
         let names = names.filter(|name| !name.starts_with('.'));
         let name = |name| RefName::new(format!("{FLUX_REFS}{class}/{name}"));
         Ok(names.map(name).collect())
+    }
+
+    /// Returns the time when a ref of this class, such as `tasks`, was last made or deleted here;
+    /// `None` if none ever was.
+    pub(crate) fn last_change(&self, class: &str) -> Option<SystemTime> {
+        fs::metadata(self.0.join(class)).ok()?.modified().ok()
     }
 
     /// Adds the values `made`, which git is about to give to refs, to the mark files, which record

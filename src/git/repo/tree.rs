@@ -36,6 +36,16 @@ impl Repo {
         Ok(self.git2.blob(bytes)?.to_string().into())
     }
 
+    /// Returns the content of a blob.
+    pub(crate) fn read_blob(&self, blob: &ObjectId) -> Result<Vec<u8>> {
+        Ok(self.git2.find_blob(self.oid(blob)?)?.content().to_vec())
+    }
+
+    /// Returns the object of the file or link at `path` in a tree; `None` if there is none.
+    pub(crate) fn blob_at(&self, tree: &ObjectId, path: &Path) -> Result<Option<ObjectId>> {
+        Ok(self.find_path(tree, path)?.map(|file| file.object))
+    }
+
     /// Returns the content of the file or link at `path` in a tree; `None` if there is none.
     pub(in crate::git) fn read_path(
         &self,
@@ -49,6 +59,23 @@ impl Repo {
             Err(error) => return Err(error.into()),
         };
         Ok(Some(self.git2.find_blob(entry.id())?.content().to_vec()))
+    }
+
+    /// Returns the file, link or submodule at `path` in a tree; `None` if there is none.
+    pub(in crate::git) fn find_path(
+        &self,
+        tree: &ObjectId,
+        path: &Path,
+    ) -> Result<Option<TreeFile>> {
+        let entry = match self.tree(tree)?.get_path(path) {
+            Ok(entry) => entry,
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mode = format!("{:06o}", entry.filemode());
+        let kind = EntryKind::of_mode(mode.as_bytes()).context("an entry without a mode")?;
+        let object = entry.id().to_string().into();
+        Ok((kind != EntryKind::Directory).then_some(TreeFile { object, kind }))
     }
 
     /// Writes the tree `base` with files added, replaced or, for `None`, removed, and returns its

@@ -22,6 +22,9 @@ use crate::store::{self, ARCHIVE, TASKS};
 use crate::task::{MergeRecord, RefName, Task, TaskId, version};
 use crate::ui::word;
 
+/// The part of an archive entry that has what the user has looked at.
+pub(in crate::lifecycle) const SEEN: &str = "seen";
+
 /// Returns the name of the ref that keeps a commit of a restored task's reflog:
 /// `refs/flux/reflog/<id>/<commit>`.
 fn reflog_ref(id: &TaskId, commit: &str) -> RefName {
@@ -123,6 +126,25 @@ impl Archived {
         };
         let refs = own.into_iter().fold(Transaction::default(), create);
         refs.commit_in_worktree(&self.task.worktree, &message, lock)
+    }
+
+    /// Adds the deletion of all refs of this archive entry to the transaction `also`, and what the
+    /// user has looked at of the task becomes the task's again. Does nothing itself.
+    pub(in crate::lifecycle) fn give_back(
+        &self,
+        flux: &Flux,
+        also: Transaction,
+    ) -> Result<Transaction> {
+        let also = self.forget(also);
+        let Some(seen) = self.part(SEEN).filter(|_| !self.foreign) else {
+            return Ok(also);
+        };
+        let name = store::seen_ref(&self.task.id);
+        // A fetched one would be in its place.
+        Ok(match refs::list(flux.repo.home(), &[&name])?.get(&name) {
+            None => also.create(&name, seen),
+            Some(old) => also.update(&name, seen, old),
+        })
     }
 
     /// Adds the deletion of all refs of this archive entry to the transaction `also`, and returns

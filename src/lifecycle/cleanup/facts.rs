@@ -17,6 +17,7 @@ use crate::git::{
     worktree_lock,
 };
 use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::review::count_unseen;
 use crate::lifecycle::shared_config::Comparison;
 use crate::lifecycle::stash::StashFacts;
 use crate::lifecycle::stash_pins::name_entries;
@@ -24,6 +25,7 @@ use crate::lifecycle::{damage, observe, other_machine, shared_config};
 use crate::run::RunDir;
 use crate::store::{Store, StoredTask};
 use crate::task::{State, Task, TaskId};
+use crate::ui::words::count;
 use crate::ui::{shown, word};
 
 /// The observed state of a task that is to be removed.
@@ -51,6 +53,9 @@ pub(crate) struct Facts {
     pub(crate) other_fs: bool,
     /// The shared configuration, compared with that at the start.
     pub(crate) configuration: Comparison,
+    /// The number of files that the user has not looked at; `None` if it is not known, or nothing is
+    /// reviewed here.
+    pub(crate) unseen: Option<usize>,
     /// The worktrees of the repository.
     pub(crate) worktrees: Vec<Worktree>,
 }
@@ -126,6 +131,12 @@ impl Facts {
     /// was created or, for an older branch, its merge base with the target at the start.
     pub(crate) fn has_no_commits(&self) -> bool {
         self.tip == self.task.base
+    }
+
+    /// Returns `3 files unseen`; `None` if there are none, or if that is not known.
+    pub(crate) fn unseen_note(&self) -> Option<String> {
+        let unseen = self.unseen.filter(|unseen| *unseen > 0)?;
+        Some(format!("{} unseen", count(unseen, "file")))
     }
 
     /// Describes why there is nothing to merge: the branch has no commits, or the target branch has
@@ -227,6 +238,7 @@ impl Observer<'_> {
             missing: self.missing,
             other_fs: other_fs?,
             configuration: shared_config::compare(flux, &task.id),
+            unseen: count_unseen(flux, self.store, task),
             worktrees: self.worktrees.clone(),
         })
     }

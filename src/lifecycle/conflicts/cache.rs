@@ -2,21 +2,15 @@
 //! objects, so they stay right; the file may be deleted or damaged at any time.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Flux;
 use crate::git::conflicts::merge_batch::Answer;
 use crate::git::conflicts::touched::Touched;
+use crate::lifecycle::cache_file::{CacheFile, fingerprint};
 use crate::store::Store;
-use crate::system::program::which;
-use crate::system::regular_file::read_file;
-use crate::system::{Sharing, none_if_missing};
 
 /// The form of the file. Another one is ignored.
 const VERSION: u32 = 1;
@@ -46,8 +40,7 @@ struct Stored {
 
 /// The known answers.
 pub(super) struct Cache {
-    path: PathBuf,
-    sharing: Sharing,
+    file: CacheFile,
     stored: Stored,
     used: HashSet<String>,
     is_changed: bool,
@@ -57,10 +50,9 @@ impl Cache {
     /// Reads the known answers; none if the file is missing, damaged, or made by another git or
     /// with another configuration.
     pub(super) fn load(flux: &Flux) -> Self {
-        let path = flux.repo.flux_dir().join("cache/conflicts.json");
+        let file = CacheFile::new(flux, "conflicts.json");
         let made_with = fingerprint(flux);
-        let read = read_file(&path).ok();
-        let stored = read.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
+        let stored = file.read::<Stored>();
         let is_right = |stored: &Stored| stored.version == VERSION && stored.made_with == made_with;
         let stored = stored.filter(is_right).unwrap_or_else(|| Stored {
             version: VERSION,
@@ -68,8 +60,7 @@ impl Cache {
             ..Stored::default()
         });
         Self {
-            path,
-            sharing: flux.repo.sharing().unwrap_or(Sharing::Private),
+            file,
             stored,
             used: HashSet::new(),
             is_changed: false,
@@ -96,15 +87,6 @@ impl Cache {
     pub(super) fn put_pair(&mut self, key: PairKey, answer: Answer) {
         self.is_changed = true;
         self.stored.pairs.insert(key.0, answer);
-    }
-
-    fn write(&self, bytes: &[u8]) -> Result<()> {
-        let dir = self.path.parent().unwrap_or(&self.path);
-        if none_if_missing(dir.symlink_metadata())?.is_none() {
-            self.sharing.make_dir(dir)?;
-        }
-        ensure!(dir.symlink_metadata()?.is_dir(), "it is no directory");
-        self.sharing.write(&self.path, bytes)
     }
 
     /// Drops the answers about targets and tasks whose branches have moved since or are gone, and
@@ -136,10 +118,7 @@ impl Cache {
             self.stored.landings.retain(|key, _| used.contains(key));
             self.stored.pairs.retain(|key, _| used.contains(key));
         }
-        // A path that is not UTF-8 has no form in JSON.
-        if let Ok(bytes) = serde_json::to_vec(&self.stored) {
-            self.write(&bytes).ok();
-        }
+        self.file.write(&self.stored).ok();
     }
 }
 
@@ -170,21 +149,5 @@ pub(in crate::lifecycle) fn count_outdated(flux: &Flux, store: &Store) -> usize 
 pub(in crate::lifecycle) fn delete_outdated(flux: &Flux, store: &Store) -> Result<()> {
     let mut cache = Cache::load(flux);
     cache.drop_outdated(store);
-    cache.write(&serde_json::to_vec(&cache.stored)?)
-}
-
-/// Returns a text that changes with git's program, the configuration of merges and
-/// `info/attributes`; without starting git.
-fn fingerprint(flux: &Flux) -> String {
-    let mut hasher = DefaultHasher::new();
-    let attributes = flux.repo.common_dir().join("info/attributes");
-    for path in [which(Path::new("git")), Some(attributes)] {
-        let found = path.as_ref().and_then(|path| fs::metadata(path).ok());
-        let facts = found.map(|it| (it.len(), it.mtime(), it.mtime_nsec(), it.ino()));
-        (path, facts).hash(&mut hasher);
-    }
-    for entry in flux.settings.merge_entries() {
-        entry.hash(&mut hasher);
-    }
-    format!("{} {:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
+    cache.file.write(&cache.stored)
 }

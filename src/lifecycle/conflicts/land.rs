@@ -65,12 +65,15 @@ impl Radar<'_> {
 
     fn find_landed_tree(&self, side: &Side) -> Result<LandedTree> {
         let repo = self.repo(side)?;
-        let base = self.flux.repo.merge_base(&side.tip, &side.target)?;
+        let base = self
+            .flux
+            .repo
+            .merge_base(&side.work.tip, &side.work.target)?;
         let base = base.ok_or(Unrelated)?;
-        let target = repo.tree_of(&side.target)?;
-        let tree = if base == side.target {
-            side.tree(repo)?
-        } else if base == side.tip && side.uncommitted.is_none() {
+        let target = repo.tree_of(&side.work.target)?;
+        let tree = if base == side.work.target {
+            side.work.tree(repo)?
+        } else if base == side.work.tip && side.work.uncommitted.is_none() {
             target.clone()
         } else {
             return Ok(LandedTree::Merged);
@@ -82,7 +85,7 @@ impl Radar<'_> {
     /// Returns the repository with the objects of a task: the quarantine for uncommitted work.
     pub(super) fn repo(&self, side: &Side) -> Result<&Repo> {
         let repo = &self.flux.repo;
-        match side.uncommitted {
+        match side.work.uncommitted {
             None => Ok(repo),
             Some(_) => Ok(self.quarantine.get()?.objects()),
         }
@@ -96,11 +99,13 @@ impl Radar<'_> {
         let quarantine = self.quarantine.get()?;
         let merges = open.iter().map(|at| {
             let side = &sides[*at];
-            Ok((side.target.clone(), side.landing_merge(quarantine)?))
+            Ok((side.work.target.clone(), side.landing_merge(quarantine)?))
         });
         let mut answers = self.ask(merges.collect::<Result<_>>()?)?;
         let objects = quarantine.objects();
-        let targets = open.iter().map(|at| objects.tree_of(&sides[*at].target));
+        let targets = open
+            .iter()
+            .map(|at| objects.tree_of(&sides[*at].work.target));
         let targets: Vec<ObjectId> = targets.collect::<Result<_>>()?;
         find_functions(quarantine, zip(&targets, &mut answers))?;
         for ((at, target), merged) in zip(zip(open, targets), answers) {
@@ -119,6 +124,5 @@ impl Radar<'_> {
 }
 
 fn landing_key(side: &Side) -> LandingKey {
-    let tree = side.uncommitted.as_deref().unwrap_or("committed");
-    LandingKey::new([&side.target, &side.tip, tree])
+    LandingKey::new(side.work.key())
 }

@@ -16,14 +16,14 @@ use self::cache::Cache;
 pub(crate) use self::finding::Finding;
 use self::order::LandingOrder;
 use self::radar::{Comparison, Freshness, Radar};
-use self::side::{LazyQuarantine, Side};
+use self::side::Side;
 use crate::context::Flux;
 use crate::git::conflicts::hunks::{ConflictText, read_conflicts};
 use crate::git::conflicts::merge_batch::{TrialMerge, TrialResult};
-use crate::git::conflicts::quarantine::Quarantine;
 use crate::git::conflicts::touched::Pair;
 use crate::interrupt;
 use crate::lifecycle::observe::ObservedTask;
+use crate::lifecycle::work::{LazyQuarantine, Work};
 use crate::store::Store;
 use crate::task::{BranchName, TaskId};
 
@@ -55,7 +55,7 @@ pub(crate) struct TaskConflict {
 }
 
 /// All conflicts of the tasks in a [`Scope`].
-pub(crate) struct ConflictReport {
+pub(crate) struct ConflictReport<'a> {
     /// The tasks that were compared, by age.
     pub(crate) tasks: Vec<TaskId>,
     /// The tasks whose work cannot be read, and why.
@@ -64,7 +64,10 @@ pub(crate) struct ConflictReport {
     /// The order in which to merge the tasks that have changed anything; none unless all were
     /// compared.
     pub(crate) order: SuggestedOrder,
-    quarantine: Option<Quarantine>,
+    /// The work of the tasks that were compared.
+    pub(crate) works: Vec<(TaskId, Work)>,
+    /// It has the objects of the work.
+    pub(crate) quarantine: LazyQuarantine<'a>,
     asked: Option<(TrialMerge, TrialResult)>,
 }
 
@@ -84,13 +87,13 @@ pub(crate) struct SuggestedOrder {
 /// # Errors
 /// If objects of the repository cannot be read, or on ^C. A task whose work cannot be read does not
 /// affect the others.
-pub(crate) fn find_conflicts(
-    flux: &Flux,
+pub(crate) fn find_conflicts<'a>(
+    flux: &'a Flux,
     store: &Store,
     observed: &[ObservedTask],
     scope: Scope,
     limit: Option<usize>,
-) -> Result<ConflictReport> {
+) -> Result<ConflictReport<'a>> {
     let mut radar = Radar {
         flux,
         quarantine: LazyQuarantine::new(&flux.repo),
@@ -103,9 +106,10 @@ pub(crate) fn find_conflicts(
     let (mut sides, mut unreadable) = (Vec::new(), Vec::new());
     for one in sorted {
         interrupt::check()?;
-        match Side::of(flux, store, one, &radar.quarantine) {
-            Ok(side) => sides.extend(side),
-            Err(error) => unreadable.push((one.status.task.id.clone(), format!("{error:#}"))),
+        let id = one.status.task.id.clone();
+        match Work::of(flux, store, one, &radar.quarantine) {
+            Ok(work) => sides.extend(work.map(|work| Side::new(id, work))),
+            Err(error) => unreadable.push((id, format!("{error:#}"))),
         }
     }
     radar.land(&mut sides)?;
@@ -134,16 +138,17 @@ pub(crate) fn find_conflicts(
             Scope::Of(_) | Scope::Pair(..) => SuggestedOrder::default(),
         },
         conflicts: list(&sides, &comparison, scope),
-        tasks: sides.into_iter().map(|side| side.id).collect(),
+        tasks: sides.iter().map(|side| side.id.clone()).collect(),
+        works: sides.into_iter().map(|side| (side.id, side.work)).collect(),
         unreadable,
-        quarantine: quarantine.into_inner(),
+        quarantine,
         asked,
     })
 }
 
 /// Returns a task without a target branch that cannot be compared with its base, and the reason.
 fn unmerged(side: &Side) -> Option<(TaskId, String)> {
-    let landing = side.landing.as_ref().filter(|_| side.into.is_none())?;
+    let landing = side.landing.as_ref().filter(|_| side.work.into.is_none())?;
     match Finding::of(landing.merged.clone()) {
         Finding::Unknown(why) => Some((side.id.clone(), why)),
         _ => None,
@@ -174,6 +179,7 @@ fn list(sides: &[Side], comparison: &Comparison, scope: Scope) -> Vec<TaskConfli
             Scope::Pair(..) => false,
         };
         let with_target = side
+            .work
             .into
             .clone()
             .filter(|_| has_target)
@@ -219,13 +225,13 @@ fn suggest(sides: &[Side], findings: &BTreeMap<Pair, Finding>) -> SuggestedOrder
     }
 }
 
-impl ConflictReport {
+impl ConflictReport<'_> {
     /// Reads the conflicting text of the two tasks that were compared, with their ids in the
     /// markers: [`Scope::Pair`]. Empty if they do not conflict.
     pub(crate) fn read_text(&self) -> Result<Vec<ConflictText>> {
         let pair = self.conflicts.first();
         let (Some(pair), Some(quarantine), Some((merge, result))) =
-            (pair, &self.quarantine, &self.asked)
+            (pair, self.quarantine.made(), &self.asked)
         else {
             return Ok(Vec::new());
         };

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use super::cache::{Cache, PairKey};
 use super::finding::Finding;
-use super::side::{LazyQuarantine, Side};
+use super::side::Side;
 use crate::context::Flux;
 use crate::git::ObjectId;
 use crate::git::conflicts::hunks::find_functions;
@@ -19,6 +19,7 @@ use crate::git::conflicts::merge_batch::{
     Answer, ConflictFile, MergeBatch, TrialMerge, TrialResult, is_lasting,
 };
 use crate::git::conflicts::touched::{Pair, Touched, candidates};
+use crate::lifecycle::work::LazyQuarantine;
 
 pub(super) struct Radar<'a> {
     pub(super) flux: &'a Flux,
@@ -120,7 +121,7 @@ impl Radar<'_> {
         let mut by_target: BTreeMap<&ObjectId, Vec<usize>> = BTreeMap::new();
         for (at, side) in sides.iter().enumerate() {
             if side.merged_tree().is_some() {
-                by_target.entry(&side.target).or_default().push(at);
+                by_target.entry(&side.work.target).or_default().push(at);
             }
         }
         for landed in by_target.values() {
@@ -169,7 +170,7 @@ impl Radar<'_> {
         Ok(PairQuestion {
             pair,
             key: pair_key(one, two),
-            attributes: one.target.clone(),
+            attributes: one.work.target.clone(),
             ours: quarantine.objects().tree_of(&ours)?,
             merge: TrialMerge { ours, theirs },
         })
@@ -247,7 +248,7 @@ pub(super) enum Freshness {
 /// Returns whether two tasks are compared on top of their common target.
 fn is_on_target(one: &Side, two: &Side) -> bool {
     let are_landed = one.merged_tree().is_some() && two.merged_tree().is_some();
-    one.target == two.target && are_landed
+    one.work.target == two.work.target && are_landed
 }
 
 /// Returns whether two tasks have made the same changes.
@@ -261,12 +262,11 @@ fn is_same(one: &Side, two: &Side) -> bool {
 
 fn pair_key(one: &Side, two: &Side) -> PairKey {
     match (one.merged_tree(), two.merged_tree()) {
-        (Some(a), Some(b)) if one.target == two.target => PairKey::new(&[&one.target, a, b]),
+        (Some(a), Some(b)) if one.work.target == two.work.target => {
+            PairKey::new(&[&one.work.target, a, b])
+        }
         _ => {
-            let parts = [one, two].map(|side| {
-                let tree = side.uncommitted.as_deref().unwrap_or("committed");
-                [&*side.target, &*side.tip, tree]
-            });
+            let parts = [one, two].map(|side| side.work.key());
             PairKey::new(parts.as_flattened())
         }
     }

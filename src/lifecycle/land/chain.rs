@@ -167,7 +167,7 @@ pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Fac
     };
     let facts = facts.clone();
     if !is_trial {
-        ensure_landable(&facts, task).map_err(LeftOut::Refused)?;
+        ensure_landable(flux, &facts, task).map_err(LeftOut::Refused)?;
     }
     match facts.merge_target().map(|into| &into.merge) {
         Some(MergePlan::UpToDate(_)) => Err(match task.readiness {
@@ -180,9 +180,9 @@ pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Fac
     }
 }
 
-/// Fails if the task is the caller's own, its agent works although only ready tasks land, or it has
-/// uncommitted files that would not land.
-fn ensure_landable(facts: &Facts, task: &LandTask) -> Result<()> {
+/// Fails if the task is the caller's own, its agent works or its files are unseen although only ready
+/// tasks land, or it has uncommitted files that would not land.
+fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     let id = &task.id;
     if facts.processes.is_own_pane {
         let failure = Failure::new(format!("you are in the pane of '{id}'"));
@@ -190,6 +190,13 @@ fn ensure_landable(facts: &Facts, task: &LandTask) -> Result<()> {
     }
     if task.readiness == Readiness::Ready && !is_ready(&facts.state) {
         bail!(Failure::new(format!("'{id}' is {}", facts.state.label())));
+    }
+    if task.readiness == Readiness::Ready
+        && facts.unseen != Some(0)
+        && !flux.settings.lands_unseen()?
+    {
+        let failure = Failure::new(format!("'{id}' has unseen files"));
+        bail!(failure.hint(format!("git flux review {id}")));
     }
     if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
         let failure = Failure::new(format!("'{id}' has changed"));

@@ -100,7 +100,7 @@ impl<'a> StartTransaction<'a> {
         let task = self.start.task.with_target(target);
         let mut updates = Transaction::default();
         if let Some(from) = self.start.archived() {
-            updates = from.forget(updates);
+            updates = from.give_back(self.flux, updates)?;
             // Before the record, since no later command repeats it.
             remove_trash_leftovers(self.flux, from);
         }

@@ -1,0 +1,122 @@
+//! The changes of a task as a file to edit, and the place that each of its lines has.
+
+use anyhow::Result;
+
+use crate::git::ObjectId;
+use crate::git::repo::patch::{FilePatch, PatchLine, Place};
+use crate::lifecycle::review::TaskReview;
+use crate::sanitize;
+use crate::ui::shown;
+use crate::ui::words::count;
+
+/// A file to edit.
+pub(super) struct ReviewFile {
+    /// Its lines, without newlines.
+    pub(super) lines: Vec<ReviewLine>,
+    pub(super) patches: Vec<FilePatch>,
+}
+
+/// A line of a file to edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReviewLine {
+    pub(super) text: String,
+    pub(super) subject: Subject,
+}
+
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// All files.
+    Whole,
+    /// A file, by its index.
+    File(usize),
+    /// A line of a file, by the file's index.
+    Line(usize, Place),
+}
+
+const HELP: &str = "\
+#
+# To comment on a line, add lines below it. To suggest another line, change it, and
+# keep its first character. What you add here is about all files, unless it begins
+# with '#'. Deleted lines mean nothing. Then save the file and close the editor: you
+# are asked before anything is sent.
+#
+";
+
+/// Editors obey settings in the first and last five lines of a file, or behind the last form feed.
+/// These lines keep that from the code.
+const END: &str = "\
+\u{c}
+#
+#
+# These are all changes.
+#
+#
+";
+
+impl ReviewFile {
+    /// Makes the file of the differences between two trees, of which the review has the objects.
+    pub(super) fn new(
+        review: &TaskReview,
+        title: &str,
+        [seen, present]: [&ObjectId; 2],
+    ) -> Result<Self> {
+        let patches = review.objects()?.patches(seen, present)?;
+        let id = &review.id;
+        let files = count(patches.len(), "file");
+        let mut head = format!("# {title} of '{id}': {files}\n{HELP}");
+        for path in review.conflicts() {
+            let path = shown(path);
+            head +=
+                &format!("# With all its changes, since the target has changed it, too: {path}\n");
+        }
+        head += &format!("# {seen}..{present}\n\n");
+        let whole = |text: &str| ReviewLine {
+            text: text.to_owned(),
+            subject: Subject::Whole,
+        };
+        let code = patches.iter().enumerate();
+        let code =
+            code.flat_map(|(at, patch)| patch.lines.iter().map(move |line| render(at, line)));
+        let lines = head.lines().map(whole).chain(code);
+        Ok(Self {
+            lines: lines.chain(END.lines().map(whole)).collect(),
+            patches,
+        })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let lines = self.lines.iter().flat_map(|line| [&*line.text, "\n"]);
+        lines.collect()
+    }
+
+    /// Returns the file that a line is about; `None` if it is about all.
+    pub(super) fn patch(&self, subject: Subject) -> Option<&FilePatch> {
+        match subject {
+            Subject::Whole => None,
+            Subject::File(file) | Subject::Line(file, _) => self.patches.get(file),
+        }
+    }
+}
+
+fn render(file: usize, line: &PatchLine) -> ReviewLine {
+    let text = String::from_utf8_lossy(&line.text);
+    ReviewLine {
+        text: sanitize::code(&text),
+        subject: match line.place {
+            Place::Header => Subject::File(file),
+            place => Subject::Line(file, place),
+        },
+    }
+}
+
+/// Returns the two trees that the head of an edited file names.
+pub(super) fn find_trees(text: &str) -> Option<[ObjectId; 2]> {
+    // Lines of code begin with a sign.
+    let mut ranges = text.lines().filter_map(|line| {
+        let (old, new) = line.strip_prefix("# ")?.trim_end().split_once("..")?;
+        let names = [old, new].map(|name| ObjectId::parse(name.as_bytes()));
+        Some([names[0].clone()?, names[1].clone()?])
+    });
+    ranges.next()
+}

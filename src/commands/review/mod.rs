@@ -1,0 +1,359 @@
+//! `git flux review`
+
+mod file;
+mod message;
+mod parse;
+mod send;
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result, bail};
+use clap::Args;
+use clap_complete::ArgValueCompleter;
+use tempfile::NamedTempFile;
+
+use self::file::{ReviewFile, find_trees};
+use self::message::{PlacedComment, Present};
+use self::parse::{Comment, find_comments};
+use self::send::{Agreement, Sending};
+use super::object::review::ReviewObject;
+use super::text::find_editor;
+use super::{candidates, choose, choose_own};
+use crate::context::Flux;
+use crate::failure::{self, Failure, USAGE, Verb};
+use crate::git::foreground::{edit, page};
+use crate::interrupt;
+use crate::lifecycle::copied_repository::ensure_not_copied;
+use crate::lifecycle::damage::Damage;
+use crate::lifecycle::review::{Scope, TaskReview};
+use crate::sanitize;
+use crate::store::{Store, StoredTask};
+use crate::task::TaskId;
+use crate::ui::words::count;
+use crate::ui::{Ui, quoted, shown};
+
+/// An editor that returns sooner may have shown nothing.
+const QUICK: Duration = Duration::from_secs(1);
+
+/// Look at a task's changes, and send its agent comments on them
+#[derive(Debug, Args)]
+#[command(override_usage = "git flux review [<options>] [<task>]")]
+pub(crate) struct ReviewArgs {
+    /// agree to sending the comments, or to having seen the files
+    #[arg(short, long)]
+    yes: bool,
+    /// the task: its id or a part of it, its branch or its worktree
+    #[arg(value_name = "<task>", add = ArgValueCompleter::new(candidates::tasks))]
+    task: Option<String>,
+    /// all changes, not only what you have not looked at
+    #[arg(long)]
+    all: bool,
+    /// only print the file that would be edited
+    #[arg(long, conflicts_with_all = ["mark", "from", "json"])]
+    print: bool,
+    /// note that you have seen the files, without looking at them here
+    #[arg(long, conflicts_with_all = ["from", "json", "all"])]
+    mark: bool,
+    /// read the edited file from <file> instead of opening an editor; - is standard input
+    #[arg(long, value_name = "file", conflicts_with = "json")]
+    from: Option<PathBuf>,
+    /// machine-readable output: only list the files
+    #[arg(long)]
+    json: bool,
+}
+
+/// An edited file.
+struct Edited {
+    text: String,
+    end: EditorEnd,
+}
+
+/// The way in which an editor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EditorEnd {
+    Normal,
+    /// It was quick, or left an empty file: the user may have seen nothing.
+    Doubtful,
+    Failed,
+}
+
+/// The comments on a file.
+struct ReviewComments {
+    file: ReviewFile,
+    comments: Vec<Comment>,
+}
+
+impl ReviewComments {
+    /// Finds the comments in an edited file.
+    fn find(file: ReviewFile, edited: &str) -> Result<Self> {
+        let comments = find_comments(&file.lines, edited)?;
+        Ok(Self { file, comments })
+    }
+}
+
+impl ReviewArgs {
+    pub(crate) fn run(self) -> Result<()> {
+        let flux = Flux::open(Ui::default())?;
+        let store = Store::load(&flux.repo, &flux.settings)?;
+        let stored = match self.print || self.json {
+            true => choose(&flux, &store, self.task.as_deref(), Verb::Review)?,
+            false => choose_own(&flux, &store, self.task.as_deref(), Verb::Review)?,
+        };
+        let task = stored.readable()?;
+        ensure_not_copied(&flux, task)?;
+        if let Some(broken) = Damage::find(&flux, task)? {
+            bail!(broken.failure());
+        }
+        let scope = if self.all { Scope::All } else { Scope::Unseen };
+        let review = TaskReview::find(&flux, &store, task, scope);
+        let review =
+            review.with_context(|| format!("could not read the files of '{}'", task.id))?;
+        if self.json {
+            return flux.ui.json(&ReviewObject::of(&review)?);
+        }
+        if self.mark {
+            return mark(&flux, &review);
+        }
+        let title = if self.all {
+            "All changes"
+        } else {
+            "What you have not seen"
+        };
+        let file = ReviewFile::new(&review, title, review.trees())?;
+        if self.print {
+            return print(&flux, &file.text());
+        }
+        self.ensure_can_ask(&flux, stored)?;
+        if let Some(path) = &self.from {
+            return self.take(&flux, stored, &review, path);
+        }
+        if file.patches.is_empty() {
+            flux.ui
+                .status(format_args!("you have seen all changes of '{}'", task.id));
+            flux.ui
+                .hint(format_args!("git flux review --all {}", task.id));
+            return Ok(());
+        }
+        let edited = self.edit(&flux, stored, &file)?;
+        let end = edited.end;
+        let edited = ReviewComments::find(file, &edited.text)?;
+        if edited.comments.is_empty() {
+            return self.ask_seen(&flux, &review, end);
+        }
+        send_comments(stored, &review, &edited, self.agreement(end))?;
+        mark(&flux, &review)
+    }
+
+    /// Returns how the user agrees to sending comments.
+    fn agreement(&self, end: EditorEnd) -> Agreement {
+        match (end, self.yes) {
+            (EditorEnd::Failed, true) => Agreement::Refused,
+            (EditorEnd::Failed, false) => Agreement::AskedInDoubt,
+            (_, true) => Agreement::Given,
+            (_, false) => Agreement::Asked,
+        }
+    }
+
+    /// Takes the comments from a file that was edited elsewhere. If the task has changed since that was
+    /// printed, nothing is noted as seen.
+    fn take(
+        &self,
+        flux: &Flux,
+        stored: &StoredTask,
+        review: &TaskReview,
+        path: &Path,
+    ) -> Result<()> {
+        let text = read(path)?;
+        let trees = find_trees(&text);
+        let id = &stored.id;
+        let stale = || {
+            let what = format!(
+                "the files in '{}' are not known; '{id}' may have changed",
+                shown(path)
+            );
+            Failure::new(what).hint(format!("git flux review --print {id}"))
+        };
+        let trees = trees.as_ref().with_context(stale)?.each_ref();
+        let is_same = trees == review.trees();
+        let file = ReviewFile::new(review, "", trees).with_context(stale)?;
+        let edited = ReviewComments::find(file, &text)?;
+        let has_comments = !edited.comments.is_empty();
+        if has_comments {
+            let agreement = self.agreement(EditorEnd::Normal);
+            send_comments(stored, review, &edited, agreement)?;
+        }
+        match (is_same, has_comments) {
+            (true, false) => self.ask_seen(flux, review, EditorEnd::Normal),
+            (true, true) => mark(flux, review),
+            (false, _) => {
+                let what = format!("'{id}' has changed since '{}' was printed", shown(path));
+                flux.ui
+                    .warning(format_args!("{what}; nothing is noted as seen"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Fails off a terminal without `--yes`, before the user writes comments.
+    fn ensure_can_ask(&self, flux: &Flux, stored: &StoredTask) -> Result<()> {
+        if self.yes || flux.ui.can_ask() {
+            return Ok(());
+        }
+        let id = &stored.id;
+        let failure = Failure::new("cannot ask without a terminal");
+        let failure = failure.hint(format!("git flux review --print {id}"));
+        bail!(
+            failure
+                .hint(format!("git flux review --yes --from <file> {id}"))
+                .code(USAGE)
+        )
+    }
+
+    /// Opens the file in git's editor.
+    fn edit(&self, flux: &Flux, stored: &StoredTask, file: &ReviewFile) -> Result<Edited> {
+        let id = &stored.id;
+        let print = format!("git flux review --print {id}");
+        let editor = find_editor(flux.repo.home(), &print)?;
+        let mut edited = tempfile::Builder::new()
+            .prefix("FLUX_REVIEW_")
+            .suffix(".diff")
+            .tempfile()
+            .context("could not make a temporary file")?;
+        edited.write_all(file.text().as_bytes())?;
+        let begun = Instant::now();
+        let code = match edit(&editor, edited.path()) {
+            Ok(code) => code,
+            Err(error) => return Err(keep_file(edited, error, id)),
+        };
+        // ^C was for the editor.
+        interrupt::clear();
+        let text = fs::read(edited.path()).context("could not read the edited file")?;
+        if code != 0 {
+            flux.ui
+                .warning(format_args!("the editor failed with exit code {code}"));
+        }
+        let is_doubtful = begun.elapsed() < QUICK || text.trim_ascii().is_empty();
+        Ok(Edited {
+            text: String::from_utf8_lossy(&text).into_owned(),
+            end: match code {
+                0 if is_doubtful => EditorEnd::Doubtful,
+                0 => EditorEnd::Normal,
+                _ => EditorEnd::Failed,
+            },
+        })
+    }
+
+    /// Asks whether the user has seen the files, and notes it.
+    fn ask_seen(&self, flux: &Flux, review: &TaskReview, end: EditorEnd) -> Result<()> {
+        let is_doubtful = end != EditorEnd::Normal;
+        let files = count(review.count()?, "file");
+        let question = format!("No comments. Have you seen these {files}?");
+        if self.yes && is_doubtful {
+            let failure = Failure::new("the editor may have shown nothing; nothing was changed");
+            bail!(failure.hint(format!("git flux review --mark {}", review.id)));
+        }
+        if !self.yes {
+            flux.ui.ensure_agreed(question, !is_doubtful)?;
+        }
+        mark(flux, review)
+    }
+}
+
+/// Shows the comments on a file, with their lines where they are now, and sends them.
+fn send_comments(
+    stored: &StoredTask,
+    review: &TaskReview,
+    edited: &ReviewComments,
+    agreement: Agreement,
+) -> Result<()> {
+    let (flux, id) = (review.flux, &stored.id);
+    let ReviewComments { file, comments } = edited;
+    let placed = place_comments(stored, review, edited).unwrap_or_else(|error| {
+        let what = "it is not known whether these lines have changed";
+        flux.ui.warning(format_args!("{what}: {error:#}"));
+        comments.iter().map(|one| file.place(one)).collect()
+    });
+    flux.ui.status(message::list(&placed));
+    let stale = placed.iter().filter(|comment| comment.is_stale).count();
+    if stale > 0 {
+        let lines = count(stale, "line");
+        flux.ui
+            .warning(format_args!("{lines} with comments changed meanwhile"));
+    }
+    let question = format!("Send {} to '{id}'", count(comments.len(), "comment"));
+    let sending = Sending {
+        flux,
+        stored,
+        question: &question,
+        message: &message::message(&placed),
+        agreement,
+    };
+    sending.send()
+}
+
+/// Finds where the lines are now: the agent may have worked on.
+fn place_comments<'a>(
+    stored: &StoredTask,
+    review: &TaskReview,
+    edited: &'a ReviewComments,
+) -> Result<Vec<PlacedComment<'a>>> {
+    let flux = review.flux;
+    let store = Store::load(&flux.repo, &flux.settings)?;
+    let now = TaskReview::find(flux, &store, stored.readable()?, Scope::All)?;
+    let present = Present {
+        before: review.objects()?,
+        objects: now.objects()?,
+        tree: now.trees()[1],
+    };
+    present.place(&edited.file, &edited.comments)
+}
+
+/// Keeps an edited file whose editor was killed, and returns the error with a hint at it.
+fn keep_file(edited: NamedTempFile, error: Error, id: &TaskId) -> Error {
+    let Ok((_, path)) = edited.keep() else {
+        return error;
+    };
+    let code = failure::exit_code(&error);
+    let failure = Failure::new("the editor was killed; nothing was changed");
+    let from = quoted(&path);
+    let failure = failure.hint(format!("git flux review --from {from} {id}"));
+    failure::wrap_in_failure(error, failure.code(code))
+}
+
+/// Notes that the user has seen the files, and says so.
+fn mark(flux: &Flux, review: &TaskReview) -> Result<()> {
+    let files = count(review.count()?, "file");
+    review.mark_seen()?;
+    flux.ui.status(format_args!(
+        "noted that you have seen {files} of '{}'",
+        review.id
+    ));
+    Ok(())
+}
+
+/// Prints the file: on a terminal in git's pager, without control characters; else as it is.
+fn print(flux: &Flux, text: &str) -> Result<()> {
+    match flux.ui.width() {
+        Some(_) => page(flux.repo.home(), sanitize::text(text)),
+        None => flux.ui.bytes(text.as_bytes()),
+    }
+}
+
+/// Reads an edited file; `-` is standard input.
+fn read(path: &Path) -> Result<String> {
+    let what = || Failure::new(format!("could not read '{}'", shown(path)));
+    let mut text = Vec::new();
+    match path.as_os_str() == "-" {
+        true => drop(
+            io::stdin()
+                .lock()
+                .read_to_end(&mut text)
+                .with_context(what)?,
+        ),
+        false => text = fs::read(path).with_context(what)?,
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}

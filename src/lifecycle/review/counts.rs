@@ -1,0 +1,102 @@
+//! The numbers of unseen files, in `.git/flux/cache/unseen.json`. All are about objects, so they stay
+//! right; the file may be deleted or damaged at any time.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::unseen::{LookedAt, Unseen};
+use crate::context::Flux;
+use crate::lifecycle::cache_file::{CacheFile, fingerprint};
+use crate::lifecycle::work::{LazyQuarantine, Work};
+use crate::store::Store;
+use crate::task::{ObjectId, Task};
+
+/// The form of the file. Another one is ignored.
+const VERSION: u32 = 1;
+
+/// The number of counts beyond which those that were not used now are dropped.
+const MANY: usize = 5000;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    /// The git and the configuration that the counts depend on.
+    made_with: String,
+    counts: BTreeMap<String, usize>,
+}
+
+/// Counts unseen files, and remembers how many there were.
+pub(crate) struct UnseenCounts<'a> {
+    flux: &'a Flux,
+    store: &'a Store,
+    quarantine: &'a LazyQuarantine<'a>,
+    file: CacheFile,
+    stored: Stored,
+    used: BTreeMap<String, usize>,
+}
+
+impl<'a> UnseenCounts<'a> {
+    /// Reads the known counts. `quarantine` has the objects of uncommitted work.
+    pub(crate) fn load(
+        flux: &'a Flux,
+        store: &'a Store,
+        quarantine: &'a LazyQuarantine<'a>,
+    ) -> Self {
+        let file = CacheFile::new(flux, "unseen.json");
+        let made_with = fingerprint(flux);
+        let is_right = |stored: &Stored| stored.version == VERSION && stored.made_with == made_with;
+        let stored = file.read().filter(is_right).unwrap_or_default();
+        Self {
+            flux,
+            store,
+            quarantine,
+            file,
+            stored: Stored {
+                version: VERSION,
+                made_with,
+                ..stored
+            },
+            used: BTreeMap::new(),
+        }
+    }
+
+    /// Counts the unseen files of a task, a renamed file once; `None` if that fails.
+    pub(crate) fn count(&mut self, task: &Task, work: &Work) -> Option<usize> {
+        let seen = self.store.seen(&self.flux.repo, &task.id);
+        let [target, tip, tree] = work.key();
+        let key = [
+            seen.map_or("none", |seen| seen),
+            &task.base,
+            target,
+            tip,
+            tree,
+        ]
+        .join(" ");
+        let known = self.stored.counts.get(&key).copied();
+        let count = known.or_else(|| self.compare(seen, task, work).ok())?;
+        self.used.insert(key, count);
+        Some(count)
+    }
+
+    fn compare(&self, seen: Option<&ObjectId>, task: &Task, work: &Work) -> Result<usize> {
+        let base = &task.base;
+        let looked_at = LookedAt { seen, base };
+        let unseen = Unseen::find(self.flux, &looked_at, work, self.quarantine)?;
+        unseen.count(unseen.objects(self.flux, work, self.quarantine)?)
+    }
+
+    /// Writes the file if a count is new. Best effort: without it, the files are compared again.
+    pub(crate) fn save(mut self) {
+        let is_known = |(key, _): (&String, &usize)| self.stored.counts.contains_key(key);
+        if self.used.iter().all(is_known) {
+            return;
+        }
+        if self.stored.counts.len() > MANY {
+            self.stored.counts.clear();
+        }
+        self.stored.counts.append(&mut self.used);
+        self.file.write(&self.stored).ok();
+    }
+}

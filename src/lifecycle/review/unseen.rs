@@ -1,0 +1,117 @@
+//! The difference between what was looked at and what there is, as two trees.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::context::Flux;
+use crate::git::conflicts::carry::{Carried, Carry};
+use crate::git::{ObjectId, Repo};
+use crate::lifecycle::work::{LazyQuarantine, Work};
+
+/// What is unseen of a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unseen {
+    /// The tree of what was looked at, with what the target has brought since.
+    pub(super) seen: ObjectId,
+    /// The tree of all work.
+    pub(super) present: ObjectId,
+    /// The files in which the target has changed what was looked at. `seen` has them as the target
+    /// has them.
+    pub(super) conflicts: Vec<PathBuf>,
+}
+
+/// The commits to compare with.
+pub(super) struct LookedAt<'a> {
+    /// What was looked at, if anything was.
+    pub(super) seen: Option<&'a ObjectId>,
+    /// The task's base.
+    pub(super) base: &'a ObjectId,
+}
+
+impl Unseen {
+    /// Finds what is unseen. A commit of what was looked at that is missing or damaged counts as
+    /// none.
+    pub(super) fn find(
+        flux: &Flux,
+        looked_at: &LookedAt,
+        work: &Work,
+        quarantine: &LazyQuarantine,
+    ) -> Result<Self> {
+        let LookedAt { seen, base } = *looked_at;
+        let repo = &flux.repo;
+        let parent = seen.and_then(|seen| repo.parents_of(seen).ok()?.into_iter().next());
+        if let (Some(seen), Some(parent)) = (seen, parent)
+            && let Ok(found) = Self::since(flux, [seen, &parent], work, quarantine)
+            && found.count(found.objects(flux, work, quarantine)?).is_ok()
+        {
+            return Ok(found);
+        }
+        Self::since(flux, [base, base], work, quarantine)
+    }
+
+    /// Finds what differs from a commit, which was made when the branch was at `at`.
+    fn since(
+        flux: &Flux,
+        [commit, at]: [&ObjectId; 2],
+        work: &Work,
+        quarantine: &LazyQuarantine,
+    ) -> Result<Self> {
+        let repo = &flux.repo;
+        let bases = [at, &work.tip].map(|commit| repo.merge_base(commit, &work.target));
+        let tree = repo.tree_of(commit)?;
+        let carried = match bases {
+            [Ok(Some(from)), Ok(Some(to))] => {
+                let carry = Carry {
+                    tree: tree.clone(),
+                    from: repo.tree_of(&from)?,
+                    to: repo.tree_of(&to)?,
+                };
+                match carry.known() {
+                    Some(known) => Ok(known),
+                    None => quarantine
+                        .get()?
+                        .carry(&carry, repo.drivers(), &work.target),
+                }
+            }
+            // Without a common commit, the target has brought nothing.
+            [from, to] => from.and(to).map(|_| Carried {
+                tree: tree.clone(),
+                conflicts: Vec::new(),
+            }),
+        };
+        // Uncarried, more is unseen, never less.
+        let carried = carried.unwrap_or(Carried {
+            tree,
+            conflicts: Vec::new(),
+        });
+        let objects = match work.uncommitted {
+            Some(_) => quarantine.get()?.objects(),
+            None => repo,
+        };
+        Ok(Self {
+            seen: carried.tree,
+            present: work.tree(objects)?,
+            conflicts: carried.conflicts,
+        })
+    }
+
+    /// Returns a repository with both trees: the quarantine, unless everything is in the repository.
+    pub(super) fn objects<'a>(
+        &self,
+        flux: &'a Flux,
+        work: &Work,
+        quarantine: &'a LazyQuarantine,
+    ) -> Result<&'a Repo> {
+        let is_kept = work.uncommitted.is_none() && flux.repo.has_object(&self.seen);
+        match is_kept {
+            true => Ok(&flux.repo),
+            false => Ok(quarantine.get()?.objects()),
+        }
+    }
+
+    /// Counts the files that differ; a renamed file counts once.
+    pub(super) fn count(&self, objects: &Repo) -> Result<usize> {
+        objects.count_changed(&self.seen, &self.present)
+    }
+}
