@@ -391,7 +391,7 @@ fn cleanup_gives_a_hint_that_repairs_an_empty_or_damaged_head() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: refusing to run git in '$WORLD/myapp-fix-login-XXXXXX'
-            hint: to fix it: echo 'ref: refs/heads/feature/fix-login-XXXXXX' >'$WORLD/myapp/.git/worktrees/myapp-fix-login-XXXXXX/HEAD'
+            hint: to write its HEAD again: echo 'ref: refs/heads/feature/fix-login-XXXXXX' >'$WORLD/myapp/.git/worktrees/myapp-fix-login-XXXXXX/HEAD'
         "#]]);
         let hints = hints(&output);
         assert_eq!(hints.len(), 1, "{output}");

@@ -203,8 +203,8 @@ fn cleanup_refuses_to_overwrite_an_ignored_file_of_the_user() {
             .says(&expect![[r#"
                 --- stderr
                 error: the merge would overwrite '.env' in the worktree of 'main'
-                hint: to see them: git -C '$WORLD/myapp' status --ignored
-                hint: commit, stash or move them, then: git flux cleanup fix-login-XXXXXX
+                hint: to see such files: git -C '$WORLD/myapp' status --ignored
+                hint: commit, stash or move '.env', then: git flux cleanup fix-login-XXXXXX
             "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
@@ -246,8 +246,8 @@ fn cleanup_refuses_to_overwrite_a_file_created_during_the_merge() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge would overwrite '.env' in the worktree of 'main'
-        hint: to see them: git -C '$WORLD/myapp' status --ignored
-        hint: commit, stash or move them, then: git flux cleanup fix-login-XXXXXX
+        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: commit, stash or move '.env', then: git flux cleanup fix-login-XXXXXX
     "#]]);
     assert_eq!(world.read(&mine), "mine\n");
     assert_eq!(commit(&world, "main"), main);

@@ -58,7 +58,7 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
         --- stderr
         error: 'main' has files checked out, but git treats '$WORLD/myapp/.git' as bare
         hint: git --git-dir='$WORLD/myapp/.git' config core.bare false
-        hint: if there are no files: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
+        hint: if there is no such directory: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
     "#]]);
     world.assert_unchanged(&before);
     refused_until_pasted(
@@ -117,8 +117,8 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
         .says(&expect![[r#"
             --- stderr
             error: 'main' has files checked out, but git treats '$WORLD/dotfiles' as bare
-            hint: to merge it beside the files: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
-            hint: if there are no files: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
+            hint: to merge in the directory of its files: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
+            hint: if there is no such directory: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
         "#]]);
     assert_eq!(
         before.changes(&world.snapshot_of(&dir)),

@@ -234,8 +234,8 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge would overwrite 'agent.txt' in the worktree of 'main'
-        hint: to see them: git -C '$WORLD/main is here' status --ignored
-        hint: commit, stash or move them, then: git flux cleanup fix-login-XXXXXX
+        hint: to see such files: git -C '$WORLD/main is here' status --ignored
+        hint: commit, stash or move 'agent.txt', then: git flux cleanup fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

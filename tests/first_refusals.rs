@@ -44,7 +44,7 @@ fn resume_refuses_an_adopted_task_until_it_has_a_description() {
     let send = world.flux(["send", "mine", "hello"]).run();
     send.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'mine' is not running: idle
+        error: no agent was started in 'mine'
         hint: git flux attach mine
     "#]]);
     let key = "branch.topic.description";

@@ -462,7 +462,7 @@ fn cleanup_of_other_tasks_ignores_an_entry_with_a_wrong_gitdir() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: '$WORLD/myapp-liar' is no longer a worktree of this repository
-            hint: to fix it: git worktree repair '$WORLD/myapp-liar'
+            hint: to repair the worktree: git worktree repair '$WORLD/myapp-liar'
         "#]]);
     }
     world.flux(["cleanup", "mine", "-y"]).run().success();

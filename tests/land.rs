@@ -320,8 +320,8 @@ fn land_refuses_to_overwrite_a_file_of_the_user() {
         alpha     main    merge 1 commit
         beta      main    refused: the merge would overwrite 'BETA.txt' in the worktree of 'main'
         error: the merge would overwrite 'BETA.txt' in the worktree of 'main'
-        hint: to see them: git -C '$WORLD/myapp' status --ignored
-        hint: commit, stash or move them, then: git flux cleanup beta
+        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: commit, stash or move 'BETA.txt', then: git flux cleanup beta
         error: not every task has landed
     "#]]);
     world.assert_unchanged(&before);

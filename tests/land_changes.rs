@@ -31,7 +31,7 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         'main' or a task has changed; checking again
-        landed alpha, beta (tested before)
+        landed alpha, beta (the same files have passed before)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
     "#]]);

@@ -307,7 +307,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         beta      main    commit 1 file, merge 2 commits
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
-        all pass together: alpha (3 runs, <number> s)
+        passes: alpha (3 runs, <number> s)
         error: not every task would land
     "#]]);
     fs::remove_file(world.worktree("beta").join("right")).unwrap();
@@ -317,7 +317,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        all pass together: alpha, beta (1 run, <number> s)
+        pass together: alpha, beta (1 run, <number> s)
     "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(tasks(&world), ["alpha", "beta"]);

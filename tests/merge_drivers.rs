@@ -163,8 +163,8 @@ fn cleanup_refuses_to_overwrite_a_file_after_a_merge_by_a_driver() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge would overwrite 'agent.txt' in the worktree of 'main'
-        hint: to see them: git -C '$WORLD/myapp' status --ignored
-        hint: commit, stash or move them, then: git flux cleanup fix-login-XXXXXX
+        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: commit, stash or move 'agent.txt', then: git flux cleanup fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

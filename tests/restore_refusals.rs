@@ -222,8 +222,8 @@ fn restore_refuses_a_record_that_cannot_be_read() {
         --- stderr
         error: the record of the removed task 'fix' cannot be read: the record has no 'task.json'
         hint: git cat-file -p refs/flux/archive/fix/task
-        hint: its commits: git branch fix <object>
-        hint: to delete it: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
+        hint: to keep its commits: git branch fix <object>
+        hint: to delete the task for good: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
     "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["gc", "--trash", "-y"]).run();
@@ -235,8 +235,8 @@ fn restore_refuses_a_record_that_cannot_be_read() {
             deleted 'good' (the commits of 'feature/good' were at <object>)
             warning: the record of the removed task 'fix' cannot be read: the record has no 'task.json'
             hint: git cat-file -p refs/flux/archive/fix/task
-            hint: its commits: git branch fix <object>
-            hint: to delete it: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
+            hint: to keep its commits: git branch fix <object>
+            hint: to delete the task for good: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
             error: not everything could be deleted
         "#]]);
     assert_eq!(archived(&world), ["fix"]);

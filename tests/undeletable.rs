@@ -83,7 +83,10 @@ fn restore_reports_files_of_another_user_in_the_trash_and_lists_every_task() {
     for file in ["two/worktree/pgdata.log", "four/worktree/pgdata.log"] {
         assert_eq!(err.matches(file).count(), 1, "{err}");
     }
-    assert!(err.contains("hint: its commits: git branch odd "), "{err}");
+    assert!(
+        err.contains("hint: to keep its commits: git branch odd "),
+        "{err}"
+    );
     let (code, out, _) = as_user(&world, &["restore", "--list", "--json"]);
     let list: serde_json::Value = serde_json::from_str(&out).unwrap();
     let sizes = list.as_array().unwrap().iter();

@@ -1,5 +1,7 @@
 //! Tests `git flux wait`.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::thread;
 
 use crate::world::reports::*;
@@ -43,6 +45,31 @@ fn wait_blocks_until_the_agent_is_done() {
         .run()
         .success()
         .stdout_is(&format!("{id} done\n"));
+}
+
+#[test]
+fn wait_polls_where_no_files_can_be_watched() {
+    let world = World::new();
+    let id = at_work(&world, "Fix login");
+    let limited = "echo 0 >/proc/sys/user/max_inotify_instances && exec git-flux wait \"$1\"";
+    let mut waiting = world
+        .command("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", limited, "sh", &id])
+        .current_dir(world.repo())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut warning = String::new();
+    BufReader::new(waiting.stderr.take().unwrap())
+        .read_line(&mut warning)
+        .unwrap();
+    let expected = "warning: reading the tasks every 2 seconds: could not watch files: ";
+    assert!(warning.starts_with(expected), "{warning}");
+    hook(&world, &id, "Stop", r#"{"session_id":"1"}"#);
+    let output = waiting.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, format!("{id} done\n").into_bytes());
 }
 
 #[test]

@@ -195,6 +195,8 @@ fn find_refusal(
             "the agent of '{id}' is not running: its worktree or branch is missing"
         ))
         .hint(format!("git flux status {id}")),
+        State::Idle => Failure::new(format!("no agent was started in '{id}'"))
+            .hint(format!("git flux attach {id}")),
         state if !state.is_alive() => {
             let resumable = can_resume(flux, task, &store.find(&flux.repo, id)?.oid)?;
             let verb = if resumable { "resume" } else { "attach" };

@@ -22,19 +22,10 @@ pub(super) struct TaskWatch {
 
 impl TaskWatch {
     pub(super) fn new() -> Result<Self> {
-        Ok(Self::of(Wakeups::new()?))
-    }
-
-    /// Watches nothing: the caller has to poll.
-    pub(super) fn blind() -> Result<Self> {
-        Ok(Self::of(Wakeups::blind()?))
-    }
-
-    fn of(wakeups: Wakeups) -> Self {
-        Self {
-            wakeups,
+        Ok(Self {
+            wakeups: Wakeups::new()?,
             watched: BTreeSet::new(),
-        }
+        })
     }
 
     /// Watches new run directories, and the git directories of their worktrees, which a commit

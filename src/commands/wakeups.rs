@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -13,7 +13,11 @@ use crate::run::schedule::Schedule;
 use crate::run::watch::{Wakeup, Watch};
 use crate::task::{Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
+use crate::ui::Ui;
 use crate::{agent, interrupt};
+
+/// The time between two observations if no files can be watched.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The events after which the tasks are observed again.
 pub(super) struct Wakeups {
@@ -30,19 +34,20 @@ pub(super) struct Wakeups {
 }
 
 impl Wakeups {
+    /// Creates a watch without files. If no files can be watched at all, warns, and polls instead:
+    /// each agent watches files, too, and the system may have a limit for all together.
     pub(super) fn new() -> Result<Self> {
         let (sender, news) = channel();
-        Ok(Self::of(Watch::new(sender.clone())?, sender, news))
-    }
-
-    /// Waits for signals and the deadline only, since no files can be watched.
-    pub(super) fn blind() -> Result<Self> {
-        let (sender, news) = channel();
-        Ok(Self::of(Watch::blind(sender.clone())?, sender, news))
-    }
-
-    fn of(watch: Watch, sender: Sender<Wakeup>, news: Receiver<Wakeup>) -> Self {
-        Self {
+        let watch = match Watch::new(sender.clone()) {
+            Ok(watch) => watch,
+            Err(error) => {
+                let seconds = POLL_INTERVAL.as_secs();
+                let what = format_args!("reading the tasks every {seconds} seconds: {error:#}");
+                Ui::default().warning(what);
+                Watch::blind(sender.clone())?
+            }
+        };
+        Ok(Self {
             watch,
             sender,
             news,
@@ -50,7 +55,7 @@ impl Wakeups {
             panes: Vec::new(),
             is_watched: HashMap::new(),
             changed: BTreeSet::new(),
-        }
+        })
     }
 
     /// Returns a sender of more events, for another thread.
@@ -115,6 +120,10 @@ impl Wakeups {
     /// observation is due. Returns `false` at the deadline; fails on ^C, and if the reader of
     /// standard output has closed the pipe.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> Result<bool> {
+        let poll = self
+            .watch
+            .is_blind()
+            .then(|| Instant::now() + POLL_INTERVAL);
         loop {
             interrupt::check()?;
             let now = Instant::now();
@@ -122,7 +131,7 @@ impl Wakeups {
                 return Ok(false);
             }
             let due = (!self.panes.is_empty()).then(|| self.schedule.next_poll());
-            let due = due.flatten();
+            let due = due.flatten().into_iter().chain(poll).min();
             if due.is_some_and(|due| due <= now) {
                 return Ok(true);
             }

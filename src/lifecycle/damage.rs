@@ -77,21 +77,23 @@ impl Damage {
     pub(super) fn altered(flux: &Flux, task: &Task) -> Option<Self> {
         let (path, branch) = (&task.worktree, task.branch_ref());
         let error = flux.repo.checkout(path).err()?;
-        let hints = match error.downcast_ref::<Distrust>()? {
+        let repairs = match error.downcast_ref::<Distrust>()? {
             Distrust::Head(file) => {
                 let (head, file) = (word(&format!("ref: {branch}")), quoted(file));
-                vec![format!("echo {head} >{file}")]
+                vec![("to write its HEAD again", format!("echo {head} >{file}"))]
             }
-            distrust if distrust.is_ours() => failure::hints(&error).collect(),
+            distrust if distrust.is_ours() => failure::hints(&error)
+                .map(|hint| ("to repair it", hint))
+                .collect(),
             _ if admin::is_misplaced(flux.repo.common_dir(), path, &branch) => {
-                vec![format!("git worktree repair {}", quoted(path))]
+                let repair = format!("git worktree repair {}", quoted(path));
+                vec![("to repair the worktree", repair)]
             }
             _ => return None,
         };
-        let repairs = hints.into_iter().map(|hint| ("to fix it", hint));
         Some(Self {
             what: error.to_string(),
-            repairs: repairs.collect(),
+            repairs,
         })
     }
 

@@ -52,13 +52,14 @@ impl<'a> Report<'a> {
                 let ids: Vec<&str> = batch.ids.iter().map(TaskId::as_str).collect();
                 let how = match batch.runs {
                     None => "untested".to_owned(),
-                    Some(0) => "tested before".to_owned(),
+                    Some(0) => "the same files have passed before".to_owned(),
                     Some(runs) => format!("{}, {} s", count(runs, "run"), batch.time.as_secs()),
                 };
                 let ids = ids.join(", ");
                 ui.status(match self.trial {
                     Trial::Yes if batch.runs.is_none() => format!("no conflicts: {ids} ({how})"),
-                    Trial::Yes => format!("all pass together: {ids} ({how})"),
+                    Trial::Yes if batch.ids.len() == 1 => format!("passes: {ids} ({how})"),
+                    Trial::Yes => format!("pass together: {ids} ({how})"),
                     Trial::No => format!("landed {ids} ({how})"),
                 });
             }

@@ -10,6 +10,7 @@ use anyhow::Result;
 use super::rows::{Rows, TaskRow, open_current, read_all, read_rows, read_states};
 use crate::commands::Faults;
 use crate::commands::task_watch::TaskWatch;
+use crate::commands::wakeups::POLL_INTERVAL;
 use crate::context::Flux;
 use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
@@ -26,9 +27,6 @@ const WORK_PAUSE: Duration = Duration::from_secs(5);
 /// The time until the state of a task that is being started or removed is read again: a killed
 /// command leaves no event.
 const CHANGING_PAUSE: Duration = Duration::from_secs(2);
-
-/// The time until everything is read again if files cannot be watched.
-const BLIND: Duration = Duration::from_secs(2);
 
 /// A reading takes this part of the time, at most, while events come.
 const SHARE: u32 = 5;
@@ -73,16 +71,7 @@ pub(in crate::commands) struct TaskReader {
 impl TaskReader {
     /// Starts to watch; does not read yet.
     pub(in crate::commands) fn new(scope: Scope) -> Result<Self> {
-        // Each agent watches files, too, and the system may have a limit for all together.
-        let mut watch = match TaskWatch::new() {
-            Ok(watch) => watch,
-            Err(error) => {
-                let seconds = BLIND.as_secs();
-                let what = format_args!("reading the tasks every {seconds} seconds: {error:#}");
-                Ui::default().warning(what);
-                TaskWatch::blind()?
-            }
-        };
+        let mut watch = TaskWatch::new()?;
         watch.wakeups.rest();
         Ok(Self {
             scope,
@@ -112,7 +101,7 @@ impl TaskReader {
         let begun = Instant::now();
         // Also after a failure.
         let is_blind = self.watch.wakeups.watch.is_blind();
-        self.due = is_blind.then(|| begun + BLIND);
+        self.due = is_blind.then(|| begun + POLL_INTERVAL);
         self.watch.wakeups.note_observation();
         let (scope, ui) = (self.scope, self.ui.clone());
         let watch = &mut self.watch;

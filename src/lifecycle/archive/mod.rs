@@ -185,11 +185,16 @@ impl UnreadEntry {
             return failure;
         }
         if let Some(tip) = &self.tip {
-            failure = failure.hint(format!("its commits: git branch {} {tip}", word(name)));
+            failure = failure.hint(format!(
+                "to keep its commits: git branch {} {tip}",
+                word(name)
+            ));
         }
         let below = word(&format!("{ARCHIVE}{name}"));
         let list = format!("git for-each-ref --format='delete %(refname)' {below}");
-        failure.hint(format!("to delete it: {list} | git update-ref --stdin"))
+        failure.hint(format!(
+            "to delete the task for good: {list} | git update-ref --stdin"
+        ))
     }
 }
 

@@ -209,8 +209,8 @@ fn overwrite_failure(
         .fold(Failure::new(what), Failure::hint);
     let status = format!("git -C {} status --ignored", quoted(worktree));
     failure
-        .hint(format!("to see them: {status}"))
-        .hint(format!("commit, stash or move them, then: {retry}"))
+        .hint(format!("to see such files: {status}"))
+        .hint(format!("commit, stash or move {files}, then: {retry}"))
 }
 
 /// Names all files in conflict, in quotes, each with the kind of its conflict, if known:
