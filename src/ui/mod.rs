@@ -314,18 +314,20 @@ fn ask<T>(question: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> 
     Err(Failure::declined("").into())
 }
 
-/// The terminal with ^C as an ordinary key, until it is dropped. Between two keys ^C would be a
-/// signal, and the blocking read of the next key would not notice it.
+/// The terminal in which each key is a key, until it is dropped. Between two keys ^C would be a
+/// signal, and the blocking read of the next key would not notice it; backspace would edit a line
+/// that has nothing yet, and be lost.
 struct RawKeys(Termios);
 
 impl RawKeys {
-    /// Makes ^C, ^\ and ^Z ordinary keys on the terminal of standard input, until the value is
-    /// dropped, and discards keys typed before. Leaves line editing and echo as they are. `None`,
-    /// without a change, if standard input is no terminal.
+    /// Ends signals by ^C, ^\ and ^Z, line editing and echo on the terminal of standard input, until
+    /// the value is dropped, and discards keys typed before. `None`, without a change, if standard
+    /// input is no terminal.
     fn take() -> Option<Self> {
         let before = termios::tcgetattr(io::stdin()).ok()?;
         let mut now = before.clone();
-        now.local_flags.remove(LocalFlags::ISIG);
+        let keys = LocalFlags::ISIG | LocalFlags::ICANON | LocalFlags::ECHO;
+        now.local_flags.remove(keys);
         termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &now).ok()?;
         // Input from before the question is no answer.
         termios::tcflush(io::stdin(), FlushArg::TCIFLUSH).ok();
