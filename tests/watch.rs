@@ -216,6 +216,26 @@ fn watch_keys_run_commands_with_their_questions() {
 }
 
 #[test]
+fn watch_starts_a_task_with_the_description_that_is_typed() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    let terminal = open(&world, "");
+    terminal.keys(["n"]);
+    wait_for(&terminal, "new task in myapp:");
+    terminal.type_line("Write the docs");
+    let screen = wait_for(&terminal, "(press a key)");
+    let command = "$ git flux run -- 'Write the docs'\n";
+    assert!(screen.contains(command), "{screen}");
+    terminal.keys(["Space"]);
+    wait_shown(&terminal);
+    terminal.wait_for_visible("both tasks", |screen| {
+        line_of(screen, "write-the-docs").is_some() && line_of(screen, &id).is_some()
+    });
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
 fn watch_filters_tasks_and_shows_help() {
     let world = World::new();
     let (one, other) = (world.start("One"), world.start("Other"));

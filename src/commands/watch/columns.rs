@@ -83,8 +83,7 @@ fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
         title,
     ] = one.row.cells.clone();
     let since = one.since().map(|since| coarse_age(since, now));
-    let home = one.key.home.file_name().unwrap_or_default();
-    let repository = sanitize::line(&home.to_string_lossy());
+    let repository = sanitize::line(&one.key.repository());
     let line = one.last_line.as_deref().map(sanitize::line);
     vec![
         id,

@@ -19,7 +19,10 @@ pub(super) const COMMANDS: [(char, &str, Pause, &str); 6] = [
 pub(super) const OTHERS: [(&str, &str); 10] = [
     ("Enter", "attach to it"),
     ("s", "send a message; an empty one: write it in the editor"),
-    ("n", "start a new task"),
+    (
+        "n",
+        "start a task; an empty description: write it in the editor",
+    ),
     ("/", "filter the tasks; Esc: all of them"),
     ("j, k, arrows", "select another task"),
     ("g, G", "select the first, the last task"),

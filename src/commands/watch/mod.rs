@@ -172,7 +172,7 @@ impl Watch {
 
     fn act(&mut self, action: Action) -> Result<Next> {
         match action {
-            Action::Nothing => {}
+            Action::Nothing | Action::Refuse(_) => {}
             Action::Quit => return Ok(Next::Quit),
             Action::Interrupt => return Err(Failure::declined("interrupted").into()),
             Action::Suspend => self.suspend()?,

@@ -54,14 +54,16 @@ impl View {
     pub(super) fn handle_key(&mut self, key: KeyEvent) -> Action {
         self.messages.clear();
         let is_unnoticed = self.model.is_just_replaced();
-        match self.input.handle(key, &mut self.model, self.page) {
+        self.model.note_key();
+        let message = match self.input.handle(key, &mut self.model, self.page) {
             Action::Run(_) if is_unnoticed => {
-                let message = "the selected task was gone: press the key again";
-                self.messages.push(message.to_owned());
-                Action::Nothing
+                "another task has just been selected: press the key again".to_owned()
             }
-            action => action,
-        }
+            Action::Refuse(why) => why,
+            action => return action,
+        };
+        self.messages.push(message);
+        Action::Nothing
     }
 
     pub(super) fn paste(&mut self, text: &str) -> Action {
@@ -169,6 +171,11 @@ impl View {
             Input::Message(_) => {
                 let id = self.model.selected().map(|one| one.key.id.to_string());
                 Some(format!("to {}: ", id.unwrap_or_default()))
+            }
+            Input::Description(_) => {
+                let repository = self.model.selected().map(|one| one.key.repository());
+                let place = repository.map(|name| format!(" in {name}"));
+                Some(format!("new task{}: ", place.unwrap_or_default()))
             }
             Input::Tasks | Input::Help => None,
         };

@@ -210,7 +210,7 @@ fn view_shows_help_messages_and_what_is_typed() {
           x             stop its agent: git flux stop
           s             send a message; an empty one: write it in the editor
 
-          n             start a new task
+          n             start a task; an empty description: write it in the editor
           /             filter the tasks; Esc: all of them
           j, k, arrows  select another task
           g, G          select the first, the last task
@@ -227,6 +227,11 @@ fn view_shows_help_messages_and_what_is_typed() {
     "#]]
     .assert_eq(&screen(&mut view, 80, 24));
     press(&mut view, "xs");
+    assert_eq!(
+        screen(&mut view, 80, 12).lines().last().unwrap(),
+        "'waits-for-an-answer' waits for an answer: press Enter to go there"
+    );
+    press(&mut view, "Gs");
     press(&mut view, "run the tests");
     view.messages.push("warning: unknown".to_owned());
     let last_of = |view: &mut View, width| {
@@ -234,10 +239,13 @@ fn view_shows_help_messages_and_what_is_typed() {
         screen.lines().last().unwrap().to_owned()
     };
     let last = |view: &mut View| last_of(view, 40);
-    assert_eq!(last_of(&mut view, 30), "-for-an-answer: run the tests");
+    assert_eq!(last_of(&mut view, 30), "-on-the-parser: run the tests");
     view.handle_key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     view.messages.push("warning: unknown".to_owned());
     assert_eq!(last(&mut view), "warning: unknown");
+    press(&mut view, "nFix");
+    assert_eq!(last(&mut view), "new task in myapp: Fix");
+    view.handle_key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     press(&mut view, "/par");
     assert_eq!(last(&mut view), "/par");
     view.handle_key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
