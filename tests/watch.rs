@@ -99,7 +99,7 @@ fn watch_shows_the_screen_of_the_selected_task_with_its_colours() {
     let (other, one) = (&tasks[at.unwrap()], &tasks[1 - at.unwrap()]);
     let say = |id: &str, text: &str| world.agent(id).tell(&format!("say {text}"));
     say(other, r"\033[31mred\033[0m \033]0;title\007plain");
-    wait_for(&terminal, "red plain");
+    wait_for(&terminal, "\nred plain");
     let colours = terminal.colours();
     let is_red = |colours: &str| {
         ["31", "38;5;1"]
@@ -110,10 +110,36 @@ fn watch_shows_the_screen_of_the_selected_task_with_its_colours() {
     terminal.keys(["j"]);
     wait_for(&terminal, &format!("── {one}"));
     say(one, "of the other");
-    wait_for(&terminal, "of the other");
+    wait_for(&terminal, "\nof the other");
     say(one, "once more");
-    wait_for(&terminal, "once more");
-    assert!(!terminal.screen().contains("red plain\n"));
+    wait_for(&terminal, "\nonce more");
+    assert!(!terminal.screen().contains("\nred plain"));
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn watch_reads_the_last_line_again_after_an_event() {
+    let world = World::new();
+    idle_task(&world, "fix");
+    idle_task(&world, "other");
+    let terminal = open(&world, "");
+    let screen = wait_for(&terminal, "── ");
+    let id = match screen.contains("── fix ") {
+        true => "fix",
+        false => "other",
+    };
+    // The screen of the selected task is read anyway.
+    terminal.keys(["j"]);
+    terminal.wait_for_visible("the other task", |screen| {
+        screen.contains("── ") && !screen.contains(&format!("── {id} "))
+    });
+    hook(&world, id, "Stop", SESSION);
+    // Output is no event.
+    world.agent(id).tell("say the last words");
+    terminal.wait_for_visible("the last line", |screen| {
+        line_of(screen, id).is_some_and(|line| line.ends_with("the last words"))
+    });
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);
 }
@@ -392,6 +418,8 @@ fn watch_needs_a_terminal_and_a_repository() {
     terminal.command("git-flux watch");
     assert_eq!(terminal.exit_code(), 1);
     terminal.wait_for_screen("error: not a git repository");
+    terminal.wait_for_screen("hint: git flux watch --all-repos");
+    assert!(!terminal.screen().contains("list"), "{}", terminal.screen());
     assert_restored(&terminal);
 }
 

@@ -24,6 +24,9 @@ const OPTIONAL: [&str; 10] = [
     "REPO",
 ];
 
+/// The width of SCREEN below which columns are omitted.
+const SCREEN_WIDTH: usize = 20;
+
 const COMPACT_HEAD: &str = "TASK STATE FOR";
 
 /// The columns of the view.
@@ -63,7 +66,7 @@ pub(super) fn table_lines(rows: &[&ViewRow], columns: Columns, width: usize) -> 
         rows: cells.collect(),
         optional: if is_compact { &["FOR"] } else { &OPTIONAL },
     };
-    table.lines(Some(width))
+    table.lines_with_text(width, SCREEN_WIDTH)
 }
 
 fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::commands::list::rows::{Rows, TaskRow};
 use crate::task::{LandState, State, Status, Target, TaskId};
+use crate::tmux::last_line::last_line;
 
 /// The time in which a user does not notice a change.
 const REACTION: Duration = Duration::from_millis(700);
@@ -28,6 +29,9 @@ impl TaskKey {
         self.home.file_name().unwrap_or_default().to_string_lossy()
     }
 }
+
+/// The last lines of some tasks.
+pub(super) type LastLines = Vec<(TaskKey, Option<String>)>;
 
 /// A task with the last line of its screen.
 pub(super) struct ViewRow {
@@ -156,7 +160,7 @@ impl Model {
     }
 
     /// Replaces the last lines of some tasks.
-    pub(super) fn set_last_lines(&mut self, lines: Vec<(TaskKey, Option<String>)>) {
+    pub(super) fn set_last_lines(&mut self, lines: LastLines) {
         for (key, line) in lines {
             if let Some(row) = self.rows.iter_mut().find(|row| row.key == key) {
                 row.last_line.clone_from(&line);
@@ -165,6 +169,15 @@ impl Model {
                 Some(line) => self.last_lines.insert(key, line),
                 None => self.last_lines.remove(&key),
             };
+        }
+    }
+
+    /// Replaces the last line of a task whose agent is alive by that of this screen.
+    pub(super) fn set_screen(&mut self, key: &TaskKey, text: &str) {
+        let row = self.rows.iter().find(|row| row.key == *key);
+        let status = row.and_then(|row| row.row.status.as_ref());
+        if status.is_some_and(|status| status.state.is_alive()) {
+            self.set_last_lines(vec![(key.clone(), last_line(text))]);
         }
     }
 

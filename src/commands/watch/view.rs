@@ -13,7 +13,7 @@ use ratatui::widgets::Paragraph;
 use super::actions::Action;
 use super::areas::{Areas, split_rows};
 use super::columns::{Columns, seconds_to_change, table_lines};
-use super::help::{HELP, help_lines};
+use super::help::{help_line, help_lines};
 use super::keys::Input;
 use super::model::Model;
 use super::screen::{Selected, Shown};
@@ -25,7 +25,7 @@ use crate::ui::words::count;
 pub(super) struct View {
     pub(super) model: Model,
     /// The screen that was read last.
-    pub(super) screen: Option<Shown>,
+    screen: Option<Shown>,
     /// What was said and not read yet.
     pub(super) messages: Vec<String>,
     columns: Columns,
@@ -68,6 +68,14 @@ impl View {
 
     pub(super) fn paste(&mut self, text: &str) -> Action {
         self.input.paste(text, &mut self.model)
+    }
+
+    /// Replaces the screen that is shown, and the last line of its task if the agent is alive.
+    pub(super) fn set_screen(&mut self, shown: Shown) {
+        let lines = shown.lines.iter().map(ToString::to_string);
+        let text = lines.collect::<Vec<_>>().join("\n");
+        self.model.set_screen(&shown.key, &text);
+        self.screen = Some(shown);
     }
 
     /// Returns the task whose screen is shown, with its pane.
@@ -182,7 +190,7 @@ impl View {
         let Some(prompt) = prompt else {
             let line = match self.messages.last() {
                 Some(message) => styled_lines(message).swap_remove(0),
-                None => self.help_line(),
+                None => self.help_line(area.width.into()),
             };
             return frame.render_widget(line, area);
         };
@@ -197,10 +205,10 @@ impl View {
         frame.set_cursor_position(Position::new(area.x + column, area.y));
     }
 
-    fn help_line(&self) -> Line<'static> {
+    fn help_line(&self, width: usize) -> Line<'static> {
         let filter = self.model.filter();
         if filter.is_empty() {
-            return Line::from(HELP);
+            return Line::from(help_line(width));
         }
         let tasks = count(self.model.shown().len(), "task");
         let filter = sanitize::line(filter);

@@ -137,3 +137,19 @@ fn last_lines_stay_with_tasks_of_the_same_name_in_their_repositories() {
         .collect();
     assert!(lines.contains(&(false, None)) && lines.contains(&(true, Some("of b".into()))));
 }
+
+#[test]
+fn last_line_follows_the_screen_while_the_agent_is_alive() {
+    let mut model = model(&[("done-1", 1), ("exited-1", 1)]);
+    let keys: Vec<TaskKey> = model.shown().iter().map(|one| one.key.clone()).collect();
+    for key in &keys {
+        model.set_screen(key, "one\ntwo\n\n");
+    }
+    let line = |id: &str| {
+        let shown = model.shown().into_iter();
+        let mut rows = shown.filter(|one| one.key.id.as_str() == id);
+        rows.next().unwrap().last_line.clone()
+    };
+    assert_eq!(line("done-1").as_deref(), Some("two"));
+    assert_eq!(line("exited-1"), None);
+}

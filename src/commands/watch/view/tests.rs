@@ -99,7 +99,7 @@ fn view_fits_40_columns() {
 
 
 
-        ? help  q quit  Enter attach  d diff  v
+        ? help  q quit  Enter attach  d diff
     "#]]
     .assert_eq(&screen(&mut with_screen(), 40, 12));
     let mut compact = with_screen();
@@ -116,9 +116,28 @@ fn view_fits_40_columns() {
 
 
 
-        ? help  q quit  Enter attach  d diff  v
+        ? help  q quit  Enter attach  d diff
     "#]]
     .assert_eq(&screen(&mut compact, 40, 12));
+}
+
+#[test]
+fn view_in_80_columns_leaves_room_for_the_screen() {
+    expect![[r#"
+        TASK                 STATE                FOR  COMMITS  SCREEN
+        waits-for-an-answer  waiting(permission)  2m   +2       ❯ 1. Yes\u{1b}[2J
+        done-1               done                 <1m  +2       The title of done-1
+        works-on-the-parser  working              50m  +2       The title of works-on-t…
+        ── waits-for-an-answer ─────────────────────────────────────────────────────────
+        The first line
+        Do you want this?
+        ❯ 1. Yes
+
+
+
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup
+    "#]]
+    .assert_eq(&screen(&mut with_screen(), 80, 12));
 }
 
 #[test]
@@ -190,7 +209,7 @@ fn view_shows_repositories_if_there_are_several() {
         fix       working  1m   a     3      +2       The title of fix
         fix       working  1m   b     3      +2       The title of fix
 
-        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup  r res
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup
     "#]]
     .assert_eq(&screen(&mut view, 80, 5));
 }
@@ -201,7 +220,7 @@ fn view_shows_help_messages_and_what_is_typed() {
     press(&mut view, "?");
     expect![[r#"
         With the selected task:
-          Enter         attach to it
+          Enter         attach to it; Ctrl+b d comes back (inside tmux: Ctrl+b L)
           d             show its changes: git flux diff
           v             review what is unseen: git flux review
           l             test and land it: git flux land
@@ -219,8 +238,8 @@ fn view_shows_help_messages_and_what_is_typed() {
           ?             this help
           q             quit
 
+        The first tasks need you: they wait, have failed, or have something unseen.
         Any key goes back.
-
 
 
 
