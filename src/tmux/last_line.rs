@@ -101,7 +101,7 @@ fn is_note(line: &str) -> bool {
     let is_time = time.is_some_and(|rest| {
         let has_worked = rest.split_once(" for ").is_some_and(|(word, time)| {
             !word.trim().contains(' ')
-                && time.ends_with(|c| matches!(c, 's' | 'm' | 'h'))
+                && time.ends_with(['s', 'm', 'h'])
                 && time.starts_with(|c: char| c.is_ascii_digit())
         });
         rest.contains("… (") || rest.ends_with('…') || has_worked
