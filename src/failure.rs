@@ -137,6 +137,21 @@ pub(crate) fn wrap_in_failure(error: anyhow::Error, failure: Failure) -> anyhow:
     error.context(failure.hints(hints))
 }
 
+/// Replaces a hint of an error by another one, or removes it. Does nothing if the error has no such
+/// hint.
+pub(crate) fn replace_hint(
+    mut error: anyhow::Error,
+    hint: &str,
+    other: Option<&str>,
+) -> anyhow::Error {
+    if let Some(failure) = error.downcast_mut::<Failure>()
+        && let Some(at) = failure.hints.iter().position(|one| one == hint)
+    {
+        failure.hints.splice(at..=at, other.map(str::to_owned));
+    }
+    error
+}
+
 /// Returns the texts of all hints of an error, without repetitions.
 pub(crate) fn hints(error: &anyhow::Error) -> impl Iterator<Item = String> {
     let lines = lines(error).into_iter();

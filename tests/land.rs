@@ -572,3 +572,18 @@ fn land_signs_what_lands_as_configured() {
         assert!(raw.contains("BEGIN PGP SIGNATURE"), "{raw}");
     }
 }
+
+#[test]
+fn land_outside_a_repository_does_not_suggest_a_new_one() {
+    let world = World::new();
+    let before = world.snapshot();
+    // The reason does not depend on the place of the test.
+    let land = world.flux(["land"]).in_dir(world.root());
+    let land = land.env("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1").run();
+    land.code(1).says(&expect![[r#"
+        --- stderr
+        error: not a git repository (or any of the parent directories): .git
+        hint: the tasks of all repositories: git flux list --all-repos
+    "#]]);
+    world.assert_unchanged(&before);
+}

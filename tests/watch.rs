@@ -99,7 +99,7 @@ fn watch_shows_the_screen_of_the_selected_task_with_its_colours() {
     let (other, one) = (&tasks[at.unwrap()], &tasks[1 - at.unwrap()]);
     let say = |id: &str, text: &str| world.agent(id).tell(&format!("say {text}"));
     say(other, r"\033[31mred\033[0m \033]0;title\007plain");
-    wait_for(&terminal, "red plain");
+    wait_for(&terminal, "\nred plain");
     let colours = terminal.colours();
     let is_red = |colours: &str| {
         ["31", "38;5;1"]
@@ -110,10 +110,36 @@ fn watch_shows_the_screen_of_the_selected_task_with_its_colours() {
     terminal.keys(["j"]);
     wait_for(&terminal, &format!("── {one}"));
     say(one, "of the other");
-    wait_for(&terminal, "of the other");
+    wait_for(&terminal, "\nof the other");
     say(one, "once more");
-    wait_for(&terminal, "once more");
-    assert!(!terminal.screen().contains("red plain\n"));
+    wait_for(&terminal, "\nonce more");
+    assert!(!terminal.screen().contains("\nred plain"));
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn watch_reads_the_last_line_again_after_an_event() {
+    let world = World::new();
+    idle_task(&world, "fix");
+    idle_task(&world, "other");
+    let terminal = open(&world, "");
+    let screen = wait_for(&terminal, "── ");
+    let id = match screen.contains("── fix ") {
+        true => "fix",
+        false => "other",
+    };
+    // The screen of the selected task is read anyway.
+    terminal.keys(["j"]);
+    terminal.wait_for_visible("the other task", |screen| {
+        screen.contains("── ") && !screen.contains(&format!("── {id} "))
+    });
+    hook(&world, id, "Stop", SESSION);
+    // Output is no event.
+    world.agent(id).tell("say the last words");
+    terminal.wait_for_visible("the last line", |screen| {
+        line_of(screen, id).is_some_and(|line| line.ends_with("the last words"))
+    });
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);
 }
@@ -211,6 +237,26 @@ fn watch_keys_run_commands_with_their_questions() {
     terminal.keys(["C-c"]);
     wait_shown(&terminal);
     world.assert_unchanged(&before);
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn watch_starts_a_task_with_the_description_that_is_typed() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    let terminal = open(&world, "");
+    terminal.keys(["n"]);
+    wait_for(&terminal, "new task in myapp:");
+    terminal.type_line("Write the docs");
+    let screen = wait_for(&terminal, "(press a key)");
+    let command = "$ git flux run -- 'Write the docs'\n";
+    assert!(screen.contains(command), "{screen}");
+    terminal.keys(["Space"]);
+    wait_shown(&terminal);
+    terminal.wait_for_visible("both tasks", |screen| {
+        line_of(screen, "write-the-docs").is_some() && line_of(screen, &id).is_some()
+    });
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);
 }
@@ -372,6 +418,8 @@ fn watch_needs_a_terminal_and_a_repository() {
     terminal.command("git-flux watch");
     assert_eq!(terminal.exit_code(), 1);
     terminal.wait_for_screen("error: not a git repository");
+    terminal.wait_for_screen("hint: git flux watch --all-repos");
+    assert!(!terminal.screen().contains("list"), "{}", terminal.screen());
     assert_restored(&terminal);
 }
 

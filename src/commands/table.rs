@@ -40,8 +40,13 @@ impl Table<'_> {
     /// any width). Omits optional columns that are empty or have no room, then cuts the last cell,
     /// then the first, which is a name to copy.
     pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {
-        let limit = limit.unwrap_or(usize::MAX);
-        let mut columns = self.columns(limit);
+        self.lines_with_text(limit.unwrap_or(usize::MAX), TEXT_WIDTH)
+    }
+
+    /// Returns the lines as [`Table::lines`] does, but omits optional columns as long as fewer than
+    /// `text_width` columns are left for the last one.
+    pub(super) fn lines_with_text(&self, limit: usize, text_width: usize) -> Vec<String> {
+        let mut columns = self.columns(limit, text_width);
         fit(&mut columns, limit);
         let head = self.head.iter().map(|&cell| cell.to_owned()).collect();
         let line = |cells: &Vec<String>| {
@@ -58,8 +63,8 @@ impl Table<'_> {
     }
 
     /// Returns the columns to show, as wide as their content: omits optional ones that are empty
-    /// and, in the order of `optional`, those for which there is no room.
-    fn columns(&self, limit: usize) -> Vec<Column> {
+    /// and, in the order of `optional`, those for which there is no room beside the last one.
+    fn columns(&self, limit: usize, text_width: usize) -> Vec<Column> {
         let mut columns = Vec::new();
         for (index, head) in self.head.iter().enumerate() {
             let cells = self.rows.iter().map(|row| measure_text_width(&row[index]));
@@ -71,7 +76,7 @@ impl Table<'_> {
         }
         let last = columns
             .last()
-            .map_or(0, |column| column.width.min(TEXT_WIDTH));
+            .map_or(0, |column| column.width.min(text_width));
         for name in self.optional {
             if width_before_last(&columns) + last > limit {
                 columns.retain(|column| self.head[column.index] != *name);

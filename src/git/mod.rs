@@ -18,7 +18,7 @@ pub(crate) mod log;
 pub(crate) mod ls_tree;
 pub(crate) mod merge;
 pub(crate) mod refs;
-mod refusals;
+pub(crate) mod refusals;
 pub(crate) mod repo;
 pub(crate) mod scratch;
 pub(crate) mod shared_config;

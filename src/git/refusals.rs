@@ -7,6 +7,13 @@ use super::Git;
 use crate::failure::Failure;
 use crate::sanitize::{quoted, word};
 
+/// The hint outside of any repository to the tasks of all.
+pub(crate) const ALL_REPOSITORIES: &str =
+    "the tasks of all repositories: git flux list --all-repos";
+
+/// The hint outside of any repository to make one.
+pub(crate) const NEW_REPOSITORY: &str = "git init && git commit --allow-empty -m 'Initial commit'";
+
 /// Returns the error for a current directory outside of any repository, with git's own reason:
 /// `git rev-parse`. In a worktree that was moved to the trash with its task, the error names that
 /// task.
@@ -25,12 +32,11 @@ pub(super) fn no_repository() -> Failure {
         .as_deref()
         .and_then(|message| message.lines().next());
     let reason = first.and_then(|line| line.strip_prefix("fatal: "));
-    let everywhere = "the tasks of all repositories: git flux list --all-repos";
-    let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(everywhere);
+    let failure = Failure::new(reason.unwrap_or("not a git repository")).hint(ALL_REPOSITORIES);
     // Do not suggest a repository of the whole home directory.
     match env::home_dir().is_some_and(|home| here == home) {
         true => failure,
-        false => failure.hint("git init && git commit --allow-empty -m 'Initial commit'"),
+        false => failure.hint(NEW_REPOSITORY),
     }
 }
 

@@ -16,7 +16,8 @@ use self::report::{Report, Trial};
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{Failure, USAGE, replace_hint};
+use crate::git::refusals::NEW_REPOSITORY;
 use crate::lifecycle::gate::{Gate, agreed};
 use crate::lifecycle::land::batch::BatchSize;
 use crate::lifecycle::land::chain_refs;
@@ -77,7 +78,9 @@ pub(crate) struct LandArgs {
 
 impl LandArgs {
     pub(crate) fn run(self) -> Result<()> {
-        let flux = Flux::open(Ui::default())?;
+        // A new repository has nothing to land.
+        let flux =
+            Flux::open(Ui::default()).map_err(|error| replace_hint(error, NEW_REPOSITORY, None))?;
         if self.watch {
             return self.land_on(&flux);
         }

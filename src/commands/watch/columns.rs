@@ -24,6 +24,9 @@ const OPTIONAL: [&str; 10] = [
     "REPO",
 ];
 
+/// The width of SCREEN below which columns are omitted.
+const SCREEN_WIDTH: usize = 20;
+
 const COMPACT_HEAD: &str = "TASK STATE FOR";
 
 /// The columns of the view.
@@ -63,7 +66,7 @@ pub(super) fn table_lines(rows: &[&ViewRow], columns: Columns, width: usize) -> 
         rows: cells.collect(),
         optional: if is_compact { &["FOR"] } else { &OPTIONAL },
     };
-    table.lines(Some(width))
+    table.lines_with_text(width, SCREEN_WIDTH)
 }
 
 fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
@@ -83,8 +86,7 @@ fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
         title,
     ] = one.row.cells.clone();
     let since = one.since().map(|since| coarse_age(since, now));
-    let home = one.key.home.file_name().unwrap_or_default();
-    let repository = sanitize::line(&home.to_string_lossy());
+    let repository = sanitize::line(&one.key.repository());
     let line = one.last_line.as_deref().map(sanitize::line);
     vec![
         id,

@@ -14,14 +14,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::model::TaskKey;
+use super::lines::{Panes, start_reader};
+use super::model::{LastLines, TaskKey};
 use super::screen::{ScreenReader, Shown};
 use crate::commands::list::reader::TaskReader;
 use crate::commands::list::rows::Rows;
 use crate::failure::{DECLINED, exit_code};
 use crate::run::watch::Wakeup;
-use crate::task::Target;
-use crate::tmux::last_line::find_last_lines;
 
 /// An event of the view.
 pub(super) enum Event {
@@ -35,7 +34,7 @@ pub(super) enum Event {
     /// SIGINT, SIGTERM, SIGHUP, or the terminal is closed.
     Ended,
     Rows(Vec<Rows>),
-    LastLines(Vec<(TaskKey, Option<String>)>),
+    LastLines(LastLines),
     Screen(Shown),
     /// Something could not be read.
     Trouble(String),
@@ -128,16 +127,16 @@ fn send_keys(events: Sender<Event>) -> Sender<()> {
     sender
 }
 
-/// Reads the tasks whenever they may have changed, and the last lines of those with an event, until
-/// the view ends.
+/// Reads the tasks whenever they may have changed, and lets the last lines of those with an event be
+/// read, until the view ends.
 fn send_tasks(mut reader: TaskReader, events: &Sender<Event>) {
     let mut rows = reader.rows().to_vec();
     let mut asked = Asked::All;
+    let shown = events.clone();
+    let lines = start_reader(move |lines| drop(shown.send(Event::LastLines(lines))));
     loop {
-        let lines = read_last_lines(&rows, &asked);
-        if !lines.is_empty() && events.send(Event::LastLines(lines)).is_err() {
-            return;
-        }
+        // The reader lives as long as this one.
+        lines.send(find_panes(&rows, &asked)).ok();
         match reader.next_rows() {
             Ok(next) => next.clone_into(&mut rows),
             // The signal has an event of its own.
@@ -169,27 +168,24 @@ fn ids_of_runs(dirs: &BTreeSet<PathBuf>) -> BTreeSet<OsString> {
         .collect()
 }
 
-fn read_last_lines(repositories: &[Rows], asked: &Asked) -> Vec<(TaskKey, Option<String>)> {
-    let mut keys = Vec::new();
-    let mut targets: Vec<Target> = Vec::new();
+/// Returns the tasks that are asked for, each with its pane if its agent is alive here.
+fn find_panes(repositories: &[Rows], asked: &Asked) -> Panes {
+    let mut panes = Vec::new();
     for Rows { home, rows } in repositories {
         for row in rows {
             let is_asked = match asked {
                 Asked::All => true,
                 Asked::With(ids) => ids.contains(&OsString::from(row.id.as_str())),
             };
-            let status = row.status.as_ref().filter(|_| is_asked);
-            let alive = status.filter(|status| status.owner.is_none() && status.state.is_alive());
-            let Some(target) = alive.and_then(|status| status.task.target.clone()) else {
+            if !is_asked {
                 continue;
-            };
+            }
+            let status = row.status.as_ref();
+            let alive = status.filter(|status| status.owner.is_none() && status.state.is_alive());
+            let target = alive.and_then(|status| status.task.target.clone());
             let (home, id) = (home.clone(), row.id.clone());
-            keys.push(TaskKey { home, id });
-            targets.push(target);
+            panes.push((TaskKey { home, id }, target));
         }
     }
-    if targets.is_empty() {
-        return Vec::new();
-    }
-    keys.into_iter().zip(find_last_lines(&targets)).collect()
+    panes
 }

@@ -2,7 +2,7 @@
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::actions::{Action, Pause, command, run_new, send};
+use super::actions::{Action, Pause, command, refuse_message, run_new, send};
 use super::help::COMMANDS;
 use super::model::{Model, Move};
 
@@ -15,6 +15,8 @@ pub(super) enum Input {
     Filter,
     /// A message to the selected task.
     Message(String),
+    /// The description of a new task.
+    Description(String),
     /// The help is shown.
     Help,
 }
@@ -34,7 +36,9 @@ impl Input {
                 *self = Self::Tasks;
                 Action::Nothing
             }
-            Self::Filter | Self::Message(_) => self.text_key(key.code, model),
+            Self::Filter | Self::Message(_) | Self::Description(_) => {
+                self.text_key(key.code, model)
+            }
         }
     }
 
@@ -67,11 +71,13 @@ impl Input {
             KeyCode::PageDown => model.select(Move::Down(page)),
             KeyCode::Home | KeyCode::Char('g') => model.select(Move::First),
             KeyCode::End | KeyCode::Char('G') => model.select(Move::Last),
-            KeyCode::Char('s') if model.selected().is_some() => {
-                *self = Self::Message(String::new());
-            }
+            KeyCode::Char('s') => match model.selected().map(refuse_message) {
+                None => {}
+                Some(Some(why)) => return Action::Refuse(why),
+                Some(None) => *self = Self::Message(String::new()),
+            },
             KeyCode::Enter => return command(model, "attach", Pause::OnFailure),
-            KeyCode::Char('n') => return run_new(model),
+            KeyCode::Char('n') => *self = Self::Description(String::new()),
             KeyCode::Char(c) => {
                 if let Some((_, name, pause, _)) = COMMANDS.iter().find(|(key, ..)| *key == c) {
                     return command(model, name, *pause);
@@ -90,6 +96,10 @@ impl Input {
                 *self = Self::Tasks;
             }
             (KeyCode::Esc, _) | (KeyCode::Enter, Self::Filter) => *self = Self::Tasks,
+            (KeyCode::Enter, Self::Description(_)) => {
+                *self = Self::Tasks;
+                return run_new(model, &text);
+            }
             (KeyCode::Enter, _) => {
                 *self = Self::Tasks;
                 return send(model, &text);
@@ -111,7 +121,7 @@ impl Input {
 
     /// Handles text that was pasted: it is never taken for keys.
     pub(super) fn paste(&mut self, pasted: &str, model: &mut Model) -> Action {
-        if matches!(self, Self::Filter | Self::Message(_)) {
+        if !matches!(self, Self::Tasks | Self::Help) {
             let text = self.text(model) + &pasted.replace(['\r', '\n'], " ");
             self.set_text(model, text);
         }
@@ -122,7 +132,7 @@ impl Input {
     pub(super) fn text(&self, model: &Model) -> String {
         match self {
             Self::Filter => model.filter().to_owned(),
-            Self::Message(text) => text.clone(),
+            Self::Message(text) | Self::Description(text) => text.clone(),
             Self::Tasks | Self::Help => String::new(),
         }
     }
@@ -130,7 +140,7 @@ impl Input {
     fn set_text(&mut self, model: &mut Model, text: String) {
         match self {
             Self::Filter => model.set_filter(&text),
-            Self::Message(message) => *message = text,
+            Self::Message(typed) | Self::Description(typed) => *typed = text,
             Self::Tasks | Self::Help => {}
         }
     }

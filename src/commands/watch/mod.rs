@@ -7,6 +7,7 @@ mod events;
 mod foreground;
 mod help;
 mod keys;
+mod lines;
 mod model;
 mod screen;
 #[cfg(test)]
@@ -29,7 +30,8 @@ use self::events::{Event, Sources};
 use self::foreground::{Outcome, run_command};
 use self::view::View;
 use super::list::reader::{Scope, TaskReader};
-use crate::failure::{Failure, USAGE};
+use crate::failure::{Failure, USAGE, replace_hint};
+use crate::git::refusals::ALL_REPOSITORIES;
 use crate::launcher::front::{is_own_stop, stop_with_group};
 use crate::sanitize;
 use crate::tmux::command::is_in_popup;
@@ -73,7 +75,10 @@ impl WatchArgs {
             true => Columns::Compact,
             false => Columns::All,
         });
-        view.model.set_rows(reader.read_states()?.to_vec());
+        let rows = reader.read_states().map_err(|error| {
+            replace_hint(error, ALL_REPOSITORIES, Some("git flux watch --all-repos"))
+        })?;
+        view.model.set_rows(rows.to_vec());
         let (sources, events) = Sources::start(reader)?;
         let mut watch = Watch {
             messages: HeldMessages::begin(),
@@ -148,7 +153,7 @@ impl Watch {
             Event::Suspended | Event::Continued | Event::Resized => {}
             Event::Rows(rows) => self.view.model.set_rows(rows),
             Event::LastLines(lines) => self.view.model.set_last_lines(lines),
-            Event::Screen(shown) => self.view.screen = Some(shown),
+            Event::Screen(shown) => self.view.set_screen(shown),
             Event::Trouble(message) => self.view.messages.push(message),
         }
         Ok(Next::Continue)
@@ -172,7 +177,7 @@ impl Watch {
 
     fn act(&mut self, action: Action) -> Result<Next> {
         match action {
-            Action::Nothing => {}
+            Action::Nothing | Action::Refuse(_) => {}
             Action::Quit => return Ok(Next::Quit),
             Action::Interrupt => return Err(Failure::declined("interrupted").into()),
             Action::Suspend => self.suspend()?,

@@ -1,5 +1,6 @@
 //! The tasks as the view has them: in which order, which of them, and which one is selected.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::commands::list::rows::{Rows, TaskRow};
-use crate::task::{LandState, State, Target, TaskId};
+use crate::task::{LandState, State, Status, Target, TaskId};
+use crate::tmux::last_line::last_line;
 
 /// The time in which a user does not notice a change.
 const REACTION: Duration = Duration::from_millis(700);
@@ -20,6 +22,16 @@ pub(super) struct TaskKey {
     pub(super) home: PathBuf,
     pub(super) id: TaskId,
 }
+
+impl TaskKey {
+    /// Returns the name of the repository: of the directory that [`TaskKey::home`] is.
+    pub(super) fn repository(&self) -> Cow<'_, str> {
+        self.home.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
+/// The last lines of some tasks.
+pub(super) type LastLines = Vec<(TaskKey, Option<String>)>;
 
 /// A task with the last line of its screen.
 pub(super) struct ViewRow {
@@ -37,7 +49,9 @@ pub(super) struct Model {
     selected: Option<TaskKey>,
     /// The place of the selected task, for when it is gone.
     at: usize,
-    /// The time when the selected task was gone, and another one was selected in its place.
+    /// The user has pressed a key.
+    is_in_use: bool,
+    /// The time when another task was selected without a key.
     replaced: Option<Instant>,
     filter: String,
 }
@@ -57,13 +71,16 @@ enum Attention {
     Waiting,
     Failed,
     Unseen,
-    None,
+    /// Its agent has finished, and all its work was seen: only the task is left to finish.
+    Finished,
+    Working,
+    Other,
 }
 
 impl Attention {
     fn of(row: &TaskRow) -> Self {
         let Some(status) = &row.status else {
-            return Self::None;
+            return Self::Other;
         };
         match &status.state {
             State::Waiting(_) | State::Interrupted => Self::Waiting,
@@ -75,14 +92,28 @@ impl Attention {
             | State::NoBranch
             | State::Unknown => Self::Failed,
             State::Ended(exit) if !exit.stopped && !exit.is_success() => Self::Failed,
-            State::Done | State::Ended(_) if row.object.unseen != Some(0) => Self::Unseen,
-            _ => Self::None,
+            State::Done | State::Ended(_)
+                if row.object.unseen == Some(0) || has_no_work(status) =>
+            {
+                Self::Finished
+            }
+            State::Done | State::Ended(_) => Self::Unseen,
+            State::Working | State::Running(_) | State::RunningElsewhere => Self::Working,
+            _ => Self::Other,
         }
     }
 }
 
+/// Returns whether a task has neither commits nor changed files; `false` if that is not known.
+fn has_no_work(status: &Status) -> bool {
+    let has_no_files = status.changes.is_some_and(|changes| changes.files == 0);
+    let has_no_commits = status.divergence.is_some_and(|found| found.ahead == 0);
+    has_no_files && has_no_commits
+}
+
 impl Model {
-    /// Replaces the tasks. The selected one stays selected; if it is gone, the one in its place is.
+    /// Replaces the tasks. The first one is selected until [`Model::note_key`] is called. From then
+    /// on, the selected one stays selected; if it is gone, the one in its place is.
     pub(super) fn set_rows(&mut self, repositories: Vec<Rows>) {
         let mut rows = Vec::new();
         for Rows { home, rows: tasks } in repositories {
@@ -97,34 +128,39 @@ impl Model {
                 }
             }));
         }
-        // Those that have waited longest first, and of the others the newest.
+        // In each group, those first that have been in their state longest.
         rows.sort_by_cached_key(|one| {
-            let attention = Attention::of(&one.row);
-            let since = one.since().filter(|_| attention != Attention::None);
-            let newest = Reverse(one.row.created);
             (
-                attention,
-                since.unwrap_or(Timestamp::MAX),
-                newest,
+                Attention::of(&one.row),
+                one.since().unwrap_or(Timestamp::MAX),
+                Reverse(one.row.created),
                 one.key.id.clone(),
             )
         });
         self.rows = rows;
         let before = self.selected.clone();
+        if !self.is_in_use {
+            (self.at, self.selected) = (0, None);
+        }
         self.keep_selection();
         if before.is_some() && before != self.selected {
             self.replaced = Some(Instant::now());
         }
     }
 
-    /// Returns whether the selected task has just taken the place of one that is gone: the user may
-    /// not have noticed.
+    /// Notes that the user has pressed a key.
+    pub(super) fn note_key(&mut self) {
+        self.is_in_use = true;
+    }
+
+    /// Returns whether another task has just been selected without a key: the user may not have
+    /// noticed.
     pub(super) fn is_just_replaced(&self) -> bool {
         self.replaced.is_some_and(|at| at.elapsed() < REACTION)
     }
 
     /// Replaces the last lines of some tasks.
-    pub(super) fn set_last_lines(&mut self, lines: Vec<(TaskKey, Option<String>)>) {
+    pub(super) fn set_last_lines(&mut self, lines: LastLines) {
         for (key, line) in lines {
             if let Some(row) = self.rows.iter_mut().find(|row| row.key == key) {
                 row.last_line.clone_from(&line);
@@ -133,6 +169,15 @@ impl Model {
                 Some(line) => self.last_lines.insert(key, line),
                 None => self.last_lines.remove(&key),
             };
+        }
+    }
+
+    /// Replaces the last line of a task whose agent is alive by that of this screen.
+    pub(super) fn set_screen(&mut self, key: &TaskKey, text: &str) {
+        let row = self.rows.iter().find(|row| row.key == *key);
+        let status = row.and_then(|row| row.row.status.as_ref());
+        if status.is_some_and(|status| status.state.is_alive()) {
+            self.set_last_lines(vec![(key.clone(), last_line(text))]);
         }
     }
 
@@ -194,8 +239,7 @@ impl Model {
 impl ViewRow {
     fn matches(&self, filter: &str) -> bool {
         let cells = self.row.cells.iter().map(String::as_str);
-        let repository = self.key.home.file_name().unwrap_or_default();
-        let repository = repository.to_string_lossy();
+        let repository = self.key.repository();
         let all = cells.chain(self.last_line.as_deref()).chain([&*repository]);
         filter.is_empty()
             || all

@@ -18,7 +18,8 @@ fn state(name: &str) -> State {
     match name.split('-').next().unwrap() {
         "waits" => State::Waiting(Some(WaitReason::Permission)),
         "failed" => State::Failed,
-        "done" => State::Done,
+        "done" | "seen" | "empty" => State::Done,
+        "idle" => State::Idle,
         "exited" => State::Ended(exit(0)),
         "died" => State::Ended(exit(1)),
         "lost" => State::Lost,
@@ -37,6 +38,11 @@ fn row(home: &Path, (name, minutes): (&str, i64), now: Timestamp) -> TaskRow {
             "socket": "/tmp/tmux", "server_pid": 3, "server_start": 1,
         },
     });
+    let (ahead, files) = if name.starts_with("empty") {
+        (0, 0)
+    } else {
+        (2, 3)
+    };
     let status = Status {
         task: Task::from_json(record.to_string().as_bytes()).unwrap(),
         owner: None,
@@ -46,19 +52,17 @@ fn row(home: &Path, (name, minutes): (&str, i64), now: Timestamp) -> TaskRow {
             since: Some(ago(minutes)),
             is_inferred: false,
         },
-        divergence: Some(Divergence {
-            ahead: 2,
-            behind: 0,
-        }),
+        divergence: Some(Divergence { ahead, behind: 0 }),
         changes: Some(Changes {
-            files: 3,
+            files,
             ..Changes::default()
         }),
         land: None,
         git_refusal: None,
         gate: None,
     };
-    let object = TaskObject::of(&status);
+    let mut object = TaskObject::of(&status);
+    object.unseen = name.starts_with("seen").then_some(0);
     TaskRow::of(status, object, String::new(), now)
 }
 

@@ -13,7 +13,7 @@ use ratatui::widgets::Paragraph;
 use super::actions::Action;
 use super::areas::{Areas, split_rows};
 use super::columns::{Columns, seconds_to_change, table_lines};
-use super::help::{HELP, help_lines};
+use super::help::{help_line, help_lines};
 use super::keys::Input;
 use super::model::Model;
 use super::screen::{Selected, Shown};
@@ -25,7 +25,7 @@ use crate::ui::words::count;
 pub(super) struct View {
     pub(super) model: Model,
     /// The screen that was read last.
-    pub(super) screen: Option<Shown>,
+    screen: Option<Shown>,
     /// What was said and not read yet.
     pub(super) messages: Vec<String>,
     columns: Columns,
@@ -54,18 +54,28 @@ impl View {
     pub(super) fn handle_key(&mut self, key: KeyEvent) -> Action {
         self.messages.clear();
         let is_unnoticed = self.model.is_just_replaced();
-        match self.input.handle(key, &mut self.model, self.page) {
+        self.model.note_key();
+        let message = match self.input.handle(key, &mut self.model, self.page) {
             Action::Run(_) if is_unnoticed => {
-                let message = "the selected task was gone: press the key again";
-                self.messages.push(message.to_owned());
-                Action::Nothing
+                "another task has just been selected: press the key again".to_owned()
             }
-            action => action,
-        }
+            Action::Refuse(why) => why,
+            action => return action,
+        };
+        self.messages.push(message);
+        Action::Nothing
     }
 
     pub(super) fn paste(&mut self, text: &str) -> Action {
         self.input.paste(text, &mut self.model)
+    }
+
+    /// Replaces the screen that is shown, and the last line of its task if the agent is alive.
+    pub(super) fn set_screen(&mut self, shown: Shown) {
+        let lines = shown.lines.iter().map(ToString::to_string);
+        let text = lines.collect::<Vec<_>>().join("\n");
+        self.model.set_screen(&shown.key, &text);
+        self.screen = Some(shown);
     }
 
     /// Returns the task whose screen is shown, with its pane.
@@ -170,12 +180,17 @@ impl View {
                 let id = self.model.selected().map(|one| one.key.id.to_string());
                 Some(format!("to {}: ", id.unwrap_or_default()))
             }
+            Input::Description(_) => {
+                let repository = self.model.selected().map(|one| one.key.repository());
+                let place = repository.map(|name| format!(" in {name}"));
+                Some(format!("new task{}: ", place.unwrap_or_default()))
+            }
             Input::Tasks | Input::Help => None,
         };
         let Some(prompt) = prompt else {
             let line = match self.messages.last() {
                 Some(message) => styled_lines(message).swap_remove(0),
-                None => self.help_line(),
+                None => self.help_line(area.width.into()),
             };
             return frame.render_widget(line, area);
         };
@@ -190,10 +205,10 @@ impl View {
         frame.set_cursor_position(Position::new(area.x + column, area.y));
     }
 
-    fn help_line(&self) -> Line<'static> {
+    fn help_line(&self, width: usize) -> Line<'static> {
         let filter = self.model.filter();
         if filter.is_empty() {
-            return Line::from(HELP);
+            return Line::from(help_line(width));
         }
         let tasks = count(self.model.shown().len(), "task");
         let filter = sanitize::line(filter);

@@ -51,13 +51,14 @@ fn keys_run_commands_on_the_selected_task() {
         ("c", "cleanup waits-1"),
         ("r", "resume waits-1"),
         ("x", "stop waits-1"),
-        ("n", "run"),
+        ("n Enter", "run --edit"),
+        ("n - F i x Space i t Enter", "run -- -Fix it"),
         ("j d", "diff works-1"),
         ("j j k d", "diff waits-1"),
         ("G d", "diff works-1"),
-        ("s Enter", "send waits-1 --edit"),
-        ("s - a l l Enter", "send waits-1 -- -all"),
-        ("s a Space q Backspace b Enter", "send waits-1 -- a b"),
+        ("j s Enter", "send works-1 --edit"),
+        ("j s - a l l Enter", "send works-1 -- -all"),
+        ("j s a Space q Backspace b Enter", "send works-1 -- a b"),
         ("/ w o r k Enter d", "diff works-1"),
         ("/ w o r k Enter Esc d", "diff works-1"),
         ("? q d", "diff waits-1"),
@@ -66,11 +67,14 @@ fn keys_run_commands_on_the_selected_task() {
     }
     for keys in [
         "z",
-        "s d",
+        "j s d",
+        "n",
+        "n d",
+        "n d Esc",
         "/ d",
         "?",
         "? d",
-        "s a Esc",
+        "j s a Esc",
         "/ z z Enter d",
         "Space",
     ] {
@@ -80,7 +84,7 @@ fn keys_run_commands_on_the_selected_task() {
 
 #[test]
 fn keys_of_the_terminal_work_while_text_is_typed() {
-    for before in ["j", "s", "/", "?"] {
+    for before in ["j", "s", "n", "/", "?"] {
         for (key, expected) in [
             ("^c", Action::Interrupt),
             ("^z", Action::Suspend),
@@ -111,8 +115,32 @@ fn no_key_acts_on_a_task_if_there_is_none() {
         let action = press(&mut Input::default(), &mut model, key);
         assert_eq!(action, Action::Nothing, "{key}");
     }
-    let new = press(&mut Input::default(), &mut model, "n");
+    let new = press(&mut Input::default(), &mut model, "n F i x Enter");
     assert!(matches!(new, Action::Run(_)));
+}
+
+#[test]
+fn message_is_refused_before_it_is_typed() {
+    for (id, expected) in [
+        (
+            "waits-1",
+            Some("'waits-1' waits for an answer: press Enter to go there"),
+        ),
+        (
+            "died-1",
+            Some("the agent of 'died-1' is not running: press r to start it again"),
+        ),
+        ("works-1", None),
+        ("done-1", None),
+        ("failed-1", None),
+    ] {
+        let mut input = Input::default();
+        let action = press(&mut input, &mut model(&[(id, 1)]), "s");
+        match expected {
+            Some(why) => assert_eq!(action, Action::Refuse(why.to_owned())),
+            None => assert_eq!(input, Input::Message(String::new()), "{id}"),
+        }
+    }
 }
 
 #[test]

@@ -26,17 +26,38 @@ fn set_rows_puts_first_what_needs_attention_longest() {
         ("died-1", 9),
         ("waits-2", 5),
         ("works-2", 1),
+        ("idle-1", 80),
+        ("seen-1", 3),
+        ("seen-2", 4),
+        ("empty-1", 6),
     ]);
     let expected = [
-        "waits-2", "waits-1", "died-1", "lost-1", "exited-1", "done-1", "works-1", "works-2",
+        "waits-2", "waits-1", "died-1", "lost-1", "exited-1", "done-1", "empty-1", "seen-2",
+        "seen-1", "works-1", "works-2", "idle-1",
     ];
     assert_eq!(ids(&model), expected);
+}
+
+#[test]
+fn first_task_is_selected_until_a_key_is_pressed() {
+    let mut model = model(&[("works-1", 1)]);
+    let set = |model: &mut Model, tasks| model.set_rows(vec![rows("/work/myapp", tasks)]);
+    set(&mut model, &[("works-1", 1), ("waits-1", 1)]);
+    assert_eq!((selected(&model), model.selected_index()), ("waits-1", 0));
+    assert!(model.is_just_replaced());
+    model.note_key();
+    set(
+        &mut model,
+        &[("works-1", 1), ("waits-1", 1), ("waits-2", 2)],
+    );
+    assert_eq!((selected(&model), model.selected_index()), ("waits-1", 1));
 }
 
 #[test]
 fn selection_stays_on_its_task_when_rows_move() {
     let mut model = model(&[("a", 1), ("b", 1), ("c", 1)]);
     assert_eq!(selected(&model), "a");
+    model.note_key();
     model.select(Move::Down(1));
     assert_eq!(selected(&model), "b");
     model.set_rows(vec![rows(
@@ -115,4 +136,20 @@ fn last_lines_stay_with_tasks_of_the_same_name_in_their_repositories() {
         .map(|one| (one.key.home.ends_with("b"), one.last_line.clone()))
         .collect();
     assert!(lines.contains(&(false, None)) && lines.contains(&(true, Some("of b".into()))));
+}
+
+#[test]
+fn last_line_follows_the_screen_while_the_agent_is_alive() {
+    let mut model = model(&[("done-1", 1), ("exited-1", 1)]);
+    let keys: Vec<TaskKey> = model.shown().iter().map(|one| one.key.clone()).collect();
+    for key in &keys {
+        model.set_screen(key, "one\ntwo\n\n");
+    }
+    let line = |id: &str| {
+        let shown = model.shown().into_iter();
+        let mut rows = shown.filter(|one| one.key.id.as_str() == id);
+        rows.next().unwrap().last_line.clone()
+    };
+    assert_eq!(line("done-1").as_deref(), Some("two"));
+    assert_eq!(line("exited-1"), None);
 }

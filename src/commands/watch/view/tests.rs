@@ -99,7 +99,7 @@ fn view_fits_40_columns() {
 
 
 
-        ? help  q quit  Enter attach  d diff  v
+        ? help  q quit  Enter attach  d diff
     "#]]
     .assert_eq(&screen(&mut with_screen(), 40, 12));
     let mut compact = with_screen();
@@ -116,9 +116,28 @@ fn view_fits_40_columns() {
 
 
 
-        ? help  q quit  Enter attach  d diff  v
+        ? help  q quit  Enter attach  d diff
     "#]]
     .assert_eq(&screen(&mut compact, 40, 12));
+}
+
+#[test]
+fn view_in_80_columns_leaves_room_for_the_screen() {
+    expect![[r#"
+        TASK                 STATE                FOR  COMMITS  SCREEN
+        waits-for-an-answer  waiting(permission)  2m   +2       ❯ 1. Yes\u{1b}[2J
+        done-1               done                 <1m  +2       The title of done-1
+        works-on-the-parser  working              50m  +2       The title of works-on-t…
+        ── waits-for-an-answer ─────────────────────────────────────────────────────────
+        The first line
+        Do you want this?
+        ❯ 1. Yes
+
+
+
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup
+    "#]]
+    .assert_eq(&screen(&mut with_screen(), 80, 12));
 }
 
 #[test]
@@ -190,7 +209,7 @@ fn view_shows_repositories_if_there_are_several() {
         fix       working  1m   a     3      +2       The title of fix
         fix       working  1m   b     3      +2       The title of fix
 
-        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup  r res
+        ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup
     "#]]
     .assert_eq(&screen(&mut view, 80, 5));
 }
@@ -201,7 +220,7 @@ fn view_shows_help_messages_and_what_is_typed() {
     press(&mut view, "?");
     expect![[r#"
         With the selected task:
-          Enter         attach to it
+          Enter         attach to it; Ctrl+b d comes back (inside tmux: Ctrl+b L)
           d             show its changes: git flux diff
           v             review what is unseen: git flux review
           l             test and land it: git flux land
@@ -210,7 +229,7 @@ fn view_shows_help_messages_and_what_is_typed() {
           x             stop its agent: git flux stop
           s             send a message; an empty one: write it in the editor
 
-          n             start a new task
+          n             start a task; an empty description: write it in the editor
           /             filter the tasks; Esc: all of them
           j, k, arrows  select another task
           g, G          select the first, the last task
@@ -219,14 +238,19 @@ fn view_shows_help_messages_and_what_is_typed() {
           ?             this help
           q             quit
 
+        The first tasks need you: they wait, have failed, or have something unseen.
         Any key goes back.
-
 
 
 
     "#]]
     .assert_eq(&screen(&mut view, 80, 24));
     press(&mut view, "xs");
+    assert_eq!(
+        screen(&mut view, 80, 12).lines().last().unwrap(),
+        "'waits-for-an-answer' waits for an answer: press Enter to go there"
+    );
+    press(&mut view, "Gs");
     press(&mut view, "run the tests");
     view.messages.push("warning: unknown".to_owned());
     let last_of = |view: &mut View, width| {
@@ -234,10 +258,13 @@ fn view_shows_help_messages_and_what_is_typed() {
         screen.lines().last().unwrap().to_owned()
     };
     let last = |view: &mut View| last_of(view, 40);
-    assert_eq!(last_of(&mut view, 30), "-for-an-answer: run the tests");
+    assert_eq!(last_of(&mut view, 30), "-on-the-parser: run the tests");
     view.handle_key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     view.messages.push("warning: unknown".to_owned());
     assert_eq!(last(&mut view), "warning: unknown");
+    press(&mut view, "nFix");
+    assert_eq!(last(&mut view), "new task in myapp: Fix");
+    view.handle_key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
     press(&mut view, "/par");
     assert_eq!(last(&mut view), "/par");
     view.handle_key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
