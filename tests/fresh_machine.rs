@@ -1,4 +1,4 @@
-//! Types the commands of README on a machine with only git, tmux, a shell and what cargo has installed.
+//! Types the commands of README on a machine with only git, tmux, shells and what cargo has installed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ fn log_in<'a>(home: &Home<'a>) -> Terminal<'a> {
     let world = home.world;
     let machine = world.tools().join("machine");
     fs::create_dir(&machine).unwrap();
-    for program in ["git", "tmux", "bash"] {
+    for program in ["git", "tmux", "bash", "sh"] {
         symlink(require(program), machine.join(program)).unwrap();
     }
     let terminal = world.terminal(110, 45);
@@ -149,6 +149,8 @@ fn everyday(world: &World, terminal: &Terminal, readme: &str) {
     assert_eq!(terminal.exit_code(), 1);
     terminal.wait_for_screen("error: the agent 'claude' is not installed");
     world.git(["config", "flux.agent", "shell"]);
+    // There is no editor either.
+    world.git(["config", "core.editor", ":"]);
     for line in lines {
         let what = line.strip_prefix("git flux").unwrap().trim();
         let expected = match what.split(' ').next().unwrap() {
@@ -171,6 +173,14 @@ fn everyday(world: &World, terminal: &Terminal, readme: &str) {
                 terminal.wait_for_screen("does not accept input");
                 continue;
             }
+            "watch" => {
+                terminal.command(line);
+                terminal.wait_for_screen("fix-the-login-redirect-");
+                terminal.keys(["q"]);
+                assert_eq!(terminal.exit_code(), 0);
+                continue;
+            }
+            "review" => "noted that you have seen 1 file of 'fix-the-login-redirect-",
             "cleanup" if what.contains("--merged") => "",
             "cleanup" => "\nmerged 1 commit of ",
             "land" => "no task is ready to land",

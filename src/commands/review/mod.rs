@@ -23,7 +23,7 @@ use super::object::review::ReviewObject;
 use super::text::find_editor;
 use super::{candidates, choose, choose_own};
 use crate::context::Flux;
-use crate::failure::{self, Failure, USAGE, Verb};
+use crate::failure::{self, DECLINED, Failure, USAGE, Verb};
 use crate::git::foreground::{edit, page};
 use crate::interrupt;
 use crate::lifecycle::copied_repository::ensure_not_copied;
@@ -236,7 +236,10 @@ impl ReviewArgs {
         let begun = Instant::now();
         let code = match edit(&editor, edited.path()) {
             Ok(code) => code,
-            Err(error) => return Err(keep_file(edited, error, id)),
+            Err(error) if failure::exit_code(&error) == DECLINED => {
+                return Err(keep_file(edited, error, id));
+            }
+            Err(error) => return Err(error),
         };
         // ^C was for the editor.
         interrupt::clear();
