@@ -43,7 +43,7 @@ fn cleanup_says_in_its_question_that_nothing_is_to_be_merged() {
     end_agent(&world, &id);
     let question =
         format!("Nothing to merge: 'feature/{id}' has no commits of its own. Remove '{id}'?");
-    let terminal = ask(&world, 100, &id, &[(&question, &["y"])]);
+    let terminal = ask(&world, 150, &id, &[(&question, &["y"])]);
     assert_eq!(terminal.exit_code(), 0);
     assert_removed(&world, &id);
 }

@@ -69,6 +69,8 @@ fn gate_tests_a_tree_only_once() {
     for _ in 0..2 {
         gate().success().says(&expect![[r#"
             fix: green
+            --- stderr
+            made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         "#]]);
         assert_eq!(runs(&world), 1);
     }
@@ -149,6 +151,7 @@ fn gate_exits_with_1_if_any_is_red_and_else_with_125() {
         red: red: 'test ! -e red' exited with status 1
         killed: no verdict: 'test ! -e killed || kill -9 $$' was killed by signal 9
         --- stderr
+        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         error: 1 of 3 failed the gate
         hint: git flux gate --log red
     "#]]);
@@ -189,6 +192,8 @@ fn gate_runs_again_what_has_failed() {
     let gate = || world.flux(["gate", "fix"]).run();
     gate().success().says(&expect![[r#"
         fix: flaky: 'test "$(wc -l <"$HOME/runs")" -ge 2' first exited with status 1
+        --- stderr
+        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
     "#]]);
     gate().success();
     assert_eq!(runs(&world), 2);

@@ -153,6 +153,29 @@ fn land_continues_after_a_refusal() {
 }
 
 #[test]
+fn land_refuses_a_task_without_commits_and_leaves_its_agent_alone() {
+    let world = World::new();
+    world.flux(["run", "-q", "--name", "new", "Fix"]).ok();
+    let before = world.snapshot();
+    for selection in ["new", "--all"] {
+        let output = world.flux(["land", "-y", selection]).run();
+        output.code(1).says(&expect![[r#"
+            --- stderr
+            TASK      TARGET  PLAN
+            new       main    refused: 'new' has no commits
+            error: 'new' has no commits
+            hint: git flux cleanup new
+            error: not every task has landed
+        "#]]);
+    }
+    let terminal = world.terminal(100, 40);
+    // Nothing is asked.
+    terminal.command("git flux land new");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
     let world = World::new();
     done(&world, &["alpha", "beta", "gamma"]);

@@ -162,6 +162,21 @@ fn review_sends_comments_and_notes_what_was_seen() {
 }
 
 #[test]
+fn review_says_that_a_task_has_no_changes() {
+    let world = World::new();
+    world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
+    let before = world.snapshot();
+    for args in [
+        &["review", "-y", "fix"][..],
+        &["review", "-y", "--all", "fix"],
+    ] {
+        let output = world.flux(args).run();
+        output.success().stderr_is("'fix' has no changes yet\n");
+    }
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn review_takes_comments_from_a_file() {
     let world = World::new();
     let id = task(&world);
@@ -246,6 +261,20 @@ fn review_asks_whether_files_were_seen_with_a_careful_default() {
     terminal.keys(["Enter"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     assert_eq!(unseen(&world, &id), 0);
+    // What is typed while the editor is open is no answer.
+    world.write(world.worktree(&id).join("untracked.txt"), "again\n");
+    terminal.clear();
+    terminal.command(&format!(
+        "GIT_EDITOR='echo opened; sleep 1.2;:' git flux review {id}"
+    ));
+    terminal.wait_for_screen("\nopened");
+    terminal.keys(["y"]);
+    let screen = terminal.wait_for_screen("Have you seen this file? (y/n) › yes");
+    assert!(!screen.contains("noted"), "{screen}");
+    terminal.keys(["Escape"]);
+    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+    terminal.wait_for_screen("✘ No comments. Have you seen this file? ·");
+    assert_eq!(unseen(&world, &id), 1);
 }
 
 #[test]

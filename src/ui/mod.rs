@@ -5,6 +5,7 @@ pub(crate) mod colour;
 mod directory;
 pub(crate) mod held;
 mod pick;
+mod question;
 pub(crate) mod raw_terminal;
 pub(crate) mod styled;
 pub(crate) mod words;
@@ -24,6 +25,7 @@ use nix::sys::termios::{self, FlushArg, LocalFlags, SetArg, Termios};
 use serde::Serialize;
 
 pub(crate) use self::directory::with_directory;
+use self::question::{QuestionTheme, wrap};
 use crate::failure::{self, DECLINED, Failure};
 pub(crate) use crate::sanitize::{quoted, shown, word};
 use crate::{interrupt, sanitize};
@@ -140,10 +142,10 @@ impl Ui {
         ask(|| {
             // A question that wraps would be drawn twice: print it before.
             if measure_text_width(&prompt) + ANSWER_COLUMNS > columns() {
-                print_line(&prompt);
+                wrap(&prompt, columns()).iter().for_each(print_line);
                 prompt.clear();
             }
-            Confirm::with_theme(&ColorfulTheme::default())
+            Confirm::with_theme(&QuestionTheme::default())
                 .with_prompt(prompt)
                 .default(default)
                 .interact_opt()

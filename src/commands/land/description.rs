@@ -10,8 +10,7 @@ use crate::ui::words::count;
 
 /// Returns whether nothing becomes of a task, since it is integrated already and is kept.
 pub(super) fn stays(plan: &Plan, fate: Landed) -> bool {
-    let is_integrated =
-        |facts: &Facts| facts.nothing_to_merge().is_some() && !facts.has_no_commits();
+    let is_integrated = |facts: &Facts| facts.nothing_to_merge().is_some();
     fate == Landed::Kept && plan.forecast().is_some_and(is_integrated)
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct LandArgs {
     /// agree to what changed in the shared configuration while the tasks ran
     #[arg(long)]
     keep_config: bool,
-    /// do not test anything
+    /// do not test anything with flux.gate
     #[arg(long, conflicts_with = "check")]
     no_gate: bool,
     /// machine-readable output
@@ -100,7 +100,9 @@ impl LandArgs {
         if self.dry_run {
             return self.finish_dry_run(&flux, &plan);
         }
-        plan.lines().iter().for_each(|line| flux.ui.status(line));
+        let run = self.tester(&flux)?.describe_run();
+        let lines = plan.lines().into_iter().chain(run);
+        lines.for_each(|line| flux.ui.status(line));
         if !self.check {
             if !self.yes {
                 plan.ask(&flux)?;
@@ -155,9 +157,10 @@ impl LandArgs {
         match self.json {
             true => flux.ui.json(&plan.objects())?,
             false => {
-                let mut lines = plan.lines().into_iter();
-                lines.try_for_each(|line| flux.ui.data(line))?;
                 let tester = self.tester(flux)?;
+                let run = tester.describe_run();
+                let mut lines = plan.lines().into_iter().chain(run);
+                lines.try_for_each(|line| flux.ui.data(line))?;
                 flux.ui.data(match tester.has_gate() {
                     true => plan.describe_runs(flux, &tester)?,
                     false => "untested: there is no gate".to_owned(),

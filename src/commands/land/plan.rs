@@ -13,7 +13,7 @@ use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::land::chain::{LandTask, Readiness};
+use crate::lifecycle::land::chain::{LandTask, Readiness, ensure_begun};
 use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::forecast::count_runs;
 use crate::lifecycle::land::groups::{LandGroup, group};
@@ -35,6 +35,9 @@ impl LandPlan {
         let plan = |task: LandTask| {
             let mut plan = Plan::make(flux, store, &task.id, &task.options);
             plan.check_collisions(flux);
+            if let Some(Err(error)) = plan.forecast().map(ensure_begun) {
+                plan.refuse("commits", error);
+            }
             (task, plan)
         };
         let groups = group(store, tasks).into_iter();

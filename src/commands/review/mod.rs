@@ -131,11 +131,7 @@ impl ReviewArgs {
             return self.take(&flux, stored, &review, path);
         }
         if file.patches.is_empty() {
-            flux.ui
-                .status(format_args!("you have seen all changes of '{}'", task.id));
-            flux.ui
-                .hint(format_args!("git flux review --all {}", task.id));
-            return Ok(());
+            return self.report_none(&flux, &store, stored);
         }
         let edited = self.edit(&flux, stored, &file)?;
         let end = edited.end;
@@ -145,6 +141,20 @@ impl ReviewArgs {
         }
         send_comments(stored, &review, &edited, self.agreement(end))?;
         mark(&flux, &review)
+    }
+
+    /// Says why there is nothing to look at: there are no changes, or all have been seen.
+    fn report_none(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<()> {
+        let id = &stored.id;
+        let all = || TaskReview::find(flux, store, stored.readable()?, Scope::All);
+        if self.all || all()?.count()? == 0 {
+            flux.ui.status(format_args!("'{id}' has no changes yet"));
+            return Ok(());
+        }
+        flux.ui
+            .status(format_args!("you have seen all changes of '{id}'"));
+        flux.ui.hint(format_args!("git flux review --all {id}"));
+        Ok(())
     }
 
     /// Returns how the user agrees to sending comments.
@@ -252,8 +262,11 @@ impl ReviewArgs {
     /// Asks whether the user has seen the files, and notes it.
     fn ask_seen(&self, flux: &Flux, review: &TaskReview, end: EditorEnd) -> Result<()> {
         let is_doubtful = end != EditorEnd::Normal;
-        let files = count(review.count()?, "file");
-        let question = format!("No comments. Have you seen these {files}?");
+        let files = match review.count()? {
+            1 => "this file".to_owned(),
+            files => format!("these {files} files"),
+        };
+        let question = format!("No comments. Have you seen {files}?");
         if self.yes && is_doubtful {
             let failure = Failure::new("the editor may have shown nothing; nothing was changed");
             bail!(failure.hint(format!("git flux review --mark {}", review.id)));

@@ -255,13 +255,39 @@ fn keys_of(opened: &OpenedPane, key: &str) -> Option<String> {
 }
 
 /// Returns the shortest beginning of the id, of two or more words before a `-`, with which no other
-/// task's id begins; the whole id if there is none.
+/// task's id begins; the whole id if there is none. Its last word has three or more characters: many
+/// ids to come may begin with `add-a`.
 pub(super) fn short_id(store: &Store, id: &TaskId) -> String {
-    let words: Vec<&str> = id.as_str().split('-').collect();
-    let mut beginnings = (2..words.len()).map(|n| words[..n].join("-"));
-    let is_unique = |text: &String| {
-        let mut ids = store.tasks.iter().map(|other| &other.id);
-        !ids.any(|other| other != id && other.as_str().starts_with(text))
-    };
-    beginnings.find(is_unique).unwrap_or_else(|| id.to_string())
+    let ids = store.tasks.iter().map(|other| &other.id);
+    let others: Vec<&str> = ids
+        .filter(|other| *other != id)
+        .map(TaskId::as_str)
+        .collect();
+    shorten(id.as_str(), &others)
+}
+
+fn shorten(id: &str, others: &[&str]) -> String {
+    let words: Vec<&str> = id.split('-').collect();
+    let ends = (2..words.len()).filter(|n| words[n - 1].len() > 2);
+    let mut beginnings = ends.map(|n| words[..n].join("-"));
+    let is_unique = |text: &String| !others.iter().any(|other| other.starts_with(text));
+    beginnings.find(is_unique).unwrap_or_else(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn short_id_ends_in_a_whole_word_that_says_something() {
+        assert_eq!(shorten("add-oauth-login-k3x9q2", &[]), "add-oauth");
+        assert_eq!(shorten("add-a-total-row-k3x9q2", &[]), "add-a-total");
+        assert_eq!(
+            shorten("add-a-total-row-k3x9q2", &["add-a-total-k3x9q2"]),
+            "add-a-total-row"
+        );
+        // There is no shorter one.
+        assert_eq!(shorten("go-on-k3x9q2", &[]), "go-on-k3x9q2");
+        assert_eq!(shorten("fix", &["fix-it"]), "fix");
+    }
 }

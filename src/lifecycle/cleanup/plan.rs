@@ -88,6 +88,12 @@ impl Plan {
         self.checks.extend(checks.0);
     }
 
+    /// Adds a check that refuses.
+    pub(crate) fn refuse(&mut self, name: &'static str, error: Error) {
+        let verdict = Verdict::Refused(error);
+        self.checks.push(Check { name, verdict });
+    }
+
     /// Returns the facts at the time of the merge: with `--commit`, those after the commit, else
     /// those observed. `None` if they could not be determined.
     pub(crate) fn forecast(&self) -> Option<&Facts> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::context::Flux;
 use crate::git::Repo;
+use crate::sanitize;
 use crate::task::{Bytes, ObjectId};
 
 /// The commands that a tree must pass, and all that decides about their result.
@@ -41,6 +42,12 @@ impl Gate {
             os: OS,
             arch: ARCH,
         }))
+    }
+
+    /// Returns the commands as text for a terminal, in order.
+    pub(crate) fn command_texts(&self) -> Vec<String> {
+        let text = |Bytes(command): &Bytes| sanitize::line(&command.to_string_lossy());
+        self.commands.iter().map(text).collect()
     }
 
     /// Returns the key of the gate's verdicts: the hash of commands, wrapper, patterns of seeds,

@@ -94,6 +94,9 @@ impl<'a> ScratchWorktree<'a> {
         let at = (path.as_path(), commit);
         detached::register(flux.repo.home(), at, LOCK_REASON, &self.lock).with_context(what)?;
         drop(guard);
+        let made = format!("made '{}' to run the gate in", shown(path));
+        flux.ui
+            .status(format_args!("{made} (git flux gc --scratch removes it)"));
         let seed = gate.seed.iter().map(|Bytes(pattern)| pattern.clone());
         copies::seed(flux, &seed.collect::<Vec<_>>(), path)
     }

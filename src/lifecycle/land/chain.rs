@@ -22,14 +22,14 @@ pub(crate) struct LandTask {
     pub(crate) readiness: Readiness,
 }
 
-/// The states in which a task lands.
+/// The states in which a task lands, if it has commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readiness {
     /// Every one: you have named the task.
     Named,
-    /// Every one with commits: `--all`.
+    /// Every one: `--all`.
     All,
-    /// The agent of one with commits is done, has ended or is idle: `--ready`.
+    /// The agent is done, has ended or is idle: `--ready`.
     Ready,
     /// Every one; nothing lands: `--check`.
     Trial,
@@ -170,14 +170,23 @@ pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Fac
         ensure_landable(flux, &facts, task).map_err(LeftOut::Refused)?;
     }
     match facts.merge_target().map(|into| &into.merge) {
-        Some(MergePlan::UpToDate(_)) => Err(match task.readiness {
-            Readiness::Named => LeftOut::Integrated(Box::new(facts)),
-            _ if !facts.has_no_commits() => LeftOut::Integrated(Box::new(facts)),
-            _ => LeftOut::Refused(anyhow!("'{}' has no commits", task.id)),
+        Some(MergePlan::UpToDate(_)) => Err(match ensure_begun(&facts) {
+            Ok(()) => LeftOut::Integrated(Box::new(facts)),
+            Err(error) => LeftOut::Refused(error),
         }),
         Some(_) => Ok(facts),
         None => Err(LeftOut::Refused(anyhow!("it has no target"))),
     }
+}
+
+/// Fails if the task has no commits: it is not integrated, its work has not begun.
+pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
+    if !facts.has_no_commits() || facts.nothing_to_merge().is_none() {
+        return Ok(());
+    }
+    let id = &facts.task.id;
+    let failure = Failure::new(format!("'{id}' has no commits"));
+    bail!(failure.hint(format!("git flux cleanup {id}")))
 }
 
 /// Fails if the task is the caller's own, its agent works or its files are unseen although only ready

@@ -47,6 +47,13 @@ impl<'a> Tester<'a> {
         self.gate.is_some()
     }
 
+    /// Describes what a run of the gate is, in a line; `None` if there is no gate.
+    pub(crate) fn describe_run(&self) -> Option<String> {
+        let gate = self.gate.as_ref()?;
+        let commands = gate.command_texts().join("', then '");
+        Some(format!("a run of the gate: '{commands}'"))
+    }
+
     /// Returns whether the tree of a commit is known to pass. Runs nothing.
     pub(crate) fn is_known_green(&self, commit: &ObjectId) -> Result<bool> {
         let Some(gate) = &self.gate else {
