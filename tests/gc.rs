@@ -71,6 +71,21 @@ fn gc<'a>(world: &'a World, args: &[&str]) -> Flux<'a> {
 }
 
 #[test]
+fn gc_deletes_counts_of_unseen_files_of_commits_that_no_branch_is_at() {
+    let world = World::new();
+    done(&world, "fix");
+    world.git(["config", "flux.landUnseen", "false"]);
+    world.flux(["list"]).run().success();
+    assert_eq!(gc(&world, &["-n"]).run().success().stdout, "");
+    world.commit_in(world.worktree("fix"), "more.txt", "more\n");
+    let dry = gc(&world, &["-n"]).run();
+    dry.success()
+        .stdout_has("would delete 1 count of unseen files");
+    gc(&world, &[]).run().success();
+    assert_eq!(gc(&world, &["-n"]).run().success().stdout, "");
+}
+
+#[test]
 fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
     let world = World::new();
     leave_garbage(&world);

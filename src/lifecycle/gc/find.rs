@@ -11,6 +11,7 @@ use crate::lifecycle::conflicts::cache;
 use crate::lifecycle::gate::{log, verdicts};
 use crate::lifecycle::land::chain_refs;
 use crate::lifecycle::recover;
+use crate::lifecycle::review::counts;
 use crate::store::Store;
 use crate::system::temporary_dir;
 use crate::task::Phase;
@@ -31,6 +32,7 @@ pub(crate) fn find(flux: &Flux, store: &Store) -> Result<Vec<Garbage>> {
     found.push(Garbage::Verdicts(verdicts::list_expired(&flux.repo)?));
     found.push(Garbage::Logs(log::list_expired(&flux.repo)?));
     found.push(Garbage::Answers(cache::count_outdated(flux, store)));
+    found.push(Garbage::UnseenCounts(counts::count_outdated(flux, store)));
     let left = temporary_dir::list_left().into_iter();
     found.extend(left.map(Garbage::TemporaryDir));
     found.retain(|one| !one.is_nothing());

@@ -13,6 +13,7 @@ use crate::lifecycle::conflicts::cache;
 use crate::lifecycle::gate::verdicts;
 use crate::lifecycle::land::chain_refs;
 use crate::lifecycle::recover;
+use crate::lifecycle::review::counts;
 use crate::sanitize;
 use crate::store::Store;
 use crate::system::none_if_missing;
@@ -37,6 +38,8 @@ pub(crate) enum Garbage {
     Logs(Vec<PathBuf>),
     /// So many answers about conflicts.
     Answers(usize),
+    /// So many numbers of unseen files.
+    UnseenCounts(usize),
     /// The temporary directory of a killed process.
     TemporaryDir(PathBuf),
 }
@@ -58,6 +61,9 @@ impl fmt::Display for Garbage {
             Self::Verdicts(files) => f.write_str(&count(files.len(), "verdict")),
             Self::Logs(files) => write!(f, "{} of the gate", count(files.len(), "log")),
             Self::Answers(number) => write!(f, "{} about conflicts", count(*number, "answer")),
+            Self::UnseenCounts(number) => {
+                write!(f, "{} of unseen files", count(*number, "count"))
+            }
         }
     }
 }
@@ -66,7 +72,7 @@ impl Garbage {
     pub(super) fn is_nothing(&self) -> bool {
         match self {
             Self::Verdicts(files) | Self::Logs(files) => files.is_empty(),
-            Self::Answers(number) => *number == 0,
+            Self::Answers(number) | Self::UnseenCounts(number) => *number == 0,
             _ => false,
         }
     }
@@ -82,6 +88,9 @@ impl Garbage {
             Self::Verdicts(files) | Self::Logs(files) => verdicts::delete_files(files)?,
             Self::Answers(_) => {
                 cache::delete_outdated(flux, &Store::load(&flux.repo, &flux.settings)?)?;
+            }
+            Self::UnseenCounts(_) => {
+                counts::delete_outdated(flux, &Store::load(&flux.repo, &flux.settings)?)?;
             }
             Self::TemporaryDir(path) => {
                 let what = || format!("could not delete '{}'", shown(path));

@@ -1,7 +1,7 @@
 //! The numbers of unseen files, in `.git/flux/cache/unseen.json`. All are about objects, so they stay
 //! right; the file may be deleted or damaged at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,15 @@ impl<'a> UnseenCounts<'a> {
         unseen.count(unseen.objects(self.flux, work, self.quarantine)?)
     }
 
+    /// Drops the counts about commits that no branch is at any more, and returns their number.
+    fn drop_outdated(&mut self) -> usize {
+        let tips: HashSet<&str> = self.store.tips().map(|tip| &**tip).collect();
+        let counts = &mut self.stored.counts;
+        let before = counts.len();
+        counts.retain(|key, _| key.split(' ').nth(3).is_some_and(|tip| tips.contains(tip)));
+        before - counts.len()
+    }
+
     /// Writes the file if a count is new. Best effort: without it, the files are compared again.
     pub(crate) fn save(mut self) {
         let is_known = |(key, _): (&String, &usize)| self.stored.counts.contains_key(key);
@@ -99,4 +108,18 @@ impl<'a> UnseenCounts<'a> {
         self.stored.counts.append(&mut self.used);
         self.file.write(&self.stored).ok();
     }
+}
+
+/// Counts the numbers of unseen files that are not needed any more. Changes nothing.
+pub(in crate::lifecycle) fn count_outdated(flux: &Flux, store: &Store) -> usize {
+    let quarantine = LazyQuarantine::new(&flux.repo);
+    UnseenCounts::load(flux, store, &quarantine).drop_outdated()
+}
+
+/// Deletes the numbers of unseen files that are not needed any more.
+pub(in crate::lifecycle) fn delete_outdated(flux: &Flux, store: &Store) -> Result<()> {
+    let quarantine = LazyQuarantine::new(&flux.repo);
+    let mut counts = UnseenCounts::load(flux, store, &quarantine);
+    counts.drop_outdated();
+    counts.file.write(&counts.stored)
 }

@@ -5,7 +5,7 @@
 //! brought into the task since, by a merge or a rebase, is carried into that tree; everything else
 //! that differs from it now is unseen. Without such a commit, all that the task has changed is.
 
-mod counts;
+pub(in crate::lifecycle) mod counts;
 mod seen;
 mod unseen;
 
