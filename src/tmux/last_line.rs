@@ -144,8 +144,8 @@ mod tests {
                 Some("● Say."),
             ),
             (
-                &format!("● 1. One.\n{rule}\n❯ 2. this\n{rule}\n  ? for help"),
-                Some("● 1. One."),
+                &format!("● Say:\n  1. One.\n{rule}\n❯ 2. this\n{rule}\n  ? for help"),
+                Some("1. One."),
             ),
             // A list that the agent has printed.
             ("1. one\n2. two\n❯ ls", Some("❯ ls")),
