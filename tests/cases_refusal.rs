@@ -203,7 +203,7 @@ fn cleanup_refuses_to_overwrite_an_ignored_file_of_the_user() {
             .says(&expect![[r#"
                 --- stderr
                 error: the merge would overwrite '.env' in the worktree of 'main'
-                hint: to see such files: git -C '$WORLD/myapp' status --ignored
+                hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
                 hint: commit, stash or move '.env', then: git flux cleanup fix-login-XXXXXX
             "#]]);
         world.assert_unchanged(&before);
@@ -246,7 +246,7 @@ fn cleanup_refuses_to_overwrite_a_file_created_during_the_merge() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge would overwrite '.env' in the worktree of 'main'
-        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move '.env', then: git flux cleanup fix-login-XXXXXX
     "#]]);
     assert_eq!(world.read(&mine), "mine\n");

@@ -75,7 +75,7 @@ fn cleanup_commits_nothing_if_a_file_is_in_the_way_of_the_merge() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge would overwrite 'late.txt' in the worktree of 'main'
-        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'late.txt', then: git flux cleanup fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

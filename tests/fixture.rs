@@ -131,16 +131,28 @@ fn list_status_diff_and_log_read_a_repository_of_0_1_0() {
             .contains("merged into 'main'")
     );
     assert!(row(&removed, "discarded").join(" ").contains("not merged"));
-    for (id, state, hint) in [
-        ("ended", "exited(0)", "hint: git flux resume ended"),
-        ("adopted", "idle", "hint: git flux "),
-        ("alive", "lost", "hint: git flux resume alive"),
+    for (id, why, hint) in [
+        (
+            "ended",
+            "the agent of 'ended' is not running: exited(0)",
+            "hint: git flux resume ended",
+        ),
+        (
+            "adopted",
+            "no agent was started in 'adopted'",
+            "hint: git flux attach adopted",
+        ),
+        (
+            "alive",
+            "the agent of 'alive' is not running: lost",
+            "hint: git flux resume alive",
+        ),
     ] {
         world
             .flux(["send", id, "And test it"])
             .run()
             .code(1)
-            .stderr_has(&format!("the agent of '{id}' is not running: {state}"))
+            .stderr_has(why)
             .stderr_has(hint);
     }
     world

@@ -343,7 +343,7 @@ fn land_refuses_to_overwrite_a_file_of_the_user() {
         alpha     main    merge 1 commit
         beta      main    refused: the merge would overwrite 'BETA.txt' in the worktree of 'main'
         error: the merge would overwrite 'BETA.txt' in the worktree of 'main'
-        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'BETA.txt', then: git flux cleanup beta
         error: not every task has landed
     "#]]);

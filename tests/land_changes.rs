@@ -30,7 +30,7 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        a run of the gate: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
+        the gate runs: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         landed alpha, beta (the same files have passed before)
@@ -59,7 +59,7 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        a run of the gate: 'test -e ../once || { touch ../once; cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More; }; echo run >>../runs'
+        the gate runs: 'test -e ../once || { touch ../once; cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More; }; echo run >>../runs'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         landed alpha, beta (1 run, <number> s)
@@ -82,7 +82,7 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        a run of the gate: 'test -e ../once || { touch ../once; echo loose >../myapp-alpha/loose.txt; }; echo run >>../runs'
+        the gate runs: 'test -e ../once || { touch ../once; echo loose >../myapp-alpha/loose.txt; }; echo run >>../runs'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         error: 'alpha' has 1 uncommitted file

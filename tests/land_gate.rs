@@ -66,7 +66,7 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         t6        main    merge 1 commit
         t7        main    merge 1 commit
         t8        main    merge 1 commit
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         landed t1, t2, t3 (4 runs, <number> s)
         back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
@@ -132,7 +132,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
@@ -153,7 +153,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 2 commits
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
@@ -173,7 +173,7 @@ fn land_says_that_a_gate_is_flaky_and_lands() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
-        a run of the gate: 'test -e ../once || { touch ../once; false; }'
+        the gate runs: 'test -e ../once || { touch ../once; false; }'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         warning: the gate failed, and passed when it ran again: flaky: 'test -e ../once || { touch ../once; false; }' first exited with status 1
         landed alpha (3 runs, <number> s)
@@ -197,7 +197,7 @@ fn land_blames_no_task_without_a_verdict() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         gamma     main    merge 1 commit
-        a run of the gate: 'test ! -e red || exit 127'
+        the gate runs: 'test ! -e red || exit 127'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         landed alpha (3 runs, <number> s)
         warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
@@ -218,7 +218,7 @@ fn land_blames_no_task_without_a_verdict() {
         --- stderr
         TASK      TARGET  PLAN
         beta      main    merge 1 commit
-        a run of the gate: 'exit 127'
+        the gate runs: 'exit 127'
         error: no verdict on 'main': 'exit 127' could not be started (status 127)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
         error: not every task has landed
@@ -245,7 +245,7 @@ fn land_lands_no_conflicting_task_before_one_without_a_verdict() {
         TASK      TARGET  PLAN
         first     main    merge 1 commit
         second    main    merge 1 commit
-        a run of the gate: 'test "$(cat same)" != first || kill -9 $$'
+        the gate runs: 'test "$(cat same)" != first || kill -9 $$'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         warning: 'first' did not land, no verdict: 'test "$(cat same)" != first || kill -9 $$' was killed by signal 9
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
@@ -271,7 +271,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         --- stderr
         TASK              TARGET  PLAN
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         warning: the agent of 'fix-login-XXXXXX' shows no composer, and may misread the message
@@ -319,7 +319,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    commit 1 file, merge 2 commits
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: its output: $WORLD/myapp/.git/flux/gate/<object>.log
@@ -333,7 +333,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         pass together: alpha, beta (1 run, <number> s)
     "#]]);
     assert_eq!(commit(&world, "main"), before);
@@ -369,7 +369,7 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         --- stderr
         TASK              TARGET  PLAN
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
-        a run of the gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
         back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         its agent was told (round 1)

@@ -145,7 +145,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         --- stderr
         TASK      TARGET  PLAN
         fix       main    merge 1 commit
-        a run of the gate: 'echo run >>../runs'
+        the gate runs: 'echo run >>../runs'
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
         hint: to put it back: git config --local --unset-all flux.gate
         hint: git flux status before

@@ -163,7 +163,7 @@ fn cleanup_refuses_to_overwrite_a_file_after_a_merge_by_a_driver() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge would overwrite 'agent.txt' in the worktree of 'main'
-        hint: to see such files: git -C '$WORLD/myapp' status --ignored
+        hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'agent.txt', then: git flux cleanup fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

@@ -227,7 +227,7 @@ fn cleanup_refuses_to_overwrite_a_change_in_every_style() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the merge would overwrite 'agent.txt' in the worktree of 'main'
-            hint: to see such files: git -C '$WORLD/myapp' status --ignored
+            hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
             hint: commit, stash or move 'agent.txt', then: git flux cleanup fix-login-XXXXXX
         "#]]);
         world.assert_unchanged(&before);

@@ -27,7 +27,7 @@ fn assert_comes_back(world: &World, id: &str) {
         .success()
         .says(&expect![[r#"
             --- stderr
-            restored 'fix-login-XXXXXX' as it was, ignored files too: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            restored 'fix-login-XXXXXX' (as it was, ignored files too): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
             hint: git flux attach fix-login-XXXXXX
         "#]]);
     before.assert_back(world, &worktree);
@@ -41,7 +41,7 @@ fn assert_comes_back(world: &World, id: &str) {
         .success()
         .says(&expect![[r#"
             --- stderr
-            restored 'fix-login-XXXXXX' from its snapshot, without ignored files: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            restored 'fix-login-XXXXXX' (from its snapshot, without ignored files): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
             hint: git flux attach fix-login-XXXXXX
         "#]]);
     let kept = before.without(&[".env", "build"]);
@@ -145,7 +145,7 @@ fn restore_brings_back_the_commits_without_trash_and_snapshot() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            restored 'fix-login-XXXXXX' from its commits: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            restored 'fix-login-XXXXXX' (from its commits): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
             What was merged stays merged.
             hint: to undo the merge, on 'main': git revert -m 1 <object>
             hint: git flux attach fix-login-XXXXXX

@@ -116,7 +116,7 @@ fn restore_keeps_the_merge_and_prints_how_to_revert_it() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            restored 'fix-login-XXXXXX' as it was, ignored files too: worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
+            restored 'fix-login-XXXXXX' (as it was, ignored files too): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
             What was merged stays merged.
             hint: to undo the merge, on 'main': git revert -m 1 <object>
             hint: git flux attach fix-login-XXXXXX

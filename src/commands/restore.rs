@@ -134,7 +134,7 @@ fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
     let (worktree, branch) = (shown(&task.worktree), &task.branch);
     let session = &started.opened.target.session;
     ui.status(format_args!(
-        "restored '{id}' {how}: worktree '{worktree}', branch '{branch}', session '{session}'"
+        "restored '{id}' ({how}): worktree '{worktree}', branch '{branch}', session '{session}'"
     ));
     if let Some(merged) = one.merged()
         && let Some(undo) = revert_hint(flux, merged)?

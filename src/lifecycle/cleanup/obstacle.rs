@@ -209,7 +209,7 @@ fn overwrite_failure(
         .fold(Failure::new(what), Failure::hint);
     let status = format!("git -C {} status --ignored", quoted(worktree));
     failure
-        .hint(format!("to see such files: {status}"))
+        .hint(format!("to see untracked and ignored files: {status}"))
         .hint(format!("commit, stash or move {files}, then: {retry}"))
 }
 

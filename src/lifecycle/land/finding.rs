@@ -51,7 +51,7 @@ impl<'a> Tester<'a> {
     pub(crate) fn describe_run(&self) -> Option<String> {
         let gate = self.gate.as_ref()?;
         let commands = gate.command_texts().join("', then '");
-        Some(format!("a run of the gate: '{commands}'"))
+        Some(format!("the gate runs: '{commands}'"))
     }
 
     /// Returns whether the tree of a commit is known to pass. Runs nothing.
