@@ -104,5 +104,8 @@ pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
     let above = times.chunks(ROWS.len()).enumerate();
     let above = above.map(|(at, times)| (times[1].above(&times[3]), bar(at, 10.0)));
     growth("all known, above list", &above.collect::<Vec<_>>());
+    let above = times.chunks(ROWS.len()).enumerate();
+    let above = above.map(|(at, times)| (times[2].above(&times[3]), bar(at, 30.0)));
+    growth("one changed, above list", &above.collect::<Vec<_>>());
     Ok(())
 }
