@@ -160,7 +160,7 @@ fn cleanup_asks_about_stash_entries_on_a_terminal() {
     let id = done_task(&world);
     world.push_stash(&id, "one");
     let before = world.snapshot();
-    let terminal = world.terminal(80, 24);
+    let terminal = world.terminal(160, 24);
     terminal.type_line(&format!("git-flux cleanup {id}; echo \"code $?\""));
     terminal.wait_for_screen("Remove them (they can be restored)?");
     terminal.type_line("n");
