@@ -188,7 +188,7 @@ fn find_refusal(
         },
         // Its title has been idle, if only for some seconds.
         State::Opening if *source == Source::Title && has_composer => return Ok(None),
-        // What is typed now would be in the way of the agent's first question.
+        // Text typed now would be in the way of the agent's first question.
         State::Queued => agent_failure(task, "is queued: its wrapper has not started it"),
         State::Opening | State::Starting => agent_failure(task, "is still starting"),
         State::NoWorktree | State::NoBranch => Failure::new(format!(

@@ -59,7 +59,7 @@ impl TaskWatch {
         let (git, own) = (flux.repo.common_dir(), flux.repo.flux_dir());
         let runs = flux.repo.runs_dir();
         let verdicts = own.join("verdicts");
-        // Where the refs are depends on their format.
+        // The place of the refs depends on their format.
         let dirs = [
             (git.to_owned(), RecursiveMode::NonRecursive),
             (git.join("refs"), RecursiveMode::Recursive),

@@ -36,7 +36,7 @@ enum WorkLocation {
 #[derive(PartialEq, Eq)]
 struct RecordRefs {
     base: Option<ObjectId>,
-    /// What the user has looked at, unless it was fetched.
+    /// The snapshot that the user has looked at, unless it was fetched.
     seen: Option<ObjectId>,
 }
 

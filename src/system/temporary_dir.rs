@@ -35,7 +35,7 @@ impl TemporaryDir {
         let file = dir.path().join(LOCK);
         let _lock = Lock::try_acquire(&file, Sharing::Private).ok().flatten();
         if _lock.is_none() {
-            // Without a lock file, nobody takes it for that of a killed process.
+            // Without a lock file, it is not taken for that of a killed process.
             drop(fs::remove_file(file));
         }
         Ok(Self { dir, _lock })

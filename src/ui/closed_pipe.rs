@@ -1,4 +1,4 @@
-//! Notices that nobody reads standard output any more.
+//! Notices that standard output has no reader any more.
 
 use std::io;
 use std::os::fd::AsFd as _;

@@ -45,7 +45,7 @@ impl Scope {
     }
 }
 
-/// What has to be read again.
+/// The part of the tasks that has to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
     States,
@@ -132,7 +132,7 @@ impl TaskReader {
     pub(in crate::commands) fn next_rows(&mut self) -> Result<&[Rows]> {
         match self.wait()? {
             Depth::States if self.update_states().unwrap_or(false) => Ok(&self.rows),
-            // What has gone wrong goes wrong again, and is said.
+            // The error occurs again, and is printed.
             Depth::States | Depth::All => self.read(),
         }
     }

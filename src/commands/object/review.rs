@@ -9,7 +9,7 @@ use super::lines::lossy;
 use crate::git::repo::patch::FilePatch;
 use crate::lifecycle::review::TaskReview;
 
-/// What is to be looked at of a task: `review`.
+/// The changes of a task to look at: `review`.
 #[derive(Debug, Serialize)]
 pub(in crate::commands) struct ReviewObject {
     pub(super) id: String,

@@ -23,7 +23,7 @@ pub(super) struct ReviewLine {
     pub(super) subject: Subject,
 }
 
-/// What a line is about.
+/// The subject of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     /// All files.

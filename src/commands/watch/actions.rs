@@ -1,4 +1,4 @@
-//! What the keys of the view do.
+//! The actions of the keys of the view.
 
 use std::ffi::OsString;
 use std::iter;
@@ -8,7 +8,7 @@ use super::model::{Model, ViewRow};
 use crate::agent;
 use crate::task::State;
 
-/// What a key does.
+/// The action of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Nothing,

@@ -17,7 +17,7 @@ use crate::task::Exit;
 /// The time after which what a command shows counts as read.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// What follows a command.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,

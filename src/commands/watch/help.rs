@@ -35,7 +35,7 @@ pub(super) const OTHERS: [(&str, &str); 10] = [
     ("q", "quit"),
 ];
 
-/// What comes first.
+/// The explanation of the order.
 const FIRST: &str = "The first tasks need you: they wait, have failed, or have something unseen.";
 
 /// The line of help.

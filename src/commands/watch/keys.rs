@@ -6,7 +6,7 @@ use super::actions::{Action, Pause, command, refuse_message, run_new, send};
 use super::help::COMMANDS;
 use super::model::{Model, Move};
 
-/// What keys are for.
+/// The receiver of the keys.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Input {
     #[default]

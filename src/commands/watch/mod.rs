@@ -242,7 +242,7 @@ impl Watch {
     }
 }
 
-/// Whether the view goes on.
+/// The next step of the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Continue,

@@ -65,7 +65,7 @@ pub(super) enum Move {
     Last,
 }
 
-/// How much a task needs attention; the smallest comes first.
+/// The attention that a task needs; the smallest value comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Attention {
     Waiting,

@@ -65,7 +65,7 @@ impl ScreenReader {
     }
 }
 
-/// How output of the selected task is noticed.
+/// The way in which output of the selected task is noticed.
 enum Terminal {
     None,
     Watched,

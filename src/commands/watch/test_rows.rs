@@ -81,6 +81,6 @@ pub(super) fn rows(home: &str, tasks: &[(&str, i64)]) -> Rows {
 /// Returns a model with the tasks of a repository.
 pub(super) fn model(tasks: &[(&str, i64)]) -> Model {
     let mut model = Model::default();
-    model.set_rows(vec![rows("/work/myapp", tasks)]);
+    model.set_rows(vec![rows("/home/alice/myapp", tasks)]);
     model
 }

@@ -26,7 +26,7 @@ pub(super) struct View {
     pub(super) model: Model,
     /// The screen that was read last.
     screen: Option<Shown>,
-    /// What was said and not read yet.
+    /// The messages that were printed and not read yet.
     pub(super) messages: Vec<String>,
     columns: Columns,
     input: Input,

@@ -144,7 +144,7 @@ impl Flux {
         };
         let record = task_ref(&id);
         let marked = match refs::list(self.repo.home(), &[&record])?.is_empty() {
-            // Under another name, nobody restores a part of it.
+            // Under another name, no command restores a part of it.
             true => trash::mark_for_deletion(place)?,
             false => None,
         };

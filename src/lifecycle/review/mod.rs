@@ -1,4 +1,4 @@
-//! What the user has not looked at of a task.
+//! The changes of a task that the user has not looked at.
 //!
 //! `refs/flux/seen/<id>` is a commit with the files that the user has looked at, uncommitted and
 //! untracked ones included; its parent is the commit that the branch was at. What the target has
@@ -31,7 +31,7 @@ pub(crate) enum Scope {
     All,
 }
 
-/// What is to be looked at of a task, as it is at one moment.
+/// The changes of a task to look at, as they are at one moment.
 pub(crate) struct TaskReview<'a> {
     pub(crate) flux: &'a Flux,
     pub(crate) id: TaskId,

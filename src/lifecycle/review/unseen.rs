@@ -9,7 +9,7 @@ use crate::git::conflicts::carry::{Carried, Carry};
 use crate::git::{ObjectId, Repo};
 use crate::lifecycle::work::{LazyQuarantine, Work};
 
-/// What is unseen of a task.
+/// The unseen changes of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unseen {
     /// The tree of what was looked at, with what the target has brought since.
@@ -23,7 +23,7 @@ pub(super) struct Unseen {
 
 /// The commits to compare with.
 pub(super) struct LookedAt<'a> {
-    /// What was looked at, if anything was.
+    /// The snapshot that was looked at, if any.
     pub(super) seen: Option<&'a ObjectId>,
     /// The task's base.
     pub(super) base: &'a ObjectId,

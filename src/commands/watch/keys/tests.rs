@@ -33,7 +33,7 @@ fn command(keys: &str) -> Option<String> {
     let mut model = model(&[("waits-1", 1), ("works-1", 1)]);
     match press(&mut Input::default(), &mut model, keys) {
         Action::Run(command) => {
-            assert_eq!(command.home, PathBuf::from("/work/myapp"));
+            assert_eq!(command.home, PathBuf::from("/home/alice/myapp"));
             let words = command.args.iter().map(|word| word.to_str().unwrap());
             Some(words.collect::<Vec<_>>().join(" "))
         }

@@ -41,7 +41,7 @@ fn set_rows_puts_first_what_needs_attention_longest() {
 #[test]
 fn first_task_is_selected_until_a_key_is_pressed() {
     let mut model = model(&[("works-1", 1)]);
-    let set = |model: &mut Model, tasks| model.set_rows(vec![rows("/work/myapp", tasks)]);
+    let set = |model: &mut Model, tasks| model.set_rows(vec![rows("/home/alice/myapp", tasks)]);
     set(&mut model, &[("works-1", 1), ("waits-1", 1)]);
     assert_eq!((selected(&model), model.selected_index()), ("waits-1", 0));
     assert!(model.is_just_replaced());
@@ -61,19 +61,19 @@ fn selection_stays_on_its_task_when_rows_move() {
     model.select(Move::Down(1));
     assert_eq!(selected(&model), "b");
     model.set_rows(vec![rows(
-        "/work/myapp",
+        "/home/alice/myapp",
         &[("waits-1", 1), ("a", 1), ("b", 1), ("c", 1)],
     )]);
     assert_eq!((selected(&model), model.selected_index()), ("b", 2));
     // The one in its place, when it is gone; the last one, if there is none.
     model.set_rows(vec![rows(
-        "/work/myapp",
+        "/home/alice/myapp",
         &[("waits-1", 1), ("a", 1), ("c", 1)],
     )]);
     assert_eq!(selected(&model), "c");
-    model.set_rows(vec![rows("/work/myapp", &[("a", 1)])]);
+    model.set_rows(vec![rows("/home/alice/myapp", &[("a", 1)])]);
     assert_eq!(selected(&model), "a");
-    model.set_rows(vec![rows("/work/myapp", &[])]);
+    model.set_rows(vec![rows("/home/alice/myapp", &[])]);
     assert!(model.selected().is_none() && model.is_empty());
     model.select(Move::Down(1));
     assert!(model.selected().is_none());
@@ -119,8 +119,8 @@ fn last_lines_stay_with_tasks_of_the_same_name_in_their_repositories() {
     let mut model = Model::default();
     let repositories = || {
         vec![
-            rows("/work/a", &[("fix", 1)]),
-            rows("/work/b", &[("fix", 1)]),
+            rows("/home/alice/a", &[("fix", 1)]),
+            rows("/home/alice/b", &[("fix", 1)]),
         ]
     };
     model.set_rows(repositories());

@@ -188,10 +188,11 @@ fn keys_run_nothing_on_a_task_that_has_just_taken_the_place_of_another() {
     let key =
         |view: &mut View, c| view.handle_key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
     assert!(matches!(key(&mut view, 'x'), Action::Run(_)));
-    view.model.set_rows(vec![rows("/work/myapp", &[("b", 1)])]);
+    view.model
+        .set_rows(vec![rows("/home/alice/myapp", &[("b", 1)])]);
     assert_eq!(key(&mut view, 'x'), Action::Nothing);
     assert!(screen(&mut view, 80, 12).contains("press the key again"));
-    // Who moves the selection sees where it is.
+    // A user who moves the selection sees its place.
     key(&mut view, 'k');
     assert!(matches!(key(&mut view, 'x'), Action::Run(_)));
 }
@@ -200,8 +201,8 @@ fn keys_run_nothing_on_a_task_that_has_just_taken_the_place_of_another() {
 fn view_shows_repositories_if_there_are_several() {
     let mut view = view(&[]);
     let repositories = vec![
-        rows("/work/a", &[("fix", 1)]),
-        rows("/work/b", &[("fix", 1)]),
+        rows("/home/alice/a", &[("fix", 1)]),
+        rows("/home/alice/b", &[("fix", 1)]),
     ];
     view.model.set_rows(repositories);
     expect![[r#"
