@@ -28,6 +28,11 @@ fn wait_for(terminal: &Terminal<'_>, text: &str) -> String {
     terminal.wait_for_visible(text, |screen| screen.contains(text))
 }
 
+/// Returns whether the end of the screen asks for a key: earlier commands may have asked above.
+fn asks_for_a_key(screen: &str) -> bool {
+    screen.trim_end().ends_with("(press a key)")
+}
+
 /// Returns the line of the table about a task.
 fn line_of<'a>(screen: &'a str, id: &str) -> Option<&'a str> {
     screen.lines().find(|line| line.starts_with(id))
@@ -205,7 +210,7 @@ fn watch_keys_run_commands_with_their_questions() {
     terminal.keys(["q"]);
     terminal.wait_for_visible("the end of the pager", |screen| {
         let is_shown = screen.contains("Enter attach");
-        if screen.contains("(press a key)") {
+        if asks_for_a_key(screen) {
             terminal.keys(["Space"]);
         }
         is_shown
@@ -215,16 +220,19 @@ fn watch_keys_run_commands_with_their_questions() {
     terminal.type_line("Test it, too");
     world.agent("fix").wait_stdin("Test it, too");
     wait_shown(&terminal);
+    // What fails is shown until a key is pressed: the agent runs already.
+    terminal.keys(["r"]);
+    let screen = terminal.wait_for_visible("the failure", asks_for_a_key);
+    assert!(
+        screen.contains("$ git flux resume fix\nerror: "),
+        "{screen}"
+    );
+    terminal.keys(["Space"]);
+    wait_shown(&terminal);
     terminal.keys(["x"]);
     terminal.wait_for_visible("the end of the agent", |screen| {
         line_of(screen, "fix").is_some_and(|line| line.contains("stopped"))
     });
-    // What fails is said until a key is pressed.
-    terminal.keys(["x"]);
-    let screen = wait_for(&terminal, "(press a key)");
-    assert!(screen.contains("$ git flux stop fix\n"), "{screen}");
-    terminal.keys(["Space"]);
-    wait_shown(&terminal);
     terminal.keys(["r"]);
     wait_for(&terminal, "Restart from its prompt?");
     terminal.keys(["y"]);
@@ -249,7 +257,7 @@ fn watch_starts_a_task_with_the_description_that_is_typed() {
     terminal.keys(["n"]);
     wait_for(&terminal, "new task in myapp:");
     terminal.type_line("Write the docs");
-    let screen = wait_for(&terminal, "(press a key)");
+    let screen = terminal.wait_for_visible("the end of the start", asks_for_a_key);
     let command = "$ git flux run -- 'Write the docs'\n";
     assert!(screen.contains(command), "{screen}");
     terminal.keys(["Space"]);
