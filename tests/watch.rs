@@ -482,3 +482,21 @@ fn watch_makes_no_system_calls_while_idle() {
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);
 }
+
+#[test]
+#[ignore = "takes minutes: .ci/long idle_minute"]
+fn watch_starts_no_process_in_an_idle_minute() {
+    let world = World::new();
+    idle_task(&world, "fix");
+    let terminal = open(&world, "");
+    wait_for(&terminal, "fake agent ready");
+    let pid = wait_for_process(&world);
+    // It reads the last lines again for some seconds after an event.
+    let (first, _) = calls_and_starts_in_a_minute(pid);
+    let (calls, starts) = calls_and_starts_in_a_minute(pid);
+    println!("{first} system calls in the first minute, then {calls}, and {starts} starts");
+    assert!(calls <= 60, "{calls} system calls in a minute");
+    assert_eq!(starts, 0, "processes or threads in a minute");
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}

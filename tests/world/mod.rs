@@ -62,7 +62,7 @@ pub(crate) use shim::{Call, Caller, Fault, Mode};
 pub(crate) use snapshot::Snapshot;
 pub(crate) use terminal::Terminal;
 #[cfg(target_os = "linux")]
-pub(crate) use trace::calls_in_an_idle_second;
+pub(crate) use trace::{calls_and_starts_in_a_minute, calls_in_an_idle_second};
 pub(crate) use wait::{require, wait_for, wait_until, watching_process};
 
 /// All that one test can use.

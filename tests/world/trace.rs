@@ -16,7 +16,10 @@ use nix::unistd::Pid;
 /// waits makes no calls, and one that asks again and again makes them in every second.
 pub(crate) fn calls_in_an_idle_second(pid: i32, enough: usize) -> usize {
     // A thread of its own: when it ends, the kernel lets go of what it traces.
-    let count = || thread::spawn(move || count(pid)).join().unwrap();
+    let count = || {
+        let counted = thread::spawn(move || count(pid, Duration::from_secs(1)));
+        counted.join().unwrap().0
+    };
     let mut fewest = usize::MAX;
     for _ in 0..20 {
         fewest = fewest.min(count());
@@ -27,14 +30,28 @@ pub(crate) fn calls_in_an_idle_second(pid: i32, enough: usize) -> usize {
     fewest
 }
 
-fn count(pid: i32) -> usize {
+/// Returns the system calls that all threads of `pid` together make in a minute, and the processes
+/// and threads that they start.
+pub(crate) fn calls_and_starts_in_a_minute(pid: i32) -> (usize, usize) {
+    let counted = thread::spawn(move || count(pid, Duration::from_secs(60)));
+    counted.join().unwrap()
+}
+
+/// Counts the system calls of all threads of `pid`, and the processes and threads that they start.
+fn count(pid: i32, time: Duration) -> (usize, usize) {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let threads: Vec<Pid> = tasks
         .map(|task| task.unwrap().file_name().into_string().unwrap())
         .map(|tid| Pid::from_raw(tid.parse().unwrap()))
         .collect();
     let trace = |tid: Pid| {
-        ptrace::seize(tid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+        ptrace::seize(
+            tid,
+            ptrace::Options::PTRACE_O_TRACESYSGOOD
+                | ptrace::Options::PTRACE_O_TRACEFORK
+                | ptrace::Options::PTRACE_O_TRACEVFORK
+                | ptrace::Options::PTRACE_O_TRACECLONE,
+        )?;
         ptrace::interrupt(tid)?;
         waitpid(tid, Some(WaitPidFlag::__WALL))?;
         ptrace::syscall(tid, None)
@@ -47,8 +64,9 @@ fn count(pid: i32) -> usize {
     assert!(!threads.is_empty(), "no process {pid}");
     // The call that each of them was in begins once more, since it was interrupted.
     let mut stops = vec![0_usize; threads.len()];
+    let mut starts = 0;
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) {
+    while begun.elapsed() < time {
         for (tid, stops) in threads.iter().zip(&mut stops) {
             let options = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
             let signal = match waitpid(*tid, Some(options)) {
@@ -57,7 +75,15 @@ fn count(pid: i32) -> usize {
                     None
                 }
                 Ok(WaitStatus::Stopped(_, signal)) if signal != Signal::SIGTRAP => Some(signal),
-                Ok(WaitStatus::Stopped(..) | WaitStatus::PtraceEvent(..)) => None,
+                Ok(WaitStatus::PtraceEvent(.., event)) => {
+                    starts += usize::from(event != ptrace::Event::PTRACE_EVENT_STOP as i32);
+                    // The new one is traced, too, and waits for that.
+                    if let Ok(new) = ptrace::getevent(*tid) {
+                        ptrace::detach(Pid::from_raw(i32::try_from(new).unwrap()), None).ok();
+                    }
+                    None
+                }
+                Ok(WaitStatus::Stopped(..)) => None,
                 _ => continue,
             };
             ptrace::syscall(*tid, signal).ok();
@@ -65,8 +91,9 @@ fn count(pid: i32) -> usize {
         thread::sleep(Duration::from_millis(1));
     }
     // One stop where a call begins, and one where it ends.
-    stops
+    let calls = stops
         .iter()
         .map(|stops| stops.saturating_sub(1).div_ceil(2))
-        .sum()
+        .sum();
+    (calls, starts)
 }
