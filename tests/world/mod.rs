@@ -113,7 +113,7 @@ impl World {
             sockets,
         };
         fs::create_dir(&world.root).unwrap();
-        for dir in ["bin", "shim", "calls", "fault", "agent", "home"] {
+        for dir in ["bin", "shim", "calls", "fault", "agent", "home", "tmp"] {
             fs::create_dir_all(world.tools.join(dir)).unwrap();
         }
         symlink(
@@ -141,7 +141,7 @@ impl World {
         &self.root
     }
 
-    /// Returns the directory for the test itself: bin, shim, calls, agent, home.
+    /// Returns the directory for the test itself: bin, shim, calls, agent, home, tmp.
     pub(crate) fn tools(&self) -> &Path {
         &self.tools
     }
@@ -156,6 +156,7 @@ impl World {
         let date = "2026-01-02T03:04:05+00:00";
         vec![
             ("HOME", self.tools.join("home").into()),
+            ("TMPDIR", self.tools.join("tmp").into()),
             ("PATH", self.path()),
             ("LC_ALL", "C.UTF-8".into()),
             ("TZ", "UTC".into()),

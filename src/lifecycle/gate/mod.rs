@@ -24,27 +24,24 @@ use self::subject::Candidate;
 use self::verdicts::Verdicts;
 use crate::context::Flux;
 use crate::failure::Verb;
-use crate::task::{GateState, GateVerdict, ObjectId};
+use crate::task::{GateState, GateVerdict};
 
 /// Returns the verdict of the gate about a tree: the known one, or else runs the gate, after waiting
 /// for others. A verdict that is none is not kept. Fails on ^C, or if the gate cannot be run.
 pub(crate) fn test(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<GateVerdict> {
     let retries = flux.settings.gate_retries()?;
     let call = (Verb::Gate, gate, candidate);
-    let tested = find_or_run(flux, call, |run| run.decide(None, retries))?;
-    tested.keep(flux, gate)
+    let tested = find_or_run(flux, call, |run| run.decide(None, retries), |_| true)?;
+    Ok(tested.verdict)
 }
 
 /// Returns the verdict of the gate about a tree, as [`test()`] does, but for a landing runs the gate only once: a
 /// red verdict of that run is to be confirmed by [`confirm`], and not kept.
 pub(crate) fn try_once(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<TestedTree> {
+    let retries = flux.settings.gate_retries()?;
     let call = (Verb::Land, gate, candidate);
-    let tested = find_or_run(flux, call, |run| run.decide(None, 0))?;
-    let is_red = tested.verdict.state == GateState::Red;
-    if !is_red || !tested.has_run || flux.settings.gate_retries()? == 0 {
-        tested.clone().keep(flux, gate)?;
-    }
-    Ok(tested)
+    let is_final = |it: &GateVerdict| it.state != GateState::Red || retries == 0;
+    find_or_run(flux, call, |run| run.decide(None, 0), is_final)
 }
 
 /// Runs the gate again on a tree about which [`try_once`] has returned the red verdict `red`, and
@@ -59,52 +56,48 @@ pub(crate) fn confirm(
     let failed = red.command.clone().zip(red.status);
     let retries = flux.settings.gate_retries()?.saturating_sub(1);
     let call = (Verb::Land, gate, candidate);
-    let tested = find_or_run(flux, call, |run| run.decide(failed, retries))?;
-    tested.clone().keep(flux, gate)?;
-    Ok(tested)
+    find_or_run(flux, call, |run| run.decide(failed, retries), |_| true)
 }
 
 /// The verdict about a tree, and whether the gate has just run.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct TestedTree {
-    tree: ObjectId,
     pub(crate) verdict: GateVerdict,
     pub(crate) has_run: bool,
 }
 
-impl TestedTree {
-    /// Keeps the verdict, unless it is none or known, and returns it.
-    fn keep(self, flux: &Flux, gate: &Gate) -> Result<GateVerdict> {
-        if self.has_run && !self.verdict.is_none() {
-            Verdicts::of(flux, gate)?.add(&self.tree, &self.verdict)?;
-        }
-        Ok(self.verdict)
-    }
-}
-
-/// Returns the known verdict about a tree, or else calls `decide` with a run of the gate, after
-/// waiting for others. Fails if the gate has changed and the user has not agreed to that; the hint
-/// names the command.
+/// Returns the known verdict about a tree, or else that of `decide`, called with a run of the gate
+/// after waiting for others, which is kept if it `is_final` and not none. Fails if the gate has
+/// changed and the user has not agreed to that; the hint names the command.
 fn find_or_run(
     flux: &Flux,
     (command, gate, candidate): (Verb, &Gate, &Candidate),
     decide: impl FnOnce(&GateRun) -> Result<GateVerdict>,
+    is_final: impl FnOnce(&GateVerdict) -> bool,
 ) -> Result<TestedTree> {
     let verdicts = Verdicts::of(flux, gate)?;
-    let tested = |verdict, has_run| TestedTree {
-        tree: candidate.tree.clone(),
-        verdict,
-        has_run,
+    let known = || {
+        verdicts.find(&candidate.tree).map(|verdict| TestedTree {
+            verdict,
+            has_run: false,
+        })
     };
-    if let Some(known) = verdicts.find(&candidate.tree) {
-        return Ok(tested(known, false));
+    if let Some(known) = known() {
+        return Ok(known);
     }
     agreed::ensure_agreed(flux, command)?;
     let scratch = ScratchWorktree::take(flux)?;
     // Another git flux may have tested it meanwhile.
-    if let Some(known) = verdicts.find(&candidate.tree) {
-        return Ok(tested(known, false));
+    if let Some(known) = known() {
+        return Ok(known);
     }
     let verdict = decide(&GateRun::new(flux, gate, &scratch, candidate)?)?;
-    Ok(tested(verdict, true))
+    // While the lock is held: whoever waits for it looks for the verdict next.
+    if !verdict.is_none() && is_final(&verdict) {
+        verdicts.add(&candidate.tree, &verdict)?;
+    }
+    Ok(TestedTree {
+        verdict,
+        has_run: true,
+    })
 }

@@ -52,8 +52,13 @@ impl<'a> ScratchWorktree<'a> {
     /// a killed git flux has left in it. Creates nothing yet. Fails if something else is at its path.
     pub(super) fn take(flux: &'a Flux) -> Result<Self> {
         let (path, dir) = (scratch_path(&flux.repo), gate_dir(&flux.repo));
-        inspect(&flux.repo, &path)?;
+        let condition = inspect(&flux.repo, &path);
+        // Where there is a lock, another git flux may just make the worktree.
+        if !flux.scratch_lock().exists() {
+            condition?;
+        }
         let lock = flux.lock_scratch()?;
+        inspect(&flux.repo, &path)?;
         end_left(&path, &dir)?;
         Ok(Self { flux, path, lock })
     }

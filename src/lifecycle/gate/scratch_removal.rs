@@ -15,13 +15,13 @@ use crate::ui::shown;
 /// its path, or while a gate or a landing runs.
 pub(crate) fn find_unused(flux: &Flux) -> Result<Option<PathBuf>> {
     let path = scratch_path(&flux.repo);
-    if inspect(&flux.repo, &path)? == WorktreeCondition::Missing {
-        return Ok(None);
-    }
-    if Lock::is_held(&flux.landing_lock()) || Lock::is_held(&flux.scratch_lock()) {
+    let is_used = Lock::is_held(&flux.landing_lock()) || Lock::is_held(&flux.scratch_lock());
+    // Before it is inspected: it may just be made.
+    if is_used && path.symlink_metadata().is_ok() {
         return Err(in_use(&path).into());
     }
-    Ok(Some(path))
+    let is_missing = inspect(&flux.repo, &path)? == WorktreeCondition::Missing;
+    Ok((!is_missing).then_some(path))
 }
 
 /// Removes the scratch worktree with all its files, also ignored ones, and returns its path; `None`
