@@ -128,6 +128,22 @@ impl Repo {
         }
     }
 
+    /// Writes a merged tree that is known by name only, if the merge has taken each file whole from
+    /// one side: `ours` with the files of `theirs` at the paths that the merge has touched. Returns
+    /// whether that gives `merged`.
+    pub(crate) fn write_merged(
+        &self,
+        merged: &ObjectId,
+        [ours, theirs]: [&ObjectId; 2],
+        touched: &Touched,
+    ) -> Result<bool> {
+        let files = touched.paths().map(|path| {
+            let file = self.find_path(theirs, path)?;
+            Ok((path.to_owned(), file))
+        });
+        Ok(self.update_tree(ours, &files.collect::<Result<_>>()?)? == *merged)
+    }
+
     /// Returns which paths differ between two trees, and which directories of `old` are not in
     /// `new` any more. A renamed file counts as deleted and added.
     pub(crate) fn touched(&self, old: &ObjectId, new: &ObjectId) -> Result<Touched> {
