@@ -53,9 +53,9 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: git would skip 'README.md': it is hidden from git status
-            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' update-index --no-assume-unchanged -- README.md
-            hint: git flux cleanup fix-login-XXXXXX --discard
+            error: git commit would leave out 'README.md': it is hidden from git
+            hint: to show it to git: git -C '$WORLD/myapp-fix-login-XXXXXX' update-index --no-assume-unchanged -- README.md
+            hint: to discard its changes: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

@@ -157,13 +157,13 @@ fn cleanup_refuses_if_the_index_or_the_run_directory_is_damaged() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: 'fix-login-XXXXXX' is unknown
+            error: cannot tell whether the agent of 'fix-login-XXXXXX' is running
               caused by: cannot read the state of the launcher of 'fix-login-XXXXXX'
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running' cannot be read
-              caused by: it has no version
+              caused by: it is damaged
               caused by: expected value at line 1 column 1
             hint: git flux status fix-login-XXXXXX
-            hint: to continue without it: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running'
+            hint: to delete it and continue: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running'
         "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

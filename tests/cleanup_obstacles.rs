@@ -379,7 +379,7 @@ fn cleanup_refuses_if_the_record_cannot_be_read() {
         .stderr_has(&format!("the record of '{id}' cannot be read"))
         .says(&expect![[r#"
             --- stderr
-            error: the record of 'fix-login-XXXXXX' cannot be read: it has no version: EOF while parsing an object at line 1 column 17
+            error: the record of 'fix-login-XXXXXX' cannot be read: it is damaged: EOF while parsing an object at line 1 column 17
             hint: git cat-file -p refs/flux/tasks/fix-login-XXXXXX
             hint: to set it aside: git update-ref refs/flux/archive/fix-login-XXXXXX/task <object> && git update-ref -d refs/flux/tasks/fix-login-XXXXXX
         "#]]);

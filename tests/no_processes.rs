@@ -89,7 +89,7 @@ impl Started<'_> {
         self.world.assert_unchanged(&before);
         let hints = output.stderr.lines();
         let mut hints =
-            hints.filter_map(|line| line.strip_prefix("hint: to continue without it: "));
+            hints.filter_map(|line| line.strip_prefix("hint: to delete it and continue: "));
         let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
         let mut shell = self.world.command("/bin/sh");
         assert!(shell.args(["-c", hint]).status().unwrap().success());

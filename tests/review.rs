@@ -441,7 +441,7 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
     let killed = killed.env("GIT_EDITOR", "kill -9 $$;:").run();
     killed
         .code(130)
-        .stderr_has("hint: git flux review --from /");
+        .stderr_has("hint: git flux review --from '/");
     assert_eq!(unseen(&world, &id), 3);
 }
 

@@ -162,8 +162,8 @@ fn run_with_changes_refuses_changes_that_do_not_apply() {
     run.run().code(1).says(&expect![[r#"
         --- stderr
         error: your changes do not apply to 'other': README.md, dir/file, new
-        hint: leave out --base, or --with-changes
-        hint: git diff HEAD <object>
+        hint: leave out either --base or --with-changes
+        hint: to see how 'other' differs: git diff HEAD <object>
     "#]]);
     world.assert_unchanged(&before);
 }

@@ -49,6 +49,7 @@ impl<'a> User<'a> {
             .env("GIT_CONFIG_GLOBAL", self.home.join(".gitconfig"))
             // A socket's path may not be longer than some 100 bytes.
             .env("TMUX_TMPDIR", self.sockets())
+            .env("TMPDIR", self.sockets())
             .current_dir(self.world.repo())
             .output()
             .unwrap();

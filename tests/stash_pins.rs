@@ -287,7 +287,7 @@ fn cleanup_refuses_notes_that_are_damaged() {
             error: cannot read which stash entries there were
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
               caused by: missing field `present` at line 1 column 2
-            hint: to continue without it: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
+            hint: to delete it and continue: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
         "#]]);
     world.assert_unchanged(&before);
     world

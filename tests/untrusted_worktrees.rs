@@ -393,7 +393,7 @@ fn list_runs_no_program_that_an_agent_configured() {
     let mut pasted = 0;
     for hint in hints.filter(|hint| !hint.starts_with("git flux")) {
         let hint = hint
-            .strip_prefix("if these are the task's files: ")
+            .strip_prefix("if it has the task's files: ")
             .unwrap_or(hint);
         let args = ["-c", hint];
         let shell = world

@@ -214,7 +214,7 @@ fn status_is_unknown_if_the_run_files_are_newer() {
             .flux(["cleanup", "-y", &id])
             .run()
             .code(1)
-            .stderr_has("is unknown");
+            .stderr_has("cannot tell whether the agent");
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
         match file {

@@ -295,7 +295,7 @@ mod tests {
             let found = outcome(&Ok(Some((State::Done, Some(land)))), &[Until::Done]);
             assert_eq!(found, expected, "{land}");
         }
-        let unread = Err(("broken", anyhow!("it has no version")));
+        let unread = Err(("broken", anyhow!("it is damaged")));
         assert_eq!(outcome(&unread, &[Until::Exited]), Some(false));
     }
 }

@@ -123,7 +123,7 @@ impl Damage {
         let is_repairable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());
         if is_repairable && admin::has_entry(common, path)? {
             let repair = "git worktree repair".to_owned();
-            repairs.insert(0, ("if these are the task's files", repair));
+            repairs.insert(0, ("if it has the task's files", repair));
         }
         Ok(Self { what, repairs })
     }

@@ -69,7 +69,7 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], known: u64) -> Result<T> 
     fn first() -> u64 {
         1
     }
-    let Versioned { version } = serde_json::from_slice(bytes).context("it has no version")?;
+    let Versioned { version } = serde_json::from_slice(bytes).context("it is damaged")?;
     if version > known {
         return Err(NewerVersion { version, known }.into());
     }

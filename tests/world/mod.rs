@@ -251,8 +251,15 @@ impl World {
     /// Asks the product's tmux server.
     #[track_caller]
     pub(crate) fn tmux<const N: usize>(&self, args: [&str; N]) -> String {
-        self.try_tmux(args)
-            .unwrap_or_else(|| panic!("tmux {args:?} failed"))
+        let mut answer = self.try_tmux(args);
+        // A server that ends with its last session may still take a connection.
+        if answer.is_none() && args[0] == "new-session" {
+            wait_until("a new session of tmux", || {
+                answer = self.try_tmux(args);
+                answer.is_some()
+            });
+        }
+        answer.unwrap_or_else(|| panic!("tmux {args:?} failed"))
     }
 
     /// Waits until the launcher has put the end of the task's agent on record: an agent that is gone is not enough.

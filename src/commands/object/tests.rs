@@ -162,7 +162,7 @@ fn event(is_full: bool) -> Event {
 
 /// Returns the objects of each command, one with all fields and one with as few as possible.
 fn all() -> Vec<(&'static str, Vec<Value>)> {
-    let unknown = || TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version");
+    let unknown = || TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it is damaged");
     let killed = TaskObject {
         exit: Some(ExitObject {
             status: None,
@@ -255,7 +255,7 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
     };
     let unread = UnreadObject {
         state: "broken",
-        error: "it has no version".into(),
+        error: "it is damaged".into(),
     };
     let gone = GoneObject {
         id: "fix-1",
@@ -371,7 +371,7 @@ fn objects_have_only_fields_of_the_manual() {
 fn write_prints_only_keys_of_the_manual() {
     let mut lines = Lines::default();
     task().write(&mut lines);
-    TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it has no version").write(&mut lines);
+    TaskObject::unknown(&"fix-1".parse().unwrap(), "broken", "it is damaged").write(&mut lines);
     all_conflicts().write(&mut lines);
     let text = String::from_utf8(lines.into_bytes()).unwrap();
     assert_eq!(
@@ -380,7 +380,7 @@ fn write_prints_only_keys_of_the_manual() {
          agent text\nbranch text\nbranch-kept\nbase text\ninto text\nworktree /w\ncreated 1\n\
          pane @1 %1 s\ncommits +1 -2\nchanges 0 0 0 0\nunseen 3\nland back\n\
          gate red\ngate-command text\ngate-status 2\ngate-why text\ngate-tree text\ntitle text\n\n\
-         task fix-1\nstate broken\nerror it has no version\n\n\
+         task fix-1\nstate broken\nerror it is damaged\n\n\
          task fix-1\nwith text\npath a\nkind contents\nfunction text\n\
          path a\nkind contents\n\n\
          task fix-1\ntarget text\nunknown text\n\n\

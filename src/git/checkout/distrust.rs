@@ -111,7 +111,7 @@ fn link_failure(link: &Path, path: &Path) -> Failure {
         }
         // A copied repository still names the worktrees of the original.
         Some(_) if read_gitfile(path).is_some_and(|named| named.is_dir()) => {
-            gone(path).hint("if these are the task's files: git worktree repair")
+            gone(path).hint("if it has the task's files: git worktree repair")
         }
         _ => gone(path).hint("git worktree repair"),
     }

@@ -377,8 +377,11 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
     ) {
         return Ok(());
     }
-    let failure =
-        Failure::new(format!("'{id}' is {}", state.name())).hint(format!("git flux status {id}"));
+    let what = match state {
+        State::Unknown => format!("cannot tell whether the agent of '{id}' is running"),
+        _ => format!("'{id}' is {}", state.name()),
+    };
+    let failure = Failure::new(what).hint(format!("git flux status {id}"));
     match run.ensure_launcher_known() {
         Err(error) if *state == State::Unknown => Err(failure::wrap_in_failure(error, failure)),
         _ => Err(failure.into()),

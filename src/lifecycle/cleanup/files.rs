@@ -54,8 +54,10 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     for change in &facts.uncommitted {
         let path = shown(&change.path);
         if let Some(hint) = reveal_command(change, &facts.task.worktree) {
-            let what = format!("git would skip '{path}': it is hidden from git status");
-            bail!(Failure::new(what).hint(hint).hint(discard));
+            let what = format!("git commit would leave out '{path}': it is hidden from git");
+            let show = format!("to show it to git: {hint}");
+            let discard = format!("to discard its changes: {discard}");
+            bail!(Failure::new(what).hint(show).hint(discard));
         }
         if change.is_repository() {
             let what = format!("'{path}' is another repository and cannot be committed here");

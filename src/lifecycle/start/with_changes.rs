@@ -51,8 +51,11 @@ pub(super) fn find(flux: &Flux, onto: &ObjectId, base: Option<&str>) -> Result<O
     let what = base.unwrap_or("the start of the task");
     let files = join(&files);
     let failure = Failure::new(format!("your changes do not apply to '{what}': {files}"));
-    let failure = failure.hint("leave out --base, or --with-changes");
-    let look = format!("git diff HEAD {}", &onto[..onto.len().min(9)]);
+    let failure = failure.hint("leave out either --base or --with-changes");
+    let look = format!(
+        "to see how '{what}' differs: git diff HEAD {}",
+        &onto[..onto.len().min(9)]
+    );
     Err(failure.hint(look).into())
 }
 
