@@ -93,12 +93,12 @@ fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
     dry.success().says(&expect![[r#"
         would delete the run directory of 'ghost'
         would delete the refs of a killed landing
-        would delete 'merged' (the commits of 'feature/merged' were at <object>)
-        would delete the worktree of 'dropped'
+        would delete the removed task 'merged' (branch 'feature/merged' at <object>)
+        would delete the kept worktree of 'dropped'
         would delete '$WORLD/myapp/.git/flux/trash/.going-ghost'
         would delete 1 verdict
         would delete 1 log of the gate
-        would delete 1 answer about conflicts
+        would delete 1 cached result about conflicts
         would delete '$TOOLS/tmp/git-flux-old'
         --- stderr
         Nothing was done.
@@ -111,12 +111,12 @@ fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
         --- stderr
         deleted the run directory of 'ghost'
         deleted the refs of a killed landing
-        deleted 'merged' (the commits of 'feature/merged' were at <object>)
-        deleted the worktree of 'dropped'
+        deleted the removed task 'merged' (branch 'feature/merged' at <object>)
+        deleted the kept worktree of 'dropped'
         deleted '$WORLD/myapp/.git/flux/trash/.going-ghost'
         deleted 1 verdict
         deleted 1 log of the gate
-        deleted 1 answer about conflicts
+        deleted 1 cached result about conflicts
         deleted '$TOOLS/tmp/git-flux-old'
     "#]]);
     assert_eq!(
@@ -182,7 +182,7 @@ fn gc_recovers_an_interrupted_task() {
     let before = world.snapshot();
     let output = world.flux(["gc", "--dry-run"]).run();
     output.success().says(&expect![[r#"
-        would recover the interrupted task 'fix'
+        would recover 'fix', which a killed command has left
         --- stderr
         Nothing was done.
     "#]]);
@@ -190,7 +190,7 @@ fn gc_recovers_an_interrupted_task() {
     let output = world.flux(["gc"]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        the removal of 'fix' was interrupted; the task still exists: git flux cleanup fix
+        the removal of 'fix' was interrupted; the task is still there (git flux cleanup fix)
         there is nothing to delete
     "#]]);
     let output = world.flux(["gc", "--dry-run"]).run();
@@ -235,7 +235,7 @@ fn gc_trash_deletes_all_removed_tasks_with_consent() {
         .stdout_is("")
         .stderr_has("  alpha  not merged\n")
         .stderr_has("  beta  merged into 'main'\n")
-        .stderr_has("error: refusing to delete without --yes\nhint: git flux restore --list\n");
+        .stderr_has("error: refusing to delete without --yes\nhint: to see the removed tasks: git flux restore --list\n");
     let output = world.flux(["gc", "--trash", "-n"]).run();
     output
         .success()

@@ -61,7 +61,7 @@ fn land_with_keep_does_not_stop_agents() {
         works     main    merge 1 commit
         landed works (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.pane("works"), pane);
     world.agent("works").tell("commit More");
@@ -94,9 +94,9 @@ fn land_refuses_changed_programs_without_keep_config() {
         TASK      TARGET  PLAN
         fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
         error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
-        hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: to see every change: git flux status fix
-        hint: to keep every change: git flux land fix --keep-config
+        hint: to undo this change: git config --local --unset-all core.hooksPath
+        hint: to see all such changes: git flux status fix
+        hint: to keep all of them: git flux land fix --keep-config
         error: not every task has landed
     "#]]);
     let dry = world.flux(["land", "-n", "fix"]).run();
@@ -123,7 +123,7 @@ fn land_refuses_changed_programs_without_keep_config() {
         warning: user.name was set to 'Mallory' while 'fix' ran
         landed fix (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_gone(&world, "fix");
     // The answer counts for the other task, too.
@@ -147,7 +147,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         fix       main    merge 1 commit
         the gate runs: 'echo run >>../runs'
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
-        hint: to put it back: git config --local --unset-all flux.gate
+        hint: to undo this change: git config --local --unset-all flux.gate
         hint: git flux status before
         hint: to keep it: git flux land --keep-config
         error: not every task has landed

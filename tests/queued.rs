@@ -65,8 +65,8 @@ fn queued_agent_runs_once_its_wrapper_has_started_it() {
     let refused = world.flux(["send", "fix", "Hurry up"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix' is queued: its wrapper has not started it
-        hint: git flux attach fix
+        error: the agent of 'fix' is queued: flux.wrapper has not started it yet
+        hint: to look at its pane: git flux attach fix
     "#]]);
     world.assert_unchanged(&before);
     let wait = world.flux(["wait", "--timeout", "1", "fix"]).run();

@@ -234,7 +234,7 @@ fn watch_keys_run_commands_with_their_questions() {
         line_of(screen, "fix").is_some_and(|line| line.contains("stopped"))
     });
     terminal.keys(["r"]);
-    wait_for(&terminal, "Restart from its prompt?");
+    wait_for(&terminal, "Start again from the task's prompt?");
     terminal.keys(["y"]);
     wait_shown(&terminal);
     wait_for(&terminal, "running");

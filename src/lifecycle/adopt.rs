@@ -199,7 +199,7 @@ impl<'a> Adoption<'a> {
         };
         let places = format!("'{}' and '{}'", shown(&entry.path), shown(other));
         let what = format!("'{branch}' is checked out twice: in {places}");
-        let hint = format!("to check out another branch: {}", switch_command(entry));
+        let hint = format!("to switch one to a new branch: {}", switch_command(entry));
         Err(Failure::new(what).hint(hint).into())
     }
 
@@ -210,7 +210,7 @@ impl<'a> Adoption<'a> {
             return Ok(());
         };
         let failure = Failure::new(format!("{what} of the task '{}'", task.id));
-        let hint = format!("git flux attach {}", task.id);
+        let hint = format!("to go to it: git flux attach {}", task.id);
         Err(failure.hint(hint).into())
     }
 
@@ -242,7 +242,7 @@ impl<'a> Adoption<'a> {
                 .into());
         }
         if is_scratch(entry) {
-            let failure = Failure::new(format!("'{given}' is the worktree of the gate"));
+            let failure = Failure::new(format!("'{given}' is the worktree for gates"));
             return Err(failure.hint(list).into());
         }
         self.ensure_exists(entry, &real)?;

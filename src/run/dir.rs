@@ -234,7 +234,7 @@ impl RunDir {
         });
         found.with_context(|| {
             let id = self.task_id();
-            Failure::new(format!("cannot read the state of the launcher of '{id}'"))
+            Failure::new(format!("cannot read the run directory of '{id}'"))
                 .hint(self.removal_hint(name))
         })
     }

@@ -214,7 +214,7 @@ fn gate_does_not_run_if_its_configuration_changed_while_a_task_ran() {
     let command = format!("'{}'", NOTE.replace('\'', "'\\''"));
     let refused = format!(
         "error: flux.gate was set to {command} while 'fix' ran\n\
-         hint: to put it back: git config --local --unset-all flux.gate\n\
+         hint: to undo this change: git config --local --unset-all flux.gate\n\
          hint: git flux status fix\n\
          hint: to keep it: git flux gate --keep-config\n"
     );

@@ -27,7 +27,8 @@ pub(super) fn forecast_trash(flux: &Flux) -> Result<()> {
 pub(super) fn forecast(flux: &Flux) -> Result<()> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let interrupted = list_interrupted(flux, &store).into_iter();
-    let interrupted = interrupted.map(|task| format!("recover the interrupted task '{}'", task.id));
+    let interrupted =
+        interrupted.map(|task| format!("recover '{}', which a killed command has left", task.id));
     let garbage = gc::find(flux, &store)?;
     let garbage = garbage.iter().map(|one| format!("delete {one}"));
     report_forecast(flux, &interrupted.chain(garbage).collect::<Vec<_>>())

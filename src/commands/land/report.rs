@@ -52,7 +52,7 @@ impl<'a> Report<'a> {
                 let ids: Vec<&str> = batch.ids.iter().map(TaskId::as_str).collect();
                 let how = match batch.runs {
                     None => "untested".to_owned(),
-                    Some(0) => "the same files have passed before".to_owned(),
+                    Some(0) => "these files have passed before".to_owned(),
                     Some(runs) => format!("{}, {} s", count(runs, "run"), batch.time.as_secs()),
                 };
                 let ids = ids.join(", ");
@@ -81,7 +81,7 @@ impl<'a> Report<'a> {
             TaskResult::Landed(_) => {}
             TaskResult::Integrated(parts) => {
                 ui.status(match parts {
-                    Some(_) => format!("'{id}' had landed already; it is removed"),
+                    Some(_) => format!("removed '{id}', which had landed already"),
                     None => format!("'{id}' is integrated already"),
                 });
             }
@@ -96,7 +96,7 @@ impl<'a> Report<'a> {
                 finding
                     .log
                     .iter()
-                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+                    .for_each(|log| ui.hint(format_args!("output of the gate: {log}")));
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
@@ -104,7 +104,9 @@ impl<'a> Report<'a> {
             }
             TaskResult::Clash(Clash::Task) => {
                 ui.status(format_args!("'{id}' conflicts with a task before it"));
-                ui.hint(format_args!("git flux conflicts {id}"));
+                ui.hint(format_args!(
+                    "to see the conflicts: git flux conflicts {id}"
+                ));
             }
             TaskResult::Unknown(finding) => {
                 ui.warning(format_args!(
@@ -114,7 +116,7 @@ impl<'a> Report<'a> {
                 finding
                     .log
                     .iter()
-                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+                    .for_each(|log| ui.hint(format_args!("output of the gate: {log}")));
             }
         }
     }
@@ -131,14 +133,16 @@ impl<'a> Report<'a> {
         ui.status(format_args!("back to {id}: {why}"));
         match &back.how {
             Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
-            Notice::NoAgent => ui.hint(format_args!("git flux resume {id}")),
+            Notice::NoAgent => ui.hint(format_args!(
+                "to let its agent mend it: git flux resume {id}"
+            )),
             Notice::AtWork => ui.status("its agent works, and was not told"),
             Notice::Repeated => ui.status("it is the same as the last time"),
             Notice::Blocked => {
                 ui.warning(format_args!(
                     "'{id}' is blocked: it was sent back too often"
                 ));
-                ui.hint(format_args!("git flux attach {id}"));
+                ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
             Notice::Failed(error) => ui.warning(error),
         }
@@ -271,7 +275,9 @@ pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Res
         _ => format!("git revert --no-edit {from}..{}", last.short()),
     };
     ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
-    ui.hint(format_args!("or, after other commits: {revert}"));
+    ui.hint(format_args!(
+        "or, if the branch has newer commits: {revert}"
+    ));
     if let Some(remote) = flux.settings.push_remote(&moved.branch) {
         ui.hint(format_args!(
             "to push it: git push {} {branch}",

@@ -128,20 +128,19 @@ impl Repo {
         }
     }
 
-    /// Writes a merged tree that is known by name only, if the merge has taken each file whole from
-    /// one side: `ours` with the files of `theirs` at the paths that the merge has touched. Returns
-    /// whether that gives `merged`.
-    pub(crate) fn write_merged(
+    /// Writes the tree `tree` with the files of the tree `from` at these paths, and without those
+    /// that `from` does not have, and returns its name.
+    pub(crate) fn replace_files(
         &self,
-        merged: &ObjectId,
-        [ours, theirs]: [&ObjectId; 2],
-        touched: &Touched,
-    ) -> Result<bool> {
-        let files = touched.paths().map(|path| {
-            let file = self.find_path(theirs, path)?;
+        tree: &ObjectId,
+        from: &ObjectId,
+        paths: &Touched,
+    ) -> Result<ObjectId> {
+        let files = paths.paths().map(|path| {
+            let file = self.find_path(from, path)?;
             Ok((path.to_owned(), file))
         });
-        Ok(self.update_tree(ours, &files.collect::<Result<_>>()?)? == *merged)
+        self.update_tree(tree, &files.collect::<Result<_>>()?)
     }
 
     /// Returns which paths differ between two trees, and which directories of `old` are not in

@@ -51,16 +51,18 @@ impl fmt::Display for Garbage {
             Self::ChainRefs => f.write_str("the refs of a killed landing"),
             Self::Task(one) => {
                 let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
-                write!(f, "'{name}' (the commits of '{branch}' were at {tip})")
+                write!(f, "the removed task '{name}' (branch '{branch}' at {tip})")
             }
             Self::Worktree(place) => {
                 let name = trash_name(place).unwrap_or_default();
-                write!(f, "the worktree of '{}'", sanitize::line(&name))
+                write!(f, "the kept worktree of '{}'", sanitize::line(&name))
             }
             Self::Rest(place) | Self::TemporaryDir(place) => write!(f, "'{}'", shown(place)),
             Self::Verdicts(files) => f.write_str(&count(files.len(), "verdict")),
             Self::Logs(files) => write!(f, "{} of the gate", count(files.len(), "log")),
-            Self::Answers(number) => write!(f, "{} about conflicts", count(*number, "answer")),
+            Self::Answers(number) => {
+                write!(f, "{} about conflicts", count(*number, "cached result"))
+            }
             Self::UnseenCounts(number) => {
                 write!(f, "{} of unseen files", count(*number, "count"))
             }

@@ -113,15 +113,18 @@ pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<(
 
 fn duplicate_task(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
-        .hint(format!("git flux attach {id}"))
-        .hint(format!("git flux cleanup {id}"))
+        .hint(format!("to go to it: git flux attach {id}"))
+        .hint(format!("to remove it: git flux cleanup {id}"))
 }
 
 /// A hint for `run` and `adopt`.
-pub(crate) const OTHER_ID_HINT: &str = "choose another id with --name";
+pub(crate) const OTHER_ID_HINT: &str = "choose another name with --name";
 
 fn duplicate_branch(branch: &BranchName) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint(OTHER_ID_HINT)
-        .hint(format!("git branch -d {}", word(branch)))
+        .hint(format!(
+            "to delete the branch: git branch -d {}",
+            word(branch)
+        ))
 }
