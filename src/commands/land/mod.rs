@@ -59,7 +59,7 @@ pub(crate) struct LandArgs {
     /// leave the tasks in place after they have landed
     #[arg(long, conflicts_with = "check")]
     keep: bool,
-    /// build and test, uncommitted files included, but land nothing
+    /// merge and test, uncommitted files included, but land nothing
     #[arg(long)]
     check: bool,
     /// go on, and land tasks as they become ready
