@@ -44,6 +44,14 @@ impl<'a> Report<'a> {
         &self.objects
     }
 
+    /// Returns the word for the result of a task; `None` if it has none, since its group failed.
+    pub(super) fn result_of(&self, id: &TaskId) -> Option<&str> {
+        let mut objects = self.objects.iter();
+        objects
+            .find(|one| one.id == id.as_str())
+            .map(|one| one.result)
+    }
+
     /// Prints an event as it happens.
     pub(super) fn tell(&self, event: &LandEvent) -> Result<()> {
         let ui = &self.flux.ui;
