@@ -47,7 +47,7 @@ fn assert_restored(terminal: &Terminal<'_>) {
 }
 
 /// Makes a task whose agent shows its state in no other way than by hooks, and is idle.
-fn idle_task(world: &World, name: &str) {
+pub(crate) fn idle_task(world: &World, name: &str) {
     world.install_agent("mine");
     world.git(["config", "flux.mine.command", "mine"]);
     let run = ["run", "-q", "--agent", "mine", "--name", name, "Fix it"];
@@ -488,6 +488,11 @@ fn watch_makes_no_system_calls_while_idle() {
 fn watch_starts_no_process_in_an_idle_minute() {
     let world = World::new();
     idle_task(&world, "fix");
+    // The agent of another one shows its state in its pane, which is closed.
+    let closed = world.start("Fix login");
+    world.agent(&closed).tell("exit 0");
+    world.wait_ended(&closed);
+    world.tmux(["kill-pane", "-t", &world.pane(&closed)]);
     let terminal = open(&world, "");
     wait_for(&terminal, "fake agent ready");
     let pid = wait_for_process(&world);

@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::rows::{Rows, TaskRow, open_current, read_all, read_rows, read_states};
 use crate::commands::Faults;
-use crate::commands::task_watch::TaskWatch;
+use crate::commands::task_watch::{TaskWatch, own_tasks};
 use crate::commands::wakeups::POLL_INTERVAL;
 use crate::context::Flux;
 use crate::lifecycle::land::state::land_state;
@@ -202,10 +202,13 @@ impl TaskReader {
         Ok(true)
     }
 
-    /// Watches the terminals of the tasks, and the landings that they are part of.
+    /// Watches the terminals of the tasks, and the landings that they are part of. The terminals of
+    /// other users cannot be watched.
     fn watch_terminals_and_landings(&mut self) {
         let stores = self.repositories.iter();
-        let tasks: Vec<&Task> = stores.flat_map(|(_, store)| store.readable()).collect();
+        let tasks: Vec<&Task> = stores
+            .flat_map(|(flux, store)| own_tasks(flux, store))
+            .collect();
         self.watch.watch_terminals(&tasks);
         for ((flux, _), rows) in self.repositories.iter().zip(&self.rows) {
             if rows.rows.iter().any(TaskRow::is_landing) {
