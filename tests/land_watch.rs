@@ -85,6 +85,39 @@ fn land_watch_lands_a_task_that_was_mended_while_the_gate_ran() {
     assert_eq!(terminal.exit_code(), 130);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn land_watch_lands_a_task_that_was_restored_during_a_landing() {
+    let world = World::new();
+    let (began, go) = slow_gate(&world, "true");
+    done(&world, &["alpha"]);
+    // An agent of this kind is observed by files only.
+    world.install_agent("mine");
+    world.git(["config", "flux.mine.command", "mine"]);
+    let run = ["run", "-q", "--agent", "mine", "--name", "beta", "Fix it"];
+    world.flux(run).run().success();
+    world.wait_ended("beta");
+    let worktree = world.worktree("beta");
+    fs::write(worktree.join("new"), "new\n").unwrap();
+    let terminal = world.terminal(100, 30);
+    terminal.command("git-flux land --watch --yes");
+    wait_until("the gate to run", || began.exists());
+    let cleanup = ["cleanup", "-y", "--discard", "beta"];
+    world.flux(cleanup).run().success();
+    world.flux(["restore", "beta"]).run().success();
+    fs::write(&go, "").unwrap();
+    terminal.wait_for_screen("landed alpha");
+    // No earlier event is left.
+    let pid = wait_for("its process", || watching_process(&world, "land"));
+    let calls = calls_in_an_idle_second(pid, 5);
+    assert!(calls <= 5, "{calls} system calls in a second");
+    world.git_in(&worktree, ["add", "new"]);
+    world.git_in(&worktree, ["commit", "-qm", "new"]);
+    terminal.wait_for_screen("landed beta");
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+}
+
 #[test]
 fn land_watch_tries_again_when_the_reason_was_not_in_the_commits() {
     let world = World::new();
