@@ -119,6 +119,25 @@ fn land_watch_lands_a_task_that_was_restored_during_a_landing() {
 }
 
 #[test]
+fn land_watch_says_once_that_a_task_does_not_pass() {
+    let world = World::new();
+    let gate = format!("test ! -e {}", file("beta"));
+    world.git(["config", "flux.gate", &gate]);
+    done(&world, &["alpha", "beta"]);
+    let terminal = world.terminal(100, 60);
+    terminal.command("git-flux land --watch --yes");
+    terminal.wait_for_screen("landed alpha");
+    terminal.wait_for_screen("back to beta: ");
+    // The target has moved since: it was tried again before this one.
+    done(&world, &["gamma"]);
+    let screen = terminal.wait_for_screen("landed gamma");
+    assert_eq!(screen.matches("back to beta: ").count(), 1, "{screen}");
+    assert_eq!(tasks(&world), ["beta"]);
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130);
+}
+
+#[test]
 fn land_watch_tries_again_when_the_reason_was_not_in_the_commits() {
     let world = World::new();
     done(&world, &["alpha"]);

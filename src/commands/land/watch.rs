@@ -99,7 +99,8 @@ impl LandWatch<'_> {
         plan.commit_files(flux)?;
         // While the gate runs, a task or its target may change: nothing is known about those commits.
         let before = Store::load(&flux.repo, &flux.settings)?;
-        let mut report = Report::new(flux, Trial::No);
+        // Each landing of another task lets a task that does not pass be tried again.
+        let mut report = Report::new(flux, Trial::No).without_repeated();
         let done = self.args.land(flux, store, plan, &mut report);
         if let Err(error) = done {
             interrupt::check()?;
