@@ -2,6 +2,7 @@
 
 mod description;
 mod exit_code;
+mod failed;
 mod plan;
 mod report;
 mod select;

@@ -26,6 +26,8 @@ pub(super) enum Trial {
 pub(super) struct Report<'a> {
     flux: &'a Flux,
     trial: Trial,
+    /// Also tasks that are sent back with the same commits as before are printed.
+    tells_repeated: bool,
     objects: Vec<LandObject>,
     codes: Vec<u8>,
 }
@@ -35,13 +37,30 @@ impl<'a> Report<'a> {
         Self {
             flux,
             trial,
+            tells_repeated: true,
             objects: Vec::new(),
             codes: Vec::new(),
         }
     }
 
+    /// Prints nothing about a task that is sent back with the same commits as before.
+    pub(super) fn without_repeated(self) -> Self {
+        Self {
+            tells_repeated: false,
+            ..self
+        }
+    }
+
     pub(super) fn objects(&self) -> &[LandObject] {
         &self.objects
+    }
+
+    /// Returns the word for the result of a task; `None` if it has none, since its group failed.
+    pub(super) fn result_of(&self, id: &TaskId) -> Option<&str> {
+        let mut objects = self.objects.iter();
+        objects
+            .find(|one| one.id == id.as_str())
+            .map(|one| one.result)
     }
 
     /// Prints an event as it happens.
@@ -71,6 +90,8 @@ impl<'a> Report<'a> {
     fn tell_result(&self, id: &TaskId, result: &TaskResult) {
         let ui = &self.flux.ui;
         match result {
+            TaskResult::Conflict(back) | TaskResult::Red(_, Some(back))
+                if back.how == Notice::Repeated && !self.tells_repeated => {}
             TaskResult::Landed(Some(Err(error)))
             | TaskResult::Integrated(Some(Err(error)))
             | TaskResult::Refused(error) => {
