@@ -21,19 +21,49 @@ pub(super) enum Remark {
     Suggestion(String),
 }
 
+/// The end of a line of white space when lines are compared. No line of the original has it.
+const BLANK: &str = "\u{1}";
+
 /// Returns the comments that were added to the lines of a file, in their order. White space at the
 /// ends of lines is ignored.
 pub(super) fn find_comments(original: &[ReviewLine], edited: &str) -> Result<Vec<Comment>> {
-    let before = original.iter().flat_map(|line| [&*line.text, "\n"]);
+    let before = original.iter().flat_map(|line| comparable(&line.text));
     let before: String = before.collect();
     let edited: Vec<&str> = edited.lines().collect();
-    let after = edited.iter().flat_map(|line| [line, "\n"]);
-    let after: String = after.collect();
+    let after: String = edited.iter().flat_map(|line| comparable(line)).collect();
     let mut comments = Vec::new();
     for changed in compare_lines(before.as_bytes(), after.as_bytes())? {
+        let changed = move_above_blank_lines(original, &edited, changed);
         comments.extend(read_block(original, &edited, changed));
     }
     Ok(comments)
+}
+
+/// Returns a line as it is compared: one of white space, such as a blank line of the code with its
+/// sign, is no empty one that the user may have added.
+fn comparable(line: &str) -> [&str; 3] {
+    let line = line.trim_end_matches('\r');
+    let is_blank = line.trim().is_empty() && !line.is_empty();
+    [line, if is_blank { BLANK } else { "" }, "\n"]
+}
+
+/// Moves added lines that end with the blank line above them to before that line: editors that
+/// indent make such lines, and a comment is rather about code.
+fn move_above_blank_lines(
+    original: &[ReviewLine],
+    edited: &[&str],
+    mut added: ChangedLines,
+) -> ChangedLines {
+    while added.old_lines == 0 && added.old_start > 0 {
+        let above = comparable(&original[added.old_start - 1].text);
+        if above[1].is_empty() || above != comparable(edited[added.new_start + added.new_lines - 2])
+        {
+            break;
+        }
+        added.old_start -= 1;
+        added.new_start -= 1;
+    }
+    added
 }
 
 /// Reads one block of changed lines.
@@ -71,13 +101,15 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
 }
 
 /// Returns the line that is suggested in place of a line, without its sign; `None` unless it has the
-/// same sign.
+/// same sign and other code.
 fn find_suggestion(old: &ReviewLine, new: &str) -> Option<String> {
     let Subject::Line(..) = old.subject else {
         return None;
     };
     let sign = old.text.chars().next()?;
-    Some(new.strip_prefix(sign)?.trim_end().to_owned())
+    let suggestion = new.strip_prefix(sign)?.trim_end();
+    let is_same = old.text.strip_prefix(sign)?.trim_end() == suggestion;
+    (!is_same).then(|| suggestion.to_owned())
 }
 
 impl Comment {
@@ -85,11 +117,11 @@ impl Comment {
     /// `#` begins what is no comment.
     fn new(line: &ReviewLine, text: &[&str]) -> Option<Self> {
         let is_text = |text: &&&str| line.subject != Subject::Whole || !text.starts_with('#');
-        let text: Vec<&str> = text.iter().filter(is_text).copied().collect();
+        let text = text.iter().filter(is_text).copied();
+        let text: Vec<&str> = text.skip_while(|line| line.trim().is_empty()).collect();
         let text = text.join("\n");
-        let text = text.trim_matches(['\n', '\r']).trim_end();
-        let is_blank = text.trim().is_empty();
-        (!is_blank).then(|| Self {
+        let text = text.trim_end();
+        (!text.is_empty()).then(|| Self {
             line: line.clone(),
             remark: Remark::Text(text.to_owned()),
         })
@@ -101,6 +133,13 @@ mod tests {
     use super::*;
     use crate::git::repo::patch::Place;
 
+    fn whole(text: &str) -> ReviewLine {
+        ReviewLine {
+            text: text.to_owned(),
+            subject: Subject::Whole,
+        }
+    }
+
     /// The original: a head, then a file with a hunk whose code looks like a diff.
     fn original() -> Vec<ReviewLine> {
         let line = |text: &str, subject| ReviewLine {
@@ -108,7 +147,7 @@ mod tests {
             subject,
         };
         vec![
-            line("# head", Subject::Whole),
+            whole("# head"),
             line("--- a/f", Subject::File(0)),
             line("@@ -1,2 +1,3 @@", Subject::File(0)),
             line(" one", Subject::Line(0, Place::New(1))),
@@ -120,7 +159,12 @@ mod tests {
 
     #[track_caller]
     fn case(edited: &str, expected: &[&str]) {
-        let found = find_comments(&original(), edited).unwrap();
+        case_of(&original(), edited, expected);
+    }
+
+    #[track_caller]
+    fn case_of(original: &[ReviewLine], edited: &str, expected: &[&str]) {
+        let found = find_comments(original, edited).unwrap();
         let shown = found.iter().map(|comment| match &comment.remark {
             Remark::Text(text) => format!("{} | {text}", comment.line.text),
             Remark::Suggestion(new) => format!("{} => {new}", comment.line.text),
@@ -186,5 +230,81 @@ mod tests {
             &TEXT.replace("-two\n", "-two\n@@ -1 +1 @@\n-x\n"),
             &["-two | @@ -1 +1 @@\n-x"],
         );
+    }
+
+    /// Compares edited code, which is between a head and the end of a file, with its original.
+    #[track_caller]
+    fn code_case([code, edited]: [&str; 2], expected: &[&str]) {
+        let mut original = vec![whole("# head"), whole("")];
+        original.extend(
+            code.split_terminator('\n')
+                .zip(1..)
+                .map(|(text, at)| ReviewLine {
+                    text: text.to_owned(),
+                    subject: match text.starts_with('\\') {
+                        true => Subject::File(0),
+                        false => Subject::Line(0, Place::New(at)),
+                    },
+                }),
+        );
+        original.extend(["\u{c}", "#", "#"].map(whole));
+        let edited = format!("# head\n\n{edited}");
+        case_of(&original, &edited, expected);
+    }
+
+    const FUNCTION: &str = " f\n+}\n \n def g():\n";
+    const LAST: &str = " a\n+last\n";
+    const SPACED: &str = " a\n \n b\n";
+
+    #[test]
+    fn find_comments_takes_no_blank_line_of_the_code_for_an_added_one() {
+        let end = "\u{c}\n#\n#\n";
+        let edited = format!(" f\n+}}\n\nwhy?\n\n \n def g():\n{end}");
+        code_case([FUNCTION, &edited], &["+} | why?"]);
+        code_case(
+            [LAST, &format!(" a\n+last\n\nwhy?\n{end}")],
+            &["+last | why?"],
+        );
+        code_case(
+            [LAST, &format!(" a\n+last\n\n# TODO x\n{end}")],
+            &["+last | # TODO x"],
+        );
+        let edited = format!(" a\n\nfirst\n\n \n\nsecond\n b\n{end}");
+        code_case([SPACED, &edited], &[" a | first", "  | second"]);
+        // Below the end it is about all files.
+        code_case([LAST, &format!(" a\n+last\n{end}\nfine\n")], &["# | fine"]);
+        // Editors that indent put the sign of the line above before an empty line.
+        let edited = format!(" a\n \n why?\n \n b\n{end}");
+        code_case([SPACED, &edited], &[" a |  why?"]);
+        // Other white space.
+        let edited = format!(" a\n\nwhy?\n\n \t\n b\n{end}");
+        code_case([" a\n \t\r\n b\n", &edited], &[" a | why?"]);
+        let edited = format!(" a\n \n b\n{end}");
+        code_case([" a\n \t\n b\n", &edited], &[]);
+    }
+
+    #[test]
+    fn find_comments_allows_an_editor_to_strip_all_lines() {
+        let strip = |text: &str| -> String {
+            let lines = text.lines().flat_map(|line| [line.trim_end(), "\n"]);
+            lines.collect()
+        };
+        let end = "\u{c}\n#\n#\n";
+        for code in [FUNCTION, LAST, SPACED] {
+            code_case([code, &strip(&format!("{code}{end}"))], &[]);
+        }
+        let edited = format!(" f\n+}}\n\nwhy?\n\n \n def g():\n{end}");
+        code_case([FUNCTION, &strip(&edited)], &["+} | why?"]);
+        let edited = format!(" f\n+}}\n \nwhy?\n def g():\nso?\n{end}");
+        code_case(
+            [FUNCTION, &strip(&edited)],
+            &["+} | why?", " def g(): | so?"],
+        );
+        for text in ["why?", "# TODO x"] {
+            let edited = strip(&format!(" a\n+last\n\n{text}\n{end}"));
+            code_case([LAST, &edited], &[&format!("+last | {text}")]);
+        }
+        let edited = strip(&format!(" a\n\nfirst\n\n \n\nsecond\n b\n{end}"));
+        code_case([SPACED, &edited], &[" a | first\n\n\n\nsecond"]);
     }
 }
