@@ -4,6 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::world::*;
 
@@ -443,6 +447,45 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
         .code(130)
         .stderr_has("hint: git flux review --from '/");
     assert_eq!(unseen(&world, &id), 3);
+}
+/// Returns the files that were opened in an editor, and are still there.
+fn edited_files(world: &World) -> Vec<PathBuf> {
+    let entries = fs::read_dir(world.tools().join("tmp")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_edited = |path: &PathBuf| path.to_string_lossy().contains("FLUX_REVIEW_");
+    paths.filter(is_edited).collect()
+}
+
+#[test]
+fn review_leaves_the_edited_file_if_it_is_killed_at_its_question() {
+    let world = World::new();
+    let id = task(&world);
+    world.install("editor", "#!/bin/sh\nsed -i '/^+2$/a why?' \"$1\"\n");
+    let terminal = world.terminal(120, 40);
+    let before = world.snapshot();
+    terminal.command("GIT_EDITOR='echo $PPID >\"$TMPDIR/pid\"; editor' git flux review fix");
+    terminal.wait_for_screen("Send 1 comment to 'fix'?");
+    let pid = world.read(world.tools().join("tmp/pid"));
+    let pid = Pid::from_raw(pid.trim().parse().unwrap());
+    kill(pid, Signal::SIGKILL).unwrap();
+    wait_until("the process to end", || {
+        Process::find(pid.as_raw()).is_none()
+    });
+    world.assert_unchanged(&before);
+    let files = edited_files(&world);
+    let from = ["review", "-y", "--from", files[0].to_str().unwrap(), &id];
+    world.flux(from).run().success();
+    read_by(&world, &id, "why?");
+    assert_eq!(unseen(&world, &id), 0);
+    // Nothing is left once the comments are sent or kept.
+    world.write(world.worktree(&id).join("src/login.txt"), "2\n");
+    let script = "sed -i '/^-one/a gone?' \"$1\"";
+    review(&world, &id, script).run().success();
+    world.write(world.worktree(&id).join("src/login.txt"), "one\n");
+    review(&world, &id, &format!("{script}; exit 1"))
+        .run()
+        .code(1);
+    assert_eq!(edited_files(&world), files);
 }
 
 #[test]
