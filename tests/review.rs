@@ -439,6 +439,13 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
         .stderr_has("error: the comments on 'fix' were not sent\n");
     output.stderr_has("caused by: the editor failed\nhint: git flux send --stdin fix < ");
     let changes = before.changes(&world.snapshot());
+    // The next ones are kept beside them.
+    let output = review(&world, &id, &script.replace("why", "how")).run();
+    output.code(1).stderr_has(".git/flux/run/fix/review.1'\n");
+    for (name, text) in [("review", "why?\n"), ("review.1", "how?\n")] {
+        let kept = world.read(world.repo().join(".git/flux/run/fix").join(name));
+        assert!(kept.ends_with(text), "{kept}");
+    }
     assert_eq!(changes, ["+ flux file run/fix/review: "]);
     // One that is killed leaves its file.
     let killed = world.flux(["review", "-y", &id]);
