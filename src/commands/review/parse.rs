@@ -24,6 +24,9 @@ pub(super) enum Remark {
 /// The end of a line of white space when lines are compared. No line of the original has it.
 const BLANK: &str = "\u{1}";
 
+/// The beginning of the line below one without a newline. Code begins with a sign.
+const NO_NEWLINE: char = '\\';
+
 /// Returns the comments that were added to the lines of a file, in their order. White space at the
 /// ends of lines is ignored.
 pub(super) fn find_comments(original: &[ReviewLine], edited: &str) -> Result<Vec<Comment>> {
@@ -79,7 +82,11 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
         lines => &edited[changed.new_start - 1..changed.new_start - 1 + lines],
     };
     let mut replaced = old;
-    let mut about = &original[first.saturating_sub(1)];
+    let above = &original[..first.max(1)];
+    // Such a line is about the line of code above it.
+    let mut lines = above.iter().rev();
+    let is_code = |line: &&ReviewLine| !line.text.starts_with(NO_NEWLINE);
+    let mut about = lines.find(is_code).unwrap_or(&original[0]);
     let (mut comments, mut text) = (Vec::new(), Vec::new());
     for line in new {
         let mut others = replaced.iter().enumerate();
@@ -306,5 +313,13 @@ mod tests {
         }
         let edited = strip(&format!(" a\n\nfirst\n\n \n\nsecond\n b\n{end}"));
         code_case([SPACED, &edited], &[" a | first\n\n\n\nsecond"]);
+    }
+
+    #[test]
+    fn find_comments_finds_a_line_without_newline() {
+        let mark = "\\ No newline at end of file\n";
+        let (code, end) = (format!("-old\n{mark}+last\n{mark}"), "\u{c}\n#\n#\n");
+        let edited = format!("-old\n{mark}why?\n+last\n{mark}and this?\n{end}");
+        code_case([&code, &edited], &["-old | why?", "+last | and this?"]);
     }
 }
