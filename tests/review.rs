@@ -439,6 +439,7 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
         .stderr_has("error: the comments on 'fix' were not sent\n");
     output.stderr_has("caused by: the editor failed\nhint: git flux send --stdin fix < ");
     let changes = before.changes(&world.snapshot());
+    assert_eq!(changes, ["+ flux file run/fix/review: "]);
     // The next ones are kept beside them.
     let output = review(&world, &id, &script.replace("why", "how")).run();
     output.code(1).stderr_has(".git/flux/run/fix/review.1'\n");
@@ -446,7 +447,6 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
         let kept = world.read(world.repo().join(".git/flux/run/fix").join(name));
         assert!(kept.ends_with(text), "{kept}");
     }
-    assert_eq!(changes, ["+ flux file run/fix/review: "]);
     // One that is killed leaves its file.
     let killed = world.flux(["review", "-y", &id]);
     let killed = killed.env("GIT_EDITOR", "kill -9 $$;:").run();
@@ -455,6 +455,7 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
         .stderr_has("hint: git flux review --from '/");
     assert_eq!(unseen(&world, &id), 3);
 }
+
 /// Returns the files that were opened in an editor, and are still there.
 fn edited_files(world: &World) -> Vec<PathBuf> {
     let entries = fs::read_dir(world.tools().join("tmp")).unwrap();
@@ -493,6 +494,46 @@ fn review_leaves_the_edited_file_if_it_is_killed_at_its_question() {
         .run()
         .code(1);
     assert_eq!(edited_files(&world), files);
+}
+
+#[test]
+fn review_looks_each_line_up_although_another_one_cannot_be_read() {
+    let world = World::new();
+    world.git(["init", "-q", "sub"]);
+    world.commit_in(world.repo().join("sub"), "in", "in\n");
+    world.git(["add", "."]);
+    world.git(["commit", "-q", "-m", "Submodule"]);
+    let id = task(&world);
+    let worktree = world.worktree(&id);
+    let [first, second] = ["first", "second"].map(|message| {
+        let commit = ["commit-tree", "-m", message, "HEAD^{tree}"];
+        let commit = world.git_in(world.repo().join("sub"), commit);
+        format!("160000,{commit},sub")
+    });
+    world.git_in(&worktree, ["update-index", "--cacheinfo", &first]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "Another commit"]);
+    // The agent works on while the editor is open.
+    let script = format!(
+        "sed -i -e '/^+Subproject/a which?' -e '/^+2$/a moved' \"$1\"\n\
+         cd '{}' && printf 'zero\none\n2\nthree\n' >src/login.txt && \
+         git update-index --cacheinfo {second} && git commit -q -m Again",
+        worktree.display()
+    );
+    let output = review(&world, &id, &script).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        src/login.txt:3
+        > 2
+        moved
+
+        sub:1 (changed since)
+        > Subproject commit <object>
+        which?
+
+        warning: 1 line with comments changed meanwhile
+        warning: sent to 'fix'; this agent cannot confirm receipt
+        noted that you have seen 4 files of 'fix'
+    "#]]);
 }
 
 #[test]

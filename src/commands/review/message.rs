@@ -29,19 +29,20 @@ pub(super) struct Present<'a> {
 }
 
 impl Present<'_> {
-    /// Finds where the lines are now that the comments are about.
+    /// Finds where the lines are now that the comments are about. One that cannot be looked up, such
+    /// as a commit of a submodule, counts as changed.
     pub(super) fn place<'a>(
         &self,
         file: &ReviewFile,
         comments: &'a [Comment],
-    ) -> Result<Vec<PlacedComment<'a>>> {
+    ) -> Vec<PlacedComment<'a>> {
         let place = |comment: &'a Comment| {
             let mut placed = file.place(comment);
             if let Subject::Line(_, Place::New(line)) = comment.line.subject
                 && let Some(patch) = file.patch(comment.line.subject)
             {
                 let name = shown(&patch.path);
-                match self.find_line(patch, line as usize)? {
+                match self.find_line(patch, line as usize).unwrap_or(None) {
                     Some(line) => placed.place = Some(format!("{name}:{line}")),
                     None => {
                         placed.place = Some(format!("{name}:{line} (changed since)"));
@@ -49,7 +50,7 @@ impl Present<'_> {
                     }
                 }
             }
-            Ok(placed)
+            placed
         };
         comments.iter().map(place).collect()
     }

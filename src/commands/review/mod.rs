@@ -336,7 +336,7 @@ fn place_comments<'a>(
         objects: now.objects()?,
         tree: now.trees()[1],
     };
-    present.place(&edited.file, &edited.comments)
+    Ok(present.place(&edited.file, &edited.comments))
 }
 
 /// Keeps an edited file, and returns the error with a hint at it.
