@@ -116,7 +116,24 @@ fn find_suggestion(old: &ReviewLine, new: &str) -> Option<String> {
     let sign = old.text.chars().next()?;
     let suggestion = new.strip_prefix(sign)?.trim_end();
     let is_same = old.text.strip_prefix(sign)?.trim_end() == suggestion;
-    (!is_same).then(|| suggestion.to_owned())
+    (!is_same).then(|| unescape(suggestion, old))
+}
+
+/// Returns a suggestion with the invisible characters of a line that the file shows as `\u{…}`.
+/// Control characters stay so, and what the code has as such a text itself.
+fn unescape(suggestion: &str, line: &ReviewLine) -> String {
+    let raw = line.raw.as_deref().unwrap_or_default();
+    let escapes = raw.chars().filter(|c| !c.is_control()).map(|c| {
+        let escape = c.escape_unicode().to_string();
+        (c.to_string(), escape)
+    });
+    let is_shown =
+        |(_, escape): &(String, String)| line.text.contains(escape) && !raw.contains(escape);
+    escapes
+        .filter(is_shown)
+        .fold(suggestion.to_owned(), |text, (raw, escape)| {
+            text.replace(&escape, &raw)
+        })
 }
 
 impl Comment {
@@ -139,22 +156,16 @@ impl Comment {
 mod tests {
     use super::*;
     use crate::git::repo::patch::Place;
-
-    fn whole(text: &str) -> ReviewLine {
-        ReviewLine {
-            text: text.to_owned(),
-            subject: Subject::Whole,
-        }
-    }
+    use crate::sanitize;
 
     /// The original: a head, then a file with a hunk whose code looks like a diff.
     fn original() -> Vec<ReviewLine> {
         let line = |text: &str, subject| ReviewLine {
-            text: text.to_owned(),
             subject,
+            ..ReviewLine::whole(text)
         };
         vec![
-            whole("# head"),
+            ReviewLine::whole("# head"),
             line("--- a/f", Subject::File(0)),
             line("@@ -1,2 +1,3 @@", Subject::File(0)),
             line(" one", Subject::Line(0, Place::New(1))),
@@ -242,19 +253,16 @@ mod tests {
     /// Compares edited code, which is between a head and the end of a file, with its original.
     #[track_caller]
     fn code_case([code, edited]: [&str; 2], expected: &[&str]) {
-        let mut original = vec![whole("# head"), whole("")];
-        original.extend(
-            code.split_terminator('\n')
-                .zip(1..)
-                .map(|(text, at)| ReviewLine {
-                    text: text.to_owned(),
-                    subject: match text.starts_with('\\') {
-                        true => Subject::File(0),
-                        false => Subject::Line(0, Place::New(at)),
-                    },
-                }),
-        );
-        original.extend(["\u{c}", "#", "#"].map(whole));
+        let mut original = vec![ReviewLine::whole("# head"), ReviewLine::whole("")];
+        let lines = code.split_terminator('\n').zip(1..);
+        original.extend(lines.map(|(text, at)| ReviewLine {
+            subject: match text.starts_with(NO_NEWLINE) {
+                true => Subject::File(0),
+                false => Subject::Line(0, Place::New(at)),
+            },
+            ..ReviewLine::whole(text)
+        }));
+        original.extend(["\u{c}", "#", "#"].map(ReviewLine::whole));
         let edited = format!("# head\n\n{edited}");
         case_of(&original, &edited, expected);
     }
@@ -321,5 +329,27 @@ mod tests {
         let (code, end) = (format!("-old\n{mark}+last\n{mark}"), "\u{c}\n#\n#\n");
         let edited = format!("-old\n{mark}why?\n+last\n{mark}and this?\n{end}");
         code_case([&code, &edited], &["-old | why?", "+last | and this?"]);
+    }
+
+    #[test]
+    fn find_comments_suggests_invisible_characters_as_they_are() {
+        #[track_caller]
+        fn case(raw: &str, edited: &str, expected: &str) {
+            let line = ReviewLine {
+                raw: Some(raw.to_owned()),
+                subject: Subject::Line(0, Place::New(1)),
+                ..ReviewLine::whole(&sanitize::code(raw))
+            };
+            let found = find_comments(std::slice::from_ref(&line), edited).unwrap();
+            let remark = Remark::Suggestion(expected.to_owned());
+            assert_eq!(found, [Comment { line, remark }]);
+        }
+        case("+a👨\u{200d}👩", "+b👨\\u{200d}👩", "b👨\u{200d}👩");
+        case("+\u{feff}a\u{feff}", "+b\\u{feff}", "b\u{feff}");
+        // Text of the user, or of the code.
+        case("+a\u{200d}", "+\\u{200c}", "\\u{200c}");
+        case("+'\\u{200d}'\u{200d}", "+'\\u{200d}'", "'\\u{200d}'");
+        // What a terminal would obey.
+        case("+a\u{1b}\u{200d}", "+b\\u{1b}", "b\\u{1b}");
     }
 }
