@@ -16,7 +16,7 @@ use clap_complete::ArgValueCompleter;
 use tempfile::NamedTempFile;
 
 use self::file::{ReviewFile, find_trees};
-use self::message::{PlacedComment, Present};
+use self::message::{Mentions, PlacedComment, Present};
 use self::parse::{Comment, find_comments};
 use self::send::{Agreement, Sending};
 use super::object::review::ReviewObject;
@@ -304,7 +304,8 @@ fn send_comments(
         flux.ui.warning(format_args!("{what}: {error:#}"));
         comments.iter().map(|one| file.place(one)).collect()
     });
-    flux.ui.status(message::list(&placed));
+    let mentions = Mentions::of(&stored.readable()?.agent);
+    flux.ui.status(message::list(&placed, mentions));
     let stale = placed.iter().filter(|comment| comment.is_stale).count();
     if stale > 0 {
         let lines = count(stale, "line");
@@ -316,7 +317,7 @@ fn send_comments(
         flux,
         stored,
         question: &question,
-        message: &message::message(&placed),
+        message: &message::message(&placed, mentions),
         agreement,
     };
     sending.send()
