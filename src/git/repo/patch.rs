@@ -12,6 +12,9 @@ use git2::{
 use super::Repo;
 use crate::git::ObjectId;
 
+/// The size in bytes above which a file counts as binary: its lines would take the memory of many.
+const LARGE_FILE_BYTES: i64 = 32 << 20;
+
 /// A file that differs between two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FilePatch {
@@ -47,7 +50,7 @@ pub(crate) enum Place {
 
 impl Repo {
     /// Returns the difference of two trees, with renames, as `git diff` prints it; without starting
-    /// git, and with neither its configuration nor attributes.
+    /// git, and with neither its configuration nor attributes. A file above 32 MiB counts as binary.
     pub(crate) fn patches(&self, old: &ObjectId, new: &ObjectId) -> Result<Vec<FilePatch>> {
         let diff = self.diff_with_renames(old, new)?;
         let mut files: Vec<FilePatch> = Vec::new();
@@ -76,6 +79,7 @@ impl Repo {
         let (old, new) = (self.tree(old)?, self.tree(new)?);
         let mut options = DiffOptions::new();
         options.indent_heuristic(true).context_lines(3);
+        options.max_size(LARGE_FILE_BYTES);
         let diff = self
             .git2
             .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options));
@@ -257,5 +261,23 @@ mod tests {
             (Place::New(1), b"+target".to_vec()),
         ];
         assert_eq!(lines.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn patches_has_no_lines_of_a_large_file() {
+        let (_temp, repo) = repository();
+        let empty = repo.empty_tree().unwrap();
+        let of = |text: &str| {
+            let object = repo.write_blob(text.as_bytes()).unwrap();
+            let kind = EntryKind::File;
+            let files = [(PathBuf::from("f"), Some(TreeFile { object, kind }))];
+            repo.update_tree(&empty, &BTreeMap::from(files)).unwrap()
+        };
+        let large = format!("{}\n", "x".repeat((1 << 20) - 1)).repeat(32);
+        for (text, lines) in [(&large, 32), (&(large.clone() + "\n"), 0)] {
+            let found = repo.patches(&empty, &of(text)).unwrap();
+            let is_code = |line: &&PatchLine| line.place != Place::Header;
+            assert_eq!(found[0].lines.iter().filter(is_code).count(), lines);
+        }
     }
 }
