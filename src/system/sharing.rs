@@ -163,15 +163,32 @@ impl Sharing {
             .with_context(|| format!("could not write '{}'", path.display()))
     }
 
+    /// Creates a file with this content as [`Sharing::write`] does. Returns `false` and changes
+    /// nothing if something is at `path`.
+    pub(crate) fn create(self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        let created =
+            self.write_part(path, bytes)
+                .and_then(|file| match file.persist_noclobber(path) {
+                    Ok(_) => sync_dir_of(path).map(|()| true),
+                    Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+                    Err(error) => Err(error.error),
+                });
+        created.with_context(|| format!("could not write '{}'", path.display()))
+    }
+
     fn replace(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write_part(path, bytes)?.persist(path)?;
+        sync_dir_of(path)
+    }
+
+    /// Writes a temporary file beside `path`, durably.
+    fn write_part(self, path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
         let dir = path.parent().unwrap_or(path);
         remove_stale_parts(dir);
         let mut file = self.create_part(path, dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
-        // The rename must survive a power cut.
-        File::open(dir)?.sync_all()
+        Ok(file)
     }
 
     /// Creates and locks a temporary file `.<name>.<random>.part` beside `path`, which a rename
@@ -194,6 +211,11 @@ impl Sharing {
             }
         }
     }
+}
+
+/// Makes a rename to `path` survive a power cut.
+fn sync_dir_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(path))?.sync_all()
 }
 
 /// Returns whether the directory at `path` belongs to this user. Also `true` if it is private and
