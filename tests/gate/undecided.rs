@@ -54,6 +54,41 @@ fn gate_has_no_verdict_if_a_command_is_killed_or_cannot_be_started() {
 }
 
 #[test]
+fn gate_has_no_verdict_if_the_wrapper_does_not_start_its_command() {
+    let world = World::new();
+    task(&world, "fix");
+    for wrapper in ["true", "false", "sh -c 'exit 3'"] {
+        world.git(["config", "flux.wrapper", wrapper]);
+        configure(&world, ["exit 1"]);
+        // What an earlier gate has left says nothing.
+        let begun = world.repo().join(".git/flux/gate/begun");
+        fs::create_dir_all(begun.parent().unwrap()).unwrap();
+        fs::write(begun, "").unwrap();
+        world
+            .flux(["gate", "fix"])
+            .run()
+            .code(125)
+            .stdout_is("fix: no verdict: flux.wrapper did not start 'exit 1'\n");
+        assert!(verdicts(&world).is_empty(), "{wrapper}");
+    }
+    // As in a job step on a machine that fails.
+    let step = "#!/bin/sh\nstatus=$1; shift\nSLURM_STEP_ID=0 \"$@\"\nexit \"$status\"\n";
+    world.install("step", step);
+    for status in ["0", "1"] {
+        world.git(["config", "flux.wrapper", &format!("step {status}")]);
+        configure(&world, ["kill -9 $PPID"]);
+        let output = world.flux(["gate", "fix"]).run();
+        output
+            .code(125)
+            .stdout_has("'kill -9 $PPID' was not seen to end: its machine failed");
+        assert!(verdicts(&world).is_empty(), "{status}");
+    }
+    world.git(["config", "flux.wrapper", "env"]);
+    configure(&world, ["exit 1"]);
+    world.flux(["gate", "fix"]).run().code(1);
+}
+
+#[test]
 fn gate_has_no_verdict_if_a_command_takes_too_long() {
     let world = World::new();
     task(&world, "fix");

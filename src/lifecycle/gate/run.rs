@@ -21,7 +21,7 @@ use crate::git::changes::Head;
 use crate::git::{Checkout, Ignored};
 use crate::lifecycle::start::agent_launch::find_wrapper;
 use crate::lifecycle::start::ports;
-use crate::run::begin::BeginDir;
+use crate::run::begin::{BeginDir, UnseenPart};
 use crate::run::launch::SetupStep;
 use crate::system::clock::this_second;
 use crate::system::disk::full_disk_hint;
@@ -222,19 +222,20 @@ impl<'a> GateRun<'a> {
         command.spawn().context("could not start the gate")
     }
 
+    /// Returns what the end of a command says; `None` means that it took too long.
     fn judge(&self, command: &str, status: Option<ExitStatus>) -> Attempt {
         let undecided = |why: String| Attempt::Undecided(why);
         let Some(status) = status else {
-            let minutes = self.timeout.as_secs();
-            return undecided(format!("'{command}' timed out ({minutes} s)"));
+            let seconds = self.timeout.as_secs();
+            return undecided(format!("'{command}' timed out ({seconds} s)"));
         };
-        if status.success() && BeginDir(&gate_dir(&self.flux.repo)).has_lost_step() {
-            return undecided(format!(
-                "'{command}' was not seen to end: its machine failed"
-            ));
+        let unseen = self.find_unseen_part();
+        if unseen == Some(UnseenPart::Start) {
+            return undecided(format!("flux.wrapper did not start '{command}'"));
         }
+        let lost = format!("'{command}' was not seen to end: its machine failed");
         if status.success() {
-            return Attempt::Passed;
+            return unseen.map_or(Attempt::Passed, |_| undecided(lost));
         }
         let temp = std::env::temp_dir();
         let disks = [self.scratch.path(), self.flux.repo.common_dir(), &temp];
@@ -249,6 +250,7 @@ impl<'a> GateRun<'a> {
                 let signal = status - FIRST_SIGNAL + 1;
                 undecided(format!("'{command}' was killed by signal {signal}"))
             }
+            (Some(_), _) if unseen.is_some() => undecided(lost),
             (Some(status), _) => Attempt::Failed {
                 command: command.to_owned(),
                 status,
@@ -258,6 +260,14 @@ impl<'a> GateRun<'a> {
                 undecided(format!("'{command}' was killed by signal {signal}"))
             }
         }
+    }
+
+    /// Returns which part of a command's run under `flux.wrapper` was not seen. Without a wrapper, all was.
+    fn find_unseen_part(&self) -> Option<UnseenPart> {
+        let dir = gate_dir(&self.flux.repo);
+        (!self.wrapper.is_empty())
+            .then(|| BeginDir(&dir).find_unseen_part())
+            .flatten()
     }
 }
 
