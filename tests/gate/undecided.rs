@@ -127,6 +127,34 @@ fn gate_has_no_verdict_if_it_changes_what_was_tested() {
 }
 
 #[test]
+fn gate_has_no_verdict_if_it_hides_its_change_of_a_tracked_file() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    world.commit_in(&path, "conf", "1\n");
+    for flag in ["assume-unchanged", "skip-worktree"] {
+        for change in ["echo local >conf", "rm conf"] {
+            let hides = format!("git update-index --{flag} conf; {change}");
+            undecided(&world, &hides, "the gate changes files: conf");
+            // What a killed gate has left hidden is tested no more.
+            let left = scratch(&world);
+            world.git_in(&left, ["update-index", &format!("--{flag}"), "conf"]);
+            world.write(left.join("conf"), "left\n");
+            let is_checked_out = "test \"$(cat conf)\" = 1";
+            configure(&world, [is_checked_out]);
+            world.flux(["gate", "fix"]).run().success();
+            fs::remove_dir_all(world.repo().join(".git/flux/verdicts")).unwrap();
+        }
+    }
+    let sparse = "git sparse-checkout set --no-cone '/*' '!/conf'";
+    undecided(&world, sparse, "the gate changes files: conf");
+    configure(&world, ["test -e conf"]);
+    world.flux(["gate", "fix"]).run().success();
+    // Without a change, nothing is hidden.
+    configure(&world, ["git update-index --assume-unchanged conf"]);
+    world.flux(["gate", "fix"]).run().success();
+}
+
+#[test]
 fn gate_has_no_verdict_if_the_red_one_cannot_be_confirmed() {
     let world = World::new();
     task(&world, "fix");

@@ -18,7 +18,7 @@ use super::subject::Candidate;
 use crate::agent::caller_environment;
 use crate::context::Flux;
 use crate::git::changes::Head;
-use crate::git::{Checkout, Ignored};
+use crate::git::{Checkout, Ignored, whole_status};
 use crate::lifecycle::start::agent_launch::find_wrapper;
 use crate::lifecycle::start::ports;
 use crate::run::begin::{BeginDir, UnseenPart};
@@ -130,7 +130,7 @@ impl<'a> GateRun<'a> {
     fn attempt(&self) -> Result<Attempt> {
         let checkout = self.scratch.check_out(self.gate, &self.candidate.commit)?;
         // Line endings may differ from the commit at once.
-        let before = changed_files(&checkout)?;
+        let (_, before) = tracked_status(&checkout)?;
         let end = Instant::now() + self.timeout;
         let mut result = Attempt::Passed;
         for Bytes(command) in &self.gate.commands {
@@ -153,11 +153,10 @@ impl<'a> GateRun<'a> {
     /// file nor `HEAD`.
     fn find_change(&self, before: &HashSet<PathBuf>) -> Result<Option<String>> {
         let checkout = self.flux.repo.checkout(self.scratch.path())?;
-        let (head, _) = Head::status(&checkout, Ignored::LeftOut)?;
+        let (head, after) = tracked_status(&checkout)?;
         if head.oid != *self.candidate.commit {
             return Ok(Some("the gate changes HEAD".to_owned()));
         }
-        let after = changed_files(&checkout)?;
         let mut changed: Vec<&PathBuf> = after.difference(before).collect();
         changed.sort();
         let names = changed.iter().take(MAX_NAMED).map(|path| shown(path));
@@ -277,9 +276,9 @@ impl Drop for GateRun<'_> {
     }
 }
 
-/// Returns the tracked files of a worktree that differ from its `HEAD`.
-fn changed_files(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
-    let (_, changes) = Head::status(checkout, Ignored::LeftOut)?;
+/// Returns the `HEAD` of a worktree, and the tracked files that differ from it, also if git hides that.
+fn tracked_status(checkout: &Checkout) -> Result<(Head, HashSet<PathBuf>)> {
+    let (head, changes) = whole_status(checkout, Ignored::LeftOut)?;
     let tracked = changes.into_iter().filter(|change| !change.is_untracked());
-    Ok(tracked.map(|change| change.path).collect())
+    Ok((head, tracked.map(|change| change.path).collect()))
 }
