@@ -12,6 +12,7 @@ use crate::git::{Lock, Transaction, refs};
 /// worktree in the trash and its kept reflog commits. Fails, with nothing deleted, if the entry has
 /// changed since it was listed. Waits for the task's lock.
 pub(crate) fn delete_archived(flux: &Flux, one: &Archived) -> Result<()> {
+    flux.ensure_directories()?;
     let lock = flux.lock_task(&one.task.id)?;
     let done = delete(flux, one, &lock);
     flux.remove_stale_run_dir(&one.task.id)?;

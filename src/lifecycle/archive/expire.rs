@@ -112,6 +112,7 @@ impl Flux {
     /// returns the new errors; begins none after ten minutes. Does nothing while another process
     /// deletes.
     pub(crate) fn retry_deletions(&self) -> Result<Vec<Error>> {
+        self.ensure_directories()?;
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
         }
