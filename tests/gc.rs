@@ -264,3 +264,25 @@ fn gc_trash_deletes_all_removed_tasks_with_consent() {
     world.flux(["cleanup", "gamma"]).run().success();
     assert_eq!(archived(&world), ["gamma"]);
 }
+
+#[test]
+fn gc_shows_no_control_characters_of_the_name_of_a_removed_task() {
+    let world = World::new();
+    done(&world, "fix");
+    world.flux(["cleanup", "fix"]).run().success();
+    world.git(["config", "flux.archiveExpire", "now"]);
+    // CSI in one character, which git allows in names of refs.
+    let list = [
+        "for-each-ref",
+        "--format=%(refname) %(objectname)",
+        "refs/flux/archive/fix",
+    ];
+    for line in world.git(list).lines() {
+        let (name, object) = line.split_once(' ').unwrap();
+        let name = name.replace("/fix/", "/fix.\u{9b}31m/");
+        world.own_ref(&name, object);
+    }
+    let dry = gc(&world, &["-n"]).run();
+    dry.success().stdout_has("would delete 'fix.\\u{9b}31m' (");
+    assert!(!dry.stdout.contains('\u{9b}'), "{dry}");
+}

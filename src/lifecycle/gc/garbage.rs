@@ -50,7 +50,8 @@ impl fmt::Display for Garbage {
             Self::RunDir(id) => write!(f, "the run directory of '{id}'"),
             Self::ChainRefs => f.write_str("the refs of a killed landing"),
             Self::Task(one) => {
-                let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);
+                let [name, branch] = [&*one.name, &one.task.branch].map(sanitize::line);
+                let tip = &one.tip;
                 write!(f, "'{name}' (the commits of '{branch}' were at {tip})")
             }
             Self::Worktree(place) => {
