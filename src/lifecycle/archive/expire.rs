@@ -213,6 +213,7 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::slice;
 
     use super::*;
     use crate::lifecycle::start::world::{World, git};
@@ -232,7 +233,7 @@ mod tests {
             place
         };
         let (old, _newest) = (make("old", 3), make("newest", 2));
-        assert_eq!(flux.expired_worktrees().unwrap(), [old.clone()]);
+        assert_eq!(flux.expired_worktrees().unwrap(), slice::from_ref(&old));
         let is_kept = || !flux.delete_worktree(&old).unwrap() && old.join("worktree").exists();
         // It is younger than an hour, or the last one, or the only copy of some files.
         make("old", 0);
