@@ -9,7 +9,7 @@ use bstr::ByteSlice as _;
 use git2::{ErrorCode, ObjectType, Oid, Tree, TreeBuilder};
 
 use super::Repo;
-use super::tree_changes::{TreeChange, ensure_depth};
+use super::tree_changes::{TreeChange, ensure_depth, is_tree};
 use crate::git::ObjectId;
 use crate::git::conflicts::touched::Touched;
 use crate::git::ls_tree::EntryKind;
@@ -132,7 +132,7 @@ impl Repo {
             };
             if let Some(written) = written {
                 parent.builder.insert(name, written, 0o040_000)?;
-            } else if parent.builder.get(name)?.is_some() {
+            } else if parent.builder.get(name)?.is_some_and(|old| is_tree(&old)) {
                 parent.builder.remove(name)?;
             }
         }
@@ -279,6 +279,7 @@ mod tests {
             ("a/b/c", None),
             ("a/none", None),
             ("none/none", None),
+            ("a/d/none", None),
             ("e", None),
             ("e/h", Some(EntryKind::Executable)),
             ("f", link),

@@ -129,7 +129,7 @@ impl<'a> TreePair<'a> {
     }
 }
 
-fn is_tree(entry: &TreeEntry) -> bool {
+pub(super) fn is_tree(entry: &TreeEntry) -> bool {
     entry.kind() == Some(ObjectType::Tree)
 }
 
