@@ -33,16 +33,16 @@ fn leave_garbage(world: &World) {
     for file in [
         "run/ghost/sent",
         "trash/.going-ghost/worktree/left",
-        "verdicts/gate.old",
-        "verdicts/gate.new",
-        "gate/old.log",
-        "gate/new.log",
+        "verdicts/0.0",
+        "verdicts/0.1",
+        "gate/0.log",
+        "gate/1.log",
     ] {
         world.write(format!(".git/flux/{file}"), "");
     }
     let flux = world.repo().join(".git/flux");
-    age(&flux.join("verdicts/gate.old"), 15 * 24);
-    age(&flux.join("gate/old.log"), 15 * 24);
+    age(&flux.join("verdicts/0.0"), 15 * 24);
+    age(&flux.join("gate/0.log"), 15 * 24);
     for name in ["git-flux-old", "git-flux-new", "other"] {
         world.write(world.tools().join("tmp").join(name).join("lock"), "");
     }
@@ -121,7 +121,7 @@ fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
     "#]]);
     assert_eq!(
         left(&world),
-        ["gate.new", "git-flux-new", "lives", "new.log", "other"]
+        ["0.1", "1.log", "git-flux-new", "lives", "other"]
     );
     assert_eq!(world.git(["for-each-ref", "refs/flux/land"]), "");
     // Only what was merged expires.
@@ -145,7 +145,7 @@ fn gc_after_a_kill_ends_as_without_one() {
         gc(world, &[]).run().success();
         assert_eq!(
             left(world),
-            ["gate.new", "git-flux-new", "lives", "new.log", "other"]
+            ["0.1", "1.log", "git-flux-new", "lives", "other"]
         );
         assert_eq!(world.git(["for-each-ref", "refs/flux/land"]), "");
         assert_eq!(archived(world), ["dropped"]);
@@ -263,4 +263,26 @@ fn gc_trash_deletes_all_removed_tasks_with_consent() {
     assert!(world.worktree("gamma").join("gamma.txt").exists());
     world.flux(["cleanup", "gamma"]).run().success();
     assert_eq!(archived(&world), ["gamma"]);
+}
+
+#[test]
+fn gc_shows_no_control_characters_of_the_name_of_a_removed_task() {
+    let world = World::new();
+    done(&world, "fix");
+    world.flux(["cleanup", "fix"]).run().success();
+    world.git(["config", "flux.archiveExpire", "now"]);
+    // CSI in one character, which git allows in names of refs.
+    let list = [
+        "for-each-ref",
+        "--format=%(refname) %(objectname)",
+        "refs/flux/archive/fix",
+    ];
+    for line in world.git(list).lines() {
+        let (name, object) = line.split_once(' ').unwrap();
+        let name = name.replace("/fix/", "/fix.\u{9b}31m/");
+        world.own_ref(&name, object);
+    }
+    let dry = gc(&world, &["-n"]).run();
+    dry.success().stdout_has("would delete 'fix.\\u{9b}31m' (");
+    assert!(!dry.stdout.contains('\u{9b}'), "{dry}");
 }

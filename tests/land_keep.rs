@@ -161,3 +161,53 @@ fn land_runs_no_changed_gate_without_keep_config() {
         .stderr_has("landed fix (1 run, ");
     assert_gone(&world, "fix");
 }
+
+#[test]
+fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
+    let world = World::new();
+    world.compare_config();
+    world.git(["config", "flux.gate", "false"]);
+    named_task(&world, "x");
+    // The other task begins after the change.
+    world.git(["config", "--unset-all", "flux.gate"]);
+    named_task(&world, "y");
+    let before = world.snapshot();
+    let output = world.flux(["land", "y", "-y"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        y         main    merge 1 commit
+        error: flux.gate was unset while 'x' ran
+        hint: to put it back: git config --local --replace-all flux.gate false
+        hint: git flux status x
+        hint: to keep it: git flux land --keep-config
+        error: not every task has landed
+    "#]]);
+    world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);
+    world.assert_unchanged(&before);
+    let land = world.flux(["land", "y", "-y", "--no-gate"]).run();
+    land.success().stderr_has("landed y (untested)");
+    assert_gone(&world, "y");
+}
+
+#[test]
+fn land_and_cleanup_refuse_what_a_gate_knows_that_was_set_while_a_task_ran() {
+    let world = World::new();
+    world.compare_config();
+    world.git(["config", "flux.gate", "true"]);
+    named_task(&world, "y");
+    world.flux(["gate", "y"]).run().success();
+    world.git(["config", "flux.gate", "false"]);
+    named_task(&world, "x");
+    world.git(["config", "flux.gate", "true"]);
+    let before = world.snapshot();
+    let why = "error: flux.gate changed to 'true' while 'x' ran\n";
+    for args in [&["land", "y", "-y"][..], &["cleanup", "--gate", "-y", "y"]] {
+        world.flux(args).run().code(1).stderr_has(why);
+    }
+    world.assert_unchanged(&before);
+    let land = world.flux(["land", "y", "-y", "--keep-config"]).run();
+    land.success()
+        .stderr_has("the same files have passed before");
+    assert_gone(&world, "y");
+}

@@ -126,3 +126,17 @@ fn agent_is_not_queued_if_its_wrapper_has_ended() {
         state(&world, "fix") == "exited"
     });
 }
+
+#[test]
+fn agent_is_lost_if_its_wrapper_succeeds_without_starting_it() {
+    let world = World::new();
+    world.install("refuses", "#!/bin/sh\necho node failure\n");
+    world.git(["config", "flux.wrapper", "refuses"]);
+    let run = world.flux(["run", "-q", "--name", "fix", "Fix it"]);
+    drop(run.run());
+    wait_until("the end of the wrapper", || state(&world, "fix") == "lost");
+    world.flux(["wait", "fix"]).run().code(1).says(&expect![[r#"
+        fix lost
+    "#]]);
+    assert_eq!(world.agent("fix").starts(), 0);
+}

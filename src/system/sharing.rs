@@ -83,7 +83,8 @@ impl Sharing {
     }
 
     /// Creates a directory and its missing parents. Corrects the directory's permissions, new or
-    /// not, if this user owns it. Fails if it should be private and belongs to another user.
+    /// not, if this user owns it. Fails if it is a link, or if it should be private and belongs to
+    /// another user.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
         let mode = self.mode() | (self.mode() & 0o444) >> 2;
         let make = || DirBuilder::new().mode(mode).create(path);
@@ -99,11 +100,8 @@ impl Sharing {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
             Err(error) => return Err(error),
         };
-        // A link could lead to a private directory of another user.
-        let there = match self {
-            Self::Private => path.symlink_metadata()?,
-            _ => path.metadata()?,
-        };
+        // A link could lead to other files, which would be deleted, or to another user's.
+        let there = path.symlink_metadata()?;
         if !there.is_dir() {
             return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
         }
@@ -318,6 +316,7 @@ mod tests {
         let link = temp.path().join("link");
         symlink(&dir, &link).unwrap();
         assert!(Sharing::Private.make_dir(&link).is_err());
+        assert!(Sharing::GROUP.make_dir(&link).is_err());
         fs::write(temp.path().join("file"), "").unwrap();
         assert!(Sharing::GROUP.make_dir(&temp.path().join("file")).is_err());
     }

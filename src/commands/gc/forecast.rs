@@ -9,6 +9,7 @@ use crate::context::Flux;
 use crate::lifecycle::archive::{self, Archived};
 use crate::lifecycle::gc;
 use crate::lifecycle::recover::list_interrupted;
+use crate::sanitize;
 use crate::store::Store;
 
 /// Prints which removed tasks `--trash` would delete.
@@ -16,7 +17,7 @@ pub(super) fn forecast_trash(flux: &Flux) -> Result<()> {
     let all = archive::list_all(flux)?;
     let describe = |one: &&Archived| {
         let content = describe_removed(flux, one);
-        format!("delete '{}' ({content})", one.name)
+        format!("delete '{}' ({content})", sanitize::line(&one.name))
     };
     let found: Vec<String> = own(flux, &all).iter().map(describe).collect();
     report_forecast(flux, &found)?;
