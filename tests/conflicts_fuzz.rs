@@ -301,7 +301,8 @@ fn check(world: &World, seed: u64, counts: &mut Counts) {
 /// knows against that of git. Returns their number.
 fn check_landings(world: &World, seed: u64) -> usize {
     world.git(["branch", "--force", "fuzz", &branch(0)]);
-    world.flux(["conflicts", "t01", "--json"]).run();
+    let found = world.flux(["conflicts", "t01", "--json"]).run().json();
+    assert!(found["conflicts"].is_array());
     let cache = world.repo().join(".git/flux/cache/conflicts.json");
     let known: serde_json::Value = serde_json::from_slice(&fs::read(cache).unwrap()).unwrap();
     let target = world.git(["rev-parse", "fuzz"]);

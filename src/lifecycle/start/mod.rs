@@ -105,7 +105,7 @@ pub(super) fn ensure_no_task(
         return Ok(());
     };
     let failure = Failure::new(format!("{what} of the task '{}'", task.id));
-    let hint = format!("git flux attach {}", task.id);
+    let hint = format!("to go to it: git flux attach {}", task.id);
     Err(failure.hint(hint).into())
 }
 
