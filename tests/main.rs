@@ -86,6 +86,7 @@ mod merge_hooks;
 mod merge_impossible;
 mod merge_kinds;
 mod merge_layouts;
+mod merge_lock;
 mod merge_styles;
 mod merge_world;
 mod merged_already;

@@ -15,8 +15,9 @@ use crate::lifecycle::cleanup::options::{
     Agreed, CommitRules, Edits, GateUse, Options, Question, Signing,
 };
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
+use crate::lifecycle::cleanup::remove::{Outcome, remove, stop_agent};
 use crate::lifecycle::cleanup::tested;
+use crate::lifecycle::cleanup::unchanged::{SecondLook, is_unchanged, lock_merge};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -194,12 +195,11 @@ impl TaskRemoval<'_> {
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
-        if !self.stop_and_recheck(facts, made.as_ref())? {
+        if !self.stop_and_recheck(facts, made.as_ref())?
+            || !self.enter_queue(facts, made.as_ref())?
+        {
             self.forget_answers();
             return Ok(false);
-        }
-        if made.is_some() && self.queue.is_none() {
-            self.queue = Some(flux.lock_merge()?);
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
             Outcome::Done(done) => words::report_removal(flux, facts, &done).map(|()| true),
@@ -210,6 +210,16 @@ impl TaskRemoval<'_> {
             }
             Outcome::TargetMoved => Ok(false),
         }
+    }
+
+    /// Takes the lock of merges, if something is to be merged. Returns whether the task is unchanged
+    /// after the wait, if there was one.
+    fn enter_queue(&mut self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
+        if made.is_some() && self.queue.is_none() {
+            self.queue = lock_merge(self.flux, [facts], SecondLook::AfterWait)?;
+            return Ok(self.queue.is_some());
+        }
+        Ok(true)
     }
 
     /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,

@@ -23,4 +23,5 @@ pub(crate) mod target;
 pub(crate) mod tested;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unchanged;
 pub(crate) mod worktree;
