@@ -65,6 +65,7 @@ mod install;
 mod install_checks;
 mod land;
 mod land_changes;
+mod land_commit;
 mod land_filters;
 mod land_gate;
 mod land_keep;

@@ -91,8 +91,8 @@ impl LandWatch<'_> {
         let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?, self.args.fate());
         plan.agree(flux);
         self.args.note_configuration(flux, &plan)?;
-        plan.commit_files(flux)?;
         let mut report = Report::new(flux, Trial::No);
+        report.refuse(plan.commit_files(flux)?);
         let done = self.args.land(flux, store, plan, &mut report);
         if let Err(error) = done {
             interrupt::check()?;
