@@ -36,7 +36,8 @@ pub(super) struct TaskRemoval<'a> {
     before: &'a Options,
     /// [`Self::before`], with the answers since.
     options: Options,
-    /// The queue of merges, locked from the first attempt to merge.
+    /// The queue of merges, locked from the first attempt to merge until something is asked or
+    /// tested.
     queue: Option<Lock>,
     /// The changes of the shared configuration that were warned of.
     warned: Vec<String>,
@@ -92,6 +93,7 @@ impl TaskRemoval<'_> {
             {
                 words::warn_of_dependents(flux, &store, &facts.task);
             }
+            self.leave_queue(&plan);
             self.test_planned(&mut plan)?;
             match ask_consents(flux, &mut self.options, plan)? {
                 NextStep::Remove(plan) => {
@@ -209,6 +211,15 @@ impl TaskRemoval<'_> {
                 Ok(false)
             }
             Outcome::TargetMoved => Ok(false),
+        }
+    }
+
+    /// Releases the lock of merges, unless the plan can be carried out at once: no other command may
+    /// have to wait for an answer or for the gate.
+    fn leave_queue(&mut self, plan: &Plan) {
+        let asks = plan.is_update() || plan.consents(Agreed::Ask).next().is_some();
+        if asks || self.options.gate == GateUse::Required {
+            self.queue = None;
         }
     }
 
