@@ -170,3 +170,56 @@ fn land_lands_the_others_if_a_file_is_written_while_it_waits() {
     );
     assert_eq!(world.read(&late), "line\n");
 }
+
+#[test]
+fn cleanup_does_not_hold_the_lock_while_it_asks_about_a_target_that_moved() {
+    let world = World::new();
+    done(&world, &["alpha"]);
+    let terminal = world.terminal(150, 40);
+    terminal.command("git flux cleanup alpha");
+    terminal.wait_for_screen("and remove");
+    world.commit_in(world.repo(), &file("alpha"), "main's\n");
+    let before = world.snapshot();
+    terminal.keys(["y"]);
+    terminal.wait_for_screen("Where do you want to resolve the conflict?");
+    let lock = File::open(world.repo().join(".git/flux/merge")).unwrap();
+    assert!(lock.try_lock().is_ok(), "the lock of merges is held");
+    drop(lock);
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn cleanup_asks_again_if_the_target_loses_the_commits_of_an_integrated_task() {
+    let world = World::new();
+    done(&world, &["alpha"]);
+    let (main, work) = (commit(&world, "main"), commit(&world, "feature/alpha"));
+    world.git(["merge", "-q", "--no-ff", "feature/alpha"]);
+    let terminal = world.terminal(150, 40);
+    terminal.command("git flux cleanup alpha");
+    terminal.wait_for_screen("emove 'alpha'");
+    world.git(["reset", "-q", "--hard", &main]);
+    let before = world.snapshot();
+    terminal.keys(["y"]);
+    terminal.wait_for_screen("'alpha' has changed; checking it again\n? Merge 1 commit");
+    world.assert_unchanged(&before);
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    assert_merge_of(&world, &main, &work);
+    assert_removed(&world, "alpha");
+}
+
+#[test]
+fn land_removes_an_integrated_task_whose_agent_commits_on_the_target_when_it_stops() {
+    let world = World::new();
+    let commit = "git -C ../myapp commit -q --allow-empty -m Last";
+    let id = task_with_stop_handler(&world, commit);
+    world.git(["merge", "-q", "--no-ff", &format!("feature/{id}")]);
+    let output = world.flux(["land", &id, "-y"]).run();
+    output
+        .success()
+        .stderr_has(&format!("'{id}' had landed already; it is removed"));
+    assert_eq!(world.git(["log", "-1", "--format=%s", "main"]), "Last");
+    assert_removed(&world, &id);
+}

@@ -119,11 +119,7 @@ fn remove_with_branch(
         && let Err(error) = move_target(flux, facts, &TargetCommit::of_task(task, commit), lock)
     {
         interrupt::check()?;
-        return match TargetChange::find(flux, facts)? {
-            TargetChange::None => Err(error),
-            TargetChange::Grown => Ok(Outcome::TargetMoved),
-            TargetChange::Other => Ok(Outcome::Changed),
-        };
+        return find_move(flux, facts)?.ok_or(error);
     }
     // The merge is the point of no return: a later ^C does not interrupt.
     interrupt::clear();
@@ -183,13 +179,11 @@ impl MarkedTask<'_> {
 
 /// Writes the record `removing` of a task, with the run's events and its last screen, and returns
 /// its object name. Fails if the record or the task's branch has moved since it was observed, or
-/// the target branch since the merge.
+/// the target branch since the merge, or since it was observed if nothing is merged.
 fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
-    if let (Some(into), Some(merged)) = (facts.merge_target(), merged)
-        && merged.from != merged.to
-    {
+    if let (Some(into), Some(merged)) = (facts.merge_target(), merged) {
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
     let files = run_files(flux, &removing.id);
@@ -248,9 +242,18 @@ pub(in crate::lifecycle) fn move_target(
     moved
 }
 
+/// Returns the outcome if the target has changed since it was observed, `None` if it has not.
+fn find_move(flux: &Flux, facts: &Facts) -> Result<Option<Outcome>> {
+    Ok(match TargetChange::find(flux, facts)? {
+        TargetChange::None => None,
+        TargetChange::Grown => Some(Outcome::TargetMoved),
+        TargetChange::Other => Some(Outcome::Changed),
+    })
+}
+
 /// Returns [`Outcome::Changed`] if the task's branch or record has moved since it was observed, or
-/// the target branch since the merge. Otherwise, fails with `error`, which kept the record from
-/// being written.
+/// the target branch since the merge; also [`Outcome::TargetMoved`] if nothing was merged.
+/// Otherwise, fails with `error`, which kept the record from being written.
 fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
@@ -260,6 +263,11 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
     }
     if !are_refs_at(flux, &expected)? {
         return Ok(Outcome::Changed);
+    }
+    if merge.is_none()
+        && let Some(moved) = find_move(flux, facts)?
+    {
+        return Ok(moved);
     }
     let merged = merge.map_or("", |_| "it is merged, but ");
     let why = format!("{merged}its record cannot be changed; the task is intact");

@@ -242,8 +242,9 @@ impl PrefixLanding<'_> {
     }
 }
 
-/// Removes a task whose target has all its changes, as a cleanup does. Fails if it has changed.
-pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<KeptParts> {
+/// Removes a task whose target has all its changes, as a cleanup does. Returns `None`, without
+/// removing it, if the target has moved. Fails if the task has changed.
+pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<Option<KeptParts>> {
     let id = &facts.task.id;
     let lock = flux.lock_task(id)?;
     let processes = &facts.processes;
@@ -252,8 +253,12 @@ pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<KeptParts>
         true => stop_agent(flux, facts)?,
         false => is_unchanged(flux, facts)?,
     };
-    if is_unchanged && let Outcome::Done(done) = remove(flux, facts, None, &lock)? {
-        return Ok(done.kept);
+    if is_unchanged {
+        match remove(flux, facts, None, &lock)? {
+            Outcome::Done(done) => return Ok(Some(done.kept)),
+            Outcome::TargetMoved => return Ok(None),
+            Outcome::Changed => {}
+        }
     }
     bail!(Failure::new(format!("'{id}' has changed")).hint(format!("git flux cleanup {id}")))
 }
