@@ -69,9 +69,8 @@ fn land_with_keep_commits_no_large_file() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
-        error: 'alpha' has 1 uncommitted file
-        hint: git flux cleanup alpha --commit
-        hint: git flux cleanup alpha --discard
+        error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
+        hint: move or ignore such files, then: git flux cleanup alpha
         error: not every task has landed
     "#]]);
     world.assert_unchanged(&before);

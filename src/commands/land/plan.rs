@@ -138,8 +138,8 @@ impl LandPlan {
     }
 
     /// Commits the uncommitted files of the tasks that can land, if `--commit` is given. Takes those
-    /// that have changed since they were planned out of the plan, and returns them with the errors
-    /// that say so: nothing of them is committed.
+    /// that cannot, or have changed since they were planned, out of the plan, and returns them with
+    /// the errors that say so: nothing of them is committed.
     pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<Vec<(TaskId, Error)>> {
         let mut refused = Vec::new();
         for (mut task, plan) in mem::take(&mut self.tasks) {
@@ -206,17 +206,22 @@ impl LandPlan {
 }
 
 /// Commits the uncommitted files of a task if `--commit` is given and the task can land, and returns
-/// its plan. The inner error says that it has changed since it was planned, or would not land any
-/// more; nothing is committed then.
+/// its plan. The inner error says that it cannot land, or has changed since it was planned; nothing
+/// is committed then.
 fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result<Plan>> {
     let has_files = |facts: &&Facts| !facts.uncommitted.is_empty();
-    let (Edits::Commit(message), Some(facts), None) = (
-        &task.options.uncommitted,
-        plan.facts.as_ref().filter(has_files).cloned(),
-        plan.refusal(),
-    ) else {
+    let facts = plan.facts.as_ref().filter(has_files).cloned();
+    let (Edits::Commit(message), Some(facts)) = (&task.options.uncommitted, facts) else {
         return Ok(Ok(plan));
     };
+    if plan.refusal().is_some() {
+        // A conflict is sent back.
+        return Ok(if is_conflict(&plan) {
+            Ok(plan)
+        } else {
+            plan.ensure_not_refused()
+        });
+    }
     let lock = flux.lock_task(&task.id)?;
     if !is_unchanged(flux, &facts)? {
         let failure = Failure::new(format!("'{}' has changed", task.id));
