@@ -35,6 +35,7 @@ mod completion;
 mod completion_shells;
 mod completion_silence;
 mod config;
+mod conflict_merge;
 mod conflicts;
 mod conflicts_fuzz;
 mod copies;

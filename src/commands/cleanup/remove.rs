@@ -103,7 +103,8 @@ impl TaskRemoval<'_> {
                     }
                 }
                 NextStep::Resolve(plan, place) => {
-                    return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
+                    conflicts::start_merge(flux, facts(&plan)?, place, self.lock)?;
+                    self.forget_answers();
                 }
             }
             self.options.uncommitted = self.before.uncommitted.clone();

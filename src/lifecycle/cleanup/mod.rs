@@ -8,6 +8,7 @@
 pub(crate) mod check;
 pub(crate) mod commit_files;
 mod configuration;
+pub(crate) mod conflict_merge;
 mod decision;
 pub(crate) mod facts;
 mod files;
