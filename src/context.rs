@@ -102,6 +102,11 @@ impl Flux {
         self.lock_shared("merge", "another merge")
     }
 
+    /// Takes the repository's lock of merges without waiting; `None` if another process holds it.
+    pub(crate) fn try_lock_merge(&self) -> Result<Option<Lock>> {
+        Lock::try_acquire(&self.repo.flux_dir().join("merge"), self.repo.sharing()?)
+    }
+
     /// Waits for the lock of the pins of the stash and takes it. Prints what it waits for. Fails on
     /// ^C, or if a program other than git flux holds the lock for 30 seconds.
     pub(crate) fn lock_stash(&self) -> Result<Lock> {

@@ -6,22 +6,14 @@ use anyhow::{Context as _, Error, Result};
 
 use crate::context::Flux;
 use crate::failure::{CONFLICTS, Failure};
-use crate::git::{Lock, merge};
+use crate::git::Lock;
+use crate::lifecycle::cleanup::conflict_merge::{ConflictMerge, ConflictSite};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::land::back::{self, CONFLICT_MESSAGE};
 use crate::lifecycle::recipient;
 use crate::system::clock;
 use crate::task::Task;
 use crate::ui::{quoted, shown};
-
-/// The worktree in which conflicts are resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConflictSite {
-    /// In the task's worktree, by its agent or by the user.
-    Task,
-    /// In the worktree of the target.
-    Target,
-}
 
 /// Prints the refusal that names the conflicts, and asks in which worktree to resolve them: the
 /// task's, or that of the target branch, if it has one. Fails if the user aborts.
@@ -44,24 +36,24 @@ pub(super) fn ask_place(flux: &Flux, facts: &Facts, refusal: &Error) -> Result<C
 
 /// Merges the target branch into the task's worktree, or the task's branch into the target's
 /// worktree, and leaves the merge uncommitted. In the task's worktree, first asks whether to tell
-/// the running agent, and tells it if there are conflicts.
+/// the running agent, and tells it if there are conflicts. Does nothing if a branch has moved since
+/// it was observed, or is not checked out there any more.
 ///
 /// # Errors
-/// Always: the task is not removed.
+/// Always after the merge: the task is not removed.
 pub(super) fn start_merge(
     flux: &Flux,
     facts: &Facts,
     site: ConflictSite,
     lock: &Lock,
 ) -> Result<()> {
-    let into = facts.merge_target().context("internal error: no target")?;
     let task = &facts.task;
-    let (path, theirs) = match (site, &into.worktree) {
-        (ConflictSite::Target, Some(worktree)) => (worktree, &task.branch),
-        _ => (&task.worktree, &into.branch),
-    };
+    let merge = ConflictMerge::plan(facts, site)?;
+    let (path, theirs) = (merge.path, merge.theirs);
     let is_to_tell = site == ConflictSite::Task && wants_to_tell(flux, facts)?;
-    let has_conflicts = merge::start(&flux.repo.checkout(path)?, theirs, lock)?;
+    let Some(has_conflicts) = merge.start(flux, lock)? else {
+        return Ok(());
+    };
     let end = match has_conflicts {
         true => "stopped at the conflicts",
         false => "stopped before the commit",

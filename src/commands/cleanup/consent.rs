@@ -2,13 +2,13 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use super::conflicts::{self, ConflictSite};
-use super::{configuration, words};
+use super::{configuration, conflicts, words};
 use crate::commands::diff::show;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::lifecycle::cleanup::check::Consent;
 use crate::lifecycle::cleanup::commit_files::default_message;
+use crate::lifecycle::cleanup::conflict_merge::ConflictSite;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;

@@ -15,8 +15,9 @@ use crate::lifecycle::cleanup::options::{
     Agreed, CommitRules, Edits, GateUse, Options, Question, Signing,
 };
 use crate::lifecycle::cleanup::plan::Plan;
-use crate::lifecycle::cleanup::remove::{Outcome, is_unchanged, remove, stop_agent};
+use crate::lifecycle::cleanup::remove::{Outcome, remove, stop_agent};
 use crate::lifecycle::cleanup::tested;
+use crate::lifecycle::cleanup::unchanged::{SecondLook, is_unchanged, lock_merge};
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -35,7 +36,8 @@ pub(super) struct TaskRemoval<'a> {
     before: &'a Options,
     /// [`Self::before`], with the answers since.
     options: Options,
-    /// The queue of merges, locked from the first attempt to merge.
+    /// The queue of merges, locked from the first attempt to merge until something is asked or
+    /// tested.
     queue: Option<Lock>,
     /// The changes of the shared configuration that were warned of.
     warned: Vec<String>,
@@ -91,6 +93,7 @@ impl TaskRemoval<'_> {
             {
                 words::warn_of_dependents(flux, &store, &facts.task);
             }
+            self.leave_queue(&plan);
             self.test_planned(&mut plan)?;
             match ask_consents(flux, &mut self.options, plan)? {
                 NextStep::Remove(plan) => {
@@ -100,7 +103,8 @@ impl TaskRemoval<'_> {
                     }
                 }
                 NextStep::Resolve(plan, place) => {
-                    return conflicts::start_merge(flux, facts(&plan)?, place, self.lock);
+                    conflicts::start_merge(flux, facts(&plan)?, place, self.lock)?;
+                    self.forget_answers();
                 }
             }
             self.options.uncommitted = self.before.uncommitted.clone();
@@ -194,12 +198,11 @@ impl TaskRemoval<'_> {
         if facts.processes.must_stop() {
             facts.ensure_no_collision(flux, made.as_ref().map(|made| &made.commit))?;
         }
-        if !self.stop_and_recheck(facts, made.as_ref())? {
+        if !self.stop_and_recheck(facts, made.as_ref())?
+            || !self.enter_queue(facts, made.as_ref())?
+        {
             self.forget_answers();
             return Ok(false);
-        }
-        if made.is_some() && self.queue.is_none() {
-            self.queue = Some(flux.lock_merge()?);
         }
         match remove(flux, facts, made.map(|made| made.commit), lock)? {
             Outcome::Done(done) => words::report_removal(flux, facts, &done).map(|()| true),
@@ -210,6 +213,25 @@ impl TaskRemoval<'_> {
             }
             Outcome::TargetMoved => Ok(false),
         }
+    }
+
+    /// Releases the lock of merges, unless the plan can be carried out at once: no other command may
+    /// have to wait for an answer or for the gate.
+    fn leave_queue(&mut self, plan: &Plan) {
+        let asks = plan.is_update() || plan.consents(Agreed::Ask).next().is_some();
+        if asks || self.options.gate == GateUse::Required {
+            self.queue = None;
+        }
+    }
+
+    /// Takes the lock of merges, if something is to be merged. Returns whether the task is unchanged
+    /// after the wait, if there was one.
+    fn enter_queue(&mut self, facts: &Facts, made: Option<&PreparedMerge>) -> Result<bool> {
+        if made.is_some() && self.queue.is_none() {
+            self.queue = lock_merge(self.flux, [facts], SecondLook::AfterWait)?;
+            return Ok(self.queue.is_some());
+        }
+        Ok(true)
     }
 
     /// Stops the agent or closes the task's pane if necessary, but never in the caller's own pane,

@@ -111,11 +111,11 @@ impl LandArgs {
             plan.agree(&flux);
         }
         self.note_configuration(&flux, &plan)?;
+        let mut report = Report::new(&flux, if self.check { Trial::Yes } else { Trial::No });
         if !self.check {
             plan.forget_rounds(&flux)?;
-            plan.commit_files(&flux)?;
+            report.refuse(plan.commit_files(&flux)?);
         }
-        let mut report = Report::new(&flux, if self.check { Trial::Yes } else { Trial::No });
         self.land(&flux, &store, plan, &mut report)?;
         report.tidy_up();
         if self.json {

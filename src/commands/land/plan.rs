@@ -1,6 +1,8 @@
 //! The plan of a landing: what would become of each task.
 
-use anyhow::Result;
+use std::mem;
+
+use anyhow::{Error, Result};
 
 use super::description::{describe, is_conflict, stays};
 use super::exit_code::worst;
@@ -8,11 +10,12 @@ use crate::commands::cleanup::configuration::note_agreed;
 use crate::commands::object::LandObject;
 use crate::commands::table::Table;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS};
+use crate::failure::{self, CONFLICTS, Failure};
 use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
 use crate::lifecycle::cleanup::plan::Plan;
+use crate::lifecycle::cleanup::unchanged::is_unchanged;
 use crate::lifecycle::land::chain::{LandTask, Readiness, ensure_begun};
 use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::forecast::count_runs;
@@ -21,6 +24,7 @@ use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::rounds;
 use crate::sanitize;
 use crate::store::Store;
+use crate::task::TaskId;
 use crate::ui::words::count;
 
 /// The plans of all tasks that are to land, in their order.
@@ -133,27 +137,21 @@ impl LandPlan {
         Ok(())
     }
 
-    /// Commits the uncommitted files of the tasks that can land, if `--commit` is given.
-    pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<()> {
-        for (task, plan) in &mut self.tasks {
-            let Edits::Commit(message) = &task.options.uncommitted else {
-                continue;
-            };
-            let facts = plan.facts.as_ref().filter(|_| plan.refusal().is_none());
-            if let Some(facts) = facts.filter(|facts| !facts.uncommitted.is_empty()) {
-                let lock = flux.lock_task(&task.id)?;
-                let commit = FilesCommit {
-                    flux,
-                    facts,
-                    message,
-                    verify: task.options.verify,
-                    lock: &lock,
-                };
-                commit.make()?;
+    /// Commits the uncommitted files of the tasks that can land, if `--commit` is given. Takes those
+    /// that cannot, or have changed since they were planned, out of the plan, and returns them with
+    /// the errors that say so: nothing of them is committed.
+    pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<Vec<(TaskId, Error)>> {
+        let mut refused = Vec::new();
+        for (mut task, plan) in mem::take(&mut self.tasks) {
+            match commit_planned(flux, &task, plan)? {
+                Ok(plan) => {
+                    task.options.uncommitted = Edits::Ask;
+                    self.tasks.push((task, plan));
+                }
+                Err(error) => refused.push((task.id, error)),
             }
-            task.options.uncommitted = Edits::Ask;
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Describes how often the gate has to run if everything passes.
@@ -205,4 +203,42 @@ impl LandPlan {
         };
         self.tasks.iter().map(object).collect()
     }
+}
+
+/// Commits the uncommitted files of a task if `--commit` is given and the task can land, and returns
+/// its plan. The inner error says that it cannot land, or has changed since it was planned; nothing
+/// is committed then.
+fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result<Plan>> {
+    let has_files = |facts: &&Facts| !facts.uncommitted.is_empty();
+    let facts = plan.facts.as_ref().filter(has_files).cloned();
+    let (Edits::Commit(message), Some(facts)) = (&task.options.uncommitted, facts) else {
+        return Ok(Ok(plan));
+    };
+    if plan.refusal().is_some() {
+        // A conflict is sent back.
+        return Ok(if is_conflict(&plan) {
+            Ok(plan)
+        } else {
+            plan.ensure_not_refused()
+        });
+    }
+    let lock = flux.lock_task(&task.id)?;
+    if !is_unchanged(flux, &facts)? {
+        let failure = Failure::new(format!("'{}' has changed", task.id));
+        let hint = format!("git flux status {}", task.id);
+        return Ok(Err(failure.hint(hint).into()));
+    }
+    // The files may have other contents, or be larger.
+    plan.decide(flux, &task.options);
+    if plan.refusal().is_some() {
+        return Ok(plan.ensure_not_refused());
+    }
+    let commit = FilesCommit {
+        flux,
+        facts: &facts,
+        message,
+        verify: task.options.verify,
+        lock: &lock,
+    };
+    commit.make().map(|()| Ok(plan))
 }

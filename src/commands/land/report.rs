@@ -194,6 +194,16 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// Prints and adds the refusals of tasks that belong to no group.
+    pub(super) fn refuse(&mut self, refused: Vec<(TaskId, Error)>) {
+        for (id, error) in refused {
+            let result = TaskResult::Refused(error);
+            self.tell_result(&id, &result);
+            self.codes.push(exit_code(&result));
+            self.objects.push(object(&id, &result));
+        }
+    }
+
     /// If tasks have landed, starts to delete expired tasks in the background, and prints where to go
     /// if the current directory was removed.
     pub(super) fn tidy_up(&self) {

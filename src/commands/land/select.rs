@@ -139,12 +139,10 @@ impl LandArgs {
             given.extend(Question::BY_YES);
         }
         if ends_nothing {
-            given.extend([
-                Question::SuspendedJobs,
-                Question::AgentEnded,
-                Question::LargeFiles,
-            ]);
+            given.extend([Question::SuspendedJobs, Question::AgentEnded]);
         }
+        // A trial stores nothing.
+        given.extend(self.check.then_some(Question::LargeFiles));
         Ok(Options {
             command: Verb::Land,
             uncommitted,

@@ -96,11 +96,11 @@ impl LandWatch<'_> {
         let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?, self.args.fate());
         plan.agree(flux);
         self.args.note_configuration(flux, &plan)?;
-        plan.commit_files(flux)?;
-        // While the gate runs, a task or its target may change: nothing is known about those commits.
-        let before = Store::load(&flux.repo, &flux.settings)?;
         // Each landing of another task lets a task that does not pass be tried again.
         let mut report = Report::new(flux, Trial::No).without_repeated();
+        report.refuse(plan.commit_files(flux)?);
+        // While the gate runs, a task or its target may change: nothing is known about those commits.
+        let before = Store::load(&flux.repo, &flux.settings)?;
         let done = self.args.land(flux, store, plan, &mut report);
         if let Err(error) = done {
             interrupt::check()?;

@@ -12,6 +12,7 @@ use crate::task::BranchName;
 
 /// A fast-forward of a branch that is checked out.
 pub(crate) struct FastForward<'a> {
+    pub(crate) branch: &'a BranchName,
     /// The current commit of the branch.
     pub(crate) old: &'a ObjectId,
     pub(crate) commit: &'a ObjectId,
@@ -23,10 +24,22 @@ pub(crate) struct FastForward<'a> {
 }
 
 impl FastForward<'_> {
+    /// Fails unless the worktree has the branch checked out, at its current commit, for `git merge`
+    /// moves whatever is checked out: `git for-each-ref --format=%(HEAD)%(objectname) <ref>`
+    pub(crate) fn ensure_in_place(&self, worktree: &Checkout) -> Result<()> {
+        let git = worktree.reading().words("for-each-ref");
+        let git = git.arg("--format=%(HEAD)%(objectname)");
+        if git.arg(self.branch.full()).line()? == format!("*{}", self.old) {
+            return Ok(());
+        }
+        let (branch, place) = (self.branch, worktree.path().display());
+        bail!("'{branch}' has moved, or is not checked out in '{place}' any more")
+    }
+
     /// Moves the branch and files of a worktree forward to `commit`, with the user's hooks: `git
     /// merge --ff-only --no-squash --commit --strategy=ort --no-autostash --no-overwrite-ignore
     /// <commit>`. On failure, restores the files, waits up to 20 seconds for a locked branch and
-    /// tries once more.
+    /// tries once more, if it is still checked out and has not moved.
     ///
     /// Options in `branch.<name>.mergeOptions` take precedence, so [`Self::settings`] must unset
     /// them.
@@ -44,6 +57,7 @@ impl FastForward<'_> {
             .and_then(|()| wait_until_writable(worktree, self.old, lock))
             .map_err(|_| error)?;
         interrupt::check()?;
+        self.ensure_in_place(worktree)?;
         self.merge(worktree, lock)
     }
 

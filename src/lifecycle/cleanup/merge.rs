@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::facts::Facts;
 use super::options::{CommitRules, Signing, Verify};
 use super::scratch::{NewCommits, ScratchMerge, merge_failure};
 use super::target::MergeTarget;
+use super::unchanged::are_refs_at;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::commit::{Draft, has_signing};
@@ -254,6 +255,7 @@ impl<'a> TargetCommit<'a> {
 /// checked out; after a squash, also runs `post-commit` there. Does nothing if there is no target.
 ///
 /// # Errors
+/// Also if the branch has moved since it was observed, even back, or is no longer checked out there.
 /// The branch is then unchanged. Its files are restored; if that fails, too, the message says so.
 pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock) -> Result<()> {
     let Some(into) = facts.merge_target() else {
@@ -268,6 +270,11 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock
             .hint(&to.retry)
     };
     let Some(place) = &into.worktree else {
+        // git itself moves it forward, also from an earlier commit.
+        ensure!(
+            are_refs_at(flux, &[(into.branch_ref(), &into.tip)])?,
+            "'{branch}' has moved"
+        );
         let moved = fast_forward::move_branch(flux.repo.home(), branch, commit, lock);
         return moved.with_context(|| failure("neither was changed", "git worktree list"));
     };
@@ -275,6 +282,7 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock
     let none = format!("branch.{branch}.mergeOptions=");
     let has_some = load_settings(flux, into)?.has_merge_options(branch);
     let move_to = FastForward {
+        branch,
         old: &into.tip,
         commit,
         action: &to.action,
@@ -285,6 +293,7 @@ pub(crate) fn advance(flux: &Flux, facts: &Facts, to: &TargetCommit, lock: &Lock
             Style::Rebase | Style::FastForward => &[],
         },
     };
+    move_to.ensure_in_place(&worktree)?;
     let look = format!("git -C {} status", quoted(place));
     let space = ensure_space(&worktree, &into.tip, commit);
     space.with_context(|| failure("neither was changed", &look))?;

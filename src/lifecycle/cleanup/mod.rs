@@ -8,6 +8,7 @@
 pub(crate) mod check;
 pub(crate) mod commit_files;
 mod configuration;
+pub(crate) mod conflict_merge;
 mod decision;
 pub(crate) mod facts;
 mod files;
@@ -23,4 +24,5 @@ pub(crate) mod target;
 pub(crate) mod tested;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unchanged;
 pub(crate) mod worktree;

@@ -109,7 +109,7 @@ impl Facts {
     /// Fails if merging the target branch into the task's worktree would overwrite changed,
     /// untracked or ignored files there, if a file is staged, or if the worktree is damaged or
     /// unreadable. Waits up to 5 seconds for a locked index.
-    pub(in crate::lifecycle) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
+    pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
         let Some(into) = self.merge_target() else {
             return Ok(());
@@ -119,10 +119,7 @@ impl Facts {
         if let Some(why) = &self.read_error {
             bail!("{why}");
         }
-        let Some(base) = repo.merge_base(&self.tip, &into.tip)? else {
-            return Ok(());
-        };
-        let touched = repo.diff_paths(&repo.tree_of(&base)?, &repo.tree_of(&into.tip)?)?;
+        let touched = find_touched(flux, &self.tip, &into.tip)?;
         let changes = self.uncommitted.iter().chain(&self.ignored);
         let blocks = |change: &&Change| {
             // git refuses to merge while a file is staged.
@@ -134,6 +131,29 @@ impl Facts {
         ensure!(
             found.is_empty(),
             overwrite_failure(branch, worktree, &found, &retry)
+        );
+        Ok(())
+    }
+
+    /// Fails if merging the task's branch in the target's worktree would overwrite ignored files
+    /// there, which git does; it refuses to overwrite others. Waits up to 5 seconds for a locked
+    /// index.
+    pub(super) fn ensure_startable(&self, flux: &Flux) -> Result<()> {
+        let Some(into) = self.merge_target() else {
+            return Ok(());
+        };
+        let Some(worktree) = &into.worktree else {
+            return Ok(());
+        };
+        let checkout = flux.repo.checkout(worktree)?;
+        wait_for_index_lock(&into.branch, &checkout)?;
+        let touched = find_touched(flux, &into.tip, &self.tip)?;
+        let mut found = full_status(&checkout, Ignored::Included)?.1;
+        found.retain(|change| change.is_ignored() && collides(change, worktree, &touched));
+        let retry = format!("git flux cleanup {}", self.task.id);
+        ensure!(
+            found.is_empty(),
+            overwrite_failure(&into.branch, worktree, &found, &retry)
         );
         Ok(())
     }
@@ -188,6 +208,16 @@ impl Facts {
         let what = format!("'{place}' is not on the repository's file system: {why}");
         let failure = Failure::new(what).hint(format!("check them, then remove them: {clean}"));
         bail!(failure.hint(format!("then: git flux cleanup {id}")))
+    }
+}
+
+/// Returns the paths that `theirs` has changed since it left `ours`; none if they have no common
+/// commit.
+fn find_touched(flux: &Flux, ours: &ObjectId, theirs: &ObjectId) -> Result<BTreeSet<PathBuf>> {
+    let repo = &flux.repo;
+    match repo.merge_base(ours, theirs)? {
+        Some(base) => repo.diff_paths(&repo.tree_of(&base)?, &repo.tree_of(theirs)?),
+        None => Ok(BTreeSet::new()),
     }
 }
 

@@ -8,22 +8,22 @@ use super::facts::Facts;
 use super::kept_work::prepare_archive;
 use super::merge::{self, TargetCommit};
 use super::target::Destination;
+use super::unchanged::{TargetChange, are_refs_at, is_unchanged};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::{Ignored, ObjectId, Transaction, full_status, refs, worktree};
+use crate::git::{ObjectId, Transaction};
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::disposal::Disposal;
 use crate::lifecycle::hook_effects::RepositoryState;
 use crate::lifecycle::pane::close;
-use crate::lifecycle::shared_config::compare;
 use crate::lifecycle::stop::{request_stop, wait_for_agent_end};
 use crate::lifecycle::teardown::Teardown;
 use crate::store;
 use crate::system::clock::this_second;
 use crate::system::process::{foreground_group, is_alive, start_time};
 use crate::system::{Lock, wait_until};
-use crate::task::{MergeRecord, RecordFile, RefName, Removal, Rest, Task, TaskId};
+use crate::task::{MergeRecord, RecordFile, Removal, Rest, Task, TaskId};
 use crate::tmux::pane;
 
 /// A completed removal.
@@ -36,9 +36,10 @@ pub(crate) struct RemovalReport {
 /// The result of a removal.
 pub(crate) enum Outcome {
     Done(RemovalReport),
-    /// The task has changed since it was observed: observe it again. Nothing was removed.
+    /// The task has changed since it was observed, or its target has lost commits or is checked out
+    /// elsewhere: observe it again. Nothing was removed.
     Changed,
-    /// The target has moved: plan the merge again. Nothing was merged.
+    /// The target has more commits: plan the merge again. Nothing was merged.
     TargetMoved,
 }
 
@@ -118,10 +119,7 @@ fn remove_with_branch(
         && let Err(error) = move_target(flux, facts, &TargetCommit::of_task(task, commit), lock)
     {
         interrupt::check()?;
-        return match is_target_unchanged(flux, facts)? {
-            true => Err(error),
-            false => Ok(Outcome::TargetMoved),
-        };
+        return find_move(flux, facts)?.ok_or(error);
     }
     // The merge is the point of no return: a later ^C does not interrupt.
     interrupt::clear();
@@ -181,13 +179,11 @@ impl MarkedTask<'_> {
 
 /// Writes the record `removing` of a task, with the run's events and its last screen, and returns
 /// its object name. Fails if the record or the task's branch has moved since it was observed, or
-/// the target branch since the merge.
+/// the target branch since the merge, or since it was observed if nothing is merged.
 fn advance_record(flux: &Flux, facts: &Facts, removing: &Task, lock: &Lock) -> Result<ObjectId> {
     let mut verify = Transaction::default().verify(&removing.branch_ref(), &facts.tip);
     let merged = removing.removal.as_ref().and_then(|it| it.into.as_ref());
-    if let (Some(into), Some(merged)) = (facts.merge_target(), merged)
-        && merged.from != merged.to
-    {
+    if let (Some(into), Some(merged)) = (facts.merge_target(), merged) {
         verify = verify.verify(&into.branch_ref(), &merged.to);
     }
     let files = run_files(flux, &removing.id);
@@ -246,18 +242,18 @@ pub(in crate::lifecycle) fn move_target(
     moved
 }
 
-/// Returns whether the target branch points to the commit that was observed; `true` if there is no
-/// target.
-fn is_target_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
-    let Some(into) = facts.merge_target() else {
-        return Ok(true);
-    };
-    are_refs_at(flux, &[(into.branch_ref(), &into.tip)])
+/// Returns the outcome if the target has changed since it was observed, `None` if it has not.
+fn find_move(flux: &Flux, facts: &Facts) -> Result<Option<Outcome>> {
+    Ok(match TargetChange::find(flux, facts)? {
+        TargetChange::None => None,
+        TargetChange::Grown => Some(Outcome::TargetMoved),
+        TargetChange::Other => Some(Outcome::Changed),
+    })
 }
 
 /// Returns [`Outcome::Changed`] if the task's branch or record has moved since it was observed, or
-/// the target branch since the merge. Otherwise, fails with `error`, which kept the record from
-/// being written.
+/// the target branch since the merge; also [`Outcome::TargetMoved`] if nothing was merged.
+/// Otherwise, fails with `error`, which kept the record from being written.
 fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);
@@ -268,57 +264,15 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
     if !are_refs_at(flux, &expected)? {
         return Ok(Outcome::Changed);
     }
+    if merge.is_none()
+        && let Some(moved) = find_move(flux, facts)?
+    {
+        return Ok(moved);
+    }
     let merged = merge.map_or("", |_| "it is merged, but ");
     let why = format!("{merged}its record cannot be changed; the task is intact");
     let failure = Failure::new(format!("could not remove '{id}': {why}"));
     Err(error.context(failure.hint(format!("git flux cleanup {id}"))))
-}
-
-/// Returns whether all refs point to the expected objects; `false` if one does not exist.
-pub(in crate::lifecycle) fn are_refs_at(
-    flux: &Flux,
-    expected: &[(RefName, &ObjectId)],
-) -> Result<bool> {
-    let names: Vec<&str> = expected.iter().map(|(name, _)| &**name).collect();
-    let found = refs::list(flux.repo.home(), &names)?;
-    let mut expected = expected.iter();
-    Ok(expected.all(|(name, oid)| found.get(name) == Some(oid)))
-}
-
-/// Returns whether HEAD, uncommitted files and stash of the task are as observed, the shared
-/// configuration has no further change, and the target branch is still checked out in the same
-/// worktree. Does not compare ignored files, a missing worktree, or a target checked out nowhere;
-/// of an unreadable worktree, only its branch.
-pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
-    if compare(flux, &facts.task.id).is_new_since(&facts.configuration) {
-        return Ok(false);
-    }
-    // Another branch there must not get the merge. If the target was checked out nowhere, git
-    // itself refuses to move it once it is.
-    if let Some(into) = facts.merge_target()
-        && let Some(worktree) = &into.worktree
-        && worktree::head(&flux.repo.checkout(worktree)?)?.as_ref() != Some(&into.branch_ref())
-    {
-        return Ok(false);
-    }
-    if facts.missing {
-        return Ok(true);
-    }
-    if facts.read_error.is_some() {
-        // The position of its branch is verified when the task is removed.
-        let (path, branch) = (&facts.task.worktree, facts.task.branch_ref());
-        let entries = worktree::list(flux.repo.home())?;
-        let is_there =
-            |entry: &worktree::Worktree| entry.path == *path && entry.has_branch(&branch);
-        return Ok(facts.branch_gone || entries.iter().any(is_there));
-    }
-    if flux.own_stash_entries(&facts.task.id)? != facts.stash.own {
-        return Ok(false);
-    }
-    let checkout = flux.repo.checkout(&facts.task.worktree)?;
-    let (head, changes) = full_status(&checkout, Ignored::LeftOut)?;
-    let is_there = || head.oid == facts.tip && head.branch == facts.task.branch;
-    Ok(changes == facts.uncommitted && (facts.branch_gone || is_there()))
 }
 
 /// Tells the agent to stop, after saving its screen in the run directory, and waits until it has

@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result};
 use super::finding::GateFinding;
 use super::rounds;
 use crate::context::Flux;
-use crate::git::{Lock, Style, merge, regular_file};
+use crate::failure::Failure;
+use crate::git::{Lock, Style, regular_file};
+use crate::lifecycle::cleanup::conflict_merge::{ConflictMerge, ConflictSite};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::recipient;
 use crate::sanitize;
@@ -87,15 +89,16 @@ fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> Notice {
 }
 
 /// Merges the target into the task's worktree, which stops at the conflicts, unless the task is
-/// rebased. Returns the message for its agent.
+/// rebased. Returns the message for its agent. Fails if the task has changed.
 fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<String> {
     let into = facts.merge_target().context("internal error: no target")?;
     if into.style == Style::Rebase {
         return Ok(REBASE_MESSAGE.to_owned());
     }
-    facts.ensure_updatable(flux)?;
-    let worktree = flux.repo.checkout(&facts.task.worktree)?;
-    merge::start(&worktree, &into.branch, lock)?;
+    let merge = ConflictMerge::plan(facts, ConflictSite::Task)?;
+    let id = &facts.task.id;
+    let failure = || Failure::new(format!("'{id}' has changed; nothing was merged"));
+    merge.start(flux, lock)?.with_context(failure)?;
     Ok(CONFLICT_MESSAGE.to_owned())
 }
 

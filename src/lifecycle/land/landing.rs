@@ -5,16 +5,17 @@ use anyhow::{Result, bail};
 use super::chain::{self, Chain, LandTask};
 use crate::context::Flux;
 use crate::failure::Failure;
-use crate::git::{Lock, ObjectId, Transaction};
+use crate::git::{Lock, ObjectId, Transaction, refs};
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::kept_work::prepare_archive;
 use crate::lifecycle::cleanup::merge::TargetCommit;
 use crate::lifecycle::cleanup::remove::{
-    MarkedTask, Outcome, are_refs_at, is_unchanged, move_target, remove, run_files, stop_agent,
+    MarkedTask, Outcome, move_target, remove, run_files, stop_agent,
 };
 use crate::lifecycle::cleanup::target::Destination;
+use crate::lifecycle::cleanup::unchanged::{SecondLook, TargetChange, is_unchanged, lock_merge};
 use crate::store::{self, Store, task_ref};
 use crate::system::clock::this_second;
 use crate::task::{MergeRecord, Removal, Rest, TaskId};
@@ -88,7 +89,9 @@ impl PrefixLanding<'_> {
                 }
             }
         }
-        let queue = flux.lock_merge()?;
+        let Some(queue) = lock_merge(flux, &all, SecondLook::Always)? else {
+            return Ok(LandingOutcome::Changed);
+        };
         let outcome = match self.fate {
             Landed::Kept => self.move_target(&target, &queue)?.map(|()| Vec::new()),
             Landed::Removed => self.remove(&all, &target, &queue)?,
@@ -124,7 +127,8 @@ impl PrefixLanding<'_> {
         Some(facts)
     }
 
-    /// Moves the target; `None` if it has moved since the chain was built.
+    /// Moves the target; `None` if it, or where it is checked out, has changed since it was
+    /// observed.
     fn move_target(&self, target: &Facts, queue: &Lock) -> Result<Option<()>> {
         interrupt::check()?;
         let ids = self.tasks.iter().map(|task| task.id.as_str());
@@ -136,14 +140,29 @@ impl PrefixLanding<'_> {
             retry: "git flux land".to_owned(),
         };
         let Err(error) = move_target(self.flux, target, &to, queue) else {
-            return Ok(Some(()));
+            let mut has_moved = self.has_moved();
+            if has_moved.is_err() && interrupt::is_requested() {
+                // It was the ^C.
+                interrupt::clear();
+                has_moved = self.has_moved();
+            }
+            return Ok(has_moved?.then_some(()));
         };
         interrupt::check()?;
-        let base = (self.chain.branch.full(), &self.chain.base);
-        match are_refs_at(self.flux, &[base])? {
-            true => Err(error),
-            false => Ok(None),
+        match TargetChange::find(self.flux, target)? {
+            TargetChange::None => Err(error),
+            TargetChange::Grown | TargetChange::Other => Ok(None),
         }
+    }
+
+    /// Returns whether the target contains the tasks now: git moves what is checked out, which may
+    /// have become another branch in the last moment. A hook may have moved the target further.
+    fn has_moved(&self) -> Result<bool> {
+        let (repo, branch) = (&self.flux.repo, self.chain.branch.full());
+        let Some(tip) = refs::list(repo.home(), &[&branch])?.remove(&branch) else {
+            return Ok(false);
+        };
+        Ok(tip == *self.last() || repo.ahead_behind(self.last(), &tip)?.0 == 0)
     }
 
     /// Marks the records, moves the target and removes the tasks. `None` if the target or a record
@@ -223,8 +242,9 @@ impl PrefixLanding<'_> {
     }
 }
 
-/// Removes a task whose target has all its changes, as a cleanup does. Fails if it has changed.
-pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<KeptParts> {
+/// Removes a task whose target has all its changes, as a cleanup does. Returns `None`, without
+/// removing it, if the target has moved. Fails if the task has changed.
+pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<Option<KeptParts>> {
     let id = &facts.task.id;
     let lock = flux.lock_task(id)?;
     let processes = &facts.processes;
@@ -233,8 +253,12 @@ pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<KeptParts>
         true => stop_agent(flux, facts)?,
         false => is_unchanged(flux, facts)?,
     };
-    if is_unchanged && let Outcome::Done(done) = remove(flux, facts, None, &lock)? {
-        return Ok(done.kept);
+    if is_unchanged {
+        match remove(flux, facts, None, &lock)? {
+            Outcome::Done(done) => return Ok(Some(done.kept)),
+            Outcome::TargetMoved => return Ok(None),
+            Outcome::Changed => {}
+        }
     }
     bail!(Failure::new(format!("'{id}' has changed")).hint(format!("git flux cleanup {id}")))
 }

@@ -151,9 +151,10 @@ impl Queue<'_> {
             LeftOut::Refused(error) => TaskResult::Refused(error),
             LeftOut::Integrated(facts) => match self.fate {
                 Landed::Kept => TaskResult::Integrated(None),
-                Landed::Removed => {
-                    TaskResult::Integrated(Some(remove_integrated(self.flux, &facts)))
-                }
+                Landed::Removed => match remove_integrated(self.flux, &facts).transpose() {
+                    None => return Ok(()),
+                    removed => TaskResult::Integrated(removed),
+                },
             },
             LeftOut::Conflict(facts) => {
                 TaskResult::Conflict(back::send(self.flux, &facts, Fault::Conflict)?)
