@@ -137,6 +137,15 @@ pub(crate) fn wrap_in_failure(error: anyhow::Error, failure: Failure) -> anyhow:
     error.context(failure.hints(hints))
 }
 
+/// Adds a hint to an error. An error that is no [`Failure`] gets `message` before its own.
+pub(crate) fn add_hint(mut error: anyhow::Error, message: &str, hint: String) -> anyhow::Error {
+    let Some(failure) = error.downcast_mut::<Failure>() else {
+        return error.context(Failure::new(message).hint(hint));
+    };
+    failure.hints.push(hint);
+    error
+}
+
 /// Replaces a hint of an error by another one, or removes it. Does nothing if the error has no such
 /// hint.
 pub(crate) fn replace_hint(

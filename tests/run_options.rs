@@ -169,6 +169,26 @@ fn run_edit_opens_the_editor_and_cuts_below_the_scissors() {
 }
 
 #[test]
+fn run_keeps_an_edited_description_if_it_fails() {
+    let world = World::new();
+    let text = "Fix login\n\nin $two places";
+    editor(&world, text);
+    world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
+    let run = world.flux(RUN.into_iter().chain(["-e"]));
+    let output = run.env("GIT_EDITOR", "editor -x").run();
+    let again = hints::hints(output.code(1)).pop().unwrap();
+    let (what, command) = again.split_once(": ").unwrap();
+    assert_eq!(what, "to use the text again");
+    world.clear_fault();
+    let mut shell = world.command("sh");
+    shell.args(["-c", &format!("{command} -q")]);
+    let output = shell.current_dir(world.repo()).output().unwrap();
+    let id = String::from_utf8(output.stdout).unwrap();
+    let record = format!("refs/flux/tasks/{}:prompt", id.trim());
+    assert_eq!(world.git(["cat-file", "blob", &record]), text);
+}
+
+#[test]
 fn run_edit_accepts_an_unchanged_draft() {
     let world = World::new();
     let run = world

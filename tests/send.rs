@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::world::reports::hook;
-use crate::world::{World, expect, wait_until};
+use crate::world::{World, expect, hints, wait_until};
 
 const SESSION: &str = r#"{"session_id":"1"}"#;
 
@@ -96,6 +96,17 @@ fn send_reads_the_message_from_stdin_or_an_editor() {
         .run()
         .success();
     world.agent(&id).wait_stdin("From the editor");
+    // A message that could not be sent is kept.
+    let script = format!("#!/bin/sh\necho Too late >\"$1\"\ngit-flux stop {id}\n");
+    world.install("editor", &script);
+    let output = world.flux(["send", "-e", &id]).env("GIT_EDITOR", "editor");
+    let output = output.run();
+    let hint = hints::hints(output.code(1)).pop().unwrap();
+    let (command, file) = hint.split_once(" < ").unwrap();
+    let expected = format!("to use the text again: git flux send --stdin {id}");
+    assert_eq!(command, expected);
+    let kept = std::fs::read_to_string(file.trim_matches('\'')).unwrap();
+    assert_eq!(kept, "Too late\n");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use clap_complete::ArgValueCompleter;
 
-use super::text::{TextKind, TextSource};
+use super::text::{Text, TextKind, TextSource};
 use super::{candidates, choose_own};
 use crate::agent;
 use crate::context::Flux;
@@ -64,21 +64,40 @@ impl SendArgs {
         }
         let task = choose_own(&flux, &store, self.task.as_deref(), Verb::Send)?.readable()?;
         // Fail before the user writes the message.
-        let mut recipient = find_recipient(&flux, &store, task)??;
-        let message = self.message(&flux, &self.message)?;
+        let recipient = find_recipient(&flux, &store, task)??;
+        let text = self.text(&flux, &self.message)?;
+        let sent = self.send(&flux, &store, (task, recipient), &text);
+        let again = format!("git flux send --stdin {} <", task.id);
+        text.keep_unused(sent, &MESSAGE, &again)
+    }
+
+    fn send(
+        &self,
+        flux: &Flux,
+        store: &Store,
+        (task, mut recipient): (&Task, Recipient),
+        text: &Text,
+    ) -> Result<()> {
+        let message = message_of(text)?;
         if self.edit || self.stdin {
             // Writing may have taken a while.
-            recipient = find_recipient(&flux, &store, task)??;
+            recipient = find_recipient(flux, store, task)??;
         }
         let is_confirmed = recipient.send(&message)?;
-        report(&flux, task, &recipient, is_confirmed);
+        report(flux, task, &recipient, is_confirmed);
         Ok(())
     }
 
     fn send_to_all(&self, flux: &Flux, store: &Store) -> Result<()> {
         let first = self.task.iter().map(OsString::from);
         let words: Vec<OsString> = first.chain(self.message.iter().cloned()).collect();
-        let message = self.message(flux, &words)?;
+        let text = self.text(flux, &words)?;
+        let message = message_of(&text)?;
+        let sent = self.send_to_recipients(flux, store, &message);
+        text.keep_unused(sent, &MESSAGE, "git flux send --stdin <task> <")
+    }
+
+    fn send_to_recipients(&self, flux: &Flux, store: &Store, message: &str) -> Result<()> {
         let mut failed = Vec::new();
         let mut recipients = Vec::new();
         for stored in flux.own_tasks(store) {
@@ -93,7 +112,7 @@ impl SendArgs {
             }
         }
         let mut is_sent = false;
-        for ((task, recipient), sent) in recipients.iter().zip(send_each(&recipients, &message)) {
+        for ((task, recipient), sent) in recipients.iter().zip(send_each(&recipients, message)) {
             match sent {
                 Ok(is_confirmed) => {
                     is_sent = true;
@@ -115,21 +134,24 @@ impl SendArgs {
         Err(failure.hint("git flux list").into())
     }
 
-    fn message(&self, flux: &Flux, words: &[OsString]) -> Result<String> {
+    fn text(&self, flux: &Flux, words: &[OsString]) -> Result<Text> {
         if self.stdin && !words.is_empty() {
             let failure = Failure::new("the message is given both as arguments and with --stdin")
                 .hint(MESSAGE.piped);
             return Err(failure.code(USAGE).into());
         }
         let file = self.stdin.then(|| Path::new("-"));
-        let text = TextSource::of(file, words).read(flux, &MESSAGE, self.edit)?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        if text.trim().is_empty() {
-            let failure = Failure::new("no message given");
-            return Err(failure.code(USAGE).into());
-        }
-        Ok(text)
+        TextSource::of(file, words).read(flux, &MESSAGE, self.edit)
     }
+}
+
+/// Returns the message; invalid UTF-8 is replaced. Fails if it is empty.
+fn message_of(text: &Text) -> Result<String> {
+    let message = String::from_utf8_lossy(&text.bytes).into_owned();
+    if message.trim().is_empty() {
+        return Err(Failure::new("no message given").code(USAGE).into());
+    }
+    Ok(message)
 }
 
 /// Sends a message to all recipients in parallel, and waits for all. Returns, in their order,

@@ -4,14 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use tempfile::NamedTempFile;
 
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE};
+use crate::failure::{self, Failure, USAGE};
 use crate::git::{Git, foreground};
-use crate::ui::shown;
+use crate::ui::{quoted, shown};
 
 /// The words about a kind of text.
 pub(super) struct TextKind {
@@ -35,6 +36,44 @@ pub(super) enum TextSource<'a> {
     Words(&'a [OsString]),
 }
 
+/// A text of the user.
+pub(super) struct Text {
+    pub(super) bytes: Vec<u8>,
+    /// The file in which it was edited; deleted on drop.
+    edited: Option<NamedTempFile>,
+}
+
+impl Text {
+    /// Notes that the text was used: it need not be kept.
+    pub(super) fn note_used(&mut self) {
+        self.edited = None;
+    }
+
+    /// Keeps a text that was edited and not used if `result` is an error, which gets a hint with
+    /// `command` and the file.
+    pub(super) fn keep_unused<T>(
+        self,
+        result: Result<T>,
+        kind: &TextKind,
+        command: &str,
+    ) -> Result<T> {
+        result.map_err(|error| match self.keep() {
+            Some(path) => {
+                let hint = format!("to use the text again: {command} {}", quoted(&path));
+                failure::add_hint(error, &format!("nothing was {}", kind.done), hint)
+            }
+            None => error,
+        })
+    }
+
+    fn keep(self) -> Option<PathBuf> {
+        let edited = self.edited.filter(|_| !self.bytes.is_empty())?;
+        let (_, path) = edited.keep().ok()?;
+        fs::write(&path, [&*self.bytes, b"\n"].concat()).ok()?;
+        Some(path)
+    }
+}
+
 impl<'a> TextSource<'a> {
     pub(super) fn of(file: Option<&'a Path>, words: &'a [OsString]) -> Self {
         file.map_or(Self::Words(words), Self::File)
@@ -43,12 +82,16 @@ impl<'a> TextSource<'a> {
     /// Returns the text of the file, of standard input or of the words, byte for byte; with `edit`,
     /// after the user has edited it. Fails if there is no file and no word, unless `edit`; an empty
     /// file is no error.
-    pub(super) fn read(self, flux: &Flux, kind: &TextKind, edit: bool) -> Result<Vec<u8>> {
+    pub(super) fn read(self, flux: &Flux, kind: &TextKind, edit: bool) -> Result<Text> {
         if edit {
             return self.edit(flux, kind);
         }
         if !matches!(self, Self::Words([])) {
-            return self.read_bytes();
+            let bytes = self.read_bytes()?;
+            return Ok(Text {
+                bytes,
+                edited: None,
+            });
         }
         let piped = (!io::stdin().is_terminal()).then_some(kind.piped);
         let hints = kind.hints.into_iter().chain(piped);
@@ -73,7 +116,7 @@ impl<'a> TextSource<'a> {
 
     /// Opens the text in git's editor, and returns what the user has written above a scissors line,
     /// without blank lines around it. Keeps lines that begin with `#`. Fails if the editor fails.
-    fn edit(self, flux: &Flux, kind: &TextKind) -> Result<Vec<u8>> {
+    fn edit(self, flux: &Flux, kind: &TextKind) -> Result<Text> {
         let text = self.read_bytes()?;
         let dir = flux.repo.home();
         // git reads core.commentChar.
@@ -95,7 +138,10 @@ impl<'a> TextSource<'a> {
                 .into());
         }
         let text = fs::read(file.path()).context("could not read the edited text")?;
-        Ok(text_above(&text, &help))
+        Ok(Text {
+            bytes: text_above(&text, &help),
+            edited: Some(file),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use clap_complete::ArgValueCompleter;
 use super::object::TaskObject;
 use super::starting::{self, Layouts};
 use super::table::Table;
-use super::text::{TextKind, TextSource};
+use super::text::{Text, TextKind, TextSource};
 use super::{Faults, candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -108,30 +108,43 @@ impl RunArgs {
         let preparation = Preparation::new(&flux, load_recovered(&flux)?, &request)?;
         self.ensure_can_attach(preparation.count())?;
         let source = TextSource::of(self.file.as_deref(), &self.description);
-        let description = source.read(&flux, &DESCRIPTION, self.edit)?;
-        let mut starts = preparation.plan_starts(&description)?;
+        let mut text = source.read(&flux, &DESCRIPTION, self.edit)?;
+        let changes = || changes.join().ok().flatten();
+        let done = self.start(&flux, &preparation, &mut text, changes);
+        text.keep_unused(done, &DESCRIPTION, "git flux run -F")
+    }
+
+    /// Plans the tasks, and starts them unless this is a dry run.
+    fn start(
+        &self,
+        flux: &Flux,
+        preparation: &Preparation,
+        text: &mut Text,
+        changes: impl FnOnce() -> Option<Changes>,
+    ) -> Result<()> {
+        let mut starts = preparation.plan_starts(&text.bytes)?;
         let store = &preparation.store;
-        if let StartPoint::Head = request.start_point {
-            report::warn_of_other_task(&flux, store, &starts[0].task);
+        if self.base.is_none() && self.branch.is_none() {
+            report::warn_of_other_task(flux, store, &starts[0].task);
         }
         if self.dry_run {
-            return report::print_plans(&flux, &starts);
+            return report::print_plans(flux, &starts);
         }
         if self.attach {
             ensure_terminal("leave out --attach")?;
         }
-        starting::add_scripts(&flux, &mut starts)?;
-        let changes = || changes.join().ok().flatten();
+        starting::add_scripts(flux, &mut starts)?;
         let [plan] = starts.as_mut_slice() else {
-            return self.start_several(&flux, &mut starts, changes);
+            return self.start_several(flux, &mut starts, text, changes);
         };
         let short = report::short_id(store, &plan.task.id);
-        let started = start(&flux, plan)?;
-        starting::ensure_executed(&flux, &started)?;
-        report::report_own_changes(&flux, changes(), plan.takes_changes());
-        report::hint_missing_files(&flux, &started.task);
-        report::report_no_room(&flux, plan, &started);
-        self.report(&flux, plan, &started, &short)
+        let started = start(flux, plan)?;
+        text.note_used();
+        starting::ensure_executed(flux, &started)?;
+        report::report_own_changes(flux, changes(), plan.takes_changes());
+        report::hint_missing_files(flux, &started.task);
+        report::report_no_room(flux, plan, &started);
+        self.report(flux, plan, &started, &short)
     }
 
     /// Prints the report of a started task (with `--json` only its object, with `--quiet` its id).
@@ -191,11 +204,15 @@ impl RunArgs {
         &self,
         flux: &Flux,
         starts: &mut [Start],
+        text: &mut Text,
         changes: impl FnOnce() -> Option<Changes>,
     ) -> Result<()> {
         let all = starts.len();
         let (mut made, mut faults) = (Vec::new(), Faults::default());
         let started = self.start_all(flux, starts, &mut made, &mut faults);
+        if !made.is_empty() {
+            text.note_used();
+        }
         report::report_own_changes(flux, changes(), starts.iter().any(Start::takes_changes));
         if let Some(first) = made.first() {
             report::hint_missing_files(flux, &first.task);

@@ -13,7 +13,7 @@ use crate::task::{LandState, State, Status, Target, TaskId};
 use crate::tmux::last_line::last_line;
 
 /// The time in which a user does not notice a change.
-const REACTION: Duration = Duration::from_millis(700);
+pub(super) const REACTION: Duration = Duration::from_millis(700);
 
 /// A task of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

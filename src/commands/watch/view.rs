@@ -1,10 +1,10 @@
 //! The view: the tasks, the screen of the selected one, and a line of help.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ratatui::Frame;
-use ratatui::crossterm::event::KeyEvent;
+use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
@@ -15,7 +15,7 @@ use super::areas::{Areas, split_rows};
 use super::columns::{Columns, seconds_to_change, table_lines};
 use super::help::{help_line, help_lines};
 use super::keys::Input;
-use super::model::Model;
+use super::model::{Model, REACTION};
 use super::screen::{Selected, Shown};
 use crate::sanitize;
 use crate::ui::styled::styled_lines;
@@ -30,6 +30,8 @@ pub(super) struct View {
     pub(super) messages: Vec<String>,
     /// The reason why the last key has done nothing.
     refusal: Option<String>,
+    /// The time of the last key of a text whose beginning was refused.
+    ignored: Option<Instant>,
     columns: Columns,
     input: Input,
     /// The first task that is shown.
@@ -46,6 +48,7 @@ impl View {
             screen: None,
             messages: Vec::new(),
             refusal: None,
+            ignored: None,
             columns,
             input: Input::default(),
             first: 0,
@@ -54,7 +57,15 @@ impl View {
         }
     }
 
+    /// Handles a key of the terminal. Ignores what is typed on before the user can have noticed that
+    /// a text could not be begun: its letters are no commands.
     pub(super) fn handle_key(&mut self, key: KeyEvent) -> Action {
+        let is_typed_on = self.ignored.is_some_and(|at| at.elapsed() < REACTION);
+        if is_typed_on && key.modifiers != KeyModifiers::CONTROL {
+            self.ignored = Some(Instant::now());
+            return Action::Nothing;
+        }
+        self.ignored = None;
         self.messages.clear();
         self.refusal = None;
         // What is typed has its receiver already.
@@ -64,7 +75,10 @@ impl View {
             Action::Run(_) if is_unnoticed => {
                 "another task has just been selected: press the key again".to_owned()
             }
-            Action::Refuse(why) => why,
+            Action::Refuse(why) => {
+                self.ignored = (self.input == Input::Tasks).then(Instant::now);
+                why
+            }
             action => return action,
         };
         self.refusal = Some(message.clone());

@@ -198,6 +198,19 @@ fn keys_run_nothing_on_a_task_that_has_just_taken_the_place_of_another() {
 }
 
 #[test]
+fn text_whose_beginning_is_refused_is_not_taken_for_keys() {
+    let mut view = view(&[("idle", 1)]);
+    let key =
+        |view: &mut View, c| view.handle_key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+    for c in ['s', 'x', 'c'] {
+        assert_eq!(key(&mut view, c), Action::Nothing);
+        assert!(screen(&mut view, 80, 12).contains("no agent was started in 'idle'"));
+    }
+    view.ignored = Instant::now().checked_sub(REACTION);
+    assert!(matches!(key(&mut view, 'x'), Action::Run(_)));
+}
+
+#[test]
 fn typed_text_stays_when_its_task_is_gone() {
     let mut view = view(&[("a", 2), ("b", 1)]);
     let last = |view: &mut View| screen(view, 60, 12).lines().last().unwrap().to_owned();
