@@ -59,6 +59,12 @@ impl Flux {
         Ok(Self { repo, settings, ui })
     }
 
+    /// Fails if a directory in which git flux deletes files has been replaced by a link or a file since
+    /// the repository was opened.
+    pub(crate) fn ensure_directories(&self) -> Result<()> {
+        ensure_directories(&self.repo.flux_dir())
+    }
+
     pub(crate) fn run_dir(&self, id: &TaskId) -> RunDir {
         RunDir(self.repo.run_dir(id))
     }

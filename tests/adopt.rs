@@ -55,8 +55,8 @@ fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
         merged 2 commits of 'topic' into 'main' (<object>..<object>)
         removed 'mine': worktree and record; the branch 'topic' stays
         its commits stay in refs/flux/archive/mine/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/mine'
-        hint: it can be restored: git flux restore mine
+        its files are kept in '$WORLD/myapp/.git/flux/trash/mine'
+        hint: to restore the task: git flux restore mine
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert!(!path.exists());
@@ -207,7 +207,7 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'topic' is checked out twice: in '$WORLD/again' and '$WORLD/topic'
-        hint: to check out another branch: git -C '$WORLD/again' switch -c <branch>
+        hint: to switch one to a new branch: git -C '$WORLD/again' switch -c <branch>
     "#]]);
     world.assert_unchanged(&before);
     world.git(["worktree", "remove", "../again"]);
@@ -218,7 +218,7 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'topic' is the branch of the task 'mine'
-        hint: git flux attach mine
+        hint: to go to it: git flux attach mine
     "#]]);
     world.assert_unchanged(&before);
 }

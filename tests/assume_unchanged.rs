@@ -37,8 +37,8 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .says(&expect![[r#"
             --- stderr
             error: 'fix-login-XXXXXX' has 3 uncommitted files, hidden from git status: README.md, conf/gone, conf/local
-            hint: git flux cleanup fix-login-XXXXXX --commit
-            hint: git flux cleanup fix-login-XXXXXX --discard
+            hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+            hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
     world.assert_unchanged(&before);
     world

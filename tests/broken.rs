@@ -126,7 +126,7 @@ fn cleanup_gives_working_hints_if_the_worktree_is_gone_or_moved() {
         fs::remove_dir_all(worktree).unwrap();
         world.git(["worktree", "prune"]);
     });
-    assert_cleanup_recovers("it is in '", false, |world, _, worktree| {
+    assert_cleanup_recovers("it was moved to '", false, |world, _, worktree| {
         fs::rename(worktree, world.root().join("moved by hand")).unwrap();
     });
     assert_cleanup_recovers("is checked out in '", false, |world, _, worktree| {
@@ -228,7 +228,7 @@ fn adopt_repairs_a_pruned_worktree_entry() {
     let output = world.flux(["adopt", worktree.to_str().unwrap()]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        '$WORLD/myapp-fix-login-XXXXXX' is the worktree of 'fix-login-XXXXXX' again
+        reconnected '$WORLD/myapp-fix-login-XXXXXX' to the task 'fix-login-XXXXXX'
         hint: git flux status fix-login-XXXXXX
     "#]]);
     assert_eq!(status(), before);

@@ -28,7 +28,7 @@ fn run_refuses_a_worktree_path_that_exists() {
             .says(&expect![[r#"
                 --- stderr
                 error: '$WORLD/myapp-fix' exists already
-                hint: choose another id with --name, or another place with: git config flux.worktreeDir <directory>
+                hint: choose another name with --name, or another place with: git config flux.worktreeDir <directory>
             "#]]);
         world.assert_unchanged(&before);
         assert_eq!(world.started_agents(), Vec::<String>::new());
@@ -56,8 +56,8 @@ fn run_creates_one_task_if_several_runs_use_the_same_name() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the task 'same' exists already
-            hint: git flux attach same
-            hint: git flux cleanup same
+            hint: to go to it: git flux attach same
+            hint: to remove it: git flux cleanup same
         "#]]);
     }
     let base = commit(&world, won[0].0);
@@ -291,8 +291,8 @@ fn run_and_cleanup_leave_a_branch_of_the_user_alone() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the branch 'feature/fix' exists already
-        hint: choose another id with --name
-        hint: git branch -d feature/fix
+        hint: choose another name with --name
+        hint: to delete the branch: git branch -d feature/fix
     "#]]);
     world
         .flux(["cleanup", "-y", "--discard-branch", "fix"])

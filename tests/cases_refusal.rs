@@ -158,7 +158,7 @@ fn cleanup_refuses_if_the_index_or_the_run_directory_is_damaged() {
         .says(&expect![[r#"
             --- stderr
             error: cannot tell whether the agent of 'fix-login-XXXXXX' is running
-              caused by: cannot read the state of the launcher of 'fix-login-XXXXXX'
+              caused by: cannot read the run directory of 'fix-login-XXXXXX'
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running' cannot be read
               caused by: it is damaged
               caused by: expected value at line 1 column 1

@@ -19,8 +19,8 @@ fn cleanup_refuses_if_the_target_branch_is_gone() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: there is no branch 'base' to merge 'fix-login-XXXXXX' into
-        hint: git flux cleanup fix-login-XXXXXX --into <branch>
-        hint: git flux cleanup fix-login-XXXXXX --discard-branch
+        hint: to merge it elsewhere: git flux cleanup fix-login-XXXXXX --into <branch>
+        hint: to remove it without a merge: git flux cleanup fix-login-XXXXXX --discard-branch
     "#]]);
     world.assert_unchanged(&before);
     // On a terminal too.
@@ -131,8 +131,8 @@ fn cleanup_sees_untracked_files_despite_status_settings() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: git flux cleanup fix-login-XXXXXX --commit
-        hint: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     world
         .flux(["status", &id])
@@ -177,8 +177,8 @@ fn cleanup_names_ignored_files_before_it_trashes_them() {
             merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
             removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
             its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-            hint: it can be restored: git flux restore fix-login-XXXXXX
+            its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: to restore the task: git flux restore fix-login-XXXXXX
             hint: to undo the merge, on 'main': git revert -m 1 <object>
         "#]]);
     assert!(!database.exists());

@@ -58,7 +58,7 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
         --- stderr
         error: 'main' has files checked out, but git treats '$WORLD/myapp/.git' as bare
         hint: git --git-dir='$WORLD/myapp/.git' config core.bare false
-        hint: if there is no such directory: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
+        hint: if its files are nowhere: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
     "#]]);
     world.assert_unchanged(&before);
     refused_until_pasted(
@@ -117,8 +117,8 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
         .says(&expect![[r#"
             --- stderr
             error: 'main' has files checked out, but git treats '$WORLD/dotfiles' as bare
-            hint: to merge in the directory of its files: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
-            hint: if there is no such directory: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
+            hint: to merge where its files are: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
+            hint: if its files are nowhere: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
         "#]]);
     assert_eq!(
         before.changes(&world.snapshot_of(&dir)),
@@ -133,8 +133,8 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
         nothing was merged: 'main' already has all commits of 'feature/fix'
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
-        its worktree is kept in '$WORLD/dotfiles/flux/trash/fix'
-        hint: it can be restored: git flux restore fix
+        its files are kept in '$WORLD/dotfiles/flux/trash/fix'
+        hint: to restore the task: git flux restore fix
     "#]]);
     let [git_dir, work_tree] = [&dir, &world.repo()].map(|path| path.display().to_string());
     let git_dir = format!("--git-dir={git_dir}");
@@ -165,8 +165,8 @@ fn cleanup_merges_into_a_bare_repository_once_its_unused_index_is_gone() {
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
-        its worktree is kept in '$WORLD/dotfiles/flux/trash/fix'
-        hint: it can be restored: git flux restore fix
+        its files are kept in '$WORLD/dotfiles/flux/trash/fix'
+        hint: to restore the task: git flux restore fix
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
 }

@@ -21,8 +21,8 @@ fn cleanup_merges_and_removes_a_finished_task() {
             merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
             removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
             its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-            hint: it can be restored: git flux restore fix-login-XXXXXX
+            its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: to restore the task: git flux restore fix-login-XXXXXX
             hint: to undo the merge, on 'main': git revert -m 1 <object>
         "#]]);
     // A merge commit also where the target has not moved: the history says what belonged together.
@@ -66,8 +66,8 @@ fn cleanup_leaves_the_target_unchanged_without_commits() {
         --- stderr
         nothing was merged: 'feature/fix-login-XXXXXX' has no commits of its own
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_removed(&world, &id);
@@ -85,8 +85,8 @@ fn cleanup_does_not_merge_again_after_a_merge_by_hand() {
         nothing was merged: 'main' already has all commits of 'feature/fix-login-XXXXXX'
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_removed(&world, &id);
@@ -114,8 +114,8 @@ fn cleanup_refuses_uncommitted_changes_also_with_yes() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: 'fix-login-XXXXXX' has 4 uncommitted files
-            hint: git flux cleanup fix-login-XXXXXX --commit
-            hint: git flux cleanup fix-login-XXXXXX --discard
+            hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+            hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
         world.assert_unchanged(&before);
     }
@@ -152,8 +152,8 @@ fn cleanup_discard_keeps_uncommitted_changes_in_the_trash() {
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_eq!(world.read("agent.txt"), "one\n");
@@ -202,8 +202,8 @@ fn cleanup_names_and_keeps_ignored_files() {
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert!(!world.repo().join(".env").exists());
@@ -224,8 +224,8 @@ fn cleanup_discard_branch_archives_the_branch_without_a_merge() {
         dropped 'feature/fix-login-XXXXXX' without merging it
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(commit(&world, &format!("refs/flux/archive/{id}/tip")), tip);
@@ -242,8 +242,8 @@ fn cleanup_discard_branch_does_not_discard_uncommitted_changes() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 4 uncommitted files
-        hint: git flux cleanup fix-login-XXXXXX --commit
-        hint: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     world.assert_unchanged(&before);
     let args = ["cleanup", "--discard-branch", "--discard", &id];

@@ -14,8 +14,8 @@ fn cleanup_does_not_stop_a_running_agent_without_consent() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the agent of 'fix-login-XXXXXX' is still running
-            hint: git flux attach fix-login-XXXXXX
-            hint: git flux cleanup fix-login-XXXXXX --yes
+            hint: to look at it: git flux attach fix-login-XXXXXX
+            hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
         "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
@@ -87,8 +87,8 @@ fn cleanup_refuses_a_file_written_while_the_agent_stops() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: git flux cleanup fix-login-XXXXXX --commit
-        hint: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
@@ -262,7 +262,7 @@ fn clean_up_from_pane(world: &World, client: &Terminal) {
     end_agent(world, "fix");
     client.wait_for_screen("To merge its work");
     client.type_line("git flux cleanup -y");
-    client.wait_for_screen("hint: it can be restored: git flux restore fix");
+    client.wait_for_screen("hint: to restore the task: git flux restore fix");
     let screen = client.wait_for_screen("git revert");
     assert!(screen.contains("removed 'fix'"), "{screen}");
     wait_until("its pane to close", || {

@@ -77,6 +77,7 @@ fn cleanup_json_lists_every_check_as_ok_for_a_finished_task() {
         "branch",
         "collisions",
         "configuration",
+        "current branch",
         "file system",
         "ignored",
         "large files",
@@ -86,7 +87,6 @@ fn cleanup_json_lists_every_check_as_ok_for_a_finished_task() {
         "processes",
         "repositories",
         "shared stash",
-        "standing",
         "stash",
         "state",
         "submodules",
@@ -162,8 +162,12 @@ fn cleanup_json_describes_the_result_of_each_check() {
     let away = |world: &World, _: &str, _: &Path| {
         world.git(["switch", "-q", "-c", "mine"]);
     };
-    assert_check(away, &[], ("standing", "refuses", "you are on 'mine'"));
-    assert_check(away, &["--into=main"], ("standing", "ok", ""));
+    assert_check(
+        away,
+        &[],
+        ("current branch", "refuses", "you are on 'mine'"),
+    );
+    assert_check(away, &["--into=main"], ("current branch", "ok", ""));
     assert_check(
         nothing,
         &["--discard-branch"],
@@ -332,8 +336,8 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
     output.code(1).stderr_has(&there).says(&expect![[r#"
         --- stderr
         error: 1 other process is in the worktree: cat (<number>)
-        hint: git flux attach fix-login-XXXXXX
-        hint: git flux cleanup fix-login-XXXXXX --yes
+        hint: to look at it: git flux attach fix-login-XXXXXX
+        hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
     world.assert_unchanged(&before);
     for (answer, code) in [("n", 130), ("Escape", 130), ("C-c", 130), ("y", 0)] {
@@ -361,8 +365,8 @@ fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_removed(&world, &id);
@@ -387,7 +391,7 @@ fn cleanup_dry_run_does_not_complete_an_interrupted_cleanup() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            the removal of 'fix-login-XXXXXX' was interrupted; it is complete now, with its branch 'feature/fix-login-XXXXXX'
+            the removal of 'fix-login-XXXXXX' was interrupted; it is removed now, with its branch 'feature/fix-login-XXXXXX'
             nothing to clean up
         "#]]);
     assert_removed(&world, &id);
@@ -412,7 +416,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
         .says(&expect![[r#"
             --- stderr
             error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
-            hint: git flux attach fix-login-XXXXXX
+            hint: to end them yourself: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
     // It may hold what nobody has saved: that is no matter of stopping something.
@@ -420,7 +424,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
-        hint: git flux attach fix-login-XXXXXX
+        hint: to end them yourself: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);
     let terminal = world.terminal(120, 24);
@@ -457,8 +461,8 @@ fn cleanup_names_ignored_directories_with_the_number_of_files() {
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
-        hint: it can be restored: git flux restore fix
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix'
+        hint: to restore the task: git flux restore fix
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
 }

@@ -62,10 +62,10 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
             --- stderr
             merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped at the conflicts
             error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
-            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' status
-            hint: git flux attach fix-login-XXXXXX
+            hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+            hint: to go to it: git flux attach fix-login-XXXXXX
             hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
-            hint: or: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
+            hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
         "#]]);
     let after = (commit(&world, "main"), world.git(["status", "--porcelain"]));
     assert_eq!(after, main);
@@ -191,10 +191,10 @@ fn cleanup_update_refuses_to_overwrite_uncommitted_changes() {
             --- stderr
             merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped at the conflicts
             error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
-            hint: git -C '$WORLD/myapp-fix-login-XXXXXX' status
-            hint: git flux attach fix-login-XXXXXX
+            hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+            hint: to go to it: git flux attach fix-login-XXXXXX
             hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
-            hint: or: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
+            hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
         "#]]);
 }
 
@@ -235,10 +235,10 @@ fn cleanup_update_says_that_a_merge_is_clean_if_git_resolves_all_conflicts() {
         --- stderr
         merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped before the commit
         error: 'fix-login-XXXXXX' is not removed: commit the merge first
-        hint: git -C '$WORLD/myapp-fix-login-XXXXXX' status
-        hint: git flux attach fix-login-XXXXXX
+        hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+        hint: to go to it: git flux attach fix-login-XXXXXX
         hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
-        hint: or: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
+        hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
     "#]]);
     let worktree = world.worktree(&id);
     world.git_in(&worktree, ["commit", "-q", "--no-edit"]);
@@ -297,6 +297,6 @@ fn cleanup_does_not_send_the_conflicts_to_an_agent_without_a_composer() {
     let id = conflicting_agent(&world, "raw");
     let terminal = ask(&world, 100, &id, &[(WHERE, &["Enter"]), (TELL, &["y"])]);
     assert_eq!(terminal.exit_code(), 3, "{}", terminal.screen());
-    assert!(terminal.screen().contains("shows no composer"));
+    assert!(terminal.screen().contains("shows no input field"));
     assert_eq!(world.agent(&id).stdin(), b"");
 }

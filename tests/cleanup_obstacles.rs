@@ -244,7 +244,7 @@ fn cleanup_refuses_if_the_worktree_is_gone_unless_discarded() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the worktree of 'fix-login-XXXXXX' is gone: '$WORLD/myapp-fix-login-XXXXXX'; it is in '$WORLD/away'
+            error: the worktree of 'fix-login-XXXXXX' is gone: '$WORLD/myapp-fix-login-XXXXXX'; it was moved to '$WORLD/away'
             hint: to move it back: mv '$WORLD/away' '$WORLD/myapp-fix-login-XXXXXX'
         "#]]);
     world.assert_unchanged(&gone);

@@ -55,7 +55,7 @@ fn cleanup_refuses_from_a_linked_worktree_on_another_branch_without_into() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'another'
-        hint: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     world
@@ -94,7 +94,7 @@ fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'topic'
-        hint: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "--detach"]);
@@ -103,7 +103,7 @@ fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'a detached HEAD'
-        hint: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
@@ -173,7 +173,7 @@ fn cleanup_into_refuses_anything_but_another_local_branch() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'feature/fix-login-XXXXXX' cannot be merged into itself
-        hint: git flux cleanup fix-login-XXXXXX --into <branch>
+        hint: to name its target: git flux cleanup fix-login-XXXXXX --into <branch>
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
@@ -264,7 +264,7 @@ fn cleanup_requires_into_for_a_task_started_on_a_detached_head() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' did not start from a branch
-        hint: git flux cleanup fix-login-XXXXXX --into <branch>
+        hint: to name its target: git flux cleanup fix-login-XXXXXX --into <branch>
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "--into=main", &id]).run().success();
@@ -285,7 +285,7 @@ fn cleanup_merges_into_the_branch_the_task_was_started_from() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'topic', but you are on 'main'
-        hint: git flux cleanup fix-login-XXXXXX --into topic
+        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into topic
     "#]]);
     world.flux(["cleanup", "--into=topic", &id]).run().success();
     assert_eq!(commit(&world, "main"), main);

@@ -79,7 +79,7 @@ fn cleanup_refuses_if_a_hook_switches_the_target_worktree() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'hotfix'
-        hint: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     assert_hooked(&world);
     world.git(["switch", "-q", "main"]);
@@ -219,8 +219,8 @@ fn cleanup_refuses_an_uncommitted_file_that_a_hook_writes() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: git flux cleanup fix-login-XXXXXX --commit
-        hint: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     assert_hooked(&world);
     fs::remove_file(late).unwrap();

@@ -353,8 +353,8 @@ fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
         --- stderr
         error: there is no branch 'gone' to merge 'fix-XXXXXX' into
         hint: 'flux.into' is set in file '.git/config'
-        hint: git flux cleanup fix-XXXXXX --into <branch>
-        hint: git flux cleanup fix-XXXXXX --discard-branch
+        hint: to merge it elsewhere: git flux cleanup fix-XXXXXX --into <branch>
+        hint: to remove it without a merge: git flux cleanup fix-XXXXXX --discard-branch
     "#]]);
     let output = world.flux(["cleanup", "-y", "--into=gone", &id]).run();
     output.code(1).has_not("is set in file");
@@ -365,7 +365,7 @@ fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
         --- stderr
         error: there is no branch 'gone' to merge 'fix-XXXXXX' into
         hint: 'branch.feature/fix-XXXXXX.fluxInto' is set in file '.git/config'
-        hint: git flux cleanup fix-XXXXXX --into <branch>
-        hint: git flux cleanup fix-XXXXXX --discard-branch
+        hint: to merge it elsewhere: git flux cleanup fix-XXXXXX --into <branch>
+        hint: to remove it without a merge: git flux cleanup fix-XXXXXX --discard-branch
     "#]]);
 }

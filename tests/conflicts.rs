@@ -89,7 +89,7 @@ fn conflicts_shows_files_kinds_functions_and_order_of_uncommitted_work() {
         add-oauth   write-docs  NEWS (contents)
         write-docs  main        README.md (contents)
 
-        order: fix-login, write-docs, add-oauth (1 task to resolve; 2 by age)
+        order: fix-login, write-docs, add-oauth (1 task to resolve; 2 if the oldest comes first)
     "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.git(["count-objects"]), objects);
@@ -212,10 +212,10 @@ fn conflicts_calls_equal_changes_the_same() {
     world.flux(["conflicts"]).run().success().says(&expect![[r#"
             no conflicting lines
             TASK      WITH  CONFLICTS
-            one       two   none: the same changes
+            one       two   none: both make the same changes
         "#]]);
     let status = world.flux(["status", "one"]).run();
-    status.stdout_has("Conflicts: none with two: the same changes\n");
+    status.stdout_has("Conflicts: none with two: both make the same changes\n");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn conflicts_blames_no_task_for_changes_of_the_target() {
         old       third  f (contents)
         old       main   f (contents)
 
-        order: old, new, third (1 task to resolve; 1 by age)
+        order: old, new, third (1 task to resolve; 1 if the oldest comes first)
     "#]]);
 }
 
@@ -257,7 +257,7 @@ fn conflicts_suggests_the_order_with_fewest_resolutions() {
         refactor  b     file-2 (contents)
         refactor  c     file-3 (contents)
 
-        order: a, b, c, refactor (1 task to resolve; 3 by age)
+        order: a, b, c, refactor (1 task to resolve; 3 if the oldest comes first)
     "#]]);
 }
 
@@ -281,7 +281,7 @@ fn conflicts_compares_tasks_with_different_targets_by_their_own_changes() {
         TASK      WITH  CONFLICTS
         one       two   f (contents)
 
-        order: one, two, clean (1 task to resolve; 1 by age)
+        order: one, two, clean (1 task to resolve; 1 if the oldest comes first)
     "#]]);
     world
         .flux(["conflicts"])
@@ -296,7 +296,7 @@ fn conflicts_compares_tasks_with_different_targets_by_their_own_changes() {
         TASK      WITH  CONFLICTS
         one       two   moved (contents)
 
-        order: one, two, clean (1 task to resolve; 1 by age)
+        order: one, two, clean (1 task to resolve; 1 if the oldest comes first)
     "#]]);
 }
 

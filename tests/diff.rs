@@ -271,7 +271,7 @@ fn diff_refuses_with_a_git_diff_hint_if_the_worktree_is_gone() {
             --- stderr
             error: the worktree of 'fix-XXXXXX' is gone: '$WORLD/myapp-fix-XXXXXX'
             hint: to check out its branch again: git worktree add --force --force '$WORLD/myapp-fix-XXXXXX' feature/fix-XXXXXX
-            hint: to merge its commits, and remove the task: git flux cleanup fix-XXXXXX --discard
+            hint: to merge only its commits and remove the task: git flux cleanup fix-XXXXXX --discard
             hint: to see its commits: git diff <object> feature/fix-XXXXXX
         "#]]);
 }

@@ -283,7 +283,7 @@ fn run_refuses_a_session_name_that_exists() {
     );
     run()
         .run()
-        .stderr_has("hint: choose another id with --name\n");
+        .stderr_has("hint: choose another name with --name\n");
     // One whose name only begins so is another.
     world.tmux([
         "rename-session",

@@ -81,10 +81,10 @@ fn resume_refuses_to_restart_without_a_terminal_or_yes() {
     output.code(1);
     output.says(&expect![[r#"
         --- stderr
-        error: the agent of 'one', helper, cannot continue its last session
-        hint: to restart from its prompt: git flux resume one --yes
-        error: the agent of 'two', helper, cannot continue its last session
-        hint: to restart from its prompt: git flux resume two --yes
+        error: the agent of 'one' (helper) cannot continue its last session
+        hint: to start again from the task's prompt: git flux resume one --yes
+        error: the agent of 'two' (helper) cannot continue its last session
+        hint: to start again from the task's prompt: git flux resume two --yes
         error: 2 of 2 tasks were not resumed
     "#]]);
     world.flux(["resume", "--all", "--yes"]).run().success();

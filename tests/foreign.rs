@@ -88,7 +88,7 @@ fn commands_never_change_a_foreign_task() {
         let output = world.flux(args).run();
         output.code(1).says(&expect![[r#"
             --- stderr
-            error: 'evil-active' is foreign: its record was not made in this repository
+            error: 'evil-active' is foreign: it was not made in this repository
             hint: to work on its branch: git flux run --branch topic "<description>"
             hint: to forget it: git update-ref -d refs/flux/tasks/evil-active <object>
         "#]]);
@@ -137,8 +137,8 @@ fn cleanup_refuses_a_foreign_record_with_the_id_of_a_task() {
     let output = world.flux(["cleanup", "mine", "-y"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: 'mine' is foreign: its record was not made in this repository
-        hint: to restore its own record: git update-ref refs/flux/tasks/mine <object>
+        error: 'mine' is foreign: it was not made in this repository
+        hint: to go back to the record made here: git update-ref refs/flux/tasks/mine <object>
     "#]]);
     world.assert_unchanged(&before);
     let all = ["cleanup", "--all", "-y", "--discard-branch"];
@@ -253,7 +253,7 @@ fn restore_takes_only_the_work_from_a_foreign_entry() {
     assert_eq!(archived(&world), ["evil"]);
     let output = world.flux(["restore", "evil"]).run();
     output.code(1).stderr_is(
-        "error: 'evil' is foreign: this repository did not remove it\nhint: git flux restore evil --foreign\n",
+        "error: 'evil' is foreign: it was not removed in this repository\nhint: to restore it here: git flux restore evil --foreign\n",
     );
     // No beginning of its name is enough, nor does it go with all others.
     world.flux(["restore", "evi", "--foreign"]).run().code(1);
@@ -336,7 +336,7 @@ fn run_removes_the_mark_of_a_killed_start() {
         (Mode::KillBefore, ""),
         (
             Mode::KillAfter,
-            "the start of 'fix' was interrupted; the task is removed again",
+            "the start of 'fix' was interrupted; what it had made is removed",
         ),
     ] {
         world.fault(&Fault::every("git", "update-ref", mode));
@@ -396,11 +396,9 @@ fn cleanup_gives_a_hint_for_a_ref_in_place_of_a_directory_of_refs() {
     output.code(1).stderr_has(hint);
     world.git(hint.split(' ').skip(1));
     let output = world.flux(["cleanup", "--all"]).run();
-    output
-        .success()
-        .says(&expect![[r#"
+    output.success().says(&expect![[r#"
             --- stderr
-            the removal of 'mine' was interrupted; it is complete now, with its branch 'feature/mine'
+            the removal of 'mine' was interrupted; it is removed now, with its branch 'feature/mine'
             nothing to clean up
         "#]]);
     assert_eq!(archived(&world), ["mine"]);
@@ -413,8 +411,8 @@ fn cleanup_gives_a_hint_for_a_ref_in_place_of_a_directory_of_refs() {
         dropped 'feature/other' without merging it
         removed 'other': worktree, branch 'feature/other' and session
         its commits stay in refs/flux/archive/other.1/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/other.1'
-        hint: it can be restored: git flux restore other.1
+        its files are kept in '$WORLD/myapp/.git/flux/trash/other.1'
+        hint: to restore the task: git flux restore other.1
     "#]]);
 }
 

@@ -70,7 +70,7 @@ fn gate_tests_a_tree_only_once() {
     gate().success().says(&expect![[r#"
         fix: green
         --- stderr
-        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
     "#]]);
     gate().success().says(&expect![[r#"
         fix: green
@@ -153,7 +153,7 @@ fn gate_exits_with_1_if_any_is_red_and_else_with_125() {
         red: red: 'test ! -e red' exited with status 1
         killed: no verdict: 'test ! -e killed || kill -9 $$' was killed by signal 9
         --- stderr
-        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 1 of 3 failed the gate
         hint: git flux gate --log red
     "#]]);
@@ -193,9 +193,9 @@ fn gate_runs_again_what_has_failed() {
     configure(&world, [NOTE, "test \"$(wc -l <\"$HOME/runs\")\" -ge 2"]);
     let gate = || world.flux(["gate", "fix"]).run();
     gate().success().says(&expect![[r#"
-        fix: flaky: 'test "$(wc -l <"$HOME/runs")" -ge 2' first exited with status 1
+        fix: flaky: 'test "$(wc -l <"$HOME/runs")" -ge 2' exited with status 1, then passed
         --- stderr
-        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
     "#]]);
     gate().success();
     assert_eq!(runs(&world), 2);
@@ -225,7 +225,7 @@ fn gate_warns_if_it_fails_on_the_target_alike() {
     output.code(1).says(&expect![[r#"
         fix: red: 'test ! -e README.md' exited with status 1
         --- stderr
-        warning: the gate fails on 'main' alike; perhaps it does not run here
+        warning: the gate fails on 'main', too; perhaps it cannot run here
         error: 1 of 1 failed the gate
         hint: git flux gate --log fix
     "#]]);

@@ -33,16 +33,16 @@ fn leave_garbage(world: &World) {
     for file in [
         "run/ghost/sent",
         "trash/.going-ghost/worktree/left",
-        "verdicts/gate.old",
-        "verdicts/gate.new",
-        "gate/old.log",
-        "gate/new.log",
+        "verdicts/0.0",
+        "verdicts/0.1",
+        "gate/0.log",
+        "gate/1.log",
     ] {
         world.write(format!(".git/flux/{file}"), "");
     }
     let flux = world.repo().join(".git/flux");
-    age(&flux.join("verdicts/gate.old"), 15 * 24);
-    age(&flux.join("gate/old.log"), 15 * 24);
+    age(&flux.join("verdicts/0.0"), 15 * 24);
+    age(&flux.join("gate/0.log"), 15 * 24);
     for name in ["git-flux-old", "git-flux-new", "other"] {
         world.write(world.tools().join("tmp").join(name).join("lock"), "");
     }
@@ -93,12 +93,12 @@ fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
     dry.success().says(&expect![[r#"
         would delete the run directory of 'ghost'
         would delete the refs of a killed landing
-        would delete 'merged' (the commits of 'feature/merged' were at <object>)
-        would delete the worktree of 'dropped'
+        would delete the removed task 'merged' (branch 'feature/merged' at <object>)
+        would delete the kept worktree of 'dropped'
         would delete '$WORLD/myapp/.git/flux/trash/.going-ghost'
         would delete 1 verdict
         would delete 1 log of the gate
-        would delete 1 answer about conflicts
+        would delete 1 cached result about conflicts
         would delete '$TOOLS/tmp/git-flux-old'
         --- stderr
         Nothing was done.
@@ -111,17 +111,17 @@ fn gc_deletes_what_is_no_longer_needed_and_nothing_else() {
         --- stderr
         deleted the run directory of 'ghost'
         deleted the refs of a killed landing
-        deleted 'merged' (the commits of 'feature/merged' were at <object>)
-        deleted the worktree of 'dropped'
+        deleted the removed task 'merged' (branch 'feature/merged' at <object>)
+        deleted the kept worktree of 'dropped'
         deleted '$WORLD/myapp/.git/flux/trash/.going-ghost'
         deleted 1 verdict
         deleted 1 log of the gate
-        deleted 1 answer about conflicts
+        deleted 1 cached result about conflicts
         deleted '$TOOLS/tmp/git-flux-old'
     "#]]);
     assert_eq!(
         left(&world),
-        ["gate.new", "git-flux-new", "lives", "new.log", "other"]
+        ["0.1", "1.log", "git-flux-new", "lives", "other"]
     );
     assert_eq!(world.git(["for-each-ref", "refs/flux/land"]), "");
     // Only what was merged expires.
@@ -145,7 +145,7 @@ fn gc_after_a_kill_ends_as_without_one() {
         gc(world, &[]).run().success();
         assert_eq!(
             left(world),
-            ["gate.new", "git-flux-new", "lives", "new.log", "other"]
+            ["0.1", "1.log", "git-flux-new", "lives", "other"]
         );
         assert_eq!(world.git(["for-each-ref", "refs/flux/land"]), "");
         assert_eq!(archived(world), ["dropped"]);
@@ -182,7 +182,7 @@ fn gc_recovers_an_interrupted_task() {
     let before = world.snapshot();
     let output = world.flux(["gc", "--dry-run"]).run();
     output.success().says(&expect![[r#"
-        would recover the interrupted task 'fix'
+        would recover 'fix', which a killed command has left
         --- stderr
         Nothing was done.
     "#]]);
@@ -190,7 +190,7 @@ fn gc_recovers_an_interrupted_task() {
     let output = world.flux(["gc"]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        the removal of 'fix' was interrupted; the task still exists: git flux cleanup fix
+        the removal of 'fix' was interrupted; the task is still there (git flux cleanup fix)
         there is nothing to delete
     "#]]);
     let output = world.flux(["gc", "--dry-run"]).run();
@@ -235,7 +235,7 @@ fn gc_trash_deletes_all_removed_tasks_with_consent() {
         .stdout_is("")
         .stderr_has("  alpha  not merged\n")
         .stderr_has("  beta  merged into 'main'\n")
-        .stderr_has("error: refusing to delete without --yes\nhint: git flux restore --list\n");
+        .stderr_has("error: refusing to delete without --yes\nhint: to see the removed tasks: git flux restore --list\n");
     let output = world.flux(["gc", "--trash", "-n"]).run();
     output
         .success()
@@ -263,4 +263,26 @@ fn gc_trash_deletes_all_removed_tasks_with_consent() {
     assert!(world.worktree("gamma").join("gamma.txt").exists());
     world.flux(["cleanup", "gamma"]).run().success();
     assert_eq!(archived(&world), ["gamma"]);
+}
+
+#[test]
+fn gc_shows_no_control_characters_of_the_name_of_a_removed_task() {
+    let world = World::new();
+    done(&world, "fix");
+    world.flux(["cleanup", "fix"]).run().success();
+    world.git(["config", "flux.archiveExpire", "now"]);
+    // CSI in one character, which git allows in names of refs.
+    let list = [
+        "for-each-ref",
+        "--format=%(refname) %(objectname)",
+        "refs/flux/archive/fix",
+    ];
+    for line in world.git(list).lines() {
+        let (name, object) = line.split_once(' ').unwrap();
+        let name = name.replace("/fix/", "/fix.\u{9b}31m/");
+        world.own_ref(&name, object);
+    }
+    let dry = gc(&world, &["-n"]).run();
+    dry.success().stdout_has("would delete 'fix.\\u{9b}31m' (");
+    assert!(!dry.stdout.contains('\u{9b}'), "{dry}");
 }

@@ -20,7 +20,7 @@ const FILLED: [(&str, &str); 8] = [
 /// Hints that are not pasted, and why.
 const LEFT_OUT: [(&str, &str); 6] = [
     (
-        "choose another id with --name",
+        "choose another name with --name",
         "words, since the command line is the user's",
     ),
     ("the tasks are: ", "a list of names"),
@@ -249,7 +249,7 @@ fn hints_work_when_pasted() {
         world.write(fix.join("README.md"), "hidden\n");
     };
     paste.case(
-        "is hidden from git status",
+        "is hidden from git",
         &["cleanup", "fix", "--commit"],
         overlooked,
         nothing,
@@ -497,8 +497,8 @@ fn hints_name_the_directory_after_git_with_another_directory() {
     flux(&["cleanup", "fix"]).code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-the-login-XXXXXX' is still running
-        hint: git -C '$WORLD/myapp' flux attach fix-the-login-XXXXXX
-        hint: git -C '$WORLD/myapp' flux cleanup fix-the-login-XXXXXX --yes
+        hint: to look at it: git -C '$WORLD/myapp' flux attach fix-the-login-XXXXXX
+        hint: to end it and clean up: git -C '$WORLD/myapp' flux cleanup fix-the-login-XXXXXX --yes
     "#]]);
     // Who stands in it is told what is short.
     let within = world.repo().join("src");
@@ -507,7 +507,7 @@ fn hints_name_the_directory_after_git_with_another_directory() {
     cleanup.code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-the-login-XXXXXX' is still running
-        hint: git flux attach fix-the-login-XXXXXX
-        hint: git flux cleanup fix-the-login-XXXXXX --yes
+        hint: to look at it: git flux attach fix-the-login-XXXXXX
+        hint: to end it and clean up: git flux cleanup fix-the-login-XXXXXX --yes
     "#]]);
 }

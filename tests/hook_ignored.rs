@@ -166,12 +166,12 @@ fn hook_does_not_see_directories_that_would_not_be_ignored_as_links() {
     let output = world.flux(["cleanup", &id]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: hooks cannot see 'out': git would not ignore a link
+        warning: hooks cannot see 'out': a link in its place would not be ignored
         merged 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_eq!(

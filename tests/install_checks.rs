@@ -173,9 +173,9 @@ fn install_does_not_wait_for_a_shell_that_does_not_answer() {
                 installed '$WORLD/new home/.config/fish/completions/git-flux.fish'
                 installed '$WORLD/new home/.config/fish/conf.d/git-flux.fish'
                 --- stderr
-                warning: bash did not say whether it completes 'git flux'; if it does not:
+                warning: cannot tell whether bash completes 'git flux'; if it does not:
                 hint: echo '. '\''$WORLD/new home/.local/share/bash-completion/completions/git-flux'\''' >>~/.bashrc
-                warning: zsh did not say whether it completes 'git flux'; if it does not:
+                warning: cannot tell whether zsh completes 'git flux'; if it does not:
                 hint: echo 'fpath=('\''$WORLD/new home/.local/share/zsh/site-functions'\'' $fpath)' >>~/.zshenv
             "#]]);
     assert_eq!(

@@ -48,7 +48,7 @@ fn land_merges_and_removes_the_named_tasks() {
         gamma     main    merge 1 commit
         landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(tasks(&world), ["beta"]);
     for name in ["alpha", "gamma"] {
@@ -100,7 +100,7 @@ fn land_ready_selects_committed_tasks_of_agents_that_do_not_work() {
         clean     main    merge 1 commit
         landed clean (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(tasks(&world), ["dirty", "empty", "works"]);
     world
@@ -119,7 +119,7 @@ fn land_ready_selects_committed_tasks_of_agents_that_do_not_work() {
         committed 1 file on 'feature/dirty'
         landed dirty (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(tasks(&world), ["empty", "works"]);
     assert_eq!(
@@ -141,11 +141,11 @@ fn land_continues_after_a_refusal() {
         dirty     main    refused: 'dirty' has 1 uncommitted file
         gamma     main    merge 1 commit
         error: 'dirty' has 1 uncommitted file
-        hint: git flux cleanup dirty --commit
-        hint: git flux cleanup dirty --discard
+        hint: to commit them first: git flux cleanup dirty --commit
+        hint: to leave them out: git flux cleanup dirty --discard
         landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["dirty"]);
@@ -164,7 +164,7 @@ fn land_refuses_a_task_without_commits_and_leaves_its_agent_alone() {
             TASK      TARGET  PLAN
             new       main    refused: 'new' has no commits
             error: 'new' has no commits
-            hint: git flux cleanup new
+            hint: to remove it: git flux cleanup new
             error: not every task has landed
         "#]]);
     }
@@ -191,9 +191,9 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         gamma     main    merge 2 commits
         landed alpha, beta (untested)
         back to gamma: it conflicts with its target
-        hint: git flux resume gamma
+        hint: to let its agent mend it: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["gamma"]);
@@ -252,7 +252,7 @@ fn land_leads_to_the_same_tree_in_each_style_and_the_undo_lines_undo_it() {
         assert_eq!(commit(&world, "main"), before, "{style}");
         world.git(["reset", "--keep", &after]);
         world.commit_in(world.repo(), "later.txt", "later\n");
-        let revert = hint("hint: or, after other commits: git ");
+        let revert = hint("hint: or, if the branch has newer commits: git ");
         world.git(revert.split(' '));
         world.git(["rm", "-q", "later.txt"]);
         world.git(["commit", "-qm", "Without it"]);
@@ -291,7 +291,7 @@ fn land_with_ff_only_lands_what_follows_on_each_other() {
         error: 'gamma': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/gamma' lacks
         hint: git flux cleanup gamma --rebase
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit <object>..<object>
+        hint: or, if the branch has newer commits: git revert --no-edit <object>..<object>
         error: not every task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), beta);
@@ -312,7 +312,7 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
         alpha     main    merge 1 commit
         landed alpha (untested)
         hint: to undo the landing on 'main': git branch --force main <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     let other = world.root().join("other");
     world.git(["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
@@ -323,7 +323,7 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
         beta      main    merge 1 commit
         landed beta (untested)
         hint: to undo the landing on 'main': git -C '$WORLD/other' reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.read(other.join("BETA.txt")), "work\n");
     assert_eq!(world.git(["status", "--porcelain"]), "?? loose.txt");
@@ -364,10 +364,10 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
         alpha     main           merge 1 commit
         landed beta (untested)
         hint: to undo the landing on 'feature/alpha': git -C '$WORLD/myapp-alpha' reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(tasks(&world), ["gamma"]);
     for name in ["alpha", "beta"] {
@@ -378,12 +378,12 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
     let output = world.flux(["land", "gamma"]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        'feature/alpha' has landed: 'gamma' lands on 'main'
+        'feature/alpha' has landed, so 'gamma' lands on 'main'
         TASK      TARGET  PLAN
         gamma     main    merge 1 commit
         landed gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.git(["show", "main:GAMMA.txt"]), "work");
 }
@@ -402,10 +402,10 @@ fn land_on_two_targets_moves_each() {
         beta      next    merge 1 commit
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
         landed beta (untested)
         hint: to undo the landing on 'next': git branch --force next <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.git(["show", "main:ALPHA.txt"]), "work");
     assert_eq!(world.git(["show", "next:BETA.txt"]), "work");
@@ -442,7 +442,7 @@ fn land_with_keep_leaves_the_tasks_in_place() {
         beta      main    merge 1 commit
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(tasks(&world), ["alpha", "beta"]);
     assert_eq!(world.git(["show", "main:BETA.txt"]), "work");
@@ -452,8 +452,8 @@ fn land_with_keep_leaves_the_tasks_in_place() {
         TASK      TARGET  PLAN
         alpha     main    merge nothing: 'main' already has all commits of 'feature/alpha'
         beta      main    merge nothing: 'main' already has all commits of 'feature/beta'
-        'alpha' had landed already; it is removed
-        'beta' had landed already; it is removed
+        removed 'alpha', which had landed already
+        removed 'beta', which had landed already
     "#]]);
     assert_eq!(tasks(&world), Vec::<String>::new());
     assert_no_landing(&world);
@@ -536,10 +536,10 @@ fn land_dry_run_and_json_change_nothing() {
         beta      main    merge 1 commit
         clash     main    back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
         back to clash: it conflicts with its target
-        hint: git flux resume clash
+        hint: to let its agent mend it: git flux resume clash
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
 }

@@ -31,11 +31,11 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         the gate runs: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
-        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
-        landed alpha, beta (the same files have passed before)
+        landed alpha, beta (these files have passed before)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(runs(&world), 1);
     assert_eq!(
@@ -60,11 +60,11 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         the gate runs: 'test -e ../once || { touch ../once; cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More; }; echo run >>../runs'
-        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(runs(&world), 2);
     assert_eq!(world.git(["show", "main:more.txt"]), "more");
@@ -83,14 +83,14 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         the gate runs: 'test -e ../once || { touch ../once; echo loose >../myapp-alpha/loose.txt; }; echo run >>../runs'
-        made '$WORLD/myapp--land' to run the gate in (git flux gc --scratch removes it)
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         error: 'alpha' has 1 uncommitted file
-        hint: git flux cleanup alpha --commit
-        hint: git flux cleanup alpha --discard
+        hint: to commit them first: git flux cleanup alpha --commit
+        hint: to leave them out: git flux cleanup alpha --discard
         landed beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["alpha"]);

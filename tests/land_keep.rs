@@ -61,7 +61,7 @@ fn land_with_keep_does_not_stop_agents() {
         works     main    merge 1 commit
         landed works (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.pane("works"), pane);
     world.agent("works").tell("commit More");
@@ -94,9 +94,9 @@ fn land_refuses_changed_programs_without_keep_config() {
         TASK      TARGET  PLAN
         fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
         error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
-        hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: to see every change: git flux status fix
-        hint: to keep every change: git flux land fix --keep-config
+        hint: to undo this change: git config --local --unset-all core.hooksPath
+        hint: to see all such changes: git flux status fix
+        hint: to keep all of them: git flux land fix --keep-config
         error: not every task has landed
     "#]]);
     let dry = world.flux(["land", "-n", "fix"]).run();
@@ -123,7 +123,7 @@ fn land_refuses_changed_programs_without_keep_config() {
         warning: user.name was set to 'Mallory' while 'fix' ran
         landed fix (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_gone(&world, "fix");
     // The answer counts for the other task, too.
@@ -147,7 +147,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         fix       main    merge 1 commit
         the gate runs: 'echo run >>../runs'
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
-        hint: to put it back: git config --local --unset-all flux.gate
+        hint: to undo this change: git config --local --unset-all flux.gate
         hint: git flux status before
         hint: to keep it: git flux land --keep-config
         error: not every task has landed
@@ -160,4 +160,54 @@ fn land_runs_no_changed_gate_without_keep_config() {
         .success()
         .stderr_has("landed fix (1 run, ");
     assert_gone(&world, "fix");
+}
+
+#[test]
+fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
+    let world = World::new();
+    world.compare_config();
+    world.git(["config", "flux.gate", "false"]);
+    named_task(&world, "x");
+    // The other task begins after the change.
+    world.git(["config", "--unset-all", "flux.gate"]);
+    named_task(&world, "y");
+    let before = world.snapshot();
+    let output = world.flux(["land", "y", "-y"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        y         main    merge 1 commit
+        error: flux.gate was unset while 'x' ran
+        hint: to put it back: git config --local --replace-all flux.gate false
+        hint: git flux status x
+        hint: to keep it: git flux land --keep-config
+        error: not every task has landed
+    "#]]);
+    world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);
+    world.assert_unchanged(&before);
+    let land = world.flux(["land", "y", "-y", "--no-gate"]).run();
+    land.success().stderr_has("landed y (untested)");
+    assert_gone(&world, "y");
+}
+
+#[test]
+fn land_and_cleanup_refuse_what_a_gate_knows_that_was_set_while_a_task_ran() {
+    let world = World::new();
+    world.compare_config();
+    world.git(["config", "flux.gate", "true"]);
+    named_task(&world, "y");
+    world.flux(["gate", "y"]).run().success();
+    world.git(["config", "flux.gate", "false"]);
+    named_task(&world, "x");
+    world.git(["config", "flux.gate", "true"]);
+    let before = world.snapshot();
+    let why = "error: flux.gate changed to 'true' while 'x' ran\n";
+    for args in [&["land", "y", "-y"][..], &["cleanup", "--gate", "-y", "y"]] {
+        world.flux(args).run().code(1).stderr_has(why);
+    }
+    world.assert_unchanged(&before);
+    let land = world.flux(["land", "y", "-y", "--keep-config"]).run();
+    land.success()
+        .stderr_has("the same files have passed before");
+    assert_gone(&world, "y");
 }

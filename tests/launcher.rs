@@ -282,7 +282,7 @@ fn launcher_starts_the_agent_of_a_launch_file_only_once() {
     let again = world.flux(["__run".as_ref(), launch.as_os_str()]).run();
     again.code(1).says(&expect![[r#"
         --- stderr
-        error: the start of the task was cancelled
+        error: the task was not started
           caused by: No such file or directory (os error 2)
     "#]]);
     assert_eq!(task.agent.starts(), 1);

@@ -166,6 +166,8 @@ mod users_worktrees;
 mod versions;
 mod wait;
 mod watch;
+#[cfg(target_os = "linux")]
+mod watch_terminal;
 mod worktree_dir;
 mod worktree_lock;
 mod worktree_refs;

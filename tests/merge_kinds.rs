@@ -31,8 +31,8 @@ fn assert_every_style(world: &World) {
             nothing was merged: 'main' already has 'feature/fix-login-XXXXXX', squashed into one commit
             removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
             its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-            hint: it can be restored: git flux restore fix-login-XXXXXX
+            its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: to restore the task: git flux restore fix-login-XXXXXX
         "#]]);
     assert_removed(world, &id);
     world.git(["fsck", "--strict"]);

@@ -23,8 +23,8 @@ fn cleanup_squash_creates_one_commit_that_lists_the_commits_of_the_task() {
                 squashed 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
                 removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
                 its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-                its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-                hint: it can be restored: git flux restore fix-login-XXXXXX
+                its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+                hint: to restore the task: git flux restore fix-login-XXXXXX
                 hint: to undo the merge, on 'main': git revert <object>
             "#]]);
         assert_eq!(world.git(["log", "-1", "--format=%P", "main"]), main);
@@ -45,8 +45,8 @@ fn cleanup_squash_creates_one_commit_that_lists_the_commits_of_the_task() {
                 squashed 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
                 removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
                 its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-                its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-                hint: it can be restored: git flux restore fix-login-XXXXXX
+                its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+                hint: to restore the task: git flux restore fix-login-XXXXXX
                 hint: to undo the merge, on 'main': git revert <object>
             "#]]);
         assert_removed(&world, &id);
@@ -68,8 +68,8 @@ fn cleanup_rebase_keeps_authors_dates_and_messages() {
             rebased 2 commits of 'feature/fix-login-XXXXXX' onto 'main' (<object>..<object>)
             removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
             its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-            hint: it can be restored: git flux restore fix-login-XXXXXX
+            its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+            hint: to restore the task: git flux restore fix-login-XXXXXX
             hint: to undo the merge, on 'main': git revert <object>..<object>
         "#]]);
     assert_eq!(people(&world, &format!("{main}..main")), before);
@@ -89,8 +89,8 @@ fn cleanup_rebase_keeps_authors_dates_and_messages() {
         rebased 2 commits of 'feature/fix-login-XXXXXX' onto 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert <object>..<object>
     "#]]);
 }
@@ -352,7 +352,7 @@ fn cleanup_takes_the_target_from_flux_into_unless_another_is_given() {
         --- stderr
         error: there is no branch 'gone' to merge 'fix-login-XXXXXX' into
         hint: 'flux.into' is set in file '.git/config'
-        hint: git flux cleanup fix-login-XXXXXX --into <branch>
-        hint: git flux cleanup fix-login-XXXXXX --discard-branch
+        hint: to merge it elsewhere: git flux cleanup fix-login-XXXXXX --into <branch>
+        hint: to remove it without a merge: git flux cleanup fix-login-XXXXXX --discard-branch
     "#]]);
 }

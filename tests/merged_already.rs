@@ -279,8 +279,8 @@ fn cleanup_refuses_in_every_style_if_the_base_branch_is_gone() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: there is no branch 'base' to merge 'fix-login-XXXXXX' into
-            hint: git flux cleanup fix-login-XXXXXX --into <branch>
-            hint: git flux cleanup fix-login-XXXXXX --discard-branch
+            hint: to merge it elsewhere: git flux cleanup fix-login-XXXXXX --into <branch>
+            hint: to remove it without a merge: git flux cleanup fix-login-XXXXXX --discard-branch
         "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());

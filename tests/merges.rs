@@ -125,7 +125,7 @@ fn cleanup_keeps_a_directory_recreated_after_a_killed_removal() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            the removal of 'fix-login-XXXXXX' was interrupted; it is complete now, with its branch 'feature/fix-login-XXXXXX'
+            the removal of 'fix-login-XXXXXX' was interrupted; it is removed now, with its branch 'feature/fix-login-XXXXXX'
             nothing to clean up
         "#]]);
     assert_eq!(world.read(&log), "up\n");

@@ -117,7 +117,7 @@ fn run_refuses_an_unknown_value_of_flux_notify() {
         --- stderr
         error: bad value 'bel' for 'flux.notify' in file '.git/config'
         hint: did you mean 'bell'?
-        hint: use bell, osc9, osc777, desktop, or a command for a shell
+        hint: use bell, osc9, osc777, desktop, or a shell command
     "#]]);
     world.assert_unchanged(&before);
     let config = world.flux(["config"]).run();

@@ -208,8 +208,8 @@ fn run_twenty_with_one_name(world: &World) {
         if !winners.contains(&n) {
             let lines = [
                 "error: the task 'wanted' exists already",
-                "hint: git flux attach wanted",
-                "hint: git flux cleanup wanted",
+                "hint: to go to it: git flux attach wanted",
+                "hint: to remove it: git flux cleanup wanted",
             ];
             assert_refused(output, &lines);
         }

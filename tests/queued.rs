@@ -65,8 +65,8 @@ fn queued_agent_runs_once_its_wrapper_has_started_it() {
     let refused = world.flux(["send", "fix", "Hurry up"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix' is queued: its wrapper has not started it
-        hint: git flux attach fix
+        error: the agent of 'fix' is queued: flux.wrapper has not started it yet
+        hint: to look at its pane: git flux attach fix
     "#]]);
     world.assert_unchanged(&before);
     let wait = world.flux(["wait", "--timeout", "1", "fix"]).run();
@@ -125,4 +125,18 @@ fn agent_is_not_queued_if_its_wrapper_has_ended() {
     wait_until("the end of the wrapper", || {
         state(&world, "fix") == "exited"
     });
+}
+
+#[test]
+fn agent_is_lost_if_its_wrapper_succeeds_without_starting_it() {
+    let world = World::new();
+    world.install("refuses", "#!/bin/sh\necho node failure\n");
+    world.git(["config", "flux.wrapper", "refuses"]);
+    let run = world.flux(["run", "-q", "--name", "fix", "Fix it"]);
+    drop(run.run());
+    wait_until("the end of the wrapper", || state(&world, "fix") == "lost");
+    world.flux(["wait", "fix"]).run().code(1).says(&expect![[r#"
+        fix lost
+    "#]]);
+    assert_eq!(world.agent("fix").starts(), 0);
 }

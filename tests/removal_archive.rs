@@ -376,7 +376,7 @@ fn restore_does_not_mix_the_trash_of_two_tasks_with_the_same_id() {
         .run()
         .says(&expect![[r#"
             --- stderr
-            the removal of 'login' was interrupted; it is complete now, with its branch 'feature/login'
+            the removal of 'login' was interrupted; it is removed now, with its branch 'feature/login'
             nothing to clean up
         "#]]);
     let path = restored(&world, "login");

@@ -56,8 +56,8 @@ fn cycle_in(world: &World, below: &str, call: impl Fn(&[&str]) -> Output) {
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_eq!(

@@ -212,8 +212,8 @@ fn cleanup_refuses_core_worktree_without_a_git_file_in_the_work_tree() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the worktree '$WORLD/files' has no link to the repository '$WORLD/myapp/.git'
-            hint: echo 'gitdir: $WORLD/myapp/.git' >'$WORLD/files/.git'
-            hint: git --git-dir='$WORLD/myapp/.git' config --unset core.worktree
+            hint: to add the link: echo 'gitdir: $WORLD/myapp/.git' >'$WORLD/files/.git'
+            hint: to use another worktree: git --git-dir='$WORLD/myapp/.git' config --unset core.worktree
         "#]]);
         assert_eq!(world.git(["for-each-ref"]), refs);
         let back = crate::world::hints::hints(&output);

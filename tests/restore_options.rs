@@ -253,7 +253,7 @@ fn restore_drop_deletes_a_removed_task_with_consent() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: refusing to delete without --yes
-        hint: git flux restore --list
+        hint: to see the removed tasks: git flux restore --list
         hint: add --yes to agree
     "#]]);
     world.assert_unchanged(&before);
@@ -361,11 +361,9 @@ fn restore_does_not_take_a_removed_task_for_an_existing_one() {
     done(&world, "alp-beta");
     let before = world.snapshot();
     for name in ["alp-beta", "alp-b"] {
-        world
-            .flux(["restore", name])
-            .run()
-            .code(1)
-            .stderr_is("error: 'alp-beta' is not removed\nhint: git flux attach alp-beta\n");
+        world.flux(["restore", name]).run().code(1).stderr_is(
+            "error: 'alp-beta' is not removed\nhint: to go to it: git flux attach alp-beta\n",
+        );
     }
     world.assert_unchanged(&before);
 }

@@ -182,7 +182,7 @@ fn restore_keeps_the_archive_when_it_fails() {
         let output = world.flux(["restore", "fix"]).run();
         output
             .code(1)
-            .stderr_has("could not restore 'fix'; it can still be restored")
+            .stderr_has("could not restore 'fix'; nothing was lost")
             .has_not("nothing was left behind");
         world.clear_fault();
         assert_eq!(world.git(["for-each-ref", "refs/flux/archive"]), archive);
@@ -257,7 +257,7 @@ fn restore_refuses_a_symbolic_link_in_the_trash() {
     let output = world.flux(["restore", "fix"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: could not restore 'fix'; it can still be restored
+        error: could not restore 'fix'; nothing was lost
           caused by: '$WORLD/myapp/.git/flux/trash/fix/worktree' is a link
         hint: rm '$WORLD/myapp/.git/flux/trash/fix/worktree'
     "#]]);

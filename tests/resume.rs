@@ -46,7 +46,7 @@ fn resume_continues_the_session_of_an_ended_agent_in_its_pane() {
     again.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix' is running
-        hint: git flux attach fix
+        hint: to go to it: git flux attach fix
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", "fix"]).run().success();
@@ -94,8 +94,8 @@ fn resume_with_yes_restarts_an_agent_that_cannot_continue() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix', helper, cannot continue its last session
-            hint: to restart from its prompt: git flux resume fix --yes
+            error: the agent of 'fix' (helper) cannot continue its last session
+            hint: to start again from the task's prompt: git flux resume fix --yes
         "#]]);
     world.assert_unchanged(&before);
     let first = world.agent("fix").prompt();
@@ -120,7 +120,7 @@ fn resume_asks_before_restarting_an_agent() {
     ended(&world, "fix", "helper");
     let terminal = world.terminal(120, 40);
     terminal.type_line("git flux resume fix");
-    terminal.wait_for_screen("Restart from its prompt?");
+    terminal.wait_for_screen("Start again from the task's prompt?");
     terminal.text("n");
     terminal.wait_for_screen("\nnothing was changed\n");
     assert_eq!(world.agent("fix").starts(), 1);
@@ -195,7 +195,7 @@ fn resume_all_continues_after_a_failure() {
             --- stderr
             error: the worktree of 'one' is gone: '$WORLD/myapp-one'
             hint: to check out its branch again: git worktree add --force '$WORLD/myapp-one' feature/one
-            hint: to merge its commits, and remove the task: git flux cleanup one --discard
+            hint: to merge only its commits and remove the task: git flux cleanup one --discard
             resumed 'three' (claude): session 'flux-myapp-three'
             hint: git flux attach three
             resumed 'two' (claude): session 'flux-myapp-two'
@@ -228,7 +228,7 @@ fn resume_refuses_if_a_program_runs_in_the_pane() {
         .says(&expect![[r#"
             --- stderr
             error: a program runs in the pane of 'fix' (process <number>)
-            hint: to end it first: git flux attach fix
+            hint: to end it yourself: git flux attach fix
         "#]]);
     world.assert_unchanged(&before);
 }
@@ -259,7 +259,7 @@ fn resume_refuses_if_the_shell_in_the_pane_has_background_jobs() {
         .says(&expect![[r#"
             --- stderr
             error: the pane of 'fix' has a background job: sleep (process <number>)
-            hint: to end it first: git flux attach fix
+            hint: to end it yourself: git flux attach fix
         "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
@@ -374,8 +374,8 @@ fn resume_takes_over_a_session_recreated_with_a_shell_in_the_worktree() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the tmux session 'flux-myapp-fix' exists already
-            hint: tmux attach -t =flux-myapp-fix
-            hint: git flux list
+            hint: to go to it: tmux attach -t =flux-myapp-fix
+            hint: to see the tasks: git flux list
         "#]]);
         world.assert_unchanged(&before);
         world.kill_tmux();

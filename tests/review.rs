@@ -4,6 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::world::*;
 
@@ -436,6 +440,13 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
     output.stderr_has("caused by: the editor failed\nhint: git flux send --stdin fix < ");
     let changes = before.changes(&world.snapshot());
     assert_eq!(changes, ["+ flux file run/fix/review: "]);
+    // The next ones are kept beside them.
+    let output = review(&world, &id, &script.replace("why", "how")).run();
+    output.code(1).stderr_has(".git/flux/run/fix/review.1'\n");
+    for (name, text) in [("review", "why?\n"), ("review.1", "how?\n")] {
+        let kept = world.read(world.repo().join(".git/flux/run/fix").join(name));
+        assert!(kept.ends_with(text), "{kept}");
+    }
     // One that is killed leaves its file.
     let killed = world.flux(["review", "-y", &id]);
     let killed = killed.env("GIT_EDITOR", "kill -9 $$;:").run();
@@ -443,6 +454,86 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
         .code(130)
         .stderr_has("hint: git flux review --from '/");
     assert_eq!(unseen(&world, &id), 3);
+}
+
+/// Returns the files that were opened in an editor, and are still there.
+fn edited_files(world: &World) -> Vec<PathBuf> {
+    let entries = fs::read_dir(world.tools().join("tmp")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let is_edited = |path: &PathBuf| path.to_string_lossy().contains("FLUX_REVIEW_");
+    paths.filter(is_edited).collect()
+}
+
+#[test]
+fn review_leaves_the_edited_file_if_it_is_killed_at_its_question() {
+    let world = World::new();
+    let id = task(&world);
+    world.install("editor", "#!/bin/sh\nsed -i '/^+2$/a why?' \"$1\"\n");
+    let terminal = world.terminal(120, 40);
+    let before = world.snapshot();
+    terminal.command("GIT_EDITOR='echo $PPID >\"$TMPDIR/pid\"; editor' git flux review fix");
+    terminal.wait_for_screen("Send 1 comment to 'fix'?");
+    let pid = world.read(world.tools().join("tmp/pid"));
+    let pid = Pid::from_raw(pid.trim().parse().unwrap());
+    kill(pid, Signal::SIGKILL).unwrap();
+    wait_until("the process to end", || {
+        Process::find(pid.as_raw()).is_none()
+    });
+    world.assert_unchanged(&before);
+    let files = edited_files(&world);
+    let from = ["review", "-y", "--from", files[0].to_str().unwrap(), &id];
+    world.flux(from).run().success();
+    read_by(&world, &id, "why?");
+    assert_eq!(unseen(&world, &id), 0);
+    // Nothing is left once the comments are sent or kept.
+    world.write(world.worktree(&id).join("src/login.txt"), "2\n");
+    let script = "sed -i '/^-one/a gone?' \"$1\"";
+    review(&world, &id, script).run().success();
+    world.write(world.worktree(&id).join("src/login.txt"), "one\n");
+    review(&world, &id, &format!("{script}; exit 1"))
+        .run()
+        .code(1);
+    assert_eq!(edited_files(&world), files);
+}
+
+#[test]
+fn review_looks_each_line_up_although_another_one_cannot_be_read() {
+    let world = World::new();
+    world.git(["init", "-q", "sub"]);
+    world.commit_in(world.repo().join("sub"), "in", "in\n");
+    world.git(["add", "."]);
+    world.git(["commit", "-q", "-m", "Submodule"]);
+    let id = task(&world);
+    let worktree = world.worktree(&id);
+    let [first, second] = ["first", "second"].map(|message| {
+        let commit = ["commit-tree", "-m", message, "HEAD^{tree}"];
+        let commit = world.git_in(world.repo().join("sub"), commit);
+        format!("160000,{commit},sub")
+    });
+    world.git_in(&worktree, ["update-index", "--cacheinfo", &first]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "Another commit"]);
+    // The agent works on while the editor is open.
+    let script = format!(
+        "sed -i -e '/^+Subproject/a which?' -e '/^+2$/a moved' \"$1\"\n\
+         cd '{}' && printf 'zero\none\n2\nthree\n' >src/login.txt && \
+         git update-index --cacheinfo {second} && git commit -q -m Again",
+        worktree.display()
+    );
+    let output = review(&world, &id, &script).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        src/login.txt:3
+        > 2
+        moved
+
+        sub:1 (changed since)
+        > Subproject commit <object>
+        which?
+
+        warning: 1 line with comments changed meanwhile
+        warning: sent to 'fix'; this agent cannot confirm receipt
+        noted that you have seen 4 files of 'fix'
+    "#]]);
 }
 
 #[test]

@@ -174,8 +174,8 @@ fn run_refuses_a_name_that_exists() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the task 'fix' exists already
-        hint: git flux attach fix
-        hint: git flux cleanup fix
+        hint: to go to it: git flux attach fix
+        hint: to remove it: git flux cleanup fix
     "#]]);
     world.assert_unchanged(&before);
     // A name that another begins with is its own.

@@ -67,8 +67,8 @@ fn run_branch_works_on_an_existing_branch_and_cleanup_keeps_it() {
             merged 2 commits of 'topic' into 'main' (<object>..<object>)
             removed 'go': worktree and session; the branch 'topic' stays
             its commits stay in refs/flux/archive/go/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/go'
-            hint: it can be restored: git flux restore go
+            its files are kept in '$WORLD/myapp/.git/flux/trash/go'
+            hint: to restore the task: git flux restore go
             hint: to undo the merge, on 'main': git revert -m 1 <object>
         "#]]);
     assert_eq!(tip(&world, "topic"), Some(after.clone()));
@@ -108,8 +108,8 @@ fn cleanup_discard_branch_keeps_a_branch_given_to_run() {
             'topic' is left as it is, without merging it
             removed 'go': worktree and session; the branch 'topic' stays
             its commits stay in refs/flux/archive/go/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/go'
-            hint: it can be restored: git flux restore go
+            its files are kept in '$WORLD/myapp/.git/flux/trash/go'
+            hint: to restore the task: git flux restore go
         "#]]);
     assert_eq!(tip(&world, "topic"), Some(before));
     assert_eq!(world.git(["rev-parse", "main"]), merged);
@@ -278,8 +278,8 @@ fn restore_refuses_a_task_on_an_existing_branch_only_if_it_has_moved() {
         .says(&expect![[r#"
             --- stderr
             error: the branch 'topic' has moved since 'go' was removed, from <object> to <object>
-            hint: git log <object>...<object>
-            hint: git flux run --branch topic
+            hint: to see what has changed: git log <object>...<object>
+            hint: to start a new task on it: git flux run --branch topic
         "#]]);
     world.assert_unchanged(&before);
     world.git(["update-ref", "refs/heads/topic", &commit]);

@@ -204,7 +204,7 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
         .says(&expect![[r#"
             --- stderr
             error: there was a problem with the editor; nothing was started
-            hint: git config core.editor
+            hint: to set another editor: git config core.editor <editor>
         "#]]);
     world
         .flux(["run", "-e", "Fix"])
@@ -215,7 +215,7 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
             --- stderr
             no-such-editor: 1: no-such-editor: not found
             error: there was a problem with the editor; nothing was started
-            hint: git config core.editor
+            hint: to set another editor: git config core.editor <editor>
         "#]]);
     // No vi where there is no terminal.
     world

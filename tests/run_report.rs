@@ -282,8 +282,8 @@ fn run_and_cleanup_warn_about_a_task_based_on_the_branch_of_another() {
         hint: to make 'main' its target: git config branch.feature/third.fluxInto main
         nothing was merged: 'feature/first-XXXXXX' has no commits of its own
         removed 'first-XXXXXX': worktree, branch 'feature/first-XXXXXX' and session
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/first-XXXXXX'
-        hint: it can be restored: git flux restore first-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/first-XXXXXX'
+        hint: to restore the task: git flux restore first-XXXXXX
     "#]]);
     world.git(["config", "branch.feature/second.fluxInto", "main"]);
     world.flux(["cleanup", "-y", "second"]).run().success();

@@ -54,8 +54,8 @@ fn cleanup_does_not_stop_a_program_in_the_pane_without_consent() {
         .says(&expect![[r#"
             --- stderr
             error: a program in the pane of 'fix-login-XXXXXX' (process <number>) is still running
-            hint: git flux attach fix-login-XXXXXX
-            hint: git flux cleanup fix-login-XXXXXX --yes
+            hint: to look at it: git flux attach fix-login-XXXXXX
+            hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
         "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", "-y", &id]).run();
@@ -116,8 +116,8 @@ fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: git flux cleanup fix-login-XXXXXX --commit
-        hint: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
+        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
@@ -144,8 +144,8 @@ fn cleanup_does_not_stop_a_program_in_a_session_opened_by_attach() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: a program in the pane of 'fix-login-XXXXXX' (process <number>) is still running
-        hint: git flux attach fix-login-XXXXXX
-        hint: git flux cleanup fix-login-XXXXXX --yes
+        hint: to look at it: git flux attach fix-login-XXXXXX
+        hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", &id]).run().success();
@@ -208,8 +208,8 @@ fn cleanup_does_not_stop_an_agent_whose_worktree_is_gone_without_consent() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the agent of 'fix-login-XXXXXX' is still running
-            hint: git flux attach fix-login-XXXXXX
-            hint: git flux cleanup fix-login-XXXXXX --yes
+            hint: to look at it: git flux attach fix-login-XXXXXX
+            hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
         "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
@@ -251,7 +251,7 @@ fn cleanup_refuses_if_the_index_of_the_target_is_locked() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: another git locks the index of 'main', or was killed
+        error: another git locks the index of 'main', or left its lock when it was killed
         hint: if no git runs: rm '$WORLD/myapp/.git/index.lock'
     "#]]);
     world.assert_unchanged(&before);
@@ -312,8 +312,8 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     output.code(1).stderr_has(&named).says(&expect![[r#"
         --- stderr
         error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
-        hint: git flux attach fix-login-XXXXXX
-        hint: git flux cleanup fix-login-XXXXXX --yes
+        hint: to look at it: git flux attach fix-login-XXXXXX
+        hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
@@ -325,7 +325,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
         .says(&expect![[r#"
             --- stderr
             error: the pane of 'fix-login-XXXXXX' has a background job: sleep (process <number>)
-            hint: to end it first: git flux attach fix-login-XXXXXX
+            hint: to end it yourself: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
     assert!(Process::find(pid).is_some());
@@ -336,8 +336,8 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_removed(&world, &id);
@@ -398,8 +398,8 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
         .says(&expect![[r#"
             --- stderr
             error: closing the pane of 'fix-the-login-XXXXXX' would end its jobs: sleep (<number>)
-            hint: git flux attach fix-the-login-XXXXXX
-            hint: git flux cleanup fix-the-login-XXXXXX --yes
+            hint: to look at it: git flux attach fix-the-login-XXXXXX
+            hint: to end it and clean up: git flux cleanup fix-the-login-XXXXXX --yes
         "#]]);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());

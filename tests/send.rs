@@ -106,7 +106,7 @@ fn send_refuses_an_agent_that_is_asking_has_ended_or_is_a_shell() {
     let refused = |id: &str, why: &str| {
         let before = world.snapshot();
         let output = world.flux(["send", id, "yes"]).run();
-        output.code(1).stderr_has(why).stderr_has("hint: git flux ");
+        output.code(1).stderr_has(why).stderr_has("git flux ");
         world.assert_unchanged(&before);
     };
     refused(
@@ -138,7 +138,7 @@ fn send_refuses_if_a_dialog_opens_just_before() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-login-XXXXXX' asked a question, or stopped reading input
-        hint: git flux attach fix-login-XXXXXX
+        hint: to look at its pane: git flux attach fix-login-XXXXXX
     "#]]);
     world.uninstall("tmux");
     let screen = world.tmux(["capture-pane", "-p", "-t", &world.pane(&id)]);
@@ -219,8 +219,8 @@ fn send_does_not_submit_a_long_message_that_is_not_shown() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix-login-XXXXXX' does not show the message; Enter was not pressed
-            hint: git flux attach fix-login-XXXXXX
+            error: the agent of 'fix-login-XXXXXX' does not show the message; it was not sent
+            hint: to look at its pane: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
 }

@@ -56,8 +56,8 @@ fn send_refuses_if_a_draft_is_in_the_composer() {
     let refused = world.flux(["send", &id, "And test it"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix-login-XXXXXX' has unsent text in its composer
-        hint: git flux attach fix-login-XXXXXX
+        error: the agent of 'fix-login-XXXXXX' has unsent text in its input field
+        hint: to look at its pane: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);
     assert_eq!(screen(&world, &id), shown);
@@ -126,8 +126,8 @@ fn send_delivers_text_with_special_characters_and_refuses_commands() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix-login-XXXXXX' would not read this as a message: it begins with a command
-            hint: git flux attach fix-login-XXXXXX
+            error: the agent of 'fix-login-XXXXXX' would not take this for a message: it begins with a command
+            hint: to look at its pane: git flux attach fix-login-XXXXXX
         "#]]);
     assert_eq!(screen(&world, &id), shown);
 }
@@ -152,8 +152,8 @@ fn send_clears_the_composer_when_it_fails() {
             .code(1)
             .says(&expect![[r#"
                 --- stderr
-                error: the agent of 'fix-login-XXXXXX' did not accept the message in time; it was cleared
-                hint: git flux attach fix-login-XXXXXX
+                error: the agent of 'fix-login-XXXXXX' did not accept the message in time; the message was cleared from its pane
+                hint: to look at its pane: git flux attach fix-login-XXXXXX
             "#]]);
         assert_eq!(screen(&world, &id), shown);
     }
@@ -177,8 +177,8 @@ fn send_refuses_if_no_composer_is_shown() {
     let refused = world.flux(["send", &id, "And test it"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix-login-XXXXXX' shows no composer, and may misread the message
-        hint: git flux attach fix-login-XXXXXX
+        error: the agent of 'fix-login-XXXXXX' shows no input field, and may misread the message
+        hint: to look at its pane: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.agent(&id).stdin(), b"");

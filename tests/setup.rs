@@ -359,7 +359,7 @@ fn run_is_completed_by_the_next_command_if_killed_during_setup() {
     assert_eq!(list[0]["state"], "incomplete");
     world.flux(["cleanup", "--merged"]).run().says(&expect![[r#"
         --- stderr
-        the start of 'fix' was interrupted during its setup; it is complete now
+        the start of 'fix' was interrupted during its setup; the task is complete now
         nothing to clean up
     "#]]);
     let list = world.flux(["list", "--json"]).run().json();
@@ -479,7 +479,7 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'waits 'one' for 'flux.wrapper' in file '.git/config'
-        hint: use arguments, quoted as in a shell
+        hint: quote the arguments as in a shell
     "#]]);
     world.git(["config", "flux.wrapper", "waits 'two words'"]);
     world.assert_unchanged(&before);

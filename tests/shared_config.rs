@@ -51,41 +51,41 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
     refused.code(1).says(&expect![[r#"
         --- stderr
         error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
-        hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: to see every change: git flux status fix
-        hint: to keep every change: git flux cleanup fix --keep-config
+        hint: to undo this change: git config --local --unset-all core.hooksPath
+        hint: to see all such changes: git flux status fix
+        hint: to keep all of them: git flux cleanup fix --keep-config
     "#]]);
     let dry = world.flux(["cleanup", "-n", "fix"]).run();
     dry.code(1).says(&expect![[r#"
-        CHECK          RESULT   WHY
-        state          ok       exited(0)
-        branch         ok       'feature/fix' is at <object>
-        worktree       ok       '$WORLD/myapp-fix'
-        lock           ok       not locked
-        operation      ok       no operation is in progress
-        HEAD           ok       'feature/fix' is checked out
-        submodules     ok       none was checked out
-        target         ok       'main', checked out in '$WORLD/myapp'
-        shared stash   ok       no entry was removed while it ran
-        file system    ok       the worktree can be restored
-        uncommitted    ok       none
-        repositories   ok       none
-        large files    ok       none
-        ignored        ok       none
-        stash          ok       none
-        merge          ok       1 commit, no conflict (merge)
-        configuration  refuses  core.hooksPath was set to '.husky/_' while 'fix' ran
-        configuration  ok       user.name was set to 'Mallory' while 'fix' ran
-        standing       ok       you are on the target, or have named it
-        processes      ok       no other process is in the worktree
-        agent          ok       no process has to be stopped
-        collisions     ok       the merge would overwrite no local file
+        CHECK           RESULT   WHY
+        state           ok       exited(0)
+        branch          ok       'feature/fix' is at <object>
+        worktree        ok       '$WORLD/myapp-fix'
+        lock            ok       not locked
+        operation       ok       no operation is in progress
+        HEAD            ok       'feature/fix' is checked out
+        submodules      ok       none was checked out
+        target          ok       'main', checked out in '$WORLD/myapp'
+        shared stash    ok       no entry was removed while it ran
+        file system     ok       the worktree can be restored
+        uncommitted     ok       none
+        repositories    ok       none
+        large files     ok       none
+        ignored         ok       none
+        stash           ok       none
+        merge           ok       1 commit, no conflict (merge)
+        configuration   refuses  core.hooksPath was set to '.husky/_' while 'fix' ran
+        configuration   ok       user.name was set to 'Mallory' while 'fix' ran
+        current branch  ok       it is the target, or you named the target
+        processes       ok       no other process is in the worktree
+        agent           ok       no process has to be stopped
+        collisions      ok       the merge would overwrite no local file
         --- stderr
         Nothing was done.
         error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
-        hint: to put it back: git config --local --unset-all core.hooksPath
-        hint: to see every change: git flux status fix
-        hint: to keep every change: git flux cleanup fix --keep-config
+        hint: to undo this change: git config --local --unset-all core.hooksPath
+        hint: to see all such changes: git flux status fix
+        hint: to keep all of them: git flux cleanup fix --keep-config
     "#]]);
     // Consent to the merge is none to this.
     world.flux(["cleanup", "fix", "--yes"]).run().code(1);
@@ -98,8 +98,8 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
-        hint: it can be restored: git flux restore fix
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix'
+        hint: to restore the task: git flux restore fix
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_gone(&world, "fix");
@@ -127,8 +127,8 @@ fn cleanup_only_warns_off_a_terminal_if_another_value_has_changed() {
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
-        hint: it can be restored: git flux restore fix
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix'
+        hint: to restore the task: git flux restore fix
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_gone(&world, "fix");
@@ -208,7 +208,7 @@ fn cleanup_refuses_if_the_copy_is_damaged_and_passes_without_one() {
     refused
         .code(1)
         .stderr_has("error: the shared configuration cannot be compared: ");
-    refused.stderr_has("hint: to keep every change: git flux cleanup fix --keep-config\n");
+    refused.stderr_has("hint: to keep all of them: git flux cleanup fix --keep-config\n");
     let status = world.flux(["status", "fix"]).run();
     status
         .success()

@@ -172,8 +172,8 @@ fn cleanup_keeps_the_configuration_of_the_main_worktree_for_several_tasks() {
     refused.code(1).says(&expect![[r#"
         --- stderr
         error: core.pager in 'config.worktree' was set to 'less' while 'one' ran
-        hint: to see every change: git flux status one
-        hint: to keep every change: git flux cleanup one --keep-config
+        hint: to see all such changes: git flux status one
+        hint: to keep all of them: git flux cleanup one --keep-config
     "#]]);
     let both = world.flux(["cleanup", "--all", "--keep-config"]).run();
     both.success().says(&expect![[r#"
@@ -185,14 +185,14 @@ fn cleanup_keeps_the_configuration_of_the_main_worktree_for_several_tasks() {
         merged 1 commit of 'feature/one' into 'main' (<object>..<object>)
         removed 'one': worktree, branch 'feature/one' and session
         its commits stay in refs/flux/archive/one/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/one'
-        hint: it can be restored: git flux restore one
+        its files are kept in '$WORLD/myapp/.git/flux/trash/one'
+        hint: to restore the task: git flux restore one
         hint: to undo the merge, on 'main': git revert -m 1 <object>
         merged 1 commit of 'feature/two' into 'main' (<object>..<object>)
         removed 'two': worktree, branch 'feature/two' and session
         its commits stay in refs/flux/archive/two/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/two'
-        hint: it can be restored: git flux restore two
+        its files are kept in '$WORLD/myapp/.git/flux/trash/two'
+        hint: to restore the task: git flux restore two
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     for id in ["one", "two"] {

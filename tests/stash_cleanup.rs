@@ -53,10 +53,10 @@ fn cleanup_refuses_stash_entries_without_a_terminal() {
     refused.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 1 stash entry: <object> (On fix: one)
-        hint: git stash show -p <object>
-        hint: git flux cleanup fix-login-XXXXXX --discard-stash
+        hint: to see the latest: git stash show -p <object>
+        hint: to remove them with the task: git flux cleanup fix-login-XXXXXX --discard-stash
     "#]]);
-    let hint = format!("hint: git stash show -p {commit}\n");
+    let hint = format!("hint: to see the latest: git stash show -p {commit}\n");
     refused.stderr_has(&hint);
     world.assert_unchanged(&before);
     let args = ["cleanup", &id, "--yes", "--discard"];

@@ -202,8 +202,8 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
-            hint: it can be restored: git flux restore fix
+            its files are kept in '$WORLD/myapp/.git/flux/trash/fix'
+            hint: to restore the task: git flux restore fix
             hint: to undo the merge, on 'main': git revert -m 1 <object>
         "#]]);
     wait_for_pins(&world, &[]);
@@ -284,7 +284,7 @@ fn cleanup_refuses_notes_that_are_damaged() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: cannot read which stash entries there were
+            error: cannot read the list of stash entries
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
               caused by: missing field `present` at line 1 column 2
             hint: to delete it and continue: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
@@ -294,5 +294,5 @@ fn cleanup_refuses_notes_that_are_damaged() {
         .flux(["status", &id])
         .run()
         .success()
-        .stderr_has("warning: cannot read which");
+        .stderr_has("warning: cannot read the list");
 }

@@ -245,7 +245,7 @@ fn send_refuses_if_claude_shows_its_list_of_sessions() {
     sent.code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-the-login-XXXXXX' does not accept input
-        hint: git flux attach fix-the-login-XXXXXX
+        hint: to look at its pane: git flux attach fix-the-login-XXXXXX
     "#]]);
     assert_eq!(task.agent.stdin(), b"");
     let explained = world.flux(["status", "--explain", &task.id]).ok();

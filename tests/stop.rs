@@ -111,11 +111,11 @@ fn stop_refuses_a_background_job_beside_a_suspended_agent() {
             "stopping '{}' would also end sleep in its pane (process {pid})",
             task.id
         ))
-        .stderr_has(&format!("hint: git flux attach {}", task.id))
+        .stderr_has(&format!("hint: to end it yourself: git flux attach {}", task.id))
         .says(&expect![[r#"
             --- stderr
             error: stopping 'fix-the-login-XXXXXX' would also end sleep in its pane (process <number>)
-            hint: git flux attach fix-the-login-XXXXXX
+            hint: to end it yourself: git flux attach fix-the-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
@@ -147,8 +147,8 @@ fn cleanup_that_refuses_after_stopping_the_agent_leaves_it_stopped() {
             --- stderr
             'fix-the-login-XXXXXX' has changed; checking it again
             error: 'fix-the-login-XXXXXX' has 1 uncommitted file
-            hint: git flux cleanup fix-the-login-XXXXXX --commit
-            hint: git flux cleanup fix-the-login-XXXXXX --discard
+            hint: to commit them first: git flux cleanup fix-the-login-XXXXXX --commit
+            hint: to leave them out: git flux cleanup fix-the-login-XXXXXX --discard
         "#]]);
     assert_eq!(state(&world, &task.id), "stopped");
     world

@@ -33,8 +33,8 @@ fn cleanup_merges_into_the_target_of_a_symbolic_branch() {
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip
-            its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix'
-            hint: it can be restored: git flux restore fix
+            its files are kept in '$WORLD/myapp/.git/flux/trash/fix'
+            hint: to restore the task: git flux restore fix
             hint: to undo the merge, on 'main': git revert -m 1 <object>
         "#]]);
         assert_eq!(world.git(["status", "--porcelain"]), "");
@@ -110,8 +110,8 @@ fn cleanup_and_run_refuse_a_symbolic_branch_that_leads_to_no_branch() {
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
-        its worktree is kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
-        hint: it can be restored: git flux restore fix-login-XXXXXX
+        its files are kept in '$WORLD/myapp/.git/flux/trash/fix-login-XXXXXX'
+        hint: to restore the task: git flux restore fix-login-XXXXXX
         hint: to undo the merge, on 'main': git revert -m 1 <object>
     "#]]);
     assert_eq!(world.git(["status", "--porcelain"]), "");

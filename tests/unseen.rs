@@ -188,6 +188,40 @@ fn unseen_treats_a_fetched_missing_or_damaged_ref_as_none() {
 }
 
 #[test]
+fn unseen_is_all_while_what_was_seen_cannot_be_carried() {
+    let world = World::new();
+    done(&world, "fix");
+    let worktree = world.worktree("fix");
+    mark(&world, "fix");
+    world.commit_in(world.repo(), "README.md", "# another\n");
+    world.git_in(&worktree, ["merge", "-q", "main"]);
+    assert_eq!(unseen(&world, "fix"), [""; 0]);
+    // What the target has brought is as it was when it was seen.
+    world.git_in(&worktree, ["checkout", "-q", "main~1", "--", "README.md"]);
+    world.git_in(&worktree, ["commit", "-q", "-m", "Back"]);
+    world.git(["config", "flux.landUnseen", "false"]);
+    let script = "#!/bin/sh\ncase \" $* \" in *\" merge-tree \"*) kill -ABRT $$ ;; esac\n\
+                  exec @GIT@ \"$@\"\n";
+    let script = script.replace("@GIT@", require("git").to_str().unwrap());
+    world.install("git", &script);
+    assert_eq!(unseen(&world, "fix").len(), 2);
+    assert_eq!(number(&world, "fix"), 2);
+    let land = ["land", "--ready", "-n"];
+    let left_out = "'fix' is left out: 2 files unseen\n";
+    world.flux(land).run().stderr_has(left_out);
+    fs::remove_file(world.tools().join("bin/git")).unwrap();
+    let output = world.flux(land).env("TMPDIR", "/nonexistent").run();
+    output.stderr_has(left_out);
+    // None of these numbers was kept.
+    assert_eq!(number(&world, "fix"), 1);
+    assert_eq!(unseen(&world, "fix"), ["README.md"]);
+    world
+        .flux(land)
+        .run()
+        .stderr_has("'fix' is left out: 1 file unseen\n");
+}
+
+#[test]
 fn unseen_is_archived_and_restored_with_the_task() {
     let world = World::new();
     let id = task(&world);

@@ -35,7 +35,7 @@ fn commands_refuse_a_task_with_a_newer_record() {
     let table = world.flux(["list"]).ok();
     assert_eq!(row(&table, "later")[1], "newer");
     assert!(
-        table.contains("version 2 needs a newer git flux"),
+        table.contains("it has version 2, for a newer git flux"),
         "{table}"
     );
     let list = world.flux(["list", "--json"]).run().json();
@@ -49,7 +49,7 @@ fn commands_refuse_a_task_with_a_newer_record() {
         .flux(["list", "--porcelain"])
         .run()
         .success()
-        .stdout_has("task later\nstate newer\nerror version 2");
+        .stdout_has("task later\nstate newer\nerror it has version 2");
     for args in [
         &["status", "later"][..],
         &["status", "--explain", "later"],
@@ -69,7 +69,7 @@ fn commands_refuse_a_task_with_a_newer_record() {
             .code(1)
             .says(&expect![[r#"
                 --- stderr
-                error: the record of 'later' cannot be read: version 2 needs a newer git flux; this one reads 1
+                error: the record of 'later' cannot be read: it has version 2, for a newer git flux; this one reads version 1
                 hint: update git flux, or find the newer one: type -a git-flux
                 hint: git cat-file -p refs/flux/tasks/later
             "#]]);
@@ -140,7 +140,7 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
             .code(1)
             .says(&expect![[r#"
                 --- stderr
-                error: the record of the removed task 'one' cannot be read: version 2 needs a newer git flux; this one reads 1
+                error: the record of the removed task 'one' cannot be read: it has version 2, for a newer git flux; this one reads version 1
                 hint: update git flux, or find the newer one: type -a git-flux
                 hint: git cat-file -p refs/flux/archive/one/task
             "#]]);
@@ -153,7 +153,7 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
         .says(&expect![[r#"
             --- stderr
             deleted 'two' (the commits of 'feature/two' were at <object>)
-            warning: the record of the removed task 'one' cannot be read: version 2 needs a newer git flux; this one reads 1
+            warning: the record of the removed task 'one' cannot be read: it has version 2, for a newer git flux; this one reads version 1
             hint: update git flux, or find the newer one: type -a git-flux
             hint: git cat-file -p refs/flux/archive/one/task
             error: not everything could be deleted
@@ -209,7 +209,7 @@ fn status_is_unknown_if_the_run_files_are_newer() {
             .flux(["status", &id])
             .run()
             .success()
-            .stdout_has(&format!("/{file}' cannot be read: version 2"));
+            .stdout_has(&format!("/{file}' cannot be read: it has version 2"));
         world
             .flux(["cleanup", "-y", &id])
             .run()
@@ -230,8 +230,8 @@ fn status_is_unknown_if_the_run_files_are_newer() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the launch file cannot be read
-              caused by: version 2 needs a newer git flux; this one reads 1
+            error: its file 'launch' cannot be read
+              caused by: it has version 2, for a newer git flux; this one reads version 1
         "#]]);
     assert!(run.join("launch").exists());
     assert_eq!(fs::read_to_string(run.join("running")).unwrap(), running);

@@ -1,9 +1,12 @@
 //! Tests `git flux wait`.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
 use std::thread;
 
+use crate::land_watch::slow_gate;
 use crate::world::reports::*;
 use crate::world::{Output, World, expect, wait_for, wait_until, watching_process};
 
@@ -103,6 +106,47 @@ fn wait_returns_on_a_question_a_failure_or_the_end_of_the_agent() {
     };
     let output = wait_during(&world, ["wait", &id], kill);
     output.code(1).stdout_is(&format!("{id} lost\n"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn wait_ends_when_the_landing_of_its_task_is_killed() {
+    let world = World::new();
+    let (began, go) = slow_gate(&world, "true");
+    // An agent of this kind is observed by files only.
+    world.install_agent("mine");
+    world.git(["config", "flux.mine.command", "mine"]);
+    world.behaviour("exit 0");
+    let run = ["run", "-q", "--agent", "mine", "--name", "fix", "Fix it"];
+    world.flux(run).run().success();
+    world.wait_ended("fix");
+    world.commit_in(world.worktree("fix"), "new", "new\n");
+    let mut land = world
+        .command("git-flux")
+        .args(["land", "--yes", "fix"])
+        .current_dir(world.repo())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the gate to run", || began.exists());
+    let lock = fs::metadata(world.repo().join(".git/flux/land.lock")).unwrap();
+    let output = wait_during(&world, ["wait", "--for", "exited", "fix"], || {
+        wait_until("wait to see the landing", || {
+            let locks = fs::read_to_string("/proc/locks").unwrap();
+            let file = format!(":{} ", lock.ino());
+            let mut waiting = locks.lines().filter(|line| line.contains("->"));
+            waiting.any(|line| line.contains(&file))
+        });
+        land.kill().unwrap();
+        land.wait().unwrap();
+        fs::write(&go, "").unwrap();
+    });
+    output.success().stdout_is("fix exited(0)\n");
+    // The next landing knows nothing of the killed one.
+    let mark = world.repo().join(".git/flux/run/fix/landing");
+    assert!(mark.exists());
+    world.flux(["land", "--check", "--all"]).run().success();
+    assert!(!mark.exists());
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn assert_restored(terminal: &Terminal<'_>) {
 }
 
 /// Makes a task whose agent shows its state in no other way than by hooks, and is idle.
-fn idle_task(world: &World, name: &str) {
+pub(crate) fn idle_task(world: &World, name: &str) {
     world.install_agent("mine");
     world.git(["config", "flux.mine.command", "mine"]);
     let run = ["run", "-q", "--agent", "mine", "--name", name, "Fix it"];
@@ -234,7 +234,7 @@ fn watch_keys_run_commands_with_their_questions() {
         line_of(screen, "fix").is_some_and(|line| line.contains("stopped"))
     });
     terminal.keys(["r"]);
-    wait_for(&terminal, "Restart from its prompt?");
+    wait_for(&terminal, "Start again from the task's prompt?");
     terminal.keys(["y"]);
     wait_shown(&terminal);
     wait_for(&terminal, "running");
@@ -495,6 +495,26 @@ fn watch_starts_no_process_in_an_idle_minute() {
     let (first, _) = calls_and_starts_in_a_minute(pid);
     let (calls, starts) = calls_and_starts_in_a_minute(pid);
     println!("{first} system calls in the first minute, then {calls}, and {starts} starts");
+    assert!(calls <= 60, "{calls} system calls in a minute");
+    assert_eq!(starts, 0, "processes or threads in a minute");
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+#[ignore = "takes minutes: .ci/long idle_minute"]
+fn watch_starts_no_process_in_an_idle_minute_if_a_pane_is_closed() {
+    let world = World::new();
+    // The agent shows its state in its pane.
+    let id = world.start("Fix login");
+    world.agent(&id).tell("exit 0");
+    world.wait_ended(&id);
+    world.tmux(["kill-pane", "-t", &world.pane(&id)]);
+    let terminal = open(&world, "");
+    wait_for(&terminal, "exited(0)");
+    let pid = wait_for_process(&world);
+    calls_and_starts_in_a_minute(pid);
+    let (calls, starts) = calls_and_starts_in_a_minute(pid);
     assert!(calls <= 60, "{calls} system calls in a minute");
     assert_eq!(starts, 0, "processes or threads in a minute");
     terminal.keys(["q"]);

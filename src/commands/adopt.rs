@@ -57,7 +57,7 @@ impl AdoptArgs {
         if let Some(Task { id, .. }) = find_displaced(&flux, &store, &worktrees, &real)? {
             reconnect(&flux, id, &real)?;
             flux.ui.status(format_args!(
-                "'{}' is the worktree of '{id}' again",
+                "reconnected '{}' to the task '{id}'",
                 shown(&real)
             ));
             flux.ui.hint(format_args!("git flux status {id}"));

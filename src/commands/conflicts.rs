@@ -140,7 +140,7 @@ fn rows(conflict: &TaskConflict) -> Vec<Vec<String>> {
             .iter()
             .map(|file| ConflictFileObject::of(file).describe())
             .collect(),
-        Finding::Same => vec!["none: the same changes".to_owned()],
+        Finding::Same => vec!["none: both make the same changes".to_owned()],
         Finding::NoConflicts => Vec::new(),
         Finding::Unknown(why) => vec![sanitize::line(&format!("unknown: {why}"))],
     };
@@ -161,7 +161,7 @@ fn print_order(ui: &Ui, report: &ConflictReport) -> Result<()> {
     let tasks = count(order.to_resolve, "task");
     let by_age = order.to_resolve_by_age;
     ui.data(format_args!(
-        "\norder: {} ({tasks} to resolve; {by_age} by age)",
+        "\norder: {} ({tasks} to resolve; {by_age} if the oldest comes first)",
         ids.join(", ")
     ))
 }

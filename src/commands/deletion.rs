@@ -46,7 +46,7 @@ pub(super) fn question(flux: &Flux, tasks: &[&Archived]) -> String {
 pub(super) fn ensure_agreed(flux: &Flux, question: String) -> Result<()> {
     if !flux.ui.can_ask() {
         let failure = Failure::new("refusing to delete without --yes");
-        let failure = failure.hint("git flux restore --list");
+        let failure = failure.hint("to see the removed tasks: git flux restore --list");
         bail!(failure.hint("add --yes to agree"));
     }
     flux.ui.ensure_agreed(question, false)

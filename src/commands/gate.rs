@@ -152,7 +152,7 @@ fn warn_if_alike(
     let known = Verdicts::of(flux, gate)?.look_up(flux.repo.tree_of(tip)?);
     let end = |it: &GateVerdict| (it.state, it.command.clone(), it.status);
     if verdict.state == GateState::Red && end(&known) == end(verdict) {
-        let what = format!("the gate fails on '{into}' alike; perhaps it does not run here");
+        let what = format!("the gate fails on '{into}', too; perhaps it cannot run here");
         flux.ui.warning(what);
     }
     Ok(())

@@ -86,7 +86,9 @@ impl RestoreArgs {
                 return error;
             };
             let failure = Failure::new(format!("'{id}' is not removed"));
-            failure.hint(format!("git flux attach {id}")).into()
+            failure
+                .hint(format!("to go to it: git flux attach {id}"))
+                .into()
         })
     }
 }
@@ -104,9 +106,11 @@ fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
 /// Fails if the user declines or cannot be asked.
 fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     let (ui, name, task) = (&flux.ui, &one.name, &one.task);
-    let about = format!("'{name}' is foreign: this repository did not remove it");
+    let about = format!("'{name}' is foreign: it was not removed in this repository");
     if !ui.can_ask() {
-        bail!(Failure::new(about).hint(format!("git flux restore {name} --foreign")));
+        bail!(Failure::new(about).hint(format!(
+            "to restore it here: git flux restore {name} --foreign"
+        )));
     }
     ui.status(about);
     let [branch, agent] = [&*task.branch, &task.agent].map(sanitize::line);
@@ -142,7 +146,7 @@ fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         ui.status("What was merged stays merged.");
         ui.hint(undo);
     }
-    ui.hint(format_args!("git flux attach {id}"));
+    ui.hint(format_args!("to go to it: git flux attach {id}"));
     for error in starting::wait_for_early_failures(flux, slice::from_ref(started))? {
         ui.warning(format_args!("{error:#}"));
     }

@@ -117,12 +117,15 @@ impl ResumeArgs {
         if self.restart || self.yes {
             return Ok(command);
         }
-        let reason = format!("the agent of '{id}', {agent}, cannot continue its last session");
+        let reason = format!("the agent of '{id}' ({agent}) cannot continue its last session");
         if !flux.ui.can_ask() {
-            let hint = format!("to restart from its prompt: git flux resume {id} --yes");
+            let hint = format!("to start again from the task's prompt: git flux resume {id} --yes");
             return Err(Failure::new(reason).hint(hint).into());
         }
-        let question = format!("{}. Restart from its prompt?", capitalize(&reason));
+        let question = format!(
+            "{}. Start again from the task's prompt?",
+            capitalize(&reason)
+        );
         flux.ui.ensure_agreed(question, false)?;
         Ok(command)
     }

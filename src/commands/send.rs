@@ -189,7 +189,7 @@ fn find_refusal(
         // Its title has been idle, if only for some seconds.
         State::Opening if *source == Source::Title && has_composer => return Ok(None),
         // Text typed now would be in the way of the agent's first question.
-        State::Queued => agent_failure(task, "is queued: its wrapper has not started it"),
+        State::Queued => agent_failure(task, "is queued: flux.wrapper has not started it yet"),
         State::Opening | State::Starting => agent_failure(task, "is still starting"),
         State::NoWorktree | State::NoBranch => Failure::new(format!(
             "the agent of '{id}' is not running: its worktree or branch is missing"

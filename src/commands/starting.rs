@@ -163,8 +163,8 @@ fn agent_failure(flux: &Flux, started: &Started, how: impl Display) -> Error {
         flux.ui.quote(line);
     }
     Failure::new(format!("the agent of '{id}' {how}"))
-        .hint(format!("git flux attach {id}"))
-        .hint(format!("git flux resume {id} --restart"))
-        .hint(format!("git flux cleanup {id}"))
+        .hint(format!("to look at its pane: git flux attach {id}"))
+        .hint(format!("to start it again: git flux resume {id} --restart"))
+        .hint(format!("to remove the task: git flux cleanup {id}"))
         .into()
 }

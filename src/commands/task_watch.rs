@@ -1,8 +1,10 @@
 //! Watches the files that the tasks of a repository leave: runs, worktrees, refs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Result;
 use notify::RecursiveMode;
@@ -16,22 +18,34 @@ use crate::task::{Task, TaskId};
 /// A watch of all tasks of some repositories.
 pub(super) struct TaskWatch {
     pub(super) wakeups: Wakeups,
-    /// The directories that are watched.
-    watched: BTreeSet<PathBuf>,
+    /// The directories that are watched. Another one may get the path, for a restored task.
+    watched: BTreeMap<PathBuf, Option<DirId>>,
+}
+
+/// The identity of a directory: device, inode and, since another one may get the inode, the time of
+/// its creation if the file system has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct DirId(u64, u64, Option<SystemTime>);
+
+impl DirId {
+    fn of(dir: &Path) -> Option<Self> {
+        let found = fs::metadata(dir).ok()?;
+        Some(Self(found.dev(), found.ino(), found.created().ok()))
+    }
 }
 
 impl TaskWatch {
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             wakeups: Wakeups::new()?,
-            watched: BTreeSet::new(),
+            watched: BTreeMap::new(),
         })
     }
 
     /// Watches new run directories, and the git directories of their worktrees, which a commit
     /// changes. Warns if that fails. Returns whether there were new ones.
     pub(super) fn follow(&mut self, flux: &Flux, store: &Store) -> bool {
-        let before = self.watched.len();
+        let mut has_new = false;
         // A start makes the run directory before the record.
         let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
         let runs = runs.flatten().map(|entry| entry.path());
@@ -39,17 +53,17 @@ impl TaskWatch {
         let checkouts = own_tasks(flux, store).map(|task| flux.repo.checkout(&task.worktree));
         let git_dirs = checkouts.flatten().map(|it| it.git_dir().to_owned());
         for dir in runs.filter(|path| path.is_dir()).chain(git_dirs) {
-            if self.watched.contains(&dir) {
+            let id = DirId::of(&dir);
+            if self.watched.get(&dir) == Some(&id) {
                 continue;
             }
             if let Err(error) = self.wakeups.watch.watch_run(&RunDir(dir.clone())) {
                 flux.ui.warn_of(&error);
             }
-            self.watched.insert(dir);
+            self.watched.insert(dir, id);
+            has_new = true;
         }
-        let has_new = self.watched.len() > before;
-        // Another task may get the name of a removed one.
-        self.watched.retain(|dir| dir.exists());
+        self.watched.retain(|dir, _| dir.exists());
         has_new
     }
 
@@ -71,8 +85,11 @@ impl TaskWatch {
         let mut has_new = false;
         for (dir, mode) in dirs {
             // One that is missing is watched once it appears in the one above it.
-            if !self.watched.contains(&dir) && self.wakeups.watch.watch_dir(&dir, mode).is_ok() {
-                has_new |= self.watched.insert(dir);
+            let id = DirId::of(&dir);
+            let is_watched = self.watched.get(&dir) == Some(&id);
+            if !is_watched && self.wakeups.watch.watch_dir(&dir, mode).is_ok() {
+                self.watched.insert(dir, id);
+                has_new = true;
             }
         }
         has_new

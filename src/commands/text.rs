@@ -90,7 +90,9 @@ impl<'a> TextSource<'a> {
         if foreground::edit(&editor, file.path())? != 0 {
             let done = kind.done;
             let message = format!("there was a problem with the editor; nothing was {done}");
-            return Err(Failure::new(message).hint("git config core.editor").into());
+            return Err(Failure::new(message)
+                .hint("to set another editor: git config core.editor <editor>")
+                .into());
         }
         let text = fs::read(file.path()).context("could not read the edited text")?;
         Ok(text_above(&text, &help))

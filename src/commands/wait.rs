@@ -257,9 +257,22 @@ fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> R
         };
         states.insert(stored.id.clone(), state);
     }
+    watch_commands(flux, &states, wakeups);
     wakeups.note_panes(&readable);
     interrupt::check()?;
     Ok(states)
+}
+
+/// Watches the locks of the commands that start or land the tasks: a killed one leaves no other event.
+fn watch_commands(flux: &Flux, states: &States, wakeups: &Wakeups) {
+    for (id, state) in states {
+        let lock = match state {
+            Ok(Some((_, Some(LandState::Landing)))) => flux.landing_lock(),
+            Ok(Some((State::Starting, _))) => flux.run_dir(id).lock(),
+            _ => continue,
+        };
+        wakeups.watch.watch_lock(&lock);
+    }
 }
 
 #[cfg(test)]

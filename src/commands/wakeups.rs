@@ -3,21 +3,40 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
 use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use jiff::Timestamp;
 
 use crate::run::schedule::Schedule;
 use crate::run::watch::{Wakeup, Watch};
-use crate::task::{Target, Task, TaskId};
+use crate::task::{PaneId, Target, Task, TaskId};
 use crate::tmux::pane::{self, Pane};
 use crate::ui::Ui;
 use crate::{agent, interrupt};
 
 /// The time between two observations if no files can be watched.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A pane of a server, whatever gets the numbers later: the server's process and its start, the pane
+/// and its process.
+type PaneKey = (u32, Timestamp, PaneId, i32);
+
+fn key(target: &Target) -> PaneKey {
+    let (pid, start) = (target.server_pid, target.server_start);
+    (pid, start, target.pane, target.pane_pid)
+}
+
+/// The terminal of a pane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PaneTerminal {
+    Watched,
+    Unwatched,
+    /// The pane is closed. A new start of the agent opens another one.
+    Gone,
+}
 
 /// The events after which the tasks are observed again.
 pub(super) struct Wakeups {
@@ -27,8 +46,8 @@ pub(super) struct Wakeups {
     schedule: Schedule,
     /// The panes of tasks whose agents show their state there.
     panes: Vec<(TaskId, Target)>,
-    /// Set for each pane process whose terminal is watched.
-    is_watched: HashMap<i32, bool>,
+    /// The terminals of panes on servers that have listed theirs.
+    terminals: HashMap<PaneKey, PaneTerminal>,
     /// The directories with changes since [`Wakeups::take_changed`].
     changed: BTreeSet<PathBuf>,
 }
@@ -47,15 +66,19 @@ impl Wakeups {
                 Watch::blind(sender.clone())?
             }
         };
-        Ok(Self {
+        Ok(Self::of(watch, (sender, news)))
+    }
+
+    fn of(watch: Watch, (sender, news): (Sender<Wakeup>, Receiver<Wakeup>)) -> Self {
+        Self {
             watch,
             sender,
             news,
             schedule: Schedule::new(Instant::now()),
             panes: Vec::new(),
-            is_watched: HashMap::new(),
+            terminals: HashMap::new(),
             changed: BTreeSet::new(),
-        })
+        }
     }
 
     /// Returns a sender of more events, for another thread.
@@ -96,24 +119,37 @@ impl Wakeups {
         self.panes = panes.collect();
     }
 
-    /// Watches the terminals of the pending tasks' panes for output, and forgets the panes of other
-    /// tasks. If one cannot be watched, as outside Linux, all are observed more often.
+    /// Watches the terminals of the pending tasks' panes for output, and forgets panes that are closed
+    /// and those of other tasks. If one cannot be watched, as outside Linux, or its server does not
+    /// answer, all are observed more often.
     pub(super) fn watch_terminals(&mut self, pending: &BTreeSet<TaskId>) {
         self.panes.retain(|(id, _)| pending.contains(id));
-        let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
-        for (_, target) in &self.panes {
-            if self.is_watched.contains_key(&target.pane_pid) {
-                continue;
+        let mut servers: HashMap<PathBuf, Option<Vec<Pane>>> = HashMap::new();
+        let (watch, terminals) = (&mut self.watch, &mut self.terminals);
+        self.panes.retain(|(_, target)| {
+            if let Some(known) = terminals.get(&key(target)) {
+                return *known != PaneTerminal::Gone;
             }
-            let panes = servers
-                .entry(&target.socket)
-                .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
-            let pane = panes.iter().find(|pane| pane.matches(target));
-            let is_watched = pane.is_some_and(|pane| self.watch.watch_terminal(&pane.tty));
-            self.is_watched.insert(target.pane_pid, is_watched);
-        }
+            let ask = || pane::list_quickly(&target.socket).ok();
+            let panes = servers.entry(target.socket.clone()).or_insert_with(ask);
+            // Without an answer, the next call asks again.
+            let Some(panes) = panes else { return true };
+            // No server runs now.
+            if panes.is_empty() {
+                return false;
+            }
+            let terminal = match panes.iter().find(|pane| pane.matches(target)) {
+                None => PaneTerminal::Gone,
+                Some(pane) if watch.watch_terminal(&pane.tty) => PaneTerminal::Watched,
+                Some(_) => PaneTerminal::Unwatched,
+            };
+            terminals.insert(key(target), terminal);
+            terminal != PaneTerminal::Gone
+        });
+        let is_watched =
+            |target: &Target| terminals.get(&key(target)) == Some(&PaneTerminal::Watched);
         let mut targets = self.panes.iter();
-        self.schedule.has_reports = targets.all(|(_, target)| self.is_watched[&target.pane_pid]);
+        self.schedule.has_reports = targets.all(|(_, target)| is_watched(target));
     }
 
     /// Waits until the tasks have to be observed again: a run directory has changed, or an
@@ -184,5 +220,53 @@ impl Wakeups {
             Wakeup::Closed => return Err(io::Error::from(ErrorKind::BrokenPipe).into()),
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Returns a task of an agent that shows its state in its pane, on a server with this socket.
+    fn task(socket: &Path) -> Task {
+        let record = json!({
+            "version": 1, "id": "fix", "title": "Fix", "phase": "active", "agent": "claude",
+            "branch": "fix", "base": "0".repeat(40), "into": "main", "worktree": "/fix",
+            "created": 1,
+            "target": {
+                "kind": "session", "session": "fix", "window": "@1", "pane": "%1", "pane_pid": 2,
+                "socket": socket, "server_pid": 3, "server_start": 1,
+            },
+        });
+        Task::from_json(record.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn pane_is_forgotten_when_its_server_says_that_it_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let task = task(&socket);
+        let (sender, news) = channel();
+        let watch = Watch::without_signals(sender.clone()).unwrap();
+        let mut wakeups = Wakeups::of(watch, (sender, news));
+        let mut watch_terminals = || {
+            wakeups.note_panes(&[&task]);
+            wakeups.watch_terminals(&[task.id.clone()].into());
+            (wakeups.panes.len(), wakeups.schedule.has_reports)
+        };
+        // It takes the question, and does not answer.
+        let listener = UnixListener::bind(&socket).unwrap();
+        assert_eq!(watch_terminals(), (1, false));
+        drop(listener);
+        fs::remove_file(&socket).unwrap();
+        for _ in 0..2 {
+            assert_eq!(watch_terminals(), (0, true));
+        }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) mod worktree;
 
 pub(crate) use crate::system::{Lock, Sharing, regular_file};
 pub(crate) use crate::task::ObjectId;
-pub(crate) use changes::assume_unchanged::full_status;
+pub(crate) use changes::assume_unchanged::{full_status, whole_status};
 pub(crate) use changes::{Change, Ignored, changes, diff, ls_files, snapshot, transplant};
 pub(crate) use checkout::Checkout;
 pub(crate) use checkout::distrust::Distrust;

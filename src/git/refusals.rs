@@ -71,11 +71,13 @@ pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: 
     let dir = quoted(common_dir);
     let unset = format!("git --git-dir={dir} config --unset core.worktree");
     if link.symlink_metadata().is_ok() {
-        return failure.hint(unset);
+        return failure.hint(format!("to use its own .git: {unset}"));
     }
     let text = word(&format!("gitdir: {}", common_dir.display()));
     let echo = format!("echo {text} >{}", quoted(&link));
-    failure.hint(echo).hint(unset)
+    failure
+        .hint(format!("to add the link: {echo}"))
+        .hint(format!("to use another worktree: {unset}"))
 }
 
 /// Returns the directory to add to `safe.directory`: for a `common_dir` `<dir>/.git` its parent,

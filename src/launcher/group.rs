@@ -115,22 +115,30 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     Some(Exit::new(how, this_second()))
 }
 
-/// Sends `signal` to the leader of a job, and from a thread to the whole group: `signal` after a
-/// second, SIGHUP three seconds after SIGTERM, and SIGKILL five seconds after the last. A git below
-/// the leader may leave a lock if both get the signal together.
+/// Sends `signal` to the leader of a job, and from a thread to the whole group while it has a process:
+/// `signal` after a second, SIGHUP three seconds after SIGTERM, and SIGKILL five seconds after the last.
+/// A git below the leader may leave a lock if both get the signal together.
 fn end_job(job: Pid, signal: Signal) {
     signal::kill(job, signal).ok();
     signal::killpg(job, Signal::SIGCONT).ok();
     thread::spawn(move || {
         thread::sleep(GRACE);
-        signal_group(job, signal);
+        signal_group_left(job, signal);
         if signal == Signal::SIGTERM {
             thread::sleep(TERM_TIMEOUT);
-            signal_group(job, Signal::SIGHUP);
+            signal_group_left(job, Signal::SIGHUP);
         }
         thread::sleep(HANG_UP_TIMEOUT);
-        signal::killpg(job, Signal::SIGKILL).ok();
+        signal_group_left(job, Signal::SIGKILL);
     });
+}
+
+/// Sends a signal to the processes of a job that may have ended, as [`signal_group`] does. Does nothing if
+/// none is left: another process may have its id.
+fn signal_group_left(job: Pid, signal: Signal) {
+    if has_processes(job) {
+        signal_group(job, signal);
+    }
 }
 
 /// Waits at most a second until the other processes of a job have ended whose leader has ended,
@@ -142,7 +150,7 @@ pub(super) fn wait_for_group(job: Pid) {
     }
 }
 
-/// Returns whether a job whose leader has just ended has other live processes. While it has, no
+/// Returns whether a job has live processes: also after its leader has ended. While it has, no
 /// other process gets its id. Without information about processes, `kill(-job, 0)` decides, which
 /// counts zombies.
 pub(super) fn has_processes(job: Pid) -> bool {
@@ -193,4 +201,29 @@ pub(super) fn give_terminal(group: Pid) -> bool {
     let is_given = unistd::tcsetpgrp(io::stdin(), group).is_ok();
     mask.thread_unblock().ok();
     is_given
+}
+
+#[cfg(test)]
+#[cfg(not(no_processes))]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn signal_group_left_signals_no_group_of_another_session() {
+        let mut command = Command::new("cat");
+        let command = command.process_group(0).stdin(Stdio::piped());
+        let mut other = command.stdout(Stdio::piped()).spawn().unwrap();
+        // This process leads no session, so its child is in that of another one.
+        let group = Pid::from_raw(other.id().cast_signed());
+        signal_group_left(group, Signal::SIGKILL);
+        other.stdin.take().unwrap().write_all(b"alive").unwrap();
+        let mut text = String::new();
+        let mut stdout = other.stdout.take().unwrap();
+        stdout.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "alive");
+        assert!(other.wait().unwrap().success());
+    }
 }

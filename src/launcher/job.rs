@@ -134,7 +134,7 @@ impl Job {
                     if self.received.signal.is_some() {
                         wait_for_group(agent);
                     }
-                    return Ok(self.without_lost_step(exit));
+                    return Ok(self.without_unseen_part(exit));
                 }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => foreground(agent),
@@ -151,10 +151,12 @@ impl Job {
         }
     }
 
-    /// Returns the exit of the wrapper, but as one that was not seen if it is a success and the
-    /// agent was not seen to end in its job step.
-    fn without_lost_step(&self, mut exit: Exit) -> Exit {
-        if exit.is_success() && BeginDir(&self.run.0).has_lost_step() {
+    /// Returns the exit of the agent or its wrapper, but as one that was not seen if it is a success of
+    /// the wrapper, and the agent was not seen to start, or to end in its job step.
+    fn without_unseen_part(&self, mut exit: Exit) -> Exit {
+        let has_wrapper = self.running.wrapper_since.is_some();
+        let unseen = || BeginDir(&self.run.0).find_unseen_part();
+        if exit.is_success() && has_wrapper && unseen().is_some() {
             exit.reason = ExitReason::Unseen;
         }
         exit

@@ -105,7 +105,7 @@ pub(crate) fn run(path: &Path) -> Result<()> {
     finish(&job, &exit, notifier)
 }
 
-const CANCELLED: &str = "the start of the task was cancelled";
+const CANCELLED: &str = "the task was not started";
 
 /// Opens, locks and parses the launch file at `path`. The outer error is that it cannot be read,
 /// the inner one that its content is invalid. Ignores a lock of another process.
@@ -117,7 +117,7 @@ fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     let mut bytes = Vec::new();
     request.read_to_end(&mut bytes)?;
     let launch =
-        version::parse(&bytes, version::RUN_VERSION).context("the launch file cannot be read");
+        version::parse(&bytes, version::RUN_VERSION).context("its file 'launch' cannot be read");
     Ok(launch.map(|launch| (request, launch)))
 }
 

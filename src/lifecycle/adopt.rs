@@ -13,7 +13,7 @@ use super::other_machine::ensure_not_elsewhere;
 use super::start::branch::{ChosenBranch, configured_target, fork_point, resolve_branch};
 use super::start::plan::{Origin, Start};
 use super::start::preparation::head_branch;
-use super::start::{branch, ensure_new_id, start_locked};
+use super::start::{branch, ensure_new_id, ensure_no_task, start_locked};
 use crate::agent::{own_worktrees, prompt};
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -189,7 +189,7 @@ impl<'a> Adoption<'a> {
     /// than the one to adopt has it checked out or uses it in a rebase or bisect.
     fn ensure_branch_unused(&self, entry: &Worktree, branch: &BranchName) -> Result<()> {
         let matches = |task: &Task| task.branch == *branch;
-        self.ensure_no_task(matches, &format!("'{branch}' is the branch"))?;
+        ensure_no_task(self.store, matches, &format!("'{branch}' is the branch"))?;
         self.store
             .ensure_task_readable(&self.flux.settings, branch)?;
         let uses = BranchUses::find(self.flux, self.store, self.worktrees, branch)?;
@@ -199,19 +199,8 @@ impl<'a> Adoption<'a> {
         };
         let places = format!("'{}' and '{}'", shown(&entry.path), shown(other));
         let what = format!("'{branch}' is checked out twice: in {places}");
-        let hint = format!("to check out another branch: {}", switch_command(entry));
+        let hint = format!("to switch one to a new branch: {}", switch_command(entry));
         Err(Failure::new(what).hint(hint).into())
-    }
-
-    /// Fails if `matches` is true for a task of this repository. `what` begins the message, as in
-    /// `'x' is the branch`. Tasks whose record cannot be read do not count.
-    fn ensure_no_task(&self, matches: impl Fn(&Task) -> bool, what: &str) -> Result<()> {
-        let Some(task) = self.store.readable().find(|task| matches(task)) else {
-            return Ok(());
-        };
-        let failure = Failure::new(format!("{what} of the task '{}'", task.id));
-        let hint = format!("git flux attach {}", task.id);
-        Err(failure.hint(hint).into())
     }
 
     /// Returns git's entry of the worktree at the given path. Fails if git lists none there, or if
@@ -242,12 +231,12 @@ impl<'a> Adoption<'a> {
                 .into());
         }
         if is_scratch(entry) {
-            let failure = Failure::new(format!("'{given}' is the worktree of the gate"));
+            let failure = Failure::new(format!("'{given}' is the worktree for gates"));
             return Err(failure.hint(list).into());
         }
         self.ensure_exists(entry, &real)?;
         let matches = |task: &Task| task.worktree == entry.path;
-        self.ensure_no_task(matches, &format!("'{given}' is the worktree"))?;
+        ensure_no_task(self.store, matches, &format!("'{given}' is the worktree"))?;
         // A task's worktree is locked while its agent runs, and its record says more.
         let branch = entry.branch.as_ref().and_then(RefName::branch);
         if let Some(branch) = branch {

@@ -253,11 +253,11 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
         _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
-            failure.hint(format!("to merge in the directory of its files: {merge}"))
+            failure.hint(format!("to merge where its files are: {merge}"))
         }
         (_, None) => failure,
     };
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
-    Ok(failure.hint(format!("if there is no such directory: mv {index} {away}")))
+    Ok(failure.hint(format!("if its files are nowhere: mv {index} {away}")))
 }

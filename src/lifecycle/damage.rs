@@ -50,7 +50,7 @@ impl Damage {
         let gone = format!("the worktree of '{}' is gone: '{}'", task.id, shown(path));
         Ok(Some(match find_moved(flux, task) {
             Some((moved, repair)) => Self {
-                what: format!("{gone}; it is in '{}'", shown(&moved)),
+                what: format!("{gone}; it was moved to '{}'", shown(&moved)),
                 repairs: vec![repair],
             },
             None if has_branch => missing_worktree(flux, task, gone)?,
@@ -207,7 +207,7 @@ fn missing_worktree(flux: &Flux, task: &Task, what: String) -> Result<Damage> {
     let cleanup = format!("git flux cleanup {} --discard", task.id);
     let repairs = vec![
         ("to check out its branch again", again),
-        ("to merge its commits, and remove the task", cleanup),
+        ("to merge only its commits and remove the task", cleanup),
     ];
     Ok(Damage { what, repairs })
 }

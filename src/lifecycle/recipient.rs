@@ -51,7 +51,7 @@ impl Recipient {
         };
         composer.escape(&text).map_err(|trap| {
             let meaning = trap.meaning();
-            let why = format_args!("would not read this as a message: it {meaning}");
+            let why = format_args!("would not take this for a message: it {meaning}");
             agent_failure(&self.task, why).into()
         })
     }
@@ -89,12 +89,14 @@ impl Recipient {
 
     fn refusal(&self, delivery: Delivery) -> Error {
         let why = match delivery {
-            Delivery::HasDraft => "has unsent text in its composer",
-            Delivery::Stuck => "did not accept the message; it may still be in its composer",
-            Delivery::NotTaken => "did not accept the message in time; it was cleared",
-            Delivery::NotShown => "does not show the message; Enter was not pressed",
+            Delivery::HasDraft => "has unsent text in its input field",
+            Delivery::Stuck => "did not accept the message; it may still be in its input field",
+            Delivery::NotTaken => {
+                "did not accept the message in time; the message was cleared from its pane"
+            }
+            Delivery::NotShown => "does not show the message; it was not sent",
             Delivery::NotListening => "asked a question, or stopped reading input",
-            _ => "shows no composer, and may misread the message",
+            _ => "shows no input field, and may misread the message",
         };
         agent_failure(&self.task, why).into()
     }
@@ -130,7 +132,8 @@ impl Recipient {
 /// Returns the error `the agent of '<id>' <why>`, with the hint `git flux attach <id>`.
 pub(crate) fn agent_failure(task: &Task, why: impl Display) -> Failure {
     let id = &task.id;
-    Failure::new(format!("the agent of '{id}' {why}")).hint(format!("git flux attach {id}"))
+    Failure::new(format!("the agent of '{id}' {why}"))
+        .hint(format!("to look at its pane: git flux attach {id}"))
 }
 
 /// Returns the running agent of a task, to send it messages. `None` if it does not run, is queued,
@@ -163,7 +166,7 @@ pub(crate) fn find_recipient(
         Failure::new(format!(
             "cannot tell what reads input in the pane of '{id}'"
         ))
-        .hint(format!("git flux attach {id}"))
+        .hint(format!("to look at its pane: git flux attach {id}"))
     })?;
     Ok((in_front == running.agent).then(|| Recipient {
         task: task.clone(),

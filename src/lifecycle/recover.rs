@@ -242,7 +242,7 @@ impl Teardown<'_> {
         if is_there && !has_landed {
             self.advance(&task.in_phase(Phase::Active), Transaction::default())?;
             return Ok(format!(
-                "{what}; the task still exists: git flux cleanup {id}"
+                "{what}; the task is still there (git flux cleanup {id})"
             ));
         }
         if let Some(target) = &task.target
@@ -256,7 +256,7 @@ impl Teardown<'_> {
             None => Disposal::Leave,
         };
         self.run(&how)?;
-        Ok(format!("{what}; it is complete now, {}", with_branch(task)))
+        Ok(format!("{what}; it is removed now, {}", with_branch(task)))
     }
 
     /// Completes an interrupted start if its launcher had begun or its branch has moved; otherwise
@@ -300,7 +300,7 @@ impl Teardown<'_> {
         };
         let id = &task.id;
         Ok(format!(
-            "the start of '{id}' was interrupted {when}; it is complete now"
+            "the start of '{id}' was interrupted {when}; the task is complete now"
         ))
     }
 
@@ -317,7 +317,7 @@ impl Teardown<'_> {
         Ok(match from {
             Some(_) => format!("restoring '{id}' was interrupted; it can still be restored{kept}"),
             None => format!(
-                "the start of '{id}' was interrupted; the task is removed again, {}{kept}",
+                "the start of '{id}' was interrupted; what it had made is removed, {}{kept}",
                 with_branch(task)
             ),
         })

@@ -122,8 +122,9 @@ fn with_current_branch(store: &Store, mut task: Task, one: &Archived) -> Result<
         let [old, now] = [&one.tip, tip].map(|tip| tip.short());
         let moved = format!("has moved since '{id}' was removed, from {old} to {now}");
         let failure = Failure::new(format!("the branch '{branch}' {moved}"));
-        let failure = failure.hint(format!("git log {old}...{now}"));
-        bail!(failure.hint(format!("git flux run --branch {}", word(branch))));
+        let failure = failure.hint(format!("to see what has changed: git log {old}...{now}"));
+        let run = format!("git flux run --branch {}", word(branch));
+        bail!(failure.hint(format!("to start a new task on it: {run}")));
     }
     existing.tip = one.tip.clone();
     existing.made = current.is_none();

@@ -86,7 +86,9 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     }
     let id = &task.id;
     let failure = Failure::new(format!("'{id}' is running"));
-    Err(failure.hint(format!("git flux attach {id}")).into())
+    Err(failure
+        .hint(format!("to go to it: git flux attach {id}"))
+        .into())
 }
 
 /// Starts the agent of a task again: in its pane, or in a new pane if that is closed or is the
@@ -185,10 +187,10 @@ fn or_restored_session(flux: &Flux, task: &Task, chosen: Result<Placement>) -> R
 /// tell.
 fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
-    let attach = format!("to end it first: git flux attach {id}");
+    let attach = format!("to end it yourself: git flux attach {id}");
     let in_front = process::foreground_group(shell).with_context(|| {
         Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
-            .hint(format!("to close its shell: {attach}"))
+            .hint(format!("{attach}"))
     })?;
     if let Some(pid) = in_front {
         let what = format!("a program runs in the pane of '{id}' (process {pid})");

@@ -83,7 +83,7 @@ fn ensure_no_background_jobs(task: &Task, run: &RunDir) -> Result<()> {
     };
     let (name, pid) = (sanitize::line(&job.name), job.pid);
     let what = format!("stopping '{id}' would also end {name} in its pane (process {pid})");
-    let hint = format!("git flux attach {id}");
+    let hint = format!("to end it yourself: git flux attach {id}");
     Err(Failure::new(what).hint(hint).into())
 }
 
@@ -137,7 +137,7 @@ pub(super) fn wait_for_agent_end(id: &TaskId, run: &RunDir) -> Result<()> {
     let ended = || Ok((run.exit()?.is_some() || !run.is_alive()?).then_some(()));
     wait_until(STOP_TIMEOUT, POLL_INTERVAL, ended)?.with_context(|| {
         Failure::new(format!("the agent of '{id}' does not end"))
-            .hint(format!("git flux attach {id}"))
+            .hint(format!("to look at its pane: git flux attach {id}"))
     })?;
     // Best effort: the disk may be full.
     drop(run.note_stopped());

@@ -2,7 +2,7 @@
 //! queue, for one.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,16 @@ exit "$1""#;
 /// The directory in which a program that a wrapper starts records its start and its end.
 pub(crate) struct BeginDir<'a>(pub(crate) &'a Path);
 
+/// The part of a program's run that was not seen after its wrapper has ended: the wrapper's exit status
+/// is not the program's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnseenPart {
+    /// The program did not start, or not where it can write in the directory.
+    Start,
+    /// The program started in a job step and did not end there: the machine failed.
+    End,
+}
+
 impl BeginDir<'_> {
     /// Returns the words between a wrapper and its program: `<shell> -c <script> <dir> <launcher>`.
     /// The script creates the file `begun`. The wrapper may run where git flux is missing.
@@ -56,11 +66,16 @@ impl BeginDir<'_> {
         Ok(())
     }
 
-    /// Returns whether the wrapper ran the program in a job step, and the program was not seen to
-    /// end there.
-    pub(crate) fn has_lost_step(&self) -> bool {
-        let begun = read_tail(&self.0.join("begun"), MAX_BYTES);
-        begun.is_ok_and(|text| text == b"step\n") && !self.0.join("ended").exists()
+    /// Returns which part of the program's run was not seen, after the wrapper has ended; `None` if
+    /// all was. What cannot be read was not seen.
+    pub(crate) fn find_unseen_part(&self) -> Option<UnseenPart> {
+        // On NFS, this shows the files that another machine has just made there.
+        drop(File::open(self.0));
+        match read_tail(&self.0.join("begun"), MAX_BYTES) {
+            Err(_) => Some(UnseenPart::Start),
+            Ok(text) if text != b"step\n" || self.0.join("ended").exists() => None,
+            Ok(_) => Some(UnseenPart::End),
+        }
     }
 }
 
@@ -152,19 +167,24 @@ mod tests {
     }
 
     #[test]
-    fn step_is_lost_until_the_agent_has_ended_there() {
+    fn part_of_a_run_is_unseen_until_the_agent_has_begun_and_ended() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir(dir.path().to_owned());
+        let unseen = || BeginDir(&run.0).find_unseen_part();
         let step = launch(&["env", "SLURM_STEP_ID=0"], &[]);
-        assert!(!BeginDir(&run.0).has_lost_step());
+        assert_eq!(unseen(), Some(UnseenPart::Start));
         assert_eq!(output(&step.words(&run, 1)), "a  b|$1||");
-        assert!(!BeginDir(&run.0).has_lost_step());
+        assert_eq!(unseen(), None);
         fs::remove_file(run.0.join("ended")).unwrap();
-        assert!(BeginDir(&run.0).has_lost_step());
+        assert_eq!(unseen(), Some(UnseenPart::End));
         // The launcher sees the end of its own child.
         let own = std::process::id().cast_signed();
         assert_eq!(output(&step.words(&run, own)), "a  b|$1||");
-        assert!(!BeginDir(&run.0).has_lost_step());
+        assert_eq!(unseen(), None);
+        fs::remove_file(run.begun()).unwrap();
+        fs::create_dir(run.begun()).unwrap();
+        assert_eq!(unseen(), Some(UnseenPart::Start), "it cannot be read");
+        fs::remove_dir(run.begun()).unwrap();
         // The exit status is that of the agent.
         let mut fails = step;
         fails.argv = ["sh", "-c", "exit 7"]

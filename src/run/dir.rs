@@ -1,12 +1,13 @@
 //! The run directory.
 
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde::de::DeserializeOwned;
 
-use super::file::{MAX_BYTES, find_tail, read_json, write_private};
+use super::file::{MAX_BYTES, create_private, find_tail, read_json, write_private};
 use super::launch::{Launch, Running};
 use crate::failure::Failure;
 use crate::git::TaskStash;
@@ -234,7 +235,7 @@ impl RunDir {
         });
         found.with_context(|| {
             let id = self.task_id();
-            Failure::new(format!("cannot read the state of the launcher of '{id}'"))
+            Failure::new(format!("cannot read the run directory of '{id}'"))
                 .hint(self.removal_hint(name))
         })
     }
@@ -268,11 +269,17 @@ impl RunDir {
         write_private(&self.screen(), screen.trim_end().as_bytes())
     }
 
-    /// Writes comments that could not be sent, and returns their file.
+    /// Writes comments that could not be sent to a new file, and returns it: the first of `review`,
+    /// `review.1` and so on that is free, since earlier comments may not have been sent, either.
     pub(crate) fn write_review(&self, comments: &str) -> Result<PathBuf> {
-        let file = self.0.join("review");
-        write_private(&file, comments.as_bytes())?;
-        Ok(file)
+        let numbered = (1..).map(|number| format!("review.{number}"));
+        for name in iter::once("review".to_owned()).chain(numbered) {
+            let file = self.0.join(name);
+            if create_private(&file, comments.as_bytes())? {
+                return Ok(file);
+            }
+        }
+        bail!("no name is free")
     }
 
     /// Changes a file, so that commands that watch the run see that the user has looked at the task.
@@ -335,6 +342,20 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn write_review_keeps_earlier_comments() {
+        let temp = tempfile::tempdir().unwrap();
+        let run = RunDir(temp.path().to_owned());
+        let names = ["review", "review.1", "review.2"];
+        for name in names {
+            assert_eq!(run.write_review(name).unwrap(), temp.path().join(name));
+        }
+        for name in names {
+            assert_eq!(fs::read_to_string(temp.path().join(name)).unwrap(), name);
+        }
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), names.len());
+    }
 
     #[test]
     fn remove_and_locks_of_other_commands_do_not_disturb_each_other() {

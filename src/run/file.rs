@@ -44,3 +44,9 @@ pub(crate) fn read_tail(path: &Path, length: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     Sharing::Private.write(path, bytes)
 }
+
+/// Creates a file with this content, which only its owner can read and write. Returns `false` and
+/// changes nothing if something is at `path`.
+pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<bool> {
+    Sharing::Private.create(path, bytes)
+}

@@ -87,8 +87,7 @@ impl RunDir {
             Ok(notes)
         });
         found.with_context(|| {
-            Failure::new("cannot read which stash entries there were")
-                .hint(self.removal_hint(FILE_NAME))
+            Failure::new("cannot read the list of stash entries").hint(self.removal_hint(FILE_NAME))
         })
     }
 

@@ -1,6 +1,6 @@
 //! Events when files of runs change, without polling.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ struct Shared {
     events: Sender<Wakeup>,
     /// The lock files of launchers, with the inode of the one that a thread waits for.
     launchers: Mutex<HashMap<PathBuf, Option<u64>>>,
+    /// The other lock files for whose release a thread waits.
+    locks: Mutex<BTreeSet<PathBuf>>,
     /// The terminals, each with whether an output event was sent. Further output sends none until
     /// that is reset.
     terminals: Mutex<HashMap<PathBuf, bool>>,
@@ -107,6 +109,12 @@ impl Watch {
         watched.with_context(|| format!("could not watch '{}'", dir.display()))
     }
 
+    /// Sends one wakeup when the lock on the file at `path`, which another process holds, is
+    /// released: the kernel tells of that in no other way if the process was killed.
+    pub(crate) fn watch_lock(&self, path: &Path) {
+        self.shared.watch_lock(path);
+    }
+
     /// Starts to watch a terminal device for output, which sends a wakeup. Returns `false` if that
     /// is impossible: outside Linux, or if `tty` is no device that can be watched.
     pub(crate) fn watch_terminal(&mut self, tty: &Path) -> bool {
@@ -165,6 +173,7 @@ impl Shared {
         Arc::new(Self {
             events,
             launchers: Mutex::default(),
+            locks: Mutex::default(),
             terminals: Mutex::default(),
         })
     }
@@ -224,6 +233,24 @@ impl Shared {
             }
         });
     }
+
+    /// Starts a thread that sends a wakeup when the lock file at `path` is released. Does nothing if
+    /// one waits for that already, or if the file cannot be opened.
+    fn watch_lock(self: &Arc<Self>, path: &Path) {
+        let Ok(file) = open_file(path) else { return };
+        if !lock(&self.locks).insert(path.to_owned()) {
+            return;
+        }
+        let (shared, path) = (Arc::clone(self), path.to_owned());
+        thread::spawn(move || {
+            let is_released = Flock::lock(file, FlockArg::LockShared).is_ok();
+            // Who sees the next holder before this event needs no other thread.
+            lock(&shared.locks).remove(&path);
+            if is_released {
+                shared.events.send(Wakeup::Run(PathBuf::new())).ok();
+            }
+        });
+    }
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -259,6 +286,27 @@ mod tests {
         watch.wait(Duration::from_millis(200));
         drop(lock);
         assert!(is_woken(&watch));
+    }
+
+    #[test]
+    fn watch_lock_sends_a_wakeup_at_each_release() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        fs::write(&path, "").unwrap();
+        let (sender, events) = channel();
+        let watch = Watch::without_signals(sender).unwrap();
+        watch.watch_lock(&dir.path().join("missing"));
+        for _ in 0..2 {
+            let file = fs::File::open(&path).unwrap();
+            let held = Flock::lock(file, FlockArg::LockExclusive).unwrap();
+            watch.watch_lock(&path);
+            watch.watch_lock(&path);
+            assert!(events.try_recv().is_err());
+            drop(held);
+            let event = events.recv_timeout(LONG).unwrap();
+            assert_eq!(event, Wakeup::Run(PathBuf::new()));
+        }
+        assert!(events.try_recv().is_err());
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Settings {
             let what = format!("the agent '{name}' is not installed: no '{program}' on PATH");
             Failure::new(what)
                 .hint(self.installed_hint())
-                .hint("git flux run --agent shell … needs nothing installed")
+                .hint("to start a shell instead: git flux run --agent shell …")
         })?;
         Ok((agent, program))
     }

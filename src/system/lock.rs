@@ -120,6 +120,12 @@ impl Lock {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
+    /// Returns whether no process holds the lock on the file at `path`; `false` if the file cannot be
+    /// opened or locked. Otherwise as [`Self::is_held`].
+    pub(crate) fn is_free(path: &Path) -> bool {
+        open_file(path).is_ok_and(|file| file.try_lock_shared().is_ok())
+    }
+
     /// Returns the id of the process that took the lock on the file at `path`, by `/proc/locks`; it
     /// may have ended while a child holds the lock. `None` if the PID namespace of `/proc` has no
     /// such process, even if the file is locked. Fails if the file or `/proc/locks` is missing.

@@ -83,7 +83,8 @@ impl Sharing {
     }
 
     /// Creates a directory and its missing parents. Corrects the directory's permissions, new or
-    /// not, if this user owns it. Fails if it should be private and belongs to another user.
+    /// not, if this user owns it. Fails if it is a link, or if it should be private and belongs to
+    /// another user.
     pub(crate) fn make_dir(self, path: &Path) -> io::Result<()> {
         let mode = self.mode() | (self.mode() & 0o444) >> 2;
         let make = || DirBuilder::new().mode(mode).create(path);
@@ -99,11 +100,8 @@ impl Sharing {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
             Err(error) => return Err(error),
         };
-        // A link could lead to a private directory of another user.
-        let there = match self {
-            Self::Private => path.symlink_metadata()?,
-            _ => path.metadata()?,
-        };
+        // A link could lead to other files, which would be deleted, or to another user's.
+        let there = path.symlink_metadata()?;
         if !there.is_dir() {
             return Err(io::Error::new(ErrorKind::NotADirectory, "not a directory"));
         }
@@ -163,15 +161,32 @@ impl Sharing {
             .with_context(|| format!("could not write '{}'", path.display()))
     }
 
+    /// Creates a file with this content as [`Sharing::write`] does. Returns `false` and changes
+    /// nothing if something is at `path`.
+    pub(crate) fn create(self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        let created =
+            self.write_part(path, bytes)
+                .and_then(|file| match file.persist_noclobber(path) {
+                    Ok(_) => sync_dir_of(path).map(|()| true),
+                    Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+                    Err(error) => Err(error.error),
+                });
+        created.with_context(|| format!("could not write '{}'", path.display()))
+    }
+
     fn replace(self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.write_part(path, bytes)?.persist(path)?;
+        sync_dir_of(path)
+    }
+
+    /// Writes a temporary file beside `path`, durably.
+    fn write_part(self, path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
         let dir = path.parent().unwrap_or(path);
         remove_stale_parts(dir);
         let mut file = self.create_part(path, dir)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
-        // The rename must survive a power cut.
-        File::open(dir)?.sync_all()
+        Ok(file)
     }
 
     /// Creates and locks a temporary file `.<name>.<random>.part` beside `path`, which a rename
@@ -194,6 +209,11 @@ impl Sharing {
             }
         }
     }
+}
+
+/// Makes a rename to `path` survive a power cut.
+fn sync_dir_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(path))?.sync_all()
 }
 
 /// Returns whether the directory at `path` belongs to this user. Also `true` if it is private and
@@ -296,6 +316,7 @@ mod tests {
         let link = temp.path().join("link");
         symlink(&dir, &link).unwrap();
         assert!(Sharing::Private.make_dir(&link).is_err());
+        assert!(Sharing::GROUP.make_dir(&link).is_err());
         fs::write(temp.path().join("file"), "").unwrap();
         assert!(Sharing::GROUP.make_dir(&temp.path().join("file")).is_err());
     }

@@ -74,7 +74,7 @@ fn is_left(path: &Path) -> bool {
         let age = found.modified().ok().and_then(|at| at.elapsed().ok());
         age.is_some_and(|age| age >= MIN_AGE)
     };
-    found.is_dir() && is_ours(path, &found) && is_old() && lock.is_file() && !Lock::is_held(&lock)
+    found.is_dir() && is_ours(path, &found) && is_old() && Lock::is_free(&lock)
 }
 
 #[cfg(test)]
@@ -97,6 +97,9 @@ mod tests {
             fs::write(temp.path().join(name).join(LOCK), "").unwrap();
         }
         fs::create_dir(temp.path().join("git-flux-unlocked")).unwrap();
+        // Nothing is known of a lock that cannot be opened.
+        let unknown = temp.path().join("git-flux-unknown");
+        fs::create_dir_all(unknown.join(LOCK)).unwrap();
         symlink("git-flux-old", temp.path().join("git-flux-link")).unwrap();
         let held = temp.path().join("git-flux-held").join(LOCK);
         let _held = Lock::try_acquire(&held, Sharing::Private).unwrap();
@@ -104,6 +107,7 @@ mod tests {
             "git-flux-old",
             "git-flux-held",
             "git-flux-unlocked",
+            "git-flux-unknown",
             "other",
         ] {
             age(name);

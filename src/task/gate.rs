@@ -87,11 +87,12 @@ impl fmt::Display for GateVerdict {
             (GateState::None, _, None) => f.write_str("untested"),
             (GateState::None, _, Some(why)) => write!(f, "no verdict: {why}"),
             (state, Some(status), _) => {
-                let [word, verb] = match state {
-                    GateState::Flaky => ["flaky", "first exited"],
-                    _ => [state.into_str(), "exited"],
+                let end = match state {
+                    GateState::Flaky => ", then passed",
+                    _ => "",
                 };
-                write!(f, "{word}: '{command}' {verb} with status {status}")
+                let word = state.into_str();
+                write!(f, "{word}: '{command}' exited with status {status}{end}")
             }
             (state, None, _) => f.write_str(state.into_str()),
         }
@@ -122,7 +123,7 @@ mod tests {
             ),
             (
                 of(GateState::Flaky, Some(2), None),
-                "flaky: 'make check' first exited with status 2 | flaky",
+                "flaky: 'make check' exited with status 2, then passed | flaky",
             ),
             (of(GateState::None, None, None), "untested | untested"),
             (

@@ -292,6 +292,12 @@ impl Task {
         self.existing.as_ref().is_some_and(|it| !is_made(it))
     }
 
+    /// Returns whether a command, perhaps a killed one, has begun to restore the task from the archive
+    /// entry `name`, and has not completed that.
+    pub(crate) fn is_being_restored_from(&self, name: &str) -> bool {
+        self.phase == Phase::Starting && self.restored_from.as_deref() == Some(name)
+    }
+
     /// Returns the full name of the ref of the task's branch: `refs/heads/<branch>`.
     pub(crate) fn branch_ref(&self) -> RefName {
         self.branch.full()

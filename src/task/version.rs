@@ -26,8 +26,10 @@ pub(crate) struct NewerVersion {
 impl fmt::Display for NewerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { version, known } = self;
-        let needs = "needs a newer git flux; this one reads";
-        write!(f, "version {version} {needs} {known}")
+        write!(
+            f,
+            "it has version {version}, for a newer git flux; this one reads version {known}"
+        )
     }
 }
 

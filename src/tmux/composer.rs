@@ -165,6 +165,11 @@ impl Composer {
         !is_folded && self.holds(content, typed)
     }
 
+    /// Returns whether a message in which a word begins with `@` cannot be typed.
+    pub(crate) fn refuses_mentions(&self) -> bool {
+        self.traps.contains(&(Trap::Mention('@'), Remedy::None))
+    }
+
     /// Prepares a message so that the agent takes all of it as text, and no part as a command, a
     /// mention or a shortcut. Does not type it.
     ///

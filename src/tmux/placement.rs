@@ -186,8 +186,12 @@ fn ensure_session_unused(session: &SessionName, other_name: Option<&str>) -> Res
         ensure_recent(version)?;
         if name == session.as_str() {
             let failure = Failure::new(format!("the tmux session '{session}' exists already"));
-            let failure = failure.hint(format!("tmux attach -t ={session}"));
-            bail!(failure.hint("git flux list").hints(other_name));
+            let failure = failure.hint(format!("to go to it: tmux attach -t ={session}"));
+            bail!(
+                failure
+                    .hint("to see the tasks: git flux list")
+                    .hints(other_name)
+            );
         }
     }
     Ok(())

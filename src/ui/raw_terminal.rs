@@ -116,11 +116,15 @@ impl Drop for KeyMode {
 
 /// Hides the view and restores the modes of the terminal, if the view is shown.
 fn restore() -> Result<()> {
-    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(before) = before {
-        write(HIDE)?;
-        termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &before)?;
-    }
+    let before = || BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(modes) = before().clone() else {
+        return Ok(());
+    };
+    let hidden = write(HIDE);
+    // Also on a terminal that takes no output now.
+    termios::tcsetattr(io::stdin(), SetArg::TCSADRAIN, &modes)?;
+    hidden?;
+    *before() = None;
     Ok(())
 }
 

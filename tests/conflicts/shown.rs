@@ -63,7 +63,7 @@ fn conflicts_fails_if_a_task_cannot_be_compared() {
         one       two   f (contents)
         three           unknown: its worktree has another commit checked out
 
-        order: one, two (1 task to resolve; 1 by age)
+        order: one, two (1 task to resolve; 1 if the oldest comes first)
         --- stderr
         error: not everything could be compared
     "#]]);

@@ -281,3 +281,33 @@ fn conflicts_makes_a_snapshot_if_a_file_cannot_be_hashed() {
     output.code(1).stdout_has("unknown: ");
     world.assert_unchanged(&before);
 }
+
+#[test]
+fn conflicts_compares_no_large_file() {
+    let world = World::new();
+    let [a, b] = tasks(&world, ["a", "b"]);
+    world.write(b.join("README.md"), "b\n");
+    let large = fs::File::create(a.join("large")).unwrap();
+    large.set_len((100 << 20) + 1).unwrap();
+    let output = world.flux(["conflicts"]).run();
+    output.code(1).says(&expect![[r#"
+        TASK      CONFLICTS
+        a         unknown: 'large' is too large to compare
+        --- stderr
+        error: not everything could be compared
+    "#]]);
+    let output = world.flux(["diff", "--unseen", "a"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        error: 'large' is too large to compare
+        hint: move or ignore such files
+    "#]]);
+    // All others answer as before.
+    world.flux(["list"]).run().success();
+    world.flux(["status", "a"]).run().success();
+    let output = world.flux(["cleanup", "-n", "a"]).run();
+    output.stdout_has("'large' has 100.00 MiB");
+    // As large as it may be.
+    large.set_len(100 << 20).unwrap();
+    world.flux(["conflicts"]).run().success();
+}

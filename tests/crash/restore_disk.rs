@@ -52,7 +52,7 @@ if [ "$mode" = readonly ]; then
 	mount --bind .git/flux/trash .git/flux/trash || exit 77
 	mount -o remount,bind,ro .git/flux/trash || exit 77
 	said=$(git-flux restore fix 2>&1) && wrong 'it cannot have been restored'
-	case $said in *"could not restore 'fix'; it can still be restored"*) ;; *) wrong 'it is not said' ;; esac
+	case $said in *"could not restore 'fix'; nothing was lost"*) ;; *) wrong 'it is not said' ;; esac
 	after=$(facts)
 	[ "$before" = "$after" ] || wrong 'something is left' "$before" -- "$after"
 	umount .git/flux/trash
@@ -73,7 +73,7 @@ while :; do
 	case $said in
 	# Its agent is at work already: the next command completes it.
 	*'its record is not complete'*) git-flux cleanup no-such-task 2>/dev/null; break ;;
-	*'it can still be restored'*) ;;
+	*'nothing was lost'*) ;;
 	*) said="$said
 $(git-flux cleanup no-such-task 2>&1)" ;;
 	esac

@@ -117,11 +117,11 @@ fn gate_finds_its_worktree_again_after_the_repository_was_moved() {
     world.write(path.join("more"), "");
     let output = world.flux(["gate", "fix"]).in_dir(&repo).run();
     output.code(125).says(&expect![[r#"
-        fix: no verdict: '$WORLD/new/repo--land' is not the worktree of the gate
+        fix: no verdict: '$WORLD/new/repo--land' is not the worktree for gates
         --- stderr
-        error: '$WORLD/new/repo--land' is not the worktree of the gate
-        hint: git worktree repair '$WORLD/new/repo--land'
-        hint: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
+        error: '$WORLD/new/repo--land' is not the worktree for gates
+        hint: if the repository was moved: git worktree repair '$WORLD/new/repo--land'
+        hint: to move it away: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
         error: no verdict about 1 of 1
     "#]]);
     let scratch = new.join("repo--land");

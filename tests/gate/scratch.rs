@@ -99,10 +99,10 @@ fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
         let before = world.snapshot();
         let output = world.flux(["gate", "fix"]).run();
         output.code(125).says(&expect![[r#"
-            fix: no verdict: '$WORLD/myapp--land' is not the worktree of the gate
+            fix: no verdict: '$WORLD/myapp--land' is not the worktree for gates
             --- stderr
-            error: '$WORLD/myapp--land' is not the worktree of the gate
-            hint: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
+            error: '$WORLD/myapp--land' is not the worktree for gates
+            hint: to move it away: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
             error: no verdict about 1 of 1
         "#]]);
         world.assert_unchanged(&before);
@@ -124,9 +124,7 @@ fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
     world.write(scratch.join("README.md"), "mine\n");
     let before = world.snapshot();
     let output = world.flux(["gate", "fix"]).run();
-    output
-        .code(125)
-        .stderr_has("is not the worktree of the gate");
+    output.code(125).stderr_has("is not the worktree for gates");
     world.assert_unchanged(&before);
     world.git(["worktree", "remove", "--force", place]);
     // An empty directory is in nobody's way.
@@ -197,7 +195,7 @@ fn gate_worktree_is_taken_for_no_task_and_no_worktree_to_adopt() {
     let adopt = world.flux(["adopt", "--name", "mine", place]).run();
     adopt.code(1).says(&expect![[r#"
         --- stderr
-        error: '$WORLD/myapp--land' is the worktree of the gate
+        error: '$WORLD/myapp--land' is the worktree for gates
         hint: git worktree list
     "#]]);
     for name in ["-land", "--land"] {
@@ -329,8 +327,8 @@ fn gc_scratch_removes_nothing_that_git_flux_has_not_made() {
         let before = world.snapshot();
         for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
             let output = world.flux(args).run();
-            let what = format!("'{place}' is not the worktree of the gate");
-            let hint = format!("mv '{place}' '{place}'.away");
+            let what = format!("'{place}' is not the worktree for gates");
+            let hint = format!("to move it away: mv '{place}' '{place}'.away");
             output.code(1).stdout_is("");
             output.stderr_is(&format!("error: {what}\nhint: {hint}\n"));
         }

@@ -54,6 +54,41 @@ fn gate_has_no_verdict_if_a_command_is_killed_or_cannot_be_started() {
 }
 
 #[test]
+fn gate_has_no_verdict_if_the_wrapper_does_not_start_its_command() {
+    let world = World::new();
+    task(&world, "fix");
+    for wrapper in ["true", "false", "sh -c 'exit 3'"] {
+        world.git(["config", "flux.wrapper", wrapper]);
+        configure(&world, ["exit 1"]);
+        // What an earlier gate has left says nothing.
+        let begun = world.repo().join(".git/flux/gate/begun");
+        fs::create_dir_all(begun.parent().unwrap()).unwrap();
+        fs::write(begun, "").unwrap();
+        world
+            .flux(["gate", "fix"])
+            .run()
+            .code(125)
+            .stdout_is("fix: no verdict: flux.wrapper did not start 'exit 1'\n");
+        assert!(verdicts(&world).is_empty(), "{wrapper}");
+    }
+    // As in a job step on a machine that fails.
+    let step = "#!/bin/sh\nstatus=$1; shift\nSLURM_STEP_ID=0 \"$@\"\nexit \"$status\"\n";
+    world.install("step", step);
+    for status in ["0", "1"] {
+        world.git(["config", "flux.wrapper", &format!("step {status}")]);
+        configure(&world, ["kill -9 $PPID"]);
+        let output = world.flux(["gate", "fix"]).run();
+        output
+            .code(125)
+            .stdout_has("'kill -9 $PPID' was not seen to end: its machine failed");
+        assert!(verdicts(&world).is_empty(), "{status}");
+    }
+    world.git(["config", "flux.wrapper", "env"]);
+    configure(&world, ["exit 1"]);
+    world.flux(["gate", "fix"]).run().code(1);
+}
+
+#[test]
 fn gate_has_no_verdict_if_a_command_takes_too_long() {
     let world = World::new();
     task(&world, "fix");
@@ -88,6 +123,34 @@ fn gate_has_no_verdict_if_it_changes_what_was_tested() {
     undecided(&world, "git checkout -q HEAD~1", "the gate changes HEAD");
     // New and ignored files are its own.
     configure(&world, ["echo 1 >out; mkdir -p build && echo 2 >build/out"]);
+    world.flux(["gate", "fix"]).run().success();
+}
+
+#[test]
+fn gate_has_no_verdict_if_it_hides_its_change_of_a_tracked_file() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    world.commit_in(&path, "conf", "1\n");
+    for flag in ["assume-unchanged", "skip-worktree"] {
+        for change in ["echo local >conf", "rm conf"] {
+            let hides = format!("git update-index --{flag} conf; {change}");
+            undecided(&world, &hides, "the gate changes files: conf");
+            // What a killed gate has left hidden is tested no more.
+            let left = scratch(&world);
+            world.git_in(&left, ["update-index", &format!("--{flag}"), "conf"]);
+            world.write(left.join("conf"), "left\n");
+            let is_checked_out = "test \"$(cat conf)\" = 1";
+            configure(&world, [is_checked_out]);
+            world.flux(["gate", "fix"]).run().success();
+            fs::remove_dir_all(world.repo().join(".git/flux/verdicts")).unwrap();
+        }
+    }
+    let sparse = "git sparse-checkout set --no-cone '/*' '!/conf'";
+    undecided(&world, sparse, "the gate changes files: conf");
+    configure(&world, ["test -e conf"]);
+    world.flux(["gate", "fix"]).run().success();
+    // Without a change, nothing is hidden.
+    configure(&world, ["git update-index --assume-unchanged conf"]);
     world.flux(["gate", "fix"]).run().success();
 }
 
@@ -214,7 +277,7 @@ fn gate_does_not_run_if_its_configuration_changed_while_a_task_ran() {
     let command = format!("'{}'", NOTE.replace('\'', "'\\''"));
     let refused = format!(
         "error: flux.gate was set to {command} while 'fix' ran\n\
-         hint: to put it back: git config --local --unset-all flux.gate\n\
+         hint: to undo this change: git config --local --unset-all flux.gate\n\
          hint: git flux status fix\n\
          hint: to keep it: git flux gate --keep-config\n"
     );

@@ -248,7 +248,7 @@ impl Real {
             let refused = self.flux(["send", id, text]);
             refused
                 .code(1)
-                .stderr_has("would not read this as a message");
+                .stderr_has("would not take this for a message");
             assert_eq!(below(&self.screen(id)), below(&shown), "{text}");
         }
     }
@@ -263,7 +263,7 @@ impl Real {
         let refused = self.flux(["send", id, "And test it"]);
         refused
             .code(1)
-            .stderr_has("has unsent text in its composer");
+            .stderr_has("has unsent text in its input field");
         let screen = self.screen(id);
         assert!(
             screen.contains("my draft") && !screen.contains("And test it"),

@@ -44,7 +44,10 @@ impl<'a> Saved<'a> {
 
     /// Puts everything back as it was.
     pub(crate) fn put_back(&self) {
-        fs::remove_dir_all(self.world.root()).unwrap();
+        // A command in the background may still delete something.
+        wait_until("the files to be deleted", || {
+            fs::remove_dir_all(self.world.root()).is_ok()
+        });
         Self::copy(self.world, &self.copy, &self.world.root().to_owned());
     }
 

@@ -76,13 +76,15 @@ pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Fail
         false => ("commit the merge", 1),
     };
     let what = format!("'{id}' is not removed: {step} first");
-    let mut failure = Failure::new(what).hint(format!("{git} status")).code(code);
+    let mut failure = Failure::new(what)
+        .hint(format!("to see what is left: {git} status"))
+        .code(code);
     if path == task.worktree {
-        failure = failure.hint(format!("git flux attach {id}"));
+        failure = failure.hint(format!("to go to it: git flux attach {id}"));
     }
     failure
         .hint(format!("then: {git} commit && git flux cleanup {id}"))
-        .hint(format!("or: {git} merge --abort"))
+        .hint(format!("or, to give up the merge: {git} merge --abort"))
 }
 
 /// Asks the user whether to tell the running agent about the conflicts. Returns `false` without

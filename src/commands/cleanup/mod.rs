@@ -162,7 +162,7 @@ impl CleanupArgs {
         let kept = drop_from_copy(flux, stored, store.tip(branch), &lock)?;
         ui.status(format_args!("dropped {what}"));
         if let Some(name) = &kept.archive {
-            ui.hint(format_args!("it can be restored: git flux restore {name}"));
+            ui.hint(format_args!("to restore the task: git flux restore {name}"));
         }
         Ok(true)
     }

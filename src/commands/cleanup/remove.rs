@@ -111,7 +111,7 @@ impl TaskRemoval<'_> {
             store = Store::load(&flux.repo, &Settings::load(flux.repo.home())?)?;
         }
         let what = format!("'{id}' keeps changing; it was not removed");
-        bail!(Failure::new(what).hint(format!("git flux attach {id}")))
+        bail!(Failure::new(what).hint(format!("to look at it: git flux attach {id}")))
     }
 
     /// Prints the files in conflict on standard output, if `--porcelain` is given and a conflict is

@@ -259,10 +259,10 @@ impl ReportLines<'_> {
             self.status(&format!("its commits stay in refs/flux/archive/{name}/tip"));
         }
         if let Some(path) = &kept.worktree {
-            self.status(&format!("its worktree is kept in '{}'", path.display()));
+            self.status(&format!("its files are kept in '{}'", path.display()));
         }
         if let Some(name) = &kept.archive {
-            self.hint(&format!("it can be restored: git flux restore {name}"));
+            self.hint(&format!("to restore the task: git flux restore {name}"));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::context::Flux;
 use crate::lifecycle::archive::{self, Archived};
 use crate::lifecycle::gc;
 use crate::lifecycle::recover::list_interrupted;
+use crate::sanitize;
 use crate::store::Store;
 
 /// Prints which removed tasks `--trash` would delete.
@@ -16,7 +17,7 @@ pub(super) fn forecast_trash(flux: &Flux) -> Result<()> {
     let all = archive::list_all(flux)?;
     let describe = |one: &&Archived| {
         let content = describe_removed(flux, one);
-        format!("delete '{}' ({content})", one.name)
+        format!("delete '{}' ({content})", sanitize::line(&one.name))
     };
     let found: Vec<String> = own(flux, &all).iter().map(describe).collect();
     report_forecast(flux, &found)?;
@@ -27,7 +28,8 @@ pub(super) fn forecast_trash(flux: &Flux) -> Result<()> {
 pub(super) fn forecast(flux: &Flux) -> Result<()> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let interrupted = list_interrupted(flux, &store).into_iter();
-    let interrupted = interrupted.map(|task| format!("recover the interrupted task '{}'", task.id));
+    let interrupted =
+        interrupted.map(|task| format!("recover '{}', which a killed command has left", task.id));
     let garbage = gc::find(flux, &store)?;
     let garbage = garbage.iter().map(|one| format!("delete {one}"));
     report_forecast(flux, &interrupted.chain(garbage).collect::<Vec<_>>())

@@ -153,7 +153,7 @@ fn add_to_fpath(dir: &Path) -> String {
 
 fn no_answer(shell: Reader) -> String {
     let name = shell.into_str();
-    format!("{name} did not say whether it completes 'git flux'; if it does not:")
+    format!("cannot tell whether {name} completes 'git flux'; if it does not:")
 }
 
 /// Returns a command, not yet started, that runs a program in a new session, without this terminal
@@ -233,7 +233,7 @@ mod tests {
         case(Some("none"), None, ["not installed", own]);
         let elsewhere = "does not find '/a b/git-flux'";
         case(Some("elsewhere"), there, [elsewhere, own]);
-        case(None, there, ["did not say", own]);
+        case(None, there, ["cannot tell", own]);
         let works = judge_bash(Some("works"), Path::new("/f"), None);
         assert_eq!(works, None);
     }

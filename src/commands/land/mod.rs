@@ -2,6 +2,7 @@
 
 mod description;
 mod exit_code;
+mod failed;
 mod plan;
 mod report;
 mod select;
@@ -16,7 +17,7 @@ use self::report::{Report, Trial};
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE, replace_hint};
+use crate::failure::{Failure, USAGE, Verb, replace_hint};
 use crate::git::refusals::NEW_REPOSITORY;
 use crate::lifecycle::gate::{Gate, agreed};
 use crate::lifecycle::land::batch::BatchSize;
@@ -59,7 +60,7 @@ pub(crate) struct LandArgs {
     /// leave the tasks in place after they have landed
     #[arg(long, conflicts_with = "check")]
     keep: bool,
-    /// build and test, uncommitted files included, but land nothing
+    /// merge and test, uncommitted files included, but land nothing
     #[arg(long)]
     check: bool,
     /// go on, and land tasks as they become ready
@@ -195,10 +196,12 @@ impl LandArgs {
                 green: None,
                 undecided: Vec::new(),
             };
-            let done = match self.check {
-                true => queue.check(group.tasks),
-                false => queue.land(group.tasks),
-            };
+            let done = self
+                .ensure_gate_agreed(flux)
+                .and_then(|()| match self.check {
+                    true => queue.check(group.tasks),
+                    false => queue.land(group.tasks),
+                });
             let (results, moved) = (queue.results, queue.moved);
             report.add(&group.branch, results, done)?;
             if let (Some(moved), false) = (moved, self.watch)
@@ -218,6 +221,15 @@ impl LandArgs {
             false => Gate::read(flux)?,
         };
         Ok(Tester::new(flux, gate))
+    }
+
+    /// Fails if the gate has changed, or was removed, and the user has not agreed to that, also if all
+    /// verdicts are known. Does nothing with `--no-gate`.
+    fn ensure_gate_agreed(&self, flux: &Flux) -> Result<()> {
+        match self.no_gate {
+            true => Ok(()),
+            false => agreed::ensure_agreed(flux, Verb::Land),
+        }
     }
 
     fn hint_at_undo(&self, flux: &Flux, moved: &TargetMove) -> Result<()> {

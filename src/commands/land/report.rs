@@ -26,6 +26,8 @@ pub(super) enum Trial {
 pub(super) struct Report<'a> {
     flux: &'a Flux,
     trial: Trial,
+    /// Also tasks that are sent back with the same commits as before are printed.
+    tells_repeated: bool,
     objects: Vec<LandObject>,
     codes: Vec<u8>,
 }
@@ -35,13 +37,30 @@ impl<'a> Report<'a> {
         Self {
             flux,
             trial,
+            tells_repeated: true,
             objects: Vec::new(),
             codes: Vec::new(),
         }
     }
 
+    /// Prints nothing about a task that is sent back with the same commits as before.
+    pub(super) fn without_repeated(self) -> Self {
+        Self {
+            tells_repeated: false,
+            ..self
+        }
+    }
+
     pub(super) fn objects(&self) -> &[LandObject] {
         &self.objects
+    }
+
+    /// Returns the word for the result of a task; `None` if it has none, since its group failed.
+    pub(super) fn result_of(&self, id: &TaskId) -> Option<&str> {
+        let mut objects = self.objects.iter();
+        objects
+            .find(|one| one.id == id.as_str())
+            .map(|one| one.result)
     }
 
     /// Prints an event as it happens.
@@ -52,7 +71,7 @@ impl<'a> Report<'a> {
                 let ids: Vec<&str> = batch.ids.iter().map(TaskId::as_str).collect();
                 let how = match batch.runs {
                     None => "untested".to_owned(),
-                    Some(0) => "the same files have passed before".to_owned(),
+                    Some(0) => "these files have passed before".to_owned(),
                     Some(runs) => format!("{}, {} s", count(runs, "run"), batch.time.as_secs()),
                 };
                 let ids = ids.join(", ");
@@ -71,6 +90,8 @@ impl<'a> Report<'a> {
     fn tell_result(&self, id: &TaskId, result: &TaskResult) {
         let ui = &self.flux.ui;
         match result {
+            TaskResult::Conflict(back) | TaskResult::Red(_, Some(back))
+                if back.how == Notice::Repeated && !self.tells_repeated => {}
             TaskResult::Landed(Some(Err(error)))
             | TaskResult::Integrated(Some(Err(error)))
             | TaskResult::Refused(error) => {
@@ -81,7 +102,7 @@ impl<'a> Report<'a> {
             TaskResult::Landed(_) => {}
             TaskResult::Integrated(parts) => {
                 ui.status(match parts {
-                    Some(_) => format!("'{id}' had landed already; it is removed"),
+                    Some(_) => format!("removed '{id}', which had landed already"),
                     None => format!("'{id}' is integrated already"),
                 });
             }
@@ -96,7 +117,7 @@ impl<'a> Report<'a> {
                 finding
                     .log
                     .iter()
-                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+                    .for_each(|log| ui.hint(format_args!("output of the gate: {log}")));
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
@@ -104,7 +125,9 @@ impl<'a> Report<'a> {
             }
             TaskResult::Clash(Clash::Task) => {
                 ui.status(format_args!("'{id}' conflicts with a task before it"));
-                ui.hint(format_args!("git flux conflicts {id}"));
+                ui.hint(format_args!(
+                    "to see the conflicts: git flux conflicts {id}"
+                ));
             }
             TaskResult::Unknown(finding) => {
                 ui.warning(format_args!(
@@ -114,7 +137,7 @@ impl<'a> Report<'a> {
                 finding
                     .log
                     .iter()
-                    .for_each(|log| ui.hint(format_args!("its output: {log}")));
+                    .for_each(|log| ui.hint(format_args!("output of the gate: {log}")));
             }
         }
     }
@@ -131,14 +154,16 @@ impl<'a> Report<'a> {
         ui.status(format_args!("back to {id}: {why}"));
         match &back.how {
             Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
-            Notice::NoAgent => ui.hint(format_args!("git flux resume {id}")),
+            Notice::NoAgent => ui.hint(format_args!(
+                "to let its agent mend it: git flux resume {id}"
+            )),
             Notice::AtWork => ui.status("its agent works, and was not told"),
             Notice::Repeated => ui.status("it is the same as the last time"),
             Notice::Blocked => {
                 ui.warning(format_args!(
                     "'{id}' is blocked: it was sent back too often"
                 ));
-                ui.hint(format_args!("git flux attach {id}"));
+                ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
             Notice::Failed(error) => ui.warning(error),
         }
@@ -281,7 +306,9 @@ pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Res
         _ => format!("git revert --no-edit {from}..{}", last.short()),
     };
     ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
-    ui.hint(format_args!("or, after other commits: {revert}"));
+    ui.hint(format_args!(
+        "or, if the branch has newer commits: {revert}"
+    ));
     if let Some(remote) = flux.settings.push_remote(&moved.branch) {
         ui.hint(format_args!(
             "to push it: git push {} {branch}",

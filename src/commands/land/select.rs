@@ -120,7 +120,7 @@ impl LandArgs {
             && let Some(redirect) = find_redirect(flux, store, task)?
         {
             let (id, gone, to) = (&task.id, &redirect.gone, &redirect.to);
-            let what = format!("'{gone}' has landed: '{id}' lands on '{to}'");
+            let what = format!("'{gone}' has landed, so '{id}' lands on '{to}'");
             flux.ui.status(what);
             into = Some(redirect.to);
         }

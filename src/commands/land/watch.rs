@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
 use super::LandArgs;
+use super::failed::{FailedTasks, Reason, Tips};
 use super::plan::LandPlan;
 use super::report::{Report, Trial};
 use crate::commands::load_recovered;
@@ -14,18 +16,17 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::lifecycle::land::chain::LandTask;
-use crate::lifecycle::land::groups::order;
+use crate::lifecycle::land::groups::{order, target};
 use crate::run::RunDir;
 use crate::store::Store;
-use crate::task::{ObjectId, Task, TaskId};
+use crate::task::{BranchName, Task, TaskId};
 use crate::ui::{self, Ui};
 
 /// The watch for tasks that become ready.
 struct LandWatch<'a> {
     args: &'a LandArgs,
     tasks: TaskWatch,
-    /// The tasks that did not land, with the commits of their branches and targets then.
-    failed: BTreeMap<TaskId, [Option<ObjectId>; 2]>,
+    failed: FailedTasks,
     /// The tasks that were left out because of unseen files.
     unseen: BTreeMap<TaskId, Option<usize>>,
 }
@@ -46,7 +47,7 @@ impl LandArgs {
         let mut watch = LandWatch {
             args: &args,
             tasks: TaskWatch::new()?,
-            failed: BTreeMap::new(),
+            failed: FailedTasks::default(),
             unseen: BTreeMap::new(),
         };
         let runs = flux.repo.runs_dir();
@@ -67,50 +68,84 @@ impl LandArgs {
             let tasks: Vec<&Task> = own_tasks(&flux, &store).collect();
             watch.tasks.watch_terminals(&tasks);
             watch.land(&flux, &store)?;
-            watch.tasks.wakeups.wait(None)?;
+            let next_try = watch.failed.next_try(Instant::now());
+            watch.tasks.wakeups.wait(next_try)?;
         }
     }
 }
 
 impl LandWatch<'_> {
-    /// Lands the tasks that are ready now, except those that did not land before and are the same.
+    /// Lands the tasks that are ready now, except those that did not land before and are not due.
     fn land(&mut self, flux: &Flux, store: &Store) -> Result<()> {
-        let state = |task: &LandTask| Self::state(store, &task.id);
         let selection = self.args.select(flux, store)?;
         // Only once.
         if self.unseen != selection.unseen {
             selection.report_unseen(flux);
         }
         self.unseen = selection.unseen;
-        let mut tasks = selection.tasks;
-        tasks.retain(|task| self.failed.get(&task.id) != Some(&state(task)));
+        let (mut tasks, mut tried, now) = (selection.tasks, Vec::new(), Instant::now());
+        tasks.retain(|task| {
+            let one = Tried::of(store, task);
+            let is_due = self.failed.is_due(&one.id, &one.tips(store), now);
+            tried.extend(is_due.then_some(one));
+            is_due
+        });
         if tasks.is_empty() {
             return Ok(());
         }
-        let before: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
         let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?, self.args.fate());
         plan.agree(flux);
         self.args.note_configuration(flux, &plan)?;
-        let mut report = Report::new(flux, Trial::No);
+        // Each landing of another task lets a task that does not pass be tried again.
+        let mut report = Report::new(flux, Trial::No).without_repeated();
         report.refuse(plan.commit_files(flux)?);
+        // While the gate runs, a task or its target may change: nothing is known about those commits.
+        let before = Store::load(&flux.repo, &flux.settings)?;
         let done = self.args.land(flux, store, plan, &mut report);
         if let Err(error) = done {
             interrupt::check()?;
             ui::show(&error);
         }
-        // Those that have landed are gone, or have moved the target.
         let after = Store::load(&flux.repo, &flux.settings)?;
-        for id in before {
-            self.failed.insert(id.clone(), Self::state(&after, &id));
+        for one in tried {
+            let result = report.result_of(&one.id);
+            self.note(
+                one.id.clone(),
+                result,
+                [one.tips(&before), one.tips(&after)],
+            );
         }
         Ok(())
     }
 
-    fn state(store: &Store, id: &TaskId) -> [Option<ObjectId>; 2] {
-        let mut tasks = store.readable();
-        let task = tasks.find(|task| task.id == *id);
-        let tip = task.and_then(|task| store.tip(&task.branch));
-        let target = task.and_then(|task| store.tip(task.into.as_ref()?));
-        [tip.cloned(), target.cloned()]
+    /// Notes the result of a try, with the commits before and after it.
+    fn note(&mut self, id: TaskId, result: Option<&str>, [before, after]: [Tips; 2]) {
+        let now = Instant::now();
+        match result {
+            _ if before.branch != after.branch => self.failed.forget(&id),
+            // It has moved the target, and is left in place or could not be removed.
+            Some("landed" | "integrated") => self.failed.note(id, after, Reason::Commits, now),
+            Some("red" | "conflict") => self.failed.note(id, before, Reason::Commits, now),
+            _ => self.failed.note(id, before, Reason::Other, now),
+        }
+    }
+}
+
+/// A task that is to land, and the branch on which.
+struct Tried {
+    id: TaskId,
+    target: Option<BranchName>,
+}
+
+impl Tried {
+    fn of(store: &Store, task: &LandTask) -> Self {
+        Self {
+            id: task.id.clone(),
+            target: target(store, task),
+        }
+    }
+
+    fn tips(&self, store: &Store) -> Tips {
+        Tips::of(store, &self.id, self.target.as_ref())
     }
 }

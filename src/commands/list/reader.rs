@@ -9,13 +9,13 @@ use anyhow::Result;
 
 use super::rows::{Rows, TaskRow, open_current, read_all, read_rows, read_states};
 use crate::commands::Faults;
-use crate::commands::task_watch::TaskWatch;
+use crate::commands::task_watch::{TaskWatch, own_tasks};
 use crate::commands::wakeups::POLL_INTERVAL;
 use crate::context::Flux;
 use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
 use crate::store::Store;
-use crate::task::{State, Task};
+use crate::task::{LandState, State, Task};
 use crate::ui::Ui;
 
 /// The minimum between two readings of the states.
@@ -113,7 +113,7 @@ impl TaskReader {
             Ok((read_rows(&flux, &store)?, (flux, store)))
         })?;
         (self.rows, self.repositories) = all.into_iter().unzip();
-        self.watch_terminals();
+        self.watch_terminals_and_landings();
         self.last = (Instant::now(), begun.elapsed());
         let mut rows = self.rows.iter().flat_map(|repository| &repository.rows);
         if rows.any(TaskRow::is_partly_compared) {
@@ -198,14 +198,24 @@ impl TaskReader {
                 row.update(state.clone(), land_state(flux, store, task));
             }
         }
-        self.watch_terminals();
+        self.watch_terminals_and_landings();
         Ok(true)
     }
 
-    fn watch_terminals(&mut self) {
+    /// Watches the terminals of the tasks, and the landings that they are part of. The terminals of
+    /// other users cannot be watched.
+    fn watch_terminals_and_landings(&mut self) {
         let stores = self.repositories.iter();
-        let tasks: Vec<&Task> = stores.flat_map(|(_, store)| store.readable()).collect();
+        let tasks: Vec<&Task> = stores
+            .flat_map(|(flux, store)| own_tasks(flux, store))
+            .collect();
         self.watch.watch_terminals(&tasks);
+        for ((flux, _), rows) in self.repositories.iter().zip(&self.rows) {
+            if rows.rows.iter().any(TaskRow::is_landing) {
+                let watch = &self.watch.wakeups.watch;
+                watch.watch_lock(&flux.landing_lock());
+            }
+        }
     }
 }
 
@@ -229,6 +239,12 @@ impl TaskRow {
     fn is_changing(&self) -> bool {
         let state = self.status.as_ref().map(|status| &status.state);
         matches!(state, Some(State::Starting | State::Removing))
+    }
+
+    /// Returns whether a landing that runs tests or lands the task.
+    fn is_landing(&self) -> bool {
+        let status = self.status.as_ref();
+        status.is_some_and(|status| status.land == Some(LandState::Landing))
     }
 
     /// Returns whether some other tasks are not compared with this one yet.

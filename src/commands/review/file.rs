@@ -20,6 +20,8 @@ pub(super) struct ReviewFile {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ReviewLine {
     pub(super) text: String,
+    /// The line as it is in its file, if some characters of it are shown as `\u{…}`.
+    pub(super) raw: Option<String>,
     pub(super) subject: Subject,
 }
 
@@ -71,16 +73,12 @@ impl ReviewFile {
                 &format!("# With all its changes, since the target has changed it, too: {path}\n");
         }
         head += &format!("# {seen}..{present}\n\n");
-        let whole = |text: &str| ReviewLine {
-            text: text.to_owned(),
-            subject: Subject::Whole,
-        };
         let code = patches.iter().enumerate();
         let code =
             code.flat_map(|(at, patch)| patch.lines.iter().map(move |line| render(at, line)));
-        let lines = head.lines().map(whole).chain(code);
+        let lines = head.lines().map(ReviewLine::whole).chain(code);
         Ok(Self {
-            lines: lines.chain(END.lines().map(whole)).collect(),
+            lines: lines.chain(END.lines().map(ReviewLine::whole)).collect(),
             patches,
         })
     }
@@ -99,10 +97,22 @@ impl ReviewFile {
     }
 }
 
+impl ReviewLine {
+    pub(super) fn whole(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            raw: None,
+            subject: Subject::Whole,
+        }
+    }
+}
+
 fn render(file: usize, line: &PatchLine) -> ReviewLine {
-    let text = String::from_utf8_lossy(&line.text);
+    let raw = String::from_utf8_lossy(&line.text);
+    let text = sanitize::code(&raw);
     ReviewLine {
-        text: sanitize::code(&text),
+        raw: (raw != text).then(|| raw.into_owned()),
+        text,
         subject: match line.place {
             Place::Header => Subject::File(file),
             place => Subject::Line(file, place),

@@ -1,15 +1,50 @@
 //! The comments as text: where each is, the line that it is about, and what it says.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 
 use super::file::{ReviewFile, Subject};
 use super::parse::{Comment, Remark};
+use crate::agent;
 use crate::git::repo::patch::{FilePatch, Place, find_line};
 use crate::git::{ObjectId, Repo};
+use crate::tmux::composer::Composer;
 use crate::ui::shown;
 
 /// The beginning of the message to an agent. It is no command of any.
 const INTRODUCTION: &str = "Please address these comments on your changes.";
+
+/// The beginning, if a place or a suggestion has spaces that are not in the code.
+const SPACED: &str = "Please address these comments on your changes. A space behind each @ was \
+    added to the paths and suggestions: leave it out.";
+
+/// The attitude of an agent to a message in which a word begins with `@`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mentions {
+    Accepted,
+    /// There is no way to type it as text.
+    Refused,
+}
+
+impl Mentions {
+    /// Returns the attitude of an agent.
+    pub(super) fn of(agent: &str) -> Self {
+        let composer = agent::profile(agent).composer.as_ref();
+        match composer.is_some_and(Composer::refuses_mentions) {
+            true => Self::Refused,
+            false => Self::Accepted,
+        }
+    }
+
+    /// Returns a path or a suggestion as the agent accepts it.
+    fn adapt(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Accepted => text.into(),
+            Self::Refused => quote(text).into(),
+        }
+    }
+}
 
 /// A comment, and where the line that it is about is now.
 pub(super) struct PlacedComment<'a> {
@@ -29,19 +64,20 @@ pub(super) struct Present<'a> {
 }
 
 impl Present<'_> {
-    /// Finds where the lines are now that the comments are about.
+    /// Finds where the lines are now that the comments are about. One that cannot be looked up, such
+    /// as a commit of a submodule, counts as changed.
     pub(super) fn place<'a>(
         &self,
         file: &ReviewFile,
         comments: &'a [Comment],
-    ) -> Result<Vec<PlacedComment<'a>>> {
+    ) -> Vec<PlacedComment<'a>> {
         let place = |comment: &'a Comment| {
             let mut placed = file.place(comment);
             if let Subject::Line(_, Place::New(line)) = comment.line.subject
                 && let Some(patch) = file.patch(comment.line.subject)
             {
                 let name = shown(&patch.path);
-                match self.find_line(patch, line as usize)? {
+                match self.find_line(patch, line as usize).unwrap_or(None) {
                     Some(line) => placed.place = Some(format!("{name}:{line}")),
                     None => {
                         placed.place = Some(format!("{name}:{line} (changed since)"));
@@ -49,7 +85,7 @@ impl Present<'_> {
                     }
                 }
             }
-            Ok(placed)
+            placed
         };
         comments.iter().map(place).collect()
     }
@@ -91,12 +127,10 @@ impl ReviewFile {
 
 impl PlacedComment<'_> {
     /// Returns the comment as text of several lines: its place, the line, and what it says.
-    fn text(&self) -> String {
+    fn text(&self, mentions: Mentions) -> String {
         let line = &self.comment.line;
-        let mut text = self
-            .place
-            .iter()
-            .fold(String::new(), |text, it| text + it + "\n");
+        let place = self.place.iter();
+        let mut text = place.fold(String::new(), |text, it| text + &mentions.adapt(it) + "\n");
         let quoted = match line.subject {
             Subject::Line(..) => line.text.get(1..).map(str::trim_end),
             Subject::Whole | Subject::File(_) => None,
@@ -107,6 +141,7 @@ impl PlacedComment<'_> {
             }
             (Remark::Text(remark), None) => text += &format!("{remark}\n"),
             (Remark::Suggestion(new), quoted) => {
+                let new = mentions.adapt(new);
                 text += &format!("> {}\n→ {new}\n", quote(quoted.unwrap_or_default()));
             }
         }
@@ -115,14 +150,19 @@ impl PlacedComment<'_> {
 }
 
 /// Returns the comments as text, as they are shown before they are sent.
-pub(super) fn list(comments: &[PlacedComment]) -> String {
-    let texts = comments.iter().map(PlacedComment::text);
+pub(super) fn list(comments: &[PlacedComment], mentions: Mentions) -> String {
+    let texts = comments.iter().map(|comment| comment.text(mentions));
     texts.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the message to the agent.
-pub(super) fn message(comments: &[PlacedComment]) -> String {
-    format!("{INTRODUCTION}\n\n{}", list(comments))
+pub(super) fn message(comments: &[PlacedComment], mentions: Mentions) -> String {
+    let text = list(comments, mentions);
+    let introduction = match text == list(comments, Mentions::Accepted) {
+        true => INTRODUCTION,
+        false => SPACED,
+    };
+    format!("{introduction}\n\n{text}")
 }
 
 /// Returns a line of code, with a space behind each `@` that would name a file to an agent.
@@ -143,11 +183,55 @@ fn quote(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::*;
+    use crate::commands::review::file::ReviewLine;
 
     #[test]
     fn quote_names_no_file_to_an_agent() {
         let quoted = quote("@Override me@x.y (@a) @ @");
         assert_eq!(quoted, "@ Override me@x.y (@ a) @ @");
+    }
+
+    #[test]
+    fn message_can_be_sent_to_each_agent() {
+        let comment = |remark| Comment {
+            line: ReviewLine {
+                subject: Subject::Line(0, Place::New(1)),
+                ..ReviewLine::whole("+@Override")
+            },
+            remark,
+        };
+        let remarks = [
+            Remark::Suggestion("@Deprecated".to_owned()),
+            Remark::Text("why?".to_owned()),
+        ];
+        let comments = remarks.map(comment);
+        let placed = comments.iter().map(|comment| PlacedComment {
+            comment,
+            place: Some("@types/f.ts:1".to_owned()),
+            is_stale: false,
+        });
+        let placed: Vec<_> = placed.collect();
+        for name in ["claude", "codex", "gemini", "opencode"] {
+            let message = message(&placed, Mentions::of(name));
+            let composer = agent::profile(name).composer.as_ref().unwrap();
+            assert!(composer.escape(&message).is_ok(), "{name}: {message}");
+            let is_exact = message.contains("→ @Deprecated") && message.starts_with(INTRODUCTION);
+            let is_spaced = message.contains("→ @ Deprecated") && message.starts_with(SPACED);
+            assert!(is_exact != is_spaced, "{name}: {message}");
+            assert_eq!(is_spaced, name == "gemini");
+        }
+        // Without such text, it is the same for all.
+        let text = "src/f.ts:1".to_owned();
+        let plain = [PlacedComment {
+            comment: &comments[1],
+            place: Some(text),
+            is_stale: false,
+        }];
+        let message = message(&plain, Mentions::Refused);
+        assert_eq!(
+            message,
+            format!("{INTRODUCTION}\n\nsrc/f.ts:1\n> @ Override\nwhy?\n")
+        );
     }
 }

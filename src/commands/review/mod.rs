@@ -16,7 +16,7 @@ use clap_complete::ArgValueCompleter;
 use tempfile::NamedTempFile;
 
 use self::file::{ReviewFile, find_trees};
-use self::message::{PlacedComment, Present};
+use self::message::{Mentions, PlacedComment, Present};
 use self::parse::{Comment, find_comments};
 use self::send::{Agreement, Sending};
 use super::object::review::ReviewObject;
@@ -67,6 +67,8 @@ pub(crate) struct ReviewArgs {
 
 /// An edited file.
 struct Edited {
+    /// Deleted on drop: as long as the comments are nowhere else, a kill leaves them here.
+    file: NamedTempFile,
     text: String,
     end: EditorEnd,
 }
@@ -133,9 +135,15 @@ impl ReviewArgs {
         if file.patches.is_empty() {
             return self.report_none(&flux, &store, stored);
         }
-        let edited = self.edit(&flux, stored, &file)?;
-        let end = edited.end;
-        let edited = ReviewComments::find(file, &edited.text)?;
+        let Edited {
+            file: kept,
+            text,
+            end,
+        } = self.edit(&flux, stored, &file)?;
+        let edited = match ReviewComments::find(file, &text) {
+            Ok(edited) => edited,
+            Err(error) => return Err(keep_file(kept, error, &stored.id)),
+        };
         if edited.comments.is_empty() {
             return self.ask_seen(&flux, &review, end);
         }
@@ -243,13 +251,17 @@ impl ReviewArgs {
         };
         // ^C was for the editor.
         interrupt::clear();
-        let text = fs::read(edited.path()).context("could not read the edited file")?;
+        let text = match fs::read(edited.path()).context("could not read the edited file") {
+            Ok(text) => text,
+            Err(error) => return Err(keep_file(edited, error, id)),
+        };
         if code != 0 {
             flux.ui
                 .warning(format_args!("the editor failed with exit code {code}"));
         }
         let is_doubtful = begun.elapsed() < QUICK || text.trim_ascii().is_empty();
         Ok(Edited {
+            file: edited,
             text: String::from_utf8_lossy(&text).into_owned(),
             end: match code {
                 0 if is_doubtful => EditorEnd::Doubtful,
@@ -292,7 +304,8 @@ fn send_comments(
         flux.ui.warning(format_args!("{what}: {error:#}"));
         comments.iter().map(|one| file.place(one)).collect()
     });
-    flux.ui.status(message::list(&placed));
+    let mentions = Mentions::of(&stored.readable()?.agent);
+    flux.ui.status(message::list(&placed, mentions));
     let stale = placed.iter().filter(|comment| comment.is_stale).count();
     if stale > 0 {
         let lines = count(stale, "line");
@@ -304,7 +317,7 @@ fn send_comments(
         flux,
         stored,
         question: &question,
-        message: &message::message(&placed),
+        message: &message::message(&placed, mentions),
         agreement,
     };
     sending.send()
@@ -324,16 +337,19 @@ fn place_comments<'a>(
         objects: now.objects()?,
         tree: now.trees()[1],
     };
-    present.place(&edited.file, &edited.comments)
+    Ok(present.place(&edited.file, &edited.comments))
 }
 
-/// Keeps an edited file whose editor was killed, and returns the error with a hint at it.
+/// Keeps an edited file, and returns the error with a hint at it.
 fn keep_file(edited: NamedTempFile, error: Error, id: &TaskId) -> Error {
     let Ok((_, path)) = edited.keep() else {
         return error;
     };
     let code = failure::exit_code(&error);
-    let failure = Failure::new("the editor was killed; nothing was changed");
+    let failure = Failure::new(match code {
+        DECLINED => "the editor was killed; nothing was changed".to_owned(),
+        _ => format!("the comments on '{id}' were not sent"),
+    });
     let from = quoted(&path);
     let failure = failure.hint(format!("git flux review --from {from} {id}"));
     failure::wrap_in_failure(error, failure.code(code))

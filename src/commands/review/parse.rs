@@ -21,19 +21,52 @@ pub(super) enum Remark {
     Suggestion(String),
 }
 
+/// The end of a line of white space when lines are compared. No line of the original has it.
+const BLANK: &str = "\u{1}";
+
+/// The beginning of the line below one without a newline. Code begins with a sign.
+const NO_NEWLINE: char = '\\';
+
 /// Returns the comments that were added to the lines of a file, in their order. White space at the
 /// ends of lines is ignored.
 pub(super) fn find_comments(original: &[ReviewLine], edited: &str) -> Result<Vec<Comment>> {
-    let before = original.iter().flat_map(|line| [&*line.text, "\n"]);
+    let before = original.iter().flat_map(|line| comparable(&line.text));
     let before: String = before.collect();
     let edited: Vec<&str> = edited.lines().collect();
-    let after = edited.iter().flat_map(|line| [line, "\n"]);
-    let after: String = after.collect();
+    let after: String = edited.iter().flat_map(|line| comparable(line)).collect();
     let mut comments = Vec::new();
     for changed in compare_lines(before.as_bytes(), after.as_bytes())? {
+        let changed = move_above_blank_lines(original, &edited, changed);
         comments.extend(read_block(original, &edited, changed));
     }
     Ok(comments)
+}
+
+/// Returns a line as it is compared: one of white space, such as a blank line of the code with its
+/// sign, is no empty one that the user may have added.
+fn comparable(line: &str) -> [&str; 3] {
+    let line = line.trim_end_matches('\r');
+    let is_blank = line.trim().is_empty() && !line.is_empty();
+    [line, if is_blank { BLANK } else { "" }, "\n"]
+}
+
+/// Moves added lines that end with the blank line above them to before that line: editors that
+/// indent make such lines, and a comment is rather about code.
+fn move_above_blank_lines(
+    original: &[ReviewLine],
+    edited: &[&str],
+    mut added: ChangedLines,
+) -> ChangedLines {
+    while added.old_lines == 0 && added.old_start > 0 {
+        let above = comparable(&original[added.old_start - 1].text);
+        if above[1].is_empty() || above != comparable(edited[added.new_start + added.new_lines - 2])
+        {
+            break;
+        }
+        added.old_start -= 1;
+        added.new_start -= 1;
+    }
+    added
 }
 
 /// Reads one block of changed lines.
@@ -49,7 +82,11 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
         lines => &edited[changed.new_start - 1..changed.new_start - 1 + lines],
     };
     let mut replaced = old;
-    let mut about = &original[first.saturating_sub(1)];
+    let above = &original[..first.max(1)];
+    // Such a line is about the line of code above it.
+    let mut lines = above.iter().rev();
+    let is_code = |line: &&ReviewLine| !line.text.starts_with(NO_NEWLINE);
+    let mut about = lines.find(is_code).unwrap_or(&original[0]);
     let (mut comments, mut text) = (Vec::new(), Vec::new());
     for line in new {
         let mut others = replaced.iter().enumerate();
@@ -71,13 +108,32 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
 }
 
 /// Returns the line that is suggested in place of a line, without its sign; `None` unless it has the
-/// same sign.
+/// same sign and other code.
 fn find_suggestion(old: &ReviewLine, new: &str) -> Option<String> {
     let Subject::Line(..) = old.subject else {
         return None;
     };
     let sign = old.text.chars().next()?;
-    Some(new.strip_prefix(sign)?.trim_end().to_owned())
+    let suggestion = new.strip_prefix(sign)?.trim_end();
+    let is_same = old.text.strip_prefix(sign)?.trim_end() == suggestion;
+    (!is_same).then(|| unescape(suggestion, old))
+}
+
+/// Returns a suggestion with the invisible characters of a line that the file shows as `\u{…}`.
+/// Control characters stay so, and what the code has as such a text itself.
+fn unescape(suggestion: &str, line: &ReviewLine) -> String {
+    let raw = line.raw.as_deref().unwrap_or_default();
+    let escapes = raw.chars().filter(|c| !c.is_control()).map(|c| {
+        let escape = c.escape_unicode().to_string();
+        (c.to_string(), escape)
+    });
+    let is_shown =
+        |(_, escape): &(String, String)| line.text.contains(escape) && !raw.contains(escape);
+    escapes
+        .filter(is_shown)
+        .fold(suggestion.to_owned(), |text, (raw, escape)| {
+            text.replace(&escape, &raw)
+        })
 }
 
 impl Comment {
@@ -85,11 +141,11 @@ impl Comment {
     /// `#` begins what is no comment.
     fn new(line: &ReviewLine, text: &[&str]) -> Option<Self> {
         let is_text = |text: &&&str| line.subject != Subject::Whole || !text.starts_with('#');
-        let text: Vec<&str> = text.iter().filter(is_text).copied().collect();
+        let text = text.iter().filter(is_text).copied();
+        let text: Vec<&str> = text.skip_while(|line| line.trim().is_empty()).collect();
         let text = text.join("\n");
-        let text = text.trim_matches(['\n', '\r']).trim_end();
-        let is_blank = text.trim().is_empty();
-        (!is_blank).then(|| Self {
+        let text = text.trim_end();
+        (!text.is_empty()).then(|| Self {
             line: line.clone(),
             remark: Remark::Text(text.to_owned()),
         })
@@ -100,15 +156,16 @@ impl Comment {
 mod tests {
     use super::*;
     use crate::git::repo::patch::Place;
+    use crate::sanitize;
 
     /// The original: a head, then a file with a hunk whose code looks like a diff.
     fn original() -> Vec<ReviewLine> {
         let line = |text: &str, subject| ReviewLine {
-            text: text.to_owned(),
             subject,
+            ..ReviewLine::whole(text)
         };
         vec![
-            line("# head", Subject::Whole),
+            ReviewLine::whole("# head"),
             line("--- a/f", Subject::File(0)),
             line("@@ -1,2 +1,3 @@", Subject::File(0)),
             line(" one", Subject::Line(0, Place::New(1))),
@@ -120,7 +177,12 @@ mod tests {
 
     #[track_caller]
     fn case(edited: &str, expected: &[&str]) {
-        let found = find_comments(&original(), edited).unwrap();
+        case_of(&original(), edited, expected);
+    }
+
+    #[track_caller]
+    fn case_of(original: &[ReviewLine], edited: &str, expected: &[&str]) {
+        let found = find_comments(original, edited).unwrap();
         let shown = found.iter().map(|comment| match &comment.remark {
             Remark::Text(text) => format!("{} | {text}", comment.line.text),
             Remark::Suggestion(new) => format!("{} => {new}", comment.line.text),
@@ -186,5 +248,108 @@ mod tests {
             &TEXT.replace("-two\n", "-two\n@@ -1 +1 @@\n-x\n"),
             &["-two | @@ -1 +1 @@\n-x"],
         );
+    }
+
+    /// Compares edited code, which is between a head and the end of a file, with its original.
+    #[track_caller]
+    fn code_case([code, edited]: [&str; 2], expected: &[&str]) {
+        let mut original = vec![ReviewLine::whole("# head"), ReviewLine::whole("")];
+        let lines = code.split_terminator('\n').zip(1..);
+        original.extend(lines.map(|(text, at)| ReviewLine {
+            subject: match text.starts_with(NO_NEWLINE) {
+                true => Subject::File(0),
+                false => Subject::Line(0, Place::New(at)),
+            },
+            ..ReviewLine::whole(text)
+        }));
+        original.extend(["\u{c}", "#", "#"].map(ReviewLine::whole));
+        let edited = format!("# head\n\n{edited}");
+        case_of(&original, &edited, expected);
+    }
+
+    const FUNCTION: &str = " f\n+}\n \n def g():\n";
+    const LAST: &str = " a\n+last\n";
+    const SPACED: &str = " a\n \n b\n";
+
+    #[test]
+    fn find_comments_takes_no_blank_line_of_the_code_for_an_added_one() {
+        let end = "\u{c}\n#\n#\n";
+        let edited = format!(" f\n+}}\n\nwhy?\n\n \n def g():\n{end}");
+        code_case([FUNCTION, &edited], &["+} | why?"]);
+        code_case(
+            [LAST, &format!(" a\n+last\n\nwhy?\n{end}")],
+            &["+last | why?"],
+        );
+        code_case(
+            [LAST, &format!(" a\n+last\n\n# TODO x\n{end}")],
+            &["+last | # TODO x"],
+        );
+        let edited = format!(" a\n\nfirst\n\n \n\nsecond\n b\n{end}");
+        code_case([SPACED, &edited], &[" a | first", "  | second"]);
+        // Below the end it is about all files.
+        code_case([LAST, &format!(" a\n+last\n{end}\nfine\n")], &["# | fine"]);
+        // Editors that indent put the sign of the line above before an empty line.
+        let edited = format!(" a\n \n why?\n \n b\n{end}");
+        code_case([SPACED, &edited], &[" a |  why?"]);
+        // Other white space.
+        let edited = format!(" a\n\nwhy?\n\n \t\n b\n{end}");
+        code_case([" a\n \t\r\n b\n", &edited], &[" a | why?"]);
+        let edited = format!(" a\n \n b\n{end}");
+        code_case([" a\n \t\n b\n", &edited], &[]);
+    }
+
+    #[test]
+    fn find_comments_allows_an_editor_to_strip_all_lines() {
+        let strip = |text: &str| -> String {
+            let lines = text.lines().flat_map(|line| [line.trim_end(), "\n"]);
+            lines.collect()
+        };
+        let end = "\u{c}\n#\n#\n";
+        for code in [FUNCTION, LAST, SPACED] {
+            code_case([code, &strip(&format!("{code}{end}"))], &[]);
+        }
+        let edited = format!(" f\n+}}\n\nwhy?\n\n \n def g():\n{end}");
+        code_case([FUNCTION, &strip(&edited)], &["+} | why?"]);
+        let edited = format!(" f\n+}}\n \nwhy?\n def g():\nso?\n{end}");
+        code_case(
+            [FUNCTION, &strip(&edited)],
+            &["+} | why?", " def g(): | so?"],
+        );
+        for text in ["why?", "# TODO x"] {
+            let edited = strip(&format!(" a\n+last\n\n{text}\n{end}"));
+            code_case([LAST, &edited], &[&format!("+last | {text}")]);
+        }
+        let edited = strip(&format!(" a\n\nfirst\n\n \n\nsecond\n b\n{end}"));
+        code_case([SPACED, &edited], &[" a | first\n\n\n\nsecond"]);
+    }
+
+    #[test]
+    fn find_comments_finds_a_line_without_newline() {
+        let mark = "\\ No newline at end of file\n";
+        let (code, end) = (format!("-old\n{mark}+last\n{mark}"), "\u{c}\n#\n#\n");
+        let edited = format!("-old\n{mark}why?\n+last\n{mark}and this?\n{end}");
+        code_case([&code, &edited], &["-old | why?", "+last | and this?"]);
+    }
+
+    #[test]
+    fn find_comments_suggests_invisible_characters_as_they_are() {
+        #[track_caller]
+        fn case(raw: &str, edited: &str, expected: &str) {
+            let line = ReviewLine {
+                raw: Some(raw.to_owned()),
+                subject: Subject::Line(0, Place::New(1)),
+                ..ReviewLine::whole(&sanitize::code(raw))
+            };
+            let found = find_comments(std::slice::from_ref(&line), edited).unwrap();
+            let remark = Remark::Suggestion(expected.to_owned());
+            assert_eq!(found, [Comment { line, remark }]);
+        }
+        case("+a👨\u{200d}👩", "+b👨\\u{200d}👩", "b👨\u{200d}👩");
+        case("+\u{feff}a\u{feff}", "+b\\u{feff}", "b\u{feff}");
+        // Text of the user, or of the code.
+        case("+a\u{200d}", "+\\u{200c}", "\\u{200c}");
+        case("+'\\u{200d}'\u{200d}", "+'\\u{200d}'", "'\\u{200d}'");
+        // What a terminal would obey.
+        case("+a\u{1b}\u{200d}", "+b\\u{1b}", "b\\u{1b}");
     }
 }

@@ -204,7 +204,7 @@ fn describe_conflict(one: &OpponentObject) -> String {
     let other = other.map_or("others", String::as_str);
     match (&one.files, &one.why) {
         (_, Some(why)) => format!("unknown with {other}: {why}"),
-        _ if one.same => format!("none with {other}: the same changes"),
+        _ if one.same => format!("none with {other}: both make the same changes"),
         (Some(files), None) => {
             let files: Vec<String> = files.iter().map(ConflictFileObject::describe).collect();
             format!("with {other}: {}", files.join(", "))

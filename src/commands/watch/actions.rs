@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::model::{Model, ViewRow};
+use super::model::{Model, TaskKey, ViewRow};
 use crate::agent;
 use crate::task::State;
 
@@ -44,14 +44,18 @@ pub(super) enum Pause {
 
 /// Returns the command `git flux <name> <task>` for the selected task.
 pub(super) fn command(model: &Model, name: &str, pause: Pause) -> Action {
-    let Some(selected) = model.selected() else {
-        return Action::Nothing;
-    };
-    Action::Run(FluxCommand {
-        home: selected.key.home.clone(),
-        args: [name, selected.key.id.as_str()].map(OsString::from).into(),
+    match model.selected() {
+        Some(selected) => Action::Run(task_command(&selected.key, name, pause)),
+        None => Action::Nothing,
+    }
+}
+
+fn task_command(key: &TaskKey, name: &str, pause: Pause) -> FluxCommand {
+    FluxCommand {
+        home: key.home.clone(),
+        args: [name, key.id.as_str()].map(OsString::from).into(),
         pause,
-    })
+    }
 }
 
 /// Returns why the agent of a task accepts no message, if its state says so. Otherwise, and if its
@@ -75,23 +79,24 @@ pub(super) fn refuse_message(row: &ViewRow) -> Option<String> {
     }
 }
 
-/// Returns the command that sends a message to the selected task; without one, that opens the
-/// editor.
-pub(super) fn send(model: &Model, message: &str) -> Action {
-    let mut action = command(model, "send", Pause::OnFailure);
-    if let Action::Run(command) = &mut action {
-        command.args.extend(text_args(message));
+/// Returns the command that sends a message to a task; without one, that opens the editor. Refuses
+/// if the task is gone.
+pub(super) fn send(model: &Model, key: &TaskKey, message: &str) -> Action {
+    if model.find(key).is_none() {
+        let id = &key.id;
+        return Action::Refuse(format!("'{id}' is gone: Esc discards the message"));
     }
-    action
+    let mut command = task_command(key, "send", Pause::OnFailure);
+    command.args.extend(text_args(message));
+    Action::Run(command)
 }
 
-/// Returns the command that starts a task with a description, in the repository of the selected one;
-/// without a description, that opens the editor.
-pub(super) fn run_new(model: &Model, description: &str) -> Action {
-    let selected = model.selected();
+/// Returns the command that starts a task with a description in the repository of `home`; without a
+/// description, that opens the editor.
+pub(super) fn run_new(home: &Path, description: &str) -> Action {
     let args = iter::once("run".into()).chain(text_args(description));
     Action::Run(FluxCommand {
-        home: selected.map(|one| one.key.home.clone()).unwrap_or_default(),
+        home: home.to_owned(),
         args: args.collect(),
         pause: Pause::Always,
     })

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -24,10 +24,15 @@ pub(super) struct TaskKey {
 }
 
 impl TaskKey {
-    /// Returns the name of the repository: of the directory that [`TaskKey::home`] is.
     pub(super) fn repository(&self) -> Cow<'_, str> {
-        self.home.file_name().unwrap_or_default().to_string_lossy()
+        repository_of(&self.home)
     }
+}
+
+/// Returns the name of the repository whose commands run in the directory `home`: that of the
+/// directory.
+pub(super) fn repository_of(home: &Path) -> Cow<'_, str> {
+    home.file_name().unwrap_or_default().to_string_lossy()
 }
 
 /// The last lines of some tasks.
@@ -51,8 +56,8 @@ pub(super) struct Model {
     at: usize,
     /// The user has pressed a key.
     is_in_use: bool,
-    /// The time when another task was selected without a key.
-    replaced: Option<Instant>,
+    /// The time when another task was selected without a key, and the one that was before.
+    replaced: Option<(Instant, TaskKey)>,
     filter: String,
 }
 
@@ -138,13 +143,20 @@ impl Model {
             )
         });
         self.rows = rows;
+        self.follow_rows();
+    }
+
+    /// Keeps the selection after a change that no key has made, and notes if it is another one.
+    fn follow_rows(&mut self) {
         let before = self.selected.clone();
         if !self.is_in_use {
             (self.at, self.selected) = (0, None);
         }
         self.keep_selection();
-        if before.is_some() && before != self.selected {
-            self.replaced = Some(Instant::now());
+        if let Some(before) = before.filter(|before| Some(before) != self.selected.as_ref()) {
+            let noticed = self.replaced.take().filter(is_unnoticed);
+            let before = noticed.map_or(before, |(_, noticed)| noticed);
+            self.replaced = Some((Instant::now(), before));
         }
     }
 
@@ -156,7 +168,16 @@ impl Model {
     /// Returns whether another task has just been selected without a key: the user may not have
     /// noticed.
     pub(super) fn is_just_replaced(&self) -> bool {
-        self.replaced.is_some_and(|at| at.elapsed() < REACTION)
+        self.replaced.as_ref().is_some_and(is_unnoticed)
+    }
+
+    /// Returns the selected task; if it has just been selected without a key, the one that the user
+    /// has noticed, which may be gone.
+    pub(super) fn noticed(&self) -> Option<&TaskKey> {
+        match self.replaced.as_ref().filter(|one| is_unnoticed(one)) {
+            Some((_, before)) => Some(before),
+            None => self.selected().map(|one| &one.key),
+        }
     }
 
     /// Replaces the last lines of some tasks.
@@ -170,12 +191,13 @@ impl Model {
                 None => self.last_lines.remove(&key),
             };
         }
+        // The filter looks at them.
+        self.follow_rows();
     }
 
     /// Replaces the last line of a task whose agent is alive by that of this screen.
     pub(super) fn set_screen(&mut self, key: &TaskKey, text: &str) {
-        let row = self.rows.iter().find(|row| row.key == *key);
-        let status = row.and_then(|row| row.row.status.as_ref());
+        let status = self.find(key).and_then(|row| row.row.status.as_ref());
         if status.is_some_and(|status| status.state.is_alive()) {
             self.set_last_lines(vec![(key.clone(), last_line(text))]);
         }
@@ -200,6 +222,11 @@ impl Model {
         let filter = self.filter.to_lowercase();
         let rows = self.rows.iter();
         rows.filter(|one| one.matches(&filter)).collect()
+    }
+
+    /// Returns a task, also if the filter hides it; `None` if it is gone.
+    pub(super) fn find(&self, key: &TaskKey) -> Option<&ViewRow> {
+        self.rows.iter().find(|row| row.key == *key)
     }
 
     pub(super) fn selected(&self) -> Option<&ViewRow> {
@@ -234,6 +261,11 @@ impl Model {
         let selected = shown.get(at).map(|one| one.key.clone());
         (self.at, self.selected) = (at, selected);
     }
+}
+
+/// Returns whether a change is so new that the user may not have noticed it.
+fn is_unnoticed((at, _): &(Instant, TaskKey)) -> bool {
+    at.elapsed() < REACTION
 }
 
 impl ViewRow {

@@ -28,6 +28,8 @@ pub(super) struct View {
     screen: Option<Shown>,
     /// The messages that were printed and not read yet.
     pub(super) messages: Vec<String>,
+    /// The reason why the last key has done nothing.
+    refusal: Option<String>,
     columns: Columns,
     input: Input,
     /// The first task that is shown.
@@ -43,6 +45,7 @@ impl View {
             model: Model::default(),
             screen: None,
             messages: Vec::new(),
+            refusal: None,
             columns,
             input: Input::default(),
             first: 0,
@@ -53,7 +56,9 @@ impl View {
 
     pub(super) fn handle_key(&mut self, key: KeyEvent) -> Action {
         self.messages.clear();
-        let is_unnoticed = self.model.is_just_replaced();
+        self.refusal = None;
+        // What is typed has its receiver already.
+        let is_unnoticed = self.input == Input::Tasks && self.model.is_just_replaced();
         self.model.note_key();
         let message = match self.input.handle(key, &mut self.model, self.page) {
             Action::Run(_) if is_unnoticed => {
@@ -62,11 +67,13 @@ impl View {
             Action::Refuse(why) => why,
             action => return action,
         };
+        self.refusal = Some(message.clone());
         self.messages.push(message);
         Action::Nothing
     }
 
     pub(super) fn paste(&mut self, text: &str) -> Action {
+        self.refusal = None;
         self.input.paste(text, &mut self.model)
     }
 
@@ -173,29 +180,19 @@ impl View {
     }
 
     fn draw_help(&self, frame: &mut Frame<'_>, area: Rect) {
-        let text = self.input.text(&self.model);
-        let prompt = match &self.input {
-            Input::Filter => Some("/".to_owned()),
-            Input::Message(_) => {
-                let id = self.model.selected().map(|one| one.key.id.to_string());
-                Some(format!("to {}: ", id.unwrap_or_default()))
-            }
-            Input::Description(_) => {
-                let repository = self.model.selected().map(|one| one.key.repository());
-                let place = repository.map(|name| format!(" in {name}"));
-                Some(format!("new task{}: ", place.unwrap_or_default()))
-            }
-            Input::Tasks | Input::Help => None,
+        let prompt = self.input.prompt();
+        let message = match &prompt {
+            Some(_) => self.refusal.as_ref(),
+            None => self.messages.last(),
         };
+        if let Some(message) = message {
+            return frame.render_widget(styled_lines(message).swap_remove(0), area);
+        }
         let Some(prompt) = prompt else {
-            let line = match self.messages.last() {
-                Some(message) => styled_lines(message).swap_remove(0),
-                None => self.help_line(area.width.into()),
-            };
-            return frame.render_widget(line, area);
+            return frame.render_widget(self.help_line(area.width.into()), area);
         };
         // The end of what is typed stays visible.
-        let line = sanitize::line(&(prompt + &text));
+        let line = sanitize::line(&(prompt + &self.input.text(&self.model)));
         let width = Line::from(line.as_str()).width();
         let room = usize::from(area.width).saturating_sub(1);
         let hidden = width.saturating_sub(room);

@@ -28,6 +28,22 @@ impl HiddenFiles {
     /// Lists the assume-unchanged files of a worktree, and those skip-worktree files that exist
     /// there: `git ls-files -v -z`
     pub(in crate::git) fn list(checkout: &Checkout) -> Result<Self> {
+        let mut found = Self::list_all(checkout)?;
+        let mut existing = HashSet::new();
+        for path in found.skipped {
+            if lstat(&checkout.path().join(&path))?.is_some() {
+                existing.insert(path);
+            } else {
+                found.assumed.remove(&path);
+            }
+        }
+        found.skipped = existing;
+        Ok(found)
+    }
+
+    /// Lists the assume-unchanged and skip-worktree files of a worktree, also those that do not exist
+    /// there: `git ls-files -v -z`
+    pub(in crate::git) fn list_all(checkout: &Checkout) -> Result<Self> {
         let mut found = Self::default();
         // The flags are rare; reading the index saves a process.
         let index = checkout.read_index();
@@ -39,22 +55,19 @@ impl HiddenFiles {
             let &[tag, _, ref path @ ..] = record else {
                 bail!("`git ls-files` printed an incomplete record");
             };
-            let (assumed, skipped) = (tag.is_ascii_lowercase(), matches!(tag, b'S' | b's'));
-            if !assumed && !skipped {
-                continue;
-            }
             let path = path.to_path_lossy().into_owned();
-            if skipped && lstat(&checkout.path().join(&path))?.is_none() {
-                continue;
-            }
-            if assumed {
+            if tag.is_ascii_lowercase() {
                 found.assumed.insert(path.clone());
             }
-            if skipped {
+            if matches!(tag, b'S' | b's') {
                 found.skipped.insert(path);
             }
         }
         Ok(found)
+    }
+
+    pub(in crate::git) fn is_empty(&self) -> bool {
+        self.assumed.is_empty() && self.skipped.is_empty()
     }
 
     /// Clears the assume-unchanged and skip-worktree flags of the listed files in `index`:
@@ -78,8 +91,21 @@ impl HiddenFiles {
 /// skip-worktree files, which have [`Change::unhide_option`] set. Leaves the worktree's index
 /// unchanged.
 pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
-    let hidden = HiddenFiles::list(checkout)?;
-    if hidden.assumed.is_empty() && hidden.skipped.is_empty() {
+    status_revealing(checkout, ignored, &HiddenFiles::list(checkout)?)
+}
+
+/// Returns what [`full_status`] does, for a worktree that should have all files: skip-worktree files
+/// that do not exist count as deleted.
+pub(crate) fn whole_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
+    status_revealing(checkout, ignored, &HiddenFiles::list_all(checkout)?)
+}
+
+fn status_revealing(
+    checkout: &Checkout,
+    ignored: Ignored,
+    hidden: &HiddenFiles,
+) -> Result<(Head, Vec<Change>)> {
+    if hidden.is_empty() {
         return Head::status(checkout, ignored);
     }
     let index = ScratchIndex::copy_of(checkout)?;

@@ -10,17 +10,23 @@ use anyhow::{Context as _, Result, bail};
 use bstr::ByteSlice as _;
 
 use super::quarantine::Quarantine;
+use crate::failure::Failure;
 use crate::git::changes::snapshot;
 use crate::git::checkout::gitfile::lstat;
 use crate::git::ls_tree::EntryKind;
 use crate::git::repo::tree::TreeFile;
 use crate::git::{Change, Checkout, ObjectId};
+use crate::sanitize::shown;
+
+/// The size in bytes above which a file is not compared: whoever looks at a task would write it to
+/// the directory for temporary files.
+const LARGE_FILE_BYTES: u64 = 100 << 20;
 
 impl Quarantine {
     /// Returns the tree that a commit of all files of a worktree would have: the tree of its commit
     /// `head` with `changes`, which `git status` has listed. Writes to the quarantine alone, with
     /// one `git hash-object`; makes a snapshot as [`snapshot::preview_commit`] does where that is
-    /// not enough, as with changed submodules.
+    /// not enough, as with changed submodules. Fails if a file has more than 100 MiB.
     pub(crate) fn write_work(
         &self,
         checkout: &Checkout,
@@ -28,6 +34,7 @@ impl Quarantine {
         changes: &[Change],
     ) -> Result<ObjectId> {
         let checkout = self.redirect(checkout);
+        ensure_small(&checkout, changes)?;
         if !changes.iter().any(needs_index)
             && let Ok(tree) = self.update(&checkout, head, changes)
         {
@@ -71,6 +78,18 @@ impl Quarantine {
         let base = self.objects().tree_of(head)?;
         self.objects().update_tree(&base, &files)
     }
+}
+
+/// Fails if one of the files is too large to compare.
+fn ensure_small(checkout: &Checkout, changes: &[Change]) -> Result<()> {
+    for change in changes.iter().filter(|change| !change.is_ignored()) {
+        let found = lstat(&checkout.path().join(&change.path))?;
+        if found.is_some_and(|found| found.is_file() && found.len() > LARGE_FILE_BYTES) {
+            let what = format!("'{}' is too large to compare", shown(&change.path));
+            bail!(Failure::new(what).hint("move or ignore such files"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a change can only be added by `git add`: of a submodule or nested repository, or

@@ -12,6 +12,9 @@ use git2::{
 use super::Repo;
 use crate::git::ObjectId;
 
+/// The size in bytes above which a file counts as binary: its lines would take the memory of many.
+const LARGE_FILE_BYTES: i64 = 32 << 20;
+
 /// A file that differs between two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FilePatch {
@@ -47,16 +50,14 @@ pub(crate) enum Place {
 
 impl Repo {
     /// Returns the difference of two trees, with renames, as `git diff` prints it; without starting
-    /// git, and with neither its configuration nor attributes.
+    /// git, and with neither its configuration nor attributes. A file above 32 MiB counts as binary.
     pub(crate) fn patches(&self, old: &ObjectId, new: &ObjectId) -> Result<Vec<FilePatch>> {
         let diff = self.diff_with_renames(old, new)?;
         let mut files: Vec<FilePatch> = Vec::new();
-        let mut last = None;
         diff.print(DiffFormat::Patch, |delta, _, line| {
-            let file = (path_of(&delta.old_file()), path_of(&delta.new_file()));
-            if last.as_ref() != Some(&file) {
+            // Two may have the same path: a file is deleted, and a link is new.
+            if line.origin_value() == DiffLineType::FileHeader {
                 files.push(FilePatch::of(&delta));
-                last = Some(file);
             }
             if let Some(patch) = files.last_mut() {
                 patch.lines.extend(split(&line));
@@ -78,6 +79,7 @@ impl Repo {
         let (old, new) = (self.tree(old)?, self.tree(new)?);
         let mut options = DiffOptions::new();
         options.indent_heuristic(true).context_lines(3);
+        options.max_size(LARGE_FILE_BYTES);
         let diff = self
             .git2
             .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options));
@@ -183,7 +185,22 @@ fn split(line: &DiffLine) -> Vec<PatchLine> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use tempfile::TempDir;
+
     use super::*;
+    use crate::git::Git;
+    use crate::git::ls_tree::EntryKind;
+    use crate::git::repo::tree::TreeFile;
+
+    fn repository() -> (TempDir, Repo) {
+        let temp = tempfile::tempdir().unwrap();
+        let init = Git::new(temp.path()).words("init --quiet --bare");
+        init.run().unwrap();
+        let repo = Repo::open_at(&temp.path().canonicalize().unwrap()).unwrap();
+        (temp, repo)
+    }
 
     #[test]
     fn find_line_follows_a_line_that_has_moved() {
@@ -209,5 +226,58 @@ mod tests {
         assert_eq!(changed("a\nb\nc\n", "a\nc\n"), [[2, 1, 1, 0]]);
         assert_eq!(changed("a\r\nb \n", "a\nb\n"), [[0; 4]; 0]);
         assert_eq!(changed("a\n", "b\n"), [[1, 1, 1, 1]]);
+    }
+
+    #[test]
+    fn patches_has_a_file_that_became_a_link_twice() {
+        let (_temp, repo) = repository();
+        let empty = repo.empty_tree().unwrap();
+        let [file, link] =
+            ["text\n", "target"].map(|text| repo.write_blob(text.as_bytes()).unwrap());
+        let of = |object: &ObjectId, kind| {
+            let object = object.clone();
+            let files = [(PathBuf::from("f"), Some(TreeFile { object, kind }))];
+            repo.update_tree(&empty, &BTreeMap::from(files)).unwrap()
+        };
+        let (old, new) = (of(&file, EntryKind::File), of(&link, EntryKind::Link));
+        let found = repo.patches(&old, &new).unwrap();
+        let objects = found.iter().map(|patch| [&patch.old, &patch.new]);
+        let expected = [[&Some(file), &None], [&None, &Some(link)]];
+        assert_eq!(objects.collect::<Vec<_>>(), expected);
+        let last = |patch: &FilePatch| {
+            patch
+                .lines
+                .iter()
+                .rev()
+                .find(|it| it.place != Place::Header)
+                .cloned()
+        };
+        let lines = found
+            .iter()
+            .filter_map(last)
+            .map(|line| (line.place, line.text));
+        let expected = [
+            (Place::Old(1), b"-text".to_vec()),
+            (Place::New(1), b"+target".to_vec()),
+        ];
+        assert_eq!(lines.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn patches_has_no_lines_of_a_large_file() {
+        let (_temp, repo) = repository();
+        let empty = repo.empty_tree().unwrap();
+        let of = |text: &str| {
+            let object = repo.write_blob(text.as_bytes()).unwrap();
+            let kind = EntryKind::File;
+            let files = [(PathBuf::from("f"), Some(TreeFile { object, kind }))];
+            repo.update_tree(&empty, &BTreeMap::from(files)).unwrap()
+        };
+        let large = format!("{}\n", "x".repeat((1 << 20) - 1)).repeat(32);
+        for (text, lines) in [(&large, 32), (&(large.clone() + "\n"), 0)] {
+            let found = repo.patches(&empty, &of(text)).unwrap();
+            let is_code = |line: &&PatchLine| line.place != Place::Header;
+            assert_eq!(found[0].lines.iter().filter(is_code).count(), lines);
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! Trees: their differences by path, files in them, and trees that are made from others.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{self, BTreeMap};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use bstr::ByteSlice as _;
-use git2::{ErrorCode, ObjectType, Oid, Tree};
+use git2::{ErrorCode, ObjectType, Oid, Tree, TreeBuilder};
 
 use super::Repo;
-use super::tree_changes::TreeChange;
+use super::tree_changes::{TreeChange, ensure_depth, is_tree};
 use crate::git::ObjectId;
 use crate::git::conflicts::touched::Touched;
 use crate::git::ls_tree::EntryKind;
@@ -28,6 +28,15 @@ type Level<'a> = BTreeMap<&'a [u8], Node<'a>>;
 struct Node<'a> {
     file: Option<&'a TreeFile>,
     below: Vec<(&'a [u8], Option<&'a TreeFile>)>,
+}
+
+/// A directory that is being written.
+struct OpenTree<'a> {
+    /// Its name in the directory above.
+    name: &'a [u8],
+    builder: TreeBuilder<'a>,
+    /// The changes that are left to be made.
+    changes: btree_map::IntoIter<&'a [u8], Node<'a>>,
 }
 
 impl Repo {
@@ -80,68 +89,107 @@ impl Repo {
 
     /// Writes the tree `base` with files added, replaced or, for `None`, removed, and returns its
     /// name. A removal of what is not there changes nothing; a file that takes the place of a
-    /// directory, or the reverse, replaces it.
+    /// directory, or the reverse, replaces it. Fails for a path that is deeper than git goes.
     pub(in crate::git) fn update_tree(
         &self,
         base: &ObjectId,
         files: &BTreeMap<PathBuf, Option<TreeFile>>,
     ) -> Result<ObjectId> {
+        for path in files.keys() {
+            ensure_depth(path.ancestors().skip(2).count())?;
+        }
         let files = files.iter();
         let files = files.map(|(path, file)| (path.as_os_str().as_bytes(), file.as_ref()));
-        let base = self.tree(base)?;
-        let made = self.update_level(Some(&base), files.collect())?;
-        match made {
+        match self.write_tree(&self.tree(base)?, files.collect())? {
             Some(tree) => Ok(tree.to_string().into()),
             None => self.empty_tree(),
         }
     }
 
-    /// Writes one directory of a tree and those below it; `None` if it would be empty.
-    fn update_level(
+    /// Writes the tree `base` with changed files; `None` if it would be empty.
+    fn write_tree(
         &self,
-        base: Option<&Tree>,
+        base: &Tree,
         files: Vec<(&[u8], Option<&TreeFile>)>,
     ) -> Result<Option<Oid>> {
-        let mut builder = self.git2.treebuilder(base)?;
-        for (name, node) in split(files) {
-            let old = builder.get(name)?.map(|old| (old.id(), old.kind()));
-            let old_tree = match old {
-                Some((oid, Some(ObjectType::Tree))) => Some(self.git2.find_tree(oid)?),
-                _ => None,
-            };
-            if let Some(file) = node.file {
-                let mode = mode_of(file.kind).context("a directory is no file")?;
-                builder.insert(name, self.oid(&file.object)?, mode)?;
-            } else if node.below.is_empty() && old_tree.is_none() {
-                if old.is_some() {
-                    builder.remove(name)?;
+        // Calls inside one another would need more stack than a thread has.
+        let mut open = vec![self.open_tree(b"", Some(base), files)?];
+        while let Some(tree) = open.last_mut() {
+            if let Some((name, node)) = tree.changes.next() {
+                if let Some(below) = self.change_entry(tree, name, node)? {
+                    open.push(below);
                 }
-            } else if let Some(tree) = self.update_level(old_tree.as_ref(), node.below)? {
-                builder.insert(name, tree, 0o040_000)?;
-            } else if old_tree.is_some() {
-                builder.remove(name)?;
+                continue;
+            }
+            let written = match tree.builder.len() {
+                0 => None,
+                _ => Some(tree.builder.write()?),
+            };
+            let name = tree.name;
+            open.pop();
+            let Some(parent) = open.last_mut() else {
+                return Ok(written);
+            };
+            if let Some(written) = written {
+                parent.builder.insert(name, written, 0o040_000)?;
+            } else if parent.builder.get(name)?.is_some_and(|old| is_tree(&old)) {
+                parent.builder.remove(name)?;
             }
         }
-        match builder.len() {
-            0 => Ok(None),
-            _ => Ok(Some(builder.write()?)),
-        }
+        Ok(None)
     }
 
-    /// Writes a merged tree that is known by name only, if the merge has taken each file whole from
-    /// one side: `ours` with the files of `theirs` at the paths that the merge has touched. Returns
-    /// whether that gives `merged`.
-    pub(crate) fn write_merged(
+    /// Makes the changes of one entry; returns the tree that has the others, if it is a directory.
+    fn change_entry<'a>(
+        &'a self,
+        tree: &mut OpenTree<'a>,
+        name: &'a [u8],
+        node: Node<'a>,
+    ) -> Result<Option<OpenTree<'a>>> {
+        let old = tree.builder.get(name)?.map(|old| (old.id(), old.kind()));
+        let old_tree = match old {
+            Some((oid, Some(ObjectType::Tree))) => Some(self.git2.find_tree(oid)?),
+            _ => None,
+        };
+        if let Some(file) = node.file {
+            let mode = mode_of(file.kind).context("a directory is no file")?;
+            tree.builder.insert(name, self.oid(&file.object)?, mode)?;
+        } else if !node.below.is_empty() || old_tree.is_some() {
+            return self
+                .open_tree(name, old_tree.as_ref(), node.below)
+                .map(Some);
+        } else if old.is_some() {
+            tree.builder.remove(name)?;
+        }
+        Ok(None)
+    }
+
+    fn open_tree<'a>(
+        &'a self,
+        name: &'a [u8],
+        base: Option<&Tree>,
+        files: Vec<(&'a [u8], Option<&'a TreeFile>)>,
+    ) -> Result<OpenTree<'a>> {
+        Ok(OpenTree {
+            name,
+            builder: self.git2.treebuilder(base)?,
+            changes: split(files).into_iter(),
+        })
+    }
+
+    /// Writes the tree `tree` with the files of the tree `from` at these paths, and without those
+    /// that `from` does not have, and returns its name.
+    pub(crate) fn replace_files(
         &self,
-        merged: &ObjectId,
-        [ours, theirs]: [&ObjectId; 2],
-        touched: &Touched,
-    ) -> Result<bool> {
-        let files = touched.paths().map(|path| {
-            let file = self.find_path(theirs, path)?;
+        tree: &ObjectId,
+        from: &ObjectId,
+        paths: &Touched,
+    ) -> Result<ObjectId> {
+        let files = paths.paths().map(|path| {
+            let file = self.find_path(from, path)?;
             Ok((path.to_owned(), file))
         });
-        Ok(self.update_tree(ours, &files.collect::<Result<_>>()?)? == *merged)
+        self.update_tree(tree, &files.collect::<Result<_>>()?)
     }
 
     /// Returns which paths differ between two trees, and which directories of `old` are not in
@@ -230,6 +278,7 @@ mod tests {
             ("a/b/c", None),
             ("a/none", None),
             ("none/none", None),
+            ("a/d/none", None),
             ("e", None),
             ("e/h", Some(EntryKind::Executable)),
             ("f", link),

@@ -4,10 +4,10 @@
 use std::cmp::Ordering;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Result;
-use git2::{ObjectType, Tree, TreeEntry};
+use anyhow::{Result, ensure};
+use git2::{ObjectType, Oid, Tree, TreeEntry};
 
 use super::Repo;
 
@@ -20,58 +20,116 @@ pub(super) enum TreeChange {
     Emptied,
 }
 
+/// The number of directories inside one another that git itself goes into: `core.maxTreeDepth`.
+const MAX_DEPTH: usize = 2048;
+
+/// A directory in two trees, and how many of its entries are compared.
+struct TreePair<'a> {
+    path: PathBuf,
+    trees: [Option<Tree<'a>>; 2],
+    compared: [usize; 2],
+}
+
+/// An entry that differs in two trees.
+struct ChangedEntry {
+    change: TreeChange,
+    path: PathBuf,
+    /// What a directory is in the two trees.
+    below: Option<[Option<Oid>; 2]>,
+}
+
 impl Repo {
     /// Lists the paths that differ between two trees, at any depth, and the directories of `old`
     /// that `new` does not have; for `None`, a tree is empty. A renamed file counts as deleted and
     /// added: `git diff-tree -r --no-renames`
+    ///
+    /// # Errors
+    /// If a tree cannot be read, or differs more than 2048 directories below the top: git itself goes no
+    /// deeper.
     pub(super) fn tree_changes(
         &self,
         old: Option<&Tree>,
         new: Option<&Tree>,
     ) -> Result<Vec<(TreeChange, PathBuf)>> {
         let mut changes = Vec::new();
-        self.add_changes(Path::new(""), [old, new], &mut changes)?;
+        // A crafted tree is deeper than the stack of a thread.
+        let mut pairs = vec![TreePair::new(PathBuf::new(), [old.cloned(), new.cloned()])];
+        while let Some(pair) = pairs.last_mut() {
+            let Some(ChangedEntry {
+                change,
+                path,
+                below,
+            }) = pair.next_change()
+            else {
+                pairs.pop();
+                continue;
+            };
+            let Some([old, new]) = below else {
+                changes.push((change, path));
+                continue;
+            };
+            if change == TreeChange::Deleted {
+                changes.push((TreeChange::Emptied, path.clone()));
+            }
+            ensure_depth(pairs.len())?;
+            let read = |oid: Option<Oid>| oid.map(|oid| self.git2.find_tree(oid)).transpose();
+            pairs.push(TreePair::new(path, [read(old)?, read(new)?]));
+        }
         Ok(changes)
     }
+}
 
-    fn add_changes(
-        &self,
-        dir: &Path,
-        trees: [Option<&Tree>; 2],
-        changes: &mut Vec<(TreeChange, PathBuf)>,
-    ) -> Result<()> {
-        let [mut old, mut new] = trees.map(|tree| tree.into_iter().flatten().peekable());
+/// Fails if there are more directories inside one another than git goes into.
+pub(super) fn ensure_depth(depth: usize) -> Result<()> {
+    ensure!(
+        depth <= MAX_DEPTH,
+        "a tree has more than {MAX_DEPTH} directories inside one another"
+    );
+    Ok(())
+}
+
+impl<'a> TreePair<'a> {
+    fn new(path: PathBuf, trees: [Option<Tree<'a>>; 2]) -> Self {
+        let compared = [0; 2];
+        Self {
+            path,
+            trees,
+            compared,
+        }
+    }
+
+    /// Returns the next entry that differs; `None` after the last.
+    fn next_change(&mut self) -> Option<ChangedEntry> {
         loop {
-            let order = match (old.peek(), new.peek()) {
+            let [old, new] = [0, 1].map(|side| self.trees[side].as_ref()?.get(self.compared[side]));
+            let order = match (&old, &new) {
                 (Some(old), Some(new)) => compare_names(old, new),
                 (Some(_), None) => Ordering::Less,
                 (None, _) => Ordering::Greater,
             };
-            let old = old.next_if(|_| order.is_le());
-            let new = new.next_if(|_| order.is_ge());
+            let (old, new) = (old.filter(|_| order.is_le()), new.filter(|_| order.is_ge()));
+            self.compared[0] += usize::from(old.is_some());
+            self.compared[1] += usize::from(new.is_some());
             let (change, entry) = match (&old, &new) {
-                (None, None) => return Ok(()),
+                (None, None) => return None,
                 (Some(old), Some(new)) if is_same(old, new) => continue,
                 (Some(_), Some(new)) => (TreeChange::Modified, new),
                 (Some(old), None) => (TreeChange::Deleted, old),
                 (None, Some(new)) => (TreeChange::Added, new),
             };
-            let path = dir.join(OsStr::from_bytes(entry.name_bytes()));
-            if !is_tree(entry) {
-                changes.push((change, path));
-                continue;
-            }
-            if change == TreeChange::Deleted {
-                changes.push((TreeChange::Emptied, path.clone()));
-            }
-            let read = |entry: TreeEntry| self.git2.find_tree(entry.id());
-            let (old, new) = (old.map(read).transpose()?, new.map(read).transpose()?);
-            self.add_changes(&path, [old.as_ref(), new.as_ref()], changes)?;
+            let path = self.path.join(OsStr::from_bytes(entry.name_bytes()));
+            let oids = [&old, &new].map(|entry| entry.as_ref().map(TreeEntry::id));
+            let below = is_tree(entry).then_some(oids);
+            return Some(ChangedEntry {
+                change,
+                path,
+                below,
+            });
         }
     }
 }
 
-fn is_tree(entry: &TreeEntry) -> bool {
+pub(super) fn is_tree(entry: &TreeEntry) -> bool {
     entry.kind() == Some(ObjectType::Tree)
 }
 
@@ -91,6 +149,7 @@ fn compare_names(one: &TreeEntry, two: &TreeEntry) -> Ordering {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
 
     use super::*;
     use crate::git::ls_tree::{EntryKind, list_files};
@@ -169,5 +228,48 @@ mod tests {
         }
         assert_eq!(found, expected);
         assert!(found.len() > 1_000, "{} changes", found.len());
+    }
+
+    /// Writes a tree with a file in `depth` directories inside one another.
+    fn write_deep_tree(repo: &Repo, depth: usize) -> ObjectId {
+        let blob = repo.write_blob(b"text").unwrap();
+        let (mut oid, mut mode) = (repo.oid(&blob).unwrap(), 0o100_644);
+        for _ in 0..=depth {
+            let mut builder = repo.git2.treebuilder(None).unwrap();
+            builder.insert("d", oid, mode).unwrap();
+            (oid, mode) = (builder.write().unwrap(), 0o040_000);
+        }
+        oid.to_string().into()
+    }
+
+    #[test]
+    fn tree_changes_and_update_tree_go_as_deep_as_git_does() {
+        let temp = tempfile::tempdir().unwrap();
+        let git = Git::new(temp.path()).words("init --quiet --bare");
+        git.run().unwrap();
+        let repo = Repo::open_at(temp.path()).unwrap();
+        let empty = repo.empty_tree().unwrap();
+        let deepest = write_deep_tree(&repo, MAX_DEPTH);
+        let touched = repo.touched(&empty, &deepest).unwrap();
+        let [path] = &touched.added[..] else {
+            panic!("{} files", touched.added.len());
+        };
+        assert_eq!(path.components().count(), MAX_DEPTH + 1);
+        let file = repo.find_path(&deepest, path).unwrap();
+        let write = |path: PathBuf| {
+            let files = BTreeMap::from([(path, file.clone())]);
+            repo.update_tree(&empty, &files)
+        };
+        assert_eq!(write(path.clone()).unwrap(), deepest);
+        let why = "a tree has more than 2048 directories inside one another";
+        let error = write(path.join("d")).unwrap_err();
+        assert_eq!(error.to_string(), why);
+        for depth in [MAX_DEPTH + 1, 10_000] {
+            let deeper = write_deep_tree(&repo, depth);
+            for trees in [[&empty, &deeper], [&deeper, &empty], [&deepest, &deeper]] {
+                let error = repo.touched(trees[0], trees[1]).map(drop).unwrap_err();
+                assert_eq!(error.to_string(), why, "{depth}");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::admin;
+use crate::git::changes::assume_unchanged::HiddenFiles;
 use crate::git::checkout::NO_HOOKS;
 use crate::git::checkout::distrust::read_small;
 use crate::git::checkout::gitfile::linked_dir;
@@ -77,12 +78,17 @@ pub(crate) fn register(
 
 /// Writes the files of a commit into a detached worktree, overwrites and deletes all that are in the
 /// way, and keeps ignored ones: `git reset --hard <commit>`, then `git clean -ffd`. First deletes the
-/// lock files of a git that was killed there, for which the caller must hold `lock`.
+/// lock files of a git that was killed there, for which the caller must hold `lock`, and an index with
+/// assume-unchanged or skip-worktree files, which git would leave as they are.
 pub(crate) fn reset(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
     for name in ["index.lock", "HEAD.lock"] {
         let file = checkout.git_dir().join(name);
         let removed = none_if_missing(fs::remove_file(&file));
         removed.with_context(|| format!("could not remove '{}'", file.display()))?;
+    }
+    if !HiddenFiles::list_all(checkout)?.is_empty() {
+        let removed = none_if_missing(fs::remove_file(checkout.index()));
+        removed.context("could not remove the index")?;
     }
     let git = || checkout.git().config(NO_HOOKS).config(NO_SPARSE);
     let reset = git().words("reset --quiet --hard --no-recurse-submodules");

@@ -6,8 +6,12 @@ use super::*;
 use crate::git::worktree;
 use crate::lifecycle::start::world::{World, git};
 
-/// Prepares the adoption of a worktree beside the main one.
+/// Prepares the adoption of a worktree beside the main one, as the task `fix`.
 fn prepare(world: &World, path: &str) -> Result<Start> {
+    prepare_as(world, path, "fix")
+}
+
+fn prepare_as(world: &World, path: &str, name: &str) -> Result<Start> {
     let flux = &world.flux;
     let store = Store::load(&flux.repo, &flux.settings)?;
     let adoption = Adoption {
@@ -17,7 +21,7 @@ fn prepare(world: &World, path: &str) -> Result<Start> {
         path: &world.home().with_file_name(path),
         agent: None,
         into: Some("main"),
-        name: Some("fix"),
+        name: Some(name),
         description: b"",
     };
     adoption.prepare()
@@ -48,6 +52,29 @@ fn adopt_makes_a_task_that_keeps_its_branch() {
     );
     assert_eq!(task.phase, Phase::Active);
     assert_refused(&world, "topic", "is the worktree of the task 'fix'");
+}
+
+#[test]
+fn adopt_makes_one_task_of_a_worktree_if_two_have_planned_that() {
+    let world = World::new();
+    let add = ["worktree", "add", "-q", "-b", "topic", "../topic"];
+    git(world.home(), add);
+    let mut planned = ["one", "two", "three"].map(|id| prepare_as(&world, "topic", id).unwrap());
+    let [one, two, three] = &mut planned;
+    adopt(&world.flux, one, &[]).unwrap();
+    let before = world.facts();
+    let assert_refused = |start: &mut Start, id: &str, why: &str| {
+        let error = format!("{:#}", adopt(&world.flux, start, &[]).unwrap_err());
+        let expected = format!("could not adopt '{id}'; nothing was changed: {why}");
+        assert_eq!(error, expected);
+    };
+    let place = one.task.worktree.display();
+    let is_worktree = format!("'{place}' is the worktree of the task 'one'");
+    assert_refused(two, "two", &is_worktree);
+    // The branch of a task whose worktree was moved.
+    three.task.worktree.set_file_name("moved");
+    assert_refused(three, "three", "'topic' is the branch of the task 'one'");
+    assert_eq!(world.facts(), before);
 }
 
 #[test]

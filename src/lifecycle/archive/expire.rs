@@ -112,6 +112,7 @@ impl Flux {
     /// returns the new errors; begins none after ten minutes. Does nothing while another process
     /// deletes.
     pub(crate) fn retry_deletions(&self) -> Result<Vec<Error>> {
+        self.ensure_directories()?;
         if self.list_marked()?.is_empty() {
             return Ok(Vec::new());
         }
@@ -126,8 +127,9 @@ impl Flux {
             .collect())
     }
 
-    /// Deletes a worktree in the trash. Returns `false`, with nothing done, if its task exists, is
-    /// locked or belongs to another user, or if its archive entry cannot be read: a newer git flux
+    /// Deletes a worktree in the trash. Returns `false`, with nothing done, if it is not expired, as
+    /// when its task was restored and removed again since it was listed; if its task exists, is
+    /// locked or belongs to another user; or if its archive entry cannot be read: a newer git flux
     /// may keep it.
     pub(in crate::lifecycle) fn delete_worktree(&self, place: &Path) -> Result<bool> {
         let name = archive::trash_name(place).context("internal error: bad name in the trash")?;
@@ -142,8 +144,9 @@ impl Flux {
         let Some(lock) = self.try_lock_task(&id)? else {
             return Ok(false);
         };
-        let record = task_ref(&id);
-        let marked = match refs::list(self.repo.home(), &[&record])?.is_empty() {
+        let is_gone = refs::list(self.repo.home(), &[&task_ref(&id)])?.is_empty();
+        let is_expired = || Ok::<_, Error>(self.expired_worktrees()?.iter().any(|it| it == place));
+        let marked = match is_gone && is_expired()? {
             // Under another name, no command restores a part of it.
             true => trash::mark_for_deletion(place)?,
             false => None,
@@ -163,7 +166,7 @@ impl Flux {
             let name = place.file_name().unwrap_or_default();
             let is_kept = name.as_encoded_bytes().starts_with(b".")
                 || other_owner(&place).is_some()
-                || place.join(trash::SOLE_COPY_MARK).exists();
+                || is_sole_copy(&place);
             if is_kept || !place.join("worktree").exists() {
                 continue;
             }
@@ -184,12 +187,17 @@ impl Flux {
 /// neither commits nor uncommitted files. `false` if its worktree in the trash is the only copy of
 /// some files.
 fn can_expire(one: &Archived) -> bool {
-    let has_mark = |place: &PathBuf| fs::exists(place.join(trash::SOLE_COPY_MARK)).unwrap_or(true);
     let is_merged = match one.tip == one.task.base {
         true => one.snapshot().is_none(),
         false => one.merged().is_some(),
     };
-    is_merged && !one.trash.as_ref().is_some_and(has_mark)
+    is_merged && !one.trash.as_deref().is_some_and(is_sole_copy)
+}
+
+/// Returns whether a directory in the trash is the only copy of some files; `true` also if that
+/// cannot be found out.
+fn is_sole_copy(place: &Path) -> bool {
+    fs::exists(place.join(trash::SOLE_COPY_MARK)).unwrap_or(true)
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -200,4 +208,44 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     entries
         .map(|entry| Ok(entry.context(what)?.path()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::slice;
+
+    use super::*;
+    use crate::lifecycle::start::world::{World, git};
+
+    #[test]
+    fn delete_worktree_keeps_one_that_was_removed_again_since_it_was_listed() {
+        let mut world = World::new();
+        let home = world.home().to_owned();
+        git(&home, ["config", "flux.trashKeep", "1"]);
+        world.flux.settings = Settings::load(&home).unwrap();
+        let flux = &world.flux;
+        let make = |name: &str, hours: u32| {
+            let place = flux.trash().join(name);
+            fs::create_dir_all(place.join("worktree")).unwrap();
+            let at = SystemTime::now() - MIN_AGE * hours;
+            File::open(&place).unwrap().set_modified(at).unwrap();
+            place
+        };
+        let (old, _newest) = (make("old", 3), make("newest", 2));
+        assert_eq!(flux.expired_worktrees().unwrap(), slice::from_ref(&old));
+        let is_kept = || !flux.delete_worktree(&old).unwrap() && old.join("worktree").exists();
+        // It is younger than an hour, or the last one, or the only copy of some files.
+        make("old", 0);
+        assert!(is_kept());
+        make("old", 1);
+        assert!(is_kept());
+        fs::write(old.join(trash::SOLE_COPY_MARK), "").unwrap();
+        make("old", 3);
+        assert!(is_kept());
+        fs::remove_file(old.join(trash::SOLE_COPY_MARK)).unwrap();
+        make("old", 3);
+        assert!(flux.delete_worktree(&old).unwrap());
+        assert!(!old.exists());
+    }
 }

@@ -53,13 +53,13 @@ impl Decision<'_> {
         let failure = Failure::new(format!("{}{more}", change.describe(id)));
         let failure = failure.hints(change.put_back_command());
         failure
-            .hint(format!("to see every change: git flux status {id}"))
+            .hint(format!("to see all such changes: git flux status {id}"))
             .hint(self.keep_command())
     }
 
     fn keep_command(&self) -> String {
         let (command, id) = (self.options.command, &self.facts.task.id);
-        format!("to keep every change: git flux {command} {id} --keep-config")
+        format!("to keep all of them: git flux {command} {id} --keep-config")
     }
 }
 

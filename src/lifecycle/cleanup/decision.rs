@@ -130,7 +130,7 @@ impl Decision<'_> {
             Branch::Merge { .. } | Branch::MergedIn { .. } => "",
         };
         let what = format!("could not read the uncommitted files of '{id}'");
-        let whole = "to remove the task; all of it can be restored";
+        let whole = "to remove the task (it can be restored)";
         let hint = format!("{whole}: git flux cleanup {id} --discard{branch}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
@@ -150,8 +150,12 @@ impl Decision<'_> {
                 let number = count(files.len(), "uncommitted file");
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
                 let refusal = Failure::new(what)
-                    .hint(format!("git flux cleanup {id} --commit"))
-                    .hint(format!("git flux cleanup {id} --discard"));
+                    .hint(format!(
+                        "to commit them first: git flux cleanup {id} --commit"
+                    ))
+                    .hint(format!(
+                        "to leave them out: git flux cleanup {id} --discard"
+                    ));
                 let what = format!("commit or discard {names}");
                 return self.ask(Question::Uncommitted, what, refusal);
             }
@@ -182,8 +186,13 @@ impl Decision<'_> {
         let number = count_entries(own.len());
         let what = format!("'{id}' has {number}: {names}");
         let refusal = Failure::new(&what)
-            .hint(format!("git stash show -p {}", latest.commit))
-            .hint(format!("git flux cleanup {id} --discard-stash"));
+            .hint(format!(
+                "to see the latest: git stash show -p {}",
+                latest.commit
+            ))
+            .hint(format!(
+                "to remove them with the task: git flux cleanup {id} --discard-stash"
+            ));
         self.ask(Question::Stash, what, refusal);
     }
 
@@ -203,19 +212,25 @@ impl Decision<'_> {
         self.checks.add_result("merge", mergeable, why);
     }
 
-    /// Adds the check `standing`: it needs a consent if commits would be merged into a branch other
+    /// Adds the check `current branch`: it needs a consent if commits would be merged into a branch other
     /// than the one that the user is on. `--into` gives the consent.
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
         let name = other_branch(self.flux, forecast);
         let (Some(into), Some(name)) = (forecast.merge_target(), name) else {
-            return self.pass("standing", "you are on the target, or have named it");
+            return self.pass(
+                "current branch",
+                "it is the target, or you named the target",
+            );
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(
             "'{id}' would be merged into '{branch}', but you are on '{name}'"
         ))
-        .hint(format!("git flux cleanup {id} --into {}", word(branch)))
+        .hint(format!(
+            "to merge it there: git flux cleanup {id} --into {}",
+            word(branch)
+        ))
         .code(USAGE);
         let what = format!("you are on '{name}'");
         self.ask(Question::OtherBranch, what, refusal);
@@ -266,7 +281,8 @@ impl Decision<'_> {
         }
         match jobs {
             Some(what) if processes.has_suspended_jobs() => {
-                let refusal = Failure::new(&what).hint(format!("git flux attach {id}"));
+                let refusal =
+                    Failure::new(&what).hint(format!("to end them yourself: git flux attach {id}"));
                 self.ask(Question::SuspendedJobs, what, refusal);
             }
             Some(what) => self.require_yes(Question::Jobs, what),
@@ -279,8 +295,10 @@ impl Decision<'_> {
     fn require_yes(&mut self, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
-            .hint(format!("git flux attach {id}"))
-            .hint(format!("git flux cleanup {id} --yes"));
+            .hint(format!("to look at it: git flux attach {id}"))
+            .hint(format!(
+                "to end it and clean up: git flux cleanup {id} --yes"
+            ));
         self.ask(question, what, refusal);
     }
 }

@@ -207,7 +207,7 @@ impl Facts {
         let why = format!("restore could not recover {files}");
         let what = format!("'{place}' is not on the repository's file system: {why}");
         let failure = Failure::new(what).hint(format!("check them, then remove them: {clean}"));
-        bail!(failure.hint(format!("git flux cleanup {id}")))
+        bail!(failure.hint(format!("then: git flux cleanup {id}")))
     }
 }
 
@@ -298,6 +298,7 @@ fn wait_for_index_lock(branch: &BranchName, worktree: &Checkout) -> Result<()> {
     if wait_until(timeout, interval, is_gone)?.is_some() {
         return Ok(());
     }
-    let what = format!("another git locks the index of '{branch}', or was killed");
+    let what =
+        format!("another git locks the index of '{branch}', or left its lock when it was killed");
     bail!(Failure::new(what).hint(format!("if no git runs: rm {}", quoted(&lock))))
 }

@@ -139,7 +139,7 @@ impl Question {
             Self::LargeFiles => "large files",
             Self::Stash => "stash",
             Self::Configuration | Self::PlainConfiguration => "configuration",
-            Self::OtherBranch => "standing",
+            Self::OtherBranch => "current branch",
             Self::AgentEnded | Self::Stop | Self::OwnPane => "agent",
             Self::Processes | Self::Jobs | Self::SuspendedJobs => "processes",
         }

@@ -110,7 +110,9 @@ impl ScratchMerge<'_> {
             let target = shown(target);
             let (path, why) = match one {
                 Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
-                Skipped::NotIgnored(path) => (path, "git would not ignore a link".to_owned()),
+                Skipped::NotIgnored(path) => {
+                    (path, "a link in its place would not be ignored".to_owned())
+                }
             };
             let what = format!("hooks cannot see '{}': {why}", shown(path));
             self.flux.ui.warning(what);

@@ -88,7 +88,8 @@ impl TargetSearch<'_> {
                 let plan = MergePlan::make(&flux.repo, commit, self.tip, Style::Merge)?;
                 let MergePlan::UpToDate(how) = plan else {
                     let what = format!("'{name}' lacks commits of '{}'", task.branch);
-                    bail!(Failure::new(what).hint(format!("git flux cleanup {}", task.id)));
+                    let hint = format!("to merge it now: git flux cleanup {}", task.id);
+                    bail!(Failure::new(what).hint(hint));
                 };
                 let (name, commit) = (name.clone(), commit.clone());
                 let why = format!("'{name}' contains its commits");
@@ -103,7 +104,7 @@ impl TargetSearch<'_> {
     fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
-        let hint = format!("git flux cleanup {id} --into <branch>");
+        let hint = format!("to name its target: git flux cleanup {id} --into <branch>");
         let Some(named) = self.named().or(task.into.as_ref()) else {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
@@ -155,8 +156,12 @@ impl TargetSearch<'_> {
             .into_iter()
             .fold(Failure::new(what), Failure::hint);
         failure
-            .hint(format!("git flux cleanup {id} --into <branch>"))
-            .hint(format!("git flux cleanup {id} --discard-branch"))
+            .hint(format!(
+                "to merge it elsewhere: git flux cleanup {id} --into <branch>"
+            ))
+            .hint(format!(
+                "to remove it without a merge: git flux cleanup {id} --discard-branch"
+            ))
     }
 
     /// Fails if the worktree at `path`, which has `branch` checked out, is gone, or has an

@@ -7,11 +7,11 @@ use super::facts::Facts;
 use super::options::{GateUse, Options};
 use super::target::MergeTarget;
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::git::MergePlan;
 use crate::lifecycle::gate::subject::Candidate;
 use crate::lifecycle::gate::verdicts::Verdicts;
-use crate::lifecycle::gate::{self, Gate};
+use crate::lifecycle::gate::{self, Gate, agreed};
 use crate::task::{GateVerdict, ObjectId, TaskId};
 use crate::ui::quoted;
 
@@ -101,7 +101,8 @@ fn refusal(id: &TaskId, verdict: &GateVerdict) -> Error {
 }
 
 /// Runs the gate on the planned merge of a task, if its tree is known but no verdict about it. Fails if
-/// the gate does not pass, or on ^C. Does nothing if nothing is merged.
+/// the gate does not pass, if it has changed and the user has not agreed to that, or on ^C. Does nothing
+/// if nothing is merged.
 pub(crate) fn ensure_planned(flux: &Flux, facts: &Facts) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
@@ -136,6 +137,8 @@ fn ensure_passed(flux: &Flux, id: &TaskId, candidate: &Candidate) -> Result<()> 
     let Some(gate) = Gate::read(flux)? else {
         bail!(no_gate());
     };
+    // Also for a known verdict, which may be that of a weaker gate.
+    agreed::ensure_agreed(flux, Verb::Gate)?;
     let verdict = gate::test(flux, &gate, candidate)?;
     match verdict.is_passed() {
         true => Ok(()),

@@ -8,7 +8,7 @@ mod order;
 mod radar;
 mod side;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 
@@ -99,6 +99,7 @@ pub(crate) fn find_conflicts<'a>(
         quarantine: LazyQuarantine::new(&flux.repo),
         cache: Cache::load(flux),
         limit: limit.unwrap_or(usize::MAX),
+        moves: HashMap::new(),
         merges: BTreeMap::new(),
     };
     let mut sorted: Vec<&ObservedTask> = observed.iter().collect();

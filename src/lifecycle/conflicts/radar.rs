@@ -4,7 +4,7 @@
 //! merged as commits on top of it, so that the merge base is the target, and no task is blamed for
 //! what the target has changed since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::iter::zip;
 
 use anyhow::{Context as _, Result};
@@ -27,6 +27,8 @@ pub(super) struct Radar<'a> {
     pub(super) cache: Cache,
     /// The number of new questions of each kind.
     pub(super) limit: usize,
+    /// The changes of targets since tasks left them, by the two trees.
+    pub(super) moves: HashMap<[ObjectId; 2], Touched>,
     /// The merges that were asked about now, by pair.
     pub(super) merges: BTreeMap<Pair, TrialMerge>,
 }
@@ -120,11 +122,13 @@ impl Radar<'_> {
         if objects.has_object(merged) {
             return Ok(true);
         }
-        let sides = [
+        // Right if the merge has taken each file whole from one side.
+        let (target, own) = (
             objects.tree_of(&side.work.target)?,
             side.work.tree(objects)?,
-        ];
-        objects.write_merged(merged, sides.each_ref(), &landing.touched)
+        );
+        let made = objects.replace_files(&target, &own, &landing.touched)?;
+        Ok(made == *merged)
     }
 
     /// Returns the pairs of tasks that may conflict, by the paths that they touch, without tasks that

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
@@ -10,13 +10,15 @@ use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::shared_config::change::SharedChange;
 use crate::lifecycle::shared_config::{Comparison, compare, keep};
 use crate::settings::table::{self, Setting};
+use crate::system::none_if_missing;
 use crate::task::TaskId;
+use crate::ui::shown;
 
 /// Fails if the repository's configuration of the gate, or a file that it includes, changed while a
 /// task ran, and the user has not agreed to that; also if that cannot be compared. Only the tasks of
 /// this user count. The hint names `command`.
-pub(super) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
-    let Some((id, found)) = compare_all(flux).next() else {
+pub(crate) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
+    let Some((id, found)) = compare_all(flux)?.into_iter().next() else {
         return Ok(());
     };
     let failure = match found {
@@ -36,22 +38,23 @@ pub(super) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
 /// Records that the user agrees to all changes of the gate's configuration. What cannot be compared
 /// stays so.
 pub(crate) fn agree(flux: &Flux) -> Result<()> {
-    let changes = compare_all(flux).filter_map(|(_, found)| found.ok());
-    changes
-        .collect::<Vec<_>>()
-        .iter()
-        .try_for_each(|change| keep(flux, change))
+    let changes = compare_all(flux)?.into_iter();
+    let mut changes = changes.filter_map(|(_, found)| found.ok());
+    changes.try_for_each(|change| keep(flux, &change))
 }
 
 /// Returns each change of the gate's configuration since the start of a task of this user, or the
-/// reason why the configuration cannot be compared.
-fn compare_all(flux: &Flux) -> impl Iterator<Item = (TaskId, Result<SharedChange, String>)> {
-    let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
-    let own = runs
-        .flatten()
-        .filter(|run| other_owner(&run.path()).is_none());
-    let ids = own.filter_map(|run| run.file_name().to_str()?.parse::<TaskId>().ok());
-    ids.flat_map(|id| {
+/// reason why the configuration cannot be compared. Fails if the tasks cannot be listed.
+fn compare_all(flux: &Flux) -> Result<Vec<(TaskId, Result<SharedChange, String>)>> {
+    let (dir, mut all) = (flux.repo.runs_dir(), Vec::new());
+    let what = || format!("could not read '{}'", shown(&dir));
+    let runs = none_if_missing(fs::read_dir(&dir)).with_context(what)?;
+    for run in runs.into_iter().flatten() {
+        let run = run.with_context(what)?;
+        let id = run.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(id) = id.filter(|_| other_owner(&run.path()).is_none()) else {
+            continue;
+        };
         let found = match compare(flux, &id) {
             Comparison::NoCopy => Vec::new(),
             Comparison::Failed(why) => vec![Err(why)],
@@ -59,8 +62,9 @@ fn compare_all(flux: &Flux) -> impl Iterator<Item = (TaskId, Result<SharedChange
                 changes.into_iter().filter(is_of_gate).map(Ok).collect()
             }
         };
-        found.into_iter().map(move |found| (id.clone(), found))
-    })
+        all.extend(found.into_iter().map(|found| (id.clone(), found)));
+    }
+    Ok(all)
 }
 
 fn is_of_gate(change: &SharedChange) -> bool {
@@ -68,4 +72,23 @@ fn is_of_gate(change: &SharedChange) -> bool {
     let settings = [&table::GATE, &table::WRAPPER];
     let is_setting = |setting: &&Setting| name.eq_ignore_ascii_case(setting.key);
     settings.iter().any(is_setting) || name.to_ascii_lowercase().starts_with("include")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::start::world::World;
+
+    #[test]
+    fn ensure_agreed_fails_if_the_tasks_cannot_be_listed() {
+        let world = World::new();
+        ensure_agreed(&world.flux, Verb::Land).unwrap();
+        let runs = world.flux.repo.runs_dir();
+        fs::create_dir_all(runs.parent().unwrap()).unwrap();
+        fs::write(&runs, "").unwrap();
+        let error = ensure_agreed(&world.flux, Verb::Land).unwrap_err();
+        let what = format!("could not read '{}'", runs.display());
+        assert_eq!(error.to_string(), what);
+        agree(&world.flux).unwrap_err();
+    }
 }

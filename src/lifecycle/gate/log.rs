@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::scratch::gate_dir;
-use super::verdicts::{MAX_DAYS, keep_newest, list_old};
+use super::verdicts::{MAX_DAYS, is_hex, keep_newest, list_old};
 use crate::git::Repo;
 use crate::sanitize;
 use crate::system::none_if_missing;
@@ -32,7 +32,7 @@ impl GateLog {
         let sharing = repo.sharing()?;
         sharing.make_dir(&dir).with_context(what)?;
         none_if_missing(fs::remove_file(&path)).with_context(what)?;
-        keep_newest(&dir, MAX_LOGS - 1, None)?;
+        keep_newest(&dir, is_log, MAX_LOGS - 1, None)?;
         let mut new = OpenOptions::new();
         // Several processes write it.
         let file = new.append(true).create_new(true).open(&path);
@@ -60,9 +60,12 @@ impl GateLog {
 
 /// Lists the logs that are older than any verdict.
 pub(in crate::lifecycle) fn list_expired(repo: &Repo) -> Result<Vec<PathBuf>> {
-    let mut old = list_old(&gate_dir(repo), MAX_LOGS, Some(MAX_DAYS))?;
-    old.retain(|path| path.extension().is_some_and(|end| end == "log"));
-    Ok(old)
+    list_old(&gate_dir(repo), is_log, MAX_LOGS, Some(MAX_DAYS))
+}
+
+/// Returns whether a file of this name is a log: `<tree>.log`.
+fn is_log(name: &[u8]) -> bool {
+    name.strip_suffix(b".log").is_some_and(is_hex)
 }
 
 fn log_path(repo: &Repo, tree: &ObjectId) -> PathBuf {

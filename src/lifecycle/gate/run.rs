@@ -18,10 +18,10 @@ use super::subject::Candidate;
 use crate::agent::caller_environment;
 use crate::context::Flux;
 use crate::git::changes::Head;
-use crate::git::{Checkout, Ignored};
+use crate::git::{Checkout, Ignored, whole_status};
 use crate::lifecycle::start::agent_launch::find_wrapper;
 use crate::lifecycle::start::ports;
-use crate::run::begin::BeginDir;
+use crate::run::begin::{BeginDir, UnseenPart};
 use crate::run::launch::SetupStep;
 use crate::system::clock::this_second;
 use crate::system::disk::full_disk_hint;
@@ -130,7 +130,7 @@ impl<'a> GateRun<'a> {
     fn attempt(&self) -> Result<Attempt> {
         let checkout = self.scratch.check_out(self.gate, &self.candidate.commit)?;
         // Line endings may differ from the commit at once.
-        let before = changed_files(&checkout)?;
+        let (_, before) = tracked_status(&checkout)?;
         let end = Instant::now() + self.timeout;
         let mut result = Attempt::Passed;
         for Bytes(command) in &self.gate.commands {
@@ -153,11 +153,10 @@ impl<'a> GateRun<'a> {
     /// file nor `HEAD`.
     fn find_change(&self, before: &HashSet<PathBuf>) -> Result<Option<String>> {
         let checkout = self.flux.repo.checkout(self.scratch.path())?;
-        let (head, _) = Head::status(&checkout, Ignored::LeftOut)?;
+        let (head, after) = tracked_status(&checkout)?;
         if head.oid != *self.candidate.commit {
             return Ok(Some("the gate changes HEAD".to_owned()));
         }
-        let after = changed_files(&checkout)?;
         let mut changed: Vec<&PathBuf> = after.difference(before).collect();
         changed.sort();
         let names = changed.iter().take(MAX_NAMED).map(|path| shown(path));
@@ -222,19 +221,20 @@ impl<'a> GateRun<'a> {
         command.spawn().context("could not start the gate")
     }
 
+    /// Returns what the end of a command says; `None` means that it took too long.
     fn judge(&self, command: &str, status: Option<ExitStatus>) -> Attempt {
         let undecided = |why: String| Attempt::Undecided(why);
         let Some(status) = status else {
-            let minutes = self.timeout.as_secs();
-            return undecided(format!("'{command}' timed out ({minutes} s)"));
+            let seconds = self.timeout.as_secs();
+            return undecided(format!("'{command}' timed out ({seconds} s)"));
         };
-        if status.success() && BeginDir(&gate_dir(&self.flux.repo)).has_lost_step() {
-            return undecided(format!(
-                "'{command}' was not seen to end: its machine failed"
-            ));
+        let unseen = self.find_unseen_part();
+        if unseen == Some(UnseenPart::Start) {
+            return undecided(format!("flux.wrapper did not start '{command}'"));
         }
+        let lost = format!("'{command}' was not seen to end: its machine failed");
         if status.success() {
-            return Attempt::Passed;
+            return unseen.map_or(Attempt::Passed, |_| undecided(lost));
         }
         let temp = std::env::temp_dir();
         let disks = [self.scratch.path(), self.flux.repo.common_dir(), &temp];
@@ -249,6 +249,7 @@ impl<'a> GateRun<'a> {
                 let signal = status - FIRST_SIGNAL + 1;
                 undecided(format!("'{command}' was killed by signal {signal}"))
             }
+            (Some(_), _) if unseen.is_some() => undecided(lost),
             (Some(status), _) => Attempt::Failed {
                 command: command.to_owned(),
                 status,
@@ -259,6 +260,14 @@ impl<'a> GateRun<'a> {
             }
         }
     }
+
+    /// Returns which part of a command's run under `flux.wrapper` was not seen. Without a wrapper, all was.
+    fn find_unseen_part(&self) -> Option<UnseenPart> {
+        let dir = gate_dir(&self.flux.repo);
+        (!self.wrapper.is_empty())
+            .then(|| BeginDir(&dir).find_unseen_part())
+            .flatten()
+    }
 }
 
 impl Drop for GateRun<'_> {
@@ -267,9 +276,9 @@ impl Drop for GateRun<'_> {
     }
 }
 
-/// Returns the tracked files of a worktree that differ from its `HEAD`.
-fn changed_files(checkout: &Checkout) -> Result<HashSet<PathBuf>> {
-    let (_, changes) = Head::status(checkout, Ignored::LeftOut)?;
+/// Returns the `HEAD` of a worktree, and the tracked files that differ from it, also if git hides that.
+fn tracked_status(checkout: &Checkout) -> Result<(Head, HashSet<PathBuf>)> {
+    let (head, changes) = whole_status(checkout, Ignored::LeftOut)?;
     let tracked = changes.into_iter().filter(|change| !change.is_untracked());
-    Ok(tracked.map(|change| change.path).collect())
+    Ok((head, tracked.map(|change| change.path).collect()))
 }

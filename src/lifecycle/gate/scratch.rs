@@ -99,7 +99,7 @@ impl<'a> ScratchWorktree<'a> {
         let at = (path.as_path(), commit);
         detached::register(flux.repo.home(), at, LOCK_REASON, &self.lock).with_context(what)?;
         drop(guard);
-        let made = format!("made '{}' to run the gate in", shown(path));
+        let made = format!("made the worktree '{}' for gates", shown(path));
         flux.ui
             .status(format_args!("{made} (git flux gc --scratch removes it)"));
         let seed = gate.seed.iter().map(|Bytes(pattern)| pattern.clone());
@@ -124,10 +124,11 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
         return Ok(condition);
     }
     let pasted = quoted(path);
-    let what = format!("'{}' is not the worktree of the gate", shown(path));
+    let what = format!("'{}' is not the worktree for gates", shown(path));
     // It may have been moved together with the repository.
     let is_moved = path.join(".git").is_file() && !admin::has_entry(repo.common_dir(), path)?;
-    let repair = is_moved.then(|| format!("git worktree repair {pasted}"));
+    let repair =
+        is_moved.then(|| format!("if the repository was moved: git worktree repair {pasted}"));
     let failure = Failure::new(what).hints(repair);
-    bail!(failure.hint(format!("mv {pasted} {pasted}.away")))
+    bail!(failure.hint(format!("to move it away: mv {pasted} {pasted}.away")))
 }

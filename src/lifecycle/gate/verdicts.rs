@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use bstr::ByteSlice as _;
 use jiff::SignedDuration;
 
 use super::gate::Gate;
@@ -65,35 +66,55 @@ impl Verdicts {
         self.sharing.make_dir(&self.dir).with_context(what)?;
         let bytes = serde_json::to_vec(verdict)?;
         self.sharing.write(&self.path(tree), &bytes)?;
-        keep_newest(&self.dir, MAX_VERDICTS, Some(MAX_DAYS))
+        keep_newest(&self.dir, is_verdict, MAX_VERDICTS, Some(MAX_DAYS))
     }
 }
 
 /// Lists the files of verdicts that have expired.
 pub(in crate::lifecycle) fn list_expired(repo: &Repo) -> Result<Vec<PathBuf>> {
-    list_old(
-        &repo.flux_dir().join("verdicts"),
-        MAX_VERDICTS,
-        Some(MAX_DAYS),
-    )
+    let dir = repo.flux_dir().join("verdicts");
+    list_old(&dir, is_verdict, MAX_VERDICTS, Some(MAX_DAYS))
+}
+
+/// Returns whether a file of this name is a verdict: `<gate>.<tree>`.
+fn is_verdict(name: &[u8]) -> bool {
+    let parts = name.split_once_str(".");
+    parts.is_some_and(|(gate, tree)| is_hex(gate) && is_hex(tree))
+}
+
+pub(super) fn is_hex(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    !text.is_empty() && text.iter().all(is_digit)
 }
 
 /// Deletes the files in a directory that are older than `max_days`, and the oldest if there are more
-/// than `most`. Keeps those whose name begins with a dot.
-pub(super) fn keep_newest(dir: &Path, most: usize, max_days: Option<u32>) -> Result<()> {
-    delete_files(&list_old(dir, most, max_days)?)
+/// than `most`. Keeps, and does not count, those whose name `is_own` rejects. Fails if the directory is a
+/// link or a file.
+pub(super) fn keep_newest(
+    dir: &Path,
+    is_own: fn(&[u8]) -> bool,
+    most: usize,
+    max_days: Option<u32>,
+) -> Result<()> {
+    delete_files(&list_old(dir, is_own, most, max_days)?)
 }
 
 /// Lists the files that [`keep_newest`] would delete; none if there is no such directory.
-pub(super) fn list_old(dir: &Path, most: usize, max_days: Option<u32>) -> Result<Vec<PathBuf>> {
+pub(super) fn list_old(
+    dir: &Path,
+    is_own: fn(&[u8]) -> bool,
+    most: usize,
+    max_days: Option<u32>,
+) -> Result<Vec<PathBuf>> {
     let what = || format!("could not read '{}'", dir.display());
     let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
-    let Some(entries) = none_if_missing(fs::read_dir(dir)).with_context(what)? else {
+    let Some(there) = none_if_missing(dir.symlink_metadata()).with_context(what)? else {
         return Ok(Vec::new());
     };
-    for entry in entries {
+    ensure!(there.is_dir(), "'{}' is not a directory", dir.display());
+    for entry in fs::read_dir(dir).with_context(what)? {
         let entry = entry.with_context(what)?;
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        if !is_own(entry.file_name().as_encoded_bytes()) {
             continue;
         }
         // Another process may have deleted it.
@@ -122,6 +143,7 @@ pub(in crate::lifecycle) fn delete_files(files: &[PathBuf]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::os::unix::fs::symlink;
     use std::process::Command;
     use std::{env, thread};
 
@@ -181,24 +203,41 @@ mod tests {
     }
 
     #[test]
-    fn keep_newest_deletes_old_files_and_the_oldest() {
+    fn keep_newest_deletes_old_files_and_the_oldest_and_no_others() {
         let temp = tempfile::tempdir().unwrap();
         let day = Duration::from_secs(86_400);
-        for (name, days) in [("a", 1), ("b", 3), ("c", 13), ("d", 15), (".e", 20)] {
-            let file = File::create(temp.path().join(name)).unwrap();
-            file.set_modified(SystemTime::now() - day * days).unwrap();
+        for (name, days) in [("a.1", 1), ("b.1", 3), ("c.1", 13), ("d.1", 15)] {
+            let others = [name, &format!(".{name}"), &format!("{name}.txt")].map(str::to_owned);
+            for name in others {
+                let file = File::create(temp.path().join(name)).unwrap();
+                file.set_modified(SystemTime::now() - day * days).unwrap();
+            }
         }
-        let names = || {
+        let own = || {
             let entries = fs::read_dir(temp.path()).unwrap();
             let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
-            let mut names: Vec<String> = names.collect();
-            names.sort();
-            names.join(" ")
+            let (mut own, others): (Vec<String>, Vec<String>) =
+                names.partition(|name| is_verdict(name.as_bytes()));
+            assert_eq!(others.len(), 8);
+            own.sort();
+            own.join(" ")
         };
-        keep_newest(temp.path(), 10, Some(14)).unwrap();
-        assert_eq!(names(), ".e a b c");
-        keep_newest(temp.path(), 2, None).unwrap();
-        assert_eq!(names(), ".e a b");
+        keep_newest(temp.path(), is_verdict, 10, Some(14)).unwrap();
+        assert_eq!(own(), "a.1 b.1 c.1");
+        keep_newest(temp.path(), is_verdict, 2, None).unwrap();
+        assert_eq!(own(), "a.1 b.1");
+        // The directory was moved away, and a link to other files is in its place.
+        let link = temp.path().join("link");
+        symlink(temp.path(), &link).unwrap();
+        let error = keep_newest(&link, is_verdict, 0, None).unwrap_err();
+        let expected = format!("'{}' is not a directory", link.display());
+        assert_eq!(error.to_string(), expected);
+        fs::remove_file(&link).unwrap();
+        assert_eq!(own(), "a.1 b.1");
+        assert_eq!(
+            list_old(&link, is_verdict, 0, None).unwrap(),
+            [""; 0].map(PathBuf::from)
+        );
     }
 
     /// Writes ten verdicts, if the environment says where: one of the processes of the next test.

@@ -14,13 +14,16 @@ use crate::lifecycle::recover;
 use crate::lifecycle::review::counts;
 use crate::store::Store;
 use crate::system::temporary_dir;
-use crate::task::Phase;
 
 /// Lists what is no longer needed, in the order in which it is deleted. Changes nothing. Fails if a
 /// setting is invalid.
 pub(crate) fn find(flux: &Flux, store: &Store) -> Result<Vec<Garbage>> {
     let mut tasks = flux.expired_tasks()?;
-    tasks.retain(|one| !is_being_restored(store, one));
+    let is_restored = |one: &Archived| {
+        let mut tasks = store.readable();
+        tasks.any(|task| task.is_being_restored_from(&one.name))
+    };
+    tasks.retain(|one| !is_restored(one));
     let mut worktrees = flux.expired_worktrees()?;
     worktrees.retain(|place| !is_of_one(&tasks, place));
     let orphans = recover::list_orphans(flux, store).into_iter();
@@ -37,14 +40,6 @@ pub(crate) fn find(flux: &Flux, store: &Store) -> Result<Vec<Garbage>> {
     found.extend(left.map(Garbage::TemporaryDir));
     found.retain(|one| !one.is_nothing());
     Ok(found)
-}
-
-/// Returns whether a command, perhaps a killed one, has begun to restore a removed task.
-fn is_being_restored(store: &Store, one: &Archived) -> bool {
-    let mut starting = store
-        .readable()
-        .filter(|task| task.phase == Phase::Starting);
-    starting.any(|task| task.restored_from.as_ref() == Some(&one.name))
 }
 
 /// Returns whether a worktree in the trash is that of one of these tasks, with which it is deleted.

@@ -33,7 +33,8 @@ pub(crate) fn collect(flux: &Flux, tell: &mut dyn FnMut(&Garbage)) -> Result<Vec
     delete(flux, &found, None, tell)
 }
 
-/// Deletes what was found, in order, but begins nothing after `end`. An error stops nothing else.
+/// Deletes what was found, in order, but begins nothing after `end`. An error stops nothing else, except
+/// that a directory of git flux was replaced by a link.
 fn delete(
     flux: &Flux,
     found: &[Garbage],
@@ -44,6 +45,8 @@ fn delete(
     let is_late = || end.is_some_and(|end| Instant::now() > end);
     for one in found.iter().take_while(|_| !is_late()) {
         interrupt::check()?;
+        // It may have taken long until here.
+        flux.ensure_directories()?;
         match one.delete(flux) {
             Ok(true) => tell(one),
             Ok(false) => {}

@@ -186,7 +186,7 @@ pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     }
     let id = &facts.task.id;
     let failure = Failure::new(format!("'{id}' has no commits"));
-    bail!(failure.hint(format!("git flux cleanup {id}")))
+    bail!(failure.hint(format!("to remove it: git flux cleanup {id}")))
 }
 
 /// Fails if the task is the caller's own, its agent works or its files are unseen although only ready
@@ -205,7 +205,7 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
         && !flux.settings.lands_unseen()?
     {
         let failure = Failure::new(format!("'{id}' has unseen files"));
-        bail!(failure.hint(format!("git flux review {id}")));
+        bail!(failure.hint(format!("to look at them: git flux review {id}")));
     }
     if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
         let failure = Failure::new(format!("'{id}' has changed"));
@@ -226,7 +226,8 @@ fn ensure_next(flux: &Flux, facts: &Facts, undecided: &[Undecided]) -> Result<()
         if matches!(merge, MergePlan::Conflicts { .. }) {
             let (id, other) = (&facts.task.id, &before.id);
             let what = format!("'{id}' conflicts with '{other}', about which there is no verdict");
-            bail!(Failure::new(what).hint(format!("git flux land {id}")));
+            let hint = format!("to land it before that: git flux land {id}");
+            bail!(Failure::new(what).hint(hint));
         }
     }
     Ok(())

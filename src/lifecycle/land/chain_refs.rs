@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::progress::ProgressMarks;
 use crate::context::Flux;
 use crate::git::{Lock, Transaction, refs};
 use crate::task::{ObjectId, RefName};
@@ -78,9 +79,10 @@ pub(crate) fn sweep(flux: &Flux) -> Result<()> {
     }
 }
 
-/// Deletes the refs that a killed landing has left, and their marks, under the lock of landings.
-/// Leaves fetched refs alone. Starts git only if there are marks.
+/// Deletes the refs that a killed landing has left, and their marks and those of its tasks, under the
+/// lock of landings. Leaves fetched refs alone. Starts git only if there are marks of refs.
 fn sweep_under(flux: &Flux, lock: &Lock) -> Result<()> {
+    ProgressMarks::sweep(flux);
     let marks = flux.repo.marks();
     for run in marks.list(CLASS)? {
         let found = refs::list(flux.repo.home(), &[&run])?;

@@ -101,8 +101,7 @@ impl<'a> Tester<'a> {
                 self.unconfirmed.insert(tree.clone(), verdict.clone());
             }
             (GateState::Flaky, RunKind::Confirm) => {
-                let what = "the gate failed, and passed when it ran again";
-                self.flux.ui.warning(format_args!("{what}: {verdict}"));
+                self.flux.ui.warning(format_args!("the gate is {verdict}"));
             }
             _ => {}
         }

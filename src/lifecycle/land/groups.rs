@@ -55,7 +55,7 @@ pub(crate) fn find_redirect(flux: &Flux, store: &Store, task: &Task) -> Result<O
 }
 
 /// Returns the branch that `task` lands on: that of its options, or the target of the task.
-fn target(store: &Store, task: &LandTask) -> Option<BranchName> {
+pub(crate) fn target(store: &Store, task: &LandTask) -> Option<BranchName> {
     if let Branch::Merge {
         into: Some(into), ..
     } = &task.options.branch

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::context::Flux;
+use crate::run::RunDir;
 use crate::system::Lock;
 use crate::task::TaskId;
 
@@ -11,6 +12,15 @@ use crate::task::TaskId;
 pub(super) struct ProgressMarks(Vec<PathBuf>);
 
 impl ProgressMarks {
+    /// Deletes the marks that killed landings have left, with which their tasks would be part of
+    /// the next landing. The caller holds the lock of landings, and has set none yet.
+    pub(super) fn sweep(flux: &Flux) {
+        let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
+        for run in runs.flatten() {
+            drop(fs::remove_file(RunDir(run.path()).landing()));
+        }
+    }
+
     /// Marks tasks as being tested and landed. Best effort: only `list` and `wait` read the marks.
     pub(super) fn set<'a>(flux: &Flux, ids: impl Iterator<Item = &'a TaskId>) -> Self {
         let files: Vec<PathBuf> = ids.map(|id| flux.run_dir(id).landing()).collect();

@@ -287,6 +287,6 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
         Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
     };
     let failure = Failure::new(format!("{what}: {}", finding.why));
-    let log = finding.log.map(|log| format!("its output: {log}"));
+    let log = finding.log.map(|log| format!("output of the gate: {log}"));
     failure.hints(log).into()
 }

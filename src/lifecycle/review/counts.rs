@@ -11,10 +11,10 @@ use crate::context::Flux;
 use crate::lifecycle::cache_file::{CacheFile, fingerprint};
 use crate::lifecycle::work::{LazyQuarantine, Work};
 use crate::store::Store;
-use crate::task::{ObjectId, Task};
+use crate::task::Task;
 
 /// The form of the file. Another one is ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The number of counts beyond which those that were not used now are dropped.
 const MANY: usize = 5000;
@@ -74,17 +74,19 @@ impl<'a> UnseenCounts<'a> {
             tree,
         ]
         .join(" ");
-        let known = self.stored.counts.get(&key).copied();
-        let count = known.or_else(|| self.compare(seen, task, work).ok())?;
-        self.used.insert(key, count);
-        Some(count)
-    }
-
-    fn compare(&self, seen: Option<&ObjectId>, task: &Task, work: &Work) -> Result<usize> {
+        if let Some(count) = self.stored.counts.get(&key).copied() {
+            self.used.insert(key, count);
+            return Some(count);
+        }
         let base = &task.base;
         let looked_at = LookedAt { seen, base };
-        let unseen = Unseen::find(self.flux, &looked_at, work, self.quarantine)?;
-        unseen.count(unseen.objects(self.flux, work, self.quarantine)?)
+        let unseen = Unseen::find(self.flux, &looked_at, work, self.quarantine).ok()?;
+        let objects = unseen.objects(self.flux, work, self.quarantine).ok()?;
+        let count = unseen.count(objects).ok()?;
+        if !unseen.is_doubtful {
+            self.used.insert(key, count);
+        }
+        Some(count)
     }
 
     /// Drops the counts about commits that no branch is at any more, and returns their number.

@@ -19,6 +19,9 @@ pub(super) struct Unseen {
     /// The files in which the target has changed what was looked at. `seen` has them as the target
     /// has them.
     pub(super) conflicts: Vec<PathBuf>,
+    /// It may be less another time: what was looked at could not be read, or not be carried to the
+    /// present target.
+    pub(super) is_doubtful: bool,
 }
 
 /// The commits to compare with.
@@ -30,8 +33,8 @@ pub(super) struct LookedAt<'a> {
 }
 
 impl Unseen {
-    /// Finds what is unseen. A commit of what was looked at that is missing or damaged counts as
-    /// none.
+    /// Finds what is unseen. A commit of what was looked at that is missing or damaged, or cannot be
+    /// carried to the present target, counts as none.
     pub(super) fn find(
         flux: &Flux,
         looked_at: &LookedAt,
@@ -47,10 +50,26 @@ impl Unseen {
         {
             return Ok(found);
         }
-        Self::since(flux, [base, base], work, quarantine)
+        match Self::since(flux, [base, base], work, quarantine) {
+            Ok(all) => Ok(Self {
+                is_doubtful: seen.is_some(),
+                ..all
+            }),
+            // What differs from the target is more, and can be found without a merge.
+            Err(error) => {
+                let from = repo.merge_base(&work.tip, &work.target)?.ok_or(error)?;
+                let all = Self::since(flux, [&from, &from], work, quarantine)?;
+                Ok(Self {
+                    is_doubtful: true,
+                    ..all
+                })
+            }
+        }
     }
 
-    /// Finds what differs from a commit, which was made when the branch was at `at`.
+    /// Finds what differs from a commit, which was made when the branch was at `at`. Fails if that
+    /// cannot be carried to the present target: uncarried, a change of the target that the task has
+    /// reverted would be none.
     fn since(
         flux: &Flux,
         [commit, at]: [&ObjectId; 2],
@@ -63,28 +82,26 @@ impl Unseen {
         let carried = match bases {
             [Ok(Some(from)), Ok(Some(to))] => {
                 let carry = Carry {
-                    tree: tree.clone(),
+                    tree,
                     from: repo.tree_of(&from)?,
                     to: repo.tree_of(&to)?,
                 };
                 match carry.known() {
-                    Some(known) => Ok(known),
+                    Some(known) => known,
                     None => quarantine
                         .get()?
-                        .carry(&carry, repo.drivers(), &work.target),
+                        .carry(&carry, repo.drivers(), &work.target)?,
                 }
             }
             // Without a common commit, the target has brought nothing.
-            [from, to] => from.and(to).map(|_| Carried {
-                tree: tree.clone(),
-                conflicts: Vec::new(),
-            }),
+            [from, to] => {
+                from.and(to)?;
+                Carried {
+                    tree,
+                    conflicts: Vec::new(),
+                }
+            }
         };
-        // Uncarried, more is unseen, never less.
-        let carried = carried.unwrap_or(Carried {
-            tree,
-            conflicts: Vec::new(),
-        });
         let objects = match work.uncommitted {
             Some(_) => quarantine.get()?.objects(),
             None => repo,
@@ -93,6 +110,7 @@ impl Unseen {
             seen: carried.tree,
             present: work.tree(objects)?,
             conflicts: carried.conflicts,
+            is_doubtful: false,
         })
     }
 

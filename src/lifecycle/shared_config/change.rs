@@ -157,7 +157,7 @@ impl SharedChange {
             _ => return None,
         };
         let is_plain = !command.contains("\\u{");
-        is_plain.then(|| format!("to put it back: git config --local {command}"))
+        is_plain.then(|| format!("to undo this change: git config --local {command}"))
     }
 
     /// Returns whether it can be put back: the state before is known whole.

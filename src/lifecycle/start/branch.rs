@@ -69,7 +69,7 @@ fn ensure_can_track(flux: &Flux, store: &Store, branch: &ChosenBranch) -> Result
     let (local, upstream) = (&branch.name, branch.upstream.as_deref().unwrap_or_default());
     if store.tip(local).is_some() {
         let what = format!("the branch '{local}' exists already, beside '{upstream}'");
-        let hint = format!("git flux run --branch {}", word(local));
+        let hint = format!("to work on it: git flux run --branch {}", word(local));
         return Err(Failure::new(what).hint(hint).into());
     }
     ensure_no_ref_file(flux, local)?;
@@ -117,12 +117,12 @@ fn find_remote_branch(flux: &Flux, name: &BranchName) -> Result<ChosenBranch> {
         let names: Vec<String> = all.into_iter().filter_map(|b| b.upstream).collect();
         let list = names.join(", ");
         let what = format!("more than one remote has a branch '{plain}': {list}");
-        let hint = format!("git flux run --branch {}", word(&names[0]));
+        let hint = format!("to choose one: git flux run --branch {}", word(&names[0]));
         return Err(Failure::new(what).hint(hint).into());
     }
     all.pop().with_context(|| {
         Failure::new(format!("there is no branch '{name}'"))
-            .hint("git branch --all")
+            .hint("to see all branches: git branch --all")
             .hint("leave out --branch to create a new branch")
     })
 }
@@ -142,7 +142,7 @@ fn ensure_free(
     let (shown, place) = (shown(path), quoted(path));
     let failure = Failure::new(format!("the branch '{branch}' is checked out in '{shown}'"));
     if let Some(task) = store.readable().find(|task| task.worktree == path) {
-        let hint = format!("git flux attach {}", task.id);
+        let hint = format!("to work on it there: git flux attach {}", task.id);
         return Err(failure.hint(hint).into());
     }
     // git lists the main worktree first.
@@ -292,7 +292,7 @@ pub(super) fn ensure_unused(path: &Path, worktrees: &[Worktree]) -> Result<()> {
     if is_free.with_context(|| format!("could not access '{shown}'"))? {
         return Ok(());
     }
-    let hint = "choose another id with --name, or another place with: git config flux.worktreeDir <directory>";
+    let hint = "choose another name with --name, or another place with: git config flux.worktreeDir <directory>";
     let failure = Failure::new(format!("'{shown}' exists already"));
     Err(failure.hint(hint).into())
 }

@@ -27,8 +27,8 @@ use crate::failure::Failure;
 use crate::git::{Lock, ObjectId, refs};
 use crate::store::{self, Store, task_ref};
 use crate::system::disk::full_disk_hint;
-use crate::task::{BranchName, Phase, TaskId};
-use crate::ui::word;
+use crate::task::{BranchName, Phase, Task, TaskId};
+use crate::ui::{shown, word};
 use plan::{Origin, Start, Started};
 use steps::StartTransaction;
 #[cfg(test)]
@@ -59,16 +59,54 @@ pub(super) fn start_locked(flux: &Flux, start: &mut Start, lock: Lock) -> Result
 }
 
 /// Creates the record, base ref and branch of a new task, and reserves ports for a new worktree.
-/// Returns the record's object. Fails if the id or branch is taken; then nothing has changed.
+/// Returns the record's object. Fails if the id or branch, or the existing worktree, is taken; then
+/// nothing has changed.
 fn claim(flux: &Flux, start: &mut Start, lock: &Lock) -> Result<ObjectId> {
     let run = flux.run_dir(&start.task.id);
     start.task.port = match start.origin {
         Origin::New { .. } | Origin::Archive(_) => ports::claim(flux, &run.0, start.task.port),
         Origin::Worktree | Origin::Task(_) => None,
     };
-    let (task, tip) = (&start.task, start.tip());
-    let created = store::create_task(&flux.repo, task, &start.description, tip, lock);
+    let created = create(flux, start, lock);
     created.or_else(|error| Err(undo_claim(flux, start, lock, error)?))
+}
+
+/// Creates the refs of a new task. For an existing worktree, holds the repository's lock meanwhile, and
+/// fails if a task has got it since the start was planned.
+fn create(flux: &Flux, start: &Start, lock: &Lock) -> Result<ObjectId> {
+    let task = &start.task;
+    let _guard = match start.origin {
+        Origin::Worktree => {
+            let guard = flux.lock_repo()?;
+            ensure_unclaimed(&Store::load(&flux.repo, &flux.settings)?, task)?;
+            Some(guard)
+        }
+        _ => None,
+    };
+    store::create_task(&flux.repo, task, &start.description, start.tip(), lock)
+}
+
+fn ensure_unclaimed(store: &Store, task: &Task) -> Result<()> {
+    let (place, branch) = (shown(&task.worktree), &task.branch);
+    let has_place = |other: &Task| other.id != task.id && other.worktree == task.worktree;
+    ensure_no_task(store, has_place, &format!("'{place}' is the worktree"))?;
+    let has_branch = |other: &Task| other.id != task.id && other.branch == *branch;
+    ensure_no_task(store, has_branch, &format!("'{branch}' is the branch"))
+}
+
+/// Fails if `matches` is true for a task of this repository. `what` begins the message, as in
+/// `'x' is the branch`. Tasks whose record cannot be read do not count.
+pub(super) fn ensure_no_task(
+    store: &Store,
+    matches: impl Fn(&Task) -> bool,
+    what: &str,
+) -> Result<()> {
+    let Some(task) = store.readable().find(|task| matches(task)) else {
+        return Ok(());
+    };
+    let failure = Failure::new(format!("{what} of the task '{}'", task.id));
+    let hint = format!("to go to it: git flux attach {}", task.id);
+    Err(failure.hint(hint).into())
 }
 
 /// Undoes what a failed [`claim`] left behind, and returns the error to show. An active task that
@@ -113,15 +151,18 @@ pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<(
 
 fn duplicate_task(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
-        .hint(format!("git flux attach {id}"))
-        .hint(format!("git flux cleanup {id}"))
+        .hint(format!("to go to it: git flux attach {id}"))
+        .hint(format!("to remove it: git flux cleanup {id}"))
 }
 
 /// A hint for `run` and `adopt`.
-pub(crate) const OTHER_ID_HINT: &str = "choose another id with --name";
+pub(crate) const OTHER_ID_HINT: &str = "choose another name with --name";
 
 fn duplicate_branch(branch: &BranchName) -> Failure {
     Failure::new(format!("the branch '{branch}' exists already"))
         .hint(OTHER_ID_HINT)
-        .hint(format!("git branch -d {}", word(branch)))
+        .hint(format!(
+            "to delete the branch: git branch -d {}",
+            word(branch)
+        ))
 }

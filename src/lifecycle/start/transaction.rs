@@ -112,7 +112,7 @@ impl<'a> StartTransaction<'a> {
     fn incomplete(&self, cause: Error) -> Error {
         let id = &self.start.task.id;
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
-        let failure = failure.hint(format!("git flux attach {id}"));
+        let failure = failure.hint(format!("to go to it: git flux attach {id}"));
         let full = full_disk_hint(&cause, &[self.flux.repo.common_dir()]);
         cause.context(failure.hints(full))
     }
@@ -236,7 +236,7 @@ impl Start {
     pub(super) fn failure(&self) -> Failure {
         let end = match self.origin {
             Origin::New { .. } => "; nothing was left behind",
-            Origin::Archive(_) => "; it can still be restored",
+            Origin::Archive(_) => "; nothing was lost",
             Origin::Worktree => "; nothing was changed",
             Origin::Task(_) => "",
         };

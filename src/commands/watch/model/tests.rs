@@ -80,6 +80,36 @@ fn selection_stays_on_its_task_when_rows_move() {
 }
 
 #[test]
+fn place_is_that_of_the_selected_task_when_last_lines_change_what_the_filter_shows() {
+    let mut model = model(&[("a", 3), ("b", 2), ("c", 1)]);
+    let keys: Vec<TaskKey> = model.shown().iter().map(|one| one.key.clone()).collect();
+    let set = |model: &mut Model, at: usize, line: &str| {
+        model.set_last_lines(vec![(keys[at].clone(), Some(line.to_owned()))]);
+    };
+    for at in 0..3 {
+        set(&mut model, at, "tests run");
+    }
+    model.note_key();
+    model.set_filter("tests");
+    model.select(Move::Down(1));
+    set(&mut model, 0, "done");
+    assert_eq!((selected(&model), model.selected_index()), ("b", 0));
+    assert!(!model.is_just_replaced());
+    // The screen of the selected one is read more often.
+    model.set_screen(&keys[1], "done\n");
+    assert_eq!((selected(&model), model.selected_index()), ("c", 0));
+    assert!(model.is_just_replaced());
+    assert_eq!(model.noticed(), Some(&keys[1]));
+    // The first one that was replaced is what the user knows.
+    set(&mut model, 0, "tests run");
+    set(&mut model, 2, "done");
+    assert_eq!(selected(&model), "a");
+    assert_eq!(model.noticed(), Some(&keys[1]));
+    model.select(Move::Up(1));
+    assert_eq!(model.noticed(), Some(&keys[0]));
+}
+
+#[test]
 fn select_stops_at_both_ends() {
     let mut model = model(&[("a", 1), ("b", 1), ("c", 1)]);
     for (to, expected) in [

@@ -198,6 +198,25 @@ fn keys_run_nothing_on_a_task_that_has_just_taken_the_place_of_another() {
 }
 
 #[test]
+fn typed_text_stays_when_its_task_is_gone() {
+    let mut view = view(&[("a", 2), ("b", 1)]);
+    let last = |view: &mut View| screen(view, 60, 12).lines().last().unwrap().to_owned();
+    let key = |view: &mut View, code| view.handle_key(KeyEvent::new(code, KeyModifiers::NONE));
+    press(&mut view, "shi");
+    view.model
+        .set_rows(vec![rows("/home/alice/myapp", &[("b", 1)])]);
+    assert_eq!(key(&mut view, KeyCode::Enter), Action::Nothing);
+    assert_eq!(last(&mut view), "'a' is gone: Esc discards the message");
+    press(&mut view, "!");
+    assert_eq!(last(&mut view), "to a: hi!");
+    // The guard against an unnoticed selection is not for text, which has its receiver.
+    view.model
+        .set_rows(vec![rows("/home/alice/myapp", &[("a", 2)])]);
+    assert!(view.model.is_just_replaced());
+    assert!(matches!(key(&mut view, KeyCode::Enter), Action::Run(_)));
+}
+
+#[test]
 fn view_shows_repositories_if_there_are_several() {
     let mut view = view(&[]);
     let repositories = vec![

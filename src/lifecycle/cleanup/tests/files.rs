@@ -21,11 +21,11 @@ fn plan_asks_about_uncommitted_files_without_an_option() {
     let error = scene.plan(&never()).ensure_not_refused().unwrap_err();
     assert_eq!(error.to_string(), "'fix' has 1 uncommitted file");
     let hints: Vec<String> = failure::hints(&error).collect();
-    let options = ["--commit", "--discard"];
-    assert_eq!(
-        hints,
-        options.map(|option| format!("git flux cleanup fix {option}"))
-    );
+    let expected = [
+        "to commit them first: git flux cleanup fix --commit",
+        "to leave them out: git flux cleanup fix --discard",
+    ];
+    assert_eq!(hints, expected);
 }
 
 #[test]

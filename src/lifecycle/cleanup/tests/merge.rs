@@ -109,7 +109,7 @@ fn plan_needs_a_target_if_the_user_is_on_another_branch() {
     let scene = Scene::new();
     git(&scene.repo, &["switch", "--quiet", "--create", "mine"]);
     scene.assert(
-        "standing",
+        "current branch",
         &[
             (ask(), "asks", "you are on 'mine'"),
             (jointly(), "asks", "you are on 'mine'"),

@@ -143,9 +143,9 @@ fn put_back_command_restores_a_single_value() {
         changes[0].put_back_command()
     };
     let (none, husky) = (config(&[]), config(&[("core.hookspath", "my hooks")]));
-    let unset = "to put it back: git config --local --unset-all core.hooksPath";
+    let unset = "to undo this change: git config --local --unset-all core.hooksPath";
     assert_eq!(command(&none, &husky).as_deref(), Some(unset));
-    let set = "to put it back: git config --local --replace-all core.hooksPath 'my hooks'";
+    let set = "to undo this change: git config --local --replace-all core.hooksPath 'my hooks'";
     assert_eq!(command(&husky, &none).as_deref(), Some(set));
     let escape = config(&[("core.pager", "\x1b")]);
     assert_eq!(command(&escape, &none), None);
