@@ -226,7 +226,7 @@ fn land_removes_an_integrated_task_whose_agent_commits_on_the_target_when_it_sto
     let output = world.flux(["land", &id, "-y"]).run();
     output
         .success()
-        .stderr_has(&format!("'{id}' had landed already; it is removed"));
+        .stderr_has(&format!("removed '{id}', which had landed already"));
     assert_eq!(world.git(["log", "-1", "--format=%s", "main"]), "Last");
     assert_removed(&world, &id);
 }
