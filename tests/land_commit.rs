@@ -103,7 +103,7 @@ fn land_lands_the_others_if_a_task_changes_before_its_commit() {
         hint: git flux status beta
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, after other commits: git revert --no-edit -m 1 <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
         error: not every task has landed
     "#]]);
     assert_eq!(world.git(["show", "main:alpha"]), "more");

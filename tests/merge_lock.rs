@@ -71,7 +71,14 @@ fn land_lands_on_its_target_if_the_worktree_is_switched_just_before_the_merge() 
         let args = ["land", "alpha", "-y"].into_iter().chain(keep);
         let output = world.flux(args).run();
         world.uninstall("git");
-        output.success().stderr_has("landed alpha (untested)");
+        output
+            .success()
+            .stderr_has("landed alpha (untested)")
+            .stderr_has("in the last moment: it has the merge, too\n")
+            .stderr_has("reset --keep wip@{1}\n");
+        // The hint works.
+        world.git(["reset", "-q", "--keep", "wip@{1}"]);
+        assert_eq!(commit(&world, "wip"), main);
         assert_merge_of(&world, &main, &work);
         assert_eq!(world.git(["symbolic-ref", "HEAD"]), "refs/heads/wip");
         assert_eq!(tasks(&world).len(), usize::from(keep.is_some()));
@@ -219,7 +226,7 @@ fn land_removes_an_integrated_task_whose_agent_commits_on_the_target_when_it_sto
     let output = world.flux(["land", &id, "-y"]).run();
     output
         .success()
-        .stderr_has(&format!("'{id}' had landed already; it is removed"));
+        .stderr_has(&format!("removed '{id}', which had landed already"));
     assert_eq!(world.git(["log", "-1", "--format=%s", "main"]), "Last");
     assert_removed(&world, &id);
 }

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::kept_work::prepare_archive;
 use super::merge::{self, TargetCommit};
 use super::target::Destination;
-use super::unchanged::{TargetChange, are_refs_at, is_unchanged};
+use super::unchanged::{TargetChange, are_refs_at, is_unchanged, warn_of_stray_merge};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{ObjectId, Transaction};
@@ -262,6 +262,9 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
         expected.push((into.branch_ref(), merge));
     }
     if !are_refs_at(flux, &expected)? {
+        if let Some(merge) = merge {
+            warn_of_stray_merge(flux, facts, merge)?;
+        }
         return Ok(Outcome::Changed);
     }
     if merge.is_none()

@@ -8,6 +8,7 @@ use crate::git::{Ignored, ObjectId, full_status, refs, worktree};
 use crate::lifecycle::shared_config::compare;
 use crate::system::Lock;
 use crate::task::RefName;
+use crate::ui::{quoted, shown, word};
 
 /// The cases in which tasks are looked at again under the lock of merges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,39 @@ impl TargetChange {
             _ => Self::Other,
         })
     }
+}
+
+/// Warns if another branch has got the merge `commit`, since it was checked out in the target's
+/// worktree in the last moment before git moved what is checked out there. Reads only.
+pub(in crate::lifecycle) fn warn_of_stray_merge(
+    flux: &Flux,
+    facts: &Facts,
+    commit: &ObjectId,
+) -> Result<()> {
+    let Some((into, path)) = facts
+        .merge_target()
+        .and_then(|into| Some((into, into.worktree.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    let head = worktree::head(&flux.repo.checkout(path)?)?;
+    if let Some(branch) = head
+        .filter(|head| *head != into.branch_ref())
+        .and_then(|it| it.branch())
+        && are_refs_at(flux, &[(branch.full(), commit)])?
+    {
+        let place = shown(path);
+        let what = format!("'{branch}' was checked out in '{place}' in the last moment");
+        flux.ui
+            .warning(format_args!("{what}: it has the merge, too"));
+        let reset = format!(
+            "git -C {} reset --keep {}",
+            quoted(path),
+            word(&format!("{branch}@{{1}}"))
+        );
+        flux.ui.hint(reset);
+    }
+    Ok(())
 }
 
 /// Returns whether all refs point to the expected objects; `false` if one does not exist.

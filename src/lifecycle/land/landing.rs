@@ -15,7 +15,9 @@ use crate::lifecycle::cleanup::remove::{
     MarkedTask, Outcome, move_target, remove, run_files, stop_agent,
 };
 use crate::lifecycle::cleanup::target::Destination;
-use crate::lifecycle::cleanup::unchanged::{SecondLook, TargetChange, is_unchanged, lock_merge};
+use crate::lifecycle::cleanup::unchanged::{
+    SecondLook, TargetChange, is_unchanged, lock_merge, warn_of_stray_merge,
+};
 use crate::store::{self, Store, task_ref};
 use crate::system::clock::this_second;
 use crate::task::{MergeRecord, Removal, Rest, TaskId};
@@ -146,7 +148,11 @@ impl PrefixLanding<'_> {
                 interrupt::clear();
                 has_moved = self.has_moved();
             }
-            return Ok(has_moved?.then_some(()));
+            if has_moved? {
+                return Ok(Some(()));
+            }
+            warn_of_stray_merge(self.flux, target, self.last())?;
+            return Ok(None);
         };
         interrupt::check()?;
         match TargetChange::find(self.flux, target)? {
