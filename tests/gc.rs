@@ -283,6 +283,6 @@ fn gc_shows_no_control_characters_of_the_name_of_a_removed_task() {
         world.own_ref(&name, object);
     }
     let dry = gc(&world, &["-n"]).run();
-    dry.success().stdout_has("would delete 'fix.\\u{9b}31m' (");
+    dry.success().stdout_has("'fix.\\u{9b}31m' (");
     assert!(!dry.stdout.contains('\u{9b}'), "{dry}");
 }

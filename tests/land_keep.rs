@@ -178,7 +178,7 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         TASK      TARGET  PLAN
         y         main    merge 1 commit
         error: flux.gate was unset while 'x' ran
-        hint: to put it back: git config --local --replace-all flux.gate false
+        hint: to undo this change: git config --local --replace-all flux.gate false
         hint: git flux status x
         hint: to keep it: git flux land --keep-config
         error: not every task has landed
@@ -207,7 +207,6 @@ fn land_and_cleanup_refuse_what_a_gate_knows_that_was_set_while_a_task_ran() {
     }
     world.assert_unchanged(&before);
     let land = world.flux(["land", "y", "-y", "--keep-config"]).run();
-    land.success()
-        .stderr_has("the same files have passed before");
+    land.success().stderr_has("these files have passed before");
     assert_gone(&world, "y");
 }

@@ -189,8 +189,7 @@ fn ensure_shell_is_idle(task: &Task, target: &Target) -> Result<()> {
     let (id, shell) = (&task.id, target.pane_pid);
     let attach = format!("to end it yourself: git flux attach {id}");
     let in_front = process::foreground_group(shell).with_context(|| {
-        Failure::new(format!("cannot tell what runs in the pane of '{id}'"))
-            .hint(format!("{attach}"))
+        Failure::new(format!("cannot tell what runs in the pane of '{id}'")).hint(&attach)
     })?;
     if let Some(pid) = in_front {
         let what = format!("a program runs in the pane of '{id}' (process {pid})");

@@ -55,9 +55,13 @@ impl<'a> Terminal<'a> {
             "default" => inside,
             _ => "exec env -i \"$@\"",
         };
-        let mut args: Vec<OsString> = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-x"]
-            .map(OsString::from)
-            .to_vec();
+        let mut args: Vec<OsString> = Vec::new();
+        if socket != "default" {
+            // The manual has more lines than a pane keeps by default.
+            let set = "start-server ; set-option -g history-limit 10000 ;";
+            args.extend(set.split(' ').map(OsString::from));
+        }
+        args.extend(["new-session", "-d", "-P", "-F", "#{pane_id}", "-x"].map(OsString::from));
         args.extend([cols.to_string(), "-y".into(), rows.to_string()].map(OsString::from));
         // `-c` would expand formats in the directory's name.
         let script = format!("cd \"$1\" || exit; shift; {start}");
