@@ -218,7 +218,7 @@ fn adopt_refuses_a_branch_of_another_worktree_or_task() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'topic' is the branch of the task 'mine'
-        hint: to go to it: git flux attach mine
+        hint: to go to the task: git flux attach mine
     "#]]);
     world.assert_unchanged(&before);
 }

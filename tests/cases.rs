@@ -56,7 +56,7 @@ fn run_creates_one_task_if_several_runs_use_the_same_name() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the task 'same' exists already
-            hint: to go to it: git flux attach same
+            hint: to go to the task: git flux attach same
             hint: to remove it: git flux cleanup same
         "#]]);
     }

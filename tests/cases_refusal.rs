@@ -50,7 +50,7 @@ fn cleanup_leaves_no_operation_in_progress_after_a_conflict() {
         .code(3)
         .says(&expect![[r#"
             --- stderr
-            error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'src/login.txt' (contents); nothing was changed
+            error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'src/login.txt' (contents)
             hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
             hint: or let its agent resolve it: git flux cleanup fix-login-XXXXXX --update
             hint: then: git flux cleanup fix-login-XXXXXX

@@ -103,13 +103,12 @@ fn cleanup_dry_run_of_several_tasks_exits_as_the_cleanup_would() {
     let json = world.flux(["cleanup", "--json", "--all"]).run();
     let real = world.flux(["cleanup", "--all"]).run();
     world.assert_unchanged(&before);
-    real.code(3)
-        .says(&expect![[r#"
+    real.code(3).says(&expect![[r#"
             --- stderr
             TASK      PLAN
-            clash     refused: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+            clash     refused: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
             dirty     refused: 'dirty' has 1 uncommitted file
-            error: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+            error: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
             hint: resolve it in the task's worktree: git -C '$WORLD/myapp-clash' merge main
             hint: or let its agent resolve it: git flux cleanup clash --update
             hint: then: git flux cleanup clash

@@ -35,7 +35,7 @@ fn cleanup_lists_conflicting_files_with_the_kind_of_conflict() {
         .code(3)
         .says(&expect![[r#"
             --- stderr
-            error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'agent.txt' (contents), 'src/login.txt' (modify/delete); nothing was changed
+            error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'agent.txt' (contents), 'src/login.txt' (modify/delete)
             hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
             hint: or let its agent resolve it: git flux cleanup fix-login-XXXXXX --update
             hint: then: git flux cleanup fix-login-XXXXXX
@@ -63,7 +63,7 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
             merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped at the conflicts
             error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
             hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
-            hint: to go to it: git flux attach fix-login-XXXXXX
+            hint: to go to the task: git flux attach fix-login-XXXXXX
             hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
             hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
         "#]]);
@@ -192,7 +192,7 @@ fn cleanup_update_refuses_to_overwrite_uncommitted_changes() {
             merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped at the conflicts
             error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
             hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
-            hint: to go to it: git flux attach fix-login-XXXXXX
+            hint: to go to the task: git flux attach fix-login-XXXXXX
             hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
             hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
         "#]]);
@@ -236,7 +236,7 @@ fn cleanup_update_says_that_a_merge_is_clean_if_git_resolves_all_conflicts() {
         merging 'main' in '$WORLD/myapp-fix-login-XXXXXX'; stopped before the commit
         error: 'fix-login-XXXXXX' is not removed: commit the merge first
         hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
-        hint: to go to it: git flux attach fix-login-XXXXXX
+        hint: to go to the task: git flux attach fix-login-XXXXXX
         hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
         hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
     "#]]);

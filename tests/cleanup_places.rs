@@ -55,7 +55,7 @@ fn cleanup_refuses_from_a_linked_worktree_on_another_branch_without_into() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'another'
-        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it into 'main': git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     world
@@ -94,7 +94,7 @@ fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'topic'
-        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it into 'main': git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     world.git(["switch", "-q", "--detach"]);
@@ -102,8 +102,8 @@ fn cleanup_requires_into_if_the_user_is_on_another_branch() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(2).says(&expect![[r#"
         --- stderr
-        error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'a detached HEAD'
-        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
+        error: 'fix-login-XXXXXX' would be merged into 'main', but your HEAD is detached
+        hint: to merge it into 'main': git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());
@@ -285,7 +285,7 @@ fn cleanup_merges_into_the_branch_the_task_was_started_from() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' would be merged into 'topic', but you are on 'main'
-        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into topic
+        hint: to merge it into 'topic': git flux cleanup fix-login-XXXXXX --into topic
     "#]]);
     world.flux(["cleanup", "--into=topic", &id]).run().success();
     assert_eq!(commit(&world, "main"), main);

@@ -79,7 +79,7 @@ fn cleanup_refuses_if_a_hook_switches_the_target_worktree() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'hotfix'
-        hint: to merge it there: git flux cleanup fix-login-XXXXXX --into main
+        hint: to merge it into 'main': git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     assert_hooked(&world);
     world.git(["switch", "-q", "main"]);

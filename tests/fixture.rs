@@ -330,7 +330,7 @@ fn cleanup_stops_a_launcher_of_0_1_0() {
     resume.code(1).says(&expect![[r#"
         --- stderr
         error: 'alive' is running
-        hint: to go to it: git flux attach alive
+        hint: to go to the task: git flux attach alive
     "#]]);
     say("done", "Stop");
     world

@@ -470,7 +470,7 @@ fn land_dry_run_and_json_change_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        clash     main    back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+        clash     main    send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
         untested: there is no gate
         --- stderr
         Nothing was done.
@@ -498,7 +498,7 @@ fn land_dry_run_and_json_change_nothing() {
             "into": "main",
             "result": "conflict",
             "rounds": null,
-            "why": "back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed"
+            "why": "send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)"
           }
         ]
         --- stderr
@@ -534,7 +534,7 @@ fn land_dry_run_and_json_change_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        clash     main    back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents); nothing was changed
+        clash     main    send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
         back to clash: it conflicts with its target
         hint: to let its agent mend it: git flux resume clash
         landed alpha, beta (untested)

@@ -120,7 +120,7 @@ fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(3).says(&expect![[r#"
         --- stderr
-        error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'README.md' (contents), 'lock' (contents); nothing was changed
+        error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'README.md' (contents), 'lock' (contents)
         hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
         hint: or let its agent resolve it: git flux cleanup fix-login-XXXXXX --update
         hint: then: git flux cleanup fix-login-XXXXXX

@@ -145,7 +145,7 @@ fn cleanup_changes_nothing_after_a_conflict_in_any_style() {
         output
             .code(3)
             .stdout_is("")
-            .stderr_has("'src/login.txt' (contents); nothing was changed")
+            .stderr_has("'src/login.txt' (contents)")
             .stderr_has(&format!("git -C '{}' {verb} main", worktree.display()));
         world.assert_unchanged(&before);
     }

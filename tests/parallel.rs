@@ -208,7 +208,7 @@ fn run_twenty_with_one_name(world: &World) {
         if !winners.contains(&n) {
             let lines = [
                 "error: the task 'wanted' exists already",
-                "hint: to go to it: git flux attach wanted",
+                "hint: to go to the task: git flux attach wanted",
                 "hint: to remove it: git flux cleanup wanted",
             ];
             assert_refused(output, &lines);

@@ -28,7 +28,7 @@ fn assert_comes_back(world: &World, id: &str) {
         .says(&expect![[r#"
             --- stderr
             restored 'fix-login-XXXXXX' (as it was, ignored files too): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
-            hint: to go to it: git flux attach fix-login-XXXXXX
+            hint: to go to the task: git flux attach fix-login-XXXXXX
         "#]]);
     before.assert_back(world, &worktree);
     assert_not_archived(world, id);
@@ -42,7 +42,7 @@ fn assert_comes_back(world: &World, id: &str) {
         .says(&expect![[r#"
             --- stderr
             restored 'fix-login-XXXXXX' (from its snapshot, without ignored files): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
-            hint: to go to it: git flux attach fix-login-XXXXXX
+            hint: to go to the task: git flux attach fix-login-XXXXXX
         "#]]);
     let kept = before.without(&[".env", "build"]);
     let now = State::of(world, &worktree).without(&[]);
@@ -148,7 +148,7 @@ fn restore_brings_back_the_commits_without_trash_and_snapshot() {
             restored 'fix-login-XXXXXX' (from its commits): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
             What was merged stays merged.
             hint: to undo the merge, on 'main': git revert -m 1 <object>
-            hint: to go to it: git flux attach fix-login-XXXXXX
+            hint: to go to the task: git flux attach fix-login-XXXXXX
         "#]]);
     before.assert_back(&world, &world.worktree(&id));
     assert_not_archived(&world, &id);

@@ -119,7 +119,7 @@ fn restore_keeps_the_merge_and_prints_how_to_revert_it() {
             restored 'fix-login-XXXXXX' (as it was, ignored files too): worktree '$WORLD/myapp-fix-login-XXXXXX', branch 'feature/fix-login-XXXXXX', session 'flux-myapp-fix-login-XXXXXX'
             What was merged stays merged.
             hint: to undo the merge, on 'main': git revert -m 1 <object>
-            hint: to go to it: git flux attach fix-login-XXXXXX
+            hint: to go to the task: git flux attach fix-login-XXXXXX
         "#]]);
     assert_eq!(revert_hint(&output), revert_hint(&removed));
     assert_eq!(commit(&world, "main"), merge);

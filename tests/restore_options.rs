@@ -362,7 +362,7 @@ fn restore_does_not_take_a_removed_task_for_an_existing_one() {
     let before = world.snapshot();
     for name in ["alp-beta", "alp-b"] {
         world.flux(["restore", name]).run().code(1).stderr_is(
-            "error: 'alp-beta' is not removed\nhint: to go to it: git flux attach alp-beta\n",
+            "error: 'alp-beta' is not removed\nhint: to go to the task: git flux attach alp-beta\n",
         );
     }
     world.assert_unchanged(&before);

@@ -46,7 +46,7 @@ fn resume_continues_the_session_of_an_ended_agent_in_its_pane() {
     again.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix' is running
-        hint: to go to it: git flux attach fix
+        hint: to go to the task: git flux attach fix
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", "fix"]).run().success();
@@ -374,7 +374,7 @@ fn resume_takes_over_a_session_recreated_with_a_shell_in_the_worktree() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the tmux session 'flux-myapp-fix' exists already
-            hint: to go to it: tmux attach -t =flux-myapp-fix
+            hint: to go to the session: tmux attach -t =flux-myapp-fix
             hint: to see the tasks: git flux list
         "#]]);
         world.assert_unchanged(&before);

@@ -416,7 +416,7 @@ fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
     let output = review(&world, &id, script).env("OTHER", &worktree).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: it is not known whether these lines have changed: its worktree has another commit checked out
+        warning: it is not known whether these lines have changed: its worktree is not at the tip of its branch
         src/login.txt:2
         > 2
         why?

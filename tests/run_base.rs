@@ -174,7 +174,7 @@ fn run_refuses_a_name_that_exists() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the task 'fix' exists already
-        hint: to go to it: git flux attach fix
+        hint: to go to the task: git flux attach fix
         hint: to remove it: git flux cleanup fix
     "#]]);
     world.assert_unchanged(&before);

@@ -176,16 +176,16 @@ fn run_keeps_an_edited_description_if_it_fails() {
     world.fault(&Fault::every("tmux", "new-session", Mode::Fail));
     let run = world.flux(RUN.into_iter().chain(["-e"]));
     let output = run.env("GIT_EDITOR", "editor -x").run();
-    let again = hints::hints(output.code(1)).pop().unwrap();
-    let (what, command) = again.split_once(": ").unwrap();
-    assert_eq!(what, "to use the text again");
+    output.code(1).stderr_has("\nhint: to use the text again: ");
+    let commands = hints::hints(&output).into_iter();
+    let command = { commands }.find(|command| command.starts_with("git flux run -F"));
+    let command = command.unwrap();
     world.clear_fault();
     let mut shell = world.command("sh");
-    shell.args(["-c", &format!("{command} -q")]);
+    shell.args(["-c", &format!("{command} -q --no-template")]);
     let output = shell.current_dir(world.repo()).output().unwrap();
     let id = String::from_utf8(output.stdout).unwrap();
-    let record = format!("refs/flux/tasks/{}:prompt", id.trim());
-    assert_eq!(world.git(["cat-file", "blob", &record]), text);
+    assert_eq!(world.agent(id.trim()).prompt(), text.as_bytes());
 }
 
 #[test]

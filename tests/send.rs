@@ -101,12 +101,12 @@ fn send_reads_the_message_from_stdin_or_an_editor() {
     world.install("editor", &script);
     let output = world.flux(["send", "-e", &id]).env("GIT_EDITOR", "editor");
     let output = output.run();
-    let hint = hints::hints(output.code(1)).pop().unwrap();
+    output.code(1).stderr_has("\nhint: to use the text again: ");
+    let hint = hints::hints(&output).pop().unwrap();
     let (command, file) = hint.split_once(" < ").unwrap();
-    let expected = format!("to use the text again: git flux send --stdin {id}");
-    assert_eq!(command, expected);
+    assert_eq!(command, format!("git flux send --stdin {id}"));
     let kept = std::fs::read_to_string(file.trim_matches('\'')).unwrap();
-    assert_eq!(kept, "Too late\n");
+    assert_eq!(kept, "Too late");
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn send_does_not_submit_a_long_message_that_is_not_shown() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix-login-XXXXXX' does not show the message; it was not sent
+            error: the agent of 'fix-login-XXXXXX' did not show what was typed, so the message was not sent
             hint: to look at its pane: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);

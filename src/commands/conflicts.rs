@@ -159,10 +159,13 @@ fn print_order(ui: &Ui, report: &ConflictReport) -> Result<()> {
     }
     let ids: Vec<&str> = order.tasks.iter().map(TaskId::as_str).collect();
     let tasks = count(order.to_resolve, "task");
-    let by_age = order.to_resolve_by_age;
+    let by_age = match order.to_resolve_by_age {
+        same if same == order.to_resolve => String::new(),
+        other => format!("; in order of age {other}"),
+    };
+    let ids = ids.join(", ");
     ui.data(format_args!(
-        "\norder: {} ({tasks} to resolve; {by_age} if the oldest comes first)",
-        ids.join(", ")
+        "\norder: {ids} ({tasks} with conflicts to resolve{by_age})"
     ))
 }
 

@@ -87,7 +87,7 @@ impl RestoreArgs {
             };
             let failure = Failure::new(format!("'{id}' is not removed"));
             failure
-                .hint(format!("to go to it: git flux attach {id}"))
+                .hint(format!("to go to the task: git flux attach {id}"))
                 .into()
         })
     }
@@ -146,7 +146,7 @@ fn report(flux: &Flux, one: &Archived, started: &Started) -> Result<()> {
         ui.status("What was merged stays merged.");
         ui.hint(undo);
     }
-    ui.hint(format_args!("to go to it: git flux attach {id}"));
+    ui.hint(format_args!("to go to the task: git flux attach {id}"));
     for error in starting::wait_for_early_failures(flux, slice::from_ref(started))? {
         ui.warning(format_args!("{error:#}"));
     }

@@ -69,7 +69,7 @@ impl Text {
     fn keep(self) -> Option<PathBuf> {
         let edited = self.edited.filter(|_| !self.bytes.is_empty())?;
         let (_, path) = edited.keep().ok()?;
-        fs::write(&path, [&*self.bytes, b"\n"].concat()).ok()?;
+        fs::write(&path, self.bytes).ok()?;
         Some(path)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod history;
 mod objects;
+mod open;
 pub(crate) mod patch;
 pub(in crate::git) mod tree;
 mod tree_changes;
@@ -9,21 +10,17 @@ mod tree_changes;
 use std::cell::OnceCell;
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use git2::{ErrorCode, ObjectFormat, Oid, Repository, RepositoryState as State};
+use git2::{ErrorClass, ErrorCode, ObjectFormat, Oid, Repository, RepositoryState as State};
 
 use super::checkout::Checkout;
 use super::checkout::distrust::{Distrust, refused};
 use super::merge::drivers::Drivers;
 use super::refs::marks::Marks;
-use super::refusals::{no_repository, safe_directory, wrong_worktree};
 use super::{Git, ObjectId, Sharing};
-use crate::failure::Failure;
-use crate::sanitize::quoted;
 use crate::task::{RefName, TaskId};
 
 /// An open repository.
@@ -41,44 +38,6 @@ pub(crate) struct Repo {
 }
 
 impl Repo {
-    /// Opens the repository that git would find: from the current directory, or as `GIT_DIR` and
-    /// similar variables say. Fails if git, started in the repository's worktree without these
-    /// variables, would not find that repository.
-    pub(crate) fn open() -> Result<Self> {
-        configure_libgit2()?;
-        let git2 = Repository::open_from_env().map_err(|error| open_error(error, None))?;
-        Self::load(git2)
-    }
-
-    /// Opens the repository with the common directory `common_dir`; its main worktree, if any,
-    /// counts as the current one.
-    pub(crate) fn open_at(common_dir: &Path) -> Result<Self> {
-        configure_libgit2()?;
-        let found = Repository::open(common_dir);
-        Self::load(found.map_err(|error| open_error(error, Some(common_dir)))?)
-    }
-
-    fn load(git2: Repository) -> Result<Self> {
-        let common_dir = realpath(git2.commondir())?;
-        let current = git2.workdir().map(realpath).transpose()?;
-        if let Some(worktree) = &current {
-            ensure_found_from(&git2, worktree, &common_dir)?;
-        }
-        let main = match git2.is_worktree() {
-            true => main_worktree(&common_dir)?,
-            false => current.clone(),
-        };
-        Ok(Self {
-            git2,
-            common_dir,
-            current,
-            main,
-            sharing: OnceCell::new(),
-            program_key: None,
-            drivers: Drivers::default(),
-        })
-    }
-
     /// Makes [`Repo::checkout`] fail for every worktree from now on, because the key `key` of the
     /// repository's configuration names a program.
     pub(crate) fn refuse_worktrees(&mut self, key: &str) {
@@ -267,7 +226,7 @@ impl Repo {
     pub(in crate::git) fn find_enclosing(path: &Path) -> Result<Option<Checkout>> {
         let is_above = |dir: &&Path| dir.join(".git").symlink_metadata().is_ok();
         for dir in path.ancestors().skip(1).filter(is_above) {
-            let found = match Repository::open(dir) {
+            let found = match open_git2(dir) {
                 Ok(found) => found,
                 // git searches further up, too.
                 Err(error) if error.code() == ErrorCode::NotFound => continue,
@@ -290,7 +249,7 @@ impl Repo {
     pub(crate) fn operation(checkout: &Checkout) -> Result<Option<&'static str>> {
         let path = checkout.path();
         let what = || format!("'{}' is not a worktree", path.display());
-        let repo = Repository::open(path).with_context(what)?;
+        let repo = open_git2(path).with_context(what)?;
         Ok(match repo.state() {
             // Between two picks of a sequence only this directory exists.
             State::Clean if repo.path().join("sequencer").exists() => Some("cherry-pick"),
@@ -312,89 +271,31 @@ pub(crate) fn parse_bool(value: &str) -> Option<bool> {
     git2::Config::parse_bool(value).ok()
 }
 
-/// Lets libgit2 open repositories in git 3's default format, and turns off its object cache and
-/// hash verification, once per process. Safe only because git2 never touches refs: it would
-/// misplace them in a reftable repository.
-#[allow(unsafe_code)]
-fn configure_libgit2() -> Result<()> {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    let mut result = Ok(());
-    ONCE.call_once(|| {
-        // Each object is read once, and git does not verify hashes on reading either.
-        git2::opts::enable_caching(false);
-        git2::opts::strict_hash_verification(false);
-        // SAFETY: libgit2's options are global; this runs once, before any other
-        // thread of this program uses libgit2.
-        result =
-            unsafe { git2::opts::set_extensions(&["refstorage", "relativeworktrees", "noop"]) };
-    });
-    result.context("could not set up libgit2")
-}
-
 fn realpath(path: &Path) -> Result<PathBuf> {
     let found = path.canonicalize();
     found.with_context(|| format!("could not find '{}'", path.display()))
 }
 
-/// Fails if git, started in `worktree` without `GIT_DIR`, would not find the repository with the
-/// common directory `common_dir`, or if a linked worktree's administrative directory is not in
-/// `<git-common-dir>/worktrees`.
-fn ensure_found_from(git2: &Repository, worktree: &Path, common_dir: &Path) -> Result<()> {
-    let own = realpath(git2.path())?;
-    // git creates it nowhere else, and would run programs configured elsewhere.
-    let above = own.parent().and_then(Path::parent);
-    if git2.is_worktree() && above != Some(common_dir) {
-        let error = Distrust::CommonDir(own.join("commondir"));
-        return Err(refused(error.into(), worktree));
-    }
-    let opens_it = || {
-        let opened = Repository::open(worktree).ok();
-        let other = opened.and_then(|repo| repo.commondir().canonicalize().ok());
-        other.as_deref() == Some(common_dir)
+/// The number of times that a repository is opened until an error counts.
+const TRIES: usize = 10;
+
+/// Opens a repository with libgit2, again while a file cannot be read: libgit2 asks for the length of
+/// a configuration file before it reads it, and fails if git has put a shorter one in its place
+/// meanwhile.
+fn open_git2(path: &Path) -> Result<Repository, git2::Error> {
+    settled(|| Repository::open(path))
+}
+
+fn settled(open: impl Fn() -> Result<Repository, git2::Error>) -> Result<Repository, git2::Error> {
+    let is_passing = |error: &git2::Error| {
+        (error.class(), error.code()) == (ErrorClass::Filesystem, ErrorCode::GenericError)
     };
-    if finds_git_dir(worktree, &own) || opens_it() {
-        return Ok(());
-    }
-    Err(wrong_worktree(worktree, common_dir, has_core_worktree(git2)).into())
-}
-
-/// Returns the top directory of the main worktree of the repository at `common_dir`, `None` if it
-/// is bare. Fails if git, started in that directory, would not find the repository.
-fn main_worktree(common_dir: &Path) -> Result<Option<PathBuf>> {
-    let main = Repository::open(common_dir);
-    let repository = main.map_err(|error| open_error(error, Some(common_dir)))?;
-    let main = repository.workdir().map(realpath).transpose()?;
-    match &main {
-        Some(main) if !finds_git_dir(main, common_dir) => {
-            Err(wrong_worktree(main, common_dir, has_core_worktree(&repository)).into())
+    let mut opened = open();
+    for _ in 1..TRIES {
+        if !opened.as_ref().is_err_and(is_passing) {
+            break;
         }
-        _ => Ok(main),
+        opened = open();
     }
-}
-
-/// Returns whether git, started in `worktree`, finds the git directory `git_dir`; `false` also on
-/// an error. Faster than opening the repository, which would read its configuration again.
-fn finds_git_dir(worktree: &Path, git_dir: &Path) -> bool {
-    let found = Repository::discover_path(worktree, iter::empty::<&OsStr>());
-    found.is_ok_and(|found| realpath(&found).is_ok_and(|found| found == git_dir))
-}
-
-/// Returns whether `core.worktree` is set in the repository's configuration; `false` also if that
-/// is unreadable.
-fn has_core_worktree(git2: &Repository) -> bool {
-    let config = git2.config();
-    config.is_ok_and(|config| config.get_entry("core.worktree").is_ok())
-}
-
-fn open_error(error: git2::Error, common_dir: Option<&Path>) -> anyhow::Error {
-    let context = match error.code() {
-        ErrorCode::NotFound => return no_repository().into(),
-        ErrorCode::Owner => {
-            let dir = quoted(&safe_directory(common_dir));
-            let failure = Failure::new("the repository belongs to another user");
-            failure.hint(format!("git config --global --add safe.directory {dir}"))
-        }
-        _ => Failure::new("could not open the repository"),
-    };
-    anyhow::Error::new(error).context(context)
+    opened
 }

@@ -94,7 +94,7 @@ impl Recipient {
             Delivery::NotTaken => {
                 "did not accept the message in time; the message was cleared from its pane"
             }
-            Delivery::NotShown => "does not show the message; it was not sent",
+            Delivery::NotShown => "did not show what was typed, so the message was not sent",
             Delivery::NotListening => "asked a question, or stopped reading input",
             _ => "shows no input field, and may misread the message",
         };

@@ -87,7 +87,7 @@ pub(crate) fn ensure_stopped(flux: &Flux, task: &Task) -> Result<()> {
     let id = &task.id;
     let failure = Failure::new(format!("'{id}' is running"));
     Err(failure
-        .hint(format!("to go to it: git flux attach {id}"))
+        .hint(format!("to go to the task: git flux attach {id}"))
         .into())
 }
 

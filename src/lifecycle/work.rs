@@ -117,7 +117,7 @@ impl Work {
             WorktreeState::Missing => None,
             WorktreeState::Unreadable => bail!("its worktree cannot be read"),
             WorktreeState::Read { head, .. } if self.tip != head.oid.as_str() => {
-                bail!("its worktree has another commit checked out")
+                bail!("its worktree is not at the tip of its branch")
             }
             WorktreeState::Read { files, .. } if files.is_empty() => None,
             WorktreeState::Read { files, .. } => {

@@ -57,7 +57,7 @@ impl BeginDir<'_> {
         [shell, option, script, Bytes(self.0.into()), launcher]
     }
 
-    /// Removes the files of an earlier program.
+    /// Removes the files `begun` and `ended` of an earlier program.
     pub(crate) fn clear(&self) -> Result<()> {
         for name in ["begun", "ended"] {
             let removed = none_if_missing(fs::remove_file(self.0.join(name)));

@@ -61,9 +61,9 @@ fn conflicts_fails_if_a_task_cannot_be_compared() {
     output.code(1).says(&expect![[r#"
         TASK      WITH  CONFLICTS
         one       two   f (contents)
-        three           unknown: its worktree has another commit checked out
+        three           unknown: its worktree is not at the tip of its branch
 
-        order: one, two (1 task to resolve; 1 if the oldest comes first)
+        order: one, two (1 task with conflicts to resolve)
         --- stderr
         error: not everything could be compared
     "#]]);

@@ -80,7 +80,7 @@ pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Fail
         .hint(format!("to see what is left: {git} status"))
         .code(code);
     if path == task.worktree {
-        failure = failure.hint(format!("to go to it: git flux attach {id}"));
+        failure = failure.hint(format!("to go to the task: git flux attach {id}"));
     }
     failure
         .hint(format!("then: {git} commit && git flux cleanup {id}"))

@@ -17,7 +17,7 @@ pub(super) fn stays(plan: &Plan, fate: Landed) -> bool {
 /// Describes the plan of one task in a line.
 pub(super) fn describe(plan: &Plan, fate: Landed) -> String {
     let text = match (plan.refusal(), plan.forecast()) {
-        (Some(refusal), _) if is_conflict(plan) => format!("back: {refusal}"),
+        (Some(refusal), _) if is_conflict(plan) => format!("send back: {refusal}"),
         (Some(refusal), _) => format!("refused: {refusal}"),
         (None, None) => "refused: internal error".to_owned(),
         (None, Some(facts)) => steps(plan, facts, fate).join(", "),

@@ -52,7 +52,8 @@ struct Failed {
 pub(super) struct FailedTasks(BTreeMap<TaskId, Failed>);
 
 impl FailedTasks {
-    /// Returns whether a task with these commits is tried now.
+    /// Returns whether to try to land a task with these commits: they have not failed, or the pause
+    /// after that is over.
     pub(super) fn is_due(&self, id: &TaskId, tips: &Tips, now: Instant) -> bool {
         match self.0.get(id) {
             Some(failed) if failed.tips == *tips => failed.again.is_some_and(|(at, _)| at <= now),

@@ -166,16 +166,6 @@ impl Repo {
         }
     }
 
-    /// Returns all best common ancestors of two commits, as `git merge-base --all <one> <two>` does,
-    /// without starting git.
-    pub(crate) fn merge_bases(&self, one: &ObjectId, two: &ObjectId) -> Result<Vec<ObjectId>> {
-        match self.git2.merge_bases(self.oid(one)?, self.oid(two)?) {
-            Ok(bases) => Ok(bases.iter().copied().map(named).collect()),
-            Err(error) if error.code() == ErrorCode::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Writes an internal commit without a ref and returns its name. Its author, time and message
     /// are fixed, so that equal trees and parents give the same commit.
     pub(crate) fn write_commit(&self, tree: &ObjectId, parents: &[&ObjectId]) -> Result<ObjectId> {

@@ -216,8 +216,8 @@ impl Decision<'_> {
     /// than the one that the user is on. `--into` gives the consent.
     fn check_current_branch(&mut self) {
         let forecast = self.forecast();
-        let name = other_branch(self.flux, forecast);
-        let (Some(into), Some(name)) = (forecast.merge_target(), name) else {
+        let place = other_branch(self.flux, forecast);
+        let (Some(into), Some(place)) = (forecast.merge_target(), place) else {
             return self.pass(
                 "current branch",
                 "it is the target, or you named the target",
@@ -225,15 +225,14 @@ impl Decision<'_> {
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(
-            "'{id}' would be merged into '{branch}', but you are on '{name}'"
+            "'{id}' would be merged into '{branch}', but {place}"
         ))
         .hint(format!(
-            "to merge it there: git flux cleanup {id} --into {}",
+            "to merge it into '{branch}': git flux cleanup {id} --into {}",
             word(branch)
         ))
         .code(USAGE);
-        let what = format!("you are on '{name}'");
-        self.ask(Question::OtherBranch, what, refusal);
+        self.ask(Question::OtherBranch, place, refusal);
     }
 
     /// Adds the checks `agent` and `processes`. They need consents to stop the program in the
@@ -321,8 +320,8 @@ fn describe_merge(facts: &Facts) -> String {
     format!("{commits}, not tried: a merge driver decides about {names} ({style})")
 }
 
-/// Returns the branch that the user is on, or `a detached HEAD`, if commits would be merged into
-/// another one; `None` otherwise. It is that of the current worktree, but that of the main one if
+/// Returns `you are on '<branch>'` or `your HEAD is detached` if commits would be merged into another
+/// branch; `None` otherwise. The HEAD is that of the current worktree, but that of the main one if
 /// called in the task's or outside a worktree.
 fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
     let current = match flux.repo.current() {
@@ -336,7 +335,10 @@ fn other_branch(flux: &Flux, facts: &Facts) -> Option<String> {
     let mut entries = facts.worktrees.iter();
     let entry = entries.find(|entry| entry.path == current && !entry.is_bare)?;
     Some(match &entry.branch {
-        Some(name) => name.branch().map_or(name.to_string(), String::from),
-        None => "a detached HEAD".to_owned(),
+        Some(name) => {
+            let name = name.branch().map_or(name.to_string(), String::from);
+            format!("you are on '{name}'")
+        }
+        None => "your HEAD is detached".to_owned(),
     })
 }

@@ -50,8 +50,7 @@ impl Facts {
         let (id, branch, target) = (&self.task.id, &self.task.branch, word(&into.branch));
         let (files, worktree) = (name_conflicts(files), quoted(&self.task.worktree));
         let into_branch = &into.branch;
-        let what =
-            format!("'{branch}' and '{into_branch}' conflict in {files}; nothing was changed");
+        let what = format!("'{branch}' and '{into_branch}' conflict in {files}");
         let resolve = format!("resolve it in the task's worktree: git -C {worktree}");
         let failure = match into.style {
             // A rebase would meet conflicts again that a merge has resolved.

@@ -1,16 +1,15 @@
 //! Merges the work of each task into its target, in the quarantine.
 
-use std::collections::hash_map::Entry;
 use std::iter::zip;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::cache::{Landing, LandingKey};
 use super::radar::Radar;
 use super::side::Side;
 use crate::git::conflicts::hunks::find_functions;
 use crate::git::conflicts::merge_batch::{NoResult, TrialResult, is_lasting};
-use crate::git::conflicts::touched::{Touched, candidates};
+use crate::git::conflicts::touched::Touched;
 use crate::git::{ObjectId, Repo, Unrelated};
 
 /// The target's tree after a merge of a task.
@@ -39,8 +38,8 @@ impl Radar<'_> {
         self.land_with_git(sides, &open)
     }
 
-    /// Returns the landing of a task if it or its target has not changed anything, or if their changes
-    /// are to different files; `None` if git has to merge it.
+    /// Returns the landing of a task that has not changed anything, or whose target has not moved;
+    /// `None` if git has to merge it.
     fn land_without_git(&mut self, side: &Side) -> Option<Landing> {
         let landing = match self.find_landed_tree(side) {
             Ok(LandedTree::Merged) => return None,
@@ -64,48 +63,22 @@ impl Radar<'_> {
         Some(landing)
     }
 
-    fn find_landed_tree(&mut self, side: &Side) -> Result<LandedTree> {
-        let history = &self.flux.repo;
-        let bases = history.merge_bases(&side.work.tip, &side.work.target)?;
-        let [base] = &bases[..] else {
-            ensure!(!bases.is_empty(), Unrelated);
+    fn find_landed_tree(&self, side: &Side) -> Result<LandedTree> {
+        let repo = self.repo(side)?;
+        let base = self
+            .flux
+            .repo
+            .merge_base(&side.work.tip, &side.work.target)?;
+        let base = base.ok_or(Unrelated)?;
+        let target = repo.tree_of(&side.work.target)?;
+        let tree = if base == side.work.target {
+            side.work.tree(repo)?
+        } else if base == side.work.tip && side.work.uncommitted.is_none() {
+            target.clone()
+        } else {
             return Ok(LandedTree::Merged);
         };
-        let target = history.tree_of(&side.work.target)?;
-        if *base == side.work.target {
-            let repo = self.repo(side)?;
-            let tree = side.work.tree(repo)?;
-            let touched = repo.touched(&target, &tree)?;
-            return Ok(LandedTree::Known(tree, touched));
-        }
-        if *base == side.work.tip && side.work.uncommitted.is_none() {
-            return Ok(LandedTree::Known(target, Touched::default()));
-        }
-        self.combine(side, base, &target)
-    }
-
-    /// Adds the changes of a task since `base` to the tree of its target, if no file is concerned by
-    /// both: by [`candidates`], as with two tasks.
-    fn combine(&mut self, side: &Side, base: &ObjectId, target: &ObjectId) -> Result<LandedTree> {
-        let history = &self.flux.repo;
-        let trees = [history.tree_of(base)?, target.clone()];
-        let theirs = match self.moves.entry(trees) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let [old, new] = place.key();
-                let touched = history.touched(old, new)?;
-                place.insert(touched)
-            }
-        };
-        let objects = self.quarantine.get()?.objects();
-        let Some(own) = side.own(history, objects) else {
-            return Ok(LandedTree::Merged);
-        };
-        if !candidates(&[own, theirs]).is_empty() {
-            return Ok(LandedTree::Merged);
-        }
-        let tree = objects.replace_files(target, &side.work.tree(objects)?, own)?;
-        let touched = objects.touched(target, &tree)?;
+        let touched = repo.touched(&target, &tree)?;
         Ok(LandedTree::Known(tree, touched))
     }
 

@@ -8,7 +8,7 @@ mod order;
 mod radar;
 mod side;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 
@@ -99,7 +99,6 @@ pub(crate) fn find_conflicts<'a>(
         quarantine: LazyQuarantine::new(&flux.repo),
         cache: Cache::load(flux),
         limit: limit.unwrap_or(usize::MAX),
-        moves: HashMap::new(),
         merges: BTreeMap::new(),
     };
     let mut sorted: Vec<&ObservedTask> = observed.iter().collect();

@@ -4,7 +4,7 @@
 //! merged as commits on top of it, so that the merge base is the target, and no task is blamed for
 //! what the target has changed since.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::zip;
 
 use anyhow::{Context as _, Result};
@@ -27,8 +27,6 @@ pub(super) struct Radar<'a> {
     pub(super) cache: Cache,
     /// The number of new questions of each kind.
     pub(super) limit: usize,
-    /// The changes of targets since tasks left them, by the two trees.
-    pub(super) moves: HashMap<[ObjectId; 2], Touched>,
     /// The merges that were asked about now, by pair.
     pub(super) merges: BTreeMap<Pair, TrialMerge>,
 }

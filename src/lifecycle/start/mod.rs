@@ -105,7 +105,7 @@ pub(super) fn ensure_no_task(
         return Ok(());
     };
     let failure = Failure::new(format!("{what} of the task '{}'", task.id));
-    let hint = format!("to go to it: git flux attach {}", task.id);
+    let hint = format!("to go to the task: git flux attach {}", task.id);
     Err(failure.hint(hint).into())
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<(
 
 fn duplicate_task(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
-        .hint(format!("to go to it: git flux attach {id}"))
+        .hint(format!("to go to the task: git flux attach {id}"))
         .hint(format!("to remove it: git flux cleanup {id}"))
 }
 

@@ -112,7 +112,7 @@ impl<'a> StartTransaction<'a> {
     fn incomplete(&self, cause: Error) -> Error {
         let id = &self.start.task.id;
         let failure = Failure::new(format!("'{id}' runs, but its record is not complete"));
-        let failure = failure.hint(format!("to go to it: git flux attach {id}"));
+        let failure = failure.hint(format!("to go to the task: git flux attach {id}"));
         let full = full_disk_hint(&cause, &[self.flux.repo.common_dir()]);
         cause.context(failure.hints(full))
     }

@@ -283,6 +283,7 @@ fn view_shows_help_messages_and_what_is_typed() {
         screen(&mut view, 80, 12).lines().last().unwrap(),
         "'waits-for-an-answer' waits for an answer: press Enter to go there"
     );
+    view.ignored = None;
     press(&mut view, "Gs");
     press(&mut view, "run the tests");
     view.messages.push("warning: unknown".to_owned());
