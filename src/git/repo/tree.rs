@@ -177,21 +177,6 @@ impl Repo {
         })
     }
 
-    /// Writes the tree `tree` with the files of the tree `from` at these paths, and without those
-    /// that `from` does not have, and returns its name.
-    pub(crate) fn replace_files(
-        &self,
-        tree: &ObjectId,
-        from: &ObjectId,
-        paths: &Touched,
-    ) -> Result<ObjectId> {
-        let files = paths.paths().map(|path| {
-            let file = self.find_path(from, path)?;
-            Ok((path.to_owned(), file))
-        });
-        self.update_tree(tree, &files.collect::<Result<_>>()?)
-    }
-
     /// Returns which paths differ between two trees, and which directories of `old` are not in
     /// `new` any more. A renamed file counts as deleted and added.
     pub(crate) fn touched(&self, old: &ObjectId, new: &ObjectId) -> Result<Touched> {

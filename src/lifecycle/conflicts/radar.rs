@@ -85,12 +85,8 @@ impl Radar<'_> {
             }
         }
         let members: BTreeSet<usize> = open.iter().flat_map(|pair| [pair.0, pair.1]).collect();
-        let mut lost = Vec::new();
-        for at in members {
-            if !self.has_merged_tree(&sides[at])? {
-                lost.push(at);
-            }
-        }
+        let is_lost = |at: &usize| self.is_lost(&sides[*at]);
+        let lost: Vec<usize> = members.into_iter().filter(is_lost).collect();
         self.land_with_git(sides, &lost)?;
         let questions = open.iter().map(|pair| self.question(sides, *pair));
         let questions = questions.collect::<Result<_>>()?;
@@ -110,23 +106,12 @@ impl Radar<'_> {
         known.map(Finding::of)
     }
 
-    /// Returns whether the merged tree of a task, if there is one, is in the quarantine: it may be
-    /// known from an earlier one. Writes it if that can be done without git.
-    fn has_merged_tree(&self, side: &Side) -> Result<bool> {
-        let (Some(landing), Some(merged)) = (&side.landing, side.merged_tree()) else {
-            return Ok(true);
-        };
-        let objects = self.quarantine.get()?.objects();
-        if objects.has_object(merged) {
-            return Ok(true);
-        }
-        // Right if the merge has taken each file whole from one side.
-        let (target, own) = (
-            objects.tree_of(&side.work.target)?,
-            side.work.tree(objects)?,
-        );
-        let made = objects.replace_files(&target, &own, &landing.touched)?;
-        Ok(made == *merged)
+    /// Returns whether the merged tree of a task is known by name only, from an earlier quarantine.
+    fn is_lost(&self, side: &Side) -> bool {
+        let quarantine = self.quarantine.get();
+        side.merged_tree().is_some_and(|tree| {
+            quarantine.is_ok_and(|quarantine| !quarantine.objects().has_object(tree))
+        })
     }
 
     /// Returns the pairs of tasks that may conflict, by the paths that they touch, without tasks that
