@@ -38,6 +38,7 @@ fn watch_restores_the_modes_of_its_terminal_if_that_takes_no_output() {
     let (keyboard, keys) = open_terminal(&world);
     let (mut shown, screen) = open_terminal(&world);
     let before = tcgetattr(&keys).unwrap();
+    let output = screen.try_clone().unwrap();
     let mut watch = world
         .command("git-flux")
         .arg("watch")
@@ -54,6 +55,8 @@ fn watch_restores_the_modes_of_its_terminal_if_that_takes_no_output() {
     }
     assert_ne!(tcgetattr(&keys).unwrap(), before);
     drop(shown);
+    // A process that another test just starts may have it until it runs its program.
+    wait_until("the terminal to be closed", || (&output).write(b" ").is_err());
     (&keyboard).write_all(b"q").unwrap();
     assert!(!watch.wait().unwrap().success());
     assert_eq!(tcgetattr(&keys).unwrap(), before);
