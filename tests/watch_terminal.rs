@@ -56,7 +56,9 @@ fn watch_restores_the_modes_of_its_terminal_if_that_takes_no_output() {
     assert_ne!(tcgetattr(&keys).unwrap(), before);
     drop(shown);
     // A process that another test just starts may have it until it runs its program.
-    wait_until("the terminal to be closed", || (&output).write(b" ").is_err());
+    wait_until("the terminal to be closed", || {
+        (&output).write(b" ").is_err()
+    });
     (&keyboard).write_all(b"q").unwrap();
     assert!(!watch.wait().unwrap().success());
     assert_eq!(tcgetattr(&keys).unwrap(), before);
