@@ -120,23 +120,30 @@ fn cleanup_brings_no_commit_back_on_a_branch_that_is_checked_out_nowhere() {
     assert_removed(&world, "alpha");
 }
 
-#[test]
-fn cleanup_asks_again_if_the_target_loses_a_commit_during_the_question() {
-    let world = World::new();
-    let main = task_and_later_commit(&world);
-    let work = commit(&world, "feature/alpha");
+/// Answers the question of a cleanup that shows `prompt` after a reset of the target to `main`, and asserts that
+/// nothing is done before it is asked again.
+#[track_caller]
+fn assert_asks_again_after_a_reset(world: &World, [main, work]: [&str; 2], prompt: &str) {
     let terminal = world.terminal(150, 40);
     terminal.command("git flux cleanup alpha");
-    terminal.wait_for_screen("and remove");
-    world.git(["reset", "-q", "--hard", &main]);
+    terminal.wait_for_screen(prompt);
+    world.git(["reset", "-q", "--hard", main]);
     let before = world.snapshot();
     terminal.keys(["y"]);
     terminal.wait_for_screen("'alpha' has changed; checking it again\n? Merge 1 commit");
     world.assert_unchanged(&before);
     terminal.keys(["y"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
-    assert_merge_of(&world, &main, &work);
-    assert_removed(&world, "alpha");
+    assert_merge_of(world, main, work);
+    assert_removed(world, "alpha");
+}
+
+#[test]
+fn cleanup_asks_again_if_the_target_loses_a_commit_during_the_question() {
+    let world = World::new();
+    let main = task_and_later_commit(&world);
+    let work = commit(&world, "feature/alpha");
+    assert_asks_again_after_a_reset(&world, [&main, &work], "and remove");
 }
 
 #[test]
@@ -203,18 +210,7 @@ fn cleanup_asks_again_if_the_target_loses_the_commits_of_an_integrated_task() {
     done(&world, &["alpha"]);
     let (main, work) = (commit(&world, "main"), commit(&world, "feature/alpha"));
     world.git(["merge", "-q", "--no-ff", "feature/alpha"]);
-    let terminal = world.terminal(150, 40);
-    terminal.command("git flux cleanup alpha");
-    terminal.wait_for_screen("emove 'alpha'");
-    world.git(["reset", "-q", "--hard", &main]);
-    let before = world.snapshot();
-    terminal.keys(["y"]);
-    terminal.wait_for_screen("'alpha' has changed; checking it again\n? Merge 1 commit");
-    world.assert_unchanged(&before);
-    terminal.keys(["y"]);
-    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
-    assert_merge_of(&world, &main, &work);
-    assert_removed(&world, "alpha");
+    assert_asks_again_after_a_reset(&world, [&main, &work], "emove 'alpha'");
 }
 
 #[test]

@@ -244,7 +244,7 @@ impl Shared {
         let (shared, path) = (Arc::clone(self), path.to_owned());
         thread::spawn(move || {
             let is_released = Flock::lock(file, FlockArg::LockShared).is_ok();
-            // Who sees the next holder before this event needs no other thread.
+            // The next holder may be seen before this event; then no other thread is needed.
             lock(&shared.locks).remove(&path);
             if is_released {
                 shared.events.send(Wakeup::Run(PathBuf::new())).ok();

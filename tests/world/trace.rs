@@ -76,10 +76,9 @@ fn count(pid: i32, time: Duration) -> (usize, usize) {
                 }
                 Ok(WaitStatus::Stopped(_, signal)) if signal != Signal::SIGTRAP => Some(signal),
                 Ok(WaitStatus::PtraceEvent(.., event)) => {
-                    starts += usize::from(event != ptrace::Event::PTRACE_EVENT_STOP as i32);
-                    // The new one is traced, too, and waits for that.
-                    if let Ok(new) = ptrace::getevent(*tid) {
-                        ptrace::detach(Pid::from_raw(i32::try_from(new).unwrap()), None).ok();
+                    if event != ptrace::Event::PTRACE_EVENT_STOP as i32 {
+                        starts += 1;
+                        release(ptrace::getevent(*tid).unwrap());
                     }
                     None
                 }
@@ -96,4 +95,11 @@ fn count(pid: i32, time: Duration) -> (usize, usize) {
         .map(|stops| stops.saturating_sub(1).div_ceil(2))
         .sum();
     (calls, starts)
+}
+
+/// Lets a new process or thread go on, which is traced, too. It cannot be released before it has stopped.
+fn release(new: i64) {
+    let new = Pid::from_raw(i32::try_from(new).unwrap());
+    waitpid(new, Some(WaitPidFlag::__WALL)).ok();
+    ptrace::detach(new, None).ok();
 }

@@ -349,7 +349,7 @@ mod tests {
         // Text of the user, or of the code.
         case("+a\u{200d}", "+\\u{200c}", "\\u{200c}");
         case("+'\\u{200d}'\u{200d}", "+'\\u{200d}'", "'\\u{200d}'");
-        // What a terminal would obey.
+        // Characters that a terminal would obey.
         case("+a\u{1b}\u{200d}", "+b\\u{1b}", "b\\u{1b}");
     }
 }

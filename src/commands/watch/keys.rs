@@ -117,7 +117,7 @@ impl Input {
             }
             (KeyCode::Enter, Self::Message(key, _)) => {
                 let action = send(model, key, &text);
-                // What was typed for a task that is gone is not lost.
+                // The text for a task that is gone is not lost.
                 if matches!(action, Action::Run(_)) {
                     *self = Self::Tasks;
                 }

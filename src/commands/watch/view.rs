@@ -68,7 +68,7 @@ impl View {
         self.ignored = None;
         self.messages.clear();
         self.refusal = None;
-        // What is typed has its receiver already.
+        // A text has its receiver already.
         let is_unnoticed = self.input == Input::Tasks && self.model.is_just_replaced();
         self.model.note_key();
         let message = match self.input.handle(key, &mut self.model, self.page) {

@@ -18,7 +18,7 @@ use crate::git::repo::tree::TreeFile;
 use crate::git::{Change, Checkout, ObjectId};
 use crate::sanitize::shown;
 
-/// The size in bytes above which a file is not compared: whoever looks at a task would write it to
+/// The size in bytes above which a file is not compared: each look at a task would write it to
 /// the directory for temporary files.
 const LARGE_FILE_BYTES: u64 = 100 << 20;
 

@@ -34,7 +34,7 @@ struct TreePair<'a> {
 struct ChangedEntry {
     change: TreeChange,
     path: PathBuf,
-    /// What a directory is in the two trees.
+    /// A directory in each of the two trees.
     below: Option<[Option<Oid>; 2]>,
 }
 

@@ -101,7 +101,7 @@ pub(in crate::lifecycle) fn warn_of_stray_merge(
             quoted(path),
             word(&format!("{branch}@{{1}}"))
         );
-        flux.ui.hint(reset);
+        flux.ui.hint(format_args!("to take it back there: {reset}"));
     }
     Ok(())
 }

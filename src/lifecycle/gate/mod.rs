@@ -92,7 +92,7 @@ fn find_or_run(
         return Ok(known);
     }
     let verdict = decide(&GateRun::new(flux, gate, &scratch, candidate)?)?;
-    // While the lock is held: whoever waits for it looks for the verdict next.
+    // While the lock is held: the next process that gets it looks for the verdict first.
     if !verdict.is_none() && is_final(&verdict) {
         verdicts.add(&candidate.tree, &verdict)?;
     }

@@ -53,7 +53,7 @@ impl<'a> ScratchWorktree<'a> {
     pub(super) fn take(flux: &'a Flux) -> Result<Self> {
         let (path, dir) = (scratch_path(&flux.repo), gate_dir(&flux.repo));
         let condition = inspect(&flux.repo, &path);
-        // Where there is a lock, another git flux may just make the worktree.
+        // If the lock exists, another git flux may be making the worktree.
         if !flux.scratch_lock().exists() {
             condition?;
         }

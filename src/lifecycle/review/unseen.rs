@@ -55,7 +55,7 @@ impl Unseen {
                 is_doubtful: seen.is_some(),
                 ..all
             }),
-            // What differs from the target is more, and can be found without a merge.
+            // The difference from the target is larger, and found without a merge.
             Err(error) => {
                 let from = repo.merge_base(&work.tip, &work.target)?.ok_or(error)?;
                 let all = Self::since(flux, [&from, &from], work, quarantine)?;
