@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use crate::context::Flux;
 use crate::failure::{self, Failure, USAGE};
 use crate::git::{Git, foreground};
+use crate::interrupt;
 use crate::ui::{quoted, shown};
 
 /// The words about a kind of text.
@@ -101,15 +102,7 @@ impl<'a> TextSource<'a> {
 
     fn read_bytes(self) -> Result<Vec<u8>> {
         match self {
-            Self::File(path) if path.as_os_str() == "-" => {
-                let mut text = Vec::new();
-                let read = io::stdin().lock().read_to_end(&mut text);
-                read.context("could not read standard input")?;
-                Ok(text)
-            }
-            Self::File(path) => {
-                fs::read(path).with_context(|| format!("could not read '{}'", shown(path)))
-            }
+            Self::File(path) => read_file(path),
             Self::Words(words) => Ok(words.join(OsStr::new(" ")).into_vec()),
         }
     }
@@ -143,6 +136,20 @@ impl<'a> TextSource<'a> {
             edited: Some(file),
         })
     }
+}
+
+/// Reads a whole file; `-` is standard input. SIGINT, SIGTERM and SIGHUP end the process, so nothing
+/// may need to be undone.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    interrupt::exit_on_signal(|| {
+        if path.as_os_str() != "-" {
+            return fs::read(path).with_context(|| format!("could not read '{}'", shown(path)));
+        }
+        let mut text = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut text);
+        read.context("could not read standard input")?;
+        Ok(text)
+    })
 }
 
 /// Returns git's editor, a shell command: `git var GIT_EDITOR`. Fails with the hint `piped` if it

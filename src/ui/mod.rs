@@ -299,8 +299,7 @@ fn print_line(line: impl Display) {
 
 fn ask<T>(question: impl FnOnce() -> dialoguer::Result<Option<T>>) -> Result<T> {
     let keys = RawKeys::take();
-    interrupt::check()?;
-    let answer = question();
+    let answer = interrupt::with_failing_calls(question)?;
     drop(keys);
     match answer {
         Ok(Some(answer)) => return Ok(answer),

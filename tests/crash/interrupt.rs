@@ -1,6 +1,11 @@
 //! Tests ^C, SIGTERM and SIGHUP: exit code 130, and nothing half done.
 
+use std::fs;
+use std::io::Write as _;
 use std::process::Command;
+
+use nix::sys::stat;
+use nix::unistd::mkfifo;
 
 use super::matrix::ID;
 use super::run::own_work;
@@ -28,14 +33,14 @@ impl Stop {
     fn send(self, world: &World, terminal: &Terminal<'_>) {
         match self {
             Self::Key => drop(terminal.keys(["C-c"])),
-            Self::Signal(name) => {
-                let sent = Command::new("kill")
-                    .args(["-s", name, &flux_pid(world).to_string()])
-                    .status();
-                assert!(sent.unwrap().success());
-            }
+            Self::Signal(name) => kill(name, &flux_pid(world).to_string()),
         }
     }
+}
+
+fn kill(signal: &str, pid: &str) {
+    let sent = Command::new("kill").args(["-s", signal, pid]).status();
+    assert!(sent.unwrap().success());
 }
 
 /// Returns the process id of the running git-flux.
@@ -78,13 +83,13 @@ fn run_leaves_nothing_behind_when_interrupted_during_the_checkout() {
         stop.send(&world, &terminal);
         if stop != Stop::Key {
             // The checkout was not asked to stop.
-            std::fs::write(world.tools().join("go"), "").unwrap();
+            fs::write(world.tools().join("go"), "").unwrap();
         }
         assert_eq!(terminal.exit_code(), 130, "{stop:?}: {}", terminal.screen());
         terminal.wait_for_screen("nothing is left of 'fix-login'");
         world.assert_unchanged(&before);
         assert_eq!(world.started_agents(), [""; 0]);
-        std::fs::write(world.tools().join("go"), "").unwrap();
+        fs::write(world.tools().join("go"), "").unwrap();
         world.behaviour("raw");
         world
             .flux(["run", "-q", "--name", ID, "Fix the login"])
@@ -135,7 +140,7 @@ fn run_leaves_nothing_behind_when_interrupted_while_the_agent_starts() {
         // Seen by what the launcher's place does, and by whom git was called.
         world.shim();
         let plain = world.tools().join("shim/tmux");
-        std::fs::remove_file(plain).unwrap();
+        fs::remove_file(plain).unwrap();
         let terminal = world.terminal(100, 30);
         terminal.command(RUN);
         let waiting = world.tools().join("waiting");
@@ -196,6 +201,41 @@ fn cleanup_ends_at_its_question_on_a_signal_or_a_closed_terminal() {
 }
 
 #[test]
+fn commands_end_on_a_signal_while_they_read_a_text() {
+    let world = World::new();
+    task(&world);
+    let [file, pid] = ["text", "pid"].map(|name| world.tools().join(name));
+    mkfifo(&file, stat::Mode::S_IRWXU).unwrap();
+    let dir = world.tools().display();
+    let script = format!("#!/bin/sh\necho $$ >'{dir}/pid'\nexec git-flux \"$@\" <'{dir}/text'\n");
+    world.install("reading", &script);
+    let before = world.snapshot();
+    for command in [
+        "send --stdin fix-login",
+        "run --name other --file -",
+        "review --from - fix-login",
+    ] {
+        for stop in STOPS {
+            let mut options = fs::File::options();
+            let mut pipe = options.read(true).write(true).open(&file).unwrap();
+            pipe.write_all(b"A text that goes on\n").unwrap();
+            let terminal = world.terminal(100, 30);
+            terminal.command(&format!("reading {command}"));
+            wait_until("the text to be read", || {
+                rustix::io::ioctl_fionread(&pipe).unwrap() == 0
+            });
+            match stop {
+                Stop::Key => drop(terminal.keys(["C-c"])),
+                Stop::Signal(name) => kill(name, world.read(&pid).trim()),
+            }
+            assert_eq!(terminal.exit_code(), 130, "{command}, {stop:?}");
+            drop(pipe);
+            world.assert_unchanged(&before);
+        }
+    }
+}
+
+#[test]
 fn cleanup_keeps_the_task_when_interrupted_while_the_agent_stops() {
     for stop in STOPS {
         let world = World::new();
@@ -250,7 +290,7 @@ fn cleanup_completes_or_undoes_a_merge_that_is_interrupted() {
         terminal.command("git-flux cleanup --yes fix-login");
         wait_for_smudging(&world);
         stop.send(&world, &terminal);
-        std::fs::write(world.tools().join("go"), "").unwrap();
+        fs::write(world.tools().join("go"), "").unwrap();
         let code = terminal.exit_code();
         let screen = terminal.screen();
         let merged = world.git(["rev-parse", "main"]) != main;

@@ -6,7 +6,7 @@ mod parse;
 mod send;
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use self::message::{Mentions, PlacedComment, Present};
 use self::parse::{Comment, find_comments};
 use self::send::{Agreement, Sending};
 use super::object::review::ReviewObject;
-use super::text::find_editor;
+use super::text::{find_editor, read_file};
 use super::{candidates, choose, choose_own};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure, USAGE, Verb};
@@ -104,6 +104,7 @@ impl ReviewArgs {
             true => choose(&flux, &store, self.task.as_deref(), Verb::Review)?,
             false => choose_own(&flux, &store, self.task.as_deref(), Verb::Review)?,
         };
+        let from = self.from.as_deref().map(read_file).transpose()?;
         let task = stored.readable()?;
         ensure_not_copied(&flux, task)?;
         if let Some(broken) = Damage::find(&flux, task)? {
@@ -129,8 +130,14 @@ impl ReviewArgs {
             return print(&flux, &file.text());
         }
         self.ensure_can_ask(&flux, stored)?;
-        if let Some(path) = &self.from {
-            return self.take(&flux, stored, &review, path);
+        if let (Some(path), Some(text)) = (&self.from, from) {
+            return self.take(
+                &flux,
+                stored,
+                &review,
+                path,
+                &String::from_utf8_lossy(&text),
+            );
         }
         if file.patches.is_empty() {
             return self.report_none(&flux, &store, stored);
@@ -183,9 +190,9 @@ impl ReviewArgs {
         stored: &StoredTask,
         review: &TaskReview,
         path: &Path,
+        text: &str,
     ) -> Result<()> {
-        let text = read(path)?;
-        let trees = find_trees(&text);
+        let trees = find_trees(text);
         let id = &stored.id;
         let stale = || {
             let what = format!(
@@ -197,7 +204,7 @@ impl ReviewArgs {
         let trees = trees.as_ref().with_context(stale)?.each_ref();
         let is_same = trees == review.trees();
         let file = ReviewFile::new(review, "", trees).with_context(stale)?;
-        let edited = ReviewComments::find(file, &text)?;
+        let edited = ReviewComments::find(file, text)?;
         let has_comments = !edited.comments.is_empty();
         if has_comments {
             let agreement = self.agreement(EditorEnd::Normal);
@@ -372,20 +379,4 @@ fn print(flux: &Flux, text: &str) -> Result<()> {
         Some(_) => page(flux.repo.home(), sanitize::text(text)),
         None => flux.ui.bytes(text.as_bytes()),
     }
-}
-
-/// Reads an edited file; `-` is standard input.
-fn read(path: &Path) -> Result<String> {
-    let what = || Failure::new(format!("could not read '{}'", shown(path)));
-    let mut text = Vec::new();
-    match path.as_os_str() == "-" {
-        true => drop(
-            io::stdin()
-                .lock()
-                .read_to_end(&mut text)
-                .with_context(what)?,
-        ),
-        false => text = fs::read(path).with_context(what)?,
-    }
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
