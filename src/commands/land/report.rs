@@ -107,7 +107,7 @@ impl<'a> Report<'a> {
                 });
             }
             TaskResult::Conflict(back) => {
-                self.tell_back(id, "it conflicts with its target", back);
+                self.tell_back(id, "it conflicts with its target branch", back);
             }
             TaskResult::Red(finding, back) => {
                 match back {
@@ -121,7 +121,7 @@ impl<'a> Report<'a> {
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
-                ui.status(format_args!("'{id}' conflicts with its target"));
+                ui.status(format_args!("'{id}' conflicts with its target branch"));
             }
             TaskResult::Clash(Clash::Task) => {
                 ui.status(format_args!("'{id}' conflicts with a task before it"));

@@ -148,8 +148,9 @@ impl TaskReader {
         end + PAUSE.max(took * (SHARE - 1))
     }
 
-    /// Waits until the tasks may have changed. The states come first; everything follows soon, but
-    /// takes its share of the time at most.
+    /// Waits until the tasks may have changed, and returns what is to be read again: at first only
+    /// their states, soon after that everything. Reading everything may take a part of the time
+    /// only, given by [`SHARE`]; it waits until then.
     fn wait(&mut self) -> Result<Depth> {
         let wakeups = &mut self.watch.wakeups;
         let is_woken = wakeups.pause(Instant::now() + PAUSE)?;

@@ -37,7 +37,8 @@ impl Mentions {
         }
     }
 
-    /// Returns a path or a suggestion as the agent accepts it.
+    /// Returns a path or a suggestion so that the agent takes no word of it for the name of a file:
+    /// if it cannot escape `@`, a space follows each.
     fn adapt(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Accepted => text.into(),

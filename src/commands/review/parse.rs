@@ -139,9 +139,9 @@ fn unescape(suggestion: &str, line: &ReviewLine) -> String {
 impl Comment {
     /// Returns the comment of some added lines; `None` if they are blank. In the head and at the end,
     /// `#` begins what is no comment.
-    fn new(line: &ReviewLine, text: &[&str]) -> Option<Self> {
-        let is_text = |text: &&&str| line.subject != Subject::Whole || !text.starts_with('#');
-        let text = text.iter().filter(is_text).copied();
+    pub(super) fn new(line: &ReviewLine, text: &[impl AsRef<str>]) -> Option<Self> {
+        let is_text = |text: &&str| line.subject != Subject::Whole || !text.starts_with('#');
+        let text = text.iter().map(AsRef::as_ref).filter(is_text);
         let text: Vec<&str> = text.skip_while(|line| line.trim().is_empty()).collect();
         let text = text.join("\n");
         let text = text.trim_end();

@@ -97,8 +97,9 @@ impl TaskStash {
         Ok(())
     }
 
-    /// Ends a merge, cherry-pick or revert in the worktree, as `git stash push` does by a reset,
-    /// which it made in the directory of the stash. Changes no file and no index.
+    /// Removes the state of a merge, cherry-pick or revert, such as `MERGE_HEAD`, from the worktree's
+    /// git directory: `git reset`. Changes no file and no index. The reset of `git stash push` only
+    /// removed it from the directory of the stash.
     pub(crate) fn forget_operation(
         &self,
         worktree: &CallerWorktree,
