@@ -165,14 +165,15 @@ impl Model {
         self.is_in_use = true;
     }
 
-    /// Returns whether another task has just been selected without a key: the user may not have
-    /// noticed.
+    /// Returns whether, less than [`REACTION`] ago, another task became the selected one without a
+    /// key press, so that the user may not have noticed.
     pub(super) fn is_just_replaced(&self) -> bool {
         self.replaced.as_ref().is_some_and(is_unnoticed)
     }
 
-    /// Returns the selected task; if it has just been selected without a key, the one that the user
-    /// has noticed, which may be gone.
+    /// Returns the task that the user takes for the selected one: if [`Model::is_just_replaced`],
+    /// the one selected before, which may be gone, otherwise the selected one. `None` if there is
+    /// none.
     pub(super) fn noticed(&self) -> Option<&TaskKey> {
         match self.replaced.as_ref().filter(|one| is_unnoticed(one)) {
             Some((_, before)) => Some(before),
@@ -180,7 +181,8 @@ impl Model {
         }
     }
 
-    /// Replaces the last lines of some tasks.
+    /// Replaces the last line of the screen of each task in `lines`, or removes it for `None`.
+    /// Other tasks keep theirs.
     pub(super) fn set_last_lines(&mut self, lines: LastLines) {
         for (key, line) in lines {
             if let Some(row) = self.rows.iter_mut().find(|row| row.key == key) {
@@ -195,7 +197,8 @@ impl Model {
         self.follow_rows();
     }
 
-    /// Replaces the last line of a task whose agent is alive by that of this screen.
+    /// Replaces a task's last line by that of its screen, which has the text `text`. Does nothing
+    /// unless the task's agent is alive.
     pub(super) fn set_screen(&mut self, key: &TaskKey, text: &str) {
         let status = self.find(key).and_then(|row| row.row.status.as_ref());
         if status.is_some_and(|status| status.state.is_alive()) {
@@ -239,7 +242,8 @@ impl Model {
         self.at
     }
 
-    /// Selects another task; stops at both ends.
+    /// Selects the task that is some rows above or below the selected one, or the first or last one
+    /// that is shown. Stops at both ends of the list.
     pub(super) fn select(&mut self, to: Move) {
         let last = self.shown().len().saturating_sub(1);
         self.at = match to {
@@ -263,7 +267,8 @@ impl Model {
     }
 }
 
-/// Returns whether a change is so new that the user may not have noticed it.
+/// Returns whether a change of the selection is so new, less than [`REACTION`] old, that the user
+/// may not have noticed.
 fn is_unnoticed((at, _): &(Instant, TaskKey)) -> bool {
     at.elapsed() < REACTION
 }
@@ -279,12 +284,13 @@ impl ViewRow {
                 .any(|cell| cell.to_lowercase().contains(filter))
     }
 
-    /// Returns the beginning of the task's state.
+    /// Returns the time at which the task's state began; `None` if it is unknown.
     pub(super) fn since(&self) -> Option<Timestamp> {
         self.row.status.as_ref()?.found.since
     }
 
-    /// Returns the pane of a task whose agent may be alive.
+    /// Returns the pane in which the task's agent may be alive; `None` if the task has no pane or
+    /// belongs to another user.
     pub(super) fn target(&self) -> Option<&Target> {
         let status = self.row.status.as_ref()?;
         let target = status.task.target.as_ref();
