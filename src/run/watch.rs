@@ -60,8 +60,8 @@ impl Watch {
         Self::without_signals(events)
     }
 
-    /// Creates a watch as [`Watch::new`] does, which watches nothing but signals: the system can
-    /// watch no more files. The caller has to poll.
+    /// Creates a watch as [`Watch::new`] does, but without files and terminals, because the system
+    /// can watch no more. The caller has to poll them.
     pub(crate) fn blind(events: Sender<Wakeup>) -> Result<Self> {
         let signals = events.clone();
         interrupt::on_signal(move || {
@@ -74,7 +74,7 @@ impl Watch {
         })
     }
 
-    /// Returns whether the watch watches nothing.
+    /// Returns whether the watch watches no files and terminals.
     pub(crate) fn is_blind(&self) -> bool {
         self.files.is_none()
     }
