@@ -174,7 +174,8 @@ impl ReviewArgs {
         Ok(())
     }
 
-    /// Returns how the user agrees to sending comments.
+    /// Returns how the user agrees to sending comments: by `--yes`, or by a question. If the editor
+    /// failed, `--yes` does not count, and the default answer is no.
     fn agreement(&self, end: EditorEnd) -> Agreement {
         match (end, self.yes) {
             (EditorEnd::Failed, true) => Agreement::Refused,
@@ -184,7 +185,8 @@ impl ReviewArgs {
         }
     }
 
-    /// Fails off a terminal without `--yes`, before the user writes comments.
+    /// Fails without a terminal unless `--yes` is given, before the user writes comments that could
+    /// not be sent.
     fn ensure_can_ask(&self, flux: &Flux, stored: &StoredTask) -> Result<()> {
         if self.yes || flux.ui.can_ask() {
             return Ok(());
@@ -292,7 +294,8 @@ fn send_comments(
     sending.send()
 }
 
-/// Finds where the lines are now: the agent may have worked on.
+/// Returns the comments with the present places of their lines, after reading the task's files
+/// again: the agent may have changed them while the user wrote.
 fn place_comments<'a>(
     stored: &StoredTask,
     review: &TaskReview,
