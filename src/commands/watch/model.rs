@@ -29,8 +29,8 @@ impl TaskKey {
     }
 }
 
-/// Returns the name of the repository whose commands run in the directory `home`: that of the
-/// directory.
+/// Returns the name of the repository whose commands run in the directory `home`: the last part of
+/// the path.
 pub(super) fn repository_of(home: &Path) -> Cow<'_, str> {
     home.file_name().unwrap_or_default().to_string_lossy()
 }
@@ -117,8 +117,9 @@ fn has_no_work(status: &Status) -> bool {
 }
 
 impl Model {
-    /// Replaces the tasks. The first one is selected until [`Model::note_key`] is called. From then
-    /// on, the selected one stays selected; if it is gone, the one in its place is.
+    /// Replaces the tasks, those that need attention first. Until [`Model::note_key`] is called,
+    /// the first task is selected. After that, the same task stays selected or, if it is gone, the
+    /// one now in its place.
     pub(super) fn set_rows(&mut self, repositories: Vec<Rows>) {
         let mut rows = Vec::new();
         for Rows { home, rows: tasks } in repositories {
@@ -146,7 +147,8 @@ impl Model {
         self.follow_rows();
     }
 
-    /// Keeps the selection after a change that no key has made, and notes if it is another one.
+    /// Updates the selection after a change of the tasks, as [`Model::set_rows`] describes. If
+    /// another task becomes selected, notes the time and the task selected before.
     fn follow_rows(&mut self) {
         let before = self.selected.clone();
         if !self.is_in_use {
