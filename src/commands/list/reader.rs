@@ -151,9 +151,9 @@ impl TaskReader {
         end + PAUSE.max(took * (SHARE - 1))
     }
 
-    /// Waits until the tasks may have changed, and returns what is to be read again: at first only
-    /// their states, soon after that everything. Reading everything may take a part of the time
-    /// only, given by [`SHARE`]; it waits until then.
+    /// Waits until the tasks may have changed, and returns what to read again: at first only their
+    /// states, soon after that everything. Delays the latter so that it takes at most a fifth of
+    /// the time, as [`SHARE`] says.
     fn wait(&mut self) -> Result<Depth> {
         let wakeups = &mut self.watch.wakeups;
         let is_woken = wakeups.pause(Instant::now() + PAUSE)?;

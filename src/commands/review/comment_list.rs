@@ -76,7 +76,8 @@ pub(super) fn read(files: &Files, text: &[u8]) -> Result<ReviewComments> {
 }
 
 impl CommentList<'_> {
-    /// Adds a line of the list, which has this number in it.
+    /// Reads a line of the list: begins a comment if the line begins with an existing file, and
+    /// otherwise adds it to the text of the comment above. `number` is for the errors of [`read`].
     fn add(&mut self, line: &[u8], number: usize) -> Result<()> {
         let is_indented = line.first().is_none_or(u8::is_ascii_whitespace);
         let starts = || find_starts(line).filter(|_| !is_indented);
@@ -137,7 +138,8 @@ impl CommentList<'_> {
         Ok(Some(self.patches.len() - 1))
     }
 
-    /// Returns what a comment is about: a line of a file, or without a number the file.
+    /// Returns the line `number` of the file with the index `file`, for a comment on it; without a
+    /// number, the whole file. Fails if the file has no such line.
     fn line(&self, file: usize, number: Option<&str>) -> Result<ReviewLine> {
         let Some(number) = number else {
             return Ok(ReviewLine {

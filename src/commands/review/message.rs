@@ -38,8 +38,8 @@ impl Mentions {
         }
     }
 
-    /// Returns a path or a suggestion so that the agent takes no word of it for the name of a file:
-    /// if it cannot escape `@`, a space follows each.
+    /// Returns a path or a suggestion as it can be sent to the agent: for [`Mentions::Refused`],
+    /// with a space behind each `@` that the agent would take for the beginning of a file name.
     fn adapt(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Accepted => text.into(),

@@ -143,7 +143,8 @@ fn unescape(suggestion: &str, line: &ReviewLine) -> String {
 
 impl Comment {
     /// Returns the comment on `line` with the text `text`, by lines; `None` if they are blank. If
-    /// `line` is in the head or at the end of the edited file, leaves out lines that begin with `#`.
+    /// `line` is in the head or at the end of the edited file, leaves out lines that begin with
+    /// `#`.
     pub(super) fn new(line: &ReviewLine, text: &[impl AsRef<str>]) -> Option<Self> {
         let is_text = |text: &&str| line.subject != Subject::Whole || !text.starts_with('#');
         let text = text.iter().map(AsRef::as_ref).filter(is_text);
