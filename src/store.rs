@@ -154,7 +154,11 @@ impl Store {
     pub(crate) fn find(&self, repo: &Repo, id: &TaskId) -> Result<&StoredTask> {
         self.ensure_not_foreign(repo, id)?;
         let found = self.tasks.iter().find(|stored| stored.id == *id);
-        found.ok_or_else(|| not_found("task", id).hint("git flux list").into())
+        found.ok_or_else(|| {
+            not_found("task", id)
+                .hint("to see the tasks: git flux list")
+                .into()
+        })
     }
 
     /// Fails if the record of the task `id` was fetched from another repository. Succeeds if there
@@ -176,7 +180,7 @@ impl Store {
             self.ensure_not_foreign(repo, &id)?;
         }
         if self.tasks.is_empty() {
-            let hint = "git flux run \"<description>\"";
+            let hint = "to start a task: git flux run \"<description>\"";
             return Err(not_found("task", name).hint(hint).into());
         }
         let ids: Vec<&str> = self.tasks.iter().map(|stored| stored.id.as_str()).collect();

@@ -26,7 +26,9 @@ fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
         .says(&expect![[r#"
             --- stderr
             adopted '$WORLD/topic' as 'mine'; its branch 'topic' will be kept
-            hint: git flux attach mine, git flux diff mine, git flux cleanup mine
+            hint: to go to the task: git flux attach mine
+            hint: to see its changes: git flux diff mine
+            hint: to merge and remove it: git flux cleanup mine
         "#]]);
     let task = world.flux(["status", "--json", "mine"]).run().json();
     assert_eq!(

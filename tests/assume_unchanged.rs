@@ -37,8 +37,8 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .says(&expect![[r#"
             --- stderr
             error: 'fix-login-XXXXXX' has 3 uncommitted files, hidden from git status: README.md, conf/gone, conf/local
-            hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-            hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+            hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+            hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
     world.assert_unchanged(&before);
     world
@@ -55,7 +55,7 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
             --- stderr
             error: git commit would leave out 'README.md': it is hidden from git
             hint: to show it to git: git -C '$WORLD/myapp-fix-login-XXXXXX' update-index --no-assume-unchanged -- README.md
-            hint: to discard its changes: git flux cleanup fix-login-XXXXXX --discard
+            hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

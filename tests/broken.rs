@@ -229,7 +229,7 @@ fn adopt_repairs_a_pruned_worktree_entry() {
     output.success().says(&expect![[r#"
         --- stderr
         reconnected '$WORLD/myapp-fix-login-XXXXXX' to the task 'fix-login-XXXXXX'
-        hint: git flux status fix-login-XXXXXX
+        hint: to see its state: git flux status fix-login-XXXXXX
     "#]]);
     assert_eq!(status(), before);
     assert_eq!(world.read(worktree.join("README.md")), "changed\n");
@@ -391,7 +391,7 @@ fn cleanup_gives_a_hint_that_repairs_an_empty_or_damaged_head() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: refusing to run git in '$WORLD/myapp-fix-login-XXXXXX'
-            hint: to write its HEAD again: echo 'ref: refs/heads/feature/fix-login-XXXXXX' >'$WORLD/myapp/.git/worktrees/myapp-fix-login-XXXXXX/HEAD'
+            hint: to repair its HEAD: echo 'ref: refs/heads/feature/fix-login-XXXXXX' >'$WORLD/myapp/.git/worktrees/myapp-fix-login-XXXXXX/HEAD'
         "#]]);
         let hints = hints(&output);
         assert_eq!(hints.len(), 1, "{output}");

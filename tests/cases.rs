@@ -57,7 +57,7 @@ fn run_creates_one_task_if_several_runs_use_the_same_name() {
             --- stderr
             error: the task 'same' exists already
             hint: to go to the task: git flux attach same
-            hint: to remove it: git flux cleanup same
+            hint: to merge and remove it: git flux cleanup same
         "#]]);
     }
     let base = commit(&world, won[0].0);

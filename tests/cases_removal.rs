@@ -131,8 +131,8 @@ fn cleanup_sees_untracked_files_despite_status_settings() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     world
         .flux(["status", &id])

@@ -114,8 +114,8 @@ fn cleanup_refuses_uncommitted_changes_also_with_yes() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: 'fix-login-XXXXXX' has 4 uncommitted files
-            hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-            hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+            hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+            hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
         world.assert_unchanged(&before);
     }
@@ -242,8 +242,8 @@ fn cleanup_discard_branch_does_not_discard_uncommitted_changes() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 4 uncommitted files
-        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     world.assert_unchanged(&before);
     let args = ["cleanup", "--discard-branch", "--discard", &id];
@@ -287,7 +287,7 @@ fn cleanup_merges_after_the_conflict_is_resolved_in_the_worktree() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: a merge is in progress in '$WORLD/myapp-fix-login-XXXXXX'
-        hint: finish or abort it: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+        hint: to see how to finish or abort it: git -C '$WORLD/myapp-fix-login-XXXXXX' status
     "#]]);
     world.assert_unchanged(&before);
     world.write(worktree.join("agent.txt"), "both\n");

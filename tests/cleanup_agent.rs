@@ -14,8 +14,8 @@ fn cleanup_does_not_stop_a_running_agent_without_consent() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the agent of 'fix-login-XXXXXX' is still running
-            hint: to look at it: git flux attach fix-login-XXXXXX
-            hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
+            hint: to look at the pane: git flux attach fix-login-XXXXXX
+            hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
         "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
@@ -87,8 +87,8 @@ fn cleanup_refuses_a_file_written_while_the_agent_stops() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
@@ -207,7 +207,7 @@ fn cleanup_from_the_pane_of_the_task_closes_the_pane() {
     let pane = world.pane(&id);
     type_into(&world, &pane, "git flux cleanup");
     wait_until("the question", || capture(&world, &pane).contains("(y/n)"));
-    type_into(&world, &pane, "y");
+    world.tmux(["send-keys", "-t", &pane, "y"]);
     wait_until("the pane to close", || {
         world
             .try_tmux(["list-panes", "-a", "-F", "#{pane_id}"])

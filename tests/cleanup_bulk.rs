@@ -113,8 +113,8 @@ fn cleanup_dry_run_of_several_tasks_exits_as_the_cleanup_would() {
             hint: or let its agent resolve it: git flux cleanup clash --update
             hint: then: git flux cleanup clash
             error: 'dirty' has 1 uncommitted file
-            hint: to commit them first: git flux cleanup dirty --commit
-            hint: to leave them out: git flux cleanup dirty --discard
+            hint: to commit and merge: git flux cleanup dirty --commit
+            hint: to merge only what is committed: git flux cleanup dirty --discard
             error: 2 of 2 tasks were not removed
         "#]]);
     let errors = |output: &Output| {

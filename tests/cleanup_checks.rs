@@ -336,8 +336,8 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
     output.code(1).stderr_has(&there).says(&expect![[r#"
         --- stderr
         error: 1 other process is in the worktree: cat (<number>)
-        hint: to look at it: git flux attach fix-login-XXXXXX
-        hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
+        hint: to look at the pane: git flux attach fix-login-XXXXXX
+        hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
     world.assert_unchanged(&before);
     for (answer, code) in [("n", 130), ("Escape", 130), ("C-c", 130), ("y", 0)] {
@@ -412,10 +412,10 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("closing the pane of '{id}' would end its jobs"))
+        .stderr_has(&format!("closing the pane of '{id}' ends its jobs"))
         .says(&expect![[r#"
             --- stderr
-            error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+            error: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
             hint: to end them yourself: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
@@ -423,7 +423,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+        error: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
         hint: to end them yourself: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

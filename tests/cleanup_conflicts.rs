@@ -80,7 +80,7 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
         .says(&expect![[r#"
             --- stderr
             error: a merge is in progress in '$WORLD/myapp-fix-login-XXXXXX'
-            hint: finish or abort it: git -C '$WORLD/myapp-fix-login-XXXXXX' status
+            hint: to see how to finish or abort it: git -C '$WORLD/myapp-fix-login-XXXXXX' status
         "#]]);
     world.assert_unchanged(&before);
     resolve(&world, &worktree);

@@ -350,7 +350,7 @@ fn cleanup_refuses_an_unknown_or_ambiguous_name() {
         --- stderr
         error: no task given, and not inside a task's worktree
         hint: git flux cleanup <task>
-        hint: git flux list
+        hint: to see the tasks: git flux list
     "#]]);
     world.assert_unchanged(&before);
 }
@@ -380,7 +380,7 @@ fn cleanup_refuses_if_the_record_cannot_be_read() {
         .says(&expect![[r#"
             --- stderr
             error: the record of 'fix-login-XXXXXX' cannot be read: it is damaged: EOF while parsing an object at line 1 column 17
-            hint: git cat-file -p refs/flux/tasks/fix-login-XXXXXX
+            hint: to look at the record: git cat-file -p refs/flux/tasks/fix-login-XXXXXX
             hint: to set it aside: git update-ref refs/flux/archive/fix-login-XXXXXX/task <object> && git update-ref -d refs/flux/tasks/fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
@@ -429,7 +429,7 @@ fn cleanup_refuses_between_two_cherry_picks_of_a_sequence() {
         output
             .code(1)
             .stderr_has("a cherry-pick is in progress")
-            .stderr_has("hint: finish or abort it: git -C ");
+            .stderr_has("hint: to see how to finish or abort it: git -C ");
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
         world.git_in(&dir, ["cherry-pick", "--continue"]);

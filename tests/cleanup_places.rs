@@ -337,7 +337,7 @@ fn cleanup_names_a_deleted_worktree_of_the_target() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the worktree of 'main' is not in '$WORLD/main's own' any more
-        hint: to remove its entry: git worktree prune
+        hint: to remove it from the list of worktrees: git worktree prune
         hint: then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);

@@ -122,8 +122,8 @@ fn cleanup_stops_an_agent_that_is_done_with_one_question() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-the-login-XXXXXX' is still running
-        hint: to look at it: git flux attach fix-the-login-XXXXXX
-        hint: to end it and clean up: git flux cleanup fix-the-login-XXXXXX --yes
+        hint: to look at the pane: git flux attach fix-the-login-XXXXXX
+        hint: to clean up anyway: git flux cleanup fix-the-login-XXXXXX --yes
     "#]]);
     let terminal = ask(&world, 200, id, &[(&question, &["Enter"])]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());

@@ -219,8 +219,8 @@ fn cleanup_refuses_an_uncommitted_file_that_a_hook_writes() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     assert_hooked(&world);
     fs::remove_file(late).unwrap();

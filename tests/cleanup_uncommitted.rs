@@ -39,7 +39,7 @@ fn cleanup_stores_a_large_file_only_with_consent() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: 'large.bin' has 100.00 MiB and would be committed
-            hint: move or ignore such files, then: git flux cleanup fix-login-XXXXXX
+            hint: move such files, or add them to .gitignore, then: git flux cleanup fix-login-XXXXXX
         "#]]);
         world.assert_unchanged(&before);
     }

@@ -223,14 +223,8 @@ fn config_names_the_last_of_two_bad_values() {
 /// Pastes the last hint of an error into a shell; after that the error is gone.
 #[track_caller]
 fn follow_last_hint(world: &World, output: &Output) {
-    let hints = hints(output);
-    let hint = hints.last().expect("a hint");
-    let shell = world
-        .command("sh")
-        .args(["-c", hint])
-        .current_dir(world.repo())
-        .status();
-    assert!(shell.unwrap().success(), "{hint}");
+    let commands = crate::world::hints::hints(output);
+    paste(world, commands.last().expect("a hint")).unwrap();
     world.flux(["list"]).run().success();
 }
 
@@ -252,7 +246,7 @@ fn config_names_the_included_or_global_file_of_a_bad_key() {
             error: unknown setting 'flux.layuot' in file '$WORLD/more config'
             hint: did you mean 'flux.layout'?
             hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.landUnseen, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
-            hint: git config --file '$WORLD/more config' --unset-all flux.layuot
+            hint: to remove it: git config --file '$WORLD/more config' --unset-all flux.layuot
         "#]]);
     follow_last_hint(&world, &output);
     let left = fs::read_to_string(&included).unwrap();
@@ -266,7 +260,7 @@ fn config_names_the_included_or_global_file_of_a_bad_key() {
             error: unknown setting 'flux.layuot' in file '$TOOLS/gitconfig'
             hint: did you mean 'flux.layout'?
             hint: the settings are flux.agent, flux.<agent>.command, flux.<agent>.promptArg, flux.<agent>.resume, flux.<agent>.yolo, flux.layout, flux.merge, flux.into, flux.landRounds, flux.landUnseen, flux.branchPrefix, flux.worktreeDir, flux.template, flux.copy, flux.setup, flux.setupRequired, flux.wrapper, flux.gate, flux.gateTimeout, flux.gateRetries, flux.gateSeed, flux.trust, flux.notify, flux.trashKeep, flux.archiveExpire
-            hint: git config --file '$TOOLS/gitconfig' --unset-all flux.layuot
+            hint: to remove it: git config --file '$TOOLS/gitconfig' --unset-all flux.layuot
         "#]]);
     follow_last_hint(&world, &output);
 }
@@ -292,7 +286,7 @@ fn config_lists_every_error_below_the_settings() {
         .stdout_has("branch.<name>.fluxAgent (not set)\n");
     for error in [
         "error: unknown setting 'flux.layuot' in file",
-        "error: there is no agent 'cluade'\nhint: did you mean 'claude'?\nhint: 'flux.agent' is set in file '.git/config'\n",
+        "error: there is no agent 'cluade'\nhint: did you mean 'claude'?\nhint: 'flux.agent' has the value 'cluade' in file '.git/config'\n",
         "error: bad value 'sqaush' for 'flux.merge' in file",
         "hint: did you mean 'squash'?\nhint: use one of merge, squash, rebase, ff-only\n",
         "error: bad value 'many' for 'flux.trashKeep' in file",
@@ -345,14 +339,14 @@ fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
         .says(&expect![[r#"
             --- stderr
             error: 'a..b/another-XXXXXX' is not a valid branch name
-            hint: 'flux.branchPrefix' is set in file '.git/config'
+            hint: 'flux.branchPrefix' has the value 'a..b/' in file '.git/config'
             hint: git config flux.branchPrefix feature/
         "#]]);
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
         error: there is no branch 'gone' to merge 'fix-XXXXXX' into
-        hint: 'flux.into' is set in file '.git/config'
+        hint: 'flux.into' has the value 'gone' in file '.git/config'
         hint: to merge it elsewhere: git flux cleanup fix-XXXXXX --into <branch>
         hint: to remove it without a merge: git flux cleanup fix-XXXXXX --discard-branch
     "#]]);
@@ -364,7 +358,7 @@ fn config_names_the_file_of_a_setting_that_names_no_valid_branch() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: there is no branch 'gone' to merge 'fix-XXXXXX' into
-        hint: 'branch.feature/fix-XXXXXX.fluxInto' is set in file '.git/config'
+        hint: 'branch.feature/fix-XXXXXX.fluxInto' has the value 'gone' in file '.git/config'
         hint: to merge it elsewhere: git flux cleanup fix-XXXXXX --into <branch>
         hint: to remove it without a merge: git flux cleanup fix-XXXXXX --discard-branch
     "#]]);

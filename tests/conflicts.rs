@@ -89,7 +89,7 @@ fn conflicts_shows_files_kinds_functions_and_order_of_uncommitted_work() {
         add-oauth   write-docs  NEWS (contents)
         write-docs  main        README.md (contents)
 
-        order: fix-login, write-docs, add-oauth (1 task with conflicts to resolve; in order of age 2)
+        order of landing: fix-login, write-docs, add-oauth (1 task with conflicts to resolve; in order of age 2)
     "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.git(["count-objects"]), objects);
@@ -237,7 +237,7 @@ fn conflicts_blames_no_task_for_changes_of_the_target() {
         old       third  f (contents)
         old       main   f (contents)
 
-        order: old, new, third (1 task with conflicts to resolve)
+        order of landing: old, new, third (1 task with conflicts to resolve)
     "#]]);
 }
 
@@ -257,7 +257,7 @@ fn conflicts_suggests_the_order_with_fewest_resolutions() {
         refactor  b     file-2 (contents)
         refactor  c     file-3 (contents)
 
-        order: a, b, c, refactor (1 task with conflicts to resolve; in order of age 3)
+        order of landing: a, b, c, refactor (1 task with conflicts to resolve; in order of age 3)
     "#]]);
 }
 
@@ -281,7 +281,7 @@ fn conflicts_compares_tasks_with_different_targets_by_their_own_changes() {
         TASK      WITH  CONFLICTS
         one       two   f (contents)
 
-        order: one, two, clean (1 task with conflicts to resolve)
+        order of landing: one, two, clean (1 task with conflicts to resolve)
     "#]]);
     world
         .flux(["conflicts"])
@@ -296,7 +296,7 @@ fn conflicts_compares_tasks_with_different_targets_by_their_own_changes() {
         TASK      WITH  CONFLICTS
         one       two   moved (contents)
 
-        order: one, two, clean (1 task with conflicts to resolve)
+        order of landing: one, two, clean (1 task with conflicts to resolve)
     "#]]);
 }
 
@@ -342,7 +342,7 @@ fn conflicts_refuses_wrong_names() {
         .says(&expect![[r#"
             --- stderr
             error: both tasks are 'one'
-            hint: git flux conflicts one
+            hint: to compare it with all others: git flux conflicts one
         "#]]);
     world
         .flux(["conflicts", "three"])

@@ -141,7 +141,7 @@ fn diff_prints_nothing_for_a_task_without_changes() {
         --- stderr
         error: no task given, and not inside a task's worktree
         hint: git flux diff <task>
-        hint: git flux list
+        hint: to see the tasks: git flux list
     "#]]);
 }
 
@@ -272,6 +272,6 @@ fn diff_refuses_with_a_git_diff_hint_if_the_worktree_is_gone() {
             error: the worktree of 'fix-XXXXXX' is gone: '$WORLD/myapp-fix-XXXXXX'
             hint: to check out its branch again: git worktree add --force --force '$WORLD/myapp-fix-XXXXXX' feature/fix-XXXXXX
             hint: to merge only its commits and remove the task: git flux cleanup fix-XXXXXX --discard
-            hint: to see its commits: git diff <object> feature/fix-XXXXXX
+            hint: to see what its commits changed: git diff <object> feature/fix-XXXXXX
         "#]]);
 }

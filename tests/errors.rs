@@ -61,7 +61,7 @@ fn run_refuses_a_repository_without_a_commit() {
     world.flux(["list"]).run().success().says(&expect![[r#"
         --- stderr
         no tasks
-        hint: git flux run "<description>"
+        hint: to start a task: git flux run "<description>"
     "#]]);
     world.assert_pristine();
 }
@@ -279,7 +279,7 @@ fn run_refuses_a_session_name_that_exists() {
         &world,
         run(),
         "session 'flux-myapp-fix' exists already",
-        "tmux attach -t =flux-myapp-fix",
+        "tmux attach -t '=flux-myapp-fix'",
     );
     run()
         .run()

@@ -45,7 +45,7 @@ fn resume_refuses_an_adopted_task_until_it_has_a_description() {
     send.code(1).says(&expect![[r#"
         --- stderr
         error: no agent was started in 'mine'
-        hint: git flux attach mine
+        hint: to go to the task: git flux attach mine
     "#]]);
     let key = "branch.topic.description";
     let resume = world.flux(["resume", "-y", "mine"]).run();
@@ -81,9 +81,9 @@ fn resume_refuses_to_restart_without_a_terminal_or_yes() {
     output.code(1);
     output.says(&expect![[r#"
         --- stderr
-        error: the agent of 'one' (helper) cannot continue its last session
+        error: 'helper', the agent of 'one', cannot continue its last session
         hint: to start again from the task's prompt: git flux resume one --yes
-        error: the agent of 'two' (helper) cannot continue its last session
+        error: 'helper', the agent of 'two', cannot continue its last session
         hint: to start again from the task's prompt: git flux resume two --yes
         error: 2 of 2 tasks were not resumed
     "#]]);
@@ -102,8 +102,10 @@ fn errors_suggest_restore_for_a_removed_task() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: there is no task 'fix'
-            hint: git flux run "<description>"
-            hint: git flux restore fix
+            hint: to start a task: git flux run "<description>"
+            hint: to restore it: git flux restore fix
+        "#]git flux restore fix
+        "#]git flux restore fix
         "#]]);
     }
 }

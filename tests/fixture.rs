@@ -140,7 +140,7 @@ fn list_status_diff_and_log_read_a_repository_of_0_1_0() {
         (
             "adopted",
             "no agent was started in 'adopted'",
-            "hint: git flux attach adopted",
+            "hint: to go to the task: git flux attach adopted",
         ),
         (
             "alive",
@@ -162,8 +162,8 @@ fn list_status_diff_and_log_read_a_repository_of_0_1_0() {
         .says(&expect![[r#"
             --- stderr
             error: 'dirty' has 3 uncommitted files
-            hint: to commit them first: git flux cleanup dirty --commit
-            hint: to leave them out: git flux cleanup dirty --discard
+            hint: to commit and merge: git flux cleanup dirty --commit
+            hint: to merge only what is committed: git flux cleanup dirty --discard
         "#]]);
     world.assert_unchanged(&before);
 }
@@ -244,7 +244,7 @@ fn restore_requires_foreign_for_an_entry_of_0_1_0_without_trash() {
     let output = world.flux(["restore", "foreign"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: 'foreign' is foreign: it was not removed in this repository
+        error: 'foreign' is foreign: it was removed in another repository
         hint: to restore it here: git flux restore foreign --foreign
     "#]]);
     let restore = ["restore", "foreign", "--foreign"];
@@ -354,8 +354,8 @@ fn cleanup_stops_a_launcher_of_0_1_0() {
         .says(&expect![[r#"
             --- stderr
             error: the agent of 'alive' is still running
-            hint: to look at it: git flux attach alive
-            hint: to end it and clean up: git flux cleanup alive --yes
+            hint: to look at the pane: git flux attach alive
+            hint: to clean up anyway: git flux cleanup alive --yes
         "#]]);
     world.assert_unchanged(&before);
     assert!(agent.is_alive());

@@ -88,9 +88,17 @@ fn commands_never_change_a_foreign_task() {
         let output = world.flux(args).run();
         output.code(1).says(&expect![[r#"
             --- stderr
-            error: 'evil-active' is foreign: it was not made in this repository
+            error: the record of 'evil-active' is foreign: it was not written in this repository
             hint: to work on its branch: git flux run --branch topic "<description>"
             hint: to forget it: git update-ref -d refs/flux/tasks/evil-active <object>
+        "#]ject>
+        "#]ject>
+        "#]ject>
+        "#]ject>
+        "#]ject>
+        "#]ject>
+        "#]ject>
+        "#]ject>
         "#]]);
         world.assert_unchanged(&before);
     }
@@ -117,7 +125,7 @@ fn commands_never_change_a_foreign_task() {
         .says(&expect![[r#"
             --- stderr
             error: there is no task 'evil-active'
-            hint: git flux run "<description>"
+            hint: to start a task: git flux run "<description>"
         "#]]);
 }
 
@@ -137,8 +145,8 @@ fn cleanup_refuses_a_foreign_record_with_the_id_of_a_task() {
     let output = world.flux(["cleanup", "mine", "-y"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: 'mine' is foreign: it was not made in this repository
-        hint: to go back to the record made here: git update-ref refs/flux/tasks/mine <object>
+        error: the record of 'mine' is foreign: it was not written in this repository
+        hint: to go back to the last record written here: git update-ref refs/flux/tasks/mine <object>
     "#]]);
     world.assert_unchanged(&before);
     let all = ["cleanup", "--all", "-y", "--discard-branch"];
@@ -253,7 +261,7 @@ fn restore_takes_only_the_work_from_a_foreign_entry() {
     assert_eq!(archived(&world), ["evil"]);
     let output = world.flux(["restore", "evil"]).run();
     output.code(1).stderr_is(
-        "error: 'evil' is foreign: it was not removed in this repository\nhint: to restore it here: git flux restore evil --foreign\n",
+        "error: 'evil' is foreign: it was removed in another repository\nhint: to restore it here: git flux restore evil --foreign\n",
     );
     // No beginning of its name is enough, nor does it go with all others.
     world.flux(["restore", "evi", "--foreign"]).run().code(1);

@@ -141,7 +141,7 @@ fn help_names_the_allowed_values_after_a_bad_value() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'flux.agent' is empty
-        hint: 'flux.agent' is set from the command line
+        hint: 'flux.agent' has the value '' from the command line
         hint: installed agents: claude, shell
         hint: git config flux.agent claude
     "#]]);

@@ -27,7 +27,7 @@ const LEFT_OUT: [(&str, &str); 6] = [
     ("the settings are ", "a list of names"),
     ("use one of ", "a list of values"),
     ("installed agents: ", "a list of names"),
-    ("is set in file ", "a place"),
+    (" in file ", "a place"),
 ];
 
 /// Hints that lead to the next state by a command that fails there: conflicts are left to be resolved.
@@ -497,8 +497,8 @@ fn hints_name_the_directory_after_git_with_another_directory() {
     flux(&["cleanup", "fix"]).code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-the-login-XXXXXX' is still running
-        hint: to look at it: git -C '$WORLD/myapp' flux attach fix-the-login-XXXXXX
-        hint: to end it and clean up: git -C '$WORLD/myapp' flux cleanup fix-the-login-XXXXXX --yes
+        hint: to look at the pane: git -C '$WORLD/myapp' flux attach fix-the-login-XXXXXX
+        hint: to clean up anyway: git -C '$WORLD/myapp' flux cleanup fix-the-login-XXXXXX --yes
     "#]]);
     // Who stands in it is told what is short.
     let within = world.repo().join("src");
@@ -507,7 +507,7 @@ fn hints_name_the_directory_after_git_with_another_directory() {
     cleanup.code(1).says(&expect![[r#"
         --- stderr
         error: the agent of 'fix-the-login-XXXXXX' is still running
-        hint: to look at it: git flux attach fix-the-login-XXXXXX
-        hint: to end it and clean up: git flux cleanup fix-the-login-XXXXXX --yes
+        hint: to look at the pane: git flux attach fix-the-login-XXXXXX
+        hint: to clean up anyway: git flux cleanup fix-the-login-XXXXXX --yes
     "#]]);
 }

@@ -48,7 +48,7 @@ fn land_merges_and_removes_the_named_tasks() {
         gamma     main    merge 1 commit
         landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(tasks(&world), ["beta"]);
     for name in ["alpha", "gamma"] {
@@ -100,7 +100,7 @@ fn land_ready_selects_committed_tasks_of_agents_that_do_not_work() {
         clean     main    merge 1 commit
         landed clean (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(tasks(&world), ["dirty", "empty", "works"]);
     world
@@ -119,7 +119,7 @@ fn land_ready_selects_committed_tasks_of_agents_that_do_not_work() {
         committed 1 file on 'feature/dirty'
         landed dirty (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(tasks(&world), ["empty", "works"]);
     assert_eq!(
@@ -141,11 +141,11 @@ fn land_continues_after_a_refusal() {
         dirty     main    refused: 'dirty' has 1 uncommitted file
         gamma     main    merge 1 commit
         error: 'dirty' has 1 uncommitted file
-        hint: to commit them first: git flux cleanup dirty --commit
-        hint: to leave them out: git flux cleanup dirty --discard
+        hint: to commit and merge: git flux cleanup dirty --commit
+        hint: to merge only what is committed: git flux cleanup dirty --discard
         landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["dirty"]);
@@ -164,7 +164,7 @@ fn land_refuses_a_task_without_commits_and_leaves_its_agent_alone() {
             TASK      TARGET  PLAN
             new       main    refused: 'new' has no commits
             error: 'new' has no commits
-            hint: to remove it: git flux cleanup new
+            hint: to merge and remove it: git flux cleanup new
             error: not every task has landed
         "#]]);
     }
@@ -193,7 +193,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         back to gamma: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["gamma"]);
@@ -212,7 +212,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
             TASK      TARGET  PLAN
             gamma     main    refused: a merge is in progress in '$WORLD/myapp-gamma'
             error: 'gamma': a merge is in progress in '$WORLD/myapp-gamma'
-            hint: finish or abort it: git -C '$WORLD/myapp-gamma' status
+            hint: to see how to finish or abort it: git -C '$WORLD/myapp-gamma' status
             error: not every task has landed
         "#]]);
     assert_eq!(
@@ -252,7 +252,7 @@ fn land_leads_to_the_same_tree_in_each_style_and_the_undo_lines_undo_it() {
         assert_eq!(commit(&world, "main"), before, "{style}");
         world.git(["reset", "--keep", &after]);
         world.commit_in(world.repo(), "later.txt", "later\n");
-        let revert = hint("hint: or, if the branch has newer commits: git ");
+        let revert = hint("hint: or, if 'main' has newer commits: git ");
         world.git(revert.split(' '));
         world.git(["rm", "-q", "later.txt"]);
         world.git(["commit", "-qm", "Without it"]);
@@ -289,9 +289,9 @@ fn land_with_ff_only_lands_what_follows_on_each_other() {
         gamma     main    ff-only 1 commit
         landed alpha, beta (untested)
         error: 'gamma': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/gamma' lacks
-        hint: git flux cleanup gamma --rebase
+        hint: to rebase and merge it: git flux cleanup gamma --rebase
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit <object>..<object>
+        hint: or, if 'main' has newer commits: git revert --no-edit <object>..<object>
         error: not every task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), beta);
@@ -312,7 +312,7 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
         alpha     main    merge 1 commit
         landed alpha (untested)
         hint: to undo the landing on 'main': git branch --force main <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git switch main && git revert --no-edit -m 1 <object>
     "#]]);
     let other = world.root().join("other");
     world.git(["worktree", "add", "-q", other.to_str().unwrap(), "main"]);
@@ -323,7 +323,7 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
         beta      main    merge 1 commit
         landed beta (untested)
         hint: to undo the landing on 'main': git -C '$WORLD/other' reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git -C '$WORLD/other' revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.read(other.join("BETA.txt")), "work\n");
     assert_eq!(world.git(["status", "--porcelain"]), "?? loose.txt");
@@ -363,11 +363,9 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
         beta      feature/alpha  merge 1 commit
         alpha     main           merge 1 commit
         landed beta (untested)
-        hint: to undo the landing on 'feature/alpha': git -C '$WORLD/myapp-alpha' reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(tasks(&world), ["gamma"]);
     for name in ["alpha", "beta"] {
@@ -383,7 +381,7 @@ fn land_lands_a_task_on_the_branch_of_another_one_first() {
         gamma     main    merge 1 commit
         landed gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.git(["show", "main:GAMMA.txt"]), "work");
 }
@@ -401,11 +399,11 @@ fn land_on_two_targets_moves_each() {
         alpha     main    merge 1 commit
         beta      next    merge 1 commit
         landed alpha (untested)
-        hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
         landed beta (untested)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
         hint: to undo the landing on 'next': git branch --force next <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'next' has newer commits: git switch next && git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.git(["show", "main:ALPHA.txt"]), "work");
     assert_eq!(world.git(["show", "next:BETA.txt"]), "work");
@@ -442,7 +440,7 @@ fn land_with_keep_leaves_the_tasks_in_place() {
         beta      main    merge 1 commit
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(tasks(&world), ["alpha", "beta"]);
     assert_eq!(world.git(["show", "main:BETA.txt"]), "work");
@@ -539,7 +537,7 @@ fn land_dry_run_and_json_change_nothing() {
         hint: to let its agent mend it: git flux resume clash
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
 }

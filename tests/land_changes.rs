@@ -33,9 +33,9 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         the gate runs: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
-        landed alpha, beta (these files have passed before)
+        landed alpha, beta (the gate has passed on the same files before)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(runs(&world), 1);
     assert_eq!(
@@ -64,7 +64,7 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         'main' or a task has changed; checking again
         landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
     assert_eq!(runs(&world), 2);
     assert_eq!(world.git(["show", "main:more.txt"]), "more");
@@ -86,11 +86,11 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         error: 'alpha' has 1 uncommitted file
-        hint: to commit them first: git flux cleanup alpha --commit
-        hint: to leave them out: git flux cleanup alpha --discard
+        hint: to commit and merge: git flux cleanup alpha --commit
+        hint: to merge only what is committed: git flux cleanup alpha --discard
         landed beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["alpha"]);

@@ -70,7 +70,7 @@ fn land_with_keep_commits_no_large_file() {
         TASK      TARGET  PLAN
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
         error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
-        hint: move or ignore such files, then: git flux cleanup alpha
+        hint: move such files, or add them to .gitignore, then: git flux cleanup alpha
         error: not every task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -99,11 +99,11 @@ fn land_lands_the_others_if_a_task_changes_before_its_commit() {
         alpha     main    commit 1 file, merge 2 commits
         beta      main    commit 1 file, merge 2 commits
         committed 1 file on 'feature/alpha'
-        error: 'beta' has changed
-        hint: git flux status beta
+        error: 'beta' has changed since the plan was made
+        hint: to see its state: git flux status beta
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
         error: not every task has landed
     "#]]);
     assert_eq!(world.git(["show", "main:alpha"]), "more");

@@ -71,15 +71,15 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         landed t1, t2, t3 (4 runs, <number> s)
         back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t4
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed t5, t6 (1 run, <number> s)
         back to t7: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume t7
         back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t8
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object> <object> <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object> <object> <object> <object>
         error: not every task has landed
     "#]]);
     assert_eq!(runs(&world), 7);
@@ -135,7 +135,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: not every task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), before);
@@ -156,7 +156,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
 }
 
@@ -178,7 +178,7 @@ fn land_says_that_a_gate_is_flaky_and_lands() {
         warning: the gate is flaky: 'test -e ../once || { touch ../once; false; }' exited with status 1, then passed
         landed alpha (3 runs, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert!(tasks(&world).is_empty());
 }
@@ -201,10 +201,10 @@ fn land_blames_no_task_without_a_verdict() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed alpha (3 runs, <number> s)
         warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed gamma (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object> <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
     "#]]);
     assert_eq!(tasks(&world), ["beta"]);
@@ -220,7 +220,7 @@ fn land_blames_no_task_without_a_verdict() {
         beta      main    merge 1 commit
         the gate runs: 'exit 127'
         error: no verdict on 'main': 'exit 127' could not be started (status 127)
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: not every task has landed
     "#]]);
 }
@@ -248,9 +248,9 @@ fn land_lands_no_conflicting_task_before_one_without_a_verdict() {
         the gate runs: 'test "$(cat same)" != first || kill -9 $$'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         warning: 'first' did not land, no verdict: 'test "$(cat same)" != first || kill -9 $$' was killed by signal 9
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
-        error: 'second' conflicts with 'first', about which there is no verdict
-        hint: to land it before that: git flux land second
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        error: 'second' conflicts with 'first', which has no verdict
+        hint: to land 'second' without waiting for 'first': git flux land second
         error: not every task has landed
     "#]]);
     assert_eq!(world.git(["for-each-ref"]), before, "and nothing changed");
@@ -274,8 +274,8 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        warning: the agent of 'fix-login-XXXXXX' shows no input field, and may misread the message
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        warning: the agent of 'fix-login-XXXXXX' shows no input field, so the message was not sent
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: not every task has landed
     "#]]);
     let list = world.flux(["list"]).run();
@@ -322,7 +322,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         passes: alpha (3 runs, <number> s)
         error: not every task would land
     "#]]);
@@ -353,7 +353,7 @@ fn land_without_the_gate_runs_nothing() {
         alpha     main    merge 1 commit
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(runs(&world), 0);
 }
@@ -373,7 +373,7 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         its agent was told (round 1)
-        hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: not every task has landed
     "#]]);
     let message = messages(&world, &id).pop().unwrap();

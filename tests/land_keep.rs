@@ -61,7 +61,7 @@ fn land_with_keep_does_not_stop_agents() {
         works     main    merge 1 commit
         landed works (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_eq!(world.pane("works"), pane);
     world.agent("works").tell("commit More");
@@ -123,7 +123,7 @@ fn land_refuses_changed_programs_without_keep_config() {
         warning: user.name was set to 'Mallory' while 'fix' ran
         landed fix (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
-        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
     "#]]);
     assert_gone(&world, "fix");
     // The answer counts for the other task, too.
@@ -148,8 +148,8 @@ fn land_runs_no_changed_gate_without_keep_config() {
         the gate runs: 'echo run >>../runs'
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
         hint: to undo this change: git config --local --unset-all flux.gate
-        hint: git flux status before
-        hint: to keep it: git flux land --keep-config
+        hint: to see all such changes: git flux status before
+        hint: to keep it, add --keep-config to 'git flux land'
         error: not every task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -179,8 +179,8 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         y         main    merge 1 commit
         error: flux.gate was unset while 'x' ran
         hint: to undo this change: git config --local --replace-all flux.gate false
-        hint: git flux status x
-        hint: to keep it: git flux land --keep-config
+        hint: to see all such changes: git flux status x
+        hint: to keep it, add --keep-config to 'git flux land'
         error: not every task has landed
     "#]]);
     world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);
@@ -207,6 +207,7 @@ fn land_and_cleanup_refuse_what_a_gate_knows_that_was_set_while_a_task_ran() {
     }
     world.assert_unchanged(&before);
     let land = world.flux(["land", "y", "-y", "--keep-config"]).run();
-    land.success().stderr_has("these files have passed before");
+    land.success()
+        .stderr_has("the gate has passed on the same files before");
     assert_gone(&world, "y");
 }

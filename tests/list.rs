@@ -13,7 +13,7 @@ fn list_hints_at_run_without_tasks() {
     world.flux(["list"]).run().success().says(&expect![[r#"
         --- stderr
         no tasks
-        hint: git flux run "<description>"
+        hint: to start a task: git flux run "<description>"
     "#]]);
     world
         .flux(["list", "--json"])

@@ -151,8 +151,10 @@ fn list_shows_only_the_task_with_a_corrupt_record_as_broken() {
             .says(&expect![[r#"
                 --- stderr
                 error: the record of 'broken-3' cannot be read: it is damaged: expected ident at line 1 column 2
-                hint: git cat-file -p refs/flux/tasks/broken-3
+                hint: to look at the record: git cat-file -p refs/flux/tasks/broken-3
                 hint: to set it aside: git update-ref refs/flux/archive/broken-3/task <object> && git update-ref -d refs/flux/tasks/broken-3
+            "#]roken-3
+            "#]roken-3
             "#]]);
     }
     world.assert_unchanged(&before);

@@ -126,7 +126,7 @@ fn log_names_a_task_that_does_not_exist() {
         .says(&expect![[r#"
             --- stderr
             error: there is no task 'nothing'
-            hint: git flux run "<description>"
+            hint: to start a task: git flux run "<description>"
         "#]]);
     world.assert_unchanged(&before);
 }

@@ -283,7 +283,7 @@ fn cleanup_takes_the_style_from_flux_merge_unless_an_option_is_given() {
         .says(&expect![[r#"
             --- stderr
             error: 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/fix-login-XXXXXX' lacks
-            hint: git flux cleanup fix-login-XXXXXX --rebase
+            hint: to rebase and merge it: git flux cleanup fix-login-XXXXXX --rebase
         "#]]);
 }
 
@@ -351,7 +351,7 @@ fn cleanup_takes_the_target_from_flux_into_unless_another_is_given() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: there is no branch 'gone' to merge 'fix-login-XXXXXX' into
-        hint: 'flux.into' is set in file '.git/config'
+        hint: 'flux.into' has the value 'gone' in file '.git/config'
         hint: to merge it elsewhere: git flux cleanup fix-login-XXXXXX --into <branch>
         hint: to remove it without a merge: git flux cleanup fix-login-XXXXXX --discard-branch
     "#]]);

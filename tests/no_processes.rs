@@ -89,7 +89,7 @@ impl Started<'_> {
         self.world.assert_unchanged(&before);
         let hints = output.stderr.lines();
         let mut hints =
-            hints.filter_map(|line| line.strip_prefix("hint: to delete it and continue: "));
+            hints.filter_map(|line| line.strip_prefix("hint: to delete it, then try again: "));
         let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
         let mut shell = self.world.command("/bin/sh");
         assert!(shell.args(["-c", hint]).status().unwrap().success());
@@ -130,8 +130,8 @@ fn cleanup_leaves_another_process_with_the_id_of_the_launcher_alone() {
         .flux(["resume", &task.id])
         .run()
         .code(1)
-        .stderr_has("may be alive, although its launcher is gone");
-    task.refused("may be alive, although its launcher is gone");
+        .stderr_has("may be alive, although the process that started it is gone");
+    task.refused("may be alive, although the process that started it is gone");
     impostor.assert_alive();
     task.cleanup().success();
     impostor.assert_alive();
@@ -146,7 +146,7 @@ fn cleanup_refuses_while_an_agent_without_a_launcher_may_be_alive() {
     let before = world.snapshot();
     task.cleanup()
         .code(1)
-        .stderr_has("may be alive, although its launcher is gone");
+        .stderr_has("may be alive, although the process that started it is gone");
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());
     task.agent.kill("KILL");

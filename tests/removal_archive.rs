@@ -258,7 +258,8 @@ fn cleanup_succeeds_if_the_base_ref_is_missing_or_moved() {
         list.success().says(&expect![[r#"
             --- stderr
             no tasks
-            hint: git flux run "<description>"
+            hint: to start a task: git flux run "<description>"
+        "#]ion>"
         "#]]);
     }
 }

@@ -14,7 +14,7 @@ fn run_and_cleanup_work_in_an_ordinary_repository() {
     world.flux(["list"]).run().success().says(&expect![[r#"
         --- stderr
         no tasks
-        hint: git flux run "<description>"
+        hint: to start a task: git flux run "<description>"
     "#]]);
     // And once more, on what the first has left.
     let again = world.flux(["run", "-q", "Fix login"]).ok();

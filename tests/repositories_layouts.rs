@@ -213,7 +213,7 @@ fn cleanup_refuses_core_worktree_without_a_git_file_in_the_work_tree() {
             --- stderr
             error: the worktree '$WORLD/files' has no link to the repository '$WORLD/myapp/.git'
             hint: to add the link: echo 'gitdir: $WORLD/myapp/.git' >'$WORLD/files/.git'
-            hint: to use another worktree: git --git-dir='$WORLD/myapp/.git' config --unset core.worktree
+            hint: to no longer use that worktree: git --git-dir='$WORLD/myapp/.git' config --unset core.worktree
         "#]]);
         assert_eq!(world.git(["for-each-ref"]), refs);
         let back = crate::world::hints::hints(&output);

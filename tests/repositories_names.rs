@@ -102,8 +102,8 @@ fn cleanup_commits_and_merges_files_with_any_name() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 12 uncommitted files
-        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     world
         .flux(["cleanup", "-y", "--commit", &id])

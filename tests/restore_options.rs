@@ -229,7 +229,7 @@ fn restore_without_a_name_or_terminal_is_a_usage_error() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: there is nothing to restore
-            hint: git flux list
+            hint: to see the tasks: git flux list
         "#]]);
     }
     two_removed(&world);

@@ -162,7 +162,7 @@ fn restore_refuses_without_tmux() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: tmux is not installed, or not on PATH
-        hint: apt install tmux  |  dnf install tmux  |  pacman -S tmux  |  brew install tmux
+        hint: to install it, with apt, dnf, pacman or brew: apt install tmux
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["restore", "fix"]).run().success();
@@ -221,7 +221,7 @@ fn restore_refuses_a_record_that_cannot_be_read() {
     output.code(1).stderr_has(unread).says(&expect![[r#"
         --- stderr
         error: the record of the removed task 'fix' cannot be read: the record has no 'task.json'
-        hint: git cat-file -p refs/flux/archive/fix/task
+        hint: to look at the record: git cat-file -p refs/flux/archive/fix/task
         hint: to keep its commits: git branch fix <object>
         hint: to delete the task for good: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
     "#]]);
@@ -234,7 +234,7 @@ fn restore_refuses_a_record_that_cannot_be_read() {
             --- stderr
             deleted 'good' (the commits of 'feature/good' were at <object>)
             warning: the record of the removed task 'fix' cannot be read: the record has no 'task.json'
-            hint: git cat-file -p refs/flux/archive/fix/task
+            hint: to look at the record: git cat-file -p refs/flux/archive/fix/task
             hint: to keep its commits: git branch fix <object>
             hint: to delete the task for good: git for-each-ref --format='delete %(refname)' refs/flux/archive/fix | git update-ref --stdin
             error: not everything could be deleted

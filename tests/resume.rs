@@ -94,7 +94,7 @@ fn resume_with_yes_restarts_an_agent_that_cannot_continue() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix' (helper) cannot continue its last session
+            error: 'helper', the agent of 'fix', cannot continue its last session
             hint: to start again from the task's prompt: git flux resume fix --yes
         "#]]);
     world.assert_unchanged(&before);
@@ -374,7 +374,7 @@ fn resume_takes_over_a_session_recreated_with_a_shell_in_the_worktree() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the tmux session 'flux-myapp-fix' exists already
-            hint: to go to the session: tmux attach -t =flux-myapp-fix
+            hint: to go to the session: tmux attach -t '=flux-myapp-fix'
             hint: to see the tasks: git flux list
         "#]]);
         world.assert_unchanged(&before);

@@ -161,7 +161,7 @@ fn review_sends_comments_and_notes_what_was_seen() {
     output.success().says(&expect![[r#"
         --- stderr
         you have seen all changes of 'fix'
-        hint: git flux review --all fix
+        hint: to see them again: git flux review --all fix
     "#]]);
 }
 
@@ -215,7 +215,7 @@ fn review_takes_comments_from_a_file() {
         why is it?
 
         warning: sent to 'fix'; this agent cannot confirm receipt
-        warning: 'fix' has changed since '-' was printed; nothing is noted as seen
+        warning: 'fix' has changed since 'git flux review --print'; nothing is noted as seen
     "#]]);
     assert_eq!(unseen(&world, &id), 1);
     // Files that nobody has any more.
@@ -410,8 +410,8 @@ fn review_changes_nothing_without_an_answer_or_if_its_editor_was_quick() {
     output.code(2).says(&expect![[r#"
         --- stderr
         error: cannot ask without a terminal
-        hint: git flux review --print fix
-        hint: git flux review --yes --from <file> fix
+        hint: to print the changes: git flux review --print fix
+        hint: to send comments from a file: git flux review --yes --from <file> fix
     "#]]);
     for script in ["exit 0", "exit 3", ": >\"$1\""] {
         let output = review(&world, &id, script).run();
@@ -444,7 +444,7 @@ fn review_carries_a_comment_to_where_its_line_is_now() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            src/login.txt:2 (removed)
+            src/login.txt:2 (deleted line)
             > two
             before
 
@@ -452,11 +452,11 @@ fn review_carries_a_comment_to_where_its_line_is_now() {
             > 2
             moved
 
-            src/login.txt:3 (changed since)
+            src/login.txt:3 (has changed since)
             > three
             gone
 
-            warning: 1 line with comments changed meanwhile
+            warning: 1 line with comments have changed since
             warning: sent to 'fix'; this agent cannot confirm receipt
             noted that you have seen 3 files of 'fix'
         "#]]);
@@ -533,7 +533,7 @@ fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
     let output = review(&world, &id, script).env("OTHER", &worktree).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: it is not known whether these lines have changed: its worktree is not at the tip of its branch
+        warning: it is not known whether the lines below have changed: its worktree is not at the tip of its branch
         src/login.txt:2
         > 2
         why?
@@ -643,11 +643,11 @@ fn review_looks_each_line_up_although_another_one_cannot_be_read() {
         > 2
         moved
 
-        sub:1 (changed since)
+        sub:1 (has changed since)
         > Subproject commit <object>
         which?
 
-        warning: 1 line with comments changed meanwhile
+        warning: 1 line with comments have changed since
         warning: sent to 'fix'; this agent cannot confirm receipt
         noted that you have seen 4 files of 'fix'
     "#]]);
@@ -668,8 +668,8 @@ fn review_refuses_if_another_one_has_noted_something_meanwhile() {
     output.code(1).says(&expect![[r#"
         --- stderr
         noted that you have seen 1 file of 'fix'
-        error: another command has just noted what you have seen of 'fix'
-        hint: git flux review fix
+        error: nothing was noted: another command has just noted what you have seen of 'fix'
+        hint: to see what is left: git flux review fix
     "#]]);
     assert_eq!(unseen(&world, &id), 0);
 }
@@ -857,7 +857,7 @@ fn review_handles_files_of_every_kind() {
         > one
         so?
 
-        sub:1 (removed)
+        sub:1 (deleted line)
         > Subproject commit <object>
         which?
 

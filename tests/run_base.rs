@@ -62,8 +62,11 @@ fn run_and_adopt_refuse_if_the_configured_target_does_not_exist() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: there is no branch 'gone' to merge the task into
-            hint: 'flux.into' is set in file '.git/config'
+            hint: 'flux.into' has the value 'gone' in file '.git/config'
             hint: git config flux.into <branch>
+        "#]h>
+        "#]h>
+        "#]h>
         "#]]);
         world.assert_unchanged(&before);
     }
@@ -175,7 +178,7 @@ fn run_refuses_a_name_that_exists() {
         --- stderr
         error: the task 'fix' exists already
         hint: to go to the task: git flux attach fix
-        hint: to remove it: git flux cleanup fix
+        hint: to merge and remove it: git flux cleanup fix
     "#]]);
     world.assert_unchanged(&before);
     // A name that another begins with is its own.

@@ -121,7 +121,9 @@ fn run_refuses_a_missing_or_empty_description() {
             .says(&expect![[r#"
                 --- stderr
                 error: no description given
-                hint: git flux run "<description>"
+                hint: to start a task: git flux run "<description>"
+            "#]"
+            "#]"
             "#]]);
     }
     world.flux(["run", "-F", "empty", "Fix"]).run().code(2);
@@ -211,7 +213,7 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
     output.says(&expect![[r#"
         --- stderr
         error: no description given
-        hint: git flux run "<description>"
+        hint: to start a task: git flux run "<description>"
     "#]]);
     std::fs::remove_file(world.root().join("shown")).unwrap();
     std::fs::remove_file(world.root().join("option")).unwrap();

@@ -54,8 +54,8 @@ fn cleanup_does_not_stop_a_program_in_the_pane_without_consent() {
         .says(&expect![[r#"
             --- stderr
             error: a program in the pane of 'fix-login-XXXXXX' (process <number>) is still running
-            hint: to look at it: git flux attach fix-login-XXXXXX
-            hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
+            hint: to look at the pane: git flux attach fix-login-XXXXXX
+            hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
         "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", "-y", &id]).run();
@@ -116,8 +116,8 @@ fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
         --- stderr
         'fix-login-XXXXXX' has changed; checking it again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
-        hint: to commit them first: git flux cleanup fix-login-XXXXXX --commit
-        hint: to leave them out: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
+        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
     "#]]);
     assert_eq!(commit(&world, "main"), main);
     assert_eq!(world.read(world.worktree(&id).join("late.txt")), "late\n");
@@ -144,8 +144,8 @@ fn cleanup_does_not_stop_a_program_in_a_session_opened_by_attach() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: a program in the pane of 'fix-login-XXXXXX' (process <number>) is still running
-        hint: to look at it: git flux attach fix-login-XXXXXX
-        hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
+        hint: to look at the pane: git flux attach fix-login-XXXXXX
+        hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["cleanup", "-y", &id]).run().success();
@@ -182,7 +182,7 @@ fn cleanup_refuses_while_an_agent_outlives_its_launcher() {
             .stderr_has(&format!("hint: to end it: kill {}", task.agent.pid()))
             .says(&expect![[r#"
                 --- stderr
-                error: the agent of 'fix-the-login-XXXXXX' is still alive (process <number>), although its launcher is gone
+                error: the agent of 'fix-the-login-XXXXXX' is still alive (process <number>), although the process that started it is gone
                 hint: to end it: kill <number>
             "#]]);
         world.assert_unchanged(&before);
@@ -208,8 +208,8 @@ fn cleanup_does_not_stop_an_agent_whose_worktree_is_gone_without_consent() {
         output.code(1).says(&expect![[r#"
             --- stderr
             error: the agent of 'fix-login-XXXXXX' is still running
-            hint: to look at it: git flux attach fix-login-XXXXXX
-            hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
+            hint: to look at the pane: git flux attach fix-login-XXXXXX
+            hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
         "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
@@ -307,13 +307,13 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     wait_in_front(&world, &world.pane(&id), "sh");
     let pid = start_job_elsewhere(&world, &id, "sleep 1000 &");
     let before = world.snapshot();
-    let named = format!("closing the pane of '{id}' would end its jobs: sleep ({pid})");
+    let named = format!("closing the pane of '{id}' ends its jobs: sleep ({pid})");
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&named).says(&expect![[r#"
         --- stderr
-        error: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
-        hint: to look at it: git flux attach fix-login-XXXXXX
-        hint: to end it and clean up: git flux cleanup fix-login-XXXXXX --yes
+        error: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
+        hint: to look at the pane: git flux attach fix-login-XXXXXX
+        hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
     world.assert_unchanged(&before);
     let output = world.flux(["cleanup", "--dry-run", &id]).run();
@@ -332,7 +332,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.success().stderr_has(&named).says(&expect![[r#"
         --- stderr
-        warning: closing the pane of 'fix-login-XXXXXX' would end its jobs: sleep (<number>)
+        warning: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
@@ -388,18 +388,18 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     task.wait_for_screen("The agent is suspended");
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
-    output.success().has_not("would end its jobs");
+    output.success().has_not("ends its jobs");
     let pid = start_job_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &task.id]).run();
     output
         .code(1)
-        .stderr_has(&format!("would end its jobs: sleep ({pid})"))
+        .stderr_has(&format!("ends its jobs: sleep ({pid})"))
         .says(&expect![[r#"
             --- stderr
-            error: closing the pane of 'fix-the-login-XXXXXX' would end its jobs: sleep (<number>)
-            hint: to look at it: git flux attach fix-the-login-XXXXXX
-            hint: to end it and clean up: git flux cleanup fix-the-login-XXXXXX --yes
+            error: closing the pane of 'fix-the-login-XXXXXX' ends its jobs: sleep (<number>)
+            hint: to look at the pane: git flux attach fix-the-login-XXXXXX
+            hint: to clean up anyway: git flux cleanup fix-the-login-XXXXXX --yes
         "#]]);
     world.assert_unchanged(&before);
     assert!(task.agent.is_alive());

@@ -189,7 +189,7 @@ fn send_all_reaches_every_agent_that_can_receive_messages() {
     nobody.code(1).says(&expect![[r#"
         --- stderr
         error: no running agent accepts messages
-        hint: git flux list
+        hint: to see the tasks: git flux list
     "#]]);
     world.assert_unchanged(&before);
     let ids = ["One", "Two", "Three"].map(|name| done(&world, name));

@@ -177,7 +177,7 @@ fn send_refuses_if_no_composer_is_shown() {
     let refused = world.flux(["send", &id, "And test it"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix-login-XXXXXX' shows no input field, and may misread the message
+        error: the agent of 'fix-login-XXXXXX' shows no input field, so the message was not sent
         hint: to look at its pane: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

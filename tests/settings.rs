@@ -150,7 +150,7 @@ fn run_names_the_available_agents_if_the_agent_is_missing() {
         --- stderr
         error: the agent 'claude' is not installed: no 'claude' on PATH
         hint: installed agents: mine, shell
-        hint: to start a shell instead: git flux run --agent shell …
+        hint: to start a shell instead: git flux run --agent shell "<description>"
     "#]]);
     output.has_not("other");
     world.assert_unchanged(&before);

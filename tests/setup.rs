@@ -471,7 +471,7 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: flux.wrapper: 'no-such-wrapper' not found on PATH
-        hint: 'flux.wrapper' is set in file '.git/config'
+        hint: 'flux.wrapper' has the value 'no-such-wrapper -x' in file '.git/config'
         hint: git config --unset flux.wrapper
     "#]]);
     world.git(["config", "flux.wrapper", "waits 'one"]);

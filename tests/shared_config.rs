@@ -66,7 +66,7 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         HEAD            ok       'feature/fix' is checked out
         submodules      ok       none was checked out
         target          ok       'main', checked out in '$WORLD/myapp'
-        shared stash    ok       no entry was removed while it ran
+        shared stash    ok       no entry was removed while the task ran
         file system     ok       the worktree can be restored
         uncommitted     ok       none
         repositories    ok       none
@@ -76,7 +76,7 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         merge           ok       1 commit, no conflict (merge)
         configuration   refuses  core.hooksPath was set to '.husky/_' while 'fix' ran
         configuration   ok       user.name was set to 'Mallory' while 'fix' ran
-        current branch  ok       it is the target, or you named the target
+        current branch  ok       you are on the target branch, or you named it
         processes       ok       no other process is in the worktree
         agent           ok       no process has to be stopped
         collisions      ok       the merge would overwrite no local file

@@ -85,7 +85,8 @@ fn assert_pinned_and_said(world: &World) {
         said.starts_with(&(warning + " while 'fix' ran\n")),
         "{said}"
     );
-    let hint = said.lines().find_map(|line| line.strip_prefix("hint: "));
+    let put_back = "hint: to put it back: ";
+    let hint = said.lines().find_map(|line| line.strip_prefix(put_back));
     // It can be pasted.
     let mut shell = world.command("sh");
     let shell = shell
@@ -181,7 +182,7 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
     let mut rows = output.stdout.lines();
     let row = rows.find(|row| row.starts_with("shared stash"));
     let row = row.expect("a check of the shared stash");
-    assert!(row.contains("removed while it ran: "), "{row}");
+    assert!(row.contains("removed while the task ran: "), "{row}");
     let bulk = world.flux(["cleanup", "-n", "--all"]).run();
     bulk.success().stderr_has("was removed while 'fix' ran");
     world.assert_unchanged(&before);
@@ -192,13 +193,13 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
         .says(&expect![[r#"
             --- stderr
             warning: stash entry <object> (On main: 5) was removed while 'fix' ran
-            hint: git stash store -m 'On main: 5' <object>
+            hint: to put it back: git stash store -m 'On main: 5' <object>
             warning: stash entry <object> (On main: 4) was removed while 'fix' ran
-            hint: git stash store -m 'On main: 4' <object>
+            hint: to put it back: git stash store -m 'On main: 4' <object>
             warning: stash entry <object> (On main: 3) was removed while 'fix' ran
-            hint: git stash store -m 'On main: 3' <object>
-            warning: 2 more were removed while 'fix' ran
-            hint: git flux status fix --json
+            hint: to put it back: git stash store -m 'On main: 3' <object>
+            warning: more stash entries were removed while 'fix' ran: 2
+            hint: to see them: git flux status fix --json
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip
@@ -287,7 +288,7 @@ fn cleanup_refuses_notes_that_are_damaged() {
             error: cannot read the list of stash entries
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
               caused by: missing field `present` at line 1 column 2
-            hint: to delete it and continue: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
+            hint: to delete it, then try again: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
         "#]]);
     world.assert_unchanged(&before);
     world

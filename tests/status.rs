@@ -247,7 +247,7 @@ fn status_without_a_name_takes_the_task_of_the_worktree() {
         --- stderr
         error: no task given, and not inside a task's worktree
         hint: git flux status <task>
-        hint: git flux list
+        hint: to see the tasks: git flux list
     "#]]);
 }
 

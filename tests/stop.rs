@@ -108,7 +108,7 @@ fn stop_refuses_a_background_job_beside_a_suspended_agent() {
         .run()
         .code(1)
         .stderr_has(&format!(
-            "stopping '{}' would also end sleep in its pane (process {pid})",
+            "stopping '{}' would also end 'sleep' (process {pid}) in its pane",
             task.id
         ))
         .stderr_has(&format!("hint: to end it yourself: git flux attach {}", task.id))
@@ -147,8 +147,8 @@ fn cleanup_that_refuses_after_stopping_the_agent_leaves_it_stopped() {
             --- stderr
             'fix-the-login-XXXXXX' has changed; checking it again
             error: 'fix-the-login-XXXXXX' has 1 uncommitted file
-            hint: to commit them first: git flux cleanup fix-the-login-XXXXXX --commit
-            hint: to leave them out: git flux cleanup fix-the-login-XXXXXX --discard
+            hint: to commit and merge: git flux cleanup fix-the-login-XXXXXX --commit
+            hint: to merge only what is committed: git flux cleanup fix-the-login-XXXXXX --discard
         "#]]);
     assert_eq!(state(&world, &task.id), "stopped");
     world

@@ -224,7 +224,7 @@ fn restore_keeps_submodules_if_killed_before_its_last_rename() {
             --- stderr
             restoring 'fix-login-XXXXXX' was interrupted; it can still be restored
             error: there is no task 'no-such-task'
-            hint: git flux run "<description>"
+            hint: to start a task: git flux run "<description>"
         "#]]);
     flux(&["restore", &id]).success();
     assert_eq!(state(), before);

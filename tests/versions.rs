@@ -71,7 +71,18 @@ fn commands_refuse_a_task_with_a_newer_record() {
                 --- stderr
                 error: the record of 'later' cannot be read: it has version 2, for a newer git flux; this one reads version 1
                 hint: update git flux, or find the newer one: type -a git-flux
-                hint: git cat-file -p refs/flux/tasks/later
+                hint: to look at the record: git cat-file -p refs/flux/tasks/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
+            "#]s/later
             "#]]);
     }
     world.flux(["run", "--name", "later", "x"]).run().code(1);
@@ -142,7 +153,9 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
                 --- stderr
                 error: the record of the removed task 'one' cannot be read: it has version 2, for a newer git flux; this one reads version 1
                 hint: update git flux, or find the newer one: type -a git-flux
-                hint: git cat-file -p refs/flux/archive/one/task
+                hint: to look at the record: git cat-file -p refs/flux/archive/one/task
+            "#]ne/task
+            "#]ne/task
             "#]]);
     }
     world.assert_unchanged(&before);
@@ -155,7 +168,7 @@ fn restore_refuses_an_archived_task_with_a_newer_record() {
             deleted 'two' (the commits of 'feature/two' were at <object>)
             warning: the record of the removed task 'one' cannot be read: it has version 2, for a newer git flux; this one reads version 1
             hint: update git flux, or find the newer one: type -a git-flux
-            hint: git cat-file -p refs/flux/archive/one/task
+            hint: to look at the record: git cat-file -p refs/flux/archive/one/task
             error: not everything could be deleted
         "#]]);
     // Neither its refs nor its worktree have expired.
@@ -230,7 +243,7 @@ fn status_is_unknown_if_the_run_files_are_newer() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: its file 'launch' cannot be read
+            error: the file 'launch' of the task cannot be read
               caused by: it has version 2, for a newer git flux; this one reads version 1
         "#]]);
     assert!(run.join("launch").exists());

@@ -191,7 +191,7 @@ fn wait_ends_on_a_timeout_or_interrupt_without_changes() {
     output.code(124).says(&expect![[r#"
         --- stderr
         error: timed out waiting for fix-login-XXXXXX
-        hint: git flux list
+        hint: to see the tasks: git flux list
     "#]]);
     world.assert_unchanged(&before);
     for bad in ["soon", "-3s", ""] {
@@ -222,7 +222,7 @@ fn wait_fails_if_the_task_is_removed() {
         .says(&expect![[r#"
             --- stderr
             error: there are no tasks
-            hint: git flux run "<description>"
+            hint: to start a task: git flux run "<description>"
         "#]]);
 }
 

@@ -60,7 +60,8 @@ impl AdoptArgs {
                 "reconnected '{}' to the task '{id}'",
                 shown(&real)
             ));
-            flux.ui.hint(format_args!("git flux status {id}"));
+            flux.ui
+                .hint(format_args!("to see its state: git flux status {id}"));
             return Ok(());
         }
         let description = self
@@ -93,9 +94,14 @@ impl AdoptArgs {
         if self.quiet {
             return flux.ui.data(id);
         }
-        flux.ui.hint(format_args!(
-            "git flux attach {id}, git flux diff {id}, git flux cleanup {id}"
-        ));
+        for (what, command) in [
+            ("to go to the task", "attach"),
+            ("to see its changes", "diff"),
+            ("to merge and remove it", "cleanup"),
+        ] {
+            flux.ui
+                .hint(format_args!("{what}: git flux {command} {id}"));
+        }
         Ok(())
     }
 

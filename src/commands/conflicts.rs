@@ -69,7 +69,11 @@ fn find_task<'a>(flux: &Flux, store: &'a Store, name: &str) -> Result<&'a TaskId
 
 fn same_task(id: &TaskId) -> Failure {
     let failure = Failure::new(format!("both tasks are '{id}'"));
-    failure.hint(format!("git flux conflicts {id}")).code(USAGE)
+    failure
+        .hint(format!(
+            "to compare it with all others: git flux conflicts {id}"
+        ))
+        .code(USAGE)
 }
 
 /// Observes the tasks to compare, the two of a [`Scope::Pair`] or else all, and finds their
@@ -167,7 +171,7 @@ fn print_order(ui: &Ui, report: &ConflictReport) -> Result<()> {
     };
     let ids = ids.join(", ");
     ui.data(format_args!(
-        "\norder: {ids} ({tasks} with conflicts to resolve{by_age})"
+        "\norder of landing: {ids} ({tasks} with conflicts to resolve{by_age})"
     ))
 }
 

@@ -42,7 +42,9 @@ impl DiffArgs {
             let mut failure = broken.failure();
             if store.tip(&task.branch).is_some() {
                 let (base, branch) = (word(&task.base), word(&task.branch));
-                failure = failure.hint(format!("to see its commits: git diff {base} {branch}"));
+                failure = failure.hint(format!(
+                    "to see what its commits changed: git diff {base} {branch}"
+                ));
             }
             return Err(failure.into());
         }

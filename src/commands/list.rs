@@ -95,7 +95,7 @@ impl ListArgs {
                 ""
             };
             ui.status(format_args!("no tasks{server}"));
-            ui.hint("git flux run \"<description>\"");
+            ui.hint("to start a task: git flux run \"<description>\"");
         } else {
             self.print_tables(ui, repositories)?;
         }

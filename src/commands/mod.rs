@@ -78,13 +78,16 @@ fn choose<'a>(
         return Ok(stored);
     }
     if store.tasks.is_empty() {
-        let hint = "git flux run \"<description>\"";
+        let hint = "to start a task: git flux run \"<description>\"";
         return Err(Failure::new("there are no tasks").hint(hint).into());
     }
     if !flux.ui.can_ask() {
         let message = "no task given, and not inside a task's worktree";
         let failure = Failure::new(message).hint(format!("git flux {verb} <task>"));
-        return Err(failure.hint("git flux list").code(USAGE).into());
+        return Err(failure
+            .hint("to see the tasks: git flux list")
+            .code(USAGE)
+            .into());
     }
     pick(flux, store, verb)
 }
@@ -123,9 +126,9 @@ fn choose_own<'a>(
 fn with_restore_hint(flux: &Flux, name: &str, error: Error) -> Error {
     let archived = archive::list(flux).unwrap_or_default();
     match error.downcast::<Failure>() {
-        Ok(failure) if archived.iter().any(|one| one.name == name) => {
-            failure.hint(format!("git flux restore {name}")).into()
-        }
+        Ok(failure) if archived.iter().any(|one| one.name == name) => failure
+            .hint(format!("to restore it: git flux restore {name}"))
+            .into(),
         Ok(failure) => failure.into(),
         Err(error) => error,
     }

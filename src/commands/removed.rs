@@ -59,7 +59,7 @@ pub(super) fn print(flux: &Flux, listed: &Listing, json: bool) -> Result<()> {
 pub(super) fn pick<'a>(flux: &Flux, listed: &'a Listing, verb: Verb) -> Result<&'a Archived> {
     let ours: Vec<&Archived> = listed.archived.iter().filter(|one| !one.foreign).collect();
     if ours.is_empty() {
-        bail!(Failure::new("there is nothing to restore").hint("git flux list"));
+        bail!(Failure::new("there is nothing to restore").hint("to see the tasks: git flux list"));
     }
     if !flux.ui.can_ask() {
         let failure = Failure::new("no removed task given").hint(format!("git flux {verb} <task>"));

@@ -106,7 +106,7 @@ fn restore_task(flux: &Flux, store: &Store, one: &Archived) -> Result<()> {
 /// Fails if the user declines or cannot be asked.
 fn ask_about_foreign(flux: &Flux, one: &Archived) -> Result<()> {
     let (ui, name, task) = (&flux.ui, &one.name, &one.task);
-    let about = format!("'{name}' is foreign: it was not removed in this repository");
+    let about = format!("'{name}' is foreign: it was removed in another repository");
     if !ui.can_ask() {
         bail!(Failure::new(about).hint(format!(
             "to restore it here: git flux restore {name} --foreign"

@@ -131,7 +131,7 @@ impl SendArgs {
             return Ok(());
         }
         let failure = Failure::new("no running agent accepts messages");
-        Err(failure.hint("git flux list").into())
+        Err(failure.hint("to see the tasks: git flux list").into())
     }
 
     fn text(&self, flux: &Flux, words: &[OsString]) -> Result<Text> {
@@ -216,9 +216,9 @@ fn find_refusal(
         State::NoWorktree | State::NoBranch => Failure::new(format!(
             "the agent of '{id}' is not running: its worktree or branch is missing"
         ))
-        .hint(format!("git flux status {id}")),
+        .hint(format!("to see its state: git flux status {id}")),
         State::Idle => Failure::new(format!("no agent was started in '{id}'"))
-            .hint(format!("git flux attach {id}")),
+            .hint(format!("to go to the task: git flux attach {id}")),
         state if !state.is_alive() => {
             let resumable = can_resume(flux, task, &store.find(&flux.repo, id)?.oid)?;
             let verb = if resumable { "resume" } else { "attach" };

@@ -178,7 +178,10 @@ impl WaitArgs {
             if !waiting.wakeups.wait(deadline)? {
                 let left: Vec<&str> = waiting.pending.iter().map(TaskId::as_str).collect();
                 let failure = Failure::new(format!("timed out waiting for {}", left.join(", ")));
-                return Err(failure.hint("git flux list").code(TIMED_OUT).into());
+                return Err(failure
+                    .hint("to see the tasks: git flux list")
+                    .code(TIMED_OUT)
+                    .into());
             }
         }
         match waiting.failed {
@@ -202,7 +205,7 @@ impl WaitArgs {
         let all = flux.own_tasks(store).map(|stored| stored.id.clone());
         match BTreeSet::from_iter(all) {
             all if all.is_empty() => {
-                let hint = "git flux run \"<description>\"";
+                let hint = "to start a task: git flux run \"<description>\"";
                 Err(Failure::new("there are no tasks").hint(hint).into())
             }
             all => Ok(all),

@@ -386,6 +386,6 @@ fn ensure_recent() -> Result<()> {
         "{what} {}.{} or newer",
         MIN_VERSION.0, MIN_VERSION.1
     ));
-    let hint = "apt install git (from backports)  |  dnf install git  |  pacman -S git  |  brew install git";
+    let hint = "to install it: apt install git (from backports), dnf install git, pacman -S git or brew install git";
     Err(failure.hint(hint).into())
 }

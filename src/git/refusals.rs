@@ -77,7 +77,7 @@ pub(super) fn wrong_worktree(worktree: &Path, common_dir: &Path, is_configured: 
     let echo = format!("echo {text} >{}", quoted(&link));
     failure
         .hint(format!("to add the link: {echo}"))
-        .hint(format!("to use another worktree: {unset}"))
+        .hint(format!("to no longer use that worktree: {unset}"))
 }
 
 /// Returns the directory to add to `safe.directory`: for a `common_dir` `<dir>/.git` its parent,

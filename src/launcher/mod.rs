@@ -117,8 +117,8 @@ fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     request.try_lock().ok();
     let mut bytes = Vec::new();
     request.read_to_end(&mut bytes)?;
-    let launch =
-        version::parse(&bytes, version::RUN_VERSION).context("its file 'launch' cannot be read");
+    let launch = version::parse(&bytes, version::RUN_VERSION)
+        .context("the file 'launch' of the task cannot be read");
     Ok(launch.map(|launch| (request, launch)))
 }
 

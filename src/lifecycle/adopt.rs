@@ -210,7 +210,7 @@ impl<'a> Adoption<'a> {
         let real = real_path(self.path);
         let is_real = |path: PathBuf| path == real;
         let is_same = |path: &Path| path == real || path.canonicalize().is_ok_and(is_real);
-        let list = "git worktree list";
+        let list = "to see the worktrees: git worktree list";
         let entry = self.worktrees.iter().find(|entry| is_same(&entry.path));
         let entry = entry.with_context(|| {
             let failure = Failure::new(if real.exists() {
@@ -304,7 +304,9 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     let found = find_displaced(flux, &store, &worktrees, path)?;
     if found.is_none_or(|found| found.id != *id) {
         let failure = Failure::new(format!("'{id}' changed meanwhile"));
-        return Err(failure.hint(format!("git flux status {id}")).into());
+        return Err(failure
+            .hint(format!("to see its state: git flux status {id}"))
+            .into());
     }
     if task.worktree != path {
         let task = Task {

@@ -213,7 +213,10 @@ impl<'a> BranchUses<'a> {
                 let place = shown(path);
                 let what = format!("a {name} is in progress on '{branch}' in '{place}'");
                 Failure::new(what).hint(match path.exists() {
-                    true => format!("finish or abort it: git -C {} status", quoted(path)),
+                    true => format!(
+                        "to see how to finish or abort it: git -C {} status",
+                        quoted(path)
+                    ),
                     false => "git worktree prune".to_owned(),
                 })
             }
@@ -246,18 +249,22 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
     let git = format!("git --git-dir={}", quoted(common));
     let scope = read_core_bare(flux.repo.home())?.map(|(scope, _)| scope);
     let failure = match (scope.as_deref(), from) {
-        (Some("command"), _) => return Ok(failure.hint("leave out: -c core.bare=true")),
-        (Some("worktree"), _) if common.ends_with(".git") => {
-            failure.hint(format!("{git} config --worktree core.bare false"))
-        }
-        _ if common.ends_with(".git") => failure.hint(format!("{git} config core.bare false")),
+        (Some("command"), _) => return Ok(failure.hint("run it again without -c core.bare=true")),
+        (Some("worktree"), _) if common.ends_with(".git") => failure.hint(format!(
+            "if it has a worktree: {git} config --worktree core.bare false"
+        )),
+        _ if common.ends_with(".git") => failure.hint(format!(
+            "if it has a worktree: {git} config core.bare false"
+        )),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
-            failure.hint(format!("to merge where its files are: {merge}"))
+            failure.hint(format!("to merge in the directory with its files: {merge}"))
         }
         (_, None) => failure,
     };
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
-    Ok(failure.hint(format!("if its files are nowhere: mv {index} {away}")))
+    Ok(failure.hint(format!(
+        "if it has none, set its index aside: mv {index} {away}"
+    )))
 }

@@ -80,7 +80,7 @@ impl Damage {
         let repairs = match error.downcast_ref::<Distrust>()? {
             Distrust::Head(file) => {
                 let (head, file) = (word(&format!("ref: {branch}")), quoted(file));
-                vec![("to write its HEAD again", format!("echo {head} >{file}"))]
+                vec![("to repair its HEAD", format!("echo {head} >{file}"))]
             }
             distrust if distrust.is_ours() => failure::hints(&error)
                 .map(|hint| ("to repair it", hint))

@@ -93,5 +93,7 @@ impl Flux {
 fn ensure_none(id: &TaskId, owner: Option<String>) -> Result<()> {
     let Some(owner) = owner else { return Ok(()) };
     let failure = Failure::new(format!("'{id}' is a task of '{owner}'"));
-    Err(failure.hint(format!("git flux status {id}")).into())
+    Err(failure
+        .hint(format!("to see its state: git flux status {id}"))
+        .into())
 }

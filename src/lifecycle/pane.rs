@@ -128,7 +128,7 @@ pub(super) fn ensure_no_orphan(task: &Task, run: &RunDir) -> Result<()> {
     let Some(running) = run.running()? else {
         return Ok(());
     };
-    let gone = "although its launcher is gone";
+    let gone = "although the process that started it is gone";
     let orphan = running.orphan(&task.worktree).with_context(|| {
         let what = format!("the agent of '{id}' may be alive, {gone}");
         Failure::new(what).hint(run.removal_hint("running"))

@@ -96,7 +96,7 @@ impl Recipient {
             }
             Delivery::NotShown => "did not show what was typed, so the message was not sent",
             Delivery::NotListening => "asked a question, or stopped reading input",
-            _ => "shows no input field, and may misread the message",
+            _ => "shows no input field, so the message was not sent",
         };
         agent_failure(&self.task, why).into()
     }

@@ -219,12 +219,16 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
             "stash entry {name} was removed while '{id}' ran"
         ));
         let (message, commit) = (word(&entry.subject), &entry.commit);
-        ui.hint(format_args!("git stash store -m {message} {commit}"));
+        ui.hint(format_args!(
+            "to put it back: git stash store -m {message} {commit}"
+        ));
     }
     let more = removed.len().saturating_sub(MAX_NAMED);
     if more > 0 {
-        ui.warning(format_args!("{more} more were removed while '{id}' ran"));
-        ui.hint(format_args!("git flux status {id} --json"));
+        ui.warning(format_args!(
+            "more stash entries were removed while '{id}' ran: {more}"
+        ));
+        ui.hint(format_args!("to see them: git flux status {id} --json"));
     }
 }
 

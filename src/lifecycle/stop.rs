@@ -40,7 +40,9 @@ pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     let (id, run) = (&task.id, flux.run_dir(&task.id));
     if task.phase != Phase::Active {
         let failure = Failure::new(format!("'{id}' is {}", task.phase.into_str()));
-        return Err(failure.hint(format!("git flux status {id}")).into());
+        return Err(failure
+            .hint(format!("to see its state: git flux status {id}"))
+            .into());
     }
     run.ensure_launcher_known()?;
     if run.exit()?.is_some() {
@@ -82,7 +84,7 @@ fn ensure_no_background_jobs(task: &Task, run: &RunDir) -> Result<()> {
         return Ok(());
     };
     let (name, pid) = (sanitize::line(&job.name), job.pid);
-    let what = format!("stopping '{id}' would also end {name} in its pane (process {pid})");
+    let what = format!("stopping '{id}' would also end '{name}' (process {pid}) in its pane");
     let hint = format!("to end it yourself: git flux attach {id}");
     Err(Failure::new(what).hint(hint).into())
 }

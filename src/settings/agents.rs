@@ -38,7 +38,7 @@ impl Settings {
             let what = format!("the agent '{name}' is not installed: no '{program}' on PATH");
             Failure::new(what)
                 .hint(self.installed_hint())
-                .hint("to start a shell instead: git flux run --agent shell …")
+                .hint("to start a shell instead: git flux run --agent shell \"<description>\"")
         })?;
         Ok((agent, program))
     }

@@ -49,10 +49,12 @@ impl Settings {
         let key = shell_words::quote(key);
         let remedy = match entry.origin.strip_prefix("file:") {
             // The file of the repository, where git looks first.
-            Some(".git/config") => Some(format!("git config --unset-all {key}")),
+            Some(".git/config") => Some(format!("to remove it: git config --unset-all {key}")),
             Some(file) => {
                 let file = quoted(&self.dir.join(file));
-                Some(format!("git config --file {file} --unset-all {key}"))
+                Some(format!(
+                    "to remove it: git config --file {file} --unset-all {key}"
+                ))
             }
             // A command line stores nothing.
             None => None,
@@ -64,14 +66,20 @@ impl Settings {
             .hints(remedy)
     }
 
-    /// Returns the hint that says where a setting is configured, `'<key>' is set in file '<file>'`,
+    /// Returns the hint that says where a setting is configured, `'<key>' has the
+    /// value '<value>' in file '<file>'`,
     /// if `value` is its last configured value; otherwise `None`. `name` replaces the placeholder
     /// in the setting's key, such as `<name>` in `branch.<name>.fluxInto`.
     pub(crate) fn origin_hint(&self, setting: &Setting, name: &str, value: &str) -> Option<String> {
         let entry = self.last_entry(&setting.canonical_key(name))?;
         let is_it = entry.value == value;
         let key = entry.documented_key(setting);
-        is_it.then(|| format!("'{key}' is set {}", entry.describe_origin()))
+        is_it.then(|| {
+            format!(
+                "'{key}' has the value '{value}' {}",
+                entry.describe_origin()
+            )
+        })
     }
 }
 

@@ -38,7 +38,7 @@ impl StoredTask {
         let id = &self.id;
         let name = task_ref(id);
         let failure = Failure::new(format!(
-            "'{id}' is foreign: it was not made in this repository"
+            "the record of '{id}' is foreign: it was not written in this repository"
         ));
         let marks = repo.marks();
         let mark = match marks.find(&name) {
@@ -53,7 +53,7 @@ impl StoredTask {
         let last = mark.as_ref().and_then(|mark| mark.objects(&name).last());
         if let Some(own) = last.filter(|own| repo.has_object(own)) {
             return failure.hint(format!(
-                "to go back to the record made here: git update-ref {name} {own}"
+                "to go back to the last record written here: git update-ref {name} {own}"
             ));
         }
         let branch = self.task.as_ref().ok().filter(|_| branch_exists);

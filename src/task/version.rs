@@ -55,7 +55,7 @@ pub(crate) fn refusal(what: impl Display, record: impl Display, error: &Error) -
     let update = "update git flux, or find the newer one: type -a git-flux";
     Failure::new(format!("{what} cannot be read: {error:#}"))
         .hints(is_newer(error).then_some(update))
-        .hint(format!("git cat-file -p {record}"))
+        .hint(format!("to look at the record: git cat-file -p {record}"))
 }
 
 /// Parses a JSON object of a version up to `known`; without the field `version` it has version 1.

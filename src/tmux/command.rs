@@ -265,7 +265,7 @@ pub(crate) fn ensure_recent(text: &str) -> Result<()> {
 }
 
 const INSTALL_HINT: &str =
-    "apt install tmux  |  dnf install tmux  |  pacman -S tmux  |  brew install tmux";
+    "to install it: apt install tmux, dnf install tmux, pacman -S tmux or brew install tmux";
 
 fn not_started(error: io::Error) -> Error {
     if error.kind() == ErrorKind::NotFound {

@@ -186,7 +186,8 @@ fn ensure_session_unused(session: &SessionName, other_name: Option<&str>) -> Res
         ensure_recent(version)?;
         if name == session.as_str() {
             let failure = Failure::new(format!("the tmux session '{session}' exists already"));
-            let failure = failure.hint(format!("to go to the session: tmux attach -t ={session}"));
+            let failure =
+                failure.hint(format!("to go to the session: tmux attach -t '={session}'"));
             bail!(
                 failure
                     .hint("to see the tasks: git flux list")

@@ -78,7 +78,7 @@ fn conflicts_reports_a_pair_as_unknown_if_git_always_dies_of_it() {
         a         b     unknown: git gives up on this pair
         c         d     other (contents)
 
-        order: a, b, c, d (1 task with conflicts to resolve)
+        order of landing: a, b, c, d (1 task with conflicts to resolve)
         --- stderr
         error: not everything could be compared
     "#]]);

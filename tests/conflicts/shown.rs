@@ -63,7 +63,7 @@ fn conflicts_fails_if_a_task_cannot_be_compared() {
         one       two   f (contents)
         three           unknown: its worktree is not at the tip of its branch
 
-        order: one, two (1 task with conflicts to resolve)
+        order of landing: one, two (1 task with conflicts to resolve)
         --- stderr
         error: not everything could be compared
     "#]]);

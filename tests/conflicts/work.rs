@@ -300,7 +300,7 @@ fn conflicts_compares_no_large_file() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'large' is too large to compare
-        hint: move or ignore such files
+        hint: move such files, or add them to .gitignore
     "#]]);
     // All others answer as before.
     world.flux(["list"]).run().success();

@@ -71,6 +71,7 @@ while :; do
 	case $said in
 	*'its record is not complete'*'no space is left on the disk'*) break ;;
 	*"could not resume 'fix'"*'no space is left on the disk'*) ;;
+	*'could not be started: '*'No space left on device'*) ;;
 	*) wrong 'the reason is not said' ;;
 	esac
 	case $(ls -A .git/flux/run/fix) in *.part*) wrong 'a part is left' ;; esac

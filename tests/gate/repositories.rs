@@ -117,9 +117,9 @@ fn gate_finds_its_worktree_again_after_the_repository_was_moved() {
     world.write(path.join("more"), "");
     let output = world.flux(["gate", "fix"]).in_dir(&repo).run();
     output.code(125).says(&expect![[r#"
-        fix: no verdict: '$WORLD/new/repo--land' is not the worktree for gates
+        fix: no verdict: '$WORLD/new/repo--land' is in the way: the worktree for gates belongs there
         --- stderr
-        error: '$WORLD/new/repo--land' is not the worktree for gates
+        error: '$WORLD/new/repo--land' is in the way: the worktree for gates belongs there
         hint: if the repository was moved: git worktree repair '$WORLD/new/repo--land'
         hint: to move it away: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
         error: no verdict about 1 of 1

@@ -99,9 +99,9 @@ fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
         let before = world.snapshot();
         let output = world.flux(["gate", "fix"]).run();
         output.code(125).says(&expect![[r#"
-            fix: no verdict: '$WORLD/myapp--land' is not the worktree for gates
+            fix: no verdict: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
             --- stderr
-            error: '$WORLD/myapp--land' is not the worktree for gates
+            error: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
             hint: to move it away: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
             error: no verdict about 1 of 1
         "#]]);
@@ -124,7 +124,9 @@ fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
     world.write(scratch.join("README.md"), "mine\n");
     let before = world.snapshot();
     let output = world.flux(["gate", "fix"]).run();
-    output.code(125).stderr_has("is not the worktree for gates");
+    output
+        .code(125)
+        .stderr_has("is in the way: the worktree for gates belongs there");
     world.assert_unchanged(&before);
     world.git(["worktree", "remove", "--force", place]);
     // An empty directory is in nobody's way.
@@ -196,7 +198,7 @@ fn gate_worktree_is_taken_for_no_task_and_no_worktree_to_adopt() {
     adopt.code(1).says(&expect![[r#"
         --- stderr
         error: '$WORLD/myapp--land' is the worktree for gates
-        hint: git worktree list
+        hint: to see the worktrees: git worktree list
     "#]]);
     for name in ["-land", "--land"] {
         world
@@ -327,7 +329,7 @@ fn gc_scratch_removes_nothing_that_git_flux_has_not_made() {
         let before = world.snapshot();
         for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
             let output = world.flux(args).run();
-            let what = format!("'{place}' is not the worktree for gates");
+            let what = format!("'{place}' is in the way: the worktree for gates belongs there");
             let hint = format!("to move it away: mv '{place}' '{place}'.away");
             output.code(1).stdout_is("");
             output.stderr_is(&format!("error: {what}\nhint: {hint}\n"));

@@ -18,6 +18,7 @@ use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE, Verb, replace_hint};
+use crate::git::refs;
 use crate::git::refusals::NEW_REPOSITORY;
 use crate::interrupt;
 use crate::lifecycle::gate::{Gate, agreed};
@@ -29,6 +30,7 @@ use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::queue::Queue;
 use crate::lifecycle::land::results::TargetMove;
 use crate::store::Store;
+use crate::task::HEADS;
 use crate::ui::Ui;
 
 /// Merge many tasks back, tested together
@@ -185,8 +187,16 @@ impl LandArgs {
     /// once on ^C.
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
         let lock = chain_refs::lock(flux)?;
+        let mut landed = Ok(());
+        let mut moves = Vec::new();
         for group in plan.into_groups(store) {
-            let tester = self.tester(flux)?;
+            let tester = match self.tester(flux) {
+                Ok(tester) => tester,
+                Err(error) => {
+                    landed = Err(error);
+                    break;
+                }
+            };
             let mut queue = Queue {
                 flux,
                 tell: &mut |event| report.tell(&event),
@@ -210,20 +220,22 @@ impl LandArgs {
                     false => queue.land(group.tasks),
                 });
             let (results, moved) = (queue.results, queue.moved);
-            let added = report.add(&group.branch, results, done);
-            if added.is_err() {
-                // The commands behind the hint are not to end at once.
+            moves.extend(moved);
+            landed = report.add(&group.branch, results, done);
+            if landed.is_err() {
+                // The commands behind the hints are not to end at once.
                 interrupt::clear();
+                break;
             }
-            if let (Some(moved), false) = (moved, self.watch)
-                && let Err(error) = self.hint_at_undo(flux, &moved)
-            {
-                flux.ui
-                    .warn_of(&error.context("could not find how to undo the landing"));
-            }
-            added?;
         }
-        Ok(())
+        if !moves.is_empty()
+            && !self.watch
+            && let Err(error) = self.hint_at_undo(flux, &moves)
+        {
+            flux.ui
+                .warn_of(&error.context("could not find how to undo the landing"));
+        }
+        landed
     }
 
     /// Returns the tester that runs `flux.gate`. With `--no-gate`, or if no gate is configured, it
@@ -245,8 +257,15 @@ impl LandArgs {
         }
     }
 
-    fn hint_at_undo(&self, flux: &Flux, moved: &TargetMove) -> Result<()> {
+    /// Prints how to undo the landings, except on a branch that has landed itself and is gone.
+    fn hint_at_undo(&self, flux: &Flux, moves: &[TargetMove]) -> Result<()> {
         let style = self.styles.chosen(&flux.settings)?;
-        report::hint_at_undo(flux, moved, style)
+        if let [one] = moves {
+            return report::hint_at_undo(flux, one, style);
+        }
+        let branches = refs::list(flux.repo.home(), &[HEADS])?;
+        let is_there = |moved: &&TargetMove| branches.contains_key(&moved.branch.full());
+        let mut moves = moves.iter().filter(is_there);
+        moves.try_for_each(|moved| report::hint_at_undo(flux, moved, style))
     }
 }

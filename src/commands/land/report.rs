@@ -73,7 +73,7 @@ impl<'a> Report<'a> {
                 let ids: Vec<&str> = batch.ids.iter().map(TaskId::as_str).collect();
                 let how = match batch.runs {
                     None => "untested".to_owned(),
-                    Some(0) => "these files have passed before".to_owned(),
+                    Some(0) => "the gate has passed on the same files before".to_owned(),
                     Some(runs) => format!("{}, {} s", count(runs, "run"), batch.time.as_secs()),
                 };
                 let ids = ids.join(", ");
@@ -116,10 +116,7 @@ impl<'a> Report<'a> {
                     Some(back) => self.tell_back(id, &finding.why, back),
                     None => ui.status(format_args!("'{id}' does not pass: {}", finding.why)),
                 }
-                finding
-                    .log
-                    .iter()
-                    .for_each(|log| ui.hint(format_args!("output of the gate: {log}")));
+                finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
@@ -136,10 +133,7 @@ impl<'a> Report<'a> {
                     "'{id}' did not land, no verdict: {}",
                     finding.why
                 ));
-                finding
-                    .log
-                    .iter()
-                    .for_each(|log| ui.hint(format_args!("output of the gate: {log}")));
+                finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
             }
         }
     }
@@ -284,6 +278,14 @@ fn object(id: &TaskId, result: &TaskResult) -> LandObject {
     }
 }
 
+/// Returns the hint with the command that shows the output of the gate.
+fn log_hint(log: &str) -> String {
+    format!(
+        "to see the output of the gate: cat {}",
+        quoted(log.as_ref())
+    )
+}
+
 /// Prints the commands that undo a landing, and the one that pushes it.
 pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Result<()> {
     let (ui, branch, from) = (&flux.ui, word(&moved.branch), moved.from.short());
@@ -294,11 +296,12 @@ pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Res
     let entry = worktrees
         .iter()
         .find(|entry| entry.has_branch(&moved.branch.full()));
-    let reset = match entry {
-        Some(entry) if flux.repo.current() == Some(&entry.path) => {
-            format!("git reset --keep {from}")
-        }
-        Some(entry) => format!("git -C {} reset --keep {from}", quoted(&entry.path)),
+    let git = entry.map(|entry| match flux.repo.current() == Some(&entry.path) {
+        true => "git".to_owned(),
+        false => format!("git -C {}", quoted(&entry.path)),
+    });
+    let reset = match &git {
+        Some(git) => format!("{git} reset --keep {from}"),
         None => format!("git branch --force {branch} {from}"),
     };
     let commits = |commits: &[ObjectId]| {
@@ -306,12 +309,16 @@ pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Res
         short.join(" ")
     };
     let revert = match style {
-        Style::Merge => format!("git revert --no-edit -m 1 {}", commits(&moved.commits)),
-        _ => format!("git revert --no-edit {from}..{}", last.short()),
+        Style::Merge => format!("revert --no-edit -m 1 {}", commits(&moved.commits)),
+        _ => format!("revert --no-edit {from}..{}", last.short()),
+    };
+    let revert = match &git {
+        Some(git) => format!("{git} {revert}"),
+        None => format!("git switch {branch} && git {revert}"),
     };
     ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
     ui.hint(format_args!(
-        "or, if the branch has newer commits: {revert}"
+        "or, if '{branch}' has newer commits: {revert}"
     ));
     if let Some(remote) = flux.settings.push_remote(&moved.branch) {
         ui.hint(format_args!(

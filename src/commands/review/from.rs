@@ -50,7 +50,7 @@ impl ReviewArgs {
             (true, false) => self.ask_seen(review.flux, review, EditorEnd::Normal),
             (true, true) => mark(review.flux, review),
             (false, _) => {
-                let what = format!("'{id}' has changed since '{path}' was printed");
+                let what = format!("'{id}' has changed since 'git flux review --print'");
                 let ui = &review.flux.ui;
                 ui.warning(format_args!("{what}; nothing is noted as seen"));
                 Ok(())

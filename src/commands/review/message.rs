@@ -83,7 +83,7 @@ impl Present<'_> {
                 match self.find_line(patch, line as usize).unwrap_or(None) {
                     Some(line) => placed.place = Some(format!("{name}:{line}")),
                     None => {
-                        placed.place = Some(format!("{name}:{line} (changed since)"));
+                        placed.place = Some(format!("{name}:{line} (has changed since)"));
                         placed.is_stale = true;
                     }
                 }
@@ -117,7 +117,7 @@ impl ReviewFile {
         let place = self.patch(subject).map(|patch| {
             let name = shown(&patch.path);
             match subject {
-                Subject::Line(_, Place::Old(line)) => format!("{name}:{line} (removed)"),
+                Subject::Line(_, Place::Old(line)) => format!("{name}:{line} (deleted line)"),
                 Subject::Line(_, Place::New(line)) => format!("{name}:{line}"),
                 _ => name,
             }

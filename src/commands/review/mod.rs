@@ -170,7 +170,9 @@ impl ReviewArgs {
         }
         flux.ui
             .status(format_args!("you have seen all changes of '{id}'"));
-        flux.ui.hint(format_args!("git flux review --all {id}"));
+        flux.ui.hint(format_args!(
+            "to see them again: git flux review --all {id}"
+        ));
         Ok(())
     }
 
@@ -193,10 +195,14 @@ impl ReviewArgs {
         }
         let id = &stored.id;
         let failure = Failure::new("cannot ask without a terminal");
-        let failure = failure.hint(format!("git flux review --print {id}"));
+        let failure = failure.hint(format!(
+            "to print the changes: git flux review --print {id}"
+        ));
         bail!(
             failure
-                .hint(format!("git flux review --yes --from <file> {id}"))
+                .hint(format!(
+                    "to send comments from a file: git flux review --yes --from <file> {id}"
+                ))
                 .code(USAGE)
         )
     }
@@ -271,7 +277,7 @@ fn send_comments(
     let (flux, id) = (review.flux, &stored.id);
     let ReviewComments { file, comments } = edited;
     let placed = place_comments(stored, review, edited).unwrap_or_else(|error| {
-        let what = "it is not known whether these lines have changed";
+        let what = "it is not known whether the lines below have changed";
         flux.ui.warning(format_args!("{what}: {error:#}"));
         comments.iter().map(|one| file.place(one)).collect()
     });
@@ -281,7 +287,7 @@ fn send_comments(
     if stale > 0 {
         let lines = count(stale, "line");
         flux.ui
-            .warning(format_args!("{lines} with comments changed meanwhile"));
+            .warning(format_args!("{lines} with comments have changed since"));
     }
     let question = format!("Send {} to '{id}'", count(comments.len(), "comment"));
     let sending = Sending {

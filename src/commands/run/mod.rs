@@ -232,7 +232,9 @@ impl RunArgs {
             0 => Ok(()),
             failed => {
                 let message = format!("{failed} of {all} tasks did not start properly");
-                Err(Failure::new(message).hint("git flux list").into())
+                Err(Failure::new(message)
+                    .hint("to see the tasks: git flux list")
+                    .into())
             }
         }
     }

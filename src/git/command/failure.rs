@@ -46,7 +46,7 @@ pub(super) fn start_error(error: io::Error, name: impl Display) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return Error::new(error).context(format!("could not start `{name}`"));
     }
-    let hint = "apt install git  |  dnf install git  |  pacman -S git  |  brew install git";
+    let hint = "to install it: apt install git, dnf install git, pacman -S git or brew install git";
     let failure = Failure::new("git is not installed, or not on PATH");
     failure.hint(hint).into()
 }

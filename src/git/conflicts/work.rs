@@ -86,7 +86,7 @@ fn ensure_small(checkout: &Checkout, changes: &[Change]) -> Result<()> {
         let found = lstat(&checkout.path().join(&change.path))?;
         if found.is_some_and(|found| found.is_file() && found.len() > LARGE_FILE_BYTES) {
             let what = format!("'{}' is too large to compare", shown(&change.path));
-            bail!(Failure::new(what).hint("move or ignore such files"));
+            bail!(Failure::new(what).hint("move such files, or add them to .gitignore"));
         }
     }
     Ok(())

@@ -60,7 +60,9 @@ fn ensure_not_restored(flux: &Flux, one: &Archived) -> Result<()> {
         return Ok(());
     }
     let failure = Failure::new(format!("'{}' is being restored", one.name));
-    Err(failure.hint(format!("git flux status {id}")).into())
+    Err(failure
+        .hint(format!("to see its state: git flux status {id}"))
+        .into())
 }
 
 /// Deletes a restored task's directory in the trash, unless the worktree is still in it or the task

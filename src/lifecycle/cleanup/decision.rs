@@ -154,10 +154,10 @@ impl Decision<'_> {
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
                 let refusal = Failure::new(what)
                     .hint(format!(
-                        "to commit them first: git flux cleanup {id} --commit"
+                        "to commit and merge: git flux cleanup {id} --commit"
                     ))
                     .hint(format!(
-                        "to leave them out: git flux cleanup {id} --discard"
+                        "to merge only what is committed: git flux cleanup {id} --discard"
                     ));
                 let what = format!("commit or discard {names}");
                 return self.ask(Question::Uncommitted, what, refusal);
@@ -172,7 +172,7 @@ impl Decision<'_> {
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
         let refusal = Failure::new(format!("{what} and would be committed")).hint(format!(
-            "move or ignore such files, then: git flux cleanup {id}"
+            "move such files, or add them to .gitignore, then: git flux cleanup {id}"
         ));
         self.ask(Question::LargeFiles, what, refusal);
     }
@@ -223,7 +223,7 @@ impl Decision<'_> {
         let (Some(into), Some(place)) = (forecast.merge_target(), place) else {
             return self.pass(
                 "current branch",
-                "it is the target, or you named the target",
+                "you are on the target branch, or you named it",
             );
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
@@ -297,10 +297,8 @@ impl Decision<'_> {
     fn require_yes(&mut self, question: Question, what: String) {
         let id = &self.facts.task.id;
         let refusal = Failure::new(&what)
-            .hint(format!("to look at it: git flux attach {id}"))
-            .hint(format!(
-                "to end it and clean up: git flux cleanup {id} --yes"
-            ));
+            .hint(format!("to look at the pane: git flux attach {id}"))
+            .hint(format!("to clean up anyway: git flux cleanup {id} --yes"));
         self.ask(question, what, refusal);
     }
 }

@@ -251,8 +251,8 @@ impl Observer<'_> {
         let removed = flux.removed_stash_entries(id);
         let removed = self.checks.require("shared stash", removed)?;
         let why = match name_entries(&removed) {
-            names if names.is_empty() => "no entry was removed while it ran".to_owned(),
-            names => format!("removed while it ran: {names}"),
+            names if names.is_empty() => "no entry was removed while the task ran".to_owned(),
+            names => format!("removed while the task ran: {names}"),
         };
         self.checks.add("shared stash", Verdict::Ok(why));
         Some(StashFacts { own: own?, removed })
@@ -381,7 +381,7 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
         State::Unknown => format!("cannot tell whether the agent of '{id}' is running"),
         _ => format!("'{id}' is {}", state.name()),
     };
-    let failure = Failure::new(what).hint(format!("git flux status {id}"));
+    let failure = Failure::new(what).hint(format!("to see its state: git flux status {id}"));
     match run.ensure_launcher_known() {
         Err(error) if *state == State::Unknown => Err(failure::wrap_in_failure(error, failure)),
         _ => Err(failure.into()),

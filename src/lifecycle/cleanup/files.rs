@@ -56,7 +56,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
         if let Some(hint) = reveal_command(change, &facts.task.worktree) {
             let what = format!("git commit would leave out '{path}': it is hidden from git");
             let show = format!("to show it to git: {hint}");
-            let discard = format!("to discard its changes: {discard}");
+            let discard = format!("to merge only what is committed: {discard}");
             bail!(Failure::new(what).hint(show).hint(discard));
         }
         if change.is_repository() {

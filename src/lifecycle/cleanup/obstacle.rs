@@ -36,7 +36,10 @@ impl Facts {
             MergePlan::Moved { by } => {
                 let (target, branch) = (&into.branch, &self.task.branch);
                 let why = format!("it has commits ({by}) that '{branch}' lacks");
-                let hint = format!("git flux cleanup {} --rebase", self.task.id);
+                let hint = format!(
+                    "to rebase and merge it: git flux cleanup {} --rebase",
+                    self.task.id
+                );
                 let what = format!("'{target}' cannot be fast-forwarded: {why}");
                 bail!(Failure::new(what).hint(hint))
             }

@@ -106,7 +106,7 @@ impl TaskProcesses {
             let what = "this system cannot list the jobs in the pane of";
             return Some(format!("{what} '{id}'"));
         };
-        let what = format!("closing the pane of '{id}' would end its jobs");
+        let what = format!("closing the pane of '{id}' ends its jobs");
         (!jobs.is_empty()).then(|| format!("{what}: {}", join(jobs)))
     }
 

@@ -110,11 +110,12 @@ impl ScratchMerge<'_> {
             let target = shown(target);
             let (path, why) = match one {
                 Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
-                Skipped::NotIgnored(path) => {
-                    (path, "a link in its place would not be ignored".to_owned())
-                }
+                Skipped::NotIgnored(path) => (
+                    path,
+                    "it is ignored as a directory, but would not be as a symbolic link".to_owned(),
+                ),
             };
-            let what = format!("hooks cannot see '{}': {why}", shown(path));
+            let what = format!("hooks run without '{}': {why}", shown(path));
             self.flux.ui.warning(what);
         }
     }

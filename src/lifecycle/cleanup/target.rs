@@ -173,7 +173,7 @@ impl TargetSearch<'_> {
                 Some(moved) => {
                     format!("to say where it is: git worktree repair {}", quoted(&moved))
                 }
-                None => "to remove its entry: git worktree prune".to_owned(),
+                None => "to remove it from the list of worktrees: git worktree prune".to_owned(),
             };
             let into = self.named().map(|into| format!(" --into {}", word(into)));
             let then = format!(
@@ -186,7 +186,10 @@ impl TargetSearch<'_> {
         }
         if let Some(operation) = Repo::operation(&repo.checkout(path)?)? {
             let what = format!("a {operation} is in progress on '{branch}' in '{place}'");
-            let hint = format!("finish or abort it: git -C {} status", quoted(path));
+            let hint = format!(
+                "to see how to finish or abort it: git -C {} status",
+                quoted(path)
+            );
             bail!(Failure::new(what).hint(hint));
         }
         Ok(())

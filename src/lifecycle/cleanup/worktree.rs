@@ -65,7 +65,7 @@ pub(crate) fn ensure_idle(checkout: &Checkout) -> Result<()> {
     let path = checkout.path();
     let what = format!("a {operation} is in progress in '{}'", shown(path));
     let status = format!("git -C {} status", quoted(path));
-    bail!(Failure::new(what).hint(format!("finish or abort it: {status}")))
+    bail!(Failure::new(what).hint(format!("to see how to finish or abort it: {status}")))
 }
 
 /// Fails if the task's worktree has another branch checked out, or none.

@@ -28,9 +28,9 @@ pub(crate) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
             Failure::new(format!("{what} '{id}': {why}"))
         }
     };
-    let keep = format!("to keep it: git flux {command} --keep-config");
+    let keep = format!("to keep it, add --keep-config to 'git flux {command}'");
     Err(failure
-        .hint(format!("git flux status {id}"))
+        .hint(format!("to see all such changes: git flux status {id}"))
         .hint(keep)
         .into())
 }

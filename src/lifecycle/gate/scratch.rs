@@ -125,7 +125,10 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
         return Ok(condition);
     }
     let pasted = quoted(path);
-    let what = format!("'{}' is not the worktree for gates", shown(path));
+    let what = format!(
+        "'{}' is in the way: the worktree for gates belongs there",
+        shown(path)
+    );
     // It may have been moved together with the repository.
     let is_moved = path.join(".git").is_file() && !admin::has_entry(repo.common_dir(), path)?;
     let repair =

@@ -98,7 +98,12 @@ fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<String> {
     }
     let merge = ConflictMerge::plan(facts, ConflictSite::Task)?;
     let id = &facts.task.id;
-    let failure = || Failure::new(format!("'{id}' has changed; nothing was merged"));
+    let into = &into.branch;
+    let failure = || {
+        Failure::new(format!(
+            "'{id}' has changed; '{into}' was not merged into it"
+        ))
+    };
     merge.start(flux, lock)?.with_context(failure)?;
     Ok(CONFLICT_MESSAGE.to_owned())
 }

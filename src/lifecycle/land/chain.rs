@@ -189,7 +189,7 @@ pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     }
     let id = &facts.task.id;
     let failure = Failure::new(format!("'{id}' has no commits"));
-    bail!(failure.hint(format!("to remove it: git flux cleanup {id}")))
+    bail!(failure.hint(format!("to merge and remove it: git flux cleanup {id}")))
 }
 
 /// Fails if this command runs in the task's pane, or if the task has uncommitted files that are not
@@ -212,8 +212,8 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
         bail!(failure.hint(format!("to look at them: git flux review {id}")));
     }
     if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
-        let failure = Failure::new(format!("'{id}' has changed"));
-        bail!(failure.hint(format!("git flux status {id}")));
+        let failure = Failure::new(format!("'{id}' has changed since the plan was made"));
+        bail!(failure.hint(format!("to see its state: git flux status {id}")));
     }
     Ok(())
 }
@@ -229,8 +229,8 @@ fn ensure_next(flux: &Flux, facts: &Facts, undecided: &[Undecided]) -> Result<()
         let merge = MergePlan::make(&flux.repo, &before.commit, &facts.tip, into.style)?;
         if matches!(merge, MergePlan::Conflicts { .. }) {
             let (id, other) = (&facts.task.id, &before.id);
-            let what = format!("'{id}' conflicts with '{other}', about which there is no verdict");
-            let hint = format!("to land it before that: git flux land {id}");
+            let what = format!("'{id}' conflicts with '{other}', which has no verdict");
+            let hint = format!("to land '{id}' without waiting for '{other}': git flux land {id}");
             bail!(Failure::new(what).hint(hint));
         }
     }

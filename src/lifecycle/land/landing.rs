@@ -267,5 +267,8 @@ pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<Option<Kep
             Outcome::Changed => {}
         }
     }
-    bail!(Failure::new(format!("'{id}' has changed")).hint(format!("git flux cleanup {id}")))
+    bail!(
+        Failure::new(format!("'{id}' has changed since the plan was made"))
+            .hint(format!("git flux cleanup {id}"))
+    )
 }

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::task::{ObjectId, TaskId};
+use crate::ui::quoted;
 
 /// The landing of the tasks of one target.
 pub(crate) struct Queue<'a> {
@@ -291,6 +292,9 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
         Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
     };
     let failure = Failure::new(format!("{what}: {}", finding.why));
-    let log = finding.log.map(|log| format!("output of the gate: {log}"));
+    let log = finding.log.map(|log| {
+        let log = quoted(log.as_ref());
+        format!("to see the output of the gate: cat {log}")
+    });
     failure.hints(log).into()
 }

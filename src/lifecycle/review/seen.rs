@@ -46,8 +46,10 @@ impl TaskReview<'_> {
         if store.seen(&flux.repo, id) == Some(&seen) {
             return Ok(());
         }
-        let again = format!("git flux review {id}");
-        let what = format!("another command has just noted what you have seen of '{id}'");
+        let again = format!("to see what is left: git flux review {id}");
+        let what = format!(
+            "nothing was noted: another command has just noted what you have seen of '{id}'"
+        );
         let is_same = store.seen_object(id) == self.before.as_ref();
         ensure!(is_same, Failure::new(what).hint(again));
         quarantine.keep(&seen, tip, &lock)?;

@@ -158,3 +158,31 @@ impl<'a> Replacement<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn copy_keeps_links_and_permissions_and_refuses_a_fifo() {
+        let temp = tempfile::tempdir().unwrap();
+        let [file, link, fifo, to] =
+            ["file", "link", "fifo", "to"].map(|name| temp.path().join(name));
+        fs::write(&file, "text").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+        symlink("nowhere", &link).unwrap();
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        copy(&file, &to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"text");
+        assert_eq!(to.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        assert!(copy(&link, &to).is_err());
+        fs::remove_file(&to).unwrap();
+        copy(&link, &to).unwrap();
+        assert_eq!(fs::read_link(&to).unwrap(), Path::new("nowhere"));
+        fs::remove_file(&to).unwrap();
+        assert!(copy(&fifo, &to).is_err() && !to.exists());
+    }
+}

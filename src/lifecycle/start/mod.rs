@@ -152,7 +152,7 @@ pub(crate) fn ensure_new_id(flux: &Flux, store: &Store, id: &TaskId) -> Result<(
 fn duplicate_task(id: &TaskId) -> Failure {
     Failure::new(format!("the task '{id}' exists already"))
         .hint(format!("to go to the task: git flux attach {id}"))
-        .hint(format!("to remove it: git flux cleanup {id}"))
+        .hint(format!("to merge and remove it: git flux cleanup {id}"))
 }
 
 /// A hint for `run` and `adopt`.

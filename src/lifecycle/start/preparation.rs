@@ -100,7 +100,7 @@ impl<'a> Preparation<'a> {
     pub(crate) fn plan_starts(&self, description: &[u8]) -> Result<Vec<Start>> {
         if prompt::title_of(description).is_empty() {
             return Err(Failure::new("no description given")
-                .hint("git flux run \"<description>\"")
+                .hint("to start a task: git flux run \"<description>\"")
                 .code(USAGE)
                 .into());
         }

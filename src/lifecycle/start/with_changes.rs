@@ -69,7 +69,7 @@ fn ensure_no_operation(checkout: &Checkout) -> Result<()> {
     let (here, pasted) = (shown(checkout.path()), quoted(checkout.path()));
     let what = format!("cannot copy changes: a {operation} is in progress in '{here}'");
     let failure = Failure::new(what);
-    let look = format!("finish or abort it: git -C {pasted} status");
+    let look = format!("to see how to finish or abort it: git -C {pasted} status");
     Err(failure.hint(look).hint(LEAVE_OUT).into())
 }
 

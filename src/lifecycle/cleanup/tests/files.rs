@@ -22,8 +22,8 @@ fn plan_asks_about_uncommitted_files_without_an_option() {
     assert_eq!(error.to_string(), "'fix' has 1 uncommitted file");
     let hints: Vec<String> = failure::hints(&error).collect();
     let expected = [
-        "to commit them first: git flux cleanup fix --commit",
-        "to leave them out: git flux cleanup fix --discard",
+        "to commit and merge: git flux cleanup fix --commit",
+        "to merge only what is committed: git flux cleanup fix --discard",
     ];
     assert_eq!(hints, expected);
 }
