@@ -468,27 +468,67 @@ fn watch_acts_in_the_repository_of_the_row() {
     assert_eq!(terminal.exit_code(), 0);
 }
 
+#[test]
+fn watch_of_all_repositories_shows_one_with_its_first_task() {
+    let world = World::new();
+    let terminal = world.terminal_in(world.root(), 100, 30);
+    terminal.command("git-flux watch --all-repos");
+    // Neither a server of tmux nor the directory that is watched exists yet.
+    wait_for(&terminal, "no tasks");
+    let wait_running = |id: &str| {
+        terminal.wait_for_visible("the new task", |screen| {
+            let line = screen.lines().find(|line| line.contains(id));
+            line.is_some_and(|line| line.contains("running"))
+        });
+    };
+    // A task without reserved ports.
+    world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);
+    world.flux(["adopt", "../topic", "--name", "first"]).ok();
+    world.flux(["resume", "first"]).run().success();
+    wait_running("first");
+    let other = world.root().join("other");
+    world.make_repository(&other);
+    let run = ["run", "-q", "--name", "second", "Fix it"];
+    world.flux(run).in_dir(other).run().success();
+    wait_running("second");
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn watch_makes_no_system_calls_while_idle() {
     let world = World::new();
     idle_task(&world, "fix");
-    let terminal = open(&world, "");
-    wait_for(&terminal, "fake agent ready");
-    let pid = wait_for_process(&world);
-    // A process that it starts is a system call, too.
-    let calls = calls_in_an_idle_second(pid, 5);
-    assert!(calls <= 5, "{calls} system calls in a second");
-    terminal.keys(["q"]);
-    assert_eq!(terminal.exit_code(), 0);
+    for options in ["", "--all-repos"] {
+        let terminal = open(&world, options);
+        wait_for(&terminal, "fake agent ready");
+        let pid = wait_for_process(&world);
+        // A process that it starts is a system call, too.
+        let calls = calls_in_an_idle_second(pid, 5);
+        assert!(calls <= 5, "{calls} system calls in a second");
+        terminal.keys(["q"]);
+        assert_eq!(terminal.exit_code(), 0);
+    }
 }
 
 #[test]
 #[ignore = "takes minutes: .ci/long idle_minute"]
 fn watch_starts_no_process_in_an_idle_minute() {
+    assert_idle_minute("");
+}
+
+#[test]
+#[ignore = "takes minutes: .ci/long idle_minute"]
+fn watch_of_all_repositories_starts_no_process_in_an_idle_minute() {
+    assert_idle_minute("--all-repos");
+}
+
+#[track_caller]
+fn assert_idle_minute(options: &str) {
     let world = World::new();
     idle_task(&world, "fix");
-    let terminal = open(&world, "");
+    let terminal = open(&world, options);
     wait_for(&terminal, "fake agent ready");
     let pid = wait_for_process(&world);
     // It reads the last lines again for some seconds after an event.
