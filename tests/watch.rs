@@ -5,6 +5,7 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::land::{done, tasks};
 use crate::world::reports::hook;
 use crate::world::*;
 
@@ -247,6 +248,120 @@ fn watch_keys_run_commands_with_their_questions() {
     world.assert_unchanged(&before);
     terminal.keys(["q"]);
     assert_eq!(terminal.exit_code(), 0);
+}
+
+#[test]
+fn watch_lands_a_task_after_the_question_of_land() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    let terminal = open(&world, "");
+    terminal.keys(["/"]).text("alpha").keys(["Enter"]);
+    let filtered = "1 task with 'alpha'";
+    wait_for(&terminal, filtered);
+    let before = world.snapshot();
+    let ask = || {
+        terminal.keys(["l"]);
+        let screen = wait_for(&terminal, "Land 1 task? (y/n)");
+        assert!(screen.contains("$ git flux land alpha\n"), "{screen}");
+    };
+    ask();
+    terminal.keys(["n"]);
+    wait_for(&terminal, filtered);
+    world.assert_unchanged(&before);
+    ask();
+    terminal.keys(["y"]);
+    let screen = terminal.wait_for_visible("the end of the landing", asks_for_a_key);
+    assert!(screen.contains("landed alpha (untested)"), "{screen}");
+    terminal.keys(["Space"]);
+    wait_for(&terminal, "no task matches the filter");
+    terminal.keys(["Escape"]);
+    terminal.wait_for_visible("only the other task", |screen| {
+        line_of(screen, "beta").is_some() && line_of(screen, "alpha").is_none()
+    });
+    assert_eq!(tasks(&world), ["beta"]);
+    assert_eq!(world.git(["show", "main:ALPHA.txt"]), "work");
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_restored(&terminal);
+}
+
+/// Sets an editor that writes the line which is typed into it, and another one; nothing if it is
+/// empty. It fails if the line is `fail`.
+fn set_editor(world: &World) {
+    let script = r#"#!/bin/sh
+printf 'line to write: '
+IFS= read -r line
+case $line in
+fail) exit 1 ;;
+'') : >"$1" ;;
+*) printf '%s\nand more\n' "$line" >"$1" ;;
+esac
+"#;
+    world.install("editor", script);
+    world.git(["config", "core.editor", "editor"]);
+}
+
+#[test]
+fn watch_sends_the_message_that_is_written_in_the_editor() {
+    let world = World::new();
+    idle_task(&world, "fix");
+    set_editor(&world);
+    let terminal = open(&world, "");
+    let write = |line: &str| {
+        terminal.keys(["s"]);
+        wait_for(&terminal, "to fix:");
+        terminal.keys(["Enter"]);
+        let screen = wait_for(&terminal, "line to write:");
+        assert!(screen.contains("$ git flux send fix --edit\n"), "{screen}");
+        terminal.type_line(line);
+    };
+    let before = (world.snapshot(), world.agent("fix").stdin());
+    for (line, error) in [
+        (
+            "fail",
+            "error: there was a problem with the editor; nothing was sent\n",
+        ),
+        ("", "error: no message given\n"),
+    ] {
+        write(line);
+        let screen = terminal.wait_for_visible("the failure", asks_for_a_key);
+        assert!(screen.contains(error), "{screen}");
+        terminal.keys(["Space"]);
+        wait_shown(&terminal);
+        world.assert_unchanged(&before.0);
+        assert!(world.agent("fix").stdin() == before.1);
+    }
+    write("Test 'it', too");
+    let read = world.agent("fix").wait_stdin("and more");
+    let read = String::from_utf8(read).unwrap();
+    assert!(read.contains("Test 'it', too\n"), "{read:?}");
+    wait_shown(&terminal);
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_restored(&terminal);
+}
+
+#[test]
+fn watch_reviews_in_the_editor_and_comes_back() {
+    let world = World::new();
+    done(&world, &["fix"]);
+    set_editor(&world);
+    let terminal = open(&world, "");
+    terminal.wait_for_visible("the unseen file", |screen| {
+        line_of(screen, "fix").is_some_and(|line| line.contains("exited(0)"))
+    });
+    let before = world.snapshot();
+    terminal.keys(["v"]);
+    let screen = wait_for(&terminal, "line to write:");
+    assert!(screen.contains("$ git flux review fix\n"), "{screen}");
+    terminal.type_line("fail");
+    wait_for(&terminal, "Have you seen this file? (y/n) › no");
+    terminal.keys(["n"]);
+    wait_shown(&terminal);
+    world.assert_unchanged(&before);
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_restored(&terminal);
 }
 
 #[test]
