@@ -91,8 +91,8 @@ impl TaskWatch {
         has_new
     }
 
-    /// Watches for panes of repositories that are not known yet: their starts change the time of
-    /// the user's [`state_dir`]. While that is missing, watches the nearest directory above it.
+    /// Watches for panes of repositories that are not known yet: a start changes the time of
+    /// [`state_dir`]. While that is missing, watches the nearest directory above it.
     pub(super) fn follow_panes(&mut self) {
         let Some(state) = state_dir() else { return };
         // It may be made before the one above it is watched.

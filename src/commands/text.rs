@@ -158,8 +158,8 @@ fn run_editor(editor: &OsStr, file: &Path, kind: &TextKind) -> Result<()> {
         .into())
 }
 
-/// Reads a whole file; `-` is standard input. SIGINT, SIGTERM and SIGHUP end the process, so nothing
-/// may need to be undone.
+/// Reads a whole file; `-` is standard input. SIGINT, SIGTERM and SIGHUP end the process at once,
+/// so the caller must have nothing to undo.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     interrupt::exit_on_signal(|| {
         if path.as_os_str() != "-" {
