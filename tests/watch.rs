@@ -592,8 +592,8 @@ fn watch_of_all_repositories_shows_one_with_its_first_task() {
     wait_for(&terminal, "no tasks");
     let wait_running = |id: &str| {
         terminal.wait_for_visible("the new task", |screen| {
-            let line = screen.lines().find(|line| line.contains(id));
-            line.is_some_and(|line| line.contains("running"))
+            line_of(screen, id)
+                .is_some_and(|line| line.contains("running") && line.ends_with("fake agent ready"))
         });
     };
     // A task without reserved ports.
