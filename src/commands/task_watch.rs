@@ -101,11 +101,12 @@ impl TaskWatch {
         {}
     }
 
-    /// Watches a directory. Returns `false` if it is watched already, or cannot be.
+    /// Watches a directory. Returns `false` if it is missing or watched already, or cannot be
+    /// watched.
     fn watch_new(&mut self, dir: &Path, mode: RecursiveMode) -> bool {
         let id = DirId::of(dir);
         let is_watched = self.watched.get(dir) == Some(&id);
-        if is_watched || self.wakeups.watch.watch_dir(dir, mode).is_err() {
+        if id.is_none() || is_watched || self.wakeups.watch.watch_dir(dir, mode).is_err() {
             return false;
         }
         self.watched.insert(dir.to_owned(), id);
