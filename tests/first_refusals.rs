@@ -104,8 +104,6 @@ fn errors_suggest_restore_for_a_removed_task() {
             error: there is no task 'fix'
             hint: to start a task: git flux run "<description>"
             hint: to restore it: git flux restore fix
-        "#]git flux restore fix
-        "#]git flux restore fix
         "#]]);
     }
 }

@@ -91,14 +91,6 @@ fn commands_never_change_a_foreign_task() {
             error: the record of 'evil-active' is foreign: it was not written in this repository
             hint: to work on its branch: git flux run --branch topic "<description>"
             hint: to forget it: git update-ref -d refs/flux/tasks/evil-active <object>
-        "#]ject>
-        "#]ject>
-        "#]ject>
-        "#]ject>
-        "#]ject>
-        "#]ject>
-        "#]ject>
-        "#]ject>
         "#]]);
         world.assert_unchanged(&before);
     }

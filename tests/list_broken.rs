@@ -153,8 +153,6 @@ fn list_shows_only_the_task_with_a_corrupt_record_as_broken() {
                 error: the record of 'broken-3' cannot be read: it is damaged: expected ident at line 1 column 2
                 hint: to look at the record: git cat-file -p refs/flux/tasks/broken-3
                 hint: to set it aside: git update-ref refs/flux/archive/broken-3/task <object> && git update-ref -d refs/flux/tasks/broken-3
-            "#]roken-3
-            "#]roken-3
             "#]]);
     }
     world.assert_unchanged(&before);

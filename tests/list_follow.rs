@@ -1,5 +1,6 @@
 //! Tests `git flux list --follow --json`: a line for each change, without polling.
 
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -10,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::watch::idle_task;
 use crate::world::reports::hook;
 use crate::world::*;
 
@@ -19,18 +21,19 @@ struct Follower {
     lines: Receiver<Value>,
 }
 
-fn spawn(world: &World) -> (Child, ChildStdout) {
+fn spawn(world: &World, options: &[&str]) -> (Child, ChildStdout) {
     let mut command = world.command(world.tools().join("bin/git-flux"));
-    command.args(["list", "--follow", "--json"]);
+    command.args(["list", "--follow", "--json"]).args(options);
+    let errors = File::create(world.tools().join("errors")).unwrap();
     let command = command.current_dir(world.repo()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+    let mut child = command.stderr(errors).spawn().unwrap();
     let out = child.stdout.take().unwrap();
     (child, out)
 }
 
 impl Follower {
-    fn new(world: &World) -> Self {
-        let (child, out) = spawn(world);
+    fn new(world: &World, options: &[&str]) -> Self {
+        let (child, out) = spawn(world, options);
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -62,7 +65,7 @@ impl Follower {
 fn list_follow_prints_the_tasks_and_then_each_change() {
     let world = World::new();
     let id = world.start("Fix login");
-    let mut follower = Follower::new(&world);
+    let mut follower = Follower::new(&world, &[]);
     let first = follower.next();
     let listed = world.flux(["list", "--json"]).run().success().json();
     let keys = |of: &Value| -> Vec<String> { of.as_object().unwrap().keys().cloned().collect() };
@@ -99,9 +102,37 @@ fn list_follow_prints_the_tasks_and_then_each_change() {
 }
 
 #[test]
+fn list_follow_of_all_repositories_prints_new_ones() {
+    let world = World::new();
+    let other = world.root().join("other");
+    world.make_repository(&other);
+    idle_task(&world, "first");
+    let mut follower = Follower::new(&world, &["--all-repos"]);
+    follower.wait_for("first", |task| task["phase"] == "active");
+    let run = ["run", "-q", "--name", "second", "Fix it"];
+    world.flux(run).in_dir(&other).run().success();
+    follower.wait_for("second", |task| task["phase"] == "active");
+    // Its pane outlives it.
+    fs::remove_dir_all(&other).unwrap();
+    for commits in 1..4 {
+        world.commit_in(world.repo(), "new", &commits.to_string());
+        follower.wait_for("first", |task| task["behind"] == commits);
+    }
+    let errors = fs::read_to_string(world.tools().join("errors")).unwrap();
+    let warning = format!(
+        "warning: '{}' could not be listed: ",
+        other.join(".git").display()
+    );
+    assert!(errors.starts_with(&warning), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    follower.child.kill().unwrap();
+    follower.child.wait().unwrap();
+}
+
+#[test]
 fn list_follow_ends_with_the_reader_of_its_output() {
     let world = World::new();
-    let (mut child, out) = spawn(&world);
+    let (mut child, out) = spawn(&world, &[]);
     drop(out);
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -259,7 +259,6 @@ fn cleanup_succeeds_if_the_base_ref_is_missing_or_moved() {
             --- stderr
             no tasks
             hint: to start a task: git flux run "<description>"
-        "#]ion>"
         "#]]);
     }
 }

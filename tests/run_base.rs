@@ -64,9 +64,6 @@ fn run_and_adopt_refuse_if_the_configured_target_does_not_exist() {
             error: there is no branch 'gone' to merge the task into
             hint: 'flux.into' has the value 'gone' in file '.git/config'
             hint: git config flux.into <branch>
-        "#]h>
-        "#]h>
-        "#]h>
         "#]]);
         world.assert_unchanged(&before);
     }

@@ -260,8 +260,6 @@ fn run_with_changes_leaves_the_changes_alone_when_killed() {
             the start of 'go' was interrupted; what it had made is removed, with its branch 'feature/go'
             error: there is no task 'no-such-task'
             hint: to start a task: git flux run "<description>"
-        "#]ion>"
-        "#]ion>"
         "#]]);
         if next.stderr.contains("its files are in '") {
             // Cut off half way: nobody can tell whose the files are.

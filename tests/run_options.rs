@@ -122,8 +122,6 @@ fn run_refuses_a_missing_or_empty_description() {
                 --- stderr
                 error: no description given
                 hint: to start a task: git flux run "<description>"
-            "#]"
-            "#]"
             "#]]);
     }
     world.flux(["run", "-F", "empty", "Fix"]).run().code(2);

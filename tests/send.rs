@@ -110,6 +110,25 @@ fn send_reads_the_message_from_stdin_or_an_editor() {
 }
 
 #[test]
+fn send_keeps_a_message_that_was_saved_before_the_editor_failed() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    world.install("editor", "#!/bin/sh\necho Half of it >\"$1\"\nexit 1\n");
+    let before = world.snapshot();
+    let output = world.flux(["send", "-e", &id]).env("GIT_EDITOR", "editor");
+    let output = output.run();
+    output.code(1).stderr_has("nothing was sent\nhint: ");
+    world.assert_unchanged(&before);
+    let hint = hints::hints(&output).pop().unwrap();
+    let file = hint
+        .strip_prefix("git flux send --stdin <task> < ")
+        .unwrap();
+    let kept = std::fs::read_to_string(file.trim_matches('\'')).unwrap();
+    assert_eq!(kept, "Half of it");
+    assert_eq!(read_by(&world, &id), "");
+}
+
+#[test]
 fn send_refuses_an_agent_that_is_asking_has_ended_or_is_a_shell() {
     let world = World::new();
     let id = done(&world, "Fix login");

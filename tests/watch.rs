@@ -5,6 +5,7 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::land::{done, tasks};
 use crate::world::reports::hook;
 use crate::world::*;
 
@@ -250,6 +251,120 @@ fn watch_keys_run_commands_with_their_questions() {
 }
 
 #[test]
+fn watch_lands_a_task_after_the_question_of_land() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    let terminal = open(&world, "");
+    terminal.keys(["/"]).text("alpha").keys(["Enter"]);
+    let filtered = "1 task with 'alpha'";
+    wait_for(&terminal, filtered);
+    let before = world.snapshot();
+    let ask = || {
+        terminal.keys(["l"]);
+        let screen = wait_for(&terminal, "Land 1 task? (y/n)");
+        assert!(screen.contains("$ git flux land alpha\n"), "{screen}");
+    };
+    ask();
+    terminal.keys(["n"]);
+    wait_for(&terminal, filtered);
+    world.assert_unchanged(&before);
+    ask();
+    terminal.keys(["y"]);
+    let screen = terminal.wait_for_visible("the end of the landing", asks_for_a_key);
+    assert!(screen.contains("landed alpha (untested)"), "{screen}");
+    terminal.keys(["Space"]);
+    wait_for(&terminal, "no task matches the filter");
+    terminal.keys(["Escape"]);
+    terminal.wait_for_visible("only the other task", |screen| {
+        line_of(screen, "beta").is_some() && line_of(screen, "alpha").is_none()
+    });
+    assert_eq!(tasks(&world), ["beta"]);
+    assert_eq!(world.git(["show", "main:ALPHA.txt"]), "work");
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_restored(&terminal);
+}
+
+/// Sets an editor that writes the line which is typed into it, and another one; nothing if it is
+/// empty. It fails if the line is `fail`.
+fn set_editor(world: &World) {
+    let script = r#"#!/bin/sh
+printf 'line to write: '
+IFS= read -r line
+case $line in
+fail) exit 1 ;;
+'') : >"$1" ;;
+*) printf '%s\nand more\n' "$line" >"$1" ;;
+esac
+"#;
+    world.install("editor", script);
+    world.git(["config", "core.editor", "editor"]);
+}
+
+#[test]
+fn watch_sends_the_message_that_is_written_in_the_editor() {
+    let world = World::new();
+    idle_task(&world, "fix");
+    set_editor(&world);
+    let terminal = open(&world, "");
+    let write = |line: &str| {
+        terminal.keys(["s"]);
+        wait_for(&terminal, "to fix:");
+        terminal.keys(["Enter"]);
+        let screen = wait_for(&terminal, "line to write:");
+        assert!(screen.contains("$ git flux send fix --edit\n"), "{screen}");
+        terminal.type_line(line);
+    };
+    let before = (world.snapshot(), world.agent("fix").stdin());
+    for (line, error) in [
+        (
+            "fail",
+            "error: there was a problem with the editor; nothing was sent\n",
+        ),
+        ("", "error: no message given\n"),
+    ] {
+        write(line);
+        let screen = terminal.wait_for_visible("the failure", asks_for_a_key);
+        assert!(screen.contains(error), "{screen}");
+        terminal.keys(["Space"]);
+        wait_shown(&terminal);
+        world.assert_unchanged(&before.0);
+        assert!(world.agent("fix").stdin() == before.1);
+    }
+    write("Test 'it', too");
+    let read = world.agent("fix").wait_stdin("and more");
+    let read = String::from_utf8(read).unwrap();
+    assert!(read.contains("Test 'it', too\n"), "{read:?}");
+    wait_shown(&terminal);
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_restored(&terminal);
+}
+
+#[test]
+fn watch_reviews_in_the_editor_and_comes_back() {
+    let world = World::new();
+    done(&world, &["fix"]);
+    set_editor(&world);
+    let terminal = open(&world, "");
+    terminal.wait_for_visible("the unseen file", |screen| {
+        line_of(screen, "fix").is_some_and(|line| line.contains("exited(0)"))
+    });
+    let before = world.snapshot();
+    terminal.keys(["v"]);
+    let screen = wait_for(&terminal, "line to write:");
+    assert!(screen.contains("$ git flux review fix\n"), "{screen}");
+    terminal.type_line("fail");
+    wait_for(&terminal, "Have you seen this file? (y/n) › no");
+    terminal.keys(["n"]);
+    wait_shown(&terminal);
+    world.assert_unchanged(&before);
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+    assert_restored(&terminal);
+}
+
+#[test]
 fn watch_starts_a_task_with_the_description_that_is_typed() {
     let world = World::new();
     let id = world.start("Fix login");
@@ -468,27 +583,67 @@ fn watch_acts_in_the_repository_of_the_row() {
     assert_eq!(terminal.exit_code(), 0);
 }
 
+#[test]
+fn watch_of_all_repositories_shows_one_with_its_first_task() {
+    let world = World::new();
+    let terminal = world.terminal_in(world.root(), 100, 30);
+    terminal.command("git-flux watch --all-repos");
+    // Neither a server of tmux nor the directory that is watched exists yet.
+    wait_for(&terminal, "no tasks");
+    let wait_running = |id: &str| {
+        terminal.wait_for_visible("the new task", |screen| {
+            line_of(screen, id)
+                .is_some_and(|line| line.contains("running") && line.ends_with("fake agent ready"))
+        });
+    };
+    // A task without reserved ports.
+    world.git(["worktree", "add", "-q", "-b", "topic", "../topic"]);
+    world.flux(["adopt", "../topic", "--name", "first"]).ok();
+    world.flux(["resume", "first"]).run().success();
+    wait_running("first");
+    let other = world.root().join("other");
+    world.make_repository(&other);
+    let run = ["run", "-q", "--name", "second", "Fix it"];
+    world.flux(run).in_dir(other).run().success();
+    wait_running("second");
+    terminal.keys(["q"]);
+    assert_eq!(terminal.exit_code(), 0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn watch_makes_no_system_calls_while_idle() {
     let world = World::new();
     idle_task(&world, "fix");
-    let terminal = open(&world, "");
-    wait_for(&terminal, "fake agent ready");
-    let pid = wait_for_process(&world);
-    // A process that it starts is a system call, too.
-    let calls = calls_in_an_idle_second(pid, 5);
-    assert!(calls <= 5, "{calls} system calls in a second");
-    terminal.keys(["q"]);
-    assert_eq!(terminal.exit_code(), 0);
+    for options in ["", "--all-repos"] {
+        let terminal = open(&world, options);
+        wait_for(&terminal, "fake agent ready");
+        let pid = wait_for_process(&world);
+        // A process that it starts is a system call, too.
+        let calls = calls_in_an_idle_second(pid, 5);
+        assert!(calls <= 5, "{calls} system calls in a second");
+        terminal.keys(["q"]);
+        assert_eq!(terminal.exit_code(), 0);
+    }
 }
 
 #[test]
 #[ignore = "takes minutes: .ci/long idle_minute"]
 fn watch_starts_no_process_in_an_idle_minute() {
+    assert_idle_minute("");
+}
+
+#[test]
+#[ignore = "takes minutes: .ci/long idle_minute"]
+fn watch_of_all_repositories_starts_no_process_in_an_idle_minute() {
+    assert_idle_minute("--all-repos");
+}
+
+#[track_caller]
+fn assert_idle_minute(options: &str) {
     let world = World::new();
     idle_task(&world, "fix");
-    let terminal = open(&world, "");
+    let terminal = open(&world, options);
     wait_for(&terminal, "fake agent ready");
     let pid = wait_for_process(&world);
     // It reads the last lines again for some seconds after an event.

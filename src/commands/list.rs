@@ -7,6 +7,7 @@ pub(super) mod rows;
 mod unseen_column;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
@@ -71,7 +72,14 @@ impl ListArgs {
         let ui = Ui::default();
         let mut faults = Faults::default();
         let repositories = if self.all_repos {
-            read_all(&ui, &mut faults, |flux, store| read_rows(&flux, &store))?
+            let fail = |common_dir: &Path, message| {
+                ui.warning(message);
+                // A pane may outlive its repository.
+                if common_dir.exists() {
+                    faults.count();
+                }
+            };
+            read_all(&ui, |flux, store| read_rows(&flux, &store), fail)?
         } else {
             vec![current_rows(&ui)?]
         };

@@ -11,6 +11,7 @@ use notify::RecursiveMode;
 
 use super::wakeups::Wakeups;
 use crate::context::Flux;
+use crate::lifecycle::state_dir::state_dir;
 use crate::run::RunDir;
 use crate::store::Store;
 use crate::task::{Task, TaskId};
@@ -85,14 +86,31 @@ impl TaskWatch {
         let mut has_new = false;
         for (dir, mode) in dirs {
             // One that is missing is watched once it appears in the one above it.
-            let id = DirId::of(&dir);
-            let is_watched = self.watched.get(&dir) == Some(&id);
-            if !is_watched && self.wakeups.watch.watch_dir(&dir, mode).is_ok() {
-                self.watched.insert(dir, id);
-                has_new = true;
-            }
+            has_new |= self.watch_new(&dir, mode);
         }
         has_new
+    }
+
+    /// Watches for panes of repositories that are not known yet: a start changes the time of
+    /// [`state_dir`]. While that is missing, watches the nearest directory above it.
+    pub(super) fn follow_panes(&mut self) {
+        let Some(state) = state_dir() else { return };
+        // It may be made before the one above it is watched.
+        while let Some(dir) = state.ancestors().find(|dir| dir.is_dir())
+            && self.watch_new(dir, RecursiveMode::NonRecursive)
+        {}
+    }
+
+    /// Watches a directory. Returns `false` if it is missing or watched already, or cannot be
+    /// watched.
+    fn watch_new(&mut self, dir: &Path, mode: RecursiveMode) -> bool {
+        let id = DirId::of(dir);
+        let is_watched = self.watched.get(dir) == Some(&id);
+        if id.is_none() || is_watched || self.wakeups.watch.watch_dir(dir, mode).is_err() {
+            return false;
+        }
+        self.watched.insert(dir.to_owned(), id);
+        true
     }
 
     /// Watches the terminals of agents that show their state in the title or output of their pane.

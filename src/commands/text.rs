@@ -108,7 +108,8 @@ impl<'a> TextSource<'a> {
     }
 
     /// Opens the text in git's editor, and returns what the user has written above a scissors line,
-    /// without blank lines around it. Keeps lines that begin with `#`. Fails if the editor fails.
+    /// without blank lines around it. Keeps lines that begin with `#`. Fails if the editor fails; then
+    /// keeps the file if the editor has changed it.
     fn edit(self, flux: &Flux, kind: &TextKind) -> Result<Text> {
         let text = self.read_bytes()?;
         let dir = flux.repo.home();
@@ -121,21 +122,40 @@ impl<'a> TextSource<'a> {
             .tempfile()
             .context("could not make a temporary file")?;
         let between: &[u8] = if text.is_empty() { b"\n" } else { b"\n\n" };
-        file.write_all(&[&text, between, &help].concat())?;
-        let editor = find_editor(dir, kind.piped)?;
-        if foreground::edit(&editor, file.path())? != 0 {
-            let done = kind.done;
-            let message = format!("there was a problem with the editor; nothing was {done}");
-            return Err(Failure::new(message)
-                .hint("to set another editor: git config core.editor <editor>")
-                .into());
-        }
-        let text = fs::read(file.path()).context("could not read the edited text")?;
-        Ok(Text {
-            bytes: text_above(&text, &help),
+        let draft = [&text, between, &help].concat();
+        file.write_all(&draft)?;
+        let edited = run_editor(&find_editor(dir, kind.piped)?, file.path(), kind);
+        let written = match fs::read(file.path()) {
+            Ok(written) => written,
+            Err(error) => {
+                return edited.and(Err(error).context("could not read the edited text"));
+            }
+        };
+        let text = Text {
+            bytes: text_above(&written, &help),
             edited: Some(file),
-        })
+        };
+        match edited {
+            Ok(()) => Ok(text),
+            Err(error) if written == draft => Err(error),
+            // The user may have saved it before the editor failed.
+            Err(error) => text.keep_unused(Err(error), kind, &format!("{} <", kind.piped)),
+        }
     }
+}
+
+/// Opens `file` in an editor, and waits until that ends. Fails if the editor fails.
+fn run_editor(editor: &OsStr, file: &Path, kind: &TextKind) -> Result<()> {
+    if foreground::edit(editor, file)? == 0 {
+        return Ok(());
+    }
+    let done = kind.done;
+    let failure = Failure::new(format!(
+        "there was a problem with the editor; nothing was {done}"
+    ));
+    Err(failure
+        .hint("to set another editor: git config core.editor <editor>")
+        .into())
 }
 
 /// Reads a whole file; `-` is standard input. SIGINT, SIGTERM and SIGHUP end the process at once,

@@ -63,6 +63,7 @@ pub(crate) mod shared_config;
 pub(crate) mod start;
 pub(crate) mod stash;
 pub(crate) mod stash_pins;
+pub(crate) mod state_dir;
 pub(crate) mod stop;
 pub(crate) mod teardown;
 pub(crate) mod work;

@@ -143,7 +143,6 @@ fn restore_is_undone_if_killed_between_two_renames() {
             restoring 'fix-login' was interrupted; it can still be restored
             error: there is no task 'no-such-task'
             hint: to start a task: git flux run "<description>"
-        "#]ion>"
         "#]]);
         assert_eq!(kept.assert_settled(&world, &next.to_string()), End::Gone);
         world.flux(["restore", ID]).run().success();

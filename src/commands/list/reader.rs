@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::rows::{Rows, TaskRow, open_current, read_all, read_rows, read_states};
-use crate::commands::Faults;
 use crate::commands::task_watch::{TaskWatch, own_tasks};
 use crate::commands::wakeups::POLL_INTERVAL;
 use crate::context::Flux;
@@ -60,6 +59,8 @@ pub(in crate::commands) struct TaskReader {
     pub(in crate::commands) watch: TaskWatch,
     repositories: Vec<(Flux, Store)>,
     rows: Vec<Rows>,
+    /// The warnings of the last reading, which are not printed again.
+    warnings: BTreeSet<String>,
     /// The end and the duration of the last reading of everything.
     last: (Instant, Duration),
     /// The time of the next one, if something has changed since.
@@ -80,6 +81,7 @@ impl TaskReader {
             watch,
             repositories: Vec::new(),
             rows: Vec::new(),
+            warnings: BTreeSet::new(),
             last: (Instant::now(), Duration::ZERO),
             due: None,
             changed: BTreeSet::new(),
@@ -87,11 +89,11 @@ impl TaskReader {
     }
 
     /// Reads the states of all tasks, which is quick, but not their worktrees, commits and
-    /// conflicts: the first call of [`TaskReader::next_rows`] reads these.
+    /// conflicts: the first call of [`TaskReader::next_rows`] reads these, and warns of repositories
+    /// that cannot be read.
     pub(in crate::commands) fn read_states(&mut self) -> Result<&[Rows]> {
-        let all = read_each(self.scope, &self.ui, |flux, store| {
-            Ok((read_states(&flux, &store)?, (flux, store)))
-        })?;
+        let read = |flux, store| Ok((read_states(&flux, &store)?, (flux, store)));
+        let all = read_each(self.scope, &self.ui, read, |_| {})?;
         (self.rows, self.repositories) = all.into_iter().unzip();
         self.due = Some(Instant::now());
         Ok(&self.rows)
@@ -106,12 +108,22 @@ impl TaskReader {
         self.watch.wakeups.note_observation();
         let (scope, ui) = (self.scope, self.ui.clone());
         let watch = &mut self.watch;
-        let all = read_each(scope, &ui, |flux, mut store| {
+        if scope == Scope::All {
+            watch.follow_panes();
+        }
+        let read = |flux: Flux, mut store| {
             // A change before a directory was watched causes no event.
             while watch.follow_repository(&flux) | watch.follow(&flux, &store) {
                 store = Store::load(&flux.repo, &flux.settings)?;
             }
             Ok((read_rows(&flux, &store)?, (flux, store)))
+        };
+        let before = mem::take(&mut self.warnings);
+        let all = read_each(scope, &ui, read, |message| {
+            if !before.contains(&message) {
+                ui.warning(&message);
+            }
+            self.warnings.insert(message);
         })?;
         (self.rows, self.repositories) = all.into_iter().unzip();
         self.watch_terminals_and_landings();
@@ -224,18 +236,20 @@ impl TaskReader {
 }
 
 /// Opens the repositories of a scope, and returns the result of `read` for each. With
-/// [`Scope::All`], warns of a repository that cannot be opened or read, and leaves it out.
+/// [`Scope::All`], leaves out a repository that cannot be opened or read, and calls `warn` with a
+/// message about it.
 fn read_each<T>(
     scope: Scope,
     ui: &Ui,
     mut read: impl FnMut(Flux, Store) -> Result<T>,
+    mut warn: impl FnMut(String),
 ) -> Result<Vec<T>> {
     match scope {
         Scope::Current => {
             let (flux, store) = open_current(ui)?;
             Ok(vec![read(flux, store)?])
         }
-        Scope::All => read_all(ui, &mut Faults::default(), read),
+        Scope::All => read_all(ui, read, |_, message| warn(message)),
     }
 }
 

@@ -10,7 +10,6 @@ use console::Style;
 use jiff::Timestamp;
 
 use super::{conflict_column, unseen_column};
-use crate::commands::Faults;
 use crate::commands::object::TaskObject;
 use crate::commands::object::conflicts::opponents;
 use crate::context::Flux;
@@ -146,13 +145,13 @@ fn complete(flux: &Flux, store: &Store, mut rows: Vec<TaskRow>) -> Rows {
     }
 }
 
-/// Opens all repositories that have a pane on this tmux server, and reads each. Warns of a
-/// repository that cannot be opened or read, and counts it in `faults` unless its directory is
-/// gone.
+/// Opens all repositories that have a pane on this tmux server, and returns the result of `read` for
+/// each. Leaves out one that cannot be opened or read, and calls `fail` with its git directory and a
+/// message. Fails on ^C.
 pub(super) fn read_all<T>(
     ui: &Ui,
-    faults: &mut Faults,
     mut read: impl FnMut(Flux, Store) -> Result<T>,
+    mut fail: impl FnMut(&Path, String),
 ) -> Result<Vec<T>> {
     let mut all = Vec::new();
     for (common_dir, flux) in find_repositories(ui)? {
@@ -164,11 +163,9 @@ pub(super) fn read_all<T>(
             Ok(rows) => all.push(rows),
             Err(error) if failure::exit_code(&error) == DECLINED => return Err(error),
             Err(error) => {
-                if common_dir.exists() {
-                    faults.count();
-                }
                 let place = shown(&common_dir);
-                ui.warning(format_args!("'{place}' could not be listed: {error:#}"));
+                let message = format!("'{place}' could not be listed: {error:#}");
+                fail(&common_dir, message);
             }
         }
     }

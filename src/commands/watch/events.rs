@@ -1,7 +1,7 @@
 //! The events of the view, and the threads that they come from.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -131,33 +131,34 @@ fn send_keys(events: Sender<Event>) -> Sender<()> {
 
 /// Reads the tasks whenever they may have changed, and sends them as events, until the view ends.
 /// Starts a thread that reads the last lines of the tasks: at first of every task, later of those
-/// whose run directory has changed.
+/// whose run directory has changed, and of those with another pane, as in a repository that was not
+/// watched before.
 fn send_tasks(mut reader: TaskReader, events: &Sender<Event>) {
     let mut rows = reader.rows().to_vec();
-    let mut asked = Asked::All;
+    let mut before = Panes::new();
+    let mut changed = BTreeSet::new();
     let shown = events.clone();
     let lines = start_reader(move |lines| drop(shown.send(Event::LastLines(lines))));
     loop {
+        let panes = find_panes(&rows);
+        let mut asked = panes.clone();
+        asked.retain(|key, pane| {
+            changed.contains(OsStr::new(key.id.as_str())) || before.get(key) != Some(pane)
+        });
+        before = panes;
         // The reader lives as long as this one.
-        lines.send(find_panes(&rows, &asked)).ok();
+        lines.send(asked).ok();
         match reader.next_rows() {
             Ok(next) => next.clone_into(&mut rows),
             // The signal has an event of its own.
             Err(error) if exit_code(&error) == DECLINED => return,
             Err(error) => drop(events.send(Event::Trouble(format!("error: {error:#}")))),
         }
-        asked = Asked::With(ids_of_runs(&reader.take_changed()));
+        changed = ids_of_runs(&reader.take_changed());
         if events.send(Event::Rows(rows.clone())).is_err() {
             return;
         }
     }
-}
-
-/// The tasks whose last lines are read.
-enum Asked {
-    All,
-    /// Those whose run directory has this name.
-    With(BTreeSet<OsString>),
 }
 
 /// Returns the names of those directories that are run directories.
@@ -171,25 +172,18 @@ fn ids_of_runs(dirs: &BTreeSet<PathBuf>) -> BTreeSet<OsString> {
         .collect()
 }
 
-/// Returns the tasks in `asked`, each with its pane; `None` for the pane if the agent does not run,
-/// or if the task belongs to another user.
-fn find_panes(repositories: &[Rows], asked: &Asked) -> Panes {
-    let mut panes = Vec::new();
+/// Returns all tasks, each with its pane; `None` for the pane if the agent does not run, or if the
+/// task belongs to another user.
+fn find_panes(repositories: &[Rows]) -> Panes {
+    let mut panes = Panes::new();
     for Rows { home, rows } in repositories {
-        for row in rows {
-            let is_asked = match asked {
-                Asked::All => true,
-                Asked::With(ids) => ids.contains(&OsString::from(row.id.as_str())),
-            };
-            if !is_asked {
-                continue;
-            }
+        panes.extend(rows.iter().map(|row| {
             let status = row.status.as_ref();
             let alive = status.filter(|status| status.owner.is_none() && status.state.is_alive());
             let target = alive.and_then(|status| status.task.target.clone());
             let (home, id) = (home.clone(), row.id.clone());
-            panes.push((TaskKey { home, id }, target));
-        }
+            (TaskKey { home, id }, target)
+        }));
     }
     panes
 }

@@ -18,7 +18,7 @@ const TIMES: [Duration; 3] = [
 ];
 
 /// Tasks with an event, each with its pane if its agent is alive.
-pub(super) type Panes = Vec<(TaskKey, Option<Target>)>;
+pub(super) type Panes = HashMap<TaskKey, Option<Target>>;
 
 /// Starts a thread that reads the last lines of the tasks that it receives, and calls `show` with
 /// them. It ends with its sender.
@@ -96,7 +96,7 @@ mod tests {
     fn screen_is_read_at_an_event_and_twice_later() {
         let model = model(&[("works-1", 1)]);
         let task = model.selected().unwrap();
-        let panes = |target: Option<&Target>| vec![(task.key.clone(), target.cloned())];
+        let panes = |target: Option<&Target>| Panes::from([(task.key.clone(), target.cloned())]);
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
         let mut readings = Readings::default();

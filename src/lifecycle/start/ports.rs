@@ -3,7 +3,6 @@
 //! A claim is a symbolic link, named after the first port, to the task's run directory. If it dangles,
 //! the task is gone. All claims of a user are in one directory, for all repositories.
 
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +17,7 @@ use rustix::net::{self, AddressFamily, SocketType};
 use crate::context::Flux;
 use crate::git::{Lock, Sharing};
 use crate::interrupt;
+use crate::lifecycle::state_dir::state_dir;
 use crate::run::RunDir;
 use crate::system::none_if_missing;
 use crate::task::{Bytes, Task};
@@ -130,13 +130,9 @@ pub(in crate::lifecycle) fn compose_name(project: &OsStr, part: &str) -> String 
     name.trim_start_matches(['-', '_']).to_owned()
 }
 
-/// Returns the directory of all port reservations of the user: `$XDG_STATE_HOME/git-flux/ports`, by
-/// default in `~/.local/state`. `None` without a home directory.
+/// Returns the directory of all port reservations of the user. `None` without a home directory.
 fn claims_dir() -> Option<PathBuf> {
-    let path = |name| env::var_os(name).map(PathBuf::from);
-    let var = |name| path(name).filter(|path| path.is_absolute());
-    let state = var("XDG_STATE_HOME").or_else(|| Some(var("HOME")?.join(".local/state")));
-    Some(state?.join("git-flux/ports"))
+    Some(state_dir()?.join("ports"))
 }
 
 /// Returns whether none of the eleven ports from `port` on is in use, on any address. A port that

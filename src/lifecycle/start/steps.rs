@@ -15,6 +15,7 @@ use crate::context::Flux;
 use crate::git::{Lock, ObjectId, exclude, tool_files, trash, worktree};
 use crate::interrupt;
 use crate::lifecycle::archive::Archived;
+use crate::lifecycle::state_dir::announce_pane;
 use crate::lifecycle::{hook_effects, shared_config};
 use crate::run::RunDir;
 use crate::run::launch::Running;
@@ -203,15 +204,18 @@ impl StartTransaction<'_> {
         start_watch::wait_until_started(flux, &task.id, &request, opened)
     }
 
-    /// Opens a pane at `place` that runs `git flux <verb> <path>`. Does not wait for the program.
+    /// Opens a pane at `place` that runs `git flux <verb> <path>`, and announces it. Does not wait
+    /// for the program.
     fn open_program(&self, place: &Placement, verb: &str, path: &Path) -> Result<OpenedPane> {
         let (task, launcher) = (&self.start.task, current_exe()?);
-        place.open_pane(&PaneProgram {
+        let opened = place.open_pane(&PaneProgram {
             task: &task.id,
             repo: self.flux.repo.common_dir(),
             dir: &task.worktree,
             argv: [launcher.as_os_str(), OsStr::new(verb), path.as_os_str()],
             lock: &self.lock,
-        })
+        })?;
+        announce_pane();
+        Ok(opened)
     }
 }
