@@ -13,7 +13,7 @@ use crate::lifecycle::cache_file::{CacheFile, fingerprint};
 use crate::store::Store;
 
 /// The form of the file. Another one is ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The number of answers beyond which those that were not used now are dropped.
 const MANY: usize = 5000;
@@ -35,6 +35,7 @@ struct Stored {
     /// The git and the configuration that the answers depend on.
     made_with: String,
     landings: BTreeMap<String, Landing>,
+    /// The tree of an answer may be that of earlier changes with the same conflicts.
     pairs: BTreeMap<String, Answer>,
 }
 
@@ -102,7 +103,7 @@ impl Cache {
         } = &mut self.stored;
         let before = landings.len() + pairs.len();
         landings.retain(|key, _| is_current(key, 2));
-        // The merged trees of a pair are in no repository.
+        // What two tasks have changed is no commit.
         pairs.retain(|key, _| is_current(key, 1));
         before - landings.len() - pairs.len()
     }
@@ -131,7 +132,7 @@ impl LandingKey {
     }
 }
 
-/// The commits and trees that the merge of two tasks depends on.
+/// All that the conflicts of two tasks depend on.
 pub(super) struct PairKey(String);
 
 impl PairKey {
