@@ -135,7 +135,7 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
-        back to alpha: it conflicts with its target
+        back to alpha: it conflicts with its target branch
         warning: 'alpha' has changed; nothing was merged
         error: not every task has landed
     "#]]);

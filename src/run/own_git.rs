@@ -44,8 +44,9 @@ impl RunDir {
         (source.as_deref() == Some(git)).then_some(exec)
     }
 
-    /// Writes the agent's git to the run directory, and returns PATH with its directory as the
-    /// first, and without that of an outer task. `None` if PATH is unset.
+    /// Writes the program that is the agent's `git` to the run directory. Returns PATH with the
+    /// directory of that program first, and without directories of such programs of other tasks;
+    /// `None` if PATH is unset.
     pub(crate) fn write_own_git(&self) -> Result<Option<OsString>> {
         let Some(path) = path_without_git() else {
             return Ok(None);
@@ -83,7 +84,8 @@ fn write_program(bin: &Path) -> Result<()> {
     replace_link(&current_exe()?, &bin.join(MARK))
 }
 
-/// Fills the directory `exec` with links to the programs of `git`, and a link to the agent's git.
+/// Replaces the directory `exec` by one with links to the programs in `git --exec-path`, except
+/// `git`, which is the agent's own there, and with the link `.git` to the git at `git`.
 fn link_programs(exec: &Path, git: &Path) -> Result<()> {
     let what = || format!("could not make '{}'", exec.display());
     none_if_missing(fs::remove_dir_all(exec)).with_context(what)?;

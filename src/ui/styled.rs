@@ -52,7 +52,8 @@ impl Parser {
         }
     }
 
-    /// Reads an escape sequence, and applies it if it is SGR.
+    /// Reads an escape sequence to its end. Applies SGR to the style of the text that follows, and
+    /// drops any other sequence.
     fn escape(&mut self, chars: &mut Chars<'_>) {
         match chars.next() {
             Some('[') => {
@@ -89,7 +90,8 @@ impl Parser {
     }
 }
 
-/// Returns the line that a letter draws in the special character set of terminals.
+/// Returns the line-drawing character for a letter in the special character set of terminals, such
+/// as `─` for `q`; any other character as it is.
 fn line_char(c: char) -> char {
     const LETTERS: &str = "jklmnqtuvwxa";
     const LINES: &str = "┘┐┌└┼─├┤┴┬│▒";
@@ -148,7 +150,8 @@ fn simple_colour(number: u8) -> Color {
     }
 }
 
-/// Reads a colour after 38 or 48: 5 and a number, or 2 and red, green and blue.
+/// Reads the colour that follows 38, 48 or 58 in SGR: 5 and a number, or 2 and red, green and blue.
+/// Returns `Color::Reset` if it is invalid.
 fn long_colour<'a>(numbers: &mut impl Iterator<Item = &'a str>) -> Color {
     let kind = numbers.next();
     let mut next = || numbers.next().and_then(|number| number.parse().ok());

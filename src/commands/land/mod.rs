@@ -131,8 +131,8 @@ impl LandArgs {
         }
     }
 
-    /// Warns of the changes of the shared configuration that the options agree to, and with
-    /// `--keep-config` records that.
+    /// Warns of each change of the shared configuration to which the options agree. With
+    /// `--keep-config`, records that the user has agreed to all changes, also to those of the gate.
     fn note_configuration(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
         plan.note_configuration(flux)?;
         match self.keep_config {
@@ -141,7 +141,8 @@ impl LandArgs {
         }
     }
 
-    /// Fails off a terminal unless the tasks are named, or `--ready` or `--all` is given.
+    /// Fails without a terminal, unless the command line names tasks or has `--ready`, `--all` or
+    /// `--dry-run`.
     fn ensure_selection(&self, flux: &Flux) -> Result<()> {
         let is_selected = self.ready || self.all || !self.tasks.is_empty();
         if is_selected || flux.ui.can_ask() || self.dry_run {
@@ -175,7 +176,9 @@ impl LandArgs {
         }
     }
 
-    /// Lands the groups of tasks, one after the other. An error of one stops no other.
+    /// Lands the tasks of each target branch, one branch after the other; with `--check`, only
+    /// tests them. If a branch fails, prints the error and continues with the next one. Fails at
+    /// once on ^C.
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
         let lock = chain_refs::lock(flux)?;
         for group in plan.into_groups(store) {
@@ -214,7 +217,8 @@ impl LandArgs {
         Ok(())
     }
 
-    /// Returns the tester of `flux.gate`, or of nothing with `--no-gate` and without a gate.
+    /// Returns the tester that runs `flux.gate`. With `--no-gate`, or if no gate is configured, it
+    /// runs nothing and everything passes.
     fn tester<'a>(&self, flux: &'a Flux) -> Result<Tester<'a>> {
         let gate = match self.no_gate {
             true => None,
@@ -223,8 +227,8 @@ impl LandArgs {
         Ok(Tester::new(flux, gate))
     }
 
-    /// Fails if the gate has changed, or was removed, and the user has not agreed to that, also if all
-    /// verdicts are known. Does nothing with `--no-gate`.
+    /// Fails if the configuration of the gate was changed or removed while a task ran, and the user
+    /// has not agreed to that, even if the gate need not run. Does nothing with `--no-gate`.
     fn ensure_gate_agreed(&self, flux: &Flux) -> Result<()> {
         match self.no_gate {
             true => Ok(()),

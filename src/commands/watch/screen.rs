@@ -40,7 +40,8 @@ pub(super) struct ScreenReader {
 }
 
 impl ScreenReader {
-    /// Starts the thread, which calls `show` with each screen.
+    /// Starts a thread that reads the screen of the task given to [`Self::select`], and calls
+    /// `show` with each screen that differs from the one before.
     pub(super) fn start(show: impl Fn(Shown) + Send + 'static) -> Self {
         let (wakeups, news) = channel();
         let selected = Arc::new(Mutex::new(None));
@@ -54,7 +55,8 @@ impl ScreenReader {
         Self { selected, wakeups }
     }
 
-    /// Reads the screen of this task from now on, or none. Does nothing if that is so already.
+    /// Makes the thread read the screen of the task `next` from now on, or none for `None`. Does
+    /// nothing if the thread does so already.
     pub(super) fn select(&self, next: Option<Selected>) {
         let mut selected = self.selected.lock().unwrap_or_else(PoisonError::into_inner);
         if *selected != next {
@@ -117,8 +119,8 @@ impl Thread {
         }
     }
 
-    /// Reads the screen of a task, and watches its terminal if it is a new one. A pane that is gone
-    /// has no text.
+    /// Returns the text of a task's pane with its colours; empty if the pane is gone. If the task
+    /// `is_new`, not read before, also begins to watch the pane's terminal device for output.
     fn capture(&mut self, selected: &Selected, is_new: bool) -> String {
         let Ok((text, tty)) = capture_colours(&selected.target) else {
             self.terminal = Terminal::None;

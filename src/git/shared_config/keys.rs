@@ -80,8 +80,8 @@ impl<'a> KeyParts<'a> {
         })
     }
 
-    /// Returns the section and the variable of [`PROGRAM_KEYS`] that this key is, as the manual of
-    /// git writes them.
+    /// Returns the section and the variable (`*` for any) of the entry of [`PROGRAM_KEYS`] that
+    /// matches this key, in the case of git's manual; `None` if the key names no program.
     fn find_program_key(&self) -> Option<(&'static str, &'static str)> {
         PROGRAM_KEYS.lines().find_map(|line| {
             let mut words = line.split(' ');
@@ -107,7 +107,8 @@ impl<'a> KeyParts<'a> {
     }
 }
 
-/// Returns the effect of a key with this value; `None` if the key does not count. `key` is as git
+/// Returns the effect of a configuration key with this value: it decides which program runs, or
+/// only changes what git does. `None` for a key whose changes are not reported. `key` is as git
 /// prints it, with section and variable in lower case.
 pub(crate) fn effect_of(key: &str, value: &str) -> Option<ConfigEffect> {
     let parts = KeyParts::of(key)?;

@@ -49,8 +49,7 @@ impl<'a> ConflictMerge<'a> {
     }
 
     /// Starts the merge and leaves it uncommitted. Returns whether it has stopped at conflicts;
-    /// `None`, without a merge, if one of the branches has moved since it was observed, except a
-    /// target that has more commits, or is not checked out there any more.
+    /// `None`, without a merge, if [`Self::is_in_place`] finds that the branches have moved.
     ///
     /// # Errors
     /// If the merge would overwrite files in the worktree, or git refuses.
@@ -61,7 +60,9 @@ impl<'a> ConflictMerge<'a> {
         merge::start(&flux.repo.checkout(self.path)?, self.theirs, lock).map(Some)
     }
 
-    /// Returns whether the branches are where they were. Fails if files are in the way now.
+    /// Returns whether the task's branch has not moved since it was observed, and the branch to
+    /// merge into is still checked out in its worktree. A merge in the target's worktree also needs
+    /// a target that has lost no commits. Fails if the merge would overwrite files.
     fn is_in_place(&self, flux: &Flux) -> Result<bool> {
         let (facts, task) = (self.facts, &self.facts.task);
         if self.site == ConflictSite::Target {

@@ -25,9 +25,9 @@ pub(super) struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    /// Adds the checks whose verdicts depend on options and answers, and sets `committed`. With
-    /// `--update` and conflicts, these are only the conflicts and the files in the way of merging
-    /// the target branch into the task's worktree.
+    /// Adds the checks whose verdicts depend on options and answers, and sets `committed`, the
+    /// facts after `--commit`. If `--update` is given and the merge conflicts, adds only the checks
+    /// `merge` and `collisions`, about merging the target branch into the task's worktree.
     pub(super) fn decide(&mut self) {
         let mergeable = self.facts.ensure_mergeable();
         let is_mergeable = mergeable.is_ok();

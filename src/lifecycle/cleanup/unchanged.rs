@@ -49,7 +49,8 @@ pub(in crate::lifecycle) enum TargetChange {
 }
 
 impl TargetChange {
-    /// Compares the target of a task with what was observed. Without a target, nothing has changed.
+    /// Returns how a task's target branch, its tip and where it is checked out, has changed since
+    /// it was observed. [`Self::None`] also without a target.
     pub(in crate::lifecycle) fn find(flux: &Flux, facts: &Facts) -> Result<Self> {
         let Some(into) = facts.merge_target() else {
             return Ok(Self::None);
@@ -118,8 +119,8 @@ pub(in crate::lifecycle) fn are_refs_at(
 }
 
 /// Returns whether HEAD, uncommitted files and stash of the task are as observed, and the shared
-/// configuration has no further change. Does not compare ignored files, a missing worktree or the
-/// target; of an unreadable worktree, only its branch.
+/// configuration has no further change. Does not compare ignored files or the target. Without a
+/// worktree, compares only the configuration; if it is unreadable, also its branch.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     if compare(flux, &facts.task.id).is_new_since(&facts.configuration) {
         return Ok(false);

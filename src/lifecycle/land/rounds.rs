@@ -25,8 +25,8 @@ pub(super) struct Count {
     pub(super) state: Counted,
 }
 
-/// Counts a round in the task's record, unless it was sent back with the same commits before. Counts
-/// nothing if the task is gone or not active.
+/// Counts in the task's record that it is sent back once more. Records nothing if it was sent back
+/// with the same commits before, or if the task is gone or not active.
 pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     let limit = flux.settings.land_rounds()?;
     // Another command may have changed it while the gate ran.
@@ -58,7 +58,8 @@ pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     Ok(Count { rounds, state })
 }
 
-/// Forgets the rounds of a task: you have named it. Does nothing if there are none.
+/// Removes from a task's record how often it was sent back, because the user has named the task in
+/// `git flux land <task>`. Does nothing if it was not sent back.
 pub(crate) fn forget(flux: &Flux, oid: &ObjectId, task: &Task) -> Result<()> {
     if task.landing.is_none() {
         return Ok(());
