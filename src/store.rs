@@ -289,7 +289,7 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     task
 }
 
-/// Reads the file `prompt` of a task's record `oid`: the description that the user gave, empty if
+/// Reads the file `prompt.md` of a task's record `oid`: the description that the user gave, empty if
 /// there was none. Fails if the record has no such file.
 pub(crate) fn read_prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
     repo.read_file(oid, RecordFile::Prompt)

@@ -85,8 +85,12 @@ impl SharedConfig {
     /// in `hooks_path`, the value of `core.hooksPath`, if that is in the common git directory or
     /// the main worktree.
     pub(crate) fn read(repo: &Repo, hooks_path: Option<&str>) -> Result<Self> {
-        let hooks =
-            hooks_path.map(|path| Hooks::with_dir(Path::new(path), repo, repo.main(), Vec::new()));
+        let hooks = match hooks_path {
+            // Only git can expand it.
+            Some(path) if path.starts_with(['~', '%']) => Some(Hooks::find(repo, None, vec![])?),
+            Some(path) => Some(Hooks::with_dir(Path::new(path), repo, repo.main(), vec![])),
+            None => None,
+        };
         let dir = hooks.filter(|hooks| !hooks.is_default_dir);
         let dir = dir.and_then(|hooks| hooks.dir.canonicalize().ok());
         let is_shared = |dir: &PathBuf| dir.starts_with(repo.home());

@@ -66,7 +66,7 @@ impl RunDir {
     pub(crate) fn link_git_programs(&self, path: &OsStr) -> Result<()> {
         let dirs = env::split_paths(path).filter(|dir| *dir != self.bin());
         match which_in(&env::join_paths(dirs)?, Path::new("git")) {
-            Some(git) => link_programs(&self.exec_dir(), &git),
+            Some(git) => link_programs(&self.exec_dir(), &git, path),
             None => Ok(()),
         }
     }
@@ -85,13 +85,14 @@ fn write_program(bin: &Path) -> Result<()> {
 }
 
 /// Replaces the directory `exec` by one with links to the programs in `git --exec-path`, except
-/// `git`, which is the agent's own there, and with the link `.git` to the git at `git`.
-fn link_programs(exec: &Path, git: &Path) -> Result<()> {
+/// `git`, which is the agent's own there, and with the link `.git` to `git`, the first one on `path`.
+fn link_programs(exec: &Path, git: &Path, path: &OsStr) -> Result<()> {
     let what = || format!("could not make '{}'", exec.display());
     none_if_missing(fs::remove_dir_all(exec)).with_context(what)?;
     Sharing::Private.make_dir(exec).with_context(what)?;
     // Unset, if git flux was called by an agent's git.
     let default = Git::reading(Path::new("/")).env("GIT_EXEC_PATH", "");
+    let default = default.env("PATH", path);
     let programs = default.words("--exec-path").path()?;
     for entry in fs::read_dir(programs).with_context(what)? {
         let entry = entry.with_context(what)?;

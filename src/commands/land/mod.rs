@@ -19,6 +19,7 @@ use super::{candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE, Verb, replace_hint};
 use crate::git::refusals::NEW_REPOSITORY;
+use crate::interrupt;
 use crate::lifecycle::gate::{Gate, agreed};
 use crate::lifecycle::land::batch::BatchSize;
 use crate::lifecycle::land::chain_refs;
@@ -116,11 +117,14 @@ impl LandArgs {
             plan.forget_rounds(&flux)?;
             report.refuse(plan.commit_files(&flux)?);
         }
-        self.land(&flux, &store, plan, &mut report)?;
-        report.tidy_up();
+        let landed = self.land(&flux, &store, plan, &mut report);
+        if landed.is_ok() {
+            report.tidy_up();
+        }
         if self.json {
             flux.ui.json(&report.objects())?;
         }
+        landed?;
         report.finish()
     }
 
@@ -206,13 +210,18 @@ impl LandArgs {
                     false => queue.land(group.tasks),
                 });
             let (results, moved) = (queue.results, queue.moved);
-            report.add(&group.branch, results, done)?;
+            let added = report.add(&group.branch, results, done);
+            if added.is_err() {
+                // The commands behind the hint are not to end at once.
+                interrupt::clear();
+            }
             if let (Some(moved), false) = (moved, self.watch)
                 && let Err(error) = self.hint_at_undo(flux, &moved)
             {
                 flux.ui
                     .warn_of(&error.context("could not find how to undo the landing"));
             }
+            added?;
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ diff external
 diff.* command textconv
 difftool.* cmd path
 filter.* clean process smudge
+gc recentObjectsHook
 gpg program
 gpg.* defaultKeyCommand program
 guitool.* cmd
@@ -29,9 +30,11 @@ hook.* *
 imap tunnel
 include path
 includeIf.* path
+instaweb httpd
 init templateDir
 interactive diffFilter
 lfs.customtransfer.* path
+lfs.extension.* clean smudge
 man.* cmd path
 merge.* driver
 mergetool.* cmd path
@@ -40,7 +43,10 @@ protocol allow
 protocol.* allow
 remote.* receivepack uploadpack vcs
 sendemail ccCmd headerCmd sendmailCmd smtpServer toCmd
+sendemail.* ccCmd headerCmd sendmailCmd smtpServer toCmd
 sequence editor
+svn authorsProg
+svn-remote.* authorsProg
 tar.* command
 trailer.* cmd command
 uploadpack packObjectsHook
@@ -182,6 +188,9 @@ mod tests {
             ("hook.x.event", "pre-commit"),
             ("remote.o.vcs", "x"),
             ("protocol.ext.allow", "always"),
+            ("gc.recentobjectshook", "x"),
+            ("lfs.extension.a.clean", "x"),
+            ("sendemail.work.smtpserver", "/x"),
         ] {
             case(key, value, Some(ConfigEffect::RunsProgram));
         }

@@ -18,6 +18,7 @@ use super::caller::{CallerWorktree, GlobalOptions};
 use crate::git::checkout::NO_HOOKS;
 use crate::git::checkout::gitfile::{list_dir, lstat};
 use crate::git::command::records::records;
+use crate::git::repo::parse_bool;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Git, Sharing};
 use crate::system::none_if_missing;
@@ -197,7 +198,9 @@ fn config_text(worktree: &CallerWorktree) -> Result<Vec<u8>> {
         if EXTENSIONS.contains(&key) {
             writeln!(text, "\t{key} = {}", quoted(value))?;
         }
-        has_own_config |= key == "worktreeconfig" && value != "false";
+        if key == "worktreeconfig" {
+            has_own_config = parse_bool(value) == Some(true);
+        }
     }
     let mut text = text.into_bytes();
     let own = worktree.git_dir.join("config.worktree");

@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::files::{self, name_files, quote_paths};
 use super::obstacle::name_conflicts;
 use super::options::{Branch, Conflicts, Edits, Options, Question};
+use super::target::MergeTarget;
 use super::tested;
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -35,7 +36,9 @@ impl Decision<'_> {
             let verdict = self.judge_conflict(error);
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
-                let free = self.facts.ensure_updatable(self.flux);
+                let into = self.facts.merge_target();
+                let update = |into: &MergeTarget| self.facts.ensure_updatable(self.flux, &into.tip);
+                let free = into.map_or(Ok(()), update);
                 let why = "the merge would overwrite no local file";
                 return self.checks.add_result("collisions", free, why);
             }

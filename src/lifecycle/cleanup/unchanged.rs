@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::facts::Facts;
+use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::git::{Ignored, ObjectId, full_status, refs, worktree};
 use crate::lifecycle::shared_config::compare;
@@ -56,7 +57,7 @@ impl TargetChange {
             return Ok(Self::None);
         };
         let branch = into.branch_ref();
-        let tip = refs::list(flux.repo.home(), &[&branch])?.remove(&branch);
+        let tip = find_grown_tip(flux, into)?;
         let is_there = match &into.worktree {
             Some(path) => worktree::head(&flux.repo.checkout(path)?)?.as_ref() == Some(&branch),
             None => {
@@ -68,10 +69,21 @@ impl TargetChange {
         };
         Ok(match tip.filter(|_| is_there) {
             Some(tip) if tip == into.tip => Self::None,
-            Some(tip) if flux.repo.ahead_behind(&into.tip, &tip)?.0 == 0 => Self::Grown,
-            _ => Self::Other,
+            Some(_) => Self::Grown,
+            None => Self::Other,
         })
     }
+}
+
+/// Returns the present tip of a target; `None` if the branch is gone, or has lost commits since it
+/// was observed.
+pub(super) fn find_grown_tip(flux: &Flux, into: &MergeTarget) -> Result<Option<ObjectId>> {
+    let branch = into.branch_ref();
+    let Some(tip) = refs::list(flux.repo.home(), &[&branch])?.remove(&branch) else {
+        return Ok(None);
+    };
+    let is_grown = tip == into.tip || flux.repo.ahead_behind(&into.tip, &tip)?.0 == 0;
+    Ok(is_grown.then_some(tip))
 }
 
 /// Warns if another branch has got the merge `commit`, since it was checked out in the target's

@@ -11,6 +11,7 @@ use crate::git::conflicts::merge_batch::Answer;
 use crate::git::conflicts::touched::Touched;
 use crate::lifecycle::cache_file::{CacheFile, fingerprint};
 use crate::store::Store;
+use crate::task::Task;
 
 /// The form of the file. Another one is ignored.
 const VERSION: u32 = 2;
@@ -93,7 +94,20 @@ impl Cache {
     /// Drops the results of trial merges whose target or task is no branch's tip any more, and
     /// returns their number. For a merge of two tasks, only the target of the first counts.
     fn drop_outdated(&mut self, store: &Store) -> usize {
-        let tips: HashSet<&str> = store.tips().map(|tip| &**tip).collect();
+        let tasks = store
+            .tasks
+            .iter()
+            .filter_map(|stored| stored.readable().ok());
+        let has_target = |task: &Task| {
+            task.into
+                .as_ref()
+                .is_some_and(|into| store.tip(into).is_some())
+        };
+        // Without a target, a task is merged with its base.
+        let bases = tasks
+            .filter(|task| !has_target(task))
+            .map(|task| &task.base);
+        let tips: HashSet<&str> = store.tips().chain(bases).map(|tip| &**tip).collect();
         let is_current = |key: &str, commits: usize| {
             let mut words = key.split(' ').take(commits);
             words.all(|commit| tips.contains(commit))

@@ -38,9 +38,13 @@ pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     };
     let mut task = store::parse_record(&flux.repo, &oid)?;
     let before = task.landing.as_ref();
+    if task.phase != Phase::Active {
+        let (rounds, state) = (before.map_or(0, |before| before.count), Counted::Repeated);
+        return Ok(Count { rounds, state });
+    }
     let is_repeated = before.is_some_and(|before| before.tip == facts.tip);
     let rounds = before.map_or(0, |before| before.count) + usize::from(!is_repeated);
-    if !is_repeated && task.phase == Phase::Active {
+    if !is_repeated {
         task.landing = Some(LandRounds {
             count: rounds,
             at: now(),
