@@ -81,6 +81,15 @@ fn change(history: &mut String, task: usize) -> Result<()> {
     (0..edits).try_for_each(|at| edit_any(history, task, at))
 }
 
+/// Edits the files that a task has changed where it has, with other lines each turn.
+pub(crate) fn edit_again(history: &mut String, task: usize, turn: usize) -> Result<()> {
+    (0..PATHS).try_for_each(|at| {
+        let file = any(task, at, BUSY);
+        let by = COMMITS + turn;
+        edit(history, file, Some((any(task, at + 1, lines(file)), by)))
+    })
+}
+
 fn edit_any(history: &mut String, by: usize, at: usize) -> Result<()> {
     let file = any(by, at, BUSY);
     edit(history, file, Some((any(by, at + 1, lines(file)), by)))

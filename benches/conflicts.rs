@@ -7,20 +7,21 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::changes::{build, with_changes};
+use crate::changes::{build, edit_again, with_changes};
 use crate::measure::{Side, in_turns, processor_time as time};
-use crate::repository::{id, import};
+use crate::repository::{add_file, id, import};
 use crate::table::{self, Bar, growth};
 use crate::world::World;
 
 const STEPS: [(&str, usize); 3] = [("10 tasks", 10), ("50 tasks", 50), ("200 tasks", 200)];
 
 /// What is measured, and its bar with 50 tasks.
-const ROWS: [(&str, Option<f64>); 4] = [
+const ROWS: [(&str, Option<f64>); 5] = [
     ("conflicts, nothing known", Some(250.0)),
     ("conflicts, all known", None),
     ("conflicts, one changed", Some(30.0)),
     ("list, all known", None),
+    ("conflicts, all files of one changed", None),
 ];
 
 const CACHE: &str = ".git/flux/cache";
@@ -33,15 +34,24 @@ fn flux(world: &World, repo: &Path, command: &'static str) -> Command {
     flux
 }
 
+/// What the first task changes.
+#[derive(Clone, Copy)]
+enum Edit {
+    /// A file that no other task has.
+    One,
+    /// All files that it has changed before, so that no answer about it is known.
+    All,
+}
+
 /// Moves the branch of the first task to another commit with the same changes and one more.
-fn change_one(world: &World, repo: &Path, turn: usize) -> Result<()> {
+fn change_one(world: &World, repo: &Path, edit: Edit, turn: usize) -> Result<()> {
     let branch = format!("refs/heads/feature/{}", id(0));
-    let text = format!("{turn}\n");
-    let history = format!(
-        "commit {branch}\ncommitter B <b@c> 1800000001 +0000\ndata 0\nfrom {branch}^0\n\
-         M 100644 inline turn\ndata {}\n{text}\n",
-        text.len()
-    );
+    let mut history =
+        format!("commit {branch}\ncommitter B <b@c> 1800000001 +0000\ndata 0\nfrom {branch}^0\n");
+    match edit {
+        Edit::One => add_file(&mut history, "turn", &format!("{turn}\n"))?,
+        Edit::All => edit_again(&mut history, 0, turn)?,
+    }
     import(world, repo, &history)
 }
 
@@ -89,10 +99,14 @@ pub(crate) fn measure(world: &World, repetitions: usize) -> Result<()> {
         }));
         sides.push(Box::new(|_| time(world, flux(world, repo, "conflicts"))));
         sides.push(Box::new(|turn| {
-            change_one(world, repo, turn)?;
+            change_one(world, repo, Edit::One, turn)?;
             time(world, flux(world, repo, "conflicts"))
         }));
         sides.push(Box::new(|_| time(world, flux(world, repo, "list"))));
+        sides.push(Box::new(|turn| {
+            change_one(world, repo, Edit::All, turn)?;
+            time(world, flux(world, repo, "conflicts"))
+        }));
     }
     let times = in_turns(repetitions, |_| Ok(()), sides)?;
     let bar = |at: usize, bar: f64| (STEPS[at].1 == 50).then_some(Bar(bar));

@@ -1,5 +1,6 @@
-//! Random changes: every pair that git cannot merge is reported, and no other. `CONFLICTS_FUZZ=<rounds>` is the number
-//! of rounds of 780 pairs; a failure names the seed of its round, and `CONFLICTS_SEED=<seed>` begins with it.
+//! Random changes: every pair that git cannot merge is reported, and no other; also after some tasks have changed more,
+//! when much is known. `CONFLICTS_FUZZ=<rounds>` is the number
+//! of rounds of 2 * 780 pairs; a failure names the seed of its round, and `CONFLICTS_SEED=<seed>` begins with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -141,20 +142,49 @@ fn branch(task: usize) -> String {
     format!("feature/t{task:02}")
 }
 
-/// Makes the base and the commits of all tasks. Returns which of them have renamed a directory.
-fn make(world: &World, random: &mut StdRng) -> BTreeSet<usize> {
-    let base = base(random);
-    let mut stream = String::new();
-    commit(&mut stream, None, &base);
-    let mut renamers = BTreeSet::new();
-    for task in 0..TASKS {
-        let mut files = base.clone();
-        for _ in 0..random.random_range(2..9) {
-            if change(&mut files, task, random) {
-                renamers.insert(task);
+/// The files of all tasks, and which of them have renamed a directory.
+struct Tasks {
+    base: Files,
+    files: Vec<Files>,
+    renamers: BTreeSet<usize>,
+}
+
+impl Tasks {
+    fn new(random: &mut StdRng) -> Self {
+        let base = base(random);
+        let mut tasks = Self {
+            files: vec![base.clone(); TASKS],
+            base,
+            renamers: BTreeSet::new(),
+        };
+        for task in 0..TASKS {
+            for _ in 0..random.random_range(2..9) {
+                tasks.change(task, random);
             }
         }
-        commit(&mut stream, Some(task), &files);
+        tasks
+    }
+
+    fn change(&mut self, task: usize, random: &mut StdRng) {
+        if change(&mut self.files[task], task, random) {
+            self.renamers.insert(task);
+        }
+    }
+
+    /// Makes one more change in a quarter of the tasks.
+    fn change_some(&mut self, random: &mut StdRng) {
+        for _ in 0..TASKS / 4 {
+            self.change(random.random_range(0..TASKS), random);
+        }
+    }
+}
+
+/// Makes the commits of the base and of all tasks.
+fn import(world: &World, tasks: &Tasks) {
+    let mut stream = String::new();
+    commit(&mut stream, None, &tasks.base);
+    for (task, files) in tasks.files.iter().enumerate() {
+        commit(&mut stream, Some(task), files);
     }
     let mut import = world.command(require("git"));
     let import = import.args(["fast-import", "--quiet", "--force"]);
@@ -170,7 +200,6 @@ fn make(world: &World, random: &mut StdRng) -> BTreeSet<usize> {
         .write_all(stream.as_bytes())
         .unwrap();
     assert!(import.wait().unwrap().success());
-    renamers
 }
 
 /// The conflicting paths of two tasks, `None` without any; empty if git dies of it.
@@ -271,8 +300,17 @@ struct Counts {
     died: usize,
 }
 
-fn check(world: &World, seed: u64, counts: &mut Counts) {
-    let renamers = make(world, &mut StdRng::seed_from_u64(seed));
+fn check_round(world: &World, seed: u64, counts: &mut Counts) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut tasks = Tasks::new(&mut random);
+    check(world, &tasks, seed, counts);
+    tasks.change_some(&mut random);
+    check(world, &tasks, seed, counts);
+}
+
+fn check(world: &World, tasks: &Tasks, seed: u64, counts: &mut Counts) {
+    import(world, tasks);
+    let renamers = &tasks.renamers;
     let found = ask_flux(world);
     for one in 0..TASKS {
         let answers = ask_git(world, one);
@@ -325,7 +363,7 @@ fn conflicts_reports_each_pair_that_git_cannot_merge() {
     let world = world();
     let mut counts = Counts::default();
     for seed in first..first + rounds {
-        check(&world, seed, &mut counts);
+        check_round(&world, seed, &mut counts);
     }
     eprintln!("{counts:?}");
     let share = |number: usize| 100 * number / counts.pairs;

@@ -71,6 +71,15 @@ fn list_asks_git_only_about_new_pairs() {
     // Once for this task, once for the two others, whose merged trees were not kept, and for the pairs.
     list(counts([("merge-tree", 3), ("diff-tree", 1)]));
     list(counts([]));
+    // What no other task touches: only the merge into the target is new.
+    world.write(two.join("g"), lines(" two"));
+    world.write(two.join("src/auth.rs"), CODE.replace("two", "II"));
+    commit(&world, &two);
+    list(counts([("merge-tree", 1)]));
+    let known = world.flux(["conflicts"]).run();
+    fs::remove_dir_all(world.repo().join(".git/flux/cache")).unwrap();
+    let output = world.flux(["conflicts"]).run();
+    output.code(3).stdout_is(&known.stdout);
 }
 
 #[test]
@@ -98,7 +107,7 @@ fn conflicts_does_not_depend_on_its_cache() {
         "[]",
         "\0",
         &text[..text.len() / 2],
-        &text.replace("\"version\":1", "\"version\":2"),
+        &text.replace("\"version\":2", "\"version\":1"),
     ] {
         fs::write(&file, damage).unwrap();
         check(damage);

@@ -5,5 +5,6 @@ pub(crate) mod carry;
 pub(crate) mod hunks;
 pub(crate) mod merge_batch;
 pub(crate) mod quarantine;
+pub(crate) mod relevant;
 pub(crate) mod touched;
 pub(crate) mod work;

@@ -9,11 +9,19 @@ use serde::{Deserialize, Serialize};
 /// The paths that differ between two trees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Touched {
-    pub(crate) added: Vec<PathBuf>,
+    pub(crate) added: Vec<NewFile>,
     pub(crate) deleted: Vec<PathBuf>,
-    pub(crate) modified: Vec<PathBuf>,
+    pub(crate) modified: Vec<NewFile>,
     /// The directories of the old tree that the new one does not have.
     pub(crate) emptied: Vec<PathBuf>,
+}
+
+/// A file, link or submodule of the new tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewFile {
+    pub(crate) path: PathBuf,
+    /// Its mode and object.
+    pub(crate) content: String,
 }
 
 /// The two members of a pair, by their index, the smaller one first.
@@ -27,8 +35,9 @@ impl Touched {
     /// Returns the paths of all files that differ between the two trees: added, deleted and
     /// modified ones. A renamed file has two.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        let all = [&self.added, &self.deleted, &self.modified];
-        all.into_iter().flatten().map(PathBuf::as_path)
+        let new = [&self.added, &self.modified].into_iter().flatten();
+        let new = new.map(|file| file.path.as_path());
+        new.chain(self.deleted.iter().map(PathBuf::as_path))
     }
 
     pub(crate) fn has(&self, path: &Path) -> bool {
@@ -37,7 +46,7 @@ impl Touched {
 }
 
 /// Returns the directories above a path, without the top.
-fn directories(path: &Path) -> impl Iterator<Item = &Path> {
+pub(super) fn directories(path: &Path) -> impl Iterator<Item = &Path> {
     let above = path.ancestors().skip(1);
     above.take_while(|dir| !dir.as_os_str().is_empty())
 }
@@ -68,28 +77,34 @@ pub(crate) fn candidates(changes: &[&Touched]) -> BTreeSet<Pair> {
             add(at, by_path.get(path));
             directories(path).for_each(|dir| add(at, by_path.get(dir)));
         }
-        for path in &change.added {
-            directories(path).for_each(|dir| add(at, by_emptied.get(dir)));
+        for file in &change.added {
+            directories(&file.path).for_each(|dir| add(at, by_emptied.get(dir)));
         }
     }
     pairs
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn touched(text: &str) -> Touched {
+    /// Returns a change of paths: `+<path>[=<content>]` for added, `-` for deleted, `/` for emptied, else
+    /// modified ones.
+    pub(in crate::git::conflicts) fn touched(text: &str) -> Touched {
         let mut all = Touched::default();
         for word in text.split_whitespace() {
             let (kind, path) = word.split_at(1);
-            let list = match kind {
-                "+" => &mut all.added,
-                "-" => &mut all.deleted,
-                "/" => &mut all.emptied,
-                _ => &mut all.modified,
+            let (path, content) = path.split_once('=').unwrap_or((path, "1"));
+            let file = NewFile {
+                path: path.into(),
+                content: content.to_owned(),
             };
-            list.push(path.into());
+            match kind {
+                "+" => all.added.push(file),
+                "-" => all.deleted.push(file.path),
+                "/" => all.emptied.push(file.path),
+                _ => all.modified.push(file),
+            }
         }
         all
     }

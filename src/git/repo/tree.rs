@@ -9,9 +9,9 @@ use bstr::ByteSlice as _;
 use git2::{ErrorCode, ObjectType, Oid, Tree, TreeBuilder};
 
 use super::Repo;
-use super::tree_changes::{TreeChange, ensure_depth, is_tree};
+use super::tree_changes::{NewEntry, TreeChange, ensure_depth, is_tree};
 use crate::git::ObjectId;
-use crate::git::conflicts::touched::Touched;
+use crate::git::conflicts::touched::{NewFile, Touched};
 use crate::git::ls_tree::EntryKind;
 
 /// A file of a tree.
@@ -188,13 +188,20 @@ impl Repo {
         let (old, new) = (self.tree(old)?, self.tree(new)?);
         for (change, path) in self.tree_changes(Some(&old), Some(&new))? {
             match change {
-                TreeChange::Added => touched.added.push(path),
+                TreeChange::Added(entry) => touched.added.push(new_file(path, entry)),
                 TreeChange::Deleted => touched.deleted.push(path),
-                TreeChange::Modified => touched.modified.push(path),
+                TreeChange::Modified(entry) => touched.modified.push(new_file(path, entry)),
                 TreeChange::Emptied => touched.emptied.push(path),
             }
         }
         Ok(touched)
+    }
+}
+
+fn new_file(path: PathBuf, entry: NewEntry) -> NewFile {
+    NewFile {
+        path,
+        content: entry.content(),
     }
 }
 
@@ -276,7 +283,11 @@ mod tests {
         let touched = repo.touched(&base, &new).unwrap();
         assert_eq!(touched.emptied, ["a/b", "f"].map(PathBuf::from));
         assert_eq!(touched.deleted, ["a/b/c", "e", "f/g"].map(PathBuf::from));
-        assert_eq!(touched.added, ["e/h", "f"].map(PathBuf::from));
+        let added = [("e/h", "100755"), ("f", "120000")].map(|(path, mode)| NewFile {
+            path: path.into(),
+            content: format!("{mode} {blob}"),
+        });
+        assert_eq!(touched.added, added);
         let all = ["a/d", "e/h", "f"].map(|path| (path, None));
         assert_eq!(tree(&new, &all), empty);
         let text = repo.read_path(&new, Path::new("a/d")).unwrap();

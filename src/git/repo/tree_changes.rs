@@ -13,11 +13,18 @@ use super::Repo;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TreeChange {
-    Added,
+    Added(NewEntry),
     Deleted,
-    Modified,
+    Modified(NewEntry),
     /// A directory of the old tree that is not in the new one.
     Emptied,
+}
+
+/// What the new tree has at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NewEntry {
+    mode: i32,
+    object: Oid,
 }
 
 /// The number of directories inside one another that git itself goes into: `core.maxTreeDepth`.
@@ -113,9 +120,9 @@ impl<'a> TreePair<'a> {
             let (change, entry) = match (&old, &new) {
                 (None, None) => return None,
                 (Some(old), Some(new)) if is_same(old, new) => continue,
-                (Some(_), Some(new)) => (TreeChange::Modified, new),
+                (Some(_), Some(new)) => (TreeChange::Modified(NewEntry::of(new)), new),
                 (Some(old), None) => (TreeChange::Deleted, old),
-                (None, Some(new)) => (TreeChange::Added, new),
+                (None, Some(new)) => (TreeChange::Added(NewEntry::of(new)), new),
             };
             let path = self.path.join(OsStr::from_bytes(entry.name_bytes()));
             let oids = [&old, &new].map(|entry| entry.as_ref().map(TreeEntry::id));
@@ -126,6 +133,20 @@ impl<'a> TreePair<'a> {
                 below,
             });
         }
+    }
+}
+
+impl NewEntry {
+    fn of(entry: &TreeEntry) -> Self {
+        Self {
+            mode: entry.filemode(),
+            object: entry.id(),
+        }
+    }
+
+    /// Returns the mode and the object as text.
+    pub(super) fn content(self) -> String {
+        format!("{:o} {}", self.mode, self.object)
     }
 }
 
@@ -152,6 +173,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::git::conflicts::touched::NewFile;
     use crate::git::ls_tree::{EntryKind, list_files};
     use crate::git::repo::tree::TreeFile;
     use crate::git::{Git, ObjectId};
@@ -203,9 +225,9 @@ mod tests {
             let mut emptied = BTreeSet::new();
             for (change, path) in repo.tree_changes(Some(&one), Some(&two)).unwrap() {
                 let letter = match change {
-                    TreeChange::Added => 'A',
+                    TreeChange::Added(_) => 'A',
                     TreeChange::Deleted => 'D',
-                    TreeChange::Modified => 'M',
+                    TreeChange::Modified(_) => 'M',
                     TreeChange::Emptied => {
                         emptied.insert(path);
                         continue;
@@ -251,7 +273,7 @@ mod tests {
         let empty = repo.empty_tree().unwrap();
         let deepest = write_deep_tree(&repo, MAX_DEPTH);
         let touched = repo.touched(&empty, &deepest).unwrap();
-        let [path] = &touched.added[..] else {
+        let [NewFile { path, .. }] = &touched.added[..] else {
             panic!("{} files", touched.added.len());
         };
         assert_eq!(path.components().count(), MAX_DEPTH + 1);

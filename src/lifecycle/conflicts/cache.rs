@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::task::Task;
 
 /// The form of the file. Another one is ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The number of answers beyond which those that were not used now are dropped.
 const MANY: usize = 5000;
@@ -36,6 +36,7 @@ struct Stored {
     /// The git and the configuration that the answers depend on.
     made_with: String,
     landings: BTreeMap<String, Landing>,
+    /// The tree of an answer may be that of earlier changes with the same conflicts.
     pairs: BTreeMap<String, Answer>,
 }
 
@@ -116,7 +117,7 @@ impl Cache {
         } = &mut self.stored;
         let before = landings.len() + pairs.len();
         landings.retain(|key, _| is_current(key, 2));
-        // The merged trees of a pair are in no repository.
+        // What two tasks have changed is no commit.
         pairs.retain(|key, _| is_current(key, 1));
         before - landings.len() - pairs.len()
     }
@@ -146,7 +147,7 @@ impl LandingKey {
     }
 }
 
-/// The commits and trees that the merge of two tasks depends on.
+/// All that the conflicts of two tasks depend on.
 pub(super) struct PairKey(String);
 
 impl PairKey {

@@ -13,12 +13,13 @@ use super::cache::{Cache, PairKey};
 use super::finding::Finding;
 use super::side::Side;
 use crate::context::Flux;
-use crate::git::ObjectId;
 use crate::git::conflicts::hunks::find_functions;
 use crate::git::conflicts::merge_batch::{
     Answer, ConflictFile, MergeBatch, TrialMerge, TrialResult, is_lasting,
 };
+use crate::git::conflicts::relevant::relevant;
 use crate::git::conflicts::touched::{Pair, Touched, candidates};
+use crate::git::{ObjectId, Repo};
 use crate::lifecycle::work::LazyQuarantine;
 
 pub(super) struct Radar<'a> {
@@ -79,7 +80,7 @@ impl Radar<'_> {
         }
         let pairs = self.find_pairs(sides)?.into_iter();
         for pair in pairs.filter(|pair| is_wanted(*pair)) {
-            match self.find_known(sides, pair, freshness) {
+            match self.find_known(sides, pair, freshness)? {
                 Some(finding) => drop(findings.insert(pair, finding)),
                 None if open.len() < self.limit => open.push(pair),
                 None => later.extend([pair.0, pair.1]),
@@ -97,14 +98,19 @@ impl Radar<'_> {
     }
 
     /// Returns what is known about a pair without asking git.
-    fn find_known(&mut self, sides: &[Side], pair: Pair, freshness: Freshness) -> Option<Finding> {
+    fn find_known(
+        &mut self,
+        sides: &[Side],
+        pair: Pair,
+        freshness: Freshness,
+    ) -> Result<Option<Finding>> {
         let (one, two) = (&sides[pair.0], &sides[pair.1]);
         if is_same(one, two) {
-            return Some(Finding::Same);
+            return Ok(Some(Finding::Same));
         }
-        let known = self.cache.pair(&pair_key(one, two));
+        let known = self.cache.pair(&pair_key(one, two)?);
         let known = known.filter(|_| freshness == Freshness::Known);
-        known.map(Finding::of)
+        Ok(known.map(Finding::of))
     }
 
     /// Returns whether a task's tree after the merge into its target exists no more: its name is
@@ -171,7 +177,7 @@ impl Radar<'_> {
         let (ours, theirs) = commits.context("internal error: no merged tree")?;
         Ok(PairQuestion {
             pair,
-            key: pair_key(one, two),
+            key: pair_key(one, two)?,
             attributes: one.work.target.clone(),
             ours: quarantine.objects().tree_of(&ours)?,
             merge: TrialMerge { ours, theirs },
@@ -224,7 +230,7 @@ impl Radar<'_> {
         let is_own = |file: &ConflictFile| {
             let mut renamed = renamed.iter().flatten();
             (one.has(&file.path) && two.has(&file.path))
-                || renamed.any(|own| own.added.contains(&file.path))
+                || renamed.any(|own| own.added.iter().any(|added| added.path == file.path))
                 // One has added a file to a directory that the other has renamed.
                 || file.kind == "file location"
         };
@@ -262,14 +268,15 @@ fn is_same(one: &Side, two: &Side) -> bool {
     is_on_target(one, two) && one.merged_tree() == two.merged_tree() && has_changed
 }
 
-fn pair_key(one: &Side, two: &Side) -> PairKey {
-    match (one.merged_tree(), two.merged_tree()) {
-        (Some(a), Some(b)) if one.work.target == two.work.target => {
-            PairKey::new(&[&one.work.target, a, b])
+fn pair_key(one: &Side, two: &Side) -> Result<PairKey> {
+    match (&one.landing, &two.landing) {
+        (Some(a), Some(b)) if is_on_target(one, two) => {
+            let parts = Repo::hash(&relevant(&a.touched, &b.touched))?;
+            Ok(PairKey::new(&[&one.work.target, &parts]))
         }
         _ => {
             let parts = [one, two].map(|side| side.work.key());
-            PairKey::new(parts.as_flattened())
+            Ok(PairKey::new(parts.as_flattened()))
         }
     }
 }
