@@ -186,7 +186,7 @@ impl Bench {
         };
 
         let before = State::of(world, &self.worktree);
-        let known = self.known();
+        let known = (!choice.trash).then(|| self.known());
         let args = ["cleanup", "-y", "fix"].iter().chain(choice.args);
         world.flux(args).run().success();
         assert!(!self.worktree.exists());
@@ -194,10 +194,10 @@ impl Bench {
             empty_trash(world);
         }
         world.flux(["restore", "-q", "fix"]).run().success();
-        match choice {
-            choice if choice.commits() => self.assert_committed(&before),
-            Choice { trash: true, .. } => before.assert_back(world, &self.worktree),
-            _ => self.assert_known(before, &known),
+        match known {
+            Some(known) => self.assert_known(before, &known),
+            None if choice.commits() => self.assert_committed(&before),
+            None => before.assert_back(world, &self.worktree),
         }
         assert_not_archived(world, "fix");
         drop(told);
