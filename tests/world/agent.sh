@@ -1,6 +1,7 @@
 #!/bin/sh
 # The fake agent: writes down what it was given, then behaves as it is told. See agent.rs.
-agents=@AGENTS@
+# By its name in the world, `<tools>/bin/claude`.
+agents=${0%/*}/../agent
 dir=$agents/${FLUX_TASK:-$$}
 mkdir -p "$dir"
 if [ $# -gt 0 ]; then printf '%s\0' "$@"; fi >"$dir/argv"
