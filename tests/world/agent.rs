@@ -218,7 +218,8 @@ impl Agent {
 
     /// Ends the read it is blocked in, if there is a wish it has not seen.
     fn wake(&self) {
-        if !self.dir.join("wish").exists() {
+        let wish = fs::metadata(self.dir.join("wish"));
+        if !wish.is_ok_and(|wish| wish.len() > 0) {
             return;
         }
         let reader = fs::read_to_string(self.dir.join("reader")).unwrap_or_default();
