@@ -1,6 +1,6 @@
 //! Tests with random edits that a cleanup and a restore bring a worktree back byte for byte. Each case starts from the
 //! same commit, and its seed repeats it: `RESTORE_SEED=<seed> cargo test --test integration restore_property`. The seed
-//! `new` tries new cases.
+//! `new` tries new cases, and `RESTORE_CASES=<cases>` more of them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,11 +14,12 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::restore_edits::*;
 use crate::world::archive::*;
+use crate::world::cases::repetitions;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// How many cases each of the tests tries, side by side with the others.
-const CASES: usize = 80;
+/// How many cases each of the tests tries, side by side with the others; `.ci/long` tries twice as many.
+const CASES: usize = 40;
 
 /// The files that every case starts from.
 const FILES: [&[u8]; 12] = [
@@ -265,7 +266,7 @@ fn holds(test: u64) {
         Ok(seed) => return bench.case(seed.parse().expect("a number, or 'new'")),
         Err(_) => StdRng::seed_from_u64(test),
     };
-    for _ in 0..CASES {
+    for _ in 0..repetitions("RESTORE_CASES").unwrap_or(CASES) {
         bench.case(seeds.random());
     }
     bench.world.git([
