@@ -69,7 +69,8 @@ impl Flux {
         RunDir(self.repo.run_dir(id))
     }
 
-    /// Returns the lock that the launcher of a task takes of its worktree, held or not.
+    /// Returns the lock that keeps git from removing the task's worktree while its agent runs, as
+    /// by `git worktree lock`. Neither takes the lock nor needs it to be held.
     pub(crate) fn worktree_lock<'a>(&'a self, task: &'a Task) -> WorktreeLock<'a> {
         WorktreeLock {
             common_dir: self.repo.common_dir(),
@@ -107,8 +108,9 @@ impl Flux {
         Lock::try_acquire(&self.repo.flux_dir().join("merge"), self.repo.sharing()?)
     }
 
-    /// Waits for the lock of the pins of the stash and takes it. Prints what it waits for. Fails on
-    /// ^C, or if a program other than git flux holds the lock for 30 seconds.
+    /// Waits for the lock of the refs `refs/flux/stash/…`, which keep the entries of the shared
+    /// stash from `git gc`, and takes it. Prints what it waits for. Fails on ^C, or if a program
+    /// other than git flux holds the lock for 30 seconds.
     pub(crate) fn lock_stash(&self) -> Result<Lock> {
         self.lock_shared("stash", "another git flux")
     }
@@ -129,18 +131,20 @@ impl Flux {
         self.repo.flux_dir().join("land.lock")
     }
 
-    /// Waits for the lock of deletions and takes it. Prints what it waits for. Fails on ^C, or if a
-    /// program other than git flux holds the lock for 30 seconds.
+    /// Waits for the lock of housekeeping, which deletes what has expired or was left by killed
+    /// commands, and takes it. Prints what it waits for. Fails on ^C, or if a program other than
+    /// git flux holds the lock for 30 seconds.
     pub(crate) fn lock_expire(&self) -> Result<Lock> {
         self.lock_shared("expire", "another git flux that deletes")
     }
 
-    /// Returns the path of the lock of the scratch worktree.
+    /// Returns the path of the lock of the scratch worktree, in which `flux.gate` tests commits.
     pub(crate) fn scratch_lock(&self) -> PathBuf {
         self.repo.flux_dir().join("scratch")
     }
 
-    /// Takes the lock of the scratch worktree without waiting; `None` if another process holds it.
+    /// Takes the lock of the scratch worktree, in which `flux.gate` tests commits, without waiting;
+    /// `None` if another process holds it.
     pub(crate) fn try_lock_scratch(&self) -> Result<Option<Lock>> {
         Lock::try_acquire(&self.scratch_lock(), self.repo.sharing()?)
     }

@@ -18,7 +18,7 @@ pub(crate) fn text(text: &str) -> String {
 }
 
 /// Escapes untrusted code of one line for an editor: control, invisible and direction characters
-/// become `\u{…}`. Tabs stay, and a carriage return at the end.
+/// become `\u{…}`. Keeps tabs, and a carriage return at the end of the line.
 pub(crate) fn code(line: &str) -> String {
     let (line, end) = match line.strip_suffix('\r') {
         Some(line) => (line, "\r"),

@@ -49,8 +49,9 @@ impl Store {
         refs::read(dir, &[TASKS, BASES, SEEN, HEADS])
     }
 
-    /// Reads all tasks whose records are in `refs`. While a record seems to be fetched, reads the
-    /// refs again until that record no longer changes: a command may just be writing it.
+    /// Reads all tasks whose records are in `refs`. While a record seems to be from another
+    /// repository, reads the refs again until the record stays the same, because a command in this
+    /// repository may be writing it.
     pub(crate) fn from_refs(repo: &Repo, settings: &Settings, mut refs: Refs) -> Result<Self> {
         loop {
             let store = Self::split_foreign(repo, settings, refs);
@@ -97,7 +98,8 @@ impl Store {
         stored.map_or(Ok(()), |stored| stored.readable().map(drop))
     }
 
-    /// Returns the tasks of this repository whose records can be read, without fetched ones.
+    /// Returns the tasks of this repository whose records can be read. Omits tasks whose record was
+    /// fetched from another repository.
     pub(crate) fn readable(&self) -> impl Iterator<Item = &Task> {
         self.tasks
             .iter()
@@ -117,13 +119,14 @@ impl Store {
     }
 
     /// Returns whether the ref with the full name `name` existed when the store was read. Always
-    /// `false` for refs other than branches, tasks, their base commits and what was looked at.
+    /// `false` for refs other than branches and those below `refs/flux/tasks`, `refs/flux/base` and
+    /// `refs/flux/seen`.
     pub(crate) fn has_ref(&self, name: &RefName) -> bool {
         self.refs.objects.contains_key(name)
     }
 
-    /// Returns the commit of what the user has looked at of the task `id`; `None` if there is none,
-    /// or if it was fetched.
+    /// Returns the commit of `refs/flux/seen/<id>`, with the files of the task that the user has
+    /// looked at; `None` if there is none, or if it was fetched from another repository.
     pub(crate) fn seen(&self, repo: &Repo, id: &TaskId) -> Option<&ObjectId> {
         let is_own = |commit: &&ObjectId| {
             let name = seen_ref(id);
@@ -166,8 +169,8 @@ impl Store {
     }
 
     /// Returns the task that `name` selects: by its id or the beginning of one, else by branch or
-    /// worktree path, else by any part of an id. Fails if none or several match, or for a fetched
-    /// task's id. `verb` is the command in hints.
+    /// worktree path, else by any part of an id. Fails if none or several match, or if `name` is
+    /// the id of a task that was fetched from another repository. `verb` is the command in hints.
     pub(crate) fn find_by_name(&self, repo: &Repo, name: &str, verb: Verb) -> Result<&StoredTask> {
         if let Ok(id) = name.parse() {
             self.ensure_not_foreign(repo, &id)?;
@@ -202,8 +205,9 @@ impl Store {
 const MAX_NAMES: usize = 8;
 
 /// Returns the index of the one of `known` that equals `name`, else of the only one that begins
-/// with it, else of the only one that contains it. Fails if there is none; hints name candidates.
-/// Messages use `what` and `verb`.
+/// with it, else of the only one that contains it. Fails if none or several do; hints name
+/// candidates. The error calls them `what`, such as `task`, and a hint is `git flux <verb>
+/// <candidate>`.
 pub(crate) fn resolve_name(what: &str, name: &str, known: &[&str], verb: Verb) -> Result<usize> {
     if let Some(exact) = known.iter().position(|known| *known == name) {
         return Ok(exact);
@@ -239,8 +243,8 @@ fn not_found(what: impl Display, name: impl Display) -> Failure {
     Failure::new(format!("there is no {what} '{name}'"))
 }
 
-/// Reads a task from its record, the object `oid`, without what git config overrides. Fails if the
-/// record is invalid, or a newer git flux wrote it.
+/// Reads a task from its record, the object `oid`, and ignores the git config that overrides parts
+/// of it. Fails if the record is invalid, or a newer git flux wrote it.
 pub(crate) fn parse_record(repo: &Repo, oid: &ObjectId) -> Result<Task> {
     Task::from_json(&repo.read_file(oid, RecordFile::Task)?)
 }
@@ -255,9 +259,9 @@ fn read_record(repo: &Repo, id: &TaskId, oid: &ObjectId) -> Result<Task> {
     Ok(task)
 }
 
-/// Returns the task with what git config overrides: the branch, if it was renamed; the title,
-/// unless the branch existed before the task; the agent; and the merge target, also by `flux.into`.
-/// Resolves a merge target that is a symbolic ref.
+/// Returns the task with the values of git config that override its record: the branch, if it was
+/// renamed; the title, unless the branch existed before the task; the agent; and the merge target,
+/// by `branch.<name>.fluxInto` or else `flux.into`. Resolves a merge target that is a symbolic ref.
 fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     let exists = |branch: &str| refs.objects.contains_key([HEADS, branch].concat().as_str());
     // It was renamed by `git branch -m`. A branch of `git branch -c` is the user's copy.
@@ -285,7 +289,7 @@ fn apply_config(mut task: Task, settings: &Settings, refs: &Refs) -> Task {
     task
 }
 
-/// Reads the file `prompt` of a task's record `oid`: the description that the user gave, empty if
+/// Reads the file `prompt.md` of a task's record `oid`: the description that the user gave, empty if
 /// there was none. Fails if the record has no such file.
 pub(crate) fn read_prompt(repo: &Repo, oid: &ObjectId) -> Result<Vec<u8>> {
     repo.read_file(oid, RecordFile::Prompt)

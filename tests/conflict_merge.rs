@@ -38,6 +38,14 @@ fn ask_to_tell<'a>(world: &'a World, id: &str) -> Terminal<'a> {
     terminal
 }
 
+fn wait_for_question_again(terminal: &Terminal, id: &str) {
+    let changed = format!("'{id}' has changed; checking it again");
+    terminal.wait_for_visible("the question after the change", |screen| {
+        let again = screen.split_once(&changed);
+        again.is_some_and(|(_, after)| after.contains(WHERE))
+    });
+}
+
 #[test]
 fn cleanup_starts_no_merge_on_a_branch_that_is_switched_to_during_the_question() {
     let world = World::new();
@@ -67,6 +75,37 @@ fn cleanup_starts_no_merge_over_an_ignored_file_that_is_written_during_the_quest
 }
 
 #[test]
+fn cleanup_starts_no_merge_over_an_ignored_file_that_the_target_gets_during_the_question() {
+    let world = World::new();
+    let id = conflicting_agent(&world);
+    let mine = write_ignored(&world, &world.worktree(&id), "late.txt");
+    let terminal = ask_to_tell(&world, &id);
+    world.write("late.txt", "main's\n");
+    world.git(["add", "-f", "late.txt"]);
+    world.git(["commit", "-q", "-m", "Late"]);
+    let before = world.snapshot();
+    terminal.keys(["n"]);
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
+    terminal.wait_for_screen("error: the merge would overwrite 'late.txt' in the worktree of");
+    world.assert_unchanged(&before);
+    assert_eq!(world.read(mine), "mine\n");
+}
+
+#[test]
+fn cleanup_starts_no_merge_of_a_target_that_is_reset_during_the_question() {
+    let world = World::new();
+    let id = conflicting_agent(&world);
+    let terminal = ask_to_tell(&world, &id);
+    world.git(["reset", "-q", "--hard", "HEAD^"]);
+    let before = world.snapshot();
+    terminal.keys(["n"]);
+    wait_for_question_again(&terminal, &id);
+    terminal.keys(["C-c"]);
+    assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn cleanup_merges_beside_files_that_the_agent_writes_during_the_question() {
     let world = World::new();
     let id = conflicting_agent(&world);
@@ -89,11 +128,7 @@ fn cleanup_starts_no_merge_in_the_target_worktree_if_it_is_switched_during_the_q
     world.git(["switch", "-q", "-c", "wip"]);
     let before = world.snapshot();
     terminal.keys(["Down", "Enter"]);
-    let changed = format!("'{id}' has changed; checking it again");
-    terminal.wait_for_visible("the question after the change", |screen| {
-        let again = screen.split_once(&changed);
-        again.is_some_and(|(_, after)| after.contains(WHERE))
-    });
+    wait_for_question_again(&terminal, &id);
     terminal.keys(["C-c"]);
     assert_eq!(terminal.exit_code(), 130, "{}", terminal.screen());
     world.assert_unchanged(&before);
@@ -135,7 +170,7 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
-        back to alpha: it conflicts with its target
+        back to alpha: it conflicts with its target branch
         warning: 'alpha' has changed; nothing was merged
         error: not every task has landed
     "#]]);
@@ -144,4 +179,30 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         "refs/heads/mine"
     );
     assert_eq!(world.git_in(&worktree, ["status", "--porcelain"]), "");
+}
+
+#[test]
+fn land_starts_no_merge_over_an_ignored_file_that_a_task_before_has_landed() {
+    let world = World::new();
+    done(&world, &["alpha", "beta"]);
+    for id in ["alpha", "beta"] {
+        world.commit_in(world.worktree(id), "both.txt", &format!("{id}'s\n"));
+    }
+    let beta = world.worktree("beta");
+    let mine = write_ignored(&world, &beta, &file("alpha"));
+    let output = world.flux(["land", "alpha", "beta", "-y"]).run();
+    output.code(3).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    merge 2 commits
+        beta      main    merge 2 commits
+        landed alpha (untested)
+        back to beta: it conflicts with its target branch
+        warning: the merge would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, if the branch has newer commits: git revert --no-edit -m 1 <object>
+        error: not every task has landed
+    "#]]);
+    assert_eq!(world.read(mine), "mine\n");
+    assert_eq!(world.git_in(&beta, ["status", "--porcelain"]), "");
 }

@@ -300,7 +300,7 @@ fn hints_work_when_pasted() {
         world.flux(drop).run().success();
     };
     paste.case(
-        "there is a task 'fix' already",
+        "another task has the id 'fix'",
         &restore,
         |world| {
             removed(world);

@@ -73,7 +73,7 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         hint: to let its agent mend it: git flux resume t4
         hint: output of the gate: $WORLD/myapp/.git/flux/gate/<object>.log
         landed t5, t6 (1 run, <number> s)
-        back to t7: it conflicts with its target
+        back to t7: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume t7
         back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t8

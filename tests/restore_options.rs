@@ -171,11 +171,22 @@ fn restore_brings_back_either_of_two_tasks_with_the_same_id() {
     let output = world.flux(["restore", "fix"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: there is a task 'fix' already
-        hint: git flux cleanup fix
+        error: another task has the id 'fix'
+        hint: to merge and remove that one first: git flux cleanup fix
         hint: then: git flux restore fix
     "#]]);
     world.assert_unchanged(&before);
+    world
+        .flux(["cleanup", "-y", "fix", "--discard-branch"])
+        .run()
+        .success();
+    assert_eq!(archived(&world), ["fix", "fix.1"]);
+    world.flux(["restore", "fix"]).run().success();
+    // The name in the archive, not that of the task.
+    let output = world.flux(["restore", "fix.1"]).run();
+    output
+        .code(1)
+        .stderr_has("hint: then: git flux restore fix.1\n");
     world
         .flux(["cleanup", "-y", "fix", "--discard-branch"])
         .run()

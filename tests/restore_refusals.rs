@@ -47,7 +47,7 @@ fn refused(said: &[&str], obstacle: fn(&World), away: fn(&World)) {
 #[test]
 fn restore_refuses_if_a_task_has_the_id() {
     refused(
-        &["there is a task 'fix' already", "git flux cleanup fix"],
+        &["another task has the id 'fix'", "git flux cleanup fix"],
         |world| {
             world.behaviour("raw");
             world.flux(["run", "-q", "--name", "fix", "Another"]).ok();

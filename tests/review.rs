@@ -222,16 +222,133 @@ fn review_takes_comments_from_a_file() {
     let printed = world.flux(["review", "--print", &id]).run().stdout;
     world.write(worktree.join("untracked.txt"), "another\n");
     let before = world.snapshot();
-    for text in [&*printed, "", "# no..trees\n"] {
-        let output = world.flux(["review", "-y", "--from", "-", &id]);
-        let output = output.stdin(text).run();
-        output
-            .code(1)
-            .stderr_has("hint: git flux review --print fix\n");
-        output.stderr_has("the files in '-' are not known; 'fix' may have changed\n");
-    }
+    let output = world.flux(["review", "-y", "--from", "-", &id]);
+    let output = output.stdin(printed).run();
+    output
+        .code(1)
+        .stderr_has("hint: git flux review --print fix\n");
+    output.stderr_has("the files in '-' are not known; 'fix' may have changed\n");
     let missing = world.flux(["review", "-y", "--from", "nothing", &id]).run();
     missing.code(1).stderr_has("could not read 'nothing'");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn review_takes_a_list_of_comments_that_was_made_elsewhere() {
+    let world = World::new();
+    let id = task(&world);
+    let worktree = world.worktree(&id);
+    world.write(worktree.join("odd: 3:name"), "odd\n");
+    let list = format!(
+        "src/login.txt:2: why \u{1b}[31mtwo?\n  and why\n\nhere: src/login.txt\n\
+         {}/src/login.txt:3:7: with a column\r\n\
+         ./odd: 3:name:1:in a strange file\n\
+         \n\
+         committed.txt: the whole file\n\
+         a\0b: ../x: no file\n\
+         untracked.txt:1:\n",
+        worktree.display()
+    );
+    let before = unseen(&world, &id);
+    let from = ["review", "-y", "--from", "-", &id];
+    let output = world.flux(from).stdin(list).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        src/login.txt:2
+        > 2
+        why \u{1b}[31mtwo?
+          and why
+
+        here: src/login.txt
+
+        src/login.txt:3
+        > three
+        with a column
+
+        odd: 3:name:1
+        > odd
+        in a strange file
+
+        committed.txt
+        the whole file
+        a\u{0}b: ../x: no file
+
+        warning: sent to 'fix'; this agent cannot confirm receipt
+    "#]]);
+    let read = read_by(&world, &id, "the whole file");
+    for text in [
+        "> 2\nwhy",
+        "here: src/login.txt\n\nsrc/login.txt:3\n> three\nwith a column\n",
+    ] {
+        assert!(read.contains(text), "{text}: {read}");
+    }
+    // The user may have seen none of it.
+    assert_eq!(unseen(&world, &id), before);
+}
+
+#[test]
+fn review_refuses_a_list_with_a_comment_that_has_no_place() {
+    let world = World::new();
+    let id = task(&world);
+    let before = world.snapshot();
+    let printed = world.flux(["review", "--print", &id]).run().stdout;
+    let without_trees = printed.replace("..", "");
+    let good = "src/login.txt:1: good\n";
+    for (text, why) in [
+        (
+            &*without_trees,
+            "line 1 does not begin with '<file>:<line>:'",
+        ),
+        ("", "there is no comment"),
+        (
+            "# no..trees\n",
+            "line 1 does not begin with '<file>:<line>:'",
+        ),
+        (
+            "\n  src/login.txt:1: indented\n",
+            "line 2 does not begin with '<file>:<line>:'",
+        ),
+        ("src/login.txt:1:  \n", "there is no comment"),
+        (
+            &format!("{good}src/login.txt:4: x\n"),
+            "'src/login.txt' has no line 4",
+        ),
+        (
+            &format!("{good}src/login.txt:0: x\n"),
+            "'src/login.txt' has no line 0",
+        ),
+        (
+            &format!("{good}src/login.txt:99999999999: x\n"),
+            "'src/login.txt' has no line 99999999999",
+        ),
+        (
+            &format!("{good}\nlogin.txt:1: x\n"),
+            "there is no file 'login.txt' (line 3)",
+        ),
+        (
+            &format!("{good}../fix/f:1: x\n"),
+            "there is no file '../fix/f' (line 2)",
+        ),
+        (
+            &format!("{good}/etc/passwd:1: x\n"),
+            "there is no file '/etc/passwd' (line 2)",
+        ),
+        (
+            &format!("{good}src:1: x\n"),
+            "there is no file 'src' (line 2)",
+        ),
+        (
+            &format!("{good}a//b/.:1: x\n"),
+            "there is no file 'a//b/.' (line 2)",
+        ),
+    ] {
+        let output = world.flux(["review", "-y", "--from", "-", &id]);
+        let output = output.stdin(text).run();
+        output.code(1).stderr_is(&format!(
+            "error: the comments in '-' were not sent\n  caused by: {why}\n\
+             hint: to see what can be commented on: git flux review --print fix\n"
+        ));
+    }
     world.assert_unchanged(&before);
 }
 

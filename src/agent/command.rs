@@ -137,8 +137,9 @@ const VENV_VARIABLES: [&str; 2] = ["VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"];
 /// Prefixes of variables of the caller's git, tmux, direnv, task and terminal.
 const FOREIGN_PREFIXES: [&str; 5] = ["GIT_", "TMUX", "FLUX_", "DIRENV_", "TERM_PROGRAM"];
 
-/// Returns the environment for an agent: [`caller_environment`], with `FLUX_TASK` and other variables
-/// of the task, and with the directory of the task's own git as the first on PATH. Writes that git.
+/// Returns the environment for an agent: [`caller_environment`], with `FLUX_TASK`, `FLUX_BRANCH`
+/// and `FLUX_BASE`, and with `bin` in the run directory as the first on PATH. Writes a program
+/// `git` there, which passes `git stash` to git flux and all else to the next git on PATH.
 fn build_environment(
     task: &Task,
     source: &Path,

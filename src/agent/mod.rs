@@ -88,7 +88,8 @@ impl Agent {
         })
     }
 
-    /// Returns the way in which the agent takes a prompt.
+    /// Returns how the agent takes a prompt, such as on standard input or as the last argument;
+    /// [`Prompt::Resumed`] if it takes none.
     fn prompt_way(&self) -> &Prompt {
         match &self.prompt {
             Prompt::ResumedWith(prompt) => prompt,

@@ -74,7 +74,8 @@ static OWN_WORKTREES: [OwnWorktrees; 5] = [
     },
 ];
 
-/// Returns the name of the agent that makes its worktrees where `path` is; `None` if there is none.
+/// Returns the name of the agent in whose directory for worktrees `path` lies, such as `claude` for
+/// `<repository>/.claude/worktrees/<name>`; `None` for any other path.
 pub(crate) fn maker(path: &Path) -> Option<&'static str> {
     let is_there = |own: &&OwnWorktrees| {
         let above = path.ancestors().nth(own.depth);
@@ -84,7 +85,9 @@ pub(crate) fn maker(path: &Path) -> Option<&'static str> {
 }
 
 impl AgentLock {
-    /// Reads the reason of a worktree's lock. `None` if no known agent has written it.
+    /// Parses the reason with which a worktree is locked (`git worktree lock --reason`). Returns
+    /// the agent and the process that have locked the worktree; `None` if no known agent writes
+    /// such a reason.
     pub(crate) fn read(reason: &str) -> Option<Self> {
         OWN_WORKTREES.iter().find_map(|own| {
             let Owner { pid, start } = (own.lock)(reason)?;
@@ -100,8 +103,10 @@ impl AgentLock {
     }
 }
 
-/// Reads `claude session <name> (pid <pid> start <start>)`, or `agent` for a subagent's. The start is
-/// missing if claude could not read it. On Linux it is that in `/proc/<pid>/stat`, elsewhere a date.
+/// Parses the reason with which Claude Code locks a worktree:
+/// `claude session <name> (pid <pid> start <start>)`, or `claude agent …` for a subagent. `start`
+/// may be missing; on Linux it is the start time in `/proc/<pid>/stat`, elsewhere a date, which is
+/// ignored. `None` for any other text.
 fn read_claude_lock(reason: &str) -> Option<Owner> {
     let rest = reason.strip_prefix("claude ")?;
     let rest = rest

@@ -223,9 +223,9 @@ impl Profile {
         self.title.is_some() || !matches!(self.output, Output::Unknown)
     }
 
-    /// Returns how the agent's output is related to its activity, for a pane with this title. For
-    /// an agent that prints nothing while idle, `Unknown` if the title does not have the known
-    /// beginning, or if the pane is not alone in its window: tmux reports output by window.
+    /// Returns whether the agent prints all the time while it works, or nothing while it is idle;
+    /// otherwise `Unknown`. `NotWhileIdle` needs a title that begins as the agent's titles do, and
+    /// a pane that is alone in its window (`is_alone`): tmux reports output by window.
     pub(crate) fn output_pattern(&self, title: &str, is_alone: bool) -> OutputPattern {
         match self.output {
             Output::WhileWorking => OutputPattern::WhileWorking,

@@ -117,7 +117,7 @@ impl HookReport {
         self
     }
 
-    /// Replaces the activity and the effect of a report.
+    /// Replaces the activity of a report, and its [`Effect`] on earlier reports.
     pub(super) fn with_activity(mut self, state: Activity, effect: Effect) -> Self {
         self.event.state = state;
         self.effect = effect;

@@ -178,7 +178,8 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_with_titles(&tasks, &Settings::default())
 }
 
-/// Offers the names of the installed agents; in a list, after its last comma.
+/// Offers the names of the installed agents. In a list with commas, completes the name after the
+/// last comma.
 pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
     let settings = Settings::load_for_completion().unwrap_or_default();
     // A list may have commas.

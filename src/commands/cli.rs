@@ -192,8 +192,8 @@ fn grouped_help(all: &clap::Command) -> String {
     text + "Options:\n{options}"
 }
 
-/// Returns clap's parser of the command line, with all commands. Commands write their help as it is
-/// shown: in lower case, in this order.
+/// Returns clap's parser of the command line, with all commands. Help shows the doc comments of
+/// their structs and fields as they are written, in the order of the fields.
 pub(crate) fn command() -> clap::Command {
     let help = Arg::new("help").short('h').long("help");
     let help = help.action(ArgAction::HelpShort).global(true);

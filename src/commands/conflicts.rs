@@ -72,7 +72,8 @@ fn same_task(id: &TaskId) -> Failure {
     failure.hint(format!("git flux conflicts {id}")).code(USAGE)
 }
 
-/// Observes the tasks that the scope needs, and compares them.
+/// Observes the tasks to compare, the two of a [`Scope::Pair`] or else all, and finds their
+/// conflicts. Except for a pair, also reports the tasks whose records cannot be read.
 fn read<'a>(flux: &'a Flux, store: &Store, scope: Scope) -> Result<ConflictReport<'a>> {
     let _spinner = flux.ui.spinner("comparing the tasks");
     let is_needed = |task: &&Task| match scope {
@@ -93,7 +94,8 @@ fn read<'a>(flux: &'a Flux, store: &Store, scope: Scope) -> Result<ConflictRepor
     Ok(report)
 }
 
-/// Returns a task whose record cannot be read, and the reason.
+/// Returns the id of a task whose record cannot be read, with the reason in words; `None` for a
+/// task whose record can be read.
 fn unread(StoredTask { id, task, .. }: &StoredTask) -> Option<(TaskId, String)> {
     let error = task.as_ref().err()?;
     let why = match version::is_newer(error) {
@@ -181,7 +183,8 @@ fn print_text(ui: &Ui, report: &ConflictReport) -> Result<()> {
     Ok(())
 }
 
-/// Fails if anything is unknown, or else with exit code 3 if there are conflicts.
+/// Fails with exit code 1 if a task could not be read or compared, or else with exit code 3 if
+/// there are conflicts.
 fn conclude(report: &ConflictReport) -> Result<()> {
     if is_unknown(report) {
         return Err(Failure::new("not everything could be compared").into());

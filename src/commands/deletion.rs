@@ -42,7 +42,8 @@ pub(super) fn question(flux: &Flux, tasks: &[&Archived]) -> String {
     format!("Delete these {} for good?", tasks.len())
 }
 
-/// Asks the question. Fails if the user declines or cannot be asked.
+/// Asks `question`; the default answer is no. Fails if the user declines or, with a hint at
+/// `--yes`, if the user cannot be asked.
 pub(super) fn ensure_agreed(flux: &Flux, question: String) -> Result<()> {
     if !flux.ui.can_ask() {
         let failure = Failure::new("refusing to delete without --yes");
@@ -52,7 +53,8 @@ pub(super) fn ensure_agreed(flux: &Flux, question: String) -> Result<()> {
     flux.ui.ensure_agreed(question, false)
 }
 
-/// Deletes a removed task for good, and prints where its commits were.
+/// Deletes a removed task for good, and prints the name of its branch with that branch's last
+/// commit.
 pub(super) fn delete(flux: &Flux, one: &Archived) -> Result<()> {
     delete_archived(flux, one)?;
     let (name, branch, tip) = (&one.name, sanitize::line(&one.task.branch), &one.tip);

@@ -130,8 +130,9 @@ impl GateArgs {
     }
 }
 
-/// Finds the files of a task. Fails if its worktree or branch is missing, or if its worktree is
-/// another repository's.
+/// Finds the tree to test for a task, uncommitted files included, or the reason why there is none.
+/// Fails if the task's worktree or branch is missing, or if the worktree belongs to another
+/// repository.
 fn find_subject(flux: &Flux, task: &Task) -> Result<Subject> {
     ensure_not_copied(flux, task)?;
     damage::ensure_intact(flux, task)?;

@@ -71,9 +71,9 @@ impl LogArgs {
         }
     }
 
-    /// Reads the log of the task that the name on the command line selects, or else of the removed
-    /// task that it selects. Without a name, of the current worktree's task or the one that the
-    /// user picks; among removed tasks if there are no others.
+    /// Reads the log of the task that the command line names, or else of the removed task that it
+    /// names. Without a name, reads that of the current worktree's task or of one that the user
+    /// picks; the user picks a removed task if no task exists.
     fn read(&self, flux: &Flux) -> Result<LogObject> {
         let store = Store::load(&flux.repo, &flux.settings)?;
         let Some(name) = self.task.as_deref() else {

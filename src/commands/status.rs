@@ -137,8 +137,11 @@ impl StatusArgs {
     }
 }
 
-/// Compares a task with all others and with its target. `None`, with a warning, if that fails, and
-/// without one if its own work cannot be read.
+/// Finds the conflicts of a task with all others and with its target. `None`, with a warning, if
+/// that fails.
+///
+/// # Errors
+/// Only on ^C.
 fn compare<'a>(
     flux: &'a Flux,
     store: &Store,
@@ -156,8 +159,8 @@ fn compare<'a>(
     }
 }
 
-/// Counts the unseen files of a task whose work is in a report; `None` if they are not known, or
-/// nothing is reviewed here.
+/// Counts the unseen files of a task that `report` has compared. `None` if they are not known, or
+/// not shown here, as [`is_used`] says.
 fn count_unseen(
     flux: &Flux,
     store: &Store,

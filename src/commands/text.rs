@@ -138,8 +138,8 @@ impl<'a> TextSource<'a> {
     }
 }
 
-/// Reads a whole file; `-` is standard input. SIGINT, SIGTERM and SIGHUP end the process, so nothing
-/// may need to be undone.
+/// Reads a whole file; `-` is standard input. SIGINT, SIGTERM and SIGHUP end the process at once,
+/// so the caller must have nothing to undo.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     interrupt::exit_on_signal(|| {
         if path.as_os_str() != "-" {

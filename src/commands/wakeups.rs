@@ -86,8 +86,8 @@ impl Wakeups {
         self.sender.clone()
     }
 
-    /// Lets the polls of agents end some time after their last output: an idle command starts no
-    /// process then. A change of a file on a network may go unnoticed.
+    /// Lets the polling of agents end after 70 seconds without output, if all terminals report it:
+    /// an idle command then starts no process. A change of a file on a network may go unnoticed.
     pub(super) fn rest(&mut self) {
         self.schedule.rests = true;
     }
@@ -97,8 +97,8 @@ impl Wakeups {
         mem::take(&mut self.changed)
     }
 
-    /// Notes that an observation of the tasks begins now: output until now needs no other one, and
-    /// the time until the next one starts now.
+    /// Notes that the tasks are observed now: forgets the output until now, and counts the time
+    /// until the next observation from now.
     pub(super) fn note_observation(&mut self) {
         self.watch.reset_output();
         self.schedule.note_poll(Instant::now());
@@ -208,7 +208,8 @@ impl Wakeups {
         }
     }
 
-    /// Notes an event. Returns whether it is a change of a run.
+    /// Records the directory of a run that has changed, or the time of output. Returns whether a
+    /// run has changed. Fails if the reader of standard output has closed the pipe.
     fn note(&mut self, event: Wakeup) -> Result<bool> {
         match event {
             Wakeup::Run(dir) => {

@@ -145,8 +145,9 @@ impl Checkout {
         }
     }
 
-    /// Returns the checkout with `dir`, whose alternate is the repository's object directory, in its
-    /// place: [`Checkout::reading`] and [`Checkout::with_user_config`] write objects there.
+    /// Returns a copy of the checkout for which [`Checkout::reading`] and
+    /// [`Checkout::with_user_config`] write objects to `dir` (`GIT_OBJECT_DIRECTORY`). The
+    /// alternate of `dir` has to be the repository's object directory.
     pub(super) fn with_objects_in(&self, dir: &Path) -> Self {
         Self {
             objects: Some(dir.to_owned()),
@@ -196,8 +197,9 @@ impl Checkout {
     }
 
     /// Builds a command of git that takes no optional locks. Unless this is the main worktree, it
-    /// runs no hooks or file system monitor, fetches nothing, fails after 60 seconds and gets all
-    /// locations passed, since files may have changed after their verification.
+    /// runs no hooks or file system monitor, fetches nothing, fails after 60 seconds, and gets
+    /// `GIT_DIR`, `GIT_COMMON_DIR` and `GIT_WORK_TREE`, since an agent may have changed `.git`
+    /// after its verification.
     pub(crate) fn reading(&self) -> Git {
         self.with_settings(&[NO_MONITOR, NO_HOOKS], self.with_user_config())
     }

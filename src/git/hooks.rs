@@ -97,9 +97,9 @@ impl Hooks {
         self.relative.is_some()
     }
 
-    /// Returns the hooks directory if a `pre-commit`, `prepare-commit-msg` or `commit-msg` in it is
-    /// missing in the worktree at `other`. `None` if not, if the directory is outside of its
-    /// worktree, or if it has tracked files: `git ls-files -z -- <directory>`.
+    /// Returns the hooks directory if it is in the worktree, has no tracked files (`git ls-files -z
+    /// -- <directory>`), and has a `pre-commit`, `prepare-commit-msg` or `commit-msg` that is not
+    /// executable, or missing, at the same place in the worktree at `other`. Otherwise `None`.
     pub(crate) fn find_missing_dir(
         &self,
         checkout: &Checkout,

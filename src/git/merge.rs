@@ -223,10 +223,10 @@ pub(crate) fn start(place: &Checkout, theirs: &BranchName, lock: &Lock) -> Resul
     }
 }
 
-/// Returns in which way `target` already contains the changes of `tip`; `None` if it does not.
-/// `None` also if that shows only when commits are compared, and one side has more than 1000.
-/// `sides` are two numbers of commits: those that only `tip` has, and those that only `target` has.
-/// `merged` is their trial merge.
+/// Returns in which way `target` already contains the changes of `tip`; `None` if it does not, or
+/// if only a comparison of patches can tell and one side has more than 1000 commits. `sides` are
+/// two numbers of commits: those that only `tip` has, and those that only `target` has. `merged` is
+/// the trial merge of the two.
 fn find_integration(
     repo: &Repo,
     target: &ObjectId,

@@ -69,7 +69,8 @@ impl SharedFile {
         Path::new(&self.path.0)
     }
 
-    /// Returns the bytes of the file; `None` unless they were recorded whole.
+    /// Returns the recorded content of the file; `None` for a link, an unreadable file or a hook
+    /// over 64 KiB, whose content is not recorded.
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match &self.content {
             FileContent::Whole(bytes) => Some(bytes.0.as_bytes()),
@@ -79,11 +80,17 @@ impl SharedFile {
 }
 
 impl SharedConfig {
-    /// Reads the shared configuration, with the hooks in the directory `hooks_path`, the value of
-    /// `core.hooksPath`, if that is in the common git directory or the main worktree.
+    /// Reads the files that configure all worktrees of a repository: `config`, `config.worktree`,
+    /// `info/attributes`, `info/exclude` and the hooks in the common git directory. Adds the hooks
+    /// in `hooks_path`, the value of `core.hooksPath`, if that is in the common git directory or
+    /// the main worktree.
     pub(crate) fn read(repo: &Repo, hooks_path: Option<&str>) -> Result<Self> {
-        let hooks =
-            hooks_path.map(|path| Hooks::with_dir(Path::new(path), repo, repo.main(), Vec::new()));
+        let hooks = match hooks_path {
+            // Only git can expand it.
+            Some(path) if path.starts_with(['~', '%']) => Some(Hooks::find(repo, None, vec![])?),
+            Some(path) => Some(Hooks::with_dir(Path::new(path), repo, repo.main(), vec![])),
+            None => None,
+        };
         let dir = hooks.filter(|hooks| !hooks.is_default_dir);
         let dir = dir.and_then(|hooks| hooks.dir.canonicalize().ok());
         let is_shared = |dir: &PathBuf| dir.starts_with(repo.home());
@@ -120,12 +127,14 @@ impl SharedConfig {
         Ok(Self { files, hooks_dir })
     }
 
-    /// Returns the file at `path`, relative to the common git directory; `None` if it was missing.
+    /// Returns the recorded file with this path, relative to the common git directory or absolute
+    /// outside of it; `None` if the file was missing.
     pub(crate) fn file(&self, path: &Path) -> Option<&SharedFile> {
         self.files.iter().find(|file| file.path() == path)
     }
 
-    /// Returns the bytes of the file `name` in the common git directory; none if it was missing.
+    /// Returns the recorded content of the file `name` in the common git directory; empty if the
+    /// file was missing.
     pub(crate) fn bytes(&self, name: &str) -> &[u8] {
         let file = self.file(Path::new(name));
         file.and_then(SharedFile::bytes).unwrap_or_default()

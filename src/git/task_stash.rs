@@ -70,7 +70,7 @@ impl TaskStash {
     /// can write the configuration of the directory.
     ///
     /// # Errors
-    /// If a file of the stash cannot be read, or if its content is none of git's.
+    /// If a file of the stash cannot be read, or if git would not write such content.
     pub(crate) fn list(&self) -> Result<Vec<StashEntry>> {
         let what = || format!("could not read the stash in '{}'", self.dir.display());
         let log = read_or_empty(&self.dir.join(LOG)).with_context(what)?;
@@ -100,9 +100,10 @@ impl TaskStash {
         Ok(is_entry || self.created()?.contains(commit))
     }
 
-    /// Returns the commit of the entry `name`, a number or what git resolves, or of the newest one;
-    /// `None` if there is none: `git rev-parse --verify --quiet <entry>`. Reads the configuration
-    /// of the directory, so it is for the agent itself.
+    /// Returns the commit of the entry `name`, a number or a revision that git knows, or of the
+    /// newest one; `None` if there is none: `git rev-parse --verify --quiet <entry>`. git reads the
+    /// configuration in the stash's directory, which an agent can write: for its own `git stash`
+    /// only.
     pub(crate) fn resolve(&self, name: Option<&OsStr>) -> Result<Option<ObjectId>> {
         let dir = &self.dir;
         let name = name.unwrap_or(OsStr::new("0"));
@@ -146,7 +147,8 @@ impl TaskStash {
         )
     }
 
-    /// Returns whether another `git stash` of this task runs, which has made the directory.
+    /// Returns whether another `git stash` of this task holds the lock, and the stash's git
+    /// directory is complete, so that a command which only reads need not wait.
     pub(crate) fn is_in_use(&self) -> bool {
         Lock::is_held(&self.lock_path()) && self.dir.join(HEAD).exists()
     }
@@ -155,7 +157,8 @@ impl TaskStash {
         self.dir.with_extension("lock")
     }
 
-    /// Makes the refs [`TaskStash::pins`] of the task `id` those of the entries.
+    /// Creates the ref `refs/flux/stashed/<id>/<commit>` for each entry of the stash, and deletes
+    /// such refs of commits that are no longer entries.
     pub(crate) fn pin(&self, repo: &Repo, id: &TaskId, lock: &Lock) -> Result<()> {
         let prefix = Self::pins(id);
         let name = |entry: StashEntry| {
@@ -198,7 +201,8 @@ impl TaskStash {
         self.write(CREATED, &[&text[..], commit.as_bytes(), b"\n"].concat())
     }
 
-    /// Replaces the file `name` of the directory; makes the directories above it.
+    /// Writes `bytes` to the file `name` in the stash's git directory; makes the directories above
+    /// it.
     fn write(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         let path = self.dir.join(name);
         let dir = path.parent().unwrap_or(&self.dir);

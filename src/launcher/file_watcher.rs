@@ -65,8 +65,9 @@ impl FileWatcher {
         })
     }
 
-    /// Records changes of the agent's state after each write to its files; runs forever. Checks for
-    /// 12 seconds after a write, because a file may contradict a hook only after two seconds.
+    /// Records changes of the agent's state after each write to its files; runs forever. Reads the
+    /// files every two seconds for 12 seconds after a write, because some states that contradict a
+    /// hook's report count only when they are two or ten seconds old.
     pub(super) fn run(&mut self) {
         // Files may have been written before the watch.
         let mut checks_left = CHECKS_PER_WRITE;

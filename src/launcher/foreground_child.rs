@@ -47,8 +47,8 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     Ok(child)
 }
 
-/// Sends the signals in `set` to the latest child. A terminal sends them to the child as well, which
-/// makes no difference to git.
+/// Waits for the signals in `set`, and sends each that arrives to the latest child; runs forever.
+/// The child also gets it from a terminal; twice makes no difference to git.
 fn pass_on(set: &SigSet) {
     while let Ok(signal) = set.wait() {
         signal::kill(Pid::from_raw(CHILD.load(Ordering::Relaxed)), signal).ok();

@@ -115,9 +115,10 @@ pub(super) fn exit_of(status: WaitStatus) -> Option<Exit> {
     Some(Exit::new(how, this_second()))
 }
 
-/// Sends `signal` to the leader of a job, and from a thread to the whole group while it has a process:
-/// `signal` after a second, SIGHUP three seconds after SIGTERM, and SIGKILL five seconds after the last.
-/// A git below the leader may leave a lock if both get the signal together.
+/// Ends a job: sends `signal` to its leader at once and, from a thread, to its whole group a second
+/// later. Sends the group SIGHUP three seconds after SIGTERM, and SIGKILL after another five
+/// seconds, while it has a process. The leader gets `signal` first, because a git that it runs may
+/// leave a lock file if both get it at once.
 fn end_job(job: Pid, signal: Signal) {
     signal::kill(job, signal).ok();
     signal::killpg(job, Signal::SIGCONT).ok();

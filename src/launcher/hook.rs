@@ -65,8 +65,8 @@ fn handle(args: &[OsString]) -> Result<()> {
 }
 
 /// Appends an event to the log of a run if a hook's report changes its state or session; otherwise
-/// does nothing. Then sets the pane's `@flux_state`, and notifies the user in a process if
-/// [`notify::start_notifier`] finds that the state is new and worth it.
+/// does nothing. Then sets the pane's `@flux_state` and, if the state is new and is waiting, done,
+/// failed or exited, starts a process that notifies the user.
 fn record(run: &RunDir, profile: &Profile, report: HookReport) -> Result<()> {
     // The lock keeps concurrent hooks from reading the same last event.
     let path = run.events();

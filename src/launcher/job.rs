@@ -151,8 +151,9 @@ impl Job {
         }
     }
 
-    /// Returns the exit of the agent or its wrapper, but as one that was not seen if it is a success of
-    /// the wrapper, and the agent was not seen to start, or to end in its job step.
+    /// Returns `exit`, the end of the agent or its wrapper; with the reason [`ExitReason::Unseen`]
+    /// if it is the success of a wrapper, but the agent has not recorded that it started or, in a
+    /// job step of Slurm, that it ended.
     fn without_unseen_part(&self, mut exit: Exit) -> Exit {
         let has_wrapper = self.running.wrapper_since.is_some();
         let unseen = || BeginDir(&self.run.0).find_unseen_part();

@@ -107,8 +107,9 @@ pub(crate) fn run(path: &Path) -> Result<()> {
 
 const CANCELLED: &str = "the task was not started";
 
-/// Opens, locks and parses the launch file at `path`. The outer error is that it cannot be read,
-/// the inner one that its content is invalid. Ignores a lock of another process.
+/// Opens and parses the launch file at `path`, and locks it until the returned file is closed;
+/// continues without the lock if another process has it. The outer error is that the file cannot be
+/// read, the inner one that its content is invalid.
 fn read_request(path: &Path) -> io::Result<Result<(File, Launch)>> {
     let mut request = open_file(path)?;
     // Held until the agent has started or its failure is recorded. An agent cannot forge that,
@@ -137,9 +138,9 @@ fn new_running(launch: &Launch) -> Running {
     }
 }
 
-/// Enters the task's worktree, locks it, completes the task's own git, runs the setup commands, and
-/// starts the agent. Returns the
-/// agent's process id. Sets the pane's `@flux_state` if there are setup commands.
+/// Enters the task's worktree, locks it, links git's programs for the agent's own `git`, runs the
+/// setup commands, and starts the agent. Returns the agent's process id. Sets the pane's
+/// `@flux_state` if there are setup commands.
 fn start(job: &mut Job) -> Result<Pid> {
     let has_steps = !job.launch.ready.steps.is_empty();
     if has_steps {
@@ -155,8 +156,10 @@ fn start(job: &mut Job) -> Result<Pid> {
     job.start()
 }
 
-/// Records the agent's exit, unless it was not seen, and returns if the terminal is closed. Otherwise also records the
-/// screen, notifies the user unless git flux stopped the agent, and becomes the user's shell.
+/// Records the end of the run in its log and, unless it is not known how the agent ended
+/// ([`ExitReason::Unseen`]), in the file `exit`. Then returns if the terminal is closed. Otherwise
+/// also records the screen, notifies the user unless git flux stopped the agent, and becomes the
+/// user's shell.
 fn finish(job: &Job, exit: &Exit, notifier: Option<Notifier>) -> Result<()> {
     let end = Event::new(Activity::Exited, "exit").with_message(exit);
     append_event(&job.run, &end);

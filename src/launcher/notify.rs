@@ -104,8 +104,8 @@ pub(super) fn start_notifier(
     Ok(Some(child))
 }
 
-/// Starts the notification program of the user's own agent settings in the background, with its
-/// arguments, and does not wait for it.
+/// Starts `program` with `args`, the notification program that the user has set in the agent's own
+/// configuration, in the background. Does not wait for it.
 pub(super) fn start_notify_program(program: &OsStr, args: &[OsString]) -> Result<()> {
     let mut command = Command::new(program);
     command.args(args);

@@ -6,8 +6,9 @@ use super::job::Job;
 use super::setup::print_line;
 
 impl Job {
-    /// Completes the task's own git, so that hooks and shell aliases use the task's stash. Prints a
-    /// warning if that fails: the agent starts nevertheless.
+    /// Links git's programs in the directory that the agent's own `git` uses as `GIT_EXEC_PATH`, so
+    /// that `git stash` in hooks and shell aliases uses the task's stash, too. Prints a warning if
+    /// that fails: the agent starts nevertheless.
     pub(super) fn link_git_programs(&self) -> Result<()> {
         let mut vars = self.launch.env.iter();
         let Some((_, path)) = vars.find(|(name, _)| name.0 == "PATH") else {

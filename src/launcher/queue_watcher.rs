@@ -27,7 +27,8 @@ pub(super) struct QueueWatcher {
 }
 
 impl QueueWatcher {
-    /// Returns `None` if the agent of a job has no wrapper.
+    /// Creates a watcher of a job whose agent is started by a wrapper (`flux.wrapper`). Returns
+    /// `None` if the agent has no wrapper.
     pub(super) fn of(job: &Job) -> Option<Self> {
         let running = &job.running;
         running.wrapper_since.map(|_| Self {

@@ -44,8 +44,9 @@ struct StashCall {
     stash: TaskStash,
 }
 
-/// Runs a git command of an agent, `<git> <argv...>`, and ends as git
-/// ends. Returns only an error.
+/// Runs `git-flux-stash <git> <argv...>`, as the agent's own `git` starts git flux: runs the
+/// command `<argv...>` in the task's own stash if it is `git stash`, else replaces this process by
+/// it. `<git>` is the path of the next git on PATH. Ends as git ends; returns only an error.
 pub(crate) fn run(args: impl Iterator<Item = OsString>) -> Result<()> {
     let line = CommandLine::parse(args).context("not called by an agent's git")?;
     match StashCall::of(&line)? {
@@ -84,7 +85,9 @@ impl StashCall {
         }))
     }
 
-    /// Runs the command. Takes the lock of the stash, unless it only reads.
+    /// Runs this `git stash`, and ends the process as git ends; returns only an error. Holds the
+    /// lock of the task's stash, but not while a command that only reads it runs (`list` or
+    /// `show`).
     fn run(self) -> Result<()> {
         if self.args.is_reading() && self.stash.is_in_use() {
             // `git stash -p` may wait for an answer.
@@ -118,8 +121,9 @@ impl StashCall {
         })
     }
 
-    /// Pins the entries, and makes git forget a merge in the worktree, as the reset in its other
-    /// directory did there.
+    /// Updates the refs that keep the entries from `git gc`, and releases the lock. If the command
+    /// has reset the worktree, also ends a merge, cherry-pick or revert there, as `git stash` does:
+    /// its reset ended that only in the git directory of the stash.
     fn finish(&self, repo: &Repo, lock: Lock) -> Result<()> {
         self.stash.pin(repo, &self.id, &lock)?;
         let has_reset = self.stash.has_reset();
@@ -143,7 +147,8 @@ impl StashCall {
         command
     }
 
-    /// Builds a command of git itself, with its own programs.
+    /// Builds a command of the next git on PATH, without arguments. Unsets `GIT_COMMON_DIR`, and
+    /// `GIT_EXEC_PATH` if that is the directory with the agent's own `git`.
     fn git(&self) -> Command {
         let mut command = self.git.command();
         command.env_remove("GIT_COMMON_DIR");
@@ -153,7 +158,8 @@ impl StashCall {
         command
     }
 
-    /// Runs `git stash create`, and notes the commit that it prints.
+    /// Runs `git stash create`, prints its output, and records the commit that it prints as one
+    /// that this task has stashed.
     fn create(&self, args: &[OsString]) -> Result<ExitStatus> {
         let mut command = self.command(args);
         let output = output(command.stdout(Stdio::piped())).context("could not start git")?;
@@ -164,8 +170,9 @@ impl StashCall {
         Ok(output.status)
     }
 
-    /// Returns the arguments with the name of an entry replaced by its object, if that is a commit.
-    /// Fails if it is a commit that this task has not stashed.
+    /// Returns the arguments. If one names an entry by its commit, as in `git stash apply
+    /// <commit>`, replaces it by the full object name, and fails if this task has not stashed that
+    /// commit. Keeps a name that git cannot resolve: git then prints the error.
     fn own_entry_args(&self) -> Result<Vec<OsString>> {
         let mut args = self.args.0.clone();
         let Some(at) = self.args.commit() else {

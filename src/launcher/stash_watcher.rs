@@ -45,7 +45,8 @@ impl StashWatcher {
         })
     }
 
-    /// Pins and notes the entries of the stash, now and after each change; runs forever.
+    /// Keeps the entries of the stash from `git gc` by refs, and notes them in the run directory,
+    /// now and after each change of the stash; runs forever.
     pub(super) fn run(&mut self) {
         self.watch();
         self.stash.note(StashMoment::Start);
@@ -98,8 +99,9 @@ impl SharedStash {
         })
     }
 
-    /// Starts a process that pins and notes the entries, and waits until it has ended; starts none
-    /// if there are no entries and no notes. Ignores failures: the agent does not depend on it.
+    /// Starts a process that keeps the entries of the stash from `git gc` by refs and notes them in
+    /// the run directory, and waits until it has ended. Starts none if there are no entries and no
+    /// notes. Ignores failures: the agent does not depend on it.
     pub(super) fn note(&self, moment: StashMoment) {
         if self.files.may_have_entries() || self.run.has_stash_notes() {
             drop(self.start(moment));
@@ -111,7 +113,7 @@ impl SharedStash {
     }
 
     /// Runs `git-flux __stash <moment> <task>` in the environment of the agent, which has the
-    /// user's PATH.
+    /// user's PATH. `<moment>` is `start` when the agent starts, and `change` later.
     fn start(&self, moment: StashMoment) -> Result<()> {
         let mut command = job::command(&self.launch, current_exe()?.as_os_str());
         command.args(["__stash", moment.into(), &self.launch.id]);

@@ -18,8 +18,8 @@ impl Job {
         }
     }
 
-    /// Unlocks the task's worktree, unless the lock is the user's. Best effort: the next command
-    /// knows the lock by its reason.
+    /// Unlocks the task's worktree, unless the user has locked it. Ignores failures: the next
+    /// command recognizes the launcher's lock by its reason.
     pub(super) fn unlock_worktree(&self) {
         drop(self.with_lock(|lock| lock.unlock()));
     }

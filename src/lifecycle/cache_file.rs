@@ -28,13 +28,14 @@ impl CacheFile {
         }
     }
 
-    /// Reads the file; `None` if it is missing or damaged.
+    /// Reads and parses this JSON file of the cache; `None` if it is missing or damaged.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Option<T> {
         let bytes = read_file(&self.path).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Writes the file. Fails also if a path is not UTF-8, which has no form in JSON.
+    /// Writes `content` as JSON to this file of the cache. Fails also if a path in it is not UTF-8,
+    /// which has no form in JSON.
     pub(super) fn write(&self, content: &impl Serialize) -> Result<()> {
         let bytes = serde_json::to_vec(content)?;
         let dir = self.path.parent().unwrap_or(&self.path);

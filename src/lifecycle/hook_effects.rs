@@ -63,8 +63,8 @@ impl RepositoryState {
     }
 
     /// Warns if core.bare was set or refs have changed since this state was read, and prints the
-    /// commands that undo that. Ignores `refs/flux/`, all tasks' branches and `moved`; names at
-    /// most five refs.
+    /// commands that undo it. Ignores `refs/flux/`, all tasks' branches, and `moved`, the ref that
+    /// git flux itself changes; names at most five refs.
     pub(super) fn warn_of_changes(&self, flux: &Flux, moved: &RefName) {
         let ui = &flux.ui;
         let now =

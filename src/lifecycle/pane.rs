@@ -25,8 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the recorded pane of a task, with its current session and window: `tmux list-panes -a`.
-/// `None` if it was closed or none is recorded. Fails if the pane's server runs without a socket,
-/// so that this is unknown.
+/// `None` if it was closed or none is recorded. Fails if the pane's server runs without a socket:
+/// it is unknown whether the pane was closed.
 pub(crate) fn find_pane(task: &Task) -> Result<Option<Target>> {
     task.target.as_ref().map_or(Ok(None), find)
 }
@@ -38,8 +38,8 @@ fn find(target: &Target) -> Result<Option<Target>> {
     Ok(pane.map(|pane| pane.with_current_names(target)))
 }
 
-/// Fails if the server of `target` runs, but is not the one that listed `panes`: its socket was
-/// deleted. Waits up to two seconds, or until ^C, for a server that is ending.
+/// Fails if the tmux server of `target` runs, but did not list `panes`, because the server's socket
+/// was deleted. Waits up to two seconds, or until ^C, for a server that is ending.
 fn ensure_reachable(target: &Target, panes: &[Pane]) -> Result<()> {
     let is_listed = panes.iter().any(|pane| pane.is_on_server_of(target));
     let runs = || process::is_child(target.pane_pid, target.server_pid) == Some(true);

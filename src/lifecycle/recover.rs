@@ -78,8 +78,8 @@ fn is_interrupted(flux: &Flux, task: &Task) -> bool {
         && flux.owner(task).is_none()
 }
 
-/// Deletes files in `<git-common-dir>/flux/marks/<class>`, which note what refs this repository
-/// made, if those refs do not exist: `has_ref` is false, and git finds none. Skips tasks that
+/// Deletes the files in `<git-common-dir>/flux/marks/<class>`, each of which notes that this
+/// repository made a ref, if the ref exists neither by `has_ref` nor for git. Skips tasks that
 /// another process has locked.
 pub(super) fn clear_marks(
     flux: &Flux,
@@ -106,8 +106,9 @@ pub(super) fn clear_marks(
 }
 
 /// Deletes the current user's run directories of tasks that do not exist, with the scratch
-/// repositories of their merges, the pins of their stashes, and all hidden run directories. Skips tasks that another command
-/// has locked; warns of a directory that cannot be deleted.
+/// repositories of their merges and the refs that keep their stash entries, and all hidden run
+/// directories. Skips tasks that another command has locked; warns of a directory that cannot be
+/// deleted.
 fn clear_orphans(flux: &Flux, store: &Store) {
     for path in own_run_dirs(flux) {
         let name = path.file_name().unwrap_or_default();
@@ -139,8 +140,8 @@ pub(super) fn list_orphans(flux: &Flux, store: &Store) -> Vec<TaskId> {
     ids.filter(|id| !is_known(id) && !is_locked(id)).collect()
 }
 
-/// Deletes the pins of the stashes of tasks that do not exist. Skips tasks that another command has
-/// locked; warns of pins that cannot be deleted.
+/// Deletes the refs that keep the entries of the own stashes of tasks that do not exist, with their
+/// run directories. Skips tasks that another command has locked; warns of what cannot be deleted.
 fn clear_stashes(flux: &Flux, store: &Store) {
     let marked = flux.repo.marks().list("stashed").unwrap_or_default();
     for name in marked {
@@ -157,9 +158,9 @@ fn clear_stashes(flux: &Flux, store: &Store) {
     }
 }
 
-/// Deletes the run directory of a task that does not exist, with the scratch repository of its merge
-/// and the pins of its stash. Returns `false` if there is such a task now, or another command has
-/// locked it.
+/// Deletes the run directory of a task that does not exist, with the scratch repository of its
+/// merge and the refs that keep its stash entries. Returns `false` if there is such a task now, or
+/// another command has locked it.
 pub(super) fn clear_orphan(flux: &Flux, id: &TaskId) -> Result<bool> {
     let clear = || {
         let Some(lock) = flux.try_lock_task(id)? else {

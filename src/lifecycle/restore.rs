@@ -27,7 +27,7 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
         target: None,
         ..one.task.in_phase(Phase::Starting)
     };
-    ensure_free(flux, store, &task)?;
+    ensure_free(flux, store, &task, &one.name)?;
     let task = with_current_branch(store, task, one)?;
     let description = store::read_prompt(&flux.repo, &one.record)?;
     let agent = continue_command(flux, &task, &description).filter(|_| !one.foreign);
@@ -51,9 +51,10 @@ pub(crate) fn prepare(flux: &Flux, store: &Store, one: &Archived) -> Result<Star
     })
 }
 
-/// Fails if the task to restore would overwrite something: another task has its id, its branch is
-/// in use or exists although the task had created it, or something is at its worktree's path.
-fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
+/// Fails if the task to restore, whose archive name is `name`, would overwrite something: another
+/// task has its id, its branch is in use or exists although the task had created it, or something is
+/// at its worktree's path.
+fn ensure_free(flux: &Flux, store: &Store, task: &Task, name: &str) -> Result<()> {
     let id = &task.id;
     store.ensure_not_foreign(&flux.repo, id)?;
     let worktrees = worktree::list(flux.repo.home())?;
@@ -66,7 +67,7 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
     }
     let taken = name_conflict(store, task).or_else(|| path_conflict(flux, &worktrees, task));
     match taken {
-        Some(taken) => bail!(taken.hint(format!("then: git flux restore {id}"))),
+        Some(taken) => bail!(taken.hint(format!("then: git flux restore {name}"))),
         None => Ok(()),
     }
 }
@@ -76,8 +77,9 @@ fn ensure_free(flux: &Flux, store: &Store, task: &Task) -> Result<()> {
 fn name_conflict(store: &Store, task: &Task) -> Option<Failure> {
     let (id, branch) = (&task.id, &task.branch);
     if store.tasks.iter().any(|stored| stored.id == *id) {
-        let failure = Failure::new(format!("there is a task '{id}' already"));
-        return Some(failure.hint(format!("git flux cleanup {id}")));
+        let failure = Failure::new(format!("another task has the id '{id}'"));
+        let help = "to merge and remove that one first";
+        return Some(failure.hint(format!("{help}: git flux cleanup {id}")));
     }
     let rename = |branch: &str| format!("git branch -m {} <another name>", word(branch));
     if store.tip(branch).is_some() && task.existing.is_none() {
@@ -174,7 +176,9 @@ mod tests {
         let flux = &world.flux;
         let store = Store::load(&flux.repo, &flux.settings).unwrap();
         let task = world.start(Origin::Worktree).task;
-        let error = ensure_free(flux, &store, &task).unwrap_err().to_string();
+        let error = ensure_free(flux, &store, &task, "fix")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(why), "{error}");
     }
 
@@ -184,7 +188,7 @@ mod tests {
         let flux = &world.flux;
         let store = Store::load(&flux.repo, &flux.settings).unwrap();
         let task = world.start(Origin::Worktree).task;
-        ensure_free(flux, &store, &task).unwrap();
+        ensure_free(flux, &store, &task, "fix").unwrap();
         fs::create_dir(&task.worktree).unwrap();
         assert_refused(&world, "repo-fix' exists already");
         fs::remove_dir(&task.worktree).unwrap();

@@ -18,7 +18,8 @@ pub(crate) struct StashFacts {
 }
 
 impl Flux {
-    /// Returns the stash entries that concern a task. Changes nothing.
+    /// Returns the entries of a task's own stash, and those that were removed from the shared stash
+    /// while its agent ran. Changes nothing.
     pub(crate) fn stash_facts(&self, id: &TaskId) -> Result<StashFacts> {
         Ok(StashFacts {
             own: self.own_stash_entries(id)?,
@@ -40,7 +41,8 @@ impl Flux {
     }
 
     /// Adds the archived entries of a restored task's own stash to it again, in their order, and
-    /// pins them. Does nothing if there are none. The caller holds the task's lock.
+    /// creates the refs that keep them. Does nothing if there are none. The caller holds the task's
+    /// lock.
     pub(in crate::lifecycle) fn restore_own_stash(
         &self,
         from: &Archived,
@@ -59,9 +61,9 @@ impl Flux {
         stash.pin(&self.repo, &task.id, lock)
     }
 
-    /// Deletes a task's run directory with its own stash, the pins of that, and the pins of shared
-    /// entries that only this task has noted. Warns if the last cannot be deleted. The caller holds
-    /// the task's lock.
+    /// Deletes a task's run directory with its own stash, the refs that keep the entries of that
+    /// stash, and those for entries of the shared stash that no other task has noted. Warns if refs
+    /// of the latter kind cannot be deleted. The caller holds the task's lock.
     pub(in crate::lifecycle) fn remove_run_dir(&self, id: &TaskId, lock: &Lock) -> Result<()> {
         let run = self.run_dir(id);
         self.delete_own_pins(id, lock)?;
@@ -74,8 +76,8 @@ impl Flux {
         Ok(())
     }
 
-    /// Deletes the refs that keep the entries of a task's own stash, and their mark. Starts no
-    /// process if there is no mark.
+    /// Deletes the refs that keep the entries of a task's own stash, and the mark file that notes
+    /// these refs. Starts no process if there is no such file.
     fn delete_own_pins(&self, id: &TaskId, lock: &Lock) -> Result<()> {
         let (repo, marks) = (&self.repo, self.repo.marks());
         let prefix = RefName::new(TaskStash::pins(id));

@@ -33,9 +33,9 @@ fn pin_ref(commit: &ObjectId) -> RefName {
 }
 
 impl Flux {
-    /// Pins all entries of the shared stash, and notes them in a task's run directory. At a start,
-    /// also deletes pins that are no longer needed. Does nothing if the agent has ended, or if the
-    /// run directory is gone.
+    /// Creates refs, called pins, that keep all entries of the shared stash, and notes the entries
+    /// in a task's run directory. At a start, also deletes pins that are no longer needed. Does
+    /// nothing if the agent has ended, or if the run directory is gone.
     pub(crate) fn note_stash(&self, id: &TaskId, moment: StashMoment) -> Result<()> {
         let run = self.run_dir(id);
         // The launcher still watches for a moment.
@@ -71,8 +71,8 @@ impl Flux {
         }
     }
 
-    /// Returns the commits of the entries in the own stashes of all tasks of this user. An autostash
-    /// that conflicts moves there from the shared stash.
+    /// Returns the commits of the entries in the own stashes of all tasks of this user. An
+    /// autostash that conflicts is moved from the shared stash to the task's own.
     fn commits_in_own_stashes(&self) -> BTreeSet<ObjectId> {
         let runs = fs::read_dir(self.repo.runs_dir());
         let runs = runs.into_iter().flatten().flatten();
@@ -85,8 +85,8 @@ impl Flux {
         Ok(entries.iter().map(NotedEntry::from).collect())
     }
 
-    /// Creates the pins of entries that have none and whose commits exist. Replaces pins that were fetched, since the next
-    /// fetch may delete them.
+    /// Creates the refs that keep these entries, if they are missing and the commits exist.
+    /// Replaces such refs that were fetched, since the next fetch may delete them.
     fn pin<'a>(&self, entries: impl Iterator<Item = &'a NotedEntry>, lock: &Lock) -> Result<()> {
         let (repo, marks) = (&self.repo, self.repo.marks());
         let found = refs::list(repo.home(), &[PINS])?;
@@ -107,7 +107,8 @@ impl Flux {
         }
     }
 
-    /// Deletes the pins of entries that no run directory notes any more.
+    /// Deletes the refs that keep entries of the shared stash, if no run directory notes them any
+    /// more.
     ///
     /// # Errors
     /// Also if the notes of a run directory cannot be read.
@@ -142,8 +143,8 @@ impl Flux {
         refs.commit(repo, "flux: release the stash", lock)
     }
 
-    /// Returns the pins of all entries that run directories note. `None` if another user has a run
-    /// directory, whose notes only that user can read.
+    /// Returns the names of the refs that keep the entries noted in any run directory. `None` if
+    /// another user has a run directory, whose notes only that user can read.
     fn noted_commits(&self) -> Result<Option<BTreeSet<RefName>>> {
         let mut noted = BTreeSet::new();
         let what = "could not list the run directories";
@@ -174,8 +175,8 @@ impl Flux {
         Ok(removed)
     }
 
-    /// Returns the entries that [`Flux::removed_stash_entries`] returns, after a launcher that has
-    /// just ended has noted them. For the archive.
+    /// Waits while a launcher that has just ended notes entries of the shared stash, then returns
+    /// what [`Flux::removed_stash_entries`] does.
     pub(in crate::lifecycle) fn settled_removed_entries(
         &self,
         id: &TaskId,
@@ -185,8 +186,8 @@ impl Flux {
         self.removed_stash_entries(id)
     }
 
-    /// Pins entries that were removed from the shared stash while a restored task ran, and notes
-    /// them in its run directory again. Does nothing if there are none.
+    /// Creates the refs that keep entries that were removed from the shared stash while a restored
+    /// task ran, and notes the entries in its run directory again. Does nothing if there are none.
     pub(in crate::lifecycle) fn restore_stash_notes(&self, task: &Task) -> Result<()> {
         let removal = task.removal.as_ref();
         let removed = removal.map_or(&[][..], |removal| &removal.shared_stash);

@@ -41,10 +41,10 @@ struct RecordRefs {
 }
 
 impl Teardown<'_> {
-    /// Removes a task: its worktree as `disposal` says, its configuration, then branch, unless
-    /// kept, base and record in one transaction, which archives any work; last the run directory
-    /// and ports. Closes no pane. Returns what was kept; on earlier failures, the record still
-    /// exists.
+    /// Removes a task in this order: its worktree, as `disposal` says; its configuration; its base,
+    /// record and, unless kept, branch in one transaction, which archives any work; its run
+    /// directory and ports. Closes no pane. Returns the kept archive entry and worktree. If a step
+    /// up to the transaction fails, the record still exists.
     pub(super) fn run(&self, disposal: &Disposal) -> Result<KeptParts> {
         let (flux, task) = (self.flux, self.task);
         scratch::sweep(flux, &task.id, Some(task))?;
@@ -116,8 +116,8 @@ impl Teardown<'_> {
         }
     }
 
-    /// Fails if the worktree was moved since it was observed: it is of no use without its branch.
-    /// Starts git only if nothing is at its path.
+    /// Fails if the worktree was moved since it was observed, and its branch is to be deleted.
+    /// Starts git only if nothing is at the worktree's path.
     fn ensure_not_moved(&self) -> Result<()> {
         let (flux, task) = (self.flux, self.task);
         if self.deleted_tip().is_none() || task.worktree.symlink_metadata().is_ok() {
@@ -127,8 +127,9 @@ impl Teardown<'_> {
     }
 
     /// Deletes base, record and, unless kept, branch in one transaction that archives them; returns
-    /// their archive name, if possible `wanted`. `None` if not archived: without `must_archive`, a
-    /// task without own commits. On failure nothing has changed.
+    /// their archive name, if possible `wanted`. Archives nothing and returns `None` if the archive
+    /// has the task already or, without `must_archive`, the task has no commits of its own. On
+    /// failure nothing has changed.
     pub(super) fn delete_refs(
         &self,
         mut wanted: Option<String>,
@@ -217,8 +218,8 @@ impl Teardown<'_> {
     }
 
     /// Adds the creation of the archive entry's refs to the transaction `refs`: tip, base, record,
-    /// what was looked at, snapshot and per-worktree refs. If the branch is gone, the commit where
-    /// it started becomes the tip.
+    /// the snapshot that the user has seen, that of uncommitted files, per-worktree refs and stash
+    /// entries. If the branch is gone, the commit where it started becomes the tip.
     fn archive(&self, refs: Transaction, name: &str, found: &RecordRefs) -> Transaction {
         let task = self.task;
         let part = |part: &str| RefName::new(format!("{ARCHIVE}{name}/{part}"));
@@ -246,7 +247,8 @@ impl Teardown<'_> {
 }
 
 impl RecordRefs {
-    /// Adds the deletion of the refs to the transaction `refs`.
+    /// Adds the deletion of `refs/flux/base/<id>` and `refs/flux/seen/<id>` to the transaction
+    /// `refs`.
     fn delete(&self, mut refs: Transaction, id: &TaskId) -> Transaction {
         if let Some(base) = &self.base {
             refs = refs.delete(&base_ref(id), base);

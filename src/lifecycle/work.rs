@@ -44,19 +44,18 @@ impl<'a> LazyQuarantine<'a> {
         Ok(self.made.get_or_init(|| made))
     }
 
-    /// Returns the quarantine if it was made.
+    /// Returns the temporary repository if it was made already. Does not make it.
     pub(crate) fn made(&self) -> Option<&Quarantine> {
         self.made.get()
     }
 }
 
 impl Work {
-    /// Returns the work of an observed task; `None` if a command just starts or removes it, or if
-    /// its worktree belongs to another repository.
+    /// Returns the work of an observed task, its commits and uncommitted files, as objects; `None`
+    /// if a command just starts or removes it, or if its worktree belongs to another repository.
     ///
     /// # Errors
-    /// If it is not known: its branch is gone, its worktree cannot be read, or is on another
-    /// commit.
+    /// If its branch is gone, or its worktree cannot be read or is on another commit.
     pub(in crate::lifecycle) fn of(
         flux: &Flux,
         store: &Store,
@@ -72,7 +71,8 @@ impl Work {
         Ok(Some(work))
     }
 
-    /// Reads the work of a task: `git status` in its worktree. Fails as [`Work::of`] does.
+    /// Reads the work of a task, its commits and uncommitted files: `git status` in its worktree.
+    /// Fails as [`Work::of`] does.
     pub(in crate::lifecycle) fn read(
         flux: &Flux,
         store: &Store,
@@ -128,8 +128,8 @@ impl Work {
         Ok(())
     }
 
-    /// Returns the tree of all work. `objects` is the quarantine, or the repository if everything is
-    /// committed.
+    /// Returns the tree of all files of the task, uncommitted ones included. `objects` is a
+    /// repository that has the branch's tip.
     pub(crate) fn tree(&self, objects: &Repo) -> Result<ObjectId> {
         match &self.uncommitted {
             Some(tree) => Ok(tree.clone()),
@@ -137,7 +137,8 @@ impl Work {
         }
     }
 
-    /// Returns the names on which everything depends that is computed from the work and its target.
+    /// Returns the names that decide about every result for this work: those of the target's
+    /// commit, the tip, and the tree with uncommitted files, `committed` if there are none.
     pub(in crate::lifecycle) fn key(&self) -> [&str; 3] {
         let tree = self.uncommitted.as_deref().unwrap_or("committed");
         [&self.target, &self.tip, tree]

@@ -66,8 +66,9 @@ impl BeginDir<'_> {
         Ok(())
     }
 
-    /// Returns which part of the program's run was not seen, after the wrapper has ended; `None` if
-    /// all was. What cannot be read was not seen.
+    /// Returns which part of the program's run has left no record, after the wrapper has ended: its
+    /// start or, in a job step of Slurm, its end. `None` if no part is missing. A record of the
+    /// start that cannot be read counts as missing.
     pub(crate) fn find_unseen_part(&self) -> Option<UnseenPart> {
         // On NFS, this shows the files that another machine has just made there.
         drop(File::open(self.0));
@@ -98,8 +99,8 @@ impl Launch {
         [wrapper, &script[..], &self.argv].concat()
     }
 
-    /// Returns a shell that keeps the environment of the agent: `bash` if it exported functions
-    /// there, whose variables other shells drop, and otherwise `sh`.
+    /// Returns a shell that keeps the agent's environment: `bash` if the environment has functions
+    /// that bash has exported, whose variables other shells drop, and otherwise `sh`.
     fn shell_for_env(&self) -> &'static str {
         let is_function = |name: &OsStr| name.as_bytes().starts_with(b"BASH_FUNC_");
         if self.env.iter().any(|(name, _)| is_function(&name.0)) {
@@ -117,8 +118,8 @@ impl Running {
         self.wrapper_since.filter(|_| !run.begun().exists())
     }
 
-    /// Returns the start of the agent, or of its launcher if there is no wrapper or that has not
-    /// started the agent.
+    /// Returns the time when the agent started; that of its launcher without a wrapper, or while
+    /// the wrapper has not started the agent.
     pub(crate) fn agent_since(&self, run: &RunDir) -> Timestamp {
         let modified = run.begun().metadata().and_then(|file| file.modified());
         let begun = modified.ok().and_then(|at| Timestamp::try_from(at).ok());

@@ -44,8 +44,9 @@ impl RunDir {
         (source.as_deref() == Some(git)).then_some(exec)
     }
 
-    /// Writes the agent's git to the run directory, and returns PATH with its directory as the
-    /// first, and without that of an outer task. `None` if PATH is unset.
+    /// Writes the program that is the agent's `git` to the run directory. Returns PATH with the
+    /// directory of that program first, and without directories of such programs of other tasks;
+    /// `None` if PATH is unset.
     pub(crate) fn write_own_git(&self) -> Result<Option<OsString>> {
         let Some(path) = path_without_git() else {
             return Ok(None);
@@ -65,7 +66,7 @@ impl RunDir {
     pub(crate) fn link_git_programs(&self, path: &OsStr) -> Result<()> {
         let dirs = env::split_paths(path).filter(|dir| *dir != self.bin());
         match which_in(&env::join_paths(dirs)?, Path::new("git")) {
-            Some(git) => link_programs(&self.exec_dir(), &git),
+            Some(git) => link_programs(&self.exec_dir(), &git, path),
             None => Ok(()),
         }
     }
@@ -83,13 +84,15 @@ fn write_program(bin: &Path) -> Result<()> {
     replace_link(&current_exe()?, &bin.join(MARK))
 }
 
-/// Fills the directory `exec` with links to the programs of `git`, and a link to the agent's git.
-fn link_programs(exec: &Path, git: &Path) -> Result<()> {
+/// Replaces the directory `exec` by one with links to the programs in `git --exec-path`, except
+/// `git`, which is the agent's own there, and with the link `.git` to `git`, the first one on `path`.
+fn link_programs(exec: &Path, git: &Path, path: &OsStr) -> Result<()> {
     let what = || format!("could not make '{}'", exec.display());
     none_if_missing(fs::remove_dir_all(exec)).with_context(what)?;
     Sharing::Private.make_dir(exec).with_context(what)?;
     // Unset, if git flux was called by an agent's git.
     let default = Git::reading(Path::new("/")).env("GIT_EXEC_PATH", "");
+    let default = default.env("PATH", path);
     let programs = default.words("--exec-path").path()?;
     for entry in fs::read_dir(programs).with_context(what)? {
         let entry = entry.with_context(what)?;

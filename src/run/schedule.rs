@@ -54,7 +54,8 @@ impl Schedule {
 
     /// Returns the time of the next poll of the agents: 200 ms after output, otherwise after a
     /// quarter of the time without output. At least a second after the last poll, and at most a
-    /// minute, or two seconds if a terminal reports no output. `None` if the schedule rests.
+    /// minute, or two seconds if a terminal reports no output. `None` after 70 seconds without
+    /// output, if `rests` is set and all terminals report output.
     pub(crate) fn next_poll(&self) -> Option<Instant> {
         if self.has_output {
             return Some((self.last_output + OUTPUT_DELAY).max(self.last_poll + MIN_PAUSE));

@@ -60,8 +60,8 @@ impl Watch {
         Self::without_signals(events)
     }
 
-    /// Creates a watch as [`Watch::new`] does, which watches nothing but signals: the system can
-    /// watch no more files. The caller has to poll.
+    /// Creates a watch as [`Watch::new`] does, but without files and terminals, because the system
+    /// can watch no more. The caller has to poll them.
     pub(crate) fn blind(events: Sender<Wakeup>) -> Result<Self> {
         let signals = events.clone();
         interrupt::on_signal(move || {
@@ -74,7 +74,7 @@ impl Watch {
         })
     }
 
-    /// Returns whether the watch watches nothing.
+    /// Returns whether the watch watches no files and terminals.
     pub(crate) fn is_blind(&self) -> bool {
         self.files.is_none()
     }
@@ -152,8 +152,9 @@ impl RunWatch {
         Self { watch, events }
     }
 
-    /// Waits until a file of the run changes or its launcher ends, at most for `longest`. Without a
-    /// watch, only sleeps for up to 5 ms, so that the caller polls.
+    /// Waits, at most for `longest`, until a file in the run directory changes or the agent's
+    /// launcher ends. If the system cannot watch the files, only sleeps, for at most 5 ms, so that
+    /// the caller polls.
     pub(crate) fn wait(&self, longest: Duration) {
         if self.watch.is_none() {
             return thread::sleep(longest.min(INTERVAL));
@@ -178,9 +179,9 @@ impl Shared {
         })
     }
 
-    /// Sends a wakeup for a change of a file: for output of a terminal only once until
-    /// [`Watch::reset_output`]. Ignores that a file was only opened, closed or read. Starts to wait
-    /// for the locks of new launchers.
+    /// Sends a wakeup for a changed file; for output of a terminal, only one until
+    /// [`Watch::reset_output`]. Ignores that a file was only opened, closed or read. Also starts
+    /// threads that wait until new launchers release their locks.
     fn handle(&self, event: Option<&Event>) {
         if event.is_some_and(|event| event.kind.is_access()) {
             return;
@@ -234,8 +235,8 @@ impl Shared {
         });
     }
 
-    /// Starts a thread that sends a wakeup when the lock file at `path` is released. Does nothing if
-    /// one waits for that already, or if the file cannot be opened.
+    /// Starts a thread that sends a wakeup when the lock file at `path` is released. Does nothing
+    /// if a thread waits for that file already, or if the file cannot be opened.
     fn watch_lock(self: &Arc<Self>, path: &Path) {
         let Ok(file) = open_file(path) else { return };
         if !lock(&self.locks).insert(path.to_owned()) {

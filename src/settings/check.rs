@@ -64,9 +64,9 @@ impl Settings {
             .hints(remedy)
     }
 
-    /// Returns the hint that a setting has this value and where it is configured: `'<key>' is set
-    /// in file '<file>'`. `None` if it is not configured, or has another value. `name` stands for
-    /// the key's placeholder.
+    /// Returns the hint that says where a setting is configured, `'<key>' is set in file '<file>'`,
+    /// if `value` is its last configured value; otherwise `None`. `name` replaces the placeholder
+    /// in the setting's key, such as `<name>` in `branch.<name>.fluxInto`.
     pub(crate) fn origin_hint(&self, setting: &Setting, name: &str, value: &str) -> Option<String> {
         let entry = self.last_entry(&setting.canonical_key(name))?;
         let is_it = entry.value == value;

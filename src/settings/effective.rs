@@ -34,9 +34,10 @@ impl EffectiveSetting<'_> {
 }
 
 impl Settings {
-    /// Returns all settings with their effective values, in the order of the manual. A setting of
-    /// agents or branches has a row for each that has a value, one with several values a row for
-    /// each, and any other one row.
+    /// Returns rows of all settings with their effective values, in the order of the manual. A
+    /// setting of agents or branches has a row for each agent or branch with a value, a setting
+    /// with several values a row for each value, and any other setting, or one without a value, one
+    /// row.
     pub(crate) fn effective(&self) -> Vec<EffectiveSetting<'_>> {
         let all = table::ALL.iter();
         all.flat_map(|it| self.effective_of(it)).collect()
@@ -65,8 +66,8 @@ impl Settings {
         rows
     }
 
-    /// Returns the configured keys of a setting, and those of known agents with a default, each
-    /// with its default and its configured entry, if any. Omits descriptions of branches without a
+    /// Returns each configured key of a setting with its last entry, and each key for an agent for
+    /// which git flux has a default, with that default. Omits descriptions of branches without a
     /// task.
     fn keys_of(&self, setting: &Setting) -> Keys<'_> {
         // A branch without a task may have a description, too.

@@ -55,8 +55,8 @@ pub(crate) enum ValueKind {
 }
 
 impl ValueKind {
-    /// Describes the valid values of a setting for a hint: `use true or false`. `None` if any text
-    /// is valid, or the name of an agent.
+    /// Returns a hint that names the valid values of a setting: `use true or false`. `None` for a
+    /// setting that may be any text, and for one that is the name of an agent.
     pub(crate) fn describe(self) -> Option<String> {
         Some(match self {
             Self::Text | Self::Agent | Self::Many => return None,

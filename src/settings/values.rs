@@ -120,8 +120,8 @@ impl Settings {
         })
     }
 
-    /// Returns the value of `flux.trashKeep`: how many removed worktrees are kept whole for more
-    /// than an hour. Fails if it is no number.
+    /// Returns the value of `flux.trashKeep`: how many of the last removed worktrees stay in the
+    /// trash when they are older than an hour. Fails if it is no number.
     pub(crate) fn trash_keep(&self) -> Result<usize> {
         let value = self.checked_value(&table::TRASH_KEEP)?.unwrap_or_default();
         value.parse().context("'flux.trashKeep' is not a number")
@@ -208,8 +208,8 @@ impl Settings {
         self.value(&table::WRAPPER).unwrap_or_default()
     }
 
-    /// Returns whether a value of `flux.trust` is the object name `tree`: the `.worktree-init` with
-    /// this tree may run.
+    /// Returns whether a value of `flux.trust` is `tree`, the object name of a directory
+    /// `.worktree-init`: the setup scripts in it may run.
     pub(crate) fn trusts(&self, tree: &ObjectId) -> bool {
         let entries = self.all_entries(&table::TRUST);
         entries.iter().any(|entry| entry.value == *tree)

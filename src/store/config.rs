@@ -77,7 +77,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs `git config --local <args>`, as [`retry`] says.
+/// Runs `git config --local <args>`, and tries again for up to ten seconds while another program is
+/// writing the configuration.
 fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()> {
     retry(|| {
         let git = Git::new(repo.home()).words("config --local").args(args);
@@ -85,8 +86,8 @@ fn configure(repo: &Repo, args: &[impl AsRef<OsStr>], lock: &Lock) -> Result<()>
     })
 }
 
-/// Runs `git config --file <file> <args>`, as [`retry`] says. The caller holds the repository's
-/// lock.
+/// Runs `git config --file <file> <args>`, and tries again for up to ten seconds while another
+/// program is writing the file. The caller holds the repository's lock.
 pub(crate) fn configure_file(repo: &Repo, file: &Path, args: &[&OsStr], lock: &Lock) -> Result<()> {
     retry(|| {
         let git = Git::new(repo.home()).words("config --file").arg(file);

@@ -68,9 +68,10 @@ impl StoredTask {
     }
 }
 
-/// Returns the refs of an archive entry that this repository made, as a file in
-/// `<git-common-dir>/flux/marks` says. Without that file: all, if the trash has the entry's name,
-/// or the task has a run directory but is not in `tasks`; else none.
+/// Returns those of the refs `parts` of the archive entry `name` that this repository made, as a
+/// file in `<git-common-dir>/flux/marks` says; none if that is unreadable. Without that file,
+/// returns all if the trash contains `name`, or if the entry's task has a run directory but is not
+/// in `tasks`; otherwise none.
 pub(crate) fn own_parts(
     repo: &Repo,
     name: &str,

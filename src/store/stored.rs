@@ -22,7 +22,8 @@ pub(crate) fn base_ref(id: &TaskId) -> RefName {
     RefName::new(format!("{BASES}{id}"))
 }
 
-/// Returns the name of the ref of what the user has looked at of a task: `refs/flux/seen/<id>`.
+/// Returns the name of the ref to a commit with the files of a task that the user has looked at:
+/// `refs/flux/seen/<id>`.
 pub(crate) fn seen_ref(id: &TaskId) -> RefName {
     RefName::new(format!("{SEEN}{id}"))
 }

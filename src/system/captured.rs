@@ -94,8 +94,8 @@ fn share(file: &File) -> Result<File> {
 /// The most that is read of standard error.
 const MAX_STDERR_BYTES: u64 = 256 << 10;
 
-/// Returns at most the last 256 KiB of a file. If something is missing, begins with a line `...`
-/// and then with a whole line.
+/// Returns the bytes of a file; if it is longer than 256 KiB, a line `...` and at most its last 256
+/// KiB, from the beginning of a line.
 fn end(file: &File) -> io::Result<Vec<u8>> {
     let start = file.metadata()?.len().saturating_sub(MAX_STDERR_BYTES);
     let mut bytes = from(file, start)?;

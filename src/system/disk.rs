@@ -27,8 +27,9 @@ fn is_full(path: &Path) -> bool {
     bytes_left(path).is_some_and(|left| left < 1 << 20)
 }
 
-/// Returns the free space on the disk of a file, which need not exist, or where it would be; `None`
-/// if that is unknown, and for a virtual file system.
+/// Returns the free space, in bytes, on the disk of the file at `path`; if the file does not exist,
+/// on that of the nearest directory above it. `None` if that is unknown, and for a virtual file
+/// system such as `/proc`.
 pub(crate) fn bytes_left(path: &Path) -> Option<u128> {
     let mut dirs = path.ancestors();
     let fs = dirs.find_map(|dir| statvfs(dir).ok())?;

@@ -55,8 +55,8 @@ impl Holder {
         files.any(|file| fs::read_link(file.path()).is_ok_and(|file| file == path))
     }
 
-    /// Returns whether the process that holds the lock is a git flux, which releases it in time.
-    /// The name of its program must begin with `git-flux`.
+    /// Returns whether the process that holds the lock is a git flux: whether the name of its
+    /// program begins with `git-flux`.
     pub(super) fn is_git_flux(&self) -> bool {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid));
         // The program of another user is hidden, its name is not.

@@ -120,8 +120,9 @@ impl Lock {
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
-    /// Returns whether no process holds the lock on the file at `path`; `false` if the file cannot be
-    /// opened or locked. Otherwise as [`Self::is_held`].
+    /// Returns whether no process holds the lock on the file at `path`; `false` if the file cannot
+    /// be opened or locked. Creates nothing; takes a shared lock for an instant, which a waiting
+    /// process does not notice.
     pub(crate) fn is_free(path: &Path) -> bool {
         open_file(path).is_ok_and(|file| file.try_lock_shared().is_ok())
     }
@@ -170,8 +171,9 @@ fn lock_error(path: &Path) -> Failure {
     failure.hints(hint)
 }
 
-/// Returns the message for a wait for a lock: `waiting for <other> …`, or, if a program other than
-/// git flux holds the lock, its name and the path of the lock file.
+/// Returns the message for a wait for a lock: `waiting for <other> …`, where `other` says who holds
+/// the lock, such as `another git flux`. If a program other than git flux holds it, the message
+/// contains that program's name and the path of the lock file instead.
 fn describe_wait(path: &Path, other: impl Display, holder: Option<&Holder>) -> String {
     match holder {
         None => format!("waiting for {other} …"),

@@ -154,9 +154,10 @@ pub(crate) fn with_cwd_in(dir: &Path, leader: Option<i32>, jobs: bool) -> Result
     Ok(all.into_iter().filter(counts).map(Process::from).collect())
 }
 
-/// Lists the suspended and background jobs of the shell `leader`; with `agent`, of the shell that
-/// the launcher `leader` runs while the agent is suspended. Omits this process, its ancestors and
-/// descendants, and background processes without the terminal, such as helpers of the prompt.
+/// Lists the suspended and background jobs of the shell `leader`. With `agent`, `leader` is the
+/// launcher of that suspended agent, and the jobs are those of the shell that the launcher runs
+/// meanwhile. Omits this process, its ancestors and descendants, and background processes without
+/// the shell's terminal as standard input, output or error.
 pub(crate) fn jobs_of(leader: i32, agent: Option<i32>) -> Result<Vec<Process>> {
     let terminal = terminals(leader);
     let foreground = stat(leader).map(|stat| stat.foreground);

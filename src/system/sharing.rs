@@ -36,9 +36,9 @@ impl Sharing {
     const GROUP: Self = Self::AtLeast(0o660);
     const EVERYBODY: Self = Self::AtLeast(0o664);
 
-    /// Parses a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does, with
-    /// `truth` for booleans. `None` means a key without a value. Fails for a value that git
-    /// rejects.
+    /// Parses a value of `core.sharedRepository` as `git_config_perm` in git's `setup.c` does. A
+    /// `value` of `None` means a key without a value; `truth` is the value as a boolean, `None` if
+    /// it is no boolean. Fails for a value that git rejects.
     pub(crate) fn parse(value: Option<&str>, truth: Option<bool>) -> Result<Self> {
         let value = match value {
             None | Some("group") => return Ok(Self::GROUP),
@@ -64,8 +64,9 @@ impl Sharing {
         if self == Self::Private { 0o600 } else { 0o666 }
     }
 
-    /// Returns the permissions that a file or directory should have that was created with `mode`,
-    /// as `calc_shared_perm` in git's `path.c` does; a private one, 0600 or 0700.
+    /// Returns the permissions that a file or directory created with `mode` should have, as
+    /// `calc_shared_perm` in git's `path.c` does. With `Private`, these are 0600 for a file and
+    /// 0700 for a directory.
     fn adjusted(self, mode: u32, is_dir: bool) -> u32 {
         // An object is read-only for its owner, so it is for all.
         let never = if mode & 0o200 == 0 { 0o222 } else { 0 };
@@ -161,8 +162,8 @@ impl Sharing {
             .with_context(|| format!("could not write '{}'", path.display()))
     }
 
-    /// Creates a file with this content as [`Sharing::write`] does. Returns `false` and changes
-    /// nothing if something is at `path`.
+    /// Creates a file with this content, atomically and durably, from a temporary file. Returns
+    /// `false`, and changes nothing at `path`, if something is there.
     pub(crate) fn create(self, path: &Path, bytes: &[u8]) -> Result<bool> {
         let created =
             self.write_part(path, bytes)

@@ -125,8 +125,9 @@ impl Exit {
         is_end && self.received.is_none_or(is_signal)
     }
 
-    /// Returns whether nothing is known of the end of an agent's program: none was started, or its
-    /// end was not seen. `false` if it could not be started, or if git flux has stopped it.
+    /// Returns whether nothing is known of the end of an agent's program: the launcher started
+    /// none, or its end was not seen. `false` if the attempt to start it failed, or if git flux has
+    /// stopped it.
     pub(crate) fn is_unseen(&self) -> bool {
         self.reason == ExitReason::Unseen && !self.stopped
     }

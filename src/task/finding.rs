@@ -22,8 +22,8 @@ const WAITING: SignedDuration = SignedDuration::from_secs(60);
 const STARTUP: SignedDuration = SignedDuration::from_secs(60);
 
 impl State {
-    /// Concludes the state of a task from its stored phase and an observation, and returns it with
-    /// the source that decided.
+    /// Concludes the state of a task from its stored phase and from what was observed of its
+    /// worktree, branch, launcher and agent. Returns the state with the source that decided it.
     pub(crate) fn of(phase: Phase, seen: &Observation) -> (Self, Evidence) {
         if seen.worktree == Location::Elsewhere {
             return (Self::Elsewhere, evidence(Source::Worktree));
@@ -190,7 +190,8 @@ impl Observation {
         hook
     }
 
-    /// Returns whether anything is known that only a running agent can have left.
+    /// Returns whether there is a report, a session file or a terminal title of the agent: then the
+    /// agent was started.
     fn shows_agent(&self) -> bool {
         self.latest_report().is_some() || self.session.is_some() || self.title.is_some()
     }
@@ -211,8 +212,8 @@ impl Observation {
             || self.last_output.is_some_and(|at| is_over(at, STALLED))
     }
 
-    /// Returns the time from `at` to the observation, in whole seconds, since tmux tells no more;
-    /// negative if `at` is later, after the clock was set back.
+    /// Returns the time from `at` to the observation in whole seconds, because tmux gives times in
+    /// seconds; negative if `at` is later, after the clock was set back.
     fn age(&self, at: Timestamp) -> SignedDuration {
         SignedDuration::from_secs(self.now.as_second() - at.as_second())
     }
@@ -246,8 +247,9 @@ pub(crate) fn find_contradiction(
     }
 }
 
-/// Returns whether a time is less than two seconds before now, so that a source which contradicts
-/// it may be older. `false` for a time in the future, after the clock was set back.
+/// Returns whether the time `at` of a report or session file is less than two seconds before `now`:
+/// another source that contradicts it may not be up to date yet. `false` for a time in the future,
+/// after the clock was set back.
 pub(crate) fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
     (SignedDuration::ZERO..TITLE_LAG).contains(&now.duration_since(at))
 }

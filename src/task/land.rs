@@ -15,7 +15,8 @@ pub(crate) enum LandState {
 }
 
 impl LandState {
-    /// Returns the state in a word, which does not change between versions.
+    /// Returns the state of a task in landings as a word that does not change between versions:
+    /// `landing`, `back` or `blocked`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Landing => "landing",

@@ -13,7 +13,8 @@ pub(crate) struct NotedEntry {
 }
 
 impl NotedEntry {
-    /// Cuts the message after this number of characters, and adds an ellipsis then.
+    /// Cuts the message of the stash entry after `max_chars` characters, and adds an ellipsis, if
+    /// it is longer.
     pub(crate) fn shorten(&mut self, max_chars: usize) {
         if let Some((end, _)) = self.subject.char_indices().nth(max_chars) {
             self.subject.truncate(end);
@@ -21,8 +22,8 @@ impl NotedEntry {
         }
     }
 
-    /// Returns whether the commit is a full object name, as git writes it. Files that an agent can write may contain
-    /// anything.
+    /// Returns whether the commit of the stash entry is a full object name in lower case, as git
+    /// writes it. Files that an agent can write may contain anything.
     pub(crate) fn is_plausible(&self) -> bool {
         let name = self.commit.as_bytes();
         ObjectId::parse(name).is_some() && !name.iter().any(u8::is_ascii_uppercase)

@@ -165,7 +165,8 @@ impl Composer {
         !is_folded && self.holds(content, typed)
     }
 
-    /// Returns whether a message in which a word begins with `@` cannot be typed.
+    /// Returns whether a message in which a word begins with `@` cannot be typed into the agent's
+    /// input field: the word would be a mention, and cannot be escaped.
     pub(crate) fn refuses_mentions(&self) -> bool {
         self.traps.contains(&(Trap::Mention('@'), Remedy::None))
     }

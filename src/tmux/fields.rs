@@ -69,8 +69,8 @@ impl<const N: usize> Fields<N> {
 }
 
 impl<const N: usize> Record<'_, N> {
-    /// Returns the pane that a record of tmux's output describes, as part of the layout `kind`; for
-    /// a window or session, its active pane. Returns `None` if a value is no id or number.
+    /// Returns the pane in a record of tmux's output, as a [`Target`] with the layout `kind`; for
+    /// the record of a window or session, its active pane. `None` if a value is no id or number.
     pub(super) fn target(&self, kind: Layout) -> Option<Target> {
         let [socket, server, start, session, window, pane, process] = self.target;
         Some(Target {

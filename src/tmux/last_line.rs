@@ -77,8 +77,9 @@ fn is_rule(line: &str) -> bool {
     RULES.iter().any(|rule| line.starts_with(rule))
 }
 
-/// Returns the first line of the numbered answers at the end of a screen, one of which is selected:
-/// `❯ 1. Yes`. What is typed in an input field is none: a rule is above it.
+/// Returns the index of the first line of the numbered answers at the end of a screen, one of which
+/// is selected: `❯ 1. Yes`. `None` if there are none, or if a horizontal line is above the selected
+/// one, which then is text in an input field.
 fn find_answers(lines: &[&str]) -> Option<usize> {
     let first = lines.len().saturating_sub(MAX_ANSWERS);
     let selected = |line: &&str| {

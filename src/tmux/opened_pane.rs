@@ -111,7 +111,8 @@ impl PaneProgram<'_> {
     }
 
     /// Completes a tmux command that starts a program in a pane, without running it: adds `-c <dir>
-    /// -- <program>`, and lets tmux hold the lock.
+    /// -- <program>`, and lets the tmux process inherit [`PaneProgram::lock`], so that the lock
+    /// stays held until that process ends.
     fn add_program(&self, tmux: Tmux) -> Result<Tmux> {
         let tmux = tmux.arg("-c").arg(escape_format(self.dir));
         tmux.arg("--").args(self.argv).holding(self.lock)
@@ -168,8 +169,9 @@ impl PaneProgram<'_> {
 /// The approximate limit for the name of a window.
 const MAX_NAME_LENGTH: usize = 16;
 
-/// Returns the name of a task's window: the first words of the task's id, one or up to 16
-/// characters, and the number in it, without the random digits.
+/// Returns the name of a task's window: the first word of the task's id, each further word that
+/// fits into 16 characters, and each number, joined by `-`. Omits words of six hex digits, such as
+/// the random ones.
 fn window_name(id: &TaskId) -> String {
     let is_random = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_hexdigit());
     let mut words = id.as_str().split('-').filter(|word| !is_random(word));

@@ -108,8 +108,8 @@ impl Pane {
         is_ours.then(|| self.target(session))
     }
 
-    /// Returns the pane as a target. Its layout is a session if `session` is the name of its
-    /// session, otherwise a pane.
+    /// Returns the pane as a target of tmux commands (`-t`): with the layout session if `session` is
+    /// the name of the pane's session, otherwise with the layout pane.
     pub(crate) fn target(&self, session: &SessionName) -> Target {
         let mut target = self.target.clone();
         if target.session == *session {

@@ -66,7 +66,7 @@ struct CurrentPane {
 }
 
 /// Chooses where to open the pane of a task: beside the current pane, in a new window, or in a new
-/// session. Opens nothing. `other_name` is a hint for the last error.
+/// session. Opens nothing. `other_name` is a hint for the error that the session exists.
 ///
 /// # Errors
 /// When tmux is missing or too old, when a pane or window is required outside tmux, or when the

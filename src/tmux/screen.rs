@@ -55,7 +55,8 @@ fn ask(target: &Target, fields: &Fields<4>) -> Result<String> {
     ask.args(["-p", "-e"]).target(target.pane).output()
 }
 
-/// Returns the values of a pane's fields, and its text.
+/// Returns a pane's cursor column, cursor row, terminal and title, and the text after them, from
+/// the output of [`ask`]. Fails if another pane has the id of `target` by now.
 fn read<'a>(target: &Target, fields: &Fields<4>, out: &'a str) -> Result<([&'a str; 4], &'a str)> {
     let (record, shown) = fields.read_first(out)?;
     let process = |it: &Target| (it.server_pid, it.server_start, it.pane_pid);

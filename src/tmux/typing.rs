@@ -152,9 +152,10 @@ impl<'a> Baseline<'a> {
         wait_until_stable(ECHO_TIMEOUT, || Ok(self.shows(&Screen::of(target)?)))
     }
 
-    /// Returns whether the screen shows the text: the beginning of the first or last line occurs
-    /// more often than before, or the text before the cursor is new and ends as the text does. For
-    /// a long text or one of several lines, any change is enough if the pane was still before.
+    /// Returns whether the screen shows the typed text: the beginning of its first or last line
+    /// occurs more often than before the typing, or the text before the cursor has changed and ends
+    /// as the typed text does. For a long text or one of several lines, any change is enough if the
+    /// screen did not change in a short time before the typing.
     fn shows(&self, screen: &Screen) -> bool {
         let (rows, typed) = (screen.text(), screen.before_cursor());
         let last = self.text.char_indices().nth_back(PREFIX - 1);

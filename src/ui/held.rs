@@ -15,7 +15,7 @@ impl HeldMessages {
         Self(())
     }
 
-    /// Returns the messages since the last call.
+    /// Returns the messages that were held back since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
         held().as_mut().map(mem::take).unwrap_or_default()
     }
@@ -31,7 +31,8 @@ fn held() -> MutexGuard<'static, Option<Vec<String>>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Holds a message back. Returns it if messages are not held back.
+/// Keeps a message for [`HeldMessages::take`] while a [`HeldMessages`] exists. Otherwise returns
+/// the message, so that the caller prints it.
 pub(super) fn hold<T: Display>(line: T) -> Option<T> {
     match held().as_mut() {
         Some(held) => {

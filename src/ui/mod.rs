@@ -110,8 +110,9 @@ impl Ui {
         io::stdout().is_terminal() && text.lines().count() + 4 > rows
     }
 
-    /// Prints `hint: <message>` on standard error, with commands as [`with_directory`] changes
-    /// them; nothing with `--quiet`.
+    /// Prints `hint: <message>` on standard error; nothing with `--quiet`. Adds `-C <dir>` to each
+    /// `git flux` in the message if that would not work in the directory of the user's shell:
+    /// [`with_directory`].
     pub(crate) fn hint(&self, message: impl Display) {
         if !self.quiet {
             print_labelled("hint", message);

@@ -36,7 +36,8 @@ pub(crate) struct RawTerminal {
 }
 
 impl RawTerminal {
-    /// Starts the keeper; does not change the terminal yet. From then on a panic hides the view.
+    /// Starts the keeper, a process that restores the terminal if this one is killed. Does not
+    /// change the terminal yet. From then on, a panic hides the view.
     pub(crate) fn new() -> Result<Self> {
         let (socket, other) = UnixStream::pair().context("could not make a socket")?;
         let mut command = Command::new(current_exe()?);
@@ -54,8 +55,8 @@ impl RawTerminal {
         Ok(Self { keeper, socket })
     }
 
-    /// Shows the view: raw mode, and an empty alternate screen. Waits until the keeper knows the
-    /// terminal.
+    /// Shows the view: raw mode, and an empty alternate screen. Before that, waits until the
+    /// keeper, the process that restores the terminal, has read its modes.
     pub(crate) fn show(&mut self) -> Result<()> {
         self.tell(SHOWN)?;
         let mut raw = termios::tcgetattr(io::stdin())?;
@@ -74,7 +75,8 @@ impl RawTerminal {
         self.tell(HIDDEN)
     }
 
-    /// Sends a message to the keeper, and waits until it has read it. Ignores that it is gone.
+    /// Sends a message to the keeper, the process that restores the terminal, and waits until the
+    /// keeper has handled it. Ignores that the keeper is gone.
     fn tell(&mut self, message: u8) -> Result<()> {
         if self.socket.write_all(&[message]).is_ok() {
             self.socket.read_exact(&mut [0]).ok();
@@ -134,9 +136,10 @@ fn write(text: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Keeps the terminal on standard output for the process at the other end of standard input: reads
-/// its messages until it is gone, and restores the terminal if the view was shown then. If another
-/// program, such as a shell, has changed the modes of the terminal since, leaves those.
+/// Restores the terminal on standard output after another process, which may be killed: reads that
+/// process's messages from standard input until it is gone, and restores the terminal if its view
+/// was shown then. If a program, such as a shell, has changed the modes of the terminal since,
+/// leaves those.
 pub(crate) fn keep_terminal() -> Result<()> {
     // Also SIGTTOU: this process is in the background.
     SigSet::all().thread_block()?;

@@ -52,7 +52,8 @@ impl Parser {
         }
     }
 
-    /// Reads an escape sequence, and applies it if it is SGR.
+    /// Reads an escape sequence to its end. Applies SGR to the style of the text that follows, and
+    /// drops any other sequence.
     fn escape(&mut self, chars: &mut Chars<'_>) {
         match chars.next() {
             Some('[') => {
@@ -89,7 +90,8 @@ impl Parser {
     }
 }
 
-/// Returns the line that a letter draws in the special character set of terminals.
+/// Returns the line-drawing character for a letter in the special character set of terminals, such
+/// as `─` for `q`; any other character as it is.
 fn line_char(c: char) -> char {
     const LETTERS: &str = "jklmnqtuvwxa";
     const LINES: &str = "┘┐┌└┼─├┤┴┬│▒";
@@ -98,14 +100,24 @@ fn line_char(c: char) -> char {
 }
 
 fn apply_sgr(mut style: Style, numbers: &str) -> Style {
-    let mut numbers = numbers.split([';', ':']);
+    let mut numbers = numbers.split(';');
     while let Some(number) = numbers.next() {
+        // `4:3` is a curly underline, `38:5:1` a colour.
+        let (number, kind) = match number.split_once(':') {
+            Some((number, kind)) => (number, Some(kind)),
+            None => (number, None),
+        };
         let number = if number.is_empty() { "0" } else { number };
+        let mut colour = || match kind {
+            Some(kind) => nested_colour(kind),
+            None => long_colour(&mut numbers),
+        };
         let Ok(number) = number.parse::<u8>() else {
             continue;
         };
         style = match number {
             0 => Style::new(),
+            4 if kind == Some("0") => style.remove_modifier(Modifier::UNDERLINED),
             1..=9 => modifier(number).map_or(style, |modifier| style.add_modifier(modifier)),
             // Both of them.
             22 => style.remove_modifier(Modifier::BOLD | Modifier::DIM),
@@ -115,10 +127,10 @@ fn apply_sgr(mut style: Style, numbers: &str) -> Style {
             }
             30..=37 | 90..=97 | 39 => foreground(style, simple_colour(number)),
             40..=47 | 100..=107 | 49 => background(style, simple_colour(number - 10)),
-            38 => foreground(style, long_colour(&mut numbers)),
-            48 => background(style, long_colour(&mut numbers)),
+            38 => foreground(style, colour()),
+            48 => background(style, colour()),
             58 => {
-                long_colour(&mut numbers);
+                colour();
                 style
             }
             _ => style,
@@ -148,7 +160,8 @@ fn simple_colour(number: u8) -> Color {
     }
 }
 
-/// Reads a colour after 38 or 48: 5 and a number, or 2 and red, green and blue.
+/// Reads the colour that follows 38, 48 or 58 in SGR: 5 and a number, or 2 and red, green and blue.
+/// Returns `Color::Reset` if it is invalid.
 fn long_colour<'a>(numbers: &mut impl Iterator<Item = &'a str>) -> Color {
     let kind = numbers.next();
     let mut next = || numbers.next().and_then(|number| number.parse().ok());
@@ -161,6 +174,16 @@ fn long_colour<'a>(numbers: &mut impl Iterator<Item = &'a str>) -> Color {
         _ => None,
     };
     colour.unwrap_or(Color::Reset)
+}
+
+/// Reads the colour that follows `38:`, `48:` or `58:` in SGR: `5:<number>`,
+/// `2:<red>:<green>:<blue>`, or `2:<colour space>:<red>:<green>:<blue>`.
+fn nested_colour(text: &str) -> Color {
+    let mut parts: Vec<&str> = text.split(':').collect();
+    if parts[0] == "2" && parts.len() > 4 {
+        parts.remove(1);
+    }
+    long_colour(&mut parts.into_iter())
 }
 
 fn foreground(style: Style, colour: Color) -> Style {
@@ -211,6 +234,21 @@ mod tests {
     }
 
     #[test]
+    fn styled_lines_read_numbers_with_colons() {
+        console::set_colors_enabled(true);
+        let (_, styles) = parse(
+            "\u{1b}[4:3ma\u{1b}[4:0;3mb\u{1b}[0;38:5:200;48:2:1:2:3mc\u{1b}[0;38:2::1:2:3;58:2::4:5:6md",
+        );
+        let plain = Style::new();
+        let pink = plain.fg(Color::Indexed(200)).bg(Color::Rgb(1, 2, 3));
+        let under = plain.add_modifier(Modifier::UNDERLINED);
+        let italic = under.remove_modifier(Modifier::UNDERLINED);
+        let italic = italic.add_modifier(Modifier::ITALIC);
+        let blue = plain.fg(Color::Rgb(1, 2, 3));
+        assert_eq!(styles, [under, italic, pink, blue]);
+    }
+
+    #[test]
     fn styled_lines_drop_all_that_a_terminal_would_obey() {
         for (shown, expected) in [
             ("a\u{1b}[2Jb\u{1b}[10;20Hc\u{1b}[?1049ld", "abcd"),
@@ -233,6 +271,7 @@ mod tests {
         ] {
             assert_eq!(parse(shown).0, [expected], "{shown:?}");
         }
+        assert_eq!(parse("\u{1b}[38:5mx\u{1b}[4:mx\u{1b}[38:2:::mx").0, ["xxx"]);
         assert_eq!(parse("\u{1b}[38;5mx\u{1b}[99999mx\u{1b}[:::mx").0, ["xxx"]);
     }
 }

@@ -89,9 +89,9 @@ fn ask_once(flux: &Flux, plans: &[Plan], options: &Options) -> Result<Options> {
     Ok(options)
 }
 
-/// Returns whether the removal would stop a task's agent, also in the caller's own pane, or the
-/// program in the foreground of another pane. `false` if the task's state is done, and for a plan
-/// without facts.
+/// Returns whether the removal of a task would stop its running agent, also in the caller's own
+/// pane, or the program in the foreground of its pane, unless that is the caller's own. `false` if
+/// the agent is done with its turn, or if the task could not be observed.
 fn stops_work(plan: &Plan) -> bool {
     let facts = plan.facts.as_ref();
     facts.is_some_and(|facts| {
@@ -185,8 +185,8 @@ fn may_be_merged(flux: &Flux, store: &Store, stored: &StoredTask, branch: &Branc
 }
 
 /// Returns whether `--merged` selects a task: it is merged, and no check refuses, except for lack
-/// of a consent that can be asked for jointly. Also `true` for a merged task with unreadable files,
-/// and without facts.
+/// of a consent that is asked for even if several tasks are removed. Also `true` for a merged task
+/// whose uncommitted files cannot be read, and for a task that could not be observed.
 fn is_selected(plan: &Plan, options: &Options) -> bool {
     let Some(facts) = plan.forecast() else {
         return true;

@@ -40,8 +40,9 @@ impl Answer {
     }
 }
 
-/// Asks whether to keep a change of the shared configuration, put it back, show it and ask again, or
-/// abort, which is an error. Records the answer, so that no other cleanup asks again. A change that runs a program is shown on Enter, another one kept.
+/// Asks whether to keep a change of the shared configuration, put it back, show it and ask again,
+/// or abort, which is an error. Records the answer, so that no other cleanup asks again. The
+/// default answer is to show a change that decides which program runs, and to keep any other.
 pub(super) fn ask(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<()> {
     use Answer::{Abort, Keep, PutBack, Show};
     let mut answers = match change.effect {
@@ -117,8 +118,8 @@ fn lines(state: Option<&PartState>) -> Vec<String> {
     }
 }
 
-/// Warns of each change of the shared configuration to which the options agree, as without a
-/// terminal, except those in `warned`, and adds them to it. With `--keep-config`, also records that
+/// Warns of each change of the shared configuration to which the options agree without a question,
+/// except those in `warned`, and appends it to `warned`. With `--keep-config`, also records that
 /// the user has agreed to all changes.
 pub(in crate::commands) fn note_agreed(
     flux: &Flux,

@@ -144,7 +144,8 @@ fn ask(flux: &Flux, options: &mut Options, facts: &Facts, consent: &Consent) -> 
     Ok(())
 }
 
-/// Returns the facts of a plan that no check refuses; it is an internal error if there are none.
+/// Returns what was observed about the task of a plan that no check refuses. Fails with an internal
+/// error if there is nothing: then a check should have refused.
 pub(super) fn facts(plan: &Plan) -> Result<&Facts> {
     plan.facts
         .as_ref()

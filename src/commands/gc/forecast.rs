@@ -24,7 +24,7 @@ pub(super) fn forecast_trash(flux: &Flux) -> Result<()> {
     finish(flux, &all, Faults::default())
 }
 
-/// Prints what would be recovered and deleted.
+/// Prints which tasks `git flux gc` would recover after killed commands, and what it would delete.
 pub(super) fn forecast(flux: &Flux) -> Result<()> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let interrupted = list_interrupted(flux, &store).into_iter();
@@ -35,7 +35,7 @@ pub(super) fn forecast(flux: &Flux) -> Result<()> {
     report_forecast(flux, &interrupted.chain(garbage).collect::<Vec<_>>())
 }
 
-/// Prints what would be done.
+/// Prints each action in `found` as `would <action>`, and that nothing was done.
 pub(super) fn report_forecast(flux: &Flux, found: &[String]) -> Result<()> {
     for one in found {
         flux.ui.data(format_args!("would {one}"))?;

@@ -89,7 +89,8 @@ impl GcArgs {
     }
 }
 
-/// Deletes what is no longer needed, and prints it.
+/// Deletes what is no longer needed, such as expired removed tasks and remains of killed commands,
+/// and prints each deletion. Fails at the end if something could not be deleted.
 fn collect(flux: &Flux) -> Result<()> {
     let mut number = 0;
     let mut tell = |one: &Garbage| {

@@ -80,8 +80,9 @@ pub(super) fn is_used(reader: Reader) -> bool {
             || dirs.any(|dir| dir.join(format!(".{name}rc")).exists()))
 }
 
-/// Asks a new interactive bash, for at most 10 seconds, whether it completes `git flux`, with any
-/// file. Returns the problem if it does not or gives no answer; the fix names `file`.
+/// Asks a new interactive bash, for at most 10 seconds, whether it can complete `git flux`, with
+/// the installed completion `file` or any other. Returns the problem, with its fix, if it cannot or
+/// gives no answer.
 pub(super) fn check_bash(file: &Path) -> Result<Option<Finding>> {
     let answer = ask_shell(detached("bash").args(["-ic", ASK_BASH]))?;
     let mut library = BASH_COMPLETION.into_iter().map(Path::new);
@@ -107,8 +108,9 @@ fn judge_bash(answer: Option<&str>, file: &Path, library: Option<&Path>) -> Opti
     Some(Finding::new(problem, format!("echo {line} >>~/.bashrc")))
 }
 
-/// Asks a new interactive zsh, for at most 10 seconds, whether it completes `git-flux`, with any
-/// file. Returns the problem if it does not or gives no answer; the fix names `dir`.
+/// Asks a new interactive zsh, for at most 10 seconds, whether it can complete `git-flux`, with the
+/// installed completion in `dir` or any other. Returns the problem, with its fixes, if it cannot or
+/// gives no answer.
 pub(super) fn check_zsh(dir: &Path) -> Result<Option<Finding>> {
     let answer =
         ask_shell(detached("zsh").args(["-ic", ASK_ZSH, "zsh"]).arg(dir))?.unwrap_or_default();

@@ -8,7 +8,8 @@ use crate::lifecycle::land::landing::Landed;
 use crate::sanitize;
 use crate::ui::words::count;
 
-/// Returns whether nothing becomes of a task, since it is integrated already and is kept.
+/// Returns whether a landing leaves a task as it is: its target has all its changes already, and
+/// landed tasks are kept (`--keep`).
 pub(super) fn stays(plan: &Plan, fate: Landed) -> bool {
     let is_integrated = |facts: &Facts| facts.nothing_to_merge().is_some();
     fate == Landed::Kept && plan.forecast().is_some_and(is_integrated)
@@ -45,7 +46,8 @@ fn steps(plan: &Plan, facts: &Facts, fate: Landed) -> Vec<String> {
     steps
 }
 
-/// Returns whether the first reason not to land is a conflict with the target.
+/// Returns whether a plan is refused because the task conflicts with its target, and no earlier
+/// check refuses it.
 pub(super) fn is_conflict(plan: &Plan) -> bool {
     let into = plan.forecast().and_then(Facts::merge_target);
     let is_merge = |check: &Check| check.name == "merge";

@@ -20,7 +20,8 @@ pub(super) struct Tips {
 }
 
 impl Tips {
-    /// Returns the commits that a task and its target had when the store was read.
+    /// Returns the last commits of a task's branch and of its target branch, as they are in
+    /// `store`.
     pub(super) fn of(store: &Store, id: &TaskId, target: Option<&BranchName>) -> Self {
         let task = store.readable().find(|task| task.id == *id);
         Self {
@@ -73,13 +74,14 @@ impl FailedTasks {
         self.0.insert(id, Failed { tips, again });
     }
 
-    /// Forgets a task, which is gone or has changed: it is tried when it is ready.
+    /// Forgets that a task did not land, since it is gone or has other commits. Once it is ready,
+    /// it is tried again without a pause.
     pub(super) fn forget(&mut self, id: &TaskId) {
         self.0.remove(id);
     }
 
-    /// Returns the time of the next try after now. A task that is due and not ready causes an event
-    /// when it becomes ready.
+    /// Returns the earliest time after `now` at which the pause of a task ends; `None` if there is
+    /// none. Leaves out tasks whose pause is over: an event comes when one of them becomes ready.
     pub(super) fn next_try(&self, now: Instant) -> Option<Instant> {
         let tries = self.0.values().filter_map(|failed| failed.again);
         tries.map(|(at, _)| at).filter(|at| *at > now).min()

@@ -19,6 +19,7 @@ use super::{candidates, load_recovered};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE, Verb, replace_hint};
 use crate::git::refusals::NEW_REPOSITORY;
+use crate::interrupt;
 use crate::lifecycle::gate::{Gate, agreed};
 use crate::lifecycle::land::batch::BatchSize;
 use crate::lifecycle::land::chain_refs;
@@ -116,11 +117,14 @@ impl LandArgs {
             plan.forget_rounds(&flux)?;
             report.refuse(plan.commit_files(&flux)?);
         }
-        self.land(&flux, &store, plan, &mut report)?;
-        report.tidy_up();
+        let landed = self.land(&flux, &store, plan, &mut report);
+        if landed.is_ok() {
+            report.tidy_up();
+        }
         if self.json {
             flux.ui.json(&report.objects())?;
         }
+        landed?;
         report.finish()
     }
 
@@ -131,8 +135,8 @@ impl LandArgs {
         }
     }
 
-    /// Warns of the changes of the shared configuration that the options agree to, and with
-    /// `--keep-config` records that.
+    /// Warns of each change of the shared configuration to which the options agree. With
+    /// `--keep-config`, records that the user has agreed to all changes, also to those of the gate.
     fn note_configuration(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
         plan.note_configuration(flux)?;
         match self.keep_config {
@@ -141,7 +145,8 @@ impl LandArgs {
         }
     }
 
-    /// Fails off a terminal unless the tasks are named, or `--ready` or `--all` is given.
+    /// Fails without a terminal, unless the command line names tasks or has `--ready`, `--all` or
+    /// `--dry-run`.
     fn ensure_selection(&self, flux: &Flux) -> Result<()> {
         let is_selected = self.ready || self.all || !self.tasks.is_empty();
         if is_selected || flux.ui.can_ask() || self.dry_run {
@@ -175,7 +180,9 @@ impl LandArgs {
         }
     }
 
-    /// Lands the groups of tasks, one after the other. An error of one stops no other.
+    /// Lands the tasks of each target branch, one branch after the other; with `--check`, only
+    /// tests them. If a branch fails, prints the error and continues with the next one. Fails at
+    /// once on ^C.
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
         let lock = chain_refs::lock(flux)?;
         for group in plan.into_groups(store) {
@@ -203,18 +210,24 @@ impl LandArgs {
                     false => queue.land(group.tasks),
                 });
             let (results, moved) = (queue.results, queue.moved);
-            report.add(&group.branch, results, done)?;
+            let added = report.add(&group.branch, results, done);
+            if added.is_err() {
+                // The commands behind the hint are not to end at once.
+                interrupt::clear();
+            }
             if let (Some(moved), false) = (moved, self.watch)
                 && let Err(error) = self.hint_at_undo(flux, &moved)
             {
                 flux.ui
                     .warn_of(&error.context("could not find how to undo the landing"));
             }
+            added?;
         }
         Ok(())
     }
 
-    /// Returns the tester of `flux.gate`, or of nothing with `--no-gate` and without a gate.
+    /// Returns the tester that runs `flux.gate`. With `--no-gate`, or if no gate is configured, it
+    /// runs nothing and everything passes.
     fn tester<'a>(&self, flux: &'a Flux) -> Result<Tester<'a>> {
         let gate = match self.no_gate {
             true => None,
@@ -223,8 +236,8 @@ impl LandArgs {
         Ok(Tester::new(flux, gate))
     }
 
-    /// Fails if the gate has changed, or was removed, and the user has not agreed to that, also if all
-    /// verdicts are known. Does nothing with `--no-gate`.
+    /// Fails if the configuration of the gate was changed or removed while a task ran, and the user
+    /// has not agreed to that, even if the gate need not run. Does nothing with `--no-gate`.
     fn ensure_gate_agreed(&self, flux: &Flux) -> Result<()> {
         match self.no_gate {
             true => Ok(()),

@@ -114,8 +114,9 @@ impl LandPlan {
         }
     }
 
-    /// Warns of the changes of the shared configuration to which the options of tasks agree, and
-    /// records what `--keep-config` agrees to.
+    /// Warns of each change of the shared configuration to which the options of a task agree,
+    /// unless the task is refused. With `--keep-config`, records that the user has agreed to the
+    /// changes.
     pub(super) fn note_configuration(&self, flux: &Flux) -> Result<()> {
         let mut warned = Vec::new();
         let mut able = self.tasks.iter();
@@ -125,7 +126,8 @@ impl LandPlan {
         })
     }
 
-    /// Forgets how often the named tasks were sent back.
+    /// Forgets, for each task that the command line names, how often landings have sent it back to
+    /// its agent.
     pub(super) fn forget_rounds(&self, flux: &Flux) -> Result<()> {
         let facts = |(task, plan): &(LandTask, Plan)| match task.readiness {
             Readiness::Named => plan.facts.clone(),
@@ -137,9 +139,9 @@ impl LandPlan {
         Ok(())
     }
 
-    /// Commits the uncommitted files of the tasks that can land, if `--commit` is given. Takes those
-    /// that cannot, or have changed since they were planned, out of the plan, and returns them with
-    /// the errors that say so: nothing of them is committed.
+    /// Commits the uncommitted files of the tasks, if `--commit` is given. If a task with such
+    /// files is refused for another reason than a conflict, or has changed since it was planned,
+    /// commits none of them, and moves the task from the plan to the result, with the error.
     pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<Vec<(TaskId, Error)>> {
         let mut refused = Vec::new();
         for (mut task, plan) in mem::take(&mut self.tasks) {

@@ -43,7 +43,8 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Prints nothing about a task that is sent back with the same commits as before.
+    /// Returns the report, set to print nothing about a task that is sent back to its agent with
+    /// the same commits as the last time.
     pub(super) fn without_repeated(self) -> Self {
         Self {
             tells_repeated: false,
@@ -63,7 +64,8 @@ impl<'a> Report<'a> {
             .map(|one| one.result)
     }
 
-    /// Prints an event as it happens.
+    /// Prints an event of a landing: tasks that have landed or passed together, or the result of a
+    /// task.
     pub(super) fn tell(&self, event: &LandEvent) -> Result<()> {
         let ui = &self.flux.ui;
         match event {
@@ -107,7 +109,7 @@ impl<'a> Report<'a> {
                 });
             }
             TaskResult::Conflict(back) => {
-                self.tell_back(id, "it conflicts with its target", back);
+                self.tell_back(id, "it conflicts with its target branch", back);
             }
             TaskResult::Red(finding, back) => {
                 match back {
@@ -121,7 +123,7 @@ impl<'a> Report<'a> {
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
-                ui.status(format_args!("'{id}' conflicts with its target"));
+                ui.status(format_args!("'{id}' conflicts with its target branch"));
             }
             TaskResult::Clash(Clash::Task) => {
                 ui.status(format_args!("'{id}' conflicts with a task before it"));
@@ -169,8 +171,9 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Adds the results of the group of this branch and, if its landing failed, the error, which is
-    /// printed. An interruption is returned.
+    /// Adds the results of the tasks that land on `branch`. If landing them failed, prints the
+    /// error in `done`, and adds its exit code; but an error with exit code 130, as on ^C, is
+    /// returned.
     pub(super) fn add(
         &mut self,
         branch: &BranchName,
@@ -194,7 +197,8 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Prints and adds the refusals of tasks that belong to no group.
+    /// Prints the tasks that were refused before the landing, each with its error, and adds them to
+    /// the results.
     pub(super) fn refuse(&mut self, refused: Vec<(TaskId, Error)>) {
         for (id, error) in refused {
             let result = TaskResult::Refused(error);
@@ -237,7 +241,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Returns the error with the task in its message, unless that names it.
+/// Returns the error with `'<id>': ` before its message, unless the message names the task already.
 fn error_of(id: &TaskId, error: &Error) -> Error {
     let text = format!("{error:#}");
     match text.contains(&format!("'{id}'")) {

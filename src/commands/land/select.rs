@@ -29,7 +29,8 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// Says which tasks are left out.
+    /// Prints each task that is left out because of unseen files, with their number and
+    /// `git flux review`.
     pub(super) fn report_unseen(&self, flux: &Flux) {
         for (id, files) in &self.unseen {
             let files = files.map_or_else(
@@ -86,8 +87,9 @@ impl LandArgs {
         Ok(named)
     }
 
-    /// Returns the tasks with commits whose agents are done, ended or idle, whose files are
-    /// committed (unless they will be), and that are not blocked.
+    /// Returns this user's tasks that have changes to land and whose agents are done, ended or
+    /// idle. Leaves out tasks with uncommitted files, unless `--commit` or `--check` is given, and,
+    /// except with `--check`, those that landings have sent back to their agents too often.
     fn ready_tasks<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
         let own: Vec<&StoredTask> = flux.own_tasks(store).collect();
         let tasks: Vec<&Task> = own
@@ -113,7 +115,8 @@ impl LandArgs {
             .collect())
     }
 
-    /// Returns the options of a cleanup of this task. If its target has landed, it lands there, too.
+    /// Returns the options for planning and landing a task. If its target branch is gone and has
+    /// landed on another branch, the task lands on that one, and this is printed.
     fn options(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<Options> {
         let mut into = self.into.as_deref().map(BranchName::typed);
         if let (None, Ok(task)) = (&into, &stored.task)
@@ -163,7 +166,8 @@ impl LandArgs {
     }
 }
 
-/// Returns the tasks with unseen files, and how many there are, if that is known.
+/// Returns the tasks with files that the user has not seen, and the number of these files. A task
+/// whose number is not known is included, with `None`.
 fn find_unseen(
     flux: &Flux,
     store: &Store,

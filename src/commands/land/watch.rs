@@ -32,8 +32,8 @@ struct LandWatch<'a> {
 }
 
 impl LandArgs {
-    /// Lands the tasks that are ready, and from then on each one that becomes ready. After one
-    /// question, asks nothing more. Ends only on ^C, and with an error.
+    /// Lands the tasks that are ready, and from then on each one that becomes ready. Asks one
+    /// question at the start, and nothing later. Never returns `Ok`: ^C and errors end it.
     pub(super) fn land_on(&self, flux: &Flux) -> Result<()> {
         if flux.ui.can_ask() && !self.yes {
             let question = "Land tasks as they become ready, and stop their agents?";

@@ -19,8 +19,8 @@ const MAX_NAMES: usize = 2;
 /// The length of a shortened id.
 const MAX_CHARS: usize = 16;
 
-/// Compares the tasks of a repository, as far as that is quick. `None`, with a warning, if it
-/// fails.
+/// Finds the conflicts of the tasks of a repository. Makes a limited number of new comparisons: the
+/// rest is unknown until a later call. `None`, with a warning, if that fails.
 ///
 /// # Errors
 /// Only on ^C.

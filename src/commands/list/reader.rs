@@ -69,7 +69,8 @@ pub(in crate::commands) struct TaskReader {
 }
 
 impl TaskReader {
-    /// Starts to watch; does not read yet.
+    /// Creates a reader of the tasks in `scope`, and starts to watch for changes. Reads no task
+    /// yet.
     pub(in crate::commands) fn new(scope: Scope) -> Result<Self> {
         let mut watch = TaskWatch::new()?;
         watch.wakeups.rest();
@@ -85,8 +86,8 @@ impl TaskReader {
         })
     }
 
-    /// Reads the states of all tasks, which is quick; [`TaskReader::next_rows`] returns everything
-    /// soon.
+    /// Reads the states of all tasks, which is quick, but not their worktrees, commits and
+    /// conflicts: the first call of [`TaskReader::next_rows`] reads these.
     pub(in crate::commands) fn read_states(&mut self) -> Result<&[Rows]> {
         let all = read_each(self.scope, &self.ui, |flux, store| {
             Ok((read_states(&flux, &store)?, (flux, store)))
@@ -127,8 +128,9 @@ impl TaskReader {
         &self.rows
     }
 
-    /// Waits until the tasks may have changed, and reads what may have: the states at once, the
-    /// worktrees less often. Fails on ^C, and if the reader of standard output has closed the pipe.
+    /// Waits until the tasks may have changed, and returns all tasks. Reads their states again each
+    /// time, but their worktrees, commits and conflicts less often. Fails on ^C, and if the reader
+    /// of standard output has closed the pipe.
     pub(in crate::commands) fn next_rows(&mut self) -> Result<&[Rows]> {
         match self.wait()? {
             Depth::States if self.update_states().unwrap_or(false) => Ok(&self.rows),
@@ -142,14 +144,16 @@ impl TaskReader {
         mem::take(&mut self.changed)
     }
 
-    /// Returns the earliest time at which everything is read again.
+    /// Returns the earliest time for reading worktrees, commits and conflicts again: four times as
+    /// long after the last such reading as that took, at least 50 ms.
     fn next(&self) -> Instant {
         let (end, took) = self.last;
         end + PAUSE.max(took * (SHARE - 1))
     }
 
-    /// Waits until the tasks may have changed. The states come first; everything follows soon, but
-    /// takes its share of the time at most.
+    /// Waits until the tasks may have changed, and returns what to read again: at first only their
+    /// states, soon after that everything. Delays the latter so that it takes at most a fifth of
+    /// the time, as [`SHARE`] says.
     fn wait(&mut self) -> Result<Depth> {
         let wakeups = &mut self.watch.wakeups;
         let is_woken = wakeups.pause(Instant::now() + PAUSE)?;
@@ -219,7 +223,8 @@ impl TaskReader {
     }
 }
 
-/// Opens the repositories of a scope, and reads each.
+/// Opens the repositories of a scope, and returns the result of `read` for each. With
+/// [`Scope::All`], warns of a repository that cannot be opened or read, and leaves it out.
 fn read_each<T>(
     scope: Scope,
     ui: &Ui,
@@ -241,7 +246,7 @@ impl TaskRow {
         matches!(state, Some(State::Starting | State::Removing))
     }
 
-    /// Returns whether a landing that runs tests or lands the task.
+    /// Returns whether a running `git flux land` tests or lands the task.
     fn is_landing(&self) -> bool {
         let status = self.status.as_ref();
         status.is_some_and(|status| status.land == Some(LandState::Landing))

@@ -99,8 +99,8 @@ pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
     Ok(complete(flux, store, rows))
 }
 
-/// Reads the states of the tasks of a repository, as rows of the table. Of their work, nothing is
-/// known.
+/// Reads the states of the tasks of a repository, as rows of the table. Commits, changed files,
+/// conflicts and verdicts are unknown in these rows.
 pub(super) fn read_states(flux: &Flux, store: &Store) -> Result<Rows> {
     let tasks: Vec<&Task> = store.readable().collect();
     let states = observe::states(flux, store, &tasks)?;
@@ -124,7 +124,8 @@ pub(super) fn read_states(flux: &Flux, store: &Store) -> Result<Rows> {
     Ok(complete(flux, store, rows))
 }
 
-/// Adds the rows of the records that are unreadable or foreign, and sorts all by age.
+/// Adds a row for each record that cannot be read, and for each that was fetched from another
+/// repository, and sorts all rows by age.
 fn complete(flux: &Flux, store: &Store, mut rows: Vec<TaskRow>) -> Rows {
     for StoredTask { id, task, .. } in &store.tasks {
         if let Err(error) = task {
@@ -214,7 +215,8 @@ impl TaskRow {
         }
     }
 
-    /// Replaces the state of a task and its part in landings, and what shows them.
+    /// Replaces the state of a task, and its state in a landing, in the row: in its status, its
+    /// cells and its JSON object.
     pub(super) fn update(&mut self, (state, found): (State, Evidence), land: Option<LandState>) {
         if let Some(status) = self.status.take() {
             let status = Status {

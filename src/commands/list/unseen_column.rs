@@ -11,7 +11,8 @@ use crate::task::TaskId;
 /// The numbers of unseen files; `None` if nothing is reviewed here.
 pub(super) struct UnseenColumn(Option<BTreeMap<TaskId, usize>>);
 
-/// Counts the unseen files of the tasks whose work is in a report.
+/// Counts the unseen files of the tasks that `report` has compared; without a report, no number is
+/// known. Counts nothing if unseen files are not shown here, as [`is_used`] says.
 pub(super) fn count(flux: &Flux, store: &Store, report: Option<&ConflictReport>) -> UnseenColumn {
     if !is_used(flux, store) {
         return UnseenColumn(None);
@@ -30,7 +31,8 @@ pub(super) fn count(flux: &Flux, store: &Store, report: Option<&ConflictReport>)
 }
 
 impl UnseenColumn {
-    /// Returns the number of a task; `None` if it is not known.
+    /// Returns the number of unseen files of a task; `None` if it is not known, or if unseen files
+    /// are not shown here.
     pub(super) fn of(&self, id: &TaskId) -> Option<usize> {
         self.0.as_ref()?.get(id).copied()
     }

@@ -145,8 +145,8 @@ impl ConflictsObject {
         }
     }
 
-    /// Appends a record for each conflict and each unreadable task to `lines`, and one with the
-    /// order.
+    /// Appends to `lines` a record for each conflict and for each task that could not be read, and
+    /// a last one with the suggested order of merging, if there is one.
     pub(in crate::commands) fn write(&self, lines: &mut Lines) {
         for TaskConflictObject { task, opponent } in &self.conflicts {
             lines.line("task", Some(task));

@@ -57,7 +57,8 @@ const END: &str = "\
 ";
 
 impl ReviewFile {
-    /// Makes the file of the differences between two trees, of which the review has the objects.
+    /// Makes the file to edit: a head with `title` and help, and the differences between the trees
+    /// `seen` and `present`, in the form of `git diff`.
     pub(super) fn new(
         review: &TaskReview,
         title: &str,
@@ -88,7 +89,8 @@ impl ReviewFile {
         lines.collect()
     }
 
-    /// Returns the file that a line is about; `None` if it is about all.
+    /// Returns the changed file to which the subject of a line belongs; `None` if the subject is
+    /// all files.
     pub(super) fn patch(&self, subject: Subject) -> Option<&FilePatch> {
         match subject {
             Subject::Whole => None,

@@ -28,7 +28,8 @@ pub(super) enum Mentions {
 }
 
 impl Mentions {
-    /// Returns the attitude of an agent.
+    /// Returns whether a message to this agent can have words that begin with `@`. `Refused` if the
+    /// agent would take each for the name of a file, and they cannot be escaped.
     pub(super) fn of(agent: &str) -> Self {
         let composer = agent::profile(agent).composer.as_ref();
         match composer.is_some_and(Composer::refuses_mentions) {
@@ -37,7 +38,8 @@ impl Mentions {
         }
     }
 
-    /// Returns a path or a suggestion as the agent accepts it.
+    /// Returns a path or a suggestion as it can be sent to the agent: for [`Mentions::Refused`],
+    /// with a space behind each `@` that the agent would take for the beginning of a file name.
     fn adapt(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::Accepted => text.into(),
@@ -64,8 +66,9 @@ pub(super) struct Present<'a> {
 }
 
 impl Present<'_> {
-    /// Finds where the lines are now that the comments are about. One that cannot be looked up, such
-    /// as a commit of a submodule, counts as changed.
+    /// Returns each comment with the present number of its line. A line that has changed or is gone
+    /// keeps its old number, and is marked as changed; so is one that cannot be looked up, as in a
+    /// submodule.
     pub(super) fn place<'a>(
         &self,
         file: &ReviewFile,
@@ -106,7 +109,9 @@ impl Present<'_> {
 }
 
 impl ReviewFile {
-    /// Returns a comment with the place that its line had in this file.
+    /// Returns a comment with the place that its line had in this file: `<path>:<line>`, for a
+    /// deleted line `<path>:<line> (removed)`, for a whole file `<path>`, and nothing for all
+    /// files.
     pub(super) fn place<'a>(&self, comment: &'a Comment) -> PlacedComment<'a> {
         let subject = comment.line.subject;
         let place = self.patch(subject).map(|patch| {
@@ -155,7 +160,8 @@ pub(super) fn list(comments: &[PlacedComment], mentions: Mentions) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the message to the agent.
+/// Returns the message to the agent: an introduction, which tells of spaces added after `@` if
+/// there are any, and the comments.
 pub(super) fn message(comments: &[PlacedComment], mentions: Mentions) -> String {
     let text = list(comments, mentions);
     let introduction = match text == list(comments, Mentions::Accepted) {

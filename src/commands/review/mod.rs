@@ -1,6 +1,8 @@
 //! `git flux review`
 
+mod comment_list;
 mod file;
+mod from;
 mod message;
 mod parse;
 mod send;
@@ -15,7 +17,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use tempfile::NamedTempFile;
 
-use self::file::{ReviewFile, find_trees};
+use self::file::ReviewFile;
 use self::message::{Mentions, PlacedComment, Present};
 use self::parse::{Comment, find_comments};
 use self::send::{Agreement, Sending};
@@ -33,7 +35,7 @@ use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::task::TaskId;
 use crate::ui::words::count;
-use crate::ui::{Ui, quoted, shown};
+use crate::ui::{Ui, quoted};
 
 /// An editor that returns sooner may have shown nothing.
 const QUICK: Duration = Duration::from_secs(1);
@@ -57,12 +59,18 @@ pub(crate) struct ReviewArgs {
     /// note that you have seen the files, without looking at them here
     #[arg(long, conflicts_with_all = ["from", "json", "all"])]
     mark: bool,
-    /// read the edited file from <file> instead of opening an editor; - is standard input
+    /// take the comments from <file> instead of opening an editor; - is standard input
     #[arg(long, value_name = "file", conflicts_with = "json")]
     from: Option<PathBuf>,
     /// machine-readable output: only list the files
     #[arg(long)]
     json: bool,
+}
+
+/// A file with comments that were made elsewhere.
+struct CommentFile<'a> {
+    path: &'a Path,
+    text: Vec<u8>,
 }
 
 /// An edited file.
@@ -131,13 +139,7 @@ impl ReviewArgs {
         }
         self.ensure_can_ask(&flux, stored)?;
         if let (Some(path), Some(text)) = (&self.from, from) {
-            return self.take(
-                &flux,
-                stored,
-                &review,
-                path,
-                &String::from_utf8_lossy(&text),
-            );
+            return self.take(stored, &review, &CommentFile { path, text });
         }
         if file.patches.is_empty() {
             return self.report_none(&flux, &store, stored);
@@ -172,7 +174,8 @@ impl ReviewArgs {
         Ok(())
     }
 
-    /// Returns how the user agrees to sending comments.
+    /// Returns how the user agrees to sending comments: by `--yes`, or by a question. If the editor
+    /// failed, `--yes` does not count, and the default answer is no.
     fn agreement(&self, end: EditorEnd) -> Agreement {
         match (end, self.yes) {
             (EditorEnd::Failed, true) => Agreement::Refused,
@@ -182,47 +185,8 @@ impl ReviewArgs {
         }
     }
 
-    /// Takes the comments from a file that was edited elsewhere. If the task has changed since that was
-    /// printed, nothing is noted as seen.
-    fn take(
-        &self,
-        flux: &Flux,
-        stored: &StoredTask,
-        review: &TaskReview,
-        path: &Path,
-        text: &str,
-    ) -> Result<()> {
-        let trees = find_trees(text);
-        let id = &stored.id;
-        let stale = || {
-            let what = format!(
-                "the files in '{}' are not known; '{id}' may have changed",
-                shown(path)
-            );
-            Failure::new(what).hint(format!("git flux review --print {id}"))
-        };
-        let trees = trees.as_ref().with_context(stale)?.each_ref();
-        let is_same = trees == review.trees();
-        let file = ReviewFile::new(review, "", trees).with_context(stale)?;
-        let edited = ReviewComments::find(file, text)?;
-        let has_comments = !edited.comments.is_empty();
-        if has_comments {
-            let agreement = self.agreement(EditorEnd::Normal);
-            send_comments(stored, review, &edited, agreement)?;
-        }
-        match (is_same, has_comments) {
-            (true, false) => self.ask_seen(flux, review, EditorEnd::Normal),
-            (true, true) => mark(flux, review),
-            (false, _) => {
-                let what = format!("'{id}' has changed since '{}' was printed", shown(path));
-                flux.ui
-                    .warning(format_args!("{what}; nothing is noted as seen"));
-                Ok(())
-            }
-        }
-    }
-
-    /// Fails off a terminal without `--yes`, before the user writes comments.
+    /// Fails without a terminal unless `--yes` is given, before the user writes comments that could
+    /// not be sent.
     fn ensure_can_ask(&self, flux: &Flux, stored: &StoredTask) -> Result<()> {
         if self.yes || flux.ui.can_ask() {
             return Ok(());
@@ -330,7 +294,8 @@ fn send_comments(
     sending.send()
 }
 
-/// Finds where the lines are now: the agent may have worked on.
+/// Returns the comments with the present places of their lines, after reading the task's files
+/// again: the agent may have changed them while the user wrote.
 fn place_comments<'a>(
     stored: &StoredTask,
     review: &TaskReview,

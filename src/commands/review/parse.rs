@@ -42,16 +42,18 @@ pub(super) fn find_comments(original: &[ReviewLine], edited: &str) -> Result<Vec
     Ok(comments)
 }
 
-/// Returns a line as it is compared: one of white space, such as a blank line of the code with its
-/// sign, is no empty one that the user may have added.
+/// Returns the parts of a line that are compared: the line, a mark if it has only white space, and
+/// a newline. The mark distinguishes a blank line of code, ` `, from an empty line that the user
+/// has added.
 fn comparable(line: &str) -> [&str; 3] {
     let line = line.trim_end_matches('\r');
     let is_blank = line.trim().is_empty() && !line.is_empty();
     [line, if is_blank { BLANK } else { "" }, "\n"]
 }
 
-/// Moves added lines that end with the blank line above them to before that line: editors that
-/// indent make such lines, and a comment is rather about code.
+/// Moves added lines up past each blank line above them that equals their last line, which leaves
+/// the edited text the same. The comment is then about the code above: editors that indent add such
+/// blank lines.
 fn move_above_blank_lines(
     original: &[ReviewLine],
     edited: &[&str],
@@ -69,7 +71,8 @@ fn move_above_blank_lines(
     added
 }
 
-/// Reads one block of changed lines.
+/// Returns the comments in a range of changed lines: a suggestion for each changed line of code,
+/// and the added lines between these as comments on the line above. Deleted lines make no comment.
 fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -> Vec<Comment> {
     // An empty range begins behind its line.
     let first = match changed.old_lines {
@@ -107,8 +110,9 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
     comments
 }
 
-/// Returns the line that is suggested in place of a line, without its sign; `None` unless it has the
-/// same sign and other code.
+/// Returns the code that the line `new` suggests in place of the line `old`, without the sign,
+/// which is a space, `+` or `-`. `None` if `old` is no line of code, or if `new` has another sign
+/// or the same code.
 fn find_suggestion(old: &ReviewLine, new: &str) -> Option<String> {
     let Subject::Line(..) = old.subject else {
         return None;
@@ -119,8 +123,9 @@ fn find_suggestion(old: &ReviewLine, new: &str) -> Option<String> {
     (!is_same).then(|| unescape(suggestion, old))
 }
 
-/// Returns a suggestion with the invisible characters of a line that the file shows as `\u{…}`.
-/// Control characters stay so, and what the code has as such a text itself.
+/// Returns a suggestion in which each `\u{…}` that the file shows for an invisible character of
+/// `line` is that character again. Keeps the `\u{…}` of control characters, and those that are in
+/// the code itself.
 fn unescape(suggestion: &str, line: &ReviewLine) -> String {
     let raw = line.raw.as_deref().unwrap_or_default();
     let escapes = raw.chars().filter(|c| !c.is_control()).map(|c| {
@@ -137,11 +142,12 @@ fn unescape(suggestion: &str, line: &ReviewLine) -> String {
 }
 
 impl Comment {
-    /// Returns the comment of some added lines; `None` if they are blank. In the head and at the end,
-    /// `#` begins what is no comment.
-    fn new(line: &ReviewLine, text: &[&str]) -> Option<Self> {
-        let is_text = |text: &&&str| line.subject != Subject::Whole || !text.starts_with('#');
-        let text = text.iter().filter(is_text).copied();
+    /// Returns the comment on `line` with the text `text`, by lines; `None` if they are blank. If
+    /// `line` is in the head or at the end of the edited file, leaves out lines that begin with
+    /// `#`.
+    pub(super) fn new(line: &ReviewLine, text: &[impl AsRef<str>]) -> Option<Self> {
+        let is_text = |text: &&str| line.subject != Subject::Whole || !text.starts_with('#');
+        let text = text.iter().map(AsRef::as_ref).filter(is_text);
         let text: Vec<&str> = text.skip_while(|line| line.trim().is_empty()).collect();
         let text = text.join("\n");
         let text = text.trim_end();

@@ -198,7 +198,8 @@ pub(super) fn code(change: &Change) -> String {
     letters.map(|c| if c == '.' { ' ' } else { c }).collect()
 }
 
-/// Describes what is known about a task and another one, or its target.
+/// Describes how a task conflicts with another one or with its target: the files, none, or the
+/// reason why it is unknown.
 fn describe_conflict(one: &OpponentObject) -> String {
     let other = one.with.as_ref().or(one.target.as_ref());
     let other = other.map_or("others", String::as_str);

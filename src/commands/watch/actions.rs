@@ -58,8 +58,8 @@ fn task_command(key: &TaskKey, name: &str, pause: Pause) -> FluxCommand {
     }
 }
 
-/// Returns why the agent of a task accepts no message, if its state says so. Otherwise, and if its
-/// pane decides, `git flux send` finds out.
+/// Returns the reason why the agent of a task accepts no message now, as far as its state tells.
+/// `None` if it may accept one: `git flux send` then also checks its pane.
 pub(super) fn refuse_message(row: &ViewRow) -> Option<String> {
     let status = row.row.status.as_ref()?;
     let id = &row.key.id;
@@ -91,8 +91,8 @@ pub(super) fn send(model: &Model, key: &TaskKey, message: &str) -> Action {
     Action::Run(command)
 }
 
-/// Returns the command that starts a task with a description in the repository of `home`; without a
-/// description, that opens the editor.
+/// Returns the command that starts a task with a description, in the repository of the directory
+/// `home`; without a description, the command opens the editor.
 pub(super) fn run_new(home: &Path, description: &str) -> Action {
     let args = iter::once("run".into()).chain(text_args(description));
     Action::Run(FluxCommand {

@@ -26,8 +26,9 @@ impl Areas {
         }
     }
 
-    /// Splits the terminal for so many tasks and a screen below them, or beside them if there is
-    /// room; without a screen if there is none.
+    /// Splits the terminal into a list of `tasks` tasks, the screen of one task and the line of
+    /// help. The screen is below the list, or beside it from 160 columns; a terminal with less than
+    /// 12 rows has none.
     pub(super) fn with_screen(all: Rect, tasks: usize) -> Self {
         let without = Self::without_screen(all);
         let rest = without.tasks;

@@ -50,7 +50,8 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Starts all threads. `reader` has read the tasks once.
+    /// Starts the threads that send the events of signals, keys, tasks and screens, and expects the
+    /// first key. `reader` must have read the tasks once.
     pub(super) fn start(reader: TaskReader) -> Result<(Self, Receiver<Event>)> {
         let (sender, events) = channel();
         send_signals(sender.clone())?;
@@ -106,7 +107,8 @@ fn send_signals(events: Sender<Event>) -> Result<()> {
     Ok(())
 }
 
-/// Starts a thread that waits for a key whenever it is told to, and reads none.
+/// Starts a thread that waits for a key after each `()` sent to it, and then sends an event. Does
+/// not read the key from standard input.
 fn send_keys(events: Sender<Event>) -> Sender<()> {
     let (sender, requests) = channel();
     thread::spawn(move || {
@@ -127,8 +129,9 @@ fn send_keys(events: Sender<Event>) -> Sender<()> {
     sender
 }
 
-/// Reads the tasks whenever they may have changed, and lets the last lines of those with an event be
-/// read, until the view ends.
+/// Reads the tasks whenever they may have changed, and sends them as events, until the view ends.
+/// Starts a thread that reads the last lines of the tasks: at first of every task, later of those
+/// whose run directory has changed.
 fn send_tasks(mut reader: TaskReader, events: &Sender<Event>) {
     let mut rows = reader.rows().to_vec();
     let mut asked = Asked::All;
@@ -168,7 +171,8 @@ fn ids_of_runs(dirs: &BTreeSet<PathBuf>) -> BTreeSet<OsString> {
         .collect()
 }
 
-/// Returns the tasks that are asked for, each with its pane if its agent is alive here.
+/// Returns the tasks in `asked`, each with its pane; `None` for the pane if the agent does not run,
+/// or if the task belongs to another user.
 fn find_panes(repositories: &[Rows], asked: &Asked) -> Panes {
     let mut panes = Vec::new();
     for Rows { home, rows } in repositories {

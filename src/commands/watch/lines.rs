@@ -54,8 +54,8 @@ fn read_lines(panes: &Receiver<Panes>, show: impl Fn(LastLines)) {
 struct Readings(HashMap<TaskKey, (Target, Vec<Instant>)>);
 
 impl Readings {
-    /// Plans the readings after an event of some tasks, instead of those after earlier events. Of a
-    /// task without a pane, nothing is read any more.
+    /// Plans to read the last line of each task in `panes` now and again 1 and 5 seconds later, in
+    /// place of its earlier plans. For a task without a pane, only removes these.
     fn plan(&mut self, panes: Panes, now: Instant) {
         for (key, target) in panes {
             match target {

@@ -117,7 +117,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Shows what happens until the user quits. Fails on ^C and other signals that end it.
+    /// Handles events and draws the view until the user quits. Fails on ^C, SIGTERM and SIGHUP, and
+    /// if the terminal is closed.
     fn follow(&mut self) -> Result<()> {
         loop {
             let event = match self.view.next_change() {

@@ -29,8 +29,8 @@ impl TaskKey {
     }
 }
 
-/// Returns the name of the repository whose commands run in the directory `home`: that of the
-/// directory.
+/// Returns the name of the repository whose commands run in the directory `home`: the last part of
+/// the path.
 pub(super) fn repository_of(home: &Path) -> Cow<'_, str> {
     home.file_name().unwrap_or_default().to_string_lossy()
 }
@@ -117,8 +117,9 @@ fn has_no_work(status: &Status) -> bool {
 }
 
 impl Model {
-    /// Replaces the tasks. The first one is selected until [`Model::note_key`] is called. From then
-    /// on, the selected one stays selected; if it is gone, the one in its place is.
+    /// Replaces the tasks, those that need attention first. Until [`Model::note_key`] is called,
+    /// the first task is selected. After that, the same task stays selected or, if it is gone, the
+    /// one now in its place.
     pub(super) fn set_rows(&mut self, repositories: Vec<Rows>) {
         let mut rows = Vec::new();
         for Rows { home, rows: tasks } in repositories {
@@ -146,7 +147,8 @@ impl Model {
         self.follow_rows();
     }
 
-    /// Keeps the selection after a change that no key has made, and notes if it is another one.
+    /// Updates the selection after a change of the tasks, as [`Model::set_rows`] describes. If
+    /// another task becomes selected, notes the time and the task selected before.
     fn follow_rows(&mut self) {
         let before = self.selected.clone();
         if !self.is_in_use {
@@ -165,14 +167,15 @@ impl Model {
         self.is_in_use = true;
     }
 
-    /// Returns whether another task has just been selected without a key: the user may not have
-    /// noticed.
+    /// Returns whether, less than [`REACTION`] ago, another task became the selected one without a
+    /// key press, so that the user may not have noticed.
     pub(super) fn is_just_replaced(&self) -> bool {
         self.replaced.as_ref().is_some_and(is_unnoticed)
     }
 
-    /// Returns the selected task; if it has just been selected without a key, the one that the user
-    /// has noticed, which may be gone.
+    /// Returns the task that the user takes for the selected one: if [`Model::is_just_replaced`],
+    /// the one selected before, which may be gone, otherwise the selected one. `None` if there is
+    /// none.
     pub(super) fn noticed(&self) -> Option<&TaskKey> {
         match self.replaced.as_ref().filter(|one| is_unnoticed(one)) {
             Some((_, before)) => Some(before),
@@ -180,7 +183,8 @@ impl Model {
         }
     }
 
-    /// Replaces the last lines of some tasks.
+    /// Replaces the last line of the screen of each task in `lines`, or removes it for `None`.
+    /// Other tasks keep theirs.
     pub(super) fn set_last_lines(&mut self, lines: LastLines) {
         for (key, line) in lines {
             if let Some(row) = self.rows.iter_mut().find(|row| row.key == key) {
@@ -195,7 +199,8 @@ impl Model {
         self.follow_rows();
     }
 
-    /// Replaces the last line of a task whose agent is alive by that of this screen.
+    /// Replaces a task's last line by that of its screen, which has the text `text`. Does nothing
+    /// unless the task's agent is alive.
     pub(super) fn set_screen(&mut self, key: &TaskKey, text: &str) {
         let status = self.find(key).and_then(|row| row.row.status.as_ref());
         if status.is_some_and(|status| status.state.is_alive()) {
@@ -239,7 +244,8 @@ impl Model {
         self.at
     }
 
-    /// Selects another task; stops at both ends.
+    /// Selects the task that is some rows above or below the selected one, or the first or last one
+    /// that is shown. Stops at both ends of the list.
     pub(super) fn select(&mut self, to: Move) {
         let last = self.shown().len().saturating_sub(1);
         self.at = match to {
@@ -263,7 +269,8 @@ impl Model {
     }
 }
 
-/// Returns whether a change is so new that the user may not have noticed it.
+/// Returns whether a change of the selection is so new, less than [`REACTION`] old, that the user
+/// may not have noticed.
 fn is_unnoticed((at, _): &(Instant, TaskKey)) -> bool {
     at.elapsed() < REACTION
 }
@@ -279,12 +286,13 @@ impl ViewRow {
                 .any(|cell| cell.to_lowercase().contains(filter))
     }
 
-    /// Returns the beginning of the task's state.
+    /// Returns the time at which the task's state began; `None` if it is unknown.
     pub(super) fn since(&self) -> Option<Timestamp> {
         self.row.status.as_ref()?.found.since
     }
 
-    /// Returns the pane of a task whose agent may be alive.
+    /// Returns the pane in which the task's agent may be alive; `None` if the task has no pane or
+    /// belongs to another user.
     pub(super) fn target(&self) -> Option<&Target> {
         let status = self.row.status.as_ref()?;
         let target = status.task.target.as_ref();

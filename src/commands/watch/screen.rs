@@ -40,7 +40,8 @@ pub(super) struct ScreenReader {
 }
 
 impl ScreenReader {
-    /// Starts the thread, which calls `show` with each screen.
+    /// Starts a thread that reads the screen of the task given to [`Self::select`], and calls
+    /// `show` with each screen that differs from the one before.
     pub(super) fn start(show: impl Fn(Shown) + Send + 'static) -> Self {
         let (wakeups, news) = channel();
         let selected = Arc::new(Mutex::new(None));
@@ -54,7 +55,8 @@ impl ScreenReader {
         Self { selected, wakeups }
     }
 
-    /// Reads the screen of this task from now on, or none. Does nothing if that is so already.
+    /// Makes the thread read the screen of the task `next` from now on, or none for `None`. Does
+    /// nothing if the thread does so already.
     pub(super) fn select(&self, next: Option<Selected>) {
         let mut selected = self.selected.lock().unwrap_or_else(PoisonError::into_inner);
         if *selected != next {
@@ -108,24 +110,26 @@ impl Thread {
             let is_new = read.as_ref().is_none_or(|(before, _)| *before != selected);
             let text = self.capture(&selected, is_new);
             last = Instant::now();
-            if !is_new && read.as_ref().is_some_and(|(_, before)| *before == text) {
+            if !is_new && text.is_some() && text.as_ref() == read.as_ref().map(|(_, before)| before)
+            {
                 continue;
             }
-            let (key, lines) = (selected.key.clone(), styled_lines(&text));
+            let lines = styled_lines(text.as_deref().unwrap_or_default());
+            let key = selected.key.clone();
             (self.show)(Shown { key, lines });
-            read = Some((selected, text));
+            read = text.map(|text| (selected, text));
         }
     }
 
-    /// Reads the screen of a task, and watches its terminal if it is a new one. A pane that is gone
-    /// has no text.
-    fn capture(&mut self, selected: &Selected, is_new: bool) -> String {
+    /// Returns the text of a task's pane with its colours; `None` if it cannot be read. If the task
+    /// `is_new`, not read before, also begins to watch the pane's terminal device for output.
+    fn capture(&mut self, selected: &Selected, is_new: bool) -> Option<String> {
         let Ok((text, tty)) = capture_colours(&selected.target) else {
             self.terminal = Terminal::None;
-            return String::new();
+            return None;
         };
         if !is_new {
-            return text;
+            return Some(text);
         }
         let watch = self.watch.as_mut();
         self.terminal = match watch.is_some_and(|watch| watch.watch_terminal(&tty)) {
@@ -133,6 +137,6 @@ impl Thread {
             false => Terminal::Unwatched,
         };
         // Output before the watch began is read now.
-        capture_colours(&selected.target).map_or(text, |(text, _)| text)
+        Some(capture_colours(&selected.target).map_or(text, |(text, _)| text))
     }
 }

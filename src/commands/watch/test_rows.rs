@@ -12,7 +12,8 @@ use crate::task::{
     Changes, Divergence, Evidence, Exit, ExitReason, Source, State, Status, Task, WaitReason,
 };
 
-/// Returns the state that a task of this name is in.
+/// Returns the state that the first word of a test task's name stands for, such as `failed` in
+/// `failed-login`; `Working` for an unknown word.
 fn state(name: &str) -> State {
     let exit = |status| Exit::new(ExitReason::Status(status), Timestamp::UNIX_EPOCH);
     match name.split('-').next().unwrap() {
@@ -66,8 +67,8 @@ fn row(home: &Path, (name, minutes): (&str, i64), now: Timestamp) -> TaskRow {
     TaskRow::of(status, object, String::new(), now)
 }
 
-/// Returns the tasks of a repository: the name of each begins with its state, and each is in it for
-/// so many minutes.
+/// Returns the tasks of the repository at `home`, from their names and the minutes for which each
+/// has been in its state. The first word of a name, such as `failed-login`, stands for the state.
 pub(super) fn rows(home: &str, tasks: &[(&str, i64)]) -> Rows {
     let home = Path::new(home);
     let now = Timestamp::now();

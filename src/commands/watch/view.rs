@@ -57,8 +57,9 @@ impl View {
         }
     }
 
-    /// Handles a key of the terminal. Ignores what is typed on before the user can have noticed that
-    /// a text could not be begun: its letters are no commands.
+    /// Handles a key of the terminal and returns what to do. If a message could not be begun,
+    /// ignores further keys, except with Ctrl, until none was pressed for [`REACTION`]: the user
+    /// may still type the message, and its letters would be taken for commands.
     pub(super) fn handle_key(&mut self, key: KeyEvent) -> Action {
         let is_typed_on = self.ignored.is_some_and(|at| at.elapsed() < REACTION);
         if is_typed_on && key.modifiers != KeyModifiers::CONTROL {

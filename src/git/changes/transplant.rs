@@ -132,8 +132,8 @@ fn find_collisions(repo: &Repo, others: &ObjectId, tracked: &ObjectId) -> Result
 
 impl Stash {
     /// Applies the changes in a clean worktree that has the parent of the snapshot checked out:
-    /// `git stash apply --index <snapshot>`. Then repeats `git add --intent-to-add` for the files
-    /// that had it and exist now.
+    /// `git stash apply --index <snapshot>`. Files that were staged without their content, and
+    /// exist now, are staged so again: `git add --intent-to-add --force --sparse`
     pub(crate) fn apply(&self, checkout: &Checkout, lock: &Lock) -> Result<()> {
         worktree::apply_snapshot(checkout, &self.snapshot, lock)?;
         if self.intent_to_add.is_empty() {

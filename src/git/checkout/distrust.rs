@@ -51,8 +51,8 @@ impl fmt::Display for Distrust {
 impl std::error::Error for Distrust {}
 
 impl Distrust {
-    /// Returns whether this reason is about something other than the `.git` file and `gitdir`, which
-    /// connect the directory to this repository. Reads no file: other files may be wrong, too.
+    /// Returns `false` for [`Distrust::GitFile`] and [`Distrust::GitDir`], with which the directory
+    /// is not connected to this repository, otherwise `true`. Reads no file.
     pub(crate) fn is_ours(&self) -> bool {
         !matches!(self, Self::GitFile(_) | Self::GitDir(_))
     }
@@ -99,7 +99,8 @@ fn gone(path: &Path) -> Failure {
 }
 
 /// Returns the error for a worktree at `path` whose `.git`, at `link`, is missing or names another
-/// repository, with a hint for each kind of file.
+/// repository. Adds a hint with `git worktree repair`, unless `link` is a directory: a separate
+/// repository.
 fn link_failure(link: &Path, path: &Path) -> Failure {
     let found = link.symlink_metadata().ok();
     let link = quoted(link);

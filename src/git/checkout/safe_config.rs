@@ -62,9 +62,9 @@ pub(in crate::git) enum Scope {
     Repository,
 }
 
-/// Verifies that each line of a git configuration file sets a key listed as safe, more of them in
-/// [`Scope::Repository`], and returns the values of `core.fsmonitor` and `extensions.objectformat`,
-/// if set. A missing file is safe and empty.
+/// Verifies that each line of a git configuration file sets a key listed as safe (in
+/// [`Scope::Repository`], `core.hooksPath` and `core.worktree` are, too), and returns the values of
+/// `core.fsmonitor` and `extensions.objectformat`, if set. A missing file is safe and empty.
 ///
 /// # Errors
 /// With a [`Distrust`] if a line is unknown or a key is not listed.
@@ -114,8 +114,8 @@ fn parse(file: &Path, text: &[u8], scope: Scope) -> Result<BTreeMap<String, Stri
     Ok(found)
 }
 
-/// Returns whether the table has a line whose first word is `first` and one of whose other words is
-/// `word`.
+/// Returns whether `table`, lines of words with a space between two, has a line whose first word is
+/// `first` and one of whose other words is `word`.
 fn table_has(table: &str, first: &str, word: &str) -> bool {
     let mut lines = table.lines().map(|line| line.split(' '));
     lines.any(|mut line| line.next() == Some(first) && line.any(|known| known == word))

@@ -7,8 +7,8 @@ use std::thread;
 /// The number of bytes that a pipe takes before anything is read.
 const PIPE_BYTES: usize = 4096;
 
-/// Writes `input` to the standard input of the process `child` and closes it. A broken pipe is not
-/// an error: the exit code tells why.
+/// Writes `input` to the standard input of the process `child` and closes it. If the process does
+/// not read everything, this is no error here: its exit code tells whether it failed.
 pub(in crate::git) fn feed(child: &mut Child, input: &[u8]) -> io::Result<()> {
     write(child.stdin.take(), input)
 }

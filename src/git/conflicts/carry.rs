@@ -30,7 +30,8 @@ pub(crate) struct Carried {
 }
 
 impl Carry {
-    /// Returns the carried tree if that is known without a merge.
+    /// Returns the carried tree if no merge is needed, because two of the trees `tree`, `from` and
+    /// `to` are equal; otherwise `None`.
     pub(crate) fn known(&self) -> Option<Carried> {
         let tree = if self.from == self.to {
             &self.tree
@@ -47,8 +48,9 @@ impl Carry {
 }
 
 impl Quarantine {
-    /// Merges what changed between the two bases into the tree: `git merge-tree`. Files with a merge
-    /// driver conflict. The attributes are those of the commit `attributes`.
+    /// Merges the tree `carry.to` into `carry.tree` with the base `carry.from` and the attributes
+    /// of the commit `attributes`: `git merge-tree`. Files that conflict or need a merge driver are
+    /// those of `carry.to`.
     pub(crate) fn carry(
         &self,
         carry: &Carry,

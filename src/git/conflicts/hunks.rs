@@ -22,9 +22,10 @@ const MAX_FUNCTION: usize = 60;
 const BEGIN: &[u8] = b"<<<<<<< ";
 const END: &[u8] = b">>>>>>> ";
 
-/// Sets the functions of all conflicting files of answers, each given with the tree of one side:
-/// `git diff-tree --stdin -p -U0` from there to the merged tree. A file for which git names none
-/// keeps `None`.
+/// Sets the function around the first conflict in each conflicting file, as git names it in the
+/// header of a hunk. Each answer comes with the tree of its first side: `git diff-tree --stdin -p
+/// -U0` from there to the merged tree. Leaves `None` if git names no function, or if there are more
+/// than 1000 files.
 pub(crate) fn find_functions<'a>(
     quarantine: &Quarantine,
     answers: impl Iterator<Item = (&'a ObjectId, &'a mut Answer)>,
@@ -56,7 +57,8 @@ pub(crate) fn find_functions<'a>(
 /// Trees of a diff, and the path of a file.
 type Place<'a> = (&'a [u8], &'a [u8]);
 
-/// Returns the function of the first hunk in each file that adds the beginning of a conflict. Skips
+/// Parses the output of `git diff-tree --stdin -p`: returns for each file the function that git
+/// names for its first hunk that adds a line with `<<<<<<< `. Skips hunks without a function, and
 /// files whose names git quotes.
 fn parse(out: &[u8]) -> HashMap<Place<'_>, String> {
     let mut functions = HashMap::new();
@@ -116,8 +118,9 @@ pub(crate) struct ConflictText {
     pub(crate) conflicts: Vec<String>,
 }
 
-/// Reads the conflicts of a merge from its tree, with the two names in place of the commits in the
-/// markers. Files without markers, such as deleted ones, have no text.
+/// Reads the text of the conflicts in each conflicting file of the merged tree. In the lines with
+/// `<<<<<<<` and `>>>>>>>`, `names` replace the two commits. A file without such lines, such as a
+/// deleted one, has no text.
 pub(crate) fn read_conflicts(
     quarantine: &Quarantine,
     merge: &TrialMerge,

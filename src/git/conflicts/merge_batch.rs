@@ -58,7 +58,8 @@ pub(crate) enum NoResult {
 
 pub(crate) type Answer = Result<TrialResult, NoResult>;
 
-/// Returns whether an answer is the same next time.
+/// Returns whether the same merge would have the same answer again, so that a cache may keep it;
+/// `false` if git refused the merge.
 pub(crate) fn is_lasting(answer: &Answer) -> bool {
     !matches!(answer, Err(NoResult::Refused(_)))
 }
@@ -113,7 +114,9 @@ impl MergeBatch<'_> {
         Ok([self.halve(left)?, self.halve(right)?].concat())
     }
 
-    /// Asks again about a merge, without detection of renamed directories, if git died of it.
+    /// Tries a merge again after `error`, without detection of renamed directories, if a signal has
+    /// killed git: [`NoResult::Killed`] if that fails, too. Any other error is
+    /// [`NoResult::Refused`].
     fn ask_again(&self, merge: &TrialMerge, error: &Error) -> Answer {
         if !error.is::<GitKilled>() {
             return Err(NoResult::Refused(format!("{error:#}")));

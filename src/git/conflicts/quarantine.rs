@@ -30,7 +30,8 @@ pub(crate) struct Quarantine {
 }
 
 impl Quarantine {
-    /// Makes an empty quarantine for the objects of `repo`.
+    /// Makes a quarantine: a temporary bare repository for new objects, which can also read the
+    /// objects of `repo`.
     pub(crate) fn make(repo: &Repo) -> Result<Self> {
         let dir = TemporaryDir::make()?;
         let made = fill(dir.path(), repo);
@@ -59,8 +60,8 @@ impl Quarantine {
         checkout.with_objects_in(&self.objects)
     }
 
-    /// Returns the repository that reads the objects of both, and writes to the quarantine. Its refs
-    /// and files are none.
+    /// Returns the temporary repository, which reads its own objects and those of the user's
+    /// repository, and writes only its own. It has no refs and no worktree.
     pub(crate) fn objects(&self) -> &Repo {
         &self.objects_only
     }

@@ -24,7 +24,8 @@ impl Touched {
         self.paths().next().is_none()
     }
 
-    /// Returns all paths that were added, deleted or modified; a renamed file has two.
+    /// Returns the paths of all files that differ between the two trees: added, deleted and
+    /// modified ones. A renamed file has two.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         let all = [&self.added, &self.deleted, &self.modified];
         all.into_iter().flatten().map(PathBuf::as_path)
@@ -41,10 +42,10 @@ fn directories(path: &Path) -> impl Iterator<Item = &Path> {
     above.take_while(|dir| !dir.as_os_str().is_empty())
 }
 
-/// Returns the pairs of changes, made from one tree, that git may be unable to merge. No other pair
-/// can conflict: in these, both touch a path (a rename touches two), or one touches a path that is
-/// a directory above a path of the other, or one has emptied a directory, which git may take as
-/// renamed, and the other adds a file below it.
+/// Returns the pairs of changes, all made from one tree, that git may be unable to merge: both
+/// touch the same path, or one touches a path that is a directory above a path of the other, or one
+/// adds a file below a directory that the other has emptied, which git may take as renamed. No
+/// other pair can conflict.
 pub(crate) fn candidates(changes: &[&Touched]) -> BTreeSet<Pair> {
     let mut by_path: HashMap<&Path, Vec<usize>> = HashMap::new();
     let mut by_emptied: HashMap<&Path, Vec<usize>> = HashMap::new();

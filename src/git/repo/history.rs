@@ -56,9 +56,9 @@ struct CommitWalk {
 }
 
 impl CommitWalk {
-    /// Returns whether the walk has to go on, because a commit of one side may still turn out to be
-    /// common. Every call without such a commit counts down, so that wrong clocks get a few commits
-    /// more.
+    /// Returns whether the walk has to read more commits, because one that only one tip has reached
+    /// may still be reached by both. Then returns `true` four more times, since clocks may be
+    /// wrong.
     fn must_continue(&mut self) -> bool {
         let newest = self.queue.peek().map(|(time, _)| *time);
         if self.open > 0 || (self.oldest.is_some() && newest >= self.oldest) {

@@ -159,7 +159,8 @@ impl FilePatch {
     }
 }
 
-/// Splits what libgit2 prints at a time: a whole header, or a line with its sign.
+/// Converts a piece of a patch, as libgit2 prints it, to lines: a header, which may have several
+/// lines, or one line of a file with its sign.
 fn split(line: &DiffLine) -> Vec<PatchLine> {
     let content = line.content();
     let header = |text: &[u8]| PatchLine {

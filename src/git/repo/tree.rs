@@ -139,7 +139,8 @@ impl Repo {
         Ok(None)
     }
 
-    /// Makes the changes of one entry; returns the tree that has the others, if it is a directory.
+    /// Adds, replaces or removes the file `name` in the directory `tree`. If the changes are below
+    /// `name`, returns the directory of this name with these changes instead.
     fn change_entry<'a>(
         &'a self,
         tree: &mut OpenTree<'a>,
@@ -207,7 +208,8 @@ fn mode_of(kind: EntryKind) -> Option<i32> {
     }
 }
 
-/// Sorts changes by the first part of their paths.
+/// Groups changed files by the first part of their paths: the file of this name, and the files
+/// below it.
 fn split<'a>(files: Vec<(&'a [u8], Option<&'a TreeFile>)>) -> Level<'a> {
     let mut level = Level::new();
     for (path, file) in files {

@@ -29,9 +29,10 @@ pub(crate) enum Skipped {
     NotIgnored(PathBuf),
 }
 
-/// Links the ignored files of the worktree `from` into the one at `to`, copies a few that need it,
-/// and returns those that it skips. A directory in which one of `commits` has files becomes a
-/// directory: git would replace a link.
+/// Links the ignored files of the worktree `from` into the one at `to`, lists them in
+/// `info/exclude` there, and returns those that it skips. Copies files that look for others beside
+/// themselves. Makes a directory in which one of `commits` has files, because git would replace a
+/// link.
 pub(super) fn link(from: &Checkout, to: &Path, commits: [&ObjectId; 2]) -> Result<Vec<Skipped>> {
     let names = list_untracked(from.reading().words("ls-files --ignored"))?;
     if names.is_empty() {

@@ -51,8 +51,8 @@ impl Original<'_> {
         self.worktree().map_or(common, Checkout::git_dir)
     }
 
-    /// Builds a command of git without optional locks in the original's worktree or bare
-    /// repository, with the user's configuration.
+    /// Builds a command of git without optional locks in the worktree, or bare repository, that the
+    /// scratch repository copies, with the user's configuration.
     pub(super) fn asking(&self) -> Git {
         match self.worktree() {
             Some(checkout) => checkout.with_user_config(),
@@ -92,8 +92,8 @@ pub(super) fn make_git_dir(original: &Original<'_>, path: &Path) -> Result<bool>
 }
 
 /// Copies to `git_dir` from the original: the reflogs of `HEAD` and of the branch to check out,
-/// `shallow`, the files in `info`, and the files of other tools. Of those, links directories, and
-/// files over 1 MiB, instead.
+/// `shallow`, the files in `info`, and the files of other tools, such as git-lfs. Links the
+/// directories of these tools, and their files over 1 MiB, instead of copying them.
 fn copy_other_files(original: &Original<'_>, git_dir: &Path) -> Result<()> {
     let (common, private) = (original.repo.common_dir(), original.git_dir());
     let log = Path::new("logs").join(&*original.head.full());

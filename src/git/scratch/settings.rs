@@ -88,15 +88,15 @@ impl<'a> Entries<'a> {
         found.map(|entry| entry.value)
     }
 
-    /// Returns lines for a configuration file with the last values of those of the keys that are
-    /// set.
+    /// Returns lines for a configuration file that set each of `keys` to its last value; leaves out
+    /// those that are not set.
     fn lines_of(&self, keys: &[&[u8]]) -> Vec<u8> {
         let set = |key: &&[u8]| self.last(key).map(|value| line(key, value));
         keys.iter().filter_map(set).flatten().collect()
     }
 
-    /// Returns the files from which the entries come, each once, in order, without symbolic links;
-    /// relative names begin at `top`.
+    /// Lists the configuration files that contain the entries, each once, in order, with symbolic
+    /// links resolved; relative names begin at `top`.
     fn files(&self, top: &Path) -> Vec<PathBuf> {
         let origins = self.0.iter().map(|entry| entry.origin);
         let names = origins.filter_map(|origin| origin.strip_prefix(b"file:"));
@@ -168,9 +168,9 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Returns the hooks of the scratch worktree at `path` on the second of two branches; on the first,
-/// they are those of the original. Leaves `HEAD` on the second: `git rev-parse --git-path hooks` on
-/// both
+/// Returns the hooks of the scratch worktree at `path` if `HEAD` is the second of `branches`: those
+/// of the original, unless the branches have different hooks directories. Leaves `HEAD` at the
+/// second: `git rev-parse --git-path hooks` on both
 fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Result<Hooks> {
     let [before, after] = branches.map(|branch| {
         set_head(path, branch)?;
@@ -191,9 +191,9 @@ fn hooks_on(original: &Original<'_>, path: &Path, branches: [&RefName; 2]) -> Re
     })
 }
 
-/// Returns the entries of the user's configuration `file` as text, with absolute paths of includes,
-/// because `git config --local` follows no include. Leaves out extensions and what describes one
-/// repository: `git config --local --no-includes --list -z`
+/// Returns the entries of the user's configuration `file` as text, with absolute paths in
+/// `include.path` and `includeIf`. Leaves out `extensions.*`, `core.bare`,
+/// `core.repositoryFormatVersion` and `core.worktree`: `git config --local --no-includes --list -z`
 fn copy_local(original: &Original<'_>, file: &Path) -> Result<Vec<u8>> {
     let list = "config --local --no-includes --list -z";
     let out = original.asking().words(list).output()?;

@@ -31,8 +31,8 @@ const OTHERS: &str = "fsmonitor-watchman p4-changelist p4-post-changelist p4-pre
     push-to-checkout reference-transaction sendemail-validate update";
 
 /// Writes the hooks of the scratch worktree at `path` that run before a commit. A hook in git's
-/// default directory becomes a link, any other a script that runs the hook by its path; of a hook
-/// in the worktree, the merged version.
+/// default directory becomes a link, any other a script that runs the hook by its path. If the hook
+/// is a file of the worktree, the script runs it as merged, except `pre-rebase`.
 ///
 /// # Errors
 /// If a file cannot be written, or the file system does not allow executables.

@@ -22,6 +22,7 @@ diff external
 diff.* command textconv
 difftool.* cmd path
 filter.* clean process smudge
+gc recentObjectsHook
 gpg program
 gpg.* defaultKeyCommand program
 guitool.* cmd
@@ -29,9 +30,11 @@ hook.* *
 imap tunnel
 include path
 includeIf.* path
+instaweb httpd
 init templateDir
 interactive diffFilter
 lfs.customtransfer.* path
+lfs.extension.* clean smudge
 man.* cmd path
 merge.* driver
 mergetool.* cmd path
@@ -40,7 +43,10 @@ protocol allow
 protocol.* allow
 remote.* receivepack uploadpack vcs
 sendemail ccCmd headerCmd sendmailCmd smtpServer toCmd
+sendemail.* ccCmd headerCmd sendmailCmd smtpServer toCmd
 sequence editor
+svn authorsProg
+svn-remote.* authorsProg
 tar.* command
 trailer.* cmd command
 uploadpack packObjectsHook
@@ -80,8 +86,8 @@ impl<'a> KeyParts<'a> {
         })
     }
 
-    /// Returns the section and the variable of [`PROGRAM_KEYS`] that this key is, as the manual of
-    /// git writes them.
+    /// Returns the section and the variable (`*` for any) of the entry of [`PROGRAM_KEYS`] that
+    /// matches this key, in the case of git's manual; `None` if the key names no program.
     fn find_program_key(&self) -> Option<(&'static str, &'static str)> {
         PROGRAM_KEYS.lines().find_map(|line| {
             let mut words = line.split(' ');
@@ -107,7 +113,8 @@ impl<'a> KeyParts<'a> {
     }
 }
 
-/// Returns the effect of a key with this value; `None` if the key does not count. `key` is as git
+/// Returns the effect of a configuration key with this value: it decides which program runs, or
+/// only changes what git does. `None` for a key whose changes are not reported. `key` is as git
 /// prints it, with section and variable in lower case.
 pub(crate) fn effect_of(key: &str, value: &str) -> Option<ConfigEffect> {
     let parts = KeyParts::of(key)?;
@@ -181,6 +188,9 @@ mod tests {
             ("hook.x.event", "pre-commit"),
             ("remote.o.vcs", "x"),
             ("protocol.ext.allow", "always"),
+            ("gc.recentobjectshook", "x"),
+            ("lfs.extension.a.clean", "x"),
+            ("sendemail.work.smtpserver", "/x"),
         ] {
             case(key, value, Some(ConfigEffect::RunsProgram));
         }

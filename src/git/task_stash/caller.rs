@@ -49,8 +49,8 @@ impl GlobalOptions {
         Ok(is_found.then(|| OsString::from_vec(text)))
     }
 
-    /// Finds the worktree of the command; `None` if there is none, as in a bare repository:
-    /// `git rev-parse --git-common-dir --git-dir --show-toplevel`
+    /// Finds the worktree that a git command with these options is for; `None` if there is none, as
+    /// in a bare repository: `git rev-parse --git-common-dir --git-dir --show-toplevel`
     pub(crate) fn worktree(&self) -> Result<Option<CallerWorktree>> {
         let names = ["--git-common-dir", "--git-dir", "--show-toplevel"];
         let ask = |names: &[&str]| {
@@ -95,7 +95,8 @@ impl GlobalOptions {
         Ok(found.answer()?.map(ObjectId::from))
     }
 
-    /// Returns the options without those that name a repository: git runs in another directory.
+    /// Returns the options without `--bare`, `--git-dir` and `--work-tree`, for a command to which
+    /// the variables `GIT_DIR` and `GIT_WORK_TREE` apply instead.
     pub(crate) fn without_repository(&self) -> Vec<&OsStr> {
         let mut words = self.0.iter();
         let mut kept = Vec::new();

@@ -18,6 +18,7 @@ use super::caller::{CallerWorktree, GlobalOptions};
 use crate::git::checkout::NO_HOOKS;
 use crate::git::checkout::gitfile::{list_dir, lstat};
 use crate::git::command::records::records;
+use crate::git::repo::parse_bool;
 use crate::git::worktree::tool_files::is_of_git;
 use crate::git::{Git, Sharing};
 use crate::system::none_if_missing;
@@ -42,9 +43,9 @@ const EXTENSIONS: [&str; 4] = [
 type Links = BTreeMap<OsString, PathBuf>;
 
 impl TaskStash {
-    /// Makes the directory that of the task's worktree `worktree`, as that is now: `HEAD`, links to
-    /// the files of the repository, and a configuration that includes its own. Keeps the entries.
-    /// The caller holds [`TaskStash::lock`].
+    /// Prepares the stash's git directory for a `git stash` in `worktree`: writes a `HEAD` with the
+    /// worktree's branch and commit, links to the repository's files, and a configuration that
+    /// includes the repository's. Keeps the entries. The caller holds [`TaskStash::lock`].
     pub(crate) fn prepare(&self, worktree: &CallerWorktree, options: &GlobalOptions) -> Result<()> {
         let what = || format!("could not prepare '{}'", self.dir.display());
         for dir in ["", "refs", "info"] {
@@ -59,7 +60,8 @@ impl TaskStash {
         self.write_head(worktree, options)
     }
 
-    /// Removes what git wrote in the last call beside the entries.
+    /// Deletes what the last `git stash` has left in the stash's git directory besides the entries:
+    /// `ORIG_HEAD`, the reflog of `HEAD`, and branches with their reflogs.
     fn forget_last_call(&self) -> std::io::Result<()> {
         for file in ["ORIG_HEAD", "logs/HEAD"] {
             none_if_missing(fs::remove_file(self.dir.join(file)))?;
@@ -70,7 +72,8 @@ impl TaskStash {
         Ok(())
     }
 
-    /// Writes `HEAD` with the branch and commit of the worktree's.
+    /// Writes `HEAD` in the stash's git directory, with the branch and commit that the worktree has
+    /// checked out. Without a branch, also copies the reflog of the worktree's `HEAD`.
     fn write_head(&self, worktree: &CallerWorktree, options: &GlobalOptions) -> Result<()> {
         let what = || format!("could not write '{}'", self.dir.join("HEAD").display());
         let branch = options.head_ref()?;
@@ -97,8 +100,9 @@ impl TaskStash {
         Ok(())
     }
 
-    /// Ends a merge, cherry-pick or revert in the worktree, as `git stash push` does by a reset,
-    /// which it made in the directory of the stash. Changes no file and no index.
+    /// Removes the state of a merge, cherry-pick or revert, such as `MERGE_HEAD`, from the worktree's
+    /// git directory: `git reset`. Changes no file and no index. The reset of `git stash push` only
+    /// removed it from the directory of the stash.
     pub(crate) fn forget_operation(
         &self,
         worktree: &CallerWorktree,
@@ -121,8 +125,8 @@ impl TaskStash {
     }
 }
 
-/// Returns the links to files and directories of the repository and of the worktree's git
-/// directory.
+/// Returns the links that the stash's git directory needs: to files and directories of the common
+/// git directory, and of the worktree's own.
 fn links_to_files(worktree: &CallerWorktree) -> Result<Links> {
     let mut links = Links::new();
     for file in list_dir(&worktree.common_dir)? {
@@ -146,7 +150,8 @@ fn links_to_files(worktree: &CallerWorktree) -> Result<Links> {
     Ok(links)
 }
 
-/// Returns the links to the files of `info`, of which `sparse-checkout` is the worktree's own.
+/// Returns the links that the directory `info` of the stash needs: to the files in `info` of the
+/// common git directory, but to the worktree's own `sparse-checkout`.
 fn links_to_info(worktree: &CallerWorktree) -> Result<Links> {
     let sparse = "sparse-checkout";
     let own = worktree.git_dir.join("info").join(sparse);
@@ -157,7 +162,7 @@ fn links_to_info(worktree: &CallerWorktree) -> Result<Links> {
     Ok(shared.chain(own).map(link).collect())
 }
 
-/// Makes the links in `dir`, and removes others.
+/// Makes the symbolic links `links` in `dir`, and deletes all others there.
 fn replace_links(dir: &Path, links: &Links) -> Result<()> {
     for file in list_dir(dir)? {
         let target = fs::read_link(&file).ok();
@@ -175,8 +180,9 @@ fn replace_links(dir: &Path, links: &Links) -> Result<()> {
     Ok(())
 }
 
-/// Returns the configuration: the format of the repository's objects with refs in files, the
-/// repository's configuration and the worktree's, and what has to be otherwise.
+/// Returns the text of the stash's configuration: the format of the repository's objects with refs
+/// in files, includes of the repository's configuration and of `config.worktree`, and values that
+/// override these, such as `core.fsmonitor = false`.
 fn config_text(worktree: &CallerWorktree) -> Result<Vec<u8>> {
     let dir = &worktree.common_dir;
     let file = dir.join("config");
@@ -192,7 +198,9 @@ fn config_text(worktree: &CallerWorktree) -> Result<Vec<u8>> {
         if EXTENSIONS.contains(&key) {
             writeln!(text, "\t{key} = {}", quoted(value))?;
         }
-        has_own_config |= key == "worktreeconfig" && value != "false";
+        if key == "worktreeconfig" {
+            has_own_config = parse_bool(value) == Some(true);
+        }
     }
     let mut text = text.into_bytes();
     let own = worktree.git_dir.join("config.worktree");

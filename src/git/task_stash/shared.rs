@@ -25,9 +25,10 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<StashEntry>> {
 }
 
 impl TaskStash {
-    /// Moves entries from the repository's stash to this one whose commits `git stash create` of
-    /// the task has made. A git that the agent's PATH does not lead to stores an autostash there.
-    /// Returns the moved entries. The caller holds [`TaskStash::lock`], which is `lock`.
+    /// Moves the entries whose commits `git stash create` of this task has made from the
+    /// repository's stash to the task's, and returns them. Such an entry is an autostash that a git
+    /// started outside the agent's `PATH` has stored. The caller holds [`TaskStash::lock`], which
+    /// is `lock`.
     pub(crate) fn adopt_autostashes(&self, repo: &Repo, lock: &Lock) -> Result<Vec<StashEntry>> {
         let created = self.created()?;
         if created.is_empty() {

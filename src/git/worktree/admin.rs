@@ -21,9 +21,8 @@ use crate::system::regular_file::{open_file, read_file};
 use crate::system::wait_until;
 use crate::task::RefName;
 
-/// Copies a regular file with its modification time, which git compares with those of files in
-/// whole seconds: a copied index with a later time would hide changes made in the second when it
-/// was written.
+/// Copies a regular file with its modification time. With a later time, a copied index would hide
+/// changes that were made to files in the second in which git wrote the index.
 pub(crate) fn copy_with_time(from: &Path, to: &Path) -> io::Result<()> {
     let mut file = open_file(from)?;
     let time = file.metadata()?.modified()?;

@@ -27,7 +27,9 @@ pub(crate) enum WorktreeCondition {
     Foreign,
 }
 
-/// Returns the condition of the detached worktree at `path`, which git flux has locked with `reason`.
+/// Returns whether the detached worktree at `path` is missing, incomplete (its directory is gone,
+/// or was never checked out completely) or ready. `Foreign` if something else is there, or if git
+/// has a worktree there that is not locked with `reason`.
 pub(crate) fn inspect(repo: &Repo, path: &Path, reason: &str) -> Result<WorktreeCondition> {
     use WorktreeCondition::{Foreign, Incomplete, Missing, Ready};
     let common_dir = repo.common_dir();
@@ -76,10 +78,11 @@ pub(crate) fn register(
     add.arg(reason).arg(path).arg(commit).holding(lock)?.run()
 }
 
-/// Writes the files of a commit into a detached worktree, overwrites and deletes all that are in the
-/// way, and keeps ignored ones: `git reset --hard <commit>`, then `git clean -ffd`. First deletes the
-/// lock files of a git that was killed there, for which the caller must hold `lock`, and an index with
-/// assume-unchanged or skip-worktree files, which git would leave as they are.
+/// Makes the files of a detached worktree those of a commit, and deletes all others except ignored
+/// ones: `git reset --hard <commit>`, then `git clean -ffd`. First deletes `index.lock` and
+/// `HEAD.lock`, which a killed git may have left, and an index with assume-unchanged or
+/// skip-worktree files, which git would leave as they are. The caller holds `lock`, without which
+/// git flux runs no git there.
 pub(crate) fn reset(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Result<()> {
     for name in ["index.lock", "HEAD.lock"] {
         let file = checkout.git_dir().join(name);

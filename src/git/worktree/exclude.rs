@@ -127,7 +127,8 @@ pub(crate) fn split_own(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (others, own)
 }
 
-/// Returns `text` without any occurrence of the lines `ours`, which must be whole and together.
+/// Returns `text` without the lines `ours`, at each place where all of them are whole lines of
+/// `text`, one after another.
 fn without_lines(text: &[u8], ours: &[u8]) -> Vec<u8> {
     let (mut text, ours) = ([b"\n", text].concat(), [b"\n", ours].concat());
     let mut at = 0;

@@ -14,9 +14,9 @@ use crate::git::{Git, Repo, Worktree};
 use crate::system::regular_file::read_file;
 use crate::task::{BranchName, RefName};
 
-/// Returns the name of a file or directory in `refs/heads` that takes the place of `branch`: the
-/// name itself if it is a symbolic ref, even a dangling one, or a name that differs in case on a
-/// file system that folds it. Otherwise `None`.
+/// Returns the name below `refs/heads` that keeps git from creating `branch`: its own if its file
+/// is a symbolic ref, even a dangling one; on a case-insensitive file system, that of an existing
+/// file or directory that differs only in case, such as `Fix` for `fix/a`. Otherwise `None`.
 pub(crate) fn stored_name(common_dir: &Path, branch: &BranchName) -> Result<Option<String>> {
     let mut dir = common_dir.join("refs/heads");
     let mut found = Vec::new();

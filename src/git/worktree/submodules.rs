@@ -67,9 +67,10 @@ struct SubmoduleSearch {
 }
 
 impl SubmoduleSearch {
-    /// Adds the checked out submodules that the worktree's index names, and those inside them,
-    /// except inside one whose `.git` is a directory. Their names begin with `at`. A submodule that
-    /// only the commit names is an untracked repository.
+    /// Adds to `found` the checked out submodules that the index of `checkout` names, and those
+    /// inside them, except inside one whose `.git` is a directory. The name of each is its path
+    /// with `at` in front. Leaves out a submodule that the commit has and the index has not: it
+    /// counts as an untracked repository.
     fn find_checked_out(&mut self, checkout: &Checkout, at: &Path) -> Result<()> {
         for link in checkout.list_gitlinks()? {
             let name = at.join(&link);
@@ -107,8 +108,9 @@ impl SubmoduleSearch {
         }
     }
 
-    /// Adds the repositories below `dir`, at any depth, that belong to no checked out submodule;
-    /// their names are relative to `modules` and may contain slashes.
+    /// Adds to `found` the repositories in `dir`, at any depth, that belong to no checked out
+    /// submodule. `dir` is `modules` or a directory inside it. The name of each is its path from
+    /// `modules`, which may contain slashes.
     fn find_stored(&mut self, modules: &Path, dir: &Path) -> Result<()> {
         let what = || format!("could not access the submodules in '{}'", dir.display());
         for dir in list_dir(dir)? {

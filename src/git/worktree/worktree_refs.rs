@@ -14,9 +14,10 @@ use crate::task::BranchName;
 pub(crate) use crate::task::check::REFLOG;
 use crate::task::check::WORKTREE_REF_DIRS;
 
-/// Lists what to archive for the worktree at `path`, with `branch` at `tip`: its per-worktree refs,
-/// without `refs/`, and as [`REFLOG`] a new commit, whose parents are the commits that only the
-/// reflogs of `branch` and the worktree's `HEAD` have. Empty without a worktree registered there.
+/// Lists the names and objects of the refs to archive for the worktree at `path`, with `branch` at
+/// `tip`: its per-worktree refs, each without the prefix `refs/`, and [`REFLOG`] with a new commit,
+/// whose parents are the commits that only the reflogs of `branch` and the worktree's `HEAD` have.
+/// Leaves out [`REFLOG`] if there are none. Empty without a worktree registered there.
 pub(crate) fn find(
     repo: &Repo,
     path: &Path,

@@ -40,8 +40,9 @@ impl PlainGit {
 }
 
 impl CommandLine {
-    /// Parses the arguments that the agent's git gives: `<git> <argv...>`. `None` if they are too
-    /// few.
+    /// Parses the arguments `<git> <argv...>`, with which the agent's own `git` starts git flux:
+    /// the path of the next git on PATH, and the command as the agent called it, `git` first.
+    /// `None` if one of them is missing.
     pub(super) fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Self> {
         let file = args.next()?.into();
         let argv0 = args.next()?;

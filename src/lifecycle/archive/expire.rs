@@ -74,7 +74,9 @@ impl Flux {
         Ok(all)
     }
 
-    /// Deletes the marks of archive entries that do not exist. Returns the error of single marks.
+    /// Deletes the marks of archive entries that do not exist any more: files that note which refs
+    /// this repository made. Returns the error of such a deletion, if any; fails if the refs cannot
+    /// be listed.
     pub(in crate::lifecycle) fn sweep_archive_marks(&self) -> Result<Option<Error>> {
         let archived = refs::list(self.repo.home(), &[ARCHIVE])?;
         let has = |name: &RefName| {

@@ -128,8 +128,9 @@ impl Archived {
         refs.commit_in_worktree(&self.task.worktree, &message, lock)
     }
 
-    /// Adds the deletion of all refs of this archive entry to the transaction `also`, and what the
-    /// user has looked at of the task becomes the task's again. Does nothing itself.
+    /// Returns the transaction `also` with the ref changes of a restore: deletes all refs of this
+    /// archive entry, and sets `refs/flux/seen/<id>` to what the user had looked at, if this
+    /// repository archived the task. Changes nothing itself.
     pub(in crate::lifecycle) fn give_back(
         &self,
         flux: &Flux,

@@ -119,8 +119,9 @@ impl TreeWalk<'_> {
         }
     }
 
-    /// Opens the directory `name`, adds it as the last level, and measures or deletes the files in
-    /// it. To delete, gives the owner all permissions first.
+    /// Opens the directory `name` in `parent`, appends it to `levels`, the open path from the root,
+    /// and measures or deletes the files in it, but not its subdirectories. To delete, gives the
+    /// owner all permissions first.
     fn enter(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let open = || openat(parent, name, flags, Mode::empty());
@@ -151,8 +152,8 @@ impl TreeWalk<'_> {
         Ok(dir)
     }
 
-    /// Opens again the parent of `dir`, which has to be the last level: by its path from the root
-    /// if `dir` denies access. Fails if the parent is another directory now.
+    /// Opens the parent of `dir` again: by `..` or, if that is denied, by its path from the root.
+    /// Fails if that is not the directory at the end of `levels`, as after a move.
     fn open_parent(&self, dir: &OwnedFd) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let parent = openat(dir, "..", flags, Mode::empty()).or_else(|_| {

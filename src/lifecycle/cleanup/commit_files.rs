@@ -24,8 +24,8 @@ pub(crate) struct FilesCommit<'a> {
 }
 
 impl FilesCommit<'_> {
-    /// Commits the files on the task's branch, with the user's hooks, and prints how many. Prints
-    /// nothing if only line ends or times had changed.
+    /// Commits all uncommitted files of the task on its branch, with the user's hooks, and prints
+    /// their number. Does neither if only line ends or times had changed.
     pub(crate) fn make(&self) -> Result<()> {
         let (flux, facts) = (self.flux, self.facts);
         let task = &facts.task;

@@ -12,9 +12,9 @@ use crate::lifecycle::shared_config::change::SharedChange;
 const CHECK: &str = "configuration";
 
 impl Decision<'_> {
-    /// Adds the check `configuration`: it needs a consent to each change of the shared configuration
-    /// since the start of the task, and if that cannot be compared. Passes without a copy from the
-    /// start.
+    /// Adds the check `configuration`: each change of the shared configuration since the start of
+    /// the task needs a consent, as does a comparison that fails. Passes if no copy of that
+    /// configuration was made at the start.
     pub(super) fn check_configuration(&mut self) {
         let id = &self.facts.task.id;
         match &self.facts.configuration {
@@ -41,8 +41,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Returns the failure that a change runs a program and that the user has not agreed to it;
-    /// `others` is the number of other changes.
+    /// Returns the failure that names a change of the shared configuration to which the user has
+    /// not agreed, with commands to undo or keep it; `others` is the number of other changes.
     fn configuration_failure(&self, change: &SharedChange, others: usize) -> Failure {
         let id = &self.facts.task.id;
         let more = match others {

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 
 use super::facts::Facts;
-use super::unchanged::{TargetChange, are_refs_at};
+use super::unchanged::{TargetChange, are_refs_at, find_grown_tip};
 use crate::context::Flux;
 use crate::git::{Change, Ignored, full_status, merge};
 use crate::system::Lock;
@@ -49,8 +49,7 @@ impl<'a> ConflictMerge<'a> {
     }
 
     /// Starts the merge and leaves it uncommitted. Returns whether it has stopped at conflicts;
-    /// `None`, without a merge, if one of the branches has moved since it was observed, except a
-    /// target that has more commits, or is not checked out there any more.
+    /// `None`, without a merge, if [`Self::is_in_place`] finds that the branches have moved.
     ///
     /// # Errors
     /// If the merge would overwrite files in the worktree, or git refuses.
@@ -61,7 +60,9 @@ impl<'a> ConflictMerge<'a> {
         merge::start(&flux.repo.checkout(self.path)?, self.theirs, lock).map(Some)
     }
 
-    /// Returns whether the branches are where they were. Fails if files are in the way now.
+    /// Returns whether the task's branch has not moved since it was observed, the target has lost no
+    /// commits, and the branch to merge into is still checked out in its worktree. Fails if the
+    /// merge would overwrite files.
     fn is_in_place(&self, flux: &Flux) -> Result<bool> {
         let (facts, task) = (self.facts, &self.facts.task);
         if self.site == ConflictSite::Target {
@@ -72,6 +73,10 @@ impl<'a> ConflictMerge<'a> {
             }
             return Ok(is_there);
         }
+        let into = facts.merge_target().context("internal error: no target")?;
+        let Some(tip) = find_grown_tip(flux, into)? else {
+            return Ok(false);
+        };
         let checkout = flux.repo.checkout(&task.worktree)?;
         let (head, changes) = full_status(&checkout, Ignored::Included)?;
         if head.oid != facts.tip || head.branch != task.branch {
@@ -83,6 +88,6 @@ impl<'a> ConflictMerge<'a> {
             uncommitted,
             ..facts.clone()
         };
-        now.ensure_updatable(flux).map(|()| true)
+        now.ensure_updatable(flux, &tip).map(|()| true)
     }
 }

@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::files::{self, name_files, quote_paths};
 use super::obstacle::name_conflicts;
 use super::options::{Branch, Conflicts, Edits, Options, Question};
+use super::target::MergeTarget;
 use super::tested;
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
@@ -25,9 +26,9 @@ pub(super) struct Decision<'a> {
 }
 
 impl Decision<'_> {
-    /// Adds the checks whose verdicts depend on options and answers, and sets `committed`. With
-    /// `--update` and conflicts, these are only the conflicts and the files in the way of merging
-    /// the target branch into the task's worktree.
+    /// Adds the checks whose verdicts depend on options and answers, and sets `committed`, the
+    /// facts after `--commit`. If `--update` is given and the merge conflicts, adds only the checks
+    /// `merge` and `collisions`, about merging the target branch into the task's worktree.
     pub(super) fn decide(&mut self) {
         let mergeable = self.facts.ensure_mergeable();
         let is_mergeable = mergeable.is_ok();
@@ -35,7 +36,9 @@ impl Decision<'_> {
             let verdict = self.judge_conflict(error);
             self.checks.add("merge", verdict);
             if self.options.conflicts == Conflicts::Update {
-                let free = self.facts.ensure_updatable(self.flux);
+                let into = self.facts.merge_target();
+                let update = |into: &MergeTarget| self.facts.ensure_updatable(self.flux, &into.tip);
+                let free = into.map_or(Ok(()), update);
                 let why = "the merge would overwrite no local file";
                 return self.checks.add_result("collisions", free, why);
             }

@@ -240,7 +240,8 @@ pub(crate) struct TargetCommit<'a> {
 }
 
 impl<'a> TargetCommit<'a> {
-    /// Returns the merge of one task, made by cleanup.
+    /// Returns the commit `commit`, which merges one task, with the words that describe it as made
+    /// by `git flux cleanup` in messages and the reflog.
     pub(super) fn of_task(task: &Task, commit: &'a ObjectId) -> Self {
         Self {
             commit,

@@ -105,20 +105,17 @@ impl Facts {
         Ok(())
     }
 
-    /// Fails if merging the target branch into the task's worktree would overwrite changed,
-    /// untracked or ignored files there, if a file is staged, or if the worktree is damaged or
-    /// unreadable. Waits up to 5 seconds for a locked index.
-    pub(super) fn ensure_updatable(&self, flux: &Flux) -> Result<()> {
+    /// Fails if merging `tip`, the tip of the target branch, into the task's worktree would overwrite
+    /// changed, untracked or ignored files there, if a file is staged, or if the worktree is damaged
+    /// or unreadable. Waits up to 5 seconds for a locked index.
+    pub(super) fn ensure_updatable(&self, flux: &Flux, tip: &ObjectId) -> Result<()> {
         let (repo, task) = (&flux.repo, &self.task);
-        let Some(into) = self.merge_target() else {
-            return Ok(());
-        };
         damage::ensure_intact(flux, task)?;
         wait_for_index_lock(&task.branch, &repo.checkout(&task.worktree)?)?;
         if let Some(why) = &self.read_error {
             bail!("{why}");
         }
-        let touched = find_touched(flux, &self.tip, &into.tip)?;
+        let touched = find_touched(flux, &self.tip, tip)?;
         let changes = self.uncommitted.iter().chain(&self.ignored);
         let blocks = |change: &&Change| {
             // git refuses to merge while a file is staged.
@@ -146,8 +143,8 @@ impl Facts {
         };
         let checkout = flux.repo.checkout(worktree)?;
         wait_for_index_lock(&into.branch, &checkout)?;
-        let touched = find_touched(flux, &into.tip, &self.tip)?;
-        let mut found = full_status(&checkout, Ignored::Included)?.1;
+        let (head, mut found) = full_status(&checkout, Ignored::Included)?;
+        let touched = find_touched(flux, &ObjectId::from(head.oid), &self.tip)?;
         found.retain(|change| change.is_ignored() && collides(change, worktree, &touched));
         let retry = format!("git flux cleanup {}", self.task.id);
         ensure!(

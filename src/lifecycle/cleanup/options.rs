@@ -156,7 +156,8 @@ impl Question {
         )
     }
 
-    /// Returns whether the user must see more than a plan of several tasks shows.
+    /// Returns whether the user must see more than a plan of several tasks shows to answer this
+    /// question, so that the one question of `git flux land` does not include it.
     fn needs_look(self) -> bool {
         use Question::{Configuration, LargeFiles, SuspendedJobs};
         matches!(self, Configuration | LargeFiles | SuspendedJobs)

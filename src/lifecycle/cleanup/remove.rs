@@ -242,7 +242,8 @@ pub(in crate::lifecycle) fn move_target(
     moved
 }
 
-/// Returns the outcome if the target has changed since it was observed, `None` if it has not.
+/// Returns [`Outcome::TargetMoved`] if the target has only got more commits since it was observed,
+/// [`Outcome::Changed`] if it has changed otherwise, and `None` if it has not changed.
 fn find_move(flux: &Flux, facts: &Facts) -> Result<Option<Outcome>> {
     Ok(match TargetChange::find(flux, facts)? {
         TargetChange::None => None,

@@ -226,8 +226,8 @@ fn candidate_dirs(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Vec<PathBuf>
     dirs.map(|dir| dir.join(&name)).collect()
 }
 
-/// Deletes the scratch repository of a task and its notes, if a merge, perhaps of a killed command,
-/// has left them.
+/// Deletes the scratch repository of a task, and the directory `merge` in its run directory, which
+/// has the merge message, if a merge, perhaps of a killed command, has left them.
 pub(in crate::lifecycle) fn sweep(flux: &Flux, id: &TaskId, task: Option<&Task>) -> Result<()> {
     let notes = flux.run_dir(id).scratch();
     match notes.symlink_metadata() {

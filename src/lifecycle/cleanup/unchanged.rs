@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::facts::Facts;
+use super::target::MergeTarget;
 use crate::context::Flux;
 use crate::git::{Ignored, ObjectId, full_status, refs, worktree};
 use crate::lifecycle::shared_config::compare;
@@ -49,13 +50,14 @@ pub(in crate::lifecycle) enum TargetChange {
 }
 
 impl TargetChange {
-    /// Compares the target of a task with what was observed. Without a target, nothing has changed.
+    /// Returns how a task's target branch, its tip and where it is checked out, has changed since
+    /// it was observed. [`Self::None`] also without a target.
     pub(in crate::lifecycle) fn find(flux: &Flux, facts: &Facts) -> Result<Self> {
         let Some(into) = facts.merge_target() else {
             return Ok(Self::None);
         };
         let branch = into.branch_ref();
-        let tip = refs::list(flux.repo.home(), &[&branch])?.remove(&branch);
+        let tip = find_grown_tip(flux, into)?;
         let is_there = match &into.worktree {
             Some(path) => worktree::head(&flux.repo.checkout(path)?)?.as_ref() == Some(&branch),
             None => {
@@ -67,10 +69,21 @@ impl TargetChange {
         };
         Ok(match tip.filter(|_| is_there) {
             Some(tip) if tip == into.tip => Self::None,
-            Some(tip) if flux.repo.ahead_behind(&into.tip, &tip)?.0 == 0 => Self::Grown,
-            _ => Self::Other,
+            Some(_) => Self::Grown,
+            None => Self::Other,
         })
     }
+}
+
+/// Returns the present tip of a target; `None` if the branch is gone, or has lost commits since it
+/// was observed.
+pub(super) fn find_grown_tip(flux: &Flux, into: &MergeTarget) -> Result<Option<ObjectId>> {
+    let branch = into.branch_ref();
+    let Some(tip) = refs::list(flux.repo.home(), &[&branch])?.remove(&branch) else {
+        return Ok(None);
+    };
+    let is_grown = tip == into.tip || flux.repo.ahead_behind(&into.tip, &tip)?.0 == 0;
+    Ok(is_grown.then_some(tip))
 }
 
 /// Warns if another branch has got the merge `commit`, since it was checked out in the target's
@@ -118,8 +131,8 @@ pub(in crate::lifecycle) fn are_refs_at(
 }
 
 /// Returns whether HEAD, uncommitted files and stash of the task are as observed, and the shared
-/// configuration has no further change. Does not compare ignored files, a missing worktree or the
-/// target; of an unreadable worktree, only its branch.
+/// configuration has no further change. Does not compare ignored files or the target. Without a
+/// worktree, compares only the configuration; if it is unreadable, also its branch.
 pub(crate) fn is_unchanged(flux: &Flux, facts: &Facts) -> Result<bool> {
     if compare(flux, &facts.task.id).is_new_since(&facts.configuration) {
         return Ok(false);

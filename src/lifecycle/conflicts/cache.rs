@@ -11,6 +11,7 @@ use crate::git::conflicts::merge_batch::Answer;
 use crate::git::conflicts::touched::Touched;
 use crate::lifecycle::cache_file::{CacheFile, fingerprint};
 use crate::store::Store;
+use crate::task::Task;
 
 /// The form of the file. Another one is ignored.
 const VERSION: u32 = 1;
@@ -47,8 +48,8 @@ pub(super) struct Cache {
 }
 
 impl Cache {
-    /// Reads the known answers; none if the file is missing, damaged, or made by another git or
-    /// with another configuration.
+    /// Reads the results of earlier trial merges from the file of the cache; none if it is missing,
+    /// damaged, or made by another git or with another configuration.
     pub(super) fn load(flux: &Flux) -> Self {
         let file = CacheFile::new(flux, "conflicts.json");
         let made_with = fingerprint(flux);
@@ -89,10 +90,23 @@ impl Cache {
         self.stored.pairs.insert(key.0, answer);
     }
 
-    /// Drops the answers about targets and tasks whose branches have moved since or are gone, and
-    /// returns their number.
+    /// Drops the results of trial merges whose target or task is no branch's tip any more, and
+    /// returns their number. For a merge of two tasks, only the target of the first counts.
     fn drop_outdated(&mut self, store: &Store) -> usize {
-        let tips: HashSet<&str> = store.tips().map(|tip| &**tip).collect();
+        let tasks = store
+            .tasks
+            .iter()
+            .filter_map(|stored| stored.readable().ok());
+        let has_target = |task: &Task| {
+            task.into
+                .as_ref()
+                .is_some_and(|into| store.tip(into).is_some())
+        };
+        // Without a target, a task is merged with its base.
+        let bases = tasks
+            .filter(|task| !has_target(task))
+            .map(|task| &task.base);
+        let tips: HashSet<&str> = store.tips().chain(bases).map(|tip| &**tip).collect();
         let is_current = |key: &str, commits: usize| {
             let mut words = key.split(' ').take(commits);
             words.all(|commit| tips.contains(commit))
@@ -107,7 +121,8 @@ impl Cache {
         before - landings.len() - pairs.len()
     }
 
-    /// Writes the file if an answer is new. Best effort: without it, git is asked again.
+    /// Writes the results of trial merges to the file if there is a new one; of more than 5000,
+    /// only those used now. Ignores failures: without the file, git merges again.
     pub(super) fn save(mut self) {
         let count = self.stored.landings.len() + self.stored.pairs.len();
         if !self.is_changed || self.used.len() > MAX {
@@ -140,12 +155,13 @@ impl PairKey {
     }
 }
 
-/// Counts the answers that are not needed any more. Changes nothing.
+/// Counts the cached results of trial merges whose target or task has moved since or is gone.
+/// Changes nothing.
 pub(in crate::lifecycle) fn count_outdated(flux: &Flux, store: &Store) -> usize {
     Cache::load(flux).drop_outdated(store)
 }
 
-/// Deletes the answers that are not needed any more.
+/// Deletes the cached results of trial merges whose target or task has moved since or is gone.
 pub(in crate::lifecycle) fn delete_outdated(flux: &Flux, store: &Store) -> Result<()> {
     let mut cache = Cache::load(flux);
     cache.drop_outdated(store);

@@ -23,7 +23,8 @@ impl Finding {
         }
     }
 
-    /// Returns the finding for a question that is over the limit.
+    /// Returns the finding that a merge was not tried yet, because the limit of new trial merges
+    /// was reached.
     pub(super) fn later() -> Self {
         Self::Unknown("not compared yet".to_owned())
     }
@@ -32,7 +33,8 @@ impl Finding {
         matches!(self, Self::Conflicts(_))
     }
 
-    /// Returns whether git did not look for renamed directories, because it dies of that.
+    /// Returns whether the conflicts are those of a merge without detection of renamed directories,
+    /// with which git has crashed. `false` if there are no conflicts.
     pub(crate) fn is_approximate(&self) -> bool {
         matches!(self, Self::Conflicts(found) if found.is_approximate)
     }

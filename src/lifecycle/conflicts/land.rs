@@ -21,7 +21,9 @@ enum LandedTree {
 }
 
 impl Radar<'_> {
-    /// Merges each task into its target, as far as the limit allows.
+    /// Sets `landing` of each task to the result of a trial merge into its target: a cached one,
+    /// one that needs no git, or one that git makes now, for at most `limit` tasks. Leaves it
+    /// `None` for the others.
     pub(super) fn land(&mut self, sides: &mut [Side]) -> Result<()> {
         let mut open = Vec::new();
         for (at, side) in sides.iter_mut().enumerate() {
@@ -38,8 +40,9 @@ impl Radar<'_> {
         self.land_with_git(sides, &open)
     }
 
-    /// Returns the landing of a task that has not changed anything, or whose target has not moved;
-    /// `None` if git has to merge it.
+    /// Returns the result of merging a task into its target if at most one of them has changed
+    /// since their common commit; an error as the result if that cannot be found out. `None` if git
+    /// has to merge them.
     fn land_without_git(&mut self, side: &Side) -> Option<Landing> {
         let landing = match self.find_landed_tree(side) {
             Ok(LandedTree::Merged) => return None,
@@ -82,7 +85,8 @@ impl Radar<'_> {
         Ok(LandedTree::Known(tree, touched))
     }
 
-    /// Returns the repository with the objects of a task: the quarantine for uncommitted work.
+    /// Returns the repository from which a task's objects can be read: this one or, if the task has
+    /// uncommitted files, the quarantine, a temporary one that also reads this one's objects.
     pub(super) fn repo(&self, side: &Side) -> Result<&Repo> {
         let repo = &self.flux.repo;
         match side.work.uncommitted {
@@ -91,7 +95,9 @@ impl Radar<'_> {
         }
     }
 
-    /// Merges tasks into their targets, with one git for each target.
+    /// Sets `landing` of the tasks with the indexes `open` to the result of a trial merge into
+    /// their targets, and caches it. Runs one `git merge-tree --stdin` for all tasks with the same
+    /// target.
     pub(super) fn land_with_git(&mut self, sides: &mut [Side], open: &[usize]) -> Result<()> {
         if open.is_empty() {
             return Ok(());

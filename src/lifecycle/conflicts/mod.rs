@@ -146,7 +146,8 @@ pub(crate) fn find_conflicts<'a>(
     })
 }
 
-/// Returns a task without a target branch that cannot be compared with its base, and the reason.
+/// Returns the id of a task that has no target branch and whose trial merge with its base has no
+/// result, and the reason. `None` for any other task.
 fn unmerged(side: &Side) -> Option<(TaskId, String)> {
     let landing = side.landing.as_ref().filter(|_| side.work.into.is_none())?;
     match Finding::of(landing.merged.clone()) {
@@ -155,7 +156,8 @@ fn unmerged(side: &Side) -> Option<(TaskId, String)> {
     }
 }
 
-/// Returns whether a pair of sides is in the scope.
+/// Returns a function that tells whether two tasks, by their indexes in `sides`, are to be compared
+/// in this scope.
 fn wanted(sides: &[Side], scope: Scope) -> impl Fn(Pair) -> bool + use<> {
     let find = |id: &TaskId| sides.iter().position(|side| side.id == *id);
     let members: Vec<Option<usize>> = match scope {

@@ -41,8 +41,9 @@ struct PairQuestion {
 }
 
 impl Radar<'_> {
-    /// Asks about merges, each with the commit whose attributes count, and returns the answers in
-    /// their order: one git for each such commit.
+    /// Runs trial merges, and returns their results in the same order. Each comes with the commit
+    /// whose `.gitattributes` apply to it; runs one `git merge-tree --stdin` for all merges with
+    /// the same commit.
     pub(super) fn ask(&self, merges: Vec<(ObjectId, TrialMerge)>) -> Result<Vec<Answer>> {
         let quarantine = self.quarantine.get()?;
         let mut by_commit: BTreeMap<ObjectId, Vec<(usize, TrialMerge)>> = BTreeMap::new();
@@ -106,7 +107,8 @@ impl Radar<'_> {
         known.map(Finding::of)
     }
 
-    /// Returns whether the merged tree of a task is known by name only, from an earlier quarantine.
+    /// Returns whether a task's tree after the merge into its target exists no more: its name is
+    /// cached, but an earlier command made it in a temporary repository.
     fn is_lost(&self, side: &Side) -> bool {
         let quarantine = self.quarantine.get();
         side.merged_tree().is_some_and(|tree| {

@@ -31,8 +31,9 @@ impl Side {
         }
     }
 
-    /// Writes a commit of all work to the quarantine, or returns the tip if everything is
-    /// committed.
+    /// Writes a commit of all work of the task, with its uncommitted files, to `quarantine`, a
+    /// temporary repository. Returns that or, if everything is committed, the tip of the task's
+    /// branch.
     pub(super) fn commit(&self, quarantine: &Quarantine) -> Result<ObjectId> {
         match &self.work.uncommitted {
             Some(tree) => quarantine.objects().write_commit(tree, &[&self.work.tip]),
@@ -40,7 +41,8 @@ impl Side {
         }
     }
 
-    /// Returns the merge of all work into the target.
+    /// Returns the trial merge of all work of the task, also uncommitted files, into its target.
+    /// Does not run it, but may write a commit of that work to `quarantine`.
     pub(super) fn landing_merge(&self, quarantine: &Quarantine) -> Result<TrialMerge> {
         Ok(TrialMerge {
             ours: self.work.target.clone(),
@@ -48,8 +50,8 @@ impl Side {
         })
     }
 
-    /// Writes a commit on top of the target with all work merged, or returns `None` if that merge
-    /// has no result.
+    /// Writes a commit on top of the target, with the tree of [`Self::merged_tree`], to
+    /// `quarantine`, a temporary repository. Returns `None` if there is no such tree.
     pub(super) fn merged_commit(&self, quarantine: &Quarantine) -> Result<Option<ObjectId>> {
         let Some(tree) = self.merged_tree() else {
             return Ok(None);
@@ -67,9 +69,9 @@ impl Side {
         landing.merged.as_ref().ok().map(|merged| &merged.tree)
     }
 
-    /// Returns the paths that the task itself has changed since it left the target; `None` if it
-    /// has no commit in common with the target, or if they cannot be read. `history` is
-    /// the repository, `objects` may be the quarantine.
+    /// Returns the paths that the task itself has changed since its last common commit with the
+    /// target; `None` without a common commit, or if objects cannot be read. `history` is the
+    /// repository, `objects` has the task's objects, also those of uncommitted files.
     pub(super) fn own(&self, history: &Repo, objects: &Repo) -> Option<&Touched> {
         let own = self.own.get_or_init(|| {
             let base = history

@@ -35,16 +35,17 @@ pub(crate) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
         .into())
 }
 
-/// Records that the user agrees to all changes of the gate's configuration. What cannot be compared
-/// stays so.
+/// Records that the user agrees to all changes of the gate's configuration. Where it cannot be
+/// compared, [`ensure_agreed`] still fails.
 pub(crate) fn agree(flux: &Flux) -> Result<()> {
     let changes = compare_all(flux)?.into_iter();
     let mut changes = changes.filter_map(|(_, found)| found.ok());
     changes.try_for_each(|change| keep(flux, &change))
 }
 
-/// Returns each change of the gate's configuration since the start of a task of this user, or the
-/// reason why the configuration cannot be compared. Fails if the tasks cannot be listed.
+/// Compares the gate's configuration with that at the start of each task of this user. Returns each
+/// change, or the reason why it cannot be compared, with the task's id. Fails if the tasks cannot
+/// be listed.
 fn compare_all(flux: &Flux) -> Result<Vec<(TaskId, Result<SharedChange, String>)>> {
     let (dir, mut all) = (flux.repo.runs_dir(), Vec::new());
     let what = || format!("could not read '{}'", shown(&dir));

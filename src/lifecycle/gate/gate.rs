@@ -50,8 +50,9 @@ impl Gate {
         self.commands.iter().map(text).collect()
     }
 
-    /// Returns the key of the gate's verdicts: the hash of commands, wrapper, patterns of seeds,
-    /// operating system and architecture, as git hashes a blob.
+    /// Returns the key of the gate's verdicts: the hash, as git hashes a blob, of commands,
+    /// wrapper, the patterns of untracked files to copy (`flux.gateSeed`), operating system and
+    /// architecture.
     pub(super) fn key(&self, repo: &Repo) -> Result<ObjectId> {
         repo.hash_blob(&serde_json::to_vec(self)?)
     }

@@ -38,7 +38,7 @@ pub(super) struct GateGroup {
 }
 
 impl GateGroup {
-    /// Returns the group whose leader, `child`, has just been started.
+    /// Returns the process group whose leader, `child`, has just been started.
     pub(super) fn of(child: &Child, port: Option<u16>) -> Self {
         let group = child.id().cast_signed();
         Self {
@@ -54,13 +54,13 @@ impl GateGroup {
         dir.join("running")
     }
 
-    /// Writes the record of the group to the file `running` in `dir`.
+    /// Writes the record of the process group to the file `running` in `dir`.
     pub(super) fn write(&self, dir: &Path, sharing: Sharing) -> Result<()> {
         sharing.write(&Self::file(dir), &serde_json::to_vec(self)?)
     }
 
-    /// Reads the record of a group that a killed command has left; `None` if there is none, or if it
-    /// is damaged.
+    /// Reads the record of the process group that a killed command has left; `None` if there is
+    /// none, or if it is damaged.
     pub(super) fn read(dir: &Path) -> Option<Self> {
         read_json(&Self::file(dir)).ok()?
     }
@@ -73,7 +73,7 @@ impl GateGroup {
         Ok(())
     }
 
-    /// Ends the group of this process's own child: SIGTERM, and SIGKILL after a second.
+    /// Ends the process group of this process's child: SIGTERM, and SIGKILL after a second.
     pub(super) fn end(&self, child: &mut Child) -> Result<()> {
         let mut has_ended = || {
             // A zombie leader belongs to the group until it is waited for.
@@ -83,10 +83,10 @@ impl GateGroup {
         self.signal(&mut has_ended)
     }
 
-    /// Ends the group that a killed command has left, if its leader is still the recorded process and
-    /// in the worktree `place`. Without its leader, ends those processes of the group that are there.
-    /// Never ends another process: an agent could write the record. Fails if the group belongs to
-    /// another user, whose processes this one cannot end.
+    /// Ends the process group that a killed command has left, if its leader is the recorded
+    /// process, in the worktree `place`. If the leader is gone, kills the processes of the group
+    /// that are in `place`. Ends no other process: an agent could write the record. Fails if the
+    /// group may still run, and belongs to another user or cannot be checked.
     pub(super) fn end_left(&self, place: &Path) -> Result<()> {
         let is_here =
             self.boot == process::boot_id() && self.namespace == process::own_pid_namespace();

@@ -58,7 +58,7 @@ impl GateLog {
     }
 }
 
-/// Lists the logs that are older than any verdict.
+/// Lists the logs that are older than 14 days, when verdicts expire, and all but the last 20.
 pub(in crate::lifecycle) fn list_expired(repo: &Repo) -> Result<Vec<PathBuf>> {
     list_old(&gate_dir(repo), is_log, MAX_LOGS, Some(MAX_DAYS))
 }

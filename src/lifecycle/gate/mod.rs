@@ -26,8 +26,9 @@ use crate::context::Flux;
 use crate::failure::Verb;
 use crate::task::{GateState, GateVerdict};
 
-/// Returns the verdict of the gate about a tree: the known one, or else runs the gate, after waiting
-/// for others. A verdict that is none is not kept. Fails on ^C, or if the gate cannot be run.
+/// Returns the verdict of the gate about a tree: the known one or, after waiting until no other
+/// process runs the gate, that of a new run. Keeps the new one, unless its state is `None`. Fails
+/// on ^C, or if the gate cannot be run.
 pub(crate) fn test(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<GateVerdict> {
     let retries = flux.settings.gate_retries()?;
     let call = (Verb::Gate, gate, candidate);
@@ -35,8 +36,8 @@ pub(crate) fn test(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<Ga
     Ok(tested.verdict)
 }
 
-/// Returns the verdict of the gate about a tree, as [`test()`] does, but for a landing runs the gate only once: a
-/// red verdict of that run is to be confirmed by [`confirm`], and not kept.
+/// Returns the verdict of the gate about a tree, as [`test()`] does, but for a landing, and after
+/// at most one run. Does not keep a red verdict that [`confirm`] is to confirm.
 pub(crate) fn try_once(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<TestedTree> {
     let retries = flux.settings.gate_retries()?;
     let call = (Verb::Land, gate, candidate);
@@ -66,9 +67,10 @@ pub(crate) struct TestedTree {
     pub(crate) has_run: bool,
 }
 
-/// Returns the known verdict about a tree, or else that of `decide`, called with a run of the gate
-/// after waiting for others, which is kept if it `is_final` and not none. Fails if the gate has
-/// changed and the user has not agreed to that; the hint names the command.
+/// Returns the known verdict about a tree or, after waiting until no other process runs the gate,
+/// the one that `decide` returns for a new run. Keeps it if `is_final` says so and its state is not
+/// `None`. Fails if the gate's configuration has changed without the user's consent; the hint names
+/// `command`.
 fn find_or_run(
     flux: &Flux,
     (command, gate, candidate): (Verb, &Gate, &Candidate),

@@ -221,7 +221,8 @@ impl<'a> GateRun<'a> {
         command.spawn().context("could not start the gate")
     }
 
-    /// Returns what the end of a command says; `None` means that it took too long.
+    /// Returns whether a command has passed, failed or is undecided; `status` is `None` if it timed
+    /// out. Undecided is one that timed out, did not start, was killed or failed on a full disk.
     fn judge(&self, command: &str, status: Option<ExitStatus>) -> Attempt {
         let undecided = |why: String| Attempt::Undecided(why);
         let Some(status) = status else {
@@ -261,7 +262,8 @@ impl<'a> GateRun<'a> {
         }
     }
 
-    /// Returns which part of a command's run under `flux.wrapper` was not seen. Without a wrapper, all was.
+    /// Returns which part of a command's run by `flux.wrapper` has left no record: its start or, in
+    /// a job step of Slurm, its end. `None` if no part is missing, or without a wrapper.
     fn find_unseen_part(&self) -> Option<UnseenPart> {
         let dir = gate_dir(&self.flux.repo);
         (!self.wrapper.is_empty())
@@ -276,7 +278,8 @@ impl Drop for GateRun<'_> {
     }
 }
 
-/// Returns the `HEAD` of a worktree, and the tracked files that differ from it, also if git hides that.
+/// Returns the `HEAD` of a worktree, and the tracked files that differ from it, also those marked
+/// assume-unchanged or skip-worktree.
 fn tracked_status(checkout: &Checkout) -> Result<(Head, HashSet<PathBuf>)> {
     let (head, changes) = whole_status(checkout, Ignored::LeftOut)?;
     let tracked = changes.into_iter().filter(|change| !change.is_untracked());

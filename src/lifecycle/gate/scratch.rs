@@ -90,8 +90,9 @@ impl<'a> ScratchWorktree<'a> {
         Ok(checkout)
     }
 
-    /// Registers the worktree, and copies the seeds into it while it has no other files: what a
-    /// program has built must be older than its sources.
+    /// Registers the scratch worktree, and copies the untracked files of `flux.gateSeed`, or else
+    /// of `flux.copy`, into it. Other files follow later: what was built must be older than its
+    /// sources.
     fn create(&self, gate: &Gate, commit: &ObjectId) -> Result<()> {
         let (flux, path) = (self.flux, &self.path);
         let what = || format!("could not make '{}'", shown(path));

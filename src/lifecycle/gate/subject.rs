@@ -23,7 +23,7 @@ pub(crate) enum Subject {
 }
 
 impl Candidate {
-    /// Returns a commit with its tree.
+    /// Returns what to test for a commit: the commit and its tree.
     pub(crate) fn of(flux: &Flux, commit: ObjectId) -> Result<Self> {
         let tree = flux.repo.tree_of(&commit)?;
         Ok(Self { commit, tree })

@@ -31,7 +31,7 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
-    /// Returns the verdicts of a gate. Reads none of them.
+    /// Prepares to look up and add verdicts of a gate: finds their directory and key. Reads none.
     pub(crate) fn of(flux: &Flux, gate: &Gate) -> Result<Self> {
         Ok(Self {
             dir: flux.repo.flux_dir().join("verdicts"),
@@ -53,8 +53,8 @@ impl Verdicts {
         (verdict.tree.as_ref() == Some(tree) && !verdict.is_none() && is_recent).then_some(verdict)
     }
 
-    /// Returns the verdict about a tree; one of [`GateState::None`](crate::task::GateState::None)
-    /// if there is none.
+    /// Returns the verdict about a tree or, if there is none, a verdict with the state
+    /// [`GateState::None`](crate::task::GateState::None).
     pub(crate) fn look_up(&self, tree: ObjectId) -> GateVerdict {
         let found = self.find(&tree);
         found.unwrap_or_else(|| GateVerdict::untested(tree))

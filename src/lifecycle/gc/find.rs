@@ -42,7 +42,8 @@ pub(crate) fn find(flux: &Flux, store: &Store) -> Result<Vec<Garbage>> {
     Ok(found)
 }
 
-/// Returns whether a worktree in the trash is that of one of these tasks, with which it is deleted.
+/// Returns whether the worktree `place` in the trash belongs to one of these removed tasks: it is
+/// deleted with the task.
 fn is_of_one(tasks: &[Archived], place: &Path) -> bool {
     let name = trash_name(place);
     tasks.iter().any(|one| Some(&one.name) == name.as_ref())

@@ -80,7 +80,7 @@ impl Garbage {
         }
     }
 
-    /// Deletes it. Returns `false` if it is in use or gone by now.
+    /// Deletes this garbage. Returns `false` if it is in use or gone by now.
     pub(super) fn delete(&self, flux: &Flux) -> Result<bool> {
         match self {
             Self::RunDir(id) => return recover::clear_orphan(flux, id),

@@ -33,8 +33,9 @@ pub(crate) fn collect(flux: &Flux, tell: &mut dyn FnMut(&Garbage)) -> Result<Vec
     delete(flux, &found, None, tell)
 }
 
-/// Deletes what was found, in order, but begins nothing after `end`. An error stops nothing else, except
-/// that a directory of git flux was replaced by a link.
+/// Deletes the garbage in `found`, in order, but begins with none after the time `end`; then marks
+/// and pins that are no longer needed. Returns the errors of single deletions. Fails on ^C, and if
+/// a directory of git flux was replaced by a link.
 fn delete(
     flux: &Flux,
     found: &[Garbage],

@@ -59,9 +59,10 @@ pub(crate) enum Notice {
     Failed(String),
 }
 
-/// Counts a round of the task in its record, and tells its agent why it did not land. On conflicts,
-/// merges the target into its worktree first, unless it is rebased. Does nothing more if the task
-/// was sent back with the same commits before, is blocked, or if its agent works.
+/// Counts in the task's record that it was sent back, and tells its agent why it did not land. On a
+/// conflict, first merges the target into the task's worktree, unless the task lands by a rebase.
+/// Merges and tells nothing if the task was sent back with the same commits before or too often, or
+/// if the agent works.
 pub(super) fn send(flux: &Flux, facts: &Facts, fault: Fault) -> Result<SentBack> {
     let lock = flux.lock_task(&facts.task.id)?;
     let counted = rounds::count(flux, facts, &lock)?;
@@ -88,8 +89,8 @@ fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> Notice {
     }
 }
 
-/// Merges the target into the task's worktree, which stops at the conflicts, unless the task is
-/// rebased. Returns the message for its agent. Fails if the task has changed.
+/// Merges the target into the task's worktree, and leaves the conflicts there; does nothing if the
+/// task lands by a rebase. Returns the message for its agent. Fails if the task has changed.
 fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<String> {
     let into = facts.merge_target().context("internal error: no target")?;
     if into.style == Style::Rebase {

@@ -51,7 +51,7 @@ pub(crate) struct Prefix<R> {
 }
 
 impl<R: Clone> PrefixSearch<R> {
-    /// Creates a search in a chain of `tasks` tasks.
+    /// Creates a search for the longest part of a chain of `tasks` tasks that passes the gate.
     pub(crate) fn new(tasks: usize, target: KnownTarget) -> Self {
         Self {
             green: (target == KnownTarget::Green).then_some(0),
@@ -60,10 +60,11 @@ impl<R: Clone> PrefixSearch<R> {
         }
     }
 
-    /// Asks about positions until the longest part that passes is known, the whole chain first.
-    /// Asks once more before it returns a red position, the only one that is confirmed.
+    /// Asks the gate about positions of the chain, the whole chain first, until the longest part
+    /// that passes is known. Asks again about the position after that part if it is red; no other
+    /// red answer is confirmed.
     ///
-    /// The target is asked about only if nothing above it passes: a task that mends the target may
+    /// Asks about the target only if nothing above it passes: a task that mends the target may
     /// land, and where a part of the chain passes, the target is to blame for nothing.
     ///
     /// # Errors
@@ -126,7 +127,7 @@ impl Default for BatchSize {
 }
 
 impl BatchSize {
-    /// Returns the size where tests cost nothing.
+    /// Returns a batch size without a limit, for a landing without a gate.
     pub(crate) fn unlimited() -> Self {
         Self(usize::MAX)
     }
@@ -135,12 +136,12 @@ impl BatchSize {
         self.0
     }
 
-    /// Adapts the size to a batch that passes.
+    /// Doubles the size, after a batch that passes.
     pub(crate) fn grow(&mut self) {
         self.0 = self.0.saturating_mul(2);
     }
 
-    /// Adapts the size to a batch that does not pass.
+    /// Halves the size, to at least 1, after a batch that does not pass.
     pub(crate) fn shrink(&mut self) {
         self.0 = (self.0 / 2).max(1);
     }

@@ -112,8 +112,8 @@ pub(crate) fn is_ready(state: &State) -> bool {
     matches!(state, State::Done | State::Ended(_) | State::Idle)
 }
 
-/// Builds a chain of at most `limit` of the tasks, which have one target, in their order. Moves no
-/// ref; message hooks run.
+/// Builds a chain of at most `limit` of the tasks: their merges into their common target on top of
+/// each other, in order. Returns why others are left out. Moves no ref; message hooks run.
 pub(super) fn build(flux: &Flux, candidates: &Candidates) -> Result<Built> {
     let store = Store::load(&flux.repo, &flux.settings)?;
     let (mut chain, mut left_out) = (None::<Chain>, Vec::new());
@@ -143,7 +143,9 @@ pub(super) fn build(flux: &Flux, candidates: &Candidates) -> Result<Built> {
     Ok(Built { chain, left_out })
 }
 
-/// Plans the cleanup of a task, and returns its facts if no check refuses.
+/// Plans the cleanup of a task that is to land, and returns the facts of the plan. Returns the
+/// reason to leave the task out if a check of the plan refuses, the task may not land, or there is
+/// nothing to merge.
 pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Facts, LeftOut> {
     let plan = Plan::make(flux, store, &task.id, &task.options);
     let is_conflict = |facts: &Facts| {
@@ -179,7 +181,8 @@ pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Fac
     }
 }
 
-/// Fails if the task has no commits: it is not integrated, its work has not begun.
+/// Fails if the task has no commits and nothing to merge: its work has not begun, so it does not
+/// count as integrated.
 pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     if !facts.has_no_commits() || facts.nothing_to_merge().is_none() {
         return Ok(());
@@ -189,8 +192,9 @@ pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     bail!(failure.hint(format!("to remove it: git flux cleanup {id}")))
 }
 
-/// Fails if the task is the caller's own, its agent works or its files are unseen although only ready
-/// tasks land, or it has uncommitted files that would not land.
+/// Fails if this command runs in the task's pane, or if the task has uncommitted files that are not
+/// to be discarded. With `--ready`, also fails unless [`is_ready`] is true, or if the task has
+/// unseen files and `flux.landUnseen` is false.
 fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     let id = &task.id;
     if facts.processes.is_own_pane {
@@ -214,9 +218,9 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     Ok(())
 }
 
-/// Fails if the task conflicts with one that did not land since the gate gave no verdict. If it landed
-/// first, the other one would conflict with the target and be sent back, although nothing is known
-/// against it.
+/// Fails if the task conflicts with an earlier one that did not land because the gate gave no
+/// verdict. If this task landed first, the earlier one would conflict with the target and be sent
+/// back, although nothing is known against it.
 fn ensure_next(flux: &Flux, facts: &Facts, undecided: &[Undecided]) -> Result<()> {
     let Some(into) = facts.merge_target() else {
         return Ok(());
@@ -233,7 +237,8 @@ fn ensure_next(flux: &Flux, facts: &Facts, undecided: &[Undecided]) -> Result<()
     Ok(())
 }
 
-/// Adds a task to the chain, which is created if it is the first, or returns why it is left out.
+/// Adds a task at the end of the chain, which is created if it is `None`. Returns `None`, or the
+/// reason why the task is left out.
 fn add(
     flux: &Flux,
     chain: &mut Option<Chain>,

@@ -56,8 +56,9 @@ pub(in crate::lifecycle) fn are_left(flux: &Flux) -> Result<bool> {
     Ok(!marks.is_empty() && !Lock::is_held(&flux.landing_lock()))
 }
 
-/// Waits for the lock of landings and takes it, and deletes what a killed landing has left: when
-/// that was tried before, a git that outlived it may have held the lock. Fails on ^C.
+/// Waits for the lock of landings and takes it, and deletes what a killed landing has left. An
+/// earlier [`sweep`] may have failed to, while a git that outlived that landing held the lock.
+/// Fails on ^C.
 pub(crate) fn lock(flux: &Flux) -> Result<Lock> {
     let lock = flux.lock_land()?;
     if let Err(error) = sweep_under(flux, &lock) {
@@ -79,8 +80,9 @@ pub(crate) fn sweep(flux: &Flux) -> Result<()> {
     }
 }
 
-/// Deletes the refs that a killed landing has left, and their marks and those of its tasks, under the
-/// lock of landings. Leaves fetched refs alone. Starts git only if there are marks of refs.
+/// Deletes the refs that killed landings have left, the marks of these refs, and the marks of tasks
+/// that were being landed. `lock` is the lock of landings. Leaves fetched refs alone. Starts git
+/// only if there are marks of refs.
 fn sweep_under(flux: &Flux, lock: &Lock) -> Result<()> {
     ProgressMarks::sweep(flux);
     let marks = flux.repo.marks();

@@ -32,7 +32,7 @@ pub(crate) struct Tester<'a> {
 }
 
 impl<'a> Tester<'a> {
-    /// Creates the tester of a gate; `None` to test nothing.
+    /// Creates the tester of a gate or, if `gate` is `None`, one that tests nothing.
     pub(crate) fn new(flux: &'a Flux, gate: Option<Gate>) -> Self {
         Self {
             flux,
@@ -47,7 +47,8 @@ impl<'a> Tester<'a> {
         self.gate.is_some()
     }
 
-    /// Describes what a run of the gate is, in a line; `None` if there is no gate.
+    /// Returns a line with the commands of the gate: `the gate runs: 'make', then 'make test'`.
+    /// `None` if there is no gate.
     pub(crate) fn describe_run(&self) -> Option<String> {
         let gate = self.gate.as_ref()?;
         let commands = gate.command_texts().join("', then '");

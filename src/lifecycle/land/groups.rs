@@ -27,8 +27,9 @@ pub(crate) struct Redirect {
     pub(crate) to: BranchName,
 }
 
-/// Returns the branch that a task lands on, if its target is gone: that on which the task of that
-/// branch has landed. `None` if its target exists, or nothing is known about it.
+/// Returns the branch that a task lands on if its target is gone, because that was the branch of
+/// another task: the branch that the other task has landed on. `None` if the target exists, or if
+/// no such branch is known.
 pub(crate) fn find_redirect(flux: &Flux, store: &Store, task: &Task) -> Result<Option<Redirect>> {
     let Some(gone) = &task.into else {
         return Ok(None);
@@ -54,7 +55,7 @@ pub(crate) fn find_redirect(flux: &Flux, store: &Store, task: &Task) -> Result<O
     }))
 }
 
-/// Returns the branch that `task` lands on: that of its options, or the target of the task.
+/// Returns the branch that `task` lands on: that of `--into`, or else the task's own target.
 pub(crate) fn target(store: &Store, task: &LandTask) -> Option<BranchName> {
     if let Branch::Merge {
         into: Some(into), ..

@@ -120,7 +120,7 @@ impl PrefixLanding<'_> {
         Ok(Some(all))
     }
 
-    /// Returns facts of the last task whose merge target is at the first commit of the chain.
+    /// Returns the facts of the last task, with the chain's base as the tip of its merge target.
     fn target_facts(&self, all: &[Facts]) -> Option<Facts> {
         let mut facts = all.last()?.clone();
         if let Destination::Merge(into) = &mut facts.destination {
@@ -161,8 +161,9 @@ impl PrefixLanding<'_> {
         }
     }
 
-    /// Returns whether the target contains the tasks now: git moves what is checked out, which may
-    /// have become another branch in the last moment. A hook may have moved the target further.
+    /// Returns whether the target contains the tasks now. After the move, that is not sure: git
+    /// moves the branch that is checked out, which may have become another one, and a hook may have
+    /// moved the target further.
     fn has_moved(&self) -> Result<bool> {
         let (repo, branch) = (&self.flux.repo, self.chain.branch.full());
         let Some(tip) = refs::list(repo.home(), &[&branch])?.remove(&branch) else {

@@ -12,8 +12,8 @@ use crate::task::TaskId;
 pub(super) struct ProgressMarks(Vec<PathBuf>);
 
 impl ProgressMarks {
-    /// Deletes the marks that killed landings have left, with which their tasks would be part of
-    /// the next landing. The caller holds the lock of landings, and has set none yet.
+    /// Deletes the marks of tasks that killed landings have left: during the next landing, it would
+    /// seem to land those tasks. The caller holds the lock of landings, and has set no marks yet.
     pub(super) fn sweep(flux: &Flux) {
         let runs = fs::read_dir(flux.repo.runs_dir()).into_iter().flatten();
         for run in runs.flatten() {

@@ -117,14 +117,16 @@ impl Queue<'_> {
         }
     }
 
-    /// Returns the number of runs of the gate since there were `before`; `None` without a gate.
+    /// Returns how often the gate has run since its number of runs was `before`; `None` without a
+    /// gate.
     fn runs_since(&self, before: usize) -> Option<usize> {
         let runs = self.tester.runs - before;
         self.tester.has_gate().then_some(runs)
     }
 
-    /// Tests a chain that does not land. Returns the position of the task that does not pass, and
-    /// the answer about it.
+    /// Tests a chain for `--check`, which lands nothing. Returns the position of the first task
+    /// that does not pass, and the answer about it; `None` if all pass. Fails if the target does
+    /// not pass.
     fn test(&mut self, chain: &Chain) -> Result<Option<(usize, GateAnswer<GateFinding>)>> {
         let commits = chain.links.iter().map(|link| &link.commit);
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
@@ -144,7 +146,9 @@ impl Queue<'_> {
         }
     }
 
-    /// Finishes a task that is in no chain. One that is to be tried again stays pending.
+    /// Handles a task that was left out of the chain: removes it, unless landed tasks are kept, if
+    /// its target has all its changes; sends it back on a conflict; notes its result. Leaves it in
+    /// `pending` if it is to be tried again.
     fn settle(&mut self, pending: &mut Vec<LandTask>, id: &TaskId, why: LeftOut) -> Result<()> {
         let result = match why {
             LeftOut::Later => return Ok(()),

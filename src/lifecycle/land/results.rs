@@ -63,7 +63,7 @@ pub(crate) struct TargetMove {
 }
 
 impl TaskResult {
-    /// Returns the result of a task that was only tested, from the answer about it.
+    /// Returns the result of a task in a chain with `--check`, from the gate's answer about it.
     pub(super) fn of_answer(answer: GateAnswer<GateFinding>) -> Self {
         match answer {
             GateAnswer::Green => Self::Fits,
@@ -72,7 +72,7 @@ impl TaskResult {
         }
     }
 
-    /// Returns the result of a task that is in no chain and was only tested.
+    /// Returns the result of a task that was left out of the chain with `--check`, from the reason.
     pub(super) fn of_left_out(why: LeftOut) -> Self {
         match why {
             LeftOut::Integrated(_) => Self::Fits,

@@ -25,8 +25,8 @@ pub(super) struct Count {
     pub(super) state: Counted,
 }
 
-/// Counts a round in the task's record, unless it was sent back with the same commits before. Counts
-/// nothing if the task is gone or not active.
+/// Counts in the task's record that it is sent back once more. Records nothing if it was sent back
+/// with the same commits before, or if the task is gone or not active.
 pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     let limit = flux.settings.land_rounds()?;
     // Another command may have changed it while the gate ran.
@@ -38,9 +38,13 @@ pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     };
     let mut task = store::parse_record(&flux.repo, &oid)?;
     let before = task.landing.as_ref();
+    if task.phase != Phase::Active {
+        let (rounds, state) = (before.map_or(0, |before| before.count), Counted::Repeated);
+        return Ok(Count { rounds, state });
+    }
     let is_repeated = before.is_some_and(|before| before.tip == facts.tip);
     let rounds = before.map_or(0, |before| before.count) + usize::from(!is_repeated);
-    if !is_repeated && task.phase == Phase::Active {
+    if !is_repeated {
         task.landing = Some(LandRounds {
             count: rounds,
             at: now(),
@@ -58,7 +62,8 @@ pub(super) fn count(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<Count> {
     Ok(Count { rounds, state })
 }
 
-/// Forgets the rounds of a task: you have named it. Does nothing if there are none.
+/// Removes from a task's record how often it was sent back, because the user has named the task in
+/// `git flux land <task>`. Does nothing if it was not sent back.
 pub(crate) fn forget(flux: &Flux, oid: &ObjectId, task: &Task) -> Result<()> {
     if task.landing.is_none() {
         return Ok(());

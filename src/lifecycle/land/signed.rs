@@ -11,9 +11,9 @@ use crate::git::rebase::{BranchCommit, Compare, list};
 use crate::git::{Checkout, ObjectId};
 use crate::lifecycle::cleanup::merge::signs_merges;
 
-/// Returns the commits of the first `number` tasks of a chain, which was built unsigned. If commits
-/// are to be signed, makes those that the chain has made anew, signed, with the same trees,
-/// messages, authors and times.
+/// Returns the commits of the first `number` tasks of a chain, which was built unsigned. If git
+/// config wants merges signed, makes signed copies of those that the tasks did not have before,
+/// with the same trees, messages, authors and times.
 pub(super) fn sign(flux: &Flux, chain: &Chain, number: usize) -> Result<Vec<ObjectId>> {
     let links = &chain.links[..number];
     let unsigned = || links.iter().map(|link| link.commit.clone()).collect();

@@ -6,8 +6,8 @@ use crate::run::events;
 use crate::store::Store;
 use crate::task::{LandState, Task};
 
-/// Returns the part of a task in landings; `None` if no landing runs with it, and none has sent it
-/// back.
+/// Returns whether a running landing tests or lands the task, or else how often it was sent back,
+/// or that this was too often. `None` if none of these.
 pub(crate) fn land_state(flux: &Flux, store: &Store, task: &Task) -> Option<LandState> {
     if progress::is_landing(flux, &task.id) {
         return Some(LandState::Landing);

@@ -38,7 +38,8 @@ pub(crate) struct UnseenCounts<'a> {
 }
 
 impl<'a> UnseenCounts<'a> {
-    /// Reads the known counts. `quarantine` has the objects of uncommitted work.
+    /// Reads the stored numbers of unseen files; none if they depend on another git or
+    /// configuration. `quarantine` is a temporary repository with the objects of uncommitted files.
     pub(crate) fn load(
         flux: &'a Flux,
         store: &'a Store,
@@ -98,7 +99,8 @@ impl<'a> UnseenCounts<'a> {
         before - counts.len()
     }
 
-    /// Writes the file if a count is new. Best effort: without it, the files are compared again.
+    /// Writes the numbers of unseen files to `unseen.json` if one is new. Ignores errors: a number
+    /// that is missing there is found again by a comparison.
     pub(crate) fn save(mut self) {
         let is_known = |(key, _): (&String, &usize)| self.stored.counts.contains_key(key);
         if self.used.iter().all(is_known) {
@@ -112,13 +114,14 @@ impl<'a> UnseenCounts<'a> {
     }
 }
 
-/// Counts the numbers of unseen files that are not needed any more. Changes nothing.
+/// Returns how many stored numbers of unseen files are about commits that no branch is at any more.
+/// Changes nothing.
 pub(in crate::lifecycle) fn count_outdated(flux: &Flux, store: &Store) -> usize {
     let quarantine = LazyQuarantine::new(&flux.repo);
     UnseenCounts::load(flux, store, &quarantine).drop_outdated()
 }
 
-/// Deletes the numbers of unseen files that are not needed any more.
+/// Deletes the stored numbers of unseen files that are about commits that no branch is at any more.
 pub(in crate::lifecycle) fn delete_outdated(flux: &Flux, store: &Store) -> Result<()> {
     let quarantine = LazyQuarantine::new(&flux.repo);
     let mut counts = UnseenCounts::load(flux, store, &quarantine);

@@ -43,8 +43,8 @@ pub(crate) struct TaskReview<'a> {
 }
 
 impl<'a> TaskReview<'a> {
-    /// Reads the files of a task, and finds what is to be looked at. Writes nothing in the
-    /// repository.
+    /// Reads the files of a task, and finds the changes to look at: those that the user has not
+    /// seen or, with [`Scope::All`], all. Writes nothing in the repository.
     ///
     /// # Errors
     /// If its branch is gone, or its worktree cannot be read or is on another commit.
@@ -68,7 +68,8 @@ impl<'a> TaskReview<'a> {
         })
     }
 
-    /// Returns the trees to compare: what was looked at, and what there is.
+    /// Returns the trees to compare: that of the files as the user has seen them or, if they are
+    /// all to be shown, as the task started, and that of the present files.
     pub(crate) fn trees(&self) -> [&ObjectId; 2] {
         [&self.unseen.seen, &self.unseen.present]
     }
@@ -78,13 +79,14 @@ impl<'a> TaskReview<'a> {
         self.unseen.count(self.objects()?)
     }
 
-    /// Returns the files in which the target has changed what was looked at: all changes of the task
-    /// are shown.
+    /// Returns the files in which changes of the target conflict with what the user has seen: in
+    /// these, all changes of the task are shown again.
     pub(crate) fn conflicts(&self) -> &[PathBuf] {
         &self.unseen.conflicts
     }
 
-    /// Returns the repository that has all objects.
+    /// Returns a repository that has the objects of both trees: a temporary one, whose alternate is
+    /// this repository.
     pub(crate) fn objects(&self) -> Result<&Repo> {
         Ok(self.quarantine.get()?.objects())
     }
@@ -96,8 +98,8 @@ impl<'a> TaskReview<'a> {
     }
 }
 
-/// Counts the unseen files of a task; `None` if they are not known, or nothing is reviewed here, as
-/// [`is_used`] says.
+/// Counts the files of a task that the user has not seen; `None` if that fails, or if [`is_used`]
+/// is false, since nothing is reviewed in this repository.
 pub(crate) fn count_unseen(flux: &Flux, store: &Store, task: &Task) -> Option<usize> {
     if !is_used(flux, store) {
         return None;

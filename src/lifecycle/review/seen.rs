@@ -13,8 +13,8 @@ use crate::store::{Store, seen_ref, task_ref};
 /// The time for which what is unseen is shown after the last task that was looked at is gone.
 const SHOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
-/// Returns whether what is unseen is shown: a task here was looked at, or was in the last 30 days,
-/// or `flux.landUnseen` is false.
+/// Returns whether unseen files are shown in this repository: the user has looked at one of its
+/// tasks, such a task was removed in the last 30 days, or `flux.landUnseen` is false.
 pub(crate) fn is_used(flux: &Flux, store: &Store) -> bool {
     let changed = || flux.repo.marks().last_change("seen");
     let is_recent = || changed().is_some_and(|at| at.elapsed().is_ok_and(|age| age < SHOWN_FOR));
@@ -27,8 +27,8 @@ pub(crate) fn is_used(flux: &Flux, store: &Store) -> bool {
 }
 
 impl TaskReview<'_> {
-    /// Notes that the user has looked at the task as it was when this was made. Waits for the task's
-    /// lock.
+    /// Notes that the user has seen the task as it was when this [`TaskReview`] was made. Waits for
+    /// the task's lock.
     ///
     /// # Errors
     /// If the task was removed, or another command has noted something else meanwhile; nothing has

@@ -33,8 +33,8 @@ pub(super) struct LookedAt<'a> {
 }
 
 impl Unseen {
-    /// Finds what is unseen. A commit of what was looked at that is missing or damaged, or cannot be
-    /// carried to the present target, counts as none.
+    /// Finds what differs from the snapshot that the user has seen. Without one, or if it cannot be
+    /// read or the target's later changes cannot be merged into it, finds all changes of the task.
     pub(super) fn find(
         flux: &Flux,
         looked_at: &LookedAt,
@@ -67,9 +67,9 @@ impl Unseen {
         }
     }
 
-    /// Finds what differs from a commit, which was made when the branch was at `at`. Fails if that
-    /// cannot be carried to the present target: uncarried, a change of the target that the task has
-    /// reverted would be none.
+    /// Finds the difference of the work from a commit, which was made when the branch was at `at`,
+    /// after merging into the commit what the target has brought to the task since. Fails if that
+    /// merge cannot be made: a change of the target that the task has reverted would not be found.
     fn since(
         flux: &Flux,
         [commit, at]: [&ObjectId; 2],
@@ -114,7 +114,8 @@ impl Unseen {
         })
     }
 
-    /// Returns a repository with both trees: the quarantine, unless everything is in the repository.
+    /// Returns a repository that has both trees: the main one if it has them, or else the temporary
+    /// repository `quarantine`.
     pub(super) fn objects<'a>(
         &self,
         flux: &'a Flux,
@@ -128,7 +129,7 @@ impl Unseen {
         }
     }
 
-    /// Counts the files that differ; a renamed file counts once.
+    /// Counts the files that differ between the two trees; a renamed file counts once.
     pub(super) fn count(&self, objects: &Repo) -> Result<usize> {
         objects.count_changed(&self.seen, &self.present)
     }

@@ -45,7 +45,8 @@ pub(crate) struct SharedChange {
     pub(crate) effect: ConfigEffect,
 }
 
-/// Returns the parts that differ and count, in order.
+/// Returns the changes from `before` to `after`, sorted by part, without those of keys that have no
+/// [`ConfigEffect`].
 pub(super) fn find_changes(before: &Parts, after: &Parts) -> Vec<SharedChange> {
     let mut parts: Vec<&SharedPart> = before.keys().chain(after.keys()).collect();
     parts.sort_unstable();
@@ -65,8 +66,8 @@ pub(super) fn find_changes(before: &Parts, after: &Parts) -> Vec<SharedChange> {
     parts.into_iter().filter_map(change).collect()
 }
 
-/// Returns the effect of a part that has changed between two states, the greater of both; `None` if
-/// it does not count.
+/// Returns the effect of a change of a part between two states: whether one of them can run a
+/// program. `None` if neither has an effect that counts.
 fn effect(part: &SharedPart, states: [Option<&PartState>; 2]) -> Option<ConfigEffect> {
     let key = match part {
         SharedPart::File(path) if path.starts_with("info") => return Some(ConfigEffect::Plain),
@@ -83,7 +84,7 @@ fn effect(part: &SharedPart, states: [Option<&PartState>; 2]) -> Option<ConfigEf
 }
 
 impl PartState {
-    /// Returns the values of a key; none for a file.
+    /// Returns the values, if this is the state of a key; none if it is the state of a file.
     pub(crate) fn values(&self) -> &[BString] {
         match self {
             Self::Values(values) => values,
@@ -138,8 +139,9 @@ impl SharedChange {
         format!("{verb} {}", truncate_str(&values, 2 * MAX_COLUMNS, "…"))
     }
 
-    /// Returns the command that puts back a key of the repository's file with at most one value;
-    /// `None` for other changes, and for values with control characters.
+    /// Returns a hint with the command that undoes the change of a key in the repository's
+    /// `config`: `git config --local ...`. `None` for other parts, and if the key had several
+    /// values or one with control characters.
     pub(crate) fn put_back_command(&self) -> Option<String> {
         let key = match &self.part {
             // In a linked worktree, `git config --worktree` would write another file.
@@ -160,7 +162,7 @@ impl SharedChange {
         is_plain.then(|| format!("to undo this change: git config --local {command}"))
     }
 
-    /// Returns whether it can be put back: the state before is known whole.
+    /// Returns whether the change can be undone: the earlier content of a file is recorded in full.
     pub(crate) fn is_reversible(&self) -> bool {
         match &self.before {
             Some(PartState::File(file)) => {

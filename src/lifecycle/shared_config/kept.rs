@@ -28,12 +28,13 @@ impl KeptStates {
     }
 }
 
-/// Returns the path of the file with a line for each answer: hash and name.
+/// Returns the path of the file with the states of parts that the user has agreed to, one in each
+/// line: the hash of part and state, and the part's name.
 fn file(flux: &Flux) -> PathBuf {
     flux.repo.flux_dir().join("kept-config")
 }
 
-/// Reads the answers, none if there is no file.
+/// Reads the states of parts that the user has agreed to; none if there is no file.
 pub(super) fn read(flux: &Flux) -> Result<KeptStates> {
     let text = none_if_missing(read_file(&file(flux)))?.unwrap_or_default();
     let hashes = text.lines().filter_map(|line| line.fields().next());
@@ -73,7 +74,7 @@ pub(super) fn note(
     )
 }
 
-/// Returns a hash of a part with its state, in a form that does not change with the program.
+/// Returns a hash of a part with its state, which is the same in all versions of git flux.
 fn hash(part: &SharedPart, state: Option<&PartState>) -> Result<String> {
     let (file, key) = match part {
         SharedPart::Key { file, key } => (PathBuf::from(file), key.as_slice()),

@@ -34,8 +34,8 @@ pub(crate) enum Comparison {
 }
 
 impl Comparison {
-    /// Returns whether there is a change that `earlier`, a comparison before, does not have, or
-    /// another reason why it cannot be compared.
+    /// Returns whether this comparison has a change that `earlier` does not have. If one of the two
+    /// has failed or had no copy to compare with, returns whether they differ.
     pub(crate) fn is_new_since(&self, earlier: &Self) -> bool {
         match (self, earlier) {
             (Self::Changes(now), Self::Changes(then)) => {

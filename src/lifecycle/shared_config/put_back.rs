@@ -1,7 +1,7 @@
 //! Puts a part of the shared configuration back to its state at the start of a task.
 
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::git::shared_config::{EXCLUDE, FileContent, SharedFile};
 use crate::git::{Lock, exclude};
 use crate::store;
 use crate::system::none_if_missing;
-use crate::system::regular_file::read_file;
+use crate::system::regular_file::{open_file, read_file};
 use crate::task::{Bytes, TaskId};
 
 /// Puts back the part that has changed since the start of the task `id`, under the repository's
@@ -91,12 +91,23 @@ fn set_aside(flux: &Flux, path: &Path) -> Result<Option<PathBuf>> {
     match fs::rename(path, &new) {
         // The hooks may be on another file system.
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            fs::copy(path, &new).with_context(what)?;
+            copy(path, &new).with_context(what)?;
             fs::remove_file(path).with_context(what)?;
         }
         renamed => renamed.with_context(what)?,
     }
     Ok(Some(new))
+}
+
+/// Copies a file with its permissions, or a link; `to` must be new. Fails for anything else.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if from.is_symlink() {
+        return symlink(fs::read_link(from)?, to);
+    }
+    let mut from = open_file(from)?;
+    let mut to = File::create_new(to)?;
+    io::copy(&mut from, &mut to)?;
+    to.set_permissions(from.metadata()?.permissions())
 }
 
 /// A file to be put back.

@@ -120,8 +120,8 @@ fn sysctl(name: &CStr) -> Option<String> {
 }
 
 /// Returns the command line of the process `pid`, program and arguments; `None` if it is not
-/// visible. The buffer has their count, the path of the program, NULs, and the arguments, each with
-/// a NUL.
+/// visible. The sysctl `KERN_PROCARGS2` gives the number of arguments, the path of the program,
+/// NULs, and the arguments, each with a NUL at its end.
 pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
     let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid];
     // The limit for arguments and environment.

@@ -15,8 +15,8 @@ use crate::git::regular_file::open_file;
 /// The beginning of a file that is searched for its first line.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Returns the transcript of the Codex conversation with the id `thread`. `None` if the
-/// conversation has none, as the one that finds a title.
+/// Returns the transcript of the Codex conversation with the id `thread`. `None` if there is no
+/// such file: Codex writes none for its extra conversation that makes a title.
 pub(super) fn find_by_thread(thread: &str) -> Option<PathBuf> {
     let end = format!("-{thread}.jsonl");
     let sessions = dir(&|name| env::var_os(name))?;
