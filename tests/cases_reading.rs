@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::world::removal::*;
 use crate::world::*;
 
-/// Returns every file below a directory, with its content and the time of its last change.
+/// Returns every file below a directory, with its content, or where it leads, and the time of its last change.
 fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     let mut all = BTreeMap::new();
     let mut dirs = vec![dir.to_owned()];
@@ -19,7 +20,11 @@ fn files(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
             if meta.is_dir() {
                 dirs.push(path.clone());
             }
-            let content = fs::read(&path).unwrap_or_default();
+            // A run directory has a link to each program of git.
+            let content = match fs::read_link(&path) {
+                Ok(target) => target.into_os_string().into_vec(),
+                Err(_) => fs::read(&path).unwrap_or_default(),
+            };
             all.insert(path, (content, meta.mtime(), meta.mtime_nsec()));
         }
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::world::cases::repetitions;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// How often the agent of an ordinary task is overtaken.
-const ROUNDS: usize = 50;
+/// How often the agent of an ordinary task is overtaken, unless `CLEANUP_ROUNDS` says it, as in `.ci/long`.
+const ROUNDS: usize = 20;
 /// How often one that leaves somebody behind is.
-const ROUNDS_LEFT_BEHIND: usize = 10;
+const ROUNDS_LEFT_BEHIND: usize = 5;
 
 /// Commits every second file, stages every fourth, and notes what it has done once it is done.
 const WORK: &str = r#"
@@ -118,7 +119,7 @@ fn assert_nothing_missing(world: &World, id: &str, notes: &Notes, said: &Output)
 #[test]
 fn cleanup_loses_no_commit_or_file_of_an_agent_that_keeps_working() {
     let world = world();
-    for round in 0..ROUNDS {
+    for round in 0..repetitions("CLEANUP_ROUNDS").unwrap_or(ROUNDS) {
         let id = format!("loop-{round}");
         let notes = start(&world, "busy", &id);
         let output = world.flux(["cleanup", "-y", "--discard", &id]).run();
@@ -147,7 +148,7 @@ fn cleanup_loses_no_commit_or_file_of_an_agent_that_keeps_working() {
 #[test]
 fn cleanup_loses_no_commit_or_file_of_a_process_the_agent_left_behind() {
     let world = world();
-    for round in 0..ROUNDS_LEFT_BEHIND {
+    for round in 0..repetitions("CLEANUP_ROUNDS").unwrap_or(ROUNDS_LEFT_BEHIND) {
         let id = format!("loop-{round}");
         let notes = start(&world, "parent", &id);
         // Somebody works on whom nobody has stopped: it may refuse, or be overtaken by what changes.

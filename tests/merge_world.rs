@@ -96,27 +96,38 @@ fn cleanup_commits_with_identity_and_signature_of_conditional_includes() {
 
 #[test]
 fn cleanup_ignores_settings_that_change_a_merge() {
-    for (key, value) in [
-        ("branch.main.mergeOptions", "--squash"),
-        ("branch.main.mergeOptions", "--no-commit"),
-        ("branch.main.mergeOptions", "-s ours"),
-        ("pull.twohead", "ours"),
-        ("merge.ff", "only"),
-        ("merge.log", "true"),
-        ("commit.cleanup", "scissors"),
-        ("commit.cleanup", "strip"),
-        ("commit.verbose", "true"),
-        ("commit.template", "nowhere"),
-        ("merge.autoStash", "true"),
-        ("protocol.allow", "never"),
-        ("transfer.fsckObjects", "true"),
-        ("rebase.updateRefs", "true"),
-        ("rebase.rebaseMerges", "true"),
-        ("rebase.autoStash", "true"),
-        ("submodule.recurse", "true"),
-        ("core.sharedRepository", "group"),
-        ("fetch.writeCommitGraph", "true"),
-        ("gc.auto", "1"),
+    // Several at once, none of which hides what another would do.
+    for settings in [
+        [
+            ("branch.main.mergeOptions", "--squash"),
+            ("merge.ff", "only"),
+            ("commit.cleanup", "scissors"),
+            ("protocol.allow", "never"),
+        ],
+        [
+            ("branch.main.mergeOptions", "--no-commit"),
+            ("merge.log", "true"),
+            ("commit.verbose", "true"),
+            ("rebase.updateRefs", "true"),
+        ],
+        [
+            ("branch.main.mergeOptions", "-s ours"),
+            ("commit.cleanup", "strip"),
+            ("rebase.rebaseMerges", "true"),
+            ("transfer.fsckObjects", "true"),
+        ],
+        [
+            ("pull.twohead", "ours"),
+            ("merge.autoStash", "true"),
+            ("commit.template", "nowhere"),
+            ("submodule.recurse", "true"),
+        ],
+        [
+            ("rebase.autoStash", "true"),
+            ("core.sharedRepository", "group"),
+            ("fetch.writeCommitGraph", "true"),
+            ("gc.auto", "1"),
+        ],
     ] {
         for (style, with_hook) in [
             ("--merge", true),
@@ -131,17 +142,16 @@ fn cleanup_ignores_settings_that_change_a_merge() {
             world.agent("t").wait_first_done();
             end_agent(&world, "t");
             world.commit_in(world.repo(), "README.md", "moved\n");
-            world.git(["config", key, value]);
+            for (key, value) in settings {
+                world.git(["config", key, value]);
+            }
             if with_hook {
                 install(&world, "prepare-commit-msg", "");
             }
             let main = commit(&world, "main");
             world.flux(["cleanup", style, "t"]).run().success();
             let files = world.git(["ls-tree", "--name-only", "main"]);
-            assert!(
-                files.contains("agent.txt"),
-                "{key} {value} {style}: {files}"
-            );
+            assert!(files.contains("agent.txt"), "{settings:?} {style}: {files}");
             let made = world.git([
                 "log",
                 "--format=%s|%b",
@@ -153,7 +163,7 @@ fn cleanup_ignores_settings_that_change_a_merge() {
                 "--squash" => "#1 is fixed|Squashed commit of task 't':\n\n* one",
                 _ => "one|",
             };
-            assert_eq!(made.trim_end(), expected, "{key} {value} {style}");
+            assert_eq!(made.trim_end(), expected, "{settings:?} {style}");
             assert_eq!(world.git(["status", "--porcelain"]), "");
         }
     }

@@ -155,13 +155,9 @@ fn run_and_cleanup_handle_twenty_tasks_at_once() {
 }
 
 #[test]
-fn run_and_cleanup_handle_twenty_tasks_at_once_with_reftable() {
-    run_and_clean_up_twenty(&world_of(&["--ref-format=reftable"]));
-}
-
-#[test]
-fn run_and_cleanup_handle_twenty_tasks_at_once_with_sha256() {
-    run_and_clean_up_twenty(&world_of(&["--object-format=sha256"]));
+fn run_and_cleanup_handle_twenty_tasks_at_once_with_reftable_and_sha256() {
+    let options = ["--ref-format=reftable", "--object-format=sha256"];
+    run_and_clean_up_twenty(&world_of(&options));
 }
 
 #[test]

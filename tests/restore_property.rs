@@ -1,6 +1,6 @@
 //! Tests with random edits that a cleanup and a restore bring a worktree back byte for byte. Each case starts from the
 //! same commit, and its seed repeats it: `RESTORE_SEED=<seed> cargo test --test integration restore_property`. The seed
-//! `new` tries new cases.
+//! `new` tries new cases, and `RESTORE_CASES=<cases>` more of them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,11 +14,12 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::restore_edits::*;
 use crate::world::archive::*;
+use crate::world::cases::repetitions;
 use crate::world::removal::*;
 use crate::world::*;
 
-/// How many cases each of the tests tries, side by side with the others.
-const CASES: usize = 80;
+/// How many cases each of the tests tries, side by side with the others; `.ci/long` tries twice as many.
+const CASES: usize = 40;
 
 /// The files that every case starts from.
 const FILES: [&[u8]; 12] = [
@@ -186,7 +187,7 @@ impl Bench {
         };
 
         let before = State::of(world, &self.worktree);
-        let known = self.known();
+        let known = (!choice.trash).then(|| self.known());
         let args = ["cleanup", "-y", "fix"].iter().chain(choice.args);
         world.flux(args).run().success();
         assert!(!self.worktree.exists());
@@ -194,10 +195,10 @@ impl Bench {
             empty_trash(world);
         }
         world.flux(["restore", "-q", "fix"]).run().success();
-        match choice {
-            choice if choice.commits() => self.assert_committed(&before),
-            Choice { trash: true, .. } => before.assert_back(world, &self.worktree),
-            _ => self.assert_known(before, &known),
+        match known {
+            Some(known) => self.assert_known(before, &known),
+            None if choice.commits() => self.assert_committed(&before),
+            None => before.assert_back(world, &self.worktree),
         }
         assert_not_archived(world, "fix");
         drop(told);
@@ -265,7 +266,7 @@ fn holds(test: u64) {
         Ok(seed) => return bench.case(seed.parse().expect("a number, or 'new'")),
         Err(_) => StdRng::seed_from_u64(test),
     };
-    for _ in 0..CASES {
+    for _ in 0..repetitions("RESTORE_CASES").unwrap_or(CASES) {
         bench.case(seeds.random());
     }
     bench.world.git([

@@ -9,17 +9,21 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use super::{World, install_at, quote, wait_for, wait_until};
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+use super::{World, wait_for, wait_until};
 
 impl World {
     /// Installs the fake agent under a name; `claude` is there from the start.
     pub(crate) fn install_agent(&self, name: &str) {
-        let script =
-            include_str!("agent.sh").replace("@AGENTS@", &quote(&self.tools.join("agent")));
-        install_at(&self.tools.join("bin").join(name), &script);
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/world/agent.sh");
+        let agent = self.tools.join("bin").join(name);
+        fs::remove_file(&agent).ok();
+        symlink(script, agent).unwrap();
     }
 
     /// Sets what agents do when they start from now on.
@@ -214,7 +218,8 @@ impl Agent {
 
     /// Ends the read it is blocked in, if there is a wish it has not seen.
     fn wake(&self) {
-        if !self.dir.join("wish").exists() {
+        let wish = fs::metadata(self.dir.join("wish"));
+        if !wish.is_ok_and(|wish| wish.len() > 0) {
             return;
         }
         let reader = fs::read_to_string(self.dir.join("reader")).unwrap_or_default();
@@ -276,12 +281,7 @@ fn split_nul(bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Sends a signal to a process, or with a negative number to a process group, that may have ended already.
-/// The shell's own `kill` saves a dependency and `unsafe`.
 pub(super) fn kill(pid: i32, signal: &str) {
-    Command::new("/bin/sh")
-        .args(["-c", "kill -s \"$1\" -- \"$2\"", "sh", signal])
-        .arg(pid.to_string())
-        .stderr(Stdio::null())
-        .status()
-        .ok();
+    let signal: Signal = format!("SIG{signal}").parse().unwrap();
+    signal::kill(Pid::from_raw(pid), signal).ok();
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The fake agent: writes down what it was given, then behaves as it is told. See agent.rs.
-agents=@AGENTS@
+# By its name in the world, `<tools>/bin/claude`.
+agents=${0%/*}/../agent
 dir=$agents/${FLUX_TASK:-$$}
 mkdir -p "$dir"
 if [ $# -gt 0 ]; then printf '%s\0' "$@"; fi >"$dir/argv"
@@ -14,6 +15,14 @@ looping=
 # A reader that outlives a killed agent would steal what the user types into the shell.
 with_us=
 command -v setpriv >/dev/null && with_us='setpriv --pdeathsig KILL'
+
+newline='
+'
+# Sets $text to what a file says, without a program for that.
+load() {
+	text=
+	while IFS= read -r line || [ -n "$line" ]; do text=${text:+$text$newline}$line; done <"$1"
+}
 
 commit() {
 	printf '%s\n' "$1" >>agent.txt
@@ -40,7 +49,7 @@ perform() {
 }
 
 behaviour=wait
-if [ -e "$agents/behaviour" ]; then behaviour=$(cat "$agents/behaviour"); fi
+if [ -e "$agents/behaviour" ]; then load "$agents/behaviour"; behaviour=$text; fi
 # What changes how it reacts must hold before anyone can know that it has started.
 case $behaviour in sigint-* | stubborn | raw) perform "$behaviour"; behaviour=wait ;; esac
 echo "fake agent ready"
@@ -51,10 +60,11 @@ perform "$behaviour"
 echo "first $?" >>"$dir/done"
 
 while :; do
-	if [ -e "$dir/wish" ]; then
-		wish=$(cat "$dir/wish")
-		rm -f "$dir/wish"
-		perform "$wish"
+	# An empty one is done.
+	if [ -s "$dir/wish" ]; then
+		load "$dir/wish"
+		: >"$dir/wish"
+		perform "$text"
 		echo "told $?" >>"$dir/done"
 	elif [ -n "$looping" ]; then
 		commit "Another one"
@@ -64,8 +74,8 @@ while :; do
 		{ $with_us sh -c '[ "$PPID" = "$3" ] || exit; echo "$$" >"$1/reader"; [ -z "$2" ] || echo "$3" >>"$1/starts"; exec cat >>"$1/stdin"' reader "$dir" "$unnoted" "$$"; } 2>/dev/null
 		code=$?
 		unnoted=
-		rm -f "$dir/reader"
-		[ ! -e "$dir/wish" ] || continue
+		: >"$dir/reader"
+		[ ! -s "$dir/wish" ] || continue
 		# What ends it when its terminal goes is the hang-up, whichever comes first.
 		if [ -n "$terminal" ] && [ ! -t 0 ]; then sleep 60; fi
 		exit "$code"

@@ -32,11 +32,14 @@ impl State {
             "--branch",
             "--untracked-files=all",
         ];
+        let status = world.git_in(dir, status);
+        let mut lines = status.split('\0');
+        let tip = lines.find_map(|line| line.strip_prefix("# branch.oid "));
         Self {
             files,
-            status: world.git_in(dir, status),
+            tip: tip.expect("the worktree has a commit").to_owned(),
+            status,
             index: world.git_in(dir, ["ls-files", "--stage", "-z"]),
-            tip: world.git_in(dir, ["rev-parse", "HEAD"]),
         }
     }
 

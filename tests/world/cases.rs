@@ -8,6 +8,12 @@ use std::thread;
 /// How many cases run at once.
 pub(crate) const WORKERS: usize = 2;
 
+/// Returns how many repetitions this variable asks for, as `.ci/long` does.
+pub(crate) fn repetitions(variable: &str) -> Option<usize> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().expect("a number"))
+}
+
 /// Runs each case in a thread of its own; panics once, with the list of those that failed.
 #[track_caller]
 pub(crate) fn run_cases<T: Debug + Sync>(cases: &[T], run: impl Fn(&T) + Sync) {

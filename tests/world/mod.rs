@@ -36,11 +36,13 @@ mod shim;
 pub(crate) mod slurm;
 mod snapshot;
 mod stash;
+mod template;
 mod terminal;
 #[cfg(target_os = "linux")]
 mod trace;
 mod wait;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -49,8 +51,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
+use bstr::ByteSlice as _;
 use tempfile::TempDir;
 
 use agent::kill;
@@ -75,6 +79,8 @@ pub(crate) struct World {
     tmux: PathBuf,
     /// Changes of the configuration between two commands count.
     compares_config: AtomicBool,
+    /// What git lists for index files of this content.
+    indexes: Mutex<BTreeMap<Vec<u8>, String>>,
 }
 
 impl World {
@@ -86,7 +92,7 @@ impl World {
     /// Makes a world whose repository is in a directory of this name, which can contain any byte but '/' and NUL.
     pub(crate) fn at(name: impl AsRef<OsStr>) -> Self {
         let world = Self::without_repository(name);
-        world.make_repository(&world.repo());
+        world.copy_repository();
         world
     }
 
@@ -109,11 +115,14 @@ impl World {
             git: env::var_os("TEST_GIT").map_or_else(|| require("git"), PathBuf::from),
             tmux: require("tmux"),
             compares_config: AtomicBool::new(false),
+            indexes: Mutex::default(),
             temp,
             sockets,
         };
         fs::create_dir(&world.root).unwrap();
-        for dir in ["bin", "shim", "calls", "fault", "agent", "home", "tmp"] {
+        for dir in [
+            "bin", "shim", "real", "calls", "fault", "agent", "home", "tmp",
+        ] {
             fs::create_dir_all(world.tools.join(dir)).unwrap();
         }
         symlink(
@@ -215,13 +224,27 @@ impl World {
 
     /// Returns a command in this world: without the environment of the test, a terminal or input.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        // A program that is searched in another PATH than ours is started by fork(2), which copies all that the
+        // tests hold in memory; one with a path by posix_spawn(3), which does not.
+        let mut command = Command::new(self.find(program.as_ref()));
         command
             .env_clear()
             .envs(self.env())
             .current_dir(&self.root)
             .stdin(Stdio::null());
         command
+    }
+
+    /// Returns the path of a program on the world's PATH, or its name if it is not there.
+    fn find(&self, program: &OsStr) -> OsString {
+        if program.as_bytes().contains(&b'/') {
+            return program.to_owned();
+        }
+        let path = self.path();
+        let mut found = env::split_paths(&path).map(|dir| dir.join(program));
+        found
+            .find(|path| path.is_file())
+            .map_or_else(|| program.to_owned(), PathBuf::into_os_string)
     }
 
     /// Puts a program (a script, with its `#!` line) into the world's own `bin`.
@@ -275,6 +298,13 @@ impl World {
         wait_until("the agent's end to be on record", || exit.exists());
     }
 
+    /// Returns whether there ever was a tmux server of this name, which leaves its socket behind.
+    fn has_socket(&self, name: &str) -> bool {
+        let users = fs::read_dir(self.sockets.path()).into_iter().flatten();
+        let mut sockets = users.flatten().map(|user| user.path().join(name));
+        sockets.any(|socket| socket.exists())
+    }
+
     /// Ends the product's tmux server and all in it, as a reboot would.
     pub(crate) fn kill_tmux(&self) {
         // A server that ends answers no more, but a new client may still connect to it.
@@ -301,8 +331,7 @@ impl World {
                 continue;
             };
             let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
-            let ours = |mark: &[u8]| environ.windows(mark.len()).any(|window| window == mark);
-            if marks.iter().any(|mark| ours(mark)) {
+            if marks.iter().any(|mark| environ.contains_str(mark)) {
                 agent::kill(pid, "KILL");
             }
         }
@@ -311,7 +340,10 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        for socket in ["default", "term"] {
+        for socket in ["default", "term"]
+            .into_iter()
+            .filter(|name| self.has_socket(name))
+        {
             self.command(&self.tmux)
                 .args(["-L", socket, "kill-server"])
                 .stdout(Stdio::null())
@@ -330,10 +362,11 @@ impl Drop for World {
 /// another test is just starting has open too for a moment: so another process writes it, by a new name first.
 pub(crate) fn install_at(path: &Path, script: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let write = r#"cat >"$0.new" && chmod 755 "$0.new" && mv -f "$0.new" "$0""#;
-    let mut child = Command::new("/bin/sh")
-        .args(["-c", write])
-        .arg(path)
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut child = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(&new)
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
@@ -344,6 +377,7 @@ pub(crate) fn install_at(path: &Path, script: &str) {
         .write_all(script.as_bytes())
         .unwrap();
     assert!(child.wait().unwrap().success(), "{}", path.display());
+    fs::rename(new, path).unwrap();
 }
 
 /// Returns one word of POSIX shell that means exactly `text`.

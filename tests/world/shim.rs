@@ -6,9 +6,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use super::{World, install_at, quote, wait_until};
+use super::{World, quote, wait_until};
 
 impl World {
     /// Notes calls from now on, also in panes that are open already.
@@ -17,12 +18,14 @@ impl World {
             Path::new("/proc/self/comm").exists(),
             "the shim needs /proc"
         );
+        let script = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/world/shim.sh"));
         for (program, real) in [("git", &self.git), ("tmux", &self.tmux)] {
-            let script = include_str!("shim.sh")
-                .replace("@PROGRAM@", program)
-                .replace("@REAL@", &quote(real))
-                .replace("@TOOLS@", &quote(&self.tools));
-            install_at(&self.tools.join("shim").join(program), &script);
+            for (dir, target) in [("real", real.as_path()), ("shim", script)] {
+                let link = self.tools.join(dir).join(program);
+                if !link.is_symlink() {
+                    symlink(target, link).unwrap();
+                }
+            }
         }
     }
 

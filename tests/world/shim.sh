@@ -1,8 +1,10 @@
 #!/bin/sh
-# Stands for @PROGRAM@ on PATH: notes the calls that git-flux itself makes, and injects faults. See shim.rs.
+# Stands for git and tmux on PATH: notes the calls that git-flux itself makes, and injects faults. See shim.rs.
 # Builtins only on the way through, so that counting costs next to nothing.
-real=@REAL@
-tools=@TOOLS@
+# By its name in the world, `<tools>/shim/git`.
+name=${0##*/}
+tools=${0%/*}/..
+real=$tools/real/$name
 
 parent=
 { read -r parent <"/proc/$PPID/comm"; } 2>/dev/null
@@ -16,7 +18,7 @@ case $line in
 *) by=flux ;;
 esac
 
-record() { printf '%s\0' @PROGRAM@ "$by" "$$" "$PPID" "$@" end; }
+record() { printf '%s\0' "$name" "$by" "$$" "$PPID" "$@" end; }
 nothing() { :; }
 
 # Runs "$@" with its output in the first file of $1/1, $1/2, … that does not exist yet; its number is $n.
@@ -41,7 +43,7 @@ claim "$tools/calls" record "$@"
 [ -e "$tools/fault/plan" ] || exec "$real" "$@"
 
 . "$tools/fault/plan"
-[ "$program" = @PROGRAM@ ] && [ "$caller" = "$by" ] || exec "$real" "$@"
+[ "$program" = "$name" ] && [ "$caller" = "$by" ] || exec "$real" "$@"
 case " $* " in *"$words"*) ;; *) exec "$real" "$@" ;; esac
 claim "$tools/fault" nothing
 [ "$nth" = 0 ] || [ "$nth" = "$n" ] || exec "$real" "$@"

@@ -117,12 +117,16 @@ impl<'a> Terminal<'a> {
 
     /// Types text as it is.
     pub(crate) fn text(&self, text: &str) -> &Self {
-        let mut args = ["send-keys", "-t", &self.pane, "-l", "--"]
-            .map(OsString::from)
-            .to_vec();
-        args.push(unseparated(text.as_ref()));
-        self.tmux(&args);
+        self.tmux(&self.typed(text));
         self
+    }
+
+    /// Returns the command of tmux that types a text.
+    fn typed(&self, text: &str) -> Vec<OsString> {
+        let args = ["send-keys", "-t", &self.pane, "-l", "--"];
+        let mut args = args.map(OsString::from).to_vec();
+        args.push(unseparated(text.as_ref()));
+        args
     }
 
     /// Presses keys by tmux's names: `Enter`, `C-c`, `Down`.
@@ -137,7 +141,10 @@ impl<'a> Terminal<'a> {
 
     /// Types a line and Enter.
     pub(crate) fn type_line(&self, line: &str) -> &Self {
-        self.text(line).keys(["Enter"])
+        let mut args = self.typed(line);
+        args.extend([";", "send-keys", "-t", &self.pane, "Enter"].map(OsString::from));
+        self.tmux(&args);
+        self
     }
 
     /// Clears the screen and runs a shell command on it; see `exit_code`.
@@ -216,8 +223,10 @@ impl<'a> Terminal<'a> {
 
     /// Forgets what was on the screen.
     pub(crate) fn clear(&self) -> &Self {
-        self.tmux(&["send-keys", "-R", "-t", &self.pane].map(OsString::from));
-        self.tmux(&["clear-history", "-t", &self.pane].map(OsString::from));
+        let reset = ["send-keys", "-R", "-t", &self.pane, ";"];
+        let forget = ["clear-history", "-t", &self.pane];
+        let args = reset.iter().chain(&forget).map(OsString::from);
+        self.tmux(&args.collect::<Vec<_>>());
         self
     }
 

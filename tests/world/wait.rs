@@ -19,18 +19,21 @@ pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
         .unwrap_or_else(|| panic!("waited {} seconds in vain for {what}", PATIENCE.as_secs()))
 }
 
-/// Asks `look` until it gives something or patience ends.
+/// Asks `look` until it gives something or patience ends. What takes long to look at is looked at less often: whoever
+/// waits leaves the processors to others.
 pub(super) fn try_wait_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(4);
     loop {
+        let asked = Instant::now();
         if let Some(found) = look() {
             return Some(found);
         }
+        let took = asked.elapsed().min(Duration::from_secs(1));
         if start.elapsed() > PATIENCE {
             return None;
         }
-        thread::sleep(pause);
+        thread::sleep(pause.max(took * 2));
         pause = (pause * 3 / 2).min(Duration::from_millis(60));
     }
 }
