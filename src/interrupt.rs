@@ -93,10 +93,15 @@ pub(crate) fn clear() {
 /// not wait.
 pub(crate) fn check() -> Result<()> {
     if is_requested() {
-        Err(Failure::declined("interrupted").into())
+        Err(interrupted().into())
     } else {
         Ok(())
     }
+}
+
+/// Returns the error that the user has interrupted the command, with exit code 130.
+pub(crate) fn interrupted() -> Failure {
+    Failure::declined("interrupted")
 }
 
 #[cfg(test)]

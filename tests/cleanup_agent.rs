@@ -245,6 +245,7 @@ fn keep_path_in_login_shells(world: &World) {
 }
 
 fn type_into(world: &World, pane: &str, line: &str) {
+    world.wait_for_shell(pane);
     world.tmux(["send-keys", "-t", pane, "-l", "--", line]);
     world.tmux(["send-keys", "-t", pane, "Enter"]);
 }

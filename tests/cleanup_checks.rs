@@ -403,6 +403,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let id = done_task(&world);
     let pane = world.pane(&id);
     let screen = || world.tmux(["capture-pane", "-p", "-J", "-t", &pane]);
+    world.wait_for_shell(&pane);
     world.tmux(["send-keys", "-t", &pane, "set -m; sleep 1000", "Enter"]);
     let running = || world.tmux(["display", "-p", "-t", &pane, "#{pane_current_command}"]);
     wait_until("the program to start", || running() == "sleep");

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::world::*;
+use crate::world::{hints, *};
 
 /// Returns the object of one key from `git flux config --json`.
 #[track_caller]
@@ -12,13 +12,6 @@ fn shown(world: &World, key: &str) -> Value {
     let all = world.flux(["config", "--json"]).run().success().json();
     let found = all.as_array().unwrap().iter().find(|one| one["key"] == key);
     found.unwrap_or_else(|| panic!("no {key} in {all}")).clone()
-}
-
-/// Returns the lines that begin with `hint: `.
-fn hints(output: &Output) -> Vec<String> {
-    let hints = output.stderr.lines();
-    let hints = hints.filter_map(|line| line.strip_prefix("hint: "));
-    hints.map(str::to_owned).collect()
 }
 
 #[test]
@@ -223,8 +216,8 @@ fn config_names_the_last_of_two_bad_values() {
 /// Pastes the last hint of an error into a shell; after that the error is gone.
 #[track_caller]
 fn follow_last_hint(world: &World, output: &Output) {
-    let commands = crate::world::hints::hints(output);
-    paste(world, commands.last().expect("a hint")).unwrap();
+    let commands = hints::hints(output);
+    hints::paste(world, commands.last().expect("a hint")).unwrap();
     world.flux(["list"]).run().success();
 }
 

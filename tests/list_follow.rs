@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -24,6 +24,10 @@ struct Follower {
 fn spawn(world: &World, options: &[&str]) -> (Child, ChildStdout) {
     let mut command = world.command(world.tools().join("bin/git-flux"));
     command.args(["list", "--follow", "--json"]).args(options);
+    spawn_command(world, command)
+}
+
+fn spawn_command(world: &World, mut command: Command) -> (Child, ChildStdout) {
     let errors = File::create(world.tools().join("errors")).unwrap();
     let command = command.current_dir(world.repo()).stdout(Stdio::piped());
     let mut child = command.stderr(errors).spawn().unwrap();
@@ -33,7 +37,10 @@ fn spawn(world: &World, options: &[&str]) -> (Child, ChildStdout) {
 
 impl Follower {
     fn new(world: &World, options: &[&str]) -> Self {
-        let (child, out) = spawn(world, options);
+        Self::of(spawn(world, options))
+    }
+
+    fn of((child, out): (Child, ChildStdout)) -> Self {
         let (sender, lines) = channel();
         thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -125,6 +132,23 @@ fn list_follow_of_all_repositories_prints_new_ones() {
     );
     assert!(errors.starts_with(&warning), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
+    follower.child.kill().unwrap();
+    follower.child.wait().unwrap();
+}
+
+#[test]
+fn list_follow_reads_the_tasks_where_no_files_can_be_watched() {
+    let world = World::new();
+    let id = world.start("Fix login");
+    world.agent(&id).wait_started();
+    let limited = "echo 0 >/proc/sys/user/max_inotify_instances && exec \"$@\"";
+    let mut command = world.command("unshare");
+    command.args(["--user", "--map-root-user", "sh", "-c", limited, "sh"]);
+    command.args(["git-flux", "list", "--follow", "--json"]);
+    let mut follower = Follower::of(spawn_command(&world, command));
+    follower.wait_for(&id, |_| true);
+    hook(&world, &id, "UserPromptSubmit", r#"{"session_id":"1"}"#);
+    follower.wait_for(&id, |task| task["state"] == "working");
     follower.child.kill().unwrap();
     follower.child.wait().unwrap();
 }

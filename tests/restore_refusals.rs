@@ -162,7 +162,7 @@ fn restore_refuses_without_tmux() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: tmux is not installed, or not on PATH
-        hint: to install it, with apt, dnf, pacman or brew: apt install tmux
+        hint: to install it: apt install tmux, dnf install tmux, pacman -S tmux or brew install tmux
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["restore", "fix"]).run().success();

@@ -215,6 +215,7 @@ fn resume_refuses_if_a_program_runs_in_the_pane() {
         .as_str()
         .unwrap()
         .to_owned();
+    world.wait_for_shell(&pane);
     world.tmux(["send-keys", "-t", &pane, "sleep 1000", "Enter"]);
     wait_until("the program to run", || {
         let format = "#{pane_current_command}";

@@ -28,7 +28,7 @@ fn wait_in_front(world: &World, pane: &str, program: &str) {
 fn task_with_program(world: &World, last: &str) -> String {
     let id = done_task(world);
     let pane = world.pane(&id);
-    wait_in_front(world, &pane, "sh");
+    world.wait_for_shell(&pane);
     let up = world.tools().join("up");
     // A terminal that goes may be read to its end before the hang-up comes, and a shell
     // that is just starting a command sees the hang-up when that has ended.

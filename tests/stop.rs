@@ -114,7 +114,7 @@ fn stop_refuses_a_background_job_beside_a_suspended_agent() {
         .stderr_has(&format!("hint: to end it yourself: git flux attach {}", task.id))
         .says(&expect![[r#"
             --- stderr
-            error: stopping 'fix-the-login-XXXXXX' would also end sleep in its pane (process <number>)
+            error: stopping 'fix-the-login-XXXXXX' would also end 'sleep' (process <number>) in its pane
             hint: to end it yourself: git flux attach fix-the-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);

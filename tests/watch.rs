@@ -442,13 +442,14 @@ fn watch_leaves_the_terminal_as_it_was_however_it_ends() {
         Signal::SIGABRT,
     ] {
         let terminal = world.terminal(100, 30);
-        terminal.command("stty -g >../before; git-flux watch; stty -g >../after");
+        let ended = world.root().join("ended");
+        terminal.command("stty -g >../before; git-flux watch; >../ended");
         wait_shown(&terminal);
         let pid = wait_for_process(&world);
         kill(Pid::from_raw(pid), signal).unwrap();
-        terminal.exit_code();
+        // What the shell prints before the keeper of the terminal comes is gone with the view.
+        wait_until("watch to end", || std::fs::remove_file(&ended).is_ok());
         assert_restored(&terminal);
-        // The keeper of the terminal may come after the shell.
         wait_until("the modes to be as they were", || {
             terminal.command("stty -g >../after").exit_code();
             let read = |name| std::fs::read_to_string(world.root().join(name)).unwrap();

@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use signal_hook::consts::SIGPIPE;
+use signal_hook::consts::{SIGINT, SIGPIPE};
 
 use self::failure::start_error;
 pub(crate) use self::failure::{GitKilled, exit_error};
@@ -238,6 +238,10 @@ impl Git {
         let Some(code) = output.status.code() else {
             interrupt::check()?;
             let signal = output.status.signal().unwrap_or_default();
+            // ^C is for the whole process group, and git may get it first.
+            if signal == SIGINT {
+                return Err(interrupt::interrupted().into());
+            }
             return Err(GitKilled { name, signal }.into());
         };
         if code == USAGE_EXIT_CODE {

@@ -342,9 +342,13 @@ fn subcommand(call: &Call) -> String {
     format!(" {} ", args[at..=at + further].join(" "))
 }
 
-/// Returns whether a call is `git worktree lock`, `git worktree unlock` or `git --exec-path`.
+/// Returns whether a call is `git worktree lock`, `git worktree unlock`, `git --exec-path` or `tmux if-shell`.
 fn is_beside(call: &Call) -> bool {
-    if call.args.iter().any(|arg| arg == "--exec-path") {
+    if call
+        .args
+        .iter()
+        .any(|arg| arg == "--exec-path" || arg == "if-shell")
+    {
         return true;
     }
     let words = call.args.windows(2);

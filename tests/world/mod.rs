@@ -291,6 +291,15 @@ impl World {
         self.wait_ended_in(&self.repo().join(".git"), id);
     }
 
+    /// Waits until the launcher has left a pane to the user's shell: what is typed before is discarded.
+    #[track_caller]
+    pub(crate) fn wait_for_shell(&self, pane: &str) {
+        wait_until("the shell in the pane", || {
+            let screen = self.tmux(["capture-pane", "-p", "-J", "-t", pane]);
+            screen.contains("To merge its work")
+        });
+    }
+
     /// Does the same as `wait_ended` for a task of another repository.
     #[track_caller]
     pub(crate) fn wait_ended_in(&self, common_dir: &Path, id: &str) {

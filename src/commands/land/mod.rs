@@ -223,17 +223,16 @@ impl LandArgs {
             moves.extend(moved);
             landed = report.add(&group.branch, results, done);
             if landed.is_err() {
-                // The commands behind the hints are not to end at once.
-                interrupt::clear();
                 break;
             }
         }
-        if !moves.is_empty()
-            && !self.watch
-            && let Err(error) = self.hint_at_undo(flux, &moves)
-        {
-            flux.ui
-                .warn_of(&error.context("could not find how to undo the landing"));
+        if !self.watch && !moves.is_empty() {
+            // After ^C, the commands behind the hints are not to end at once.
+            interrupt::clear();
+            if let Err(error) = self.hint_at_undo(flux, &moves) {
+                flux.ui
+                    .warn_of(&error.context("could not find how to undo the landing"));
+            }
         }
         landed
     }

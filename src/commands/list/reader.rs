@@ -156,8 +156,8 @@ impl TaskReader {
         mem::take(&mut self.changed)
     }
 
-    /// Returns the earliest time for reading worktrees, commits and conflicts again: four times as
-    /// long after the last such reading as that took, at least 50 ms.
+    /// Returns the earliest time at which worktrees, commits and conflicts are read again. The pause
+    /// since the end of the last reading is four times as long as that reading, and at least 50 ms.
     fn next(&self) -> Instant {
         let (end, took) = self.last;
         end + PAUSE.max(took * (SHARE - 1))

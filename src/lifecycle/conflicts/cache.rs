@@ -122,8 +122,9 @@ impl Cache {
         before - landings.len() - pairs.len()
     }
 
-    /// Writes the results of trial merges to the file if there is a new one; of more than 5000,
-    /// only those used now. Ignores failures: without the file, git merges again.
+    /// Writes the results of trial merges to the cache file if at least one is new; of more than
+    /// 5000, only those that this command has used. Ignores failures: without the file, git merges
+    /// again.
     pub(super) fn save(mut self) {
         let count = self.stored.landings.len() + self.stored.pairs.len();
         if !self.is_changed || self.used.len() > MAX {

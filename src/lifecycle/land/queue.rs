@@ -175,8 +175,9 @@ impl Queue<'_> {
         Ok(())
     }
 
-    /// Tests a chain and lands the part that passes. Returns `false` if nothing came of it, since a
-    /// task or the target has changed.
+    /// Tests a chain, the trial merges for one target that are each made on top of the one before, and
+    /// lands those before the first that does not pass. Returns `false`, with nothing landed, if a
+    /// task or the target has changed since the chain was made.
     fn land_chain(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
         let commits = chain.links.iter().map(|link| &link.commit);
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
