@@ -390,7 +390,7 @@ fn cleanup_gives_a_hint_that_repairs_an_empty_or_damaged_head() {
         let output = world.flux(["cleanup", &id, "-y", "--commit"]).run();
         output.code(1).says(&expect![[r#"
             --- stderr
-            error: refusing to run git in '$WORLD/myapp-fix-login-XXXXXX'
+            error: refusing to run git in '$WORLD/myapp-fix-login-XXXXXX': its HEAD is missing or damaged
             hint: to repair its HEAD: echo 'ref: refs/heads/feature/fix-login-XXXXXX' >'$WORLD/myapp/.git/worktrees/myapp-fix-login-XXXXXX/HEAD'
         "#]]);
         let hints = hints(&output);

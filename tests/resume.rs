@@ -12,6 +12,7 @@ fn ended(world: &World, id: &str, agent: &str) {
     // Its last act.
     let screen = world.repo().join(".git/flux/run").join(id).join("screen");
     wait_until("the launcher to be done", || screen.exists());
+    world.wait_for_shell(&world.pane(id));
 }
 
 fn task(world: &World, id: &str) -> serde_json::Value {
@@ -215,7 +216,6 @@ fn resume_refuses_if_a_program_runs_in_the_pane() {
         .as_str()
         .unwrap()
         .to_owned();
-    world.wait_for_shell(&pane);
     world.tmux(["send-keys", "-t", &pane, "sleep 1000", "Enter"]);
     wait_until("the program to run", || {
         let format = "#{pane_current_command}";

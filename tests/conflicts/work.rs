@@ -292,14 +292,14 @@ fn conflicts_compares_no_large_file() {
     let output = world.flux(["conflicts"]).run();
     output.code(1).says(&expect![[r#"
         TASK      CONFLICTS
-        a         unknown: 'large' is too large to compare
+        a         unknown: the file 'large' is too large to compare
         --- stderr
         error: not everything could be compared
     "#]]);
     let output = world.flux(["diff", "--unseen", "a"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: 'large' is too large to compare
+        error: the file 'large' is too large to compare
         hint: move such files, or add them to .gitignore
     "#]]);
     // All others answer as before.

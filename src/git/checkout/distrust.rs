@@ -71,7 +71,11 @@ impl Distrust {
     /// Returns the error that git does not run in the worktree at `path`. The hint, if there is
     /// one, is a command that fixes or shows the wrong file.
     fn failure(&self, path: &Path) -> Failure {
-        let refused = Failure::new(format!("refusing to run git in '{}'", shown(path)));
+        let why = match self {
+            Self::Head(_) => ": its HEAD is missing or damaged",
+            _ => "",
+        };
+        let refused = Failure::new(format!("refusing to run git in '{}'{why}", shown(path)));
         let place = quoted(self.place());
         match self {
             Self::GitFile(link) => link_failure(link, path),

@@ -85,7 +85,7 @@ fn ensure_small(checkout: &Checkout, changes: &[Change]) -> Result<()> {
     for change in changes.iter().filter(|change| !change.is_ignored()) {
         let found = lstat(&checkout.path().join(&change.path))?;
         if found.is_some_and(|found| found.is_file() && found.len() > LARGE_FILE_BYTES) {
-            let what = format!("'{}' is too large to compare", shown(&change.path));
+            let what = format!("the file '{}' is too large to compare", shown(&change.path));
             bail!(Failure::new(what).hint("move such files, or add them to .gitignore"));
         }
     }
