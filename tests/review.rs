@@ -287,6 +287,21 @@ fn review_takes_a_list_of_comments_that_was_made_elsewhere() {
 }
 
 #[test]
+fn review_notes_nothing_as_seen_for_a_list_with_the_head_of_printed_changes() {
+    let world = World::new();
+    let id = task(&world);
+    let printed = world.flux(["review", "--print", &id]).run().stdout;
+    let mut head = printed.lines().filter(|line| line.contains(".."));
+    let trees = head.next().unwrap();
+    let list = format!("\nsrc/login.txt:2: by a stranger\n{trees}\n");
+    let before = unseen(&world, &id);
+    let from = ["review", "-y", "--from", "-", &id];
+    world.flux(from).stdin(list).run().success();
+    read_by(&world, &id, trees);
+    assert_eq!(unseen(&world, &id), before);
+}
+
+#[test]
 fn review_refuses_a_list_with_a_comment_that_has_no_place() {
     let world = World::new();
     let id = task(&world);

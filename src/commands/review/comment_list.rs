@@ -50,12 +50,7 @@ struct Start<'a> {
 /// If there is no comment, the first line does not name a file, or a line begins with
 /// `<file>:<line>:` and there is no such file or line.
 pub(super) fn read(files: &Files, text: &[u8]) -> Result<ReviewComments> {
-    let mut list = CommentList {
-        files,
-        patches: Vec::new(),
-        contents: Vec::new(),
-        comments: Vec::new(),
-    };
+    let mut list = CommentList::new(files);
     for (at, line) in text.lines().enumerate() {
         list.add(line, at + 1)?;
     }
@@ -75,7 +70,29 @@ pub(super) fn read(files: &Files, text: &[u8]) -> Result<ReviewComments> {
     })
 }
 
-impl CommentList<'_> {
+/// Returns whether a text is a list of comments: its first line that is not blank begins with an
+/// existing file.
+pub(super) fn is_list(files: &Files, text: &[u8]) -> Result<bool> {
+    let mut list = CommentList::new(files);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    for start in lines.next().into_iter().flat_map(find_starts) {
+        if list.find(start.path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl<'a> CommentList<'a> {
+    fn new(files: &'a Files) -> Self {
+        Self {
+            files,
+            patches: Vec::new(),
+            contents: Vec::new(),
+            comments: Vec::new(),
+        }
+    }
+
     /// Reads a line of the list: begins a comment if the line begins with an existing file, and
     /// otherwise adds it to the text of the comment above. `number` is for the errors of [`read`].
     fn add(&mut self, line: &[u8], number: usize) -> Result<()> {

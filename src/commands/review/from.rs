@@ -19,9 +19,19 @@ impl ReviewArgs {
         review: &TaskReview,
         from: &CommentFile,
     ) -> Result<()> {
-        match find_trees(&String::from_utf8_lossy(&from.text)) {
+        let files = Files {
+            objects: review.objects()?,
+            tree: review.trees()[1],
+            worktree: &stored.readable()?.worktree,
+        };
+        // In a list, somebody else's text may look like the head of what was printed.
+        let trees = match comment_list::is_list(&files, &from.text)? {
+            true => None,
+            false => find_trees(&String::from_utf8_lossy(&from.text)),
+        };
+        match trees {
             Some(trees) => self.take_edited(stored, review, from, trees.each_ref()),
-            None => self.take_list(stored, review, from),
+            None => self.take_list(stored, review, from, &files),
         }
     }
 
@@ -64,13 +74,9 @@ impl ReviewArgs {
         stored: &StoredTask,
         review: &TaskReview,
         from: &CommentFile,
+        files: &Files,
     ) -> Result<()> {
-        let files = Files {
-            objects: review.objects()?,
-            tree: review.trees()[1],
-            worktree: &stored.readable()?.worktree,
-        };
-        let comments = comment_list::read(&files, &from.text);
+        let comments = comment_list::read(files, &from.text);
         let comments = comments.map_err(|error| {
             let what = format!("the comments in '{}' were not sent", shown(from.path));
             let help = "to see what can be commented on";
