@@ -20,7 +20,7 @@ use crate::failure::{DECLINED, Failure};
 
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// Whether a signal ends the process: see [`exit_on_signal`].
+/// `true` while a signal ends the process: see [`exit_on_signal`].
 static EXITS: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// The time between two signals to a thread that has not noticed the first one.

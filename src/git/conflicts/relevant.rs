@@ -96,7 +96,7 @@ mod tests {
         // A file where the other has a directory.
         case("+a=1", "+a=2", "+a/b", true);
         case("+a/b=1", "+a/b=2", "+a", true);
-        // How others are merged.
+        // Attributes say how other files are merged.
         case("~a", "~a ~d/.gitattributes", "~a=2", true);
         // Which of the two it is.
         assert_ne!(

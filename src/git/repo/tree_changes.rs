@@ -20,7 +20,7 @@ pub(super) enum TreeChange {
     Emptied,
 }
 
-/// What the new tree has at a path.
+/// A file of the new tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NewEntry {
     mode: i32,

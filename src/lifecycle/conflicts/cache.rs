@@ -117,7 +117,7 @@ impl Cache {
         } = &mut self.stored;
         let before = landings.len() + pairs.len();
         landings.retain(|key, _| is_current(key, 2));
-        // What two tasks have changed is no commit.
+        // No commit has the changes of two tasks.
         pairs.retain(|key, _| is_current(key, 1));
         before - landings.len() - pairs.len()
     }
