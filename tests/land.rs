@@ -164,7 +164,7 @@ fn land_refuses_a_task_without_commits_and_leaves_its_agent_alone() {
             TASK      TARGET  PLAN
             new       main    refused: 'new' has no commits
             error: 'new' has no commits
-            hint: to merge and remove it: git flux cleanup new
+            hint: to remove it: git flux cleanup new
             error: not every task has landed
         "#]]);
     }

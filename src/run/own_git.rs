@@ -65,8 +65,9 @@ impl RunDir {
     /// `path`. Does nothing if there is none.
     pub(crate) fn link_git_programs(&self, path: &OsStr) -> Result<()> {
         let dirs = env::split_paths(path).filter(|dir| *dir != self.bin());
-        match which_in(&env::join_paths(dirs)?, Path::new("git")) {
-            Some(git) => link_programs(&self.exec_dir(), &git, path),
+        let path = env::join_paths(dirs)?;
+        match which_in(&path, Path::new("git")) {
+            Some(git) => link_programs(&self.exec_dir(), &git, &path),
             None => Ok(()),
         }
     }
@@ -109,4 +110,26 @@ fn link_programs(exec: &Path, git: &Path, path: &OsStr) -> Result<()> {
 fn replace_link(target: &Path, link: &Path) -> Result<()> {
     none_if_missing(fs::remove_file(link))?;
     Ok(symlink(target, link)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_git_programs_links_those_of_the_git_on_the_path_of_the_agent() {
+        let temp = tempfile::tempdir().unwrap();
+        let [bin, programs, run] = ["bin", "programs", "run"].map(|name| temp.path().join(name));
+        for dir in [&bin, &programs, &run] {
+            fs::create_dir(dir).unwrap();
+        }
+        let git = bin.join("git");
+        fs::write(&git, format!("#!/bin/sh\necho '{}'\n", programs.display())).unwrap();
+        fs::set_permissions(&git, Permissions::from_mode(0o755)).unwrap();
+        fs::write(programs.join("git-only-here"), "").unwrap();
+        let run = RunDir(run);
+        run.link_git_programs(bin.as_os_str()).unwrap();
+        assert!(run.exec_dir().join("git-only-here").exists());
+        assert_eq!(run.exec_dir_of(&git), Some(run.exec_dir()));
+    }
 }

@@ -189,7 +189,7 @@ pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     }
     let id = &facts.task.id;
     let failure = Failure::new(format!("'{id}' has no commits"));
-    bail!(failure.hint(format!("to merge and remove it: git flux cleanup {id}")))
+    bail!(failure.hint(format!("to remove it: git flux cleanup {id}")))
 }
 
 /// Fails if this command runs in the task's pane, or if the task has uncommitted files that are not
