@@ -170,7 +170,7 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
-        back to alpha: it conflicts with its target branch
+        sent back to alpha: it conflicts with its target branch
         warning: 'alpha' has changed; 'main' was not merged into it
         error: not every task has landed
     "#]]);
@@ -197,7 +197,7 @@ fn land_starts_no_merge_over_an_ignored_file_that_a_task_before_has_landed() {
         alpha     main    merge 2 commits
         beta      main    merge 2 commits
         landed alpha (untested)
-        back to beta: it conflicts with its target branch
+        sent back to beta: it conflicts with its target branch
         warning: the merge would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>

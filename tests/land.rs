@@ -190,7 +190,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         beta      main    merge 2 commits
         gamma     main    merge 2 commits
         landed alpha, beta (untested)
-        back to gamma: it conflicts with its target branch
+        sent back to gamma: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
@@ -533,7 +533,7 @@ fn land_dry_run_and_json_change_nothing() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         clash     main    send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
-        back to clash: it conflicts with its target branch
+        sent back to clash: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume clash
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>

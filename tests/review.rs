@@ -215,7 +215,7 @@ fn review_takes_comments_from_a_file() {
         why is it?
 
         warning: sent to 'fix'; this agent cannot confirm receipt
-        warning: 'fix' has changed since 'git flux review --print'; nothing is noted as seen
+        warning: 'fix' has changed since 'git flux review --print'; its files still count as unseen
     "#]]);
     assert_eq!(unseen(&world, &id), 1);
     // Files that nobody has any more.

@@ -60,7 +60,7 @@ pub(super) fn line() -> Line {
     }
 }
 
-/// Offers files: returns one placeholder, which makes the scripts in `completions/` offer files
+/// Completes files: returns one placeholder, which makes the scripts in `completions/` offer files
 /// themselves.
 pub(super) fn files(_: &OsStr) -> Vec<CompletionCandidate> {
     vec![CompletionCandidate::new(FILES)]
@@ -70,7 +70,7 @@ pub(super) fn tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&matching_tasks(current))
 }
 
-/// Offers the tasks whose ids begin like the current word, or files if there is a `--` before that
+/// Completes the tasks whose ids begin like the current word, or files if there is a `--` before that
 /// word.
 pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
     if line().before.iter().any(|word| word == "--") {
@@ -80,7 +80,7 @@ pub(super) fn task_then_files(current: &OsStr) -> Vec<CompletionCandidate> {
     }
 }
 
-/// Offers the tasks whose ids begin like the current word, except those whose whole id is another
+/// Completes the tasks whose ids begin like the current word, except those whose whole id is another
 /// word of the command line.
 pub(super) fn further_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&further(current))
@@ -102,7 +102,7 @@ pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(if up.is_empty() { &down } else { &up })
 }
 
-/// Offers the tasks of [`further_tasks`] whose agent runs on this machine; none if no agent runs.
+/// Completes the tasks of [`further_tasks`] whose agent runs on this machine; none if no agent runs.
 pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let mut tasks = further(current);
@@ -110,14 +110,14 @@ pub(super) fn further_running(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&tasks)
 }
 
-/// Offers the existing and the removed tasks whose ids begin like the current word.
+/// Completes the existing and the removed tasks whose ids begin like the current word.
 pub(super) fn all_tasks(current: &OsStr) -> Vec<CompletionCandidate> {
     let mut all = tasks(current);
     all.extend(archived(current));
     all
 }
 
-/// Offers the tasks whose ids begin like the current word and whose agent does not run on this
+/// Completes the tasks whose ids begin like the current word and whose agent does not run on this
 /// machine.
 pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
@@ -126,7 +126,7 @@ pub(super) fn stopped(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_tasks(&tasks)
 }
 
-/// Offers the paths of the linked worktrees that belong to no task.
+/// Completes the paths of the linked worktrees that belong to no task.
 pub(super) fn worktrees(current: &OsStr) -> Vec<CompletionCandidate> {
     let Ok(repo) = Repo::open() else {
         return Vec::new();
@@ -178,7 +178,7 @@ pub(super) fn archived(current: &OsStr) -> Vec<CompletionCandidate> {
     offer_with_titles(&tasks, &Settings::default())
 }
 
-/// Offers the names of the installed agents. In a list with commas, completes the name after the
+/// Completes the names of the installed agents. In a list with commas, completes the name after the
 /// last comma.
 pub(super) fn agents(current: &OsStr) -> Vec<CompletionCandidate> {
     let settings = Settings::load_for_completion().unwrap_or_default();
@@ -197,17 +197,17 @@ pub(super) fn branches(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES], current)
 }
 
-/// Offers the names of local and remote-tracking branches.
+/// Completes the names of local and remote-tracking branches.
 pub(super) fn all_branches(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES, REMOTE_BRANCHES], current)
 }
 
-/// Offers the names of local branches, remote-tracking branches and tags.
+/// Completes the names of local branches, remote-tracking branches and tags.
 pub(super) fn commits(current: &OsStr) -> Vec<CompletionCandidate> {
     refs_below(&[BRANCHES, REMOTE_BRANCHES, TAGS], current)
 }
 
-/// Offers the short names of the refs below the directories `dirs`, without the `HEAD` of remotes.
+/// Completes the short names of the refs below the directories `dirs`, without the `HEAD` of remotes.
 fn refs_below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
     let refs = completion::list_refs(dirs).unwrap_or_default().into_keys();
     // The default branch of a remote also has its own ref.
@@ -219,7 +219,7 @@ fn refs_below(dirs: &[&str], current: &OsStr) -> Vec<CompletionCandidate> {
     offer_names(refs.filter_map(short), current)
 }
 
-/// Offers the names that begin like the current word, except those with control characters: their
+/// Completes the names that begin like the current word, except those with control characters: their
 /// escaped form would not work.
 fn offer_names(names: impl Iterator<Item = String>, current: &OsStr) -> Vec<CompletionCandidate> {
     let prefix = current.to_string_lossy();
@@ -279,14 +279,14 @@ fn id_prefix(current: &OsStr) -> Option<&str> {
     (!text.starts_with('-') && text.chars().all(known)).then_some(text)
 }
 
-/// Offers tasks, with their titles if the shell shows descriptions and there are at most 100.
+/// Completes tasks, with their titles if the shell shows descriptions and there are at most 100.
 fn offer_tasks(tasks: &[StoredId]) -> Vec<CompletionCandidate> {
     let settings = (DESCRIBED.load(Ordering::Relaxed) && !tasks.is_empty())
         .then(Settings::load_for_completion);
     offer_with_titles(tasks, &settings.and_then(Result::ok).unwrap_or_default())
 }
 
-/// Offers tasks with their titles, from the branch description or else from the record; without, if
+/// Completes tasks with their titles, from the branch description or else from the record; without, if
 /// there are more than 100 or the shell shows no descriptions.
 fn offer_with_titles(tasks: &[StoredId], settings: &Settings) -> Vec<CompletionCandidate> {
     let is_described = DESCRIBED.load(Ordering::Relaxed) && tasks.len() <= MAX_DESCRIBED;

@@ -67,9 +67,9 @@ impl Notifier {
         write_private(&run.0.join(FILE_NAME), &serde_json::to_vec(&config)?)
     }
 
-    /// Reads from the file `notify` in a run directory how to notify the user. Returns `None` if it
-    /// is missing or invalid. The launcher does so before the agent starts, which could change the
-    /// file.
+    /// Reads from the file `notify` in a run directory how to notify the user; `None` if the file is
+    /// missing or invalid. The launcher calls this before it starts the agent, because the agent could
+    /// change the file.
     pub(super) fn of(run: &RunDir) -> Option<Self> {
         read_json(&run.0.join(FILE_NAME)).ok()?
     }

@@ -165,8 +165,8 @@ impl StashFiles {
     }
 }
 
-/// Returns whether an event may mean that the stash has changed: it is about the file `name`, or
-/// about a directory that leads to it.
+/// Returns whether an event of the file watcher may mean that the stash has changed: it is about
+/// `name`, the file of the stash, or about a directory that leads to it.
 fn concerns(event: &Event, name: &str) -> bool {
     let is_there = |path: &PathBuf| {
         let last = path.file_name().and_then(|last| last.to_str());

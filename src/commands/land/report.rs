@@ -147,7 +147,7 @@ impl<'a> Report<'a> {
     fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
-        ui.status(format_args!("back to {id}: {why}"));
+        ui.status(format_args!("sent back to {id}: {why}"));
         match &back.how {
             Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
             Notice::NoAgent => ui.hint(format_args!(

@@ -62,7 +62,7 @@ impl ReviewArgs {
             (false, _) => {
                 let what = format!("'{id}' has changed since 'git flux review --print'");
                 let ui = &review.flux.ui;
-                ui.warning(format_args!("{what}; nothing is noted as seen"));
+                ui.warning(format_args!("{what}; its files still count as unseen"));
                 Ok(())
             }
         }

@@ -199,7 +199,7 @@ impl Model {
         self.follow_rows();
     }
 
-    /// Replaces a task's last line by that of its screen, which has the text `text`. Does nothing
+    /// Replaces a task's last line by the last line of `text`, the text of its screen. Does nothing
     /// unless the task's agent is alive.
     pub(super) fn set_screen(&mut self, key: &TaskKey, text: &str) {
         let status = self.find(key).and_then(|row| row.row.status.as_ref());

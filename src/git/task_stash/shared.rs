@@ -48,7 +48,8 @@ impl TaskStash {
 }
 
 /// Drops `entry` from the repository's stash. git finds an entry by number alone, and other git
-/// commands take no lock: if another entry went in its place, that one is put back.
+/// commands take no lock: if another entry was dropped instead, that one is put back, and `entry` is
+/// looked for again.
 fn drop_shared(repo: &Repo, entry: &StashEntry, lock: &Lock) -> Result<()> {
     let home = repo.home();
     for _ in 0..3 {

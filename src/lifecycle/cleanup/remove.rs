@@ -252,9 +252,10 @@ fn find_move(flux: &Flux, facts: &Facts) -> Result<Option<Outcome>> {
     })
 }
 
-/// Returns [`Outcome::Changed`] if the task's branch or record has moved since it was observed, or
-/// the target branch since the merge; also [`Outcome::TargetMoved`] if nothing was merged.
-/// Otherwise, fails with `error`, which kept the record from being written.
+/// Determines why the task's record could not be written: [`Outcome::Changed`] if its branch or
+/// record has moved since it was observed, or the target branch since the merge;
+/// [`Outcome::TargetMoved`] if nothing was merged and the target branch has moved. If nothing has
+/// moved, fails with `error`, that of the write.
 fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -> Result<Outcome> {
     let id = &facts.task.id;
     let record = (store::task_ref(id), &facts.oid);

@@ -65,7 +65,8 @@ impl Radar<'_> {
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
     }
 
-    /// Compares all pairs of tasks that `is_wanted` accepts, and returns what is known about them.
+    /// Determines which pairs of tasks conflict, of those that `is_wanted` accepts: from the cache, or
+    /// by at most `limit` merges. Lists the tasks of the other pairs in `later`.
     pub(super) fn compare(
         &mut self,
         sides: &mut [Side],

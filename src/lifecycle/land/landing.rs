@@ -102,8 +102,8 @@ impl PrefixLanding<'_> {
         Ok(outcome.map_or(LandingOutcome::Changed, LandingOutcome::Done))
     }
 
-    /// Observes the tasks again. `None` if one has changed since the chain was built, or would not
-    /// land now.
+    /// Returns what is observed of each task now. `None` if a task or the target branch has changed
+    /// since the chain of merges was built, or if a task would not land now.
     fn observe(&self) -> Result<Option<Vec<Facts>>> {
         let store = Store::load(&self.flux.repo, &self.flux.settings)?;
         if store.tip(&self.chain.branch) != Some(&self.chain.base) {

@@ -45,8 +45,8 @@ pub(super) fn read(flux: &Flux) -> Result<KeptStates> {
     ))
 }
 
-/// Records that the user has agreed to the state after a change, so that cleanup does not ask about
-/// it again.
+/// Records that the user has agreed to a change of the shared configuration, so that cleanup does
+/// not ask about it again.
 pub(crate) fn keep(flux: &Flux, change: &SharedChange) -> Result<()> {
     let lock = flux.lock_repo()?;
     note(flux, change, change.after.as_ref(), &lock)
