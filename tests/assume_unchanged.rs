@@ -53,8 +53,8 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: git commit would leave out 'README.md': it is hidden from git
-            hint: to show it to git: git -C '$WORLD/myapp-fix-login-XXXXXX' update-index --no-assume-unchanged -- README.md
+            error: git commit would leave out 'README.md': it is marked assume-unchanged
+            hint: to remove the mark: git -C '$WORLD/myapp-fix-login-XXXXXX' update-index --no-assume-unchanged -- README.md
             hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
         "#]]);
     world.assert_unchanged(&before);

@@ -232,7 +232,7 @@ fn cleanup_refuses_if_the_head_of_another_worktree_is_lost() {
     for args in [&cleanup[..], &run] {
         world.flux(args).run().code(1).says(&expect![[r#"
             --- stderr
-            error: '$WORLD/second' does not tell which branch it has checked out
+            error: the HEAD of the worktree '$WORLD/second' names no branch or commit
             hint: to repair its HEAD: echo 'ref: refs/heads/<branch>' >'$WORLD/myapp/.git/worktrees/second/HEAD'
         "#]]);
         assert_eq!(world.git(["for-each-ref"]), refs);

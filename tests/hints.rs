@@ -249,7 +249,7 @@ fn hints_work_when_pasted() {
         world.write(fix.join("README.md"), "hidden\n");
     };
     paste.case(
-        "is hidden from git",
+        "it is marked assume-unchanged",
         &["cleanup", "fix", "--commit"],
         overlooked,
         nothing,

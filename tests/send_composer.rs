@@ -126,8 +126,8 @@ fn send_delivers_text_with_special_characters_and_refuses_commands() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix-login-XXXXXX' would not take this for a message: it begins with a command
-            hint: to look at its pane: git flux attach fix-login-XXXXXX
+            error: nothing was sent to 'fix-login-XXXXXX': the text begins with a command, so the agent would not read it as a message
+            hint: to type it in the pane yourself: git flux attach fix-login-XXXXXX
         "#]]);
     assert_eq!(screen(&world, &id), shown);
 }

@@ -222,7 +222,7 @@ fn restore_keeps_submodules_if_killed_before_its_last_rename() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            restoring 'fix-login-XXXXXX' was interrupted; it can still be restored
+            an earlier restore of 'fix-login-XXXXXX' was interrupted; the task can still be restored
             error: there is no task 'no-such-task'
             hint: to start a task: git flux run "<description>"
         "#]]);

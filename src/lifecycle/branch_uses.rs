@@ -222,7 +222,7 @@ impl<'a> BranchUses<'a> {
             }
             BranchUse::Lost { path, head } => {
                 let place = shown(path);
-                let what = format!("'{place}' does not tell which branch it has checked out");
+                let what = format!("the HEAD of the worktree '{place}' names no branch or commit");
                 let write = format!("echo 'ref: refs/heads/<branch>' >{}", quoted(head));
                 Failure::new(what).hint(format!("to repair its HEAD: {write}"))
             }

@@ -50,9 +50,11 @@ impl Recipient {
             });
         };
         composer.escape(&text).map_err(|trap| {
-            let meaning = trap.meaning();
-            let why = format_args!("would not take this for a message: it {meaning}");
-            agent_failure(&self.task, why).into()
+            let (id, meaning) = (&self.task.id, trap.meaning());
+            let why = format!("the text {meaning}, so the agent would not read it as a message");
+            let hint = format!("to type it in the pane yourself: git flux attach {id}");
+            let failure = Failure::new(format!("nothing was sent to '{id}': {why}"));
+            failure.hint(hint).into()
         })
     }
 

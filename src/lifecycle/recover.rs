@@ -316,7 +316,9 @@ impl Teardown<'_> {
             format!("; its files are in '{}'", path.display())
         });
         Ok(match from {
-            Some(_) => format!("restoring '{id}' was interrupted; it can still be restored{kept}"),
+            Some(_) => format!(
+                "an earlier restore of '{id}' was interrupted; the task can still be restored{kept}"
+            ),
             None => format!(
                 "the start of '{id}' was interrupted; what it had made is removed, {}{kept}",
                 with_branch(task)

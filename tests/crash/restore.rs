@@ -140,7 +140,7 @@ fn restore_is_undone_if_killed_between_two_renames() {
         let next = world.flux(["cleanup", "no-such-task"]).run();
         next.code(1).says(&expect![[r#"
             --- stderr
-            restoring 'fix-login' was interrupted; it can still be restored
+            an earlier restore of 'fix-login' was interrupted; the task can still be restored
             error: there is no task 'no-such-task'
             hint: to start a task: git flux run "<description>"
         "#]]);

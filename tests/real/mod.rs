@@ -248,7 +248,7 @@ impl Real {
             let refused = self.flux(["send", id, text]);
             refused
                 .code(1)
-                .stderr_has("would not take this for a message");
+                .stderr_has("the agent would not read it as a message");
             assert_eq!(below(&self.screen(id)), below(&shown), "{text}");
         }
     }

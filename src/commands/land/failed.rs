@@ -74,8 +74,8 @@ impl FailedTasks {
         self.0.insert(id, Failed { tips, again });
     }
 
-    /// Forgets that a task did not land, since it is gone or has other commits. Once it is ready,
-    /// it is tried again without a pause.
+    /// Removes a task that is gone or has other commits. Once it is ready, it is tried again without
+    /// a pause.
     pub(super) fn forget(&mut self, id: &TaskId) {
         self.0.remove(id);
     }

@@ -74,9 +74,9 @@ impl FastForward<'_> {
     }
 }
 
-/// Waits up to 20 seconds while another process locks the branch of a worktree. Fails if the lock
-/// stays, and without more waiting if `HEAD` is not at `tip`. Keeps no lock:
-/// `git update-ref --stdin` with the line `verify HEAD <tip>`
+/// Waits up to 20 seconds until no other process holds the lock of the branch of a worktree. Fails if
+/// the lock stays, and at once if `HEAD` is not at `tip`. Takes the lock and releases it again, by
+/// `git update-ref --stdin` with the line `verify HEAD <tip>`.
 fn wait_until_writable(worktree: &Checkout, tip: &ObjectId, lock: &Lock) -> Result<()> {
     let git = worktree.git().words("update-ref --stdin").config(NO_HOOKS);
     let git = git.input(format!("verify HEAD {tip}\n"));

@@ -31,7 +31,7 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
-    /// Prepares to look up and add verdicts of a gate: finds their directory and key. Reads none.
+    /// Returns the stored verdicts of a gate, to look one up or add one. Reads none yet.
     pub(crate) fn of(flux: &Flux, gate: &Gate) -> Result<Self> {
         Ok(Self {
             dir: flux.repo.flux_dir().join("verdicts"),

@@ -60,9 +60,9 @@ impl<R: Clone> PrefixSearch<R> {
         }
     }
 
-    /// Asks the gate about positions of the chain, the whole chain first, until the longest part
-    /// that passes is known. Asks again about the position after that part if it is red; no other
-    /// red answer is confirmed.
+    /// Finds the longest beginning of the chain that passes the gate; asks about the whole chain
+    /// first. If the position after that beginning is red, asks about it again; no other red answer is
+    /// confirmed.
     ///
     /// Asks about the target only if nothing above it passes: a task that mends the target may
     /// land, and where a part of the chain passes, the target is to blame for nothing.

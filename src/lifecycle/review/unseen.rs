@@ -67,9 +67,9 @@ impl Unseen {
         }
     }
 
-    /// Finds the difference of the work from a commit, which was made when the branch was at `at`,
-    /// after merging into the commit what the target has brought to the task since. Fails if that
-    /// merge cannot be made: a change of the target that the task has reverted would not be found.
+    /// Finds the task's changes since `commit`, a snapshot that was made when its branch was at `at`.
+    /// What the target has brought to the task since is not among them: it is merged into the snapshot
+    /// first. Fails if that merge cannot be made.
     fn since(
         flux: &Flux,
         [commit, at]: [&ObjectId; 2],

@@ -74,7 +74,8 @@ fn write_values(
     others.try_for_each(|value| run(&[b"--add", key, value]))
 }
 
-/// Moves the file at `path`, if any, to `<git-common-dir>/flux/replaced`, and returns its new path.
+/// Moves the file at `path` to `<git-common-dir>/flux/replaced`, and returns its new path; `None` if
+/// there is no file.
 fn set_aside(flux: &Flux, path: &Path) -> Result<Option<PathBuf>> {
     if none_if_missing(path.symlink_metadata())?.is_none() {
         return Ok(None);
