@@ -172,7 +172,7 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
         sent back to alpha: it conflicts with its target branch
         warning: 'alpha' has changed; 'main' was not merged into it
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     assert_eq!(
         world.git_in(&worktree, ["symbolic-ref", "HEAD"]),

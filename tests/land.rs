@@ -165,7 +165,7 @@ fn land_refuses_a_task_without_commits_and_leaves_its_agent_alone() {
             new       main    refused: 'new' has no commits
             error: 'new' has no commits
             hint: to remove it: git flux cleanup new
-            error: not every task has landed
+            error: no task has landed
         "#]]);
     }
     let terminal = world.terminal(100, 40);
@@ -213,7 +213,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
             gamma     main    refused: a merge is in progress in '$WORLD/myapp-gamma'
             error: 'gamma': a merge is in progress in '$WORLD/myapp-gamma'
             hint: to see how to finish or abort it: git -C '$WORLD/myapp-gamma' status
-            error: not every task has landed
+            error: no task has landed
         "#]]);
     assert_eq!(
         world.git(["show", "refs/flux/tasks/gamma:task.json"]),
@@ -345,7 +345,7 @@ fn land_refuses_to_overwrite_a_file_of_the_user() {
         error: the merge would overwrite 'BETA.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'BETA.txt', then: git flux cleanup beta
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
 }

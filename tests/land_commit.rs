@@ -71,7 +71,7 @@ fn land_with_keep_commits_no_large_file() {
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
         error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
         hint: move such files, or add them to .gitignore, then: git flux cleanup alpha
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
     // A trial stores nothing.

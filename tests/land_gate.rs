@@ -69,13 +69,13 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed t1, t2, t3 (4 runs, <number> s)
-        back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t4
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed t5, t6 (1 run, <number> s)
-        back to t7: it conflicts with its target branch
+        sent back to t7: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume t7
-        back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t8
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         hint: to undo the landing on 'main': git reset --keep <object>
@@ -136,7 +136,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), before);
     assert_eq!(
@@ -221,7 +221,7 @@ fn land_blames_no_task_without_a_verdict() {
         the gate runs: 'exit 127'
         error: no verdict on 'main': 'exit 127' could not be started (status 127)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
-        error: not every task has landed
+        error: no task has landed
     "#]]);
 }
 
@@ -251,7 +251,7 @@ fn land_lands_no_conflicting_task_before_one_without_a_verdict() {
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: 'second' conflicts with 'first', which has no verdict
         hint: to land 'second' without waiting for 'first': git flux land second
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     assert_eq!(world.git(["for-each-ref"]), before, "and nothing changed");
     // Named alone, it lands.
@@ -273,10 +273,10 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         warning: the agent of 'fix-login-XXXXXX' shows no input field, so the message was not sent
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     let list = world.flux(["list"]).run();
     list.success().stdout_has("back 1");
@@ -371,10 +371,10 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         its agent was told (round 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     let message = messages(&world, &id).pop().unwrap();
     for text in [

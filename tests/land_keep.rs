@@ -97,7 +97,7 @@ fn land_refuses_changed_programs_without_keep_config() {
         hint: to undo this change: git config --local --unset-all core.hooksPath
         hint: to see all such changes: git flux status fix
         hint: to keep all of them: git flux land fix --keep-config
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     let dry = world.flux(["land", "-n", "fix"]).run();
     dry.code(1).says(&expect![[r#"
@@ -150,7 +150,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         hint: to undo this change: git config --local --unset-all flux.gate
         hint: to see all such changes: git flux status before
         hint: to keep it, add --keep-config to 'git flux land'
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
     assert_eq!(runs(&world), 0);
@@ -181,7 +181,7 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         hint: to undo this change: git config --local --replace-all flux.gate false
         hint: to see all such changes: git flux status x
         hint: to keep it, add --keep-config to 'git flux land'
-        error: not every task has landed
+        error: no task has landed
     "#]]);
     world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);
     world.assert_unchanged(&before);

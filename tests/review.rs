@@ -122,6 +122,8 @@ fn review_sends_comments_and_notes_what_was_seen() {
     let output = review(&world, &id, script).run();
     output.success().says(&expect![[r#"
         --- stderr
+        comments on 'fix':
+
         All in all, fine
 
         src/login.txt:2
@@ -190,6 +192,8 @@ fn review_takes_comments_from_a_file() {
     let from = ["review", "-y", "--from", file.to_str().unwrap(), &id];
     world.flux(from).run().success().says(&expect![[r#"
         --- stderr
+        comments on 'fix':
+
         untracked.txt:1
         > untracked
         why is it?
@@ -210,6 +214,8 @@ fn review_takes_comments_from_a_file() {
         .run();
     output.success().says(&expect![[r#"
         --- stderr
+        comments on 'fix':
+
         untracked.txt:2
         > untracked
         why is it?
@@ -254,6 +260,8 @@ fn review_takes_a_list_of_comments_that_was_made_elsewhere() {
     let output = world.flux(from).stdin(list).run();
     output.success().says(&expect![[r#"
         --- stderr
+        comments on 'fix':
+
         src/login.txt:2
         > 2
         why \u{1b}[31mtwo?
@@ -459,6 +467,8 @@ fn review_carries_a_comment_to_where_its_line_is_now() {
         .success()
         .says(&expect![[r#"
             --- stderr
+            comments on 'fix':
+
             src/login.txt:2 (deleted line)
             > two
             before
@@ -549,6 +559,8 @@ fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
     output.success().says(&expect![[r#"
         --- stderr
         warning: it is not known whether the lines below have changed: its worktree is not at the tip of its branch
+        comments on 'fix':
+
         src/login.txt:2
         > 2
         why?
@@ -654,6 +666,8 @@ fn review_looks_each_line_up_although_another_one_cannot_be_read() {
     let output = review(&world, &id, &script).run();
     output.success().says(&expect![[r#"
         --- stderr
+        comments on 'fix':
+
         src/login.txt:3
         > 2
         moved
@@ -850,6 +864,8 @@ fn review_handles_files_of_every_kind() {
     let output = review(&world, &id, script).run();
     output.success().says(&expect![[r#"
         --- stderr
+        comments on 'fix':
+
         binary
         what is it?
 

@@ -206,8 +206,7 @@ impl<'a> Report<'a> {
     /// if the current directory was removed.
     pub(super) fn tidy_up(&self) {
         let flux = self.flux;
-        let is_done = |one: &LandObject| ["landed", "integrated"].contains(&one.result);
-        if !self.objects.iter().any(is_done) {
+        if !self.has_landed() {
             return;
         }
         if let Err(error) = flux.expire_in_background() {
@@ -221,11 +220,18 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Returns whether a task has landed, now or before.
+    fn has_landed(&self) -> bool {
+        let is_done = |one: &LandObject| ["landed", "integrated"].contains(&one.result);
+        self.objects.iter().any(is_done)
+    }
+
     /// Fails if a task did not land: with code 3 if only conflicts were the reason.
     pub(super) fn finish(self) -> Result<()> {
         let what = match self.trial {
             Trial::Yes => "not every task would land",
-            Trial::No => "not every task has landed",
+            Trial::No if self.has_landed() => "not every task has landed",
+            Trial::No => "no task has landed",
         };
         match worst(self.codes.into_iter()) {
             0 => Ok(()),

@@ -282,7 +282,9 @@ fn send_comments(
         comments.iter().map(|one| file.place(one)).collect()
     });
     let mentions = Mentions::of(&stored.readable()?.agent);
-    flux.ui.status(message::list(&placed, mentions));
+    let list = message::list(&placed, mentions);
+    flux.ui
+        .status(format_args!("comments on '{id}':\n\n{list}"));
     let stale = placed.iter().filter(|comment| comment.is_stale).count();
     if stale > 0 {
         let lines = count(stale, "line");

@@ -112,10 +112,11 @@ impl ScratchMerge<'_> {
                 Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
                 Skipped::NotIgnored(path) => (
                     path,
-                    "it is ignored as a directory, but would not be as a symbolic link".to_owned(),
+                    "git ignores it as a directory, but not as the symbolic link it would be there"
+                        .to_owned(),
                 ),
             };
-            let what = format!("hooks run without '{}': {why}", shown(path));
+            let what = format!("hooks run in a copy without '{}': {why}", shown(path));
             self.flux.ui.warning(what);
         }
     }
