@@ -100,7 +100,7 @@ fn land_lands_the_others_if_a_task_changes_before_its_commit() {
         beta      main    commit 1 file, merge 2 commits
         committed 1 file on 'feature/alpha'
         error: 'beta' has changed since the plan was made
-        hint: to see its state: git flux status beta
+        hint: to see the state of the task: git flux status beta
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>

@@ -216,7 +216,9 @@ fn find_refusal(
         State::NoWorktree | State::NoBranch => Failure::new(format!(
             "the agent of '{id}' is not running: its worktree or branch is missing"
         ))
-        .hint(format!("to see its state: git flux status {id}")),
+        .hint(format!(
+            "to see the state of the task: git flux status {id}"
+        )),
         State::Idle => Failure::new(format!("no agent was started in '{id}'"))
             .hint(format!("to go to the task: git flux attach {id}")),
         state if !state.is_alive() => {

@@ -227,7 +227,7 @@ fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result
     let lock = flux.lock_task(&task.id)?;
     if !is_unchanged(flux, &facts)? {
         let failure = Failure::new(format!("'{}' has changed since the plan was made", task.id));
-        let hint = format!("to see its state: git flux status {}", task.id);
+        let hint = format!("to see the state of the task: git flux status {}", task.id);
         return Ok(Err(failure.hint(hint).into()));
     }
     // The files may have other contents, or be larger.
