@@ -1,7 +1,6 @@
 //! `git flux land`
 
 mod description;
-mod exit_code;
 mod failed;
 mod plan;
 mod report;

@@ -5,12 +5,11 @@ use std::mem;
 use anyhow::{Error, Result};
 
 use super::description::{describe, is_conflict, stays};
-use super::exit_code::worst;
 use crate::commands::cleanup::configuration::note_agreed;
 use crate::commands::object::LandObject;
 use crate::commands::table::Table;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, Failure};
+use crate::failure::{self, CONFLICTS, Failure, worst_exit_code};
 use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
@@ -180,7 +179,7 @@ impl LandPlan {
 
     pub(super) fn exit_code(&self) -> u8 {
         let code = |(_, plan): &(LandTask, Plan)| plan.refusal().map_or(0, failure::exit_code);
-        match worst(self.tasks.iter().map(code)) {
+        match worst_exit_code(self.tasks.iter().map(code)) {
             0 => 0,
             CONFLICTS => CONFLICTS,
             _ => 1,

@@ -2,10 +2,9 @@
 
 use anyhow::{Error, Result, bail};
 
-use super::exit_code::worst;
 use crate::commands::object::LandObject;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, DECLINED, Failure};
+use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
 use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
@@ -233,7 +232,7 @@ impl<'a> Report<'a> {
             Trial::No if self.has_landed() => "not every task has landed",
             Trial::No => "no task has landed",
         };
-        match worst(self.codes.into_iter()) {
+        match worst_exit_code(self.codes.into_iter()) {
             0 => Ok(()),
             CONFLICTS => bail!(Failure::new(what).code(CONFLICTS)),
             _ => bail!(Failure::new(what)),
