@@ -458,6 +458,36 @@ fn land_with_keep_leaves_the_tasks_in_place() {
 }
 
 #[test]
+fn every_json_array_is_printed_even_if_it_is_empty() {
+    let world = World::new();
+    done(&world, &["busy"]);
+    world.write(world.worktree("busy").join("loose"), "uncommitted\n");
+    for command in [
+        "land --ready --json",
+        "land --ready -n --json",
+        "restore --list --json",
+        "cleanup --merged --json",
+    ] {
+        let output = world.flux(command.split(' ')).run();
+        output.success().stdout_is("[]\n");
+    }
+    world
+        .flux(["cleanup", "--discard-branch", "--discard", "busy"])
+        .ok();
+    for command in [
+        "land --all --json",
+        "land --all -n --json",
+        "land --all --check --json",
+        "cleanup --all --json",
+        "list --json",
+        "list --all-repos --json",
+    ] {
+        let output = world.flux(command.split(' ')).run();
+        output.success().stdout_is("[]\n");
+    }
+}
+
+#[test]
 fn land_dry_run_and_json_change_nothing() {
     let world = World::new();
     done(&world, &["alpha", "beta", "clash"]);

@@ -13,6 +13,7 @@ use clap_complete::ArgValueCompleter;
 
 use self::plan::LandPlan;
 use self::report::{Report, Trial};
+use super::object::LandObject;
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
@@ -98,7 +99,7 @@ impl LandArgs {
         let mut plan = LandPlan::make(&flux, &store, tasks, self.fate());
         if plan.is_empty() {
             flux.ui.status("no task is ready to land");
-            return Ok(());
+            return self.print_json(&flux, &[]);
         }
         if self.dry_run {
             return self.finish_dry_run(&flux, &plan);
@@ -122,11 +123,17 @@ impl LandArgs {
         if landed.is_ok() {
             report.tidy_up();
         }
-        if self.json {
-            flux.ui.json(&report.objects())?;
-        }
+        self.print_json(&flux, report.objects())?;
         landed?;
         report.finish()
+    }
+
+    /// Prints the results of tasks as a JSON array if `--json` is given.
+    fn print_json(&self, flux: &Flux, objects: &[LandObject]) -> Result<()> {
+        match self.json {
+            true => flux.ui.json(&objects),
+            false => Ok(()),
+        }
     }
 
     fn fate(&self) -> Landed {
