@@ -70,6 +70,14 @@ fn land_needs_a_selection_without_a_terminal() {
         hint: git flux land <task>...
         hint: git flux land --ready
     "#]]);
+    for args in [&["land", "--watch"][..], &["land", "--watch", "--yes"]] {
+        let output = world.flux(args).run();
+        output.code(2).says(&expect![[r#"
+            --- stderr
+            error: no task given
+            hint: git flux land --watch --ready
+        "#]]);
+    }
     world.assert_unchanged(&before);
 }
 

@@ -85,10 +85,10 @@ impl LandArgs {
         // A new repository has nothing to land.
         let flux =
             Flux::open(Ui::default()).map_err(|error| replace_hint(error, NEW_REPOSITORY, None))?;
+        self.ensure_selection(&flux)?;
         if self.watch {
             return self.land_on(&flux);
         }
-        self.ensure_selection(&flux)?;
         let store = match self.dry_run || self.check {
             true => Store::load(&flux.repo, &flux.settings)?,
             false => load_recovered(&flux)?,
@@ -160,11 +160,11 @@ impl LandArgs {
         if is_selected || flux.ui.can_ask() || self.dry_run {
             return Ok(());
         }
-        let failure = Failure::new("no task given");
-        let failure = failure
-            .hint("git flux land <task>...")
-            .hint("git flux land --ready");
-        bail!(failure.code(USAGE))
+        let hints: &[&str] = match self.watch {
+            true => &["git flux land --watch --ready"],
+            false => &["git flux land <task>...", "git flux land --ready"],
+        };
+        bail!(Failure::new("no task given").hints(hints).code(USAGE))
     }
 
     fn finish_dry_run(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
