@@ -68,7 +68,7 @@ impl LandPlan {
             vec![
                 task.id.to_string(),
                 sanitize::line(&into),
-                describe(plan, self.fate),
+                describe(plan, self.fate, task.readiness),
             ]
         };
         let table = Table {
@@ -198,7 +198,7 @@ impl LandPlan {
                     Some(_) if is_conflict(plan) => "conflict",
                     Some(_) => "refused",
                 },
-                why: Some(describe(plan, self.fate)),
+                why: Some(describe(plan, self.fate, task.readiness)),
                 ..LandObject::default()
             }
         };

@@ -128,10 +128,11 @@ impl<'a> Report<'a> {
                 ));
             }
             TaskResult::Unknown(finding) => {
-                ui.warning(format_args!(
-                    "'{id}' did not land, no verdict: {}",
-                    finding.why
-                ));
+                let what = match self.trial {
+                    Trial::Yes => format!("no verdict on '{id}'"),
+                    Trial::No => format!("'{id}' did not land, no verdict"),
+                };
+                ui.warning(format_args!("{what}: {}", finding.why));
                 finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
             }
         }
