@@ -3,6 +3,7 @@
 mod description;
 mod failed;
 mod plan;
+mod refusal;
 mod report;
 mod select;
 mod watch;

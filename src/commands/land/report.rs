@@ -161,7 +161,10 @@ impl<'a> Report<'a> {
                 ));
                 ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
-            Notice::Failed(error) => ui.warning(error),
+            Notice::Failed(why, hints) => {
+                ui.warning(why);
+                hints.iter().for_each(|hint| ui.hint(hint));
+            }
         }
     }
 
@@ -233,7 +236,7 @@ impl<'a> Report<'a> {
             Trial::No if self.has_landed() => "not every task has landed",
             Trial::No => "no task has landed",
         };
-        match worst_exit_code(self.codes.into_iter()) {
+        match worst_exit_code(self.codes) {
             0 => Ok(()),
             CONFLICTS => bail!(Failure::new(what).code(CONFLICTS)),
             _ => bail!(Failure::new(what)),
