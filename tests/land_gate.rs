@@ -318,7 +318,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
-        beta      main    commit 1 file, merge 2 commits
+        beta      main    merge 1 commit and 1 uncommitted file
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)

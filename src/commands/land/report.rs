@@ -2,10 +2,9 @@
 
 use anyhow::{Error, Result, bail};
 
-use super::exit_code::worst;
 use crate::commands::object::LandObject;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, DECLINED, Failure};
+use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
 use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
@@ -129,10 +128,11 @@ impl<'a> Report<'a> {
                 ));
             }
             TaskResult::Unknown(finding) => {
-                ui.warning(format_args!(
-                    "'{id}' did not land, no verdict: {}",
-                    finding.why
-                ));
+                let what = match self.trial {
+                    Trial::Yes => format!("no verdict on '{id}'"),
+                    Trial::No => format!("'{id}' did not land, no verdict"),
+                };
+                ui.warning(format_args!("{what}: {}", finding.why));
                 finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
             }
         }
@@ -161,7 +161,10 @@ impl<'a> Report<'a> {
                 ));
                 ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
-            Notice::Failed(error) => ui.warning(error),
+            Notice::Failed(why, hints) => {
+                ui.warning(why);
+                hints.iter().for_each(|hint| ui.hint(hint));
+            }
         }
     }
 
@@ -233,7 +236,7 @@ impl<'a> Report<'a> {
             Trial::No if self.has_landed() => "not every task has landed",
             Trial::No => "no task has landed",
         };
-        match worst(self.codes.into_iter()) {
+        match worst_exit_code(self.codes) {
             0 => Ok(()),
             CONFLICTS => bail!(Failure::new(what).code(CONFLICTS)),
             _ => bail!(Failure::new(what)),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use super::finding::GateFinding;
 use super::rounds;
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::git::{Lock, Style, regular_file};
 use crate::lifecycle::cleanup::conflict_merge::{ConflictMerge, ConflictSite};
 use crate::lifecycle::cleanup::facts::Facts;
@@ -56,7 +56,8 @@ pub(crate) enum Notice {
     Repeated,
     /// It was sent back too often: only you can change that.
     Blocked,
-    Failed(String),
+    /// It could not be told: why, and hints.
+    Failed(String, Vec<String>),
 }
 
 /// Counts in the task's record that it was sent back, and tells its agent why it did not land. On a
@@ -85,7 +86,7 @@ fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> Notice {
     match sent {
         Ok(true) => Notice::Sent,
         Ok(false) => Notice::NoAgent,
-        Err(error) => Notice::Failed(format!("{error:#}")),
+        Err(error) => Notice::Failed(format!("{error:#}"), failure::hints(&error).collect()),
     }
 }
 
