@@ -275,6 +275,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         sent back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         warning: the agent of 'fix-login-XXXXXX' shows no input field, so the message was not sent
+        hint: to look at its pane: git flux attach fix-login-XXXXXX
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
     "#]]);
