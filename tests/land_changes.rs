@@ -86,8 +86,8 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         error: 'alpha' has 1 uncommitted file
-        hint: to commit and merge: git flux cleanup alpha --commit
-        hint: to merge only what is committed: git flux cleanup alpha --discard
+        hint: to commit and merge: git flux land alpha --commit
+        hint: to merge only what is committed: git flux cleanup alpha --discard --gate
         landed beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
