@@ -507,3 +507,37 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         assert!(message.contains(text), "{text}: {message}");
     }
 }
+
+#[test]
+fn land_undoes_no_commits_that_came_between_its_landings() {
+    let world = World::new();
+    world.commit_in(world.repo(), "main.txt", "main\n");
+    let files = ["t1", "t2", "t3", "t4", "t5"].map(|name| (name, name));
+    done(&world, &files);
+    // While the second batch is tested, another command moves the target.
+    let commit_other = format!(
+        "if test -e t5 && ! test -e '{root}/other'; then touch '{root}/other'; \
+         git -C '{repo}' commit -q --allow-empty -m Other; fi",
+        root = world.root().display(),
+        repo = world.repo().display(),
+    );
+    world.git(["config", "flux.gate", &commit_other]);
+    let output = world.flux(["land", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        t1        main    merge 1 commit
+        t2        main    merge 1 commit
+        t3        main    merge 1 commit
+        t4        main    merge 1 commit
+        t5        main    merge 1 commit
+        the gate runs: 'if test -e t5 && ! test -e '$WORLD/other'; then touch '$WORLD/other'; git -C '$WORLD/myapp' commit -q --allow-empty -m Other; fi'
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
+        landed t1, t2, t3, t4 (1 run, <number> s)
+        'main' or a task has changed; checking again
+        landed t5 (1 run, <number> s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
+        hint: to undo what has landed on 'main' before other commits: git revert --no-edit -m 1 <object> <object> <object> <object>
+    "#]]);
+}

@@ -31,7 +31,7 @@ pub(crate) struct Queue<'a> {
     pub(crate) fate: Landed,
     pub(crate) size: BatchSize,
     pub(crate) results: Vec<(TaskId, TaskResult)>,
-    pub(crate) moved: Option<TargetMove>,
+    pub(crate) moves: Vec<TargetMove>,
     /// The commit of the target that passes.
     pub(crate) green: Option<ObjectId>,
     /// The tasks about which the gate gave no verdict.
@@ -268,13 +268,13 @@ impl Queue<'_> {
             self.flux.ui.status(what);
             return Ok(false);
         };
-        let moved = self.moved.get_or_insert_with(|| TargetMove {
+        self.green = commits.last().cloned();
+        let moved = TargetMove {
             branch: chain.branch.clone(),
             from: chain.base.clone(),
-            commits: Vec::new(),
-        });
-        self.green = commits.last().cloned();
-        moved.commits.extend(commits);
+            commits,
+        };
+        moved.add_to(&mut self.moves);
         pending.retain(|task| !ids.contains(&task.id));
         let mut removed = removed.into_iter();
         for id in ids {
