@@ -509,6 +509,26 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
 }
 
 #[test]
+fn land_counts_all_runs_if_the_target_moves_meanwhile() {
+    let world = World::new();
+    gated(&world);
+    done(&world, &[("alpha", "a")]);
+    let commit_other = format!(
+        "echo run >>../runs; test -e '{root}/other' || {{ touch '{root}/other'; \
+         echo other >'{repo}/main.txt'; git -C '{repo}' commit -qam Other; }}",
+        root = world.root().display(),
+        repo = world.repo().display(),
+    );
+    world.git(["config", "flux.gate", &commit_other]);
+    let output = world.flux(["land", "--all"]).run();
+    output
+        .success()
+        .stderr_has("'main' or a task has changed; checking again")
+        .stderr_has("landed alpha (2 runs, ");
+    assert_eq!(runs(&world), 2);
+}
+
+#[test]
 fn land_undoes_no_commits_that_came_between_its_landings() {
     let world = World::new();
     world.commit_in(world.repo(), "main.txt", "main\n");

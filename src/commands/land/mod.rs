@@ -211,6 +211,7 @@ impl LandArgs {
                 moves: Vec::new(),
                 green: None,
                 undecided: Vec::new(),
+                begun: None,
             };
             let done = self
                 .ensure_gate_agreed(flux)

@@ -36,6 +36,9 @@ pub(crate) struct Queue<'a> {
     pub(crate) green: Option<ObjectId>,
     /// The tasks about which the gate gave no verdict.
     pub(crate) undecided: Vec<Undecided>,
+    /// The time when the tests of the present batch began, and the number of runs before. A batch
+    /// is tested again if a task or the target changes meanwhile.
+    pub(crate) begun: Option<(Instant, usize)>,
 }
 
 /// The number of attempts for tasks or a target that keep changing.
@@ -183,13 +186,17 @@ impl Queue<'_> {
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
         let marks = ProgressMarks::set(self.flux, chain.ids());
         let done = self.test_and_land(chain, pending);
+        if matches!(done, Ok(true)) {
+            self.begun = None;
+        }
         drop(marks);
         self.delete(refs);
         done
     }
 
     fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
-        let (begun, before) = (Instant::now(), self.tester.runs);
+        let start = (Instant::now(), self.tester.runs);
+        let (begun, before) = *self.begun.get_or_insert(start);
         let prefix = self.search(chain)?;
         let Some(green) = prefix.green else {
             return Err(target_error(chain, prefix.stop));
