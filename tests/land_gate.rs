@@ -137,6 +137,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        hint: to land a task that mends 'main' first: git flux land <task>
         error: no task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), before);
@@ -159,6 +160,37 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
+}
+
+#[test]
+fn land_of_a_red_target_lands_a_named_task_that_mends_it() {
+    let world = World::new();
+    gated(&world);
+    world.commit_in(world.repo(), "red", "main's\n");
+    done(&world, &[("first", "left"), ("mend", "right")]);
+    world.git_in(world.worktree("mend"), ["rm", "-q", "red"]);
+    world.git_in(world.worktree("mend"), ["commit", "-qm", "Mend it"]);
+    // The first one does not pass itself.
+    world.git(["config", "flux.gate", "test ! -e red && test ! -e left"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        first     main    merge 1 commit
+        mend      main    merge 2 commits
+        the gate runs: 'test ! -e red && test ! -e left'
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
+        error: 'main' itself does not pass: 'test ! -e red && test ! -e left' failed (status 1)
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        hint: to land a task that mends 'main' first: git flux land <task>
+        error: no task has landed
+    "#]]);
+    world
+        .flux(["land", "mend"])
+        .run()
+        .success()
+        .stderr_has("landed mend (1 run, ");
+    assert_eq!(tasks(&world), ["first"]);
 }
 
 #[test]

@@ -304,5 +304,8 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
         let log = quoted(log.as_ref());
         format!("to see the output of the gate: cat {log}")
     });
-    failure.hints(log).into()
+    // In the chain, a task before it may be the one that does not pass.
+    let alone = (chain.links.len() > 1)
+        .then(|| format!("to land a task that mends '{branch}' first: git flux land <task>"));
+    failure.hints(log).hints(alone).into()
 }
