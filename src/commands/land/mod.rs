@@ -18,7 +18,7 @@ use self::report::{Report, Trial};
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE, Verb, replace_hint};
+use crate::failure::{Failure, USAGE, replace_hint};
 use crate::git::refusals::NEW_REPOSITORY;
 use crate::interrupt;
 use crate::lifecycle::gate::{Gate, agreed};
@@ -244,7 +244,7 @@ impl LandArgs {
     fn ensure_gate_agreed(&self, flux: &Flux) -> Result<()> {
         match self.no_gate {
             true => Ok(()),
-            false => agreed::ensure_agreed(flux, Verb::Land),
+            false => agreed::ensure_agreed(flux),
         }
     }
 

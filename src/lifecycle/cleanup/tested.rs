@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::options::{GateUse, Options};
 use super::target::MergeTarget;
 use crate::context::Flux;
-use crate::failure::{Failure, Verb};
+use crate::failure::Failure;
 use crate::git::MergePlan;
 use crate::lifecycle::gate::subject::Candidate;
 use crate::lifecycle::gate::verdicts::Verdicts;
@@ -138,7 +138,7 @@ fn ensure_passed(flux: &Flux, id: &TaskId, candidate: &Candidate) -> Result<()> 
         bail!(no_gate());
     };
     // Also for a known verdict, which may be that of a weaker gate.
-    agreed::ensure_agreed(flux, Verb::Gate)?;
+    agreed::ensure_agreed(flux)?;
     let verdict = gate::test(flux, &gate, candidate)?;
     match verdict.is_passed() {
         true => Ok(()),
