@@ -463,8 +463,8 @@ fn land_with_keep_leaves_the_tasks_in_place() {
         TASK      TARGET  PLAN
         alpha     main    merge nothing: 'main' already has all commits of 'feature/alpha'
         beta      main    merge nothing: 'main' already has all commits of 'feature/beta'
-        removed 'alpha', which had landed already
-        removed 'beta', which had landed already
+        removed 'alpha': 'main' already has all commits of 'feature/alpha'
+        removed 'beta': 'main' already has all commits of 'feature/beta'
     "#]]);
     assert_eq!(tasks(&world), Vec::<String>::new());
     assert_no_landing(&world);

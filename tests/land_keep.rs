@@ -28,7 +28,8 @@ fn land_with_keep_lands_nothing_twice() {
         let output = world.flux(land).run();
         output
             .success()
-            .stderr_has("'alpha' is integrated already\n'beta' is integrated already\n");
+            .stderr_has("nothing to land of 'alpha': 'main' already has ")
+            .stderr_has("nothing to land of 'beta': 'main' already has ");
         output.has_not("landed").has_not("to undo");
         let json = world.flux(land.iter().chain(&["--json"])).run().json();
         assert_eq!(json[0]["result"], "integrated", "{json}");
@@ -41,7 +42,7 @@ fn land_with_keep_lands_nothing_twice() {
         let output = world.flux(land).run();
         output
             .success()
-            .stderr_has("'alpha' is integrated already\n")
+            .stderr_has("nothing to land of 'alpha': ")
             .stderr_has("landed beta (1 run, ");
         assert_eq!(world.git(["show", "main:new.txt"]), "more");
     }
@@ -75,7 +76,7 @@ fn land_with_keep_does_not_stop_agents() {
     let terminal = world.terminal(120, 40);
     terminal.command("git flux land works --keep");
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
-    terminal.wait_for_screen("'works' is integrated already");
+    terminal.wait_for_screen("nothing to land of 'works': ");
     assert_eq!(world.pane("works"), pane);
 }
 

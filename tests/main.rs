@@ -74,6 +74,7 @@ mod land_hints;
 mod land_keep;
 mod land_kills;
 mod land_layouts;
+mod land_undo;
 mod land_watch;
 mod launcher;
 mod launcher_end;

@@ -222,7 +222,7 @@ fn land_removes_an_integrated_task_whose_agent_commits_on_the_target_when_it_sto
     let output = world.flux(["land", &id, "-y"]).run();
     output
         .success()
-        .stderr_has(&format!("removed '{id}', which had landed already"));
+        .stderr_has(&format!("removed '{id}': 'main' already has "));
     assert_eq!(world.git(["log", "-1", "--format=%s", "main"]), "Last");
     assert_removed(&world, &id);
 }

@@ -19,6 +19,14 @@ pub(crate) struct CommitSummary {
     pub(crate) subject: String,
 }
 
+/// Returns whether a merge commit is among those that `tip` reaches and `base` does not:
+/// `git rev-list --merges -n 1 <base>..<tip>`
+pub(crate) fn has_merges(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<bool> {
+    let git = Git::reading(dir).words("rev-list --merges -n 1");
+    let merges = git.args([&format!("{base}..{tip}"), "--"]).output()?;
+    Ok(!merges.is_empty())
+}
+
 /// Lists the commits that `tip` reaches and `base` does not, oldest first, following only first
 /// parents: `git log --first-parent --reverse --topo-order <base>..<tip>`
 pub(crate) fn between(dir: &Path, base: &ObjectId, tip: &ObjectId) -> Result<Vec<CommitSummary>> {

@@ -86,7 +86,7 @@ pub(crate) struct Settings {
 }
 
 /// The sections that git flux uses.
-const SECTIONS: &str = "branch color commit core diff filter flux hook includeif merge";
+const SECTIONS: &str = "branch color commit core diff filter flux hook includeif merge remote";
 
 impl Settings {
     /// Loads the configuration, `git -c` included, and keeps the sections that git flux reads: `git

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::git::repo::parse_bool;
 use crate::git::{Git, Style};
 use crate::system::clock::{from_seconds, parse_duration};
-use crate::task::{BranchName, Layout, ObjectId};
+use crate::task::{BranchName, HEADS, Layout, ObjectId};
 
 impl Settings {
     /// Returns the value of `flux.layout`: where agents run. `None` means `auto`. Fails if it is
@@ -64,9 +64,11 @@ impl Settings {
         Ok(value.and_then(parse_bool).unwrap_or(true))
     }
 
-    /// Returns the remote that `git push` pushes a branch to: `branch.<name>.pushRemote`,
-    /// `remote.pushDefault` or `branch.<name>.remote`. `None` if none is set.
-    pub(crate) fn push_remote(&self, branch: &BranchName) -> Option<String> {
+    /// Returns the arguments with which `git push` pushes a branch: the remote
+    /// (`branch.<name>.pushRemote`, `remote.pushDefault` or `branch.<name>.remote`), and the branch,
+    /// with the name of its upstream if that is another branch there. `None` if no remote is set, or
+    /// if it is this repository.
+    pub(crate) fn push_arguments(&self, branch: &BranchName) -> Option<[String; 2]> {
         let section = self.branch_section(branch);
         let of = |key: &str| {
             let mut values = section
@@ -75,7 +77,17 @@ impl Settings {
             values.next_back().map(|(_, value)| value.clone())
         };
         let default = || self.value_of("remote.pushdefault").map(str::to_owned);
-        of("pushRemote").or_else(default).or_else(|| of("remote"))
+        let remote = of("pushRemote").or_else(default).or_else(|| of("remote"));
+        let remote = remote.filter(|remote| remote != ".")?;
+        let upstream = of("merge").filter(|_| of("remote").as_ref() == Some(&remote));
+        let upstream = upstream
+            .as_deref()
+            .and_then(|name| name.strip_prefix(HEADS));
+        let refspec = match upstream.filter(|name| **name != **branch) {
+            Some(upstream) => format!("{branch}:{upstream}"),
+            None => branch.to_string(),
+        };
+        Some([remote, refspec])
     }
 
     /// Returns the value of `flux.branchPrefix`: the prefix of the names of new branches.

@@ -106,18 +106,19 @@ impl<'a> Report<'a> {
             TaskResult::Conflict(back) | TaskResult::Red(_, Some(back))
                 if back.round == Round::Nothing && self.told.contains(id) => {}
             TaskResult::Landed(Some(Err(error)))
-            | TaskResult::Integrated(Some(Err(error)))
+            | TaskResult::Integrated(Some(Err(error)), _)
             | TaskResult::Refused(error) => {
                 ui::show(&error_of(id, error));
                 failure::hints(error).for_each(|hint| ui.hint(hint));
                 self.hint_at_full_disk(error);
             }
             TaskResult::Landed(_) => {}
-            TaskResult::Integrated(parts) => {
-                ui.status(match parts {
-                    Some(_) => format!("removed '{id}', which had landed already"),
-                    None => format!("'{id}' is integrated already"),
-                });
+            TaskResult::Integrated(parts, why) => {
+                let what = match parts {
+                    Some(_) => format!("removed '{id}'"),
+                    None => format!("nothing to land of '{id}'"),
+                };
+                ui.status(format_args!("{what}: {}", sanitize::line(why)));
             }
             TaskResult::Conflict(back) => {
                 self.tell_back(id, "it conflicts with its target branch", back);
@@ -270,7 +271,7 @@ fn error_of(id: &TaskId, error: &Error) -> Error {
 
 fn exit_code(result: &TaskResult) -> u8 {
     match result {
-        TaskResult::Landed(None | Some(Ok(_))) | TaskResult::Integrated(None | Some(Ok(_))) => 0,
+        TaskResult::Landed(None | Some(Ok(_))) | TaskResult::Integrated(None | Some(Ok(_)), _) => 0,
         TaskResult::Conflict(_) | TaskResult::Clash(_) => CONFLICTS,
         TaskResult::Fits => 0,
         _ => 1,
@@ -280,9 +281,9 @@ fn exit_code(result: &TaskResult) -> u8 {
 fn object(id: &TaskId, result: &TaskResult) -> LandObject {
     let (word, why) = match result {
         TaskResult::Landed(None | Some(Ok(_))) => ("landed", None),
-        TaskResult::Integrated(None | Some(Ok(_))) => ("integrated", None),
+        TaskResult::Integrated(None | Some(Ok(_)), why) => ("integrated", Some(why.clone())),
         TaskResult::Landed(Some(Err(error))) => ("landed", Some(format!("{error:#}"))),
-        TaskResult::Integrated(Some(Err(error))) => ("integrated", Some(format!("{error:#}"))),
+        TaskResult::Integrated(Some(Err(error)), _) => ("integrated", Some(format!("{error:#}"))),
         TaskResult::Conflict(_) | TaskResult::Clash(_) => ("conflict", None),
         TaskResult::Fits => ("fits", None),
         TaskResult::Red(finding, _) => ("red", Some(finding.why.clone())),

@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use crate::context::Flux;
-use crate::git::{Style, Worktree, refs, worktree};
+use crate::git::{Style, Worktree, log, refs, worktree};
 use crate::lifecycle::land::results::TargetMove;
+use crate::sanitize;
 use crate::task::{BranchName, HEADS, ObjectId};
 use crate::ui::{quoted, word};
 
@@ -35,10 +36,10 @@ pub(super) fn print_hints(flux: &Flux, moves: &[TargetMove], style: Style) -> Re
             let what = format!("to undo what has landed on '{branch}' before other commits");
             flux.ui.hint(format_args!("{what}: {revert}"));
         });
-        if let Some(remote) = flux.settings.push_remote(branch) {
-            let (remote, branch) = (word(&remote), word(branch));
+        if let Some(arguments) = flux.settings.push_arguments(branch) {
+            let [remote, refspec] = arguments.map(|argument| word(&argument));
             flux.ui
-                .hint(format_args!("to push it: git push {remote} {branch}"));
+                .hint(format_args!("to push it: git push {remote} {refspec}"));
         }
     }
     Ok(())
@@ -55,10 +56,14 @@ struct Undo<'a> {
 impl Undo<'_> {
     /// Prints the commands that undo the last landing.
     fn hint(&self, last: &TargetMove) {
-        let (ui, branch) = (&self.flux.ui, word(self.branch));
+        let (ui, branch) = (&self.flux.ui, sanitize::line(self.branch));
         let reset = match self.git() {
             Some(git) => format!("{git} reset --keep {}", last.from.short()),
-            None => format!("git branch --force {branch} {}", last.from.short()),
+            None => format!(
+                "git branch --force {} {}",
+                word(self.branch),
+                last.from.short()
+            ),
         };
         let revert = self.revert(last);
         ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
@@ -79,8 +84,15 @@ impl Undo<'_> {
         })
     }
 
-    /// Returns the command that reverts a landing.
+    /// Returns the command that reverts a landing. If the target was fast-forwarded to a branch with
+    /// merges, `git revert` would have to know of each which side to keep: the difference is applied
+    /// in reverse instead.
     fn revert(&self, moved: &TargetMove) -> String {
+        if let (Style::FastForward, Some(last)) = (self.style, moved.commits.last())
+            && log::has_merges(self.flux.repo.home(), &moved.from, last).unwrap_or(true)
+        {
+            return self.reverse(&moved.from.short(), &last.short());
+        }
         let commits = match (self.style, moved.commits.last()) {
             (Style::Merge, _) | (_, None) => {
                 let short = moved.commits.iter().rev().map(ObjectId::short);
@@ -93,5 +105,16 @@ impl Undo<'_> {
             Some(git) => format!("{git} {revert}"),
             None => format!("git switch {} && git {revert}", word(self.branch)),
         }
+    }
+
+    /// Returns the command that undoes what differs between two commits, in a new commit.
+    fn reverse(&self, from: &str, to: &str) -> String {
+        let switch = format!("git switch {} && ", word(self.branch));
+        let (switch, git) = match self.git() {
+            Some(git) => (String::new(), git),
+            None => (switch, "git".to_owned()),
+        };
+        let apply = format!("{git} diff --binary {to} {from} | {git} apply --3way");
+        format!("{switch}{apply} && {git} commit -m 'Revert {from}..{to}'")
     }
 }

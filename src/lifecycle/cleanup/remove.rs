@@ -11,7 +11,7 @@ use super::target::Destination;
 use super::unchanged::{TargetChange, are_refs_at, is_unchanged, warn_of_stray_merge};
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::git::{ObjectId, Transaction};
+use crate::git::{Integrated, MergePlan, ObjectId, Transaction};
 use crate::interrupt;
 use crate::lifecycle::archive::KeptParts;
 use crate::lifecycle::disposal::Disposal;
@@ -202,6 +202,10 @@ pub(in crate::lifecycle) fn run_files(flux: &Flux, id: &TaskId) -> Vec<(RecordFi
 /// which it points before and after the merge. `None` if the task's commits are dropped.
 fn merged_record(facts: &Facts, merge: Option<&ObjectId>) -> Option<MergeRecord> {
     let (branch, from, to) = match &facts.destination {
+        // The target has no commit with what they did meanwhile.
+        Destination::Merge(into) if into.merge == MergePlan::UpToDate(Integrated::Cancelled) => {
+            return None;
+        }
         Destination::Merge(into) => (&*into.branch, &into.tip, merge.unwrap_or(&into.tip)),
         Destination::MergedIn { name, commit, .. } => (name.as_str(), commit, commit),
         Destination::Dropped => return None,

@@ -171,13 +171,16 @@ impl Queue<'_> {
         let result = match why {
             LeftOut::Later(_) => return Ok(()),
             LeftOut::Refused(error) => TaskResult::Refused(error),
-            LeftOut::Integrated(facts) => match self.fate {
-                Landed::Kept => TaskResult::Integrated(None),
-                Landed::Removed => match remove_integrated(self.flux, &facts).transpose() {
-                    None => return Ok(()),
-                    removed => TaskResult::Integrated(removed),
-                },
-            },
+            LeftOut::Integrated(facts) => {
+                let why = facts.nothing_to_merge().unwrap_or_default();
+                match self.fate {
+                    Landed::Kept => TaskResult::Integrated(None, why),
+                    Landed::Removed => match remove_integrated(self.flux, &facts).transpose() {
+                        None => return Ok(()),
+                        removed => TaskResult::Integrated(removed, why),
+                    },
+                }
+            }
             LeftOut::Conflict(facts) => {
                 TaskResult::Conflict(back::send(self.flux, &facts, Fault::Conflict)?)
             }

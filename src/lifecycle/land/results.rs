@@ -18,8 +18,9 @@ pub(crate) enum TaskResult {
     /// Its commits are in the target now; the parts that are kept of it, or the error of its
     /// removal. `None` with `--keep`.
     Landed(Option<Result<KeptParts>>),
-    /// The target had all its changes already.
-    Integrated(Option<Result<KeptParts>>),
+    /// The target had all its changes already: the parts that are kept of it or the error of its
+    /// removal, `None` with `--keep`; and what the target had.
+    Integrated(Option<Result<KeptParts>>, String),
     Conflict(SentBack),
     /// It would land, and passes with those before it: `--check`.
     Fits,
