@@ -100,7 +100,7 @@ fn land_lands_the_others_if_a_task_changes_before_its_commit() {
         beta      main    commit 1 file, merge 2 commits
         committed 1 file on 'feature/alpha'
         error: 'beta' has changed since the plan was made
-        hint: to see its state: git flux status beta
+        hint: to see the state of the task: git flux status beta
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
@@ -207,7 +207,7 @@ fn land_names_the_files_in_the_way_of_a_task_that_is_sent_back() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
-        sent back to alpha: it conflicts with its target branch
+        'alpha' did not land: it conflicts with its target branch
         warning: the merge would overwrite 'shared' in the worktree of 'feature/alpha'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-alpha' status --ignored
         hint: commit, stash or move 'shared', then: git flux land alpha

@@ -21,7 +21,7 @@ use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::forecast::count_runs;
 use crate::lifecycle::land::groups::{LandGroup, group};
 use crate::lifecycle::land::landing::Landed;
-use crate::lifecycle::land::rounds;
+use crate::lifecycle::land::rounds::{forget, is_freed};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::TaskId;
@@ -126,15 +126,14 @@ impl LandPlan {
         })
     }
 
-    /// Forgets, for each task that the command line names, how often landings have sent it back to
-    /// its agent.
-    pub(super) fn forget_rounds(&self, flux: &Flux) -> Result<()> {
-        let facts = |(task, plan): &(LandTask, Plan)| match task.readiness {
-            Readiness::Named => plan.facts.clone(),
-            _ => None,
-        };
-        for facts in self.tasks.iter().filter_map(facts) {
-            rounds::forget(flux, &facts.oid, &facts.task)?;
+    /// Forgets how often landings have sent back a task that the command line names, or that was
+    /// blocked until the user sent or typed something to its agent.
+    pub(super) fn forget_rounds(&self, flux: &Flux, store: &Store) -> Result<()> {
+        for (task, plan) in &self.tasks {
+            let Some(facts) = &plan.facts else { continue };
+            if task.readiness == Readiness::Named || is_freed(flux, store, &facts.task)? {
+                forget(flux, &facts.oid, &facts.task)?;
+            }
         }
         Ok(())
     }
@@ -223,7 +222,7 @@ fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result
     let lock = flux.lock_task(&task.id)?;
     if !is_unchanged(flux, &facts)? {
         let failure = Failure::new(format!("'{}' has changed since the plan was made", task.id));
-        let hint = format!("to see its state: git flux status {}", task.id);
+        let hint = format!("to see the state of the task: git flux status {}", task.id);
         return Ok(Err(failure.hint(hint).into()));
     }
     // The files may have other contents, or be larger.

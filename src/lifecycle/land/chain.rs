@@ -227,7 +227,9 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     }
     if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
         let failure = Failure::new(format!("'{id}' has changed since the plan was made"));
-        bail!(failure.hint(format!("to see its state: git flux status {id}")));
+        bail!(failure.hint(format!(
+            "to see the state of the task: git flux status {id}"
+        )));
     }
     Ok(())
 }
