@@ -109,8 +109,7 @@ fn land_hints_at_its_own_options_for_the_merge() {
         TASK      TARGET  PLAN
         behind    main    refused: the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
         the gate runs: 'test ! -e red'
-        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        error: the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
+        error: 'behind': the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'BEHIND.txt', then: git flux land behind
         error: no task has landed
