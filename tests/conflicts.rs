@@ -3,6 +3,7 @@
 mod git_dies;
 mod known;
 mod shown;
+mod unknown;
 mod work;
 
 use std::path::{Path, PathBuf};

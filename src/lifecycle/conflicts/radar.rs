@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use super::cache::{Cache, PairKey};
 use super::finding::Finding;
-use super::side::Side;
+use super::side::{OwnChange, Side};
 use crate::context::Flux;
 use crate::git::conflicts::hunks::find_functions;
 use crate::git::conflicts::merge_batch::{
@@ -79,6 +79,8 @@ impl Radar<'_> {
         if sides.iter().any(|side| side.landing.is_none()) {
             later.extend(0..sides.len());
         }
+        let unknown = self.find_unknown_pairs(sides)?.into_iter();
+        findings.extend(unknown.filter(|(pair, _)| is_wanted(*pair)));
         let pairs = self.find_pairs(sides)?.into_iter();
         for pair in pairs.filter(|pair| is_wanted(*pair)) {
             match self.find_known(sides, pair, freshness)? {
@@ -139,9 +141,30 @@ impl Radar<'_> {
             let found = candidates(&touched).into_iter();
             pairs.extend(found.map(|(one, two)| (landed[one], landed[two])));
         }
-        let has_failed = |side: &Side| side.landing.as_ref().is_some_and(|it| it.merged.is_err());
         if by_target.len() > 1 || sides.iter().any(has_failed) {
             pairs.extend(self.find_direct_pairs(sides)?);
+        }
+        Ok(pairs)
+    }
+
+    /// Returns all pairs of a task whose own changes are unknown, such as one without a common commit
+    /// with its target. Leaves out tasks that were not merged into their targets yet.
+    fn find_unknown_pairs(&self, sides: &[Side]) -> Result<BTreeMap<Pair, Finding>> {
+        let mut pairs = BTreeMap::new();
+        let is_open = |at: &usize| sides[*at].landing.is_none();
+        for (at, side) in sides
+            .iter()
+            .enumerate()
+            .filter(|(_, side)| has_failed(side))
+        {
+            let Err(why) = self.own(side)? else {
+                continue;
+            };
+            let others = (0..sides.len()).filter(|other| *other != at && !is_open(other));
+            pairs.extend(others.map(|other| {
+                let pair = (at.min(other), at.max(other));
+                (pair, Finding::Unknown(why.to_owned()))
+            }));
         }
         Ok(pairs)
     }
@@ -152,7 +175,7 @@ impl Radar<'_> {
         let none = Touched::default();
         let own = sides
             .iter()
-            .map(|side| Ok(self.own(side)?.unwrap_or(&none)));
+            .map(|side| Ok(self.own(side)?.map_or(&none, |own| &own.touched)));
         let own: Vec<&Touched> = own.collect::<Result<_>>()?;
         let is_open = |at: usize| sides[at].landing.is_none();
         let is_direct = |pair: &Pair| {
@@ -162,7 +185,7 @@ impl Radar<'_> {
         Ok(candidates(&own).into_iter().filter(is_direct).collect())
     }
 
-    fn own<'a>(&self, side: &'a Side) -> Result<Option<&'a Touched>> {
+    pub(super) fn own<'a>(&self, side: &'a Side) -> Result<Result<&'a OwnChange, &'a str>> {
         Ok(side.own(&self.flux.repo, self.repo(side)?))
     }
 
@@ -222,7 +245,8 @@ impl Radar<'_> {
     fn keep_own(&self, result: &mut TrialResult, sides: [&Side; 2]) -> Result<()> {
         let [one, two] = sides;
         let (one, two) = (self.own(one)?, self.own(two)?);
-        let Some((one, two)) = one.zip(two) else {
+        let (Ok(OwnChange { touched: one, .. }), Ok(OwnChange { touched: two, .. })) = (one, two)
+        else {
             return Ok(());
         };
         // One has renamed a file that the other has changed.
@@ -252,6 +276,13 @@ pub(super) struct Comparison {
 pub(super) enum Freshness {
     Known,
     Asked,
+}
+
+/// Returns whether git could not merge a task into its target.
+fn has_failed(side: &Side) -> bool {
+    side.landing
+        .as_ref()
+        .is_some_and(|landing| landing.merged.is_err())
 }
 
 /// Returns whether two tasks are compared on top of their common target.
