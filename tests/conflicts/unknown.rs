@@ -32,9 +32,30 @@ fn conflicts_fails_if_a_task_cannot_be_compared() {
         error: not everything could be compared
     "#]]);
     let list = world.flux(["list", "--json"]).run().json();
-    assert_eq!(list[2]["conflicts"], serde_json::Value::Null);
+    let unknown = serde_json::json!([{
+        "with": null,
+        "target": null,
+        "files": null,
+        "same": false,
+        "approximate": false,
+        "why": "its worktree is not at the tip of its branch",
+    }]);
+    assert_eq!(list[2]["conflicts"], unknown);
     assert_eq!(list[0]["conflicts"][0]["with"], "two");
+    let table = world.flux(["list"]).ok();
+    assert!(row(&table, "three").contains(&"?".to_owned()), "{table}");
+    let status = world.flux(["status", "three"]).run();
+    status.stdout_has("Conflicts: unknown: its worktree is not at the tip of its branch\n");
     // Without its worktree, its commits are all there is.
+    world.git_in(&three, ["checkout", "-q", "feature/three"]);
+    let index = world.git_in(&three, ["rev-parse", "--git-path", "index"]);
+    fs::write(three.join(index), "damaged").unwrap();
+    let status = world.flux(["status", "three"]).run();
+    status.stdout_has("Conflicts: unknown: its worktree cannot be read\n");
+    let output = world.flux(["list"]).run();
+    let cells = row(&output.code(1).stdout, "three");
+    let unknown = cells.iter().filter(|cell| *cell == "?");
+    assert_eq!(unknown.count(), 2, "{output}");
     remove_worktree(&world, &three);
     world.flux(["conflicts"]).run().code(3).has_not("three");
     let broken = "refs/flux/tasks/three";
@@ -155,7 +176,9 @@ fn conflicts_sees_changes_that_git_status_hides() {
     with_code(&world);
     let [one, two] = tasks(&world, ["one", "two"]);
     world.commit_in(&two, "f", &lines(" two"));
-    let ask = |code| drop(world.flux(["conflicts", "one", "two"]).run().code(code));
+    let ask = |code| {
+        world.flux(["conflicts", "one", "two"]).run().code(code);
+    };
     for flag in ["assume-unchanged", "skip-worktree"] {
         world.git_in(&one, ["update-index", &format!("--{flag}"), "f"]);
         ask(0);
