@@ -3,6 +3,7 @@
 mod git_dies;
 mod known;
 mod shown;
+mod targets;
 mod unknown;
 mod work;
 

@@ -54,6 +54,8 @@ pub(crate) enum NoResult {
     Killed,
     /// git refuses, for this reason.
     Refused(String),
+    /// The merge says nothing exact about what was asked, for this reason.
+    Inexact(String),
 }
 
 pub(crate) type Answer = Result<TrialResult, NoResult>;

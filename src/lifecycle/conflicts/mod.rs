@@ -2,6 +2,7 @@
 //! untracked work counts. Writes nothing but a cache.
 
 pub(super) mod cache;
+mod direct;
 mod finding;
 mod land;
 mod order;

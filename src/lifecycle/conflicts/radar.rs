@@ -2,7 +2,7 @@
 //!
 //! A task is first merged into its target, in the quarantine. Two tasks with one target are then
 //! merged as commits on top of it, so that the merge base is the target, and no task is blamed for
-//! what the target has changed since.
+//! what the target has changed since. For two tasks with different targets, see `direct.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::zip;
@@ -14,9 +14,7 @@ use super::finding::Finding;
 use super::side::{OwnChange, Side};
 use crate::context::Flux;
 use crate::git::conflicts::hunks::find_functions;
-use crate::git::conflicts::merge_batch::{
-    Answer, ConflictFile, MergeBatch, TrialMerge, TrialResult, is_lasting,
-};
+use crate::git::conflicts::merge_batch::{Answer, MergeBatch, TrialMerge, is_lasting};
 use crate::git::conflicts::relevant::relevant;
 use crate::git::conflicts::touched::{Pair, Touched, candidates};
 use crate::git::{ObjectId, Repo};
@@ -33,12 +31,11 @@ pub(super) struct Radar<'a> {
 }
 
 /// A question about a pair.
-struct PairQuestion {
-    pair: Pair,
-    key: PairKey,
-    merge: TrialMerge,
-    attributes: ObjectId,
-    ours: ObjectId,
+pub(super) struct PairQuestion {
+    pub(super) pair: Pair,
+    /// The commit whose attributes count.
+    pub(super) attributes: ObjectId,
+    pub(super) merge: TrialMerge,
 }
 
 impl Radar<'_> {
@@ -46,6 +43,9 @@ impl Radar<'_> {
     /// whose `.gitattributes` apply to it; runs one `git merge-tree --stdin` for all merges with
     /// the same commit.
     pub(super) fn ask(&self, merges: Vec<(ObjectId, TrialMerge)>) -> Result<Vec<Answer>> {
+        if merges.is_empty() {
+            return Ok(Vec::new());
+        }
         let quarantine = self.quarantine.get()?;
         let mut by_commit: BTreeMap<ObjectId, Vec<(usize, TrialMerge)>> = BTreeMap::new();
         for (at, (commit, merge)) in merges.into_iter().enumerate() {
@@ -93,9 +93,7 @@ impl Radar<'_> {
         let is_lost = |at: &usize| self.is_lost(&sides[*at]);
         let lost: Vec<usize> = members.into_iter().filter(is_lost).collect();
         self.land_with_git(sides, &lost)?;
-        let questions = open.iter().map(|pair| self.question(sides, *pair));
-        let questions = questions.collect::<Result<_>>()?;
-        let answers = self.answer(sides, questions)?.into_iter();
+        let answers = self.answer(sides, &open)?.into_iter();
         findings.extend(answers.map(|(pair, answer)| (pair, Finding::of(answer))));
         Ok(Comparison { findings, later })
     }
@@ -152,11 +150,8 @@ impl Radar<'_> {
     fn find_unknown_pairs(&self, sides: &[Side]) -> Result<BTreeMap<Pair, Finding>> {
         let mut pairs = BTreeMap::new();
         let is_open = |at: &usize| sides[*at].landing.is_none();
-        for (at, side) in sides
-            .iter()
-            .enumerate()
-            .filter(|(_, side)| has_failed(side))
-        {
+        let failed = sides.iter().enumerate();
+        for (at, side) in failed.filter(|(_, side)| has_failed(side)) {
             let Err(why) = self.own(side)? else {
                 continue;
             };
@@ -189,6 +184,26 @@ impl Radar<'_> {
         Ok(side.own(&self.flux.repo, self.repo(side)?))
     }
 
+    /// Asks git about pairs, and caches the answers.
+    fn answer(&mut self, sides: &[Side], pairs: &[Pair]) -> Result<Vec<(Pair, Answer)>> {
+        let questions = pairs.iter().map(|pair| self.question(sides, *pair));
+        let questions: Vec<PairQuestion> = questions.collect::<Result<_>>()?;
+        let answers = self.ask_about(&questions)?;
+        let mut found: BTreeMap<Pair, Answer> = BTreeMap::new();
+        for (PairQuestion { pair, merge, .. }, answer) in zip(questions, answers) {
+            found.insert(pair, answer);
+            self.merges.insert(pair, merge);
+        }
+        self.keep_own(sides, &mut found)?;
+        for (pair, answer) in &found {
+            if is_lasting(answer) {
+                let key = pair_key(&sides[pair.0], &sides[pair.1])?;
+                self.cache.put_pair(key, answer.clone());
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+
     fn question(&self, sides: &[Side], pair: Pair) -> Result<PairQuestion> {
         let quarantine = self.quarantine.get()?;
         let (one, two) = (&sides[pair.0], &sides[pair.1]);
@@ -201,18 +216,14 @@ impl Radar<'_> {
         let (ours, theirs) = commits.context("internal error: no merged tree")?;
         Ok(PairQuestion {
             pair,
-            key: pair_key(one, two)?,
             attributes: one.work.target.clone(),
-            ours: quarantine.objects().tree_of(&ours)?,
             merge: TrialMerge { ours, theirs },
         })
     }
 
-    fn answer(
-        &mut self,
-        sides: &[Side],
-        questions: Vec<PairQuestion>,
-    ) -> Result<Vec<(Pair, Answer)>> {
+    /// Runs the trial merges of pairs, and finds the functions around the conflicts. The answers are
+    /// in the order of the questions.
+    pub(super) fn ask_about(&self, questions: &[PairQuestion]) -> Result<Vec<Answer>> {
         if questions.is_empty() {
             return Ok(Vec::new());
         }
@@ -221,46 +232,13 @@ impl Radar<'_> {
             (question.attributes.clone(), merge)
         });
         let mut answers = self.ask(merges.collect())?;
-        let trees = questions.iter().map(|question| &question.ours);
-        find_functions(self.quarantine.get()?, zip(trees, &mut answers))?;
-        let mut found = Vec::new();
-        for (question, mut answer) in zip(questions, answers) {
-            let (one, two) = (&sides[question.pair.0], &sides[question.pair.1]);
-            if let Ok(result) = &mut answer
-                && !is_on_target(one, two)
-            {
-                self.keep_own(result, [one, two])?;
-            }
-            if is_lasting(&answer) {
-                self.cache.put_pair(question.key, answer.clone());
-            }
-            self.merges.insert(question.pair, question.merge);
-            found.push((question.pair, answer));
-        }
-        Ok(found)
-    }
-
-    /// Removes conflicts in files that only one of two tasks has changed itself: the other has them
-    /// from its target.
-    fn keep_own(&self, result: &mut TrialResult, sides: [&Side; 2]) -> Result<()> {
-        let [one, two] = sides;
-        let (one, two) = (self.own(one)?, self.own(two)?);
-        let (Ok(OwnChange { touched: one, .. }), Ok(OwnChange { touched: two, .. })) = (one, two)
-        else {
-            return Ok(());
-        };
-        // One has renamed a file that the other has changed.
-        let is_renamed = |a: &Touched, b: &Touched| a.deleted.iter().any(|path| b.has(path));
-        let renamed = [(one, two), (two, one)].map(|(a, b)| is_renamed(a, b).then_some(a));
-        let is_own = |file: &ConflictFile| {
-            let mut renamed = renamed.iter().flatten();
-            (one.has(&file.path) && two.has(&file.path))
-                || renamed.any(|own| own.added.iter().any(|added| added.path == file.path))
-                // One has added a file to a directory that the other has renamed.
-                || file.kind == "file location"
-        };
-        result.files.retain(is_own);
-        Ok(())
+        let quarantine = self.quarantine.get()?;
+        let trees = questions
+            .iter()
+            .map(|question| quarantine.objects().tree_of(&question.merge.ours));
+        let trees: Vec<ObjectId> = trees.collect::<Result<_>>()?;
+        find_functions(quarantine, zip(&trees, &mut answers))?;
+        Ok(answers)
     }
 }
 
@@ -286,7 +264,7 @@ fn has_failed(side: &Side) -> bool {
 }
 
 /// Returns whether two tasks are compared on top of their common target.
-fn is_on_target(one: &Side, two: &Side) -> bool {
+pub(super) fn is_on_target(one: &Side, two: &Side) -> bool {
     let are_landed = one.merged_tree().is_some() && two.merged_tree().is_some();
     one.work.target == two.work.target && are_landed
 }
