@@ -200,3 +200,34 @@ fn conflicts_sees_changes_that_git_status_hides() {
         world.git_in(&one, ["checkout", "-q", "--", "f"]);
     }
 }
+
+#[test]
+fn conflicts_shows_a_reason_of_several_lines_as_one() {
+    let world = World::new();
+    world.write(".gitattributes", "*.up filter=up\n");
+    world.write("a.up", "text\n");
+    world.git(["add", "--all"]);
+    world.git(["commit", "-q", "-m", "Filter"]);
+    let [one, two] = tasks(&world, ["one", "two"]);
+    world.write(one.join("a.up"), "longer text\n");
+    world.write(two.join("a.up"), "another text\n");
+    world.git(["config", "filter.up.clean", "a-program-that-is-missing"]);
+    world.git(["config", "filter.up.required", "true"]);
+    let why = "unknown: `git add` failed with exit code 128: ";
+    for command in ["conflicts", "status"] {
+        let output = world.flux([command, "one"]).run();
+        output.stdout_has(why).has_not("\\u{a}");
+        output.stdout_has("failed fatal: a.up: clean filter 'up' failed\n");
+    }
+    let list = world.flux(["list"]).ok();
+    assert!(row(&list, "one").contains(&"?".to_owned()), "{list}");
+    let json = world.flux(["conflicts", "--json"]).run().code(1).json();
+    let text = json["unreadable"][0]["why"].as_str().unwrap();
+    assert!(!text.contains('\n'), "{text}");
+    world.git(["config", "flux.gate", "true"]);
+    let output = world.flux(["gate", "one"]).run();
+    output
+        .code(125)
+        .stdout_has("no verdict: ")
+        .has_not("\\u{a}");
+}

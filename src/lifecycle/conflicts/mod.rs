@@ -19,6 +19,7 @@ use self::order::LandingOrder;
 use self::radar::{Comparison, Freshness, Radar};
 use self::side::Side;
 use crate::context::Flux;
+use crate::failure;
 use crate::git::conflicts::hunks::{ConflictText, read_conflicts};
 use crate::git::conflicts::merge_batch::{TrialMerge, TrialResult};
 use crate::git::conflicts::touched::Pair;
@@ -110,7 +111,7 @@ pub(crate) fn find_conflicts<'a>(
         let id = one.status.task.id.clone();
         match Work::of(flux, store, one, &radar.quarantine) {
             Ok(work) => sides.extend(work.map(|work| Side::new(id, work))),
-            Err(error) => unreadable.push((id, format!("{error:#}"))),
+            Err(error) => unreadable.push((id, failure::reason(&error))),
         }
     }
     radar.land(&mut sides)?;
