@@ -149,7 +149,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
         hint: to undo this change: git config --local --unset-all flux.gate
         hint: to see all such changes: git flux status before
-        hint: to keep it, add --keep-config to 'git flux land'
+        hint: to keep it: git flux gate --keep-config before
         error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -190,6 +190,26 @@ fn gate_runs_nothing_that_the_configuration_of_the_main_worktree_got_while_a_tas
 }
 
 #[test]
+fn cleanup_gate_agrees_to_a_changed_gate_with_keep_config() {
+    let world = World::new();
+    world.compare_config();
+    named_task(&world, "fix");
+    named_task(&world, "other");
+    world.git(["config", "flux.gate", "echo run >>../runs"]);
+    let before = world.snapshot();
+    let cleanup = ["cleanup", "fix", "--gate", "-y"];
+    world.flux(cleanup).run().code(1);
+    world.assert_unchanged(&before);
+    assert_eq!(runs(&world), 0);
+    world
+        .flux(cleanup.iter().chain(&["--keep-config"]))
+        .run()
+        .success();
+    assert_eq!(runs(&world), 1);
+    assert_gone(&world, "fix");
+}
+
+#[test]
 fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
     let world = World::new();
     world.compare_config();
@@ -207,7 +227,7 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         error: flux.gate was unset while 'x' ran
         hint: to undo this change: git config --local --replace-all flux.gate false
         hint: to see all such changes: git flux status x
-        hint: to keep it, add --keep-config to 'git flux land'
+        hint: to keep it: git flux gate --keep-config x
         error: no task has landed
     "#]]);
     world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);

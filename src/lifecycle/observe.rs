@@ -29,8 +29,8 @@ use crate::store::{Store, StoredTask};
 use crate::system::clock;
 use crate::task::observation::{Location, Observation, Presence};
 use crate::task::{
-    Changes, Divergence, Evidence, GateVerdict, GitRefusal, ObjectId, Phase, Report, State, Status,
-    Task, version,
+    Changes, Divergence, Evidence, GateVerdict, GitRefusal, LandState, ObjectId, Phase, Report,
+    State, Status, Task, version,
 };
 use crate::tmux::pane::{self, Pane};
 
@@ -39,6 +39,14 @@ use crate::tmux::pane::{self, Pane};
 pub(crate) struct ObservedTask {
     pub(crate) status: Status,
     pub(crate) work: WorktreeState,
+}
+
+/// The state of a task's agent, and the part of the task in landings.
+#[derive(Clone, Debug)]
+pub(crate) struct ObservedState {
+    pub(crate) state: State,
+    pub(crate) found: Evidence,
+    pub(crate) land: Option<LandState>,
 }
 
 /// The commit and the changes in a task's worktree.
@@ -95,7 +103,7 @@ pub(crate) fn observe_tasks(
             gate: verdicts.and_then(|all| find_verdict(flux, store.tip(&task.branch)?, all)),
             git_refusal: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
-            land: land_state(flux, store, &task),
+            land: land_state(flux, &task, seen.last_key),
             task,
             state,
             found,
@@ -195,7 +203,7 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks: Vec<&Task> = store.readable().collect();
     let mut states = states(flux, store, &tasks)?.into_iter();
     let label = |stored: &StoredTask| match &stored.task {
-        Ok(_) => states.next().map(|(state, _)| state.label()),
+        Ok(_) => states.next().map(|seen| seen.state.label()),
         Err(error) => Some(version::state_of(error).to_owned()),
     };
     let labels: Option<_> = store.tasks.iter().map(label).collect();
@@ -208,15 +216,15 @@ pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State
     Ok(State::of(task.phase, &observe_one(flux, store, task)?))
 }
 
-/// Returns the state of each task, with the evidence for it, in the order of `tasks`, from refs,
-/// run files and panes. Does not count changes in the worktrees.
-pub(crate) fn states(
-    flux: &Flux,
-    store: &Store,
-    tasks: &[&Task],
-) -> Result<Vec<(State, Evidence)>> {
+/// Returns the state of each task, with the evidence for it, and its part in landings, in the order
+/// of `tasks`, from refs, run files and panes. Does not count changes in the worktrees.
+pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<ObservedState>> {
     let seen = observe_each(flux, store, tasks)?;
-    let states = iter::zip(tasks, &seen).map(|(task, seen)| State::of(task.phase, seen));
+    let states = iter::zip(tasks, &seen).map(|(task, seen)| {
+        let (state, found) = State::of(task.phase, seen);
+        let land = land_state(flux, task, seen.last_key);
+        ObservedState { state, found, land }
+    });
     Ok(states.collect())
 }
 
@@ -238,7 +246,7 @@ fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Obser
 }
 
 /// Observes the refs, run files and pane of each task. Runs `tmux list-panes -a` once per server,
-/// only for agents that may run; a server that does not answer in two seconds is ignored.
+/// only for agents that may run and for tasks that landings have blocked; a server that does not answer in two seconds is ignored.
 fn observe_all(
     flux: &Flux,
     store: &Store,
@@ -250,14 +258,21 @@ fn observe_all(
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in iter::zip(tasks, &mut all) {
         let Some(target) = &task.target else { continue };
-        if seen.exit.is_some() || !may_be_alive(seen.launcher) {
+        let may_run = seen.exit.is_none() && may_be_alive(seen.launcher);
+        // What was typed counts also once the agent has ended.
+        let is_blocked = task.landing.as_ref().is_some_and(|last| last.is_blocked);
+        if !may_run && !is_blocked {
             continue;
         }
         // Without an answer of the server, the files are enough.
         let panes = servers
             .entry(&target.socket)
             .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
-        if let Some(pane) = panes.iter().find(|pane| pane.matches(target)) {
+        let Some(pane) = panes.iter().find(|pane| pane.matches(target)) else {
+            continue;
+        };
+        seen.last_key = pane.last_key_in_session_of(target);
+        if may_run {
             seen.target = Some(pane.with_current_names(target));
             add_pane(task, pane, seen);
         }

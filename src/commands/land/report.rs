@@ -1,18 +1,19 @@
 //! Reports what became of the tasks of a landing.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Error, Result, bail};
 
 use crate::commands::object::LandObject;
 use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
-use crate::git::{Style, worktree};
-use crate::lifecycle::land::back::{Notice, SentBack};
+use crate::lifecycle::land::back::{Notice, Round, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
 use crate::system::disk::full_disk_hint;
-use crate::task::{BranchName, ObjectId, TaskId};
+use crate::task::{BranchName, TaskId};
 use crate::ui::words::count;
-use crate::ui::{self, quoted, word};
+use crate::ui::{self, quoted};
 
 /// The aim of a landing: `Yes` if the tasks are only tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +26,11 @@ pub(super) enum Trial {
 pub(super) struct Report<'a> {
     flux: &'a Flux,
     trial: Trial,
-    /// Also tasks that are sent back with the same commits as before are printed.
-    tells_repeated: bool,
+    /// The tasks that have not landed with the same commits before, which was printed.
+    told: BTreeSet<TaskId>,
     objects: Vec<LandObject>,
     codes: Vec<u8>,
+    moves: Vec<TargetMove>,
 }
 
 impl<'a> Report<'a> {
@@ -36,23 +38,33 @@ impl<'a> Report<'a> {
         Self {
             flux,
             trial,
-            tells_repeated: true,
+            told: BTreeSet::new(),
             objects: Vec::new(),
             codes: Vec::new(),
+            moves: Vec::new(),
         }
     }
 
-    /// Returns the report, set to print nothing about a task that is sent back to its agent with
-    /// the same commits as the last time.
-    pub(super) fn without_repeated(self) -> Self {
-        Self {
-            tells_repeated: false,
-            ..self
-        }
+    /// Returns the report, set to print nothing about these tasks if they conflict or do not pass,
+    /// unless they are sent back.
+    pub(super) fn without_told(self, told: BTreeSet<TaskId>) -> Self {
+        Self { told, ..self }
     }
 
     pub(super) fn objects(&self) -> &[LandObject] {
         &self.objects
+    }
+
+    /// Adds moves of targets.
+    pub(super) fn add_moves(&mut self, moves: Vec<TargetMove>) {
+        moves
+            .into_iter()
+            .for_each(|one| one.add_to(&mut self.moves));
+    }
+
+    /// Returns the moves of the targets so far.
+    pub(super) fn moves(&self) -> &[TargetMove] {
+        &self.moves
     }
 
     /// Returns the word for the result of a task; `None` if it has none, since its group failed.
@@ -92,7 +104,7 @@ impl<'a> Report<'a> {
         let ui = &self.flux.ui;
         match result {
             TaskResult::Conflict(back) | TaskResult::Red(_, Some(back))
-                if back.how == Notice::Repeated && !self.tells_repeated => {}
+                if back.round == Round::Nothing && self.told.contains(id) => {}
             TaskResult::Landed(Some(Err(error)))
             | TaskResult::Integrated(Some(Err(error)))
             | TaskResult::Refused(error) => {
@@ -147,7 +159,10 @@ impl<'a> Report<'a> {
     fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
-        ui.status(format_args!("sent back to {id}: {why}"));
+        ui.status(match back.round {
+            Round::Counted => format!("sent back to {id}: {why}"),
+            Round::Nothing => format!("'{id}' did not land: {why}"),
+        });
         match &back.how {
             Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
             Notice::NoAgent => ui.hint(format_args!(
@@ -293,47 +308,4 @@ fn log_hint(log: &str) -> String {
         "to see the output of the gate: cat {}",
         quoted(log.as_ref())
     )
-}
-
-/// Prints the commands that undo a landing, and the one that pushes it.
-pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Result<()> {
-    let (ui, branch, from) = (&flux.ui, word(&moved.branch), moved.from.short());
-    let Some(last) = moved.commits.last() else {
-        return Ok(());
-    };
-    let worktrees = worktree::list(flux.repo.home())?;
-    let entry = worktrees
-        .iter()
-        .find(|entry| entry.has_branch(&moved.branch.full()));
-    let git = entry.map(|entry| match flux.repo.current() == Some(&entry.path) {
-        true => "git".to_owned(),
-        false => format!("git -C {}", quoted(&entry.path)),
-    });
-    let reset = match &git {
-        Some(git) => format!("{git} reset --keep {from}"),
-        None => format!("git branch --force {branch} {from}"),
-    };
-    let commits = |commits: &[ObjectId]| {
-        let short: Vec<&str> = commits.iter().rev().map(ObjectId::short).collect();
-        short.join(" ")
-    };
-    let revert = match style {
-        Style::Merge => format!("revert --no-edit -m 1 {}", commits(&moved.commits)),
-        _ => format!("revert --no-edit {from}..{}", last.short()),
-    };
-    let revert = match &git {
-        Some(git) => format!("{git} {revert}"),
-        None => format!("git switch {branch} && git {revert}"),
-    };
-    ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
-    ui.hint(format_args!(
-        "or, if '{branch}' has newer commits: {revert}"
-    ));
-    if let Some(remote) = flux.settings.push_remote(&moved.branch) {
-        ui.hint(format_args!(
-            "to push it: git push {} {branch}",
-            word(&remote)
-        ));
-    }
-    Ok(())
 }

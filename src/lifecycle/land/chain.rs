@@ -160,7 +160,11 @@ pub(super) fn build(flux: &Flux, candidates: &Candidates) -> Result<Built> {
 /// reason to leave the task out if a check of the plan refuses, the task may not land, or there is
 /// nothing to merge.
 pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Facts, LeftOut> {
-    let plan = Plan::make(flux, store, &task.id, &task.options);
+    let is_trial = task.readiness == Readiness::Trial;
+    let mut plan = Plan::make(flux, store, &task.id, &task.options);
+    if !is_trial {
+        plan.check_collisions(flux);
+    }
     let is_conflict = |facts: &Facts| {
         let into = facts.merge_target();
         into.is_some_and(|into| matches!(into.merge, MergePlan::Conflicts { .. }))
@@ -172,7 +176,6 @@ pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Fac
         return Err(LeftOut::Conflict(Box::new(facts.clone())));
     }
     let plan = plan.ensure_not_refused().map_err(LeftOut::Refused)?;
-    let is_trial = task.readiness == Readiness::Trial;
     let facts = match is_trial {
         true => plan.forecast(),
         false => plan.facts.as_ref(),
@@ -202,7 +205,8 @@ pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     }
     let id = &facts.task.id;
     let failure = Failure::new(format!("'{id}' has no commits"));
-    bail!(failure.hint(format!("to remove it: git flux cleanup {id}")))
+    let remove = facts.command.cleanup_with(id, "");
+    bail!(failure.hint(format!("to remove it: {remove}")))
 }
 
 /// Fails if this command runs in the task's pane, or if the task has uncommitted files that are not
@@ -212,7 +216,7 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     let id = &task.id;
     if facts.processes.is_own_pane {
         let failure = Failure::new(format!("you are in the pane of '{id}'"));
-        bail!(failure.hint(format!("git flux cleanup {id}")));
+        bail!(failure.hint(format!("in another pane: git flux land {id}")));
     }
     if task.readiness == Readiness::Ready && !is_ready(&facts.state) {
         bail!(Failure::new(format!("'{id}' is {}", facts.state.label())));
