@@ -142,6 +142,14 @@ pub(crate) fn lines(error: &anyhow::Error) -> Vec<(&'static str, String)> {
     lines
 }
 
+/// Returns the messages of an error and its causes as one line, as the reason for something unknown;
+/// without hints. A message of several lines, as git prints it, is joined by spaces.
+pub(crate) fn reason(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join(" ")
+}
+
 /// Adds a failure to an error as its context: the failure's message comes before that of the error,
 /// and the failure's hints before those of the error.
 pub(crate) fn wrap_in_failure(error: anyhow::Error, failure: Failure) -> anyhow::Error {

@@ -142,3 +142,26 @@ fn run_with_changes_leaves_assume_unchanged_files_behind() {
     assert_eq!(read("new.txt"), "new\n");
     assert_ne!(read("README.md"), "mine\n");
 }
+
+#[test]
+fn gate_tests_changes_that_git_status_hides() {
+    let world = World::new();
+    world.git(["config", "flux.gate", "! grep -q SECRET README.md"]);
+    let id = world.start("Fix login");
+    let worktree = world.worktree(&id);
+    world.flux(["gate", &id]).run().success();
+    for flag in FLAGS {
+        world.git_in(&worktree, ["update-index", flag, "README.md"]);
+        world.flux(["gate", &id]).run().success();
+        world.write(worktree.join("README.md"), format!("SECRET {flag}\n"));
+        // Its verdict is not that of its last commit.
+        let list = world.flux(["list", "--json"]).run().json();
+        assert_eq!(list[0]["gate"], serde_json::Value::Null, "{flag}");
+        let index = world.git_in(&worktree, ["ls-files", "-v"]);
+        world.flux(["gate", &id]).run().code(1).stdout_has("red");
+        assert_eq!(world.git_in(&worktree, ["ls-files", "-v"]), index);
+        let option = flag.replace("--", "--no-");
+        world.git_in(&worktree, ["update-index", &option, "README.md"]);
+        world.git_in(&worktree, ["checkout", "-q", "--", "README.md"]);
+    }
+}

@@ -3,6 +3,8 @@
 mod git_dies;
 mod known;
 mod shown;
+mod targets;
+mod unknown;
 mod work;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -346,7 +345,9 @@ fn world() -> World {
             .run()
             .success();
         world.wait_ended(&id);
-        fs::remove_dir_all(world.worktree(&id)).unwrap();
+        let worktree = world.worktree(&id);
+        let remove = ["worktree", "remove", "--force", "--force"];
+        world.git(remove.iter().chain(&[worktree.to_str().unwrap()]));
     }
     world
 }

@@ -10,7 +10,7 @@ use super::object::conflicts::{ConflictFileObject, ConflictsObject};
 use super::table::Table;
 use super::{candidates, choose};
 use crate::context::Flux;
-use crate::failure::{CONFLICTS, Failure, USAGE, Verb};
+use crate::failure::{self, CONFLICTS, Failure, USAGE, Verb};
 use crate::lifecycle::conflicts::{
     ConflictReport, Finding, Opponent, Scope, TaskConflict, find_conflicts,
 };
@@ -104,7 +104,7 @@ fn unread(StoredTask { id, task, .. }: &StoredTask) -> Option<(TaskId, String)> 
     let error = task.as_ref().err()?;
     let why = match version::is_newer(error) {
         true => "a newer git flux made it".to_owned(),
-        false => format!("its record cannot be read: {error:#}"),
+        false => format!("its record cannot be read: {}", failure::reason(error)),
     };
     Some((id.clone(), why))
 }

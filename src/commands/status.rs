@@ -10,7 +10,7 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::show::{Detail, PaneView, code, next};
-use super::object::conflicts::opponents;
+use super::object::conflicts::{OpponentObject, opponents};
 use super::object::{ConfigChangeObject, DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
@@ -72,8 +72,11 @@ impl StatusArgs {
         let tasks: Vec<&Task> = store.readable().collect();
         let observed = observe::observe_tasks(flux, store, &tasks)?;
         let report = compare(flux, store, &observed, &task.id)?;
-        let conflicts = report.as_ref().and_then(|it| opponents(it, &task.id));
-        let unseen = count_unseen(flux, store, task, report.as_ref());
+        let conflicts = match &report {
+            Ok(report) => opponents(report, &task.id),
+            Err(why) => Some(vec![OpponentObject::unknown(why.clone())]),
+        };
+        let unseen = count_unseen(flux, store, task, report.as_ref().ok());
         let mut observed = observed.into_iter();
         let observed = observed.find(|one| one.status.task.id == task.id);
         let observed = observed.context("internal error: no status of the task")?;
@@ -137,8 +140,8 @@ impl StatusArgs {
     }
 }
 
-/// Finds the conflicts of a task with all others and with its target. `None`, with a warning, if
-/// that fails.
+/// Finds the conflicts of a task with all others and with its target. The reason, with a warning,
+/// if that fails.
 ///
 /// # Errors
 /// Only on ^C.
@@ -147,14 +150,15 @@ fn compare<'a>(
     store: &Store,
     observed: &[ObservedTask],
     id: &TaskId,
-) -> Result<Option<ConflictReport<'a>>> {
+) -> Result<Result<ConflictReport<'a>, String>> {
     match find_conflicts(flux, store, observed, Scope::Of(id), None) {
-        Ok(report) => Ok(Some(report)),
+        Ok(report) => Ok(Ok(report)),
         Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
         Err(error) => {
-            let what = format!("the conflicts of '{id}' are unknown: {error:#}");
+            let why = failure::reason(&error);
+            let what = format!("the conflicts of '{id}' are unknown: {why}");
             flux.ui.warning(what);
-            Ok(None)
+            Ok(Err(why))
         }
     }
 }

@@ -15,6 +15,7 @@ use bstr::ByteSlice as _;
 
 use self::scratch_index::ScratchIndex;
 use super::Checkout;
+use super::checkout::index::IndexSummary;
 use super::ls_tree::EntryKind;
 use super::records::records;
 use crate::task::Changes;
@@ -92,19 +93,21 @@ impl Head {
     /// Returns the checked out commit and branch, and the changed files as [`changes`] does, from
     /// one `git status`.
     pub(crate) fn status(dir: &Checkout, ignored: Ignored) -> Result<(Self, Vec<Change>)> {
-        Self::status_with_index(dir, ignored, None)
+        Self::status_with_index(dir, ignored, dir.read_index(), None)
     }
 
     /// Returns the checked out commit and branch, and the changed files as [`changes`] does,
-    /// compared with `index` or, if that is `None`, with the worktree's own index.
+    /// compared with `index` or, if that is `None`, with the worktree's own index. `summary` is
+    /// what [`Checkout::read_index`] has just returned.
     pub(super) fn status_with_index(
         checkout: &Checkout,
         ignored: Ignored,
+        summary: Option<IndexSummary>,
         index: Option<&ScratchIndex<'_>>,
     ) -> Result<(Self, Vec<Change>)> {
         // git runs in each nested repository. If none was verified, git must not enter one that
         // appears now.
-        let nested = match checkout.verify_nested()? {
+        let nested = match checkout.verify_nested_in(summary)? {
             true => "--ignore-submodules=none",
             false => "--ignore-submodules=dirty",
         };

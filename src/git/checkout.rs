@@ -241,16 +241,22 @@ impl Checkout {
     /// # Errors
     /// With a [`Distrust`] if one of these configurations may name a program.
     pub(crate) fn verify_nested(&self) -> Result<bool> {
+        self.verify_nested_in(self.read_index())
+    }
+
+    /// Verifies the configuration of nested repositories as [`Self::verify_nested`] does, with
+    /// `index` as [`Self::read_index`] has just returned it.
+    pub(super) fn verify_nested_in(&self, index: Option<IndexSummary>) -> Result<bool> {
         if self.kind == CheckoutKind::Main {
             return Ok(true);
         }
         let mut seen = BTreeSet::new();
-        self.look_inside(&mut seen)?;
+        self.look_inside(index, &mut seen)?;
         Ok(!seen.is_empty())
     }
 
-    fn look_inside(&self, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
-        for link in self.list_gitlinks()? {
+    fn look_inside(&self, index: Option<IndexSummary>, seen: &mut BTreeSet<PathBuf>) -> Result<()> {
+        for link in self.list_gitlinks_in(index)? {
             let path = self.path.join(link);
             let Some(inner) = Self::nested(&path)? else {
                 continue;
@@ -258,7 +264,7 @@ impl Checkout {
             let git_dir = inner.git_dir.canonicalize();
             let what = || format!("could not access '{}'", path.display());
             if seen.insert(git_dir.with_context(what)?) {
-                inner.look_inside(seen)?;
+                inner.look_inside(inner.read_index(), seen)?;
             }
         }
         Ok(())
@@ -267,7 +273,11 @@ impl Checkout {
     /// Lists the paths of the gitlinks (submodules) in the worktree's index, none without an index:
     /// `git ls-files --stage -z`
     pub(super) fn list_gitlinks(&self) -> Result<Vec<PathBuf>> {
-        let has_none = self.read_index().is_some_and(|index| !index.has_gitlinks);
+        self.list_gitlinks_in(self.read_index())
+    }
+
+    fn list_gitlinks_in(&self, index: Option<IndexSummary>) -> Result<Vec<PathBuf>> {
+        let has_none = index.is_some_and(|index| !index.has_gitlinks);
         let index = self.index();
         let what = || format!("could not access '{}'", index.display());
         if has_none || !fs::exists(&index).with_context(what)? {

@@ -15,7 +15,9 @@ use crate::context::Flux;
 use crate::failure;
 use crate::git::changes::{Head, count};
 use crate::git::repo::history::History;
-use crate::git::{Change, Checkout, Distrust, Ignored, Lock, Worktree, admin, entries};
+use crate::git::{
+    Change, Checkout, Distrust, Ignored, Lock, Worktree, admin, entries, full_status,
+};
 use crate::interrupt;
 use crate::lifecycle::gate::Gate;
 use crate::lifecycle::gate::verdicts::Verdicts;
@@ -157,12 +159,12 @@ fn count_commits(history: &mut History, store: &Store, task: &Task) -> Option<Di
 /// The commit of a worktree and what differs from it.
 type HeadAndChanges = (Head, Vec<Change>);
 
-/// Lists the changed and untracked files of each worktree in parallel, without ignored ones. `None`
-/// for a task without a worktree.
+/// Lists the changed and untracked files of each worktree in parallel, also changes that `git status`
+/// hides, but no ignored files. `None` for a task without a worktree.
 fn list_changes(
     mut checkouts: Vec<Option<Result<Checkout>>>,
 ) -> Vec<Option<Result<HeadAndChanges>>> {
-    let read = |checkout: Checkout| Head::status(&checkout, Ignored::LeftOut);
+    let read = |checkout: Checkout| full_status(&checkout, Ignored::LeftOut);
     let take = |checkout: &mut Option<Result<Checkout>>| Some(checkout.take()?.and_then(read));
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let share = checkouts.len().div_ceil(workers).max(1);

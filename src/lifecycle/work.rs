@@ -1,13 +1,13 @@
 //! The work of a task, as objects: its commits, and what is uncommitted or untracked in its worktree.
 
 use std::cell::OnceCell;
+use std::fs;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::context::Flux;
-use crate::git::changes::Head;
 use crate::git::conflicts::quarantine::Quarantine;
-use crate::git::{Ignored, ObjectId, Repo};
+use crate::git::{Ignored, ObjectId, Repo, admin, full_status};
 use crate::lifecycle::observe::{ObservedTask, WorktreeState};
 use crate::store::Store;
 use crate::task::{BranchName, Phase, State, Task};
@@ -55,7 +55,8 @@ impl Work {
     /// if a command just starts or removes it, or if its worktree belongs to another repository.
     ///
     /// # Errors
-    /// If its branch is gone, or its worktree cannot be read or is on another commit.
+    /// If its branch is gone, or its worktree cannot be read, is on another commit, or is not found
+    /// although git did not remove it.
     pub(in crate::lifecycle) fn of(
         flux: &Flux,
         store: &Store,
@@ -84,7 +85,7 @@ impl Work {
             false => WorktreeState::Missing,
             true => {
                 let checkout = flux.repo.checkout(&task.worktree)?;
-                let (head, files) = Head::status(&checkout, Ignored::LeftOut)?;
+                let (head, files) = full_status(&checkout, Ignored::LeftOut)?;
                 WorktreeState::Read { head, files }
             }
         };
@@ -114,7 +115,10 @@ impl Work {
         quarantine: &LazyQuarantine,
     ) -> Result<()> {
         self.uncommitted = match state {
-            WorktreeState::Missing => None,
+            WorktreeState::Missing => {
+                ensure_removed(flux, task)?;
+                None
+            }
             WorktreeState::Unreadable => bail!("its worktree cannot be read"),
             WorktreeState::Read { head, .. } if self.tip != head.oid.as_str() => {
                 bail!("its worktree is not at the tip of its branch")
@@ -143,4 +147,18 @@ impl Work {
         let tree = self.uncommitted.as_deref().unwrap_or("committed");
         [&self.target, &self.tip, tree]
     }
+}
+
+/// Fails if the worktree of a task, which was not found, may have uncommitted files: something else
+/// is at its path, or git has not removed it, as when it was moved.
+fn ensure_removed(flux: &Flux, task: &Task) -> Result<()> {
+    let path = &task.worktree;
+    let what = || format!("could not access '{}'", path.display());
+    if fs::exists(path).with_context(what)? {
+        bail!("its worktree cannot be read");
+    }
+    if admin::may_exist_elsewhere(flux.repo.common_dir(), path, &task.branch_ref())? {
+        bail!("its worktree is gone");
+    }
+    Ok(())
 }

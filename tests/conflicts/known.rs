@@ -107,7 +107,7 @@ fn conflicts_does_not_depend_on_its_cache() {
         "[]",
         "\0",
         &text[..text.len() / 2],
-        &text.replace("\"version\":2", "\"version\":1"),
+        &text.replace("\"version\":3", "\"version\":2"),
     ] {
         fs::write(&file, damage).unwrap();
         check(damage);

@@ -1,7 +1,5 @@
 //! Conflicts in `list` and `status`, and what is not known.
 
-use std::fs;
-
 use super::*;
 use crate::world::output::row;
 
@@ -45,59 +43,4 @@ fn list_names_the_tasks_and_the_target_that_conflict() {
     assert_eq!(shown, expected);
     let status = world.flux(["status", "--json", "docs"]).run().json();
     assert_eq!(status["conflicts"], serde_json::json!([]));
-}
-
-#[test]
-fn conflicts_fails_if_a_task_cannot_be_compared() {
-    let world = World::new();
-    with_code(&world);
-    let [one, two, three] = tasks(&world, ["one", "two", "three"]);
-    world.write(one.join("f"), lines(" one"));
-    world.write(two.join("f"), lines(" two"));
-    world.write(three.join("f"), lines(" three"));
-    world.git_in(&three, ["checkout", "-q", "--detach"]);
-    commit(&world, &three);
-    let output = world.flux(["conflicts"]).run();
-    output.code(1).says(&expect![[r#"
-        TASK      WITH  CONFLICTS
-        one       two   f (contents)
-        three           unknown: its worktree is not at the tip of its branch
-
-        order of landing: one, two (1 task with conflicts to resolve)
-        --- stderr
-        error: not everything could be compared
-    "#]]);
-    let list = world.flux(["list", "--json"]).run().json();
-    assert_eq!(list[2]["conflicts"], serde_json::Value::Null);
-    assert_eq!(list[0]["conflicts"][0]["with"], "two");
-    // Without its worktree, its commits are all there is.
-    fs::remove_dir_all(&three).unwrap();
-    world.flux(["conflicts"]).run().code(3).has_not("three");
-    let broken = "refs/flux/tasks/three";
-    world.edit_record(broken, |_| "{}".to_owned());
-    let output = world.flux(["conflicts"]).run();
-    output
-        .code(1)
-        .stdout_has("unknown: its record cannot be read");
-    output.stdout_has("f (contents)");
-}
-
-#[test]
-fn conflicts_reports_histories_without_a_common_commit_as_unknown() {
-    let world = World::new();
-    let one = task(&world, "one");
-    commit(&world, &{
-        world.write(one.join("new"), "new\n");
-        one.clone()
-    });
-    world.git(["checkout", "-q", "--orphan", "pages"]);
-    world.git(["commit", "-q", "-m", "Pages"]);
-    world.git(["config", "branch.feature/one.fluxInto", "pages"]);
-    let output = world.flux(["conflicts"]).run();
-    output.code(1).says(&expect![[r#"
-        TASK      WITH   CONFLICTS
-        one       pages  unknown: they have no commit in common
-        --- stderr
-        error: not everything could be compared
-    "#]]);
 }

@@ -20,7 +20,7 @@ const MAX_NAMES: usize = 2;
 const MAX_CHARS: usize = 16;
 
 /// Finds the conflicts of the tasks of a repository. Makes a limited number of new comparisons: the
-/// rest is unknown until a later call. `None`, with a warning, if that fails.
+/// rest is unknown until a later call. The reason, with a warning, if that fails.
 ///
 /// # Errors
 /// Only on ^C.
@@ -28,14 +28,15 @@ pub(super) fn compare<'a>(
     flux: &'a Flux,
     store: &Store,
     observed: &[ObservedTask],
-) -> Result<Option<ConflictReport<'a>>> {
+) -> Result<Result<ConflictReport<'a>, String>> {
     match find_conflicts(flux, store, observed, Scope::All, Some(MAX_NEW)) {
-        Ok(report) => Ok(Some(report)),
+        Ok(report) => Ok(Ok(report)),
         Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
         Err(error) => {
+            let why = failure::reason(&error);
             let what = "the conflicts of the tasks are unknown";
-            flux.ui.warning(format_args!("{what}: {error:#}"));
-            Ok(None)
+            flux.ui.warning(format_args!("{what}: {why}"));
+            Ok(Err(why))
         }
     }
 }
@@ -97,6 +98,7 @@ mod tests {
             same: false,
             approximate: false,
             why: None,
+            is_later: false,
         };
         let main = one(None, Some("main"), Some(1));
         let task = one(Some("add-oauth-authentication-a1b2c3"), None, Some(2));
@@ -112,5 +114,6 @@ mod tests {
         let all = [task, short, same, main, unknown.clone()];
         assert_eq!(cell(&all), "add-oauth-authen… mine +1 ?");
         assert_eq!(cell(&[unknown]), "?");
+        assert_eq!(cell(&[OpponentObject::unknown("why".to_owned())]), "?");
     }
 }

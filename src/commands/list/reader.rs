@@ -268,6 +268,6 @@ impl TaskRow {
     /// Returns whether some other tasks are not compared with this one yet.
     fn is_partly_compared(&self) -> bool {
         let mut all = self.object.conflicts.iter().flatten();
-        all.any(|one| one.with.is_none() && one.target.is_none())
+        all.any(|one| one.is_later)
     }
 }

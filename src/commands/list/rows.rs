@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{conflict_column, unseen_column};
 use crate::commands::object::TaskObject;
-use crate::commands::object::conflicts::opponents;
+use crate::commands::object::conflicts::{OpponentObject, opponents};
 use crate::context::Flux;
 use crate::failure::{self, DECLINED};
 use crate::git::Git;
@@ -82,11 +82,14 @@ pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
         let now = this_second();
         let observed = observe::observe_tasks(flux, store, &tasks)?;
         let report = conflict_column::compare(flux, store, &observed)?;
-        let unseen = unseen_column::count(flux, store, report.as_ref());
+        let unseen = unseen_column::count(flux, store, report.as_ref().ok());
         rows.extend(observed.into_iter().map(|one| {
             let id = &one.status.task.id;
             let mut object = TaskObject::of(&one.status);
-            object.conflicts = report.as_ref().and_then(|report| opponents(report, id));
+            object.conflicts = match &report {
+                Ok(report) => opponents(report, id),
+                Err(why) => Some(vec![OpponentObject::unknown(why.clone())]),
+            };
             object.unseen = unseen.of(id);
             let cell = unseen.cell(id);
             TaskRow::of(one.status, object, cell, now)

@@ -14,7 +14,7 @@ use crate::task::TaskId;
 /// The other side of a conflict, and what is known about it.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::commands) struct OpponentObject {
-    /// `None` for the target, and if both are `None`, for some of the other tasks.
+    /// `None` for the target, and if both are `None`, for some or all of the other tasks.
     pub(in crate::commands) with: Option<String>,
     /// The branch that the task is merged into; `None` for a task.
     pub(in crate::commands) target: Option<String>,
@@ -24,6 +24,9 @@ pub(in crate::commands) struct OpponentObject {
     pub(in crate::commands) approximate: bool,
     /// The reason if it is unknown.
     pub(in crate::commands) why: Option<String>,
+    /// Whether the comparison waits for a later call only because of the limit.
+    #[serde(skip)]
+    pub(in crate::commands) is_later: bool,
 }
 
 /// A file with conflicting lines.
@@ -62,8 +65,8 @@ pub(in crate::commands) struct UnreadableObject {
 }
 
 impl OpponentObject {
-    fn of(with: &Opponent, finding: &Finding) -> Self {
-        let (with, target) = match with {
+    fn of(opponent: &Opponent, finding: &Finding) -> Self {
+        let (with, target) = match opponent {
             Opponent::Task(id) => (Some(id.to_string()), None),
             Opponent::Target(branch) => (None, Some(branch.to_string())),
             Opponent::Others => (None, None),
@@ -80,6 +83,20 @@ impl OpponentObject {
             same: *finding == Finding::Same,
             approximate: finding.is_approximate(),
             why,
+            is_later: *opponent == Opponent::Others,
+        }
+    }
+
+    /// Returns an entry for a task whose conflicts are all unknown, with the reason.
+    pub(in crate::commands) fn unknown(why: String) -> Self {
+        Self {
+            with: None,
+            target: None,
+            files: None,
+            same: false,
+            approximate: false,
+            why: Some(why),
+            is_later: false,
         }
     }
 }
@@ -106,12 +123,17 @@ impl ConflictFileObject {
     }
 }
 
-/// Returns the conflicts of one task; `None` if its work was not compared.
+/// Returns the conflicts of one task, and an entry with the reason if its work cannot be compared;
+/// `None` if it was not to be compared.
 pub(in crate::commands) fn opponents(
     report: &ConflictReport,
     id: &TaskId,
 ) -> Option<Vec<OpponentObject>> {
-    if !report.tasks.contains(id) {
+    let mut unreadable = report.unreadable.iter().filter(|(one, _)| one == id);
+    let unknown = unreadable
+        .next()
+        .map(|(_, why)| OpponentObject::unknown(why.clone()));
+    if unknown.is_none() && !report.tasks.contains(id) {
         return None;
     }
     let seen_from = |one: &TaskConflict| match &one.with {
@@ -122,7 +144,8 @@ pub(in crate::commands) fn opponents(
         }
         Opponent::Task(_) | Opponent::Target(_) | Opponent::Others => None,
     };
-    Some(report.conflicts.iter().filter_map(seen_from).collect())
+    let found = report.conflicts.iter().filter_map(seen_from);
+    Some(unknown.into_iter().chain(found).collect())
 }
 
 impl ConflictsObject {

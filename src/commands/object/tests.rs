@@ -74,6 +74,7 @@ fn opponent(is_known: bool) -> OpponentObject {
         files: is_known.then(|| vec![file(true), file(false)]),
         same: false,
         approximate: false,
+        is_later: false,
         why: text(!is_known),
     }
 }

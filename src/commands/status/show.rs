@@ -205,7 +205,11 @@ pub(super) fn code(change: &Change) -> String {
 /// reason why it is unknown.
 fn describe_conflict(one: &OpponentObject) -> String {
     let other = one.with.as_ref().or(one.target.as_ref());
-    let other = other.map_or("others", String::as_str);
+    let other = match other {
+        Some(other) => other.as_str(),
+        None if one.is_later => "others",
+        None => return format!("unknown: {}", one.why.as_deref().unwrap_or_default()),
+    };
     match (&one.files, &one.why) {
         (_, Some(why)) => format!("unknown with {other}: {why}"),
         _ if one.same => format!("none with {other}: both make the same changes"),

@@ -11,6 +11,7 @@ use crate::git::Checkout;
 use crate::git::changes::scratch_index::ScratchIndex;
 use crate::git::changes::{Change, Head, Ignored};
 use crate::git::checkout::gitfile::lstat;
+use crate::git::checkout::index::IndexSummary;
 use crate::git::records::{join_records, records};
 
 /// The options that clear the flags.
@@ -28,7 +29,13 @@ impl HiddenFiles {
     /// Lists the assume-unchanged files of a worktree, and those skip-worktree files that exist
     /// there: `git ls-files -v -z`
     pub(in crate::git) fn list(checkout: &Checkout) -> Result<Self> {
-        let mut found = Self::list_all(checkout)?;
+        Self::list_existing(checkout, checkout.read_index())
+    }
+
+    /// Lists the files as [`Self::list`] does, with `index` as [`Checkout::read_index`] has just
+    /// returned it.
+    fn list_existing(checkout: &Checkout, index: Option<IndexSummary>) -> Result<Self> {
+        let mut found = Self::list_with(checkout, index)?;
         let mut existing = HashSet::new();
         for path in found.skipped {
             if lstat(&checkout.path().join(&path))?.is_some() {
@@ -44,9 +51,12 @@ impl HiddenFiles {
     /// Lists the assume-unchanged and skip-worktree files of a worktree, also those that do not exist
     /// there: `git ls-files -v -z`
     pub(in crate::git) fn list_all(checkout: &Checkout) -> Result<Self> {
+        Self::list_with(checkout, checkout.read_index())
+    }
+
+    fn list_with(checkout: &Checkout, index: Option<IndexSummary>) -> Result<Self> {
         let mut found = Self::default();
         // The flags are rare; reading the index saves a process.
-        let index = checkout.read_index();
         if index.is_some_and(|index| !index.hides_changes) {
             return Ok(found);
         }
@@ -91,26 +101,31 @@ impl HiddenFiles {
 /// skip-worktree files, which have [`Change::unhide_option`] set. Leaves the worktree's index
 /// unchanged.
 pub(crate) fn full_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
-    status_revealing(checkout, ignored, &HiddenFiles::list(checkout)?)
+    let index = checkout.read_index();
+    let hidden = HiddenFiles::list_existing(checkout, index)?;
+    status_revealing(checkout, ignored, index, &hidden)
 }
 
 /// Returns what [`full_status`] does, for a worktree that should have all files: skip-worktree files
 /// that do not exist count as deleted.
 pub(crate) fn whole_status(checkout: &Checkout, ignored: Ignored) -> Result<(Head, Vec<Change>)> {
-    status_revealing(checkout, ignored, &HiddenFiles::list_all(checkout)?)
+    let index = checkout.read_index();
+    let hidden = HiddenFiles::list_with(checkout, index)?;
+    status_revealing(checkout, ignored, index, &hidden)
 }
 
 fn status_revealing(
     checkout: &Checkout,
     ignored: Ignored,
+    summary: Option<IndexSummary>,
     hidden: &HiddenFiles,
 ) -> Result<(Head, Vec<Change>)> {
     if hidden.is_empty() {
-        return Head::status(checkout, ignored);
+        return Head::status_with_index(checkout, ignored, summary, None);
     }
     let index = ScratchIndex::copy_of(checkout)?;
     hidden.reveal(&index)?;
-    let (head, mut changes) = Head::status_with_index(checkout, ignored, Some(&index))?;
+    let (head, mut changes) = Head::status_with_index(checkout, ignored, summary, Some(&index))?;
     for change in &mut changes {
         let mark = hidden
             .assumed

@@ -32,9 +32,18 @@ const FLUX_IDENTITY: [(&str, &str); 4] = [
 /// stage; files of LFS have their content in it. Runs no hooks and leaves the worktree's index
 /// unchanged.
 pub(crate) fn preview_commit(checkout: &Checkout, parent: &ObjectId) -> Result<ObjectId> {
+    copy_index(checkout)?.preview(parent)
+}
+
+/// Writes a commit as [`preview_commit`] does, with the changes of assume-unchanged files and of
+/// existing skip-worktree files.
+pub(crate) fn preview_commit_with_hidden(
+    checkout: &Checkout,
+    parent: &ObjectId,
+) -> Result<ObjectId> {
     let index = copy_index(checkout)?;
-    without_lfs(index.git().words("add --all --sparse")).run()?;
-    commit(checkout, &index.tree()?, &[parent], "snapshot")
+    HiddenFiles::list(checkout)?.reveal(&index)?;
+    index.preview(parent)
 }
 
 /// Writes a commit of the staged, unstaged and untracked changes of a worktree on top of `tip`,
@@ -140,6 +149,11 @@ fn copy_index(checkout: &Checkout) -> Result<ScratchIndex<'_>> {
 }
 
 impl ScratchIndex<'_> {
+    fn preview(&self, parent: &ObjectId) -> Result<ObjectId> {
+        without_lfs(self.git().words("add --all --sparse")).run()?;
+        commit(self.checkout, &self.tree()?, &[parent], "snapshot")
+    }
+
     fn tree(&self) -> Result<ObjectId> {
         without_lfs(self.git().words("write-tree")).object()
     }

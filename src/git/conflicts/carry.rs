@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::merge_batch::{MergeBatch, NoResult, TrialMerge};
+use super::merge_batch::{MergeBatch, NoResult, TrialMerge, TrialResult};
 use super::quarantine::Quarantine;
 use crate::git::ObjectId;
 use crate::git::drivers::Drivers;
@@ -27,6 +27,8 @@ pub(crate) struct Carried {
     /// The files in which the changes conflict with those of the base. The tree has them as the new
     /// base has them.
     pub(crate) conflicts: Vec<PathBuf>,
+    /// Renamed directories were not detected, because git dies of that.
+    pub(crate) is_approximate: bool,
 }
 
 impl Carry {
@@ -43,6 +45,7 @@ impl Carry {
         Some(Carried {
             tree: tree.clone(),
             conflicts: Vec::new(),
+            is_approximate: false,
         })
     }
 }
@@ -60,12 +63,7 @@ impl Quarantine {
         if let Some(known) = carry.known() {
             return Ok(known);
         }
-        let objects = self.objects();
-        let root = objects.write_commit(&carry.from, &[])?;
-        let merge = TrialMerge {
-            ours: objects.write_commit(&carry.tree, &[&root])?,
-            theirs: objects.write_commit(&carry.to, &[&root])?,
-        };
+        let merge = self.merge_of(carry)?;
         let batch = MergeBatch {
             quarantine: self,
             drivers,
@@ -77,8 +75,27 @@ impl Quarantine {
         let result = match answer.context("`git merge-tree` printed no answer")? {
             Ok(result) => result,
             Err(NoResult::Killed) => return Err(anyhow!("`git merge-tree` was killed")),
-            Err(NoResult::Refused(why)) => return Err(anyhow!(why)),
+            Err(NoResult::Refused(why) | NoResult::Inexact(why)) => return Err(anyhow!(why)),
         };
+        self.carried(carry, result)
+    }
+
+    /// Writes the two commits whose merge carries a tree.
+    pub(crate) fn merge_of(&self, carry: &Carry) -> Result<TrialMerge> {
+        let objects = self.objects();
+        let root = objects.write_commit(&carry.from, &[])?;
+        Ok(TrialMerge {
+            ours: objects.write_commit(&carry.tree, &[&root])?,
+            theirs: objects.write_commit(&carry.to, &[&root])?,
+        })
+    }
+
+    /// Returns the carried tree for the result of the merge that [`Self::merge_of`] has returned.
+    /// Files that conflict are those of `carry.to`.
+    pub(crate) fn carried(&self, carry: &Carry, result: TrialResult) -> Result<Carried> {
+        let merge = self.merge_of(carry)?;
+        let objects = self.objects();
+        let is_approximate = result.is_approximate;
         let conflicts: Vec<PathBuf> = result.files.into_iter().map(|file| file.path).collect();
         let mut files = BTreeMap::new();
         for path in &conflicts {
@@ -91,7 +108,11 @@ impl Quarantine {
             }
         }
         let tree = objects.update_tree(&result.tree, &files)?;
-        Ok(Carried { tree, conflicts })
+        Ok(Carried {
+            tree,
+            conflicts,
+            is_approximate,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Error, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::quarantine::Quarantine;
+use crate::failure;
 use crate::git::command::exit_error;
 use crate::git::drivers::Drivers;
 use crate::git::merge::merge_tree::{Conflict, parse_conflicts};
@@ -54,6 +55,8 @@ pub(crate) enum NoResult {
     Killed,
     /// git refuses, for this reason.
     Refused(String),
+    /// The merge says nothing exact about what was asked, for this reason.
+    Inexact(String),
 }
 
 pub(crate) type Answer = Result<TrialResult, NoResult>;
@@ -119,7 +122,7 @@ impl MergeBatch<'_> {
     /// [`NoResult::Refused`].
     fn ask_again(&self, merge: &TrialMerge, error: &Error) -> Answer {
         if !error.is::<GitKilled>() {
-            return Err(NoResult::Refused(format!("{error:#}")));
+            return Err(NoResult::Refused(failure::reason(error)));
         }
         let again = self.run(std::slice::from_ref(merge), DirectoryRenames::Off);
         let again = again.ok().and_then(|mut answers| answers.pop());

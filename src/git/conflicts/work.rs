@@ -24,9 +24,10 @@ const LARGE_FILE_BYTES: u64 = 100 << 20;
 
 impl Quarantine {
     /// Returns the tree that a commit of all files of a worktree would have: the tree of its commit
-    /// `head` with `changes`, which `git status` has listed. Writes to the quarantine alone, with
-    /// one `git hash-object`; makes a snapshot as [`snapshot::preview_commit`] does where that is
-    /// not enough, as with changed submodules. Fails if a file has more than 100 MiB.
+    /// `head` with `changes`, which [`full_status`](crate::git::full_status) has listed. Writes to
+    /// the quarantine alone, with one `git hash-object`; makes a snapshot as
+    /// [`snapshot::preview_commit_with_hidden`] does where that is not enough, as with changed
+    /// submodules. Fails if a file has more than 100 MiB.
     pub(crate) fn write_work(
         &self,
         checkout: &Checkout,
@@ -40,7 +41,7 @@ impl Quarantine {
         {
             return Ok(tree);
         }
-        let commit = snapshot::preview_commit(&checkout, head)?;
+        let commit = snapshot::preview_commit_with_hidden(&checkout, head)?;
         self.objects().tree_of(&commit)
     }
 

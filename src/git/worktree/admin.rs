@@ -15,7 +15,7 @@ use crate::git::checkout::gitfile::{
     linked_dir, list_dir, lstat, normalize, parse_gitfile, read_gitfile, read_or_empty, resolve_in,
 };
 use crate::git::identity::is_same_place;
-use crate::git::worktree::entries;
+use crate::git::worktree::entries::{self, Worktree};
 use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
 use crate::system::wait_until;
@@ -136,6 +136,24 @@ pub(crate) fn find_other_repository(common_dir: &Path, path: &Path) -> Option<Pa
 /// `gitdir` of an administrative directory names `path`. `false` for the main worktree.
 pub(crate) fn has_entry(common_dir: &Path, path: &Path) -> Result<bool> {
     Ok(find_dir(common_dir, path)?.is_some())
+}
+
+/// Returns whether the worktree that was at `path`, with `branch`, may exist at another path: git
+/// has an entry of it, wherever it was moved, or one that cannot be read.
+pub(crate) fn may_exist_elsewhere(
+    common_dir: &Path,
+    path: &Path,
+    branch: &RefName,
+) -> Result<bool> {
+    let entries =
+        list_dir(&common_dir.join("worktrees")).context("could not list the worktrees")?;
+    // git names an entry after the worktree's first directory, and keeps that name.
+    let may_be = |admin: &PathBuf| {
+        let entry = entries::read_entry(admin);
+        let is_it = |it: Worktree| it.path == path || it.branch.as_ref() == Some(branch);
+        admin.file_name() == path.file_name() || entry.is_none_or(is_it)
+    };
+    Ok(entries.iter().any(may_be) || has_entry(common_dir, path)?)
 }
 
 /// Returns whether the existing directory at `path` has a `.git` file for this repository, but git

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::task::Task;
 
 /// The form of the file. Another one is ignored.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The number of answers beyond which those that were not used now are dropped.
 const MANY: usize = 5000;

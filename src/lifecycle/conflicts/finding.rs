@@ -19,7 +19,7 @@ impl Finding {
             Ok(result) if result.files.is_empty() => Self::NoConflicts,
             Ok(result) => Self::Conflicts(result),
             Err(NoResult::Killed) => Self::Unknown("git gives up on this pair".to_owned()),
-            Err(NoResult::Refused(why)) => Self::Unknown(why),
+            Err(NoResult::Refused(why) | NoResult::Inexact(why)) => Self::Unknown(why),
         }
     }
 

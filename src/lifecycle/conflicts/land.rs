@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::cache::{Landing, LandingKey};
 use super::radar::Radar;
 use super::side::Side;
+use crate::failure;
 use crate::git::conflicts::hunks::find_functions;
 use crate::git::conflicts::merge_batch::{NoResult, TrialResult, is_lasting};
 use crate::git::conflicts::touched::Touched;
@@ -56,7 +57,7 @@ impl Radar<'_> {
             },
             Err(error) => Landing {
                 touched: Touched::default(),
-                merged: Err(NoResult::Refused(format!("{error:#}"))),
+                merged: Err(NoResult::Refused(failure::reason(&error))),
             },
         };
         if is_lasting(&landing.merged) {

@@ -2,6 +2,7 @@
 //! untracked work counts. Writes nothing but a cache.
 
 pub(super) mod cache;
+mod direct;
 mod finding;
 mod land;
 mod order;
@@ -18,6 +19,7 @@ use self::order::LandingOrder;
 use self::radar::{Comparison, Freshness, Radar};
 use self::side::Side;
 use crate::context::Flux;
+use crate::failure;
 use crate::git::conflicts::hunks::{ConflictText, read_conflicts};
 use crate::git::conflicts::merge_batch::{TrialMerge, TrialResult};
 use crate::git::conflicts::touched::Pair;
@@ -108,7 +110,9 @@ pub(crate) fn find_conflicts<'a>(
         interrupt::check()?;
         match Work::of(flux, store, one, &radar.quarantine) {
             Ok(work) => sides.extend(work.map(|work| Side::new(one, work))),
-            Err(error) => unreadable.push((one.status.task.id.clone(), format!("{error:#}"))),
+            Err(error) => {
+                unreadable.push((one.status.task.id.clone(), failure::reason(&error)));
+            }
         }
     }
     radar.land(&mut sides)?;

@@ -2,7 +2,7 @@
 //!
 //! A task is first merged into its target, in the quarantine. Two tasks with one target are then
 //! merged as commits on top of it, so that the merge base is the target, and no task is blamed for
-//! what the target has changed since.
+//! what the target has changed since. For two tasks with different targets, see `direct.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::zip;
@@ -11,12 +11,10 @@ use anyhow::{Context as _, Result};
 
 use super::cache::{Cache, PairKey};
 use super::finding::Finding;
-use super::side::Side;
+use super::side::{OwnChange, Side};
 use crate::context::Flux;
 use crate::git::conflicts::hunks::find_functions;
-use crate::git::conflicts::merge_batch::{
-    Answer, ConflictFile, MergeBatch, TrialMerge, TrialResult, is_lasting,
-};
+use crate::git::conflicts::merge_batch::{Answer, MergeBatch, TrialMerge, is_lasting};
 use crate::git::conflicts::relevant::relevant;
 use crate::git::conflicts::touched::{Pair, Touched, candidates};
 use crate::git::{ObjectId, Repo};
@@ -33,12 +31,11 @@ pub(super) struct Radar<'a> {
 }
 
 /// A question about a pair.
-struct PairQuestion {
-    pair: Pair,
-    key: PairKey,
-    merge: TrialMerge,
-    attributes: ObjectId,
-    ours: ObjectId,
+pub(super) struct PairQuestion {
+    pub(super) pair: Pair,
+    /// The commit whose attributes count.
+    pub(super) attributes: ObjectId,
+    pub(super) merge: TrialMerge,
 }
 
 impl Radar<'_> {
@@ -46,6 +43,9 @@ impl Radar<'_> {
     /// whose `.gitattributes` apply to it; runs one `git merge-tree --stdin` for all merges with
     /// the same commit.
     pub(super) fn ask(&self, merges: Vec<(ObjectId, TrialMerge)>) -> Result<Vec<Answer>> {
+        if merges.is_empty() {
+            return Ok(Vec::new());
+        }
         let quarantine = self.quarantine.get()?;
         let mut by_commit: BTreeMap<ObjectId, Vec<(usize, TrialMerge)>> = BTreeMap::new();
         for (at, (commit, merge)) in merges.into_iter().enumerate() {
@@ -79,6 +79,8 @@ impl Radar<'_> {
         if sides.iter().any(|side| side.landing.is_none()) {
             later.extend(0..sides.len());
         }
+        let unknown = self.find_unknown_pairs(sides)?.into_iter();
+        findings.extend(unknown.filter(|(pair, _)| is_wanted(*pair)));
         let pairs = self.find_pairs(sides)?.into_iter();
         for pair in pairs.filter(|pair| is_wanted(*pair)) {
             match self.find_known(sides, pair, freshness)? {
@@ -91,9 +93,7 @@ impl Radar<'_> {
         let is_lost = |at: &usize| self.is_lost(&sides[*at]);
         let lost: Vec<usize> = members.into_iter().filter(is_lost).collect();
         self.land_with_git(sides, &lost)?;
-        let questions = open.iter().map(|pair| self.question(sides, *pair));
-        let questions = questions.collect::<Result<_>>()?;
-        let answers = self.answer(sides, questions)?.into_iter();
+        let answers = self.answer(sides, &open)?.into_iter();
         findings.extend(answers.map(|(pair, answer)| (pair, Finding::of(answer))));
         Ok(Comparison { findings, later })
     }
@@ -139,9 +139,27 @@ impl Radar<'_> {
             let found = candidates(&touched).into_iter();
             pairs.extend(found.map(|(one, two)| (landed[one], landed[two])));
         }
-        let has_failed = |side: &Side| side.landing.as_ref().is_some_and(|it| it.merged.is_err());
         if by_target.len() > 1 || sides.iter().any(has_failed) {
             pairs.extend(self.find_direct_pairs(sides)?);
+        }
+        Ok(pairs)
+    }
+
+    /// Returns all pairs of a task whose own changes are unknown, such as one without a common commit
+    /// with its target. Leaves out tasks that were not merged into their targets yet.
+    fn find_unknown_pairs(&self, sides: &[Side]) -> Result<BTreeMap<Pair, Finding>> {
+        let mut pairs = BTreeMap::new();
+        let is_open = |at: &usize| sides[*at].landing.is_none();
+        let failed = sides.iter().enumerate();
+        for (at, side) in failed.filter(|(_, side)| has_failed(side)) {
+            let Err(why) = self.own(side)? else {
+                continue;
+            };
+            let others = (0..sides.len()).filter(|other| *other != at && !is_open(other));
+            pairs.extend(others.map(|other| {
+                let pair = (at.min(other), at.max(other));
+                (pair, Finding::Unknown(why.to_owned()))
+            }));
         }
         Ok(pairs)
     }
@@ -152,7 +170,7 @@ impl Radar<'_> {
         let none = Touched::default();
         let own = sides
             .iter()
-            .map(|side| Ok(self.own(side)?.unwrap_or(&none)));
+            .map(|side| Ok(self.own(side)?.map_or(&none, |own| &own.touched)));
         let own: Vec<&Touched> = own.collect::<Result<_>>()?;
         let is_open = |at: usize| sides[at].landing.is_none();
         let is_direct = |pair: &Pair| {
@@ -162,8 +180,28 @@ impl Radar<'_> {
         Ok(candidates(&own).into_iter().filter(is_direct).collect())
     }
 
-    fn own<'a>(&self, side: &'a Side) -> Result<Option<&'a Touched>> {
+    pub(super) fn own<'a>(&self, side: &'a Side) -> Result<Result<&'a OwnChange, &'a str>> {
         Ok(side.own(&self.flux.repo, self.repo(side)?))
+    }
+
+    /// Asks git about pairs, and caches the answers.
+    fn answer(&mut self, sides: &[Side], pairs: &[Pair]) -> Result<Vec<(Pair, Answer)>> {
+        let questions = pairs.iter().map(|pair| self.question(sides, *pair));
+        let questions: Vec<PairQuestion> = questions.collect::<Result<_>>()?;
+        let answers = self.ask_about(&questions)?;
+        let mut found: BTreeMap<Pair, Answer> = BTreeMap::new();
+        for (PairQuestion { pair, merge, .. }, answer) in zip(questions, answers) {
+            found.insert(pair, answer);
+            self.merges.insert(pair, merge);
+        }
+        self.keep_own(sides, &mut found)?;
+        for (pair, answer) in &found {
+            if is_lasting(answer) {
+                let key = pair_key(&sides[pair.0], &sides[pair.1])?;
+                self.cache.put_pair(key, answer.clone());
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 
     fn question(&self, sides: &[Side], pair: Pair) -> Result<PairQuestion> {
@@ -178,18 +216,14 @@ impl Radar<'_> {
         let (ours, theirs) = commits.context("internal error: no merged tree")?;
         Ok(PairQuestion {
             pair,
-            key: pair_key(one, two)?,
             attributes: one.work.target.clone(),
-            ours: quarantine.objects().tree_of(&ours)?,
             merge: TrialMerge { ours, theirs },
         })
     }
 
-    fn answer(
-        &mut self,
-        sides: &[Side],
-        questions: Vec<PairQuestion>,
-    ) -> Result<Vec<(Pair, Answer)>> {
+    /// Runs the trial merges of pairs, and finds the functions around the conflicts. The answers are
+    /// in the order of the questions.
+    pub(super) fn ask_about(&self, questions: &[PairQuestion]) -> Result<Vec<Answer>> {
         if questions.is_empty() {
             return Ok(Vec::new());
         }
@@ -198,45 +232,13 @@ impl Radar<'_> {
             (question.attributes.clone(), merge)
         });
         let mut answers = self.ask(merges.collect())?;
-        let trees = questions.iter().map(|question| &question.ours);
-        find_functions(self.quarantine.get()?, zip(trees, &mut answers))?;
-        let mut found = Vec::new();
-        for (question, mut answer) in zip(questions, answers) {
-            let (one, two) = (&sides[question.pair.0], &sides[question.pair.1]);
-            if let Ok(result) = &mut answer
-                && !is_on_target(one, two)
-            {
-                self.keep_own(result, [one, two])?;
-            }
-            if is_lasting(&answer) {
-                self.cache.put_pair(question.key, answer.clone());
-            }
-            self.merges.insert(question.pair, question.merge);
-            found.push((question.pair, answer));
-        }
-        Ok(found)
-    }
-
-    /// Removes conflicts in files that only one of two tasks has changed itself: the other has them
-    /// from its target.
-    fn keep_own(&self, result: &mut TrialResult, sides: [&Side; 2]) -> Result<()> {
-        let [one, two] = sides;
-        let (one, two) = (self.own(one)?, self.own(two)?);
-        let Some((one, two)) = one.zip(two) else {
-            return Ok(());
-        };
-        // One has renamed a file that the other has changed.
-        let is_renamed = |a: &Touched, b: &Touched| a.deleted.iter().any(|path| b.has(path));
-        let renamed = [(one, two), (two, one)].map(|(a, b)| is_renamed(a, b).then_some(a));
-        let is_own = |file: &ConflictFile| {
-            let mut renamed = renamed.iter().flatten();
-            (one.has(&file.path) && two.has(&file.path))
-                || renamed.any(|own| own.added.iter().any(|added| added.path == file.path))
-                // One has added a file to a directory that the other has renamed.
-                || file.kind == "file location"
-        };
-        result.files.retain(is_own);
-        Ok(())
+        let quarantine = self.quarantine.get()?;
+        let trees = questions
+            .iter()
+            .map(|question| quarantine.objects().tree_of(&question.merge.ours));
+        let trees: Vec<ObjectId> = trees.collect::<Result<_>>()?;
+        find_functions(quarantine, zip(&trees, &mut answers))?;
+        Ok(answers)
     }
 }
 
@@ -254,8 +256,15 @@ pub(super) enum Freshness {
     Asked,
 }
 
+/// Returns whether git could not merge a task into its target.
+fn has_failed(side: &Side) -> bool {
+    side.landing
+        .as_ref()
+        .is_some_and(|landing| landing.merged.is_err())
+}
+
 /// Returns whether two tasks are compared on top of their common target.
-fn is_on_target(one: &Side, two: &Side) -> bool {
+pub(super) fn is_on_target(one: &Side, two: &Side) -> bool {
     let are_landed = one.merged_tree().is_some() && two.merged_tree().is_some();
     one.work.target == two.work.target && are_landed
 }

@@ -2,9 +2,10 @@
 
 use std::cell::OnceCell;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::cache::Landing;
+use crate::failure;
 use crate::git::conflicts::merge_batch::{ConflictFile, TrialMerge};
 use crate::git::conflicts::quarantine::Quarantine;
 use crate::git::conflicts::touched::Touched;
@@ -12,6 +13,13 @@ use crate::git::{ObjectId, Repo};
 use crate::lifecycle::observe::{ObservedTask, WorktreeState};
 use crate::lifecycle::work::Work;
 use crate::task::TaskId;
+
+/// What a task itself has changed.
+pub(super) struct OwnChange {
+    /// Its last common commit with the target.
+    pub(super) base: ObjectId,
+    pub(super) touched: Touched,
+}
 
 /// A task to compare with others.
 pub(super) struct Side {
@@ -22,7 +30,7 @@ pub(super) struct Side {
     /// The files that an unfinished merge in its worktree has left unmerged: whatever git makes of
     /// the work, these are conflicts.
     pub(super) unmerged: Vec<ConflictFile>,
-    own: OnceCell<Option<Touched>>,
+    own: OnceCell<Result<OwnChange, String>>,
 }
 
 impl Side {
@@ -84,17 +92,23 @@ impl Side {
         landing.merged.as_ref().ok().map(|merged| &merged.tree)
     }
 
-    /// Returns the paths that the task itself has changed since its last common commit with the
-    /// target; `None` without a common commit, or if objects cannot be read. `history` is the
-    /// repository, `objects` has the task's objects, also those of uncommitted files.
-    pub(super) fn own(&self, history: &Repo, objects: &Repo) -> Option<&Touched> {
-        let own = self.own.get_or_init(|| {
-            let base = history
-                .merge_base(&self.work.tip, &self.work.target)
-                .ok()??;
-            let base = objects.tree_of(&base).ok()?;
-            objects.touched(&base, &self.work.tree(objects).ok()?).ok()
-        });
-        own.as_ref()
+    /// Returns what the task itself has changed since its last common commit with the target, or in
+    /// words why that is unknown: there is no common commit, or objects cannot be read. `history`
+    /// is the repository, `objects` has the task's objects, also those of uncommitted files.
+    pub(super) fn own(&self, history: &Repo, objects: &Repo) -> Result<&OwnChange, &str> {
+        let find = || {
+            let base = history.merge_base(&self.work.tip, &self.work.target)?;
+            let base = base.with_context(|| {
+                let id = &self.id;
+                format!("'{id}' has no commit in common with its target")
+            })?;
+            let tree = objects.tree_of(&base)?;
+            let touched = objects.touched(&tree, &self.work.tree(objects)?)?;
+            anyhow::Ok(OwnChange { base, touched })
+        };
+        let own = self
+            .own
+            .get_or_init(|| find().map_err(|error| failure::reason(&error)));
+        own.as_ref().map_err(String::as_str)
     }
 }

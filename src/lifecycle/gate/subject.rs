@@ -3,8 +3,7 @@
 use anyhow::Result;
 
 use crate::context::Flux;
-use crate::git::changes::Head;
-use crate::git::{Change, Ignored, ObjectId, snapshot};
+use crate::git::{Change, Ignored, ObjectId, full_status, snapshot};
 use crate::task::Task;
 use crate::ui::shown;
 
@@ -32,10 +31,11 @@ impl Candidate {
 
 impl Subject {
     /// Finds the files of a task as they are now: the commit in its worktree, or a snapshot of its
-    /// uncommitted files, which no ref points to. Changes neither index nor files.
+    /// uncommitted files, also those that `git status` hides, which no ref points to. Changes
+    /// neither index nor files.
     pub(crate) fn of_task(flux: &Flux, task: &Task) -> Result<Self> {
         let checkout = flux.repo.checkout(&task.worktree)?;
-        let (head, changes) = Head::status(&checkout, Ignored::LeftOut)?;
+        let (head, changes) = full_status(&checkout, Ignored::LeftOut)?;
         let untestable = |why: String| Ok(Self::Untestable(why));
         if head.branch != *task.branch {
             return untestable(format!("'{}' is not checked out", task.branch));
@@ -52,7 +52,7 @@ impl Subject {
         }
         let commit = match changes.is_empty() {
             true => tip,
-            false => snapshot::preview_commit(&checkout, &tip)?,
+            false => snapshot::preview_commit_with_hidden(&checkout, &tip)?,
         };
         Candidate::of(flux, commit).map(Self::Candidate)
     }

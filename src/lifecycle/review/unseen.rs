@@ -99,6 +99,7 @@ impl Unseen {
                 Carried {
                     tree,
                     conflicts: Vec::new(),
+                    is_approximate: false,
                 }
             }
         };
