@@ -91,7 +91,7 @@ impl Undo<'_> {
         if let (Style::FastForward, Some(last)) = (self.style, moved.commits.last())
             && log::has_merges(self.flux.repo.home(), &moved.from, last).unwrap_or(true)
         {
-            return self.reverse(&moved.from.short(), &last.short());
+            return self.reverse(moved.from.short(), last.short());
         }
         let commits = match (self.style, moved.commits.last()) {
             (Style::Merge, _) | (_, None) => {
