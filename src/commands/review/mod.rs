@@ -137,12 +137,12 @@ impl ReviewArgs {
         if self.print {
             return print(&flux, &file.text());
         }
+        if from.is_none() && file.patches.is_empty() {
+            return self.report_none(&flux, &store, stored);
+        }
         self.ensure_can_ask(&flux, stored)?;
         if let (Some(path), Some(text)) = (&self.from, from) {
             return self.take(stored, &review, &CommentFile { path, text });
-        }
-        if file.patches.is_empty() {
-            return self.report_none(&flux, &store, stored);
         }
         let Edited {
             file: kept,
