@@ -106,6 +106,18 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<Failure>().map_or(REFUSED, |f| f.code)
 }
 
+/// Returns the exit code of a command for the exit codes of its parts: 1 beats any other, and any
+/// other beats 3, since conflicts must be all that stopped something. 0 without any.
+pub(crate) fn worst_exit_code(codes: impl IntoIterator<Item = u8>) -> u8 {
+    let rank = |code: &u8| match *code {
+        0 => 0,
+        CONFLICTS => 1,
+        REFUSED => 3,
+        _ => 2,
+    };
+    codes.into_iter().max_by_key(rank).unwrap_or_default()
+}
+
 /// Returns the lines to print for an error, each with its label: `error`, `caused by`, then `hint`.
 /// A message of several lines, as git prints it, gives one line for each. Omits blank lines and
 /// repeated hints.
@@ -224,6 +236,26 @@ mod tests {
             .unwrap_err();
         assert_eq!(exit_code(&error), 3);
         assert_eq!(lines(&error).last(), Some(&("hint", "try".to_owned())));
+    }
+
+    #[test]
+    fn worst_exit_code_is_that_of_conflicts_only_if_nothing_else_failed() {
+        #[track_caller]
+        fn case(codes: &[u8], expected: u8) {
+            let reversed = codes.iter().rev().copied();
+            assert_eq!(
+                worst_exit_code(codes.iter().copied()),
+                expected,
+                "{codes:?}"
+            );
+            assert_eq!(worst_exit_code(reversed), expected, "{codes:?} reversed");
+        }
+        case(&[], 0);
+        case(&[0, 0], 0);
+        case(&[0, CONFLICTS], CONFLICTS);
+        case(&[CONFLICTS, USAGE], USAGE);
+        case(&[CONFLICTS, REFUSED, 0], REFUSED);
+        case(&[CONFLICTS, REFUSED, USAGE], REFUSED);
     }
 
     #[test]

@@ -246,7 +246,7 @@ fn attach_refuses_without_a_terminal() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: attach needs a terminal
-        hint: to see its state: git flux status fix-XXXXXX
+        hint: to see the state of the task: git flux status fix-XXXXXX
     "#]]);
     world.assert_unchanged(&before);
     let terminal = world.terminal(150, 40);

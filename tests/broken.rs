@@ -229,7 +229,7 @@ fn adopt_repairs_a_pruned_worktree_entry() {
     output.success().says(&expect![[r#"
         --- stderr
         reconnected '$WORLD/myapp-fix-login-XXXXXX' to the task 'fix-login-XXXXXX'
-        hint: to see its state: git flux status fix-login-XXXXXX
+        hint: to see the state of the task: git flux status fix-login-XXXXXX
     "#]]);
     assert_eq!(status(), before);
     assert_eq!(world.read(worktree.join("README.md")), "changed\n");

@@ -246,7 +246,7 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: the worktree of 'main' is not in '$WORLD/main is here' any more
+        error: the worktree of 'main' is gone: there is no '$WORLD/main is here'
         hint: to say where it is: git worktree repair '$WORLD/away'
         hint: then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
@@ -336,7 +336,7 @@ fn cleanup_names_a_deleted_worktree_of_the_target() {
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: the worktree of 'main' is not in '$WORLD/main's own' any more
+        error: the worktree of 'main' is gone: there is no '$WORLD/main's own'
         hint: to remove it from the list of worktrees: git worktree prune
         hint: then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);

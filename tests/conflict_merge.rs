@@ -156,9 +156,9 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
     done(&world, &["alpha"]);
     world.commit_in(world.repo(), &file("alpha"), "main's\n");
     let worktree = world.worktree("alpha");
-    // When the round is counted, after the last plan.
+    // When the rounds are read, after the last plan.
     let script = format!(
-        "#!/bin/sh\nset -e\ncase \" $* \" in *' update-ref '*) '{git}' -C '{worktree}' switch -q -c mine </dev/null >/dev/null ;; esac\n\
+        "#!/bin/sh\ncase \" $* \" in *' for-each-ref '*' refs/flux/tasks/alpha '*) '{git}' -C '{worktree}' switch -q -c mine </dev/null >/dev/null ;; esac\n\
          exec '{git}' \"$@\"\n",
         git = require("git").display(),
         worktree = worktree.display(),
@@ -170,7 +170,7 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
-        sent back to alpha: it conflicts with its target branch
+        'alpha' did not land: it conflicts with its target branch
         warning: 'alpha' has changed; 'main' was not merged into it
         error: no task has landed
     "#]]);
@@ -197,7 +197,7 @@ fn land_starts_no_merge_over_an_ignored_file_that_a_task_before_has_landed() {
         alpha     main    merge 2 commits
         beta      main    merge 2 commits
         landed alpha (untested)
-        sent back to beta: it conflicts with its target branch
+        'beta' did not land: it conflicts with its target branch
         warning: the merge would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>

@@ -336,7 +336,7 @@ fn run_removes_the_mark_of_a_killed_start() {
         (Mode::KillBefore, ""),
         (
             Mode::KillAfter,
-            "the start of 'fix' was interrupted; what it had made is removed",
+            "removed what the interrupted start of 'fix' had made",
         ),
     ] {
         world.fault(&Fault::every("git", "update-ref", mode));

@@ -70,6 +70,14 @@ fn land_needs_a_selection_without_a_terminal() {
         hint: git flux land <task>...
         hint: git flux land --ready
     "#]]);
+    for args in [&["land", "--watch"][..], &["land", "--watch", "--yes"]] {
+        let output = world.flux(args).run();
+        output.code(2).says(&expect![[r#"
+            --- stderr
+            error: no task given
+            hint: git flux land --watch --ready
+        "#]]);
+    }
     world.assert_unchanged(&before);
 }
 
@@ -455,6 +463,36 @@ fn land_with_keep_leaves_the_tasks_in_place() {
     "#]]);
     assert_eq!(tasks(&world), Vec::<String>::new());
     assert_no_landing(&world);
+}
+
+#[test]
+fn every_json_array_is_printed_even_if_it_is_empty() {
+    let world = World::new();
+    done(&world, &["busy"]);
+    world.write(world.worktree("busy").join("loose"), "uncommitted\n");
+    for command in [
+        "land --ready --json",
+        "land --ready -n --json",
+        "restore --list --json",
+        "cleanup --merged --json",
+    ] {
+        let output = world.flux(command.split(' ')).run();
+        output.success().stdout_is("[]\n");
+    }
+    world
+        .flux(["cleanup", "--discard-branch", "--discard", "busy"])
+        .ok();
+    for command in [
+        "land --all --json",
+        "land --all -n --json",
+        "land --all --check --json",
+        "cleanup --all --json",
+        "list --json",
+        "list --all-repos --json",
+    ] {
+        let output = world.flux(command.split(' ')).run();
+        output.success().stdout_is("[]\n");
+    }
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn land_lands_the_others_if_a_task_changes_before_its_commit() {
         beta      main    commit 1 file, merge 2 commits
         committed 1 file on 'feature/alpha'
         error: 'beta' has changed since the plan was made
-        hint: to see its state: git flux status beta
+        hint: to see the state of the task: git flux status beta
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
@@ -109,4 +109,110 @@ fn land_lands_the_others_if_a_task_changes_before_its_commit() {
     assert_eq!(world.git(["show", "main:alpha"]), "more");
     assert_eq!(tasks(&world), ["beta"]);
     assert_eq!(world.read(&late), "late\n");
+}
+
+/// Starts `alpha` and `beta`, whose uncommitted changes conflict with the target; `alpha` has also committed
+/// some that do.
+fn conflicts(world: &World) {
+    world.commit_in(world.repo(), "shared", "1\n");
+    done(world, &["alpha", "beta"]);
+    world.commit_in(world.worktree("alpha"), "shared", "2\n");
+    world.commit_in(world.repo(), "shared", "main's\n");
+    for name in ["alpha", "beta"] {
+        world.write(world.worktree(name).join("shared"), format!("{name}\n"));
+    }
+}
+
+#[test]
+fn land_commits_first_what_conflicts_and_is_sent_back() {
+    let world = World::new();
+    conflicts(&world);
+    let before = world.snapshot();
+    let output = world.flux(["land", "-n", "--all", "--commit"]).run();
+    output.code(3).says(&expect![[r#"
+        TASK      TARGET  PLAN
+        alpha     main    commit 1 file, send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
+        beta      main    commit 1 file, send back: 'feature/beta' and 'main' conflict in 'shared' (contents)
+        untested: there is no gate
+        --- stderr
+        Nothing was done.
+        error: not every task can land
+    "#]]);
+    world.assert_unchanged(&before);
+    let output = world.flux(["land", "--all", "--commit", "-y"]).run();
+    output.code(3).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    commit 1 file, send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
+        beta      main    commit 1 file, send back: 'feature/beta' and 'main' conflict in 'shared' (contents)
+        committed 1 file on 'feature/alpha'
+        committed 1 file on 'feature/beta'
+        sent back to alpha: it conflicts with its target branch
+        hint: to let its agent mend it: git flux resume alpha
+        sent back to beta: it conflicts with its target branch
+        hint: to let its agent mend it: git flux resume beta
+        error: no task has landed
+    "#]]);
+    for name in ["alpha", "beta"] {
+        let dir = world.worktree(name);
+        assert_eq!(world.git_in(&dir, ["show", "HEAD:shared"]), name);
+        assert_eq!(world.git_in(&dir, ["status", "--porcelain"]), "UU shared");
+    }
+    assert_eq!(tasks(&world), ["alpha", "beta"]);
+}
+
+#[test]
+fn land_commits_no_large_file_of_a_task_that_conflicts() {
+    let world = World::new();
+    conflicts(&world);
+    grow(&world, (100 << 20) + 1);
+    let before = world.snapshot();
+    let output = world.flux(["land", "alpha", "--commit", "-y"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
+        error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
+        hint: move such files, or add them to .gitignore, then: git flux cleanup alpha
+        error: no task has landed
+    "#]]);
+    let output = world
+        .flux(["land", "alpha", "--commit", "-y", "--json"])
+        .run();
+    assert_eq!(output.code(1).json()[0]["result"], "refused");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn land_runs_no_changed_hook_to_commit_a_task_that_conflicts() {
+    let world = World::new();
+    world.compare_config();
+    conflicts(&world);
+    world.git(["config", "core.hooksPath", ".husky/_"]);
+    let before = world.snapshot();
+    let output = world.flux(["land", "alpha", "--commit", "-y"]).run();
+    output
+        .code(1)
+        .stderr_has("refused: core.hooksPath was set to '.husky/_' while 'alpha' ran")
+        .stderr_has("error: no task has landed");
+    world.assert_unchanged(&before);
+}
+
+#[test]
+fn land_names_the_files_in_the_way_of_a_task_that_is_sent_back() {
+    let world = World::new();
+    conflicts(&world);
+    let output = world.flux(["land", "alpha"]).run();
+    output.code(3).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        alpha     main    send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
+        sent back to alpha: it conflicts with its target branch
+        warning: the merge would overwrite 'shared' in the worktree of 'feature/alpha'
+        hint: to see untracked and ignored files: git -C '$WORLD/myapp-alpha' status --ignored
+        hint: commit, stash or move 'shared', then: git flux cleanup alpha --update
+        error: no task has landed
+    "#]]);
+    let dir = world.worktree("alpha");
+    assert_eq!(world.git_in(&dir, ["status", "--porcelain"]), " M shared");
 }

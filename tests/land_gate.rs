@@ -5,6 +5,7 @@ use std::fs;
 use crate::land::{assert_no_landing, tasks};
 use crate::send_composer::{messages, start};
 use crate::world::removal::*;
+use crate::world::reports::hook;
 use crate::world::*;
 
 /// The gate notes each run, and fails if a file `red` is there, or both `left` and `right`.
@@ -69,13 +70,13 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed t1, t2, t3 (4 runs, <number> s)
-        sent back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        't4' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t4
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed t5, t6 (1 run, <number> s)
         sent back to t7: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume t7
-        sent back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        't8' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t8
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         hint: to undo the landing on 'main': git reset --keep <object>
@@ -259,22 +260,53 @@ fn land_lands_no_conflicting_task_before_one_without_a_verdict() {
     assert_eq!(tasks(&world), ["first"]);
 }
 
+/// Starts a task of an agent without hooks, which has committed a red file. Its second failure
+/// blocks it.
+fn red_task(world: &World) -> String {
+    gated(world);
+    world.git(["config", "flux.landRounds", "1"]);
+    world.install_agent("mine");
+    world.git(["config", "flux.agent", "mine"]);
+    world.git(["config", "flux.mine.command", "mine"]);
+    let id = world.start("Fix login");
+    world.commit_in(world.worktree(&id), "red", "red\n");
+    id
+}
+
+/// Adds a commit to a task, which does not help, and lands all tasks.
+fn land_again(world: &World, id: &str) -> Output {
+    world.commit_in(world.worktree(id), "more", &format!("{}\n", tip(world, id)));
+    world.flux(["land", "--yes", "--all"]).run()
+}
+
+/// Returns what `list` says about the task in landings.
+fn land_state(world: &World) -> String {
+    let json = world.flux(["list", "--json"]).run().json();
+    json[0]["land"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Makes a red task that is blocked.
+fn blocked_task(world: &World) -> String {
+    let id = red_task(world);
+    world.flux(["land", "--yes", "--all"]).run().code(1);
+    land_again(world, &id).code(1).stderr_has("is blocked");
+    assert_eq!(land_state(world), "blocked");
+    id
+}
+
 #[test]
 fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let world = World::new();
-    gated(&world);
-    world.git(["config", "flux.landRounds", "1"]);
-    let id = working_task(&world);
-    world.commit_in(world.worktree(&id), "red", "red\n");
+    let id = red_task(&world);
     let output = world.flux(["land", "--yes", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK              TARGET  PLAN
-        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
+        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         sent back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        warning: the agent of 'fix-login-XXXXXX' shows no input field, so the message was not sent
+        its agent was told (round 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
     "#]]);
@@ -290,20 +322,108 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         .flux(["land", "--yes", "--all"])
         .run()
         .code(1)
-        .stderr_has("the same as the last time");
-    world.commit_in(world.worktree(&id), "more", "more\n");
-    let output = world.flux(["land", "--yes", "--all"]).run();
-    output.code(1).stderr_has("is blocked");
-    let json = world.flux(["list", "--json"]).run().json();
-    assert_eq!(json[0]["land"], "blocked");
+        .stderr_has("did not land: ")
+        .stderr_has("the same as the last time")
+        .has_not("sent back");
+    let output = land_again(&world, &id);
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK              TARGET  PLAN
+        fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
+        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        'fix-login-XXXXXX' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        warning: 'fix-login-XXXXXX' is blocked: it was sent back too often
+        hint: to look at its pane: git flux attach fix-login-XXXXXX
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        error: no task has landed
+    "#]]);
     let waited = world.flux(["wait", &id]).run();
     waited.code(1).stdout_is(&format!("{id} blocked\n"));
+    // New commits are no word of yours.
+    let record = world.git(["show", &format!("refs/flux/tasks/{id}:task.json")]);
+    land_again(&world, &id).code(1).stderr_has("is blocked");
+    assert_eq!(
+        world.git(["show", &format!("refs/flux/tasks/{id}:task.json")]),
+        record
+    );
+    assert_eq!(land_state(&world), "blocked");
+    let told = String::from_utf8(world.agent(&id).stdin()).unwrap();
+    assert_eq!(told.matches("could not land").count(), 1, "{told}");
     // To name it begins anew.
     let output = world.flux(["land", "--yes", &id]).run();
     output
         .code(1)
-        .stderr_has("(status 1)")
+        .stderr_has("its agent was told (round 1)")
         .has_not("is blocked");
+}
+
+#[test]
+fn land_tries_a_blocked_task_again_once_you_have_sent_something() {
+    let world = World::new();
+    let id = blocked_task(&world);
+    world.flux(["send", &id, "Mend it"]).run().success();
+    assert_eq!(land_state(&world), "back");
+    let output = land_again(&world, &id);
+    output
+        .code(1)
+        .stderr_has(&format!("sent back to {id}: "))
+        .stderr_has("its agent was told (round 1)");
+    // That message counts once.
+    land_again(&world, &id).code(1).stderr_has("is blocked");
+    assert_eq!(land_state(&world), "blocked");
+}
+
+#[test]
+fn land_tries_a_blocked_task_again_once_you_have_typed_in_its_session() {
+    let world = World::new();
+    let id = blocked_task(&world);
+    let name = format!("refs/flux/tasks/{id}");
+    let record = world.git(["show", &format!("{name}:task.json")]);
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let blocked = record["landing"]["at"].as_u64().unwrap() / 1000;
+    let pane = world.pane(&id);
+    let session = world.tmux(["display-message", "-p", "-t", &pane, "#{session_id}"]);
+    let terminal = world.terminal(80, 24);
+    let session = session.trim_end();
+    terminal.type_line(&format!("exec tmux attach-session -t '{session}'"));
+    terminal.wait_for_screen("Please mend it");
+    wait_until("a key in a later second", || {
+        terminal.text("x");
+        let activity = ["display-message", "-p", "-t", &pane, "#{session_activity}"];
+        let activity = world.tmux(activity);
+        activity.trim_end().parse::<u64>().unwrap() > blocked
+    });
+    assert_eq!(land_state(&world), "back");
+    // In a session of the user, the key may have been for another pane.
+    world.edit_record(&name, |text| {
+        assert!(text.contains(r#""kind": "session""#), "{text}");
+        text.replace(r#""kind": "session""#, r#""kind": "pane""#)
+    });
+    assert_eq!(land_state(&world), "blocked");
+}
+
+#[test]
+fn land_tries_a_blocked_task_again_once_its_agent_reports_a_prompt() {
+    let world = World::new();
+    gated(&world);
+    world.git(["config", "flux.landRounds", "1"]);
+    let id = start(&world, "Fix login", "", 0);
+    world.commit_in(world.worktree(&id), "red", "red\n");
+    world.flux(["land", "--yes", "--ready"]).run().code(1);
+    land_again(&world, &id).code(1).stderr_has("is blocked");
+    world
+        .flux(["land", "--yes", "--ready"])
+        .run()
+        .success()
+        .stderr_has("no task is ready to land");
+    let session = r#"{"session_id":"1"}"#;
+    hook(&world, &id, "SessionStart", session);
+    assert_eq!(land_state(&world), "blocked");
+    hook(&world, &id, "UserPromptSubmit", session);
+    assert_eq!(land_state(&world), "back");
+    hook(&world, &id, "Stop", session);
+    let output = world.flux(["land", "--yes", "--ready"]).run();
+    output.code(1).stderr_has("its agent was told (round 1)");
 }
 
 #[test]
@@ -318,7 +438,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
-        beta      main    commit 1 file, merge 2 commits
+        beta      main    merge 1 commit and 1 uncommitted file
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)

@@ -163,6 +163,33 @@ fn land_runs_no_changed_gate_without_keep_config() {
 }
 
 #[test]
+fn gate_runs_nothing_that_the_configuration_of_the_main_worktree_got_while_a_task_ran() {
+    let world = World::new();
+    world.compare_config();
+    world.git(["config", "flux.gate", "true"]);
+    named_task(&world, "fix");
+    world.git(["config", "extensions.worktreeConfig", "true"]);
+    for (key, value) in [
+        ("flux.gate", "echo run >>../runs"),
+        ("flux.wrapper", "sh -c 'echo run >>../runs'"),
+        ("include.path", "included"),
+    ] {
+        world.git(["config", "--worktree", key, value]);
+        let before = world.snapshot();
+        let why = format!("error: {key} in 'config.worktree' was set to ");
+        for args in [&["gate", "fix"][..], &["land", "fix", "-y"]] {
+            let output = world.flux(args).run();
+            output.stderr_has(&why);
+            assert!(matches!(output.code, Some(1 | 125)), "{output}");
+        }
+        world.assert_unchanged(&before);
+        world.git(["config", "--worktree", "--unset", key]);
+    }
+    assert_eq!(runs(&world), 0);
+    world.flux(["gate", "fix"]).run().success();
+}
+
+#[test]
 fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
     let world = World::new();
     world.compare_config();

@@ -66,6 +66,7 @@ mod install;
 mod install_checks;
 mod land;
 mod land_changes;
+mod land_check;
 mod land_commit;
 mod land_filters;
 mod land_gate;

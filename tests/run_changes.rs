@@ -257,7 +257,7 @@ fn run_with_changes_leaves_the_changes_alone_when_killed() {
         let next = world.flux(["cleanup", "no-such-task"]).run();
         next.code(1).says(&expect![[r#"
             --- stderr
-            the start of 'go' was interrupted; what it had made is removed, with its branch 'feature/go'
+            removed what the interrupted start of 'go' had made, with its branch 'feature/go'
             error: there is no task 'no-such-task'
             hint: to start a task: git flux run "<description>"
         "#]]);

@@ -120,7 +120,7 @@ fn run_refuses_a_missing_or_empty_description() {
             .code(2)
             .says(&expect![[r#"
                 --- stderr
-                error: no description given
+                error: the description is empty
                 hint: to start a task: git flux run "<description>"
             "#]]);
     }
@@ -210,7 +210,7 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
     assert!(output.code != Some(0), "{output}");
     output.says(&expect![[r#"
         --- stderr
-        error: no description given
+        error: the description is empty
         hint: to start a task: git flux run "<description>"
     "#]]);
     std::fs::remove_file(world.root().join("shown")).unwrap();

@@ -133,6 +133,27 @@ fn send_delivers_text_with_special_characters_and_refuses_commands() {
 }
 
 #[test]
+fn send_delivers_a_long_message_in_a_pane_of_any_height() {
+    let world = World::new();
+    let id = start(&world, "Fix login", "", 0);
+    at_work(&world, &id);
+    let comments = (1..9).map(|n| format!("f:{n}\n> Try \"{n}\"\n❯ comment {n}\n"));
+    let text = comments.collect::<Vec<_>>().join("\n");
+    let pane = world.pane(&id);
+    // The first visible row is blank, the place, the line or the comment.
+    for (at, height) in [26, 24, 22, 20, 18, 12].into_iter().enumerate() {
+        world.tmux(["resize-window", "-t", &pane, "-y", &height.to_string()]);
+        world.flux(["send", &id, &text]).run().success();
+        let sent = messages(&world, &id);
+        assert_eq!(
+            sent.get(at).map(String::as_str),
+            Some(text.trim_end()),
+            "{height}"
+        );
+    }
+}
+
+#[test]
 fn send_presses_enter_again_only_if_the_message_is_still_shown() {
     let world = World::new();
     let id = start(&world, "Fix login", "", 1);

@@ -20,7 +20,7 @@ fn run_keeps_the_record_if_a_failed_setup_switched_the_branch() {
         run_with_setup(&world, &format!("{stray} && {commit}; false"))
             .code(1)
             .stderr_has("could not start 'fix'; it was kept, since its worktree was")
-            .stderr_has("hint: to see its state: git flux status fix")
+            .stderr_has("hint: to see the state of the task: git flux status fix")
             .has_not("nothing was left behind");
         let status = world
             .flux(["status", "--json", "fix"])

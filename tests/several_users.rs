@@ -197,7 +197,7 @@ fn commands_change_only_the_tasks_of_their_user_in_a_shared_repository() {
     ] {
         let said = bob.refused(words);
         let named = said.contains(
-            "error: 'a1' is a task of '64711'\nhint: to see its state: git flux status a1",
+            "error: 'a1' is a task of '64711'\nhint: to see the state of the task: git flux status a1",
         );
         assert!(named || words[0] == "run", "{words:?}: {said}");
     }

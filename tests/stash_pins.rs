@@ -288,7 +288,7 @@ fn cleanup_refuses_notes_that_are_damaged() {
             error: cannot read the list of stash entries
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
               caused by: missing field `present` at line 1 column 2
-            hint: to delete it, then try again: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
+            hint: to delete the file, then try again: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
         "#]]);
     world.assert_unchanged(&before);
     world

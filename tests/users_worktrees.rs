@@ -90,7 +90,7 @@ fn run_that_was_killed_is_undone_without_a_worktree_of_the_user_at_the_path() {
     let output = world.flux(["run", "--name", "other", "Do"]).run();
     output
         .success()
-        .stderr_has("the start of 'fix' was interrupted");
+        .stderr_has("removed what the interrupted start of 'fix' had made");
     assert_eq!(world.git_in(&theirs, ["rev-parse", "HEAD"]), work);
     assert_eq!(world.git_in(&theirs, ["rev-parse", ":src/login.txt"]), blob);
     let snapshot = world.snapshot();

@@ -60,8 +60,9 @@ impl AdoptArgs {
                 "reconnected '{}' to the task '{id}'",
                 shown(&real)
             ));
-            flux.ui
-                .hint(format_args!("to see its state: git flux status {id}"));
+            flux.ui.hint(format_args!(
+                "to see the state of the task: git flux status {id}"
+            ));
             return Ok(());
         }
         let description = self

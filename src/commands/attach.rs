@@ -37,7 +37,10 @@ impl AttachArgs {
         let stored = choose_own(&flux, &store, self.task.as_deref(), Verb::Attach)?;
         let task = stored.readable()?;
         ensure_not_copied(&flux, task)?;
-        ensure_terminal(format!("to see its state: git flux status {}", task.id))?;
+        ensure_terminal(format!(
+            "to see the state of the task: git flux status {}",
+            task.id
+        ))?;
         // The user can watch its setup.
         if task.phase == Phase::Starting
             && let Some(target) = find_target(&flux, task)?

@@ -83,7 +83,7 @@ impl SendArgs {
             // Writing may have taken a while.
             recipient = find_recipient(flux, store, task)??;
         }
-        let is_confirmed = recipient.send(&message)?;
+        let is_confirmed = recipient.send_for_user(&message)?;
         report(flux, task, &recipient, is_confirmed);
         Ok(())
     }
@@ -160,7 +160,7 @@ fn send_each(recipients: &[(&Task, Recipient)], message: &str) -> Vec<Result<boo
     thread::scope(|scope| {
         let threads: Vec<_> = recipients
             .iter()
-            .map(|(_, recipient)| scope.spawn(|| recipient.send(message)))
+            .map(|(_, recipient)| scope.spawn(|| recipient.send_for_user(message)))
             .collect();
         let sent = threads.into_iter().map(|thread| thread.join());
         sent.map(|sent| sent.expect("no sender panics")).collect()
@@ -216,7 +216,9 @@ fn find_refusal(
         State::NoWorktree | State::NoBranch => Failure::new(format!(
             "the agent of '{id}' is not running: its worktree or branch is missing"
         ))
-        .hint(format!("to see its state: git flux status {id}")),
+        .hint(format!(
+            "to see the state of the task: git flux status {id}"
+        )),
         State::Idle => Failure::new(format!("no agent was started in '{id}'"))
             .hint(format!("to go to the task: git flux attach {id}")),
         state if !state.is_alive() => {

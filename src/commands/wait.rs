@@ -12,7 +12,6 @@ use super::{candidates, choose_own};
 use crate::context::Flux;
 use crate::failure::{Failure, TIMED_OUT, Verb};
 use crate::interrupt;
-use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
 use crate::store::Store;
 use crate::system::clock;
@@ -251,11 +250,10 @@ fn observe_once(flux: &Flux, ids: &BTreeSet<TaskId>, wakeups: &mut Wakeups) -> R
         let state = match (&stored.task, stored.readable()) {
             (Err(why), Err(error)) => Err((version::state_of(why), error)),
             _ => {
-                let (state, _) = observed
+                let seen = observed
                     .next()
                     .context("internal error: no status of the task")?;
-                let task = stored.readable()?;
-                Ok(Some((state, land_state(flux, &store, task))))
+                Ok(Some((seen.state, seen.land)))
             }
         };
         states.insert(stored.id.clone(), state);

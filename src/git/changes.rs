@@ -77,11 +77,14 @@ pub(crate) fn changes(checkout: &Checkout, ignored: Ignored) -> Result<Vec<Chang
     Ok(Head::status(checkout, ignored)?.1)
 }
 
+/// What `git status --porcelain=v2` prints as the branch of a worktree that has none.
+pub(crate) const DETACHED: &str = "(detached)";
+
 /// The commit and branch that are checked out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) oid: String,
-    /// The branch without `refs/heads/`, or `(detached)`.
+    /// The branch without `refs/heads/`, or [`DETACHED`].
     pub(crate) branch: String,
 }
 

@@ -305,7 +305,9 @@ pub(crate) fn reconnect(flux: &Flux, id: &TaskId, path: &Path) -> Result<()> {
     if found.is_none_or(|found| found.id != *id) {
         let failure = Failure::new(format!("'{id}' changed meanwhile"));
         return Err(failure
-            .hint(format!("to see its state: git flux status {id}"))
+            .hint(format!(
+                "to see the state of the task: git flux status {id}"
+            ))
             .into());
     }
     if task.worktree != path {

@@ -22,8 +22,8 @@ use crate::lifecycle::gate::verdicts::Verdicts;
 use crate::store::{Store, StoredTask, task_ref};
 use crate::task::observation::{Observation, Presence};
 use crate::task::{
-    Changes, Divergence, Evidence, GateVerdict, GitRefusal, ObjectId, Phase, State, Status, Task,
-    TaskId, version,
+    Changes, Divergence, Evidence, GateVerdict, GitRefusal, LandState, ObjectId, Phase, State,
+    Status, Task, TaskId, version,
 };
 
 /// A task's status, and what `git status` printed in its worktree.
@@ -31,6 +31,14 @@ use crate::task::{
 pub(crate) struct ObservedTask {
     pub(crate) status: Status,
     pub(crate) work: WorktreeState,
+}
+
+/// The state of a task's agent, and the part of the task in landings.
+#[derive(Clone, Debug)]
+pub(crate) struct ObservedState {
+    pub(crate) state: State,
+    pub(crate) found: Evidence,
+    pub(crate) land: Option<LandState>,
 }
 
 /// The commit and the changes in a task's worktree.
@@ -88,7 +96,7 @@ pub(crate) fn observe_tasks(
             gate: verdicts.and_then(|all| find_verdict(flux, store.tip(&task.branch)?, all)),
             git_refusal: error.and_then(|error| explain_unreadable(&task, &state, &error)),
             owner: flux.owner(&task),
-            land: land_state(flux, store, &task),
+            land: land_state(flux, &task, seen.last_key),
             task,
             state,
             found,
@@ -188,7 +196,7 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
     let tasks: Vec<&Task> = store.readable().collect();
     let mut states = states(flux, store, &tasks)?.into_iter();
     let label = |stored: &StoredTask| match &stored.task {
-        Ok(_) => states.next().map(|(state, _)| state.label()),
+        Ok(_) => states.next().map(|seen| seen.state.label()),
         Err(error) => Some(version::state_of(error).to_owned()),
     };
     let labels: Option<_> = store.tasks.iter().map(label).collect();
@@ -201,15 +209,16 @@ pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State
     Ok(State::of(&observe_one(flux, store, task)?))
 }
 
-/// Returns the state of each task, with the evidence for it, in the order of `tasks`, from refs,
-/// run files and panes. Does not count changes in the worktrees.
-pub(crate) fn states(
-    flux: &Flux,
-    store: &Store,
-    tasks: &[&Task],
-) -> Result<Vec<(State, Evidence)>> {
+/// Returns the state of each task, with the evidence for it, and its part in landings, in the order
+/// of `tasks`, from refs, run files and panes. Does not count changes in the worktrees.
+pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<ObservedState>> {
     let seen = observe_each(flux, store, tasks)?;
-    Ok(seen.iter().map(State::of).collect())
+    let states = iter::zip(tasks, &seen).map(|(task, seen)| {
+        let (state, found) = State::of(seen);
+        let land = land_state(flux, task, seen.last_key);
+        ObservedState { state, found, land }
+    });
+    Ok(states.collect())
 }
 
 /// Returns the state of a task from its refs and files only, also those of the agent's session:

@@ -94,6 +94,8 @@ fn ensure_none(id: &TaskId, owner: Option<String>) -> Result<()> {
     let Some(owner) = owner else { return Ok(()) };
     let failure = Failure::new(format!("'{id}' is a task of '{owner}'"));
     Err(failure
-        .hint(format!("to see its state: git flux status {id}"))
+        .hint(format!(
+            "to see the state of the task: git flux status {id}"
+        ))
         .into())
 }

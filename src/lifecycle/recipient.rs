@@ -89,6 +89,15 @@ impl Recipient {
         Ok(is_received)
     }
 
+    /// Sends a message of the user like [`Self::send`], which lets a task land again that landings
+    /// have blocked.
+    pub(crate) fn send_for_user(&self, text: &str) -> Result<bool> {
+        let is_received = self.send(text)?;
+        // It has been sent: only `git flux land` uses the note.
+        drop(self.run.note_user_message());
+        Ok(is_received)
+    }
+
     fn refusal(&self, delivery: Delivery) -> Error {
         let why = match delivery {
             Delivery::HasDraft => "has unsent text in its input field",

@@ -320,7 +320,7 @@ impl Teardown<'_> {
                 "an earlier restore of '{id}' was interrupted; the task can still be restored{kept}"
             ),
             None => format!(
-                "the start of '{id}' was interrupted; what it had made is removed, {}{kept}",
+                "removed what the interrupted start of '{id}' had made, {}{kept}",
                 with_branch(task)
             ),
         })

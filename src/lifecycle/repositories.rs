@@ -71,9 +71,9 @@ fn find_waiting_in(flux: &Flux) -> Vec<WaitingTask> {
     let tasks: Vec<&Task> = own.filter_map(|stored| stored.task.as_ref().ok()).collect();
     let states = observe::states(flux, &store, &tasks).unwrap_or_default();
     let waits = |state: &State| matches!(state, State::Waiting(_) | State::Interrupted);
-    let waiting = iter::zip(tasks, states).filter(|(_, (state, _))| waits(state));
-    let waiting = waiting.map(|(task, (_, found))| WaitingTask {
-        since: found.since,
+    let waiting = iter::zip(tasks, states).filter(|(_, seen)| waits(&seen.state));
+    let waiting = waiting.map(|(task, seen)| WaitingTask {
+        since: seen.found.since,
         home: flux.repo.home().to_owned(),
         task: task.clone(),
     });

@@ -41,7 +41,9 @@ pub(super) fn is_running(flux: &Flux, task: &Task) -> Result<bool> {
     if task.phase != Phase::Active {
         let failure = Failure::new(format!("'{id}' is {}", task.phase.into_str()));
         return Err(failure
-            .hint(format!("to see its state: git flux status {id}"))
+            .hint(format!(
+                "to see the state of the task: git flux status {id}"
+            ))
             .into());
     }
     run.ensure_launcher_known()?;

@@ -9,6 +9,7 @@ pub(crate) mod launcher;
 mod own_git;
 pub(crate) mod schedule;
 pub(crate) mod stash_notes;
+mod user_message;
 pub(crate) mod watch;
 
 pub(crate) use dir::RunDir;

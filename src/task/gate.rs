@@ -69,6 +69,12 @@ impl GateVerdict {
         self.state == GateState::None
     }
 
+    /// Describes the command that has failed: `'make check' exited with status 2`. `None` if none has.
+    pub(crate) fn failed_command(&self) -> Option<String> {
+        let (command, status) = (self.command.as_deref()?, self.status?);
+        Some(format!("'{command}' exited with status {status}"))
+    }
+
     /// Returns the verdict in a word, for tables: `green`, `red(2)`, `flaky`, `untested`.
     pub(crate) fn label(&self) -> String {
         match (self.state, self.status) {
@@ -82,19 +88,13 @@ impl GateVerdict {
 /// Describes the verdict with its reason: `red: 'make check' exited with status 2`.
 impl fmt::Display for GateVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let command = self.command.as_deref().unwrap_or_default();
-        match (self.state, self.status, &self.why) {
+        let word = self.state.into_str();
+        match (self.state, self.failed_command(), &self.why) {
             (GateState::None, _, None) => f.write_str("untested"),
             (GateState::None, _, Some(why)) => write!(f, "no verdict: {why}"),
-            (state, Some(status), _) => {
-                let end = match state {
-                    GateState::Flaky => ", then passed",
-                    _ => "",
-                };
-                let word = state.into_str();
-                write!(f, "{word}: '{command}' exited with status {status}{end}")
-            }
-            (state, None, _) => f.write_str(state.into_str()),
+            (GateState::Flaky, Some(failed), _) => write!(f, "{word}: {failed}, then passed"),
+            (_, Some(failed), _) => write!(f, "{word}: {failed}"),
+            (_, None, _) => f.write_str(word),
         }
     }
 }

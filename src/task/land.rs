@@ -10,7 +10,7 @@ pub(crate) enum LandState {
     /// It was sent back so often.
     Back(usize),
     /// It was sent back too often: `land --ready` leaves it out until you have sent or typed
-    /// something to its agent, or it has new commits.
+    /// something to its agent.
     Blocked,
 }
 

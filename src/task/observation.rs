@@ -173,6 +173,9 @@ pub(crate) struct Observation {
     pub(crate) target: Option<Target>,
     /// The last output in its window.
     pub(crate) last_output: Option<Timestamp>,
+    /// The last key that was pressed in the task's own session, or the last time that a client was
+    /// attached to it. `None` if the pane is not in such a session.
+    pub(crate) last_key: Option<Timestamp>,
     pub(crate) output_pattern: OutputPattern,
     /// The time of the observation.
     pub(crate) now: Timestamp,

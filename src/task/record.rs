@@ -11,7 +11,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 use super::{
     BranchName, NotedEntry, ObjectId, PaneId, RefName, SessionName, TaskId, WindowId, version,
 };
-use crate::system::clock::in_seconds;
+use crate::system::clock::{in_milliseconds, in_seconds};
 
 /// The longest `task.json`: arguments for an agent may be long.
 const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
@@ -82,11 +82,18 @@ pub(crate) struct Task {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LandRounds {
     pub(crate) count: usize,
-    /// The last time.
-    #[serde(with = "in_seconds")]
+    /// The last time or, if it is blocked, the time since when.
+    #[serde(with = "in_milliseconds")]
     pub(crate) at: Timestamp,
     /// The commit of its branch then.
     pub(crate) tip: ObjectId,
+    /// It failed again after the last round.
+    #[serde(
+        default,
+        rename = "blocked",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub(crate) is_blocked: bool,
     #[serde(flatten)]
     pub(crate) rest: Rest,
 }

@@ -64,6 +64,8 @@ pub(crate) enum Content {
     Empty,
     /// A message.
     Text(String),
+    /// The end of a message; the beginning is scrolled out, with its mark.
+    End(String),
     /// A command instead of a message.
     Command(String),
 }
@@ -83,7 +85,8 @@ pub(crate) struct SafeText {
 /// Clears a line, and joins it with the previous one. Does nothing in an empty composer.
 const CLEAR_LINE: &str = "\u{15}\u{7f}";
 
-/// A composer with fewer rows shows the whole message.
+/// A field with fewer rows and a mark shows the whole message. A program may also show the mark
+/// before the first visible row of a scrolled field.
 const MIN_ROWS: usize = 5;
 
 /// Longer texts are pasted at once.
@@ -93,26 +96,29 @@ const MAX_SPLIT: usize = 8_000;
 const MAX_UNFOLDED: usize = 100;
 
 impl Composer {
-    /// Reads what an agent's input field contains from a screen of its pane: nothing, a message or
-    /// a command. Returns `None` if the screen shows no input field, as in a dialog.
+    /// Reads what an agent's input field contains from a screen of its pane: nothing, a message, the
+    /// end of one, or a command. Returns `None` if the screen shows no input field, as in a dialog.
     pub(crate) fn read(&self, screen: &Screen) -> Option<Content> {
         let (rows, is_message) = self.rows(screen)?;
         let first = rows.first()?.text();
         let mark = self.marks.iter().find(|mark| first.starts_with(**mark));
-        // Without a mark, the first line is scrolled out.
-        let is_message = is_message && (mark.is_some() || first.starts_with("  "));
         let mut skipped = mark.map_or(0, |mark| mark.chars().count());
         let texts = rows
             .iter()
             .map(|row| row.without_hints(mem::take(&mut skipped)));
-        let text = texts.collect::<Vec<_>>().join("\n").trim().to_owned();
-        let shows_hint = !self.placeholder.is_empty() && text.starts_with(self.placeholder);
-        Some(if !is_message {
-            Content::Command(text)
-        } else if text.is_empty() || shows_hint {
-            Content::Empty
-        } else {
-            Content::Text(text)
+        let text = texts.collect::<Vec<_>>().join("\n");
+        // A blank first row counts as one.
+        let is_indent = |c: char| c.is_whitespace() && c != '\n';
+        let text = text.trim_start_matches(is_indent).trim_end().to_owned();
+        let is_hint = rows.len() < MIN_ROWS
+            && !self.placeholder.is_empty()
+            && text.starts_with(self.placeholder);
+        let is_continuation = first.starts_with("  ") || rows[0].is_blank();
+        Some(match (is_message, mark) {
+            (true, Some(_)) if text.is_empty() || is_hint => Content::Empty,
+            (true, Some(_)) => Content::Text(text),
+            (true, None) if is_continuation && !text.is_empty() => Content::End(text),
+            _ => Content::Command(text),
         })
     }
 
@@ -145,24 +151,27 @@ impl Composer {
     }
 
     /// Returns whether the input field contains `typed` as a message, apart from spaces and
-    /// wrapping. For a long text, its visible end or a placeholder such as `[Pasted text]` is
-    /// enough.
+    /// wrapping. Of a scrolled field, the visible end is enough; for a long text, also a placeholder
+    /// such as `[Pasted text]`.
     pub(crate) fn holds(&self, content: &Content, typed: &SafeText) -> bool {
-        let Content::Text(shown) = content else {
-            return false;
-        };
         let text = &typed.text;
-        let (visible, whole) = (normalize(shown), normalize(text));
         let is_long = text.contains('\n') || text.len() > MAX_UNFOLDED;
-        let is_window = shown.lines().count() >= MIN_ROWS && whole.ends_with(&visible);
-        visible == whole || is_long && (is_window || is_folded(&visible))
+        self.shows(content, typed)
+            || match content {
+                Content::Text(shown) => is_long && is_folded(&normalize(shown)),
+                Content::End(shown) => is_end(shown, text),
+                Content::Empty | Content::Command(_) => false,
+            }
     }
 
-    /// Returns whether the input field shows `typed` as a message, or the visible end of a long one.
+    /// Returns whether the input field shows `typed` as a message, or at least five rows of its end.
     /// Unlike for [`Composer::holds`], a placeholder such as `[Pasted text]` is not enough.
     pub(crate) fn shows(&self, content: &Content, typed: &SafeText) -> bool {
-        let is_folded = matches!(content, Content::Text(shown) if is_folded(&normalize(shown)));
-        !is_folded && self.holds(content, typed)
+        let (Content::Text(shown) | Content::End(shown)) = content else {
+            return false;
+        };
+        let is_window = shown.lines().count() >= MIN_ROWS && is_end(shown, &typed.text);
+        is_window || normalize(shown) == normalize(&typed.text)
     }
 
     /// Returns whether a message in which a word begins with `@` cannot be typed into the agent's
@@ -247,6 +256,12 @@ impl SafeText {
 fn normalize(text: &str) -> String {
     let is_kept = |c: &char| c.is_ascii_graphic() || c.is_alphanumeric();
     text.chars().filter(is_kept).collect()
+}
+
+/// Returns whether `shown` is the end of `text`, apart from spaces and wrapping.
+fn is_end(shown: &str, text: &str) -> bool {
+    let visible = normalize(shown);
+    !visible.is_empty() && normalize(text).ends_with(&visible)
 }
 
 /// Returns whether the text of an input field is a placeholder for a long paste: `[Pasted text #1

@@ -107,7 +107,7 @@ impl Receiver<'_> {
         match self.prepare(composer, first)? {
             Some(Content::Empty) if (self.is_ready)()? => {}
             Some(Content::Empty) => return Ok(Delivery::NotListening),
-            Some(Content::Text(_) | Content::Command(_)) => return Ok(Delivery::HasDraft),
+            Some(_) => return Ok(Delivery::HasDraft),
             None => return Ok(Delivery::NoComposer),
         }
         let delivery = match self.type_in(composer, typed)? {
@@ -202,7 +202,7 @@ impl Receiver<'_> {
             content = wait_until(COMPOSER_TIMEOUT, INTERVAL, || self.read(composer))?;
         }
         let mut texts = self.earlier.iter();
-        if let Some(found @ Content::Text(_)) = &content
+        if let Some(found) = &content
             && let Some(text) = texts.find(|text| composer.shows(found, text))
             && (self.is_ready)()?
             && self.clear(composer, text)?

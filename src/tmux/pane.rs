@@ -37,14 +37,17 @@ pub(crate) struct Pane {
     pub(crate) title: String,
     /// The time of the window's last output.
     pub(crate) last_output: Option<Timestamp>,
+    /// The time of the last key that a client pressed in the session, or was attached to it.
+    last_key: Option<Timestamp>,
     /// The only pane of its window.
     pub(crate) is_alone: bool,
 }
 
 impl Pane {
-    fn read(record: &Record<9>) -> Option<Self> {
+    fn read(record: &Record<10>) -> Option<Self> {
         let [session, prefix, version, tty, rest @ ..] = record.values;
-        let [activity, panes, title, repo, task] = rest;
+        let [output, key, panes, title, repo, task] = rest;
+        let time = |text: &str| text.parse().ok().and_then(from_seconds);
         Some(Self {
             target: record.target(Layout::Pane)?,
             session: session.parse().ok()?,
@@ -54,7 +57,8 @@ impl Pane {
             repo: decode_path(repo),
             task: task.to_owned(),
             title: title.to_owned(),
-            last_output: activity.parse().ok().and_then(from_seconds),
+            last_output: time(output),
+            last_key: time(key),
             is_alone: panes == "1",
         })
     }
@@ -100,6 +104,14 @@ impl Pane {
         }
     }
 
+    /// Returns the time of the last key that a client pressed in the session that was opened for
+    /// `target`; attaching a client counts as a key. `None` if the pane is in a session of the user:
+    /// a key there may be meant for another pane.
+    pub(crate) fn last_key_in_session_of(&self, target: &Target) -> Option<Timestamp> {
+        let is_own = target.kind == Layout::Session && self.target.session == target.session;
+        self.last_key.filter(|_| is_own)
+    }
+
     /// Returns the pane as a target with the layout session if its session is named `session` and
     /// the pane's own option `@flux_repo` names `repo`; otherwise `None`. A pane that the user
     /// opened in that session does not have the option.
@@ -139,8 +151,8 @@ const ATTEMPTS: u32 = 3;
 
 fn list_within(socket: Option<&Path>, timeout: Duration) -> Result<Vec<Pane>> {
     let fields = Fields::new(
-        "session_id prefix version pane_tty window_activity window_panes pane_title \
-         @flux_repo @flux_task",
+        "session_id prefix version pane_tty window_activity session_activity window_panes \
+         pane_title @flux_repo @flux_task",
     );
     let Some(out) = ask(socket, timeout, &fields)? else {
         return Ok(Vec::new());
@@ -158,7 +170,7 @@ fn list_within(socket: Option<&Path>, timeout: Duration) -> Result<Vec<Pane>> {
 
 /// Runs `tmux list-panes -a -F <format>`, at most three times, because a server may refuse while it
 /// starts or ends. Returns `None` if the server is not running or has no session.
-fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<9>) -> Result<Option<String>> {
+fn ask(socket: Option<&Path>, timeout: Duration, fields: &Fields<10>) -> Result<Option<String>> {
     let ask = |name: &str, options: &[&str]| {
         let tmux = Tmux::build(socket, name.as_ref());
         tmux.args(options).within(timeout).outcome()

@@ -42,8 +42,113 @@ fn gate_copies_seeds_before_the_first_checkout() {
     world.flux(["gate", "fix"]).run().success();
     // `flux.gateSeed` says more than `flux.copy`, and an empty one that there is none.
     world.git(["config", "flux.gateSeed", ""]);
-    world.git(["worktree", "remove", "--force", "--force", "../myapp--land"]);
     world.flux(["gate", "fix"]).run().code(1);
+    assert!(!scratch(&world).join("out").exists());
+}
+
+#[test]
+fn gate_makes_its_worktree_anew_if_other_files_are_to_be_copied() {
+    let world = World::new();
+    world.write(".gitignore", ".env\n/kept\n");
+    world.git(["add", "-A"]);
+    world.git(["commit", "-q", "-m", "Ignore"]);
+    task(&world, "fix");
+    world.write(".env", "1\n");
+    let gate = ["gate", "fix"];
+    configure(
+        &world,
+        ["test ! -e kept || echo warm; echo 1 >kept; test -e .env"],
+    );
+    world.flux(gate).run().code(1);
+    // The new patterns are those of another gate, and so of another worktree.
+    world.git(["config", "flux.gateSeed", "/.env"]);
+    world.flux(gate).run().success().says(&expect![[r#"
+        fix: green
+        --- stderr
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
+        Copied 1 file into the new worktree.
+    "#]]);
+    world.git(["config", "--add", "flux.gate", "true"]);
+    world.flux(gate).run().success();
+    let log = world.flux(["gate", "--log", "fix"]).ok();
+    assert!(log.contains("warm"), "{log}");
+    world.git(["config", "flux.gateSeed", "/.envrc"]);
+    world.flux(gate).run().code(1);
+}
+
+#[test]
+fn gate_moves_no_branch_that_is_checked_out_in_its_worktree() {
+    let world = World::new();
+    let path = task(&world, "fix");
+    configure(&world, ["true"]);
+    world.flux(["gate", "fix"]).run().success();
+    // By the user, who looks for a defect there.
+    let scratch = scratch(&world);
+    world.git_in(&scratch, ["switch", "-q", "-c", "debug"]);
+    world.commit_in(&scratch, "found.txt", "it\n");
+    let found = world.git(["rev-parse", "debug"]);
+    world.commit_in(&path, "login.txt", "1\n");
+    world.flux(["gate", "fix"]).run().success();
+    assert_eq!(world.git(["rev-parse", "debug"]), found);
+    assert!(!scratch.join("found.txt").exists());
+    // By the gate.
+    for switch in ["git switch -qC made", "git switch -q --orphan made"] {
+        configure(&world, [switch]);
+        world.commit_in(&path, "login.txt", switch);
+        let output = world.flux(["gate", "fix"]).run();
+        output.code(125).stdout_has("the gate changes HEAD");
+        let made = world.try_git(["rev-parse", "-q", "--verify", "made"]).ok();
+        configure(&world, ["true"]);
+        world.commit_in(&path, "login.txt", &format!("{switch}, again"));
+        world.flux(["gate", "fix"]).run().success();
+        assert_eq!(
+            world.try_git(["rev-parse", "-q", "--verify", "made"]).ok(),
+            made
+        );
+        world.try_git(["branch", "-q", "-D", "made"]).ok();
+    }
+}
+
+#[test]
+fn gate_names_the_command_that_frees_the_place_of_its_worktree() {
+    let world = World::new();
+    task(&world, "fix");
+    configure(&world, ["true"]);
+    let gate = ["gate", "fix"];
+    world.flux(gate).run().success();
+    let scratch = scratch(&world);
+    world.git(["worktree", "unlock", "../myapp--land"]);
+    world.write(scratch.join("note.txt"), "mine\n");
+    configure(&world, ["true", "true"]);
+    world.flux(gate).run().code(125).says(&expect![[r#"
+        fix: no verdict: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
+        --- stderr
+        error: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
+        hint: to move it away: git worktree move --force --force '$WORLD/myapp--land' '$WORLD/myapp--land'.away
+        error: no verdict about 1 of 1
+    "#]]);
+    world.git([
+        "worktree",
+        "move",
+        "--force",
+        "--force",
+        "../myapp--land",
+        "../away",
+    ]);
+    assert!(world.root().join("away/note.txt").exists());
+    world.git(["worktree", "move", "../away", "../myapp--land"]);
+    fs::remove_dir_all(&scratch).unwrap();
+    world.flux(gate).run().code(125).says(&expect![[r#"
+        fix: no verdict: git still has a worktree at '$WORLD/myapp--land', where that for gates belongs
+        --- stderr
+        error: git still has a worktree at '$WORLD/myapp--land', where that for gates belongs
+        hint: to forget it: git worktree remove --force --force '$WORLD/myapp--land'
+        error: no verdict about 1 of 1
+    "#]]);
+    world.flux(["gc", "--scratch"]).run().code(1);
+    let forget = ["worktree", "remove", "--force", "--force", "../myapp--land"];
+    world.git(forget);
+    world.flux(gate).run().success();
 }
 
 #[test]
@@ -325,24 +430,25 @@ fn gc_scratch_removes_nothing_that_git_flux_has_not_made() {
     let world = World::new();
     let place = scratch(&world);
     let place = place.to_str().unwrap();
-    let refused = || {
+    const MOVE: &str = "git worktree move --force --force";
+    let refused = |mv: &str| {
         let before = world.snapshot();
         for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
             let output = world.flux(args).run();
             let what = format!("'{place}' is in the way: the worktree for gates belongs there");
-            let hint = format!("to move it away: mv '{place}' '{place}'.away");
+            let hint = format!("to move it away: {mv} '{place}' '{place}'.away");
             output.code(1).stdout_is("");
             output.stderr_is(&format!("error: {what}\nhint: {hint}\n"));
         }
         world.assert_unchanged(&before);
     };
     world.write(scratch(&world).join("mine.txt"), "mine\n");
-    refused();
+    refused("mv");
     assert!(scratch(&world).join("mine.txt").exists());
     fs::remove_dir_all(scratch(&world)).unwrap();
     world.git(["worktree", "add", "-q", "-b", "mine", place]);
-    refused();
+    refused(MOVE);
     world.git(["worktree", "lock", "--reason=mine", place]);
-    refused();
+    refused(MOVE);
     assert!(scratch(&world).join("README.md").exists());
 }

@@ -178,6 +178,23 @@ fn agent_claude_receives_messages_exactly_or_not_at_all() {
 
 #[test]
 #[ignore = "a real agent: .ci/long real_agents"]
+fn agent_claude_receives_a_long_message_in_a_pane_of_any_height() {
+    let real = claude();
+    let id = real.start_idle();
+    let comments = (1..9).map(|n| format!("f:{n}\n> line {n}\ncomment {n}\n"));
+    let comments = comments.collect::<Vec<_>>().join("\n");
+    let pane = real.world.pane(&id);
+    for height in [40, 34, 32, 26, 24, 22, 18, 14] {
+        let height = height.to_string();
+        real.world
+            .tmux(["resize-window", "-t", &pane, "-x", "100", "-y", &height]);
+        let text = format!("In {height} rows:\n\n{}", comments.trim_end());
+        real.assert_receives_exactly(&id, &[&text]);
+    }
+}
+
+#[test]
+#[ignore = "a real agent: .ci/long real_agents"]
 fn agent_claude_receives_a_message_separate_from_the_interrupted_prompt() {
     let real = claude();
     let id = real.start(b"Write it\n\nwith two paragraphs");

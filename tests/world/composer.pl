@@ -9,12 +9,20 @@ my ($at, $mark, $pasted, $input) = (length $text, '❯', undef, '');
 system 'stty raw -echo';
 $| = 1;
 print "\e[?2004h";
+# In a low pane it shows the end, without its mark, unless that is of the shell.
 sub paint {
     my @lines = split /\n/, $text, -1;
     @lines = ('') unless @lines;
     my $before = substr $text, 0, $at;
-    my $row = 3 + ($before =~ tr/\n//);
-    print "\e[H\e[J", "fake\r\n", '─' x 20, "\r\n$mark ", join("\r\n  ", @lines), "\r\n", '─' x 20, "\r\n  footer\e[$row;3H";
+    my $line = $before =~ tr/\n//;
+    my ($height) = split / /, `stty size`;
+    my $rows = $height / 2 - 5 < 3 ? 3 : int($height / 2 - 5);
+    my $hidden = $line < $rows ? 0 : $line + 1 - $rows;
+    my $first = $hidden && $mark ne '!' ? ' ' : $mark;
+    my $last = $hidden + $rows > @lines ? $#lines : $hidden + $rows - 1;
+    my $more = $hidden ? " ↑ $hidden more " : '';
+    my $row = 3 + $line - $hidden;
+    print "\e[H\e[J", "fake\r\n", '─' x 20, "$more\r\n$first ", join("\r\n  ", @lines[$hidden .. $last]), "\r\n", '─' x 20, "\r\n  footer\e[$row;3H";
 }
 sub type_in {
     my ($typed) = @_;

@@ -48,6 +48,25 @@ fn read_accepts_the_composers_of_all_agents() {
         claude("! dateE[7m E[0m"),
         Some(Content::Command("! date".into()))
     );
+    // Scrolled.
+    let end = |text: &str| Some(Content::End(text.to_owned()));
+    assert_eq!(claude("  > two\n\n  wellE[7m E[0m"), end("> two\n\n  well"));
+    assert_eq!(
+        claude("\n  f:2\n  ❯ wellE[7m E[0m"),
+        end("\n  f:2\n  ❯ well")
+    );
+    assert_eq!(claude("\n  Try \"wellE[7m E[0m"), end("\n  Try \"well"));
+    assert_eq!(claude("  Try \"wellE[7m E[0m"), end("Try \"well"));
+    for shell in [
+        "! \n  f:2E[7m E[0m",
+        "! f:1\n  f:2E[7m E[0m",
+        "\n  E[7m E[0m",
+    ] {
+        assert!(
+            matches!(claude(shell), Some(Content::Command(_))),
+            "{shell}"
+        );
+    }
     // The list of all sessions, whose input starts a new one.
     let hint = "describe a task for a new session";
     assert_eq!(claude(&format!("❯\u{a0}E[38;5;246m{hint}")), text(hint));
@@ -74,6 +93,10 @@ fn read_accepts_the_composers_of_all_agents() {
     );
     assert_eq!(codex("E[1m›E[0m hi", 4), text("hi"));
     assert_eq!(codex("E[1m›E[0m one\n\n  three", 6), text("one\n\n  three"));
+    assert_eq!(
+        codex("E[1m›E[0m        E[2m↑E[0m\n  f:2\n  well", 6),
+        text("\n  f:2\n  well")
+    );
     assert_eq!(
         codex("E[38;5;9m!E[0m date", 4),
         Some(Content::Command("! date".into()))
@@ -149,6 +172,27 @@ fn holds_accepts_a_message_its_end_or_a_paste() {
         (true, true)
     );
     assert_eq!(holds("six\n  seven", long), (false, false));
+    // A blank first row is one of five.
+    assert_eq!(
+        holds("\n  f\n  > two\n\n  well", "one\n\nf\n> two\n\nwell"),
+        (true, true)
+    );
+    let end = |shown: &str, text: &str| {
+        let content = Content::End(shown.to_owned());
+        let typed = claude.escape(text).unwrap();
+        (
+            claude.holds(&content, &typed),
+            claude.shows(&content, &typed),
+        )
+    };
+    assert_eq!(end("six\n  seven", long), (true, false));
+    assert_eq!(
+        end("three\n  four\n  five\n  six\n  seven", long),
+        (true, true)
+    );
+    for shown in ["six", "my draft\n  seven", "→", "[Pasted text #1 +6 lines]"] {
+        assert_eq!(end(shown, long), (false, false), "{shown}");
+    }
     let other = Content::Command("!hi".to_owned());
     assert!(!claude.holds(&other, &claude.escape("!hi").unwrap()));
 }

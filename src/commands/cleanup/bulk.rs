@@ -7,7 +7,7 @@ use super::remove::remove_task;
 use super::{dry_run, words};
 use crate::commands::table::Table;
 use crate::context::Flux;
-use crate::failure::{self, DECLINED, Failure};
+use crate::failure::{self, DECLINED, Failure, worst_exit_code};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
@@ -25,8 +25,8 @@ use crate::ui::{self, word};
 /// run, only prints. Continues after a task that is refused.
 ///
 /// # Errors
-/// When the user declines, without continuing; when a task was refused, at the end, with the
-/// highest exit code.
+/// When the user declines, without continuing; when a task was refused, at the end, with code 3
+/// if only conflicts were the reason.
 pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) -> Result<()> {
     if mode == Mode::Json {
         dry_run::print_json(flux, &plans, options)?;
@@ -122,9 +122,9 @@ fn remove(
 ///
 /// # Errors
 /// An error with exit code 130, when the user declined, without continuing; if another call failed,
-/// at the end, with the highest exit code.
+/// at the end, with code 3 if only conflicts were the reason.
 fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Result<()> {
-    let (all, mut refused, mut worst) = (plans.len(), 0, 0);
+    let (all, mut codes) = (plans.len(), Vec::new());
     for plan in plans {
         let Err(error) = each(plan) else { continue };
         let code = failure::exit_code(&error);
@@ -132,14 +132,13 @@ fn for_each(plans: Vec<Plan>, mut each: impl FnMut(Plan) -> Result<()>) -> Resul
             return Err(error);
         }
         ui::show(&error);
-        worst = worst.max(code);
-        refused += 1;
+        codes.push(code);
     }
-    if refused == 0 {
+    if codes.is_empty() {
         return Ok(());
     }
-    let what = format!("{refused} of {all} tasks were not removed");
-    bail!(Failure::new(what).code(worst))
+    let what = format!("{} of {all} tasks were not removed", codes.len());
+    bail!(Failure::new(what).code(worst_exit_code(codes)))
 }
 
 fn describe_plan(plan: &Plan, options: &Options) -> String {

@@ -101,7 +101,11 @@ fn wants_to_tell(flux: &Flux, facts: &Facts) -> Result<bool> {
 fn tell_agent(flux: &Flux, task: &Task) {
     let id = &task.id;
     match back::tell(flux, task, CONFLICT_MESSAGE) {
-        Ok(true) => flux.ui.status(format_args!("sent to '{id}'")),
+        Ok(true) => {
+            // The user has agreed to it. Only `git flux land` uses the note.
+            drop(flux.run_dir(id).note_user_message());
+            flux.ui.status(format_args!("sent to '{id}'"));
+        }
         // It may have ended since.
         Ok(false) => flux
             .ui

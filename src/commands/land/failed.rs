@@ -62,6 +62,12 @@ impl FailedTasks {
         }
     }
 
+    /// Returns whether the commits of the task's branch did not pass or conflicted before.
+    pub(super) fn has_failed(&self, id: &TaskId, tips: &Tips) -> bool {
+        let failed = self.0.get(id).filter(|failed| failed.again.is_none());
+        failed.is_some_and(|failed| failed.tips.branch == tips.branch)
+    }
+
     /// Notes that a task with these commits did not land.
     pub(super) fn note(&mut self, id: TaskId, tips: Tips, reason: Reason, now: Instant) {
         let last = self.0.get(&id).filter(|failed| failed.tips == tips);

@@ -1,9 +1,9 @@
 //! `git flux land`
 
 mod description;
-mod exit_code;
 mod failed;
 mod plan;
+mod refusal;
 mod report;
 mod select;
 mod watch;
@@ -14,6 +14,7 @@ use clap_complete::ArgValueCompleter;
 
 use self::plan::LandPlan;
 use self::report::{Report, Trial};
+use super::object::LandObject;
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
@@ -85,10 +86,10 @@ impl LandArgs {
         // A new repository has nothing to land.
         let flux =
             Flux::open(Ui::default()).map_err(|error| replace_hint(error, NEW_REPOSITORY, None))?;
+        self.ensure_selection(&flux)?;
         if self.watch {
             return self.land_on(&flux);
         }
-        self.ensure_selection(&flux)?;
         let store = match self.dry_run || self.check {
             true => Store::load(&flux.repo, &flux.settings)?,
             false => load_recovered(&flux)?,
@@ -99,7 +100,7 @@ impl LandArgs {
         let mut plan = LandPlan::make(&flux, &store, tasks, self.fate());
         if plan.is_empty() {
             flux.ui.status("no task is ready to land");
-            return Ok(());
+            return self.print_json(&flux, &[]);
         }
         if self.dry_run {
             return self.finish_dry_run(&flux, &plan);
@@ -116,18 +117,24 @@ impl LandArgs {
         self.note_configuration(&flux, &plan)?;
         let mut report = Report::new(&flux, if self.check { Trial::Yes } else { Trial::No });
         if !self.check {
-            plan.forget_rounds(&flux)?;
+            plan.forget_rounds(&flux, &store)?;
             report.refuse(plan.commit_files(&flux)?);
         }
         let landed = self.land(&flux, &store, plan, &mut report);
         if landed.is_ok() {
             report.tidy_up();
         }
-        if self.json {
-            flux.ui.json(&report.objects())?;
-        }
+        self.print_json(&flux, report.objects())?;
         landed?;
         report.finish()
+    }
+
+    /// Prints the results of tasks as a JSON array if `--json` is given.
+    fn print_json(&self, flux: &Flux, objects: &[LandObject]) -> Result<()> {
+        match self.json {
+            true => flux.ui.json(&objects),
+            false => Ok(()),
+        }
     }
 
     fn fate(&self) -> Landed {
@@ -154,11 +161,11 @@ impl LandArgs {
         if is_selected || flux.ui.can_ask() || self.dry_run {
             return Ok(());
         }
-        let failure = Failure::new("no task given");
-        let failure = failure
-            .hint("git flux land <task>...")
-            .hint("git flux land --ready");
-        bail!(failure.code(USAGE))
+        let hints: &[&str] = match self.watch {
+            true => &["git flux land --watch --ready"],
+            false => &["git flux land <task>...", "git flux land --ready"],
+        };
+        bail!(Failure::new("no task given").hints(hints).code(USAGE))
     }
 
     fn finish_dry_run(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {

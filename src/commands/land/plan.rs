@@ -4,13 +4,13 @@ use std::mem;
 
 use anyhow::{Error, Result};
 
-use super::description::{describe, is_conflict, stays};
-use super::exit_code::worst;
+use super::description::{describe, stays};
+use super::refusal::{commits_files, ensure_committable, is_sent_back, refusal};
 use crate::commands::cleanup::configuration::note_agreed;
 use crate::commands::object::LandObject;
 use crate::commands::table::Table;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, Failure};
+use crate::failure::{self, CONFLICTS, Failure, worst_exit_code};
 use crate::lifecycle::cleanup::commit_files::FilesCommit;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
@@ -21,7 +21,7 @@ use crate::lifecycle::land::finding::Tester;
 use crate::lifecycle::land::forecast::count_runs;
 use crate::lifecycle::land::groups::{LandGroup, group};
 use crate::lifecycle::land::landing::Landed;
-use crate::lifecycle::land::rounds;
+use crate::lifecycle::land::rounds::{forget, is_freed};
 use crate::sanitize;
 use crate::store::Store;
 use crate::task::TaskId;
@@ -69,7 +69,7 @@ impl LandPlan {
             vec![
                 task.id.to_string(),
                 sanitize::line(&into),
-                describe(plan, self.fate),
+                describe(task, plan, self.fate),
             ]
         };
         let table = Table {
@@ -126,21 +126,20 @@ impl LandPlan {
         })
     }
 
-    /// Forgets, for each task that the command line names, how often landings have sent it back to
-    /// its agent.
-    pub(super) fn forget_rounds(&self, flux: &Flux) -> Result<()> {
-        let facts = |(task, plan): &(LandTask, Plan)| match task.readiness {
-            Readiness::Named => plan.facts.clone(),
-            _ => None,
-        };
-        for facts in self.tasks.iter().filter_map(facts) {
-            rounds::forget(flux, &facts.oid, &facts.task)?;
+    /// Forgets how often landings have sent back a task that the command line names, or that was
+    /// blocked until the user sent or typed something to its agent.
+    pub(super) fn forget_rounds(&self, flux: &Flux, store: &Store) -> Result<()> {
+        for (task, plan) in &self.tasks {
+            let Some(facts) = &plan.facts else { continue };
+            if task.readiness == Readiness::Named || is_freed(flux, store, &facts.task)? {
+                forget(flux, &facts.oid, &facts.task)?;
+            }
         }
         Ok(())
     }
 
     /// Commits the uncommitted files of the tasks, if `--commit` is given. If a task with such
-    /// files is refused for another reason than a conflict, or has changed since it was planned,
+    /// files is refused, other than to be sent back, or has changed since it was planned,
     /// commits none of them, and moves the task from the plan to the result, with the error.
     pub(super) fn commit_files(&mut self, flux: &Flux) -> Result<Vec<(TaskId, Error)>> {
         let mut refused = Vec::new();
@@ -179,8 +178,9 @@ impl LandPlan {
     }
 
     pub(super) fn exit_code(&self) -> u8 {
-        let code = |(_, plan): &(LandTask, Plan)| plan.refusal().map_or(0, failure::exit_code);
-        match worst(self.tasks.iter().map(code)) {
+        let code =
+            |(task, plan): &(LandTask, Plan)| refusal(task, plan).map_or(0, failure::exit_code);
+        match worst_exit_code(self.tasks.iter().map(code)) {
             0 => 0,
             CONFLICTS => CONFLICTS,
             _ => 1,
@@ -196,10 +196,10 @@ impl LandPlan {
                 result: match plan.refusal() {
                     None if stays(plan, self.fate) => "integrated",
                     None => "lands",
-                    Some(_) if is_conflict(plan) => "conflict",
+                    Some(_) if is_sent_back(task, plan) => "conflict",
                     Some(_) => "refused",
                 },
-                why: Some(describe(plan, self.fate)),
+                why: Some(describe(task, plan, self.fate)),
                 ..LandObject::default()
             }
         };
@@ -207,34 +207,30 @@ impl LandPlan {
     }
 }
 
-/// Commits the uncommitted files of a task if `--commit` is given and the task can land, and returns
-/// its plan. The inner error says that it cannot land, or has changed since it was planned; nothing
-/// is committed then.
+/// Commits the uncommitted files of a task if `--commit` is given and the task can land or is sent
+/// back, and returns its plan. The inner error says that it can do neither, or has changed since it
+/// was planned; nothing is committed then.
 fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result<Plan>> {
-    let has_files = |facts: &&Facts| !facts.uncommitted.is_empty();
-    let facts = plan.facts.as_ref().filter(has_files).cloned();
+    let facts = plan.facts.clone().filter(|_| commits_files(task, &plan));
     let (Edits::Commit(message), Some(facts)) = (&task.options.uncommitted, facts) else {
         return Ok(Ok(plan));
     };
-    if plan.refusal().is_some() {
-        // A conflict is sent back.
-        return Ok(if is_conflict(&plan) {
-            Ok(plan)
-        } else {
-            plan.ensure_not_refused()
-        });
-    }
+    plan = match ensure_committable(plan) {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let lock = flux.lock_task(&task.id)?;
     if !is_unchanged(flux, &facts)? {
         let failure = Failure::new(format!("'{}' has changed since the plan was made", task.id));
-        let hint = format!("to see its state: git flux status {}", task.id);
+        let hint = format!("to see the state of the task: git flux status {}", task.id);
         return Ok(Err(failure.hint(hint).into()));
     }
     // The files may have other contents, or be larger.
     plan.decide(flux, &task.options);
-    if plan.refusal().is_some() {
-        return Ok(plan.ensure_not_refused());
-    }
+    plan = match ensure_committable(plan) {
+        Ok(plan) => plan,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let commit = FilesCommit {
         flux,
         facts: &facts,

@@ -1,13 +1,14 @@
 //! Reports what became of the tasks of a landing.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Error, Result, bail};
 
-use super::exit_code::worst;
 use crate::commands::object::LandObject;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, DECLINED, Failure};
+use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
 use crate::git::{Style, worktree};
-use crate::lifecycle::land::back::{Notice, SentBack};
+use crate::lifecycle::land::back::{Notice, Round, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
 use crate::system::disk::full_disk_hint;
@@ -26,8 +27,8 @@ pub(super) enum Trial {
 pub(super) struct Report<'a> {
     flux: &'a Flux,
     trial: Trial,
-    /// Also tasks that are sent back with the same commits as before are printed.
-    tells_repeated: bool,
+    /// The tasks that have not landed with the same commits before, which was printed.
+    told: BTreeSet<TaskId>,
     objects: Vec<LandObject>,
     codes: Vec<u8>,
 }
@@ -37,19 +38,16 @@ impl<'a> Report<'a> {
         Self {
             flux,
             trial,
-            tells_repeated: true,
+            told: BTreeSet::new(),
             objects: Vec::new(),
             codes: Vec::new(),
         }
     }
 
-    /// Returns the report, set to print nothing about a task that is sent back to its agent with
-    /// the same commits as the last time.
-    pub(super) fn without_repeated(self) -> Self {
-        Self {
-            tells_repeated: false,
-            ..self
-        }
+    /// Returns the report, set to print nothing about these tasks if they conflict or do not pass,
+    /// unless they are sent back.
+    pub(super) fn without_told(self, told: BTreeSet<TaskId>) -> Self {
+        Self { told, ..self }
     }
 
     pub(super) fn objects(&self) -> &[LandObject] {
@@ -93,7 +91,7 @@ impl<'a> Report<'a> {
         let ui = &self.flux.ui;
         match result {
             TaskResult::Conflict(back) | TaskResult::Red(_, Some(back))
-                if back.how == Notice::Repeated && !self.tells_repeated => {}
+                if back.round == Round::Nothing && self.told.contains(id) => {}
             TaskResult::Landed(Some(Err(error)))
             | TaskResult::Integrated(Some(Err(error)))
             | TaskResult::Refused(error) => {
@@ -129,10 +127,11 @@ impl<'a> Report<'a> {
                 ));
             }
             TaskResult::Unknown(finding) => {
-                ui.warning(format_args!(
-                    "'{id}' did not land, no verdict: {}",
-                    finding.why
-                ));
+                let what = match self.trial {
+                    Trial::Yes => format!("no verdict on '{id}'"),
+                    Trial::No => format!("'{id}' did not land, no verdict"),
+                };
+                ui.warning(format_args!("{what}: {}", finding.why));
                 finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
             }
         }
@@ -147,7 +146,10 @@ impl<'a> Report<'a> {
     fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
-        ui.status(format_args!("sent back to {id}: {why}"));
+        ui.status(match back.round {
+            Round::Counted => format!("sent back to {id}: {why}"),
+            Round::Nothing => format!("'{id}' did not land: {why}"),
+        });
         match &back.how {
             Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
             Notice::NoAgent => ui.hint(format_args!(
@@ -161,7 +163,10 @@ impl<'a> Report<'a> {
                 ));
                 ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
-            Notice::Failed(error) => ui.warning(error),
+            Notice::Failed(why, hints) => {
+                ui.warning(why);
+                hints.iter().for_each(|hint| ui.hint(hint));
+            }
         }
     }
 
@@ -233,7 +238,7 @@ impl<'a> Report<'a> {
             Trial::No if self.has_landed() => "not every task has landed",
             Trial::No => "no task has landed",
         };
-        match worst(self.codes.into_iter()) {
+        match worst_exit_code(self.codes) {
             0 => Ok(()),
             CONFLICTS => bail!(Failure::new(what).code(CONFLICTS)),
             _ => bail!(Failure::new(what)),

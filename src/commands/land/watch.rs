@@ -1,6 +1,6 @@
 //! `git flux land --watch`: lands tasks as they become ready.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Instant;
 
@@ -96,8 +96,13 @@ impl LandWatch<'_> {
         let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?, self.args.fate());
         plan.agree(flux);
         self.args.note_configuration(flux, &plan)?;
+        plan.forget_rounds(flux, store)?;
         // Each landing of another task lets a task that does not pass be tried again.
-        let mut report = Report::new(flux, Trial::No).without_repeated();
+        let told = tried
+            .iter()
+            .filter(|one| self.failed.has_failed(&one.id, &one.tips(store)));
+        let told: BTreeSet<TaskId> = told.map(|one| one.id.clone()).collect();
+        let mut report = Report::new(flux, Trial::No).without_told(told);
         report.refuse(plan.commit_files(flux)?);
         // While the gate runs, a task or its target may change: nothing is known about those commits.
         let before = Store::load(&flux.repo, &flux.settings)?;

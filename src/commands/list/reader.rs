@@ -11,7 +11,6 @@ use super::rows::{Rows, TaskRow, open_current, read_all, read_rows, read_states}
 use crate::commands::task_watch::{TaskWatch, own_tasks};
 use crate::commands::wakeups::POLL_INTERVAL;
 use crate::context::Flux;
-use crate::lifecycle::land::state::land_state;
 use crate::lifecycle::observe;
 use crate::store::Store;
 use crate::task::{LandState, State, Task};
@@ -210,8 +209,8 @@ impl TaskReader {
             for row in known {
                 let found = states.binary_search_by(|(task, _)| task.id.cmp(&row.id));
                 let Ok(at) = found else { return Ok(false) };
-                let (task, state) = &states[at];
-                row.update(state.clone(), land_state(flux, store, task));
+                let (_, seen) = &states[at];
+                row.update(seen.clone());
             }
         }
         self.watch_terminals_and_landings();

@@ -15,15 +15,12 @@ use crate::commands::object::conflicts::opponents;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED};
 use crate::git::Git;
-use crate::lifecycle::land::state::land_state;
-use crate::lifecycle::observe;
+use crate::lifecycle::observe::{self, ObservedState};
 use crate::lifecycle::repositories::find_repositories;
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::system::clock::this_second;
-use crate::task::{
-    Divergence, Evidence, GateState, GateVerdict, LandState, State, Status, Task, TaskId, version,
-};
+use crate::task::{Divergence, GateState, GateVerdict, State, Status, Task, TaskId, version};
 use crate::ui::words::age;
 use crate::ui::{Ui, colour, shown};
 
@@ -104,15 +101,15 @@ pub(super) fn read_states(flux: &Flux, store: &Store) -> Result<Rows> {
     let tasks: Vec<&Task> = store.readable().collect();
     let states = observe::states(flux, store, &tasks)?;
     let now = this_second();
-    let row = |(task, (state, found)): (&&Task, _)| {
+    let row = |(task, seen): (&&Task, ObservedState)| {
         let status = Status {
             task: Task::clone(task),
             owner: flux.owner(task),
-            state,
-            found,
+            state: seen.state,
+            found: seen.found,
             divergence: None,
             changes: None,
-            land: land_state(flux, store, task),
+            land: seen.land,
             git_refusal: None,
             gate: None,
         };
@@ -214,7 +211,8 @@ impl TaskRow {
 
     /// Replaces the state of a task, and its state in a landing, in the row: in its status, its
     /// cells and its JSON object.
-    pub(super) fn update(&mut self, (state, found): (State, Evidence), land: Option<LandState>) {
+    pub(super) fn update(&mut self, seen: ObservedState) {
+        let ObservedState { state, found, land } = seen;
         if let Some(status) = self.status.take() {
             let status = Status {
                 state,

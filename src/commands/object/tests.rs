@@ -1,14 +1,17 @@
 //! All fields for programs: their types, and their names in the manual.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde_json::Value;
 
+use super::conflicts::OpponentObject;
 use super::review::{ReviewFileObject, ReviewObject};
+use super::task::{ExitObject, TargetObject};
 use super::*;
 use crate::agent::messages::Author;
 use crate::embedded::MANUAL;
-use crate::task::{Activity, GateState, WaitReason};
+use crate::task::{Activity, Changes, GateState, Layout, NotedEntry, Phase, Source, WaitReason};
 
 const FIRST_SECOND: Timestamp = Timestamp::constant(1, 0);
 

@@ -4,6 +4,7 @@ mod comment_list;
 mod file;
 mod from;
 mod message;
+mod pairs;
 mod parse;
 mod send;
 

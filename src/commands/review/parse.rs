@@ -1,9 +1,12 @@
 //! Finds the comments in an edited file by comparing it with the original, so that code which looks
 //! like a diff, or like a comment, is neither.
 
+use std::mem;
+
 use anyhow::Result;
 
 use super::file::{ReviewLine, Subject};
+use super::pairs::pair_lines;
 use crate::git::repo::patch::{ChangedLines, compare_lines};
 
 /// A comment.
@@ -84,27 +87,24 @@ fn read_block(original: &[ReviewLine], edited: &[&str], changed: ChangedLines) -
         0 => return Vec::new(),
         lines => &edited[changed.new_start - 1..changed.new_start - 1 + lines],
     };
-    let mut replaced = old;
     let above = &original[..first.max(1)];
     // Such a line is about the line of code above it.
     let mut lines = above.iter().rev();
     let is_code = |line: &&ReviewLine| !line.text.starts_with(NO_NEWLINE);
     let mut about = lines.find(is_code).unwrap_or(&original[0]);
     let (mut comments, mut text) = (Vec::new(), Vec::new());
-    for line in new {
-        let mut others = replaced.iter().enumerate();
-        let found = others.find_map(|(at, old)| Some((at, find_suggestion(old, line)?)));
-        let Some((at, suggestion)) = found else {
+    let mut pairs = pair_lines(old, new).into_iter().peekable();
+    for (at, line) in new.iter().enumerate() {
+        let Some((changed, _)) = pairs.next_if(|(_, new)| *new == at) else {
             text.push(*line);
             continue;
         };
-        comments.extend(Comment::new(about, &std::mem::take(&mut text)));
-        about = &replaced[at];
-        replaced = &replaced[at + 1..];
-        comments.push(Comment {
+        comments.extend(Comment::new(about, &mem::take(&mut text)));
+        about = &old[changed];
+        comments.extend(find_suggestion(about, line).map(|suggestion| Comment {
             line: about.clone(),
             remark: Remark::Suggestion(suggestion),
-        });
+        }));
     }
     comments.extend(Comment::new(about, &text));
     comments
@@ -242,6 +242,28 @@ mod tests {
         );
         let both = TEXT.replace("-two\n", "-2\n").replace("++++ b/f", "+3");
         case(&both, &["-two => 2", "++++ b/f => 3"]);
+    }
+
+    #[test]
+    fn find_comments_distinguishes_deleted_and_changed_lines() {
+        let end = "\u{c}\n#\n#\n";
+        let code = " f\n+let a = 1;\n+let b = compute(x);\n";
+        let case = |edited: &str, expected: &[&str]| {
+            code_case([code, &format!("{edited}{end}")], expected);
+        };
+        let changed = "+let b = compute(x); => let b = compute(y);";
+        case(" f\n+let b = compute(y);\n", &[changed]);
+        case(
+            " f\n+let a = 1;\n+1 nice\n+let b = compute(y);\n",
+            &["+let a = 1; | +1 nice", changed],
+        );
+        case(
+            " f\nhow?\n+let b = compute(y);\nwhy?\n",
+            &[" f | how?", changed, "+let b = compute(x); | why?"],
+        );
+        case(" f\n+let a = 2;\n", &["+let a = 1; => let a = 2;"]);
+        // It is no part of what was deleted.
+        case(" f\n+1 nice\n", &[" f | +1 nice"]);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Sending<'_> {
         // The answer may have taken a while, too.
         let store = Store::load(&flux.repo, &flux.settings)?;
         let recipient = find_recipient(flux, &store, task)??;
-        let is_confirmed = recipient.send(self.message)?;
+        let is_confirmed = recipient.send_for_user(self.message)?;
         report(flux, task, &recipient, is_confirmed);
         Ok(())
     }
@@ -104,6 +104,8 @@ fn start_again(flux: &Flux, stored: &StoredTask, message: &str) -> Result<()> {
         }
     };
     let started = resume(flux, &task.id, agent, None, None)?;
+    // Only `git flux land` uses the note.
+    drop(flux.run_dir(&task.id).note_user_message());
     starting::report(flux, &started, verb)?;
     starting::ensure_no_early_failure(flux, &started)
 }

@@ -79,7 +79,8 @@ pub(crate) fn register(
 }
 
 /// Makes the files of a detached worktree those of a commit, and deletes all others except ignored
-/// ones: `git reset --hard <commit>`, then `git clean -ffd`. First deletes `index.lock` and
+/// ones: `git checkout --force --detach <commit>`, then `git clean -ffd`. Moves no branch, should one
+/// be checked out there. First deletes `index.lock` and
 /// `HEAD.lock`, which a killed git may have left, and an index with assume-unchanged or
 /// skip-worktree files, which git would leave as they are. The caller holds `lock`, without which
 /// git flux runs no git there.
@@ -94,8 +95,8 @@ pub(crate) fn reset(checkout: &Checkout, commit: &ObjectId, lock: &Lock) -> Resu
         removed.context("could not remove the index")?;
     }
     let git = || checkout.git().config(NO_HOOKS).config(NO_SPARSE);
-    let reset = git().words("reset --quiet --hard --no-recurse-submodules");
-    reset.arg(commit).holding(lock)?.run()?;
+    let reset = git().words("checkout --quiet --force --detach --no-recurse-submodules");
+    reset.arg(commit).arg("--").holding(lock)?.run()?;
     // Twice: a nested repository is no work of the user's here.
     git().words("clean --quiet -ffd").holding(lock)?.run()
 }

@@ -61,7 +61,9 @@ fn ensure_not_restored(flux: &Flux, one: &Archived) -> Result<()> {
     }
     let failure = Failure::new(format!("'{}' is being restored", one.name));
     Err(failure
-        .hint(format!("to see its state: git flux status {id}"))
+        .hint(format!(
+            "to see the state of the task: git flux status {id}"
+        ))
         .into())
 }
 

@@ -381,7 +381,9 @@ fn ensure_settled(id: &TaskId, state: &State, run: &RunDir) -> Result<()> {
         State::Unknown => format!("cannot tell whether the agent of '{id}' is running"),
         _ => format!("'{id}' is {}", state.name()),
     };
-    let failure = Failure::new(what).hint(format!("to see its state: git flux status {id}"));
+    let failure = Failure::new(what).hint(format!(
+        "to see the state of the task: git flux status {id}"
+    ));
     match run.ensure_launcher_known() {
         Err(error) if *state == State::Unknown => Err(failure::wrap_in_failure(error, failure)),
         _ => Err(failure.into()),

@@ -54,8 +54,8 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
     for change in &facts.uncommitted {
         let path = shown(&change.path);
         if let Some(hint) = reveal_command(change, &facts.task.worktree) {
-            let mark = change.unhide_option.unwrap_or_default();
-            let mark = mark.trim_start_matches("--no-");
+            let mark = change.unhide_option.and_then(|no| no.strip_prefix("--no-"));
+            let mark = mark.unwrap_or("unchanged");
             let what = format!("git commit would leave out '{path}': it is marked {mark}");
             let show = format!("to remove the mark: {hint}");
             let discard = format!("to merge only what is committed: {discard}");

@@ -121,9 +121,15 @@ impl Plan {
 
     /// Returns the plan, or fails with the error of the first check that refuses, or whose consent
     /// is missing and cannot be asked for.
-    pub(crate) fn ensure_not_refused(mut self) -> Result<Self> {
-        let mut checks = self.checks.iter();
-        let Some(at) = checks.position(|check| check.agreed() == Agreed::No) else {
+    pub(crate) fn ensure_not_refused(self) -> Result<Self> {
+        self.ensure(|_| true)
+    }
+
+    /// Returns the plan, or fails with the error of the first check that refuses among those that
+    /// `is_needed` selects.
+    pub(crate) fn ensure(mut self, is_needed: impl Fn(&Check) -> bool) -> Result<Self> {
+        let is_refusing = |check: &Check| is_needed(check) && check.agreed() == Agreed::No;
+        let Some(at) = self.checks.iter().position(is_refusing) else {
             return Ok(self);
         };
         match self.checks.swap_remove(at).verdict {

@@ -181,7 +181,7 @@ impl TargetSearch<'_> {
                 self.task.id,
                 into.unwrap_or_default()
             );
-            let what = format!("the worktree of '{branch}' is not in '{place}' any more");
+            let what = format!("the worktree of '{branch}' is gone: there is no '{place}'");
             bail!(Failure::new(what).hint(repair).hint(then));
         }
         if let Some(operation) = Repo::operation(&repo.checkout(path)?)? {

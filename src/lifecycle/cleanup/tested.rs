@@ -92,9 +92,10 @@ impl Known {
 
 /// Returns the error that what would be merged has not passed the gate.
 fn refusal(id: &TaskId, verdict: &GateVerdict) -> Error {
-    let failure = Failure::new(format!(
-        "the merge of '{id}' has not passed the gate: {verdict}"
-    ));
+    let failure = Failure::new(match verdict.failed_command() {
+        Some(failed) => format!("the merge of '{id}' does not pass the gate: {failed}"),
+        None => format!("the merge of '{id}' does not pass the gate: {verdict}"),
+    });
     let log = verdict.log.as_ref();
     let hint = log.map(|log| format!("cat {}", quoted(log.as_ref())));
     failure.hints(hint).into()

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::context::Flux;
 use crate::failure::{Failure, Verb};
 use crate::lifecycle::owner::other_owner;
-use crate::lifecycle::shared_config::change::SharedChange;
+use crate::lifecycle::shared_config::change::{SharedChange, SharedPart};
 use crate::lifecycle::shared_config::{Comparison, compare, keep};
 use crate::settings::table::{self, Setting};
 use crate::system::none_if_missing;
@@ -68,11 +68,15 @@ fn compare_all(flux: &Flux) -> Result<Vec<(TaskId, Result<SharedChange, String>)
     Ok(all)
 }
 
+/// Returns whether a change may change what the gate runs: `flux.gate` or `flux.wrapper` in any of the
+/// files, or which files are included.
 fn is_of_gate(change: &SharedChange) -> bool {
-    let name = change.name();
+    let SharedPart::Key { key, .. } = &change.part else {
+        return false;
+    };
     let settings = [&table::GATE, &table::WRAPPER];
-    let is_setting = |setting: &&Setting| name.eq_ignore_ascii_case(setting.key);
-    settings.iter().any(is_setting) || name.to_ascii_lowercase().starts_with("include")
+    let is_setting = |one: &&Setting| key.eq_ignore_ascii_case(one.key.as_bytes());
+    settings.iter().any(is_setting) || key.to_ascii_lowercase().starts_with(b"include")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::scratch::{NAME, ScratchWorktree, gate_dir};
 use super::subject::Candidate;
 use crate::agent::caller_environment;
 use crate::context::Flux;
-use crate::git::changes::Head;
+use crate::git::changes::{DETACHED, Head};
 use crate::git::{Checkout, Ignored, whole_status};
 use crate::lifecycle::start::agent_launch::find_wrapper;
 use crate::lifecycle::start::ports;
@@ -154,7 +154,7 @@ impl<'a> GateRun<'a> {
     fn find_change(&self, before: &HashSet<PathBuf>) -> Result<Option<String>> {
         let checkout = self.flux.repo.checkout(self.scratch.path())?;
         let (head, after) = tracked_status(&checkout)?;
-        if head.oid != *self.candidate.commit {
+        if head.oid != *self.candidate.commit || head.branch != DETACHED {
             return Ok(Some("the gate changes HEAD".to_owned()));
         }
         let mut changed: Vec<&PathBuf> = after.difference(before).collect();

@@ -12,6 +12,7 @@ use crate::git::detached::{self, WorktreeCondition};
 use crate::git::worktree::remove_temporary;
 use crate::git::{Checkout, Lock, ObjectId, Repo, Worktree, admin};
 use crate::lifecycle::start::{copies, ports};
+use crate::system::regular_file::read_file;
 use crate::task::Bytes;
 use crate::ui::{quoted, shown};
 
@@ -67,19 +68,18 @@ impl<'a> ScratchWorktree<'a> {
         &self.path
     }
 
-    /// Checks out a commit in the scratch worktree, which is created if it is missing. Overwrites all
-    /// files there, except ignored ones. Fails if something else is at its path.
+    /// Checks out a commit in the scratch worktree. Creates that if it is missing, and creates it anew
+    /// if files of other patterns were copied into it. Overwrites all files there, except ignored
+    /// ones. Fails if something else is at its path.
     pub(super) fn check_out(&self, gate: &Gate, commit: &ObjectId) -> Result<Checkout> {
         let (repo, path) = (&self.flux.repo, &self.path);
-        match inspect(repo, path)? {
-            WorktreeCondition::Missing => self.create(gate, commit)?,
-            WorktreeCondition::Ready | WorktreeCondition::Foreign => {}
-            WorktreeCondition::Incomplete => {
-                let guard = self.flux.lock_repo()?;
+        let condition = inspect(repo, path)?;
+        if condition != WorktreeCondition::Ready || !self.is_seeded(gate)? {
+            if condition != WorktreeCondition::Missing {
+                let _guard = self.flux.lock_repo()?;
                 remove_temporary(repo, path)?;
-                drop(guard);
-                self.create(gate, commit)?;
             }
+            self.create(gate, commit)?;
         }
         let checkout = repo.checkout(path)?;
         let _spinner = self.flux.ui.spinner("checking out the files to test");
@@ -104,7 +104,19 @@ impl<'a> ScratchWorktree<'a> {
         flux.ui
             .status(format_args!("{made} (git flux gc --scratch removes it)"));
         let seed = gate.seed.iter().map(|Bytes(pattern)| pattern.clone());
-        copies::seed(flux, &seed.collect::<Vec<_>>(), path)
+        copies::seed(flux, &seed.collect::<Vec<_>>(), path)?;
+        let patterns = serde_json::to_vec(&gate.seed)?;
+        flux.repo.sharing()?.write(&self.seed_file(), &patterns)
+    }
+
+    /// Returns whether the files of the gate's patterns were copied into the worktree, and no others.
+    fn is_seeded(&self, gate: &Gate) -> Result<bool> {
+        let patterns = read_file(&self.seed_file()).ok();
+        Ok(patterns == Some(serde_json::to_vec(&gate.seed)?))
+    }
+
+    fn seed_file(&self) -> PathBuf {
+        gate_dir(&self.flux.repo).join("seed")
     }
 }
 
@@ -124,15 +136,22 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
     if condition != WorktreeCondition::Foreign {
         return Ok(condition);
     }
-    let pasted = quoted(path);
-    let what = format!(
-        "'{}' is in the way: the worktree for gates belongs there",
-        shown(path)
-    );
+    let (place, pasted) = (shown(path), quoted(path));
+    let is_registered = admin::has_entry(repo.common_dir(), path)?;
+    if is_registered && !path.exists() {
+        let what = format!("git still has a worktree at '{place}', where that for gates belongs");
+        let forget = format!("to forget it: git worktree remove --force --force {pasted}");
+        bail!(Failure::new(what).hint(forget));
+    }
+    let what = format!("'{place}' is in the way: the worktree for gates belongs there");
     // It may have been moved together with the repository.
-    let is_moved = path.join(".git").is_file() && !admin::has_entry(repo.common_dir(), path)?;
+    let is_moved = path.join(".git").is_file() && !is_registered;
     let repair =
         is_moved.then(|| format!("if the repository was moved: git worktree repair {pasted}"));
+    let mv = match is_registered {
+        true => "git worktree move --force --force",
+        false => "mv",
+    };
     let failure = Failure::new(what).hints(repair);
-    bail!(failure.hint(format!("to move it away: mv {pasted} {pasted}.away")))
+    bail!(failure.hint(format!("to move it away: {mv} {pasted} {pasted}.away")))
 }

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 
 use super::finding::GateFinding;
-use super::rounds;
+use super::rounds::{NextRound, Rounds};
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::git::{Lock, Style, regular_file};
 use crate::lifecycle::cleanup::conflict_merge::{ConflictMerge, ConflictSite};
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::recipient;
 use crate::sanitize;
 use crate::system::clock;
-use crate::task::{State, Task};
+use crate::task::Task;
 
 /// The message to an agent about conflicts. It contains no name that an agent could misread.
 pub(crate) const CONFLICT_MESSAGE: &str = "git flux: the target branch was merged into this worktree and the merge stopped at \
@@ -36,15 +36,25 @@ pub(super) enum Fault<'a> {
     Red(&'a GateFinding),
 }
 
-/// The handling of a task that was sent back.
+/// The handling of a task that did not land.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SentBack {
     /// The number of times that it was sent back, this one included.
     pub(crate) rounds: usize,
+    pub(crate) round: Round,
     pub(crate) how: Notice,
 }
 
-/// The notice to the agent of a task that was sent back.
+/// The effect of a landing on a task that did not land.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// It was sent back: its agent was told, or the target was merged into its worktree.
+    Counted,
+    /// Nothing was sent or merged.
+    Nothing,
+}
+
+/// The notice to the agent of a task that did not land.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     Sent,
@@ -52,49 +62,61 @@ pub(crate) enum Notice {
     NoAgent,
     /// Its agent works, and is not interrupted.
     AtWork,
-    /// It was sent back with the same commits before.
+    /// The task was sent back with the same commits before.
     Repeated,
-    /// It was sent back too often: only you can change that.
+    /// The task was sent back too often: only you can change that.
     Blocked,
-    Failed(String),
+    /// It could not be told: why, and hints.
+    Failed(String, Vec<String>),
 }
 
-/// Counts in the task's record that it was sent back, and tells its agent why it did not land. On a
-/// conflict, first merges the target into the task's worktree, unless the task lands by a rebase.
-/// Merges and tells nothing if the task was sent back with the same commits before or too often, or
-/// if the agent works.
+/// Tells the agent of a task why it did not land. On a conflict, first merges the target into the
+/// task's worktree, unless the task lands by a rebase. Counts the round in the task's record if the
+/// agent was told or the target was merged. Merges and tells nothing if the task was sent back with
+/// the same commits before or too often, or if the agent works.
 pub(super) fn send(flux: &Flux, facts: &Facts, fault: Fault) -> Result<SentBack> {
     let lock = flux.lock_task(&facts.task.id)?;
-    let counted = rounds::count(flux, facts, &lock)?;
-    let how = match counted.state {
-        rounds::Counted::Repeated => Notice::Repeated,
-        rounds::Counted::Blocked => Notice::Blocked,
-        rounds::Counted::New if facts.state == State::Working => Notice::AtWork,
-        rounds::Counted::New => notify(flux, facts, fault, &lock),
+    let mut rounds = Rounds::read(flux, facts, &lock)?;
+    let (round, how) = match rounds.find_next()? {
+        NextRound::Repeated => (Round::Nothing, Notice::Repeated),
+        NextRound::Blocked => (Round::Nothing, Notice::Blocked),
+        NextRound::Later => (Round::Nothing, Notice::AtWork),
+        NextRound::New => notify(flux, facts, fault, &lock),
     };
-    let rounds = counted.rounds;
-    Ok(SentBack { rounds, how })
+    if round == Round::Counted {
+        rounds.add()?;
+    }
+    let rounds = rounds.count();
+    Ok(SentBack { rounds, round, how })
 }
 
-fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> Notice {
+fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> (Round, Notice) {
     let done = match fault {
         Fault::Conflict => start_merge(flux, facts, lock),
-        Fault::Red(finding) => Ok(red_message(finding)),
+        Fault::Red(finding) => Ok((Round::Nothing, red_message(finding))),
     };
-    let sent = done.and_then(|message| tell(flux, &facts.task, &message));
-    match sent {
-        Ok(true) => Notice::Sent,
-        Ok(false) => Notice::NoAgent,
-        Err(error) => Notice::Failed(format!("{error:#}")),
+    let (merged, message) = match done {
+        Ok(done) => done,
+        Err(error) => return (Round::Nothing, failed(&error)),
+    };
+    match tell(flux, &facts.task, &message) {
+        Ok(true) => (Round::Counted, Notice::Sent),
+        Ok(false) => (merged, Notice::NoAgent),
+        Err(error) => (merged, failed(&error)),
     }
 }
 
+fn failed(error: &Error) -> Notice {
+    Notice::Failed(format!("{error:#}"), failure::hints(error).collect())
+}
+
 /// Merges the target into the task's worktree, and leaves the conflicts there; does nothing if the
-/// task lands by a rebase. Returns the message for its agent. Fails if the task has changed.
-fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<String> {
+/// task lands by a rebase. Returns whether that counts as a round, and the message for its agent.
+/// Fails if the task has changed.
+fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<(Round, String)> {
     let into = facts.merge_target().context("internal error: no target")?;
     if into.style == Style::Rebase {
-        return Ok(REBASE_MESSAGE.to_owned());
+        return Ok((Round::Nothing, REBASE_MESSAGE.to_owned()));
     }
     let merge = ConflictMerge::plan(facts, ConflictSite::Task)?;
     let id = &facts.task.id;
@@ -105,7 +127,7 @@ fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<String> {
         ))
     };
     merge.start(flux, lock)?.with_context(failure)?;
-    Ok(CONFLICT_MESSAGE.to_owned())
+    Ok((Round::Counted, CONFLICT_MESSAGE.to_owned()))
 }
 
 /// Returns the message with the command that failed, its status and the end of its output.

@@ -61,8 +61,21 @@ pub(crate) enum LeftOut {
     /// It conflicts with its target.
     Conflict(Box<Facts>),
     /// It does not fit on the tasks before it: it is tried again when those have landed.
-    Later,
+    Later(Misfit),
     Refused(Error),
+}
+
+/// The reason why a task does not fit on the tasks before it in a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// It conflicts with them.
+    Conflict,
+    /// They have all its changes.
+    Contained,
+    /// It lacks commits of theirs, and only a fast-forward is allowed.
+    NoFastForward,
+    /// The target has changed.
+    OtherTarget,
 }
 
 /// A task that did not land since the gate gave no verdict.
@@ -213,7 +226,9 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     }
     if !facts.uncommitted.is_empty() && task.options.uncommitted != Edits::Discard {
         let failure = Failure::new(format!("'{id}' has changed since the plan was made"));
-        bail!(failure.hint(format!("to see its state: git flux status {id}")));
+        bail!(failure.hint(format!(
+            "to see the state of the task: git flux status {id}"
+        )));
     }
     Ok(())
 }
@@ -254,15 +269,20 @@ fn add(
         links: Vec::new(),
     });
     if into.branch != chain.branch || into.tip != chain.base {
-        return Ok(Some(LeftOut::Later));
+        return Ok(Some(LeftOut::Later(Misfit::OtherTarget)));
     }
     let tip = chain.tip().clone();
     let is_first = chain.links.is_empty();
     if !is_first {
         let merge = MergePlan::make(&flux.repo, &tip, &facts.tip, into.style)?;
-        use MergePlan::{Conflicts, Moved, UpToDate};
-        if matches!(merge, Conflicts { .. } | Moved { .. } | UpToDate(_)) {
-            return Ok(Some(LeftOut::Later));
+        let misfit = match merge {
+            MergePlan::Conflicts { .. } => Some(Misfit::Conflict),
+            MergePlan::UpToDate(_) => Some(Misfit::Contained),
+            MergePlan::Moved { .. } => Some(Misfit::NoFastForward),
+            _ => None,
+        };
+        if let Some(misfit) = misfit {
+            return Ok(Some(LeftOut::Later(misfit)));
         }
         facts.destination = Destination::Merge(MergeTarget { tip, merge, ..into });
     }
@@ -282,9 +302,9 @@ fn add(
         // Merge drivers decide only when the merge is made.
         Err(error) if failure::exit_code(&error) == CONFLICTS => Ok(Some(match is_first {
             true => LeftOut::Conflict(Box::new(facts)),
-            false => LeftOut::Later,
+            false => LeftOut::Later(Misfit::Conflict),
         })),
-        Ok(None) => Ok(Some(LeftOut::Later)),
+        Ok(None) => bail!("internal error: nothing to merge"),
         Err(error) => Err(error),
     }
 }

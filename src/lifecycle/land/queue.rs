@@ -1,13 +1,13 @@
 //! Lands the tasks of one target, one tested batch after the other.
 
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, anyhow};
 
 use super::back::{self, Fault};
 use super::batch::{BatchSize, GateAnswer, KnownTarget, Prefix, PrefixSearch};
-use super::chain::{self, Built, Candidates, Chain, LandTask, LeftOut, Link, Undecided};
+use super::chain::{self, Built, Candidates, Chain, LandTask, LeftOut, Link, Misfit, Undecided};
 use super::chain_refs::ChainRefs;
 use super::finding::{GateFinding, Tester};
 use super::landing::{Landed, LandingOutcome, PrefixLanding, remove_integrated};
@@ -100,22 +100,36 @@ impl Queue<'_> {
                 self.note(id, TaskResult::of_answer(answer))?;
                 continue;
             }
-            if let Some(chain) = chain {
-                let batch = PassedBatch {
-                    ids: chain.ids().cloned().collect(),
-                    runs: self.runs_since(before),
-                    time: begun.elapsed(),
-                };
-                (self.tell)(LandEvent::Passed(batch))?;
-                for id in chain.ids() {
-                    self.note(id.clone(), TaskResult::Fits)?;
-                }
-            }
-            for (id, why) in left_out {
-                self.note(id, TaskResult::of_left_out(why))?;
-            }
-            return Ok(());
+            let built = Built { chain, left_out };
+            let runs = self.runs_since(before);
+            return self.note_checked(built, runs, begun.elapsed());
         }
+    }
+
+    /// Notes the results of `--check`: the tasks of a chain that passes fit, and those whose changes
+    /// the chain has anyway.
+    fn note_checked(&mut self, built: Built, runs: Option<usize>, time: Duration) -> Result<()> {
+        let left_out = built.left_out.into_iter();
+        let (contained, left_out): (Vec<_>, Vec<_>) =
+            left_out.partition(|(_, why)| matches!(why, LeftOut::Later(Misfit::Contained)));
+        if let Some(chain) = built.chain {
+            let contained = contained.into_iter().map(|(id, _)| id);
+            let ids: Vec<TaskId> = chain.ids().cloned().chain(contained).collect();
+            let batch = PassedBatch {
+                ids: ids.clone(),
+                runs,
+                time,
+            };
+            (self.tell)(LandEvent::Passed(batch))?;
+            for id in ids {
+                self.note(id, TaskResult::Fits)?;
+            }
+        }
+        for (id, why) in left_out {
+            let result = TaskResult::of_left_out(&id, why);
+            self.note(id, result)?;
+        }
+        Ok(())
     }
 
     /// Returns how often the gate has run since its number of runs was `before`; `None` without a
@@ -152,7 +166,7 @@ impl Queue<'_> {
     /// `pending` if it is to be tried again.
     fn settle(&mut self, pending: &mut Vec<LandTask>, id: &TaskId, why: LeftOut) -> Result<()> {
         let result = match why {
-            LeftOut::Later => return Ok(()),
+            LeftOut::Later(_) => return Ok(()),
             LeftOut::Refused(error) => TaskResult::Refused(error),
             LeftOut::Integrated(facts) => match self.fate {
                 Landed::Kept => TaskResult::Integrated(None),

@@ -19,7 +19,8 @@ use crate::task::{Report, Task};
 use crate::tmux::pane::{self, Pane};
 
 /// Observes the refs, run files and pane of each task. Runs `tmux list-panes -a` once per server,
-/// only for agents that may run; a server that does not answer in two seconds is ignored.
+/// only for agents that may run and for tasks that landings have blocked; a server that does not
+/// answer in two seconds is ignored.
 pub(super) fn read_sources(
     flux: &Flux,
     store: &Store,
@@ -31,14 +32,21 @@ pub(super) fn read_sources(
     let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
     for (task, seen) in iter::zip(tasks, &mut all) {
         let Some(target) = &task.target else { continue };
-        if seen.exit.is_some() || !may_be_alive(seen.launcher) {
+        let may_run = seen.exit.is_none() && may_be_alive(seen.launcher);
+        // What was typed counts also once the agent has ended.
+        let is_blocked = task.landing.as_ref().is_some_and(|last| last.is_blocked);
+        if !may_run && !is_blocked {
             continue;
         }
         // Without an answer of the server, the files are enough.
         let panes = servers
             .entry(&target.socket)
             .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
-        if let Some(pane) = panes.iter().find(|pane| pane.matches(target)) {
+        let Some(pane) = panes.iter().find(|pane| pane.matches(target)) else {
+            continue;
+        };
+        seen.last_key = pane.last_key_in_session_of(target);
+        if may_run {
             seen.target = Some(pane.with_current_names(target));
             add_pane(task, pane, seen);
         }

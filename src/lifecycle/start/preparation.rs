@@ -99,7 +99,7 @@ impl<'a> Preparation<'a> {
     /// or an id, branch or path is taken. Creates nothing but git objects for `--with-changes`.
     pub(crate) fn plan_starts(&self, description: &[u8]) -> Result<Vec<Start>> {
         if prompt::title_of(description).is_empty() {
-            return Err(Failure::new("no description given")
+            return Err(Failure::new("the description is empty")
                 .hint("to start a task: git flux run \"<description>\"")
                 .code(USAGE)
                 .into());

@@ -264,7 +264,10 @@ impl Start {
             Ok(Rollback::WorktreeMissing) => format!("; its worktree is gone: '{worktree}'"),
             Ok(Rollback::TaskLeft) => {
                 let left = "; it was kept, since its worktree was changed";
-                let hint = format!("to see its state: git flux status {}", self.task.id);
+                let hint = format!(
+                    "to see the state of the task: git flux status {}",
+                    self.task.id
+                );
                 return Failure::new(what + left).hint(hint);
             }
             Err(error) => {

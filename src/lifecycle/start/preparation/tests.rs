@@ -84,6 +84,6 @@ fn run_fails_without_a_description() {
     let request = request(StartPoint::Head);
     let preparation = Preparation::new(&world.flux, store(&world), &request).unwrap();
     let error = preparation.plan_starts(b" \n").map(drop).unwrap_err();
-    let said = "no description given";
+    let said = "the description is empty";
     assert_eq!(error.to_string(), said);
 }

@@ -318,7 +318,7 @@ fn failure_after_describes_the_result_of_each_rollback() {
             Origin::Worktree,
             Ok(Rollback::TaskLeft),
             "error: could not adopt 'fix'; it was kept, since its worktree was changed\n\
-             hint: to see its state: git flux status fix",
+             hint: to see the state of the task: git flux status fix",
         ),
         (
             new(),
