@@ -13,8 +13,6 @@ const TEXT_WIDTH: usize = 12;
 const MIN_TEXT_WIDTH: usize = 4;
 /// The width below which a name is useless.
 const MIN_NAME_WIDTH: usize = 8;
-/// The width to which a name is cut before the columns of [`Narrow`] are omitted.
-const NAME_WIDTH: usize = 12;
 
 /// Rows below a head. A cell may be coloured.
 #[derive(Default)]
@@ -30,9 +28,9 @@ pub(super) struct Table<'a> {
 pub(super) struct Narrow<'a> {
     /// The width of the last column below which the optional columns of the table are omitted.
     pub(super) text_width: usize,
-    /// The last columns that are omitted, in this order, when the first one has been cut to 12
-    /// columns. Without any, the last column is cut before the first one.
-    pub(super) last: &'a [&'a str],
+    /// The last columns that are omitted, in this order, each once the first column has been cut to
+    /// the width beside it. Without any, the last column is cut before the first one.
+    pub(super) last: &'a [(&'a str, usize)],
 }
 
 #[derive(Clone, Copy)]
@@ -98,8 +96,8 @@ impl Table<'_> {
                 columns.retain(|column| self.head[column.index] != *name);
             }
         }
-        for name in narrow.last {
-            let cut = columns[0].width.saturating_sub(NAME_WIDTH);
+        for (name, first) in narrow.last {
+            let cut = columns[0].width.saturating_sub(*first);
             let least = self.least_width(&columns, narrow);
             if width_before_last(&columns) - cut + least > limit {
                 columns.retain(|column| self.head[column.index] != *name);

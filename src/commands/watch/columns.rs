@@ -27,7 +27,7 @@ const OPTIONAL: [&str; 9] = [
 /// id is shortened first, and the state stays whole.
 const NARROW: Narrow<'_> = Narrow {
     text_width: 20,
-    last: &["SCREEN", "FOR"],
+    last: &[("SCREEN", 20), ("FOR", 12)],
 };
 
 const COMPACT_HEAD: &str = "TASK STATE FOR";
@@ -137,9 +137,8 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn case(columns: Columns, width: usize, expected: &Expect) {
-        let tasks = [("waits-for-a-long-description-29ff69", 12), ("failed-1", 0)];
-        let model = model(&tasks);
+    fn case(tasks: &[(&str, i64)], columns: Columns, width: usize, expected: &Expect) {
+        let model = model(tasks);
         let lines = table_lines(&model.shown(), columns, width);
         expected.assert_eq(&(lines.join("\n") + "\n"));
     }
@@ -147,7 +146,9 @@ mod tests {
     #[test]
     fn narrow_table_shortens_the_id_then_omits_screen_and_for() {
         use Columns::{All, Compact};
+        let waiting = [("waits-for-a-long-description-29ff69", 12), ("failed-1", 0)];
         case(
+            &waiting,
             All,
             80,
             &expect![[r#"
@@ -157,6 +158,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             All,
             70,
             &expect![[r#"
@@ -166,6 +168,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             All,
             60,
             &expect![[r#"
@@ -175,6 +178,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             All,
             50,
             &expect![[r#"
@@ -184,6 +188,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             All,
             40,
             &expect![[r#"
@@ -193,6 +198,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             All,
             36,
             &expect![[r#"
@@ -202,6 +208,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             All,
             24,
             &expect![[r#"
@@ -211,6 +218,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             Compact,
             70,
             &expect![[r#"
@@ -220,6 +228,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             Compact,
             40,
             &expect![[r#"
@@ -229,6 +238,7 @@ mod tests {
         "#]],
         );
         case(
+            &waiting,
             Compact,
             30,
             &expect![[r#"
@@ -236,6 +246,26 @@ mod tests {
             waits-fo…  waiting(permission)
             failed-1   failed
         "#]],
+        );
+        // A short state leaves room for the id.
+        let working = [("works-on-a-long-description-29ff69", 0)];
+        case(
+            &working,
+            All,
+            50,
+            &expect![[r#"
+                TASK                    STATE    FOR  SCREEN
+                works-on-a-long-descr…  working  <1m  The title o…
+            "#]],
+        );
+        case(
+            &working,
+            All,
+            40,
+            &expect![[r#"
+                TASK                        STATE    FOR
+                works-on-a-long-descripti…  working  <1m
+            "#]],
         );
     }
 
