@@ -338,24 +338,29 @@ fn land_moves_a_target_that_is_checked_out_elsewhere_or_nowhere() {
 }
 
 #[test]
-fn land_refuses_to_overwrite_a_file_of_the_user() {
+fn land_leaves_out_a_task_that_would_overwrite_a_file_of_the_user() {
     let world = World::new();
     done(&world, &["alpha", "beta"]);
     world.write("BETA.txt", "mine\n");
     world.write("README.md", "changed\n");
-    let before = world.snapshot();
     let output = world.flux(["land", "--all"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    refused: the merge would overwrite 'BETA.txt' in the worktree of 'main'
-        error: the merge would overwrite 'BETA.txt' in the worktree of 'main'
+        error: 'beta': the merge would overwrite 'BETA.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'BETA.txt', then: git flux cleanup beta
-        error: no task has landed
+        landed alpha (untested)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
+        error: not every task has landed
     "#]]);
-    world.assert_unchanged(&before);
+    assert_eq!(tasks(&world), ["beta"]);
+    assert_eq!(world.read("ALPHA.txt"), "work\n");
+    assert_eq!(world.read("BETA.txt"), "mine\n");
+    assert_eq!(world.read("README.md"), "changed\n");
 }
 
 #[test]
@@ -493,6 +498,47 @@ fn every_json_array_is_printed_even_if_it_is_empty() {
         let output = world.flux(command.split(' ')).run();
         output.success().stdout_is("[]\n");
     }
+}
+
+#[test]
+fn land_dry_run_names_the_tasks_that_do_not_fit_on_those_before_them() {
+    let world = World::new();
+    done(&world, &["alpha", "beta", "gamma"]);
+    for name in ["alpha", "beta"] {
+        world.commit_in(world.worktree(name), "both.txt", name);
+    }
+    let before = world.snapshot();
+    let dry = world.flux(["land", "-n", "--all"]).run();
+    dry.code(3).says(&expect![[r#"
+        TASK      TARGET  PLAN
+        alpha     main    merge 2 commits
+        beta      main    send back: it conflicts with a task before it
+        gamma     main    merge 1 commit
+        untested: there is no gate
+        --- stderr
+        Nothing was done.
+        error: not every task can land
+    "#]]);
+    let objects = world.flux(["land", "-n", "--all", "--json"]).run().json();
+    let results: Vec<&str> = objects
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["result"].as_str().unwrap())
+        .collect();
+    assert_eq!(results, ["lands", "conflict", "lands"]);
+    let dry = world.flux(["land", "-n", "--all", "--ff-only"]).run();
+    dry.code(1).says(&expect![[r#"
+        TASK      TARGET  PLAN
+        alpha     main    ff-only 2 commits
+        beta      main    refused: it is behind a task before it
+        gamma     main    refused: it is behind a task before it
+        untested: there is no gate
+        --- stderr
+        Nothing was done.
+        error: not every task can land
+    "#]]);
+    world.assert_unchanged(&before);
 }
 
 #[test]

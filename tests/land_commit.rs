@@ -207,7 +207,7 @@ fn land_names_the_files_in_the_way_of_a_task_that_is_sent_back() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
-        sent back to alpha: it conflicts with its target branch
+        'alpha' did not land: it conflicts with its target branch
         warning: the merge would overwrite 'shared' in the worktree of 'feature/alpha'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-alpha' status --ignored
         hint: commit, stash or move 'shared', then: git flux cleanup alpha --update

@@ -52,7 +52,7 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
     done(&world, &EIGHT);
     let before = commit(&world, "main");
     let dry = world.flux(["land", "-n", "--all"]).run();
-    dry.success()
+    dry.code(3)
         .stdout_has("2 runs of the gate, if everything passes");
     assert_eq!(runs(&world), 0);
     let output = world.flux(["land", "--all"]).run();
@@ -70,13 +70,13 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed t1, t2, t3 (4 runs, <number> s)
-        't4' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t4
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed t5, t6 (1 run, <number> s)
         sent back to t7: it conflicts with its target branch
         hint: to let its agent mend it: git flux resume t7
-        't8' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to let its agent mend it: git flux resume t8
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         hint: to undo the landing on 'main': git reset --keep <object>

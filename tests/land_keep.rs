@@ -190,6 +190,26 @@ fn gate_runs_nothing_that_the_configuration_of_the_main_worktree_got_while_a_tas
 }
 
 #[test]
+fn cleanup_gate_agrees_to_a_changed_gate_with_keep_config() {
+    let world = World::new();
+    world.compare_config();
+    named_task(&world, "fix");
+    named_task(&world, "other");
+    world.git(["config", "flux.gate", "echo run >>../runs"]);
+    let before = world.snapshot();
+    let cleanup = ["cleanup", "fix", "--gate", "-y"];
+    world.flux(cleanup).run().code(1);
+    world.assert_unchanged(&before);
+    assert_eq!(runs(&world), 0);
+    world
+        .flux(cleanup.iter().chain(&["--keep-config"]))
+        .run()
+        .success();
+    assert_eq!(runs(&world), 1);
+    assert_gone(&world, "fix");
+}
+
+#[test]
 fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
     let world = World::new();
     world.compare_config();

@@ -103,7 +103,7 @@ impl LandArgs {
             return self.print_json(&flux, &[]);
         }
         if self.dry_run {
-            return self.finish_dry_run(&flux, &plan);
+            return self.finish_dry_run(&flux, plan);
         }
         let run = self.tester(&flux)?.describe_run();
         let lines = plan.lines().into_iter().chain(run);
@@ -168,16 +168,17 @@ impl LandArgs {
         bail!(Failure::new("no task given").hints(hints).code(USAGE))
     }
 
-    fn finish_dry_run(&self, flux: &Flux, plan: &LandPlan) -> Result<()> {
+    fn finish_dry_run(&self, flux: &Flux, mut plan: LandPlan) -> Result<()> {
+        let tester = self.tester(flux)?;
+        let runs = plan.forecast(flux, &tester)?;
         match self.json {
             true => flux.ui.json(&plan.objects())?,
             false => {
-                let tester = self.tester(flux)?;
                 let run = tester.describe_run();
                 let mut lines = plan.lines().into_iter().chain(run);
                 lines.try_for_each(|line| flux.ui.data(line))?;
                 flux.ui.data(match tester.has_gate() {
-                    true => plan.describe_runs(flux, &tester)?,
+                    true => runs,
                     false => "untested: there is no gate".to_owned(),
                 })?;
                 flux.ui.status("Nothing was done.");

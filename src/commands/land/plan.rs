@@ -16,9 +16,9 @@ use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Edits, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::unchanged::is_unchanged;
-use crate::lifecycle::land::chain::{LandTask, Readiness, ensure_begun};
+use crate::lifecycle::land::chain::{LandTask, Misfit, Readiness, ensure_begun};
 use crate::lifecycle::land::finding::Tester;
-use crate::lifecycle::land::forecast::count_runs;
+use crate::lifecycle::land::forecast::Forecast;
 use crate::lifecycle::land::groups::{LandGroup, group};
 use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::rounds::{forget, is_freed};
@@ -31,6 +31,8 @@ use crate::ui::words::count;
 pub(super) struct LandPlan {
     tasks: Vec<(LandTask, Plan)>,
     fate: Landed,
+    /// The tasks that do not fit on those before them, as far as that was forecast.
+    misfits: Vec<(TaskId, Misfit)>,
 }
 
 impl LandPlan {
@@ -38,7 +40,9 @@ impl LandPlan {
     pub(super) fn make(flux: &Flux, store: &Store, tasks: Vec<LandTask>, fate: Landed) -> Self {
         let plan = |task: LandTask| {
             let mut plan = Plan::make(flux, store, &task.id, &task.options);
-            plan.check_collisions(flux);
+            if task.readiness != Readiness::Trial {
+                plan.check_collisions(flux);
+            }
             if let Some(Err(error)) = plan.forecast().map(ensure_begun) {
                 plan.refuse("commits", error);
             }
@@ -47,7 +51,11 @@ impl LandPlan {
         let groups = group(store, tasks).into_iter();
         let ordered = groups.flat_map(|group| group.tasks);
         let tasks = ordered.map(plan).collect();
-        Self { tasks, fate }
+        Self {
+            tasks,
+            fate,
+            misfits: Vec::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,7 +77,7 @@ impl LandPlan {
             vec![
                 task.id.to_string(),
                 sanitize::line(&into),
-                describe(task, plan, self.fate),
+                self.describe(task, plan),
             ]
         };
         let table = Table {
@@ -155,8 +163,9 @@ impl LandPlan {
         Ok(refused)
     }
 
-    /// Describes how often the gate has to run if everything passes.
-    pub(super) fn describe_runs(&self, flux: &Flux, tester: &Tester) -> Result<String> {
+    /// Forecasts the landing of the tasks that are not refused, and notes which of them do not fit on
+    /// those before them. Describes how often the gate has to run if everything passes.
+    pub(super) fn forecast(&mut self, flux: &Flux, tester: &Tester) -> Result<String> {
         let able = self
             .tasks
             .iter()
@@ -171,15 +180,34 @@ impl LandPlan {
                 None => groups.push(vec![facts]),
             }
         }
-        let runs = groups.iter().map(|group| count_runs(flux, tester, group));
-        let runs: usize = runs.sum::<Result<usize>>()?;
-        let runs = count(runs, "run");
+        let forecasts = groups.iter().map(|group| Forecast::make(flux, group));
+        let forecasts: Vec<Forecast> = forecasts.collect::<Result<_>>()?;
+        let runs = forecasts.iter().map(|forecast| forecast.count_runs(tester));
+        let runs = count(runs.sum::<Result<usize>>()?, "run");
+        self.misfits = forecasts.into_iter().flat_map(|one| one.misfits).collect();
         Ok(format!("{runs} of the gate, if everything passes"))
     }
 
+    /// Returns why a task does not fit on those before it, if that was forecast.
+    fn misfit(&self, task: &LandTask) -> Option<Misfit> {
+        let mut misfits = self.misfits.iter();
+        misfits.find_map(|(id, misfit)| (*id == task.id).then_some(*misfit))
+    }
+
+    fn describe(&self, task: &LandTask, plan: &Plan) -> String {
+        match self.misfit(task) {
+            Some(Misfit::Conflict) => "send back: it conflicts with a task before it".to_owned(),
+            Some(_) => "refused: it is behind a task before it".to_owned(),
+            None => describe(task, plan, self.fate),
+        }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
-        let code =
-            |(task, plan): &(LandTask, Plan)| refusal(task, plan).map_or(0, failure::exit_code);
+        let code = |(task, plan): &(LandTask, Plan)| match self.misfit(task) {
+            Some(Misfit::Conflict) => CONFLICTS,
+            Some(_) => 1,
+            None => refusal(task, plan).map_or(0, failure::exit_code),
+        };
         match worst_exit_code(self.tasks.iter().map(code)) {
             0 => 0,
             CONFLICTS => CONFLICTS,
@@ -194,12 +222,14 @@ impl LandPlan {
                 id: task.id.to_string(),
                 into: into.map(|into| into.branch.to_string()),
                 result: match plan.refusal() {
+                    None if self.misfit(task) == Some(Misfit::Conflict) => "conflict",
+                    None if self.misfit(task).is_some() => "refused",
                     None if stays(plan, self.fate) => "integrated",
                     None => "lands",
                     Some(_) if is_sent_back(task, plan) => "conflict",
                     Some(_) => "refused",
                 },
-                why: Some(describe(task, plan, self.fate)),
+                why: Some(self.describe(task, plan)),
                 ..LandObject::default()
             }
         };

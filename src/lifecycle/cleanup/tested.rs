@@ -139,7 +139,7 @@ fn ensure_passed(flux: &Flux, id: &TaskId, candidate: &Candidate) -> Result<()> 
         bail!(no_gate());
     };
     // Also for a known verdict, which may be that of a weaker gate.
-    agreed::ensure_agreed(flux, Verb::Gate)?;
+    agreed::ensure_agreed(flux, Verb::Cleanup)?;
     let verdict = gate::test(flux, &gate, candidate)?;
     match verdict.is_passed() {
         true => Ok(()),

@@ -48,9 +48,9 @@ pub(crate) struct SentBack {
 /// The effect of a landing on a task that did not land.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Round {
-    /// It was sent back: its agent was told, or the target was merged into its worktree.
+    /// It was sent back: its agent was told or has ended, or the target was merged into its worktree.
     Counted,
-    /// Nothing was sent or merged.
+    /// Its agent could have been told, but was not.
     Nothing,
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum Notice {
 
 /// Tells the agent of a task why it did not land. On a conflict, first merges the target into the
 /// task's worktree, unless the task lands by a rebase. Counts the round in the task's record if the
-/// agent was told or the target was merged. Merges and tells nothing if the task was sent back with
+/// agent was told or has ended, or if the target was merged. Merges and tells nothing if the task was sent back with
 /// the same commits before or too often, or if the agent works.
 pub(super) fn send(flux: &Flux, facts: &Facts, fault: Fault) -> Result<SentBack> {
     let lock = flux.lock_task(&facts.task.id)?;
@@ -101,7 +101,8 @@ fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> (Round, Noti
     };
     match tell(flux, &facts.task, &message) {
         Ok(true) => (Round::Counted, Notice::Sent),
-        Ok(false) => (merged, Notice::NoAgent),
+        // Whoever resumes it finds out.
+        Ok(false) => (Round::Counted, Notice::NoAgent),
         Err(error) => (merged, failed(&error)),
     }
 }

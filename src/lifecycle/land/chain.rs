@@ -160,7 +160,11 @@ pub(super) fn build(flux: &Flux, candidates: &Candidates) -> Result<Built> {
 /// reason to leave the task out if a check of the plan refuses, the task may not land, or there is
 /// nothing to merge.
 pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Facts, LeftOut> {
-    let plan = Plan::make(flux, store, &task.id, &task.options);
+    let is_trial = task.readiness == Readiness::Trial;
+    let mut plan = Plan::make(flux, store, &task.id, &task.options);
+    if !is_trial {
+        plan.check_collisions(flux);
+    }
     let is_conflict = |facts: &Facts| {
         let into = facts.merge_target();
         into.is_some_and(|into| matches!(into.merge, MergePlan::Conflicts { .. }))
@@ -172,7 +176,6 @@ pub(super) fn observe(flux: &Flux, store: &Store, task: &LandTask) -> Result<Fac
         return Err(LeftOut::Conflict(Box::new(facts.clone())));
     }
     let plan = plan.ensure_not_refused().map_err(LeftOut::Refused)?;
-    let is_trial = task.readiness == Readiness::Trial;
     let facts = match is_trial {
         true => plan.forecast(),
         false => plan.facts.as_ref(),
