@@ -79,6 +79,7 @@ fn cleanup_json_lists_every_check_as_ok_for_a_finished_task() {
         "configuration",
         "current branch",
         "file system",
+        "gate",
         "ignored",
         "large files",
         "lock",

@@ -200,7 +200,7 @@ fn land_starts_no_merge_over_an_ignored_file_that_a_task_before_has_landed() {
         'beta' did not land: it conflicts with its target branch
         warning: the merge would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-beta' status --ignored
-        hint: commit, stash or move 'ALPHA.txt', then: git flux cleanup beta --update
+        hint: commit, stash or move 'ALPHA.txt', then: git flux land beta
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
         error: not every task has landed

@@ -35,6 +35,7 @@ fn resume_refuses_an_adopted_task_until_it_has_a_description() {
         Base:      <object>
         Commits:   0 ahead of main, 0 behind
         Changes:   none uncommitted
+        Gate:      untested
 
         Next
           git flux attach mine   a shell in its worktree

@@ -10,6 +10,7 @@ mod undecided;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::world::hints::{hints, paste};
 use crate::world::*;
 
 /// Makes a task without an agent, on the branch of its name, and returns its worktree.
@@ -259,4 +260,32 @@ fn gate_tests_uncommitted_files_and_leaves_them_as_they_are() {
     assert_eq!(status(), before);
     let after = fs::read(world.repo().join(".git/worktrees/fix/index"));
     assert_eq!(after.unwrap(), index.unwrap());
+}
+
+#[test]
+fn gate_shows_an_error_of_the_configuration_once_with_hints_that_help() {
+    let world = World::new();
+    world.git(["config", "flux.gate", "true"]);
+    for name in ["one", "two"] {
+        task(&world, name);
+    }
+    // Nothing that is stored can be removed.
+    let gate = world.flux(["gate", "one", "two"]);
+    let gate = gate.via_git_with(["-c", "flux.wrapper=nosuch x"]).run();
+    gate.code(125).says(&expect![[r#"
+        one: no verdict: flux.wrapper: 'nosuch' not found on PATH
+        two: no verdict: flux.wrapper: 'nosuch' not found on PATH
+        --- stderr
+        error: flux.wrapper: 'nosuch' not found on PATH
+        hint: 'flux.wrapper' has the value 'nosuch x' from the command line
+        error: no verdict about 2 of 2
+    "#]]);
+    world.git(["config", "--global", "flux.wrapper", "nosuch x"]);
+    let gate = world.flux(["gate", "one", "two"]).run();
+    gate.code(125);
+    let removal = hints(&gate)
+        .into_iter()
+        .find(|hint| hint.contains("--unset-all"));
+    paste(&world, &removal.unwrap()).unwrap();
+    world.flux(["gate", "one", "two"]).run().success();
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::restore_options::{command_on_terminal, declined, two_removed};
 use crate::world::archive::*;
+use crate::world::removal::commit;
 use crate::world::*;
 
 /// Sets the time of a file or directory back.
@@ -191,6 +192,19 @@ fn gc_recovers_an_interrupted_task() {
     output.success().says(&expect![[r#"
         --- stderr
         the removal of 'fix' was interrupted; the task is still there (git flux cleanup fix)
+        there is nothing to delete
+    "#]]);
+    let landing = format!(
+        r#""removing", "removal": {{"at": 1, "snapshot": null, "into": null, "landing": "{}"}}"#,
+        commit(&world, "feature/fix")
+    );
+    world.edit_record("refs/flux/tasks/fix", |json| {
+        json.replace("\"active\"", &landing)
+    });
+    let output = world.flux(["gc"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        the landing of 'fix' was interrupted; the task is still there (git flux land fix)
         there is nothing to delete
     "#]]);
     let output = world.flux(["gc", "--dry-run"]).run();

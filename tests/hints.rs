@@ -285,7 +285,7 @@ fn hints_work_when_pasted() {
     };
     let into = ["cleanup", "fix", "--into", "main"];
     paste.case(
-        "the worktree of 'main' is not in",
+        "the worktree of 'main' is gone",
         &into,
         target_is_gone,
         |world| {

@@ -149,7 +149,7 @@ fn land_continues_after_a_refusal() {
         dirty     main    refused: 'dirty' has 1 uncommitted file
         gamma     main    merge 1 commit
         error: 'dirty' has 1 uncommitted file
-        hint: to commit and merge: git flux cleanup dirty --commit
+        hint: to commit and merge: git flux land dirty --commit
         hint: to merge only what is committed: git flux cleanup dirty --discard
         landed alpha, gamma (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
@@ -297,7 +297,7 @@ fn land_with_ff_only_lands_what_follows_on_each_other() {
         gamma     main    ff-only 1 commit
         landed alpha, beta (untested)
         error: 'gamma': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/gamma' lacks
-        hint: to rebase and merge it: git flux cleanup gamma --rebase
+        hint: to rebase and merge it: git flux land gamma --rebase
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit <object>..<object>
         error: not every task has landed
@@ -351,7 +351,7 @@ fn land_leaves_out_a_task_that_would_overwrite_a_file_of_the_user() {
         beta      main    refused: the merge would overwrite 'BETA.txt' in the worktree of 'main'
         error: 'beta': the merge would overwrite 'BETA.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
-        hint: commit, stash or move 'BETA.txt', then: git flux cleanup beta
+        hint: commit, stash or move 'BETA.txt', then: git flux land beta
         landed alpha (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>

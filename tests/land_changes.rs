@@ -33,7 +33,7 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         the gate runs: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
-        landed alpha, beta (the gate has passed on the same files before)
+        landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
@@ -62,7 +62,7 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         the gate runs: 'test -e ../once || { touch ../once; cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More; }; echo run >>../runs'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
-        landed alpha, beta (1 run, <number> s)
+        landed alpha, beta (2 runs, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
@@ -86,9 +86,9 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'main' or a task has changed; checking again
         error: 'alpha' has 1 uncommitted file
-        hint: to commit and merge: git flux cleanup alpha --commit
-        hint: to merge only what is committed: git flux cleanup alpha --discard
-        landed beta (1 run, <number> s)
+        hint: to commit and merge: git flux land alpha --commit
+        hint: to merge only what is committed: git flux cleanup alpha --discard --gate
+        landed beta (2 runs, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
         error: not every task has landed

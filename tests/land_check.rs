@@ -90,10 +90,10 @@ fn land_check_without_a_verdict_does_not_speak_of_landing() {
 #[test]
 fn land_check_plans_only_what_it_does() {
     let world = World::new();
-    done(&world, &["mixed", "clash"]);
+    done(&world, &["clash", "dirty"]);
     world.behaviour("raw");
-    world.flux(["run", "-q", "--name", "busy", "Fix"]).ok();
-    for name in ["busy", "mixed"] {
+    world.flux(["run", "-q", "--name", "runs", "Fix"]).ok();
+    for name in ["dirty", "runs"] {
         world.write(world.worktree(name).join("loose"), "loose\n");
     }
     world.commit_in(world.repo(), &file("clash"), "main's\n");
@@ -102,10 +102,10 @@ fn land_check_plans_only_what_it_does() {
     output.code(3).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        busy      main    merge 1 uncommitted file
         clash     main    would be sent back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
-        mixed     main    merge 1 commit and 1 uncommitted file
-        no conflicts: busy, mixed (untested)
+        dirty     main    merge 1 commit and 1 uncommitted file
+        runs      main    merge 1 uncommitted file
+        no conflicts: dirty, runs (untested)
         'clash' conflicts with its target branch
         error: not every task would land
     "#]]);

@@ -70,7 +70,7 @@ fn land_with_keep_commits_no_large_file() {
         TASK      TARGET  PLAN
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
         error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
-        hint: move such files, or add them to .gitignore, then: git flux cleanup alpha
+        hint: move such files, or add them to .gitignore, then: git flux land alpha
         error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -173,7 +173,7 @@ fn land_commits_no_large_file_of_a_task_that_conflicts() {
         TASK      TARGET  PLAN
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
         error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
-        hint: move such files, or add them to .gitignore, then: git flux cleanup alpha
+        hint: move such files, or add them to .gitignore, then: git flux land alpha
         error: no task has landed
     "#]]);
     let output = world
@@ -210,7 +210,7 @@ fn land_names_the_files_in_the_way_of_a_task_that_is_sent_back() {
         'alpha' did not land: it conflicts with its target branch
         warning: the merge would overwrite 'shared' in the worktree of 'feature/alpha'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-alpha' status --ignored
-        hint: commit, stash or move 'shared', then: git flux cleanup alpha --update
+        hint: commit, stash or move 'shared', then: git flux land alpha
         error: no task has landed
     "#]]);
     let dir = world.worktree("alpha");

@@ -137,6 +137,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        hint: to land a task that mends 'main' first: git flux land <task>
         error: no task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), before);
@@ -159,6 +160,37 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
     "#]]);
+}
+
+#[test]
+fn land_of_a_red_target_lands_a_named_task_that_mends_it() {
+    let world = World::new();
+    gated(&world);
+    world.commit_in(world.repo(), "red", "main's\n");
+    done(&world, &[("first", "left"), ("mend", "right")]);
+    world.git_in(world.worktree("mend"), ["rm", "-q", "red"]);
+    world.git_in(world.worktree("mend"), ["commit", "-qm", "Mend it"]);
+    // The first one does not pass itself.
+    world.git(["config", "flux.gate", "test ! -e red && test ! -e left"]);
+    let output = world.flux(["land", "--all"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        first     main    merge 1 commit
+        mend      main    merge 2 commits
+        the gate runs: 'test ! -e red && test ! -e left'
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
+        error: 'main' itself does not pass: 'test ! -e red && test ! -e left' failed (status 1)
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        hint: to land a task that mends 'main' first: git flux land <task>
+        error: no task has landed
+    "#]]);
+    world
+        .flux(["land", "mend"])
+        .run()
+        .success()
+        .stderr_has("landed mend (1 run, ");
+    assert_eq!(tasks(&world), ["first"]);
 }
 
 #[test]
@@ -506,4 +538,58 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
     ] {
         assert!(message.contains(text), "{text}: {message}");
     }
+}
+
+#[test]
+fn land_counts_all_runs_if_the_target_moves_meanwhile() {
+    let world = World::new();
+    gated(&world);
+    done(&world, &[("alpha", "a")]);
+    let commit_other = format!(
+        "echo run >>../runs; test -e '{root}/other' || {{ touch '{root}/other'; \
+         echo other >'{repo}/main.txt'; git -C '{repo}' commit -qam Other; }}",
+        root = world.root().display(),
+        repo = world.repo().display(),
+    );
+    world.git(["config", "flux.gate", &commit_other]);
+    let output = world.flux(["land", "--all"]).run();
+    output
+        .success()
+        .stderr_has("'main' or a task has changed; checking again")
+        .stderr_has("landed alpha (2 runs, ");
+    assert_eq!(runs(&world), 2);
+}
+
+#[test]
+fn land_undoes_no_commits_that_came_between_its_landings() {
+    let world = World::new();
+    world.commit_in(world.repo(), "main.txt", "main\n");
+    let files = ["t1", "t2", "t3", "t4", "t5"].map(|name| (name, name));
+    done(&world, &files);
+    // While the second batch is tested, another command moves the target.
+    let commit_other = format!(
+        "if test -e t5 && ! test -e '{root}/other'; then touch '{root}/other'; \
+         git -C '{repo}' commit -q --allow-empty -m Other; fi",
+        root = world.root().display(),
+        repo = world.repo().display(),
+    );
+    world.git(["config", "flux.gate", &commit_other]);
+    let output = world.flux(["land", "--all"]).run();
+    output.success().says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        t1        main    merge 1 commit
+        t2        main    merge 1 commit
+        t3        main    merge 1 commit
+        t4        main    merge 1 commit
+        t5        main    merge 1 commit
+        the gate runs: 'if test -e t5 && ! test -e '$WORLD/other'; then touch '$WORLD/other'; git -C '$WORLD/myapp' commit -q --allow-empty -m Other; fi'
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
+        landed t1, t2, t3, t4 (1 run, <number> s)
+        'main' or a task has changed; checking again
+        landed t5 (1 run, <number> s)
+        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
+        hint: to undo what has landed on 'main' before other commits: git revert --no-edit -m 1 <object> <object> <object> <object>
+    "#]]);
 }

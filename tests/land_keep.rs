@@ -149,7 +149,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
         hint: to undo this change: git config --local --unset-all flux.gate
         hint: to see all such changes: git flux status before
-        hint: to keep it, add --keep-config to 'git flux land'
+        hint: to keep it: git flux gate --keep-config before
         error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -227,7 +227,7 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         error: flux.gate was unset while 'x' ran
         hint: to undo this change: git config --local --replace-all flux.gate false
         hint: to see all such changes: git flux status x
-        hint: to keep it, add --keep-config to 'git flux land'
+        hint: to keep it: git flux gate --keep-config x
         error: no task has landed
     "#]]);
     world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);

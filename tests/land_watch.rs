@@ -28,17 +28,32 @@ fn land_asks_one_question_about_all_ready_tasks() {
 #[test]
 fn land_watch_lands_what_becomes_ready_until_interrupted() {
     let world = World::new();
+    world.git(["remote", "add", "origin", "../origin.git"]);
+    world.git(["config", "branch.main.remote", "origin"]);
     done(&world, &["alpha"]);
+    let before = commit(&world, "main");
     let terminal = world.terminal(100, 30);
     terminal.command("git-flux land --watch --yes");
     terminal.wait_for_screen("landed alpha");
     // A new task, committed after its agent has ended.
     done(&world, &["beta"]);
-    terminal.wait_for_screen("landed beta");
+    let screen = terminal.wait_for_screen("landed beta");
+    assert!(!screen.contains("hint: "), "{screen}");
     assert_removed(&world, "beta");
+    let beta = commit(&world, "main");
+    let alpha = commit(&world, "main^");
     terminal.keys(["C-c"]);
     assert_eq!(terminal.exit_code(), 130);
     assert_no_landing(&world);
+    let [before, alpha, beta] = [before, alpha, beta].map(|oid| oid[..9].to_owned());
+    let screen = terminal.screen();
+    for hint in [
+        format!("hint: to undo the landing on 'main': git reset --keep {before}"),
+        format!("hint: or, if 'main' has newer commits: git revert --no-edit -m 1 {beta} {alpha}"),
+        "hint: to push it: git push origin main".to_owned(),
+    ] {
+        assert!(screen.contains(&hint), "{hint}\n{screen}");
+    }
 }
 
 #[test]
@@ -127,15 +142,11 @@ fn land_watch_says_once_that_a_task_does_not_pass() {
     let terminal = world.terminal(100, 60);
     terminal.command("git-flux land --watch --yes");
     terminal.wait_for_screen("landed alpha");
-    terminal.wait_for_screen("'beta' did not land: ");
+    terminal.wait_for_screen("sent back to beta: ");
     // The target has moved since: it was tried again before this one.
     done(&world, &["gamma"]);
     let screen = terminal.wait_for_screen("landed gamma");
-    assert_eq!(
-        screen.matches("'beta' did not land: ").count(),
-        1,
-        "{screen}"
-    );
+    assert_eq!(screen.matches("sent back to beta: ").count(), 1, "{screen}");
     assert_eq!(tasks(&world), ["beta"]);
     terminal.keys(["C-c"]);
     assert_eq!(terminal.exit_code(), 130);

@@ -70,6 +70,7 @@ mod land_check;
 mod land_commit;
 mod land_filters;
 mod land_gate;
+mod land_hints;
 mod land_keep;
 mod land_kills;
 mod land_layouts;

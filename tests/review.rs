@@ -534,27 +534,123 @@ fn review_keeps_comments_that_could_not_be_sent() {
     terminal.wait_for_screen("Send 1 comment to 'fix'?");
     terminal.keys(["n"]);
     assert_eq!(terminal.exit_code(), 130);
-    let screen = terminal.wait_for_screen("git flux send --stdin fix <");
+    let file = world.repo().join(".git/flux/run/fix/review");
+    let hint = format!("git flux review --from '{}' fix", file.display());
+    let screen = terminal.wait_for_screen(&format!("hint: {hint}"));
     assert!(
         screen.contains("the comments on 'fix' were not sent"),
         "{screen}"
     );
     let changes = before.changes(&world.snapshot());
     assert_eq!(changes, ["+ flux file run/fix/review: "]);
-    let file = world.repo().join(".git/flux/run/fix/review");
     let kept = world.read(&file);
-    assert_eq!(
-        kept,
-        format!("{INTRODUCTION}\n\nsrc/login.txt:2\n> 2\nwhy?\n")
-    );
+    let message = format!("{INTRODUCTION}\n\nsrc/login.txt:2\n> 2\nwhy?\n");
+    assert_eq!(kept, message);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o77, 0);
-    world
-        .flux(["send", "--stdin", &id])
-        .stdin(&kept)
-        .run()
-        .success();
-    read_by(&world, &id, "why?");
+    // Those are not kept twice.
+    let before = world.snapshot();
+    terminal.clear();
+    terminal.command(&hint);
+    terminal.wait_for_screen("Send these comments to 'fix'?");
+    terminal.keys(["n"]);
+    assert_eq!(terminal.exit_code(), 130);
+    terminal.wait_for_screen(&format!("hint: {hint}"));
+    world.assert_unchanged(&before);
+    let output = world.flux(["review", "-y", "--from", file.to_str().unwrap(), &id]);
+    output.run().success().says(&expect![[r#"
+        --- stderr
+        comments on 'fix':
+
+        src/login.txt:2
+        > 2
+        why?
+
+        warning: sent to 'fix'; this agent cannot confirm receipt
+    "#]]);
+    read_by(&world, &id, message.trim_end());
     assert_eq!(unseen(&world, &id), 3);
+}
+
+#[test]
+fn review_gives_a_hint_that_starts_an_agent_again_with_kept_comments() {
+    let world = World::new();
+    let id = ended(&world);
+    let script = "sed -i '/^+2$/a why?' \"$1\"; exit 1";
+    let output = review(&world, &id, script).run();
+    let hint = output.code(1).stderr.lines().last().unwrap();
+    let hint = hint.strip_prefix("hint: ").unwrap();
+    let terminal = world.terminal(120, 40);
+    // The files are not read again.
+    world.git_in(world.worktree(&id), ["checkout", "-q", "--detach"]);
+    world.commit_in(world.worktree(&id), "another", "another\n");
+    terminal.command(hint);
+    terminal.wait_for_screen(
+        "The agent of 'fix' has ended. Send these comments to 'fix', and start it again?",
+    );
+    world.git_in(world.worktree(&id), ["checkout", "-q", "feature/fix"]);
+    terminal.keys(["y"]);
+    assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
+    world.agent(&id).wait_starts(2);
+    let message = format!("{INTRODUCTION}\n\nsrc/login.txt:2\n> 2\nwhy?\n");
+    let argv = world.agent(&id).argv();
+    assert_eq!(argv.last().map(Vec::as_slice), Some(message.as_bytes()));
+}
+
+#[test]
+fn review_says_first_that_a_shell_takes_no_comments() {
+    let world = World::new();
+    let run = ["run", "-q", "--agent", "shell", "--name", "fix", "Fix it"];
+    world.flux(run).ok();
+    world.write(world.worktree("fix").join("f"), "one\n");
+    let printed = world.flux(["review", "--print", "fix"]).run();
+    let printed = printed.success().stdout.lines().take(4);
+    expect![[r#"
+        # What you have not seen of 'fix': 1 file
+        #
+        # Comments cannot be sent: the agent of 'fix' does not accept input.
+        #"#]]
+    .assert_eq(&printed.collect::<Vec<_>>().join("\n"));
+    let before = world.snapshot();
+    let from = world.flux(["review", "-y", "--from", "-", "fix"]);
+    from.stdin("f:1: why?\n").run().code(1).says(&expect![[r#"
+        --- stderr
+        error: the agent of 'fix' does not accept input
+        hint: to look at its pane: git flux attach fix
+    "#]]);
+    world.assert_unchanged(&before);
+    let output = review(&world, "fix", "sed -i '/^+one$/a why?' \"$1\"").run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        comments on 'fix':
+
+        f:1
+        > one
+        why?
+
+        error: the comments on 'fix' were not sent; they are in '$WORLD/myapp/.git/flux/run/fix/review'
+          caused by: the agent of 'fix' does not accept input
+        hint: to look at its pane: git flux attach fix
+    "#]]);
+    let changes = before.changes(&world.snapshot());
+    assert_eq!(changes, ["+ flux file run/fix/review: "]);
+    // It can be looked at.
+    let output = review(&world, "fix", "sleep 1.2").run();
+    output
+        .success()
+        .stderr_is("noted that you have seen 1 file of 'fix'\n");
+}
+
+#[test]
+fn review_names_no_file_that_the_editor_has_removed() {
+    let world = World::new();
+    let id = task(&world);
+    let before = world.snapshot();
+    for script in ["rm \"$1\"", "rm \"$1\"; kill -9 $$"] {
+        let output = review(&world, &id, script).run();
+        assert_ne!(output.code, Some(0), "{output}");
+        output.has_not("hint: git flux review --from");
+    }
+    world.assert_unchanged(&before);
 }
 
 #[test]
@@ -590,12 +686,14 @@ fn review_keeps_the_comments_of_an_editor_that_failed() {
     output
         .code(1)
         .stderr_has("error: the comments on 'fix' were not sent\n");
-    output.stderr_has("caused by: the editor failed\nhint: git flux send --stdin fix < ");
+    output.stderr_has("caused by: the editor failed\nhint: git flux review --from '");
     let changes = before.changes(&world.snapshot());
     assert_eq!(changes, ["+ flux file run/fix/review: "]);
     // The next ones are kept beside them.
     let output = review(&world, &id, &script.replace("why", "how")).run();
-    output.code(1).stderr_has(".git/flux/run/fix/review.1'\n");
+    output
+        .code(1)
+        .stderr_has(".git/flux/run/fix/review.1' fix\n");
     for (name, text) in [("review", "why?\n"), ("review.1", "how?\n")] {
         let kept = world.read(world.repo().join(".git/flux/run/fix").join(name));
         assert!(kept.ends_with(text), "{kept}");

@@ -472,7 +472,7 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
         --- stderr
         error: flux.wrapper: 'no-such-wrapper' not found on PATH
         hint: 'flux.wrapper' has the value 'no-such-wrapper -x' in file '.git/config'
-        hint: git config --unset flux.wrapper
+        hint: to remove it: git config --unset-all flux.wrapper
     "#]]);
     world.git(["config", "flux.wrapper", "waits 'one"]);
     let output = world.flux(["run", "Fix it"]).run();

@@ -74,6 +74,7 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         ignored         ok       none
         stash           ok       none
         merge           ok       1 commit, no conflict (merge)
+        gate            ok       untested
         configuration   refuses  core.hooksPath was set to '.husky/_' while 'fix' ran
         configuration   ok       user.name was set to 'Mallory' while 'fix' ran
         current branch  ok       you are on the target branch, or you named it

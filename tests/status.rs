@@ -50,6 +50,7 @@ fn status_shows_every_field_of_a_running_task() {
     );
     assert_eq!(field(&shown, "Commits"), "1 ahead of main, 1 behind");
     assert_eq!(field(&shown, "Changes"), "3 files uncommitted");
+    assert_eq!(field(&shown, "Gate"), "untested");
     for line in [
         "   M README.md",
         "  A  staged.txt",

@@ -1,5 +1,6 @@
 //! `git flux gate`
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use anyhow::{Error, Result, bail};
@@ -58,9 +59,10 @@ impl GateArgs {
         if self.keep_config && !self.dry_run {
             agreed::agree(&flux)?;
         }
-        let mut all = Vec::new();
+        let (mut all, mut errors) = (Vec::new(), ShownErrors::default());
         for task in tasks {
-            let verdict = self.find_verdict(&flux, gate.as_ref(), task)?;
+            let found = self.find_verdict(&flux, gate.as_ref(), task);
+            let verdict = found.or_else(|error| errors.show(&flux, error))?;
             if let Some(gate) = &gate {
                 warn_if_alike(&flux, &store, (gate, task), &verdict)?;
             }
@@ -91,26 +93,17 @@ impl GateArgs {
         tasks.into_iter().map(StoredTask::readable).collect()
     }
 
-    /// Returns the verdict about the files of a task, and runs the gate if it is not known. An error
-    /// that the user did not cause is printed, and becomes the reason that there is no verdict.
+    /// Returns the verdict about the files of a task, and runs the gate if it is not known.
     fn find_verdict(&self, flux: &Flux, gate: Option<&Gate>, task: &Task) -> Result<GateVerdict> {
         let none = |tree: Option<ObjectId>, why| GateVerdict {
             why,
             ..GateVerdict::untested(tree)
         };
-        let found = find_subject(flux, task).and_then(|subject| match (subject, gate) {
+        match (find_subject(flux, task)?, gate) {
             (Subject::Untestable(why), _) => Ok(none(None, Some(why))),
             (Subject::Candidate(found), None) => Ok(none(Some(found.tree), None)),
             (Subject::Candidate(found), Some(gate)) => self.test(flux, gate, &found),
-        });
-        found.or_else(|error: Error| {
-            if failure::exit_code(&error) == DECLINED {
-                return Err(error);
-            }
-            ui::show(&error);
-            let full = full_disk_hint(&error, &[flux.repo.common_dir()]);
-            Ok(none(None, Some(full.unwrap_or_else(|| error.to_string()))))
-        })
+        }
     }
 
     fn test(&self, flux: &Flux, gate: &Gate, found: &Candidate) -> Result<GateVerdict> {
@@ -127,6 +120,27 @@ impl GateArgs {
         }
         let id = id.to_string();
         Ok(GateObject { id, gate })
+    }
+}
+
+/// The errors that were printed: one in the configuration is the same for all tasks.
+#[derive(Default)]
+struct ShownErrors(BTreeSet<String>);
+
+impl ShownErrors {
+    /// Prints an error once, and returns it as the reason that there is no verdict. Fails on ^C.
+    fn show(&mut self, flux: &Flux, error: Error) -> Result<GateVerdict> {
+        if failure::exit_code(&error) == DECLINED {
+            return Err(error);
+        }
+        if self.0.insert(format!("{error:#}")) {
+            ui::show(&error);
+        }
+        let full = full_disk_hint(&error, &[flux.repo.common_dir()]);
+        Ok(GateVerdict {
+            why: Some(full.unwrap_or_else(|| error.to_string())),
+            ..GateVerdict::untested(None)
+        })
     }
 }
 

@@ -17,6 +17,9 @@ use crate::ui::{quoted, shown, word};
 /// A purpose, and the command for it.
 type Repair = (&'static str, String);
 
+/// The purpose of the cleanup of a task whose worktree is missing.
+pub(super) const MERGE_COMMITS: &str = "to merge only its commits and remove the task";
+
 /// A missing or altered part of a task.
 pub(crate) struct Damage {
     what: String,
@@ -207,7 +210,7 @@ fn missing_worktree(flux: &Flux, task: &Task, what: String) -> Result<Damage> {
     let cleanup = format!("git flux cleanup {} --discard", task.id);
     let repairs = vec![
         ("to check out its branch again", again),
-        ("to merge only its commits and remove the task", cleanup),
+        (MERGE_COMMITS, cleanup),
     ];
     Ok(Damage { what, repairs })
 }

@@ -15,7 +15,7 @@ use super::owner::other_owner;
 use super::pane::{close, find_shell, find_target};
 use super::teardown::Teardown;
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, Verb};
 use crate::git::{Lock, Transaction, refs};
 use crate::sanitize;
 use crate::store::{self, Store, task_ref};
@@ -235,7 +235,12 @@ impl Teardown<'_> {
     /// cover later changes. Returns a message for the user.
     fn finish_removal(&self) -> Result<String> {
         let (flux, task, id) = (self.flux, self.task, &self.task.id);
-        let what = format!("the removal of '{id}' was interrupted");
+        let removal = task.removal.as_ref();
+        let (what, verb) = match removal.is_some_and(|removal| removal.landing.is_some()) {
+            true => ("landing", Verb::Land),
+            false => ("removal", Verb::Cleanup),
+        };
+        let what = format!("the {what} of '{id}' was interrupted");
         let link = task.worktree.join(".git");
         let failure = || format!("could not access '{}'", link.display());
         let is_there = fs::exists(&link).with_context(failure)?;
@@ -243,7 +248,7 @@ impl Teardown<'_> {
         if is_there && !has_landed {
             self.advance(&task.in_phase(Phase::Active), Transaction::default())?;
             return Ok(format!(
-                "{what}; the task is still there (git flux cleanup {id})"
+                "{what}; the task is still there (git flux {verb} {id})"
             ));
         }
         if let Some(target) = &task.target

@@ -46,24 +46,29 @@ impl Settings {
         let near = nearest(key.strip_prefix(&common).unwrap_or(key), names);
         let near = near.into_iter().take(1);
         let near = near.map(|near| format!("did you mean '{common}{near}'?"));
-        let key = shell_words::quote(key);
-        let remedy = match entry.origin.strip_prefix("file:") {
-            // The file of the repository, where git looks first.
-            Some(".git/config") => Some(format!("to remove it: git config --unset-all {key}")),
-            Some(file) => {
-                let file = quoted(&self.dir.join(file));
-                Some(format!(
-                    "to remove it: git config --file {file} --unset-all {key}"
-                ))
-            }
-            // A command line stores nothing.
-            None => None,
-        };
+        let remedy = self.removal_of(entry);
         let place = entry.describe_origin();
         Failure::new(format!("unknown setting '{}' {place}", entry.key))
             .hints(near)
             .hint(format!("the settings are {}", known.join(", ")))
             .hints(remedy)
+    }
+
+    /// Returns the hint with the command that removes the last value of a setting without a
+    /// placeholder in its key. `None` if it has no value, or no file has it.
+    pub(crate) fn removal_hint(&self, setting: &Setting) -> Option<String> {
+        self.removal_of(self.last_entry(&setting.canonical_key(""))?)
+    }
+
+    fn removal_of(&self, entry: &ConfigEntry) -> Option<String> {
+        let key = shell_words::quote(&entry.key);
+        // A command line stores nothing.
+        let file = match entry.origin.strip_prefix("file:")? {
+            // The file of the repository, where git looks first.
+            ".git/config" => String::new(),
+            file => format!("--file {} ", quoted(&self.dir.join(file))),
+        };
+        Some(format!("to remove it: git config {file}--unset-all {key}"))
     }
 
     /// Returns the hint that says where a setting is configured, `'<key>' has the

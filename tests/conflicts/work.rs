@@ -311,3 +311,42 @@ fn conflicts_compares_no_large_file() {
     large.set_len(100 << 20).unwrap();
     world.flux(["conflicts"]).run().success();
 }
+
+#[test]
+fn conflicts_shows_files_that_a_merge_has_left_unmerged() {
+    let world = World::new();
+    with_code(&world);
+    let [del, _other] = tasks(&world, ["del", "other"]);
+    world.git_in(&del, ["rm", "-q", "f"]);
+    commit(&world, &del);
+    world.commit_in(world.repo(), "f", "changed\n");
+    // The merge leaves the file of the target, with which there would be no conflict.
+    let dir = del.to_str().unwrap();
+    world
+        .try_git(["-C", dir, "merge", "-q", "main"])
+        .unwrap_err();
+    let before = world.snapshot();
+    for args in [&["conflicts"][..], &["conflicts", "del"]] {
+        let output = world.flux(args.iter().copied()).run();
+        output
+            .code(3)
+            .stdout_is("TASK      WITH  CONFLICTS\ndel       main  f (unmerged)\n");
+    }
+    let output = world.flux(["conflicts", "del", "other"]).run();
+    output.code(1).says(&expect![[r#"
+        TASK      CONFLICTS
+        del       unknown: its worktree has unmerged files
+        --- stderr
+        error: not everything could be compared
+    "#]]);
+    let list = world.flux(["list", "--json"]).run().json();
+    let conflict = &list[0]["conflicts"][0];
+    assert_eq!(conflict["target"], "main");
+    assert_eq!(conflict["files"][0]["kind"], "unmerged");
+    world.assert_unchanged(&before);
+    // Once it is resolved, nothing is left.
+    world.git_in(&del, ["rm", "-q", "f"]);
+    world.git_in(&del, ["commit", "-q", "-m", "Merge main"]);
+    let output = world.flux(["conflicts", "del"]).run();
+    output.success().stdout_is("no conflicting lines\n");
+}

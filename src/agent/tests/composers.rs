@@ -21,14 +21,26 @@ fn text(text: &str) -> Option<Content> {
 
 const RULE: &str = "────────────────────";
 
+/// Reads the composer of Claude Code, whose last row has the cursor.
+#[track_caller]
+fn claude(inner: &str) -> Option<Content> {
+    let rows = inner.lines().count();
+    let shown =
+        format!("❯ before\n\n● All right.\n{RULE}\n{inner}\n{RULE}\n  E[38;5;211m⏵⏵ bypass");
+    read("claude", &shown, 3 + rows)
+}
+
+/// Reads the composer of Codex with the cursor in a row.
+#[track_caller]
+fn codex(inner: &str, cursor: usize) -> Option<Content> {
+    let shown = format!(
+        "• All right.\n\n  Worked for <1s\n\n{inner}\n\n  gpt-5 default\n  ? for shortcuts"
+    );
+    read("codex", &shown, cursor)
+}
+
 #[test]
 fn read_accepts_the_composers_of_all_agents() {
-    let claude = |inner: &str| {
-        let rows = inner.lines().count();
-        let shown =
-            format!("❯ before\n\n● All right.\n{RULE}\n{inner}\n{RULE}\n  E[38;5;211m⏵⏵ bypass");
-        read("claude", &shown, 3 + rows)
-    };
     assert_eq!(
         claude("E[39m❯\u{a0}E[7m E[0mE[39mE[49m"),
         Some(Content::Empty)
@@ -48,25 +60,6 @@ fn read_accepts_the_composers_of_all_agents() {
         claude("! dateE[7m E[0m"),
         Some(Content::Command("! date".into()))
     );
-    // Scrolled.
-    let end = |text: &str| Some(Content::End(text.to_owned()));
-    assert_eq!(claude("  > two\n\n  wellE[7m E[0m"), end("> two\n\n  well"));
-    assert_eq!(
-        claude("\n  f:2\n  ❯ wellE[7m E[0m"),
-        end("\n  f:2\n  ❯ well")
-    );
-    assert_eq!(claude("\n  Try \"wellE[7m E[0m"), end("\n  Try \"well"));
-    assert_eq!(claude("  Try \"wellE[7m E[0m"), end("Try \"well"));
-    for shell in [
-        "! \n  f:2E[7m E[0m",
-        "! f:1\n  f:2E[7m E[0m",
-        "\n  E[7m E[0m",
-    ] {
-        assert!(
-            matches!(claude(shell), Some(Content::Command(_))),
-            "{shell}"
-        );
-    }
     // The list of all sessions, whose input starts a new one.
     let hint = "describe a task for a new session";
     assert_eq!(claude(&format!("❯\u{a0}E[38;5;246m{hint}")), text(hint));
@@ -81,22 +74,12 @@ fn read_accepts_the_composers_of_all_agents() {
     );
     assert_eq!(read("claude", "", 0), None);
 
-    let codex = |inner: &str, cursor| {
-        let shown = format!(
-            "• All right.\n\n  Worked for <1s\n\n{inner}\n\n  gpt-5 default\n  ? for shortcuts"
-        );
-        read("codex", &shown, cursor)
-    };
     assert_eq!(
         codex("E[1m›E[0m E[2mAsk Codex to do anything", 4),
         Some(Content::Empty)
     );
     assert_eq!(codex("E[1m›E[0m hi", 4), text("hi"));
     assert_eq!(codex("E[1m›E[0m one\n\n  three", 6), text("one\n\n  three"));
-    assert_eq!(
-        codex("E[1m›E[0m        E[2m↑E[0m\n  f:2\n  well", 6),
-        text("\n  f:2\n  well")
-    );
     assert_eq!(
         codex("E[38;5;9m!E[0m date", 4),
         Some(Content::Command("! date".into()))
@@ -144,6 +127,33 @@ fn read_accepts_the_composers_of_all_agents() {
 }
 
 #[test]
+fn read_distinguishes_the_end_of_a_message_in_a_scrolled_composer() {
+    let end = |text: &str| Some(Content::End(text.to_owned()));
+    assert_eq!(claude("  > two\n\n  wellE[7m E[0m"), end("> two\n\n  well"));
+    assert_eq!(
+        claude("\n  f:2\n  ❯ wellE[7m E[0m"),
+        end("\n  f:2\n  ❯ well")
+    );
+    assert_eq!(claude("\n  Try \"wellE[7m E[0m"), end("\n  Try \"well"));
+    assert_eq!(claude("  Try \"wellE[7m E[0m"), end("Try \"well"));
+    for shell in [
+        "! \n  f:2E[7m E[0m",
+        "! f:1\n  f:2E[7m E[0m",
+        "\n  E[7m E[0m",
+    ] {
+        assert!(
+            matches!(claude(shell), Some(Content::Command(_))),
+            "{shell}"
+        );
+    }
+    // This one shows its mark before the first visible row.
+    assert_eq!(
+        codex("E[1m›E[0m        E[2m↑E[0m\n  f:2\n  well", 6),
+        text("\n  f:2\n  well")
+    );
+}
+
+#[test]
 fn holds_accepts_a_message_its_end_or_a_paste() {
     let claude = composer_of("claude");
     let holds = |shown: &str, text: &str| {
@@ -177,24 +187,27 @@ fn holds_accepts_a_message_its_end_or_a_paste() {
         holds("\n  f\n  > two\n\n  well", "one\n\nf\n> two\n\nwell"),
         (true, true)
     );
-    let end = |shown: &str, text: &str| {
+    let other = Content::Command("!hi".to_owned());
+    assert!(!claude.holds(&other, &claude.escape("!hi").unwrap()));
+}
+
+#[test]
+fn holds_accepts_the_end_of_a_message_in_a_scrolled_composer() {
+    let claude = composer_of("claude");
+    let long = "one\ntwo\nthree\nfour\nfive\nsix\nseven";
+    let holds = |shown: &str| {
         let content = Content::End(shown.to_owned());
-        let typed = claude.escape(text).unwrap();
+        let typed = claude.escape(long).unwrap();
         (
             claude.holds(&content, &typed),
             claude.shows(&content, &typed),
         )
     };
-    assert_eq!(end("six\n  seven", long), (true, false));
-    assert_eq!(
-        end("three\n  four\n  five\n  six\n  seven", long),
-        (true, true)
-    );
+    assert_eq!(holds("six\n  seven"), (true, false));
+    assert_eq!(holds("three\n  four\n  five\n  six\n  seven"), (true, true));
     for shown in ["six", "my draft\n  seven", "→", "[Pasted text #1 +6 lines]"] {
-        assert_eq!(end(shown, long), (false, false), "{shown}");
+        assert_eq!(holds(shown), (false, false), "{shown}");
     }
-    let other = Content::Command("!hi".to_owned());
-    assert!(!claude.holds(&other, &claude.escape("!hi").unwrap()));
 }
 
 #[test]

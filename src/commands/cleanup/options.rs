@@ -5,7 +5,8 @@ use anyhow::{Context as _, Result, bail};
 use super::CleanupArgs;
 use super::args::{Mode, Porcelain};
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE, Verb};
+use crate::failure::{Failure, USAGE};
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
@@ -30,7 +31,7 @@ impl CleanupArgs {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
-            command: Verb::Cleanup,
+            command: CalledCommand::Cleanup,
             uncommitted: match &self.commit {
                 Some(message) => Edits::Commit(message.clone()),
                 None if self.discard => Edits::Discard,

@@ -6,6 +6,7 @@ mod plan;
 mod refusal;
 mod report;
 mod select;
+mod undo;
 mod watch;
 
 use anyhow::{Result, bail};
@@ -18,8 +19,7 @@ use super::object::LandObject;
 use super::styles::Styles;
 use super::{candidates, load_recovered};
 use crate::context::Flux;
-use crate::failure::{Failure, USAGE, Verb, replace_hint};
-use crate::git::refs;
+use crate::failure::{Failure, USAGE, replace_hint};
 use crate::git::refusals::NEW_REPOSITORY;
 use crate::interrupt;
 use crate::lifecycle::gate::{Gate, agreed};
@@ -31,7 +31,6 @@ use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::queue::Queue;
 use crate::lifecycle::land::results::TargetMove;
 use crate::store::Store;
-use crate::task::HEADS;
 use crate::ui::Ui;
 
 /// Merge many tasks back, tested together
@@ -121,6 +120,7 @@ impl LandArgs {
             report.refuse(plan.commit_files(&flux)?);
         }
         let landed = self.land(&flux, &store, plan, &mut report);
+        self.hint_at_undo(&flux, report.moves());
         if landed.is_ok() {
             report.tidy_up();
         }
@@ -196,7 +196,6 @@ impl LandArgs {
     fn land(&self, flux: &Flux, store: &Store, plan: LandPlan, report: &mut Report) -> Result<()> {
         let lock = chain_refs::lock(flux)?;
         let mut landed = Ok(());
-        let mut moves = Vec::new();
         for group in plan.into_groups(store) {
             let tester = match self.tester(flux) {
                 Ok(tester) => tester,
@@ -217,9 +216,10 @@ impl LandArgs {
                 },
                 tester,
                 results: Vec::new(),
-                moved: None,
+                moves: Vec::new(),
                 green: None,
                 undecided: Vec::new(),
+                begun: None,
             };
             let done = self
                 .ensure_gate_agreed(flux)
@@ -227,19 +227,11 @@ impl LandArgs {
                     true => queue.check(group.tasks),
                     false => queue.land(group.tasks),
                 });
-            let (results, moved) = (queue.results, queue.moved);
-            moves.extend(moved);
+            let (results, moves) = (queue.results, queue.moves);
+            report.add_moves(moves);
             landed = report.add(&group.branch, results, done);
             if landed.is_err() {
                 break;
-            }
-        }
-        if !self.watch && !moves.is_empty() {
-            // After ^C, the commands behind the hints are not to end at once.
-            interrupt::clear();
-            if let Err(error) = self.hint_at_undo(flux, &moves) {
-                flux.ui
-                    .warn_of(&error.context("could not find how to undo the landing"));
             }
         }
         landed
@@ -260,19 +252,21 @@ impl LandArgs {
     fn ensure_gate_agreed(&self, flux: &Flux) -> Result<()> {
         match self.no_gate {
             true => Ok(()),
-            false => agreed::ensure_agreed(flux, Verb::Land),
+            false => agreed::ensure_agreed(flux),
         }
     }
 
-    /// Prints how to undo the landings, except on a branch that has landed itself and is gone.
-    fn hint_at_undo(&self, flux: &Flux, moves: &[TargetMove]) -> Result<()> {
-        let style = self.styles.chosen(&flux.settings)?;
-        if let [one] = moves {
-            return report::hint_at_undo(flux, one, style);
+    /// Prints how to undo the landings, and what to push. Does nothing if nothing has landed.
+    fn hint_at_undo(&self, flux: &Flux, moves: &[TargetMove]) {
+        if moves.is_empty() {
+            return;
         }
-        let branches = refs::list(flux.repo.home(), &[HEADS])?;
-        let is_there = |moved: &&TargetMove| branches.contains_key(&moved.branch.full());
-        let mut moves = moves.iter().filter(is_there);
-        moves.try_for_each(|moved| report::hint_at_undo(flux, moved, style))
+        // After ^C, the commands behind the hints are not to end at once.
+        interrupt::clear();
+        let style = self.styles.chosen(&flux.settings);
+        if let Err(error) = style.and_then(|style| undo::print_hints(flux, moves, style)) {
+            let what = "could not find how to undo the landing";
+            flux.ui.warn_of(&error.context(what));
+        }
     }
 }

@@ -7,14 +7,13 @@ use anyhow::{Error, Result, bail};
 use crate::commands::object::LandObject;
 use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
-use crate::git::{Style, worktree};
 use crate::lifecycle::land::back::{Notice, Round, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
 use crate::system::disk::full_disk_hint;
-use crate::task::{BranchName, ObjectId, TaskId};
+use crate::task::{BranchName, TaskId};
 use crate::ui::words::count;
-use crate::ui::{self, quoted, word};
+use crate::ui::{self, quoted};
 
 /// The aim of a landing: `Yes` if the tasks are only tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +30,7 @@ pub(super) struct Report<'a> {
     told: BTreeSet<TaskId>,
     objects: Vec<LandObject>,
     codes: Vec<u8>,
+    moves: Vec<TargetMove>,
 }
 
 impl<'a> Report<'a> {
@@ -41,6 +41,7 @@ impl<'a> Report<'a> {
             told: BTreeSet::new(),
             objects: Vec::new(),
             codes: Vec::new(),
+            moves: Vec::new(),
         }
     }
 
@@ -52,6 +53,18 @@ impl<'a> Report<'a> {
 
     pub(super) fn objects(&self) -> &[LandObject] {
         &self.objects
+    }
+
+    /// Adds moves of targets.
+    pub(super) fn add_moves(&mut self, moves: Vec<TargetMove>) {
+        moves
+            .into_iter()
+            .for_each(|one| one.add_to(&mut self.moves));
+    }
+
+    /// Returns the moves of the targets so far.
+    pub(super) fn moves(&self) -> &[TargetMove] {
+        &self.moves
     }
 
     /// Returns the word for the result of a task; `None` if it has none, since its group failed.
@@ -295,47 +308,4 @@ fn log_hint(log: &str) -> String {
         "to see the output of the gate: cat {}",
         quoted(log.as_ref())
     )
-}
-
-/// Prints the commands that undo a landing, and the one that pushes it.
-pub(super) fn hint_at_undo(flux: &Flux, moved: &TargetMove, style: Style) -> Result<()> {
-    let (ui, branch, from) = (&flux.ui, word(&moved.branch), moved.from.short());
-    let Some(last) = moved.commits.last() else {
-        return Ok(());
-    };
-    let worktrees = worktree::list(flux.repo.home())?;
-    let entry = worktrees
-        .iter()
-        .find(|entry| entry.has_branch(&moved.branch.full()));
-    let git = entry.map(|entry| match flux.repo.current() == Some(&entry.path) {
-        true => "git".to_owned(),
-        false => format!("git -C {}", quoted(&entry.path)),
-    });
-    let reset = match &git {
-        Some(git) => format!("{git} reset --keep {from}"),
-        None => format!("git branch --force {branch} {from}"),
-    };
-    let commits = |commits: &[ObjectId]| {
-        let short: Vec<&str> = commits.iter().rev().map(ObjectId::short).collect();
-        short.join(" ")
-    };
-    let revert = match style {
-        Style::Merge => format!("revert --no-edit -m 1 {}", commits(&moved.commits)),
-        _ => format!("revert --no-edit {from}..{}", last.short()),
-    };
-    let revert = match &git {
-        Some(git) => format!("{git} {revert}"),
-        None => format!("git switch {branch} && git {revert}"),
-    };
-    ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
-    ui.hint(format_args!(
-        "or, if '{branch}' has newer commits: {revert}"
-    ));
-    if let Some(remote) = flux.settings.push_remote(&moved.branch) {
-        ui.hint(format_args!(
-            "to push it: git push {} {branch}",
-            word(&remote)
-        ));
-    }
-    Ok(())
 }

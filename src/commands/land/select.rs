@@ -8,9 +8,11 @@ use super::LandArgs;
 use crate::commands::choose_own;
 use crate::context::Flux;
 use crate::failure::Verb;
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
+use crate::lifecycle::gate::Gate;
 use crate::lifecycle::land::chain::{LandTask, Readiness, is_ready};
 use crate::lifecycle::land::groups::find_redirect;
 use crate::lifecycle::observe;
@@ -115,6 +117,14 @@ impl LandArgs {
             .collect())
     }
 
+    /// Returns this command as hints name it. A gate that cannot be read counts as one.
+    fn called_command(&self, flux: &Flux) -> CalledCommand {
+        match self.no_gate || matches!(Gate::read(flux), Ok(None)) {
+            true => CalledCommand::Land,
+            false => CalledCommand::TestedLand,
+        }
+    }
+
     /// Returns the options for planning and landing a task. If its target branch is gone and has
     /// landed on another branch, the task lands on that one, and this is printed.
     fn options(&self, flux: &Flux, store: &Store, stored: &StoredTask) -> Result<Options> {
@@ -147,7 +157,7 @@ impl LandArgs {
         // A trial stores nothing.
         given.extend(self.check.then_some(Question::LargeFiles));
         Ok(Options {
-            command: Verb::Land,
+            command: self.called_command(flux),
             uncommitted,
             branch: Branch::Merge {
                 into,

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::lifecycle::land::chain::LandTask;
 use crate::lifecycle::land::groups::{order, target};
+use crate::lifecycle::land::results::TargetMove;
 use crate::run::RunDir;
 use crate::store::Store;
 use crate::task::{BranchName, Task, TaskId};
@@ -29,6 +30,8 @@ struct LandWatch<'a> {
     failed: FailedTasks,
     /// The tasks that were left out because of unseen files.
     unseen: BTreeMap<TaskId, Option<usize>>,
+    /// The moves of the targets so far.
+    moves: Vec<TargetMove>,
 }
 
 impl LandArgs {
@@ -49,6 +52,7 @@ impl LandArgs {
             tasks: TaskWatch::new()?,
             failed: FailedTasks::default(),
             unseen: BTreeMap::new(),
+            moves: Vec::new(),
         };
         let runs = flux.repo.runs_dir();
         fs::create_dir_all(&runs)
@@ -57,24 +61,33 @@ impl LandArgs {
         // Only once: it would see each start before its record, as if that had been killed.
         load_recovered(flux)?;
         loop {
-            watch.tasks.wakeups.note_observation();
-            // The configuration of a branch may have changed.
-            let flux = Flux::open(Ui::default())?;
-            let mut store = Store::load(&flux.repo, &flux.settings)?;
-            // A change before a directory was watched causes no event.
-            while watch.tasks.follow(&flux, &store) {
-                store = Store::load(&flux.repo, &flux.settings)?;
+            let done = watch.step();
+            if done.is_err() {
+                self.hint_at_undo(flux, &watch.moves);
+                return done;
             }
-            let tasks: Vec<&Task> = own_tasks(&flux, &store).collect();
-            watch.tasks.watch_terminals(&tasks);
-            watch.land(&flux, &store)?;
-            let next_try = watch.failed.next_try(Instant::now());
-            watch.tasks.wakeups.wait(next_try)?;
         }
     }
 }
 
 impl LandWatch<'_> {
+    /// Lands the tasks that are ready, and waits for the next event.
+    fn step(&mut self) -> Result<()> {
+        self.tasks.wakeups.note_observation();
+        // The configuration of a branch may have changed.
+        let flux = Flux::open(Ui::default())?;
+        let mut store = Store::load(&flux.repo, &flux.settings)?;
+        // A change before a directory was watched causes no event.
+        while self.tasks.follow(&flux, &store) {
+            store = Store::load(&flux.repo, &flux.settings)?;
+        }
+        let tasks: Vec<&Task> = own_tasks(&flux, &store).collect();
+        self.tasks.watch_terminals(&tasks);
+        self.land(&flux, &store)?;
+        let next_try = self.failed.next_try(Instant::now());
+        self.tasks.wakeups.wait(next_try).map(drop)
+    }
+
     /// Lands the tasks that are ready now, except those that did not land before and are not due.
     fn land(&mut self, flux: &Flux, store: &Store) -> Result<()> {
         let selection = self.args.select(flux, store)?;
@@ -107,6 +120,9 @@ impl LandWatch<'_> {
         // While the gate runs, a task or its target may change: nothing is known about those commits.
         let before = Store::load(&flux.repo, &flux.settings)?;
         let done = self.args.land(flux, store, plan, &mut report);
+        for one in report.moves().iter().cloned() {
+            one.add_to(&mut self.moves);
+        }
         if let Err(error) = done {
             interrupt::check()?;
             ui::show(&error);

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::failure::Failure;
 use crate::git::ObjectId;
 use crate::git::repo::patch::{FilePatch, PatchLine, Place};
 use crate::lifecycle::review::TaskReview;
@@ -36,7 +37,8 @@ pub(super) enum Subject {
     Line(usize, Place),
 }
 
-const HELP: &str = "\
+/// The help in the head.
+pub(super) const HELP: &str = "\
 #
 # To comment on a line, add lines below it. To suggest another line, change it, and
 # keep its first character. What you add here is about all files, unless it begins
@@ -44,6 +46,11 @@ const HELP: &str = "\
 # are asked before anything is sent.
 #
 ";
+
+/// Returns the head's help if comments cannot be sent, for this reason.
+pub(super) fn help_without_comments(why: &Failure) -> String {
+    format!("#\n# Comments cannot be sent: {why}.\n#\n")
+}
 
 /// Editors obey settings in the first and last five lines of a file, or behind the last form feed.
 /// These lines keep that from the code.
@@ -57,17 +64,18 @@ const END: &str = "\
 ";
 
 impl ReviewFile {
-    /// Makes the file to edit: a head with `title` and help, and the differences between the trees
+    /// Makes the file to edit: a head with `title` and `help`, and the differences between the trees
     /// `seen` and `present`, in the form of `git diff`.
     pub(super) fn new(
         review: &TaskReview,
         title: &str,
+        help: &str,
         [seen, present]: [&ObjectId; 2],
     ) -> Result<Self> {
         let patches = review.objects()?.patches(seen, present)?;
         let id = &review.id;
         let files = count(patches.len(), "file");
-        let mut head = format!("# {title} of '{id}': {files}\n{HELP}");
+        let mut head = format!("# {title} of '{id}': {files}\n{help}");
         for path in review.conflicts() {
             let path = shown(path);
             head +=

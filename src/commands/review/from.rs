@@ -1,28 +1,44 @@
 //! Comments that were made outside of `git flux review`, for `--from`.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::comment_list::{self, Files};
-use super::file::{ReviewFile, find_trees};
+use super::file::{HELP, ReviewFile, find_trees};
+use super::message::comments_in;
+use super::obstacle::find_obstacle;
+use super::send::Sending;
 use super::{CommentFile, EditorEnd, ReviewArgs, ReviewComments, mark, send_comments};
+use crate::context::Flux;
 use crate::failure::{Failure, wrap_in_failure};
 use crate::git::ObjectId;
 use crate::lifecycle::review::TaskReview;
-use crate::store::StoredTask;
+use crate::store::{Store, StoredTask};
 use crate::ui::shown;
 
 impl ReviewArgs {
-    /// Takes the comments from an edited copy of what `--print` has printed, or from a list.
+    /// Takes the comments from an edited copy of what `--print` has printed, from a list, or from a
+    /// file in which comments were kept. Fails if the agent takes none.
     pub(super) fn take(
         &self,
+        flux: &Flux,
+        store: &Store,
         stored: &StoredTask,
-        review: &TaskReview,
         from: &CommentFile,
     ) -> Result<()> {
+        if let Some(obstacle) = find_obstacle(flux, store, stored)? {
+            bail!(obstacle);
+        }
+        if let Ok(text) = str::from_utf8(&from.text)
+            && let Some(comments) = comments_in(text)
+        {
+            return self.take_kept(flux, stored, from, comments);
+        }
+        let task = stored.readable()?;
+        let review = self.find_review(flux, store, task)?;
         let files = Files {
             objects: review.objects()?,
             tree: review.trees()[1],
-            worktree: &stored.readable()?.worktree,
+            worktree: &task.worktree,
         };
         // In a list, somebody else's text may look like the head of what was printed.
         let trees = match comment_list::is_list(&files, &from.text)? {
@@ -30,9 +46,32 @@ impl ReviewArgs {
             false => find_trees(&String::from_utf8_lossy(&from.text)),
         };
         match trees {
-            Some(trees) => self.take_edited(stored, review, from, trees.each_ref()),
-            None => self.take_list(stored, review, from, &files),
+            Some(trees) => self.take_edited(stored, &review, from, trees.each_ref()),
+            None => self.take_list(stored, &review, from, &files),
         }
+    }
+
+    /// Sends comments that could not be sent before, as they were kept: with the lines that they had
+    /// then. Nothing is noted as seen.
+    fn take_kept(
+        &self,
+        flux: &Flux,
+        stored: &StoredTask,
+        from: &CommentFile,
+        comments: &str,
+    ) -> Result<()> {
+        let id = &stored.id;
+        flux.ui
+            .status(format_args!("comments on '{id}':\n\n{comments}"));
+        let sending = Sending {
+            flux,
+            stored,
+            question: &format!("Send these comments to '{id}'"),
+            message: &String::from_utf8_lossy(&from.text),
+            file: Some(from.path).filter(|path| path.as_os_str() != "-"),
+            agreement: self.agreement(EditorEnd::Normal),
+        };
+        sending.send()
     }
 
     /// Takes the comments from an edited file with the changes between two trees. If the task has
@@ -46,7 +85,7 @@ impl ReviewArgs {
     ) -> Result<()> {
         let (id, path) = (&stored.id, shown(from.path));
         let is_same = trees == review.trees();
-        let file = ReviewFile::new(review, "", trees).with_context(|| {
+        let file = ReviewFile::new(review, "", HELP, trees).with_context(|| {
             let what = format!("the files in '{path}' are not known; '{id}' may have changed");
             Failure::new(what).hint(format!("git flux review --print {id}"))
         })?;

@@ -171,6 +171,12 @@ pub(super) fn message(comments: &[PlacedComment], mentions: Mentions) -> String 
     format!("{introduction}\n\n{text}")
 }
 
+/// Returns the comments in a message that [`message`] has made; `None` if the text is another one.
+pub(super) fn comments_in(text: &str) -> Option<&str> {
+    let rest = |introduction: &str| text.strip_prefix(introduction)?.strip_prefix("\n\n");
+    [INTRODUCTION, SPACED].into_iter().find_map(rest)
+}
+
 /// Returns a line of code, with a space behind each `@` that would name a file to an agent.
 fn quote(code: &str) -> String {
     let mut text = String::with_capacity(code.len());
@@ -226,6 +232,8 @@ mod tests {
             let is_spaced = message.contains("→ @ Deprecated") && message.starts_with(SPACED);
             assert!(is_exact != is_spaced, "{name}: {message}");
             assert_eq!(is_spaced, name == "gemini");
+            let list = list(&placed, Mentions::of(name));
+            assert_eq!(comments_in(&message), Some(&*list));
         }
         // Without such text, it is the same for all.
         let text = "src/f.ts:1".to_owned();

@@ -4,6 +4,7 @@ mod comment_list;
 mod file;
 mod from;
 mod message;
+mod obstacle;
 mod pairs;
 mod parse;
 mod send;
@@ -18,8 +19,9 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 use tempfile::NamedTempFile;
 
-use self::file::ReviewFile;
+use self::file::{HELP, ReviewFile};
 use self::message::{Mentions, PlacedComment, Present};
+use self::obstacle::find_obstacle;
 use self::parse::{Comment, find_comments};
 use self::send::{Agreement, Sending};
 use super::object::review::ReviewObject;
@@ -34,7 +36,7 @@ use crate::lifecycle::damage::Damage;
 use crate::lifecycle::review::{Scope, TaskReview};
 use crate::sanitize;
 use crate::store::{Store, StoredTask};
-use crate::task::TaskId;
+use crate::task::{Task, TaskId};
 use crate::ui::words::count;
 use crate::ui::{Ui, quoted};
 
@@ -72,6 +74,13 @@ pub(crate) struct ReviewArgs {
 struct CommentFile<'a> {
     path: &'a Path,
     text: Vec<u8>,
+}
+
+impl<'a> CommentFile<'a> {
+    fn read(path: &'a Path) -> Result<Self> {
+        let text = read_file(path)?;
+        Ok(Self { path, text })
+    }
 }
 
 /// An edited file.
@@ -113,16 +122,17 @@ impl ReviewArgs {
             true => choose(&flux, &store, self.task.as_deref(), Verb::Review)?,
             false => choose_own(&flux, &store, self.task.as_deref(), Verb::Review)?,
         };
-        let from = self.from.as_deref().map(read_file).transpose()?;
+        let from = self.from.as_deref().map(CommentFile::read).transpose()?;
         let task = stored.readable()?;
         ensure_not_copied(&flux, task)?;
         if let Some(broken) = Damage::find(&flux, task)? {
             bail!(broken.failure());
         }
-        let scope = if self.all { Scope::All } else { Scope::Unseen };
-        let review = TaskReview::find(&flux, &store, task, scope);
-        let review =
-            review.with_context(|| format!("could not read the files of '{}'", task.id))?;
+        if let Some(from) = from {
+            self.ensure_can_ask(&flux, stored)?;
+            return self.take(&flux, &store, stored, &from);
+        }
+        let review = self.find_review(&flux, &store, task)?;
         if self.json {
             return flux.ui.json(&ReviewObject::of(&review)?);
         }
@@ -134,31 +144,55 @@ impl ReviewArgs {
         } else {
             "What you have not seen"
         };
-        let file = ReviewFile::new(&review, title, review.trees())?;
+        let obstacle = find_obstacle(&flux, &store, stored)?;
+        let help =
+            obstacle.map_or_else(|| HELP.to_owned(), |why| file::help_without_comments(&why));
+        let file = ReviewFile::new(&review, title, &help, review.trees())?;
         if self.print {
             return print(&flux, &file.text());
         }
-        if from.is_none() && file.patches.is_empty() {
+        if file.patches.is_empty() {
             return self.report_none(&flux, &store, stored);
         }
         self.ensure_can_ask(&flux, stored)?;
-        if let (Some(path), Some(text)) = (&self.from, from) {
-            return self.take(stored, &review, &CommentFile { path, text });
-        }
+        self.edit_and_send(stored, &review, file)
+    }
+
+    /// Finds the changes to look at.
+    fn find_review<'a>(
+        &self,
+        flux: &'a Flux,
+        store: &Store,
+        task: &Task,
+    ) -> Result<TaskReview<'a>> {
+        let scope = if self.all { Scope::All } else { Scope::Unseen };
+        let review = TaskReview::find(flux, store, task, scope);
+        review.with_context(|| format!("could not read the files of '{}'", task.id))
+    }
+
+    /// Opens the file in an editor, and sends the comments that the user has added; asks whether the
+    /// user has seen the files if there are none.
+    fn edit_and_send(
+        &self,
+        stored: &StoredTask,
+        review: &TaskReview,
+        file: ReviewFile,
+    ) -> Result<()> {
+        let flux = review.flux;
         let Edited {
             file: kept,
             text,
             end,
-        } = self.edit(&flux, stored, &file)?;
+        } = self.edit(flux, stored, &file)?;
         let edited = match ReviewComments::find(file, &text) {
             Ok(edited) => edited,
             Err(error) => return Err(keep_file(kept, error, &stored.id)),
         };
         if edited.comments.is_empty() {
-            return self.ask_seen(&flux, &review, end);
+            return self.ask_seen(flux, review, end);
         }
-        send_comments(stored, &review, &edited, self.agreement(end))?;
-        mark(&flux, &review)
+        send_comments(stored, review, &edited, self.agreement(end))?;
+        mark(flux, review)
     }
 
     /// Says why there is nothing to look at: there are no changes, or all have been seen.
@@ -298,6 +332,7 @@ fn send_comments(
         stored,
         question: &question,
         message: &message::message(&placed, mentions),
+        file: None,
         agreement,
     };
     sending.send()
@@ -321,7 +356,8 @@ fn place_comments<'a>(
     Ok(present.place(&edited.file, &edited.comments))
 }
 
-/// Keeps an edited file, and returns the error with a hint at it.
+/// Keeps an edited file, and returns the error with a hint at it; without the hint if the editor has
+/// removed the file.
 fn keep_file(edited: NamedTempFile, error: Error, id: &TaskId) -> Error {
     let Ok((_, path)) = edited.keep() else {
         return error;
@@ -331,9 +367,9 @@ fn keep_file(edited: NamedTempFile, error: Error, id: &TaskId) -> Error {
         DECLINED => "the editor was killed; nothing was changed".to_owned(),
         _ => format!("the comments on '{id}' were not sent"),
     });
-    let from = quoted(&path);
-    let failure = failure.hint(format!("git flux review --from {from} {id}"));
-    failure::wrap_in_failure(error, failure.code(code))
+    let from = path.exists().then(|| quoted(&path));
+    let hint = from.map(|from| format!("git flux review --from {from} {id}"));
+    failure::wrap_in_failure(error, failure.hints(hint).code(code))
 }
 
 /// Notes that the user has seen the files, and says so.

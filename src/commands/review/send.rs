@@ -1,18 +1,20 @@
 //! Sends comments to the agent of a task, which is started again if it has ended.
 
+use std::path::Path;
+
 use anyhow::{Error, Result, bail};
 
+use super::obstacle::{find_obstacle, would_start};
 use crate::agent::AgentCommand;
 use crate::commands::send::{find_recipient, report};
 use crate::commands::starting;
 use crate::context::Flux;
 use crate::failure::{self, Failure};
-use crate::lifecycle::observe;
 use crate::lifecycle::other_machine::find_doubt;
-use crate::lifecycle::resume::{can_resume, read_prompt, restart_command, resume};
+use crate::lifecycle::resume::{read_prompt, restart_command, resume};
 use crate::store::{Store, StoredTask};
-use crate::task::{State, Task};
-use crate::ui::quoted;
+use crate::task::Task;
+use crate::ui::{quoted, shown};
 
 /// The way in which the user agrees to sending comments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(super) struct Sending<'a> {
     /// The question, without its question mark.
     pub(super) question: &'a str,
     pub(super) message: &'a str,
+    /// The file of the user that has the message already.
+    pub(super) file: Option<&'a Path>,
     pub(super) agreement: Agreement,
 }
 
@@ -42,17 +46,17 @@ impl Sending<'_> {
     /// with them. If that fails or the user declines, keeps them in a file.
     pub(super) fn send(&self) -> Result<()> {
         let task = self.stored.readable()?;
-        let sent = self.try_send(task);
-        sent.map_err(|error| keep(self.flux, task, self.message, error))
+        self.try_send(task).map_err(|error| self.keep(error))
     }
 
     fn try_send(&self, task: &Task) -> Result<()> {
         let (flux, id) = (self.flux, &task.id);
         // Writing the comments may have taken a while.
         let store = Store::load(&flux.repo, &flux.settings)?;
-        let (state, _) = observe::state_of(flux, &store, task)?;
-        let has_ended = matches!(state, State::Ended(_) | State::Idle | State::Lost);
-        let starts = has_ended && can_resume(flux, task, &self.stored.oid)?;
+        if let Some(obstacle) = find_obstacle(flux, &store, self.stored)? {
+            bail!(obstacle);
+        }
+        let starts = would_start(flux, &store, self.stored)?;
         if self.agreement == Agreement::Refused {
             bail!("the editor failed");
         }
@@ -76,6 +80,41 @@ impl Sending<'_> {
         let is_confirmed = recipient.send_for_user(self.message)?;
         report(flux, task, &recipient, is_confirmed);
         Ok(())
+    }
+
+    /// Keeps the message in a file, and returns the error with a hint at it.
+    fn keep(&self, error: Error) -> Error {
+        let (flux, id) = (self.flux, &self.stored.id);
+        let kept = match self.file {
+            Some(file) => Ok(file.to_owned()),
+            None => flux.run_dir(id).write_review(self.message),
+        };
+        let file = match kept {
+            Ok(file) => file,
+            Err(lost) => {
+                // The last place for them.
+                flux.ui.warn_of(&lost);
+                flux.ui.status(self.message);
+                return error;
+            }
+        };
+        let what = format!("the comments on '{id}' were not sent");
+        let failure = match self.is_hopeless() {
+            true => Failure::new(format!("{what}; they are in '{}'", shown(&file))),
+            false => {
+                let from = quoted(&file);
+                Failure::new(what).hint(format!("git flux review --from {from} {id}"))
+            }
+        };
+        let code = failure::exit_code(&error);
+        failure::wrap_in_failure(error, failure.code(code))
+    }
+
+    /// Returns whether it is known that the agent takes no comments at all.
+    fn is_hopeless(&self) -> bool {
+        let store = Store::load(&self.flux.repo, &self.flux.settings);
+        let obstacle = store.and_then(|store| find_obstacle(self.flux, &store, self.stored));
+        matches!(obstacle, Ok(Some(_)))
     }
 }
 
@@ -108,24 +147,4 @@ fn start_again(flux: &Flux, stored: &StoredTask, message: &str) -> Result<()> {
     drop(flux.run_dir(&task.id).note_user_message());
     starting::report(flux, &started, verb)?;
     starting::ensure_no_early_failure(flux, &started)
-}
-
-/// Keeps a message that was not sent in a file, and returns the error with a hint at it.
-fn keep(flux: &Flux, task: &Task, message: &str, error: Error) -> Error {
-    let id = &task.id;
-    match flux.run_dir(id).write_review(message) {
-        Ok(file) => {
-            let file = quoted(&file);
-            let code = failure::exit_code(&error);
-            let failure = Failure::new(format!("the comments on '{id}' were not sent"));
-            let failure = failure.hint(format!("git flux send --stdin {id} < {file}"));
-            failure::wrap_in_failure(error, failure.code(code))
-        }
-        Err(lost) => {
-            // The last place for them.
-            flux.ui.warn_of(&lost);
-            flux.ui.status(message);
-            error
-        }
-    }
 }

@@ -51,7 +51,7 @@ impl Detail {
         for (name, value) in [
             self.agent(flux),
             self.location(),
-            self.work(),
+            self.work(flux),
             self.configuration(),
         ]
         .concat()
@@ -131,7 +131,7 @@ impl Detail {
         fields
     }
 
-    fn work(&self) -> Vec<DetailField> {
+    fn work(&self, flux: &Flux) -> Vec<DetailField> {
         let mut fields = Vec::new();
         if let Some(Divergence { ahead, behind }) = self.status.divergence {
             let against = self.status.task.into.as_deref().unwrap_or("its base");
@@ -154,8 +154,11 @@ impl Detail {
         fields.extend(unseen.map(|number| ("Unseen", count(number, "file"))));
         let conflicts = self.conflicts.iter().map(describe_conflict);
         fields.extend(conflicts.map(|text| ("Conflicts", text)));
-        let verdict = self.status.gate.as_ref();
-        fields.extend(verdict.map(|verdict| ("Gate", describe_verdict(verdict))));
+        let verdict = match &self.status.gate {
+            None if flux.settings.gate_commands().is_empty() => Some("untested".to_owned()),
+            found => found.as_ref().map(describe_verdict),
+        };
+        fields.extend(verdict.map(|verdict| ("Gate", verdict)));
         fields
     }
 

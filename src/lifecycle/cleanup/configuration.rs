@@ -59,7 +59,8 @@ impl Decision<'_> {
 
     fn keep_command(&self) -> String {
         let (command, id) = (self.options.command, &self.facts.task.id);
-        format!("to keep all of them: git flux {command} {id} --keep-config")
+        let keep = command.with(id, "--keep-config");
+        format!("to keep all of them: {keep}")
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Error, Result, anyhow};
 
+use super::called_command::CalledCommand;
 use super::check::{Checks, Verdict};
 use super::facts::Facts;
 use super::files::{self, name_files, quote_paths};
@@ -134,12 +135,15 @@ impl Decision<'_> {
         };
         let what = format!("could not read the uncommitted files of '{id}'");
         let whole = "to remove the task (it can be restored)";
-        let hint = format!("{whole}: git flux cleanup {id} --discard{branch}");
+        let command = self.options.command;
+        let discard = command.cleanup_with(id, &format!("--discard{branch}"));
+        let hint = format!("{whole}: {discard}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
 
     fn decide_about_uncommitted(&mut self) {
         let (id, files) = (&self.facts.task.id, &self.facts.uncommitted);
+        let command = self.options.command;
         let names = name_files(files);
         let why = match self.options.uncommitted {
             _ if self.facts.read_error.is_some() => {
@@ -154,10 +158,12 @@ impl Decision<'_> {
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
                 let refusal = Failure::new(what)
                     .hint(format!(
-                        "to commit and merge: git flux cleanup {id} --commit"
+                        "to commit and merge: {}",
+                        command.with(id, "--commit")
                     ))
                     .hint(format!(
-                        "to merge only what is committed: git flux cleanup {id} --discard"
+                        "to merge only what is committed: {}",
+                        command.cleanup_with(id, "--discard")
                     ));
                 let what = format!("commit or discard {names}");
                 return self.ask(Question::Uncommitted, what, refusal);
@@ -172,7 +178,8 @@ impl Decision<'_> {
         }
         let (id, what) = (&self.facts.task.id, found.join(", "));
         let refusal = Failure::new(format!("{what} and would be committed")).hint(format!(
-            "move such files, or add them to .gitignore, then: git flux cleanup {id}"
+            "move such files, or add them to .gitignore, then: {}",
+            self.options.command.with(id, "")
         ));
         self.ask(Question::LargeFiles, what, refusal);
     }
@@ -194,7 +201,8 @@ impl Decision<'_> {
                 latest.commit
             ))
             .hint(format!(
-                "to remove them with the task: git flux cleanup {id} --discard-stash"
+                "to remove them with the task: {}",
+                self.options.command.cleanup_with(id, "--discard-stash")
             ));
         self.ask(Question::Stash, what, refusal);
     }
@@ -231,8 +239,10 @@ impl Decision<'_> {
             "'{id}' would be merged into '{branch}', but {place}"
         ))
         .hint(format!(
-            "to merge it into '{branch}': git flux cleanup {id} --into {}",
-            word(branch)
+            "to merge it into '{branch}': {}",
+            self.options
+                .command
+                .with(id, &format!("--into {}", word(branch)))
         ))
         .code(USAGE);
         self.ask(Question::OtherBranch, place, refusal);
@@ -247,7 +257,8 @@ impl Decision<'_> {
         let mut checks = self.checks.0.iter();
         let is_refused = checks.any(|check| check.name == "agent");
         if let Some(doubt) = &processes.doubt {
-            let hint = format!("if the agent has ended: git flux cleanup {id} --gone");
+            let gone = self.options.command.cleanup_with(id, "--gone");
+            let hint = format!("if the agent has ended: {gone}");
             let refusal = Failure::new(doubt).hint(hint);
             self.ask(Question::AgentEnded, doubt.clone(), refusal);
         }
@@ -295,10 +306,14 @@ impl Decision<'_> {
     /// Adds a check that needs a consent, which `--yes` gives. If that is missing and the user
     /// cannot be asked, the check refuses, with the hints `git flux attach` and `--yes`.
     fn require_yes(&mut self, question: Question, what: String) {
-        let id = &self.facts.task.id;
+        let (id, command) = (&self.facts.task.id, self.options.command);
+        let anyway = match command {
+            CalledCommand::Cleanup => "to clean up anyway",
+            CalledCommand::Land | CalledCommand::TestedLand => "to land it anyway",
+        };
         let refusal = Failure::new(&what)
             .hint(format!("to look at the pane: git flux attach {id}"))
-            .hint(format!("to clean up anyway: git flux cleanup {id} --yes"));
+            .hint(format!("{anyway}: {}", command.with(id, "--yes")));
         self.ask(question, what, refusal);
     }
 }

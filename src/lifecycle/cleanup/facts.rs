@@ -5,6 +5,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::called_command::CalledCommand;
 use super::check::{Check, Checks, Verdict};
 use super::options::{Branch, Options, Question};
 use super::processes::TaskProcesses;
@@ -32,6 +33,8 @@ use crate::ui::{shown, word};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) task: Task,
+    /// For hints.
+    pub(in crate::lifecycle) command: CalledCommand,
     /// The object name of its record.
     pub(crate) oid: ObjectId,
     pub(crate) state: State,
@@ -107,7 +110,7 @@ impl Facts {
         let tip = snapshot::preview_commit(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
         if let Destination::Merge(into) = &mut facts.destination {
-            into.merge = into.plan(flux, &self.task, &tip)?;
+            into.merge = into.plan(flux, (&self.task, self.command), &tip)?;
         }
         facts.tip = tip;
         Ok(facts)
@@ -225,6 +228,7 @@ impl Observer<'_> {
         let (ignored, uncommitted) = all.into_iter().partition(Change::is_ignored);
         Some(Facts {
             task: task.clone(),
+            command: self.options.command,
             oid: oid.clone(),
             state,
             tip: tip?,
@@ -280,7 +284,10 @@ impl Observer<'_> {
         }
         if !matches!(self.options.branch, Branch::Discard) {
             damage::ensure_intact(self.flux, task)?;
-            return Err(changed_failure(&task.id));
+            return Err(own_worktree::changed_failure(
+                &task.id,
+                self.options.command,
+            ));
         }
         if let Some(other) = store.conflicting_branch(branch).map(word) {
             let what = format!("'{branch}' is gone and cannot be recreated: '{other}' exists");
@@ -323,8 +330,7 @@ impl Observer<'_> {
         }
         // A locked worktree may be on a removable disk.
         if is_ours && self.missing {
-            let refusal = damage::ensure_intact(flux, task).err();
-            let refusal = refusal.unwrap_or_else(|| changed_failure(&task.id));
+            let refusal = own_worktree::missing_failure(flux, task, self.options.command);
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;
             let verdict = Verdict::consent(self.options, question, what, refusal);
@@ -338,7 +344,8 @@ impl Observer<'_> {
     fn check_submodules(&self, other_fs: Option<bool>) -> Result<String> {
         let found = own_worktree::list_submodules(self.flux, self.task)?;
         if other_fs == Some(true) {
-            own_worktree::ensure_none_checked_out(self.task, &found)?;
+            let retry = self.options.command.with(&self.task.id, "");
+            own_worktree::ensure_none_checked_out(self.task, &found, &retry)?;
         }
         Ok(own_worktree::describe_submodules(&found))
     }
@@ -358,14 +365,6 @@ impl Observer<'_> {
         }
         Some(destination)
     }
-}
-
-/// Returns the failure `'<id>' changed meanwhile`, for a task whose branch or worktree was missing
-/// and is there again.
-fn changed_failure(id: &TaskId) -> anyhow::Error {
-    Failure::new(format!("'{id}' changed meanwhile"))
-        .hint(format!("git flux cleanup {id}"))
-        .into()
 }
 
 /// Fails if the task is just being started or removed, was left incomplete by a killed command, or

@@ -50,7 +50,7 @@ pub(super) fn name_hidden(facts: &Facts) -> String {
 /// Fails if one of the uncommitted files is marked assume-unchanged or skip-worktree, so that
 /// `git add` would skip it, or is another repository.
 pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
-    let discard = format!("git flux cleanup {} --discard", facts.task.id);
+    let discard = facts.command.cleanup_with(&facts.task.id, "--discard");
     for change in &facts.uncommitted {
         let path = shown(&change.path);
         if let Some(hint) = reveal_command(change, &facts.task.worktree) {

@@ -5,6 +5,7 @@
 //! added to the options. Without a terminal, a missing consent refuses. `--dry-run`, `--json`,
 //! `--all`, `--merged` and the removal itself use the same plan.
 
+pub(crate) mod called_command;
 pub(crate) mod check;
 pub(crate) mod commit_files;
 mod configuration;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::called_command::CalledCommand;
 use super::facts::Facts;
 use super::files::{quote_paths, reveal_command};
 use super::options::Edits;
@@ -36,10 +37,8 @@ impl Facts {
             MergePlan::Moved { by } => {
                 let (target, branch) = (&into.branch, &self.task.branch);
                 let why = format!("it has commits ({by}) that '{branch}' lacks");
-                let hint = format!(
-                    "to rebase and merge it: git flux cleanup {} --rebase",
-                    self.task.id
-                );
+                let rebase = self.command.with(&self.task.id, "--rebase");
+                let hint = format!("to rebase and merge it: {rebase}");
                 let what = format!("'{target}' cannot be fast-forwarded: {why}");
                 bail!(Failure::new(what).hint(hint))
             }
@@ -55,18 +54,21 @@ impl Facts {
         let into_branch = &into.branch;
         let what = format!("'{branch}' and '{into_branch}' conflict in {files}");
         let resolve = format!("resolve it in the task's worktree: git -C {worktree}");
-        let failure = match into.style {
+        let mut hints = vec![match into.style {
             // A rebase would meet conflicts again that a merge has resolved.
-            Style::Rebase => Failure::new(what).hint(format!("{resolve} rebase {target}")),
+            Style::Rebase => format!("{resolve} rebase {target}"),
             Style::Merge | Style::Squash | Style::FastForward => {
-                let update = format!("git flux cleanup {id} --update");
-                Failure::new(what)
-                    .hint(format!("{resolve} merge {target}"))
-                    .hint(format!("or let its agent resolve it: {update}"))
+                format!("{resolve} merge {target}")
             }
-        };
-        failure
-            .hint(format!("then: git flux cleanup {id}"))
+        }];
+        // A landing sends it back to its agent.
+        if into.style != Style::Rebase && self.command == CalledCommand::Cleanup {
+            let update = format!("git flux cleanup {id} --update");
+            hints.push(format!("or let its agent resolve it: {update}"));
+        }
+        Failure::new(what)
+            .hints(hints)
+            .hint(format!("then: {}", self.command.with(id, "")))
             .code(CONFLICTS)
     }
 
@@ -83,7 +85,7 @@ impl Facts {
             None => into.merge.tree(&flux.repo, &self.tip)?,
         };
         let Some(tree) = tree else { return Ok(()) };
-        let (branch, retry) = (&into.branch, format!("git flux cleanup {}", self.task.id));
+        let (branch, retry) = (&into.branch, self.command.with(&self.task.id, ""));
         let Some(worktree) = &into.worktree else {
             let what = format!("the branch '{branch}' is in use and cannot be moved");
             let failure = Failure::new(what).hint("git worktree list").hint(retry);
@@ -125,7 +127,10 @@ impl Facts {
             !b".?!".contains(&change.code[0]) || collides(change, &task.worktree, &touched)
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
-        let retry = format!("git flux cleanup {} --update", task.id);
+        let retry = match self.command {
+            CalledCommand::Cleanup => format!("git flux cleanup {} --update", task.id),
+            command => command.with(&task.id, ""),
+        };
         let (branch, worktree) = (&task.branch, &task.worktree);
         ensure!(
             found.is_empty(),
@@ -149,7 +154,7 @@ impl Facts {
         let (head, mut found) = full_status(&checkout, Ignored::Included)?;
         let touched = find_touched(flux, &ObjectId::from(head.oid), &self.tip)?;
         found.retain(|change| change.is_ignored() && collides(change, worktree, &touched));
-        let retry = format!("git flux cleanup {}", self.task.id);
+        let retry = self.command.with(&self.task.id, "");
         ensure!(
             found.is_empty(),
             overwrite_failure(&into.branch, worktree, &found, &retry)
@@ -176,7 +181,7 @@ impl Facts {
             let time = file.map(|file| [file.ctime(), file.ctime_nsec()].map(i64::unsigned_abs));
             time.is_ok_and(|[seconds, nanos]| (seconds, nanos) < limit)
         };
-        let retry = format!("git flux cleanup {}", self.task.id);
+        let retry = self.command.with(&self.task.id, "");
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
         is_untouched.then(|| overwrite_failure(&into.branch, worktree, &found, &retry))
     }
@@ -206,7 +211,7 @@ impl Facts {
         let why = format!("restore could not recover {files}");
         let what = format!("'{place}' is not on the repository's file system: {why}");
         let failure = Failure::new(what).hint(format!("check them, then remove them: {clean}"));
-        bail!(failure.hint(format!("then: git flux cleanup {id}")))
+        bail!(failure.hint(format!("then: {}", self.command.with(id, ""))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The options of a cleanup and the consents given to it.
 
-use crate::failure::Verb;
+use super::called_command::CalledCommand;
 use crate::git::{ObjectId, Style};
 use crate::task::BranchName;
 
@@ -179,8 +179,8 @@ pub(crate) enum Asking {
 /// The options of a cleanup and the consents given to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// The command whose options these are, for hints.
-    pub(crate) command: Verb,
+    /// For hints.
+    pub(crate) command: CalledCommand,
     pub(crate) uncommitted: Edits,
     pub(crate) branch: Branch,
     pub(crate) conflicts: Conflicts,

@@ -277,7 +277,7 @@ fn explain(flux: &Flux, facts: &Facts, merge: Option<&ObjectId>, error: Error) -
     let merged = merge.map_or("", |_| "it is merged, but ");
     let why = format!("{merged}its record cannot be changed; the task is intact");
     let failure = Failure::new(format!("could not remove '{id}': {why}"));
-    Err(error.context(failure.hint(format!("git flux cleanup {id}"))))
+    Err(error.context(failure.hint(facts.command.with(id, ""))))
 }
 
 /// Tells the agent to stop, after saving its screen in the run directory, and waits until it has

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
+use super::called_command::CalledCommand;
 use super::facts::Facts;
 use super::options::{CommitRules, Signing, Verify};
 use super::target::MergeTarget;
@@ -172,7 +173,12 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
     };
     // A hook that fails here may succeed in the worktree itself.
     let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
-    let by_hand = format!("git -C {place} merge {branch} && git flux cleanup {id}");
+    let then = match facts.command {
+        // What is merged by hand is not tested.
+        CalledCommand::TestedLand => return failure::wrap_in_failure(error, failure),
+        command => command.with(id, ""),
+    };
+    let by_hand = format!("git -C {place} merge {branch} && {then}");
     failure::wrap_in_failure(error, failure.hint(by_hand))
 }
 

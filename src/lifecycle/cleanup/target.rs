@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
+use super::called_command::CalledCommand;
 use super::options::{Branch, Options};
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -51,9 +52,14 @@ impl MergeTarget {
     /// Plans the merge of the task's commits, up to `tip`, into this branch, without changing
     /// anything. If the histories are unrelated or git is killed, the error has the command of a
     /// manual merge.
-    pub(super) fn plan(&self, flux: &Flux, task: &Task, tip: &ObjectId) -> Result<MergePlan> {
+    pub(super) fn plan(
+        &self,
+        flux: &Flux,
+        (task, command): (&Task, CalledCommand),
+        tip: &ObjectId,
+    ) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
-            .map_err(|error| explain_unmergeable(error, task, &self.branch))
+            .map_err(|error| explain_unmergeable(error, command, task, &self.branch))
     }
 }
 
@@ -88,7 +94,7 @@ impl TargetSearch<'_> {
                 let plan = MergePlan::make(&flux.repo, commit, self.tip, Style::Merge)?;
                 let MergePlan::UpToDate(how) = plan else {
                     let what = format!("'{name}' lacks commits of '{}'", task.branch);
-                    let hint = format!("to merge it now: git flux cleanup {}", task.id);
+                    let hint = format!("to merge it now: {}", self.command(""));
                     bail!(Failure::new(what).hint(hint));
                 };
                 let (name, commit) = (name.clone(), commit.clone());
@@ -104,7 +110,7 @@ impl TargetSearch<'_> {
     fn find_branch(&self, style: Style) -> Result<MergeTarget> {
         let (flux, store, task) = (self.flux, self.store, self.task);
         let id = &task.id;
-        let hint = format!("to name its target: git flux cleanup {id} --into <branch>");
+        let hint = format!("to name its target: {}", self.command("--into <branch>"));
         let Some(named) = self.named().or(task.into.as_ref()) else {
             let what = format!("'{id}' did not start from a branch");
             bail!(Failure::new(what).hint(hint));
@@ -122,7 +128,7 @@ impl TargetSearch<'_> {
             self.ensure_ready(&branch, path)?;
         }
         let merge = MergePlan::make(&flux.repo, tip, self.tip, style)
-            .map_err(|error| explain_unmergeable(error, task, &branch))?;
+            .map_err(|error| explain_unmergeable(error, self.options.command, task, &branch))?;
         if !matches!(merge, MergePlan::UpToDate(_)) {
             uses.ensure_movable(&task.branch)?;
         }
@@ -157,7 +163,8 @@ impl TargetSearch<'_> {
             .fold(Failure::new(what), Failure::hint);
         failure
             .hint(format!(
-                "to merge it elsewhere: git flux cleanup {id} --into <branch>"
+                "to merge it elsewhere: {}",
+                self.command("--into <branch>")
             ))
             .hint(format!(
                 "to remove it without a merge: git flux cleanup {id} --discard-branch"
@@ -175,12 +182,8 @@ impl TargetSearch<'_> {
                 }
                 None => "to remove it from the list of worktrees: git worktree prune".to_owned(),
             };
-            let into = self.named().map(|into| format!(" --into {}", word(into)));
-            let then = format!(
-                "then: git flux cleanup {}{}",
-                self.task.id,
-                into.unwrap_or_default()
-            );
+            let into = self.named().map(|into| format!("--into {}", word(into)));
+            let then = format!("then: {}", self.command(&into.unwrap_or_default()));
             let what = format!("the worktree of '{branch}' is gone: there is no '{place}'");
             bail!(Failure::new(what).hint(repair).hint(then));
         }
@@ -194,21 +197,31 @@ impl TargetSearch<'_> {
         }
         Ok(())
     }
+
+    /// Returns the command that the user has called, with these options.
+    fn command(&self, options: &str) -> String {
+        self.options.command.with(&self.task.id, options)
+    }
 }
 
 /// Adds the command of a manual merge in the task's worktree to the error of a merge, if the
 /// histories are unrelated or git was killed; returns any other error unchanged.
-fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
-    let (id, branch, path) = (&task.id, &task.branch, quoted(&task.worktree));
+fn explain_unmergeable(
+    error: Error,
+    command: CalledCommand,
+    task: &Task,
+    into: &BranchName,
+) -> Error {
+    let (branch, path) = (&task.branch, quoted(&task.worktree));
     let by_hand = |options: &str| {
         let into = word(into);
         format!("merge it in the task's worktree: git -C {path} {options} {into}")
     };
-    let cleanup_into = |into: &str| format!("git flux cleanup {id} --into {}", word(into));
+    let into_other = |into: &str| command.with(&task.id, &format!("--into {}", word(into)));
     let failure = if error.is::<Unrelated>() {
         let failure = Failure::new(format!("'{branch}' cannot be merged into '{into}'"));
         let other = task.into.as_ref().filter(|other| *other != into);
-        let other = other.map(|other| cleanup_into(other));
+        let other = other.map(|other| into_other(other));
         let failure = other.into_iter().fold(failure, Failure::hint);
         failure.hint(by_hand("merge --allow-unrelated-histories"))
     } else if error.is::<GitKilled>() {
@@ -218,5 +231,5 @@ fn explain_unmergeable(error: Error, task: &Task, into: &BranchName) -> Error {
     } else {
         return error;
     };
-    error.context(failure.hint(format!("then: {}", cleanup_into(into))))
+    error.context(failure.hint(format!("then: {}", into_other(into))))
 }

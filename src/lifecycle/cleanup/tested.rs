@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::options::{GateUse, Options};
 use super::target::MergeTarget;
 use crate::context::Flux;
-use crate::failure::{Failure, Verb};
+use crate::failure::Failure;
 use crate::git::MergePlan;
 use crate::lifecycle::gate::subject::Candidate;
 use crate::lifecycle::gate::verdicts::Verdicts;
@@ -15,14 +15,14 @@ use crate::lifecycle::gate::{self, Gate, agreed};
 use crate::task::{GateVerdict, ObjectId, TaskId};
 use crate::ui::quoted;
 
-/// Returns the verdict of the check `gate`; `None` if there is no gate, or if it cannot be read, unless
-/// `--gate` is given. With `--gate`, the check refuses if the gate fails on what would be merged, and
+/// Returns the verdict of the check `gate`: `untested` if there is no gate, `None` if it cannot be read;
+/// each of these refuses if `--gate` is given. With `--gate`, the check refuses if the gate fails on what would be merged, and
 /// passes if that is not known yet: [`ensure_planned`] finds it out.
 pub(super) fn judge(flux: &Flux, options: &Options, facts: &Facts) -> Option<Verdict> {
     let is_required = options.gate == GateUse::Required;
     match find(flux, facts) {
         Ok(None) if is_required => Some(Verdict::Refused(no_gate().into())),
-        Ok(None) => None,
+        Ok(None) => Some(Verdict::Ok("untested".to_owned())),
         Err(error) if is_required => Some(Verdict::Refused(error)),
         Err(_) => None,
         Ok(Some(known)) => Some(known.judge(&facts.task.id, is_required)),
@@ -139,7 +139,7 @@ fn ensure_passed(flux: &Flux, id: &TaskId, candidate: &Candidate) -> Result<()> 
         bail!(no_gate());
     };
     // Also for a known verdict, which may be that of a weaker gate.
-    agreed::ensure_agreed(flux, Verb::Cleanup)?;
+    agreed::ensure_agreed(flux)?;
     let verdict = gate::test(flux, &gate, candidate)?;
     match verdict.is_passed() {
         true => Ok(()),

@@ -1,12 +1,13 @@
 //! Checks a task's worktree before it is removed.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 
+use super::called_command::CalledCommand;
 use crate::context::Flux;
-use crate::failure::Failure;
+use crate::failure::{Failure, replace_hint};
 use crate::git::submodules::{self, Submodule, Unsaved};
 use crate::git::{Checkout, Repo, Worktree, admin, worktree_lock};
-use crate::lifecycle::damage::Damage;
+use crate::lifecycle::damage::{self, Damage};
 use crate::lifecycle::disposal::ensure_unshared;
 use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
@@ -34,6 +35,27 @@ pub(super) fn ensure_ours(
         bail!(failure.hint(format!("git worktree move {inner} <somewhere else>")));
     }
     Ok(())
+}
+
+/// Returns the failure for a task whose worktree is gone.
+pub(super) fn missing_failure(flux: &Flux, task: &Task, command: CalledCommand) -> Error {
+    let Err(error) = damage::ensure_intact(flux, task) else {
+        return changed_failure(&task.id, command);
+    };
+    let hint = |command: CalledCommand| {
+        let discard = command.cleanup_with(&task.id, "--discard");
+        format!("{}: {discard}", damage::MERGE_COMMITS)
+    };
+    let (general, called) = (hint(CalledCommand::Cleanup), hint(command));
+    replace_hint(error, &general, Some(&called))
+}
+
+/// Returns the failure `'<id>' changed meanwhile`, for a task whose branch or worktree was missing
+/// and is there again.
+pub(super) fn changed_failure(id: &TaskId, command: CalledCommand) -> Error {
+    Failure::new(format!("'{id}' changed meanwhile"))
+        .hint(command.with(id, ""))
+        .into()
 }
 
 /// Fails if a worktree is locked (`git worktree lock`), and names the reason.
@@ -92,7 +114,8 @@ pub(super) fn list_submodules(flux: &Flux, task: &Task) -> Result<Vec<Submodule>
 
 /// Fails if one of the submodules `found` is checked out. The caller knows that the worktree is on
 /// another file system than the trash, so that restore could not bring them back.
-pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Result<()> {
+/// `retry` is the command for the hint.
+pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule], retry: &str) -> Result<()> {
     if !found.iter().any(|submodule| submodule.is_checked_out) {
         return Ok(());
     }
@@ -100,7 +123,7 @@ pub(super) fn ensure_none_checked_out(task: &Task, found: &[Submodule]) -> Resul
     let why = "is not on the repository's file system: restore could not recover its submodules";
     let failure = Failure::new(format!("'{path}' {why}"));
     let failure = failure.hint(format!("git -C {pasted} submodule deinit --all"));
-    bail!(failure.hint(format!("then: git flux cleanup {}", task.id)))
+    bail!(failure.hint(format!("then: {retry}")))
 }
 
 /// Describes why removing the worktree loses no work in the submodules `found`: they are on

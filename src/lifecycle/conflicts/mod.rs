@@ -106,14 +106,14 @@ pub(crate) fn find_conflicts<'a>(
     let (mut sides, mut unreadable) = (Vec::new(), Vec::new());
     for one in sorted {
         interrupt::check()?;
-        let id = one.status.task.id.clone();
         match Work::of(flux, store, one, &radar.quarantine) {
-            Ok(work) => sides.extend(work.map(|work| Side::new(id, work))),
-            Err(error) => unreadable.push((id, format!("{error:#}"))),
+            Ok(work) => sides.extend(work.map(|work| Side::new(one, work))),
+            Err(error) => unreadable.push((one.status.task.id.clone(), format!("{error:#}"))),
         }
     }
     radar.land(&mut sides)?;
     unreadable.extend(sides.iter().filter_map(unmerged));
+    unreadable.extend(sides.iter().filter_map(|side| unfinished(side, scope)));
     let wanted = wanted(&sides, scope);
     let freshness = match scope {
         Scope::Pair(..) => Freshness::Asked,
@@ -156,6 +156,28 @@ fn unmerged(side: &Side) -> Option<(TaskId, String)> {
     }
 }
 
+/// Returns the id of a task with unmerged files in its worktree, and that as the reason, if
+/// [`list`] has no row for its target. `None` for any other task.
+fn unfinished(side: &Side, scope: Scope) -> Option<(TaskId, String)> {
+    let is_listed = side.work.into.is_some() && !matches!(scope, Scope::Pair(..));
+    let why = "its worktree has unmerged files".to_owned();
+    (!side.unmerged.is_empty() && !is_listed).then(|| (side.id.clone(), why))
+}
+
+/// Returns what is known about a task and its target.
+fn with_target(side: &Side) -> Finding {
+    let Some(landing) = &side.landing else {
+        return Finding::later();
+    };
+    let mut merged = landing.merged.clone();
+    if let Ok(result) = &mut merged
+        && result.files.is_empty()
+    {
+        result.files = side.unmerged.clone();
+    }
+    Finding::of(merged)
+}
+
 /// Returns a function that tells whether two tasks, by their indexes in `sides`, are to be compared
 /// in this scope.
 fn wanted(sides: &[Side], scope: Scope) -> impl Fn(Pair) -> bool + use<> {
@@ -188,10 +210,7 @@ fn list(sides: &[Side], comparison: &Comparison, scope: Scope) -> Vec<TaskConfli
             .map(|into| TaskConflict {
                 task: side.id.clone(),
                 with: Opponent::Target(into),
-                finding: match &side.landing {
-                    Some(landing) => Finding::of(landing.merged.clone()),
-                    None => Finding::later(),
-                },
+                finding: with_target(side),
             });
         let pairs = comparison.findings.iter();
         let pairs = pairs.filter(|(pair, _)| pair.0 == at);

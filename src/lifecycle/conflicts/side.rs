@@ -5,10 +5,11 @@ use std::cell::OnceCell;
 use anyhow::Result;
 
 use super::cache::Landing;
-use crate::git::conflicts::merge_batch::TrialMerge;
+use crate::git::conflicts::merge_batch::{ConflictFile, TrialMerge};
 use crate::git::conflicts::quarantine::Quarantine;
 use crate::git::conflicts::touched::Touched;
 use crate::git::{ObjectId, Repo};
+use crate::lifecycle::observe::{ObservedTask, WorktreeState};
 use crate::lifecycle::work::Work;
 use crate::task::TaskId;
 
@@ -18,15 +19,29 @@ pub(super) struct Side {
     pub(super) work: Work,
     /// The merge into the target, once it is known.
     pub(super) landing: Option<Landing>,
+    /// The files that an unfinished merge in its worktree has left unmerged: whatever git makes of
+    /// the work, these are conflicts.
+    pub(super) unmerged: Vec<ConflictFile>,
     own: OnceCell<Option<Touched>>,
 }
 
 impl Side {
-    pub(super) fn new(id: TaskId, work: Work) -> Self {
+    pub(super) fn new(observed: &ObservedTask, work: Work) -> Self {
+        let files = match &observed.work {
+            WorktreeState::Read { files, .. } => &files[..],
+            WorktreeState::Missing | WorktreeState::Unreadable => &[],
+        };
+        let unmerged = files.iter().filter(|file| file.is_conflicted());
+        let unmerged = unmerged.map(|file| ConflictFile {
+            path: file.path.clone(),
+            kind: "unmerged".to_owned(),
+            function: None,
+        });
         Self {
-            id,
+            id: observed.status.task.id.clone(),
             work,
             landing: None,
+            unmerged: unmerged.collect(),
             own: OnceCell::new(),
         }
     }

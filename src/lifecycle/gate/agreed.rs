@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use crate::context::Flux;
-use crate::failure::{Failure, Verb};
+use crate::failure::Failure;
 use crate::lifecycle::owner::other_owner;
 use crate::lifecycle::shared_config::change::{SharedChange, SharedPart};
 use crate::lifecycle::shared_config::{Comparison, compare, keep};
@@ -16,8 +16,8 @@ use crate::ui::shown;
 
 /// Fails if the repository's configuration of the gate, or a file that it includes, changed while a
 /// task ran, and the user has not agreed to that; also if that cannot be compared. Only the tasks of
-/// this user count. The hint names `command`.
-pub(crate) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
+/// this user count.
+pub(crate) fn ensure_agreed(flux: &Flux) -> Result<()> {
     let Some((id, found)) = compare_all(flux)?.into_iter().next() else {
         return Ok(());
     };
@@ -28,7 +28,7 @@ pub(crate) fn ensure_agreed(flux: &Flux, command: Verb) -> Result<()> {
             Failure::new(format!("{what} '{id}': {why}"))
         }
     };
-    let keep = format!("to keep it, add --keep-config to 'git flux {command}'");
+    let keep = format!("to keep it: git flux gate --keep-config {id}");
     Err(failure
         .hint(format!("to see all such changes: git flux status {id}"))
         .hint(keep)
@@ -87,11 +87,11 @@ mod tests {
     #[test]
     fn ensure_agreed_fails_if_the_tasks_cannot_be_listed() {
         let world = World::new();
-        ensure_agreed(&world.flux, Verb::Land).unwrap();
+        ensure_agreed(&world.flux).unwrap();
         let runs = world.flux.repo.runs_dir();
         fs::create_dir_all(runs.parent().unwrap()).unwrap();
         fs::write(&runs, "").unwrap();
-        let error = ensure_agreed(&world.flux, Verb::Land).unwrap_err();
+        let error = ensure_agreed(&world.flux).unwrap_err();
         let what = format!("could not read '{}'", runs.display());
         assert_eq!(error.to_string(), what);
         agree(&world.flux).unwrap_err();

@@ -23,7 +23,6 @@ use self::scratch::ScratchWorktree;
 use self::subject::Candidate;
 use self::verdicts::Verdicts;
 use crate::context::Flux;
-use crate::failure::Verb;
 use crate::task::{GateState, GateVerdict};
 
 /// Returns the verdict of the gate about a tree: the known one or, after waiting until no other
@@ -31,7 +30,7 @@ use crate::task::{GateState, GateVerdict};
 /// on ^C, or if the gate cannot be run.
 pub(crate) fn test(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<GateVerdict> {
     let retries = flux.settings.gate_retries()?;
-    let call = (Verb::Gate, gate, candidate);
+    let call = (gate, candidate);
     let tested = find_or_run(flux, call, |run| run.decide(None, retries), |_| true)?;
     Ok(tested.verdict)
 }
@@ -40,7 +39,7 @@ pub(crate) fn test(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<Ga
 /// at most one run. Does not keep a red verdict that [`confirm`] is to confirm.
 pub(crate) fn try_once(flux: &Flux, gate: &Gate, candidate: &Candidate) -> Result<TestedTree> {
     let retries = flux.settings.gate_retries()?;
-    let call = (Verb::Land, gate, candidate);
+    let call = (gate, candidate);
     let is_final = |it: &GateVerdict| it.state != GateState::Red || retries == 0;
     find_or_run(flux, call, |run| run.decide(None, 0), is_final)
 }
@@ -56,7 +55,7 @@ pub(crate) fn confirm(
 ) -> Result<TestedTree> {
     let failed = red.command.clone().zip(red.status);
     let retries = flux.settings.gate_retries()?.saturating_sub(1);
-    let call = (Verb::Land, gate, candidate);
+    let call = (gate, candidate);
     find_or_run(flux, call, |run| run.decide(failed, retries), |_| true)
 }
 
@@ -69,11 +68,10 @@ pub(crate) struct TestedTree {
 
 /// Returns the known verdict about a tree or, after waiting until no other process runs the gate,
 /// the one that `decide` returns for a new run. Keeps it if `is_final` says so and its state is not
-/// `None`. Fails if the gate's configuration has changed without the user's consent; the hint names
-/// `command`.
+/// `None`. Fails if the gate's configuration has changed without the user's consent.
 fn find_or_run(
     flux: &Flux,
-    (command, gate, candidate): (Verb, &Gate, &Candidate),
+    (gate, candidate): (&Gate, &Candidate),
     decide: impl FnOnce(&GateRun) -> Result<GateVerdict>,
     is_final: impl FnOnce(&GateVerdict) -> bool,
 ) -> Result<TestedTree> {
@@ -87,7 +85,7 @@ fn find_or_run(
     if let Some(known) = known() {
         return Ok(known);
     }
-    agreed::ensure_agreed(flux, command)?;
+    agreed::ensure_agreed(flux)?;
     let scratch = ScratchWorktree::take(flux)?;
     // Another git flux may have tested it meanwhile.
     if let Some(known) = known() {

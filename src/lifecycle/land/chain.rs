@@ -205,7 +205,8 @@ pub(crate) fn ensure_begun(facts: &Facts) -> Result<()> {
     }
     let id = &facts.task.id;
     let failure = Failure::new(format!("'{id}' has no commits"));
-    bail!(failure.hint(format!("to remove it: git flux cleanup {id}")))
+    let remove = facts.command.cleanup_with(id, "");
+    bail!(failure.hint(format!("to remove it: {remove}")))
 }
 
 /// Fails if this command runs in the task's pane, or if the task has uncommitted files that are not
@@ -215,7 +216,7 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     let id = &task.id;
     if facts.processes.is_own_pane {
         let failure = Failure::new(format!("you are in the pane of '{id}'"));
-        bail!(failure.hint(format!("git flux cleanup {id}")));
+        bail!(failure.hint(format!("in another pane: git flux land {id}")));
     }
     if task.readiness == Readiness::Ready && !is_ready(&facts.state) {
         bail!(Failure::new(format!("'{id}' is {}", facts.state.label())));

@@ -269,6 +269,6 @@ pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<Option<Kep
     }
     bail!(
         Failure::new(format!("'{id}' has changed since the plan was made"))
-            .hint(format!("git flux cleanup {id}"))
+            .hint(format!("git flux land {id}"))
     )
 }

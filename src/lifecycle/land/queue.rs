@@ -31,11 +31,14 @@ pub(crate) struct Queue<'a> {
     pub(crate) fate: Landed,
     pub(crate) size: BatchSize,
     pub(crate) results: Vec<(TaskId, TaskResult)>,
-    pub(crate) moved: Option<TargetMove>,
+    pub(crate) moves: Vec<TargetMove>,
     /// The commit of the target that passes.
     pub(crate) green: Option<ObjectId>,
     /// The tasks about which the gate gave no verdict.
     pub(crate) undecided: Vec<Undecided>,
+    /// The time when the tests of the present batch began, and the number of runs before. A batch
+    /// is tested again if a task or the target changes meanwhile.
+    pub(crate) begun: Option<(Instant, usize)>,
 }
 
 /// The number of attempts for tasks or a target that keep changing.
@@ -197,13 +200,17 @@ impl Queue<'_> {
         let refs = ChainRefs::create(self.flux, &commits.collect::<Vec<_>>(), self.lock)?;
         let marks = ProgressMarks::set(self.flux, chain.ids());
         let done = self.test_and_land(chain, pending);
+        if matches!(done, Ok(true)) {
+            self.begun = None;
+        }
         drop(marks);
         self.delete(refs);
         done
     }
 
     fn test_and_land(&mut self, chain: &Chain, pending: &mut Vec<LandTask>) -> Result<bool> {
-        let (begun, before) = (Instant::now(), self.tester.runs);
+        let start = (Instant::now(), self.tester.runs);
+        let (begun, before) = *self.begun.get_or_insert(start);
         let prefix = self.search(chain)?;
         let Some(green) = prefix.green else {
             return Err(target_error(chain, prefix.stop));
@@ -282,13 +289,13 @@ impl Queue<'_> {
             self.flux.ui.status(what);
             return Ok(false);
         };
-        let moved = self.moved.get_or_insert_with(|| TargetMove {
+        self.green = commits.last().cloned();
+        let moved = TargetMove {
             branch: chain.branch.clone(),
             from: chain.base.clone(),
-            commits: Vec::new(),
-        });
-        self.green = commits.last().cloned();
-        moved.commits.extend(commits);
+            commits,
+        };
+        moved.add_to(&mut self.moves);
         pending.retain(|task| !ids.contains(&task.id));
         let mut removed = removed.into_iter();
         for id in ids {
@@ -311,5 +318,8 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
         let log = quoted(log.as_ref());
         format!("to see the output of the gate: cat {log}")
     });
-    failure.hints(log).into()
+    // In the chain, a task before it may be the one that does not pass.
+    let alone = (chain.links.len() > 1)
+        .then(|| format!("to land a task that mends '{branch}' first: git flux land <task>"));
+    failure.hints(log).hints(alone).into()
 }

@@ -63,6 +63,19 @@ pub(crate) struct TargetMove {
     pub(crate) commits: Vec<ObjectId>,
 }
 
+impl TargetMove {
+    /// Adds a move to earlier ones: to the last one of its branch if it continues that one. It does
+    /// not if another command has moved the branch in between.
+    pub(crate) fn add_to(self, moves: &mut Vec<Self>) {
+        let mut latest = moves.iter_mut().rev();
+        let last = latest.find(|one| one.branch == self.branch);
+        match last.filter(|last| last.commits.last() == Some(&self.from)) {
+            Some(last) => last.commits.extend(self.commits),
+            None => moves.push(self),
+        }
+    }
+}
+
 impl TaskResult {
     /// Returns the result of a task in a chain with `--check`, from the gate's answer about it.
     pub(super) fn of_answer(answer: GateAnswer<GateFinding>) -> Self {
@@ -91,5 +104,37 @@ impl TaskResult {
             }
             LeftOut::Refused(error) => Self::Refused(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn add_to_joins_moves_that_follow_on_each_other() {
+        let id = |digit: char| ObjectId::parse(digit.to_string().repeat(40).as_bytes()).unwrap();
+        let one = |branch: &str, from: char, commits: &str| TargetMove {
+            branch: BranchName::typed(branch),
+            from: id(from),
+            commits: commits.chars().map(id).collect(),
+        };
+        let mut moves = Vec::new();
+        for (branch, from, commits) in [
+            ("main", '0', "12"),
+            ("next", 'a', "b"),
+            ("main", '2', "3"),
+            // Another command has moved it from 3 to 4.
+            ("main", '4', "5"),
+            ("main", '5', "6"),
+        ] {
+            one(branch, from, commits).add_to(&mut moves);
+        }
+        let expected = [
+            one("main", '0', "123"),
+            one("next", 'a', "b"),
+            one("main", '4', "56"),
+        ];
+        assert_eq!(moves, expected);
     }
 }

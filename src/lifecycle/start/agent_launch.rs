@@ -58,7 +58,7 @@ pub(in crate::lifecycle) fn find_wrapper(settings: &Settings) -> Result<Vec<Byte
         let what = format!("flux.wrapper: '{program}' not found on PATH");
         let origin = settings.origin_hint(&table::WRAPPER, "", settings.wrapper_as_written());
         let failure = Failure::new(what).hints(origin);
-        return Err(failure.hint("git config --unset flux.wrapper").into());
+        return Err(failure.hints(settings.removal_hint(&table::WRAPPER)).into());
     };
     let args = args.iter().map(OsString::from);
     Ok(iter::once(program.into()).chain(args).map(Bytes).collect())

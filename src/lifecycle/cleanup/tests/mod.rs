@@ -10,6 +10,7 @@ mod files;
 mod merge;
 mod plan;
 
+use super::called_command::CalledCommand;
 use super::check::{Check, Verdict};
 use super::options::{
     Agreed, Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
@@ -17,7 +18,7 @@ use super::options::{
 use super::plan::Plan;
 use super::processes::TaskProcesses;
 use crate::context::Flux;
-use crate::failure::{self, CONFLICTS, USAGE, Verb};
+use crate::failure::{self, CONFLICTS, USAGE};
 use crate::git::{Git, Repo, Style};
 use crate::settings::Settings;
 use crate::store::{self, Store};
@@ -123,7 +124,7 @@ fn ask() -> Options {
         given: Vec::new(),
         verify: Verify::All,
         gate: GateUse::Shown,
-        command: Verb::Cleanup,
+        command: CalledCommand::Cleanup,
         asking: Asking::Everything,
         answers: Vec::new(),
     }

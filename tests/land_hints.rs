@@ -1,0 +1,138 @@
+//! Tests that the hints of `git flux land` do not lead around the gate.
+
+use std::fs;
+
+use crate::land::{done, tasks};
+use crate::world::removal::commit;
+use crate::world::*;
+
+/// A gate that fails if a file `red` is there.
+const GATE: &str = "test ! -e red";
+
+/// Asserts that each hint that names a cleanup has it run the gate.
+#[track_caller]
+fn assert_cleanups_are_tested(output: &Output) {
+    let hints = output.stderr.lines();
+    let mut cleanups = hints.filter(|line| line.contains("git flux cleanup"));
+    assert!(cleanups.all(|line| line.ends_with(" --gate")), "{output}");
+}
+
+#[test]
+fn land_hints_at_land_and_at_cleanup_with_the_gate_alone() {
+    let world = World::new();
+    world.git(["config", "flux.gate", GATE]);
+    done(&world, &["dirty", "gone"]);
+    world.write(world.worktree("dirty").join("red"), "red\n");
+    fs::remove_dir_all(world.worktree("gone")).unwrap();
+    world.behaviour("raw");
+    world.flux(["run", "-q", "--name", "busy", "Fix"]).ok();
+    world.commit_in(world.worktree("busy"), "work", "work\n");
+    let before = world.snapshot();
+    let outputs = ["dirty", "gone", "busy"].map(|id| world.flux(["land", id]).run());
+    outputs.iter().for_each(assert_cleanups_are_tested);
+    outputs[0].code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        dirty     main    refused: 'dirty' has 1 uncommitted file
+        the gate runs: 'test ! -e red'
+        error: 'dirty' has 1 uncommitted file
+        hint: to commit and merge: git flux land dirty --commit
+        hint: to merge only what is committed: git flux cleanup dirty --discard --gate
+        error: no task has landed
+    "#]]);
+    outputs[1].code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        gone      main    refused: the worktree of 'gone' is gone: '$WORLD/myapp-gone'
+        the gate runs: 'test ! -e red'
+        error: the worktree of 'gone' is gone: '$WORLD/myapp-gone'
+        hint: to check out its branch again: git worktree add --force '$WORLD/myapp-gone' feature/gone
+        hint: to merge only its commits and remove the task: git flux cleanup gone --discard --gate
+        error: no task has landed
+    "#]]);
+    outputs[2].code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        busy      main    refused: the agent of 'busy' is still running
+        the gate runs: 'test ! -e red'
+        error: the agent of 'busy' is still running
+        hint: to look at the pane: git flux attach busy
+        hint: to land it anyway: git flux land busy --yes
+        error: no task has landed
+    "#]]);
+    world.assert_unchanged(&before);
+    let tip = commit(&world, "main");
+    world.flux(["land", "dirty", "--commit"]).run().code(1);
+    assert_eq!(commit(&world, "main"), tip);
+    assert_eq!(tasks(&world), ["busy", "dirty", "gone"]);
+    let pasted = ["cleanup", "gone", "--discard", "--gate"];
+    world.flux(pasted).run().success();
+}
+
+#[test]
+fn land_hints_at_its_own_options_for_the_merge() {
+    let world = World::new();
+    world.git(["config", "flux.gate", GATE]);
+    done(&world, &["behind", "large"]);
+    world.commit_in(world.repo(), "more", "more\n");
+    let file = fs::File::create(world.worktree("large").join("large")).unwrap();
+    file.set_len((100 << 20) + 1).unwrap();
+    let output = world.flux(["land", "--all", "--ff-only", "--commit"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        behind    main    refused: 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/behind' lacks
+        large     main    refused: 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/large' lacks
+        the gate runs: 'test ! -e red'
+        error: 'large': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/large' lacks
+        hint: to rebase and merge it: git flux land large --rebase
+        error: 'behind': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/behind' lacks
+        hint: to rebase and merge it: git flux land behind --rebase
+        error: no task has landed
+    "#]]);
+    assert_cleanups_are_tested(&output);
+    let output = world.flux(["land", "behind", "--into", "nosuch"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        behind    ?       refused: there is no branch 'nosuch' to merge 'behind' into
+        the gate runs: 'test ! -e red'
+        error: there is no branch 'nosuch' to merge 'behind' into
+        hint: to merge it elsewhere: git flux land behind --into <branch>
+        hint: to remove it without a merge: git flux cleanup behind --discard-branch
+        error: no task has landed
+    "#]]);
+    world.write(world.repo().join("BEHIND.txt"), "mine\n");
+    let output = world.flux(["land", "behind"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        behind    main    refused: the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
+        the gate runs: 'test ! -e red'
+        made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
+        error: the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
+        hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
+        hint: commit, stash or move 'BEHIND.txt', then: git flux land behind
+        error: no task has landed
+    "#]]);
+}
+
+#[test]
+fn land_without_a_gate_hints_at_a_plain_cleanup() {
+    let world = World::new();
+    done(&world, &["dirty"]);
+    world.write(world.worktree("dirty").join("red"), "red\n");
+    let output = world.flux(["land", "dirty"]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        dirty     main    refused: 'dirty' has 1 uncommitted file
+        error: 'dirty' has 1 uncommitted file
+        hint: to commit and merge: git flux land dirty --commit
+        hint: to merge only what is committed: git flux cleanup dirty --discard
+        error: no task has landed
+    "#]]);
+    world.git(["config", "flux.gate", GATE]);
+    let untested = world.flux(["land", "dirty", "--no-gate"]).run();
+    assert_eq!(untested.code(1).stderr, output.stderr);
+}
