@@ -156,6 +156,7 @@ mod stash_cleanup;
 mod stash_pins;
 mod stash_stress;
 mod states;
+mod states_meanwhile;
 mod status;
 mod stop;
 mod submodules;

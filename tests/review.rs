@@ -159,7 +159,8 @@ fn review_sends_comments_and_notes_what_was_seen() {
     // All of it can be reviewed again.
     let all = world.flux(["review", "--json", "--all", &id]).run().json();
     assert_eq!(all["files"].as_array().unwrap().len(), 3);
-    let output = world.flux(["review", "-y", &id]).run();
+    // There is nothing to ask about.
+    let output = world.flux(["review", &id]).run();
     output.success().says(&expect![[r#"
         --- stderr
         you have seen all changes of 'fix'
@@ -173,7 +174,8 @@ fn review_says_that_a_task_has_no_changes() {
     world.flux(["run", "-q", "--name", "fix", "Fix it"]).ok();
     let before = world.snapshot();
     for args in [
-        &["review", "-y", "fix"][..],
+        &["review", "fix"][..],
+        &["review", "-y", "fix"],
         &["review", "-y", "--all", "fix"],
     ] {
         let output = world.flux(args).run();
@@ -436,6 +438,13 @@ fn review_changes_nothing_without_an_answer_or_if_its_editor_was_quick() {
         hint: to print the changes: git flux review --print fix
         hint: to send comments from a file: git flux review --yes --from <file> fix
     "#]]);
+    let all = world
+        .flux(["review", "-y", "--all", &id])
+        .env("TERM", "dumb");
+    all.run().code(1).stderr_is(
+        "error: git has no editor for a dumb terminal\n\
+         hint: to set one: git config --global core.editor <editor>\n",
+    );
     for script in ["exit 0", "exit 3", ": >\"$1\""] {
         let output = review(&world, &id, script).run();
         output

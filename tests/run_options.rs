@@ -247,6 +247,17 @@ fn run_edit_starts_nothing_if_the_editor_fails_or_leaves_no_text() {
             error: there is no terminal for an editor
             hint: git flux run -F -
         "#]]);
+    // git has no default for such a terminal.
+    world
+        .flux(["run", "-e", "Fix"])
+        .env("TERM", "dumb")
+        .run()
+        .code(1)
+        .says(&expect![[r#"
+            --- stderr
+            error: git has no editor for a dumb terminal
+            hint: to set one: git config --global core.editor <editor>
+        "#]]);
     world.assert_unchanged(&before);
 }
 

@@ -110,6 +110,18 @@ fn send_reads_the_message_from_stdin_or_an_editor() {
 }
 
 #[test]
+fn send_says_that_git_has_no_editor_for_a_dumb_terminal() {
+    let world = World::new();
+    let id = done(&world, "Fix login");
+    let before = world.snapshot();
+    let send = world.flux(["send", "-e", &id]).env("TERM", "dumb");
+    let said = "error: git has no editor for a dumb terminal\n\
+        hint: to set one: git config --global core.editor <editor>\n";
+    send.run().code(1).stderr_is(said);
+    world.assert_unchanged(&before);
+}
+
+#[test]
 fn send_keeps_a_message_that_was_saved_before_the_editor_failed() {
     let world = World::new();
     let id = done(&world, "Fix login");

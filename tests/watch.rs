@@ -432,6 +432,38 @@ fn watch_follows_the_size_of_the_terminal() {
 }
 
 #[test]
+fn watch_in_40_columns_shows_state_and_time_and_the_whole_help() {
+    let world = World::new();
+    let id = world.start("A long description that does not fit");
+    hook(&world, &id, "PermissionRequest", r#"{"session_id":"1"}"#);
+    let terminal = open(&world, "--compact");
+    terminal.resize(40, 24);
+    terminal.wait_for_visible("the compact table", |screen| {
+        let words: Vec<&str> = screen.split_whitespace().take(6).collect();
+        let [task, state, time, short, waiting, since] = words[..] else {
+            return false;
+        };
+        let is_short = short.strip_suffix('…').is_some_and(|it| id.starts_with(it));
+        is_short
+            && (task, state, time, waiting, since)
+                == ("TASK", "STATE", "FOR", "waiting(permission)", "<1m")
+    });
+    terminal.keys(["?"]);
+    let mut help = wait_for(&terminal, "Any key shows more, Esc goes back.");
+    terminal.keys(["Space"]);
+    help += &wait_for(&terminal, "Any key goes back.");
+    let words: Vec<&str> = help.split_whitespace().collect();
+    let help = words.join(" ");
+    for whole in [
+        "Ctrl+b d comes back (inside tmux: Ctrl+b L)",
+        "git flux cleanup",
+        "they wait, have failed, or have something unseen.",
+    ] {
+        assert!(help.contains(whole), "{help}");
+    }
+}
+
+#[test]
 fn watch_leaves_the_terminal_as_it_was_however_it_ends() {
     let world = World::new();
     world.start("Fix login");

@@ -23,6 +23,16 @@ pub(super) struct Table<'a> {
     pub(super) optional: &'a [&'a str],
 }
 
+/// How a table becomes narrow.
+#[derive(Clone, Copy)]
+pub(super) struct Narrow<'a> {
+    /// The width of the last column below which the optional columns of the table are omitted.
+    pub(super) text_width: usize,
+    /// The last columns that are omitted, in this order, each once the first column has been cut to
+    /// the width beside it. Without any, the last column is cut before the first one.
+    pub(super) last: &'a [(&'a str, usize)],
+}
+
 #[derive(Clone, Copy)]
 struct Column {
     index: usize,
@@ -40,14 +50,18 @@ impl Table<'_> {
     /// any width). Omits optional columns that are empty or have no room, then cuts the last cell,
     /// then the first, which is a name to copy.
     pub(super) fn lines(&self, limit: Option<usize>) -> Vec<String> {
-        self.lines_with_text(limit.unwrap_or(usize::MAX), TEXT_WIDTH)
+        let narrow = Narrow {
+            text_width: TEXT_WIDTH,
+            last: &[],
+        };
+        self.narrow_lines(limit.unwrap_or(usize::MAX), narrow)
     }
 
-    /// Returns the lines as [`Table::lines`] does, but omits optional columns as long as fewer than
-    /// `text_width` columns are left for the last one.
-    pub(super) fn lines_with_text(&self, limit: usize, text_width: usize) -> Vec<String> {
-        let mut columns = self.columns(limit, text_width);
-        fit(&mut columns, limit);
+    /// Returns the lines as [`Table::lines`] does, but omits and cuts as `narrow` says.
+    pub(super) fn narrow_lines(&self, limit: usize, narrow: Narrow<'_>) -> Vec<String> {
+        let mut columns = self.columns(limit, narrow);
+        let least = self.least_width(&columns, narrow);
+        fit(&mut columns, limit, least);
         let head = self.head.iter().map(|&cell| cell.to_owned()).collect();
         let line = |cells: &Vec<String>| {
             let mut line = String::new();
@@ -63,8 +77,8 @@ impl Table<'_> {
     }
 
     /// Returns the columns to show, as wide as their content: omits optional ones that are empty
-    /// and, in the order of `optional`, those for which there is no room beside the last one.
-    fn columns(&self, limit: usize, text_width: usize) -> Vec<Column> {
+    /// and, in the order of `optional` and then of `narrow`, those for which there is no room.
+    fn columns(&self, limit: usize, narrow: Narrow<'_>) -> Vec<Column> {
         let mut columns = Vec::new();
         for (index, head) in self.head.iter().enumerate() {
             let cells = self.rows.iter().map(|row| measure_text_width(&row[index]));
@@ -76,13 +90,30 @@ impl Table<'_> {
         }
         let last = columns
             .last()
-            .map_or(0, |column| column.width.min(text_width));
+            .map_or(0, |column| column.width.min(narrow.text_width));
         for name in self.optional {
             if width_before_last(&columns) + last > limit {
                 columns.retain(|column| self.head[column.index] != *name);
             }
         }
+        for (name, first) in narrow.last {
+            let cut = columns[0].width.saturating_sub(*first);
+            let least = self.least_width(&columns, narrow);
+            if width_before_last(&columns) - cut + least > limit {
+                columns.retain(|column| self.head[column.index] != *name);
+            }
+        }
         columns
+    }
+
+    /// Returns the width that the last one of `columns` keeps while the first one is cut.
+    fn least_width(&self, columns: &[Column], narrow: Narrow<'_>) -> usize {
+        match columns.last() {
+            _ if narrow.last.is_empty() => 0,
+            Some(last) if last.index + 1 == self.head.len() => last.width.min(TEXT_WIDTH),
+            Some(last) => last.width,
+            None => 0,
+        }
     }
 }
 
@@ -92,12 +123,12 @@ fn width_before_last(columns: &[Column]) -> usize {
     others.iter().map(|column| column.width + 2).sum()
 }
 
-/// Narrows the last column of a table, to nothing if fewer than 4 columns would be left for a
-/// longer text, and then the first, to no less than 8, until a line is at most `limit` wide. A line
-/// may stay wider.
-fn fit(columns: &mut [Column], limit: usize) {
+/// Narrows a table until a line is at most `limit` wide: the last column to no less than `least`,
+/// then the first to no less than 8, then the last to nothing if fewer than 4 columns would be left
+/// for a longer text. A line may stay wider.
+fn fit(columns: &mut [Column], limit: usize, least: usize) {
     let others = width_before_last(columns) - columns[0].width;
-    let room = limit.saturating_sub(others);
+    let room = limit.saturating_sub(others + least);
     columns[0].width = columns[0].width.min(room).max(MIN_NAME_WIDTH);
     let left = limit.saturating_sub(width_before_last(columns));
     if let Some(last) = columns.last_mut() {

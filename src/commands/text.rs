@@ -172,12 +172,14 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// Returns git's editor, a shell command: `git var GIT_EDITOR`. Fails with the hint `piped` if it
-/// needs a terminal and there is none.
+/// Returns git's editor, a shell command: `git var GIT_EDITOR`. Fails if none is set for a dumb
+/// terminal, and with the hint `piped` if it needs a terminal and there is none.
 pub(super) fn find_editor(dir: &Path, piped: &str) -> Result<OsString> {
-    // git reads GIT_EDITOR, core.editor, VISUAL and EDITOR.
-    let editor = Git::reading(dir).words("var GIT_EDITOR").output()?;
-    let editor = OsString::from_vec(editor.trim_ascii_end().to_vec());
+    let Some(editor) = foreground::find_editor(dir)? else {
+        let failure = Failure::new("git has no editor for a dumb terminal");
+        let hint = "to set one: git config --global core.editor <editor>";
+        return Err(failure.hint(hint).into());
+    };
     if !io::stdin().is_terminal() && editor == "vi" {
         let failure = Failure::new("there is no terminal for an editor");
         return Err(failure.hint(piped).into());

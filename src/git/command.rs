@@ -297,7 +297,7 @@ impl Git {
 
     /// Runs git and returns its exit code and standard output; fails if the code is greater than
     /// `most`.
-    fn with_code(self, most: i32) -> Result<(i32, Vec<u8>)> {
+    pub(super) fn with_code(self, most: i32) -> Result<(i32, Vec<u8>)> {
         let name = self.name();
         match self.outcome()? {
             (code, output) if code <= most => Ok((code, output.stdout)),

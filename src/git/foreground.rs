@@ -1,8 +1,8 @@
 //! The editor and the pager that git is configured with.
 
 use std::env;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,6 +11,15 @@ use anyhow::{Context as _, Result};
 use super::Git;
 use super::command::feed;
 use crate::failure::Failure;
+
+/// Returns git's editor, a shell command: `git var GIT_EDITOR`. `None` if git has none, since no
+/// editor is set for a dumb terminal.
+pub(crate) fn find_editor(dir: &Path) -> Result<Option<OsString>> {
+    // git reads GIT_EDITOR, core.editor, VISUAL and EDITOR.
+    let (code, mut editor) = Git::reading(dir).words("var GIT_EDITOR").with_code(1)?;
+    editor.truncate(editor.trim_ascii_end().len());
+    Ok((code == 0).then(|| OsString::from_vec(editor)))
+}
 
 /// Opens `file` in `editor`, a shell command, as git does, waits until the editor ends, and returns
 /// the editor's exit code. Fails if a signal ends the editor.

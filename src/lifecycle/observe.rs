@@ -1,38 +1,30 @@
 //! Observes tasks: their agents, worktrees and commits. Changes nothing, and holds no lock that delays
 //! another command.
 
-use std::collections::HashMap;
+mod sources;
+
 use std::iter;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 
 use anyhow::{Context as _, Error, Result};
 
+use self::sources::{observe_files, read_sources};
 use super::land::state::land_state;
-use super::{copied_repository, other_machine};
-use crate::agent;
 use crate::context::Flux;
 use crate::failure;
 use crate::git::changes::{Head, count};
 use crate::git::repo::history::History;
-use crate::git::{
-    Change, Checkout, Distrust, Ignored, Lock, Worktree, admin, entries, full_status,
-};
+use crate::git::{Change, Checkout, Distrust, Ignored, Worktree, admin, entries, full_status};
 use crate::interrupt;
 use crate::lifecycle::gate::Gate;
 use crate::lifecycle::gate::verdicts::Verdicts;
-use crate::run::RunDir;
-use crate::run::events::{self, Event, START};
-use crate::run::launch::Running;
-use crate::run::launcher::Launcher;
-use crate::store::{Store, StoredTask};
-use crate::system::clock;
-use crate::task::observation::{Location, Observation, Presence};
+use crate::store::{Store, StoredTask, task_ref};
+use crate::task::observation::{Observation, Presence};
 use crate::task::{
-    Changes, Divergence, Evidence, GateVerdict, GitRefusal, LandState, ObjectId, Phase, Report,
-    State, Status, Task, version,
+    Changes, Divergence, Evidence, GateVerdict, GitRefusal, LandState, ObjectId, Phase, State,
+    Status, Task, TaskId, version,
 };
-use crate::tmux::pane::{self, Pane};
 
 /// A task's status, and what `git status` printed in its worktree.
 #[derive(Clone, Debug)]
@@ -81,13 +73,14 @@ pub(crate) fn observe_tasks(
     let worktrees = worktrees.expect("no worker panics")?;
     let changes = changes.expect("no worker panics");
     interrupt::check()?;
-    let seen = observe_all(flux, store, tasks, &worktrees).into_iter();
+    let seen = observe_all(flux, store, tasks, &worktrees)?.into_iter();
     let all = tasks.iter().zip(seen).zip(changes).zip(commits);
     let verdicts = find_verdicts(flux);
     let statuses = all.map(|(((task, seen), changes), divergence)| {
-        let (state, found) = State::of(task.phase, &seen);
+        let (state, found) = State::of(&seen);
         let mut task = Task::clone(task);
         task.target = seen.target.or(task.target);
+        task.phase = seen.phase;
         let (work, error) = match changes {
             Some(Ok((head, files))) => (WorktreeState::Read { head, files }, None),
             Some(Err(error)) => (WorktreeState::Unreadable, Some(error)),
@@ -213,7 +206,7 @@ pub(crate) fn state_labels(flux: &Flux, store: &Store) -> Result<Vec<String>> {
 /// Returns the state of a task, with the evidence for it, from refs, run files and the pane. Does
 /// not count changes in the worktree.
 pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State, Evidence)> {
-    Ok(State::of(task.phase, &observe_one(flux, store, task)?))
+    Ok(State::of(&observe_one(flux, store, task)?))
 }
 
 /// Returns the state of each task, with the evidence for it, and its part in landings, in the order
@@ -221,7 +214,7 @@ pub(crate) fn state_of(flux: &Flux, store: &Store, task: &Task) -> Result<(State
 pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<ObservedState>> {
     let seen = observe_each(flux, store, tasks)?;
     let states = iter::zip(tasks, &seen).map(|(task, seen)| {
-        let (state, found) = State::of(task.phase, seen);
+        let (state, found) = State::of(seen);
         let land = land_state(flux, task, seen.last_key);
         ObservedState { state, found, land }
     });
@@ -231,7 +224,7 @@ pub(crate) fn states(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<
 /// Returns the state of a task from its refs and files only, also those of the agent's session:
 /// does not ask tmux for the pane's title and output. Does not count changes in the worktree.
 pub(crate) fn quick_state(flux: &Flux, store: &Store, task: &Task, entries: &[Worktree]) -> State {
-    State::of(task.phase, &observe_files(flux, store, task, entries)).0
+    State::of(&observe_files(flux, store, task, entries)).0
 }
 
 pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Observation> {
@@ -242,151 +235,61 @@ pub(crate) fn observe_one(flux: &Flux, store: &Store, task: &Task) -> Result<Obs
 fn observe_each(flux: &Flux, store: &Store, tasks: &[&Task]) -> Result<Vec<Observation>> {
     let there = have_worktrees(flux, tasks);
     let worktrees = list_worktrees(flux.repo.home(), flux.repo.common_dir(), &there)?;
-    Ok(observe_all(flux, store, tasks, &worktrees))
+    observe_all(flux, store, tasks, &worktrees)
 }
 
-/// Observes the refs, run files and pane of each task. Runs `tmux list-panes -a` once per server,
-/// only for agents that may run and for tasks that landings have blocked; a server that does not answer in two seconds is ignored.
+/// Observes each task. Where the sources of a task do not fit its record, reads the record again: a
+/// command may have changed the task since. If the record has changed, observes the task again; if
+/// not, it was the same while the sources were read, and the task is incomplete or broken.
 fn observe_all(
     flux: &Flux,
     store: &Store,
     tasks: &[&Task],
     worktrees: &[Worktree],
-) -> Vec<Observation> {
-    let observe = |task: &&Task| observe_files(flux, store, task, worktrees);
-    let mut all: Vec<Observation> = tasks.iter().map(observe).collect();
-    let mut servers: HashMap<&Path, Vec<Pane>> = HashMap::new();
-    for (task, seen) in iter::zip(tasks, &mut all) {
-        let Some(target) = &task.target else { continue };
-        let may_run = seen.exit.is_none() && may_be_alive(seen.launcher);
-        // What was typed counts also once the agent has ended.
-        let is_blocked = task.landing.as_ref().is_some_and(|last| last.is_blocked);
-        if !may_run && !is_blocked {
-            continue;
+) -> Result<Vec<Observation>> {
+    let mut all = read_sources(flux, store, tasks, worktrees);
+    let doubtful: Vec<usize> = (0..all.len()).filter(|at| is_doubtful(&all[*at])).collect();
+    if doubtful.is_empty() {
+        return Ok(all);
+    }
+    let refs = Store::read_refs(flux.repo.home())?;
+    let has_changed = |id: &TaskId| {
+        let stored = store.tasks.iter().find(|stored| stored.id == *id);
+        refs.objects.get(&task_ref(id)) != stored.map(|stored| &stored.oid)
+    };
+    let is_outdated = |at: &usize| has_changed(&tasks[*at].id);
+    let outdated: Vec<usize> = doubtful.into_iter().filter(is_outdated).collect();
+    let store = Store::from_refs(&flux.repo, &flux.settings, refs)?;
+    let (mut places, mut changed) = (Vec::new(), Vec::new());
+    for at in outdated {
+        let mut stored = store.tasks.iter();
+        match stored
+            .find(|one| one.id == tasks[at].id)
+            .map(|one| &one.task)
+        {
+            Some(Ok(task)) => {
+                places.push(at);
+                changed.push(task);
+            }
+            Some(Err(_)) => all[at].launcher = Presence::Unreadable,
+            // It was removed just now, by a command that had its lock.
+            None => (all[at].phase, all[at].is_locked) = (Phase::Removing, true),
         }
-        // Without an answer of the server, the files are enough.
-        let panes = servers
-            .entry(&target.socket)
-            .or_insert_with(|| pane::list_quickly(&target.socket).unwrap_or_default());
-        let Some(pane) = panes.iter().find(|pane| pane.matches(target)) else {
-            continue;
-        };
-        seen.last_key = pane.last_key_in_session_of(target);
-        if may_run {
-            seen.target = Some(pane.with_current_names(target));
-            add_pane(task, pane, seen);
+    }
+    if !changed.is_empty() {
+        for (at, seen) in iter::zip(places, observe_each(flux, &store, &changed)?) {
+            all[at] = seen;
         }
     }
-    all
+    Ok(all)
 }
 
-/// Returns `false` if the launcher never ran, has ended, or was started on another machine. Else
-/// `true`, also if its files cannot be read.
-fn may_be_alive(launcher: Presence) -> bool {
-    !matches!(
-        launcher,
-        Presence::Never | Presence::Gone | Presence::OtherMachine
-    )
-}
-
-/// Adds the title and the output of the pane to the observation. Adds nothing for an agent whose
-/// title and output do not reveal its state.
-fn add_pane(task: &Task, pane: &Pane, seen: &mut Observation) {
-    let profile = agent::profile(&task.agent);
-    if !profile.is_observable() {
-        return;
+/// Returns whether a task looks as if a command that changes it was killed, or as if something of it
+/// was deleted.
+fn is_doubtful(seen: &Observation) -> bool {
+    match State::of(seen).0 {
+        State::Incomplete | State::NoWorktree | State::NoBranch => true,
+        State::Lost => seen.launcher == Presence::Never,
+        _ => false,
     }
-    seen.title = profile.read_title(&pane.title, &task.worktree);
-    seen.raw_title = Some(pane.title.clone());
-    seen.last_output = pane.last_output;
-    seen.output_pattern = profile.output_pattern(&pane.title, pane.is_alone);
-}
-
-/// Observes a task by its branch, its worktree's path and its run files, without tmux. Ignores the
-/// run files if the worktree belongs to a copied repository's original.
-fn observe_files(flux: &Flux, store: &Store, task: &Task, worktrees: &[Worktree]) -> Observation {
-    let is_listed = worktrees.iter().any(|entry| entry.path == task.worktree);
-    let is_ours = || admin::is_ours(flux.repo.common_dir(), &task.worktree);
-    let worktree = if is_listed && is_ours().unwrap_or(false) {
-        Location::Here
-    } else if copied_repository::find_original(flux, task).is_some() {
-        Location::Elsewhere
-    } else {
-        Location::Gone
-    };
-    let from_git = Observation {
-        worktree,
-        has_branch: store.tip(&task.branch).is_some(),
-        ..Observation::default()
-    };
-    let run = flux.run_dir(&task.id);
-    if worktree == Location::Elsewhere || matches!(run.0.try_exists(), Ok(false)) {
-        return from_git;
-    }
-    let running = run.running().unwrap_or_default();
-    let started = running.as_ref().map(|running| {
-        let queued = running.queued_since(&run);
-        queued.unwrap_or_else(|| running.agent_since(&run))
-    });
-    let seen = Observation {
-        is_locked: Lock::is_held(&run.lock()),
-        launcher: read_presence(flux, task, &run, running.as_ref()),
-        started,
-        exit: run.exit().unwrap_or_default(),
-        now: clock::now(),
-        ..from_git
-    };
-    if seen.exit.is_some() || !may_be_alive(seen.launcher) {
-        return seen;
-    }
-    // An unreadable event file counts as empty.
-    let last = events::last(&run.events()).unwrap_or_default();
-    let running = running.as_ref();
-    let profile = agent::profile(&task.agent);
-    Observation {
-        session: running.and_then(|running| profile.session(running, &task.worktree)),
-        from_transcript: running.and_then(|running| last_entry(task, running, last.as_ref())),
-        is_in_background: last.as_ref().is_some_and(Event::is_in_background),
-        last_report: last
-            .filter(|last| last.event != START)
-            .map(|last| last.report()),
-        ..seen
-    }
-}
-
-/// Returns, from run files and locks, whether a task's launcher never started, is gone, in its
-/// setup, in a queue or alive, alive where this process cannot see it, or perhaps alive on another machine.
-/// Never fails: `Unreadable` if the files cannot be read.
-fn read_presence(flux: &Flux, task: &Task, run: &RunDir, running: Option<&Running>) -> Presence {
-    if run.ensure_launcher_known().is_err() {
-        return Presence::Unreadable;
-    }
-    let launcher = other_machine::find_launcher(flux, task).ok();
-    match (run.is_alive().unwrap_or_default(), launcher, running) {
-        // The lock file may exist without the file `running`.
-        (false, _, None) => Presence::Never,
-        (false, Some(Launcher::Unknown(_)), _) => Presence::OtherMachine,
-        (false, ..) => Presence::Gone,
-        (true, Some(Launcher::Elsewhere(_)), _) => Presence::Elsewhere,
-        (true, _, Some(running)) if running.setup.step.is_some() => Presence::InSetup,
-        (true, _, Some(running)) if running.queued_since(run).is_some() => Presence::InQueue,
-        (true, ..) => Presence::Alive,
-    }
-}
-
-/// Returns the last entry in the transcript of a running agent, if that was written since the agent
-/// started. `None` if the agent has no transcript. `last` is the agent's last event.
-fn last_entry(task: &Task, running: &Running, last: Option<&Event>) -> Option<Report> {
-    let conversation = agent::profile(&task.agent).conversation.as_ref()?;
-    let reported = last.and_then(|event| event.transcript.as_ref());
-    let path = match reported {
-        Some(path) => PathBuf::from(path),
-        None => (conversation.find_by_worktree)(&task.worktree, running.since)?,
-    };
-    // An earlier run may have written an entry in the same second.
-    let start = last.filter(|event| event.event == START);
-    let start = start.map_or(running.since, |event| event.at);
-    conversation
-        .last_report(&path)
-        .filter(|last| last.at >= start)
 }

@@ -22,16 +22,16 @@ const WAITING: SignedDuration = SignedDuration::from_secs(60);
 const STARTUP: SignedDuration = SignedDuration::from_secs(60);
 
 impl State {
-    /// Concludes the state of a task from its stored phase and from what was observed of its
-    /// worktree, branch, launcher and agent. Returns the state with the source that decided it.
-    pub(crate) fn of(phase: Phase, seen: &Observation) -> (Self, Evidence) {
+    /// Concludes the state of a task from its stored phase, and from its worktree, branch, launcher
+    /// and agent. Returns the state with the source that decided it.
+    pub(crate) fn of(seen: &Observation) -> (Self, Evidence) {
         if seen.worktree == Location::Elsewhere {
             return (Self::Elsewhere, evidence(Source::Worktree));
         }
         if seen.launcher == Presence::Unreadable {
             return (Self::Unknown, Evidence::default());
         }
-        match (phase, seen.is_locked) {
+        match (seen.phase, seen.is_locked) {
             (Phase::Starting, true) => return (Self::Starting, evidence(Source::Lock)),
             (Phase::Removing, true) => return (Self::Removing, evidence(Source::Lock)),
             (Phase::Starting | Phase::Removing, false) => {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
-use super::{Exit, Target};
+use super::{Exit, Phase, Target};
 
 /// The activity that an agent reports by a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
@@ -148,6 +148,8 @@ pub(crate) enum Presence {
 /// The observation of one task.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observation {
+    /// The phase in its record.
+    pub(crate) phase: Phase,
     /// A live command holds the task's lock.
     pub(crate) is_locked: bool,
     pub(crate) worktree: Location,

@@ -182,10 +182,11 @@ pub(crate) enum RecordFile {
 }
 
 /// The stored phase of a task, unlike its observed status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase", const_into_str)]
 pub(crate) enum Phase {
+    #[default]
     Starting,
     Active,
     Removing,

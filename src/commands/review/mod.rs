@@ -151,10 +151,10 @@ impl ReviewArgs {
         if self.print {
             return print(&flux, &file.text());
         }
-        self.ensure_can_ask(&flux, stored)?;
         if file.patches.is_empty() {
             return self.report_none(&flux, &store, stored);
         }
+        self.ensure_can_ask(&flux, stored)?;
         self.edit_and_send(stored, &review, file)
     }
 

@@ -20,8 +20,8 @@ use crate::ui::words::age;
 pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> Result<()> {
     let ui = &flux.ui;
     let seen = observe::observe_one(flux, store, task)?;
-    let (state, found) = State::of(task.phase, &seen);
-    let sources = sources(task, &seen, found.source);
+    let (state, found) = State::of(&seen);
+    let sources = sources(&seen, found.source);
     if as_json {
         return ui.json(&ExplanationObject {
             id: task.id.to_string(),
@@ -49,7 +49,7 @@ pub(super) fn print(flux: &Flux, store: &Store, task: &Task, as_json: bool) -> R
 
 /// Returns the report of each source about the state of a task, in order of precedence. `counting`
 /// is the source that decides.
-fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObject> {
+fn sources(seen: &Observation, counting: Source) -> Vec<SourceObject> {
     let exit = seen.exit.as_ref();
     let ended = exit.map_or_else(|| "no exit recorded".to_owned(), ToString::to_string);
     let at = |heard: Option<Report>| heard.map(|heard| heard.at);
@@ -64,7 +64,7 @@ fn sources(task: &Task, seen: &Observation, counting: Source) -> Vec<SourceObjec
     let activity = seen.last_output.map(|_| "last output in its window");
     let says = [
         (Source::Lock, lock.to_owned(), None),
-        (Source::Record, task.phase.into_str().to_owned(), None),
+        (Source::Record, seen.phase.into_str().to_owned(), None),
         (Source::Worktree, is_there(has_worktree), None),
         (Source::Branch, is_there(seen.has_branch), None),
         (Source::Exit, ended, exit.map(|exit| exit.at)),

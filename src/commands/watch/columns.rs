@@ -3,19 +3,18 @@
 use jiff::Timestamp;
 
 use super::model::ViewRow;
-use crate::commands::table::Table;
+use crate::commands::table::{Narrow, Table};
 use crate::sanitize;
 use crate::ui::words::age;
 
 const HEAD: &str =
     "TASK STATE FOR REPO OWNER AGENT FILES COMMITS UNSEEN CONFLICTS GATE LAND SCREEN";
 
-/// The columns that a narrow terminal omits, in this order.
-const OPTIONAL: [&str; 10] = [
+/// The columns that a narrow terminal omits, in this order, before it shortens an id.
+const OPTIONAL: [&str; 9] = [
     "AGENT",
     "FILES",
     "COMMITS",
-    "FOR",
     "CONFLICTS",
     "GATE",
     "LAND",
@@ -24,8 +23,12 @@ const OPTIONAL: [&str; 10] = [
     "REPO",
 ];
 
-/// The width of SCREEN below which columns are omitted.
-const SCREEN_WIDTH: usize = 20;
+/// How a terminal becomes narrow that has no room for a SCREEN of 20 columns beside the others: the
+/// id is shortened first, and the state stays whole.
+const NARROW: Narrow<'_> = Narrow {
+    text_width: 20,
+    last: &[("SCREEN", 20), ("FOR", 12)],
+};
 
 const COMPACT_HEAD: &str = "TASK STATE FOR";
 
@@ -64,9 +67,9 @@ pub(super) fn table_lines(rows: &[&ViewRow], columns: Columns, width: usize) -> 
     let table = Table {
         head: &head.split(' ').collect::<Vec<_>>(),
         rows: cells.collect(),
-        optional: if is_compact { &["FOR"] } else { &OPTIONAL },
+        optional: if is_compact { &[] } else { &OPTIONAL },
     };
-    table.lines_with_text(width, SCREEN_WIDTH)
+    table.narrow_lines(width, NARROW)
 }
 
 fn cells(one: &ViewRow, now: Timestamp) -> Vec<String> {
@@ -127,9 +130,144 @@ pub(super) fn seconds_to_change(since: Timestamp, now: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use expect_test::{Expect, expect};
     use jiff::SignedDuration;
 
+    use super::super::test_rows::model;
     use super::*;
+
+    #[track_caller]
+    fn case(tasks: &[(&str, i64)], columns: Columns, width: usize, expected: &Expect) {
+        let model = model(tasks);
+        let lines = table_lines(&model.shown(), columns, width);
+        expected.assert_eq(&(lines.join("\n") + "\n"));
+    }
+
+    #[test]
+    fn narrow_table_shortens_the_id_then_omits_screen_and_for() {
+        use Columns::{All, Compact};
+        let waiting = [("waits-for-a-long-description-29ff69", 12), ("failed-1", 0)];
+        case(
+            &waiting,
+            All,
+            80,
+            &expect![[r#"
+            TASK                                 STATE                FOR  SCREEN
+            waits-for-a-long-description-29ff69  waiting(permission)  12m  The title of wai…
+            failed-1                             failed               <1m  The title of fai…
+        "#]],
+        );
+        case(
+            &waiting,
+            All,
+            70,
+            &expect![[r#"
+            TASK                            STATE                FOR  SCREEN
+            waits-for-a-long-description-…  waiting(permission)  12m  The title o…
+            failed-1                        failed               <1m  The title o…
+        "#]],
+        );
+        case(
+            &waiting,
+            All,
+            60,
+            &expect![[r#"
+            TASK                  STATE                FOR  SCREEN
+            waits-for-a-long-de…  waiting(permission)  12m  The title o…
+            failed-1              failed               <1m  The title o…
+        "#]],
+        );
+        case(
+            &waiting,
+            All,
+            50,
+            &expect![[r#"
+            TASK                      STATE                FOR
+            waits-for-a-long-descri…  waiting(permission)  12m
+            failed-1                  failed               <1m
+        "#]],
+        );
+        case(
+            &waiting,
+            All,
+            40,
+            &expect![[r#"
+            TASK            STATE                FOR
+            waits-for-a-l…  waiting(permission)  12m
+            failed-1        failed               <1m
+        "#]],
+        );
+        case(
+            &waiting,
+            All,
+            36,
+            &expect![[r#"
+            TASK             STATE
+            waits-for-a-lo…  waiting(permission)
+            failed-1         failed
+        "#]],
+        );
+        case(
+            &waiting,
+            All,
+            24,
+            &expect![[r#"
+            TASK      STATE
+            waits-f…  waiting(permi…
+            failed-1  failed
+        "#]],
+        );
+        case(
+            &waiting,
+            Compact,
+            70,
+            &expect![[r#"
+            TASK                                 STATE                FOR
+            waits-for-a-long-description-29ff69  waiting(permission)  12m
+            failed-1                             failed               <1m
+        "#]],
+        );
+        case(
+            &waiting,
+            Compact,
+            40,
+            &expect![[r#"
+            TASK            STATE                FOR
+            waits-for-a-l…  waiting(permission)  12m
+            failed-1        failed               <1m
+        "#]],
+        );
+        case(
+            &waiting,
+            Compact,
+            30,
+            &expect![[r#"
+            TASK       STATE
+            waits-fo…  waiting(permission)
+            failed-1   failed
+        "#]],
+        );
+        // A short state leaves room for the id.
+        let working = [("works-on-a-long-description-29ff69", 0)];
+        case(
+            &working,
+            All,
+            50,
+            &expect![[r#"
+                TASK                    STATE    FOR  SCREEN
+                works-on-a-long-descr…  working  <1m  The title o…
+            "#]],
+        );
+        case(
+            &working,
+            All,
+            40,
+            &expect![[r#"
+                TASK                        STATE    FOR
+                works-on-a-long-descripti…  working  <1m
+            "#]],
+        );
+    }
 
     #[test]
     fn coarse_age_changes_when_seconds_to_change_have_passed() {

@@ -1,5 +1,7 @@
 //! The help of the view: a line, and a page.
 
+use std::mem;
+
 use ratatui::style::Modifier;
 use ratatui::text::Line;
 
@@ -49,22 +51,47 @@ pub(super) fn help_line(width: usize) -> &'static str {
     &HELP[..ends.max().unwrap_or_default()]
 }
 
-/// Returns the page of help.
-pub(super) fn help_lines() -> Vec<Line<'static>> {
+/// Returns the help for a terminal with so many columns.
+pub(super) fn help_lines(width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled("With the selected task:", Modifier::BOLD)];
-    let line = |key: &str, what: &str| Line::from(format!("  {key:<14}{what}"));
-    lines.push(line(OTHERS[0].0, OTHERS[0].1));
-    lines.extend(
-        COMMANDS.iter().map(|(key, name, _, what)| {
-            line(&key.to_string(), &format!("{what}: git flux {name}"))
-        }),
-    );
-    lines.push(line(OTHERS[1].0, OTHERS[1].1));
+    let key = |key: &str, what: &str| wrap(&format!("  {key:<14}"), what, width);
+    lines.extend(key(OTHERS[0].0, OTHERS[0].1));
+    lines.extend(COMMANDS.iter().flat_map(|(letter, name, _, what)| {
+        key(&letter.to_string(), &format!("{what}: git flux {name}"))
+    }));
+    lines.extend(key(OTHERS[1].0, OTHERS[1].1));
     lines.push(Line::default());
-    lines.extend(OTHERS[2..].iter().map(|(key, what)| line(key, what)));
+    lines.extend(OTHERS[2..].iter().flat_map(|(name, what)| key(name, what)));
     lines.push(Line::default());
-    lines.push(Line::from(FIRST));
-    lines.push(Line::from("Any key goes back."));
+    lines.extend(wrap("", FIRST, width));
+    lines
+}
+
+/// Returns the line below the help, or below a part of it if `has_more`.
+pub(super) fn help_end(has_more: bool) -> &'static str {
+    if has_more {
+        "Any key shows more, Esc goes back."
+    } else {
+        "Any key goes back."
+    }
+}
+
+/// Breaks a text between words into lines of at most `width` columns, the first one after `start`
+/// and the others indented as far. A word without room stays whole.
+fn wrap(start: &str, text: &str, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut line = start.to_owned();
+    for word in text.split(' ') {
+        let is_begun = line.len() > start.len();
+        if is_begun && line.len() + 1 + word.len() > width {
+            let next = " ".repeat(start.len());
+            lines.push(Line::from(mem::replace(&mut line, next)));
+        } else if is_begun {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(Line::from(line));
     lines
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ratatui::Frame;
-use ratatui::crossterm::event::{KeyEvent, KeyModifiers};
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 use ratatui::text::Line;
@@ -13,7 +13,7 @@ use ratatui::widgets::Paragraph;
 use super::actions::Action;
 use super::areas::{Areas, split_rows};
 use super::columns::{Columns, seconds_to_change, table_lines};
-use super::help::{help_line, help_lines};
+use super::help::{help_end, help_line, help_lines};
 use super::keys::Input;
 use super::model::{Model, REACTION};
 use super::screen::{Selected, Shown};
@@ -39,6 +39,10 @@ pub(super) struct View {
     /// The number of tasks that have room.
     page: usize,
     shows_screen: bool,
+    /// The first line of the help that is shown.
+    help_first: usize,
+    /// The first line of the rest of the help, if that has no room.
+    help_rest: Option<usize>,
 }
 
 impl View {
@@ -54,6 +58,8 @@ impl View {
             first: 0,
             page: 1,
             shows_screen: false,
+            help_first: 0,
+            help_rest: None,
         }
     }
 
@@ -69,6 +75,9 @@ impl View {
         self.ignored = None;
         self.messages.clear();
         self.refusal = None;
+        if self.turns_help_page(key) {
+            return Action::Nothing;
+        }
         // A text has its receiver already.
         let is_unnoticed = self.input == Input::Tasks && self.model.is_just_replaced();
         self.model.note_key();
@@ -85,6 +94,20 @@ impl View {
         self.refusal = Some(message.clone());
         self.messages.push(message);
         Action::Nothing
+    }
+
+    /// Shows the rest of the help, if there is any and the key is neither Esc, `q` nor one with
+    /// Ctrl. Returns whether it was.
+    fn turns_help_page(&mut self, key: KeyEvent) -> bool {
+        if self.input != Input::Help {
+            (self.help_first, self.help_rest) = (0, None);
+        }
+        let is_other = key.modifiers.contains(KeyModifiers::CONTROL)
+            || key.kind == KeyEventKind::Release
+            || matches!(key.code, KeyCode::Esc | KeyCode::Char('q'));
+        let rest = self.help_rest.take_if(|_| !is_other);
+        self.help_first = rest.unwrap_or(self.help_first);
+        rest.is_some()
     }
 
     pub(super) fn paste(&mut self, text: &str) -> Action {
@@ -128,8 +151,7 @@ impl View {
         };
         self.shows_screen = areas.screen.is_some() && self.input != Input::Help;
         if self.input == Input::Help {
-            frame.render_widget(Paragraph::new(help_lines()), frame.area());
-            return;
+            return self.draw_help_page(frame);
         }
         self.draw_tasks(frame, areas.tasks);
         if let Some(area) = areas.screen {
@@ -192,6 +214,18 @@ impl View {
         let lines = &shown.lines[..end.map_or(0, |end| end + 1)];
         let first = lines.len().saturating_sub(area.height.into());
         frame.render_widget(Paragraph::new(lines[first..].to_vec()), area);
+    }
+
+    fn draw_help_page(&mut self, frame: &mut Frame<'_>) {
+        let area = frame.area();
+        let lines = help_lines(area.width.into()).into_iter();
+        let mut lines: Vec<Line<'_>> = lines.skip(self.help_first).collect();
+        let room = usize::from(area.height).saturating_sub(1).max(1);
+        let has_more = lines.len() > room;
+        self.help_rest = has_more.then_some(self.help_first + room);
+        lines.truncate(room);
+        lines.push(Line::from(help_end(has_more)));
+        frame.render_widget(Paragraph::new(lines), area);
     }
 
     fn draw_help(&self, frame: &mut Frame<'_>, area: Rect) {

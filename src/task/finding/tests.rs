@@ -36,9 +36,9 @@ fn runs() -> Observation {
 
 #[track_caller]
 fn case(phase: Phase, change: impl FnOnce(&mut Observation), expected: &str) {
-    let mut seen = runs();
+    let mut seen = Observation { phase, ..runs() };
     change(&mut seen);
-    let (state, found) = State::of(phase, &seen);
+    let (state, found) = State::of(&seen);
     let guess = if found.is_inferred { "?" } else { "" };
     let shown = format!("{}{guess} by {}", state.label(), found.source.into_str());
     assert_eq!(shown, expected);

@@ -88,10 +88,10 @@ fn view_has_the_screen_beside_the_tasks_on_a_wide_terminal() {
 #[test]
 fn view_fits_40_columns() {
     expect![[r#"
-        TASK               STATE
-        waits-for-an-ans…  waiting(permission)
-        done-1             done
-        works-on-the-par…  working
+        TASK            STATE                FOR
+        waits-for-an-…  waiting(permission)  2m
+        done-1          done                 <1m
+        works-on-the-…  working              50m
         ── waits-for-an-answer ─────────────────
         The first line
         Do you want this?
@@ -105,10 +105,10 @@ fn view_fits_40_columns() {
     let mut compact = with_screen();
     compact.columns = Columns::Compact;
     expect![[r#"
-        TASK                 STATE
-        waits-for-an-answer  waiting(permission)
-        done-1               done
-        works-on-the-parser  working
+        TASK            STATE                FOR
+        waits-for-an-…  waiting(permission)  2m
+        done-1          done                 <1m
+        works-on-the-…  working              50m
 
 
 
@@ -138,6 +138,76 @@ fn view_in_80_columns_leaves_room_for_the_screen() {
         ? help  q quit  Enter attach  d diff  v review  s send  l land  c cleanup
     "#]]
     .assert_eq(&screen(&mut with_screen(), 80, 12));
+}
+
+#[test]
+fn help_has_pages_on_a_small_terminal() {
+    let mut view = view(&TASKS);
+    press(&mut view, "?");
+    expect![[r#"
+        With the selected task:
+          Enter         attach to it; Ctrl+b d
+                        comes back (inside tmux:
+                        Ctrl+b L)
+          d             show its changes: git
+                        flux diff
+          v             review what is unseen:
+                        git flux review
+          l             test and land it: git
+                        flux land
+          c             merge and remove it: git
+                        flux cleanup
+          r             start its agent again:
+                        git flux resume
+          x             stop its agent: git flux
+                        stop
+          s             send a message; an empty
+                        one: write it in the
+                        editor
+
+          n             start a task; an empty
+                        description: write it in
+                        the editor
+        Any key shows more, Esc goes back.
+    "#]]
+    .assert_eq(&screen(&mut view, 40, 24));
+    press(&mut view, "j");
+    expect![[r#"
+          /             filter the tasks; Esc:
+                        all of them
+          j, k, arrows  select another task
+          g, G          select the first, the
+                        last task
+          Ctrl+Z        stop this view until
+                        'fg'
+          Ctrl+L        draw it again
+          ?             this help
+          q             quit
+
+        The first tasks need you: they wait,
+        have failed, or have something unseen.
+        Any key goes back.
+
+
+
+
+
+
+
+
+
+
+    "#]]
+    .assert_eq(&screen(&mut view, 40, 24));
+    press(&mut view, "j");
+    assert!(screen(&mut view, 40, 24).starts_with("TASK"));
+    // `q` and Esc go back at once, and the help begins anew.
+    for key in [KeyCode::Esc, KeyCode::Char('q')] {
+        press(&mut view, "?");
+        assert!(screen(&mut view, 40, 24).starts_with("With the selected task:"));
+        view.handle_key(KeyEvent::new(key, KeyModifiers::NONE));
+        assert!(screen(&mut view, 40, 24).starts_with("TASK"));
+    }
 }
 
 #[test]
