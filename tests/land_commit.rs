@@ -4,6 +4,7 @@ use std::fs::File;
 
 use crate::land::{done, tasks};
 use crate::world::removal::*;
+use crate::world::reports::hook;
 use crate::world::*;
 
 /// Makes a file of this size in the worktree of `alpha`; it takes no space.
@@ -53,6 +54,30 @@ fn land_commits_no_file_that_becomes_large_during_the_question() {
     let screen = change_during_the_question(|world| grow(world, (100 << 20) + 1));
     let refusal = "error: 'alpha': 'data.bin' has 100.00 MiB and would be committed";
     assert!(screen.contains(refusal), "{screen}");
+}
+
+#[test]
+fn land_commits_nothing_under_an_agent_that_works_on_a_conflicting_task() {
+    let world = World::new();
+    let id = working_task(&world);
+    world.git_in(world.worktree(&id), ["reset", "-q", "--hard", "main"]);
+    world.commit_in(world.worktree(&id), "shared", "the task's\n");
+    world.write(world.worktree(&id).join("half"), "done\n");
+    world.commit_in(world.repo(), "shared", "main's\n");
+    let session = r#"{"session_id":"one"}"#;
+    hook(&world, &id, "SessionStart", session);
+    hook(&world, &id, "UserPromptSubmit", session);
+    let before = world.snapshot();
+    let output = world.flux(["land", "-y", "--commit", &id]).run();
+    output.code(1).says(&expect![[r#"
+        --- stderr
+        TASK              TARGET  PLAN
+        fix-login-XXXXXX  main    commit 1 file, send back: 'feature/fix-login-XXXXXX' and 'main' conflict in 'shared' (contents)
+        error: the agent of 'fix-login-XXXXXX' works: nothing is committed
+        hint: git flux wait fix-login-XXXXXX
+        error: no task has landed
+    "#]]);
+    world.assert_unchanged(&before);
 }
 
 #[test]

@@ -149,8 +149,8 @@ fn land_runs_no_changed_gate_without_keep_config() {
         the gate runs: 'echo run >>../runs'
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
         hint: to undo this change: git config --local --unset-all flux.gate
-        hint: to see all such changes: git flux status before
         hint: to keep it: git flux gate --keep-config before
+        hint: to see all such changes: git flux status before
         error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -227,8 +227,8 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         y         main    merge 1 commit
         error: flux.gate was unset while 'x' ran
         hint: to undo this change: git config --local --replace-all flux.gate false
-        hint: to see all such changes: git flux status x
         hint: to keep it: git flux gate --keep-config x
+        hint: to see all such changes: git flux status x
         error: no task has landed
     "#]]);
     world.flux(["cleanup", "--gate", "-y", "y"]).run().code(1);

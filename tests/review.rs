@@ -124,7 +124,7 @@ fn review_sends_comments_and_notes_what_was_seen() {
         --- stderr
         comments on 'fix':
 
-        All in all, fine
+            All in all, fine
 
         src/login.txt:2
         > 2
@@ -132,8 +132,8 @@ fn review_sends_comments_and_notes_what_was_seen() {
 
         src/login.txt:3
         > three
-        why?
-        and how?
+            why?
+            and how?
 
         warning: sent to 'fix'; this agent cannot confirm receipt
         noted that you have seen 3 files of 'fix'
@@ -198,7 +198,7 @@ fn review_takes_comments_from_a_file() {
 
         untracked.txt:1
         > untracked
-        why is it?
+            why is it?
 
         warning: sent to 'fix'; this agent cannot confirm receipt
         noted that you have seen 3 files of 'fix'
@@ -220,7 +220,7 @@ fn review_takes_comments_from_a_file() {
 
         untracked.txt:2
         > untracked
-        why is it?
+            why is it?
 
         warning: sent to 'fix'; this agent cannot confirm receipt
         warning: 'fix' has changed since 'git flux review --print'; its files still count as unseen
@@ -266,22 +266,22 @@ fn review_takes_a_list_of_comments_that_was_made_elsewhere() {
 
         src/login.txt:2
         > 2
-        why \u{1b}[31mtwo?
-          and why
+            why \u{1b}[31mtwo?
+              and why
 
-        here: src/login.txt
+            here: src/login.txt
 
         src/login.txt:3
         > three
-        with a column
+            with a column
 
         odd: 3:name:1
         > odd
-        in a strange file
+            in a strange file
 
         committed.txt
-        the whole file
-        a\u{0}b: ../x: no file
+            the whole file
+            a\u{0}b: ../x: no file
 
         warning: sent to 'fix'; this agent cannot confirm receipt
     "#]]);
@@ -480,17 +480,17 @@ fn review_carries_a_comment_to_where_its_line_is_now() {
 
             src/login.txt:2 (deleted line)
             > two
-            before
+                before
 
             src/login.txt:3
             > 2
-            moved
+                moved
 
             src/login.txt:3 (has changed since)
             > three
-            gone
+                gone
 
-            warning: 1 line with comments have changed since
+            warning: 1 line that you commented on has changed meanwhile
             warning: sent to 'fix'; this agent cannot confirm receipt
             noted that you have seen 3 files of 'fix'
         "#]]);
@@ -614,9 +614,13 @@ fn review_says_first_that_a_shell_takes_no_comments() {
     let from = world.flux(["review", "-y", "--from", "-", "fix"]);
     from.stdin("f:1: why?\n").run().code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix' does not accept input
+        error: the comments on 'fix' were not sent; they are in '$WORLD/myapp/.git/flux/run/fix/review'
+          caused by: the agent of 'fix' does not accept input
         hint: to look at its pane: git flux attach fix
     "#]]);
+    let kept = world.repo().join(".git/flux/run/fix/review");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "f:1: why?\n");
+    fs::remove_file(kept).unwrap();
     world.assert_unchanged(&before);
     let output = review(&world, "fix", "sed -i '/^+one$/a why?' \"$1\"").run();
     output.code(1).says(&expect![[r#"
@@ -625,7 +629,7 @@ fn review_says_first_that_a_shell_takes_no_comments() {
 
         f:1
         > one
-        why?
+            why?
 
         error: the comments on 'fix' were not sent; they are in '$WORLD/myapp/.git/flux/run/fix/review'
           caused by: the agent of 'fix' does not accept input
@@ -668,7 +672,7 @@ fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
 
         src/login.txt:2
         > 2
-        why?
+            why?
 
         warning: sent to 'fix'; this agent cannot confirm receipt
         noted that you have seen 3 files of 'fix'
@@ -777,13 +781,13 @@ fn review_looks_each_line_up_although_another_one_cannot_be_read() {
 
         src/login.txt:3
         > 2
-        moved
+            moved
 
         sub:1 (has changed since)
         > Subproject commit <object>
-        which?
+            which?
 
-        warning: 1 line with comments have changed since
+        warning: 1 line that you commented on has changed meanwhile
         warning: sent to 'fix'; this agent cannot confirm receipt
         noted that you have seen 4 files of 'fix'
     "#]]);
@@ -974,38 +978,38 @@ fn review_handles_files_of_every_kind() {
         comments on 'fix':
 
         binary
-        what is it?
+            what is it?
 
         caf�\u{1b}:1
         > caf�\u{1b}[31m
-        why?
+            why?
 
         crlf.txt:1
         > one
-        so?
+            so?
 
         no-newline:1
         > last
-        @end
+            @end
 
         run.sh
-        mode?
+            mode?
 
         src/login.txt:1
         > one
-        so?
+            so?
 
         sub:1 (deleted line)
         > Subproject commit <object>
-        which?
+            which?
 
         sub:1
         > Subproject commit <object>
-        which?
+            which?
 
         z.diff:4
         > @ @ -1 +1 @ @
-        +++ b/x
+            +++ b/x
 
         warning: sent to 'fix'; this agent cannot confirm receipt
         noted that you have seen 12 files of 'fix'
@@ -1024,6 +1028,6 @@ fn review_handles_ten_megabytes() {
     let output = review(&world, &id, script).run();
     output
         .success()
-        .stderr_has("large:100001\n> the end\ntoo large\n");
+        .stderr_has("large:100001\n> the end\n    too large\n");
     assert_eq!(unseen(&world, &id), 0);
 }

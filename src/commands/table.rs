@@ -123,9 +123,9 @@ fn width_before_last(columns: &[Column]) -> usize {
     others.iter().map(|column| column.width + 2).sum()
 }
 
-/// Narrows a table until a line is at most `limit` wide: the last column to no less than `least`,
-/// then the first to no less than 8, then the last to nothing if fewer than 4 columns would be left
-/// for a longer text. A line may stay wider.
+/// Reduces the widths of a table's columns until a line takes at most `limit` cells: that of the last
+/// column to no less than `least`, then of the first to no less than 8, then of the last to 0 if fewer
+/// than 4 cells are left for a longer text. A line may stay wider.
 fn fit(columns: &mut [Column], limit: usize, least: usize) {
     let others = width_before_last(columns) - columns[0].width;
     let room = limit.saturating_sub(others + least);

@@ -133,7 +133,8 @@ impl Checkout {
         })
     }
 
-    /// Returns a work tree of any repository, for read-only git commands; verifies nothing.
+    /// Returns a work tree without checking that its files lead to this git directory: only for git
+    /// commands that write nothing.
     pub(super) fn unverified(path: &Path, git_dir: &Path, common_dir: &Path) -> Self {
         Self {
             path: path.to_owned(),

@@ -278,8 +278,8 @@ fn gate_does_not_run_if_its_configuration_changed_while_a_task_ran() {
     let refused = format!(
         "error: flux.gate was set to {command} while 'fix' ran\n\
          hint: to undo this change: git config --local --unset-all flux.gate\n\
-         hint: to see all such changes: git flux status fix\n\
-         hint: to keep it: git flux gate --keep-config fix\n"
+         hint: to keep it: git flux gate --keep-config fix\n\
+         hint: to see all such changes: git flux status fix\n"
     );
     let output = world.flux(["gate", "fix"]).run();
     output.code(125).stderr_has(&refused);

@@ -24,7 +24,6 @@ use crate::failure::{Failure, Verb};
 use crate::lifecycle::cleanup::options::Options;
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::copied_repository::find_original;
-use crate::lifecycle::gate::agreed;
 use crate::lifecycle::teardown::drop_from_copy;
 use crate::store::{Store, StoredTask};
 use crate::task::TaskId;
@@ -100,9 +99,6 @@ impl CleanupArgs {
             Mode::Removal(_) => load_recovered(&flux)?,
             Mode::DryRun | Mode::Json => Store::load(&flux.repo, &flux.settings)?,
         };
-        if self.gate && self.keep_config && matches!(mode, Mode::Removal(_)) {
-            agreed::agree(&flux)?;
-        }
         if self.all || self.merged.is_some() || self.tasks.len() > 1 {
             let plans = self.make_plans(&flux, &store, &options)?;
             return bulk::run(&flux, plans, &options, mode);

@@ -31,7 +31,10 @@ impl CleanupArgs {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
-            command: CalledCommand::Cleanup,
+            command: match self.gate {
+                true => CalledCommand::TestedCleanup,
+                false => CalledCommand::Cleanup,
+            },
             uncommitted: match &self.commit {
                 Some(message) => Edits::Commit(message.clone()),
                 None if self.discard => Edits::Discard,

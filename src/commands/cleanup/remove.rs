@@ -18,6 +18,7 @@ use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::remove::{Outcome, remove, stop_agent};
 use crate::lifecycle::cleanup::tested;
 use crate::lifecycle::cleanup::unchanged::{SecondLook, is_unchanged, lock_merge};
+use crate::lifecycle::gate::agreed;
 use crate::sanitize;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -151,6 +152,9 @@ impl TaskRemoval<'_> {
             return Ok(());
         }
         if let Some(facts) = plan.forecast().filter(|_| !plan.is_update()) {
+            if self.options.given.contains(&Question::Configuration) {
+                agreed::agree(self.flux)?;
+            }
             tested::ensure_planned(self.flux, facts)?;
             plan.decide(self.flux, &self.options);
         }

@@ -24,7 +24,7 @@ use crate::lifecycle::land::landing::Landed;
 use crate::lifecycle::land::rounds::{forget, is_freed};
 use crate::sanitize;
 use crate::store::Store;
-use crate::task::TaskId;
+use crate::task::{State, TaskId};
 use crate::ui::words::count;
 
 /// The plans of all tasks that are to land, in their order.
@@ -95,8 +95,18 @@ impl LandPlan {
         let lands = |plan: &Plan| plan.refusal().is_none() && !stays(plan, self.fate);
         let plans = || self.tasks.iter().map(|(_, plan)| plan);
         let number = plans().filter(|plan| lands(plan)).count();
-        if number == 0 || !flux.ui.can_ask() {
+        let commits = self
+            .tasks
+            .iter()
+            .filter(|(task, plan)| commits_before(task, plan));
+        let commits = commits.count();
+        if number + commits == 0 || !flux.ui.can_ask() {
             return Ok(());
+        }
+        if number == 0 {
+            let tasks = count(commits, "task");
+            let question = format!("Commit the files of {tasks}, and send back?");
+            return flux.ui.ensure_agreed(question, true);
         }
         let facts = plans().filter_map(|plan| plan.facts.as_ref());
         let unseen = match facts.filter_map(|facts| facts.unseen).sum() {
@@ -129,21 +139,29 @@ impl LandPlan {
         let mut warned = Vec::new();
         let mut able = self.tasks.iter();
         able.try_for_each(|(task, plan)| match plan.refusal() {
-            None => note_agreed(flux, &task.options, plan, &mut warned),
-            Some(_) => Ok(()),
+            Some(_) if !commits_before(task, plan) => Ok(()),
+            _ => note_agreed(flux, &task.options, plan, &mut warned),
         })
     }
 
     /// Forgets how often landings have sent back a task that the command line names, or that was
     /// blocked until the user sent or typed something to its agent.
-    pub(super) fn forget_rounds(&self, flux: &Flux, store: &Store) -> Result<()> {
+    pub(super) fn forget_rounds(&self, flux: &Flux, store: &Store) {
         for (task, plan) in &self.tasks {
             let Some(facts) = &plan.facts else { continue };
-            if task.readiness == Readiness::Named || is_freed(flux, store, &facts.task)? {
-                forget(flux, &facts.oid, &facts.task)?;
+            let freed = match task.readiness {
+                Readiness::Named => Ok(true),
+                _ => is_freed(flux, store, &facts.task),
+            };
+            let done = freed.and_then(|is_freed| match is_freed {
+                true => forget(flux, &facts.oid, &facts.task),
+                false => Ok(()),
+            });
+            // It counts on, which stops no other task.
+            if let Err(error) = done {
+                flux.ui.warn_of(&error);
             }
         }
-        Ok(())
     }
 
     /// Commits the uncommitted files of the tasks, if `--commit` is given. If a task with such
@@ -237,6 +255,11 @@ impl LandPlan {
     }
 }
 
+/// Returns whether the files of a task are committed although it is sent back: `--commit`.
+fn commits_before(task: &LandTask, plan: &Plan) -> bool {
+    is_sent_back(task, plan) && commits_files(task, plan)
+}
+
 /// Commits the uncommitted files of a task if `--commit` is given and the task can land or is sent
 /// back, and returns its plan. The inner error says that it can do neither, or has changed since it
 /// was planned; nothing is committed then.
@@ -249,6 +272,15 @@ fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result
         Ok(plan) => plan,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    if plan.refusal().is_some() && facts.state == State::Working {
+        let failure = Failure::new(format!(
+            "the agent of '{}' works: nothing is committed",
+            task.id
+        ));
+        return Ok(Err(failure
+            .hint(format!("git flux wait {}", task.id))
+            .into()));
+    }
     let lock = flux.lock_task(&task.id)?;
     if !is_unchanged(flux, &facts)? {
         let failure = Failure::new(format!("'{}' has changed since the plan was made", task.id));

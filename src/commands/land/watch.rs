@@ -109,7 +109,7 @@ impl LandWatch<'_> {
         let mut plan = LandPlan::make(flux, store, order(flux, store, tasks)?, self.args.fate());
         plan.agree(flux);
         self.args.note_configuration(flux, &plan)?;
-        plan.forget_rounds(flux, store)?;
+        plan.forget_rounds(flux, store);
         // Each landing of another task lets a task that does not pass be tried again.
         let told = tried
             .iter()

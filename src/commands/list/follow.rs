@@ -24,8 +24,8 @@ struct Line {
     worktree: Option<PathBuf>,
 }
 
-/// Prints the object of each task on a line of its own, and from then on the object of each task
-/// that has changed. Ends on ^C with an error, and when the reader of standard output is gone.
+/// Prints each task as a JSON object on a line of its own, and then again each task that has changed.
+/// Fails on ^C; ends when standard output has no reader any more.
 pub(super) fn follow(scope: Scope) -> Result<()> {
     let ui = Ui { quiet: true };
     let mut reader = TaskReader::new(scope)?;

@@ -1,5 +1,7 @@
 //! Comments that were made outside of `git flux review`, for `--from`.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result, bail};
 
 use super::comment_list::{self, Files};
@@ -26,7 +28,17 @@ impl ReviewArgs {
         from: &CommentFile,
     ) -> Result<()> {
         if let Some(obstacle) = find_obstacle(flux, store, stored)? {
-            bail!(obstacle);
+            // Standard input cannot be read again.
+            if from.path != Path::new("-") {
+                bail!(obstacle);
+            }
+            let text = String::from_utf8_lossy(&from.text);
+            let kept = shown(&flux.run_dir(&stored.id).write_review(&text)?);
+            let what = format!(
+                "the comments on '{}' were not sent; they are in '{kept}'",
+                stored.id
+            );
+            return Err(wrap_in_failure(obstacle.into(), Failure::new(what)));
         }
         if let Ok(text) = str::from_utf8(&from.text)
             && let Some(comments) = comments_in(text)

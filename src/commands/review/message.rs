@@ -131,8 +131,9 @@ impl ReviewFile {
 }
 
 impl PlacedComment<'_> {
-    /// Returns the comment as text of several lines: its place, the line, and what it says.
-    fn text(&self, mentions: Mentions) -> String {
+    /// Returns the comment as text of several lines: its place, the line, and what it says, with
+    /// `indent` before each line of that.
+    fn text(&self, mentions: Mentions, indent: &str) -> String {
         let line = &self.comment.line;
         let place = self.place.iter();
         let mut text = place.fold(String::new(), |text, it| text + &mentions.adapt(it) + "\n");
@@ -141,10 +142,14 @@ impl PlacedComment<'_> {
             Subject::Whole | Subject::File(_) => None,
         };
         match (&self.comment.remark, quoted) {
-            (Remark::Text(remark), Some(quoted)) => {
-                text += &format!("> {}\n{remark}\n", quote(quoted));
+            (Remark::Text(remark), quoted) => {
+                let quoted = quoted.map(|quoted| format!("> {}\n", quote(quoted)));
+                text += &quoted.unwrap_or_default();
+                for line in remark.split('\n') {
+                    let indent = if line.is_empty() { "" } else { indent };
+                    text += &format!("{indent}{line}\n");
+                }
             }
-            (Remark::Text(remark), None) => text += &format!("{remark}\n"),
             (Remark::Suggestion(new), quoted) => {
                 let new = mentions.adapt(new);
                 text += &format!("> {}\n→ {new}\n", quote(quoted.unwrap_or_default()));
@@ -154,17 +159,23 @@ impl PlacedComment<'_> {
     }
 }
 
-/// Returns the comments as text, as they are shown before they are sent.
+/// Returns the comments as they are shown before they are sent: what they say is indented.
 pub(super) fn list(comments: &[PlacedComment], mentions: Mentions) -> String {
-    let texts = comments.iter().map(|comment| comment.text(mentions));
+    join(comments, mentions, "    ")
+}
+
+fn join(comments: &[PlacedComment], mentions: Mentions, indent: &str) -> String {
+    let texts = comments
+        .iter()
+        .map(|comment| comment.text(mentions, indent));
     texts.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the message to the agent: an introduction, which tells of spaces added after `@` if
 /// there are any, and the comments.
 pub(super) fn message(comments: &[PlacedComment], mentions: Mentions) -> String {
-    let text = list(comments, mentions);
-    let introduction = match text == list(comments, Mentions::Accepted) {
+    let text = join(comments, mentions, "");
+    let introduction = match text == join(comments, Mentions::Accepted, "") {
         true => INTRODUCTION,
         false => SPACED,
     };
@@ -232,8 +243,8 @@ mod tests {
             let is_spaced = message.contains("→ @ Deprecated") && message.starts_with(SPACED);
             assert!(is_exact != is_spaced, "{name}: {message}");
             assert_eq!(is_spaced, name == "gemini");
-            let list = list(&placed, Mentions::of(name));
-            assert_eq!(comments_in(&message), Some(&*list));
+            let text = join(&placed, Mentions::of(name), "");
+            assert_eq!(comments_in(&message), Some(&*text));
         }
         // Without such text, it is the same for all.
         let text = "src/f.ts:1".to_owned();

@@ -322,9 +322,11 @@ fn send_comments(
         .status(format_args!("comments on '{id}':\n\n{list}"));
     let stale = placed.iter().filter(|comment| comment.is_stale).count();
     if stale > 0 {
-        let lines = count(stale, "line");
-        flux.ui
-            .warning(format_args!("{lines} with comments have changed since"));
+        let lines = match stale {
+            1 => "1 line that you commented on has".to_owned(),
+            _ => format!("{stale} lines that you commented on have"),
+        };
+        flux.ui.warning(format_args!("{lines} changed meanwhile"));
     }
     let question = format!("Send {} to '{id}'", count(comments.len(), "comment"));
     let sending = Sending {

@@ -7,6 +7,8 @@ use crate::task::TaskId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CalledCommand {
     Cleanup,
+    /// A cleanup with `--gate`.
+    TestedCleanup,
     /// A landing without a gate.
     Land,
     /// A landing with a gate.
@@ -17,11 +19,16 @@ impl CalledCommand {
     /// Returns this command for a task, with options that both commands have:
     /// `git flux land <id> --commit`.
     pub(crate) fn with(self, id: &TaskId, options: &str) -> String {
-        let verb = match self {
-            Self::Cleanup => "git flux cleanup",
-            Self::Land | Self::TestedLand => "git flux land",
+        let (verb, gate) = match self {
+            Self::Cleanup => ("git flux cleanup", ""),
+            Self::TestedCleanup => ("git flux cleanup", "--gate"),
+            Self::Land | Self::TestedLand => ("git flux land", ""),
         };
-        command_line(&[verb, id.as_str(), options])
+        command_line(&[verb, id.as_str(), options, gate])
+    }
+
+    pub(crate) fn is_cleanup(self) -> bool {
+        matches!(self, Self::Cleanup | Self::TestedCleanup)
     }
 
     /// Returns the command for a task with options that only `git flux cleanup` has, and with
@@ -29,7 +36,7 @@ impl CalledCommand {
     pub(crate) fn cleanup_with(self, id: &TaskId, options: &str) -> String {
         let gate = match self {
             Self::Cleanup | Self::Land => "",
-            Self::TestedLand => "--gate",
+            Self::TestedCleanup | Self::TestedLand => "--gate",
         };
         command_line(&["git flux cleanup", id.as_str(), options, gate])
     }
@@ -44,11 +51,11 @@ fn command_line(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::CalledCommand::{Cleanup, Land, TestedLand};
+    use super::CalledCommand::{Cleanup, Land, TestedCleanup, TestedLand};
     use super::*;
 
     #[test]
-    fn hints_of_a_landing_never_lead_around_its_gate() {
+    fn hints_never_lead_around_the_gate() {
         let id: TaskId = "fix".parse().unwrap();
         let both = |command: CalledCommand| {
             let commit = command.with(&id, "--commit");
@@ -60,5 +67,7 @@ mod tests {
         let tested = "git flux cleanup fix --discard --gate";
         assert_eq!(both(TestedLand), ["git flux land fix --commit", tested]);
         assert_eq!(TestedLand.with(&id, ""), "git flux land fix");
+        let commit = "git flux cleanup fix --commit --gate";
+        assert_eq!(both(TestedCleanup), [commit, tested]);
     }
 }

@@ -308,7 +308,7 @@ impl Decision<'_> {
     fn require_yes(&mut self, question: Question, what: String) {
         let (id, command) = (&self.facts.task.id, self.options.command);
         let anyway = match command {
-            CalledCommand::Cleanup => "to clean up anyway",
+            CalledCommand::Cleanup | CalledCommand::TestedCleanup => "to clean up anyway",
             CalledCommand::Land | CalledCommand::TestedLand => "to land it anyway",
         };
         let refusal = Failure::new(&what)

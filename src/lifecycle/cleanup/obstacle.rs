@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::called_command::CalledCommand;
 use super::facts::Facts;
 use super::files::{quote_paths, reveal_command};
 use super::options::Edits;
@@ -62,7 +61,7 @@ impl Facts {
             }
         }];
         // A landing sends it back to its agent.
-        if into.style != Style::Rebase && self.command == CalledCommand::Cleanup {
+        if into.style != Style::Rebase && self.command.is_cleanup() {
             let update = format!("git flux cleanup {id} --update");
             hints.push(format!("or let its agent resolve it: {update}"));
         }
@@ -128,7 +127,7 @@ impl Facts {
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
         let retry = match self.command {
-            CalledCommand::Cleanup => format!("git flux cleanup {} --update", task.id),
+            command if command.is_cleanup() => format!("git flux cleanup {} --update", task.id),
             command => command.with(&task.id, ""),
         };
         let (branch, worktree) = (&task.branch, &task.worktree);

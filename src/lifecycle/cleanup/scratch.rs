@@ -175,7 +175,9 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
     let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
     let then = match facts.command {
         // What is merged by hand is not tested.
-        CalledCommand::TestedLand => return failure::wrap_in_failure(error, failure),
+        CalledCommand::TestedCleanup | CalledCommand::TestedLand => {
+            return failure::wrap_in_failure(error, failure);
+        }
         command => command.with(id, ""),
     };
     let by_hand = format!("git -C {place} merge {branch} && {then}");

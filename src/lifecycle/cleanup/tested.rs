@@ -92,7 +92,8 @@ impl Known {
 
 /// Returns the error that what would be merged has not passed the gate.
 fn refusal(id: &TaskId, verdict: &GateVerdict) -> Error {
-    let failure = Failure::new(match verdict.failed_command() {
+    let failed = verdict.failed_command().filter(|_| !verdict.is_none());
+    let failure = Failure::new(match failed {
         Some(failed) => format!("the merge of '{id}' does not pass the gate: {failed}"),
         None => format!("the merge of '{id}' does not pass the gate: {verdict}"),
     });

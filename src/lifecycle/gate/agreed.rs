@@ -22,17 +22,16 @@ pub(crate) fn ensure_agreed(flux: &Flux) -> Result<()> {
         return Ok(());
     };
     let failure = match found {
-        Ok(change) => Failure::new(change.describe(&id)).hints(change.put_back_command()),
+        Ok(change) => Failure::new(change.describe(&id))
+            .hints(change.put_back_command())
+            .hint(format!("to keep it: git flux gate --keep-config {id}")),
         Err(why) => {
             let what = "the gate's configuration cannot be compared with that at the start of";
             Failure::new(format!("{what} '{id}': {why}"))
         }
     };
-    let keep = format!("to keep it: git flux gate --keep-config {id}");
-    Err(failure
-        .hint(format!("to see all such changes: git flux status {id}"))
-        .hint(keep)
-        .into())
+    let status = format!("to see all such changes: git flux status {id}");
+    Err(failure.hint(status).into())
 }
 
 /// Records that the user agrees to all changes of the gate's configuration. Where it cannot be

@@ -22,7 +22,7 @@ pub(crate) enum TaskResult {
     /// removal, `None` with `--keep`; and what the target had.
     Integrated(Option<Result<KeptParts>>, String),
     Conflict(SentBack),
-    /// It would land, and passes with those before it: `--check`.
+    /// It merges, and passes with those before it: `--check`.
     Fits,
     /// It conflicts with its target, or with another task before it: `--check`.
     Clash(Clash),
