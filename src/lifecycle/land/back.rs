@@ -72,8 +72,8 @@ pub(crate) enum Notice {
 
 /// Tells the agent of a task why it did not land. On a conflict, first merges the target into the
 /// task's worktree, unless the task lands by a rebase. Counts the round in the task's record if the
-/// agent was told or has ended, or if the target was merged. Merges and tells nothing if the task was sent back with
-/// the same commits before or too often, or if the agent works.
+/// agent was told or has ended, or if the target was merged. Merges and tells nothing if the task was
+/// sent back with the same commits before or too often, or if the agent works.
 pub(super) fn send(flux: &Flux, facts: &Facts, fault: Fault) -> Result<SentBack> {
     let lock = flux.lock_task(&facts.task.id)?;
     let mut rounds = Rounds::read(flux, facts, &lock)?;
@@ -81,11 +81,16 @@ pub(super) fn send(flux: &Flux, facts: &Facts, fault: Fault) -> Result<SentBack>
         NextRound::Repeated => (Round::Nothing, Notice::Repeated),
         NextRound::Blocked => (Round::Nothing, Notice::Blocked),
         NextRound::Later => (Round::Nothing, Notice::AtWork),
-        NextRound::New => notify(flux, facts, fault, &lock),
+        NextRound::New => {
+            // Before the merge: a landing that is killed after it has sent the task back.
+            let before = rounds.add()?;
+            let (round, how) = notify(flux, facts, fault, &lock);
+            if round == Round::Nothing {
+                rounds.write(before)?;
+            }
+            (round, how)
+        }
     };
-    if round == Round::Counted {
-        rounds.add()?;
-    }
     let rounds = rounds.count();
     Ok(SentBack { rounds, round, how })
 }

@@ -78,16 +78,18 @@ impl<'a> Rounds<'a> {
         // Only a later message lets it land again.
         let run = self.flux.run_dir(&self.facts.task.id);
         run.forget_user_message()?;
-        self.write(LandRounds {
+        self.write(Some(LandRounds {
             is_blocked: true,
             ..self.rounds(self.count())
-        })?;
+        }))?;
         Ok(NextRound::Blocked)
     }
 
-    /// Records that the task was sent back once more.
-    pub(super) fn add(&mut self) -> Result<()> {
-        self.write(self.rounds(self.count() + 1))
+    /// Records that the task was sent back once more, and returns what was recorded before.
+    pub(super) fn add(&mut self) -> Result<Option<LandRounds>> {
+        let before = self.last().cloned();
+        self.write(Some(self.rounds(self.count() + 1)))?;
+        Ok(before)
     }
 
     fn rounds(&self, count: usize) -> LandRounds {
@@ -100,9 +102,10 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    fn write(&mut self, rounds: LandRounds) -> Result<()> {
+    /// Records this in place of what was recorded before.
+    pub(super) fn write(&mut self, rounds: Option<LandRounds>) -> Result<()> {
         let (oid, task) = self.record.as_mut().context("internal error: no record")?;
-        task.landing = Some(rounds);
+        task.landing = rounds;
         let also = Transaction::default();
         *oid = store::update(&self.flux.repo, oid, task, &[], also, self.lock)?;
         Ok(())
