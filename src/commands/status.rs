@@ -10,11 +10,11 @@ use clap::Args;
 use clap_complete::ArgValueCompleter;
 
 use self::show::{Detail, PaneView, code, next};
-use super::object::conflicts::{OpponentObject, opponents};
+use super::object::conflicts::{opponents, report_or_reason};
 use super::object::{ConfigChangeObject, DetailObject, FileObject, TaskObject};
 use super::{candidates, choose, warn_if_unknown};
 use crate::context::Flux;
-use crate::failure::{self, DECLINED, Verb};
+use crate::failure::{self, Verb};
 use crate::git::Change;
 use crate::git::shared_config::keys::ConfigEffect;
 use crate::lifecycle::conflicts::{ConflictReport, Scope, find_conflicts};
@@ -72,10 +72,7 @@ impl StatusArgs {
         let tasks: Vec<&Task> = store.readable().collect();
         let observed = observe::observe_tasks(flux, store, &tasks)?;
         let report = compare(flux, store, &observed, &task.id)?;
-        let conflicts = match &report {
-            Ok(report) => opponents(report, &task.id),
-            Err(why) => Some(vec![OpponentObject::unknown(why.clone())]),
-        };
+        let conflicts = opponents(&report, &task.id);
         let unseen = count_unseen(flux, store, task, report.as_ref().ok());
         let mut observed = observed.into_iter();
         let observed = observed.find(|one| one.status.task.id == task.id);
@@ -151,16 +148,8 @@ fn compare<'a>(
     observed: &[ObservedTask],
     id: &TaskId,
 ) -> Result<Result<ConflictReport<'a>, String>> {
-    match find_conflicts(flux, store, observed, Scope::Of(id), None) {
-        Ok(report) => Ok(Ok(report)),
-        Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
-        Err(error) => {
-            let why = failure::reason(&error);
-            let what = format!("the conflicts of '{id}' are unknown: {why}");
-            flux.ui.warning(what);
-            Ok(Err(why))
-        }
-    }
+    let found = find_conflicts(flux, store, observed, Scope::Of(id), None);
+    report_or_reason(flux, found, &format!("the conflicts of '{id}' are unknown"))
 }
 
 /// Counts the unseen files of a task that `report` has compared. `None` if they are not known, or

@@ -23,7 +23,7 @@ pub(super) struct Table<'a> {
     pub(super) optional: &'a [&'a str],
 }
 
-/// How a table becomes narrow.
+/// The widths to which a table is narrowed.
 #[derive(Clone, Copy)]
 pub(super) struct Narrow<'a> {
     /// The width of the last column below which the optional columns of the table are omitted.

@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 
-use crate::commands::object::conflicts::OpponentObject;
+use crate::commands::object::conflicts::{OpponentObject, report_or_reason};
 use crate::context::Flux;
-use crate::failure::{self, DECLINED};
 use crate::lifecycle::conflicts::{ConflictReport, Scope, find_conflicts};
 use crate::lifecycle::observe::ObservedTask;
 use crate::sanitize;
@@ -29,16 +28,8 @@ pub(super) fn compare<'a>(
     store: &Store,
     observed: &[ObservedTask],
 ) -> Result<Result<ConflictReport<'a>, String>> {
-    match find_conflicts(flux, store, observed, Scope::All, Some(MAX_NEW)) {
-        Ok(report) => Ok(Ok(report)),
-        Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
-        Err(error) => {
-            let why = failure::reason(&error);
-            let what = "the conflicts of the tasks are unknown";
-            flux.ui.warning(format_args!("{what}: {why}"));
-            Ok(Err(why))
-        }
-    }
+    let found = find_conflicts(flux, store, observed, Scope::All, Some(MAX_NEW));
+    report_or_reason(flux, found, "the conflicts of the tasks are unknown")
 }
 
 /// Returns the names of the tasks with which a task conflicts, shortened, and of its target; `?`

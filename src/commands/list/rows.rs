@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{conflict_column, unseen_column};
 use crate::commands::object::TaskObject;
-use crate::commands::object::conflicts::{OpponentObject, opponents};
+use crate::commands::object::conflicts::opponents;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED};
 use crate::git::Git;
@@ -86,10 +86,7 @@ pub(super) fn read_rows(flux: &Flux, store: &Store) -> Result<Rows> {
         rows.extend(observed.into_iter().map(|one| {
             let id = &one.status.task.id;
             let mut object = TaskObject::of(&one.status);
-            object.conflicts = match &report {
-                Ok(report) => opponents(report, id),
-                Err(why) => Some(vec![OpponentObject::unknown(why.clone())]),
-            };
+            object.conflicts = opponents(&report, id);
             object.unseen = unseen.of(id);
             let cell = unseen.cell(id);
             TaskRow::of(one.status, object, cell, now)

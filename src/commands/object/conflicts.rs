@@ -3,9 +3,12 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use super::lines::{Lines, lossy};
+use crate::context::Flux;
+use crate::failure::{self, DECLINED};
 use crate::git::conflicts::merge_batch::ConflictFile;
 use crate::lifecycle::conflicts::{ConflictReport, Finding, Opponent, TaskConflict};
 use crate::sanitize::{self, shown};
@@ -123,12 +126,37 @@ impl ConflictFileObject {
     }
 }
 
-/// Returns the conflicts of one task, and an entry with the reason if its work cannot be compared;
-/// `None` if it was not to be compared.
+/// Returns the comparison, or the reason why it failed, after a warning that begins with `what`. Fails
+/// only on ^C.
+pub(in crate::commands) fn report_or_reason<'a>(
+    flux: &Flux,
+    found: Result<ConflictReport<'a>>,
+    what: &str,
+) -> Result<Result<ConflictReport<'a>, String>> {
+    match found {
+        Ok(report) => Ok(Ok(report)),
+        Err(error) if failure::exit_code(&error) == DECLINED => Err(error),
+        Err(error) => {
+            let why = failure::reason(&error);
+            flux.ui.warning(format_args!("{what}: {why}"));
+            Ok(Err(why))
+        }
+    }
+}
+
+/// Returns the conflicts of one task, and an entry with the reason if its work cannot be compared, or
+/// if the comparison failed; `None` if it was not to be compared.
 pub(in crate::commands) fn opponents(
-    report: &ConflictReport,
+    found: &Result<ConflictReport, String>,
     id: &TaskId,
 ) -> Option<Vec<OpponentObject>> {
+    match found {
+        Ok(report) => reported(report, id),
+        Err(why) => Some(vec![OpponentObject::unknown(why.clone())]),
+    }
+}
+
+fn reported(report: &ConflictReport, id: &TaskId) -> Option<Vec<OpponentObject>> {
     let mut unreadable = report.unreadable.iter().filter(|(one, _)| one == id);
     let unknown = unreadable
         .next()

@@ -23,8 +23,8 @@ const OPTIONAL: [&str; 9] = [
     "REPO",
 ];
 
-/// How a terminal becomes narrow that has no room for a SCREEN of 20 columns beside the others: the
-/// id is shortened first, and the state stays whole.
+/// The widths in a terminal without room for a SCREEN of 20 columns beside the others: the id is
+/// shortened first, and the state stays whole.
 const NARROW: Narrow<'_> = Narrow {
     text_width: 20,
     last: &[("SCREEN", 20), ("FOR", 12)],

@@ -106,7 +106,7 @@ fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> (Round, Noti
     };
     match tell(flux, &facts.task, &message) {
         Ok(true) => (Round::Counted, Notice::Sent),
-        // Whoever resumes it finds out.
+        // The hint says to resume it.
         Ok(false) => (Round::Counted, Notice::NoAgent),
         Err(error) => (merged, failed(&error)),
     }
