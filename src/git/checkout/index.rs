@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use bstr::ByteSlice as _;
+
 use crate::system::regular_file::read_file;
 
 /// The offset of the mode in an entry, and of the flags without the object name before them.
@@ -11,6 +13,8 @@ const MODE_OFFSET: usize = 24;
 const FLAGS_OFFSET: usize = 40;
 /// The mode of a gitlink.
 const GITLINK_MODE: u32 = 0o160_000;
+/// The bits of the flags that are the length of the name.
+const NAME_LENGTH: u16 = 0xfff;
 /// Bits of the first byte of the flags: assume-unchanged, and extended flags follow.
 const ASSUME_UNCHANGED: u8 = 0x80;
 const EXTENDED_FLAGS: u8 = 0x40;
@@ -62,7 +66,12 @@ fn parse(index: &[u8], oid_bytes: usize) -> Option<IndexSummary> {
                 .position(|byte| byte & 0x80 == 0)?
                 + 1;
         }
-        let end = path + index.get(path..)?.iter().position(|&byte| byte == 0)?;
+        // Longer names have this length in the flags, too.
+        let known = usize::from(u16::from_be_bytes([byte(flags)?, byte(flags + 1)?]) & NAME_LENGTH);
+        let end = match version < 4 && known < usize::from(NAME_LENGTH) {
+            true => path + known,
+            false => path + index.get(path..)?.find_byte(0)?,
+        };
         at = match version {
             4 => end + 1,
             // One to eight NUL bytes of padding.
@@ -126,6 +135,16 @@ mod tests {
                 git(&inner, "commit -qm x --allow-empty");
                 git(dir, "add b/inner");
                 assert_eq!(known(), of(false, true), "{format} {version}");
+                for bytes in [4094, 4095, 5000] {
+                    let long = format!("{}/file", "n".repeat(bytes - 5));
+                    let empty = Git::new(dir)
+                        .words("hash-object -w --stdin")
+                        .object()
+                        .unwrap();
+                    let entry = format!("100644,{empty},{long}");
+                    git(dir, &format!("update-index --add --cacheinfo {entry}"));
+                    assert_eq!(known(), of(false, true), "{format} {version} {bytes}");
+                }
                 git(dir, "update-index --split-index");
                 assert_eq!(known(), None, "{format} {version}");
             }
