@@ -25,7 +25,7 @@ fn adopt_makes_a_task_of_a_worktree_that_diff_cleanup_and_restore_accept() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            adopted '$WORLD/topic' as 'mine'; its branch 'topic' will be kept
+            adopted '$WORLD/topic' as 'mine'; cleanup keeps its branch 'topic'
             hint: to go to the task: git flux attach mine
             hint: to see its changes: git flux diff mine
             hint: to merge and remove it: git flux cleanup mine

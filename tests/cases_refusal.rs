@@ -163,7 +163,7 @@ fn cleanup_refuses_if_the_index_or_the_run_directory_is_damaged() {
               caused by: it is damaged
               caused by: expected value at line 1 column 1
             hint: to see the state of the task: git flux status fix-login-XXXXXX
-            hint: to delete the file, then try again: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running'
+            hint: to delete this file: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/running'
         "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

@@ -85,7 +85,7 @@ fn cleanup_refuses_a_file_written_while_the_agent_stops() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        'fix-login-XXXXXX' has changed; checking it again
+        'fix-login-XXXXXX' or its target has changed; planning again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
         hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
         hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard

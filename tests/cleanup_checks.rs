@@ -329,14 +329,17 @@ fn cleanup_asks_about_another_process_in_the_worktree() {
     let world = World::new();
     let id = done_task(&world);
     let other = OtherProcess::new(&world.worktree(&id).join("src"));
-    let there = format!("1 other process is in the worktree: cat ({})", other.0.id());
+    let there = format!(
+        "1 other process is in the worktree: cat (process {})",
+        other.0.id()
+    );
     let before = world.snapshot();
     let (result, why) = checks(&world, &id, &[])["processes"].clone();
     assert_eq!((result.as_str(), &why), ("refuses", &there));
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&there).says(&expect![[r#"
         --- stderr
-        error: 1 other process is in the worktree: cat (<number>)
+        error: 1 other process is in the worktree: cat (process <number>)
         hint: to look at the pane: git flux attach fix-login-XXXXXX
         hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
@@ -362,7 +365,7 @@ fn cleanup_with_yes_only_warns_about_another_process_in_the_worktree() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: 1 other process is in the worktree: cat (<number>)
+        warning: 1 other process is in the worktree: cat (process <number>)
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
@@ -414,10 +417,10 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let output = world.flux(["cleanup", &id]).run();
     output
         .code(1)
-        .stderr_has(&format!("closing the pane of '{id}' ends its jobs"))
+        .stderr_has(&format!("the pane of '{id}' has jobs that end when it closes"))
         .says(&expect![[r#"
             --- stderr
-            error: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
+            error: the pane of 'fix-login-XXXXXX' has jobs that end when it closes: sleep (process <number>)
             hint: to end them yourself: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);
@@ -425,7 +428,7 @@ fn cleanup_asks_about_a_suspended_job_in_the_pane_even_with_yes() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
+        error: the pane of 'fix-login-XXXXXX' has jobs that end when it closes: sleep (process <number>)
         hint: to end them yourself: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

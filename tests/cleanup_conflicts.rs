@@ -173,7 +173,7 @@ fn cleanup_update_refuses_to_overwrite_uncommitted_changes() {
             world.git_in(&worktree, ["add", file]);
         }
         let before = world.snapshot();
-        let refusal = format!("error: the merge would overwrite '{file}' in the worktree of");
+        let refusal = format!("error: merging 'main' would overwrite '{file}' in the worktree of");
         let done = world.flux(["cleanup", "--update", &id]).run();
         done.code(1).stderr_has(&refusal);
         let dry = world.flux(["cleanup", "-n", "--update", &id]).run();

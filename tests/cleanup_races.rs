@@ -77,7 +77,7 @@ fn cleanup_refuses_if_a_hook_switches_the_target_worktree() {
     let output = world.flux(["cleanup", &id]).run();
     output.code(2).says(&expect![[r#"
         --- stderr
-        'fix-login-XXXXXX' has changed; checking it again
+        'fix-login-XXXXXX' or its target has changed; planning again
         error: 'fix-login-XXXXXX' would be merged into 'main', but you are on 'hotfix'
         hint: to merge it into 'main': git flux cleanup fix-login-XXXXXX --into main
     "#]]);
@@ -177,7 +177,7 @@ fn cleanup_refuses_if_a_hook_commits_on_a_detached_head() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            'fix-login-XXXXXX' has changed; checking it again
+            'fix-login-XXXXXX' or its target has changed; planning again
             error: '$WORLD/myapp-fix-login-XXXXXX' does not have 'feature/fix-login-XXXXXX' checked out
             hint: git -C '$WORLD/myapp-fix-login-XXXXXX' switch feature/fix-login-XXXXXX
         "#]]);
@@ -217,7 +217,7 @@ fn cleanup_refuses_an_uncommitted_file_that_a_hook_writes() {
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        'fix-login-XXXXXX' has changed; checking it again
+        'fix-login-XXXXXX' or its target has changed; planning again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
         hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
         hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard

@@ -39,7 +39,7 @@ fn ask_to_tell<'a>(world: &'a World, id: &str) -> Terminal<'a> {
 }
 
 fn wait_for_question_again(terminal: &Terminal, id: &str) {
-    let changed = format!("'{id}' has changed; checking it again");
+    let changed = format!("'{id}' or its target has changed; planning again");
     terminal.wait_for_visible("the question after the change", |screen| {
         let again = screen.split_once(&changed);
         again.is_some_and(|(_, after)| after.contains(WHERE))
@@ -55,7 +55,7 @@ fn cleanup_starts_no_merge_on_a_branch_that_is_switched_to_during_the_question()
     let before = world.snapshot();
     terminal.keys(["n"]);
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
-    terminal.wait_for_screen(&format!("'{id}' has changed; checking it again"));
+    terminal.wait_for_screen(&format!("'{id}' or its target has changed; planning again"));
     terminal.wait_for_screen(&format!("does not have 'feature/{id}' checked out"));
     world.assert_unchanged(&before);
 }
@@ -69,7 +69,8 @@ fn cleanup_starts_no_merge_over_an_ignored_file_that_is_written_during_the_quest
     let before = world.snapshot();
     terminal.keys(["n"]);
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
-    terminal.wait_for_screen("error: the merge would overwrite 'of-main.txt' in the worktree of");
+    terminal
+        .wait_for_screen("error: merging 'main' would overwrite 'of-main.txt' in the worktree of");
     world.assert_unchanged(&before);
     assert_eq!(world.read(mine), "mine\n");
 }
@@ -86,7 +87,7 @@ fn cleanup_starts_no_merge_over_an_ignored_file_that_the_target_gets_during_the_
     let before = world.snapshot();
     terminal.keys(["n"]);
     assert_eq!(terminal.exit_code(), 1, "{}", terminal.screen());
-    terminal.wait_for_screen("error: the merge would overwrite 'late.txt' in the worktree of");
+    terminal.wait_for_screen("error: merging 'main' would overwrite 'late.txt' in the worktree of");
     world.assert_unchanged(&before);
     assert_eq!(world.read(mine), "mine\n");
 }
@@ -169,9 +170,9 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
     output.code(3).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    send back: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
+        alpha     main    send back to its agent: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
         'alpha' did not land: it conflicts with its target branch
-        warning: 'alpha' has changed; 'main' was not merged into it
+        warning: it was not sent back: 'alpha' or 'main' has changed meanwhile
         error: no task has landed
     "#]]);
     assert_eq!(
@@ -198,7 +199,7 @@ fn land_starts_no_merge_over_an_ignored_file_that_a_task_before_has_landed() {
         beta      main    merge 2 commits
         landed alpha (untested)
         'beta' did not land: it conflicts with its target branch
-        warning: the merge would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
+        warning: it was not sent back: merging 'main' would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-beta' status --ignored
         hint: commit, stash or move 'ALPHA.txt', then: git flux land beta
         hint: to undo the landing on 'main': git reset --keep <object>

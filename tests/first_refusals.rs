@@ -82,9 +82,9 @@ fn resume_refuses_to_restart_without_a_terminal_or_yes() {
     output.code(1);
     output.says(&expect![[r#"
         --- stderr
-        error: 'helper', the agent of 'one', cannot continue its last session
+        error: 'helper', the agent of 'one', cannot be continued
         hint: to start again from the task's prompt: git flux resume one --yes
-        error: 'helper', the agent of 'two', cannot continue its last session
+        error: 'helper', the agent of 'two', cannot be continued
         hint: to start again from the task's prompt: git flux resume two --yes
         error: 2 of 2 tasks were not resumed
     "#]]);

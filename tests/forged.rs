@@ -66,7 +66,7 @@ fn follow_hint(world: &World, output: &Output, begin: &str) {
     assert!(shell.status().unwrap().success(), "{hint}");
 }
 
-const WAY_OUT: &str = "to delete the file, then try again: ";
+const WAY_OUT: &str = "to delete this file: ";
 
 #[test]
 fn cleanup_signals_only_the_launcher_despite_a_forged_running_file() {

@@ -142,7 +142,7 @@ fn hook_does_not_see_directories_that_contain_the_path_of_the_checkout() {
         output
             .code(1)
             .stderr_has(&format!(
-                "hooks run in a copy without '{name}': it contains the path '{repo}'"
+                "hooks run in a copy of the worktree without '{name}': it contains the path '{repo}'"
             ))
             .stderr_has(&format!("merge feature/{id} && git flux cleanup {id}"));
         fs::remove_file(world.tools().join("hooks.log")).unwrap();
@@ -166,7 +166,7 @@ fn hook_does_not_see_directories_that_would_not_be_ignored_as_links() {
     let output = world.flux(["cleanup", &id]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: hooks run in a copy without 'out': git ignores it as a directory, but not as the symbolic link it would be there
+        warning: hooks run in a copy of the worktree without 'out': it would be a symbolic link there, which git does not ignore
         merged 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip

@@ -198,8 +198,8 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         beta      main    merge 2 commits
         gamma     main    merge 2 commits
         landed alpha, beta (untested)
-        sent back to gamma: it conflicts with its target branch
-        hint: to let its agent mend it: git flux resume gamma
+        sent gamma back to its agent: it conflicts with its target branch
+        hint: to start its agent again: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
         error: not every task has landed
@@ -512,7 +512,7 @@ fn land_dry_run_names_the_tasks_that_do_not_fit_on_those_before_them() {
     dry.code(3).says(&expect![[r#"
         TASK      TARGET  PLAN
         alpha     main    merge 2 commits
-        beta      main    send back: it conflicts with a task before it
+        beta      main    send back to its agent: it conflicts with a task before it
         gamma     main    merge 1 commit
         untested: there is no gate
         --- stderr
@@ -531,8 +531,8 @@ fn land_dry_run_names_the_tasks_that_do_not_fit_on_those_before_them() {
     dry.code(1).says(&expect![[r#"
         TASK      TARGET  PLAN
         alpha     main    ff-only 2 commits
-        beta      main    refused: it is behind a task before it
-        gamma     main    refused: it is behind a task before it
+        beta      main    refused: it lacks commits of a task before it
+        gamma     main    refused: it lacks commits of a task before it
         untested: there is no gate
         --- stderr
         Nothing was done.
@@ -552,7 +552,7 @@ fn land_dry_run_and_json_change_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        clash     main    send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
+        clash     main    send back to its agent: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
         untested: there is no gate
         --- stderr
         Nothing was done.
@@ -580,7 +580,7 @@ fn land_dry_run_and_json_change_nothing() {
             "into": "main",
             "result": "conflict",
             "rounds": null,
-            "why": "send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)"
+            "why": "send back to its agent: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)"
           }
         ]
         --- stderr
@@ -616,9 +616,9 @@ fn land_dry_run_and_json_change_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        clash     main    send back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
-        sent back to clash: it conflicts with its target branch
-        hint: to let its agent mend it: git flux resume clash
+        clash     main    send back to its agent: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
+        sent clash back to its agent: it conflicts with its target branch
+        hint: to start its agent again: git flux resume clash
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>

@@ -30,9 +30,9 @@ fn land_merges_again_if_the_target_moves_and_tests_a_tree_only_once() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        the gate runs: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
+        gate: 'test -e ../once || { touch ../once; git -C ../myapp commit -q --allow-empty -m Meanwhile; }; echo run >>../runs'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        'main' or a task has changed; checking again
+        'main' or a task has changed; planning again
         landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
@@ -59,9 +59,9 @@ fn land_tests_again_if_a_task_gets_another_commit() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        the gate runs: 'test -e ../once || { touch ../once; cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More; }; echo run >>../runs'
+        gate: 'test -e ../once || { touch ../once; cd ../myapp-alpha && echo more >more.txt && git add more.txt && git commit -qm More; }; echo run >>../runs'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        'main' or a task has changed; checking again
+        'main' or a task has changed; planning again
         landed alpha, beta (2 runs, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
@@ -82,9 +82,9 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        the gate runs: 'test -e ../once || { touch ../once; echo loose >../myapp-alpha/loose.txt; }; echo run >>../runs'
+        gate: 'test -e ../once || { touch ../once; echo loose >../myapp-alpha/loose.txt; }; echo run >>../runs'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        'main' or a task has changed; checking again
+        'main' or a task has changed; planning again
         error: 'alpha' has 1 uncommitted file
         hint: to commit and merge: git flux land alpha --commit
         hint: to merge only what is committed: git flux cleanup alpha --discard --gate

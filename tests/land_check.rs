@@ -78,7 +78,7 @@ fn land_check_without_a_verdict_does_not_speak_of_landing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        the gate runs: 'test ! -e odd || exit 127'
+        gate: 'test ! -e odd || exit 127'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         warning: no verdict on 'beta': 'test ! -e odd || exit 127' could not be started (status 127)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'

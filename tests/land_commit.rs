@@ -72,9 +72,9 @@ fn land_commits_nothing_under_an_agent_that_works_on_a_conflicting_task() {
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK              TARGET  PLAN
-        fix-login-XXXXXX  main    commit 1 file, send back: 'feature/fix-login-XXXXXX' and 'main' conflict in 'shared' (contents)
-        error: the agent of 'fix-login-XXXXXX' works: nothing is committed
-        hint: git flux wait fix-login-XXXXXX
+        fix-login-XXXXXX  main    commit 1 file, send back to its agent: 'feature/fix-login-XXXXXX' and 'main' conflict in 'shared' (contents)
+        error: the agent of 'fix-login-XXXXXX' is working, so its files were not committed
+        hint: to wait for it: git flux wait fix-login-XXXXXX
         error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -156,8 +156,8 @@ fn land_commits_first_what_conflicts_and_is_sent_back() {
     let output = world.flux(["land", "-n", "--all", "--commit"]).run();
     output.code(3).says(&expect![[r#"
         TASK      TARGET  PLAN
-        alpha     main    commit 1 file, send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
-        beta      main    commit 1 file, send back: 'feature/beta' and 'main' conflict in 'shared' (contents)
+        alpha     main    commit 1 file, send back to its agent: 'feature/alpha' and 'main' conflict in 'shared' (contents)
+        beta      main    commit 1 file, send back to its agent: 'feature/beta' and 'main' conflict in 'shared' (contents)
         untested: there is no gate
         --- stderr
         Nothing was done.
@@ -168,14 +168,14 @@ fn land_commits_first_what_conflicts_and_is_sent_back() {
     output.code(3).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    commit 1 file, send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
-        beta      main    commit 1 file, send back: 'feature/beta' and 'main' conflict in 'shared' (contents)
+        alpha     main    commit 1 file, send back to its agent: 'feature/alpha' and 'main' conflict in 'shared' (contents)
+        beta      main    commit 1 file, send back to its agent: 'feature/beta' and 'main' conflict in 'shared' (contents)
         committed 1 file on 'feature/alpha'
         committed 1 file on 'feature/beta'
-        sent back to alpha: it conflicts with its target branch
-        hint: to let its agent mend it: git flux resume alpha
-        sent back to beta: it conflicts with its target branch
-        hint: to let its agent mend it: git flux resume beta
+        sent alpha back to its agent: it conflicts with its target branch
+        hint: to start its agent again: git flux resume alpha
+        sent beta back to its agent: it conflicts with its target branch
+        hint: to start its agent again: git flux resume beta
         error: no task has landed
     "#]]);
     for name in ["alpha", "beta"] {
@@ -231,9 +231,9 @@ fn land_names_the_files_in_the_way_of_a_task_that_is_sent_back() {
     output.code(3).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    send back: 'feature/alpha' and 'main' conflict in 'shared' (contents)
+        alpha     main    send back to its agent: 'feature/alpha' and 'main' conflict in 'shared' (contents)
         'alpha' did not land: it conflicts with its target branch
-        warning: the merge would overwrite 'shared' in the worktree of 'feature/alpha'
+        warning: it was not sent back: merging 'main' would overwrite 'shared' in the worktree of 'feature/alpha'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-alpha' status --ignored
         hint: commit, stash or move 'shared', then: git flux land alpha
         error: no task has landed

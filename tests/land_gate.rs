@@ -67,17 +67,17 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         t6        main    merge 1 commit
         t7        main    merge 1 commit
         t8        main    merge 1 commit
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed t1, t2, t3 (4 runs, <number> s)
-        sent back to t4: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        hint: to let its agent mend it: git flux resume t4
+        sent t4 back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: to start its agent again: git flux resume t4
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed t5, t6 (1 run, <number> s)
-        sent back to t7: it conflicts with its target branch
-        hint: to let its agent mend it: git flux resume t7
-        sent back to t8: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        hint: to let its agent mend it: git flux resume t8
+        sent t7 back to its agent: it conflicts with its target branch
+        hint: to start its agent again: git flux resume t7
+        sent t8 back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        hint: to start its agent again: git flux resume t8
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object> <object> <object> <object>
@@ -133,7 +133,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
@@ -155,7 +155,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 2 commits
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         landed alpha, beta (1 run, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
@@ -178,7 +178,7 @@ fn land_of_a_red_target_lands_a_named_task_that_mends_it() {
         TASK      TARGET  PLAN
         first     main    merge 1 commit
         mend      main    merge 2 commits
-        the gate runs: 'test ! -e red && test ! -e left'
+        gate: 'test ! -e red && test ! -e left'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'test ! -e red && test ! -e left' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
@@ -206,7 +206,7 @@ fn land_says_that_a_gate_is_flaky_and_lands() {
         --- stderr
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
-        the gate runs: 'test -e ../once || { touch ../once; false; }'
+        gate: 'test -e ../once || { touch ../once; false; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         warning: the gate is flaky: 'test -e ../once || { touch ../once; false; }' exited with status 1, then passed
         landed alpha (3 runs, <number> s)
@@ -230,7 +230,7 @@ fn land_blames_no_task_without_a_verdict() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         gamma     main    merge 1 commit
-        the gate runs: 'test ! -e red || exit 127'
+        gate: 'test ! -e red || exit 127'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed alpha (3 runs, <number> s)
         warning: 'beta' did not land, no verdict: 'test ! -e red || exit 127' could not be started (status 127)
@@ -251,7 +251,7 @@ fn land_blames_no_task_without_a_verdict() {
         --- stderr
         TASK      TARGET  PLAN
         beta      main    merge 1 commit
-        the gate runs: 'exit 127'
+        gate: 'exit 127'
         error: no verdict on 'main': 'exit 127' could not be started (status 127)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
@@ -278,7 +278,7 @@ fn land_lands_no_conflicting_task_before_one_without_a_verdict() {
         TASK      TARGET  PLAN
         first     main    merge 1 commit
         second    main    merge 1 commit
-        the gate runs: 'test "$(cat same)" != first || kill -9 $$'
+        gate: 'test "$(cat same)" != first || kill -9 $$'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         warning: 'first' did not land, no verdict: 'test "$(cat same)" != first || kill -9 $$' was killed by signal 9
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
@@ -335,9 +335,9 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         --- stderr
         TASK              TARGET  PLAN
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        sent back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent fix-login-XXXXXX back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         its agent was told (round 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
@@ -362,7 +362,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         --- stderr
         TASK              TARGET  PLAN
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         'fix-login-XXXXXX' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         warning: 'fix-login-XXXXXX' is blocked: it was sent back too often
         hint: to look at its pane: git flux attach fix-login-XXXXXX
@@ -398,7 +398,7 @@ fn land_tries_a_blocked_task_again_once_you_have_sent_something() {
     let output = land_again(&world, &id);
     output
         .code(1)
-        .stderr_has(&format!("sent back to {id}: "))
+        .stderr_has(&format!("sent {id} back to its agent: "))
         .stderr_has("its agent was told (round 1)");
     // That message counts once.
     land_again(&world, &id).code(1).stderr_has("is blocked");
@@ -471,7 +471,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit and 1 uncommitted file
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
@@ -485,7 +485,7 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
         TASK      TARGET  PLAN
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         pass together: alpha, beta (1 run, <number> s)
     "#]]);
     assert_eq!(commit(&world, "main"), before);
@@ -521,9 +521,9 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         --- stderr
         TASK              TARGET  PLAN
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 1 commit
-        the gate runs: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
+        gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
-        sent back to fix-login-XXXXXX: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent fix-login-XXXXXX back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         its agent was told (round 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
@@ -555,7 +555,7 @@ fn land_counts_all_runs_if_the_target_moves_meanwhile() {
     let output = world.flux(["land", "--all"]).run();
     output
         .success()
-        .stderr_has("'main' or a task has changed; checking again")
+        .stderr_has("'main' or a task has changed; planning again")
         .stderr_has("landed alpha (2 runs, ");
     assert_eq!(runs(&world), 2);
 }
@@ -583,13 +583,13 @@ fn land_undoes_no_commits_that_came_between_its_landings() {
         t3        main    merge 1 commit
         t4        main    merge 1 commit
         t5        main    merge 1 commit
-        the gate runs: 'if test -e t5 && ! test -e '$WORLD/other'; then touch '$WORLD/other'; git -C '$WORLD/myapp' commit -q --allow-empty -m Other; fi'
+        gate: 'if test -e t5 && ! test -e '$WORLD/other'; then touch '$WORLD/other'; git -C '$WORLD/myapp' commit -q --allow-empty -m Other; fi'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed t1, t2, t3, t4 (1 run, <number> s)
-        'main' or a task has changed; checking again
+        'main' or a task has changed; planning again
         landed t5 (1 run, <number> s)
-        hint: to undo the landing on 'main': git reset --keep <object>
+        hint: to undo the landing of t5 on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
-        hint: to undo what has landed on 'main' before other commits: git revert --no-edit -m 1 <object> <object> <object> <object>
+        hint: to undo the landing of t1, t2, t3, t4 on 'main', which newer commits follow: git revert --no-edit -m 1 <object> <object> <object> <object>
     "#]]);
 }

@@ -34,7 +34,7 @@ fn land_hints_at_land_and_at_cleanup_with_the_gate_alone() {
         --- stderr
         TASK      TARGET  PLAN
         dirty     main    refused: 'dirty' has 1 uncommitted file
-        the gate runs: 'test ! -e red'
+        gate: 'test ! -e red'
         error: 'dirty' has 1 uncommitted file
         hint: to commit and merge: git flux land dirty --commit
         hint: to merge only what is committed: git flux cleanup dirty --discard --gate
@@ -44,7 +44,7 @@ fn land_hints_at_land_and_at_cleanup_with_the_gate_alone() {
         --- stderr
         TASK      TARGET  PLAN
         gone      main    refused: the worktree of 'gone' is gone: '$WORLD/myapp-gone'
-        the gate runs: 'test ! -e red'
+        gate: 'test ! -e red'
         error: the worktree of 'gone' is gone: '$WORLD/myapp-gone'
         hint: to check out its branch again: git worktree add --force '$WORLD/myapp-gone' feature/gone
         hint: to merge only its commits and remove the task: git flux cleanup gone --discard --gate
@@ -54,7 +54,7 @@ fn land_hints_at_land_and_at_cleanup_with_the_gate_alone() {
         --- stderr
         TASK      TARGET  PLAN
         busy      main    refused: the agent of 'busy' is still running
-        the gate runs: 'test ! -e red'
+        gate: 'test ! -e red'
         error: the agent of 'busy' is still running
         hint: to look at the pane: git flux attach busy
         hint: to land it anyway: git flux land busy --yes
@@ -83,7 +83,7 @@ fn land_hints_at_its_own_options_for_the_merge() {
         TASK      TARGET  PLAN
         behind    main    refused: 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/behind' lacks
         large     main    refused: 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/large' lacks
-        the gate runs: 'test ! -e red'
+        gate: 'test ! -e red'
         error: 'large': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/large' lacks
         hint: to rebase and merge it: git flux land large --rebase
         error: 'behind': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/behind' lacks
@@ -96,7 +96,7 @@ fn land_hints_at_its_own_options_for_the_merge() {
         --- stderr
         TASK      TARGET  PLAN
         behind    ?       refused: there is no branch 'nosuch' to merge 'behind' into
-        the gate runs: 'test ! -e red'
+        gate: 'test ! -e red'
         error: there is no branch 'nosuch' to merge 'behind' into
         hint: to merge it elsewhere: git flux land behind --into <branch>
         hint: to remove it without a merge: git flux cleanup behind --discard-branch
@@ -108,7 +108,7 @@ fn land_hints_at_its_own_options_for_the_merge() {
         --- stderr
         TASK      TARGET  PLAN
         behind    main    refused: the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
-        the gate runs: 'test ! -e red'
+        gate: 'test ! -e red'
         error: 'behind': the merge would overwrite 'BEHIND.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
         hint: commit, stash or move 'BEHIND.txt', then: git flux land behind

@@ -146,7 +146,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         --- stderr
         TASK      TARGET  PLAN
         fix       main    merge 1 commit
-        the gate runs: 'echo run >>../runs'
+        gate: 'echo run >>../runs'
         error: flux.gate was set to 'echo run >>../runs' while 'before' ran
         hint: to undo this change: git config --local --unset-all flux.gate
         hint: to keep it: git flux gate --keep-config before

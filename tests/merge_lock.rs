@@ -43,7 +43,7 @@ fn land_and_cleanup_move_no_branch_that_the_user_switches_to_while_they_wait() {
         let switch = || drop(world.git(["switch", "-q", "-c", "wip"]));
         let (code, said) = change_while_waiting(&world, command, switch);
         assert_eq!(code, 0, "{command}: {said}");
-        assert!(said.contains("has changed; checking"), "{said}");
+        assert!(said.contains("planning again"), "{said}");
         assert_only_main_merged(&world, &main, &work);
         let is_kept = command.contains("--keep");
         assert_eq!(tasks(&world).len(), usize::from(is_kept), "{command}");
@@ -130,7 +130,7 @@ fn assert_asks_again_after_a_reset(world: &World, [main, work]: [&str; 2], promp
     world.git(["reset", "-q", "--hard", main]);
     let before = world.snapshot();
     terminal.keys(["y"]);
-    terminal.wait_for_screen("'alpha' has changed; checking it again\n? Merge 1 commit");
+    terminal.wait_for_screen("'alpha' or its target has changed; planning again\n? Merge 1 commit");
     world.assert_unchanged(&before);
     terminal.keys(["y"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());

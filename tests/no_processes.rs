@@ -88,8 +88,7 @@ impl Started<'_> {
         output.code(1).stderr_has(words);
         self.world.assert_unchanged(&before);
         let hints = output.stderr.lines();
-        let mut hints = hints
-            .filter_map(|line| line.strip_prefix("hint: to delete the file, then try again: "));
+        let mut hints = hints.filter_map(|line| line.strip_prefix("hint: to delete this file: "));
         let hint = hints.next().unwrap_or_else(|| panic!("no hint\n{output}"));
         let mut shell = self.world.command("/bin/sh");
         assert!(shell.args(["-c", hint]).status().unwrap().success());

@@ -95,7 +95,7 @@ fn resume_with_yes_restarts_an_agent_that_cannot_continue() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: 'helper', the agent of 'fix', cannot continue its last session
+            error: 'helper', the agent of 'fix', cannot be continued
             hint: to start again from the task's prompt: git flux resume fix --yes
         "#]]);
     world.assert_unchanged(&before);

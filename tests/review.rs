@@ -434,7 +434,7 @@ fn review_changes_nothing_without_an_answer_or_if_its_editor_was_quick() {
         .run();
     output.code(2).says(&expect![[r#"
         --- stderr
-        error: cannot ask without a terminal
+        error: cannot show a review without a terminal
         hint: to print the changes: git flux review --print fix
         hint: to send comments from a file: git flux review --yes --from <file> fix
     "#]]);
@@ -808,7 +808,7 @@ fn review_refuses_if_another_one_has_noted_something_meanwhile() {
     output.code(1).says(&expect![[r#"
         --- stderr
         noted that you have seen 1 file of 'fix'
-        error: nothing was noted: another command has just noted what you have seen of 'fix'
+        error: this review was not noted: another of 'fix' was noted at the same time
         hint: to see what is left: git flux review fix
     "#]]);
     assert_eq!(unseen(&world, &id), 0);

@@ -114,7 +114,7 @@ fn cleanup_refuses_a_file_written_by_a_program_in_the_pane_as_it_stops() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        'fix-login-XXXXXX' has changed; checking it again
+        'fix-login-XXXXXX' or its target has changed; planning again
         error: 'fix-login-XXXXXX' has 1 uncommitted file
         hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
         hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
@@ -307,11 +307,12 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     wait_in_front(&world, &world.pane(&id), "sh");
     let pid = start_job_elsewhere(&world, &id, "sleep 1000 &");
     let before = world.snapshot();
-    let named = format!("closing the pane of '{id}' ends its jobs: sleep ({pid})");
+    let named =
+        format!("the pane of '{id}' has jobs that end when it closes: sleep (process {pid})");
     let output = world.flux(["cleanup", &id]).run();
     output.code(1).stderr_has(&named).says(&expect![[r#"
         --- stderr
-        error: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
+        error: the pane of 'fix-login-XXXXXX' has jobs that end when it closes: sleep (process <number>)
         hint: to look at the pane: git flux attach fix-login-XXXXXX
         hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
     "#]]);
@@ -332,7 +333,7 @@ fn cleanup_and_resume_refuse_a_background_job_of_the_pane_elsewhere() {
     let output = world.flux(["cleanup", "-y", &id]).run();
     output.success().stderr_has(&named).says(&expect![[r#"
         --- stderr
-        warning: closing the pane of 'fix-login-XXXXXX' ends its jobs: sleep (<number>)
+        warning: the pane of 'fix-login-XXXXXX' has jobs that end when it closes: sleep (process <number>)
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip
@@ -388,16 +389,18 @@ fn cleanup_refuses_a_background_job_in_the_shell_of_a_suspended_agent() {
     task.wait_for_screen("The agent is suspended");
     // The shell that is lent is nobody's work.
     let output = world.flux(["cleanup", "--dry-run", "-y", &task.id]).run();
-    output.success().has_not("ends its jobs");
+    output.success().has_not("has jobs that end");
     let pid = start_job_elsewhere(&world, &task.id, "sleep 1000 &");
     let before = world.snapshot();
     let output = world.flux(["cleanup", &task.id]).run();
     output
         .code(1)
-        .stderr_has(&format!("ends its jobs: sleep ({pid})"))
+        .stderr_has(&format!(
+            "has jobs that end when it closes: sleep (process {pid})"
+        ))
         .says(&expect![[r#"
             --- stderr
-            error: closing the pane of 'fix-the-login-XXXXXX' ends its jobs: sleep (<number>)
+            error: the pane of 'fix-the-login-XXXXXX' has jobs that end when it closes: sleep (process <number>)
             hint: to look at the pane: git flux attach fix-the-login-XXXXXX
             hint: to clean up anyway: git flux cleanup fix-the-login-XXXXXX --yes
         "#]]);

@@ -179,7 +179,7 @@ fn send_refuses_if_a_dialog_opens_just_before() {
     let output = world.flux(["send", &id, "And test it"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix-login-XXXXXX' asked a question, or stopped reading input
+        error: the agent of 'fix-login-XXXXXX' has asked a question or stopped reading input, so the message was not sent
         hint: to look at its pane: git flux attach fix-login-XXXXXX
     "#]]);
     world.uninstall("tmux");

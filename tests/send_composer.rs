@@ -56,7 +56,7 @@ fn send_refuses_if_a_draft_is_in_the_composer() {
     let refused = world.flux(["send", &id, "And test it"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: the agent of 'fix-login-XXXXXX' has unsent text in its input field
+        error: the agent of 'fix-login-XXXXXX' has other text in its input field, so the message was not sent
         hint: to look at its pane: git flux attach fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

@@ -479,7 +479,7 @@ fn run_starts_the_agent_through_the_wrapper_and_signals_reach_it() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: bad value 'waits 'one' for 'flux.wrapper' in file '.git/config'
-        hint: quote the arguments as in a shell
+        hint: quote the arguments as in a shell, and close each quote
     "#]]);
     world.git(["config", "flux.wrapper", "waits 'two words'"]);
     world.assert_unchanged(&before);

@@ -181,7 +181,7 @@ fn cleanup_refuses_a_stash_that_is_damaged() {
         --- stderr
         error: cannot read the stash of 'fix-login-XXXXXX'
           caused by: could not read the stash in '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
-        hint: to delete the file, then try again: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
+        hint: to delete this file: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
     "#]]);
     world.assert_unchanged(&before);
     let status = world.flux(["status", &id]).run();

@@ -199,7 +199,7 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
             warning: stash entry <object> (On main: 3) was removed while 'fix' ran
             hint: to put it back: git stash store -m 'On main: 3' <object>
             warning: more stash entries were removed while 'fix' ran: 2
-            hint: to see them: git flux status fix --json
+            hint: to see them, after a restore if the task is removed: git flux status fix --json
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip
@@ -285,15 +285,15 @@ fn cleanup_refuses_notes_that_are_damaged() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: cannot read the list of stash entries
+            error: cannot read the notes about your stash
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
               caused by: missing field `present` at line 1 column 2
-            hint: to delete the file, then try again: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
+            hint: to delete this file: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
         "#]]);
     world.assert_unchanged(&before);
     world
         .flux(["status", &id])
         .run()
         .success()
-        .stderr_has("warning: cannot read the list");
+        .stderr_has("warning: cannot read the notes about your stash");
 }

@@ -145,7 +145,7 @@ fn cleanup_that_refuses_after_stopping_the_agent_leaves_it_stopped() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            'fix-the-login-XXXXXX' has changed; checking it again
+            'fix-the-login-XXXXXX' or its target has changed; planning again
             error: 'fix-the-login-XXXXXX' has 1 uncommitted file
             hint: to commit and merge: git flux cleanup fix-the-login-XXXXXX --commit
             hint: to merge only what is committed: git flux cleanup fix-the-login-XXXXXX --discard

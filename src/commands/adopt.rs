@@ -85,7 +85,7 @@ impl AdoptArgs {
         let task = &start.task;
         let id = &task.id;
         flux.ui.status(format_args!(
-            "adopted '{}' as '{id}'; its branch '{}' will be kept",
+            "adopted '{}' as '{id}'; cleanup keeps its branch '{}'",
             shown(&task.worktree),
             task.branch
         ));

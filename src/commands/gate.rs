@@ -207,8 +207,8 @@ fn print_log(flux: &Flux, task: &Task) -> Result<()> {
         Subject::Untestable(why) => bail!(Failure::new(format!("'{id}' cannot be tested: {why}"))),
     };
     let Some(mut log) = log else {
-        let failure = Failure::new(format!("no gate has run on the files of '{id}'"));
-        bail!(failure.hint(format!("git flux gate {id}")));
+        let failure = Failure::new(format!("the gate has not run on '{id}' as it is now"));
+        bail!(failure.hint(format!("to run it: git flux gate {id}")));
     };
     let mut bytes = Vec::new();
     log.read_to_end(&mut bytes)?;

@@ -117,7 +117,7 @@ impl ResumeArgs {
         if self.restart || self.yes {
             return Ok(command);
         }
-        let reason = format!("'{agent}', the agent of '{id}', cannot continue its last session");
+        let reason = format!("'{agent}', the agent of '{id}', cannot be continued");
         if !flux.ui.can_ask() {
             let hint = format!("to start again from the task's prompt: git flux resume {id} --yes");
             return Err(Failure::new(reason).hint(hint).into());

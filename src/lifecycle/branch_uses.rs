@@ -251,20 +251,22 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
     let failure = match (scope.as_deref(), from) {
         (Some("command"), _) => return Ok(failure.hint("run it again without -c core.bare=true")),
         (Some("worktree"), _) if common.ends_with(".git") => failure.hint(format!(
-            "if it has a worktree: {git} config --worktree core.bare false"
+            "if the repository has a worktree: {git} config --worktree core.bare false"
         )),
         _ if common.ends_with(".git") => failure.hint(format!(
-            "if it has a worktree: {git} config core.bare false"
+            "if the repository has a worktree: {git} config core.bare false"
         )),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
-            failure.hint(format!("to merge in the directory with its files: {merge}"))
+            failure.hint(format!(
+                "if its files are in some directory, merge there: {merge}"
+            ))
         }
         (_, None) => failure,
     };
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
     Ok(failure.hint(format!(
-        "if it has none, set its index aside: mv {index} {away}"
+        "if its files are nowhere, move the index away: mv {index} {away}"
     )))
 }

@@ -100,13 +100,15 @@ impl Recipient {
 
     fn refusal(&self, delivery: Delivery) -> Error {
         let why = match delivery {
-            Delivery::HasDraft => "has unsent text in its input field",
+            Delivery::HasDraft => "has other text in its input field, so the message was not sent",
             Delivery::Stuck => "did not accept the message; it may still be in its input field",
             Delivery::NotTaken => {
                 "did not accept the message in time; the message was cleared from its pane"
             }
             Delivery::NotShown => "did not show what was typed, so the message was not sent",
-            Delivery::NotListening => "asked a question, or stopped reading input",
+            Delivery::NotListening => {
+                "has asked a question or stopped reading input, so the message was not sent"
+            }
             _ => "shows no input field, so the message was not sent",
         };
         agent_failure(&self.task, why).into()

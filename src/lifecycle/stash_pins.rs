@@ -211,8 +211,8 @@ pub(crate) fn count_entries(number: usize) -> String {
 }
 
 /// Warns of entries that were removed from the shared stash while a task's agent ran, each with the
-/// command that puts it back; only counts those after the third.
-pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry]) {
+/// command that puts it back; only counts those after the third, and prints `hint` for them.
+pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry], hint: &str) {
     for entry in removed.iter().take(MAX_NAMED) {
         let name = name_entry(entry);
         ui.warning(format_args!(
@@ -228,7 +228,7 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
         ui.warning(format_args!(
             "more stash entries were removed while '{id}' ran: {more}"
         ));
-        ui.hint(format_args!("to see them: git flux status {id} --json"));
+        ui.hint(format_args!("{hint}: git flux status {id} --json"));
     }
 }
 

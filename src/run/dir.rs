@@ -166,7 +166,7 @@ impl RunDir {
     /// directory: `rm -rf <path>`.
     pub(crate) fn removal_hint(&self, mark: impl AsRef<Path>) -> String {
         let path = sanitize::quoted(&self.0.join(mark));
-        format!("to delete the file, then try again: rm -rf {path}")
+        format!("to delete this file: rm -rf {path}")
     }
 
     /// Returns the task's own stash.

@@ -87,7 +87,8 @@ impl RunDir {
             Ok(notes)
         });
         found.with_context(|| {
-            Failure::new("cannot read the list of stash entries").hint(self.removal_hint(FILE_NAME))
+            Failure::new("cannot read the notes about your stash")
+                .hint(self.removal_hint(FILE_NAME))
         })
     }
 

@@ -63,8 +63,10 @@ impl ValueKind {
             Self::Bool => "use true or false".to_owned(),
             Self::Colour => "use always, auto, never, true or false".to_owned(),
             Self::OneOf(values) => format!("use one of {}", values().join(", ")),
-            Self::Command => "quote the command and its options as in a shell".to_owned(),
-            Self::Arguments => "quote the arguments as in a shell".to_owned(),
+            Self::Command => {
+                "quote the command and its options as in a shell, and close each quote".to_owned()
+            }
+            Self::Arguments => "quote the arguments as in a shell, and close each quote".to_owned(),
             Self::Ways => format!("use {}, or a shell command", METHODS.join(", ")),
             Self::Prompt => {
                 "use positional, file, stdin, or an option with its '=', such as --prompt="

@@ -72,7 +72,7 @@ fn conflicts_is_unknown_where_two_targets_differ_in_the_changed_lines() {
     world.write(d.join("f"), with([(5, "DEV"), (9, "d")]));
     let unknown = &expect![[r#"
         TASK      WITH  CONFLICTS
-        m         d     unknown: their bases differ in the changed lines of 'f'
+        m         d     unknown: their targets differ in the lines of 'f' that they change
         --- stderr
         error: not everything could be compared
     "#]];

@@ -139,10 +139,10 @@ fn gate_names_the_command_that_frees_the_place_of_its_worktree() {
     world.git(["worktree", "move", "../away", "../myapp--land"]);
     fs::remove_dir_all(&scratch).unwrap();
     world.flux(gate).run().code(125).says(&expect![[r#"
-        fix: no verdict: git still has a worktree at '$WORLD/myapp--land', where that for gates belongs
+        fix: no verdict: git still lists a worktree at '$WORLD/myapp--land', where the one for gates belongs
         --- stderr
-        error: git still has a worktree at '$WORLD/myapp--land', where that for gates belongs
-        hint: to forget it: git worktree remove --force --force '$WORLD/myapp--land'
+        error: git still lists a worktree at '$WORLD/myapp--land', where the one for gates belongs
+        hint: to remove it from the list: git worktree remove --force --force '$WORLD/myapp--land'
         error: no verdict about 1 of 1
     "#]]);
     world.flux(["gc", "--scratch"]).run().code(1);

@@ -81,8 +81,8 @@ fn gate_prints_the_log_of_the_last_run_on_the_same_files() {
     let before = world.snapshot();
     log().code(1).says(&expect![[r#"
         --- stderr
-        error: no gate has run on the files of 'fix'
-        hint: git flux gate fix
+        error: the gate has not run on 'fix' as it is now
+        hint: to run it: git flux gate fix
     "#]]);
     world.assert_unchanged(&before);
     world.flux(["gate", "fix"]).run().success();
@@ -101,5 +101,7 @@ fn gate_prints_the_log_of_the_last_run_on_the_same_files() {
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     assert_eq!(names.filter(|name| name.ends_with(".log")).count(), 20);
     fs::remove_file(path.join("number")).unwrap();
-    log().code(1).stderr_has("no gate has run on the files");
+    log()
+        .code(1)
+        .stderr_has("the gate has not run on 'fix' as it is now");
 }

@@ -263,7 +263,7 @@ impl Real {
         let refused = self.flux(["send", id, "And test it"]);
         refused
             .code(1)
-            .stderr_has("has unsent text in its input field");
+            .stderr_has("has other text in its input field, so the message was not sent");
         let screen = self.screen(id);
         assert!(
             screen.contains("my draft") && !screen.contains("And test it"),

@@ -79,7 +79,8 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         let what = format!("ignored files {}", check.reason());
         flux.ui.status(what);
     }
-    warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed);
+    let hint = "to see them, after a restore if the task is removed";
+    warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed, hint);
     // --yes agrees to these.
     for consent in plan.consents(Agreed::Yes) {
         if matches!(consent.question, Question::Processes | Question::Jobs) {

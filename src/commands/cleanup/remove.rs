@@ -255,7 +255,7 @@ impl TaskRemoval<'_> {
     /// Forgets the answers of the user about a task that has changed, and prints that it is checked
     /// again.
     fn forget_answers(&mut self) {
-        let what = format!("'{}' has changed; checking it again", self.id);
+        let what = format!("'{}' or its target has changed; planning again", self.id);
         self.flux.ui.status(what);
         self.options = self.before.clone();
     }

@@ -24,7 +24,7 @@ pub(super) fn describe(task: &LandTask, plan: &Plan, fate: Landed) -> String {
         }
         (Some(why), facts) if is_sent_back(task, plan) => {
             let facts = facts.filter(|_| commits_files(task, plan));
-            let send_back = format!("send back: {why}");
+            let send_back = format!("send back to its agent: {why}");
             facts
                 .map(commit_step)
                 .into_iter()

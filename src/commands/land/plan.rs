@@ -214,8 +214,10 @@ impl LandPlan {
 
     fn describe(&self, task: &LandTask, plan: &Plan) -> String {
         match self.misfit(task) {
-            Some(Misfit::Conflict) => "send back: it conflicts with a task before it".to_owned(),
-            Some(_) => "refused: it is behind a task before it".to_owned(),
+            Some(Misfit::Conflict) => {
+                "send back to its agent: it conflicts with a task before it".to_owned()
+            }
+            Some(_) => "refused: it lacks commits of a task before it".to_owned(),
             None => describe(task, plan, self.fate),
         }
     }
@@ -274,11 +276,11 @@ fn commit_planned(flux: &Flux, task: &LandTask, mut plan: Plan) -> Result<Result
     };
     if plan.refusal().is_some() && facts.state == State::Working {
         let failure = Failure::new(format!(
-            "the agent of '{}' works: nothing is committed",
+            "the agent of '{}' is working, so its files were not committed",
             task.id
         ));
         return Ok(Err(failure
-            .hint(format!("git flux wait {}", task.id))
+            .hint(format!("to wait for it: git flux wait {}", task.id))
             .into()));
     }
     let lock = flux.lock_task(&task.id)?;

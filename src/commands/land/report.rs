@@ -161,15 +161,15 @@ impl<'a> Report<'a> {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
         ui.status(match back.round {
-            Round::Counted => format!("sent back to {id}: {why}"),
+            Round::Counted => format!("sent {id} back to its agent: {why}"),
             Round::Nothing => format!("'{id}' did not land: {why}"),
         });
         match &back.how {
             Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
             Notice::NoAgent => ui.hint(format_args!(
-                "to let its agent mend it: git flux resume {id}"
+                "to start its agent again: git flux resume {id}"
             )),
-            Notice::AtWork => ui.status("its agent works, and was not told"),
+            Notice::AtWork => ui.status("its agent is working, and was not told"),
             Notice::Repeated => ui.status("it is the same as the last time"),
             Notice::Blocked => {
                 ui.warning(format_args!(
@@ -178,7 +178,11 @@ impl<'a> Report<'a> {
                 ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
             Notice::Failed(why, hints) => {
-                ui.warning(why);
+                let what = match back.round {
+                    Round::Counted => "its agent was not told",
+                    Round::Nothing => "it was not sent back",
+                };
+                ui.warning(format_args!("{what}: {why}"));
                 hints.iter().for_each(|hint| ui.hint(hint));
             }
         }

@@ -6,7 +6,7 @@ use crate::context::Flux;
 use crate::git::{Style, Worktree, log, refs, worktree};
 use crate::lifecycle::land::results::TargetMove;
 use crate::sanitize;
-use crate::task::{BranchName, HEADS, ObjectId};
+use crate::task::{BranchName, HEADS, ObjectId, TaskId};
 use crate::ui::{quoted, word};
 
 /// Prints the commands that undo landings, the last one first, and those that push the targets.
@@ -28,14 +28,22 @@ pub(super) fn print_hints(flux: &Flux, moves: &[TargetMove], style: Style) -> Re
             branch,
             style,
         };
-        let mut latest = moves.iter().rev().filter(|one| one.branch == *branch);
-        latest.next().into_iter().for_each(|last| undo.hint(last));
-        // Other commits have come after these.
-        latest.for_each(|one| {
-            let revert = undo.revert(one);
-            let what = format!("to undo what has landed on '{branch}' before other commits");
-            flux.ui.hint(format_args!("{what}: {revert}"));
-        });
+        let latest = moves.iter().rev().filter(|one| one.branch == *branch);
+        let latest: Vec<&TargetMove> = latest.collect();
+        let [last, earlier @ ..] = latest.as_slice() else {
+            continue;
+        };
+        match earlier.is_empty() {
+            true => undo.hint(last, "the landing"),
+            false => undo.hint(last, &name(last)),
+        }
+        for one in earlier {
+            let what = format!(
+                "to undo {} on '{branch}', which newer commits follow",
+                name(one)
+            );
+            flux.ui.hint(format_args!("{what}: {}", undo.revert(one)));
+        }
         if let Some(arguments) = flux.settings.push_arguments(branch) {
             let [remote, refspec] = arguments.map(|argument| word(&argument));
             flux.ui
@@ -43,6 +51,12 @@ pub(super) fn print_hints(flux: &Flux, moves: &[TargetMove], style: Style) -> Re
         }
     }
     Ok(())
+}
+
+/// Names a landing by its tasks: `the landing of a, b`.
+fn name(landing: &TargetMove) -> String {
+    let ids: Vec<&str> = landing.tasks.iter().map(TaskId::as_str).collect();
+    format!("the landing of {}", ids.join(", "))
 }
 
 /// The commands that undo landings on one branch.
@@ -54,8 +68,8 @@ struct Undo<'a> {
 }
 
 impl Undo<'_> {
-    /// Prints the commands that undo the last landing.
-    fn hint(&self, last: &TargetMove) {
+    /// Prints the commands that undo the last landing, which `name` names.
+    fn hint(&self, last: &TargetMove, name: &str) {
         let (ui, branch) = (&self.flux.ui, sanitize::line(self.branch));
         let reset = match self.git() {
             Some(git) => format!("{git} reset --keep {}", last.from.short()),
@@ -66,7 +80,7 @@ impl Undo<'_> {
             ),
         };
         let revert = self.revert(last);
-        ui.hint(format_args!("to undo the landing on '{branch}': {reset}"));
+        ui.hint(format_args!("to undo {name} on '{branch}': {reset}"));
         ui.hint(format_args!(
             "or, if '{branch}' has newer commits: {revert}"
         ));

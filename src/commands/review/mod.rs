@@ -229,7 +229,7 @@ impl ReviewArgs {
             return Ok(());
         }
         let id = &stored.id;
-        let failure = Failure::new("cannot ask without a terminal");
+        let failure = Failure::new("cannot show a review without a terminal");
         let failure = failure.hint(format!(
             "to print the changes: git flux review --print {id}"
         ));

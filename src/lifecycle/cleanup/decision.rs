@@ -229,10 +229,7 @@ impl Decision<'_> {
         let forecast = self.forecast();
         let place = other_branch(self.flux, forecast);
         let (Some(into), Some(place)) = (forecast.merge_target(), place) else {
-            return self.pass(
-                "current branch",
-                "you are on the target branch, or you named it",
-            );
+            return self.pass("current branch", "no other branch is checked out here");
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(

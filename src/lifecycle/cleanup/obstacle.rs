@@ -104,7 +104,7 @@ impl Facts {
         })?;
         ensure!(
             found.is_empty(),
-            overwrite_failure(branch, worktree, &found, &retry)
+            overwrite_failure("the merge", branch, worktree, &found, &retry)
         );
         Ok(())
     }
@@ -131,9 +131,13 @@ impl Facts {
             command => command.with(&task.id, ""),
         };
         let (branch, worktree) = (&task.branch, &task.worktree);
+        let merge = match self.merge_target() {
+            Some(into) => format!("merging '{}'", into.branch),
+            None => "the merge".to_owned(),
+        };
         ensure!(
             found.is_empty(),
-            overwrite_failure(branch, worktree, &found, &retry)
+            overwrite_failure(&merge, branch, worktree, &found, &retry)
         );
         Ok(())
     }
@@ -156,7 +160,7 @@ impl Facts {
         let retry = self.command.with(&self.task.id, "");
         ensure!(
             found.is_empty(),
-            overwrite_failure(&into.branch, worktree, &found, &retry)
+            overwrite_failure("the merge", &into.branch, worktree, &found, &retry)
         );
         Ok(())
     }
@@ -182,7 +186,7 @@ impl Facts {
         };
         let retry = self.command.with(&self.task.id, "");
         let is_untouched = !found.is_empty() && found.iter().all(is_older);
-        is_untouched.then(|| overwrite_failure(&into.branch, worktree, &found, &retry))
+        is_untouched.then(|| overwrite_failure("the merge", &into.branch, worktree, &found, &retry))
     }
 
     /// Fails if the worktree is on another file system than the trash, and has files that would be
@@ -224,16 +228,17 @@ fn find_touched(flux: &Flux, ours: &ObjectId, theirs: &ObjectId) -> Result<BTree
     }
 }
 
-/// Returns the failure that names the files of `worktree` that a merge would overwrite, with
+/// Returns the failure that names the files of `worktree` that `merge` would overwrite, with
 /// commands to see and keep them.
 fn overwrite_failure(
+    merge: &str,
     branch: &BranchName,
     worktree: &Path,
     found: &[Change],
     retry: &str,
 ) -> Failure {
     let files = quote_paths(found.iter().map(|change| &change.path));
-    let what = format!("the merge would overwrite {files} in the worktree of '{branch}'");
+    let what = format!("{merge} would overwrite {files} in the worktree of '{branch}'");
     let overlooked = found
         .iter()
         .find_map(|change| reveal_command(change, worktree));

@@ -106,7 +106,7 @@ impl TaskProcesses {
             let what = "this system cannot list the jobs in the pane of";
             return Some(format!("{what} '{id}'"));
         };
-        let what = format!("closing the pane of '{id}' ends its jobs");
+        let what = format!("the pane of '{id}' has jobs that end when it closes");
         (!jobs.is_empty()).then(|| format!("{what}: {}", join(jobs)))
     }
 
@@ -142,7 +142,7 @@ fn find_in_pane(
 }
 
 fn join(processes: &[Process]) -> String {
-    let name = |one: &Process| format!("{} ({})", one.name, one.pid);
+    let name = |one: &Process| format!("{} (process {})", one.name, one.pid);
     let names: Vec<String> = processes.iter().map(name).collect();
     sanitize::line(&names.join(", "))
 }

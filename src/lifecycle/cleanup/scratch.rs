@@ -113,11 +113,13 @@ impl ScratchMerge<'_> {
                 Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
                 Skipped::NotIgnored(path) => (
                     path,
-                    "git ignores it as a directory, but not as the symbolic link it would be there"
-                        .to_owned(),
+                    "it would be a symbolic link there, which git does not ignore".to_owned(),
                 ),
             };
-            let what = format!("hooks run in a copy without '{}': {why}", shown(path));
+            let what = format!(
+                "hooks run in a copy of the worktree without '{}': {why}",
+                shown(path)
+            );
             self.flux.ui.warning(what);
         }
     }

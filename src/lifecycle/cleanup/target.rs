@@ -178,7 +178,10 @@ impl TargetSearch<'_> {
         if !fs::exists(path).context("could not read a worktree")? {
             let repair = match admin::find_moved_beside(repo.common_dir(), path) {
                 Some(moved) => {
-                    format!("to say where it is: git worktree repair {}", quoted(&moved))
+                    format!(
+                        "to tell git where it is: git worktree repair {}",
+                        quoted(&moved)
+                    )
                 }
                 None => "to remove it from the list of worktrees: git worktree prune".to_owned(),
             };

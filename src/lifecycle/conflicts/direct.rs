@@ -234,7 +234,7 @@ impl CarriedTasks {
         match unclear {
             Some(path) if result.files.is_empty() => {
                 let path = shown(path);
-                let why = format!("their bases differ in the changed lines of '{path}'");
+                let why = format!("their targets differ in the lines of '{path}' that they change");
                 Err(NoResult::Inexact(why))
             }
             _ => Ok(result),

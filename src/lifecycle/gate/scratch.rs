@@ -139,8 +139,10 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
     let (place, pasted) = (shown(path), quoted(path));
     let is_registered = admin::has_entry(repo.common_dir(), path)?;
     if is_registered && !path.exists() {
-        let what = format!("git still has a worktree at '{place}', where that for gates belongs");
-        let forget = format!("to forget it: git worktree remove --force --force {pasted}");
+        let what =
+            format!("git still lists a worktree at '{place}', where the one for gates belongs");
+        let forget =
+            format!("to remove it from the list: git worktree remove --force --force {pasted}");
         bail!(Failure::new(what).hint(forget));
     }
     let what = format!("'{place}' is in the way: the worktree for gates belongs there");

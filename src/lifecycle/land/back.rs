@@ -127,11 +127,7 @@ fn start_merge(flux: &Flux, facts: &Facts, lock: &Lock) -> Result<(Round, String
     let merge = ConflictMerge::plan(facts, ConflictSite::Task)?;
     let id = &facts.task.id;
     let into = &into.branch;
-    let failure = || {
-        Failure::new(format!(
-            "'{id}' has changed; '{into}' was not merged into it"
-        ))
-    };
+    let failure = || Failure::new(format!("'{id}' or '{into}' has changed meanwhile"));
     merge.start(flux, lock)?.with_context(failure)?;
     Ok((Round::Counted, CONFLICT_MESSAGE.to_owned()))
 }

@@ -47,12 +47,12 @@ impl<'a> Tester<'a> {
         self.gate.is_some()
     }
 
-    /// Returns a line with the commands of the gate: `the gate runs: 'make', then 'make test'`.
+    /// Returns a line with the commands of the gate: `gate: 'make', then 'make test'`.
     /// `None` if there is no gate.
     pub(crate) fn describe_run(&self) -> Option<String> {
         let gate = self.gate.as_ref()?;
         let commands = gate.command_texts().join("', then '");
-        Some(format!("the gate runs: '{commands}'"))
+        Some(format!("gate: '{commands}'"))
     }
 
     /// Returns whether the tree of a commit is known to pass. Runs nothing.

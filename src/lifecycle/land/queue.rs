@@ -288,7 +288,7 @@ impl Queue<'_> {
             fate: self.fate,
         };
         let LandingOutcome::Done(removed) = landing.run()? else {
-            let what = format!("'{}' or a task has changed; checking again", chain.branch);
+            let what = format!("'{}' or a task has changed; planning again", chain.branch);
             self.flux.ui.status(what);
             return Ok(false);
         };
@@ -296,6 +296,7 @@ impl Queue<'_> {
         let moved = TargetMove {
             branch: chain.branch.clone(),
             from: chain.base.clone(),
+            tasks: ids.clone(),
             commits,
         };
         moved.add_to(&mut self.moves);

@@ -60,6 +60,7 @@ pub(crate) struct PassedBatch {
 pub(crate) struct TargetMove {
     pub(crate) branch: BranchName,
     pub(crate) from: ObjectId,
+    pub(crate) tasks: Vec<TaskId>,
     /// The commit of each task, in order.
     pub(crate) commits: Vec<ObjectId>,
 }
@@ -71,7 +72,10 @@ impl TargetMove {
         let mut latest = moves.iter_mut().rev();
         let last = latest.find(|one| one.branch == self.branch);
         match last.filter(|last| last.commits.last() == Some(&self.from)) {
-            Some(last) => last.commits.extend(self.commits),
+            Some(last) => {
+                last.tasks.extend(self.tasks);
+                last.commits.extend(self.commits);
+            }
             None => moves.push(self),
         }
     }
@@ -118,6 +122,10 @@ mod tests {
         let one = |branch: &str, from: char, commits: &str| TargetMove {
             branch: BranchName::typed(branch),
             from: id(from),
+            tasks: commits
+                .chars()
+                .map(|commit| format!("t{commit}").parse().unwrap())
+                .collect(),
             commits: commits.chars().map(id).collect(),
         };
         let mut moves = Vec::new();

@@ -165,7 +165,7 @@ fn ensure_inside(entry: &TreeEntry) -> Result<()> {
         return Ok(());
     }
     let path = shown(&entry.path);
-    let what = format!("'{INIT_DIR}' has an entry whose path is not below it: '{path}'");
+    let what = format!("the directory '{INIT_DIR}' has an entry that is not inside: '{path}'");
     Err(Failure::new(what).into())
 }
 
