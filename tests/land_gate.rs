@@ -338,7 +338,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         sent fix-login-XXXXXX back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        its agent was told (round 1)
+        its agent was told why (sent back 1 time)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
     "#]]);
@@ -385,7 +385,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let output = world.flux(["land", "--yes", &id]).run();
     output
         .code(1)
-        .stderr_has("its agent was told (round 1)")
+        .stderr_has("its agent was told why (sent back 1 time)")
         .has_not("is blocked");
 }
 
@@ -399,7 +399,7 @@ fn land_tries_a_blocked_task_again_once_you_have_sent_something() {
     output
         .code(1)
         .stderr_has(&format!("sent {id} back to its agent: "))
-        .stderr_has("its agent was told (round 1)");
+        .stderr_has("its agent was told why (sent back 1 time)");
     // That message counts once.
     land_again(&world, &id).code(1).stderr_has("is blocked");
     assert_eq!(land_state(&world), "blocked");
@@ -455,7 +455,9 @@ fn land_tries_a_blocked_task_again_once_its_agent_reports_a_prompt() {
     assert_eq!(land_state(&world), "back");
     hook(&world, &id, "Stop", session);
     let output = world.flux(["land", "--yes", "--ready"]).run();
-    output.code(1).stderr_has("its agent was told (round 1)");
+    output
+        .code(1)
+        .stderr_has("its agent was told why (sent back 1 time)");
 }
 
 #[test]
@@ -524,7 +526,7 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         sent fix-login-XXXXXX back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        its agent was told (round 1)
+        its agent was told why (sent back 1 time)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
     "#]]);

@@ -165,7 +165,10 @@ impl<'a> Report<'a> {
             Round::Nothing => format!("'{id}' did not land: {why}"),
         });
         match &back.how {
-            Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
+            Notice::Sent => ui.status(format_args!(
+                "its agent was told why (sent back {})",
+                count(back.rounds, "time")
+            )),
             Notice::NoAgent => ui.hint(format_args!(
                 "to start its agent again: git flux resume {id}"
             )),

@@ -106,7 +106,11 @@ impl Decision<'_> {
             names => format!("can be restored: {names}"),
         };
         let files = facts.uncommitted.iter();
-        let why = restorable(name_files(files.filter(|change| change.is_repository())));
+        let names = name_files(files.filter(|change| change.is_repository()));
+        let why = match names.as_str() {
+            "" => "no other repository is in the worktree".to_owned(),
+            _ => restorable(names),
+        };
         let committable = match self.options.uncommitted {
             Edits::Commit(_) => files::ensure_committable(facts),
             Edits::Ask | Edits::Discard => Ok(()),
@@ -129,12 +133,17 @@ impl Decision<'_> {
             return Ok(());
         };
         let id = &self.facts.task.id;
-        let branch = match self.options.branch {
-            Branch::Discard => " --discard-branch",
-            Branch::Merge { .. } | Branch::MergedIn { .. } => "",
+        let (branch, whole) = match self.options.branch {
+            Branch::Discard => (
+                " --discard-branch",
+                "to remove the task (it can be restored)",
+            ),
+            Branch::Merge { .. } | Branch::MergedIn { .. } => (
+                "",
+                "to merge only what is committed (the files can be restored)",
+            ),
         };
         let what = format!("could not read the uncommitted files of '{id}'");
-        let whole = "to remove the task (it can be restored)";
         let command = self.options.command;
         let discard = command.cleanup_with(id, &format!("--discard{branch}"));
         let hint = format!("{whole}: {discard}");
