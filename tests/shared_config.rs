@@ -74,10 +74,10 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         ignored         ok       none
         stash           ok       none
         merge           ok       1 commit, no conflict (merge)
-        gate            ok       untested
+        gate            ok       untested, there is no gate
         configuration   refuses  core.hooksPath was set to '.husky/_' while the agent of 'fix' ran
         configuration   ok       user.name was set to 'Mallory' while the agent of 'fix' ran
-        current branch  ok       no other branch is checked out here
+        current branch  ok       you are on 'main'
         processes       ok       no other process is in the worktree
         agent           ok       no process has to be stopped
         collisions      ok       the merge would overwrite no local file

@@ -200,7 +200,7 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
             warning: stash entry <object> (On main: 3) was removed while the agent of 'fix' ran
             hint: to put it back: git stash store -m 'On main: 3' <object>
             warning: more stash entries were removed while the agent of 'fix' ran: 2
-            hint: to see them, after a restore if the task is removed: git flux status fix --json
+            hint: to see them (once the task is removed, restore it first): git flux status fix --json
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip

@@ -105,7 +105,9 @@ impl Recipient {
             Delivery::NotTaken => {
                 "did not accept the message in time; the message was cleared from its pane"
             }
-            Delivery::NotShown => "did not show the message as it was typed, so it was not sent",
+            Delivery::NotShown => {
+                "shows something else than the message, so the message was not sent"
+            }
             Delivery::NotListening => {
                 "has asked a question or stopped reading input, so the message was not sent"
             }

@@ -37,7 +37,7 @@ impl Flux {
             Failure::new(format!("cannot read the stash of '{id}'"))
                 .hint(format!("to see its entries: git for-each-ref {pins}"))
                 .hint(format!(
-                    "to delete this stash with its entries: rm -rf {dir}"
+                    "to delete the stash with these entries: rm -rf {dir}"
                 ))
         })?;
         let mut entries: Vec<NotedEntry> = entries.iter().map(NotedEntry::from).collect();

@@ -238,7 +238,13 @@ impl Decision<'_> {
         let forecast = self.forecast();
         let place = other_branch(self.flux, forecast);
         let (Some(into), Some(place)) = (forecast.merge_target(), place) else {
-            return self.pass("current branch", "no other branch is checked out here");
+            let why = match forecast.merge_target() {
+                Some(into) if forecast.commits() > 0 && into.worktree.is_some() => {
+                    format!("you are on '{}'", into.branch)
+                }
+                _ => "nothing is merged into another branch".to_owned(),
+            };
+            return self.pass("current branch", &why);
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(

@@ -20,11 +20,8 @@ const LARGE_FILE_BYTES: u64 = 100 << 20;
 /// size; empty if there are none.
 pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for change in facts
-        .uncommitted
-        .iter()
-        .filter(|change| change.is_untracked())
-    {
+    let untracked = facts.uncommitted.iter().filter(|one| one.is_untracked());
+    for change in untracked {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
         let what = || format!("could not read '{}'", path.display());

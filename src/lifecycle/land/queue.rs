@@ -18,8 +18,8 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
+use crate::lifecycle::gate;
 use crate::task::{ObjectId, TaskId};
-use crate::ui::quoted;
 
 /// The landing of the tasks of one target.
 pub(crate) struct Queue<'a> {
@@ -318,10 +318,7 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
         Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
     };
     let failure = Failure::new(format!("{what}: {}", finding.why));
-    let log = finding.log.map(|log| {
-        let log = quoted(log.as_ref());
-        format!("to see the output of the gate: cat {log}")
-    });
+    let log = finding.log.map(|log| gate::log_hint(&log));
     // In the chain, a task before it may be the one that does not pass.
     let alone = (chain.links.len() > 1)
         .then(|| format!("to land a task that mends '{branch}' first: git flux land <task>"));
