@@ -323,7 +323,7 @@ fn blocked_task(world: &World) -> String {
     world.flux(["land", "--yes", "--all"]).run().code(1);
     land_again(world, &id)
         .code(1)
-        .stderr_has("is not sent back again (blocked)");
+        .stderr_has("is blocked: it was sent back to its agent");
     assert_eq!(land_state(world), "blocked");
     id
 }
@@ -366,7 +366,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         'fix-login-XXXXXX' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        warning: 'fix-login-XXXXXX' is not sent back again (blocked): it was sent back too often
+        warning: 'fix-login-XXXXXX' is blocked: it was sent back to its agent too often
         hint: to look at its pane: git flux attach fix-login-XXXXXX
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
@@ -377,7 +377,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let record = world.git(["show", &format!("refs/flux/tasks/{id}:task.json")]);
     land_again(&world, &id)
         .code(1)
-        .stderr_has("is not sent back again (blocked)");
+        .stderr_has("is blocked: it was sent back to its agent");
     assert_eq!(
         world.git(["show", &format!("refs/flux/tasks/{id}:task.json")]),
         record
@@ -407,7 +407,7 @@ fn land_tries_a_blocked_task_again_once_you_have_sent_something() {
     // That message counts once.
     land_again(&world, &id)
         .code(1)
-        .stderr_has("is not sent back again (blocked)");
+        .stderr_has("is blocked: it was sent back to its agent");
     assert_eq!(land_state(&world), "blocked");
 }
 
@@ -450,7 +450,7 @@ fn land_tries_a_blocked_task_again_once_its_agent_reports_a_prompt() {
     world.flux(["land", "--yes", "--ready"]).run().code(1);
     land_again(&world, &id)
         .code(1)
-        .stderr_has("is not sent back again (blocked)");
+        .stderr_has("is blocked: it was sent back to its agent");
     world
         .flux(["land", "--yes", "--ready"])
         .run()

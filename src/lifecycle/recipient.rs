@@ -89,8 +89,8 @@ impl Recipient {
         Ok(is_received)
     }
 
-    /// Sends a message of the user like [`Self::send`], which lets a task land again that landings
-    /// have blocked.
+    /// Sends a message as [`Self::send`] does, and notes that it comes from the user: a task that
+    /// landings have blocked can land again.
     pub(crate) fn send_for_user(&self, text: &str) -> Result<bool> {
         let is_received = self.send(text)?;
         // It has been sent: only `git flux land` uses the note.

@@ -183,7 +183,7 @@ impl<'a> Report<'a> {
             Notice::Repeated => ui.status("it is the same as the last time"),
             Notice::Blocked => {
                 ui.warning(format_args!(
-                    "'{id}' is not sent back again (blocked): it was sent back too often"
+                    "'{id}' is blocked: it was sent back to its agent too often"
                 ));
                 ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }

@@ -261,8 +261,8 @@ impl Decision<'_> {
     }
 
     /// Adds the checks `agent` and `processes`. They need consents to stop the program in the
-    /// task's pane, to end its jobs, to close the caller's own pane, and if the agent may still run
-    /// on another machine.
+    /// task's pane, to end its jobs, to close the caller's own pane, and to go on although the agent
+    /// may still run on another machine.
     fn check_agent(&mut self) {
         let (id, processes) = (&self.facts.task.id, &self.facts.processes);
         // An agent on another machine, or an unknown one, has refused already.

@@ -48,7 +48,7 @@ impl TaskReview<'_> {
         }
         let again = format!("to see what is left: git flux review {id}");
         let what = format!(
-            "this review of '{id}' was not noted: another review of it was noted at the same time"
+            "this review of '{id}' was not noted: another review of '{id}' was noted meanwhile"
         );
         let is_same = store.seen_object(id) == self.before.as_ref();
         ensure!(is_same, Failure::new(what).hint(again));
