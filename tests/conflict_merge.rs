@@ -172,7 +172,7 @@ fn land_starts_no_merge_on_a_branch_that_is_switched_to_in_the_last_moment() {
         TASK      TARGET  PLAN
         alpha     main    send back to its agent: 'feature/alpha' and 'main' conflict in 'ALPHA.txt' (contents)
         'alpha' did not land: it conflicts with its target branch
-        warning: it was not sent back: 'alpha' or 'main' has changed meanwhile
+        warning: it was not sent back to its agent: 'alpha' or 'main' has changed meanwhile
         error: no task has landed
     "#]]);
     assert_eq!(
@@ -199,7 +199,7 @@ fn land_starts_no_merge_over_an_ignored_file_that_a_task_before_has_landed() {
         beta      main    merge 2 commits
         landed alpha (untested)
         'beta' did not land: it conflicts with its target branch
-        warning: it was not sent back: merging 'main' would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
+        warning: it was not sent back to its agent: merging 'main' would overwrite 'ALPHA.txt' in the worktree of 'feature/beta'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-beta' status --ignored
         hint: commit, stash or move 'ALPHA.txt', then: git flux land beta
         hint: to undo the landing on 'main': git reset --keep <object>

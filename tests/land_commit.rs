@@ -233,7 +233,7 @@ fn land_names_the_files_in_the_way_of_a_task_that_is_sent_back() {
         TASK      TARGET  PLAN
         alpha     main    send back to its agent: 'feature/alpha' and 'main' conflict in 'shared' (contents)
         'alpha' did not land: it conflicts with its target branch
-        warning: it was not sent back: merging 'main' would overwrite 'shared' in the worktree of 'feature/alpha'
+        warning: it was not sent back to its agent: merging 'main' would overwrite 'shared' in the worktree of 'feature/alpha'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp-alpha' status --ignored
         hint: commit, stash or move 'shared', then: git flux land alpha
         error: no task has landed

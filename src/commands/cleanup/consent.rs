@@ -77,7 +77,7 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         .context("internal error: no facts despite passing checks")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
-        let what = format!("ignored files, which {}", check.reason());
+        let what = format!("these ignored files {}", check.reason());
         flux.ui.status(what);
     }
     let hint = "to see them, restore the task first if it is removed";

@@ -193,7 +193,7 @@ impl<'a> Report<'a> {
             Notice::Failed(why, hints) => {
                 let what = match back.round {
                     Round::Counted => "its agent was not told",
-                    Round::Nothing => "it was not sent back",
+                    Round::Nothing => "it was not sent back to its agent",
                 };
                 ui.warning(format_args!("{what}: {why}"));
                 hints.iter().for_each(|hint| ui.hint(hint));

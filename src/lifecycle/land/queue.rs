@@ -321,6 +321,6 @@ fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
     let log = finding.log.map(|log| gate::log_hint(&log));
     // In the chain, a task before it may be the one that does not pass.
     let alone = (chain.links.len() > 1)
-        .then(|| format!("to land a task that mends '{branch}' first: git flux land <task>"));
+        .then(|| format!("if a task mends '{branch}', land it first: git flux land <task>"));
     failure.hints(log).hints(alone).into()
 }
