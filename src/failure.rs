@@ -82,7 +82,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// A command of git flux in hints: `git flux <verb> …`.
-#[derive(Clone, Copy, Debug, Display)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Verb {
     Attach,

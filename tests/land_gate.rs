@@ -137,7 +137,7 @@ fn land_blames_nothing_for_a_target_that_does_not_pass() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
-        hint: to land a task that mends 'main' first: git flux land <task>
+        hint: to begin with a task that mends 'main': git flux land <task>
         error: no task has landed
     "#]]);
     assert_eq!(commit(&world, "main"), before);
@@ -182,7 +182,7 @@ fn land_of_a_red_target_lands_a_named_task_that_mends_it() {
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         error: 'main' itself does not pass: 'test ! -e red && test ! -e left' failed (status 1)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
-        hint: to land a task that mends 'main' first: git flux land <task>
+        hint: to begin with a task that mends 'main': git flux land <task>
         error: no task has landed
     "#]]);
     world

@@ -8,6 +8,8 @@ mod consent;
 mod dry_run;
 mod options;
 mod remove;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::slice;

@@ -10,6 +10,7 @@ use super::chain::{LeftOut, Misfit};
 use super::finding::GateFinding;
 use crate::failure::Failure;
 use crate::lifecycle::archive::KeptParts;
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::task::{BranchName, ObjectId, TaskId};
 
 /// The result for one task.
@@ -92,7 +93,8 @@ impl TaskResult {
     }
 
     /// Returns the result of a task that was left out of the chain with `--check`, from the reason.
-    pub(super) fn of_left_out(id: &TaskId, why: LeftOut) -> Self {
+    /// `command` is for hints.
+    pub(super) fn of_left_out(id: &TaskId, command: &CalledCommand, why: LeftOut) -> Self {
         let refused = |failure: Failure| Self::Refused(failure.into());
         match why {
             LeftOut::Integrated(_) => Self::Fits,
@@ -101,7 +103,8 @@ impl TaskResult {
             LeftOut::Later(Misfit::Contained) => Self::Fits,
             LeftOut::Later(Misfit::NoFastForward) => refused(
                 Failure::new(format!("'{id}' lacks commits of the tasks before it")).hint(format!(
-                    "to rebase and land it: git flux land {id} --rebase"
+                    "to rebase and merge it: {}",
+                    command.with(id, "--rebase")
                 )),
             ),
             LeftOut::Later(Misfit::OtherTarget) => {
