@@ -169,6 +169,13 @@ fn hints_of_a_landing_repeat_its_options_for_each_task() {
         hint: to merge only what is committed: git flux cleanup loose --into release --rebase --keep-config --discard
         error: no task has landed
     "#]]);
+    let typed = ["land", "--squash", "--no-gate", "fix", "lose"];
+    world.flux(typed).run().code(1).says(&expect![[r#"
+        --- stderr
+        error: there is no task 'lose'
+        hint: git flux land loose --squash --no-gate
+        hint: the tasks are: fix, loose
+    "#]]);
     let typed = ["land", "--into=release", "--check"];
     world.flux(typed).run().code(2).says(&expect![[r#"
         --- stderr
@@ -194,4 +201,22 @@ fn hints_after_a_commit_that_contains_the_tasks_merge_nothing() {
     );
     assert_removed(&world, "fix");
     assert_eq!(commit(&world, "main"), main);
+}
+
+#[test]
+fn hints_for_a_misspelled_task_repeat_the_options() {
+    let world = World::new();
+    done(&world, &["fix"]);
+    let main = commit(&world, "main");
+    let hint = "git flux cleanup fix --discard-branch";
+    paste_hint(&world, &["cleanup", "fox", "--discard-branch"], hint, || {});
+    assert_eq!(commit(&world, "main"), main);
+    done(&world, &["fix"]);
+    let typed = ["cleanup", "--into", "release"];
+    world.flux(typed).run().code(2).says(&expect![[r#"
+        --- stderr
+        error: no task given, and not inside a task's worktree
+        hint: git flux cleanup <task> --into release
+        hint: to see the tasks: git flux list
+    "#]]);
 }

@@ -81,7 +81,8 @@ impl LandArgs {
     fn named<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
         let (mut ids, mut named) = (BTreeSet::new(), Vec::new());
         for name in &self.tasks {
-            let stored = choose_own(flux, store, Some(name), Verb::Land)?;
+            let stored = choose_own(flux, store, Some(name), Verb::Land)
+                .map_err(|error| self.called_command(flux).complete_hints(error))?;
             if ids.insert(&stored.id) {
                 named.push(stored);
             }

@@ -1,6 +1,8 @@
 //! The command that the user has called, as hints name it.
 
-use crate::failure::Verb;
+use anyhow::Error;
+
+use crate::failure::{Verb, map_hints};
 use crate::task::TaskId;
 use crate::ui::{exact_word, word};
 
@@ -85,6 +87,16 @@ impl CalledCommand {
         let options = options.filter(|option| !OF_LANDINGS.contains(&name(option)));
         let gate = self.is_tested.then(|| "--gate".to_owned());
         Self::cleanup(options.chain(gate)).with(id, extra)
+    }
+
+    /// Adds the options to each hint of an error that names the command without any, as for a
+    /// misspelled task.
+    pub(crate) fn complete_hints(&self, error: Error) -> Error {
+        let plain = format!("git flux {} ", self.verb);
+        map_hints(error, |hint| match hint.strip_prefix(&plain) {
+            Some(tasks) => self.for_tasks(tasks, ""),
+            None => hint,
+        })
     }
 }
 

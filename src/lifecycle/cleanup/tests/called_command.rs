@@ -1,5 +1,6 @@
 //! Tests that hints repeat the options of the command.
 
+use crate::failure::{self, Failure};
 use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, into_option};
 use crate::task::TaskId;
 
@@ -102,4 +103,15 @@ fn options_are_quoted_for_a_shell() {
     assert_eq!(commit_option(""), "--commit");
     assert_eq!(commit_option("Don't"), r#"--commit='Don'\''t'"#);
     assert_eq!(commit_option("a\n'b'"), r"--commit=$'a\n\'b\''");
+}
+
+#[test]
+fn complete_hints_adds_options_to_the_command_alone() {
+    let failure = Failure::new("there is no task 'fox'")
+        .hint("git flux cleanup fix")
+        .hint("git flux list");
+    let error = cleanup(&["--discard-branch"]).complete_hints(failure.into());
+    let hints: Vec<String> = failure::hints(&error).collect();
+    let completed = "git flux cleanup fix --discard-branch";
+    assert_eq!(hints, [completed, "git flux list"]);
 }
