@@ -173,7 +173,7 @@ fn cleanup_names_ignored_files_before_it_trashes_them() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            ignored files can be restored: .env
+            ignored files, which can be restored: .env
             merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
             removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
             its commits stay in refs/flux/archive/fix-login-XXXXXX/tip

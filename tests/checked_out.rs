@@ -46,7 +46,7 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
         .flux(["cleanup", "-y", "--discard-branch", &removed])
         .ok();
     world.git(["config", "core.bare", "true"]);
-    let said = "but git treats '";
+    let said = "git treats '";
     refused(&world, &["run", "-q", "--name", "go", "Go"], &[said]);
     refused(&world, &["adopt", other.to_str().unwrap()], &[said]);
     refused(&world, &["restore", &removed], &[said]);
@@ -56,15 +56,15 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
     let inside = world.flux(["cleanup", "-y"]).in_dir(&linked).run();
     inside.code(1).says(&expect![[r#"
         --- stderr
-        error: 'main' has files checked out, but git treats '$WORLD/myapp/.git' as bare
+        error: git treats '$WORLD/myapp/.git' as bare, but its index has files of 'main'
         hint: if the repository has a worktree: git --git-dir='$WORLD/myapp/.git' config core.bare false
-        hint: if its files are nowhere, move the index away: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
+        hint: if there are no such files, move the index away: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
     "#]]);
     world.assert_unchanged(&before);
     refused_until_pasted(
         &world,
         &id,
-        "'main' has files checked out",
+        "its index has files of 'main'",
         "git --git-dir=",
     );
     assert_clean(&world, world.repo());
@@ -75,13 +75,13 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
 fn cleanup_gives_a_hint_for_the_level_at_which_core_bare_is_set() {
     let world = World::new();
     let id = done_task(&world);
-    let said = "'main' has files checked out";
+    let said = "its index has files of 'main'";
     let before = world.snapshot();
     let given = world.flux(["cleanup", "-y", &id]);
     let output = given.via_git_with(["-c", "core.bare=true"]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: 'main' has files checked out, but git treats '$WORLD/myapp/.git' as bare
+        error: git treats '$WORLD/myapp/.git' as bare, but its index has files of 'main'
         hint: run it again without -c core.bare=true
     "#]]);
     output.has_not("mv ");
@@ -116,9 +116,9 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: 'main' has files checked out, but git treats '$WORLD/dotfiles' as bare
-            hint: if its files are in some directory, merge there: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
-            hint: if its files are nowhere, move the index away: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
+            error: git treats '$WORLD/dotfiles' as bare, but its index has files of 'main'
+            hint: if these files are in some directory, merge there: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
+            hint: if there are no such files, move the index away: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
         "#]]);
     assert_eq!(
         before.changes(&world.snapshot_of(&dir)),

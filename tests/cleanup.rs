@@ -198,7 +198,7 @@ fn cleanup_names_and_keeps_ignored_files() {
     let output = world.flux(["cleanup", &id]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        ignored files can be restored: .env, deep/ (1 file)
+        ignored files, which can be restored: .env, deep/ (1 file)
         merged 1 commit of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip

@@ -459,10 +459,10 @@ fn cleanup_names_ignored_directories_with_the_number_of_files() {
     let dry = world.flux(["cleanup", "fix", "--dry-run"]).ok();
     assert!(dry.contains(named), "{dry}");
     let output = world.flux(["cleanup", "fix"]).run();
-    let said = format!("ignored files can be restored: {named}\n");
+    let said = format!("ignored files, which can be restored: {named}\n");
     output.success().stderr_has(&said).says(&expect![[r#"
         --- stderr
-        ignored files can be restored: .env, new.log, node_modules/ (2 files)
+        ignored files, which can be restored: .env, new.log, node_modules/ (2 files)
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip

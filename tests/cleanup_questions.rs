@@ -15,9 +15,8 @@ fn cleanup_merges_after_enter_or_y() {
     for key in ["Enter", "y"] {
         let world = World::new();
         let id = done_task(&world);
-        let question = format!(
-            "Merge 1 commit of 'feature/{id}' into 'main' (gate: untested), and remove '{id}'?"
-        );
+        let question =
+            format!("Merge 1 commit of 'feature/{id}' into 'main' (untested), and remove '{id}'?");
         let terminal = ask(&world, 150, &id, &[(&question, &[key])]);
         assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
         assert_eq!(world.read("agent.txt"), "one\n");
@@ -61,7 +60,7 @@ fn cleanup_names_the_merge_style_in_its_question() {
         let world = World::new();
         let id = done_task(&world);
         let question =
-            format!("{verb} 1 commit of 'feature/{id}' {to} 'main' (gate: untested), and remove");
+            format!("{verb} 1 commit of 'feature/{id}' {to} 'main' (untested), and remove");
         let args = format!("{style} {id}");
         let terminal = ask(&world, 150, &args, &[(&question, &["y"])]);
         assert_eq!(terminal.exit_code(), 0);
@@ -285,7 +284,7 @@ fn cleanup_names_the_target_in_its_question_if_the_user_is_on_another_branch() {
     let id = done_task(&world);
     world.git(["switch", "-q", "-c", "topic"]);
     let before = world.snapshot();
-    let question = "into 'main' (you are on 'topic'; gate: untested)";
+    let question = "into 'main' (you are on 'topic'; untested)";
     for key in ["n", "Escape", "C-c"] {
         let terminal = ask(&world, 150, &id, &[(question, &[key])]);
         declined(&world, &terminal, &before);
@@ -310,7 +309,7 @@ fn cleanup_with_yes_still_asks_about_the_target_on_another_branch() {
         &world,
         150,
         &args,
-        &[("into 'main' (you are on 'topic'; gate: untested)", &["n"])],
+        &[("into 'main' (you are on 'topic'; untested)", &["n"])],
     );
     declined(&world, &terminal, &before);
 }

@@ -39,7 +39,7 @@ fn cleanup_asks_again_if_the_target_worktree_is_switched_during_the_question() {
         let before = world.snapshot();
         terminal.keys(["y"]);
         // What was agreed to was another thing.
-        terminal.wait_for_screen("into 'main' (you are on 'hotfix'; gate: untested)");
+        terminal.wait_for_screen("into 'main' (you are on 'hotfix'; untested)");
         world.assert_unchanged(&before);
         terminal.keys([answer]);
         if answer == "n" {

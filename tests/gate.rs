@@ -163,7 +163,7 @@ fn gate_exits_with_1_if_any_is_red_and_else_with_125() {
         green: green
         killed: no verdict: 'test ! -e killed || kill -9 $$' was killed by signal 9
         --- stderr
-        error: no verdict about 1 of 2
+        error: no verdict about 1 of 2 tasks
         hint: git flux gate --log killed
     "#]]);
     world.flux(["gate", "green"]).run().code(0);
@@ -278,7 +278,7 @@ fn gate_shows_an_error_of_the_configuration_once_with_hints_that_help() {
         --- stderr
         error: flux.wrapper: 'nosuch' not found on PATH
         hint: 'flux.wrapper' has the value 'nosuch x' from the command line
-        error: no verdict about 2 of 2
+        error: no verdict about 2 of 2 tasks
     "#]]);
     world.git(["config", "--global", "flux.wrapper", "nosuch x"]);
     let gate = world.flux(["gate", "one", "two"]).run();

@@ -226,6 +226,21 @@ fn hook_runs_neither_in_the_checkout_nor_in_the_git_directory() {
 }
 
 #[test]
+fn hook_changes_only_a_copy_of_a_small_file_of_a_tool_in_the_git_directory() {
+    let world = World::new();
+    let id = ready(&world);
+    let state = world.repo().join(".git/tool-state");
+    world.write(&state, "mine\n");
+    let append = r#"file=$(git rev-parse --absolute-git-dir)/tool-state
+        grep -q mine "$file" || exit 1
+        echo hook >>"$file""#;
+    install(&world, "pre-merge-commit", append);
+    world.flux(["cleanup", &id]).run().success();
+    assert_eq!(hook_directories(&world).len(), 1, "the hook ran");
+    assert_eq!(fs::read_to_string(&state).unwrap(), "mine\n");
+}
+
+#[test]
 fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
     let world = World::new();
     let id = ready(&world);

@@ -24,9 +24,9 @@ fn land_check_finds_no_conflict_between_tasks_that_make_the_same_change() {
     output.success().says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    merge 2 commits
-        beta      main    merge 1 commit
-        gamma     main    merge 1 commit
+        alpha     main    try to merge 2 commits
+        beta      main    try to merge 1 commit
+        gamma     main    try to merge 1 commit
         no conflicts: alpha, gamma, beta (untested)
     "#]]);
     let output = world.flux(["land", "--check", "--all", "--json"]).run();
@@ -56,9 +56,9 @@ fn land_check_finds_no_conflict_between_tasks_that_make_the_same_change() {
         ]
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    merge 2 commits
-        beta      main    merge 1 commit
-        gamma     main    merge 1 commit
+        alpha     main    try to merge 2 commits
+        beta      main    try to merge 1 commit
+        gamma     main    try to merge 1 commit
         no conflicts: alpha, gamma, beta (untested)
     "#]]);
     world.assert_unchanged(&before);
@@ -76,8 +76,8 @@ fn land_check_without_a_verdict_does_not_speak_of_landing() {
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    merge 1 commit
-        beta      main    merge 1 commit
+        alpha     main    try to merge 1 commit
+        beta      main    try to merge 1 commit
         gate: 'test ! -e odd || exit 127'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         warning: no verdict on 'beta': 'test ! -e odd || exit 127' could not be started (status 127)
@@ -103,8 +103,8 @@ fn land_check_plans_only_what_it_does() {
         --- stderr
         TASK      TARGET  PLAN
         clash     main    would be sent back: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
-        dirty     main    merge 1 commit and 1 uncommitted file
-        runs      main    merge 1 uncommitted file
+        dirty     main    try to merge 1 commit and 1 uncommitted file
+        runs      main    try to merge 1 uncommitted file
         no conflicts: dirty, runs (untested)
         'clash' conflicts with its target branch
         error: not every task would land
@@ -121,8 +121,8 @@ fn land_check_names_no_conflict_if_a_task_cannot_be_fast_forwarded() {
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    ff-only 1 commit
-        beta      main    ff-only 1 commit
+        alpha     main    try to ff-only 1 commit
+        beta      main    try to ff-only 1 commit
         no conflicts: alpha (untested)
         error: 'beta' lacks commits of the tasks before it
         hint: to rebase and merge it: git flux land beta --check --rebase

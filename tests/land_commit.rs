@@ -218,7 +218,7 @@ fn land_runs_no_changed_hook_to_commit_a_task_that_conflicts() {
     let output = world.flux(["land", "alpha", "--commit", "-y"]).run();
     output
         .code(1)
-        .stderr_has("refused: core.hooksPath was set to '.husky/_' while 'alpha' ran")
+        .stderr_has("refused: core.hooksPath was set to '.husky/_' while the agent of 'alpha' ran")
         .stderr_has("error: no task has landed");
     world.assert_unchanged(&before);
 }

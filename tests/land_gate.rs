@@ -321,7 +321,9 @@ fn land_state(world: &World) -> String {
 fn blocked_task(world: &World) -> String {
     let id = red_task(world);
     world.flux(["land", "--yes", "--all"]).run().code(1);
-    land_again(world, &id).code(1).stderr_has("is blocked");
+    land_again(world, &id)
+        .code(1)
+        .stderr_has("is blocked: it was sent back to its agent");
     assert_eq!(land_state(world), "blocked");
     id
 }
@@ -338,7 +340,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         sent fix-login-XXXXXX back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        its agent was told (round 1)
+        its agent was told why (sent back 1 time)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
     "#]]);
@@ -364,7 +366,7 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
         fix-login-XXXXXX  main    stop the agent of 'fix-login-XXXXXX', merge 2 commits
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         'fix-login-XXXXXX' did not land: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        warning: 'fix-login-XXXXXX' is blocked: it was sent back too often
+        warning: 'fix-login-XXXXXX' is blocked: it was sent back to its agent too often
         hint: to look at its pane: git flux attach fix-login-XXXXXX
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
@@ -373,7 +375,9 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     waited.code(1).stdout_is(&format!("{id} blocked\n"));
     // New commits are no word of yours.
     let record = world.git(["show", &format!("refs/flux/tasks/{id}:task.json")]);
-    land_again(&world, &id).code(1).stderr_has("is blocked");
+    land_again(&world, &id)
+        .code(1)
+        .stderr_has("is blocked: it was sent back to its agent");
     assert_eq!(
         world.git(["show", &format!("refs/flux/tasks/{id}:task.json")]),
         record
@@ -385,8 +389,8 @@ fn land_sends_a_red_task_back_to_its_agent_until_it_is_blocked() {
     let output = world.flux(["land", "--yes", &id]).run();
     output
         .code(1)
-        .stderr_has("its agent was told (round 1)")
-        .has_not("is blocked");
+        .stderr_has("its agent was told why (sent back 1 time)")
+        .has_not("(blocked)");
 }
 
 #[test]
@@ -399,9 +403,11 @@ fn land_tries_a_blocked_task_again_once_you_have_sent_something() {
     output
         .code(1)
         .stderr_has(&format!("sent {id} back to its agent: "))
-        .stderr_has("its agent was told (round 1)");
+        .stderr_has("its agent was told why (sent back 1 time)");
     // That message counts once.
-    land_again(&world, &id).code(1).stderr_has("is blocked");
+    land_again(&world, &id)
+        .code(1)
+        .stderr_has("is blocked: it was sent back to its agent");
     assert_eq!(land_state(&world), "blocked");
 }
 
@@ -442,7 +448,9 @@ fn land_tries_a_blocked_task_again_once_its_agent_reports_a_prompt() {
     let id = start(&world, "Fix login", "", 0);
     world.commit_in(world.worktree(&id), "red", "red\n");
     world.flux(["land", "--yes", "--ready"]).run().code(1);
-    land_again(&world, &id).code(1).stderr_has("is blocked");
+    land_again(&world, &id)
+        .code(1)
+        .stderr_has("is blocked: it was sent back to its agent");
     world
         .flux(["land", "--yes", "--ready"])
         .run()
@@ -455,7 +463,9 @@ fn land_tries_a_blocked_task_again_once_its_agent_reports_a_prompt() {
     assert_eq!(land_state(&world), "back");
     hook(&world, &id, "Stop", session);
     let output = world.flux(["land", "--yes", "--ready"]).run();
-    output.code(1).stderr_has("its agent was told (round 1)");
+    output
+        .code(1)
+        .stderr_has("its agent was told why (sent back 1 time)");
 }
 
 #[test]
@@ -469,8 +479,8 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    merge 1 commit
-        beta      main    merge 1 commit and 1 uncommitted file
+        alpha     main    try to merge 1 commit
+        beta      main    try to merge 1 commit and 1 uncommitted file
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         'beta' does not pass: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
@@ -483,8 +493,8 @@ fn land_check_tests_all_work_together_and_lands_nothing() {
     output.success().says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        alpha     main    merge 1 commit
-        beta      main    merge 1 commit
+        alpha     main    try to merge 1 commit
+        beta      main    try to merge 1 commit
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         pass together: alpha, beta (1 run, <number> s)
     "#]]);
@@ -524,7 +534,7 @@ fn land_tells_the_agent_why_its_task_does_not_pass() {
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         sent fix-login-XXXXXX back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
-        its agent was told (round 1)
+        its agent was told why (sent back 1 time)
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         error: no task has landed
     "#]]);
@@ -590,6 +600,6 @@ fn land_undoes_no_commits_that_came_between_its_landings() {
         landed t5 (1 run, <number> s)
         hint: to undo the landing of t5 on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
-        hint: to undo the landing of t1, t2, t3, t4 on 'main', which newer commits follow: git revert --no-edit -m 1 <object> <object> <object> <object>
+        hint: to undo the landing of t1, t2, t3, t4 on 'main' (newer commits follow it): git revert --no-edit -m 1 <object> <object> <object> <object>
     "#]]);
 }

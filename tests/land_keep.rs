@@ -93,8 +93,8 @@ fn land_refuses_changed_programs_without_keep_config() {
     output.code(1).says(&expect![[r#"
         --- stderr
         TASK      TARGET  PLAN
-        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
-        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        fix       main    refused: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran (and 1 more change)
+        error: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran (and 1 more change)
         hint: to undo this change: git config --local --unset-all core.hooksPath
         hint: to see all such changes: git flux status fix
         hint: to keep all of them: git flux land fix --keep-config
@@ -103,7 +103,7 @@ fn land_refuses_changed_programs_without_keep_config() {
     let dry = world.flux(["land", "-n", "fix"]).run();
     dry.code(1).says(&expect![[r#"
         TASK      TARGET  PLAN
-        fix       main    refused: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        fix       main    refused: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran (and 1 more change)
         untested: there is no gate
         --- stderr
         Nothing was done.
@@ -120,8 +120,8 @@ fn land_refuses_changed_programs_without_keep_config() {
         --- stderr
         TASK      TARGET  PLAN
         fix       main    merge 1 commit
-        warning: core.hooksPath was set to '.husky/_' while 'fix' ran
-        warning: user.name was set to 'Mallory' while 'fix' ran
+        warning: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran
+        warning: user.name was set to 'Mallory' while the agent of 'fix' ran
         landed fix (untested)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>
@@ -147,7 +147,7 @@ fn land_runs_no_changed_gate_without_keep_config() {
         TASK      TARGET  PLAN
         fix       main    merge 1 commit
         gate: 'echo run >>../runs'
-        error: flux.gate was set to 'echo run >>../runs' while 'before' ran
+        error: flux.gate was set to 'echo run >>../runs' while the agent of 'before' ran
         hint: to undo this change: git config --local --unset-all flux.gate
         hint: to keep it: git flux gate --keep-config before
         hint: to see all such changes: git flux status before
@@ -225,7 +225,7 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         --- stderr
         TASK      TARGET  PLAN
         y         main    merge 1 commit
-        error: flux.gate was unset while 'x' ran
+        error: flux.gate was unset while the agent of 'x' ran
         hint: to undo this change: git config --local --replace-all flux.gate false
         hint: to keep it: git flux gate --keep-config x
         hint: to see all such changes: git flux status x
@@ -249,7 +249,7 @@ fn land_and_cleanup_refuse_what_a_gate_knows_that_was_set_while_a_task_ran() {
     named_task(&world, "x");
     world.git(["config", "flux.gate", "true"]);
     let before = world.snapshot();
-    let why = "error: flux.gate changed to 'true' while 'x' ran\n";
+    let why = "error: flux.gate changed to 'true' while the agent of 'x' ran\n";
     for args in [&["land", "y", "-y"][..], &["cleanup", "--gate", "-y", "y"]] {
         world.flux(args).run().code(1).stderr_has(why);
     }

@@ -222,3 +222,31 @@ fn launcher_hangs_up_background_jobs_of_setup_after_the_agent() {
     });
     task.wait_for_screen("To merge its work");
 }
+
+#[test]
+fn gate_refuses_while_the_commands_of_a_killed_one_may_still_run() {
+    let world = World::new();
+    let gate = "test -e \"$HOME/pid\" || { echo $$ >\"$HOME/new\"; mv \"$HOME/new\" \"$HOME/pid\"; sleep 1000; }";
+    world.git(["config", "flux.gate", gate]);
+    world
+        .flux(["run", "--session", "--name", "fix", "Fix it"])
+        .ok();
+    let mut first = world.command(world.tools().join("bin/git-flux"));
+    let first = first.args(["gate", "fix"]).current_dir(world.repo());
+    let first = first.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut first = first.spawn().unwrap();
+    let pid = world.tools().join("home/pid");
+    wait_until("the command to start", || pid.exists());
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let record = fs::read(world.repo().join(".git/flux/gate/running")).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let group = record["group"].as_i64().unwrap();
+    let what = format!("error: process group {group} may still run the gate\n");
+    let hint = format!("hint: kill -- -{group}\n");
+    let refused = world.flux(["gate", "fix"]).run();
+    refused.code(125).stderr_has(&what).stderr_has(&hint);
+    let mut kill = Command::new("kill");
+    let kill = kill.args(["-s", "KILL", "--", &format!("-{group}")]);
+    assert!(kill.status().unwrap().success());
+}

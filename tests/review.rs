@@ -667,7 +667,7 @@ fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
     let output = review(&world, &id, script).env("OTHER", &worktree).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: it is not known whether the lines below have changed: its worktree is not at the tip of its branch
+        warning: the lines below may have changed in the files of 'fix': its worktree is not at the tip of its branch
         comments on 'fix':
 
         src/login.txt:2
@@ -801,14 +801,13 @@ fn review_refuses_if_another_one_has_noted_something_meanwhile() {
     let file = world.worktree(&id).join("untracked.txt");
     world.write(&file, "1\n");
     let script = format!(
-        "sleep 1.2; echo 2 >'{}'; git flux review --mark fix",
+        "sleep 1.2; echo 2 >'{}'; git flux review --mark fix 2>/dev/null",
         file.display()
     );
     let output = review(&world, &id, &script).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        noted that you have seen 1 file of 'fix'
-        error: this review was not noted: another of 'fix' was noted at the same time
+        error: this review of 'fix' was not noted: another review of 'fix' was noted meanwhile
         hint: to see what is left: git flux review fix
     "#]]);
     assert_eq!(unseen(&world, &id), 0);

@@ -50,7 +50,7 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
     let refused = world.flux(["cleanup", "fix"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        error: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran (and 1 more change)
         hint: to undo this change: git config --local --unset-all core.hooksPath
         hint: to see all such changes: git flux status fix
         hint: to keep all of them: git flux cleanup fix --keep-config
@@ -69,21 +69,21 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
         shared stash    ok       no entry was removed while the task ran
         file system     ok       the worktree can be restored
         uncommitted     ok       none
-        repositories    ok       none
+        repositories    ok       no other repository is in the worktree
         large files     ok       none
         ignored         ok       none
         stash           ok       none
         merge           ok       1 commit, no conflict (merge)
-        gate            ok       untested: there is no gate
-        configuration   refuses  core.hooksPath was set to '.husky/_' while 'fix' ran
-        configuration   ok       user.name was set to 'Mallory' while 'fix' ran
-        current branch  ok       no other branch is checked out here
+        gate            ok       untested, there is no gate
+        configuration   refuses  core.hooksPath was set to '.husky/_' while the agent of 'fix' ran
+        configuration   ok       user.name was set to 'Mallory' while the agent of 'fix' ran
+        current branch  ok       you are on 'main'
         processes       ok       no other process is in the worktree
         agent           ok       no process has to be stopped
         collisions      ok       the merge would overwrite no local file
         --- stderr
         Nothing was done.
-        error: core.hooksPath was set to '.husky/_' while 'fix' ran (and 1 more change)
+        error: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran (and 1 more change)
         hint: to undo this change: git config --local --unset-all core.hooksPath
         hint: to see all such changes: git flux status fix
         hint: to keep all of them: git flux cleanup fix --keep-config
@@ -94,8 +94,8 @@ fn cleanup_refuses_off_a_terminal_if_a_program_has_changed() {
     let kept = world.flux(["cleanup", "fix", "--keep-config"]).run();
     kept.success().says(&expect![[r#"
         --- stderr
-        warning: core.hooksPath was set to '.husky/_' while 'fix' ran
-        warning: user.name was set to 'Mallory' while 'fix' ran
+        warning: core.hooksPath was set to '.husky/_' while the agent of 'fix' ran
+        warning: user.name was set to 'Mallory' while the agent of 'fix' ran
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
@@ -122,9 +122,9 @@ fn cleanup_only_warns_off_a_terminal_if_another_value_has_changed() {
     let done = world.flux(["cleanup", "fix"]).run();
     done.success().says(&expect![[r#"
         --- stderr
-        warning: remote.origin.url was set to 'https://example.com/a' while 'fix' ran
-        warning: info/attributes was added while 'fix' ran
-        warning: info/exclude changed while 'fix' ran
+        warning: remote.origin.url was set to 'https://example.com/a' while the agent of 'fix' ran
+        warning: info/attributes was added while the agent of 'fix' ran
+        warning: info/exclude changed while the agent of 'fix' ran
         merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
         removed 'fix': worktree, branch 'feature/fix' and session
         its commits stay in refs/flux/archive/fix/tip
@@ -167,7 +167,7 @@ fn cleanup_compares_programs_of_git_flux_filters_aliases_and_includes() {
     ] {
         world.git(["config", key, value]);
         let refused = world.flux(["cleanup", "fix"]).run();
-        let line = format!("error: {key} was set to '{value}' while 'fix' ran\n");
+        let line = format!("error: {key} was set to '{value}' while the agent of 'fix' ran\n");
         refused.code(1).stderr_has(&line);
         world.git(["config", "--unset", key]);
     }
@@ -188,8 +188,8 @@ fn status_names_each_change_of_the_shared_configuration() {
         .lines()
         .filter(|line| line.starts_with("Config:"));
     let expected = [
-        r"Config:    core.hooksPath was set to 'a\u{1b}[31mb' while 'fix' ran",
-        "Config:    the hook 'pre-push' was added while 'fix' ran",
+        r"Config:    core.hooksPath was set to 'a\u{1b}[31mb' while the agent of 'fix' ran",
+        "Config:    the hook 'pre-push' was added while the agent of 'fix' ran",
     ];
     assert_eq!(lines.collect::<Vec<_>>(), expected);
     let json = world.flux(["status", "--json", "fix"]).run().json();
@@ -233,7 +233,7 @@ fn cleanup_asks_about_changes_of_an_earlier_run_after_a_resume() {
     let refused = world.flux(["cleanup", "fix"]).run();
     refused
         .code(1)
-        .stderr_has("error: core.pager was set to 'evil' while 'fix' ran\n");
+        .stderr_has("error: core.pager was set to 'evil' while the agent of 'fix' ran\n");
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn cleanup_compares_an_untracked_hooks_directory_but_no_tracked_one() {
     let refused = world.flux(["cleanup", "one"]).run();
     let hook = world.repo().join(".husky/_/pre-push");
     let line = format!(
-        "error: the hook '{}' changed while 'one' ran\n",
+        "error: the hook '{}' changed while the agent of 'one' ran\n",
         hook.display()
     );
     refused.code(1).stderr_has(&line);
@@ -291,7 +291,7 @@ fn cleanup_compares_again_after_it_has_stopped_the_agent() {
     let script = "sh trap 'git config core.pager evil' EXIT; trap 'exit 0' HUP INT TERM";
     world.agent(&id).tell(script);
     let refused = world.flux(["cleanup", "--yes", &id]).run();
-    let line = format!("error: core.pager was set to 'evil' while '{id}' ran\n");
+    let line = format!("error: core.pager was set to 'evil' while the agent of '{id}' ran\n");
     refused.code(1).stderr_has(&line);
     assert!(world.worktree(&id).exists());
     assert_eq!(world.git(["log", "--format=%s", "main"]), "Initial commit");

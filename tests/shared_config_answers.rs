@@ -35,8 +35,12 @@ fn cleanup_asks_once_about_a_change_that_several_tasks_have_seen() {
     terminal.keys(["Down"]).keys(["Enter"]);
     assert_eq!(terminal.exit_code(), 0, "{}", terminal.screen());
     let screen = terminal.screen();
-    assert_eq!(screen.matches("while 'one' ran").count(), 1, "{screen}");
-    assert!(!screen.contains("while 'two' ran"), "{screen}");
+    assert_eq!(
+        screen.matches("while the agent of 'one' ran").count(),
+        1,
+        "{screen}"
+    );
+    assert!(!screen.contains("while the agent of 'two' ran"), "{screen}");
     for id in ["one", "two"] {
         assert_gone(&world, id);
     }
@@ -171,7 +175,7 @@ fn cleanup_keeps_the_configuration_of_the_main_worktree_for_several_tasks() {
     let refused = world.flux(["cleanup", "one"]).run();
     refused.code(1).says(&expect![[r#"
         --- stderr
-        error: core.pager in 'config.worktree' was set to 'less' while 'one' ran
+        error: core.pager in 'config.worktree' was set to 'less' while the agent of 'one' ran
         hint: to see all such changes: git flux status one
         hint: to keep all of them: git flux cleanup one --keep-config
     "#]]);
@@ -181,7 +185,7 @@ fn cleanup_keeps_the_configuration_of_the_main_worktree_for_several_tasks() {
         TASK      PLAN
         one       merge 1 commit into 'main'
         two       merge 1 commit into 'main'
-        warning: core.pager in 'config.worktree' was set to 'less' while 'one' ran
+        warning: core.pager in 'config.worktree' was set to 'less' while the agent of 'one' ran
         merged 1 commit of 'feature/one' into 'main' (<object>..<object>)
         removed 'one': worktree, branch 'feature/one' and session
         its commits stay in refs/flux/archive/one/tip

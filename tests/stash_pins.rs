@@ -82,7 +82,7 @@ fn assert_pinned_and_said(world: &World) {
     let short = &late[..9];
     let warning = format!("warning: stash entry {short} (On main: late; $(x) it's) was removed");
     assert!(
-        said.starts_with(&(warning + " while 'fix' ran\n")),
+        said.starts_with(&(warning + " while the agent of 'fix' ran\n")),
         "{said}"
     );
     let put_back = "hint: to put it back: ";
@@ -184,7 +184,8 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
     let row = row.expect("a check of the shared stash");
     assert!(row.contains("removed while the task ran: "), "{row}");
     let bulk = world.flux(["cleanup", "-n", "--all"]).run();
-    bulk.success().stderr_has("was removed while 'fix' ran");
+    bulk.success()
+        .stderr_has("was removed while the agent of 'fix' ran");
     world.assert_unchanged(&before);
     world
         .flux(["cleanup", "fix"])
@@ -192,14 +193,14 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
         .success()
         .says(&expect![[r#"
             --- stderr
-            warning: stash entry <object> (On main: 5) was removed while 'fix' ran
+            warning: stash entry <object> (On main: 5) was removed while the agent of 'fix' ran
             hint: to put it back: git stash store -m 'On main: 5' <object>
-            warning: stash entry <object> (On main: 4) was removed while 'fix' ran
+            warning: stash entry <object> (On main: 4) was removed while the agent of 'fix' ran
             hint: to put it back: git stash store -m 'On main: 4' <object>
-            warning: stash entry <object> (On main: 3) was removed while 'fix' ran
+            warning: stash entry <object> (On main: 3) was removed while the agent of 'fix' ran
             hint: to put it back: git stash store -m 'On main: 3' <object>
-            warning: more stash entries were removed while 'fix' ran: 2
-            hint: to see them, after a restore if the task is removed: git flux status fix --json
+            warning: more stash entries were removed while the agent of 'fix' ran: 2
+            hint: to see them (once the task is removed, restore it first): git flux status fix --json
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip

@@ -529,7 +529,7 @@ fn run_copies_settings_of_the_main_worktree_and_cleanup_refuses_others() {
         --- stderr
         error: could not read the uncommitted files of 'fix'
           caused by: refusing to run git in '$WORLD/myapp-fix': '$WORLD/myapp/.git/worktrees/myapp-fix/config.worktree' sets 'core.hookspath', which may name a program
-        hint: to remove the task (it can be restored): git flux cleanup fix --discard
+        hint: to merge only what is committed (the files can be restored): git flux cleanup fix --discard
     "#]]);
     fs::write(&own, honest).unwrap();
     world.flux(["cleanup", "-y", "fix"]).run().success();

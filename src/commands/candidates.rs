@@ -94,7 +94,7 @@ fn further(current: &OsStr) -> Vec<StoredId> {
 }
 
 /// Offers, of the tasks whose ids begin like the current word, those whose agent runs on this
-/// machine; if none runs, all of them.
+/// machine; if none of these runs, all tasks that begin like it.
 pub(super) fn running(current: &OsStr) -> Vec<CompletionCandidate> {
     let running = running_ids();
     let tasks = matching_tasks(current).into_iter();

@@ -20,7 +20,7 @@ use crate::sanitize;
 use crate::store::{Store, StoredTask};
 use crate::system::disk::full_disk_hint;
 use crate::task::{GateState, GateVerdict, ObjectId, Task, TaskId};
-use crate::ui::{self, Ui};
+use crate::ui::{self, Ui, words};
 
 /// Test a task's files with the commands of flux.gate
 #[derive(Debug, Args)]
@@ -194,7 +194,10 @@ fn conclude(gate: Option<&Gate>, all: &[GateObject]) -> Result<()> {
     }
     let ran = first(GateState::None).filter(|task| task.gate.log.is_some());
     let hint = ran.map(|task| format!("git flux gate --log {}", task.id));
-    let what = format!("no verdict about {none} of {number}");
+    let what = format!(
+        "no verdict about {none} of {}",
+        words::count(number, "task")
+    );
     bail!(Failure::new(what).hints(hint).code(NO_VERDICT))
 }
 

@@ -93,8 +93,8 @@ impl TaskStash {
         Ok(entries)
     }
 
-    /// Returns whether `commit` is an entry of this stash, or one that `git stash create` of the
-    /// task has made.
+    /// Returns whether `commit` is an entry of the task's stash, or was made by `git stash create` in
+    /// the task.
     pub(crate) fn has(&self, commit: &ObjectId) -> Result<bool> {
         let is_entry = self.list()?.iter().any(|entry| entry.commit == *commit);
         Ok(is_entry || self.created()?.contains(commit))

@@ -134,7 +134,7 @@ impl Job {
                     if self.received.signal.is_some() {
                         wait_for_group(agent);
                     }
-                    return Ok(self.without_unseen_part(exit));
+                    return Ok(self.with_unseen_reason(exit));
                 }
                 match status {
                     WaitStatus::Stopped(_, Signal::SIGTTIN | Signal::SIGTTOU) => foreground(agent),
@@ -151,10 +151,10 @@ impl Job {
         }
     }
 
-    /// Returns `exit`, the end of the agent or its wrapper; with the reason [`ExitReason::Unseen`]
-    /// if it is the success of a wrapper, but the agent has not recorded that it started or, in a
-    /// job step of Slurm, that it ended.
-    fn without_unseen_part(&self, mut exit: Exit) -> Exit {
+    /// Returns `exit`, how the agent or its wrapper has ended. A wrapper can succeed without the
+    /// agent: if no start of the agent was recorded, or in a job step of Slurm no end, the reason
+    /// becomes [`ExitReason::Unseen`].
+    fn with_unseen_reason(&self, mut exit: Exit) -> Exit {
         let has_wrapper = self.running.wrapper_since.is_some();
         let unseen = || BeginDir(&self.run.0).find_unseen_part();
         if exit.is_success() && has_wrapper && unseen().is_some() {

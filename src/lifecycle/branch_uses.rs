@@ -206,7 +206,7 @@ impl<'a> BranchUses<'a> {
             BranchUse::Unknown => {
                 let common = shown(self.flux.repo.common_dir());
                 let what =
-                    format!("'{branch}' has files checked out, but git treats '{common}' as bare");
+                    format!("git treats '{common}' as bare, but its index has files of '{branch}'");
                 with_hints(self.flux, Failure::new(what), from)?
             }
             BranchUse::Operation { name, path } => {
@@ -238,7 +238,7 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
         return Ok(());
     }
     let common = shown(common);
-    let what = format!("files are checked out, but git treats '{common}' as bare");
+    let what = format!("git treats '{common}' as bare, but it has an index");
     bail!(with_hints(flux, Failure::new(what), None)?)
 }
 
@@ -259,7 +259,7 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
             failure.hint(format!(
-                "if its files are in some directory, merge there: {merge}"
+                "if these files are in some directory, merge there: {merge}"
             ))
         }
         (_, None) => failure,
@@ -267,6 +267,6 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
     Ok(failure.hint(format!(
-        "if its files are nowhere, move the index away: mv {index} {away}"
+        "if there are no such files, move the index away: mv {index} {away}"
     )))
 }

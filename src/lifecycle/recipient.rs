@@ -89,8 +89,8 @@ impl Recipient {
         Ok(is_received)
     }
 
-    /// Sends a message of the user like [`Self::send`], which lets a task land again that landings
-    /// have blocked.
+    /// Sends a message as [`Self::send`] does, and notes that it comes from the user: a task that
+    /// landings have blocked can land again.
     pub(crate) fn send_for_user(&self, text: &str) -> Result<bool> {
         let is_received = self.send(text)?;
         // It has been sent: only `git flux land` uses the note.
@@ -105,7 +105,9 @@ impl Recipient {
             Delivery::NotTaken => {
                 "did not accept the message in time; the message was cleared from its pane"
             }
-            Delivery::NotShown => "did not show what was typed, so the message was not sent",
+            Delivery::NotShown => {
+                "shows something else than the message, so the message was not sent"
+            }
             Delivery::NotListening => {
                 "has asked a question or stopped reading input, so the message was not sent"
             }

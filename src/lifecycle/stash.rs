@@ -7,6 +7,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Lock, TaskStash, Transaction, refs, task_stash};
 use crate::task::{NotedEntry, RefName, Task, TaskId};
+use crate::ui::quoted;
 
 /// The stash entries that concern a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +33,12 @@ impl Flux {
     pub(crate) fn own_stash_entries(&self, id: &TaskId) -> Result<Vec<NotedEntry>> {
         let run = self.run_dir(id);
         let entries = run.stash().list().with_context(|| {
-            Failure::new(format!("cannot read the stash of '{id}'")).hint(run.removal_hint("stash"))
+            let (pins, dir) = (TaskStash::pins(id), quoted(run.stash().dir()));
+            Failure::new(format!("cannot read the stash of '{id}'"))
+                .hint(format!("to see its entries: git for-each-ref {pins}"))
+                .hint(format!(
+                    "to delete the stash with these entries: rm -rf {dir}"
+                ))
         })?;
         let mut entries: Vec<NotedEntry> = entries.iter().map(NotedEntry::from).collect();
         let exists = |entry: &NotedEntry| self.repo.has_object(&entry.commit);

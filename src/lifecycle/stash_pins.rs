@@ -216,7 +216,7 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
     for entry in removed.iter().take(MAX_NAMED) {
         let name = name_entry(entry);
         ui.warning(format_args!(
-            "stash entry {name} was removed while '{id}' ran"
+            "stash entry {name} was removed while the agent of '{id}' ran"
         ));
         let (message, commit) = (word(&entry.subject), &entry.commit);
         ui.hint(format_args!(
@@ -226,7 +226,7 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
     let more = removed.len().saturating_sub(MAX_NAMED);
     if more > 0 {
         ui.warning(format_args!(
-            "more stash entries were removed while '{id}' ran: {more}"
+            "more stash entries were removed while the agent of '{id}' ran: {more}"
         ));
         ui.hint(format_args!("{hint}: git flux status {id} --json"));
     }

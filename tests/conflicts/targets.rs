@@ -72,7 +72,7 @@ fn conflicts_is_unknown_where_two_targets_differ_in_the_changed_lines() {
     world.write(d.join("f"), with([(5, "DEV"), (9, "d")]));
     let unknown = &expect![[r#"
         TASK      WITH  CONFLICTS
-        m         d     unknown: their targets differ in the lines of 'f' that they change
+        m         d     unknown: their targets differ in lines of 'f' that these tasks change
         --- stderr
         error: not everything could be compared
     "#]];

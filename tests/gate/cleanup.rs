@@ -35,7 +35,7 @@ fn cleanup_shows_the_verdicts_of_the_task_and_of_the_merge() {
     let world = World::new();
     let path = task(&world, "fix");
     world.commit_in(&path, "fix.txt", "1\n");
-    assert_eq!(row(&world, &[]), "gate ok untested", "there is no gate");
+    assert_eq!(row(&world, &[]), "gate ok untested, there is no gate");
     configure(&world, [NOTE]);
     assert_eq!(row(&world, &[]), "gate ok untested");
     world.flux(["gate", "fix"]).run().success();
@@ -74,7 +74,7 @@ fn cleanup_with_gate_refuses_a_merge_that_fails() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: the merge of 'fix' does not pass the gate: 'test ! -e fix.txt -o ! -e main.txt' exited with status 1
-        hint: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
+        hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
     "#]]);
     assert_eq!(runs(&world), 3, "it was confirmed");
     // The branches, the worktree and the record are as they were.

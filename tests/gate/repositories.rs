@@ -122,7 +122,7 @@ fn gate_finds_its_worktree_again_after_the_repository_was_moved() {
         error: '$WORLD/new/repo--land' is in the way: the worktree for gates belongs there
         hint: if the repository was moved: git worktree repair '$WORLD/new/repo--land'
         hint: to move it away: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
-        error: no verdict about 1 of 1
+        error: no verdict about 1 of 1 task
     "#]]);
     let scratch = new.join("repo--land");
     world.git_in(&repo, ["worktree", "repair", scratch.to_str().unwrap()]);

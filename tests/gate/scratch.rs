@@ -125,7 +125,7 @@ fn gate_names_the_command_that_frees_the_place_of_its_worktree() {
         --- stderr
         error: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
         hint: to move it away: git worktree move --force --force '$WORLD/myapp--land' '$WORLD/myapp--land'.away
-        error: no verdict about 1 of 1
+        error: no verdict about 1 of 1 task
     "#]]);
     world.git([
         "worktree",
@@ -139,11 +139,11 @@ fn gate_names_the_command_that_frees_the_place_of_its_worktree() {
     world.git(["worktree", "move", "../away", "../myapp--land"]);
     fs::remove_dir_all(&scratch).unwrap();
     world.flux(gate).run().code(125).says(&expect![[r#"
-        fix: no verdict: git still lists a worktree at '$WORLD/myapp--land', where the one for gates belongs
+        fix: no verdict: '$WORLD/myapp--land' is needed for gates, but git lists a worktree there that is gone
         --- stderr
-        error: git still lists a worktree at '$WORLD/myapp--land', where the one for gates belongs
+        error: '$WORLD/myapp--land' is needed for gates, but git lists a worktree there that is gone
         hint: to remove it from the list: git worktree remove --force --force '$WORLD/myapp--land'
-        error: no verdict about 1 of 1
+        error: no verdict about 1 of 1 task
     "#]]);
     world.flux(["gc", "--scratch"]).run().code(1);
     let forget = ["worktree", "remove", "--force", "--force", "../myapp--land"];
@@ -208,7 +208,7 @@ fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
             --- stderr
             error: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
             hint: to move it away: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
-            error: no verdict about 1 of 1
+            error: no verdict about 1 of 1 task
         "#]]);
         world.assert_unchanged(&before);
         assert_eq!(runs(&world), 0, "{what}");

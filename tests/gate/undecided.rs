@@ -276,7 +276,7 @@ fn gate_does_not_run_if_its_configuration_changed_while_a_task_ran() {
     configure(&world, [NOTE]);
     let command = format!("'{}'", NOTE.replace('\'', "'\\''"));
     let refused = format!(
-        "error: flux.gate was set to {command} while 'fix' ran\n\
+        "error: flux.gate was set to {command} while the agent of 'fix' ran\n\
          hint: to undo this change: git config --local --unset-all flux.gate\n\
          hint: to keep it: git flux gate --keep-config fix\n\
          hint: to see all such changes: git flux status fix\n"

@@ -13,6 +13,7 @@ use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
+use crate::lifecycle::cleanup::tested::NO_GATE;
 use crate::lifecycle::stash_pins::warn_of_removed_entries;
 use crate::task::State;
 use crate::ui::shown;
@@ -76,10 +77,10 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         .context("internal error: no facts despite passing checks")?;
     let mut checks = plan.checks.iter();
     if let Some(check) = checks.find(|check| check.name == "ignored" && !facts.ignored.is_empty()) {
-        let what = format!("ignored files {}", check.reason());
+        let what = format!("ignored files, which {}", check.reason());
         flux.ui.status(what);
     }
-    let hint = "to see them, after a restore if the task is removed";
+    let hint = "to see them (once the task is removed, restore it first)";
     warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed, hint);
     // --yes agrees to these.
     for consent in plan.consents(Agreed::Yes) {
@@ -94,7 +95,10 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
     if flux.ui.can_ask() && (!options.agrees(Question::Removal) || !elsewhere.is_empty()) {
         let current = elsewhere.first().map(|open| open.finding.clone());
         let gate = plan.checks.iter().find(|check| check.name == "gate");
-        let gate = gate.map(|check| format!("gate: {}", check.reason()));
+        let gate = gate.map(|check| match check.reason() {
+            none if none == NO_GATE => "untested".to_owned(),
+            why => format!("gate: {why}"),
+        });
         let notes: Vec<String> = current.into_iter().chain(gate).collect();
         let mut question = words::removal_question(facts, &notes);
         // An agent that is done needs no separate question.

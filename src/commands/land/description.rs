@@ -80,5 +80,8 @@ fn merge_step(facts: &Facts, readiness: Readiness) -> String {
         }
         _ => count(commits, "commit"),
     };
-    format!("{into} {parts}")
+    match readiness {
+        Readiness::Trial => format!("try to {into} {parts}"),
+        _ => format!("{into} {parts}"),
+    }
 }

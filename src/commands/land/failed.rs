@@ -122,6 +122,19 @@ mod tests {
     }
 
     #[test]
+    fn task_has_failed_only_with_the_commits_that_did_not_pass() {
+        let id: TaskId = "fix".parse().unwrap();
+        let (mut failed, now) = (FailedTasks::default(), Instant::now());
+        assert!(!failed.has_failed(&id, &tips("a", "b")));
+        failed.note(id.clone(), tips("a", "b"), Reason::Commits, now);
+        assert!(failed.has_failed(&id, &tips("a", "b")));
+        assert!(failed.has_failed(&id, &tips("a", "c")));
+        assert!(!failed.has_failed(&id, &tips("c", "b")));
+        failed.note(id.clone(), tips("c", "b"), Reason::Other, now);
+        assert!(!failed.has_failed(&id, &tips("c", "b")));
+    }
+
+    #[test]
     fn task_that_failed_for_another_reason_is_due_after_growing_pauses() {
         let id: TaskId = "fix".parse().unwrap();
         let (mut failed, mut now) = (FailedTasks::default(), Instant::now());

@@ -7,6 +7,7 @@ use anyhow::{Error, Result, bail};
 use crate::commands::object::LandObject;
 use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
+use crate::lifecycle::gate;
 use crate::lifecycle::land::back::{Notice, Round, SentBack};
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
@@ -128,7 +129,10 @@ impl<'a> Report<'a> {
                     Some(back) => self.tell_back(id, &finding.why, back),
                     None => ui.status(format_args!("'{id}' does not pass: {}", finding.why)),
                 }
-                finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
+                finding
+                    .log
+                    .iter()
+                    .for_each(|log| ui.hint(gate::log_hint(log)));
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
@@ -146,7 +150,10 @@ impl<'a> Report<'a> {
                     Trial::No => format!("'{id}' did not land, no verdict"),
                 };
                 ui.warning(format_args!("{what}: {}", finding.why));
-                finding.log.iter().for_each(|log| ui.hint(log_hint(log)));
+                finding
+                    .log
+                    .iter()
+                    .for_each(|log| ui.hint(gate::log_hint(log)));
             }
         }
     }
@@ -165,7 +172,10 @@ impl<'a> Report<'a> {
             Round::Nothing => format!("'{id}' did not land: {why}"),
         });
         match &back.how {
-            Notice::Sent => ui.status(format_args!("its agent was told (round {})", back.rounds)),
+            Notice::Sent => ui.status(format_args!(
+                "its agent was told why (sent back {})",
+                count(back.rounds, "time")
+            )),
             Notice::NoAgent => ui.hint(format_args!(
                 "to start its agent again: git flux resume {id}"
             )),
@@ -173,7 +183,7 @@ impl<'a> Report<'a> {
             Notice::Repeated => ui.status("it is the same as the last time"),
             Notice::Blocked => {
                 ui.warning(format_args!(
-                    "'{id}' is blocked: it was sent back too often"
+                    "'{id}' is blocked: it was sent back to its agent too often"
                 ));
                 ui.hint(format_args!("to look at its pane: git flux attach {id}"));
             }
@@ -305,12 +315,4 @@ fn object(id: &TaskId, result: &TaskResult) -> LandObject {
         rounds,
         ..LandObject::default()
     }
-}
-
-/// Returns the hint with the command that shows the output of the gate.
-fn log_hint(log: &str) -> String {
-    format!(
-        "to see the output of the gate: cat {}",
-        quoted(log.as_ref())
-    )
 }

@@ -39,7 +39,7 @@ pub(super) fn print_hints(flux: &Flux, moves: &[TargetMove], style: Style) -> Re
         }
         for one in earlier {
             let what = format!(
-                "to undo {} on '{branch}', which newer commits follow",
+                "to undo {} on '{branch}' (newer commits follow it)",
                 name(one)
             );
             flux.ui.hint(format_args!("{what}: {}", undo.revert(one)));

@@ -56,10 +56,9 @@ fn sources(seen: &Observation, counting: Source) -> Vec<SourceObject> {
     let session_at = seen.session.map(|session| session.at);
     let is_there = |is: bool| if is { "there" } else { "gone" }.to_owned();
     let has_worktree = seen.worktree == Location::Here;
-    let lock = if seen.is_locked {
-        "locked by a running command"
-    } else {
-        "not locked"
+    let lock = match seen.is_locked {
+        true => "locked by a running command",
+        false => "not locked",
     };
     let activity = seen.last_output.map(|_| "last output in its window");
     let says = [
@@ -133,10 +132,9 @@ fn session(session: Option<SessionState>) -> String {
         SessionActivity::Waiting(why) => with_why("waiting", why),
         SessionActivity::Idle => "idle".to_owned(),
     };
-    if session.is_handed_over {
-        doing + ", in another process"
-    } else {
-        doing
+    match session.is_handed_over {
+        true => doing + ", in another process",
+        false => doing,
     }
 }
 

@@ -310,6 +310,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn find_moved_into_returns_only_the_worktree_that_moved_with_the_repository() {
+        let temp = tempfile::tempdir().unwrap();
+        let write = |path: &Path, text: &str| {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let (old, new) = (temp.path().join("old"), temp.path().join("new"));
+        let (common, path) = (new.join("repo/.git"), old.join("fix"));
+        let gitdir = format!("{}/.git\n", path.display());
+        write(&common.join("worktrees/fix/gitdir"), &gitdir);
+        let of_other = temp.path().join("other/.git/worktrees/fix");
+        write(&of_other.join("gitdir"), "");
+        for (named, is_found) in [
+            (old.join("repo/.git/worktrees/fix"), true),
+            (old.join("repo/.git/worktrees/another"), false),
+            // It belongs to a repository that exists.
+            (of_other, false),
+        ] {
+            let text = format!("gitdir: {}\n", named.display());
+            write(&new.join("fix/.git"), &text);
+            let expected = is_found.then(|| new.join("fix"));
+            assert_eq!(find_moved_into(&common, &new, &path), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn read_head_waits_until_git_has_written_a_new_file() {
         let temp = tempfile::tempdir().unwrap();
         let head = temp.path().join("HEAD");

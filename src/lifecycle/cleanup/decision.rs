@@ -105,7 +105,11 @@ impl Decision<'_> {
             names => format!("can be restored: {names}"),
         };
         let files = facts.uncommitted.iter();
-        let why = restorable(name_files(files.filter(|change| change.is_repository())));
+        let names = name_files(files.filter(|change| change.is_repository()));
+        let why = match names.as_str() {
+            "" => "no other repository is in the worktree".to_owned(),
+            _ => restorable(names),
+        };
         let committable = match self.options.uncommitted {
             Edits::Commit(_) => files::ensure_committable(facts),
             Edits::Ask | Edits::Discard => Ok(()),
@@ -128,15 +132,19 @@ impl Decision<'_> {
             return Ok(());
         };
         let id = &self.facts.task.id;
-        let discard = match self.options.branch {
+        let removal = "to remove the task (it can be restored)";
+        let (options, whole) = match self.options.branch {
+            Branch::Discard => ("--discard", removal),
             // `--merged=<commit>` would discard the files of other tasks, too.
-            Branch::MergedIn { .. } => "--discard --discard-branch",
-            Branch::Merge { .. } | Branch::Discard => "--discard",
+            Branch::MergedIn { .. } => ("--discard --discard-branch", removal),
+            Branch::Merge { .. } => (
+                "--discard",
+                "to merge only what is committed (the files can be restored)",
+            ),
         };
         let what = format!("could not read the uncommitted files of '{id}'");
-        let whole = "to remove the task (it can be restored)";
-        let command = self.options.command.cleanup_with(id, discard);
-        let hint = format!("{whole}: {command}");
+        let discard = self.options.command.cleanup_with(id, options);
+        let hint = format!("{whole}: {discard}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
 
@@ -154,7 +162,7 @@ impl Decision<'_> {
             Edits::Ask => {
                 let number = count(files.len(), "uncommitted file");
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
-                let [commit, discard] = files::purposes(self.facts);
+                let [commit, discard] = self.facts.destination.purposes();
                 let command = &self.options.command;
                 let refusal = Failure::new(what)
                     .hint(format!("{commit}: {}", command.with(id, "--commit")))
@@ -226,7 +234,13 @@ impl Decision<'_> {
         let forecast = self.forecast();
         let place = other_branch(self.flux, forecast);
         let (Some(into), Some(place)) = (forecast.merge_target(), place) else {
-            return self.pass("current branch", "no other branch is checked out here");
+            let why = match forecast.merge_target() {
+                Some(into) if forecast.commits() > 0 && into.worktree.is_some() => {
+                    format!("you are on '{}'", into.branch)
+                }
+                _ => "nothing is merged into another branch".to_owned(),
+            };
+            return self.pass("current branch", &why);
         };
         let (id, branch) = (&self.facts.task.id, &into.branch);
         let refusal = Failure::new(format!(
@@ -241,8 +255,8 @@ impl Decision<'_> {
     }
 
     /// Adds the checks `agent` and `processes`. They need consents to stop the program in the
-    /// task's pane, to end its jobs, to close the caller's own pane, and if the agent may still run
-    /// on another machine.
+    /// task's pane, to end its jobs, to close the caller's own pane, and to go on although the agent
+    /// may still run on another machine.
     fn check_agent(&mut self) {
         let (id, processes) = (&self.facts.task.id, &self.facts.processes);
         // An agent on another machine, or an unknown one, has refused already.

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, bail};
 use indicatif::HumanBytes;
 
 use super::facts::Facts;
-use super::target::Destination;
 use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::{Change, ls_files};
@@ -21,11 +20,8 @@ const LARGE_FILE_BYTES: u64 = 100 << 20;
 /// size; empty if there are none.
 pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for change in facts
-        .uncommitted
-        .iter()
-        .filter(|change| change.is_untracked())
-    {
+    let untracked = facts.uncommitted.iter().filter(|one| one.is_untracked());
+    for change in untracked {
         let path = facts.task.worktree.join(&change.path);
         let metadata = path.symlink_metadata();
         let what = || format!("could not read '{}'", path.display());
@@ -48,19 +44,6 @@ pub(super) fn name_hidden(facts: &Facts) -> String {
     }
 }
 
-/// Returns the purposes of `--commit` and of `--discard` in hints.
-pub(super) fn purposes(facts: &Facts) -> [&'static str; 2] {
-    match facts.destination {
-        Destination::Dropped => [
-            "to commit them first",
-            "to discard them (they can be restored)",
-        ],
-        Destination::Merge(_) | Destination::MergedIn { .. } => {
-            ["to commit and merge", "to merge only what is committed"]
-        }
-    }
-}
-
 /// Fails if one of the uncommitted files is marked assume-unchanged or skip-worktree, so that
 /// `git add` would skip it, or is another repository.
 pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
@@ -72,7 +55,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
             let mark = mark.unwrap_or("unchanged");
             let what = format!("git commit would leave out '{path}': it is marked {mark}");
             let show = format!("to remove the mark: {hint}");
-            let discard = format!("{}: {discard}", purposes(facts)[1]);
+            let discard = format!("{}: {discard}", facts.destination.purposes()[1]);
             bail!(Failure::new(what).hint(show).hint(discard));
         }
         if change.is_repository() {

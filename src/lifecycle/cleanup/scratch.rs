@@ -112,7 +112,7 @@ impl ScratchMerge<'_> {
                 Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
                 Skipped::NotIgnored(path) => (
                     path,
-                    "it would be a symbolic link there, which git does not ignore".to_owned(),
+                    "git would not ignore the symbolic link in its place".to_owned(),
                 ),
             };
             let what = format!(

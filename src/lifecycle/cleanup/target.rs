@@ -33,6 +33,21 @@ pub(crate) enum Destination {
     Dropped,
 }
 
+impl Destination {
+    /// Returns the purposes of `--commit` and of `--discard` in hints about uncommitted files.
+    pub(super) fn purposes(&self) -> [&'static str; 2] {
+        match self {
+            Self::Dropped => [
+                "to commit them first",
+                "to discard them (they can be restored)",
+            ],
+            Self::Merge(_) | Self::MergedIn { .. } => {
+                ["to commit and merge", "to merge only what is committed"]
+            }
+        }
+    }
+}
+
 /// The branch that a task is merged into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeTarget {

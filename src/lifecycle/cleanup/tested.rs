@@ -13,16 +13,18 @@ use crate::lifecycle::gate::subject::Candidate;
 use crate::lifecycle::gate::verdicts::Verdicts;
 use crate::lifecycle::gate::{self, Gate, agreed};
 use crate::task::{GateVerdict, ObjectId, TaskId};
-use crate::ui::quoted;
 
-/// Returns the verdict of the check `gate`: `untested` if there is no gate, `None` if it cannot be read;
+/// The reason of the check `gate` if there is no gate.
+pub(crate) const NO_GATE: &str = "untested, there is no gate";
+
+/// Returns the verdict of the check `gate`: [`NO_GATE`] if there is no gate, `None` if it cannot be read;
 /// each of these refuses if `--gate` is given. With `--gate`, the check refuses if the gate fails on what would be merged, and
 /// passes if that is not known yet: [`ensure_planned`] finds it out.
 pub(super) fn judge(flux: &Flux, options: &Options, facts: &Facts) -> Option<Verdict> {
     let is_required = options.gate == GateUse::Required;
     match find(flux, facts) {
         Ok(None) if is_required => Some(Verdict::Refused(no_gate().into())),
-        Ok(None) => Some(Verdict::Ok("untested".to_owned())),
+        Ok(None) => Some(Verdict::Ok(NO_GATE.to_owned())),
         Err(error) if is_required => Some(Verdict::Refused(error)),
         Err(_) => None,
         Ok(Some(known)) => Some(known.judge(&facts.task.id, is_required)),
@@ -63,8 +65,10 @@ fn find(flux: &Flux, facts: &Facts) -> Result<Option<Known>> {
         },
         None => KnownMerge::Same,
     };
-    let task = verdicts.look_up(own);
-    Ok(Some(Known { task, merge }))
+    Ok(Some(Known {
+        task: verdicts.look_up(own),
+        merge,
+    }))
 }
 
 impl Known {
@@ -97,9 +101,8 @@ fn refusal(id: &TaskId, verdict: &GateVerdict) -> Error {
         Some(failed) => format!("the merge of '{id}' does not pass the gate: {failed}"),
         None => format!("the merge of '{id}' does not pass the gate: {verdict}"),
     });
-    let log = verdict.log.as_ref();
-    let hint = log.map(|log| format!("cat {}", quoted(log.as_ref())));
-    failure.hints(hint).into()
+    let log = verdict.log.as_deref().map(gate::log_hint);
+    failure.hints(log).into()
 }
 
 /// Runs the gate on the planned merge of a task, if its tree is known but no verdict about it. Fails if

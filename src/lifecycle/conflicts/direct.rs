@@ -234,7 +234,8 @@ impl CarriedTasks {
         match unclear {
             Some(path) if result.files.is_empty() => {
                 let path = shown(path);
-                let why = format!("their targets differ in the lines of '{path}' that they change");
+                let why =
+                    format!("their targets differ in lines of '{path}' that these tasks change");
                 Err(NoResult::Inexact(why))
             }
             _ => Ok(result),

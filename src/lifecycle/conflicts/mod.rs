@@ -168,8 +168,9 @@ fn unfinished(side: &Side, scope: Scope) -> Option<(TaskId, String)> {
     (!side.unmerged.is_empty() && !is_listed).then(|| (side.id.clone(), why))
 }
 
-/// Returns what is known about a task and its target.
-fn with_target(side: &Side) -> Finding {
+/// Returns whether a task conflicts with its target branch, and in which files, as far as that is
+/// known.
+fn find_with_target(side: &Side) -> Finding {
     let Some(landing) = &side.landing else {
         return Finding::later();
     };
@@ -214,7 +215,7 @@ fn list(sides: &[Side], comparison: &Comparison, scope: Scope) -> Vec<TaskConfli
             .map(|into| TaskConflict {
                 task: side.id.clone(),
                 with: Opponent::Target(into),
-                finding: with_target(side),
+                finding: find_with_target(side),
             });
         let pairs = comparison.findings.iter();
         let pairs = pairs.filter(|(pair, _)| pair.0 == at);

@@ -13,7 +13,7 @@ use crate::sanitize;
 use crate::system::none_if_missing;
 use crate::system::regular_file::open_file;
 use crate::task::ObjectId;
-use crate::ui::shown;
+use crate::ui::{quoted, shown};
 
 /// The number of logs that are kept.
 const MAX_LOGS: usize = 20;
@@ -77,4 +77,12 @@ pub(crate) fn open_log(repo: &Repo, tree: &ObjectId) -> Result<Option<File>> {
     let path = log_path(repo, tree);
     let found = none_if_missing(open_file(&path));
     found.with_context(|| format!("could not read '{}'", shown(&path)))
+}
+
+/// Returns the hint with the command that shows the output of a gate, in the file `log`.
+pub(crate) fn log_hint(log: &str) -> String {
+    format!(
+        "to see the output of the gate: cat {}",
+        quoted(log.as_ref())
+    )
 }

@@ -17,7 +17,7 @@ pub(crate) mod verdicts;
 use anyhow::Result;
 
 pub(crate) use self::gate::Gate;
-pub(crate) use self::log::open_log;
+pub(crate) use self::log::{log_hint, open_log};
 use self::run::GateRun;
 use self::scratch::ScratchWorktree;
 use self::subject::Candidate;

@@ -140,7 +140,7 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
     let is_registered = admin::has_entry(repo.common_dir(), path)?;
     if is_registered && !path.exists() {
         let what =
-            format!("git still lists a worktree at '{place}', where the one for gates belongs");
+            format!("'{place}' is needed for gates, but git lists a worktree there that is gone");
         let forget =
             format!("to remove it from the list: git worktree remove --force --force {pasted}");
         bail!(Failure::new(what).hint(forget));

@@ -19,8 +19,8 @@ use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
 use crate::lifecycle::cleanup::called_command::CalledCommand;
+use crate::lifecycle::gate;
 use crate::task::{ObjectId, TaskId};
-use crate::ui::quoted;
 
 /// The landing of the tasks of one target.
 pub(crate) struct Queue<'a> {
@@ -320,10 +320,7 @@ impl Queue<'_> {
             Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
         };
         let failure = Failure::new(format!("{what}: {}", finding.why));
-        let log = finding.log.map(|log| {
-            let log = quoted(log.as_ref());
-            format!("to see the output of the gate: cat {log}")
-        });
+        let log = finding.log.map(|log| gate::log_hint(&log));
         // In the chain, a task before it may be the one that does not pass.
         let alone = (chain.links.len() > 1).then(|| {
             format!(

@@ -93,7 +93,6 @@ impl TaskResult {
     }
 
     /// Returns the result of a task that was left out of the chain with `--check`, from the reason.
-    /// `command` is for hints.
     pub(super) fn of_left_out(id: &TaskId, command: &CalledCommand, why: LeftOut) -> Self {
         let refused = |failure: Failure| Self::Refused(failure.into());
         match why {
@@ -101,12 +100,11 @@ impl TaskResult {
             LeftOut::Conflict(_) => Self::Clash(Clash::Target),
             LeftOut::Later(Misfit::Conflict) => Self::Clash(Clash::Task),
             LeftOut::Later(Misfit::Contained) => Self::Fits,
-            LeftOut::Later(Misfit::NoFastForward) => refused(
-                Failure::new(format!("'{id}' lacks commits of the tasks before it")).hint(format!(
-                    "to rebase and merge it: {}",
-                    command.with(id, "--rebase")
-                )),
-            ),
+            LeftOut::Later(Misfit::NoFastForward) => {
+                let what = format!("'{id}' lacks commits of the tasks before it");
+                let rebase = command.with(id, "--rebase");
+                refused(Failure::new(what).hint(format!("to rebase and merge it: {rebase}")))
+            }
             LeftOut::Later(Misfit::OtherTarget) => {
                 refused(Failure::new(format!("the target of '{id}' has changed")))
             }

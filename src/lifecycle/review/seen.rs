@@ -47,8 +47,9 @@ impl TaskReview<'_> {
             return Ok(());
         }
         let again = format!("to see what is left: git flux review {id}");
-        let what =
-            format!("this review was not noted: another of '{id}' was noted at the same time");
+        let what = format!(
+            "this review of '{id}' was not noted: another review of '{id}' was noted meanwhile"
+        );
         let is_same = store.seen_object(id) == self.before.as_ref();
         ensure!(is_same, Failure::new(what).hint(again));
         quarantine.keep(&seen, tip, &lock)?;

@@ -113,9 +113,13 @@ impl SharedChange {
         }
     }
 
-    /// Describes the change in one line: `core.hooksPath changed to '.husky/_' while 'x' ran`.
+    /// Describes the change in one line: `core.hooksPath changed to '.husky/_' while the agent of 'x' ran`.
     pub(crate) fn describe(&self, id: &TaskId) -> String {
-        format!("{} {} while '{id}' ran", self.name(), self.verb())
+        format!(
+            "{} {} while the agent of '{id}' ran",
+            self.name(),
+            self.verb()
+        )
     }
 
     fn verb(&self) -> String {

@@ -165,7 +165,7 @@ fn ensure_inside(entry: &TreeEntry) -> Result<()> {
         return Ok(());
     }
     let path = shown(&entry.path);
-    let what = format!("the directory '{INIT_DIR}' has an entry that is not inside: '{path}'");
+    let what = format!("an entry of the directory '{INIT_DIR}' leads out of it: '{path}'");
     Err(Failure::new(what).into())
 }
 

@@ -68,7 +68,8 @@ pub(super) fn arguments(pid: i32) -> Option<Vec<OsString>> {
     Some(words.map(|word| OsStr::from_bytes(word).into()).collect())
 }
 
-/// Returns the working directory of the process `pid`; `None` if it is not visible.
+/// Returns the working directory of the process `pid`; `None` if the process has ended or
+/// belongs to another user.
 pub(super) fn cwd(pid: i32) -> Option<PathBuf> {
     fs::read_link(format!("{PROC}/{pid}/cwd")).ok()
 }

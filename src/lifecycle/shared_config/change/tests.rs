@@ -39,7 +39,7 @@ fn assert_change(before: &Parts, after: &Parts, expected: &[(&str, ConfigEffect)
     let found = changes.iter().map(|it| (it.describe(&id()), it.effect));
     let found: Vec<_> = found.collect();
     let expected = expected.iter().map(|(text, effect)| {
-        let text = format!("{text} while 'x' ran");
+        let text = format!("{text} while the agent of 'x' ran");
         (text, *effect)
     });
     assert_eq!(found, expected.collect::<Vec<_>>());
@@ -130,9 +130,12 @@ fn describe_escapes_and_cuts_what_strangers_wrote() {
     let pager = changes[0].describe(&id());
     assert_eq!(
         pager,
-        r"core.pager was set to 'a\u{1b}[2J\u{a}b' while 'x' ran"
+        r"core.pager was set to 'a\u{1b}[2J\u{a}b' while the agent of 'x' ran"
     );
-    let cut = format!("user.name was set to '{}…' while 'x' ran", "x".repeat(59));
+    let cut = format!(
+        "user.name was set to '{}…' while the agent of 'x' ran",
+        "x".repeat(59)
+    );
     assert_eq!(changes[1].describe(&id()), cut);
 }
 
