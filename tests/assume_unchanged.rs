@@ -36,7 +36,7 @@ fn cleanup_counts_changed_assume_unchanged_files_as_uncommitted() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: 'fix-login-XXXXXX' has 3 uncommitted files, hidden from git status: README.md, conf/gone, conf/local
+            error: 'fix-login-XXXXXX' has 3 uncommitted files, which git status does not show (assume-unchanged or skip-worktree): README.md, conf/gone, conf/local
             hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
             hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
         "#]]);

@@ -166,7 +166,7 @@ fn hook_does_not_see_directories_that_would_not_be_ignored_as_links() {
     let output = world.flux(["cleanup", &id]).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: hooks run in a copy of the worktree without 'out': git would not ignore the symbolic link in its place
+        warning: hooks run in a copy of the worktree without 'out': git would not ignore a symbolic link of that name
         merged 2 commits of 'feature/fix-login-XXXXXX' into 'main' (<object>..<object>)
         removed 'fix-login-XXXXXX': worktree, branch 'feature/fix-login-XXXXXX' and session
         its commits stay in refs/flux/archive/fix-login-XXXXXX/tip

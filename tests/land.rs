@@ -198,7 +198,7 @@ fn land_sends_a_task_back_that_conflicts_with_one_that_landed() {
         beta      main    merge 2 commits
         gamma     main    merge 2 commits
         landed alpha, beta (untested)
-        sent gamma back to its agent: it conflicts with its target branch
+        sent gamma back (its agent is not running): it conflicts with its target branch
         hint: to start its agent again: git flux resume gamma
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object> <object>
@@ -617,7 +617,7 @@ fn land_dry_run_and_json_change_nothing() {
         alpha     main    merge 1 commit
         beta      main    merge 1 commit
         clash     main    send back to its agent: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
-        sent clash back to its agent: it conflicts with its target branch
+        sent clash back (its agent is not running): it conflicts with its target branch
         hint: to start its agent again: git flux resume clash
         landed alpha, beta (untested)
         hint: to undo the landing on 'main': git reset --keep <object>

@@ -172,9 +172,9 @@ fn land_commits_first_what_conflicts_and_is_sent_back() {
         beta      main    commit 1 file, send back to its agent: 'feature/beta' and 'main' conflict in 'shared' (contents)
         committed 1 file on 'feature/alpha'
         committed 1 file on 'feature/beta'
-        sent alpha back to its agent: it conflicts with its target branch
+        sent alpha back (its agent is not running): it conflicts with its target branch
         hint: to start its agent again: git flux resume alpha
-        sent beta back to its agent: it conflicts with its target branch
+        sent beta back (its agent is not running): it conflicts with its target branch
         hint: to start its agent again: git flux resume beta
         error: no task has landed
     "#]]);

@@ -70,13 +70,13 @@ fn land_of_eight_tasks_takes_seven_runs_and_none_with_known_verdicts() {
         gate: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }'
         made the worktree '$WORLD/myapp--land' for gates (git flux gc --scratch removes it)
         landed t1, t2, t3 (4 runs, <number> s)
-        sent t4 back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent t4 back (its agent is not running): 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to start its agent again: git flux resume t4
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         landed t5, t6 (1 run, <number> s)
-        sent t7 back to its agent: it conflicts with its target branch
+        sent t7 back (its agent is not running): it conflicts with its target branch
         hint: to start its agent again: git flux resume t7
-        sent t8 back to its agent: 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
+        sent t8 back (its agent is not running): 'echo run >>../runs; cat main.txt; test ! -e red && { test ! -e left || test ! -e right; }' failed (status 1)
         hint: to start its agent again: git flux resume t8
         hint: to see the output of the gate: cat '$WORLD/myapp/.git/flux/gate/<object>.log'
         hint: to undo the landing on 'main': git reset --keep <object>

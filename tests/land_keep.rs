@@ -225,7 +225,7 @@ fn land_refuses_without_the_gate_that_was_removed_while_a_task_ran() {
         --- stderr
         TASK      TARGET  PLAN
         y         main    merge 1 commit
-        error: flux.gate was unset while the agent of 'x' ran
+        error: flux.gate was removed from the configuration while the agent of 'x' ran
         hint: to undo this change: git config --local --replace-all flux.gate false
         hint: to keep it: git flux gate --keep-config x
         hint: to see all such changes: git flux status x

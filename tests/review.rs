@@ -667,7 +667,7 @@ fn review_sends_comments_although_the_files_cannot_be_read_any_more() {
     let output = review(&world, &id, script).env("OTHER", &worktree).run();
     output.success().says(&expect![[r#"
         --- stderr
-        warning: the lines below may have changed in the files of 'fix': its worktree is not at the tip of its branch
+        warning: the lines below may be different now in 'fix': its worktree is not at the tip of its branch
         comments on 'fix':
 
         src/login.txt:2

@@ -261,7 +261,7 @@ fn send_does_not_submit_a_long_message_that_is_not_shown() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: the agent of 'fix-login-XXXXXX' shows something else than the message, so the message was not sent
+            error: the agent of 'fix-login-XXXXXX' shows something else than what was typed, so the message was not sent
             hint: to look at its pane: git flux attach fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);

@@ -181,8 +181,8 @@ fn cleanup_refuses_a_stash_that_is_damaged() {
         --- stderr
         error: cannot read the stash of 'fix-login-XXXXXX'
           caused by: could not read the stash in '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
-        hint: to see its entries: git for-each-ref refs/flux/stashed/fix-login-XXXXXX/
-        hint: to delete the stash with these entries: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
+        hint: to list its entries, and keep those you need: git for-each-ref refs/flux/stashed/fix-login-XXXXXX/
+        hint: then, to delete the stash: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash'
     "#]]);
     world.assert_unchanged(&before);
     let status = world.flux(["status", &id]).run();

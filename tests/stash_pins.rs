@@ -200,7 +200,7 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
             warning: stash entry <object> (On main: 3) was removed while the agent of 'fix' ran
             hint: to put it back: git stash store -m 'On main: 3' <object>
             warning: more stash entries were removed while the agent of 'fix' ran: 2
-            hint: to see them (once the task is removed, restore it first): git flux status fix --json
+            hint: to see them, restore the task first if it is removed: git flux status fix --json
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip
@@ -286,7 +286,7 @@ fn cleanup_refuses_notes_that_are_damaged() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: cannot read the notes about your stash
+            error: cannot read the file that notes the entries of your stash
               caused by: '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen' cannot be read
               caused by: missing field `present` at line 1 column 2
             hint: to delete this file: rm -rf '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/stash-seen'
@@ -296,5 +296,5 @@ fn cleanup_refuses_notes_that_are_damaged() {
         .flux(["status", &id])
         .run()
         .success()
-        .stderr_has("warning: cannot read the notes about your stash");
+        .stderr_has("warning: cannot read the file that notes the entries of your stash");
 }

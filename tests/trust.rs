@@ -243,7 +243,7 @@ fn run_refuses_a_file_name_that_leads_out_of_worktree_init() {
         .code(1)
         .says(&expect![[r#"
             --- stderr
-            error: an entry of the directory '.worktree-init' leads out of it: '../10-evil'
+            error: an entry of '.worktree-init' has a path that leads out of it: '../10-evil'
         "#]]);
     world.assert_unchanged(&before);
 }

@@ -292,7 +292,7 @@ fn cleanup_and_land_say_how_many_files_are_unseen() {
     let terminal = world.terminal(150, 30);
     let before = world.snapshot();
     terminal.command("git flux cleanup fix");
-    terminal.wait_for_screen("into 'main' (gate: untested; 1 file unseen), and remove 'fix'?");
+    terminal.wait_for_screen("into 'main' (untested; 1 file unseen), and remove 'fix'?");
     terminal.keys(["n"]);
     assert_eq!(terminal.exit_code(), 130);
     terminal.clear();

@@ -247,19 +247,20 @@ pub(crate) fn ensure_main_is_known(flux: &Flux, worktrees: &[Worktree]) -> Resul
 fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Result<Failure> {
     let common = flux.repo.common_dir();
     let git = format!("git --git-dir={}", quoted(common));
+    let place = quoted(common.parent().unwrap_or(common));
     let scope = read_core_bare(flux.repo.home())?.map(|(scope, _)| scope);
     let failure = match (scope.as_deref(), from) {
         (Some("command"), _) => return Ok(failure.hint("run it again without -c core.bare=true")),
         (Some("worktree"), _) if common.ends_with(".git") => failure.hint(format!(
-            "if the repository has a worktree: {git} config --worktree core.bare false"
+            "if its files are in {place}: {git} config --worktree core.bare false"
         )),
         _ if common.ends_with(".git") => failure.hint(format!(
-            "if the repository has a worktree: {git} config core.bare false"
+            "if its files are in {place}: {git} config core.bare false"
         )),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
             failure.hint(format!(
-                "if these files are in some directory, merge there: {merge}"
+                "if its files are in another directory, merge there: {merge}"
             ))
         }
         (_, None) => failure,
@@ -267,6 +268,6 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
     Ok(failure.hint(format!(
-        "if there are no such files, move the index away: mv {index} {away}"
+        "if its files are in no directory, move the index away: mv {index} {away}"
     )))
 }

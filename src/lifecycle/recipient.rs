@@ -106,7 +106,7 @@ impl Recipient {
                 "did not accept the message in time; the message was cleared from its pane"
             }
             Delivery::NotShown => {
-                "shows something else than the message, so the message was not sent"
+                "shows something else than what was typed, so the message was not sent"
             }
             Delivery::NotListening => {
                 "has asked a question or stopped reading input, so the message was not sent"

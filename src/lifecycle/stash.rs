@@ -35,10 +35,10 @@ impl Flux {
         let entries = run.stash().list().with_context(|| {
             let (pins, dir) = (TaskStash::pins(id), quoted(run.stash().dir()));
             Failure::new(format!("cannot read the stash of '{id}'"))
-                .hint(format!("to see its entries: git for-each-ref {pins}"))
                 .hint(format!(
-                    "to delete the stash with these entries: rm -rf {dir}"
+                    "to list its entries, and keep those you need: git for-each-ref {pins}"
                 ))
+                .hint(format!("then, to delete the stash: rm -rf {dir}"))
         })?;
         let mut entries: Vec<NotedEntry> = entries.iter().map(NotedEntry::from).collect();
         let exists = |entry: &NotedEntry| self.repo.has_object(&entry.commit);

@@ -87,7 +87,7 @@ impl RunDir {
             Ok(notes)
         });
         found.with_context(|| {
-            Failure::new("cannot read the notes about your stash")
+            Failure::new("cannot read the file that notes the entries of your stash")
                 .hint(self.removal_hint(FILE_NAME))
         })
     }

@@ -80,7 +80,7 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         let what = format!("ignored files, which {}", check.reason());
         flux.ui.status(what);
     }
-    let hint = "to see them (once the task is removed, restore it first)";
+    let hint = "to see them, restore the task first if it is removed";
     warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed, hint);
     // --yes agrees to these.
     for consent in plan.consents(Agreed::Yes) {

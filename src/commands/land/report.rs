@@ -168,6 +168,9 @@ impl<'a> Report<'a> {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
         ui.status(match back.round {
+            Round::Counted if matches!(back.how, Notice::NoAgent) => {
+                format!("sent {id} back (its agent is not running): {why}")
+            }
             Round::Counted => format!("sent {id} back to its agent: {why}"),
             Round::Nothing => format!("'{id}' did not land: {why}"),
         });

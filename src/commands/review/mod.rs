@@ -312,7 +312,7 @@ fn send_comments(
     let (flux, id) = (review.flux, &stored.id);
     let ReviewComments { file, comments } = edited;
     let placed = place_comments(stored, review, edited).unwrap_or_else(|error| {
-        let what = format!("the lines below may have changed in the files of '{id}'");
+        let what = format!("the lines below may be different now in '{id}'");
         flux.ui.warning(format_args!("{what}: {error:#}"));
         comments.iter().map(|one| file.place(one)).collect()
     });

@@ -34,13 +34,15 @@ pub(super) fn find_large(facts: &Facts) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Returns `, hidden from git status: <names>` for the uncommitted files that are marked
+/// Returns `, which git status does not show …: <names>` for the uncommitted files that are marked
 /// assume-unchanged or skip-worktree; empty if there are none.
 pub(super) fn name_hidden(facts: &Facts) -> String {
     let files = facts.uncommitted.iter();
     match name_files(files.filter(|change| change.unhide_option.is_some())) {
         names if names.is_empty() => names,
-        names => format!(", hidden from git status: {names}"),
+        names => {
+            format!(", which git status does not show (assume-unchanged or skip-worktree): {names}")
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl ScratchMerge<'_> {
                 Skipped::NamesCheckout(path) => (path, format!("it contains the path '{target}'")),
                 Skipped::NotIgnored(path) => (
                     path,
-                    "git would not ignore the symbolic link in its place".to_owned(),
+                    "git would not ignore a symbolic link of that name".to_owned(),
                 ),
             };
             let what = format!(

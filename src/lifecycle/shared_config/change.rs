@@ -127,7 +127,7 @@ impl SharedChange {
             (SharedPart::File(_), None, _) => "was added",
             (SharedPart::File(_), _, None) => "was removed",
             (SharedPart::File(_), ..) => "changed",
-            (SharedPart::Key { .. }, _, None) => "was unset",
+            (SharedPart::Key { .. }, _, None) => "was removed from the configuration",
             (SharedPart::Key { .. }, None, _) => "was set to",
             (SharedPart::Key { .. }, ..) => "changed to",
         };

@@ -165,7 +165,7 @@ fn ensure_inside(entry: &TreeEntry) -> Result<()> {
         return Ok(());
     }
     let path = shown(&entry.path);
-    let what = format!("an entry of the directory '{INIT_DIR}' leads out of it: '{path}'");
+    let what = format!("an entry of '{INIT_DIR}' has a path that leads out of it: '{path}'");
     Err(Failure::new(what).into())
 }
 

@@ -53,7 +53,14 @@ fn find_changes_describes_each_key_that_counts() {
     assert_change(&husky, &husky, &[]);
     let set = [("core.hooksPath was set to '.husky/_'", RunsProgram)];
     assert_change(&none, &husky, &set);
-    assert_change(&husky, &none, &[("core.hooksPath was unset", RunsProgram)]);
+    assert_change(
+        &husky,
+        &none,
+        &[(
+            "core.hooksPath was removed from the configuration",
+            RunsProgram,
+        )],
+    );
     let other = config(&[("core.hookspath", "x")]);
     assert_change(
         &husky,
@@ -66,7 +73,7 @@ fn find_changes_describes_each_key_that_counts() {
     );
     let expected = [
         ("remote.o.url changed to 'a', 'b'", Plain),
-        ("user.name was unset", Plain),
+        ("user.name was removed from the configuration", Plain),
     ];
     assert_change(&one, &two, &expected);
     // The program was there before.
