@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::mem;
 
 use strum::Display;
 
@@ -82,7 +83,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// A command of git flux in hints: `git flux <verb> …`.
-#[derive(Clone, Copy, Debug, Display)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[strum(serialize_all = "lowercase")]
 pub(crate) enum Verb {
     Attach,
@@ -177,6 +178,18 @@ pub(crate) fn replace_hint(
         && let Some(at) = failure.hints.iter().position(|one| one == hint)
     {
         failure.hints.splice(at..=at, other.map(str::to_owned));
+    }
+    error
+}
+
+/// Replaces each hint of an error by what `change` makes of it.
+pub(crate) fn map_hints(
+    mut error: anyhow::Error,
+    change: impl Fn(String) -> String,
+) -> anyhow::Error {
+    if let Some(failure) = error.downcast_mut::<Failure>() {
+        let hints = mem::take(&mut failure.hints);
+        failure.hints = hints.into_iter().map(change).collect();
     }
     error
 }

@@ -62,6 +62,28 @@ pub(crate) fn word(text: &str) -> String {
     line(&shell_words::quote(text))
 }
 
+/// Quotes a text for a command that the user can paste into a shell, as [`word`] does, but without
+/// changing it: with a control character, in `$'…'`, which a shell need not have.
+pub(crate) fn exact_word(text: &str) -> String {
+    if !text.contains(is_harmful) {
+        return word(text);
+    }
+    let mut out = "$'".to_owned();
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\'' | '\\' => out.extend(['\\', c]),
+            _ if is_harmful(c) => {
+                let mut bytes = [0; 4];
+                let bytes = c.encode_utf8(&mut bytes).bytes();
+                out.extend(bytes.map(|byte| format!("\\{byte:03o}")));
+            }
+            _ => out.push(c),
+        }
+    }
+    out + "'"
+}
+
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -93,6 +115,15 @@ pub(crate) fn is_harmful(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_word_loses_no_character() {
+        assert_eq!(exact_word("two words"), "'two words'");
+        let text = "a\n\t\x1b1 'b' \\ \u{202e}größe";
+        let word = r"$'a\n\011\0331 \'b\' \\ \342\200\256größe'";
+        assert_eq!(exact_word(text), word);
+        assert_eq!(line(word), word);
+    }
 
     #[test]
     fn control_characters_are_escaped() {

@@ -242,8 +242,8 @@ fn cleanup_discard_branch_does_not_discard_uncommitted_changes() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: 'fix-login-XXXXXX' has 4 uncommitted files
-        hint: to commit and merge: git flux cleanup fix-login-XXXXXX --commit
-        hint: to merge only what is committed: git flux cleanup fix-login-XXXXXX --discard
+        hint: to commit them first: git flux cleanup fix-login-XXXXXX --discard-branch --commit
+        hint: to discard them (they can be restored): git flux cleanup fix-login-XXXXXX --discard-branch --discard
     "#]]);
     world.assert_unchanged(&before);
     let args = ["cleanup", "--discard-branch", "--discard", &id];

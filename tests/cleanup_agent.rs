@@ -9,14 +9,15 @@ fn cleanup_does_not_stop_a_running_agent_without_consent() {
     let world = World::new();
     let id = working_task(&world);
     let before = world.snapshot();
-    for args in [&["cleanup", &id][..], &["cleanup", "--discard-branch", &id]] {
-        let output = world.flux(args).run();
-        output.code(1).says(&expect![[r#"
-            --- stderr
-            error: the agent of 'fix-login-XXXXXX' is still running
-            hint: to look at the pane: git flux attach fix-login-XXXXXX
-            hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
-        "#]]);
+    for options in [&[][..], &["--discard-branch"]] {
+        let output = world.flux(["cleanup", &id].iter().chain(options)).run();
+        let again = [&["git flux cleanup", &id], options, &["--yes"]].concat();
+        output.code(1).stderr_is(&format!(
+            "error: the agent of '{id}' is still running\n\
+             hint: to look at the pane: git flux attach {id}\n\
+             hint: to clean up anyway: {}\n",
+            again.join(" ")
+        ));
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
     }

@@ -64,7 +64,7 @@ fn cleanup_update_merges_the_target_into_the_worktree_and_stops_at_conflicts() {
             error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
             hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
             hint: to go to the task: git flux attach fix-login-XXXXXX
-            hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
+            hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX --update
             hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
         "#]]);
     let after = (commit(&world, "main"), world.git(["status", "--porcelain"]));
@@ -193,7 +193,7 @@ fn cleanup_update_refuses_to_overwrite_uncommitted_changes() {
             error: 'fix-login-XXXXXX' is not removed: resolve the conflicts first
             hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
             hint: to go to the task: git flux attach fix-login-XXXXXX
-            hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
+            hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX --update
             hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
         "#]]);
 }
@@ -237,7 +237,7 @@ fn cleanup_update_says_that_a_merge_is_clean_if_git_resolves_all_conflicts() {
         error: 'fix-login-XXXXXX' is not removed: commit the merge first
         hint: to see what is left: git -C '$WORLD/myapp-fix-login-XXXXXX' status
         hint: to go to the task: git flux attach fix-login-XXXXXX
-        hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX
+        hint: then: git -C '$WORLD/myapp-fix-login-XXXXXX' commit && git flux cleanup fix-login-XXXXXX --update
         hint: or, to give up the merge: git -C '$WORLD/myapp-fix-login-XXXXXX' merge --abort
     "#]]);
     let worktree = world.worktree(&id);

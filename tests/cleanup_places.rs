@@ -235,7 +235,7 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
         --- stderr
         error: the merge would overwrite 'agent.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/main is here' status --ignored
-        hint: commit, stash or move 'agent.txt', then: git flux cleanup fix-login-XXXXXX
+        hint: commit, stash or move 'agent.txt', then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

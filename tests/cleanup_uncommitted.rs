@@ -36,11 +36,10 @@ fn cleanup_stores_a_large_file_only_with_consent() {
     let before = world.snapshot();
     for option in ["--discard", "--commit"] {
         let output = world.flux(["cleanup", "-y", option, &id]).run();
-        output.code(1).says(&expect![[r#"
-            --- stderr
-            error: 'large.bin' has 100.00 MiB and would be committed
-            hint: move such files, or add them to .gitignore, then: git flux cleanup fix-login-XXXXXX
-        "#]]);
+        output.code(1).stderr_is(&format!(
+            "error: 'large.bin' has 100.00 MiB and would be committed\n\
+             hint: move such files, or add them to .gitignore, then: git flux cleanup {id} {option}\n"
+        ));
         world.assert_unchanged(&before);
     }
     let question = "Commit anyway?";
@@ -76,7 +75,7 @@ fn cleanup_commits_nothing_if_a_file_is_in_the_way_of_the_merge() {
         --- stderr
         error: the merge would overwrite 'late.txt' in the worktree of 'main'
         hint: to see untracked and ignored files: git -C '$WORLD/myapp' status --ignored
-        hint: commit, stash or move 'late.txt', then: git flux cleanup fix-login-XXXXXX
+        hint: commit, stash or move 'late.txt', then: git flux cleanup fix-login-XXXXXX --commit
     "#]]);
     world.assert_unchanged(&before);
 }

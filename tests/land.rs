@@ -297,7 +297,7 @@ fn land_with_ff_only_lands_what_follows_on_each_other() {
         gamma     main    ff-only 1 commit
         landed alpha, beta (untested)
         error: 'gamma': 'main' cannot be fast-forwarded: it has commits (<number>) that 'feature/gamma' lacks
-        hint: to rebase and merge it: git flux land gamma --rebase
+        hint: to rebase and merge it: git flux land gamma --into main --rebase
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit <object>..<object>
         error: not every task has landed

@@ -87,7 +87,7 @@ fn land_leaves_out_a_task_that_gets_uncommitted_files() {
         'main' or a task has changed; planning again
         error: 'alpha' has 1 uncommitted file
         hint: to commit and merge: git flux land alpha --commit
-        hint: to merge only what is committed: git flux cleanup alpha --discard --gate
+        hint: to merge only what is committed: git flux cleanup alpha --gate --discard
         landed beta (2 runs, <number> s)
         hint: to undo the landing on 'main': git reset --keep <object>
         hint: or, if 'main' has newer commits: git revert --no-edit -m 1 <object>

@@ -125,7 +125,7 @@ fn land_check_names_no_conflict_if_a_task_cannot_be_fast_forwarded() {
         beta      main    try to ff-only 1 commit
         no conflicts: alpha (untested)
         error: 'beta' lacks commits of the tasks before it
-        hint: to rebase and land it: git flux land beta --rebase
+        hint: to rebase and merge it: git flux land beta --check --rebase
         error: not every task would land
     "#]]);
     world.assert_unchanged(&before);

@@ -95,7 +95,7 @@ fn land_with_keep_commits_no_large_file() {
         TASK      TARGET  PLAN
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
         error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
-        hint: move such files, or add them to .gitignore, then: git flux land alpha
+        hint: move such files, or add them to .gitignore, then: git flux land alpha --commit --keep
         error: no task has landed
     "#]]);
     world.assert_unchanged(&before);
@@ -198,7 +198,7 @@ fn land_commits_no_large_file_of_a_task_that_conflicts() {
         TASK      TARGET  PLAN
         alpha     main    refused: 'data.bin' has 100.00 MiB and would be committed
         error: 'alpha': 'data.bin' has 100.00 MiB and would be committed
-        hint: move such files, or add them to .gitignore, then: git flux land alpha
+        hint: move such files, or add them to .gitignore, then: git flux land alpha --commit
         error: no task has landed
     "#]]);
     let output = world

@@ -57,6 +57,7 @@ mod gc;
 mod git_crypt;
 mod help;
 mod hints;
+mod hints_options;
 mod hook_effects;
 mod hook_ignored;
 mod hook_isolation;

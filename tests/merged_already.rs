@@ -276,12 +276,11 @@ fn cleanup_refuses_in_every_style_if_the_base_branch_is_gone() {
         world.git(["branch", "-D", "base"]);
         let before = world.snapshot();
         let output = world.flux(["cleanup", "-y", style, &id]).run();
-        output.code(1).says(&expect![[r#"
-            --- stderr
-            error: there is no branch 'base' to merge 'fix-login-XXXXXX' into
-            hint: to merge it elsewhere: git flux cleanup fix-login-XXXXXX --into <branch>
-            hint: to remove it without a merge: git flux cleanup fix-login-XXXXXX --discard-branch
-        "#]]);
+        output.code(1).stderr_is(&format!(
+            "error: there is no branch 'base' to merge '{id}' into\n\
+             hint: to merge it elsewhere: git flux cleanup {id} {style} --into <branch>\n\
+             hint: to remove it without a merge: git flux cleanup {id} --discard-branch\n"
+        ));
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());
     }

@@ -209,7 +209,7 @@ fn cleanup_does_not_stop_an_agent_whose_worktree_is_gone_without_consent() {
             --- stderr
             error: the agent of 'fix-login-XXXXXX' is still running
             hint: to look at the pane: git flux attach fix-login-XXXXXX
-            hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --yes
+            hint: to clean up anyway: git flux cleanup fix-login-XXXXXX --discard --yes
         "#]]);
         world.assert_unchanged(&before);
         assert!(world.agent(&id).is_alive());

@@ -28,12 +28,21 @@ impl Styles {
     /// Returns the style of the merge: that of the options, or else of `flux.merge`. Fails if that
     /// setting is invalid.
     pub(super) fn chosen(&self, settings: &Settings) -> Result<Style> {
+        self.given().map_or_else(|| settings.merge_style(), Ok)
+    }
+
+    /// Returns the option that is given; `None` if there is none.
+    pub(super) fn option(&self) -> Option<String> {
+        self.given().map(|style| format!("--{}", style.into_str()))
+    }
+
+    fn given(&self) -> Option<Style> {
         match (self.merge, self.squash, self.rebase, self.ff_only) {
-            (true, ..) => Ok(Style::Merge),
-            (_, true, ..) => Ok(Style::Squash),
-            (.., true, _) => Ok(Style::Rebase),
-            (.., true) => Ok(Style::FastForward),
-            _ => settings.merge_style(),
+            (true, ..) => Some(Style::Merge),
+            (_, true, ..) => Some(Style::Squash),
+            (.., true, _) => Some(Style::Rebase),
+            (.., true) => Some(Style::FastForward),
+            _ => None,
         }
     }
 }

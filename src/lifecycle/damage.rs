@@ -11,7 +11,7 @@ use crate::context::Flux;
 use crate::failure::{self, Failure};
 use crate::git::{Distrust, ObjectId, admin, refs, worktree};
 use crate::store::base_ref;
-use crate::task::Task;
+use crate::task::{Task, TaskId};
 use crate::ui::{quoted, shown, word};
 
 /// A purpose, and the command for it.
@@ -19,6 +19,9 @@ type Repair = (&'static str, String);
 
 /// The purpose of the cleanup of a task whose worktree is missing.
 pub(super) const MERGE_COMMITS: &str = "to merge only its commits and remove the task";
+
+/// The purpose of the cleanup of a task whose branch is missing or is to be dropped.
+pub(super) const REMOVE: &str = "to remove the task";
 
 /// A missing or altered part of a task.
 pub(crate) struct Damage {
@@ -71,7 +74,7 @@ impl Damage {
 
     fn with_missing_branch(flux: &Flux, task: &Task, what: String) -> Result<Self> {
         let remove = format!("git flux cleanup {} --discard --discard-branch", task.id);
-        let repairs = vec![recreate_branch(flux, task)?, ("to remove the task", remove)];
+        let repairs = vec![recreate_branch(flux, task)?, (REMOVE, remove)];
         Ok(Self { what, repairs })
     }
 
@@ -207,12 +210,16 @@ fn missing_worktree(flux: &Flux, task: &Task, what: String) -> Result<Damage> {
         false => "",
     };
     let again = format!("git worktree add --force{twice} {path} {branch}");
-    let cleanup = format!("git flux cleanup {} --discard", task.id);
     let repairs = vec![
         ("to check out its branch again", again),
-        (MERGE_COMMITS, cleanup),
+        (MERGE_COMMITS, merge_commits(&task.id)),
     ];
     Ok(Damage { what, repairs })
+}
+
+/// Returns the command that merges the commits of a task whose worktree is missing, and removes it.
+pub(super) fn merge_commits(id: &TaskId) -> String {
+    format!("git flux cleanup {id} --discard")
 }
 
 /// Returns the command that recreates a task's missing branch at its last known commit:

@@ -27,7 +27,7 @@ use serde::Serialize;
 pub(crate) use self::directory::with_directory;
 use self::question::{QuestionTheme, wrap};
 use crate::failure::{self, DECLINED, Failure};
-pub(crate) use crate::sanitize::{quoted, shown, word};
+pub(crate) use crate::sanitize::{exact_word, quoted, shown, word};
 use crate::{interrupt, sanitize};
 
 /// The terminal and its options.

@@ -9,6 +9,7 @@ use crate::commands::table::Table;
 use crate::context::Flux;
 use crate::failure::{self, DECLINED, Failure, worst_exit_code};
 use crate::git::{Integrated, MergePlan, ObjectId, Style as MergeStyle};
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::lifecycle::cleanup::check::Check;
 use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Asking, Branch, Edits, Options, Question};
@@ -165,7 +166,7 @@ pub(super) fn plan_merged(flux: &Flux, store: &Store, options: &Options) -> Resu
         into: Some(into), ..
     } = &options.branch
     {
-        ensure_branch(flux, store, into)?;
+        ensure_branch(flux, store, (into, &options.command))?;
     }
     let tasks = sort_tasks(flux, store);
     let tasks = tasks.filter(|stored| may_be_merged(flux, store, stored, &options.branch));
@@ -202,12 +203,16 @@ fn is_selected(plan: &Plan, options: &Options) -> bool {
 }
 
 /// Fails if the branch of `--into` does not exist, or is a symbolic ref to another kind of ref.
-fn ensure_branch(flux: &Flux, store: &Store, into: &BranchName) -> Result<()> {
+fn ensure_branch(
+    flux: &Flux,
+    store: &Store,
+    (into, command): (&BranchName, &CalledCommand),
+) -> Result<()> {
     if store.tip(&store.resolve_symbolic(into)?).is_some() {
         return Ok(());
     }
     let hint = match flux.repo.resolve(into)? {
-        Some(_) => format!("git flux cleanup --merged={}", word(into)),
+        Some(_) => command.for_tasks("", &format!("--merged={}", word(into))),
         None => "git branch".to_owned(),
     };
     bail!(Failure::new(format!("there is no branch '{into}'")).hint(hint))

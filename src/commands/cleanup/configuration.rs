@@ -7,13 +7,13 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::shared_config::FileContent;
 use crate::git::shared_config::keys::ConfigEffect;
+use crate::lifecycle::cleanup::facts::Facts;
 use crate::lifecycle::cleanup::options::{Agreed, Options, Question};
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::shared_config::change::{PartState, SharedChange};
 use crate::lifecycle::shared_config::keep;
 use crate::lifecycle::shared_config::put_back::put_back;
 use crate::sanitize;
-use crate::task::TaskId;
 use crate::ui::shown;
 
 /// The lines of a state that are shown.
@@ -43,7 +43,7 @@ impl Answer {
 /// Asks whether to keep a change of the shared configuration, put it back, show it and ask again,
 /// or abort, which is an error. Records the answer, so that no other cleanup asks again. The
 /// default answer is to show a change that decides which program runs, and to keep any other.
-pub(super) fn ask(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<()> {
+pub(super) fn ask(flux: &Flux, facts: &Facts, change: &SharedChange) -> Result<()> {
     use Answer::{Abort, Keep, PutBack, Show};
     let mut answers = match change.effect {
         ConfigEffect::RunsProgram => vec![Show, Keep, PutBack, Abort],
@@ -51,12 +51,13 @@ pub(super) fn ask(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<()>
     };
     answers.retain(|answer| *answer != PutBack || change.is_reversible());
     let words: Vec<String> = answers.iter().map(|answer| answer.words()).collect();
+    let id = &facts.task.id;
     flux.ui.status(sanitize::line(&change.describe(id)));
     loop {
         match answers[flux.ui.select("What should happen to it?", &words)?] {
             Keep => keep(flux, change)?,
             PutBack => {
-                let replaced = put_back(flux, id, change)?;
+                let replaced = put_back(flux, (id, &facts.command), change)?;
                 flux.ui.status(format_args!("put back {}", change.name()));
                 if let Some(path) = replaced {
                     let what = format!("the replaced file is kept in '{}'", shown(&path));

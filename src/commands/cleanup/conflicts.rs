@@ -47,7 +47,6 @@ pub(super) fn start_merge(
     site: ConflictSite,
     lock: &Lock,
 ) -> Result<()> {
-    let task = &facts.task;
     let merge = ConflictMerge::plan(facts, site)?;
     let (path, theirs) = (merge.path, merge.theirs);
     let is_to_tell = site == ConflictSite::Task && wants_to_tell(flux, facts)?;
@@ -62,15 +61,16 @@ pub(super) fn start_merge(
     flux.ui
         .status(format_args!("merging '{theirs}' in '{place}'; {end}"));
     if is_to_tell && has_conflicts {
-        tell_agent(flux, task);
+        tell_agent(flux, &facts.task);
     }
-    Err(not_removed(task, path, has_conflicts).into())
+    Err(not_removed(facts, path, has_conflicts).into())
 }
 
 /// Returns the failure for a task with an unfinished merge in the worktree `path`, with exit code 3
 /// if it has conflicts. The hints say how to finish it.
-pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Failure {
-    let (id, git) = (&task.id, format!("git -C {}", quoted(path)));
+pub(super) fn not_removed(facts: &Facts, path: &Path, has_conflicts: bool) -> Failure {
+    let Task { id, worktree, .. } = &facts.task;
+    let git = format!("git -C {}", quoted(path));
     let (step, code) = match has_conflicts {
         true => ("resolve the conflicts", CONFLICTS),
         false => ("commit the merge", 1),
@@ -79,11 +79,14 @@ pub(super) fn not_removed(task: &Task, path: &Path, has_conflicts: bool) -> Fail
     let mut failure = Failure::new(what)
         .hint(format!("to see what is left: {git} status"))
         .code(code);
-    if path == task.worktree {
+    if path == worktree {
         failure = failure.hint(format!("to go to the task: git flux attach {id}"));
     }
     failure
-        .hint(format!("then: {git} commit && git flux cleanup {id}"))
+        .hint(format!(
+            "then: {git} commit && {}",
+            facts.command.with(id, "")
+        ))
         .hint(format!("or, to give up the merge: {git} merge --abort"))
 }
 

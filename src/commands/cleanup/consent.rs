@@ -54,7 +54,7 @@ pub(super) fn ask_consents(flux: &Flux, options: &mut Options, mut plan: Plan) -
             }
             _ => match facts.find_change(&consent.finding) {
                 Some(change) => {
-                    configuration::ask(flux, &facts.task.id, change)?;
+                    configuration::ask(flux, facts, change)?;
                     options.agree(consent.question, &consent.finding);
                 }
                 None => ask(flux, options, facts, consent)?,

@@ -59,7 +59,7 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
 pub(super) fn ensure_removable(plan: Plan) -> Result<()> {
     let plan = plan.ensure_not_refused()?;
     match plan.facts.as_ref().filter(|_| plan.is_update()) {
-        Some(facts) => bail!(not_removed(&facts.task, &facts.task.worktree, true)),
+        Some(facts) => bail!(not_removed(facts, &facts.task.worktree, true)),
         None => Ok(()),
     }
 }

@@ -8,6 +8,8 @@ mod consent;
 mod dry_run;
 mod options;
 mod remove;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::slice;
@@ -104,7 +106,7 @@ impl CleanupArgs {
             return bulk::run(&flux, plans, &options, mode);
         }
         let name = self.tasks.first().map(String::as_str);
-        let stored = choose_own(&flux, &store, name, Verb::Cleanup)?;
+        let stored = self.choose(&flux, &store, name)?;
         if self.drop_copy(&flux, &store, stored, mode)? {
             return Ok(());
         }
@@ -167,6 +169,17 @@ impl CleanupArgs {
         Ok(true)
     }
 
+    /// Returns the task that `name` or the user selects. The hints of an error repeat the options.
+    fn choose<'a>(
+        &self,
+        flux: &Flux,
+        store: &'a Store,
+        name: Option<&str>,
+    ) -> Result<&'a StoredTask> {
+        choose_own(flux, store, name, Verb::Cleanup)
+            .map_err(|error| self.called_command().complete_hints(error))
+    }
+
     /// Plans the cleanup of the tasks that `--all`, `--merged` or their names select, each once,
     /// without changing anything.
     fn make_plans(&self, flux: &Flux, store: &Store, options: &Options) -> Result<Vec<Plan>> {
@@ -175,7 +188,7 @@ impl CleanupArgs {
             ids.extend(bulk::sort_tasks(flux, store).map(|stored| &stored.id));
         }
         for name in &self.tasks {
-            let id = &choose_own(flux, store, Some(name), Verb::Cleanup)?.id;
+            let id = &self.choose(flux, store, Some(name))?.id;
             if !ids.contains(&id) {
                 ids.push(id);
             }

@@ -6,12 +6,13 @@ use super::CleanupArgs;
 use super::args::{Mode, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::lifecycle::cleanup::called_command::CalledCommand;
+use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, into_option};
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
 use crate::task::BranchName;
 use crate::task::check::is_branch_name;
+use crate::ui::word;
 
 impl CleanupArgs {
     pub(super) fn mode(&self) -> Mode {
@@ -31,10 +32,7 @@ impl CleanupArgs {
         let can_ask = flux.ui.can_ask();
         let is_several = self.all || self.merged.is_some() || self.tasks.len() > 1;
         Ok(Options {
-            command: match self.gate {
-                true => CalledCommand::TestedCleanup,
-                false => CalledCommand::Cleanup,
-            },
+            command: self.called_command(),
             uncommitted: match &self.commit {
                 Some(message) => Edits::Commit(message.clone()),
                 None if self.discard => Edits::Discard,
@@ -64,6 +62,29 @@ impl CleanupArgs {
             },
             answers: Vec::new(),
         })
+    }
+
+    /// Returns this command as hints repeat it.
+    pub(super) fn called_command(&self) -> CalledCommand {
+        let merged = self.merged.as_deref().filter(|rev| !rev.is_empty());
+        let values = [
+            merged.map(|rev| format!("--merged={}", word(rev))),
+            self.into.as_deref().map(into_option),
+            self.styles.option(),
+            self.commit.as_deref().map(commit_option),
+        ];
+        let flags = [
+            (self.discard, "--discard"),
+            (self.discard_stash, "--discard-stash"),
+            (self.discard_branch, "--discard-branch"),
+            (self.update, "--update"),
+            (self.no_verify, "--no-verify"),
+            (self.gate, "--gate"),
+            (self.gone, "--gone"),
+            (self.keep_config, "--keep-config"),
+        ];
+        let flags = flags.map(|(is_given, name)| is_given.then(|| name.to_owned()));
+        CalledCommand::cleanup(values.into_iter().chain(flags).flatten())
     }
 
     /// Returns the questions to which the command line gives a consent. If the user can be asked,

@@ -161,9 +161,13 @@ impl LandArgs {
         if is_selected || flux.ui.can_ask() || self.dry_run {
             return Ok(());
         }
-        let hints: &[&str] = match self.watch {
-            true => &["git flux land --watch --ready"],
-            false => &["git flux land <task>...", "git flux land --ready"],
+        let command = self.called_command(flux);
+        let hints = match self.watch {
+            true => vec![command.for_tasks("", "--watch --ready")],
+            false => vec![
+                command.for_tasks("<task>...", ""),
+                command.for_tasks("", "--ready"),
+            ],
         };
         bail!(Failure::new("no task given").hints(hints).code(USAGE))
     }
@@ -206,6 +210,7 @@ impl LandArgs {
             };
             let mut queue = Queue {
                 flux,
+                command: self.called_command(flux),
                 tell: &mut |event| report.tell(&event),
                 lock: &lock,
                 fate: self.fate(),

@@ -8,7 +8,7 @@ use super::LandArgs;
 use crate::commands::choose_own;
 use crate::context::Flux;
 use crate::failure::Verb;
-use crate::lifecycle::cleanup::called_command::CalledCommand;
+use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, into_option};
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
@@ -81,7 +81,8 @@ impl LandArgs {
     fn named<'a>(&self, flux: &Flux, store: &'a Store) -> Result<Vec<&'a StoredTask>> {
         let (mut ids, mut named) = (BTreeSet::new(), Vec::new());
         for name in &self.tasks {
-            let stored = choose_own(flux, store, Some(name), Verb::Land)?;
+            let stored = choose_own(flux, store, Some(name), Verb::Land)
+                .map_err(|error| self.called_command(flux).complete_hints(error))?;
             if ids.insert(&stored.id) {
                 named.push(stored);
             }
@@ -117,12 +118,23 @@ impl LandArgs {
             .collect())
     }
 
-    /// Returns this command as hints name it. A gate that cannot be read counts as one.
-    fn called_command(&self, flux: &Flux) -> CalledCommand {
-        match self.no_gate || matches!(Gate::read(flux), Ok(None)) {
-            true => CalledCommand::Land,
-            false => CalledCommand::TestedLand,
-        }
+    /// Returns this command as hints repeat it. A gate that cannot be read counts as one.
+    pub(super) fn called_command(&self, flux: &Flux) -> CalledCommand {
+        let values = [
+            self.into.as_deref().map(into_option),
+            self.styles.option(),
+            self.commit.as_deref().map(commit_option),
+        ];
+        let flags = [
+            (self.keep, "--keep"),
+            (self.check, "--check"),
+            (self.keep_config, "--keep-config"),
+            (self.no_gate, "--no-gate"),
+        ];
+        let flags = flags.map(|(is_given, name)| is_given.then(|| name.to_owned()));
+        let mut command = CalledCommand::land(values.into_iter().chain(flags).flatten());
+        command.is_tested = !self.no_gate && !matches!(Gate::read(flux), Ok(None));
+        command
     }
 
     /// Returns the options for planning and landing a task. If its target branch is gone and has

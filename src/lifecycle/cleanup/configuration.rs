@@ -58,7 +58,7 @@ impl Decision<'_> {
     }
 
     fn keep_command(&self) -> String {
-        let (command, id) = (self.options.command, &self.facts.task.id);
+        let (command, id) = (&self.options.command, &self.facts.task.id);
         let keep = command.with(id, "--keep-config");
         format!("to keep all of them: {keep}")
     }

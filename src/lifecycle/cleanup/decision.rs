@@ -2,7 +2,7 @@
 
 use anyhow::{Error, Result, anyhow};
 
-use super::called_command::CalledCommand;
+use super::called_command::into_option;
 use super::check::{Checks, Verdict};
 use super::facts::Facts;
 use super::files::{self, name_files, quote_paths};
@@ -14,7 +14,6 @@ use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
 use crate::git::{MergePlan, Style};
 use crate::lifecycle::stash_pins::{count_entries, name_entries};
-use crate::ui::word;
 use crate::ui::words::count;
 
 pub(super) struct Decision<'a> {
@@ -133,26 +132,24 @@ impl Decision<'_> {
             return Ok(());
         };
         let id = &self.facts.task.id;
-        let (branch, whole) = match self.options.branch {
-            Branch::Discard => (
-                " --discard-branch",
-                "to remove the task (it can be restored)",
-            ),
-            Branch::Merge { .. } | Branch::MergedIn { .. } => (
-                "",
+        let removal = "to remove the task (it can be restored)";
+        let (options, whole) = match self.options.branch {
+            Branch::Discard => ("--discard", removal),
+            // `--merged=<commit>` would discard the files of other tasks, too.
+            Branch::MergedIn { .. } => ("--discard --discard-branch", removal),
+            Branch::Merge { .. } => (
+                "--discard",
                 "to merge only what is committed (the files can be restored)",
             ),
         };
         let what = format!("could not read the uncommitted files of '{id}'");
-        let command = self.options.command;
-        let discard = command.cleanup_with(id, &format!("--discard{branch}"));
+        let discard = self.options.command.cleanup_with(id, options);
         let hint = format!("{whole}: {discard}");
         Err(anyhow!(why.clone()).context(Failure::new(what).hint(hint)))
     }
 
     fn decide_about_uncommitted(&mut self) {
         let (id, files) = (&self.facts.task.id, &self.facts.uncommitted);
-        let command = self.options.command;
         let names = name_files(files);
         let why = match self.options.uncommitted {
             _ if self.facts.read_error.is_some() => {
@@ -165,13 +162,12 @@ impl Decision<'_> {
             Edits::Ask => {
                 let number = count(files.len(), "uncommitted file");
                 let what = format!("'{id}' has {number}{}", files::name_hidden(self.facts));
+                let [commit, discard] = self.facts.destination.purposes();
+                let command = &self.options.command;
                 let refusal = Failure::new(what)
+                    .hint(format!("{commit}: {}", command.with(id, "--commit")))
                     .hint(format!(
-                        "to commit and merge: {}",
-                        command.with(id, "--commit")
-                    ))
-                    .hint(format!(
-                        "to merge only what is committed: {}",
+                        "{discard}: {}",
                         command.cleanup_with(id, "--discard")
                     ));
                 let what = format!("commit or discard {names}");
@@ -252,9 +248,7 @@ impl Decision<'_> {
         ))
         .hint(format!(
             "to merge it into '{branch}': {}",
-            self.options
-                .command
-                .with(id, &format!("--into {}", word(branch)))
+            self.options.command.with(id, &into_option(branch))
         ))
         .code(USAGE);
         self.ask(Question::OtherBranch, place, refusal);
@@ -318,10 +312,10 @@ impl Decision<'_> {
     /// Adds a check that needs a consent, which `--yes` gives. If that is missing and the user
     /// cannot be asked, the check refuses, with the hints `git flux attach` and `--yes`.
     fn require_yes(&mut self, question: Question, what: String) {
-        let (id, command) = (&self.facts.task.id, self.options.command);
-        let anyway = match command {
-            CalledCommand::Cleanup | CalledCommand::TestedCleanup => "to clean up anyway",
-            CalledCommand::Land | CalledCommand::TestedLand => "to land it anyway",
+        let (id, command) = (&self.facts.task.id, &self.options.command);
+        let anyway = match command.is_cleanup() {
+            true => "to clean up anyway",
+            false => "to land it anyway",
         };
         let refusal = Failure::new(&what)
             .hint(format!("to look at the pane: git flux attach {id}"))

@@ -34,7 +34,7 @@ use crate::ui::{shown, word};
 pub(crate) struct Facts {
     pub(crate) task: Task,
     /// For hints.
-    pub(in crate::lifecycle) command: CalledCommand,
+    pub(crate) command: CalledCommand,
     /// The object name of its record.
     pub(crate) oid: ObjectId,
     pub(crate) state: State,
@@ -110,7 +110,7 @@ impl Facts {
         let tip = snapshot::preview_commit(&flux.repo.checkout(&self.task.worktree)?, &self.tip)?;
         let mut facts = self.clone();
         if let Destination::Merge(into) = &mut facts.destination {
-            into.merge = into.plan(flux, (&self.task, self.command), &tip)?;
+            into.merge = into.plan(flux, (&self.task, &self.command), &tip)?;
         }
         facts.tip = tip;
         Ok(facts)
@@ -228,7 +228,7 @@ impl Observer<'_> {
         let (ignored, uncommitted) = all.into_iter().partition(Change::is_ignored);
         Some(Facts {
             task: task.clone(),
-            command: self.options.command,
+            command: self.options.command.clone(),
             oid: oid.clone(),
             state,
             tip: tip?,
@@ -286,7 +286,7 @@ impl Observer<'_> {
             damage::ensure_intact(self.flux, task)?;
             return Err(own_worktree::changed_failure(
                 &task.id,
-                self.options.command,
+                &self.options.command,
             ));
         }
         if let Some(other) = store.conflicting_branch(branch).map(word) {
@@ -330,7 +330,7 @@ impl Observer<'_> {
         }
         // A locked worktree may be on a removable disk.
         if is_ours && self.missing {
-            let refusal = own_worktree::missing_failure(flux, task, self.options.command);
+            let refusal = own_worktree::missing_failure(flux, task, self.options);
             let what = format!("'{path}' is gone");
             let question = Question::WorktreeGone;
             let verdict = Verdict::consent(self.options, question, what, refusal);

@@ -57,7 +57,7 @@ pub(super) fn ensure_committable(facts: &Facts) -> Result<()> {
             let mark = mark.unwrap_or("unchanged");
             let what = format!("git commit would leave out '{path}': it is marked {mark}");
             let show = format!("to remove the mark: {hint}");
-            let discard = format!("to merge only what is committed: {discard}");
+            let discard = format!("{}: {discard}", facts.destination.purposes()[1]);
             bail!(Failure::new(what).hint(show).hint(discard));
         }
         if change.is_repository() {

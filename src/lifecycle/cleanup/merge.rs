@@ -242,12 +242,13 @@ pub(crate) struct TargetCommit<'a> {
 impl<'a> TargetCommit<'a> {
     /// Returns the commit `commit`, which merges one task, with the words that describe it as made
     /// by `git flux cleanup` in messages and the reflog.
-    pub(super) fn of_task(task: &Task, commit: &'a ObjectId) -> Self {
+    pub(super) fn of_task(facts: &Facts, commit: &'a ObjectId) -> Self {
+        let Task { id, branch, .. } = &facts.task;
         Self {
             commit,
-            names: format!("'{}'", task.id),
-            action: format!("merge {}", task.branch),
-            retry: format!("git flux cleanup {}", task.id),
+            names: format!("'{id}'"),
+            action: format!("merge {branch}"),
+            retry: facts.command.with(id, ""),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Facts {
         }];
         // A landing sends it back to its agent.
         if into.style != Style::Rebase && self.command.is_cleanup() {
-            let update = format!("git flux cleanup {id} --update");
+            let update = self.command.cleanup_with(id, "--update");
             hints.push(format!("or let its agent resolve it: {update}"));
         }
         Failure::new(what)
@@ -126,10 +126,8 @@ impl Facts {
             !b".?!".contains(&change.code[0]) || collides(change, &task.worktree, &touched)
         };
         let found: Vec<Change> = changes.filter(blocks).cloned().collect();
-        let retry = match self.command {
-            command if command.is_cleanup() => format!("git flux cleanup {} --update", task.id),
-            command => command.with(&task.id, ""),
-        };
+        let update = self.command.is_cleanup().then_some("--update");
+        let retry = self.command.with(&task.id, update.unwrap_or_default());
         let (branch, worktree) = (&task.branch, &task.worktree);
         let merge = match self.merge_target() {
             Some(into) => format!("merging '{}'", into.branch),

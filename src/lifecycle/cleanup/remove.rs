@@ -116,7 +116,7 @@ fn remove_with_branch(
     let task = &facts.task;
     let (removal, disposal) = prepare_archive(flux, facts)?;
     if let Some(commit) = &merge
-        && let Err(error) = move_target(flux, facts, &TargetCommit::of_task(task, commit), lock)
+        && let Err(error) = move_target(flux, facts, &TargetCommit::of_task(facts, commit), lock)
     {
         interrupt::check()?;
         return find_move(flux, facts)?.ok_or(error);

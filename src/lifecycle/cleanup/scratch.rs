@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::called_command::CalledCommand;
 use super::facts::Facts;
 use super::options::{CommitRules, Signing, Verify};
 use super::target::MergeTarget;
@@ -175,13 +174,11 @@ fn explain(error: Error, facts: &Facts, into: &MergeTarget, scratch: &Scratch<'_
     };
     // A hook that fails here may succeed in the worktree itself.
     let (id, place, branch) = (&facts.task.id, quoted(place), word(&facts.task.branch));
-    let then = match facts.command {
+    if facts.command.is_tested {
         // What is merged by hand is not tested.
-        CalledCommand::TestedCleanup | CalledCommand::TestedLand => {
-            return failure::wrap_in_failure(error, failure);
-        }
-        command => command.with(id, ""),
-    };
+        return failure::wrap_in_failure(error, failure);
+    }
+    let then = facts.command.with(id, "");
     let by_hand = format!("git -C {place} merge {branch} && {then}");
     failure::wrap_in_failure(error, failure.hint(by_hand))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result, bail};
 
-use super::called_command::CalledCommand;
+use super::called_command::{CalledCommand, into_option};
 use super::options::{Branch, Options};
 use crate::context::Flux;
 use crate::failure::Failure;
@@ -33,6 +33,21 @@ pub(crate) enum Destination {
     Dropped,
 }
 
+impl Destination {
+    /// Returns the purposes of `--commit` and of `--discard` in hints about uncommitted files.
+    pub(super) fn purposes(&self) -> [&'static str; 2] {
+        match self {
+            Self::Dropped => [
+                "to commit them first",
+                "to discard them (they can be restored)",
+            ],
+            Self::Merge(_) | Self::MergedIn { .. } => {
+                ["to commit and merge", "to merge only what is committed"]
+            }
+        }
+    }
+}
+
 /// The branch that a task is merged into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MergeTarget {
@@ -55,7 +70,7 @@ impl MergeTarget {
     pub(super) fn plan(
         &self,
         flux: &Flux,
-        (task, command): (&Task, CalledCommand),
+        (task, command): (&Task, &CalledCommand),
         tip: &ObjectId,
     ) -> Result<MergePlan> {
         MergePlan::make(&flux.repo, &self.tip, tip, self.style)
@@ -94,7 +109,9 @@ impl TargetSearch<'_> {
                 let plan = MergePlan::make(&flux.repo, commit, self.tip, Style::Merge)?;
                 let MergePlan::UpToDate(how) = plan else {
                     let what = format!("'{name}' lacks commits of '{}'", task.branch);
-                    let hint = format!("to merge it now: {}", self.command(""));
+                    let into = task.into.as_deref().map(into_option);
+                    let into = into.unwrap_or("--into <branch>".to_owned());
+                    let hint = format!("to merge it now: {}", self.command(&into));
                     bail!(Failure::new(what).hint(hint));
                 };
                 let (name, commit) = (name.clone(), commit.clone());
@@ -128,7 +145,7 @@ impl TargetSearch<'_> {
             self.ensure_ready(&branch, path)?;
         }
         let merge = MergePlan::make(&flux.repo, tip, self.tip, style)
-            .map_err(|error| explain_unmergeable(error, self.options.command, task, &branch))?;
+            .map_err(|error| explain_unmergeable(error, &self.options.command, task, &branch))?;
         if !matches!(merge, MergePlan::UpToDate(_)) {
             uses.ensure_movable(&task.branch)?;
         }
@@ -167,7 +184,8 @@ impl TargetSearch<'_> {
                 self.command("--into <branch>")
             ))
             .hint(format!(
-                "to remove it without a merge: git flux cleanup {id} --discard-branch"
+                "to remove it without a merge: {}",
+                self.options.command.cleanup_with(id, "--discard-branch")
             ))
     }
 
@@ -185,8 +203,7 @@ impl TargetSearch<'_> {
                 }
                 None => "to remove it from the list of worktrees: git worktree prune".to_owned(),
             };
-            let into = self.named().map(|into| format!("--into {}", word(into)));
-            let then = format!("then: {}", self.command(&into.unwrap_or_default()));
+            let then = format!("then: {}", self.command(""));
             let what = format!("the worktree of '{branch}' is gone: there is no '{place}'");
             bail!(Failure::new(what).hint(repair).hint(then));
         }
@@ -211,7 +228,7 @@ impl TargetSearch<'_> {
 /// histories are unrelated or git was killed; returns any other error unchanged.
 fn explain_unmergeable(
     error: Error,
-    command: CalledCommand,
+    command: &CalledCommand,
     task: &Task,
     into: &BranchName,
 ) -> Error {
@@ -220,7 +237,7 @@ fn explain_unmergeable(
         let into = word(into);
         format!("merge it in the task's worktree: git -C {path} {options} {into}")
     };
-    let into_other = |into: &str| command.with(&task.id, &format!("--into {}", word(into)));
+    let into_other = |into: &str| command.with(&task.id, &into_option(into));
     let failure = if error.is::<Unrelated>() {
         let failure = Failure::new(format!("'{branch}' cannot be merged into '{into}'"));
         let other = task.into.as_ref().filter(|other| *other != into);

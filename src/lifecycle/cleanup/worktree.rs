@@ -3,6 +3,7 @@
 use anyhow::{Error, Result, bail};
 
 use super::called_command::CalledCommand;
+use super::options::{Branch, Options};
 use crate::context::Flux;
 use crate::failure::{Failure, replace_hint};
 use crate::git::submodules::{self, Submodule, Unsaved};
@@ -38,21 +39,23 @@ pub(super) fn ensure_ours(
 }
 
 /// Returns the failure for a task whose worktree is gone.
-pub(super) fn missing_failure(flux: &Flux, task: &Task, command: CalledCommand) -> Error {
+pub(super) fn missing_failure(flux: &Flux, task: &Task, options: &Options) -> Error {
+    let (id, command) = (&task.id, &options.command);
     let Err(error) = damage::ensure_intact(flux, task) else {
-        return changed_failure(&task.id, command);
+        return changed_failure(id, command);
     };
-    let hint = |command: CalledCommand| {
-        let discard = command.cleanup_with(&task.id, "--discard");
-        format!("{}: {discard}", damage::MERGE_COMMITS)
+    let purpose = match options.branch {
+        Branch::Discard => damage::REMOVE,
+        Branch::Merge { .. } | Branch::MergedIn { .. } => damage::MERGE_COMMITS,
     };
-    let (general, called) = (hint(CalledCommand::Cleanup), hint(command));
-    replace_hint(error, &general, Some(&called))
+    let called = format!("{purpose}: {}", command.cleanup_with(id, "--discard"));
+    let merge = format!("{}: {}", damage::MERGE_COMMITS, damage::merge_commits(id));
+    replace_hint(error, &merge, Some(&called))
 }
 
 /// Returns the failure `'<id>' changed meanwhile`, for a task whose branch or worktree was missing
 /// and is there again.
-pub(super) fn changed_failure(id: &TaskId, command: CalledCommand) -> Error {
+pub(super) fn changed_failure(id: &TaskId, command: &CalledCommand) -> Error {
     Failure::new(format!("'{id}' changed meanwhile"))
         .hint(command.with(id, ""))
         .into()

@@ -216,7 +216,8 @@ fn ensure_landable(flux: &Flux, facts: &Facts, task: &LandTask) -> Result<()> {
     let id = &task.id;
     if facts.processes.is_own_pane {
         let failure = Failure::new(format!("you are in the pane of '{id}'"));
-        bail!(failure.hint(format!("in another pane: git flux land {id}")));
+        let land = facts.command.with(id, "");
+        bail!(failure.hint(format!("in another pane: {land}")));
     }
     if task.readiness == Readiness::Ready && !is_ready(&facts.state) {
         bail!(Failure::new(format!("'{id}' is {}", facts.state.label())));
@@ -249,7 +250,8 @@ fn ensure_next(flux: &Flux, facts: &Facts, undecided: &[Undecided]) -> Result<()
         if matches!(merge, MergePlan::Conflicts { .. }) {
             let (id, other) = (&facts.task.id, &before.id);
             let what = format!("'{id}' conflicts with '{other}', which has no verdict");
-            let hint = format!("to land '{id}' without waiting for '{other}': git flux land {id}");
+            let land = facts.command.with(id, "");
+            let hint = format!("to land '{id}' without waiting for '{other}': {land}");
             bail!(Failure::new(what).hint(hint));
         }
     }

@@ -139,7 +139,7 @@ impl PrefixLanding<'_> {
             commit: self.last(),
             names: format!("'{}'", ids.join("', '")),
             action: format!("flux land {}", ids.join(" ")),
-            retry: "git flux land".to_owned(),
+            retry: target.command.for_tasks(&ids.join(" "), ""),
         };
         let Err(error) = move_target(self.flux, target, &to, queue) else {
             let mut has_moved = self.has_moved();
@@ -269,6 +269,6 @@ pub(super) fn remove_integrated(flux: &Flux, facts: &Facts) -> Result<Option<Kep
     }
     bail!(
         Failure::new(format!("'{id}' has changed since the plan was made"))
-            .hint(format!("git flux land {id}"))
+            .hint(facts.command.with(id, ""))
     )
 }

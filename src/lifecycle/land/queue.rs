@@ -18,12 +18,15 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::Lock;
 use crate::interrupt;
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::lifecycle::gate;
 use crate::task::{ObjectId, TaskId};
 
 /// The landing of the tasks of one target.
 pub(crate) struct Queue<'a> {
     pub(crate) flux: &'a Flux,
+    /// For hints.
+    pub(crate) command: CalledCommand,
     pub(crate) tester: Tester<'a>,
     pub(crate) tell: &'a mut dyn FnMut(LandEvent) -> Result<()>,
     /// The lock of landings.
@@ -129,7 +132,7 @@ impl Queue<'_> {
             }
         }
         for (id, why) in left_out {
-            let result = TaskResult::of_left_out(&id, why);
+            let result = TaskResult::of_left_out(&id, &self.command, why);
             self.note(id, result)?;
         }
         Ok(())
@@ -153,7 +156,7 @@ impl Queue<'_> {
         let prefix = prefix?;
         match (prefix.green, prefix.stop) {
             (Some(green), stop) => Ok(stop.map(|answer| (green, answer))),
-            (None, stop) => Err(target_error(chain, stop)),
+            (None, stop) => Err(self.target_error(chain, stop)),
         }
     }
 
@@ -216,7 +219,7 @@ impl Queue<'_> {
         let (begun, before) = *self.begun.get_or_insert(start);
         let prefix = self.search(chain)?;
         let Some(green) = prefix.green else {
-            return Err(target_error(chain, prefix.stop));
+            return Err(self.target_error(chain, prefix.stop));
         };
         self.green = Some(chain.base.clone());
         if green > 0 {
@@ -307,20 +310,24 @@ impl Queue<'_> {
         }
         Ok(true)
     }
-}
 
-/// Returns the error that the target itself does not pass, which blames no task.
-fn target_error(chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
-    let branch = &chain.branch;
-    let (what, finding) = match stop {
-        Some(GateAnswer::Red(finding)) => (format!("'{branch}' itself does not pass"), finding),
-        Some(GateAnswer::Unknown(finding)) => (format!("no verdict on '{branch}'"), finding),
-        Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
-    };
-    let failure = Failure::new(format!("{what}: {}", finding.why));
-    let log = finding.log.map(|log| gate::log_hint(&log));
-    // In the chain, a task before it may be the one that does not pass.
-    let alone = (chain.links.len() > 1)
-        .then(|| format!("if a task mends '{branch}', land it first: git flux land <task>"));
-    failure.hints(log).hints(alone).into()
+    /// Returns the error that the target itself does not pass, which blames no task.
+    fn target_error(&self, chain: &Chain, stop: Option<GateAnswer<GateFinding>>) -> Error {
+        let branch = &chain.branch;
+        let (what, finding) = match stop {
+            Some(GateAnswer::Red(finding)) => (format!("'{branch}' itself does not pass"), finding),
+            Some(GateAnswer::Unknown(finding)) => (format!("no verdict on '{branch}'"), finding),
+            Some(GateAnswer::Green) | None => return anyhow!("internal error: no answer"),
+        };
+        let failure = Failure::new(format!("{what}: {}", finding.why));
+        let log = finding.log.map(|log| gate::log_hint(&log));
+        // In the chain, a task before it may be the one that does not pass.
+        let alone = (chain.links.len() > 1).then(|| {
+            format!(
+                "if a task mends '{branch}', land it first: {}",
+                self.command.for_tasks("<task>", "")
+            )
+        });
+        failure.hints(log).hints(alone).into()
+    }
 }

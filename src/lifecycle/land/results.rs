@@ -10,6 +10,7 @@ use super::chain::{LeftOut, Misfit};
 use super::finding::GateFinding;
 use crate::failure::Failure;
 use crate::lifecycle::archive::KeptParts;
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::task::{BranchName, ObjectId, TaskId};
 
 /// The result for one task.
@@ -92,18 +93,18 @@ impl TaskResult {
     }
 
     /// Returns the result of a task that was left out of the chain with `--check`, from the reason.
-    pub(super) fn of_left_out(id: &TaskId, why: LeftOut) -> Self {
+    pub(super) fn of_left_out(id: &TaskId, command: &CalledCommand, why: LeftOut) -> Self {
         let refused = |failure: Failure| Self::Refused(failure.into());
         match why {
             LeftOut::Integrated(_) => Self::Fits,
             LeftOut::Conflict(_) => Self::Clash(Clash::Target),
             LeftOut::Later(Misfit::Conflict) => Self::Clash(Clash::Task),
             LeftOut::Later(Misfit::Contained) => Self::Fits,
-            LeftOut::Later(Misfit::NoFastForward) => refused(
-                Failure::new(format!("'{id}' lacks commits of the tasks before it")).hint(format!(
-                    "to rebase and land it: git flux land {id} --rebase"
-                )),
-            ),
+            LeftOut::Later(Misfit::NoFastForward) => {
+                let what = format!("'{id}' lacks commits of the tasks before it");
+                let rebase = command.with(id, "--rebase");
+                refused(Failure::new(what).hint(format!("to rebase and merge it: {rebase}")))
+            }
             LeftOut::Later(Misfit::OtherTarget) => {
                 refused(Failure::new(format!("the target of '{id}' has changed")))
             }

@@ -16,6 +16,7 @@ use crate::context::Flux;
 use crate::failure::Failure;
 use crate::git::shared_config::{EXCLUDE, FileContent, SharedFile};
 use crate::git::{Lock, exclude};
+use crate::lifecycle::cleanup::called_command::CalledCommand;
 use crate::store;
 use crate::system::none_if_missing;
 use crate::system::regular_file::{open_file, read_file};
@@ -24,11 +25,15 @@ use crate::task::{Bytes, TaskId};
 /// Puts back the part that has changed since the start of the task `id`, under the repository's
 /// lock, and records the state as agreed to. Returns where the replaced file is kept, if there was
 /// one. Fails without a change if the part has changed again meanwhile.
-pub(crate) fn put_back(flux: &Flux, id: &TaskId, change: &SharedChange) -> Result<Option<PathBuf>> {
+pub(crate) fn put_back(
+    flux: &Flux,
+    (id, command): (&TaskId, &CalledCommand),
+    change: &SharedChange,
+) -> Result<Option<PathBuf>> {
     let lock = flux.lock_repo()?;
     if !compare(flux, id).changes().contains(change) {
         let what = format!("{} has changed again; it was not put back", change.name());
-        bail!(Failure::new(what).hint(format!("git flux cleanup {id}")));
+        bail!(Failure::new(what).hint(command.with(id, "")));
     }
     let path = path_of(flux, &change.part);
     let replaced = match (&change.part, &change.before) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tempfile::TempDir;
 
+mod called_command;
 mod files;
 mod merge;
 mod plan;
@@ -124,7 +125,7 @@ fn ask() -> Options {
         given: Vec::new(),
         verify: Verify::All,
         gate: GateUse::Shown,
-        command: CalledCommand::Cleanup,
+        command: CalledCommand::cleanup([]),
         asking: Asking::Everything,
         answers: Vec::new(),
     }
