@@ -29,6 +29,9 @@ fn kill_launcher(task: &Started) {
     let killed = kill.args(["-KILL", &task.launcher.to_string()]).status();
     assert!(killed.unwrap().success());
     task.agent.wait_gone();
+    wait_until("the launcher to end", || {
+        Process::find(task.launcher).is_none_or(|process| process.state == 'Z')
+    });
 }
 
 #[test]

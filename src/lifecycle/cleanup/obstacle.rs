@@ -63,7 +63,9 @@ impl Facts {
         // A landing sends it back to its agent.
         if into.style != Style::Rebase && self.command.is_cleanup() {
             let update = self.command.cleanup_with(id, "--update");
-            hints.push(format!("or let its agent resolve it: {update}"));
+            hints.push(format!(
+                "or start that merge there, for its agent or you: {update}"
+            ));
         }
         Failure::new(what)
             .hints(hints)

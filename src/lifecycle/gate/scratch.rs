@@ -155,5 +155,7 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
         false => "mv",
     };
     let failure = Failure::new(what).hints(repair);
-    bail!(failure.hint(format!("to move it away: {mv} {pasted} {pasted}.away")))
+    bail!(failure.hint(format!(
+        "to move what is there away: {mv} {pasted} {pasted}.away"
+    )))
 }
