@@ -57,8 +57,8 @@ fn cleanup_refuses_if_core_bare_is_set_in_a_repository_with_files() {
     inside.code(1).says(&expect![[r#"
         --- stderr
         error: git treats '$WORLD/myapp/.git' as bare, but its index has files of 'main'
-        hint: if its files are in '$WORLD/myapp': git --git-dir='$WORLD/myapp/.git' config core.bare false
-        hint: if its files are in no directory, move the index away: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
+        hint: if '$WORLD/myapp' is the main worktree: git --git-dir='$WORLD/myapp/.git' config core.bare false
+        hint: if there is no main worktree, move the index away: mv '$WORLD/myapp/.git/index' '$WORLD/myapp/.git/index.away'
     "#]]);
     world.assert_unchanged(&before);
     refused_until_pasted(
@@ -117,8 +117,8 @@ fn cleanup_refuses_to_merge_into_a_bare_repository_with_a_separate_work_tree() {
         .says(&expect![[r#"
             --- stderr
             error: git treats '$WORLD/dotfiles' as bare, but its index has files of 'main'
-            hint: if its files are in another directory, merge there: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
-            hint: if its files are in no directory, move the index away: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
+            hint: if the main worktree is elsewhere, merge there: git --git-dir='$WORLD/dotfiles' --work-tree=<directory> merge feature/fix
+            hint: if there is no main worktree, move the index away: mv '$WORLD/dotfiles/index' '$WORLD/dotfiles/index.away'
         "#]]);
     assert_eq!(
         before.changes(&world.snapshot_of(&dir)),

@@ -87,6 +87,22 @@ fn names_that_are_ambiguous_are_refused_and_prefixes_are_preferred() {
 }
 
 #[test]
+fn names_that_begin_an_id_are_no_branches_of_other_tasks() {
+    let world = World::new();
+    for branch in ["fix", "topic"] {
+        let path = format!("../{branch}");
+        world.git(["worktree", "add", "-q", "-b", branch, &path]);
+        let id = format!("my-{branch}");
+        world.flux(["adopt", &path, "--name", &id]).run().success();
+    }
+    world.flux(["run", "-q", "--name", "fix-2", "Fix"]).ok();
+    for (name, expected) in [("fix", "fix-2"), ("topic", "my-topic")] {
+        let status = world.flux(["status", "--json", name]).run().json();
+        assert_eq!(status["id"], expected, "{name}");
+    }
+}
+
+#[test]
 fn status_path_prints_only_the_path_of_the_worktree() {
     let world = World::new();
     let [login, ..] = three_tasks(&world);

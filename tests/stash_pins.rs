@@ -200,7 +200,8 @@ fn cleanup_archives_removed_entries_and_restore_notes_them_again() {
             warning: stash entry <object> (On main: 3) was removed while the agent of 'fix' ran
             hint: to put it back: git stash store -m 'On main: 3' <object>
             warning: more stash entries were removed while the agent of 'fix' ran: 2
-            hint: to see them, restore the task first if it is removed: git flux status fix --json
+            hint: to see them: git flux status fix --json
+            hint: once the task is removed, restore it before that: git flux restore fix
             merged 1 commit of 'feature/fix' into 'main' (<object>..<object>)
             removed 'fix': worktree, branch 'feature/fix' and session
             its commits stay in refs/flux/archive/fix/tip

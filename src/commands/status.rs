@@ -121,7 +121,7 @@ impl StatusArgs {
         };
         detail.print(flux)?;
         if let Some(stash) = &detail.stash {
-            warn_of_removed_entries(&flux.ui, &task.id, &stash.removed, "to see them");
+            warn_of_removed_entries(&flux.ui, &task.id, &stash.removed);
         }
         if let Err(error) = &pane {
             flux.ui.warning(format_args!("{error:#}"));

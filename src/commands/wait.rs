@@ -292,6 +292,7 @@ mod tests {
             (State::Waiting(None), Until::Waiting, Some(true)),
             (State::Waiting(None), Until::Exited, None),
             (State::Failed, Until::Done, Some(false)),
+            (State::Failed, Until::Exited, None),
             (ended(ExitReason::Status(0)), Until::Exited, Some(true)),
             (ended(ExitReason::Status(1)), Until::Exited, Some(false)),
             (ended(ExitReason::Status(0)), Until::Done, Some(false)),

@@ -252,15 +252,15 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
     let failure = match (scope.as_deref(), from) {
         (Some("command"), _) => return Ok(failure.hint("run it again without -c core.bare=true")),
         (Some("worktree"), _) if common.ends_with(".git") => failure.hint(format!(
-            "if its files are in {place}: {git} config --worktree core.bare false"
+            "if {place} is the main worktree: {git} config --worktree core.bare false"
         )),
         _ if common.ends_with(".git") => failure.hint(format!(
-            "if its files are in {place}: {git} config core.bare false"
+            "if {place} is the main worktree: {git} config core.bare false"
         )),
         (_, Some(from)) => {
             let merge = format!("{git} --work-tree=<directory> merge {}", word(from));
             failure.hint(format!(
-                "if its files are in another directory, merge there: {merge}"
+                "if the main worktree is elsewhere, merge there: {merge}"
             ))
         }
         (_, None) => failure,
@@ -268,6 +268,6 @@ fn with_hints(flux: &Flux, failure: Failure, from: Option<&BranchName>) -> Resul
     let index = common.join("index");
     let (index, away) = (quoted(&index), quoted(&unused_path(&index)));
     Ok(failure.hint(format!(
-        "if its files are in no directory, move the index away: mv {index} {away}"
+        "if there is no main worktree, move the index away: mv {index} {away}"
     )))
 }

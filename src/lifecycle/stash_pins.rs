@@ -23,7 +23,7 @@ use crate::ui::{Ui, word};
 const PINS: &str = "refs/flux/stash/";
 
 /// The number of entries that are named in messages.
-const MAX_NAMED: usize = 3;
+pub(crate) const MAX_NAMED: usize = 3;
 
 /// The number of characters of an entry's message in messages.
 const MAX_SUBJECT_CHARS: usize = 60;
@@ -211,8 +211,8 @@ pub(crate) fn count_entries(number: usize) -> String {
 }
 
 /// Warns of entries that were removed from the shared stash while a task's agent ran, each with the
-/// command that puts it back; only counts those after the third, and prints `hint` for them.
-pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry], hint: &str) {
+/// command that puts it back; only counts those after the third.
+pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntry]) {
     for entry in removed.iter().take(MAX_NAMED) {
         let name = name_entry(entry);
         ui.warning(format_args!(
@@ -228,7 +228,7 @@ pub(crate) fn warn_of_removed_entries(ui: &Ui, id: &TaskId, removed: &[NotedEntr
         ui.warning(format_args!(
             "more stash entries were removed while the agent of '{id}' ran: {more}"
         ));
-        ui.hint(format_args!("{hint}: git flux status {id} --json"));
+        ui.hint(format_args!("to see them: git flux status {id} --json"));
     }
 }
 

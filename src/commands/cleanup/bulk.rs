@@ -50,12 +50,7 @@ pub(super) fn run(flux: &Flux, plans: Vec<Plan>, options: &Options, mode: Mode) 
             flux.ui.data(line)?;
         }
         for facts in plans.iter().filter_map(|plan| plan.facts.as_ref()) {
-            warn_of_removed_entries(
-                &flux.ui,
-                &facts.task.id,
-                &facts.stash.removed,
-                "to see them",
-            );
+            warn_of_removed_entries(&flux.ui, &facts.task.id, &facts.stash.removed);
         }
         flux.ui.status("Nothing was done.");
         return for_each(plans, dry_run::ensure_removable);

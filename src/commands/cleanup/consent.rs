@@ -14,7 +14,7 @@ use crate::lifecycle::cleanup::options::{Agreed, Conflicts, Edits, Options, Ques
 use crate::lifecycle::cleanup::plan::Plan;
 use crate::lifecycle::cleanup::target::Destination;
 use crate::lifecycle::cleanup::tested::NO_GATE;
-use crate::lifecycle::stash_pins::warn_of_removed_entries;
+use crate::lifecycle::stash_pins::{MAX_NAMED, warn_of_removed_entries};
 use crate::task::State;
 use crate::ui::shown;
 use crate::ui::words::capitalize;
@@ -80,8 +80,11 @@ fn agree_to_removal(flux: &Flux, options: &mut Options, plan: &Plan) -> Result<(
         let what = format!("these ignored files {}", check.reason());
         flux.ui.status(what);
     }
-    let hint = "to see them, restore the task first if it is removed";
-    warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed, hint);
+    warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed);
+    if facts.stash.removed.len() > MAX_NAMED {
+        let first = "once the task is removed, restore it before that: git flux restore";
+        flux.ui.hint(format_args!("{first} {}", plan.id));
+    }
     // --yes agrees to these.
     for consent in plan.consents(Agreed::Yes) {
         if matches!(consent.question, Question::Processes | Question::Jobs) {

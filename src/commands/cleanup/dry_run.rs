@@ -48,7 +48,7 @@ pub(super) fn print(flux: &Flux, plan: &Plan, options: &Options) -> Result<()> {
         }
     }
     if let Some(facts) = &plan.facts {
-        warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed, "to see them");
+        warn_of_removed_entries(&flux.ui, &plan.id, &facts.stash.removed);
     }
     flux.ui.status("Nothing was done.");
     Ok(())
