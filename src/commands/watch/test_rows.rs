@@ -18,6 +18,7 @@ fn state(name: &str) -> State {
     let exit = |status| Exit::new(ExitReason::Status(status), Timestamp::UNIX_EPOCH);
     match name.split('-').next().unwrap() {
         "waits" => State::Waiting(Some(WaitReason::Permission)),
+        "asks" | "mute" => State::Waiting(None),
         "failed" => State::Failed,
         "done" | "seen" | "empty" => State::Done,
         "idle" => State::Idle,
@@ -30,9 +31,14 @@ fn state(name: &str) -> State {
 
 fn row(home: &Path, (name, minutes): (&str, i64), now: Timestamp) -> TaskRow {
     let ago = |minutes| now - SignedDuration::from_secs(60 * minutes + 30);
+    // A shell has no input field that git flux knows.
+    let agent = match name.starts_with("mute") {
+        true => "shell",
+        false => "claude",
+    };
     let record = json!({
         "version": 1, "id": name, "title": format!("The title of {name}"), "phase": "active",
-        "agent": "claude", "branch": format!("feature/{name}"), "base": "0".repeat(40),
+        "agent": agent, "branch": format!("feature/{name}"), "base": "0".repeat(40),
         "into": "main", "worktree": home.join(name), "created": ago(100).as_second(),
         "target": {
             "kind": "session", "session": name, "window": "@1", "pane": "%1", "pane_pid": 2,

@@ -226,6 +226,11 @@ fn message_is_refused_before_it_is_typed() {
             "died-1",
             Some("the agent of 'died-1' is not running: press r to start it again"),
         ),
+        ("asks-1", None),
+        (
+            "mute-1",
+            Some("'mute-1' waits for an answer: press Enter to go there"),
+        ),
         ("works-1", None),
         ("done-1", None),
         ("failed-1", None),
