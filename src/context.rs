@@ -175,6 +175,6 @@ fn ensure_directories(flux_dir: &Path) -> Result<()> {
     };
     let what = format!("'{}' is not a directory", other.display());
     let pasted = quoted(other);
-    let hint = format!("to move what is there away: mv {pasted} {pasted}.away");
+    let hint = format!("to make room: mv {pasted} {pasted}.away");
     Err(Failure::new(what).hint(hint).into())
 }

@@ -52,7 +52,7 @@ fn cleanup_leaves_no_operation_in_progress_after_a_conflict() {
             --- stderr
             error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'src/login.txt' (contents)
             hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
-            hint: or start that merge there, for its agent or you: git flux cleanup fix-login-XXXXXX --update
+            hint: or have cleanup start the same merge, for the task's agent or you to resolve: git flux cleanup fix-login-XXXXXX --update
             hint: then: git flux cleanup fix-login-XXXXXX
         "#]]);
     world.assert_unchanged(&before);

@@ -110,7 +110,7 @@ fn cleanup_dry_run_of_several_tasks_exits_as_the_cleanup_would() {
             dirty     refused: 'dirty' has 1 uncommitted file
             error: 'feature/clash' and 'main' conflict in 'CLASH.txt' (contents)
             hint: resolve it in the task's worktree: git -C '$WORLD/myapp-clash' merge main
-            hint: or start that merge there, for its agent or you: git flux cleanup clash --update
+            hint: or have cleanup start the same merge, for the task's agent or you to resolve: git flux cleanup clash --update
             hint: then: git flux cleanup clash
             error: 'dirty' has 1 uncommitted file
             hint: to commit and merge: git flux cleanup dirty --commit

@@ -246,7 +246,7 @@ fn cleanup_refuses_if_the_worktree_of_the_target_is_gone_or_would_be_overwritten
     let output = world.flux(["cleanup", "-y", "--into", "main", &id]).run();
     output.code(1).says(&expect![[r#"
         --- stderr
-        error: the worktree of 'main' is gone: there is no '$WORLD/main is here'
+        error: the worktree of 'main' is gone: there is no '$WORLD/main is here'; it was moved to '$WORLD/away'
         hint: to tell git where it is: git worktree repair '$WORLD/away'
         hint: then: git flux cleanup fix-login-XXXXXX --into main
     "#]]);

@@ -255,7 +255,7 @@ fn cleanup_refuses_if_a_directory_is_in_place_of_the_scratch_repository() {
         refused.code(1).stderr,
         format!(
             "error: '{place}' exists already; the merge needs this path\n\
-             hint: to move what is there away: mv '{place}' '{place}.away'\n"
+             hint: to make room: mv '{place}' '{place}.away'\n"
         )
     );
     world.assert_unchanged(&before);

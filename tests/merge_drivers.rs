@@ -122,7 +122,7 @@ fn cleanup_reports_a_conflict_in_another_file_without_running_the_driver() {
         --- stderr
         error: 'feature/fix-login-XXXXXX' and 'main' conflict in 'README.md' (contents), 'lock' (contents)
         hint: resolve it in the task's worktree: git -C '$WORLD/myapp-fix-login-XXXXXX' merge main
-        hint: or start that merge there, for its agent or you: git flux cleanup fix-login-XXXXXX --update
+        hint: or have cleanup start the same merge, for the task's agent or you to resolve: git flux cleanup fix-login-XXXXXX --update
         hint: then: git flux cleanup fix-login-XXXXXX
     "#]]);
     world.assert_unchanged(&before);

@@ -125,7 +125,7 @@ fn cleanup_refuses_a_trash_that_is_a_symbolic_link() {
     output.code(1).says(&expect![[r#"
         --- stderr
         error: '$WORLD/myapp/.git/flux/trash' is not a directory
-        hint: to move what is there away: mv '$WORLD/myapp/.git/flux/trash' '$WORLD/myapp/.git/flux/trash'.away
+        hint: to make room: mv '$WORLD/myapp/.git/flux/trash' '$WORLD/myapp/.git/flux/trash'.away
     "#]]);
     world.assert_unchanged(&before);
     assert!(world.agent(&id).is_alive());

@@ -341,7 +341,7 @@ fn resume_refuses_a_worktree_of_another_repository_at_the_path() {
             --- stderr
             error: '$WORLD/myapp-fix' is no longer a worktree of this repository
             hint: if it has the task's files: git worktree repair
-            hint: to move what is there away: mv '$WORLD/myapp-fix' '$WORLD/myapp-fix.away'
+            hint: to make room: mv '$WORLD/myapp-fix' '$WORLD/myapp-fix.away'
         "#]]);
     world.assert_unchanged(&before);
     assert_eq!(world.agent("fix").starts(), 1);

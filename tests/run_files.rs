@@ -130,7 +130,7 @@ fn resume_removes_partial_files_and_follows_no_link_in_the_run_directory() {
             --- stderr
             error: could not lock '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX/lock'
               caused by: not a directory
-            hint: to move what is there away: mv '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX' '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX'.away
+            hint: to make room: mv '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX' '$WORLD/myapp/.git/flux/run/fix-login-XXXXXX'.away
         "#]]);
     world.assert_unchanged(&before);
     // It is in the way of no other task, and neither is what is none.

@@ -123,7 +123,7 @@ impl Damage {
             return Ok(Self { what, repairs });
         }
         let away = format!("mv {pasted} {}", quoted(&unused_path(path)));
-        let mut repairs = vec![("to move what is there away", away)];
+        let mut repairs = vec![("to make room", away)];
         // git repairs a worktree that has an entry, but no clone.
         let link = path.join(".git").symlink_metadata();
         let is_repairable = path.is_dir() && !link.is_ok_and(|link| link.is_dir());

@@ -167,8 +167,7 @@ fn lock_error(path: &Path) -> Failure {
     } else {
         path.parent().filter(|dir| is(dir, |it| !it.is_dir()))
     };
-    let hint =
-        in_the_way.map(|path| format!("to move what is there away: mv {0} {0}.away", quoted(path)));
+    let hint = in_the_way.map(|path| format!("to make room: mv {0} {0}.away", quoted(path)));
     failure.hints(hint)
 }
 

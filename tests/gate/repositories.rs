@@ -121,7 +121,7 @@ fn gate_finds_its_worktree_again_after_the_repository_was_moved() {
         --- stderr
         error: '$WORLD/new/repo--land' is in the way: the worktree for gates belongs there
         hint: if the repository was moved: git worktree repair '$WORLD/new/repo--land'
-        hint: to move what is there away: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
+        hint: to make room: mv '$WORLD/new/repo--land' '$WORLD/new/repo--land'.away
         error: no verdict about 1 of 1 task
     "#]]);
     let scratch = new.join("repo--land");

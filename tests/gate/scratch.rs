@@ -124,7 +124,7 @@ fn gate_names_the_command_that_frees_the_place_of_its_worktree() {
         fix: no verdict: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
         --- stderr
         error: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
-        hint: to move what is there away: git worktree move --force --force '$WORLD/myapp--land' '$WORLD/myapp--land'.away
+        hint: to make room: git worktree move --force --force '$WORLD/myapp--land' '$WORLD/myapp--land'.away
         error: no verdict about 1 of 1 task
     "#]]);
     world.git([
@@ -207,7 +207,7 @@ fn gate_refuses_what_else_is_at_the_path_of_its_worktree() {
             fix: no verdict: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
             --- stderr
             error: '$WORLD/myapp--land' is in the way: the worktree for gates belongs there
-            hint: to move what is there away: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
+            hint: to make room: mv '$WORLD/myapp--land' '$WORLD/myapp--land'.away
             error: no verdict about 1 of 1 task
         "#]]);
         world.assert_unchanged(&before);
@@ -436,7 +436,7 @@ fn gc_scratch_removes_nothing_that_git_flux_has_not_made() {
         for args in [&["gc", "--scratch"][..], &["gc", "--scratch", "-n"]] {
             let output = world.flux(args).run();
             let what = format!("'{place}' is in the way: the worktree for gates belongs there");
-            let hint = format!("to move what is there away: {mv} '{place}' '{place}'.away");
+            let hint = format!("to make room: {mv} '{place}' '{place}'.away");
             output.code(1).stdout_is("");
             output.stderr_is(&format!("error: {what}\nhint: {hint}\n"));
         }

@@ -64,7 +64,7 @@ impl Facts {
         if into.style != Style::Rebase && self.command.is_cleanup() {
             let update = self.command.cleanup_with(id, "--update");
             hints.push(format!(
-                "or start that merge there, for its agent or you: {update}"
+                "or have cleanup start the same merge, for the task's agent or you to resolve: {update}"
             ));
         }
         Failure::new(what)

@@ -210,7 +210,7 @@ fn choose_dir(flux: &Flux, task: &Task, target: &Path) -> Result<PathBuf> {
             shown(place)
         );
         bail!(Failure::new(what).hint(format!(
-            "to move what is there away: mv {pasted} {}",
+            "to make room: mv {pasted} {}",
             quoted(&unused_path(place))
         )));
     }

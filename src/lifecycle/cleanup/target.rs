@@ -194,8 +194,10 @@ impl TargetSearch<'_> {
     fn ensure_ready(&self, branch: &BranchName, path: &Path) -> Result<()> {
         let (repo, place) = (&self.flux.repo, shown(path));
         if !fs::exists(path).context("could not read a worktree")? {
+            let mut what = format!("the worktree of '{branch}' is gone: there is no '{place}'");
             let repair = match admin::find_moved_beside(repo.common_dir(), path) {
                 Some(moved) => {
+                    what += &format!("; it was moved to '{}'", shown(&moved));
                     format!(
                         "to tell git where it is: git worktree repair {}",
                         quoted(&moved)
@@ -204,7 +206,6 @@ impl TargetSearch<'_> {
                 None => "to remove it from the list of worktrees: git worktree prune".to_owned(),
             };
             let then = format!("then: {}", self.command(""));
-            let what = format!("the worktree of '{branch}' is gone: there is no '{place}'");
             bail!(Failure::new(what).hint(repair).hint(then));
         }
         if let Some(operation) = Repo::operation(&repo.checkout(path)?)? {

@@ -155,7 +155,5 @@ pub(super) fn inspect(repo: &Repo, path: &Path) -> Result<WorktreeCondition> {
         false => "mv",
     };
     let failure = Failure::new(what).hints(repair);
-    bail!(failure.hint(format!(
-        "to move what is there away: {mv} {pasted} {pasted}.away"
-    )))
+    bail!(failure.hint(format!("to make room: {mv} {pasted} {pasted}.away")))
 }
