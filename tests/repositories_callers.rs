@@ -158,6 +158,19 @@ fn run_and_cleanup_work_with_git_variables_in_the_environment() {
 }
 
 #[test]
+fn list_works_in_a_linked_worktree_with_the_git_dir_of_the_repository() {
+    let world = World::new();
+    world.git(["worktree", "add", "-q", "../linked"]);
+    let linked = world.root().join("linked");
+    let git_dir = world.repo().join(".git");
+    let list = |args| world.flux(args).env("GIT_DIR", &git_dir);
+    let alone = list(["list"]).in_dir(&linked).run();
+    alone.success().stderr_has("no tasks\n");
+    let list = list(["list"]).env("GIT_WORK_TREE", &linked);
+    list.in_dir(&linked).run().success();
+}
+
+#[test]
 fn run_and_cleanup_work_through_aliases() {
     for alias in [
         "flux",

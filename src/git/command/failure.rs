@@ -50,3 +50,28 @@ pub(super) fn start_error(error: io::Error, name: impl Display) -> Error {
     let failure = Failure::new("git is not installed, or not on PATH");
     failure.hint(hint).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::git::Git;
+
+    #[test]
+    fn output_fails_with_standard_error_or_else_with_standard_output() {
+        let temp = tempfile::tempdir().unwrap();
+        for (script, expected) in [
+            ("!echo out; echo err >&2; exit 3", "err"),
+            ("!echo out; exit 3", "out"),
+        ] {
+            let git = Git::new(temp.path()).config(format!("alias.fails={script}"));
+            let error = git.arg("fails").output().unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains("exit code 3"), "{text}");
+            let said: Vec<&str> = text.split([':', '\n']).map(str::trim).collect();
+            let said: Vec<&str> = said
+                .into_iter()
+                .filter(|it| ["out", "err"].contains(it))
+                .collect();
+            assert_eq!(said, [expected], "{text}");
+        }
+    }
+}
