@@ -137,3 +137,31 @@ fn land_without_a_gate_hints_at_a_plain_cleanup() {
     assert_eq!(hints, output.stderr);
     untested.stderr_has("git flux land dirty --no-gate --commit\n");
 }
+
+#[test]
+fn land_says_that_an_agent_takes_no_messages() {
+    let world = World::new();
+    let run = [
+        "run",
+        "-q",
+        "--session",
+        "--agent",
+        "shell",
+        "--name",
+        "fix",
+    ];
+    world.flux(run.into_iter().chain(["Fix it"])).ok();
+    world.commit_in(world.worktree("fix"), "f", "task\n");
+    world.commit_in(world.repo(), "f", "main\n");
+    let land = world.flux(["land", "-y", "fix"]).run();
+    land.code(3).says(&expect![[r#"
+        --- stderr
+        TASK      TARGET  PLAN
+        fix       main    send back to its agent: 'feature/fix' and 'main' conflict in 'f' (contents)
+        sent fix back (its agent takes no messages): it conflicts with its target branch
+        hint: to go to the task: git flux attach fix
+        error: no task has landed
+    "#]]);
+    let status = world.flux(["status", "--json", "fix"]).run().json();
+    assert_eq!(status["state"], "running");
+}

@@ -167,12 +167,17 @@ impl<'a> Report<'a> {
     fn tell_back(&self, id: &TaskId, why: &str, back: &SentBack) {
         let ui = &self.flux.ui;
         let why = sanitize::line(why);
+        let untold = match back.how {
+            Notice::NoAgent => Some("its agent is not running"),
+            Notice::NoInput => Some("its agent takes no messages"),
+            _ => None,
+        };
         ui.status(match back.round {
-            Round::Counted if matches!(back.how, Notice::NoAgent) => {
-                format!("sent {id} back (its agent is not running): {why}")
-            }
-            Round::Counted => format!("sent {id} back to its agent: {why}"),
             Round::Nothing => format!("'{id}' did not land: {why}"),
+            Round::Counted => match untold {
+                Some(untold) => format!("sent {id} back ({untold}): {why}"),
+                None => format!("sent {id} back to its agent: {why}"),
+            },
         });
         match &back.how {
             Notice::Sent => ui.status(format_args!(
@@ -182,6 +187,7 @@ impl<'a> Report<'a> {
             Notice::NoAgent => ui.hint(format_args!(
                 "to start its agent again: git flux resume {id}"
             )),
+            Notice::NoInput => ui.hint(format_args!("to go to the task: git flux attach {id}")),
             Notice::AtWork => ui.status("its agent is working, and was not told"),
             Notice::Repeated => ui.status("it is the same as the last time"),
             Notice::Blocked => {

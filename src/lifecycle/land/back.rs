@@ -58,8 +58,10 @@ pub(crate) enum Round {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     Sent,
-    /// No agent accepts messages.
+    /// Its agent is not running.
     NoAgent,
+    /// Its agent is running, but accepts no messages.
+    NoInput,
     /// Its agent works, and is not interrupted.
     AtWork,
     /// The task was sent back with the same commits before.
@@ -106,6 +108,7 @@ fn notify(flux: &Flux, facts: &Facts, fault: Fault, lock: &Lock) -> (Round, Noti
     };
     match tell(flux, &facts.task, &message) {
         Ok(true) => (Round::Counted, Notice::Sent),
+        Ok(false) if facts.state.is_alive() => (Round::Counted, Notice::NoInput),
         // The hint says to resume it.
         Ok(false) => (Round::Counted, Notice::NoAgent),
         Err(error) => (merged, failed(&error)),
