@@ -115,8 +115,15 @@ fn agent_claude_mends_what_land_sends_back_until_all_have_landed() {
             && landed.last().is_some_and(|last| last.contains(&ids[2]))
     });
     let screen = terminal.screen();
-    let back = format!("back to {}: 'make -s check' failed (status 2)", ids[2]);
-    assert_eq!(screen.matches("back to ").count(), 1, "{screen}");
+    let back = format!(
+        "sent {} back to its agent: 'make -s check' failed (status 2)",
+        ids[2]
+    );
+    assert_eq!(
+        screen.matches(" back to its agent: ").count(),
+        1,
+        "{screen}"
+    );
     assert!(screen.contains(&back), "{screen}");
     terminal.keys(["C-c"]);
     assert_eq!(terminal.exit_code(), 130);
