@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::World;
+use super::agent::Process;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -77,19 +78,22 @@ fn is_executable(path: &Path) -> bool {
 /// kernel shows who watches; a launcher watches files, too.
 pub(crate) fn watching_process(world: &World, command: &str) -> Option<i32> {
     let mark = world.tools().to_str().unwrap().to_owned();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut ours = processes.filter(|process| {
-        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let is_meant = line.split(|&byte| byte == 0).nth(1) == Some(command.as_bytes());
-        is_meant && String::from_utf8_lossy(&environment).contains(&mark)
-    });
-    let found = ours.find(|process| {
-        let files = std::fs::read_dir(process.path().join("fdinfo"));
+    let is_meant = |pid: &i32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&byte| byte == 0).nth(1) == Some(command.as_bytes())
+            && String::from_utf8_lossy(&environment).contains(&mark)
+    };
+    let watches = |pid: &i32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fdinfo"));
         files.into_iter().flatten().flatten().any(|file| {
             let info = std::fs::read_to_string(file.path()).unwrap_or_default();
             info.lines().any(|line| line.starts_with("inotify wd:"))
         })
-    })?;
-    found.file_name().to_str()?.parse().ok()
+    };
+    // Until it executes its program, a child looks like its parent.
+    let is_child = |pid: &i32| Process::find(*pid).is_none_or(|it| is_meant(&it.parent));
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());
+    pids.find(|pid| is_meant(pid) && watches(pid) && !is_child(pid))
 }
