@@ -6,7 +6,7 @@ use super::CleanupArgs;
 use super::args::{Mode, Porcelain};
 use crate::context::Flux;
 use crate::failure::{Failure, USAGE};
-use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, into_option};
+use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, flag, into_option};
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
@@ -83,8 +83,7 @@ impl CleanupArgs {
             (self.gone, "--gone"),
             (self.keep_config, "--keep-config"),
         ];
-        let flags = flags.map(|(is_given, name)| is_given.then(|| name.to_owned()));
-        CalledCommand::cleanup(values.into_iter().chain(flags).flatten())
+        CalledCommand::cleanup(values.into_iter().chain(flags.map(flag)).flatten())
     }
 
     /// Returns the questions to which the command line gives a consent. If the user can be asked,

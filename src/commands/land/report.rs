@@ -9,6 +9,7 @@ use crate::context::Flux;
 use crate::failure::{self, CONFLICTS, DECLINED, Failure, worst_exit_code};
 use crate::lifecycle::gate;
 use crate::lifecycle::land::back::{Notice, Round, SentBack};
+use crate::lifecycle::land::finding::GateFinding;
 use crate::lifecycle::land::results::{Clash, LandEvent, TargetMove, TaskResult};
 use crate::sanitize;
 use crate::system::disk::full_disk_hint;
@@ -129,10 +130,7 @@ impl<'a> Report<'a> {
                     Some(back) => self.tell_back(id, &finding.why, back),
                     None => ui.status(format_args!("'{id}' does not pass: {}", finding.why)),
                 }
-                finding
-                    .log
-                    .iter()
-                    .for_each(|log| ui.hint(gate::log_hint(log)));
+                self.hint_at_log(finding);
             }
             TaskResult::Fits => {}
             TaskResult::Clash(Clash::Target) => {
@@ -150,12 +148,14 @@ impl<'a> Report<'a> {
                     Trial::No => format!("'{id}' did not land, no verdict"),
                 };
                 ui.warning(format_args!("{what}: {}", finding.why));
-                finding
-                    .log
-                    .iter()
-                    .for_each(|log| ui.hint(gate::log_hint(log)));
+                self.hint_at_log(finding);
             }
         }
+    }
+
+    fn hint_at_log(&self, finding: &GateFinding) {
+        let hint = finding.log.as_deref().map(gate::log_hint);
+        hint.iter().for_each(|hint| self.flux.ui.hint(hint));
     }
 
     /// Prints a hint if the disk is full, which git does not always name as the reason.

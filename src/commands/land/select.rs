@@ -8,7 +8,7 @@ use super::LandArgs;
 use crate::commands::choose_own;
 use crate::context::Flux;
 use crate::failure::Verb;
-use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, into_option};
+use crate::lifecycle::cleanup::called_command::{CalledCommand, commit_option, flag, into_option};
 use crate::lifecycle::cleanup::options::{
     Asking, Branch, Conflicts, Edits, GateUse, Options, Question, Verify,
 };
@@ -131,8 +131,7 @@ impl LandArgs {
             (self.keep_config, "--keep-config"),
             (self.no_gate, "--no-gate"),
         ];
-        let flags = flags.map(|(is_given, name)| is_given.then(|| name.to_owned()));
-        let mut command = CalledCommand::land(values.into_iter().chain(flags).flatten());
+        let mut command = CalledCommand::land(values.into_iter().chain(flags.map(flag)).flatten());
         command.is_tested = !self.no_gate && !matches!(Gate::read(flux), Ok(None));
         command
     }

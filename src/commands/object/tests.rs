@@ -187,7 +187,8 @@ fn all() -> Vec<(&'static str, Vec<Value>)> {
     };
     let change = || ConfigChangeObject {
         name: "core.hooksPath".into(),
-        change: "core.hooksPath was removed from the configuration while 'fix-1' ran".into(),
+        change: "core.hooksPath was removed from the configuration while the agent of 'fix-1' ran"
+            .into(),
         runs_program: true,
     };
     let detail = |task, screen: Option<Vec<String>>| DetailObject {

@@ -100,6 +100,11 @@ impl CalledCommand {
     }
 }
 
+/// Returns an option without a value; `None` if it is not given.
+pub(crate) fn flag((is_given, name): (bool, &str)) -> Option<String> {
+    is_given.then(|| name.to_owned())
+}
+
 /// Returns the option `--into` for a branch, quoted for a shell.
 pub(crate) fn into_option(branch: &str) -> String {
     format!("--into {}", word(branch))
